@@ -1,0 +1,28 @@
+# Everything a person types. `make help` lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## Build .venv from the locks (the other targets do it by themselves)
+
+.venv/.ready: requirements-dev.lock requirements-setup.lock pyproject.toml
+	@sh deploy/setup.sh "$(PYTHON)"
+
+up: setup ## Start everything: Postgres, development chain, ingest, API
+	@exec $(BIN)/zmart up
+
+test: setup ## Run the whole test suite
+	@$(BIN)/pytest
+
+check: setup ## Format, lint, types, layers, SQL, dbt parse, docs
+	@sh deploy/check.sh
+
+bench: setup ## Measure the figures of bench/README.md; ONLY=name for one
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+clean: ## Remove .venv and caches, never .state
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache target
