@@ -1,0 +1,61 @@
+"""What decoding hands to writing: one value per transaction, event and dead letter.
+
+Decoding is pure and may run anywhere; writing needs the lock. These tuples are all that passes between them, so a source
+(webhook, walk, backfill, file) only has to produce them, and the writer never looks into a body.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class EventRow(NamedTuple):
+    """One event of our program, ready for raw.events."""
+
+    #: Place among the transaction's `Program data:` lines of our program, from 0.
+    ordinal: int
+    name: str
+    #: 64 hex digits; None for WinningsClaimed (account alone) and for protocol-wide events.
+    market_id: str | None
+    #: The market's account; None only for protocol-wide events.
+    market_account: str | None
+    #: Who acted, where the event says so.
+    wallet: str | None
+    #: Unix seconds of the chain's Clock, as the event carries it.
+    clock: int
+    #: JSON object of the event's other fields; 64-bit integers as strings.
+    payload: bytes
+    #: JSON object of what the transaction tells beyond the event, or None.
+    context: bytes | None
+
+
+class DeadLetter(NamedTuple):
+    """Something that could not be used, with why."""
+
+    signature: str | None
+    ordinal: int | None
+    #: One word per kind of trouble, for counting: undecodable, truncated, malformed, differs, rejected ...
+    reason_code: str
+    #: One sentence for a person.
+    reason: str
+    bytes: bytes | None
+
+
+class TransactionRow(NamedTuple):
+    """One transaction of our program as a source delivered it."""
+
+    signature: str
+    slot: int
+    #: None while unknown; the order of its events is then provisional.
+    index_in_block: int | None
+    #: Unix seconds, or None.
+    block_time: int | None
+    #: The error as JSON text, or None for success. A failed transaction has no events.
+    err: str | None
+    fee_lamports: int | None
+    #: The delivered JSON item, zlib-compressed.
+    body: bytes
+    #: SHA-256 of (slot, err, log lines).
+    digest: bytes
+    events: tuple[EventRow, ...]
+    dead_letters: tuple[DeadLetter, ...]
