@@ -1,0 +1,317 @@
+"""A market's life: who may follow whom, when, and what is paid at the end. Protocol.md 1.4 and 3.
+
+Every rule is a small function of plain integers. A function called `require_...` returns nothing
+and raises the `ProgramError` the program would; the order in which the program asks is the order in
+protocol.md 1.4, and keeping it is the caller's part. Instants are seconds since 1970 by the chain's
+clock, amounts lamports, shares and b nine-decimal fixed point; an outcome is True for YES, False
+for NO, None for INVALID or undecided.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from zmart.domain import fixed, lmsr, votes
+from zmart.domain.program_errors import Refusal
+
+#: A market that nobody resolves within ten years can never be resolved.
+LIFETIME_SECONDS = 10 * 365 * 86_400
+#: The contested window after a proposed outcome, unless the config says otherwise: 72 hours.
+DISPUTE_PERIOD_SECONDS = 259_200
+#: Written into the config and never enforced by the program.
+MIN_RESOLUTION_DELAY_SECONDS = 86_400
+#: Written into the config and never read by the program.
+MIN_RESOLVER_REPUTATION = 8_000
+#: What a withdrawal leaves behind above rent.
+WITHDRAW_SAFETY_LAMPORTS = 10_000
+#: The fee rates of a fresh config, in basis points.
+PROTOCOL_FEE_BPS, RESOLVER_REWARD_BPS, LIQUIDITY_PROVIDER_FEE_BPS = 300, 200, 500
+
+
+class MarketState(enum.IntEnum):
+    """The states in the program's order; the name is the word of the marts and the API."""
+
+    PROPOSED = 0
+    APPROVED = 1
+    ACTIVE = 2
+    RESOLVING = 3
+    DISPUTED = 4
+    FINALIZED = 5
+    CANCELLED = 6
+
+
+_S = MarketState
+
+#: Every step a market can take, by instruction: protocol.md 3.1. `submit_...` and trades stay.
+TRANSITIONS: dict[str, frozenset[tuple[MarketState, MarketState]]] = {
+    "approve_proposal": frozenset({(_S.PROPOSED, _S.APPROVED)}),
+    "activate_market": frozenset({(_S.APPROVED, _S.ACTIVE)}),
+    "resolve_market": frozenset({(_S.ACTIVE, _S.RESOLVING)}),
+    "initiate_dispute": frozenset({(_S.RESOLVING, _S.DISPUTED)}),
+    "finalize_market": frozenset({(_S.RESOLVING, _S.FINALIZED), (_S.DISPUTED, _S.FINALIZED)}),
+    "aggregate_dispute_votes": frozenset(
+        {(_S.DISPUTED, _S.RESOLVING), (_S.DISPUTED, _S.FINALIZED)}
+    ),
+    "cancel_market": frozenset({(_S.PROPOSED, _S.CANCELLED), (_S.APPROVED, _S.CANCELLED)}),
+}
+
+#: The states in which an instruction is accepted, and how the program refuses the others.
+_ENTRY: dict[str, tuple[frozenset[MarketState], Refusal]] = {
+    "approve_proposal": (frozenset({_S.PROPOSED}), Refusal.InvalidStateTransition),
+    "activate_market": (frozenset({_S.APPROVED}), Refusal.InvalidStateTransition),
+    "buy_shares": (frozenset({_S.ACTIVE}), Refusal.InvalidMarketState),
+    "sell_shares": (frozenset({_S.ACTIVE}), Refusal.InvalidMarketState),
+    "resolve_market": (frozenset({_S.ACTIVE}), Refusal.InvalidMarketState),
+    "initiate_dispute": (frozenset({_S.RESOLVING}), Refusal.InvalidMarketState),
+    "finalize_market": (frozenset({_S.RESOLVING, _S.DISPUTED}), Refusal.InvalidMarketState),
+    "claim_winnings": (frozenset({_S.FINALIZED}), Refusal.InvalidMarketState),
+    "withdraw_liquidity": (frozenset({_S.FINALIZED}), Refusal.InvalidMarketState),
+    "submit_proposal_vote": (frozenset({_S.PROPOSED}), Refusal.InvalidStateForVoting),
+    "aggregate_proposal_votes": (frozenset({_S.PROPOSED}), Refusal.InvalidStateForVoting),
+    "submit_dispute_vote": (frozenset({_S.DISPUTED}), Refusal.InvalidStateForVoting),
+    "aggregate_dispute_votes": (frozenset({_S.DISPUTED}), Refusal.InvalidStateForVoting),
+    "cancel_market": (frozenset({_S.PROPOSED, _S.APPROVED}), Refusal.CannotCancelMarket),
+}
+
+
+def can_follow(before: MarketState, after: MarketState) -> bool:
+    """Whether any instruction leads from one state to the other."""
+    return any((before, after) in steps for steps in TRANSITIONS.values())
+
+
+def is_terminal(state: MarketState) -> bool:
+    """Whether nothing can follow: FINALIZED and CANCELLED."""
+    return not any(can_follow(state, after) for after in MarketState)
+
+
+def require_state(instruction: str, state: MarketState) -> None:
+    """Refuse an instruction in a state it does not accept, with the error it uses for that."""
+    if instruction == "cancel_market" and state is MarketState.CANCELLED:
+        raise Refusal.MarketAlreadyCancelled.error()
+    accepted, refusal = _ENTRY[instruction]
+    if state not in accepted:
+        raise refusal.error()
+
+
+# Creation and approval
+
+
+def require_creation(b_parameter: int, initial_liquidity: int) -> None:
+    """InvalidBParameter or InvalidLiquidity for zero; a b too small to trade is accepted."""
+    if b_parameter == 0:
+        raise Refusal.InvalidBParameter.error()
+    if initial_liquidity == 0:
+        raise Refusal.InvalidLiquidity.error()
+
+
+def initial_shares(b_parameter: int) -> int:
+    """The shares each side starts with, owned by nobody."""
+    return b_parameter // 1_000
+
+
+def is_tradable(b_parameter: int) -> bool:
+    """Whether b reaches the 100 SOL every price needs; smaller markets exist and never trade."""
+    return b_parameter >= lmsr.MIN_B
+
+
+def require_approval(likes: int, dislikes: int, threshold_bps: int) -> None:
+    """NoVotesRecorded, or InsufficientVotes below the threshold."""
+    if votes.total(likes, dislikes) == 0:
+        raise Refusal.NoVotesRecorded.error()
+    if not votes.reaches(likes, dislikes, threshold_bps):
+        raise Refusal.InsufficientVotes.error()
+
+
+def require_activation(initial_liquidity: int, current_liquidity: int) -> None:
+    """InsufficientLiquidity where the ledger lost some before trading, which nothing can do."""
+    if current_liquidity < initial_liquidity:
+        raise Refusal.InsufficientLiquidity.error()
+
+
+# Time
+
+
+def require_lifetime(now: int, *, created_at: int) -> None:
+    """InvalidTimestamp before creation or more than ten years after it."""
+    if not created_at <= now <= created_at + LIFETIME_SECONDS:
+        raise Refusal.InvalidTimestamp.error()
+
+
+def require_after(now: int, earlier: int) -> None:
+    """InvalidTimestamp unless time has moved on since an earlier step."""
+    if now <= earlier:
+        raise Refusal.InvalidTimestamp.error()
+
+
+def dispute_closes_at(resolution_proposed_at: int, dispute_period_seconds: int) -> int:
+    """The first instant at which a dispute is too late and finalizing is in time."""
+    return resolution_proposed_at + dispute_period_seconds
+
+
+def require_dispute_open(
+    now: int, *, resolution_proposed_at: int, dispute_period_seconds: int
+) -> None:
+    """InvalidTimestamp in the second of the proposal, DisputePeriodEnded after the window."""
+    require_after(now, resolution_proposed_at)
+    if now >= dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
+        raise Refusal.DisputePeriodEnded.error()
+
+
+def require_dispute_closed(
+    now: int, *, resolution_proposed_at: int, dispute_period_seconds: int
+) -> None:
+    """DisputePeriodNotEnded while an undisputed outcome may still be contested."""
+    if now < dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
+        raise Refusal.DisputePeriodNotEnded.error()
+
+
+# Settlement
+
+
+def require_undecided(proposed_outcome: bool | None) -> None:
+    """AlreadyResolved where an outcome is on the table."""
+    if proposed_outcome is not None:
+        raise Refusal.AlreadyResolved.error()
+
+
+def max_loss(b_parameter: int) -> int:
+    """The most the market maker can lose, b ln 2, in lamports."""
+    return fixed.mul(b_parameter, fixed.LN_2)
+
+
+def b_for_max_loss(lamports: int) -> int:
+    """The b with which the market maker can lose at most that much."""
+    return fixed.div(lamports, fixed.LN_2)
+
+
+def require_bounded_loss(
+    *, initial_liquidity: int, current_liquidity: int, b_parameter: int
+) -> None:
+    """BoundedLossExceeded where the ledger lost more than b ln 2."""
+    loss = initial_liquidity - current_liquidity
+    if loss > 0 and loss > max_loss(b_parameter):
+        raise Refusal.BoundedLossExceeded.error()
+
+
+def disputed_outcome(
+    proposed_outcome: bool | None, *, agree: int | None, disagree: int | None, threshold_bps: int
+) -> bool | None:
+    """The outcome `finalize_market` writes on a DISPUTED market: the proposed one, or its opposite.
+
+    NoVotesRecorded where a count is missing or nobody voted.
+    """
+    if agree is None or disagree is None or votes.total(agree, disagree) == 0:
+        raise Refusal.NoVotesRecorded.error()
+    if proposed_outcome is None:
+        return None
+    return proposed_outcome ^ votes.reaches(agree, disagree, threshold_bps)
+
+
+def winnings(*, winning_shares: int, all_winning_shares: int, current_liquidity: int) -> int:
+    """A holder's part of the ledger's liquidity; NoWinnings for no shares or no lamports.
+
+    The denominator holds the shares the market began with, and the ledger excludes what trades
+    paid: a share is not worth one SOL. The program cuts the quotient to u64.
+    """
+    if winning_shares == 0:
+        raise Refusal.NoWinnings.error()
+    if all_winning_shares == 0:
+        raise Refusal.DivisionByZero.error()
+    payout = winning_shares * current_liquidity // all_winning_shares & fixed.U64_MAX
+    if payout == 0:
+        raise Refusal.NoWinnings.error()
+    return payout
+
+
+def refund(total_invested: int) -> int:
+    """What a holder of an INVALID market gets back, fees included; NoWinnings for nothing."""
+    if total_invested == 0:
+        raise Refusal.NoWinnings.error()
+    return total_invested
+
+
+def claim_payout(
+    *,
+    final_outcome: bool | None,
+    shares_yes: int,
+    shares_no: int,
+    total_invested: int,
+    market_shares_yes: int,
+    market_shares_no: int,
+    current_liquidity: int,
+) -> int:
+    """What `claim_winnings` pays the holder of a position, in lamports; NoWinnings for nothing."""
+    if final_outcome is None:
+        return refund(total_invested)
+    return winnings(
+        winning_shares=shares_yes if final_outcome else shares_no,
+        all_winning_shares=market_shares_yes if final_outcome else market_shares_no,
+        current_liquidity=current_liquidity,
+    )
+
+
+def resolver_payout(final_outcome: bool | None, accumulated_resolver_fees: int) -> int:
+    """What the resolver gets with a claim: everything accumulated, nothing if INVALID."""
+    return 0 if final_outcome is None else accumulated_resolver_fees
+
+
+def require_claim_funds(*, market_lamports: int, payout: int, resolver_fees: int) -> None:
+    """InsufficientLiquidity where the account holds less than holder and resolver are due."""
+    if market_lamports < fixed.u64(payout + resolver_fees):
+        raise Refusal.InsufficientLiquidity.error()
+
+
+def withdrawable(*, market_lamports: int, rent_lamports: int) -> int:
+    """What `withdraw_liquidity` moves: all above rent and a margin; else InsufficientLiquidity."""
+    lamports = market_lamports - rent_lamports - WITHDRAW_SAFETY_LAMPORTS
+    if lamports <= 0:
+        raise Refusal.InsufficientLiquidity.error()
+    return lamports
+
+
+# Trades
+
+
+def require_trade_size(lamports: int) -> None:
+    """TradeTooSmall below 10,000 lamports: the target of a buy, the gross of a sell."""
+    if lamports < lmsr.MIN_TRADE_LAMPORTS:
+        raise Refusal.TradeTooSmall.error()
+
+
+def require_slippage(*, paid: int, at_most: int) -> None:
+    """SlippageExceeded where a buyer would pay more than the target, fees included."""
+    if paid > at_most:
+        raise Refusal.SlippageExceeded.error()
+
+
+def require_proceeds(*, received: int, at_least: int) -> None:
+    """SlippageExceeded where a seller would receive less than asked for."""
+    if received < at_least:
+        raise Refusal.SlippageExceeded.error()
+
+
+# The configuration
+
+
+def require_fee_rates(
+    *, protocol_bps: int, resolver_bps: int, lp_bps: int, refusal: Refusal
+) -> None:
+    """Refuse rates above 100 % together.
+
+    `initialize_global_config` calls that InvalidFeeConfiguration, `update_global_config`
+    InvalidFeeStructure.
+    """
+    if protocol_bps + resolver_bps + lp_bps > lmsr.BPS:
+        raise refusal.error()
+
+
+def require_threshold(threshold_bps: int) -> None:
+    """InvalidThreshold above 100 %."""
+    if threshold_bps > lmsr.BPS:
+        raise Refusal.InvalidThreshold.error()
+
+
+def require_period(seconds: int | None) -> None:
+    """InvalidTimeLimit for a period that is given and not positive."""
+    if seconds is not None and seconds <= 0:
+        raise Refusal.InvalidTimeLimit.error()
