@@ -1,0 +1,1 @@
+"""Postgres: connecting, the statements, how the schema came to be, reading the feed."""

@@ -1,0 +1,206 @@
+"""The schema's history: numbered SQL files, each applied once, in order, never edited afterwards.
+
+`zmart_migrations.applied` remembers every file with the checksum of its text. It stands apart from
+all other schemas so that it can tell what happened to them. One session lock keeps two deployments
+apart; each file is one transaction, so a failing file leaves nothing behind and the next run starts
+there.
+
+Everything is created by the role `zmart_owner`, whoever connected: `prepare` makes the roles where
+the connection may, `migrate` steps into the owner's shoes and applies what is new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import psycopg
+
+from zmart import errors
+
+from . import pool, queries
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+OWNER = "zmart_owner"
+OLDEST_SERVER = 15
+_FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+_SQL = queries.load("zmart.db", "history.sql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """One file of the history."""
+
+    version: int
+    #: The file's name.
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, line ends aside, as 64 hex digits."""
+        return hashlib.sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """One row of the history."""
+
+    version: int
+    name: str
+    checksum: str
+
+
+def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
+    """Apply what is new and return the names of the files applied, in order.
+
+    Raises ConfigurationError when the server is too old, the owner's role is missing, a file fails,
+    or the history and the files disagree; Unavailable when the server does not answer.
+    """
+    files = read(directory)
+    with pool.translated(), _deployment(dsn) as connection:
+        todo = plan(files, _history(connection))
+        for migration in todo:
+            _apply(connection, migration)
+    return [migration.name for migration in todo]
+
+
+def pending(dsn: str, *, directory: Path | None = None) -> list[str]:
+    """Return the names of the files that `migrate` would apply, without applying them."""
+    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+        known = connection.execute(_SQL.has_history).fetchone() == (True,)
+        history = _history(connection) if known else []
+    return [migration.name for migration in plan(read(directory), history)]
+
+
+def prepare(dsn: str) -> list[str]:
+    """Create roles and rights as far as the connection may; return what is missing, as SQL."""
+    text = resources.files("zmart.db").joinpath("roles.sql").read_text(encoding="utf-8")
+    missing: list[str] = []
+    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: missing.append(notice.message_primary or ""))
+        connection.execute(_SQL.without_limits)
+        connection.execute(text)
+    return missing
+
+
+def plan(files: Sequence[Migration], history: Sequence[Applied]) -> list[Migration]:
+    """Decide which files to apply; refuses a history that the files do not explain."""
+    by_version = {migration.version: migration for migration in files}
+    for row in history:
+        _compare(row, by_version.get(row.version))
+    newest = max((row.version for row in history), default=0)
+    done = {row.version for row in history}
+    todo = [migration for migration in files if migration.version not in done]
+    for migration in todo:
+        if migration.version < newest:
+            raise errors.ConfigurationError(
+                f"{migration.name} is new, but this database is already at {newest:04}.",
+                help="Give it the next free number.",
+            )
+    return todo
+
+
+def read(directory: Path | None = None) -> list[Migration]:
+    """Read the migration files in order; refuses names out of form and numbers used twice."""
+    folder = directory or resources.files("zmart.db").joinpath("migrations")
+    files = [
+        _migration(entry.name, entry.read_text(encoding="utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    ]
+    files.sort(key=lambda migration: (migration.version, migration.name))
+    for earlier, later in itertools.pairwise(files):
+        if earlier.version == later.version:
+            raise errors.ConfigurationError(
+                f"{earlier.name} and {later.name} have the same number.", help="Renumber the newer."
+            )
+    return files
+
+
+def _migration(name: str, text: str) -> Migration:
+    match = _FILE_NAME.fullmatch(name)
+    if match is None:
+        raise errors.ConfigurationError(
+            f"{name} is not named like 0001_what_it_does.sql.", help="Rename it."
+        )
+    return Migration(version=int(match[1]), name=name, text=text)
+
+
+def _compare(row: Applied, migration: Migration | None) -> None:
+    if migration is None:
+        raise errors.ConfigurationError(
+            f"This database has {row.name}, which these sources do not.",
+            help="It was made by a newer version: run that one, or use another database.",
+        )
+    if migration.checksum != row.checksum:
+        raise errors.ConfigurationError(
+            f"{migration.name} was edited after it had been applied here.",
+            help="Restore the file and put the change into a new migration.",
+        )
+
+
+@contextmanager
+def _deployment(dsn: str) -> Iterator[Connection]:
+    with psycopg.connect(dsn, autocommit=True, application_name="zmart migrate") as connection:
+        _check_server(connection)
+        connection.execute(_SQL.without_limits)
+        connection.execute(_SQL.keep_others_out)
+        _become_owner(connection)
+        connection.execute(_SQL.create_history)
+        yield connection
+
+
+def _check_server(connection: Connection) -> None:
+    major = connection.info.server_version // 10_000
+    if major < OLDEST_SERVER:
+        raise errors.ConfigurationError(
+            f"The server is Postgres {major}.",
+            help=f"Use {OLDEST_SERVER} or newer: MERGE needs it.",
+        )
+
+
+def _become_owner(connection: Connection) -> None:
+    try:
+        connection.execute(_SQL.become_owner)
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
+        user = connection.info.user
+        raise errors.ConfigurationError(
+            f"{user} may not act as the role {OWNER}, which owns everything here.",
+            help=f"As an administrator of the server: create role {OWNER} login (if missing); "
+            f"grant {OWNER} to {user}.",
+        ) from error
+
+
+def _history(connection: Connection) -> list[Applied]:
+    rows = connection.execute(_SQL.history)
+    return [Applied(version=row[0], name=row[1], checksum=row[2]) for row in rows]
+
+
+def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(migration.text)
+            connection.execute(_SQL.remember, _row(migration))
+    except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
+        raise errors.ConfigurationError(
+            f"{migration.name} failed and left nothing behind: {error}",
+            help="Correct it (or what it met in the database) and run `zmart migrate` again.",
+        ) from error
+
+
+def _row(migration: Migration) -> dict[str, object]:
+    return {
+        "version": migration.version,
+        "name": migration.name,
+        "checksum": migration.checksum,
+    }

@@ -1,0 +1,155 @@
+"""Connections to Postgres, and the one place where the driver's errors become ours.
+
+A connection says who it is (`application_name`) and gives up on a statement that runs too long.
+Both are set after connecting rather than as start-up options, which session poolers refuse.
+
+Callers wrap what they do in `translated()`: the branch of `zmart.errors` then says whether trying
+again can help. Mistakes in our own SQL pass through untouched, for they are bugs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeAlias
+
+import psycopg
+import psycopg_pool
+from psycopg import errors as pg
+from psycopg import sql
+
+from zmart import errors
+
+Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool: TypeAlias = psycopg_pool.AsyncConnectionPool[Connection]
+
+#: Long enough for any statement of a service, short enough that a stuck one frees its connection.
+STATEMENT_TIMEOUT_SECONDS = 30.0
+#: A server on the same network answers in milliseconds; a dead one should be noticed.
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+async def connect(
+    dsn: str,
+    *,
+    application_name: str = "zmart",
+    statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+    autocommit: bool = False,
+    prepare_threshold: int | None = 5,
+) -> Connection:
+    """Open one connection of its own, outside any pool.
+
+    `statement_timeout_seconds` of 0 means none. `prepare_threshold` of None suits a transaction
+    pooler. Raises Unavailable when the server does not answer, Unauthorized when it refuses the
+    login.
+    """
+    with translated():
+        connection = await psycopg.AsyncConnection.connect(
+            dsn,
+            autocommit=autocommit,
+            prepare_threshold=prepare_threshold,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        )
+        await _introduction(application_name, statement_timeout_seconds)(connection)
+    return connection
+
+
+def pool(
+    dsn: str,
+    *,
+    application_name: str = "zmart",
+    min_size: int = 1,
+    max_size: int = 8,
+    statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+    wait_seconds: float = 5.0,
+    max_waiting: int = 0,
+    prepare_threshold: int | None = 5,
+) -> Pool:
+    """Make a pool, still closed: enter it with `async with`, or call `.open()` in the event loop.
+
+    A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting`
+    (0: no bound); either limit is Overloaded under `translated()`.
+    """
+    return psycopg_pool.AsyncConnectionPool(
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        max_waiting=max_waiting,
+        timeout=wait_seconds,
+        name=application_name,
+        open=False,
+        configure=_introduction(application_name, statement_timeout_seconds),
+        check=psycopg_pool.AsyncConnectionPool.check_connection,
+        kwargs={
+            "prepare_threshold": prepare_threshold,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        },
+    )
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours, keeping the original as the cause."""
+    try:
+        yield
+    except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+        ours = translate(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+#: Checked from the top; the first class that fits decides.
+_MEANING: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
+    (psycopg_pool.TooManyRequests, errors.Overloaded),
+    (psycopg_pool.PoolTimeout, errors.Overloaded),
+    (pg.TooManyConnections, errors.Overloaded),
+    (pg.QueryCanceled, errors.Overloaded),
+    (pg.LockNotAvailable, errors.Overloaded),
+    (pg.SerializationFailure, errors.Overloaded),
+    (pg.DeadlockDetected, errors.Overloaded),
+    (pg.InvalidAuthorizationSpecification, errors.Unauthorized),
+    (pg.InvalidPassword, errors.Unauthorized),
+    (pg.InvalidCatalogName, errors.ConfigurationError),
+    (pg.InsufficientPrivilege, errors.Unauthorized),
+    (pg.UniqueViolation, errors.Conflict),
+    (pg.ExclusionViolation, errors.Conflict),
+    (pg.NoDataFound, errors.NotFound),
+    (pg.IntegrityError, errors.InvalidInput),
+    (pg.DataError, errors.InvalidInput),
+    (pg.RaiseException, errors.InvalidInput),
+    (pg.OperationalError, errors.Unavailable),
+    (pg.InterfaceError, errors.Unavailable),
+)
+
+
+def translate(error: Exception) -> errors.ZmartError | None:
+    """Return what `error` means to a caller, or None when it is a mistake of ours.
+
+    Only the server's primary message is repeated: its DETAIL quotes values of rows.
+    """
+    for theirs, ours in _MEANING:
+        if isinstance(error, theirs):
+            return ours(_said(error))
+    return None
+
+
+def _said(error: Exception) -> str:
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    said = primary or (str(error).strip().splitlines() or ["no message"])[0]
+    return f"Postgres: {said.rstrip('.')}."
+
+
+def _introduction(
+    application_name: str, statement_timeout_seconds: float
+) -> Callable[[Connection], Awaitable[None]]:
+    statements = sql.SQL("set application_name = {}; set statement_timeout = {}").format(
+        application_name, round(statement_timeout_seconds * 1000)
+    )
+
+    async def introduce(connection: Connection) -> None:
+        await connection.execute(statements)
+        if not connection.autocommit:
+            await connection.commit()
+
+    return introduce

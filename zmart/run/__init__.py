@@ -1,0 +1,1 @@
+"""What starts, keeps and stops things: the embedded Postgres, the supervisor, rebuilds."""
