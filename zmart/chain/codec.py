@@ -1,0 +1,375 @@
+"""Borsh, compiled from the IDL: bytes to values and back, strictly.
+
+Borsh writes fields one after another, little endian, without padding; a bool is a byte 0 or 1, an
+Option a tag 0 or 1 before its value, an enum without data its variant's number. So a struct is a
+few runs of constant width, each a `struct.Struct`, with Options between them; most events are one
+run and decode in about a microsecond. Eight bytes of discriminator come first.
+
+What is not canonical is refused: tags and bools above 1, events too short or too long, accounts
+followed by anything but zeros. Whatever is accepted encodes to the same bytes again. One exception
+is the chain's own: a program ignores what follows an instruction's arguments, and so do we.
+
+Values: addresses are base58 `str`, byte arrays `bytes`, integers and enum variants `int`, a missing
+Option None.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from solders.pubkey import Pubkey
+
+from zmart import errors
+from zmart.domain import events
+from zmart.domain.ids import Address
+
+from . import idl
+
+#: Bytes the program allocates for an account, discriminator included (protocol.md 1.5).
+ALLOCATED_BYTES = {"GlobalConfig": 206, "MarketAccount": 488, "UserPosition": 182, "VoteRecord": 83}
+#: The body of WinningsClaimed as an earlier build of the program emitted it (protocol.md 1.7).
+WINNINGS_CLAIMED_V0 = (
+    idl.Field("market_id", idl.Composite(array=("u8", 32))),
+    idl.Field("user", "pubkey"),
+    idl.Field("amount", "u64"),
+    idl.Field("resolver_fee", "u64"),
+    idl.Field("timestamp", "i64"),
+)
+WINNINGS_CLAIMED_V0_BYTES = 96
+
+_Convert: TypeAlias = Callable[[Any], Any]
+_Make: TypeAlias = Callable[[Iterable[Any]], events.Event]
+_DecodeEvent: TypeAlias = Callable[[bytes], events.Event]
+
+
+class Codec:
+    """The codec of one program; make it once, `default()` keeps the project's own."""
+
+    def __init__(self, description: idl.Idl) -> None:
+        bodies = description.bodies
+        self._accounts = [
+            _Named.of(account, bodies[account.name].fields, bodies)
+            for account in description.accounts
+        ]
+        self._instructions = [
+            _Named.of(instruction, instruction.args, bodies)
+            for instruction in description.instructions
+        ]
+        self._account_by_name = {named.name: named for named in self._accounts}
+        self._account_by_tag = {named.tag: named for named in self._accounts}
+        self._instruction_by_name = {named.name: named for named in self._instructions}
+        self._instruction_by_tag = {named.tag: named for named in self._instructions}
+        self._event_decoders: dict[bytes, _DecodeEvent] = {}
+        self._event_encoders: dict[type, _Named] = {}
+        for event in description.events:
+            self._add_event(_Named.of(event, bodies[event.name].fields, bodies))
+
+    def decode_event(self, data: bytes) -> events.Event:
+        """The event in the bytes of a `Program data:` line; DecodeError with the reason."""
+        decode = self._event_decoders.get(data[:8])
+        if decode is None:
+            raise errors.DecodeError(f"No event begins with {data[:8].hex() or 'nothing'}.")
+        return decode(data)
+
+    def encode_event(self, event: events.Event) -> bytes:
+        """The bytes the program would log; InvalidInput for a value that does not fit its field."""
+        named = self._event_encoders[type(event)]
+        return named.tag + named.record.encode(event)
+
+    def decode_account(self, data: bytes) -> tuple[str, dict[str, Any]]:
+        """An account's type and fields; zeros may follow, for the program allocates more space."""
+        named = self._account_by_tag.get(data[:8])
+        if named is None:
+            raise errors.DecodeError(f"No account begins with {data[:8].hex() or 'nothing'}.")
+        values, end = named.decode(data)
+        if any(data[end:]):
+            raise errors.DecodeError(f"{named.name} is followed by bytes that are not zero.")
+        return named.name, dict(zip(named.record.names, values, strict=True))
+
+    def encode_account(
+        self, name: str, fields: Mapping[str, Any], *, padded: bool = False
+    ) -> bytes:
+        """An account's bytes, with zeros to its allocated size where asked; InvalidInput."""
+        named = self._account_by_name[name]
+        data = named.tag + named.record.encode(named.record.ordered(name, fields))
+        return data.ljust(ALLOCATED_BYTES.get(name, 0), b"\0") if padded else data
+
+    def decode_instruction(self, data: bytes) -> tuple[str, dict[str, Any]]:
+        """An instruction's name and arguments; DecodeError where it is none of the program's."""
+        named = self._instruction_by_tag.get(data[:8])
+        if named is None:
+            raise errors.DecodeError(f"No instruction begins with {data[:8].hex() or 'nothing'}.")
+        values, _ = named.decode(data)
+        return named.name, dict(zip(named.record.names, values, strict=True))
+
+    def encode_instruction(self, name: str, args: Mapping[str, Any]) -> bytes:
+        """An instruction's bytes; InvalidInput for an argument missing, unknown or out of range."""
+        named = self._instruction_by_name[name]
+        return named.tag + named.record.encode(named.record.ordered(name, args))
+
+    def _add_event(self, named: _Named) -> None:
+        event = events.EVENTS[named.name]
+        self._event_encoders[event] = named
+        self._event_decoders[named.tag] = named.event_decoder(event)
+        if event is events.WinningsClaimed:
+            earlier = named._replace(record=_Record.of(WINNINGS_CLAIMED_V0, {}))
+            self._event_encoders[events.WinningsClaimedV0] = earlier
+            self._event_decoders[named.tag] = _by_length(
+                {WINNINGS_CLAIMED_V0_BYTES: earlier.event_decoder(events.WinningsClaimedV0)},
+                named.event_decoder(event),
+            )
+
+
+@functools.cache
+def default() -> Codec:
+    """The codec of the project's own IDL."""
+    return Codec(idl.load())
+
+
+# Scalars
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _address(raw: bytes) -> Address:
+    return Address(str(Pubkey(raw)))
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _address_bytes(text: str) -> bytes:
+    return bytes(Pubkey.from_string(text))
+
+
+def _boolean(byte: int) -> bool:
+    if byte > 1:
+        raise errors.DecodeError(f"A bool is 0 or 1, not {byte}.")
+    return byte == 1
+
+
+def _boolean_byte(value: object) -> int:
+    if not isinstance(value, bool):
+        raise errors.InvalidInput(f"{value!r} is not a bool.")
+    return int(value)
+
+
+class _Scalar(NamedTuple):
+    """A value of constant width: its `struct` format and what turns it into ours and back."""
+
+    format: str
+    read: _Convert | None = None
+    write: _Convert | None = None
+
+
+_SCALARS = {
+    "u8": _Scalar("B"),
+    "u16": _Scalar("H"),
+    "u32": _Scalar("I"),
+    "u64": _Scalar("Q"),
+    "i64": _Scalar("q"),
+    "bool": _Scalar("B", _boolean, _boolean_byte),
+    "pubkey": _Scalar("32s", _address, _address_bytes),
+}
+
+
+def _bytes(length: int) -> _Scalar:
+    def write(value: bytes) -> bytes:
+        if len(value) != length:
+            raise errors.InvalidInput(f"{length} bytes are wanted, not {len(value)}.")
+        return bytes(value)
+
+    return _Scalar(f"{length}s", None, write)
+
+
+def _variant(name: str, count: int) -> _Scalar:
+    def read(byte: int) -> int:
+        if byte >= count:
+            raise errors.DecodeError(f"{name} has {count} variants, {byte} is none of them.")
+        return byte
+
+    def write(value: int) -> int:
+        if not 0 <= value < count:
+            raise errors.InvalidInput(f"{name} has {count} variants, {value} is none of them.")
+        return int(value)
+
+    return _Scalar("B", read, write)
+
+
+def _scalar(kind: idl.Type, bodies: Mapping[str, idl.Body]) -> _Scalar:
+    match kind:
+        case str() if kind in _SCALARS:
+            return _SCALARS[kind]
+        case idl.Composite(array=("u8", int(length))):
+            return _bytes(length)
+        case idl.Composite(defined=idl.Defined(name)) if bodies[name].kind == "enum":
+            return _variant(name, len(bodies[name].variants))
+    raise errors.ConfigurationError(f"The IDL uses a type this codec does not know: {kind}.")
+
+
+# Structs
+
+
+class _Run:
+    """Consecutive fields of constant width."""
+
+    def __init__(self, scalars: Iterable[_Scalar]) -> None:
+        scalars = tuple(scalars)
+        self.format = "".join(scalar.format for scalar in scalars)
+        self.reads = tuple((i, s.read) for i, s in enumerate(scalars) if s.read)
+        self.writes = tuple((i, s.write) for i, s in enumerate(scalars) if s.write)
+        self.count = len(scalars)
+        self._struct = struct.Struct("<" + self.format)
+
+    def decode(self, data: bytes, offset: int) -> tuple[list[Any], int]:
+        """Its values and where the next begin; struct.error where the bytes end before."""
+        values = [*self._struct.unpack_from(data, offset)]
+        for index, read in self.reads:
+            values[index] = read(values[index])
+        return values, offset + self._struct.size
+
+    def encode(self, values: Iterable[Any]) -> bytes:
+        """Its bytes; struct.error, TypeError or ValueError for what does not fit."""
+        raw = [*values]
+        for index, write in self.writes:
+            raw[index] = write(raw[index])
+        return self._struct.pack(*raw)
+
+
+class _Option:
+    """A field that may be missing."""
+
+    count = 1
+
+    def __init__(self, scalar: _Scalar) -> None:
+        self._some = _Run([scalar])
+
+    def decode(self, data: bytes, offset: int) -> tuple[list[Any], int]:
+        tag = data[offset : offset + 1]
+        if tag == b"\1":
+            return self._some.decode(data, offset + 1)
+        if tag == b"\0":
+            return [None], offset + 1
+        if not tag:
+            raise struct.error("the bytes end before the tag")
+        raise errors.DecodeError(f"An Option's tag is 0 or 1, not {tag[0]}.")
+
+    def encode(self, values: Iterable[Any]) -> bytes:
+        (value,) = values
+        return b"\0" if value is None else b"\1" + self._some.encode([value])
+
+
+class _Record:
+    """The fields of a struct, as runs and options in order."""
+
+    def __init__(self, names: tuple[str, ...], parts: tuple[_Run | _Option, ...]) -> None:
+        self.names = names
+        self.parts = parts
+
+    @classmethod
+    def of(cls, fields: Iterable[idl.Field], bodies: Mapping[str, idl.Body]) -> _Record:
+        names: list[str] = []
+        parts: list[_Run | _Option] = []
+        run: list[_Scalar] = []
+        for field in fields:
+            names.append(field.name)
+            if isinstance(field.type, idl.Composite) and field.type.option is not None:
+                parts += [_Run(run), _Option(_scalar(field.type.option, bodies))]
+                run = []
+            else:
+                run.append(_scalar(field.type, bodies))
+        parts.append(_Run(run))
+        return cls(tuple(names), tuple(part for part in parts if part.count))
+
+    def decode(self, data: bytes, offset: int) -> tuple[list[Any], int]:
+        values: list[Any] = []
+        for part in self.parts:
+            more, offset = part.decode(data, offset)
+            values += more
+        return values, offset
+
+    def encode(self, values: Iterable[Any]) -> bytes:
+        rest = tuple(values)
+        encoded = []
+        for part in self.parts:
+            encoded.append(self._part(part, rest[: part.count]))
+            rest = rest[part.count :]
+        return b"".join(encoded)
+
+    def ordered(self, name: str, fields: Mapping[str, Any]) -> list[Any]:
+        """The values in the order of the wire; InvalidInput unless exactly the fields are given."""
+        if fields.keys() != set(self.names):
+            wanted = ", ".join(self.names) or "nothing"
+            raise errors.InvalidInput(f"{name} takes {wanted}; given: {', '.join(fields)}.")
+        return [fields[field] for field in self.names]
+
+    def _part(self, part: _Run | _Option, values: tuple[Any, ...]) -> bytes:
+        try:
+            return part.encode(values)
+        except (struct.error, TypeError, ValueError) as exc:
+            message = f"A value does not fit among {', '.join(self.names)}: {exc}."
+            raise errors.InvalidInput(message) from exc
+
+
+class _Named(NamedTuple):
+    """A record with the discriminator before it."""
+
+    name: str
+    tag: bytes
+    record: _Record
+
+    @classmethod
+    def of(
+        cls,
+        described: idl.Discriminated | idl.Instruction,
+        fields: Iterable[idl.Field],
+        bodies: Mapping[str, idl.Body],
+    ) -> _Named:
+        return cls(described.name, bytes(described.discriminator), _Record.of(fields, bodies))
+
+    def decode(self, data: bytes) -> tuple[list[Any], int]:
+        """The values after the discriminator and where they end; DecodeError."""
+        try:
+            return self.record.decode(data, 8)
+        except struct.error as exc:
+            raise errors.DecodeError(f"{self.name} is cut off after {len(data)} bytes.") from exc
+
+    def event_decoder(self, event: type[events.Event]) -> _DecodeEvent:
+        """Decodes whole events of this record; the fast way where the width is constant."""
+        if self.record.names != event._fields:
+            raise errors.ConfigurationError(f"{self.name} has other fields in the IDL.")
+        match self.record.parts:
+            case (_Run() as run,):
+                return _constant_width(self.name, run, event)
+        return functools.partial(_variable_width, self, event._make)
+
+
+def _constant_width(name: str, run: _Run, event: type[events.Event]) -> _DecodeEvent:
+    """The hot path: one unpack, the few conversions, one tuple."""
+    layout = struct.Struct("<8x" + run.format)
+    unpack, size, reads = layout.unpack, layout.size, run.reads
+    make: _Make = functools.partial(tuple.__new__, event)
+
+    def decode(data: bytes) -> events.Event:
+        if len(data) != size:
+            raise errors.DecodeError(f"{name} has {size} bytes, these are {len(data)}.")
+        values = [*unpack(data)]
+        for index, read in reads:
+            values[index] = read(values[index])
+        return make(values)
+
+    return decode
+
+
+def _variable_width(named: _Named, make: _Make, data: bytes) -> events.Event:
+    values, end = named.decode(data)
+    if end != len(data):
+        raise errors.DecodeError(f"{named.name} ends after {end} bytes, these are {len(data)}.")
+    return make(values)
+
+
+def _by_length(special: Mapping[int, _DecodeEvent], otherwise: _DecodeEvent) -> _DecodeEvent:
+    def decode(data: bytes) -> events.Event:
+        return special.get(len(data), otherwise)(data)
+
+    return decode

@@ -1,0 +1,159 @@
+"""The program's interface description, typed: what can be called, stored, emitted and refused.
+
+The file is in the format of Anchor 0.30 and later: a discriminator beside every instruction,
+account and event, the bodies of accounts and events under `types`. Only what this program uses is
+modelled; anything else in the file stops the reading instead of being skipped.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import TypeAlias
+
+import msgspec
+
+from zmart import errors
+
+
+class Defined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The name of another type in the same file."""
+
+    name: str
+
+
+class Composite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A type made of another; exactly one of the three is set."""
+
+    option: Type | None = None
+    array: tuple[str, int] | None = None
+    defined: Defined | None = None
+
+
+#: A scalar's name (`u64`, `bool`, `pubkey`) or a composite.
+Type: TypeAlias = str | Composite
+
+
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named value."""
+
+    name: str
+    type: Type
+
+
+class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One ingredient of a derived address: a constant, an argument or another account."""
+
+    kind: str
+    value: list[int] | None = None
+    path: str | None = None
+    account: str | None = None
+
+
+class Pda(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an address is derived."""
+
+    seeds: list[Seed]
+
+
+class AccountMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account an instruction wants, in the order of the wire."""
+
+    name: str
+    writable: bool = False
+    signer: bool = False
+    address: str | None = None
+    pda: Pda | None = None
+    relations: list[str] = []
+
+
+class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something the program can be asked to do."""
+
+    name: str
+    discriminator: list[int]
+    accounts: list[AccountMeta]
+    args: list[Field]
+
+
+class Discriminated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account or event: eight bytes, and a body of the same name under `types`."""
+
+    name: str
+    discriminator: list[int]
+
+
+class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An error of the program."""
+
+    code: int
+    name: str
+    msg: str = ""
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A variant without data."""
+
+    name: str
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A struct's fields or an enum's variants."""
+
+    kind: str
+    fields: list[Field] = []
+    variants: list[Variant] = []
+
+
+class Representation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the compiler lays a type out in memory; of no matter on the wire."""
+
+    kind: str
+
+
+class TypeDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A named type."""
+
+    name: str
+    type: Body
+    repr: Representation | None = None
+
+
+class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which program, which version, which format."""
+
+    name: str
+    version: str
+    spec: str
+
+
+class Idl(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """The whole description."""
+
+    address: str
+    metadata: Metadata
+    instructions: list[Instruction]
+    accounts: list[Discriminated]
+    events: list[Discriminated]
+    errors: list[Refused]
+    types: list[TypeDefinition]
+
+    @functools.cached_property
+    def bodies(self) -> dict[str, Body]:
+        """The types by name."""
+        return {definition.name: definition.type for definition in self.types}
+
+
+def parse(text: bytes) -> Idl:
+    """An IDL out of its JSON; ConfigurationError where it is not one this project understands."""
+    try:
+        return msgspec.json.decode(text, type=Idl)
+    except msgspec.MsgspecError as exc:
+        message = f"This is not an IDL of Anchor 0.30 or later: {exc}."
+        raise errors.ConfigurationError(message) from exc
+
+
+@functools.cache
+def load() -> Idl:
+    """The program's own description, as it ships with the project."""
+    return parse(resources.files("zmart.chain").joinpath("idl/zmart_core.json").read_bytes())

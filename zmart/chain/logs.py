@@ -1,0 +1,140 @@
+"""Which log lines are our program's word: attribution, then decoding, on the list of lines.
+
+The runtime writes `Program X invoke [n]` when a program starts at depth n and `Program X success`
+or `Program X failed: ...` when it ends; in between, `Program data: ` holds what it emitted, in
+base64. Any program can emit any bytes, so a line counts only while our program is on top of that
+stack. What programs print themselves, `Program log: ...`, is text of strangers, never looked into.
+
+The depth is believed over the count of endings: an invoke at n ends everything at n or deeper, so a
+call that never said how it ended does not cost the rest of the transaction. A log over about ten
+kilobytes is cut, and one line says just `Log truncated`; dropped lines are then not counted, and a
+reader has to fall back to the instructions.
+
+Reading never fails, whatever the lines are.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from zmart import errors
+from zmart.domain.events import Event
+
+from . import codec
+
+DATA = "Program data: "
+TEXT = "Program log: "
+TRUNCATED = "Log truncated"
+
+
+class Undecodable(NamedTuple):
+    """A line of our program that is not one of its events."""
+
+    ordinal: int
+    #: What followed `Program data: `, untouched.
+    line: str
+    #: One sentence for a person.
+    reason: str
+
+
+class LogRead(NamedTuple):
+    """Everything one transaction's log says."""
+
+    events: list[tuple[int, Event]]
+    undecodable: list[Undecodable]
+    #: Whether the runtime dropped lines.
+    truncated: bool
+
+
+def program_events(
+    log_messages: Sequence[str] | None, program_id: str
+) -> Iterator[tuple[int, Event]]:
+    """Our program's events with their ordinals; undecodable lines keep theirs and are skipped."""
+    yield from read(log_messages, program_id).events
+
+
+def read(log_messages: Sequence[str] | None, program_id: str) -> LogRead:
+    """Everything the log says; ordinals count our program's `Program data:` lines from 0."""
+    lines = log_messages or ()
+    found = LogRead([], [], TRUNCATED in lines)
+    decode = codec.default().decode_event
+    for ordinal, line in enumerate(program_data(lines, program_id)):
+        try:
+            found.events.append((ordinal, decode(binascii.a2b_base64(line, strict_mode=True))))
+        except errors.DecodeError as exc:
+            found.undecodable.append(Undecodable(ordinal, line, str(exc)))
+        except ValueError as exc:
+            found.undecodable.append(Undecodable(ordinal, line, _not_base64(line, exc)))
+    return found
+
+
+def program_data(lines: Sequence[str], program_id: str) -> Iterator[str]:
+    """What our program emitted, still in base64, in order."""
+    stack: list[str] = []
+    for line in lines:
+        move = _MOVES.get(line)
+        if move is None:
+            if line.startswith(DATA):
+                if stack and stack[-1] == program_id:
+                    yield line[len(DATA) :]
+                continue
+            if line.startswith(TEXT) or (move := _move(line)) is None:
+                continue
+        depth, program = move
+        _start(stack, depth, program) if depth else _end(stack, program)
+
+
+#: A program's start, with its depth from 1, or its end, with 0.
+_Move: TypeAlias = tuple[int, str]
+
+#: The moves of lines seen before. There are few programs and fewer depths, so a log costs about
+#: one look-up a line; beyond the limit, lines are parsed anew.
+_MOVES: dict[str, _Move] = {}
+_MOVES_LIMIT = 8_192
+#: The runtime nests at most nine calls; a greater number is not the runtime's.
+_DEPTH_LIMIT = 64
+
+
+def _move(line: str) -> _Move | None:
+    """What a line says about the stack, or None where it says nothing."""
+    words = line.split(" ", 3)
+    if len(words) < 3 or words[0] != "Program":
+        return None
+    if words[2] == "failed:":
+        return 0, words[1]
+    if words[2:] == ["success"]:
+        return _remembered(line, (0, words[1]))
+    if words[2] == "invoke" and len(words) == 4 and (depth := _DEPTHS.get(words[3])):
+        return _remembered(line, (depth, words[1]))
+    return None
+
+
+_DEPTHS = {f"[{depth}]": depth for depth in range(1, _DEPTH_LIMIT + 1)}
+
+
+def _remembered(line: str, move: _Move) -> _Move:
+    if len(_MOVES) < _MOVES_LIMIT and len(line) < 128:
+        _MOVES[line] = move
+    return move
+
+
+def _start(stack: list[str], depth: int, program: str) -> None:
+    """Enter a program at its depth, ending whatever ran there; a level never seen stays unnamed."""
+    del stack[depth - 1 :]
+    stack += [""] * (depth - 1 - len(stack))
+    stack.append(program)
+
+
+def _end(stack: list[str], program: str) -> None:
+    """Leave the innermost call of a program, and whatever it called that never ended."""
+    if program in stack:
+        while stack.pop() != program:
+            pass
+
+
+def _not_base64(line: str, exc: ValueError) -> str:
+    if " " in line:
+        return "The line holds several values; an event is one."
+    return f"The line is not base64: {exc}."
