@@ -1,0 +1,72 @@
+"""Postgres fixtures: one server a run, one database a test.
+
+database         a clone with the whole schema, roles and rights; `.dsn(role)`, `.connect(role)`
+marts_database   the same with the folds deployed
+empty_database   a database with nothing in it, owned by nobody of ours
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+from zmart import testing
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[testing.Server]:
+    """The run's server; tests are skipped with the reason where there is none."""
+    try:
+        with testing.server() as server:
+            yield server
+    except testing.NoServer as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def template(postgres_server: testing.Server) -> Iterator[testing.Database]:
+    """The migrated log, to clone from; never connect to it."""
+    with postgres_server.template(testing.migrated) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def marts_template(
+    postgres_server: testing.Server, template: testing.Database
+) -> Iterator[testing.Database]:
+    """The migrated log with every model deployed, to clone from."""
+    if importlib.util.find_spec("zmart.run.rebuild") is None:
+        pytest.skip("zmart.run.rebuild does not exist yet")
+    rebuild = importlib.import_module("zmart.run.rebuild")
+    with postgres_server.clone(template) as database:
+        rebuild.deploy(database.dsn())
+        yield database
+
+
+@pytest.fixture
+def database(
+    postgres_server: testing.Server, template: testing.Database
+) -> Iterator[testing.Database]:
+    """A database of this test's own, migrated."""
+    with postgres_server.clone(template) as database:
+        yield database
+
+
+@pytest.fixture
+def marts_database(
+    postgres_server: testing.Server, marts_template: testing.Database
+) -> Iterator[testing.Database]:
+    """A database of this test's own, migrated, with every model deployed."""
+    with postgres_server.clone(marts_template) as database:
+        yield database
+
+
+@pytest.fixture
+def empty_database(postgres_server: testing.Server) -> Iterator[testing.Database]:
+    """A database without any schema of ours."""
+    database = postgres_server.create()
+    yield database
+    postgres_server.drop(database)

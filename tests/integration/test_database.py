@@ -1,0 +1,58 @@
+"""The test server itself: what a clone holds, and who may do what in it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from zmart import settings, testing
+
+
+@pytest.mark.parametrize("role", settings.ROLES)
+def test_each_role_logs_in_as_itself(database: testing.Database, role: str) -> None:
+    """Every role of ours can connect to a fresh clone under its own name."""
+    with database.connect(role) as connection:
+        user = connection.execute("select current_user").fetchone()
+
+    assert user == (role,)
+
+
+def test_owner_owns_the_schemas(database: testing.Database) -> None:
+    """Whoever deployed, everything belongs to zmart_owner."""
+    with database.connect() as connection:
+        owners = connection.execute(
+            "select distinct nspowner::regrole::text from pg_namespace"
+            " where nspname in ('raw', 'ops', 'app', 'folds', 'marts')"
+        ).fetchall()
+
+    assert owners == [("zmart_owner",)]
+
+
+def test_api_may_not_write_the_log(database: testing.Database) -> None:
+    """The API's role has no way to append an event by itself."""
+    with (
+        database.connect("zmart_api") as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("insert into raw.feed default values")
+
+
+def test_analyst_only_reads(database: testing.Database) -> None:
+    """An analyst's transactions are read only unless they ask otherwise."""
+    with database.connect("analyst") as connection:
+        setting = connection.execute("show default_transaction_read_only").fetchone()
+
+    assert setting == ("on",)
+
+
+def test_clones_do_not_see_each_other(
+    postgres_server: testing.Server, template: testing.Database
+) -> None:
+    """What one test creates, another never meets."""
+    with postgres_server.clone(template) as one, postgres_server.clone(template) as other:
+        with one.connect() as connection:
+            connection.execute("create table public.mine ()")
+        with other.connect() as connection:
+            found = connection.execute("select to_regclass('public.mine')").fetchone()
+
+    assert found == (None,)

@@ -1,0 +1,235 @@
+"""A real Postgres for tests: which one, and a fresh database in a tenth of a second.
+
+The server is the first of these that is there:
+
+    ZMART_TEST_DSN   a superuser's URI of a server of yours (its roles get test passwords)
+    Docker           a throw-away container, when an engine answers on its socket
+    embedded         the binaries of the embedded wheel
+    Debian           the binaries of a Debian package
+
+Migrations run once, into a template database; each test works in a clone of it, which is dropped
+afterwards. Nothing here is durable, and nothing is faked: what passes, passes on Postgres.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from zmart import errors, settings
+from zmart.db import migrate
+from zmart.run import binaries, postgres
+
+DSN_VARIABLE = "ZMART_TEST_DSN"
+DOCKER_IMAGE = "postgres:18"
+_DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
+
+
+class NoServer(errors.ConfigurationError):
+    """There is no Postgres to test on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """One database of the test server."""
+
+    name: str
+    _server: Server = field(repr=False)
+
+    def dsn(self, role: str = "zmart_owner") -> str:
+        """Return a URI that logs in as `role`; `postgres` stands for the superuser."""
+        return self._server.dsn(role, database=self.name)
+
+    def connect(self, role: str = "zmart_owner") -> psycopg.Connection[tuple[object, ...]]:
+        """Open a synchronous autocommit connection, for arranging and asserting."""
+        return psycopg.connect(self.dsn(role), autocommit=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running Postgres on which tests may do anything."""
+
+    #: How it came here, for the report's header.
+    origin: str
+    #: A superuser's URI, with some database to connect to.
+    admin_dsn: str = field(repr=False)
+
+    def dsn(self, role: str, *, database: str) -> str:
+        """Return a URI for `role` in `database`."""
+        parts = urlsplit(self.admin_dsn)
+        if role == postgres.SUPERUSER:
+            return parts._replace(path=f"/{database}").geturl()
+        return settings.postgres_uri(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or 5432,
+            user=role,
+            password=self._password(role),
+            database=database,
+        )
+
+    def create(self, name: str | None = None, *, template: Database | None = None) -> Database:
+        """Create a database, empty or a clone of `template`, to which nobody may be connected."""
+        database = Database(name=name or f"zmart_test_{secrets.token_hex(6)}", _server=self)
+        statement = sql.SQL("create database {} template {}").format(
+            sql.Identifier(database.name),
+            sql.Identifier(template.name if template else "template0"),
+        )
+        self._execute(statement)
+        return database
+
+    def drop(self, database: Database) -> None:
+        """Drop a database and whoever is still connected to it."""
+        statement = sql.SQL("drop database if exists {} with (force)")
+        self._execute(statement.format(sql.Identifier(database.name)))
+
+    @contextlib.contextmanager
+    def template(self, prepare: Callable[[Database], None]) -> Iterator[Database]:
+        """Create a database, let `prepare` fill it, and drop it at the end."""
+        database = self.create()
+        try:
+            prepare(database)
+            yield database
+        finally:
+            self.drop(database)
+
+    @contextlib.contextmanager
+    def clone(self, template: Database) -> Iterator[Database]:
+        """Clone `template` for one test; its roles' settings per database do not come along."""
+        database = self.create(template=template)
+        try:
+            # Rights on a database belong to the database, not to what a clone copies.
+            migrate.prepare(database.dsn(postgres.SUPERUSER))
+            yield database
+        finally:
+            self.drop(database)
+
+    def provision(self) -> None:
+        """Make the roles and give them the passwords that `dsn` uses."""
+        passwords: dict[str, str] = {role: self._password(role) for role in settings.ROLES}
+        migrate.prepare(self.admin_dsn)
+        with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            postgres.set_passwords(connection, passwords)
+
+    def _password(self, role: str) -> str:
+        # Derived, so that two runs on one server agree on it.
+        return hashlib.sha256(f"{self.admin_dsn} {role}".encode()).hexdigest()
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def migrated(database: Database) -> None:
+    """Fill a template with roles' rights and the whole schema."""
+    migrate.prepare(database.dsn(postgres.SUPERUSER))
+    migrate.migrate(database.dsn())
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Server]:
+    """Start (or find) the test server, ready for clones; raises NoServer with the reason."""
+    with _found() as found:
+        found.provision()
+        yield found
+
+
+def describe() -> str:
+    """Say in one line which server tests would run on, without starting it."""
+    if os.environ.get(DSN_VARIABLE):
+        return f"a server of yours ({DSN_VARIABLE})"
+    if docker_available():
+        return f"{DOCKER_IMAGE} in Docker"
+    for found in binaries.installations():
+        return f"{found.version} ({found.origin} binaries)"
+    return "none: tests that need it are skipped"
+
+
+def docker_available(timeout_seconds: float = 2.0) -> bool:
+    """Whether a Docker engine answers; the command being installed proves nothing."""
+    host = os.environ.get("DOCKER_HOST") or _DEFAULT_DOCKER_HOST
+    try:
+        if host.startswith("unix://"):
+            return _docker_answers(host.removeprefix("unix://"), timeout_seconds)
+        parts = urlsplit(host)
+        address = (parts.hostname or "localhost", parts.port or 2375)
+        socket.create_connection(address, timeout_seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def _docker_answers(path: str, timeout_seconds: float) -> bool:
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.settimeout(timeout_seconds)
+        engine.connect(path)
+        engine.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+        return b"200" in engine.recv(64)
+
+
+@contextlib.contextmanager
+def _found() -> Iterator[Server]:
+    dsn = os.environ.get(DSN_VARIABLE)
+    if dsn:
+        yield Server(origin=DSN_VARIABLE, admin_dsn=dsn)
+    elif docker_available():
+        with _in_docker() as found:
+            yield found
+    else:
+        with _from_binaries() as found:
+            yield found
+
+
+@contextlib.contextmanager
+def _in_docker() -> Iterator[Server]:
+    from testcontainers.community.postgres import PostgresContainer
+
+    container = PostgresContainer(DOCKER_IMAGE, username=postgres.SUPERUSER, driver=None)
+    container.with_command("postgres -c fsync=off -c synchronous_commit=off -c jit=off")
+    with container:
+        yield Server(origin="Docker", admin_dsn=container.get_connection_url())
+
+
+@contextlib.contextmanager
+def _from_binaries() -> Iterator[Server]:
+    programs = next(binaries.installations(), None)
+    if programs is None:
+        raise NoServer(
+            f"No Postgres to test on: {DSN_VARIABLE} is not set, no Docker engine answers, and no "
+            "binaries are installed.",
+            help="Run `make setup`.",
+        )
+    with temporary_server(programs) as running:
+        yield Server(origin=programs.origin, admin_dsn=running.dsn(postgres.SUPERUSER))
+
+
+@contextlib.contextmanager
+def temporary_server(
+    programs: binaries.Binaries | None = None,
+) -> Iterator[postgres.EmbeddedPostgres]:
+    """Run an embedded server in a folder that goes with it."""
+    with state_dir() as folder:
+        running = postgres.EmbeddedPostgres(folder, durable=False, programs=programs)
+        with running:
+            yield running
+
+
+@contextlib.contextmanager
+def state_dir() -> Iterator[Path]:
+    """Make a state directory that the server's account can reach, unlike pytest's own folders."""
+    folder = Path(tempfile.mkdtemp(prefix="zmart-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
