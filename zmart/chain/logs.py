@@ -29,6 +29,17 @@ TEXT = "Program log: "
 TRUNCATED = "Log truncated"
 
 
+#: A program's start, with its depth from 1, or its end, with 0.
+_Move: TypeAlias = tuple[int, str]
+
+#: The moves of lines seen before. There are few programs and fewer depths, so a log costs about
+#: one look-up a line; beyond the limit, lines are parsed anew.
+_MOVES: dict[str, _Move] = {}
+_MOVES_LIMIT = 8_192
+#: The runtime nests at most nine calls; a greater number is not the runtime's.
+_DEPTHS = {f"[{depth}]": depth for depth in range(1, 65)}
+
+
 class Undecodable(NamedTuple):
     """A line of our program that is not one of its events."""
 
@@ -86,17 +97,6 @@ def program_data(lines: Sequence[str], program_id: str) -> Iterator[str]:
         _start(stack, depth, program) if depth else _end(stack, program)
 
 
-#: A program's start, with its depth from 1, or its end, with 0.
-_Move: TypeAlias = tuple[int, str]
-
-#: The moves of lines seen before. There are few programs and fewer depths, so a log costs about
-#: one look-up a line; beyond the limit, lines are parsed anew.
-_MOVES: dict[str, _Move] = {}
-_MOVES_LIMIT = 8_192
-#: The runtime nests at most nine calls; a greater number is not the runtime's.
-_DEPTH_LIMIT = 64
-
-
 def _move(line: str) -> _Move | None:
     """What a line says about the stack, or None where it says nothing."""
     words = line.split(" ", 3)
@@ -109,9 +109,6 @@ def _move(line: str) -> _Move | None:
     if words[2] == "invoke" and len(words) == 4 and (depth := _DEPTHS.get(words[3])):
         return _remembered(line, (depth, words[1]))
     return None
-
-
-_DEPTHS = {f"[{depth}]": depth for depth in range(1, _DEPTH_LIMIT + 1)}
 
 
 def _remembered(line: str, move: _Move) -> _Move:
