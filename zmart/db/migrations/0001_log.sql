@@ -24,6 +24,25 @@ create table raw.identity (
 comment on table raw.identity is
 'Which log this is. A restored or reset database is another epoch, and positions of the old one mean nothing in it.';
 
+create function raw.renew_identity() returns uuid
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_epoch uuid;
+begin
+    insert into raw.identity (system_identifier, timeline)
+    select s.system_identifier, c.timeline_id from pg_control_system() as s, pg_control_checkpoint() as c
+    on conflict (only_row) do update
+    set epoch = gen_random_uuid(), system_identifier = excluded.system_identifier,
+        timeline = excluded.timeline, began_at = clock_timestamp()
+    where (identity.system_identifier, identity.timeline) is distinct from (excluded.system_identifier, excluded.timeline);
+    select epoch into v_epoch from raw.identity;
+    return v_epoch;
+end
+$$;
+comment on function raw.renew_identity is
+'The epoch of this log; a new one when the server is another or was restored to another timeline. Called at each deploy.';
+
 create table raw.feed (
     seq bigint primary key check (seq > 0),
     kind text collate "C" not null check (kind in (
@@ -34,6 +53,8 @@ create table raw.feed (
     wallet_no int,
     at timestamptz not null default clock_timestamp()
 );
+-- The few facts that undo or move earlier ones, so that a window without any costs nothing.
+create index feed_corrections on raw.feed (seq) where kind in ('retracted', 'moved');
 comment on table raw.feed is 'One row per fact a reader can learn, gap-free, in commit order.';
 comment on column raw.feed.ref is
 'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. Others: key of the app row.';
@@ -94,6 +115,10 @@ create table raw.events (
 create unique index events_live on raw.events (transaction_no, ordinal) where retracted_at is null;
 create index on raw.events (market_no, order_key);
 create index on raw.events (wallet_no, market_no, order_key);
+-- By place on chain alone: a late configuration finds the trades after it; as-of-slot reads.
+create index on raw.events (order_key);
+-- The few events that concern the whole protocol, by seq: so that a window without any costs nothing.
+create index events_protocol on raw.events (seq) where market_no is null;
 comment on table raw.events is 'One row per event of the program, keyed by (transaction, ordinal); seq is its place in the feed.';
 comment on column raw.events.order_key is 'Place on chain: slot << 24 | index in block << 9 | ordinal.';
 comment on column raw.events.clock is 'The event''s own timestamp: Unix seconds of the chain''s Clock.';

@@ -6,9 +6,14 @@ comment on schema ops is 'How the system itself is doing.';
 create table ops.models (
     name text collate "C" primary key,
     kind text collate "C" not null check (kind in ('fold', 'ordered')),
-    position int not null,
-    event_names text [] not null,
     definition_hash text collate "C" not null,
+    listens_to text [] not null,
+    fold_sql text not null,
+    merge_sql text not null,
+    key_columns text [] not null,
+    scope_columns text [] not null,
+    columns text [] not null,
+    fee_sensitive boolean not null,
     built_to bigint not null,
     built_at timestamptz not null default clock_timestamp(),
     stale_since timestamptz,
@@ -19,6 +24,11 @@ create table ops.models (
 );
 comment on table ops.models is
 'One row per folded model. A healthy one follows the log (applied_seq null); a stale one stopped at applied_seq, for reason, at failed_event.';
+
+comment on column ops.models.listens_to is 'Event names and feed kinds that change it; a window without any skips it.';
+comment on column ops.models.fold_sql is 'The model''s compiled select; the marker in it stands for the window of the log.';
+comment on column ops.models.merge_sql is 'How a window''s partial result is merged into /*target*/.';
+comment on column ops.models.scope_columns is 'Columns, in log and mart alike, that say which rows an event touches.';
 
 create view ops.model_status as
 select

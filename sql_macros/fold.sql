@@ -1,0 +1,163 @@
+{#
+    fold: one select, three uses.
+
+    A fold model is an ordinary `select key, aggregates from {{ log_events([...]) }} group by key`. Its config says how two
+    partial results of the same key combine, which is all that is needed to keep the table live: the aggregate of a
+    window of the log, merged into the table, equals the aggregate of everything. The order in which windows come, and
+    how they are cut, cannot matter, because each rule commutes.
+
+        sum  min  max  or   what they say; null is "nothing said"
+        any                 the value is the same wherever it is said
+        last <key column>   the value at the greatest key (a column of the model, combined by max)
+        first <key column>  the value at the smallest key (a column combined by min)
+
+    Columns that follow from others of the same row (`meta: {generated: <expression>}`) are generated columns: Postgres
+    keeps them true.
+
+    The work is done by folds.install (zmart/db/migrations): it builds the table beside the live one or in place, writes
+    folds.apply_<model> and folds.refold_<model>, and makes them live in one transaction. This file only writes texts.
+#}
+
+{% macro fold_combine(column, rule) -%}
+    {%- set t, s = 't.' ~ column, 's.' ~ column -%}
+    {%- set words = rule.split(' ') -%}
+    {%- if rule == 'sum' -%}coalesce({{ t }} + {{ s }}, {{ t }}, {{ s }})
+    {%- elif rule == 'min' -%}least({{ t }}, {{ s }})
+    {%- elif rule == 'max' -%}greatest({{ t }}, {{ s }})
+    {%- elif rule == 'or' -%}coalesce({{ t }} or {{ s }}, {{ t }}, {{ s }})
+    {%- elif rule == 'any' -%}coalesce({{ t }}, {{ s }})
+    {%- elif words[0] == 'last' and words | length == 2 -%}
+        {%- set tk, sk = 't.' ~ words[1], 's.' ~ words[1] -%}
+        case
+            when {{ sk }} is null or {{ tk }} > {{ sk }} then {{ t }}
+            when {{ tk }} = {{ sk }} then greatest({{ t }}, {{ s }}) else {{ s }}
+        end
+    {%- elif words[0] == 'first' and words | length == 2 -%}
+        {%- set tk, sk = 't.' ~ words[1], 's.' ~ words[1] -%}
+        case
+            when {{ sk }} is null or {{ tk }} < {{ sk }} then {{ t }}
+            when {{ tk }} = {{ sk }} then least({{ t }}, {{ s }}) else {{ s }}
+        end
+    {%- else -%}
+        {{ exceptions.raise_compiler_error("Column " ~ column ~ ": unknown rule '" ~ rule ~ "'. Use sum, min, max, or, any, last <key>, first <key>.") }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The model's columns in the order of its .yml: [{name, type, not_null, generated}]. #}
+{% macro fold_columns() -%}
+    {%- set columns = [] -%}
+    {%- for column in model.columns.values() -%}
+        {%- do columns.append({
+            'name': column.name,
+            'type': column.data_type,
+            'not_null': column.constraints | selectattr('type', 'equalto', 'not_null') | list | length > 0,
+            'generated': column.meta.get('generated'),
+        }) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{% macro fold_merge(select_sql, columns, key, combine) -%}
+    {%- set names = columns | map(attribute='name') | list -%}
+    {%- if not combine -%}
+insert into /*target*/ ({{ names | join(', ') }})
+select {{ names | join(', ') }} from (
+{{ select_sql }}
+) as s
+    {%- else -%}
+merge into /*target*/ as t
+using (
+{{ select_sql }}
+) as s on {% for k in key %}t.{{ k }} = s.{{ k }}{{ ' and ' if not loop.last }}{% endfor %}
+when matched then update set
+    {% for name in names if name not in key -%}
+    {{ name }} = {{ fold_combine(name, combine[name]) }}{{ ',\n    ' if not loop.last }}
+    {%- endfor %}
+when not matched then insert ({{ names | join(', ') }})
+values ({% for name in names %}s.{{ name }}{{ ', ' if not loop.last }}{% endfor %})
+    {%- endif -%}
+{%- endmacro %}
+
+{# Names and types of the select must be those the contract promises; an error here touches nothing. #}
+{% macro fold_check(select_sql, columns, key, combine) -%}
+    {%- if '(true /*fold*/)' not in select_sql -%}
+        {{ exceptions.raise_compiler_error("This fold reads no log rows: use log_events([...]) or log_ballots().") }}
+    {%- endif -%}
+    {%- for column in columns if combine and column.name not in key and column.name not in combine -%}
+        {{ exceptions.raise_compiler_error("Column " ~ column.name ~ " has no combine rule.") }}
+    {%- endfor -%}
+    {%- set promised = [] -%}
+    {%- for column in columns -%}
+        {%- do promised.append('null::' ~ column.type ~ ' as ' ~ column.name) -%}
+    {%- endfor -%}
+    {%- set found = adapter.get_column_schema_from_query(get_empty_subquery_sql(select_sql)) -%}
+    {%- set wanted = adapter.get_column_schema_from_query('select ' ~ promised | join(', ') ~ ' where false') -%}
+    {%- set found_text = found | map(attribute='name') | list, found | map(attribute='dtype') | list -%}
+    {%- set wanted_text = wanted | map(attribute='name') | list, wanted | map(attribute='dtype') | list -%}
+    {%- if found_text != wanted_text -%}
+        {{ exceptions.raise_compiler_error(
+            "The select does not keep the contract.\n  promised: " ~ wanted_text ~ "\n  selected: " ~ found_text) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro text_array(values) -%}
+array[{% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %}]::text []
+{%- endmacro %}
+
+{% materialization fold, adapter='postgres' %}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set key = config.require('fold_key') -%}
+    {%- set scope = config.require('fold_scope') -%}
+    {%- set listens_to = config.require('listens_to') -%}
+    {%- set combine = config.get('combine') -%}
+    {%- set indexes = config.get('indexes', []) -%}
+    {%- set fees = config.get('fee_sensitive', false) -%}
+    {%- set fillfactor = 80 if combine else 100 -%}
+    {%- set columns = fold_columns() -%}
+    {%- set folded = columns | rejectattr('generated') | list -%}
+    {%- set generated = columns | selectattr('generated') | list -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- do fold_check(sql, folded, key, combine) -%}
+
+    {%- set create -%}
+        {%- for column in folded -%}
+            {{ column.name }} {{ column.type }}{{ ' collate "C"' if column.type == 'text' }}{{ ' not null' if column.not_null }}{{ ', ' if not loop.last or generated }}
+        {%- endfor -%}
+        {%- for column in generated -%}
+            {{ column.name }} {{ column.type }}{{ ' collate "C"' if column.type == 'text' }} generated always as ({{ column.generated }}) stored{{ ', ' if not loop.last }}
+        {%- endfor -%}
+    {%- endset -%}
+    {%- set after = ['alter table /*target*/ add primary key (' ~ key | join(', ') ~ ')',
+                     'alter table /*target*/ set (fillfactor = ' ~ fillfactor ~ ', autovacuum_vacuum_scale_factor = 0.02)'] -%}
+    {%- for index in indexes -%}
+        {%- do after.append('create index on /*target*/ (' ~ index ~ ')') -%}
+    {%- endfor -%}
+    {%- set merge_sql = fold_merge(sql, folded, key, combine) -%}
+    {# JSON with sorted keys: the parser returns dicts in another order in each process. #}
+    {%- set definition = local_md5(tojson([create | string, after, merge_sql | string, scope, listens_to, fees], sort_keys=true)) -%}
+
+    {%- set status -%}
+        select folds.install(
+            jsonb_populate_record(null::ops.models, jsonb_build_object(
+                'name', '{{ this.identifier }}', 'kind', 'fold', 'definition_hash', '{{ definition }}',
+                'listens_to', {{ text_array(listens_to) }}, 'key_columns', {{ text_array(key) }},
+                'scope_columns', {{ text_array(scope) }}, 'columns', {{ text_array(folded | map(attribute='name')) }},
+                'fee_sensitive', {{ fees }},
+                'fold_sql', $fold_text${{ sql }}$fold_text$, 'merge_sql', $merge_text${{ merge_sql }}$merge_text$
+            )),
+            $create_text${{ create }}$create_text$,
+            {% if after %}array[{% for text in after %}$after_text${{ text }}$after_text${{ ', ' if not loop.last }}{% endfor %}]{% endif %}
+        )
+    {%- endset -%}
+    {%- set outcome = run_query(status).columns[0].values()[0] -%}
+    {%- call noop_statement('main', outcome) -%}{{ sql }}{%- endcall -%}
+
+    {%- do apply_grants(target_relation, config.get('grants'), should_revoke=False) -%}
+    {%- do persist_docs(target_relation, model) -%}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}

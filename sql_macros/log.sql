@@ -1,0 +1,41 @@
+{#
+    Reading the log.
+
+    A fold's select says where it reads log rows with log_events() or log_rows(). Both end in a marker that is valid SQL by
+    itself, `(true /*fold*/)`, and means "all history". The fold materialization makes three texts of one select by
+    putting another condition there: everything up to a seq (a rebuild), one window of seqs (the live path), or the whole
+    history of a few keys (a refold). The marker stands directly on the table, so that each condition reaches an index.
+#}
+
+{% macro log_events(names) -%}
+    (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from {{ source('raw', 'events') }}
+        where retracted_at is null and (true /*fold*/)
+        and name in ({% for name in names %}'{{ name }}'{{ ', ' if not loop.last }}{% endfor %})
+    )
+{%- endmacro %}
+
+{# API ballots are rows of the log too: their seq is a place in the same feed. #}
+{% macro log_ballots() -%}
+    (select * from {{ source('app', 'ballots') }} where (true /*fold*/))
+{%- endmacro %}
+
+{# The chain's clock as a timestamp. Clamped, so that no i64 can overflow it. #}
+{% macro instant(clock) -%}
+    to_timestamp(case when {{ clock }} is not null then least(greatest({{ clock }}, 0), 253402300799) end)
+{%- endmacro %}
+
+{# The newest, or oldest, of a bigint within a group, without a sort: arrays compare element by element. #}
+{% macro last_by(value, key, condition) -%}
+    (max(array[{{ key }}, {{ value }}]) filter (where {{ condition }}))[2]
+{%- endmacro %}
+
+{# The same for text, which the array trick cannot carry; for events that come once or twice in a market's life. #}
+{% macro last_text_by(value, key, condition) -%}
+    (array_agg({{ value }} order by {{ key }} desc, {{ value }} desc) filter (where {{ condition }}))[1]
+{%- endmacro %}
+
+{% macro first_by(value, key, condition='true') -%}
+    (min(array[{{ key }}, {{ value }}]) filter (where {{ condition }}))[2]
+{%- endmacro %}

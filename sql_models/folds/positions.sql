@@ -1,0 +1,66 @@
+{{ config(
+    fold_key=['market_no', 'wallet_no'],
+    fold_scope=['market_no', 'wallet_no'],
+    listens_to=['SharesBought', 'SharesSold', 'WinningsClaimed'],
+    combine={
+        'market_id': 'any', 'on_chain_address': 'any', 'user_wallet': 'any',
+        'shares_yes': 'sum', 'shares_no': 'sum', 'total_invested': 'sum', 'total_proceeds': 'sum',
+        'trades_count': 'sum', 'has_claimed': 'or', 'claimed_amount': 'sum',
+        'first_trade_at': 'min', 'last_trade_at': 'max', 'claimed_at': 'max', 'last_seq': 'max',
+    },
+    indexes=['wallet_no'],
+) }}
+
+with events as (
+    select
+        seq,
+        market_no,
+        wallet_no,
+        clock,
+        name,
+        case name when 'SharesBought' then 1 when 'SharesSold' then -1 end as direction,
+        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'shares')::numeric as shares,
+        coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
+    from {{ log_events(['SharesBought', 'SharesSold', 'WinningsClaimed']) }} as log
+),
+
+folded as (
+    select
+        market_no,
+        wallet_no,
+        coalesce(sum(direction * shares) filter (where outcome and direction is not null), 0) as shares_yes,
+        coalesce(sum(direction * shares) filter (where not outcome and direction is not null), 0) as shares_no,
+        coalesce(sum(lamports) filter (where direction = 1), 0) as total_invested,
+        coalesce(sum(lamports) filter (where direction = -1), 0) as total_proceeds,
+        count(direction) as trades_count,
+        bool_or(direction is null) as has_claimed,
+        coalesce(sum(lamports) filter (where direction is null), 0) as claimed_amount,
+        min(clock) filter (where direction is not null) as first_trade_clock,
+        max(clock) filter (where direction is not null) as last_trade_clock,
+        max(clock) filter (where direction is null) as claimed_clock,
+        max(seq) as last_seq
+    from events
+    group by market_no, wallet_no
+)
+
+select
+    folded.market_no,
+    folded.wallet_no,
+    markets.market_id,
+    markets.account as on_chain_address,
+    wallets.wallet as user_wallet,
+    folded.shares_yes::numeric(39, 0) as shares_yes,
+    folded.shares_no::numeric(39, 0) as shares_no,
+    folded.total_invested::numeric(39, 0) as total_invested,
+    folded.total_proceeds::numeric(39, 0) as total_proceeds,
+    folded.trades_count,
+    folded.has_claimed,
+    folded.claimed_amount::numeric(39, 0) as claimed_amount,
+    {{ instant('folded.first_trade_clock') }} as first_trade_at,
+    {{ instant('folded.last_trade_clock') }} as last_trade_at,
+    {{ instant('folded.claimed_clock') }} as claimed_at,
+    folded.last_seq
+from folded
+inner join {{ source('raw', 'markets_seen') }} as markets on folded.market_no = markets.market_no
+inner join {{ source('raw', 'wallets_seen') }} as wallets on folded.wallet_no = wallets.wallet_no
