@@ -1,0 +1,78 @@
+"""Positions as text, and the rule that entries follow one another."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zmart import errors
+from zmart.db import feed
+
+EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
+
+
+@given(st.uuids(), st.integers(0, 2**63 - 1))
+def test_a_position_survives_being_written(epoch: object, seq: int) -> None:
+    """What `str` writes, `parse` reads back."""
+    position = feed.Position(str(epoch), seq)
+    assert feed.Position.parse(str(position)) == position
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        f"{EPOCH}",
+        f"{EPOCH}:",
+        f"{EPOCH}:-1",
+        f"{EPOCH}:05",
+        f"{EPOCH}:1.0",
+        f"{EPOCH}:٣",
+        f"{EPOCH}:9223372036854775808",
+        f"{EPOCH.upper()}:1",
+        f" {EPOCH}:1",
+        f"{EPOCH}:1\n",
+        "not-an-epoch:1",
+    ],
+)
+def test_what_is_no_position_is_refused(text: str) -> None:
+    """Anything else than `uuid:integer` is InvalidInput that says what was expected."""
+    with pytest.raises(errors.InvalidInput, match="epoch:seq"):
+        feed.Position.parse(text)
+
+
+@given(st.text())
+def test_no_text_surprises_the_parser(text: str) -> None:
+    """A stranger's text is either a position or InvalidInput, nothing else."""
+    with contextlib.suppress(errors.InvalidInput):
+        feed.Position.parse(text)
+
+
+def test_a_hole_is_named() -> None:
+    """The first missing seq is what the error speaks of."""
+    with pytest.raises(feed.Gap, match="no entry 8") as caught:
+        feed.check_contiguous(5, [6, 7, 9, 11])
+    assert (caught.value.after, caught.value.found) == (7, 9)
+
+
+@pytest.mark.parametrize("seqs", [[7], [5], [6, 6], [6, 5]])
+def test_only_successors_are_accepted(seqs: list[int]) -> None:
+    """A jump, a repetition and a step back are all holes."""
+    with pytest.raises(feed.Gap):
+        feed.check_contiguous(5, seqs)
+
+
+def test_a_position_belongs_to_one_log() -> None:
+    """Another epoch and a seq past the end are told apart, and each says where the log ends."""
+    end = feed.Position(EPOCH, 10)
+    feed.check_place(end.at(10), end)
+    with pytest.raises(feed.FuturePosition) as future:
+        feed.check_place(end.at(11), end)
+    other = feed.Position("00000000-0000-0000-0000-000000000000", 3)
+    with pytest.raises(feed.ForeignEpoch) as foreign:
+        feed.check_place(other, end)
+    assert future.value.found == foreign.value.found == end

@@ -1,0 +1,357 @@
+"""The feed: everything a reader can learn, in one order, without a gap.
+
+`raw.feed` has one row per fact. One writer at a time appends to it and takes the next `seq` under a
+lock it holds until commit, so the order of `seq` is the order of commits, and a reader that has
+seen n needs nothing but "what comes after n". That is all the state a reader has: a `Position`,
+written `epoch:seq`. The epoch names the log; a database that was restored or reset is another
+epoch, and a position of the old one means nothing in it.
+
+How a reader keeps up:
+
+1. `read` takes entries after a position, in one statement, and checks that they follow one
+   another. A missing seq would be a fact somebody never hears of, so it is an error (`Gap`), never
+   skipped.
+2. Each appending transaction rings a doorbell (`NOTIFY zmart_feed`, no payload). It only says
+   "look": a bell that is lost, or rung while nobody listened, costs one poll and no data.
+3. `Listener` does both on a connection of its own: read until nothing is left, wait for the bell
+   but never longer than a second, read again. The read doubles as the heartbeat. When the
+   connection dies it makes another and reads on from its position; that is why nothing is missed
+   or repeated.
+
+    async with Listener(dsn, after=position) as listener:
+        async for batch in listener:
+            for entry in batch.entries: ...
+            remember(batch.position)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import re
+import time
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Self, TypeAlias
+
+import structlog
+from psycopg import conninfo
+
+from zmart import errors
+
+from . import pool, queries
+
+log = structlog.get_logger()
+
+Kind: TypeAlias = Literal[
+    "event",
+    "retracted",
+    "moved",
+    "finalized_through",
+    "ballot",
+    "comment",
+    "reaction",
+    "metadata",
+    "mart_stale",
+]
+
+#: The longest a lost doorbell can delay a reader.
+POLL_SECONDS = 1.0
+#: Entries per statement: large enough to catch up quickly, small enough to hold in memory.
+BATCH_ENTRIES = 1000
+#: Waits between attempts to connect grow from the first to the second.
+BACKOFF_SECONDS = (0.05, 3.0)
+#: A peer that vanished without a word is noticed within this time, by the kernel.
+_KEEPALIVE = {
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+_STATEMENT_TIMEOUT_SECONDS = 10.0
+
+_SQL = queries.load("zmart.db", "feed.sql")
+_POSITION = re.compile(
+    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(0|[1-9][0-9]{0,18})"
+)
+
+
+class ForeignEpoch(errors.Conflict):
+    """The position belongs to another log than the one that is there."""
+
+    def __init__(self, position: Position, found: Position) -> None:
+        super().__init__(
+            f"Position {position} belongs to another log; the current one is {found.epoch}.",
+            help="Read the current state again and go on from its as_of.",
+        )
+        #: Where the log that is there ends.
+        self.found = found
+
+
+class FuturePosition(errors.Conflict):
+    """The position lies beyond the end of the log."""
+
+    def __init__(self, position: Position, found: Position) -> None:
+        super().__init__(
+            f"Position {position} lies beyond the end of the log, which is at {found.seq}.",
+            help="Read the current state again and go on from its as_of.",
+        )
+        #: Where the log ends.
+        self.found = found
+
+
+class Gap(errors.Permanent):
+    """A seq is missing from the feed."""
+
+    def __init__(self, after: int, found: int) -> None:
+        super().__init__(
+            f"The feed has no entry {after + 1}: after {after} comes {found}.",
+            help="Nothing is read past a hole. Run `zmart doctor`, then restore the missing rows.",
+        )
+        self.after = after
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a reader has come: everything up to `seq` of the log named `epoch`."""
+
+    epoch: str
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `epoch:seq`; InvalidInput says what was expected."""
+        match = _POSITION.fullmatch(text)
+        if match is None or int(match[2]) >= 1 << 63:
+            raise errors.InvalidInput(
+                "A position is written epoch:seq, a UUID in lower case and an integer,"
+                " as the `id` of a stream's message or an answer's `as_of` gives it."
+            )
+        return cls(match[1], int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.seq}"
+
+    def at(self, seq: int) -> Position:
+        """Another place in the same log."""
+        return Position(self.epoch, seq)
+
+
+class Entry(NamedTuple):
+    """One fact's place in the feed; the fact itself is in the table that `kind` names."""
+
+    seq: int
+    kind: Kind
+    #: event: None (the event has the same seq). retracted, moved: the event's seq.
+    #: finalized_through: the slot. Others: key of the row in schema app.
+    ref: int | None
+    market_no: int | None
+    wallet_no: int | None
+    #: When it was appended here, not when it happened.
+    at: datetime.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Entries that follow one another, and where the log ended when they were read."""
+
+    #: The reader's place after these entries.
+    position: Position
+    #: Where the log ended in the same snapshot.
+    head: Position
+    entries: tuple[Entry, ...]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more was there."""
+        return self.position.seq == self.head.seq
+
+
+async def head(connection: pool.Connection) -> Position:
+    """Where the log ends. Unavailable when the database has no log yet."""
+    with pool.translated():
+        cursor = await connection.execute(_SQL.head)
+        row = await cursor.fetchone()
+    if row is None:
+        raise _no_identity()
+    return Position(*row)
+
+
+async def read(connection: pool.Connection, after: Position, limit: int = BATCH_ENTRIES) -> Batch:
+    """Read up to `limit` entries after a position, oldest first; none is an empty batch.
+
+    Raises ForeignEpoch or FuturePosition when `after` is no place in this log, Gap when entries do
+    not follow one another, Unavailable when Postgres does not answer.
+    """
+    with pool.translated():
+        cursor = await connection.execute(_SQL.read, {"after": after.seq, "max_entries": limit})
+        rows = await cursor.fetchall()
+    if not rows:
+        raise _no_identity()
+    end = Position(rows[0][0], rows[0][1])
+    check_place(after, end)
+    entries = tuple(Entry(*row[2:]) for row in rows if row[2] is not None)
+    check_contiguous(after.seq, [entry.seq for entry in entries])
+    reached = entries[-1].seq if entries else after.seq
+    return Batch(position=after.at(reached), head=end, entries=entries)
+
+
+def check_place(position: Position, end: Position) -> None:
+    """Refuse a position that is no place in the log ending at `end`."""
+    if position.epoch != end.epoch:
+        raise ForeignEpoch(position, end)
+    if position.seq > end.seq:
+        raise FuturePosition(position, end)
+
+
+def check_contiguous(after: int, seqs: Sequence[int]) -> None:
+    """Raise Gap unless `seqs` are `after` + 1, `after` + 2 and so on."""
+    for expected, found in enumerate(seqs, start=after + 1):
+        if found != expected:
+            raise Gap(expected - 1, found)
+
+
+class Listener:
+    """One reader's place in the feed, kept across lost doorbells, connections and servers.
+
+    Iterating gives batches that are never empty, each beginning where the last ended. It waits for
+    as long as it takes, also for a server that is away. It raises what a person or the caller must
+    decide: `Gap` (again at each call, until mended), `ForeignEpoch` and `FuturePosition` (then
+    `seek` says where to go on), and a login that is refused.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        after: Position | None = None,
+        limit: int = BATCH_ENTRIES,
+        poll_seconds: float = POLL_SECONDS,
+        application_name: str = "zmart feed",
+    ) -> None:
+        #: Everything up to here was handed out. None, until connected, stands for the end.
+        self.position = after
+        self._dsn = conninfo.make_conninfo(dsn, **_KEEPALIVE)
+        self._limit = limit
+        self._poll_seconds = poll_seconds
+        self._application_name = application_name
+        self._connection: pool.Connection | None = None
+        self._drained = False
+        self._heard_at: float | None = None
+
+    @property
+    def silent_seconds(self) -> float:
+        """Time since Postgres last answered; infinite before the first answer."""
+        return float("inf") if self._heard_at is None else time.monotonic() - self._heard_at
+
+    @property
+    def backend_pid(self) -> int | None:
+        """The server process that serves the connection, while there is one."""
+        connection = self._connection
+        return None if connection is None or connection.closed else connection.info.backend_pid
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Batch:
+        failures = 0
+        while True:
+            try:
+                batch = await self._step()
+            except errors.Transient as error:
+                await self._back_off(failures, error)
+                failures += 1
+                continue
+            failures = 0
+            if batch.entries:
+                return batch
+
+    def seek(self, position: Position) -> None:
+        """Go on from another place."""
+        self.position = position
+        self._drained = False
+
+    async def start(self) -> Position:
+        """Connect, and say where reading will begin."""
+        failures = 0
+        while True:
+            try:
+                await self._connected()
+            except errors.Transient as error:
+                await self._back_off(failures, error)
+                failures += 1
+            else:
+                assert self.position is not None
+                return self.position
+
+    async def close(self) -> None:
+        """Give the connection back. Iterating afterwards connects again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _step(self) -> Batch:
+        """Wait if everything was read, then read once."""
+        connection = await self._connected()
+        if self._drained:
+            await self._wait_for_the_bell(connection)
+        assert self.position is not None
+        batch = await read(connection, self.position, self._limit)
+        self._heard_at = time.monotonic()
+        self.position = batch.position
+        self._drained = batch.is_last
+        return batch
+
+    async def _connected(self) -> pool.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._connect()
+            # Bells rung while we were away are lost: look before waiting for the next one.
+            self._drained = False
+        return self._connection
+
+    async def _connect(self) -> pool.Connection:
+        connection = await pool.connect(
+            self._dsn,
+            application_name=self._application_name,
+            statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
+            autocommit=True,
+        )
+        try:
+            with pool.translated():
+                await connection.execute(_SQL.listen)
+            if self.position is None:
+                self.position = await head(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _wait_for_the_bell(self, connection: pool.Connection) -> None:
+        # psycopg keeps bells that rang during a statement, so none is lost between two waits.
+        with pool.translated():
+            async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
+                pass
+
+    async def _back_off(self, failures: int, error: errors.Transient) -> None:
+        await self.close()
+        first, longest = BACKOFF_SECONDS
+        seconds = min(longest, first * 2 ** min(failures, 16))
+        log.warning("feed_connection_lost", error=str(error), again_in_seconds=seconds)
+        await asyncio.sleep(seconds)
+
+
+def _no_identity() -> errors.Unavailable:
+    return errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
