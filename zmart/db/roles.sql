@@ -46,7 +46,8 @@ begin
         end if;
         execute format('grant connect, create, temporary on database %I to zmart_owner', target);
         execute format('grant connect on database %I to zmart_ingest, zmart_api, zmart_keeper, analyst', target);
-        execute format('grant temporary on database %I to analyst', target);
+        -- The writer's inbox is a temporary table.
+        execute format('grant temporary on database %I to zmart_ingest, analyst', target);
         execute format('revoke temporary on database %I from public', target);
     exception when insufficient_privilege or undefined_object then
         raise warning 'zmart_owner may not create schemas here: grant create on database % to zmart_owner', target;

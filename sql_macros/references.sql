@@ -1,0 +1,11 @@
+{#
+    Names without the database. The folds' functions keep these texts, and a clone or a restored copy has another name.
+#}
+{% macro source(source_name, table_name) -%}
+    {{ return(builtins.source(source_name, table_name).include(database=false)) }}
+{%- endmacro %}
+
+{% macro ref() -%}
+    {%- set relation = builtins.ref(*varargs, **kwargs) -%}
+    {{ return(relation if relation.is_cte else relation.include(database=false)) }}
+{%- endmacro %}

@@ -1,0 +1,186 @@
+"""The writer against a real Postgres: once, in order, nothing lost, and never stopped by one bad thing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ingest.records import DeadLetter, EventRow, TransactionRow
+from ingest.testing import address, signature
+from ingest.writer import Writer
+from zmart import errors, testing
+
+MARKET = "11" * 32
+
+
+def event(ordinal: int = 0, name: str = "SharesBought", **fields: object) -> EventRow:
+    payload = {"outcome": True, "shares": "2000000000", "cost": "1100000000", "new_price_yes": "510000000", **fields}
+    return EventRow(
+        ordinal=ordinal,
+        name=name,
+        market_id=MARKET,
+        market_account=address(1),
+        wallet=address(2),
+        clock=1_762_600_000,
+        payload=json.dumps(payload).encode(),
+        context=None,
+    )
+
+
+def transaction(number: int, *events: EventRow, slot: int = 1000, dead: tuple[DeadLetter, ...] = ()) -> TransactionRow:
+    return TransactionRow(
+        signature=signature(number),
+        slot=slot,
+        index_in_block=number,
+        block_time=1_762_600_000,
+        err=None,
+        fee_lamports=5000,
+        body=zlib.compress(b"{}"),
+        digest=hashlib.sha256(str(number).encode()).digest(),
+        events=events,
+        dead_letters=dead,
+    )
+
+
+@pytest.fixture
+async def writer(marts_database: testing.Database) -> AsyncIterator[Writer]:
+    writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
+    yield writer
+    await writer.close()
+
+
+async def test_a_batch_gets_consecutive_seqs_and_is_folded(writer: Writer, marts_database: testing.Database) -> None:
+    """Events of a batch take the next seqs without a gap, and the marts show them when append returns."""
+    first = await writer.append([transaction(1, event(0), event(1)), transaction(2, event(0))], source="webhook")
+    second = await writer.append([transaction(3, event(0))], source="webhook")
+
+    assert (first.first_seq, first.last_seq, second.first_seq) == (1, 3, 4)
+    with marts_database.connect() as connection:
+        feed = connection.execute("select seq, kind from raw.feed order by seq").fetchall()
+        position = connection.execute("select shares_yes, trades_count from marts.positions").fetchall()
+    assert feed == [(1, "event"), (2, "event"), (3, "event"), (4, "event")]
+    assert position == [(8_000_000_000, 4)]
+
+
+async def test_a_duplicate_changes_nothing_but_its_count(writer: Writer, marts_database: testing.Database) -> None:
+    """The same transaction, in one batch or in another, is applied once and counted per source."""
+    await writer.append([transaction(1, event()), transaction(1, event())], source="webhook")
+    again = await writer.append([transaction(1, event())], source="walk")
+
+    assert (again.first_seq, again.duplicates) == (None, 1)
+    with marts_database.connect() as connection:
+        assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
+        assert connection.execute("select sightings from raw.transactions").fetchone() == ({"webhook": 2, "walk": 1},)
+
+
+async def test_a_differing_delivery_of_a_signature_is_kept_as_a_dead_letter(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """Two deliveries that disagree never both count; the second is shown to a person."""
+    await writer.append([transaction(1, event())], source="webhook")
+    await writer.append([transaction(1, event())._replace(digest=b"another")], source="webhook")
+
+    with marts_database.connect() as connection:
+        assert connection.execute("select reason_code from raw.dead_letters").fetchall() == [("differs",)]
+        assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
+
+
+async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """What Postgres cannot store (U+0000 in jsonb) is bisected to one dead letter; the other four are in the log."""
+    rows = [transaction(n, event()) for n in range(1, 6)]
+    rows[3] = transaction(4, event()._replace(payload=b'{"shares": "\\u0000"}'))
+
+    done = await writer.append(rows, source="webhook")
+
+    assert (done.events, done.dead_letters, done.first_seq, done.last_seq) == (4, 1, 1, 4)
+    with marts_database.connect() as connection:
+        letters = connection.execute("select signature, reason_code from raw.dead_letters").fetchall()
+    assert letters == [(signature(4), "rejected")]
+
+
+async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, marts_database: testing.Database) -> None:
+    """One broken model stops itself at the failing event, tells why, and is mended by a rebuild; the others have it all."""
+    await writer.append([transaction(1, event())], source="webhook")
+    bad = event(0, shares="1" + "0" * 60)  # beyond numeric(39, 0)
+
+    done = await writer.append([transaction(2, event()), transaction(3, bad), transaction(4, event())], source="webhook")
+
+    assert done.events == 3
+    with marts_database.connect() as connection:
+        stale = connection.execute(
+            "select name, applied_seq, failed_event from ops.model_status where is_stale order by name"
+        ).fetchall()
+        lifecycle = connection.execute("select count(*) from ops.model_status where not is_stale").fetchone()
+        alerts = connection.execute("select count(*) from ops.alerts where kind = 'mart_stale'").fetchone()
+        kinds = connection.execute("select kind from raw.feed where seq > 4").fetchall()
+    assert [(name, applied, failed) for name, applied, failed in stale] == [
+        ("markets", 1, 3),
+        ("positions", 1, 3),
+        ("trades", 1, 3),
+    ]
+    assert lifecycle == (3,)
+    assert alerts == (3,)
+    assert kinds == [("mart_stale",)] * 3
+
+
+async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_database: testing.Database) -> None:
+    """A reason with U+0000 or half a surrogate pair cannot stop the batch that carries it."""
+    letter = DeadLetter(None, None, "malformed", "it said \x00 and \ud800", b"\x00")
+
+    await writer.append([], source="webhook", dead_letters=[letter, letter])
+
+    with marts_database.connect() as connection:
+        assert connection.execute("select sightings from raw.dead_letters").fetchall() == [(2,)]
+
+
+async def test_a_claim_before_its_market_is_known_gets_its_id_later(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """WinningsClaimed names the account alone; when the id becomes known, the rows it made say it too."""
+    claim = EventRow(
+        0, "WinningsClaimed", None, address(1), address(2), 1_762_600_000, b'{"outcome": true, "amount": "5"}', None
+    )
+    await writer.append([transaction(1, claim)], source="webhook")
+    await writer.append([transaction(2, event()._replace(wallet=address(3)))], source="webhook")
+
+    with marts_database.connect() as connection:
+        ids = connection.execute("select distinct market_id from marts.positions").fetchall()
+        markets = connection.execute("select id, is_known from marts.markets").fetchall()
+        kinds = connection.execute("select kind, ref from raw.feed order by seq").fetchall()
+    assert ids == [(MARKET,)]
+    assert markets == [(MARKET, False)]
+    assert kinds == [("event", None), ("moved", 1), ("event", None)]
+
+
+async def test_postgres_down_is_unavailable_and_the_next_append_reconnects(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """A killed connection loses nothing: the batch is refused whole, and the same writer takes it again."""
+    with marts_database.connect("postgres") as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'zmart ingest writer'"
+            " and datname = current_database()"
+        )
+    with pytest.raises(errors.Transient):
+        await writer.append([transaction(1, event())], source="webhook")
+
+    done = await writer.append([transaction(1, event())], source="webhook")
+
+    assert done.events == 1
+
+
+async def test_signatures_without_logs_are_wanted_until_they_arrive(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """An enhanced payload's signature is remembered, and forgotten when the transaction comes with its logs."""
+    await writer.append([], source="webhook", wanted=[signature(1), signature(2)])
+    await writer.append([transaction(1, event())], source="walk")
+
+    with marts_database.connect() as connection:
+        assert connection.execute("select signature from raw.wanted").fetchall() == [(signature(2),)]

@@ -1,0 +1,207 @@
+"""Marts from the log: deploy the models, fold one again, prove that live equals rebuilt.
+
+`deploy` lets dbt compile the models and install what changed (an unchanged one is a no-op). `rebuild` and `verify` need no
+dbt: every folded model left its compiled select in `ops.models`, and the functions `folds.rebuild` and
+`folds.differences` work from that. A rebuild replaces only rows that differ, in place, so that readers and views notice
+nothing; the number of rows that differed is its report.
+
+dbt reads its connection from libpq's variables and keeps state of its own in the process. So it runs in a child
+(`python -m zmart.run.rebuild`), which also gives its memory back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import conninfo
+
+from zmart import errors
+from zmart.db import pool, queries
+
+sql = queries.load("zmart.run", "rebuild.sql")
+
+#: Where dbt_project.yml stands: the models are part of the checkout, not of the wheel.
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = ("dbt_project.yml", "sql_models/**/*", "sql_macros/**/*")
+
+DEFAULT_VOTING_WINDOW_SECONDS = 259_200
+
+_LIBPQ = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One folded mart held against a rebuild."""
+
+    name: str
+    #: Rows that differ, both ways, over all columns.
+    differing_rows: int
+    rows: int
+    #: Why it had stopped following the log, or empty.
+    stale_because: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mart follows the log and equals its rebuild."""
+        return self.differing_rows == 0 and not self.stale_because
+
+
+def deploy(
+    dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECONDS, always: bool = False
+) -> bool:
+    """Install the models on a migrated database, as its owner; return whether dbt had to run.
+
+    Skipped when the same sources were deployed here before and every model is healthy, unless `always`. Raises
+    ConfigurationError with dbt's words when a model does not build; what was live stays live.
+    """
+    digest = sources_digest()
+    with _owner(dsn) as connection:
+        connection.execute(sql.renew_identity)
+        connection.execute(
+            sql.set_setting,
+            {"name": "dispute_voting_window_seconds", "value": voting_window_seconds},
+        )
+        known = connection.execute(sql.deployed).fetchone()
+        stale = [name for name, is_stale, *_ in connection.execute(sql.models) if is_stale]
+    if known == (digest,) and not stale and not always:
+        return False
+    build(dsn)
+    with _owner(dsn) as connection:
+        connection.execute(sql.remember_deployed, {"digest": digest})
+    return True
+
+
+def build(dsn: str, arguments: Sequence[str] = ("run",)) -> None:
+    """Run dbt in a child against the database at `dsn`. Raises ConfigurationError with the end of its output."""
+    run = subprocess.run(
+        [sys.executable, "-m", "zmart.run.rebuild", *arguments],
+        env=environment(dsn),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        said = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
+        raise errors.ConfigurationError(
+            f"dbt could not build the models:\n{said}\n",
+            help="Mend the model named above, then run: zmart migrate",
+        )
+
+
+def environment(dsn: str) -> dict[str, str]:
+    """The process environment with libpq's variables set for `dsn`."""
+    parts = conninfo.conninfo_to_dict(dsn)
+    named = {
+        variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None
+    }
+    scratch = os.environ.get("ZMART_STATE_DIR", ".state")
+    return {
+        **os.environ,
+        "DBT_TARGET_PATH": f"{scratch}/dbt",
+        "DBT_LOG_PATH": f"{scratch}/dbt",
+        **named,
+    }
+
+
+def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> int:
+    """Fold models again from the whole log, all or the named; return how many rows differed.
+
+    Each is one transaction; the log waits only while the difference is merged. Raises NotFound for an unknown name.
+    """
+    with _owner(dsn) as connection:
+        total = 0
+        for name in _chosen(connection, names):
+            differed = _number(connection, sql.rebuild, name)
+            tell(f"{name}: rebuilt, {differed:,} rows differed")
+            total += differed
+    return total
+
+
+def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[Verdict]:
+    """Hold each mart against a rebuild, all on one snapshot; nothing is changed."""
+    with _owner(dsn, autocommit=False) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        chosen = _chosen(connection, names)
+        reasons = {
+            name: reason
+            for name, is_stale, _, _, reason in connection.execute(sql.models)
+            if is_stale
+        }
+        for name in chosen:
+            yield Verdict(
+                name=name,
+                differing_rows=_number(connection, sql.differences, name),
+                rows=_number(connection, sql.rows, name),
+                stale_because=reasons.get(name, ""),
+            )
+        connection.rollback()
+
+
+def sources_digest() -> str:
+    """SHA-256 over the models' sources, so that an unchanged deployment needs no dbt."""
+    digest = hashlib.sha256()
+    for pattern in SOURCES:
+        for path in sorted(PROJECT.glob(pattern)):
+            if path.is_file():
+                digest.update(
+                    str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0"
+                )
+    return digest.hexdigest()
+
+
+def _owner(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[object, ...]]:
+    with pool.translated():
+        connection = psycopg.connect(dsn, autocommit=autocommit)
+        connection.execute("set statement_timeout = 0")
+        connection.execute("set application_name = 'zmart rebuild'")
+        if not autocommit:
+            connection.commit()
+    return connection
+
+
+def _chosen(connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str]) -> list[str]:
+    known = [str(name) for name, *_ in connection.execute(sql.models)]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise errors.NotFound(
+            f"There is no folded model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}."
+        )
+    return list(names) or known
+
+
+def _number(connection: psycopg.Connection[tuple[object, ...]], statement: str, name: str) -> int:
+    row = connection.execute(statement, {"name": name}).fetchone()
+    assert row is not None
+    assert isinstance(row[0], int)
+    return row[0]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Invoke dbt in this process with our project and profile; the exit status."""
+    from dbt.cli.main import dbtRunner
+
+    where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    outcome = dbtRunner().invoke(
+        [*arguments, *where, "--log-level-file", "none", "--no-use-colors"]
+    )
+    if outcome.exception is not None:
+        sys.stderr.write(f"{outcome.exception}\n")
+    return 0 if outcome.success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

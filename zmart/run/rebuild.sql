@@ -1,0 +1,43 @@
+-- name: models
+-- Every folded model, and where it stands.
+select
+    name,
+    is_stale,
+    applied_seq,
+    behind,
+    coalesce(reason, '')
+from ops.model_status
+order by name;
+
+-- name: rebuild
+-- Fold one model again from the whole log; the number of rows that differed.
+select folds.rebuild(%(name)s);
+
+-- name: differences
+-- Rows of one mart that differ from a rebuild on this snapshot, both ways, all columns.
+select folds.differences(%(name)s);
+
+-- name: rows
+-- An estimate of a mart's rows, for the report.
+select greatest(reltuples, 0)::bigint from pg_class where oid = format('marts.%%I', %(name)s::text)::regclass;
+
+-- name: head
+-- The last seq of the log on this snapshot.
+select coalesce(max(seq), 0) from raw.feed;
+
+-- name: renew_identity
+-- The epoch of this log; a new one on another or a restored server.
+select raw.renew_identity()::text;
+
+-- name: set_setting
+-- A setting that views read.
+update ops.settings set value = %(value)s where name = %(name)s and value <> %(value)s;
+
+-- name: deployed
+-- Digest of the models last deployed here.
+select value ->> 'digest' from ops.cursors where name = 'models_deployed';
+
+-- name: remember_deployed
+-- Remember the digest of the models deployed here.
+insert into ops.cursors (name, value) values ('models_deployed', jsonb_build_object('digest', %(digest)s::text))
+on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
