@@ -1,0 +1,234 @@
+"""From one delivered item to the rows the log holds; pure, and total.
+
+Whatever bytes an item has, exactly one thing comes out of it: a transaction, a dead letter, a
+signature that is still to be fetched, or nothing where our program took no part. No item raises, so
+no item can keep its neighbours out of the log.
+
+    raw        logs are there        -> a transaction with its events
+    enhanced   no logs by nature     -> its signature is wanted (protocol.md 8.3)
+    failed     `meta.err` is set     -> a transaction without events
+    malformed  not a transaction     -> a dead letter with the item's bytes
+
+An undecodable line of our program and a log the runtime cut are dead letters of their transaction;
+its other events count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from zmart.chain import logs
+
+from . import context, delivery, payload
+from .item import Core, Item
+from .records import DeadLetter, EventRow, TransactionRow
+
+#: What an order key has room for (zmart.domain.ids).
+SLOT_LIMIT = 1 << 39
+INDEX_LIMIT = 1 << 15
+ORDINAL_LIMIT = 1 << 9
+#: What Postgres can write as a timestamp, from 1970 on.
+BLOCK_TIME_LIMIT = 253_402_300_800
+FEE_LIMIT = 1 << 64
+
+_SIGNATURE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{64,88}")
+_ITEM = msgspec.json.Decoder(Item)
+_CORE = msgspec.json.Decoder(Core)
+_encode = msgspec.json.Encoder().encode
+
+
+class Wanted(NamedTuple):
+    """A transaction of ours that came without its logs; it has to be fetched."""
+
+    signature: str
+
+
+Outcome: TypeAlias = TransactionRow | DeadLetter | Wanted | None
+
+
+@dataclass(kw_only=True)
+class Decoded:
+    """What a delivery held, in its order."""
+
+    transactions: list[TransactionRow] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
+    #: Items our program took no part in.
+    ignored: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Put an outcome where it belongs."""
+        match outcome:
+            case TransactionRow():
+                self.transactions.append(outcome)
+            case DeadLetter():
+                self.dead_letters.append(outcome)
+            case Wanted(signature):
+                self.wanted.append(signature)
+            case None:
+                self.ignored += 1
+
+
+def compressed(item: bytes) -> bytes:
+    """The form in which the log keeps a delivered item; `zlib.decompress` gives it back."""
+    return zlib.compress(item, 1)
+
+
+class Decoder:
+    """Decodes items for one program; `pack` makes the stored body of an item's bytes."""
+
+    def __init__(self, program_id: str, *, pack: Callable[[bytes], bytes] = compressed) -> None:
+        self._program_id = program_id
+        self._mention = program_id.encode()
+        self._pack = pack
+
+    def body(self, body: bytes) -> Decoded:
+        """A whole delivery at once; InvalidInput where it is not an array of transactions."""
+        return self.all(delivery.items(body))
+
+    def all(self, items: Iterable[bytes]) -> Decoded:
+        """The outcomes of several items, sorted by kind."""
+        decoded = Decoded()
+        for item in items:
+            decoded.add(self.item(item))
+        return decoded
+
+    def item(self, raw: bytes) -> Outcome:
+        """What became of one item."""
+        try:
+            return self._read(raw, _parsed(raw))
+        except _Malformed as exc:
+            return DeadLetter(exc.signature, None, "malformed", str(exc), raw)
+
+    def _read(self, raw: bytes, item: Item) -> Outcome:
+        signature = _signature(item)
+        meta, lines = item.meta, None if item.meta is None else item.meta.log_messages
+        if meta is None or lines is None:
+            return Wanted(signature) if self._mention in raw else None
+        keys = context.account_keys(item)
+        if not self._took_part(keys, lines):
+            return None
+        slot, block_time = _within(item.slot, SLOT_LIMIT), item.block_time
+        if slot is None:
+            raise _Malformed("The item's slot is missing or no slot.", signature)
+        err = None if meta.err is None else _encode(meta.err).decode()
+        found = logs.LogRead([], [], False) if err else logs.read(lines, self._program_id)
+        return TransactionRow(
+            signature,
+            slot,
+            _within(item.index_within_block, INDEX_LIMIT),
+            _within(block_time, BLOCK_TIME_LIMIT),
+            err,
+            _within(meta.fee, FEE_LIMIT),
+            self._pack(raw),
+            digest(slot, err, lines),
+            self._events(found, item, keys),
+            _dead_letters(found, signature),
+        )
+
+    def _took_part(self, keys: Sequence[str], lines: Sequence[str]) -> bool:
+        if self._program_id in keys:
+            return True
+        opening = f"Program {self._program_id} invoke ["
+        return any(line.startswith(opening) for line in lines)
+
+    def _events(self, found: logs.LogRead, item: Item, keys: list[str]) -> tuple[EventRow, ...]:
+        if not found.events:
+            return ()
+        kept = [pair for pair in found.events if pair[0] < ORDINAL_LIMIT]
+        markets = [payload.market(event, self._program_id) for _, event in kept]
+        said = [(event, account) for (_, event), (_, account) in zip(kept, markets, strict=True)]
+        contexts = context.of_events(said, item, keys, self._program_id)
+        return tuple(
+            payload.row(event, ordinal, market, told)
+            for (ordinal, event), market, told in zip(kept, markets, contexts, strict=True)
+        )
+
+
+def digest(slot: int, err: str | None, lines: Sequence[str]) -> bytes:
+    """SHA-256 of (slot, error, log lines) as one JSON array: what makes two deliveries the same."""
+    return hashlib.sha256(_encode((slot, err, lines))).digest()
+
+
+class _Malformed(Exception):  # noqa: N818 - an outcome on its way out, not an error
+    """The item is not a transaction; carries its signature where that much could be read."""
+
+    def __init__(self, reason: str, signature: str | None = None) -> None:
+        super().__init__(reason)
+        self.signature = signature
+
+
+def _parsed(raw: bytes) -> Item:
+    try:
+        return _ITEM.decode(raw)
+    except msgspec.ValidationError:
+        return _core(raw)
+    except RecursionError:
+        raise _Malformed("The item is nested too deeply to be read.") from None
+    except UnicodeDecodeError:
+        raise _Malformed("The item is not UTF-8.") from None
+    except msgspec.DecodeError:
+        return _repaired(raw)
+
+
+def _repaired(raw: bytes) -> Item:
+    """Once more with halves of surrogate pairs replaced; the stored body keeps them."""
+    mended = delivery.mended(raw)
+    if mended == raw:
+        raise _Malformed("The item is not JSON.")
+    return _parsed(mended)
+
+
+def _core(raw: bytes) -> Item:
+    """Once more without the parts events can do without; says which of the others is wrong."""
+    try:
+        return _CORE.decode(raw).as_item()
+    except msgspec.ValidationError as exc:
+        raise _Malformed(f"The item is not a transaction: {_plain(str(exc))}.") from None
+
+
+def _signature(item: Item) -> str:
+    signature = item.signature
+    if item.transaction is not None:
+        signature = next(iter(item.transaction.signatures), None)
+    if signature is None:
+        raise _Malformed("The item has no signature.")
+    if not _SIGNATURE.fullmatch(signature):
+        raise _Malformed("The item's signature is not 64 bytes in base58.")
+    return signature
+
+
+def _within(value: int | None, limit: int) -> int | None:
+    return value if value is not None and 0 <= value < limit else None
+
+
+def _dead_letters(found: logs.LogRead, signature: str) -> tuple[DeadLetter, ...]:
+    letters = [
+        DeadLetter(signature, ordinal, "undecodable", reason, _bytes(line))
+        for ordinal, line, reason in found.undecodable
+    ]
+    letters += [
+        DeadLetter(signature, ordinal, "beyond", "The transaction has too many events.", None)
+        for ordinal, _ in found.events
+        if ordinal >= ORDINAL_LIMIT
+    ]
+    if found.truncated:
+        reason = "The runtime cut the log; events after the cut have to be read elsewhere."
+        letters.append(DeadLetter(signature, None, "truncated", reason, None))
+    return tuple(letters)
+
+
+def _bytes(line: str) -> bytes:
+    return line.encode("utf-8", "surrogatepass")
+
+
+def _plain(text: str) -> str:
+    """Text that every store takes, whatever an item's key held."""
+    return text.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,0 +1,105 @@
+"""From one request body to the items in it, byte for byte.
+
+A delivery is a JSON array of transactions. Each item is kept as the bytes that came, because those
+bytes are what the log stores and what a dead letter shows; decoding looks at one item at a time, so
+that a bad one costs nothing but itself.
+
+The quick way is msgspec, which finds the items without reading into them. It refuses two things
+that a neighbour must survive: half of a surrogate pair in a string, and nesting deeper than the
+interpreter's stack. For those the brackets are counted here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from zmart import errors
+
+#: What every refusal says was wanted.
+EXPECTED = "a JSON array of transactions, as Helius raw and enhanced webhooks send it"
+
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_ONE = msgspec.json.Decoder(msgspec.Raw)
+_KIND = {"{": "a JSON object", '"': "a JSON string", "n": "null", "t": "true", "f": "false"}
+#: Strings whole, so that brackets inside them do not count.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rb"|".join((_PAIR, _HALF, rb"\\.")), re.DOTALL)
+
+
+def items(body: bytes) -> list[bytes]:
+    """The items of a delivery in their order; InvalidInput says what came instead of an array."""
+    try:
+        return [bytes(item) for item in _ITEMS.decode(body)]
+    except msgspec.ValidationError:
+        raise _refused(_kind(body)) from None
+    except (msgspec.DecodeError, RecursionError):
+        return list(_counted(body))
+
+
+def mended(item: bytes) -> bytes:
+    r"""The same JSON with every half of a surrogate pair replaced by \ufffd, which is as long."""
+    return _ESCAPE.sub(_mend, item)
+
+
+def _mend(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if len(escape[0]) == 6 else escape[0]
+
+
+def _counted(body: bytes) -> Iterator[bytes]:
+    opening = len(body) - len(body.lstrip(b" \t\r\n"))
+    if body[opening : opening + 1] != b"[":
+        raise _refused(_kind(body))
+    for start, end in _slices(body, opening):
+        item = body[start:end].strip()
+        if not _is_json(item):
+            raise _refused("something that is not JSON")
+        yield item
+
+
+def _slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
+    """Where the items between the outermost brackets begin and end."""
+    depth, start = 0, opening + 1
+    for token in _TOKEN.finditer(body, opening):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"]" | b"}":
+                depth -= 1
+            case b"," if depth == 1:
+                yield start, token.start()
+                start = token.end()
+        if depth == 0:
+            yield start, token.start()
+            if body[token.end() :].strip():
+                raise _refused("an array with something after it")
+            return
+    raise _refused("an array that does not end")
+
+
+def _is_json(item: bytes) -> bool:
+    """Whether it is JSON as far as can be told; nesting too deep to look into passes."""
+    try:
+        _ONE.decode(mended(item))
+    except RecursionError:
+        return True
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _kind(body: bytes) -> str:
+    text = body.lstrip()[:1].decode("ascii", "replace")
+    try:
+        _ONE.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return "nothing" if not text else "something that is not JSON"
+    return _KIND.get(text, "a JSON number")
+
+
+def _refused(came: str) -> errors.InvalidInput:
+    return errors.InvalidInput(f"Expected {EXPECTED}, but {came} came.")

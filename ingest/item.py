@@ -1,0 +1,121 @@
+"""The parts of a delivered transaction that anything is read from, as types.
+
+A raw webhook item has the shape of `getTransaction` (protocol.md 8.3). msgspec builds only these
+fields and steps over the rest. What only some events need stays unread bytes (`Raw`) until one of
+them asks, and is allowed to be missing or odd: `Item` is tried first, then `Core`, which wants
+nothing but what an event cannot do without.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+_ABSENT = msgspec.Raw(b"null")
+
+
+class LoadedAddresses(msgspec.Struct, gc=False):
+    """Accounts of a version 0 transaction that a look-up table named."""
+
+    writable: list[str] = []
+    readonly: list[str] = []
+
+
+class Meta(msgspec.Struct, rename="camel", gc=False):
+    """What executing the transaction did."""
+
+    err: Any = None
+    fee: int | None = None
+    log_messages: list[str] | None = None
+    #: Lamports of every account before and after, in the order of the keys.
+    pre_balances: msgspec.Raw = _ABSENT
+    post_balances: msgspec.Raw = _ABSENT
+    inner_instructions: msgspec.Raw = _ABSENT
+    loaded_addresses: LoadedAddresses | None = None
+
+
+class Message(msgspec.Struct, rename="camel", gc=False):
+    """What was signed."""
+
+    account_keys: list[str] = []
+    instructions: msgspec.Raw = _ABSENT
+
+
+class Transaction(msgspec.Struct, gc=False):
+    """The signed transaction."""
+
+    signatures: list[str]
+    message: Message | None = None
+
+
+class Item(msgspec.Struct, rename="camel", gc=False):
+    """One element of a delivery, raw or enhanced."""
+
+    slot: int | None = None
+    block_time: int | None = None
+    index_within_block: int | None = None
+    meta: Meta | None = None
+    transaction: Transaction | None = None
+    #: Enhanced items have it here, and neither `meta` nor logs.
+    signature: str | None = None
+
+
+class CoreMeta(msgspec.Struct, rename="camel"):
+    """The part of `Meta` without which there are no events."""
+
+    err: Any = None
+    fee: Any = None
+    log_messages: list[str] | None = None
+
+
+class CoreTransaction(msgspec.Struct):
+    """The part of `Transaction` without which it has no name."""
+
+    signatures: list[str]
+
+
+class Core(msgspec.Struct, rename="camel"):
+    """The part of `Item` that has to be right."""
+
+    slot: int | None = None
+    block_time: Any = None
+    index_within_block: Any = None
+    meta: CoreMeta | None = None
+    transaction: CoreTransaction | None = None
+    signature: str | None = None
+
+    def as_item(self) -> Item:
+        """The same without what could not be read."""
+        item = Item(
+            self.slot,
+            _whole(self.block_time),
+            _whole(self.index_within_block),
+            None,
+            None,
+            self.signature,
+        )
+        if self.meta is not None:
+            item.meta = Meta(self.meta.err, _whole(self.meta.fee), self.meta.log_messages)
+        if self.transaction is not None:
+            item.transaction = Transaction(self.transaction.signatures)
+        return item
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+class Instruction(msgspec.Struct, rename="camel", gc=False):
+    """A compiled instruction: places in the account keys, and data in base58."""
+
+    program_id_index: int
+    accounts: list[int]
+    data: str
+
+
+class InnerInstructions(msgspec.Struct, gc=False):
+    """What one top-level instruction called."""
+
+    index: int
+    instructions: list[Instruction]

@@ -1,0 +1,14 @@
+"""Honest defaults for what ingest tests talk about."""
+
+from __future__ import annotations
+
+import pytest
+from ingest_cases import PROGRAM
+
+from ingest.decode import Decoder
+
+
+@pytest.fixture
+def decoder() -> Decoder:
+    """A decoder of our program."""
+    return Decoder(PROGRAM)
