@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from zmart import errors
 from zmart.chain import codec, idl
 from zmart.domain import events
+from zmart.domain.ids import Address
 
-WALLET = "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"
-MARKET = "F1doAVqwVZdnDRp4U6R3SXpVFNZ4Rk7NZmgFQB2fbbuv"
+WALLET = Address("4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA")
+MARKET = Address("F1doAVqwVZdnDRp4U6R3SXpVFNZ4Rk7NZmgFQB2fbbuv")
 ID = b"\1" * 32
 AT = 1_762_600_000
 
@@ -173,7 +174,7 @@ def test_instructions_are_anchorpys(name: str, data: st.DataObject) -> None:
 
 
 @given(user=borsh_values.addresses, amount=st.integers(0, 2**64 - 1), fee=st.integers(0, 9))
-def test_the_earlier_winnings_claimed(user: str, amount: int, fee: int) -> None:
+def test_the_earlier_winnings_claimed(user: Address, amount: int, fee: int) -> None:
     """The 96-byte form of an earlier build is told apart by its length and keeps its own fields."""
     event = events.WinningsClaimedV0(ID, user, amount, fee, AT)
     data = CODEC.encode_event(event)
@@ -225,7 +226,7 @@ def test_no_bytes_at_all() -> None:
     """Nothing is no event, no account and no instruction."""
     for decode in (CODEC.decode_event, CODEC.decode_account, CODEC.decode_instruction):
         with pytest.raises(errors.DecodeError, match="begins with nothing"):
-            decode(b"")  # type: ignore[operator]
+            decode(b"")
 
 
 def test_accounts_end_in_zeros() -> None:

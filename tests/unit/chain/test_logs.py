@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from zmart.chain import codec, logs
 from zmart.domain import events
+from zmart.domain.ids import Address
 
 OURS = "6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw"
 SYSTEM = "11111111111111111111111111111111"
 OTHER = "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo"
-WALLET = "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"
+WALLET = Address("4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA")
 
 BOUGHT = events.SharesBought(b"\1" * 32, WALLET, True, 5, 6, 7, 8)
 PAUSED = events.ProtocolPauseStatusChanged(True, WALLET, 9)
