@@ -68,37 +68,52 @@ def program_events(
 
 def read(log_messages: Sequence[str] | None, program_id: str) -> LogRead:
     """Everything the log says; ordinals count our program's `Program data:` lines from 0."""
-    lines = log_messages or ()
-    found = LogRead([], [], TRUNCATED in lines)
+    data, truncated = program_data(log_messages or (), program_id)
+    events: list[tuple[int, Event]] = []
+    undecodable: list[Undecodable] = []
     decode = codec.default().decode_event
-    for ordinal, line in enumerate(program_data(lines, program_id)):
+    for ordinal, line in enumerate(data):
         try:
-            found.events.append((ordinal, decode(binascii.a2b_base64(line, strict_mode=True))))
+            events.append((ordinal, decode(binascii.a2b_base64(line, strict_mode=True))))
         except errors.DecodeError as exc:
-            found.undecodable.append(Undecodable(ordinal, line, str(exc)))
+            undecodable.append(Undecodable(ordinal, line, str(exc)))
         except ValueError as exc:
-            found.undecodable.append(Undecodable(ordinal, line, _not_base64(line, exc)))
-    return found
+            undecodable.append(Undecodable(ordinal, line, _not_base64(line, exc)))
+    return LogRead(events, undecodable, truncated)
 
 
-def program_data(lines: Sequence[str], program_id: str) -> Iterator[str]:
-    """What our program emitted, still in base64, in order."""
+def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool]:
+    """What our program emitted, still in base64, in order; and whether the log was cut.
+
+    Every line of every transaction passes here, so the two moves of an orderly log, one deeper and
+    one back, are written out.
+    """
+    data: list[str] = []
     stack: list[str] = []
+    truncated = False
     for line in lines:
-        move = _MOVES.get(line)
+        move = _MOVES.get(line) or _move(line)
         if move is None:
             if line.startswith(DATA):
                 if stack and stack[-1] == program_id:
-                    yield line[len(DATA) :]
-                continue
-            if line.startswith(TEXT) or (move := _move(line)) is None:
-                continue
+                    data.append(line[len(DATA) :])
+            elif line == TRUNCATED:
+                truncated = True
+            continue
         depth, program = move
-        _start(stack, depth, program) if depth else _end(stack, program)
+        if depth == len(stack) + 1:
+            stack.append(program)
+        elif not depth and stack and stack[-1] == program:
+            stack.pop()
+        else:
+            _move_otherwise(stack, depth, program)
+    return data, truncated
 
 
 def _move(line: str) -> _Move | None:
     """What a line says about the stack, or None where it says nothing."""
+    if line.startswith((TEXT, DATA)):
+        return None
     words = line.split(" ", 3)
     if len(words) < 3 or words[0] != "Program":
         return None
@@ -117,16 +132,12 @@ def _remembered(line: str, move: _Move) -> _Move:
     return move
 
 
-def _start(stack: list[str], depth: int, program: str) -> None:
-    """Enter a program at its depth, ending whatever ran there; a level never seen stays unnamed."""
-    del stack[depth - 1 :]
-    stack += [""] * (depth - 1 - len(stack))
-    stack.append(program)
-
-
-def _end(stack: list[str], program: str) -> None:
-    """Leave the innermost call of a program, and whatever it called that never ended."""
-    if program in stack:
+def _move_otherwise(stack: list[str], depth: int, program: str) -> None:
+    """A start that ends what still ran at its depth, or an end that ends what it called."""
+    if depth:
+        del stack[depth - 1 :]
+        stack += [*[""] * (depth - 1 - len(stack)), program]
+    elif program in stack:
         while stack.pop() != program:
             pass
 
