@@ -302,7 +302,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
     Raises ConfigurationError at the first variable that cannot work.
     """
-    return read(Environment(_process_environment() if environ is None else environ))
+    return read(Environment(process_environment() if environ is None else environ))
 
 
 def read(env: Environment) -> Settings:
@@ -709,8 +709,15 @@ def _secrets_in(value: object) -> list[Secret]:
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 
 
-def _process_environment() -> dict[str, str]:
+#: Set by the supervisor for its children, which get what they may know and nothing from `.env`.
+RUN_VARIABLE = "ZMART_RUN"
+
+
+def process_environment() -> dict[str, str]:
+    """Return the environment of this process, with what only `.env` says added."""
     file = Path(".env")
+    if RUN_VARIABLE in os.environ:
+        return dict(os.environ)
     written = dotenv(file.read_text()) if file.is_file() else {}
     return {**written, **os.environ}
 

@@ -69,18 +69,6 @@ FLEETING: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """How to run the server."""
-
-    command: tuple[str, ...]
-    #: Nothing of ours: a server needs none of our secrets.
-    environment: Mapping[str, str]
-    account: process.Account | None
-    #: Fast shutdown: open transactions are rolled back, the data is left clean.
-    stop_signal: signal.Signals = signal.SIGINT
-
-
 @dataclass(kw_only=True)
 class Record:
     """server.json."""
@@ -195,7 +183,7 @@ class EmbeddedPostgres:
         record.write(self._file)
         self._record = record
 
-    def launch(self) -> Launch:
+    def launch(self) -> process.Launch:
         """Say how to run the server that `initialise` prepared."""
         assert self._programs is not None
         record = self._known()
@@ -209,15 +197,19 @@ class EmbeddedPostgres:
             "lc_messages": "C",
             **self._tuning,
         }
-        return Launch(
+        return process.Launch(
             command=(
                 str(self._programs.postgres),
                 "-D",
                 record.data,
                 *(f"--{name}={value}" for name, value in options.items()),
             ),
+            # Nothing of ours: a server needs none of our secrets.
             environment={"PATH": os.defpath, "LC_ALL": "C"},
             account=self._account,
+            # Fast shutdown: open transactions are rolled back, the data is left clean.
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGINT,
         )
 
     def is_ready(self) -> bool:
@@ -245,19 +237,8 @@ class EmbeddedPostgres:
         Call it from a thread that lives as long as the server should: the server stops with it.
         """
         self.initialise()
-        launch = self.launch()
         with self.log_file.open("ab") as log:
-            self._server = subprocess.Popen(  # noqa: S603 - our own program and arguments
-                launch.command,
-                cwd="/",
-                env=dict(launch.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-                preexec_fn=process.born(launch.stop_signal),  # noqa: PLW1509 - before threads
-                **_identity(launch.account),
-            )
+            self._server = process.start(self.launch(), output=log.fileno())
         try:
             self._wait_until_ready()
             self.provision()
@@ -305,7 +286,7 @@ class EmbeddedPostgres:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:
-                # Passable, not listable: the server's account must reach data/ below.
+                # The server's account must reach data/ below; what is secret here has its own mode.
                 for folder in (self._state_dir, self._folder):
                     folder.chmod(folder.stat().st_mode | 0o111)
         except PermissionError:
@@ -313,15 +294,9 @@ class EmbeddedPostgres:
 
     def _place_for_data(self, data: Path) -> Path:
         """Where a new data directory goes: below the state directory if its account gets there."""
-        if self._account is None or self._account.can_enter(self._probe(data.parent)):
+        if self._account is None or self._account.can_enter(data.parent):
             return data
         return SHELTERS / secrets.token_hex(8) / "data"
-
-    def _probe(self, folder: Path) -> Path:
-        probe = folder / "reachable"
-        probe.mkdir(exist_ok=True)
-        probe.chmod(0o755)
-        return probe
 
     def _reachable_programs(self, data: Path) -> binaries.Binaries:
         found = self._programs or binaries.find()
@@ -352,7 +327,7 @@ class EmbeddedPostgres:
                 capture_output=True,
                 text=True,
                 check=False,
-                **_identity(self._account),
+                **process.identity(self._account),
             )
         if done.returncode != 0:
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -471,12 +446,6 @@ def _belongs_to_another(path: Path) -> errors.ConfigurationError:
         f"{path} belongs to another user.",
         help="Run as that user, or set ZMART_STATE_DIR to a folder of yours.",
     )
-
-
-def _identity(account: process.Account | None) -> dict[str, Any]:
-    if account is None:
-        return {}
-    return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def _locale_options(major: int) -> list[str]:

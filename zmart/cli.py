@@ -1,0 +1,303 @@
+"""The `zmart` command: starts the services as processes, and answers questions about them.
+
+It imports none of the services. What goes wrong is one sentence and the next step, with status 1
+(2 for a command that was mistyped); `--debug` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+import psycopg
+
+from zmart import errors
+from zmart import settings as configuration
+from zmart.db import migrate as migrations
+from zmart.run import binaries, board, services
+from zmart.run.output import Importance
+from zmart.run.service import Service
+from zmart.run.supervisor import Supervisor
+from zmart.settings import ROLES, Role, Settings
+
+#: Colours to tell services apart by; errors and warnings have their own.
+_COLOURS = ("cyan", "green", "magenta", "blue", "bright_black")
+_FOLLOW_EVERY_SECONDS = 0.2
+Teller: TypeAlias = Callable[[str, str, Importance], None]
+
+
+class _Commands(click.Group):
+    """A group that turns what we raise on purpose into a sentence."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (errors.ZmartError, psycopg.Error, OSError) as error:
+            if context.params.get("debug"):
+                raise
+            message = f"{click.style('zmart:', fg='red', bold=True)} {error}"
+            raise SystemExit(_fail(message)) from None
+
+
+@click.group(cls=_Commands)
+@click.option("--debug", is_flag=True, help="Show the traceback of what goes wrong.")
+def main(debug: bool) -> None:
+    """The ZMART backend: an append-only log of a prediction market, folded by SQL, served live."""
+
+
+# --- the processes ----------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--no-traders", is_flag=True, help="Leave the development chain quiet.")
+@click.option("--only", metavar="A,B", default="", help=f"Of {', '.join(services.NAMES)}.")
+def up(no_traders: bool, only: str) -> None:
+    """Start everything and stay; Ctrl-C stops it all.
+
+    Without DATABASE_URL or PGHOST an embedded Postgres is started, without SOLANA_RPC_URL a
+    development chain with traders on it.
+    """
+    environ = configuration.process_environment()
+    settings = configuration.load(environ)
+    chosen = [name.strip() for name in only.split(",") if name.strip()]
+    plan = services.plan(settings, environ, only=chosen, traders=not no_traders)
+    asyncio.run(_up(settings, plan))
+
+
+async def _up(settings: Settings, plan: Sequence[Service]) -> None:
+    started = time.monotonic()
+    supervisor = Supervisor(plan, state_dir=settings.state_dir, say=_teller(plan))
+
+    def when_ready() -> None:
+        click.echo(_overview(settings, plan, time.monotonic() - started))
+
+    await supervisor.run(when_ready)
+    click.echo("Everything is stopped.")
+
+
+@main.command()
+def ps() -> None:
+    """Show what runs, since when, and how much memory it takes."""
+    settings = configuration.load()
+    pid = board.running_pid(settings.state_dir)
+    if pid is None:
+        raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
+    click.echo(f"zmart up, pid {pid}, state in {settings.state_dir}")
+    for line in _table(_rows(board.Board.read(settings.state_dir / "run.json"))):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Stay and print what comes.")
+@click.option("-n", "--lines", default=100, show_default=True, help="How many to begin with.")
+def logs(name: str, follow: bool, lines: int) -> None:
+    """Print the log of the service NAME."""
+    folder = configuration.load().state_dir / "logs"
+    path = folder / f"{name}.log"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
+        raise errors.NotFound(f"There is no log of {name!r}.", help=f"There are: {known}.")
+    click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+    if follow:
+        for text in _following(path):
+            click.echo(text, nl=False)
+
+
+@main.command()
+@click.argument("name")
+def restart(name: str) -> None:
+    """Restart the service NAME of a running `zmart up`."""
+    board.ask_restart(configuration.load().state_dir, name)
+
+
+# --- the database -----------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("role", type=click.Choice(ROLES), default="zmart_owner")
+def dsn(role: Role) -> None:
+    """Print one URI that logs in as ROLE, and nothing else."""
+    click.echo(configuration.load().postgres.dsn(role))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring roles, schema and models of the database up to date."""
+    settings = configuration.load()
+    for missing in _prepare(settings):
+        click.echo(f"note: {missing}", err=True)
+    owner = settings.postgres.dsn()
+    for name in migrations.migrate(owner):
+        click.echo(f"applied {name}")
+    from zmart.run import rebuild as models
+
+    window = settings.voting.dispute_voting_window_seconds
+    if models.deploy(owner, voting_window_seconds=window):
+        click.echo("deployed the models")
+
+
+def _prepare(settings: Settings) -> list[str]:
+    if settings.postgres.url is not None:
+        return migrations.prepare(settings.postgres.url.reveal())
+    from zmart.run.postgres import EmbeddedPostgres
+
+    EmbeddedPostgres(settings.state_dir).provision()
+    return []
+
+
+@main.command()
+@click.option(
+    "--verify", is_flag=True, help="Change nothing; compare the live marts with a rebuild."
+)
+@click.argument("models", nargs=-1)
+def rebuild(verify: bool, models: tuple[str, ...]) -> None:
+    """Fold MODELS (all, when none is named) again from the whole log."""
+    from zmart.run import rebuild as marts
+
+    owner = configuration.load().postgres.dsn()
+    if not verify:
+        marts.rebuild(owner, models, tell=click.echo)
+        return
+    verdicts = list(marts.verify(owner, models))
+    for verdict in verdicts:
+        click.echo(_verdict_in_words(verdict))
+    if not all(verdict.holds for verdict in verdicts):
+        raise errors.Conflict("Live marts differ from the log.", help="Mend them: zmart rebuild")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def replay(file: Path) -> None:
+    """Read webhook bodies from FILE, one JSON array a line, through the pipeline without HTTP."""
+    settings = configuration.load()
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "ingest", "replay", str(file)],
+        env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")},
+        check=False,
+    )
+    raise SystemExit(done.returncode)
+
+
+@main.command()
+def status() -> None:
+    """Ask the API how far the log is, and whether everything follows."""
+    settings = configuration.load()
+    host, port = settings.hosts.api, settings.ports.api
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
+            click.echo(json.dumps(json.load(answer), indent=2))
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise errors.Unavailable(
+            f"The API on {host}:{port} does not answer: {reason}.",
+            help="See `zmart ps`; start it with `zmart up`.",
+        ) from error
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def _overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
+    rows = [(service.name, service.url) for service in plan if service.url]
+    rows.append(("psql", f'{_psql()} "$({_command()} dsn)"'))
+    rows.append(("logs", f"{_command()} logs NAME   ({settings.state_dir / 'logs'})"))
+    lines = "\n".join(f"  {name:<10} {text}" for name, text in rows)
+    return f"\nReady after {seconds:.1f} s; Ctrl-C stops everything.\n\n{lines}\n"
+
+
+def _command() -> str:
+    """How this command is called from here."""
+    path = Path(sys.executable).with_name("zmart")
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "zmart"
+
+
+def _psql() -> str:
+    """The system's psql, else the one beside the embedded server."""
+    if shutil.which("psql"):
+        return "psql"
+    beside = [found.folder / "psql" for found in binaries.installations()]
+    return next((str(path) for path in beside if path.exists()), "psql")
+
+
+def _teller(plan: Sequence[Service]) -> Teller:
+    names = [service.name for service in plan]
+    width = max((len(name) for name in names), default=0)
+
+    def tell(name: str, text: str, weight: Importance) -> None:
+        colour = {"error": "red", "warning": "yellow", "detail": None}[weight]
+        own = _COLOURS[names.index(name) % len(_COLOURS)] if name in names else None
+        click.echo(f"{click.style(name.ljust(width), fg=own)} | {click.style(text, fg=colour)}")
+
+    return tell
+
+
+def _rows(statuses: Sequence[board.Status]) -> Iterator[tuple[str, ...]]:
+    yield ("NAME", "STATE", "PID", "FOR", "MEMORY", "RESTARTS", "")
+    for each in statuses:
+        yield (
+            each.name,
+            each.state,
+            str(each.pid or "-"),
+            _duration(time.time() - each.since),
+            f"{each.memory_bytes / 1024 / 1024:.0f} MB" if each.memory_bytes else "-",
+            str(each.restarts),
+            each.url or each.message,
+        )
+
+
+def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    everything = list(rows)
+    widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
+    for row in everything:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _verdict_in_words(verdict: Any) -> str:
+    if verdict.stale_because:
+        return f"{verdict.name}: stopped following the log: {verdict.stale_because}"
+    if verdict.differing_rows:
+        return f"{verdict.name}: {verdict.differing_rows:,} of {verdict.rows:,} rows differ"
+    return f"{verdict.name}: {verdict.rows:,} rows, equal"
+
+
+def _following(path: Path) -> Iterator[str]:
+    """What is appended to `path` from now on, across rotations."""
+    file = path.open(errors="replace")
+    file.seek(0, os.SEEK_END)
+    while True:
+        text = file.read()
+        if text:
+            yield text
+        elif path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+            file.close()
+            file = path.open(errors="replace")
+        else:
+            time.sleep(_FOLLOW_EVERY_SECONDS)
+
+
+def _fail(message: str) -> int:
+    click.echo(message, err=True)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""What a running supervisor shows in the state directory, and how it is asked for something.
+
+run.lock            held while it runs, with its pid inside
+run.json            what every service is doing
+run.requests/NAME   a wish that NAME be restarted, announced by SIGUSR1
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from zmart import errors
+
+State: TypeAlias = Literal[
+    "waiting", "starting", "ready", "done", "restarting", "failed", "stopped"
+]
+
+
+@dataclass(kw_only=True)
+class Status:
+    """One service as `run.json` has it."""
+
+    name: str
+    state: State = "waiting"
+    pid: int | None = None
+    #: Unix time of the last change of state.
+    since: float = field(default_factory=time.time)
+    restarts: int = 0
+    memory_bytes: int = 0
+    url: str | None = None
+    message: str = ""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the state directory; raises Conflict when another supervisor does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "run.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise errors.Conflict(
+                f"zmart is already running here (pid {file.read().strip() or 'unknown'}).",
+                help="See `zmart ps`, or set ZMART_STATE_DIR to run another beside it.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def running_pid(folder: Path) -> int | None:
+    """Return the supervisor that holds `folder`, or None when nothing runs."""
+    try:
+        with (folder / "run.lock").open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read().strip() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def ask_restart(folder: Path, name: str) -> None:
+    """Ask the running supervisor to restart one service.
+
+    Raises NotFound when nothing runs or there is no such service.
+    """
+    pid = running_pid(folder)
+    if pid is None:
+        raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
+    names = [status.name for status in Board.read(folder / "run.json")]
+    if name not in names:
+        raise errors.NotFound(f"There is no service {name!r}.", help=f"One of: {', '.join(names)}.")
+    wish = request_file(folder, name)
+    wish.parent.mkdir(exist_ok=True)
+    wish.touch()
+    os.kill(pid, signal.SIGUSR1)
+
+
+def request_file(folder: Path, name: str) -> Path:
+    """Where a wish for a restart is left."""
+    return folder / "run.requests" / name
+
+
+class Board:
+    """`run.json`: what every service is doing, replaced in one step at each change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._statuses: list[Status] = []
+        self._is_open = False
+
+    def add(self, name: str, *, url: str | None) -> Status:
+        """Put up a service."""
+        status = Status(name=name, url=url)
+        self._statuses.append(status)
+        return status
+
+    def open(self) -> None:
+        """Start writing."""
+        self._is_open = True
+        self.write()
+
+    def write(self) -> None:
+        """Write what has changed."""
+        if self._is_open:
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(json.dumps([asdict(status) for status in self._statuses], indent=1))
+            fresh.replace(self._path)
+
+    def close(self) -> None:
+        """Remove the file: nothing runs any more."""
+        self._is_open = False
+        self._path.unlink(missing_ok=True)
+
+    @staticmethod
+    def read(path: Path) -> list[Status]:
+        """Return what a running supervisor wrote; empty when there is nothing."""
+        try:
+            return [Status(**status) for status in json.loads(path.read_text())]
+        except FileNotFoundError:
+            return []

@@ -1,0 +1,41 @@
+"""Ways to ask a service whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+Probe: TypeAlias = Callable[[], Awaitable[bool]]
+
+
+def answers(host: str, port: int, path: str, *, timeout_seconds: float = 5.0) -> Probe:
+    """Return a probe: whether a GET of `path` is answered with 200."""
+
+    async def probe() -> bool:
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await _status_of(host, port, path) == 200
+        except (OSError, TimeoutError, ValueError, IndexError):
+            return False
+
+    return probe
+
+
+def in_thread(question: Callable[[], bool]) -> Probe:
+    """Return a probe that asks a blocking question in a thread."""
+
+    async def probe() -> bool:
+        return await asyncio.to_thread(question)
+
+    return probe
+
+
+async def _status_of(host: str, port: int, path: str) -> int:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()

@@ -1,0 +1,215 @@
+"""Which services `zmart up` runs, in which order, and what each of them may know.
+
+Order is the order of need: Postgres, then the schema and the models, then the development chain,
+which ingest reads to learn where it is, then ingest, then the API. Every service gets all settings,
+and of the secrets only those that its work takes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from zmart import errors
+from zmart.settings import Cluster, Role, Settings
+
+from . import demo, postgres, probes, process
+from .service import Port, Service
+
+#: What `--only` understands, in starting order. `postgres` brings migrations and models with it.
+NAMES = ("postgres", "devchain", "traders", "ingest", "api")
+
+#: Variables that are secret, or lead to something that is; everything else is passed to everybody.
+_GUARDED = (
+    "DATABASE_URL",
+    "PG",
+    "HELIUS_",
+    "JWT_",
+    "BACKEND_",
+    "ADMIN_",
+    "IPFS_PINNING_TOKEN",
+    "ALERT_WEBHOOK_URL",
+    "METRICS_TOKEN",
+    "ZMART_TEST_DSN",
+)
+_LOGIN_VARIABLES: Mapping[Role, str] = {
+    "zmart_ingest": "DATABASE_URL_INGEST",
+    "zmart_api": "DATABASE_URL_API",
+    "zmart_keeper": "DATABASE_URL_KEEPER",
+    "analyst": "DATABASE_URL_ANALYST",
+}
+
+
+def plan(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    only: Sequence[str] = (),
+    traders: bool = True,
+) -> list[Service]:
+    """Return the services to run, in starting order.
+
+    `environ` is the environment the settings were read from. Raises ConfigurationError for an
+    unknown name in `only`, and for a secret that a real cluster needs and nobody set.
+    """
+    wanted = _wanted(settings, only, traders=traders)
+    house = _House(settings, {**environ, **_made_up(settings, wanted)})
+    makers: dict[str, Callable[[], list[Service]]] = {
+        "postgres": house.postgres,
+        "devchain": lambda: [house.devchain(traders="traders" in wanted)],
+        "ingest": lambda: [house.ingest()],
+        "api": lambda: [house.api()],
+    }
+    return [service for name, make in makers.items() if name in wanted for service in make()]
+
+
+def _wanted(settings: Settings, only: Sequence[str], *, traders: bool) -> set[str]:
+    for name in only:
+        if name not in NAMES:
+            raise errors.ConfigurationError(
+                f"There is no service {name!r}.", help=f"--only takes {', '.join(NAMES)}."
+            )
+    wanted = set(only or NAMES)
+    if not traders:
+        wanted.discard("traders")
+    if "traders" in wanted:
+        wanted.add("devchain")
+    if not settings.chain.is_development:
+        wanted -= {"devchain", "traders"}
+    return wanted
+
+
+class _House:
+    """Makes the services of one configuration."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._open = {
+            name: value for name, value in environ.items() if not name.startswith(_GUARDED)
+        }
+
+    def postgres(self) -> list[Service]:
+        """The embedded server unless there is one of yours, then what must be in it."""
+        server = [self._embedded()] if self._settings.postgres.is_embedded else []
+        return [*server, self._migrate()]
+
+    def ingest(self) -> Service:
+        """The way in."""
+        host, port = self._settings.hosts.ingest, self._settings.ports.ingest
+        return Service(
+            name="ingest",
+            launch=lambda: self._python(["ingest"], passing=("HELIUS_",), roles=("zmart_ingest",)),
+            probe=probes.answers(_callable(host), port, "/ready"),
+            ports=(Port(variable="INGEST_PORT", host=host, number=port),),
+            url=f"http://{_callable(host)}:{port}/helius/webhook",
+        )
+
+    def devchain(self, *, traders: bool) -> Service:
+        """The development chain, with or without people on it."""
+        host, ports = self._settings.hosts.devchain, self._settings.ports
+        arguments = ["devchain"] if traders else ["devchain", "--no-traders"]
+        return Service(
+            name="devchain",
+            launch=lambda: self._python(arguments, passing=("HELIUS_",)),
+            # Validators answer there, too.
+            probe=probes.answers(_callable(host), ports.devchain, "/health"),
+            ports=tuple(
+                Port(variable="DEVCHAIN_PORT", host=host, number=number)
+                for number in (ports.devchain, ports.devchain_ws)
+            ),
+            url=f"http://{_callable(host)}:{ports.devchain}",
+        )
+
+    def api(self) -> Service:
+        """The way out."""
+        host, port = self._settings.hosts.api, self._settings.ports.api
+        return Service(
+            name="api",
+            launch=lambda: self._python(
+                ["api"],
+                passing=("JWT_", "METRICS_TOKEN"),
+                roles=("zmart_api", "analyst"),
+            ),
+            probe=probes.answers(_callable(host), port, "/ready"),
+            ports=(Port(variable="API_PORT", host=host, number=port),),
+            url=f"http://{_callable(host)}:{port}",
+        )
+
+    # --- private ------------------------------------------------------------------------------
+
+    def _embedded(self) -> Service:
+        settings = self._settings
+        server = postgres.EmbeddedPostgres(settings.state_dir, port=settings.postgres.embedded_port)
+
+        def launch() -> process.Launch:
+            server.initialise()
+            return server.launch()
+
+        return Service(
+            name="postgres",
+            launch=launch,
+            probe=probes.in_thread(server.is_ready),
+            is_foundation=True,
+            # Its shared memory alone is above the services' ceiling, by design.
+            memory_ceiling_bytes=None,
+            grace_seconds=postgres.STOP_WITHIN_SECONDS,
+        )
+
+    def _migrate(self) -> Service:
+        return Service(
+            name="migrate",
+            launch=lambda: self._python(["zmart.cli", "migrate"], passing=("DATABASE_URL", "PG")),
+            is_task=True,
+        )
+
+    def _python(
+        self,
+        arguments: Sequence[str],
+        *,
+        passing: tuple[str, ...] = (),
+        roles: Sequence[Role] = (),
+    ) -> process.Launch:
+        """Say how to run a module, with what it may know in its environment."""
+        let_through = {
+            name: value
+            for name, value in self._environ.items()
+            if passing and name.startswith(passing)
+        }
+        logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
+        return process.Launch(
+            command=(sys.executable, "-m", *arguments),
+            environment={
+                **self._open,
+                **let_through,
+                **logins,
+                "PATH": f"{Path(sys.executable).parent}:{self._open.get('PATH', os.defpath)}",
+                "PYTHONUNBUFFERED": "1",
+                "ZMART_STATE_DIR": str(self._settings.state_dir),
+            },
+            cwd=str(Path.cwd()),
+        )
+
+
+def _made_up(settings: Settings, wanted: set[str]) -> dict[str, str]:
+    """The secrets that nobody set and somebody needs: made up on localnet, refused elsewhere."""
+    missing = []
+    no_proof = not settings.ingest.auth_headers and settings.ingest.webhook_secret is None
+    if no_proof and wanted & {"ingest", "devchain"}:
+        missing.append("HELIUS_AUTH_HEADER")
+    if not settings.api.jwt_secrets and "api" in wanted:
+        missing.append("JWT_SECRET")
+    if missing and settings.chain.cluster is not Cluster.LOCALNET:
+        raise errors.ConfigurationError(
+            f"{missing[0]} is not set.",
+            help=f"Set it, or {missing[0]}_FILE; only on localnet one is made up.",
+        )
+    made = demo.secrets_of(settings.state_dir) if missing else {}
+    return {name: made[name] for name in missing}
+
+
+def _callable(host: str) -> str:
+    """The address at which a server that binds `host` can be called from here."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
