@@ -1,0 +1,122 @@
+"""`python -m ingest`: take deliveries on INGEST_PORT until SIGTERM or SIGINT.
+
+One process, one event loop, one writer. A stop takes no new connections, finishes the requests that
+are running, commits what is queued and ends within five seconds with status 0. What could not be
+finished was not acknowledged, so its sender delivers it again.
+
+The server is uvicorn: it stops promptly by itself, and what bounds ingest is the commit, not HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+
+from zmart import errors, settings
+from zmart import log as logs
+from zmart.db import pool
+
+from . import pipeline, writer
+from .app import Parts, create_app
+from .auth import Verifier
+from .decode import Decoder
+
+log = structlog.get_logger()
+
+#: Requests get the first three of the five seconds, the queue the rest (ingest.app.Parts).
+REQUEST_SECONDS = 3
+BACKLOG = 1_024
+
+
+def main() -> int:
+    """Serve; the exit status is 0 after a stop, 2 where the configuration cannot work."""
+    try:
+        configured = settings.load()
+        logs.configure(configured, service="ingest")
+        parts = parts_of(configured)
+        listener = bound(configured.hosts.ingest, configured.ports.ingest)
+    except errors.ConfigurationError as exc:
+        print(f"ingest: {exc}", file=sys.stderr)
+        return 2
+    with contextlib.closing(listener):
+        serve(parts, listener)
+    return 0
+
+
+def parts_of(configured: settings.Settings) -> Parts:
+    """The server of a configuration; ConfigurationError says what is missing."""
+    dsn = configured.postgres.dsn("zmart_ingest")
+    token = configured.api.metrics_token
+
+    async def connect() -> pipeline.Writer:
+        return await writer.Writer.connect(dsn)
+
+    async def database() -> None:
+        connection = await pool.connect(dsn, application_name="zmart ingest readiness")
+        await connection.close()
+
+    return Parts(
+        verifier=Verifier.of(configured.ingest),
+        decoder=Decoder(configured.chain.program_id),
+        pipeline=pipeline.Pipeline(connect),
+        environment=configured.chain.cluster.value,
+        checks={"database": database},
+        metrics_token=token.reveal() if token else None,
+    )
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket; ConfigurationError where the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise errors.ConfigurationError(
+            f"Ingest cannot listen on {host}:{port}: {exc.strerror or exc}.",
+            help="Stop what holds it, or set INGEST_PORT and INGEST_HOST.",
+        ) from exc
+    return listener
+
+
+def serve(parts: Parts, listener: socket.socket) -> None:
+    """Serve on a socket until a signal."""
+    config = uvicorn.Config(
+        create_app(parts),
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
+        server_header=False,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("ingest listens", host=host, port=port)
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

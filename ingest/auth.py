@@ -1,0 +1,66 @@
+"""Who may deliver: Helius proves itself by a header it was given, or by a signature over the body.
+
+Helius sends back, verbatim, the `authHeader` a webhook was registered with; it signs nothing
+(protocol.md 8.3). Senders of our own may sign instead: HMAC-SHA256 of the raw body, in hex, in
+`x-helius-signature`. Either proof suffices, at least one has to be configured, and there is no mode
+in which neither is asked for. Comparing takes the same time whatever is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from zmart import errors, settings
+
+SIGNATURE_HEADER = "x-helius-signature"
+
+
+class Verifier:
+    """Decides about deliveries; holds every value that is accepted while they rotate."""
+
+    def __init__(self, headers: Sequence[str] = (), secret: str | None = None) -> None:
+        if not headers and not secret:
+            raise errors.ConfigurationError(
+                "Ingest has no way to know who delivers to it.",
+                help="Set HELIUS_AUTH_HEADER to the authHeader of the webhook, "
+                "or HELIUS_WEBHOOK_SECRET to the key deliveries are signed with.",
+            )
+        self._headers = [header.encode() for header in headers]
+        self._secret = secret.encode() if secret else None
+
+    @classmethod
+    def of(cls, configured: settings.Ingest) -> Verifier:
+        """The verifier of a configuration; ConfigurationError where it accepts nothing."""
+        secret = configured.webhook_secret
+        headers = [header.reveal() for header in configured.auth_headers]
+        return cls(headers, secret.reveal() if secret else None)
+
+    def knows(self, authorization: str | None) -> bool:
+        """Whether an `Authorization` header is one of ours; the body does not matter then."""
+        given = _bytes(authorization)
+        # Every value is compared, so that the time does not tell which one was near.
+        found = [hmac.compare_digest(given, header) for header in self._headers]
+        return authorization is not None and any(found)
+
+    def may_sign(self, signature: str | None) -> bool:
+        """Whether it is worth reading the body to check a signature."""
+        return self._secret is not None and signature is not None
+
+    def signed(self, signature: str | None, body: bytes) -> bool:
+        """Whether a signature is that of the body."""
+        if self._secret is None or signature is None:
+            return False
+        right = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(_bytes(signature.strip().lower()), right.encode())
+
+
+def signature(body: bytes, secret: str) -> str:
+    """What a sender puts into `x-helius-signature`."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _bytes(header: str | None) -> bytes:
+    """A header as the sender wrote it; servers hand bytes beyond ASCII over as latin-1."""
+    return (header or "").encode("latin-1", "replace")

@@ -1,0 +1,360 @@
+"""The HTTP side: every answer, and what is committed behind it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from ingest_cases import BOUGHT, PROGRAM, SOLD
+from litestar.testing import AsyncTestClient
+from structlog.testing import capture_logs
+
+from ingest import auth, testing
+from ingest.app import Parts, create_app
+from ingest.auth import Verifier
+from ingest.decode import Decoder
+from ingest.pipeline import Limits, Pipeline, Writer
+from ingest.records import DeadLetter, TransactionRow
+from zmart import errors
+
+HEADER = "hush-header-value"
+KEY = "hush-signing-key"
+PROVEN = {"Authorization": HEADER}
+WEBHOOK = "/helius/webhook"
+BODY = testing.body(testing.item(PROGRAM, [BOUGHT]))
+
+
+class Failing(testing.MemoryWriter):
+    """A writer that fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: Exception | None = None
+
+    async def append(
+        self,
+        transactions: Sequence[TransactionRow],
+        *,
+        source: str,
+        dead_letters: Sequence[DeadLetter] = (),
+        wanted: Sequence[str] = (),
+    ) -> testing.MemoryAppended:
+        """Fail, or keep."""
+        if self.error is not None:
+            raise self.error
+        return await super().append(
+            transactions, source=source, dead_letters=dead_letters, wanted=wanted
+        )
+
+
+@pytest.fixture
+def writer() -> Failing:
+    """What the server commits to."""
+    return Failing()
+
+
+@pytest.fixture
+def parts(writer: Failing) -> Callable[..., Parts]:
+    """Make the parts of a server; any of them can be another."""
+
+    def make(*, limits: Limits | None = None, **others: Any) -> Parts:
+        async def connect() -> Writer:
+            return writer
+
+        given = {
+            "verifier": Verifier([HEADER], KEY),
+            "decoder": Decoder(PROGRAM),
+            "pipeline": Pipeline(connect, limits=limits),
+            "environment": "localnet",
+        } | others
+        return Parts(**given)
+
+    return make
+
+
+@pytest.fixture
+async def client(parts: Callable[..., Parts]) -> AsyncIterator[AsyncTestClient[Any]]:
+    """A client of a running server."""
+    async with AsyncTestClient(create_app(parts())) as client:
+        yield client
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is a problem of RFC 9457 with the older members beside it."""
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = answer.json()
+    assert (said["status"], said["code"]) == (status, code)
+    assert said["message"] == said["detail"]
+    assert said["error"] == said["title"]
+    return said
+
+
+@pytest.mark.parametrize("path", [WEBHOOK, "/api/webhooks/helius"])
+async def test_a_delivery_is_committed_before_it_is_acknowledged(
+    client: AsyncTestClient[Any], writer: Failing, path: str
+) -> None:
+    """Both addresses take it."""
+    answer = await client.post(path, content=BODY, headers=PROVEN)
+    assert answer.status_code == 200
+    assert list(writer.transactions) == [testing.signature(1)]
+
+
+async def test_an_empty_array_is_acknowledged(client: AsyncTestClient[Any]) -> None:
+    """There is nothing to lose."""
+    assert (await client.post(WEBHOOK, content=b"[]", headers=PROVEN)).status_code == 200
+
+
+async def test_a_signature_alone_suffices(client: AsyncTestClient[Any], writer: Failing) -> None:
+    """HMAC-SHA256 of the raw body, even beside a wrong Authorization."""
+    headers = {"x-helius-signature": auth.signature(BODY, KEY), "Authorization": "wrong"}
+    assert (await client.post(WEBHOOK, content=BODY, headers=headers)).status_code == 200
+    assert len(writer.transactions) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "hush-header-valuf"},
+        {"Authorization": ""},
+        {"Authorization": f"Bearer {HEADER}"},
+        {"x-helius-signature": "0" * 64},
+        {"x-helius-signature": auth.signature(BODY + b" ", KEY)},
+        {"Authorization": "wrong", "x-helius-signature": "wrong"},
+    ],
+)
+async def test_an_unproven_delivery_is_refused_in_one_silent_line(
+    client: AsyncTestClient[Any], writer: Failing, headers: dict[str, str]
+) -> None:
+    """401, nothing stored, and a log line without the secret, the header or the body."""
+    with capture_logs() as lines:
+        answer = await client.post(WEBHOOK, content=BODY, headers=headers)
+    said = assert_problem(answer, 401, "unauthorized")
+    assert writer.transactions == {}
+    assert len(lines) == 1
+    text = json.dumps(lines) + json.dumps(said)
+    for secret in (HEADER, KEY, "hush", "Bearer", "0" * 64, PROGRAM, testing.signature(1)):
+        assert secret not in text
+
+
+async def post_stream(server: Parts, chunk: bytes, headers: dict[str, str]) -> tuple[Any, int]:
+    """Send a hundred chunks without announcing a length; the answer and how many were read."""
+    read = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield chunk
+
+    transport = httpx.ASGITransport(create_app(server))  # type: ignore[arg-type]
+    async with (
+        server.pipeline,
+        httpx.AsyncClient(transport=transport, base_url="http://i") as client,
+    ):
+        answer = await client.post(WEBHOOK, content=chunks(), headers=headers)
+    return answer, read
+
+
+async def test_an_unproven_body_is_not_read(parts: Callable[..., Parts]) -> None:
+    """Without a signature to check, a stranger's body is not worth a byte."""
+    answer, read = await post_stream(parts(), b"[]", {})
+    assert_problem(answer, 401, "unauthorized")
+    assert read == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"], ids=repr
+)
+async def test_what_is_no_array_is_told_what_was_expected(
+    client: AsyncTestClient[Any], body: bytes
+) -> None:
+    """422 names the expectation and what came."""
+    said = assert_problem(
+        await client.post(WEBHOOK, content=body, headers=PROVEN), 422, "not_transactions"
+    )
+    assert "Expected a JSON array of transactions" in said["detail"]
+    assert said["detail"].endswith(" came.")
+
+
+async def test_one_bad_item_does_not_cost_its_neighbours(
+    client: AsyncTestClient[Any], writer: Failing
+) -> None:
+    """Good, bad, enhanced and foreign items each end where they belong, and the answer is 200."""
+    body = testing.body(
+        testing.item(PROGRAM, [BOUGHT], number=1),
+        {"slot": "no"},
+        testing.enhanced_item(PROGRAM, 2),
+        testing.item(testing.address(5), number=3),
+        testing.item(PROGRAM, [SOLD], number=4),
+    )
+    assert (await client.post(WEBHOOK, content=body, headers=PROVEN)).status_code == 200
+    assert list(writer.transactions) == [testing.signature(1), testing.signature(4)]
+    assert [letter.reason_code for letter in writer.dead_letters] == ["malformed"]
+    assert writer.wanted == {testing.signature(2)}
+
+
+async def test_more_than_the_limit_is_refused_by_its_announced_length(
+    parts: Callable[..., Parts],
+) -> None:
+    """Before a byte is read."""
+    async with AsyncTestClient(create_app(parts(body_limit_bytes=1 << 20))) as client:
+        answer = await client.post(WEBHOOK, content=b" " * (1 << 20) + b"[]", headers=PROVEN)
+        assert "1 MB" in assert_problem(answer, 413, "too_large")["detail"]
+        exact = b" " * ((1 << 20) - 2) + b"[]"
+        assert (await client.post(WEBHOOK, content=exact, headers=PROVEN)).status_code == 200
+
+
+async def test_more_than_the_limit_is_refused_while_it_streams(parts: Callable[..., Parts]) -> None:
+    """A body that announces no length is counted, not read to its end, and its room given back."""
+    server = parts(body_limit_bytes=1 << 20)
+    answer, read = await post_stream(server, b" " * (1 << 18), PROVEN)
+    assert_problem(answer, 413, "too_large")
+    assert read == 5
+    assert server.pipeline.room.used_bytes == 0
+
+
+async def test_no_room_is_answered_by_come_back(parts: Callable[..., Parts]) -> None:
+    """503 with Retry-After, and the bytes that were read are given back."""
+    server = parts(limits=Limits(room_bytes=100))
+    async with AsyncTestClient(create_app(server)) as client:
+        answer = await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    assert_problem(answer, 503, "overloaded")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert server.pipeline.room.used_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.Unavailable("Postgres is not answering."), "unavailable"),
+        (errors.Overloaded("Postgres has no connection left."), "overloaded"),
+        (errors.Unauthorized("Postgres: password authentication failed."), "failed"),
+        (ValueError("a bug that quotes hush"), "failed"),
+    ],
+)
+async def test_what_is_not_committed_is_never_acknowledged(
+    client: AsyncTestClient[Any], writer: Failing, error: Exception, code: str
+) -> None:
+    """Every failure behind the door is 503 with Retry-After, so that Helius delivers again."""
+    writer.error = error
+    answer = await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    said = assert_problem(answer, 503, code)
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "hush" not in json.dumps(said)
+    writer.error = None
+    assert (await client.post(WEBHOOK, content=BODY, headers=PROVEN)).status_code == 200
+
+
+async def test_a_bug_is_logged_with_its_traceback_and_no_secret(
+    client: AsyncTestClient[Any], writer: Failing
+) -> None:
+    """Whoever looks finds the line of code, not the header or the body."""
+    writer.error = ValueError("a bug")
+    with capture_logs([structlog.processors.format_exc_info]) as lines:
+        await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    assert len(lines) == 1
+    text = json.dumps(lines)
+    assert "Traceback" in text
+    assert "ValueError: a bug" in text
+    for secret in (HEADER, KEY, testing.signature(1)):
+        assert secret not in text
+
+
+async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> None:
+    """Even the unexpected keeps the delivery at its sender."""
+
+    class Broken(Decoder):
+        def item(self, raw: bytes) -> None:
+            raise KeyError(raw)
+
+    async with AsyncTestClient(create_app(parts(decoder=Broken(PROGRAM)))) as client:
+        assert_problem(await client.post(WEBHOOK, content=BODY, headers=PROVEN), 503, "failed")
+
+
+async def test_health_says_that_the_process_runs(client: AsyncTestClient[Any]) -> None:
+    """The fields clients know, whatever the database does."""
+    said = (await client.get("/health")).json()
+    assert said.keys() == {"status", "service", "timestamp", "uptime", "environment"}
+    assert (said["status"], said["service"], said["environment"]) == (
+        "healthy", "event-indexer", "localnet",
+    )  # fmt: skip
+    assert said["uptime"] >= 0
+    assert said["timestamp"].startswith("20")
+
+
+async def test_ready_is_ready(client: AsyncTestClient[Any]) -> None:
+    """Nothing to say against it."""
+    answer = await client.get("/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "reasons": []})
+
+
+async def test_ready_says_which_check_fails_and_why(parts: Callable[..., Parts]) -> None:
+    """Each reason begins with what is not as it should be."""
+
+    async def no_database() -> None:
+        raise errors.Unavailable("Postgres is not answering.")
+
+    async def bug() -> None:
+        raise KeyError("secret")
+
+    server = parts(checks={"database": no_database, "chain": bug})
+    async with AsyncTestClient(create_app(server)) as client:
+        answer = await client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "unready",
+        "reasons": [
+            "database: Postgres is not answering.",
+            "chain: the check failed; the log says why.",
+        ],
+    }
+
+
+async def test_ready_says_that_the_last_commit_failed(
+    client: AsyncTestClient[Any], writer: Failing
+) -> None:
+    """Until the next one succeeds."""
+    writer.error = errors.Unavailable("Postgres is not answering.")
+    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    assert (await client.get("/ready")).json()["reasons"] == ["writer: the last commit failed."]
+    writer.error = None
+    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    assert (await client.get("/ready")).status_code == 200
+
+
+async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any]) -> None:
+    """In Prometheus' text format, to a caller with the right to it."""
+    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY)
+    client.app.state["parts"].metrics.deliveries.labels("committed")
+    text = client.app.state["parts"].metrics.text().decode()
+    assert 'zmart_ingest_deliveries_total{outcome="committed"} 1.0' in text
+    assert 'zmart_ingest_deliveries_total{outcome="unauthorized"} 1.0' in text
+
+
+async def test_metrics_are_not_for_strangers(parts: Callable[..., Parts]) -> None:
+    """Elsewhere than on this machine they take the token; a proxy's word counts as elsewhere."""
+    async with AsyncTestClient(create_app(parts(metrics_token="token"))) as client:
+        assert_problem(await client.get("/metrics"), 403, "forbidden")
+        wrong = {"Authorization": "Bearer tokem"}
+        assert_problem(await client.get("/metrics", headers=wrong), 403, "forbidden")
+        right = {"Authorization": "Bearer token"}
+        assert (await client.get("/metrics", headers=right)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/nowhere", 404, "not_found"), ("GET", WEBHOOK, 405, "method_not_allowed")],
+)
+async def test_what_is_not_there_is_a_problem_too(
+    client: AsyncTestClient[Any], method: str, path: str, status: int, code: str
+) -> None:
+    """The same form for every refusal."""
+    assert_problem(await client.request(method, path), status, code)

@@ -1,0 +1,85 @@
+"""Who may deliver."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+
+from ingest import auth
+from ingest.auth import Verifier
+from zmart import errors, settings
+
+BODY = b'[{"slot": 1}]'
+
+
+def test_with_nothing_to_prove_nothing_starts() -> None:
+    """There is no open mode; the refusal names both variables."""
+    with pytest.raises(
+        errors.ConfigurationError, match=r"HELIUS_AUTH_HEADER.*HELIUS_WEBHOOK_SECRET"
+    ):
+        Verifier()
+
+
+@pytest.mark.parametrize("mode", ["development", "test", "localnet"])
+def test_no_environment_opens_the_door(mode: str) -> None:
+    """The earlier backend skipped the check in development (protocol.md 8.1); nothing does here."""
+    environ = {"NODE_ENV": mode, "WEBHOOK_DEV_MODE": "true", "SOLANA_CLUSTER": "localnet"}
+    with pytest.raises(errors.ConfigurationError):
+        Verifier.of(settings.load(environ).ingest)
+
+
+def test_either_proof_suffices() -> None:
+    """The header alone and the signature alone are each enough."""
+    both = Verifier(["the header"], "the key")
+    assert both.knows("the header")
+    assert both.signed(auth.signature(BODY, "the key"), BODY)
+
+
+def test_every_header_is_accepted_while_they_rotate() -> None:
+    """The old and the new value work side by side, verbatim."""
+    verifier = Verifier.of(settings.load({"HELIUS_AUTH_HEADER": "old, Bearer new"}).ingest)
+    assert verifier.knows("old")
+    assert verifier.knows("Bearer new")
+
+
+@pytest.mark.parametrize(
+    "given", [None, "", "Secret", "secret ", "secre", "secrett", "Bearer secret", "s\u00e9cret"]
+)
+def test_only_the_very_header_is_known(given: str | None) -> None:
+    """Case, spaces, prefixes and lengths all count."""
+    assert not Verifier(["secret"]).knows(given)
+
+
+def test_a_header_beyond_ascii_is_compared_by_its_bytes() -> None:
+    """Servers hand UTF-8 over as latin-1."""
+    assert Verifier(["schlüssel"]).knows("schlüssel".encode().decode("latin-1"))
+
+
+def test_a_signature_is_over_the_raw_body() -> None:
+    """HMAC-SHA256 in hex; upper case is the same number."""
+    right = hmac.new(b"the key", BODY, hashlib.sha256).hexdigest()
+    verifier = Verifier(secret="the key")
+    assert auth.signature(BODY, "the key") == right
+    assert verifier.signed(right, BODY)
+    assert verifier.signed(right.upper(), BODY)
+    assert not verifier.signed(right, BODY + b" ")
+
+
+@pytest.mark.parametrize("given", [None, "", "00", "0" * 64, "zz" * 32, "\u00ff" * 64])
+def test_a_wrong_signature_is_none(given: str | None) -> None:
+    """Whatever the header holds, it is compared and refused."""
+    assert not Verifier(secret="the key").signed(given, BODY)
+
+
+def test_without_a_key_no_signature_counts() -> None:
+    """Not even that of an empty key."""
+    verifier = Verifier(["secret"])
+    assert not verifier.may_sign("00")
+    assert not verifier.signed(auth.signature(BODY, ""), BODY)
+
+
+def test_nothing_secret_is_in_its_repr() -> None:
+    """A verifier in a traceback or log line gives nothing away."""
+    assert "hush" not in repr(Verifier(["hush"], "hush"))
