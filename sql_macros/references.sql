@@ -2,7 +2,8 @@
     Names without the database. The folds' functions keep these texts, and a clone or a restored copy has another name.
 #}
 {% macro source(source_name, table_name) -%}
-    {{ return(builtins.source(source_name, table_name).include(database=false)) }}
+    {%- set relation = builtins.source(source_name, table_name) -%}
+    {{ return(relation if relation.is_cte else relation.include(database=false)) }}
 {%- endmacro %}
 
 {% macro ref() -%}

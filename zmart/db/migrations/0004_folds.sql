@@ -149,9 +149,10 @@ $$;
 comment on function folds.repriced is
 'Seqs of trades whose fee rates differ from those they were folded with, because a configuration of this window precedes them on chain.';
 
-create function folds.fees_in_force(
-    p_order_key bigint, out protocol_bps int, out resolver_bps int, out lp_bps int
-) language sql stable
+-- Returns a table, so that the planner inlines it: as a call it would cost more than the rest of a trade's fold.
+create function folds.fees_in_force(p_order_key bigint)
+returns table (protocol_bps int, resolver_bps int, lp_bps int)
+language sql stable rows 1
 begin atomic
     select coalesce(c.protocol_bps, 300), coalesce(c.resolver_bps, 200), coalesce(c.lp_bps, 500)
     from (select) as one
