@@ -1,0 +1,177 @@
+"""Live equals rebuilt: however a history arrives, the marts are those of one rebuild."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.records import TransactionRow
+from ingest.writer import Writer
+from zmart import testing
+from zmart.run import rebuild
+
+from . import stories
+
+#: What a row says, without the numbers that depend on the order of arrival.
+SAYINGS = {
+    "markets": "market_no, last_seq",
+    "trades": "seq, market_no, wallet_no, last_seq",
+    "positions": "market_no, wallet_no, last_seq",
+    "ballots": "market_no, wallet_no, last_seq",
+    "market_lifecycle": "seq, market_no, last_seq",
+    "protocol_config": "seq, last_seq",
+}
+
+
+@pytest.fixture(scope="module")
+def place(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+    """One database for many histories; each example empties it first."""
+    with postgres_server.clone(marts_template) as database:
+        yield database
+
+
+def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    connection.execute(
+        "truncate raw.feed, raw.events, raw.transactions, raw.markets_seen, raw.wallets_seen, raw.dead_letters, app.ballots,"
+        " marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle, marts.protocol_config"
+        " restart identity cascade"
+    )
+
+
+def deliver(place: testing.Database, batches: Sequence[Sequence[TransactionRow]]) -> dict[str, list[str]]:
+    """Deliver batches into an empty log; what each mart then says, sorted."""
+
+    async def run() -> None:
+        writer = await Writer.connect(place.dsn("zmart_ingest"))
+        for batch in batches:
+            await writer.append(batch, source="webhook")
+        await writer.close()
+
+    with place.connect() as connection:
+        forget(connection)
+        asyncio.run(run())
+        assert connection.execute("select name, reason from ops.model_status where is_stale").fetchall() == []
+        return {mart: _sayings(connection, mart, without) for mart, without in SAYINGS.items()}
+
+
+def _sayings(connection: psycopg.Connection[tuple[object, ...]], mart: str, without: str) -> list[str]:
+    columns = "{" + without.replace(" ", "") + "}"
+    rows = connection.execute(f"select (to_jsonb(m) - %s::text[])::text from marts.{mart} as m order by 1", (columns,))
+    return [str(text) for (text,) in rows]
+
+
+def differing(place: testing.Database) -> dict[str, int]:
+    return {v.name: v.differing_rows for v in rebuild.verify(place.dsn()) if not v.holds}
+
+
+def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[TransactionRow]]:
+    batches = []
+    while rows:
+        size = draw.choice((1, 2, 7, len(rows)))
+        batches.append(rows[:size])
+        rows = rows[size:]
+    return batches
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
+def test_any_order_any_cut_any_repetition_gives_the_same_marts(place: testing.Database, seed: int, order: int) -> None:
+    """A history delivered shuffled, repeated and cut anyhow says what it says delivered whole, and equals its rebuild."""
+    story = stories.tell(seed)
+    whole = deliver(place, [story])
+    assert differing(place) == {}
+
+    draw = random.Random(order)
+    shuffled = story + draw.sample(story, len(story) // 4)
+    draw.shuffle(shuffled)
+    pieces = deliver(place, cut(shuffled, draw))
+
+    assert differing(place) == {}
+    assert pieces == whole
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6))
+def test_a_retraction_leaves_no_trace(place: testing.Database, seed: int) -> None:
+    """Retracting some transactions gives the marts of a history without them; landing again gives them back."""
+    story = stories.tell(seed)
+    whole = deliver(place, [story])
+    gone = random.Random(seed).sample(range(len(story)), len(story) // 5)
+    without = deliver(place, [[row for n, row in enumerate(story) if n not in gone]])
+
+    deliver(place, [story])
+    with place.connect() as connection:
+        retract(connection, [story[n].signature for n in gone])
+        left = {mart: _sayings(connection, mart, columns) for mart, columns in SAYINGS.items()}
+    assert differing(place) == {}
+    assert {mart: rows for mart, rows in left.items() if mart != "markets"} == {
+        mart: rows for mart, rows in without.items() if mart != "markets"
+    }
+    assert [row for row in left["markets"] if '"id": null' not in row] == [
+        row for row in without["markets"] if '"id": null' not in row
+    ]
+
+    again = land_again(place, [story[n] for n in gone])
+    assert differing(place) == {}
+    assert again == whole
+
+
+def retract(connection: psycopg.Connection[tuple[object, ...]], signatures: list[str]) -> None:
+    """What a proof of absence does: mark the events, say so in the feed, fold."""
+    with connection.transaction():
+        connection.execute("select raw.take_writer()")
+        connection.execute("update raw.transactions set retracted_at = now() where signature = any(%s)", (signatures,))
+        connection.execute("update raw.events set retracted_at = now() where signature = any(%s)", (signatures,))
+        connection.execute(
+            "with head as (select max(seq) as seq from raw.feed), "
+            "said as (insert into raw.feed (seq, kind, ref, market_no, wallet_no) "
+            "select head.seq + row_number() over (order by e.seq), 'retracted', e.seq, e.market_no, e.wallet_no "
+            "from raw.events as e, head where e.signature = any(%s) returning seq) select max(seq) from said",
+            (signatures,),
+        )
+        connection.execute(
+            "select folds.fold(max(seq) filter (where kind <> 'retracted'), max(seq)) from raw.feed"
+        )
+
+
+def land_again(place: testing.Database, rows: list[TransactionRow]) -> dict[str, list[str]]:
+    async def run() -> None:
+        writer = await Writer.connect(place.dsn("zmart_ingest"))
+        await writer.append(rows, source="walk")
+        await writer.close()
+
+    asyncio.run(run())
+    with place.connect() as connection:
+        return {mart: _sayings(connection, mart, columns) for mart, columns in SAYINGS.items()}
+
+
+def test_a_late_configuration_reprices_the_trades_after_it(place: testing.Database) -> None:
+    """Fees follow the configuration in force at the trade's place on chain, however late we learn of it."""
+    story = stories.Story(7)
+    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
+    story.happen(("SharesBought", 1, 2, bought, None))
+    story.happen(
+        ("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None)
+    )
+    story.happen(("SharesBought", 1, 3, bought, None))
+    first, second, config, third = story.transactions
+
+    deliver(place, [[first, second, third], [config]])
+
+    with place.connect() as connection:
+        fees = connection.execute("select gross, protocol_fee from marts.trades order by order_key").fetchall()
+        paid = connection.execute("select protocol_fees_paid from marts.markets").fetchone()
+    assert fees == [(1_090_910, 32_727), (1_000_000, 60_000)]
+    assert paid == (92_727,)
+    assert differing(place) == {}
