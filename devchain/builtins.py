@@ -1,0 +1,235 @@
+"""The programs a validator has built in, as far as a market's clients need them.
+
+The System program creates accounts and moves lamports; ComputeBudget carries a limit and a price
+that the ledger reads before anything runs; Memo writes its text into the log.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from solders.instruction import Instruction as SoldersInstruction
+from solders.pubkey import Pubkey
+
+from zmart.domain.ids import Address
+
+from . import accounts, runtime
+from .accounts import Account
+from .runtime import Call, Instruction, InstructionFailure, Meta
+
+#: Errors of the System program (`SystemError`).
+ACCOUNT_ALREADY_IN_USE: Final = 0
+RESULT_WITH_NEGATIVE_LAMPORTS: Final = 1
+#: The largest account there can be.
+MAX_ACCOUNT_BYTES: Final = 10 * 1024 * 1024
+
+_TRANSFER = struct.Struct("<IQ")
+_CREATE = struct.Struct("<IQQ32s")
+_ASSIGN = struct.Struct("<I32s")
+_ALLOCATE = struct.Struct("<IQ")
+
+
+def transfer_data(lamports: int) -> bytes:
+    """The bytes of a System transfer."""
+    return _TRANSFER.pack(2, lamports)
+
+
+def create_account_data(lamports: int, space_bytes: int, owner: Address) -> bytes:
+    """The bytes of a System create_account."""
+    return _CREATE.pack(0, lamports, space_bytes, bytes(Pubkey.from_string(owner)))
+
+
+def allocate_data(space_bytes: int) -> bytes:
+    """The bytes of a System allocate."""
+    return _ALLOCATE.pack(8, space_bytes)
+
+
+def assign_data(owner: Address) -> bytes:
+    """The bytes of a System assign."""
+    return _ASSIGN.pack(1, bytes(Pubkey.from_string(owner)))
+
+
+def system(call: Call) -> None:
+    """The System program: create_account, assign, transfer and allocate."""
+    call.spend(runtime.BUILTIN_UNITS)
+    tag = int.from_bytes(call.data[:4], "little") if len(call.data) >= 4 else -1
+    handler = _SYSTEM.get(tag)
+    if handler is None:
+        raise InstructionFailure(*runtime.INVALID_DATA)
+    try:
+        handler(call)
+    except struct.error:
+        raise InstructionFailure(*runtime.INVALID_DATA) from None
+
+
+def _create_account(call: Call) -> None:
+    payer, fresh = _two(call)
+    _, lamports, space, owner = _CREATE.unpack_from(call.data)
+    if call.account(fresh.address).lamports > 0:
+        _refuse_in_use(call, "Create Account", fresh)
+    _allocate_account(call, fresh, space)
+    account = call.account(fresh.address).with_owner(Address(str(Pubkey(owner))))
+    call.put(fresh.address, account)
+    _move(call, payer, fresh, lamports)
+
+
+def _assign(call: Call) -> None:
+    (account,) = _first(call, 1)
+    _, owner = _ASSIGN.unpack_from(call.data)
+    _require_signer(call, account, "Assign")
+    fresh = call.account(account.address).with_owner(Address(str(Pubkey(owner))))
+    call.put(account.address, fresh)
+
+
+def _transfer(call: Call) -> None:
+    source, destination = _two(call)
+    _, lamports = _TRANSFER.unpack_from(call.data)
+    _move(call, source, destination, lamports)
+
+
+def _allocate(call: Call) -> None:
+    (account,) = _first(call, 1)
+    _, space = _ALLOCATE.unpack_from(call.data)
+    _allocate_account(call, account, space)
+
+
+def _allocate_account(call: Call, meta: Meta, space: int) -> None:
+    _require_signer(call, meta, "Allocate")
+    account = call.account(meta.address)
+    if account.size_bytes > 0 or account.owner != accounts.SYSTEM_PROGRAM:
+        _refuse_in_use(call, "Allocate", meta)
+    if space > MAX_ACCOUNT_BYTES:
+        raise InstructionFailure.custom(3)
+    call.put(meta.address, account.with_data(bytes(space)))
+
+
+def _move(call: Call, source: Meta, destination: Meta, lamports: int) -> None:
+    _require_signer(call, source, "Transfer", form="`from` account {} must sign")
+    account = call.account(source.address)
+    if account.size_bytes > 0:
+        _say(call, "Transfer: `from` must not carry data")
+        raise InstructionFailure("InvalidArgument", "invalid program argument")
+    if lamports > account.lamports:
+        _say(call, f"Transfer: insufficient lamports {account.lamports}, need {lamports}")
+        raise InstructionFailure.custom(RESULT_WITH_NEGATIVE_LAMPORTS)
+    call.put(source.address, account.with_lamports(account.lamports - lamports))
+    other = call.account(destination.address)
+    call.put(destination.address, other.with_lamports(other.lamports + lamports))
+
+
+_SYSTEM: dict[int, Callable[[Call], None]] = {
+    0: _create_account,
+    1: _assign,
+    2: _transfer,
+    8: _allocate,
+}
+
+
+def _first(call: Call, count: int) -> Sequence[Meta]:
+    if len(call.metas) < count:
+        raise InstructionFailure(*runtime.NOT_ENOUGH_KEYS)
+    return call.metas[:count]
+
+
+def _two(call: Call) -> tuple[Meta, Meta]:
+    first, second = _first(call, 2)
+    return first, second
+
+
+def _require_signer(
+    call: Call, meta: Meta, verb: str, form: str = "'to' account {} must sign"
+) -> None:
+    if not meta.is_signer:
+        _say(call, f"{verb}: {form.format(_named(meta))}")
+        raise InstructionFailure(*runtime.MISSING_SIGNATURE)
+
+
+def _refuse_in_use(call: Call, verb: str, meta: Meta) -> None:
+    _say(call, f"{verb}: account {_named(meta)} already in use")
+    raise InstructionFailure.custom(ACCOUNT_ALREADY_IN_USE)
+
+
+def _named(meta: Meta) -> str:
+    return f"Address {{ address: {meta.address}, base: None }}"
+
+
+def _say(call: Call, text: str) -> None:
+    """Built-in programs write without the `Program log:` of bytecode."""
+    call.execution.log.add(text)
+
+
+def unit_limit(units: int) -> SoldersInstruction:
+    """A ComputeBudget instruction that sets the units a transaction may use."""
+    return SoldersInstruction(
+        Pubkey.from_string(accounts.COMPUTE_BUDGET_PROGRAM), struct.pack("<BI", 2, units), []
+    )
+
+
+class Budget(NamedTuple):
+    """What a transaction asks of the scheduler."""
+
+    #: Compute units it may use.
+    units: int
+    #: Price of a unit in millionths of a lamport.
+    micro_lamports: int
+
+    @property
+    def priority_fee_lamports(self) -> int:
+        """What the price comes to, rounded up."""
+        return -(-self.units * self.micro_lamports // 1_000_000)
+
+
+def budget(instructions: Sequence[Instruction]) -> Budget:
+    """The budget of a transaction; ValueError with the index of a request that makes no sense."""
+    limit: int | None = None
+    price, others = 0, 0
+    for index, (program_id, _, data) in enumerate(instructions):
+        if program_id != accounts.COMPUTE_BUDGET_PROGRAM:
+            others += program_id not in runtime.BUILTINS
+        elif data[:1] == b"\2" and len(data) >= 5:
+            limit = int.from_bytes(data[1:5], "little")
+        elif data[:1] == b"\3" and len(data) >= 9:
+            price = int.from_bytes(data[1:9], "little")
+        elif data[:1] not in (b"\1", b"\4"):
+            raise ValueError(index)
+    if limit is None:
+        builtin = len(instructions) - others
+        limit = others * runtime.DEFAULT_INSTRUCTION_UNITS + builtin * _BUILTIN_DEFAULT_UNITS
+    return Budget(min(limit, runtime.MAX_TRANSACTION_UNITS), price)
+
+
+#: Units reserved for an instruction of a built-in program when no limit is set.
+_BUILTIN_DEFAULT_UNITS: Final = 3_000
+
+
+def compute_budget(call: Call) -> None:
+    """ComputeBudget was read before anything ran; as an instruction it does nothing."""
+    call.spend(runtime.BUILTIN_UNITS)
+
+
+def memo(call: Call) -> None:
+    """Memo: every account given must sign, the text goes to the log."""
+    call.spend(1_000 + 50 * len(call.data))
+    for meta in call.metas:
+        if not meta.is_signer:
+            raise InstructionFailure(*runtime.MISSING_SIGNATURE)
+    try:
+        text = call.data.decode()
+    except UnicodeDecodeError:
+        raise InstructionFailure(*runtime.INVALID_DATA) from None
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    call.log(f'Memo (len {len(call.data)}): "{escaped}"')
+
+
+def account(owner: Address) -> Account:
+    """What stands at a program's address."""
+    return Account(1_141_440, owner, b"", executable=True)
+
+
+PROGRAMS: dict[Address, runtime.Processor] = {
+    accounts.SYSTEM_PROGRAM: system,
+    accounts.COMPUTE_BUDGET_PROGRAM: compute_budget,
+    accounts.MEMO_PROGRAM: memo,
+}

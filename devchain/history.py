@@ -1,0 +1,107 @@
+"""A chain's whole history in memory, as fast as it can be played.
+
+For tests and measurements: the same actors, program and ledger as in the running service, with a
+clock that is turned by hand, and neither HTTP nor a database. The same seed gives the same history
+to the last byte.
+
+    history = History(seed=7)
+    items = list(history.play(10_000))      # webhook items, in chain order
+    history.accounts()["markets"]           # what the program holds at the end
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from zmart.domain.ids import Address
+
+from . import accounts, delivery
+from .accounts import Config, Market, Position, Vote
+from .ledger import Genesis, Landed, Ledger, Rejected
+from .program import Program
+from .traders import Tempo, Traders
+
+#: The program id of the devnet deployment (protocol.md 1.1).
+PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
+#: When a played chain begins, by its own clock.
+BEGINNING = 1_762_600_000
+
+
+class History:
+    """One chain and its actors, from the first transaction on."""
+
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        program_id: Address = PROGRAM_ID,
+        faulty_sells: bool = False,
+        tempo: Tempo | None = None,
+        seconds_per_slot: float = 4.0,
+    ) -> None:
+        genesis = Genesis.drawn(hashlib.sha256(f"history {seed}".encode()).digest(), BEGINNING)
+        program = Program(faulty_sells=faulty_sells)
+        self.ledger = Ledger(genesis, program_id=program_id, program=program)
+        self.traders = Traders(self.ledger, genesis, program_id=program_id, seed=seed, tempo=tempo)
+        self._now = float(BEGINNING)
+        self._seconds_per_slot = seconds_per_slot
+        self._stream = self._run()
+        self._draw = random.Random(f"history {seed}")  # noqa: S311 - a demo, not a secret
+
+    def play(self, transactions: int) -> Iterator[dict[str, Any]]:
+        """The next `transactions` of the program as webhook items, in the order of the chain."""
+        for landed in self.landed(transactions):
+            yield delivery.item(landed)
+
+    def landed(self, transactions: int) -> Iterator[Landed]:
+        """The next `transactions` of the program, in the order of the chain."""
+        return itertools.islice(self._stream, transactions)
+
+    def _run(self) -> Iterator[Landed]:
+        """One stream for all callers: it stands still exactly where the last one stopped."""
+        while True:
+            for move in self.traders.step(self._now):
+                try:
+                    landed = self.ledger.send(move.instructions, move.signers)
+                except Rejected:
+                    continue
+                if self.ledger.program_id in landed.transaction.keys:
+                    yield landed
+            self._now += self._seconds_per_slot * self._draw.uniform(0.5, 1.5)
+            self.ledger.advance(int(self._now))
+
+    def accounts(self) -> dict[str, dict[Address, dict[str, Any]]]:
+        """What the program holds now: `config`, `markets`, `positions`, `votes`, by address.
+
+        Each value has the program's fields by its names, and `lamports`.
+        """
+        held: dict[str, dict[Address, dict[str, Any]]] = {kind: {} for kind in _KINDS.values()}
+        for address, account in self.ledger.owned_by(self.ledger.program_id):
+            record = account.record
+            if record is not None:
+                fields = {**accounts.described(record), "lamports": account.lamports}
+                held[_KINDS[type(record)]][address] = fields
+        return held
+
+
+_KINDS: dict[type, str] = {
+    Config: "config",
+    Market: "markets",
+    Position: "positions",
+    Vote: "votes",
+}
+
+
+def play(seed: int, transactions: int, **options: Any) -> Iterator[dict[str, Any]]:
+    """The first `transactions` of a chain as webhook items; `options` are those of `History`."""
+    return History(seed, **options).play(transactions)
+
+
+def batches(items: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Items as webhook bodies of at most `size`."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

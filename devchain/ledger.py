@@ -1,0 +1,525 @@
+"""The ledger: slots, blocks, fees, and transactions that happen entirely or not at all.
+
+There is always one open block. A transaction runs the moment it is submitted and lands in the open
+block, `processed`; `advance` closes the block, writes it to the store in one database transaction
+and opens the next. So a process that is killed loses at most its open block, as a dropped fork
+would, and never half of one.
+
+What a slot changed can be undone until it is finalized: each keeps the accounts as they were before
+it. That serves reads at an older commitment, and forks.
+
+A ledger without a store lives in memory, where it forgets finalized blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from solders.hash import Hash
+from solders.instruction import Instruction as SoldersInstruction
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+from solders.system_program import TransferParams, transfer
+
+from zmart.domain.ids import Address, Signature
+
+from . import accounts, builtins, runtime, wire
+from .accounts import Account
+from .program import Program
+from .runtime import Clock, ErrorJson, Execution, InnerInstruction, Processor
+from .wire import Signer
+
+if TYPE_CHECKING:
+    from .store import Store
+
+#: What a signature costs its payer, in lamports.
+FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
+#: Blocks for which a blockhash can be used.
+BLOCKHASH_AGE: Final = 150
+#: Slots behind the newest that are confirmed and finalized.
+CONFIRMED_DEPTH: Final = 1
+FINALIZED_DEPTH: Final = 32
+#: Nominal seconds of a slot.
+SLOT_SECONDS: Final = 0.4
+SLOTS_PER_EPOCH: Final = 432_000
+#: What the faucet begins with: half a billion SOL.
+FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
+
+
+class Rejected(Exception):  # noqa: N818 - the transaction is, not the program
+    """A transaction that no block will hold; `error` is the TransactionError of JSON-RPC."""
+
+    def __init__(self, error: ErrorJson) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Genesis:
+    """What a chain is born with; `seed` makes its faucet and its demo keys."""
+
+    hash: str
+    seed: bytes
+    #: Seconds since 1970.
+    created_at: int
+
+    @classmethod
+    def drawn(cls, seed: bytes, created_at: int) -> Genesis:
+        """A chain of one's own: other seeds are other chains."""
+        digest = hashlib.sha256(b"devchain genesis" + seed).digest()
+        return cls(hash=str(Hash(digest)), seed=seed, created_at=created_at)
+
+    def signer(self, name: str) -> Signer:
+        """The key of one of the chain's own actors."""
+        return Signer.of(Keypair.from_seed(hashlib.sha256(self.seed + name.encode()).digest()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What running a transaction gave."""
+
+    err: ErrorJson | None
+    fee_lamports: int
+    logs: list[str]
+    inner: dict[int, list[InnerInstruction]]
+    units_consumed: int
+    #: Balances of the transaction's accounts in its order, in lamports.
+    pre_balances: list[int]
+    post_balances: list[int]
+    changed: dict[Address, Account]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landed:
+    """A transaction in a block."""
+
+    transaction: wire.Transaction
+    slot: int
+    index: int
+    #: Seconds since 1970, by the chain's clock.
+    block_time: int
+    err: ErrorJson | None
+    fee_lamports: int
+    logs: list[str]
+    inner: dict[int, list[InnerInstruction]]
+    units_consumed: int
+    pre_balances: list[int]
+    post_balances: list[int]
+
+    @property
+    def signature(self) -> Signature:
+        """What the transaction is known by."""
+        return self.transaction.signatures[0]
+
+
+@dataclass(kw_only=True)
+class Block:
+    """A slot that was not skipped."""
+
+    slot: int
+    parent_slot: int
+    height: int
+    time: int
+    blockhash: str
+    previous_blockhash: str
+    transactions: list[Landed] = field(default_factory=list)
+
+
+class Ledger:
+    """One chain, from one thread."""
+
+    def __init__(
+        self,
+        genesis: Genesis,
+        *,
+        program_id: Address,
+        program: Processor | None = None,
+        store: Store | None = None,
+        finalized_depth: int = FINALIZED_DEPTH,
+    ) -> None:
+        self.genesis = genesis
+        self.program_id = program_id
+        self.store = store
+        self.finalized_depth = finalized_depth
+        self.faucet = genesis.signer("faucet")
+        self.programs = {**builtins.PROGRAMS, program_id: program or Program()}
+        self.accounts: dict[Address, Account] = {}
+        #: Recent transactions by signature; older ones are in the store.
+        self.recent: dict[Signature, Landed] = {}
+        #: Recent closed blocks by slot, oldest first.
+        self.blocks: OrderedDict[int, Block] = OrderedDict()
+        self._undo: dict[int, dict[Address, Account]] = {}
+        self._heights: OrderedDict[str, int] = OrderedDict()
+        self._forks = 0
+        self._airdrops = 0
+        #: The block that transactions land in.
+        self.open: Block = self._begin()
+
+    # Time
+
+    @property
+    def slot(self) -> int:
+        """The slot of the open block."""
+        return self.open.slot
+
+    @property
+    def confirmed_slot(self) -> int:
+        """The newest slot that is confirmed."""
+        return self._newest_closed(self.open.slot - CONFIRMED_DEPTH)
+
+    @property
+    def finalized_slot(self) -> int:
+        """The newest slot that is finalized."""
+        return self._newest_closed(self.open.slot - self.finalized_depth)
+
+    @property
+    def clock(self) -> Clock:
+        """The Clock sysvar of the open block."""
+        slot = self.open.slot
+        return Clock(slot=slot, unix_timestamp=self.open.time, epoch=slot // SLOTS_PER_EPOCH)
+
+    @property
+    def blockhash(self) -> Hash:
+        """The newest blockhash, for signing."""
+        return Hash.from_string(self.open.previous_blockhash)
+
+    def last_valid_height(self, blockhash: str) -> int | None:
+        """The last block height at which a blockhash is good, or None where it is unknown."""
+        height = self._heights.get(blockhash)
+        return None if height is None else height + BLOCKHASH_AGE
+
+    def is_valid_blockhash(self, blockhash: str) -> bool:
+        """Whether a transaction with that blockhash can land now."""
+        last = self.last_valid_height(blockhash)
+        return last is not None and self.open.height <= last
+
+    def advance(self, unix_timestamp: int, *, skipped_slots: int = 0) -> Block:
+        """Close the open block and open the next; the block that was closed."""
+        closed = self.open
+        closed.blockhash = self._hash(closed.slot)
+        if self.store is not None:
+            self.store.append(closed, self._changes(closed.slot))
+        self.blocks[closed.slot] = closed
+        self._heights[closed.blockhash] = closed.height
+        self.open = self._next(closed, unix_timestamp, skipped_slots)
+        self._forget()
+        return closed
+
+    # Transactions
+
+    def submit(self, transaction: wire.Transaction) -> Landed:
+        """Run a transaction whose signatures are known to fit, in the open block.
+
+        It lands whether it succeeds or fails; Rejected where no block could hold it.
+        """
+        self._require_fresh(transaction)
+        outcome = self.run(transaction)
+        self._write(outcome.changed)
+        landed = Landed(
+            transaction=transaction,
+            slot=self.open.slot,
+            index=len(self.open.transactions),
+            block_time=self.open.time,
+            err=outcome.err,
+            fee_lamports=outcome.fee_lamports,
+            logs=outcome.logs,
+            inner=outcome.inner,
+            units_consumed=outcome.units_consumed,
+            pre_balances=outcome.pre_balances,
+            post_balances=outcome.post_balances,
+        )
+        self.open.transactions.append(landed)
+        self.recent[landed.signature] = landed
+        return landed
+
+    def send(self, instructions: Sequence[SoldersInstruction], signers: Sequence[Signer]) -> Landed:
+        """Sign with the newest blockhash and submit; the first signer pays."""
+        return self.submit(wire.signed(instructions, signers, self.blockhash))
+
+    def airdrop(self, address: Address, lamports: int) -> Landed:
+        """A transfer from the faucet; each is a transaction of its own."""
+        self._airdrops += 1
+        params = TransferParams(
+            from_pubkey=self.faucet.pubkey, to_pubkey=Pubkey.from_string(address), lamports=lamports
+        )
+        limit = builtins.unit_limit(20_000 + self._airdrops % 100_000)
+        return self.send([limit, transfer(params)], [self.faucet])
+
+    def run(self, transaction: wire.Transaction) -> Outcome:
+        """What a transaction would do now, without doing it; Rejected where it could not land."""
+        instructions = _resolved(transaction)
+        budget = _budget(instructions)
+        fee = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0] + budget.priority_fee_lamports
+        payer = self._charged(transaction, fee)
+        pre = self._balances(transaction, self.accounts)
+        sheet = {transaction.payer: payer}
+        execution = Execution(self.accounts, self.programs, self.clock, budget.units)
+        execution.changed.update(sheet)
+        err = self._unknown_program(instructions) or execution.run(instructions)
+        err = err or self._rent_error(transaction, execution.changed)
+        changed = sheet if err else execution.changed
+        return Outcome(
+            err=err,
+            fee_lamports=fee,
+            logs=execution.log.lines,
+            inner=execution.inner,
+            units_consumed=budget.units - execution.units_left,
+            pre_balances=pre,
+            post_balances=self._balances(transaction, changed),
+            changed=changed,
+        )
+
+    def _require_fresh(self, transaction: wire.Transaction) -> None:
+        if self.is_known(transaction.signature):
+            raise Rejected("AlreadyProcessed")
+        if not self.is_valid_blockhash(transaction.blockhash):
+            raise Rejected("BlockhashNotFound")
+
+    def is_known(self, signature: Signature) -> bool:
+        """Whether the transaction is in a block, of this fork."""
+        return signature in self.recent
+
+    def _charged(self, transaction: wire.Transaction, fee: int) -> Account:
+        account = self.accounts.get(transaction.payer)
+        if account is None or account.lamports == 0:
+            raise Rejected("AccountNotFound")
+        if account.owner != accounts.SYSTEM_PROGRAM or account.size_bytes:
+            raise Rejected("InvalidAccountForFee")
+        if account.lamports < fee:
+            raise Rejected("InsufficientFundsForFee")
+        charged = account.with_lamports(account.lamports - fee)
+        if charged.lamports and not charged.is_rent_exempt and account.is_rent_exempt:
+            raise Rejected({"InsufficientFundsForRent": {"account_index": 0}})
+        return charged
+
+    def _balances(
+        self, transaction: wire.Transaction, changed: Mapping[Address, Account]
+    ) -> list[int]:
+        bank, absent = self.accounts, accounts.ABSENT
+        return [(changed.get(key) or bank.get(key) or absent).lamports for key in transaction.keys]
+
+    def _unknown_program(self, instructions: Sequence[runtime.Instruction]) -> ErrorJson | None:
+        for instruction in instructions:
+            if instruction.program_id not in self.programs:
+                exists = instruction.program_id in self.accounts
+                return "InvalidProgramForExecution" if exists else "ProgramAccountNotFound"
+        return None
+
+    def _rent_error(
+        self, transaction: wire.Transaction, changed: Mapping[Address, Account]
+    ) -> ErrorJson | None:
+        """No account may end between nothing and its rent, unless it began there."""
+        for address, account in changed.items():
+            if account.lamports == 0 or account.is_rent_exempt:
+                continue
+            before = self.accounts.get(address, accounts.ABSENT)
+            if before.lamports == 0 or before.is_rent_exempt:
+                index = transaction.keys.index(address)
+                return {"InsufficientFundsForRent": {"account_index": index}}
+        return None
+
+    # Accounts
+
+    def account(self, address: Address, *, at_slot: int | None = None) -> Account | None:
+        """An account as the open block has it, or as an unfinalized slot left it."""
+        account = self.accounts.get(address)
+        if at_slot is not None:
+            for slot in range(self.open.slot, at_slot, -1):
+                before = self._undo.get(slot)
+                if before is not None and address in before:
+                    account = before[address]
+        return None if account is None or account.is_gone else account
+
+    def owned_by(
+        self, owner: Address, *, at_slot: int | None = None
+    ) -> Iterator[tuple[Address, Account]]:
+        """The accounts of a program."""
+        for address in tuple(self.accounts):
+            account = self.account(address, at_slot=at_slot)
+            if account is not None and account.owner == owner:
+                yield address, account
+
+    def put(self, address: Address, account: Account) -> None:
+        """Write an account as no transaction could; for setting a stage."""
+        self._write({address: account})
+
+    def _write(self, changed: Mapping[Address, Account]) -> None:
+        before = self._undo.setdefault(self.open.slot, {})
+        for address, account in changed.items():
+            if address not in before:
+                before[address] = self.accounts.get(address, accounts.ABSENT)
+            self.accounts[address] = account
+
+    def _changes(self, slot: int) -> dict[Address, Account]:
+        return {address: self.accounts[address] for address in self._undo.get(slot, ())}
+
+    # Forks
+
+    def fork(self, depth: int) -> list[Landed]:
+        """Drop the newest `depth` blocks, the open one included, as if they had never been.
+
+        Blockhashes of theirs are dead; slots go on from here. Finalized blocks stay. Returns the
+        transactions that are gone.
+        """
+        kept = max(self.finalized_slot, self.open.slot - depth)
+        dropped = [slot for slot in self.blocks if slot > kept]
+        lost = [*self.open.transactions]
+        for slot in (self.open.slot, *reversed(dropped)):
+            self.accounts.update(self._undo.pop(slot, {}))
+        restored = dict(self.accounts)
+        for slot in reversed(dropped):
+            block = self.blocks.pop(slot)
+            lost += block.transactions
+            self._heights.pop(block.blockhash, None)
+        for landed in lost:
+            self.recent.pop(landed.signature, None)
+        self._forks += 1
+        if self.store is not None:
+            self.store.revert(dropped, restored, self._forks)
+        self._reopen(self.open)
+        return lost
+
+    def _reopen(self, abandoned: Block) -> None:
+        parent = next(reversed(self.blocks.values()))
+        self.open = self._next(parent, abandoned.time, abandoned.slot - parent.slot)
+
+    # Beginning and keeping house
+
+    def _begin(self) -> Block:
+        """The first open block of this process."""
+        if self.store is not None and self.store.has_blocks():
+            return self._resume(self.store)
+        owner = accounts.UPGRADEABLE_LOADER
+        self.open = Block(
+            slot=0,
+            parent_slot=0,
+            height=0,
+            time=self.genesis.created_at,
+            blockhash="",
+            previous_blockhash=str(Hash.default()),
+        )
+        for program_id in self.programs:
+            loader = accounts.NATIVE_LOADER if program_id in runtime.BUILTINS else owner
+            self.put(program_id, builtins.account(loader))
+        self.put(self.faucet.address, Account(FAUCET_LAMPORTS))
+        self.advance(self.genesis.created_at)
+        return self.open
+
+    def _resume(self, store: Store) -> Block:
+        """Take up where the store ends; its last block's state is whole."""
+        self.accounts = store.accounts()
+        self._forks = store.forks()
+        for block in store.recent_blocks(2 * BLOCKHASH_AGE):
+            self.blocks[block.slot] = block
+            self._heights[block.blockhash] = block.height
+            for landed in block.transactions:
+                self.recent[landed.signature] = landed
+        last = next(reversed(self.blocks.values()))
+        return self._next(last, last.time, 0)
+
+    def _next(self, closed: Block, unix_timestamp: int, skipped_slots: int) -> Block:
+        return Block(
+            slot=closed.slot + 1 + skipped_slots,
+            parent_slot=closed.slot,
+            height=closed.height + 1,
+            time=max(closed.time, unix_timestamp),
+            blockhash="",
+            previous_blockhash=closed.blockhash,
+        )
+
+    def _hash(self, slot: int) -> str:
+        words = f"{self.genesis.hash} {slot} {self._forks}".encode()
+        return str(Hash(hashlib.sha256(words).digest()))
+
+    def _newest_closed(self, slot: int) -> int:
+        """The block at a slot, or the newest before it."""
+        if slot in self.blocks:
+            return slot
+        return next((known for known in reversed(self.blocks) if known <= slot), 0)
+
+    def _forget(self) -> None:
+        """Drop what can be neither undone nor used any more."""
+        for slot in [s for s in self._undo if s <= self.open.slot - self.finalized_depth - 1]:
+            del self._undo[slot]
+        while len(self.blocks) > 2 * BLOCKHASH_AGE:
+            _, block = self.blocks.popitem(last=False)
+            self._heights.pop(block.blockhash, None)
+            for landed in block.transactions:
+                self.recent.pop(landed.signature, None)
+
+
+def _resolved(transaction: wire.Transaction) -> list[runtime.Instruction]:
+    if transaction.uses_lookup_tables:
+        raise Rejected("AddressLookupTableNotFound")
+    try:
+        return transaction.resolved()
+    except IndexError:
+        raise Rejected("SanitizeFailure") from None
+
+
+def _budget(instructions: Sequence[runtime.Instruction]) -> builtins.Budget:
+    try:
+        return builtins.budget(instructions)
+    except ValueError as exc:
+        raise Rejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None
+
+
+def meta_json(landed: Landed) -> dict[str, Any]:
+    """The `meta` of a transaction as `getTransaction` and Helius write it."""
+    return {
+        "err": landed.err,
+        "fee": landed.fee_lamports,
+        "innerInstructions": inner_json(landed.transaction.keys, landed.inner),
+        "loadedAddresses": {"readonly": [], "writable": []},
+        "logMessages": landed.logs,
+        "postBalances": landed.post_balances,
+        "postTokenBalances": [],
+        "preBalances": landed.pre_balances,
+        "preTokenBalances": [],
+        "rewards": [],
+        "computeUnitsConsumed": landed.units_consumed,
+    }
+
+
+def inner_json(
+    keys: Sequence[Address], inner: Mapping[int, Iterable[InnerInstruction]]
+) -> list[dict[str, Any]]:
+    """Calls between programs, with indices into the transaction's accounts."""
+    place = {key: index for index, key in enumerate(keys)}
+    return [
+        {
+            "index": index,
+            "instructions": [
+                {
+                    "accounts": [place[address] for address in call.addresses],
+                    "data": wire.base58_text(call.data),
+                    "programIdIndex": place[call.program_id],
+                    "stackHeight": call.stack_height,
+                }
+                for call in calls
+            ],
+        }
+        for index, calls in inner.items()
+    ]
+
+
+def message_json(transaction: wire.Transaction) -> dict[str, Any]:
+    """The `transaction` of `getTransaction` and of a webhook item."""
+    signers, readonly_signers, readonly_others = transaction.header
+    message: dict[str, Any] = {
+        "accountKeys": list(transaction.keys),
+        "header": {
+            "numReadonlySignedAccounts": readonly_signers,
+            "numReadonlyUnsignedAccounts": readonly_others,
+            "numRequiredSignatures": signers,
+        },
+        "instructions": [compiled.json() for compiled in transaction.instructions],
+        "recentBlockhash": transaction.blockhash,
+    }
+    if transaction.version is not None:
+        message["addressTableLookups"] = []
+    return {"message": message, "signatures": list(transaction.signatures)}

@@ -1,0 +1,77 @@
+"""Plausible questions for demo markets, and the content id their creators anchor.
+
+The chain stores 46 characters of a CIDv0 and nothing else about a market's meaning (protocol.md
+1.4.2). A question here is a function of a number, so that whoever knows the number knows the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import asdict, dataclass
+
+from zmart.domain import base58
+
+_TEMPLATES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("crypto", "Will {} close above ${} before {}?", ("SOL", "BTC", "ETH", "JUP", "BONK")),
+    (
+        "crypto",
+        "Will {} process more than {} million transactions a day in {}?",
+        ("Solana", "Base"),
+    ),
+    ("sports", "Will {} win by {} points or more in {}?", ("Lakers", "Celtics", "Bayern", "Ajax")),
+    (
+        "politics",
+        "Will {} pass its budget with {} votes before {}?",
+        ("the Senate", "the Bundestag"),
+    ),
+    ("weather", "Will {} record a day above {} degrees in {}?", ("Phoenix", "Madrid", "Delhi")),
+    ("science", "Will {} announce at least {} new results in {}?", ("CERN", "NASA", "DeepMind")),
+    ("culture", "Will {} sell more than {} thousand tickets in {}?", ("Coldplay", "Rosalía")),
+    ("technology", "Will {} ship version {} before {}?", ("Firedancer", "Python", "PostgreSQL")),
+)
+_MONTHS = ("January", "March", "May", "July", "September", "November", "the end of the year")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a market is about, in words."""
+
+    question: str
+    category: str
+    description: str
+
+    def document(self) -> bytes:
+        """The JSON whose content id is anchored."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()
+
+    def cid(self) -> bytes:
+        """The 46 characters the program stores."""
+        return cid(self.document())
+
+
+def question(seed: int, number: int) -> Question:
+    """The question of the market with that number."""
+    draw = random.Random(f"question {seed} {number}")  # noqa: S311 - a demo, not a secret
+    category, template, subjects = draw.choice(_TEMPLATES)
+    text = template.format(draw.choice(subjects), draw.randrange(2, 400), draw.choice(_MONTHS))
+    described = f"Resolves YES if the statement holds by the source named first (no. {number})."
+    return Question(question=text, category=category, description=described)
+
+
+def cid(document: bytes) -> bytes:
+    """The CIDv0 of a file small enough for one block: UnixFS in dag-pb, SHA-256."""
+    size = _varint(len(document))
+    unixfs = b"\x08\x02\x12" + size + document + b"\x18" + size
+    block = b"\x0a" + _varint(len(unixfs)) + unixfs
+    return base58.encode(b"\x12\x20" + hashlib.sha256(block).digest()).encode()
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -1,0 +1,348 @@
+"""The ledger on disk: SQLite in WAL mode, one database transaction per block.
+
+SQLite commits without waiting for the disk here (`synchronous = normal`): killing the process loses
+nothing that was committed, and a machine that loses power may lose the newest blocks, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from zmart import errors
+from zmart.db import queries
+from zmart.domain.ids import Address, Signature
+
+from . import wire
+from .accounts import Account
+from .ledger import Block, Genesis, Landed
+from .runtime import InnerInstruction
+
+_SQL: Final = queries.load("devchain", "queries.sql")
+#: Blocks without transactions are forgotten after this many slots, about ten hours.
+EMPTY_BLOCK_SLOTS: Final = 90_000
+#: A place before every other, and one after.
+FIRST_PLACE: Final = (-1, -1)
+LAST_PLACE: Final = (1 << 62, 1 << 62)
+
+
+class Place(NamedTuple):
+    """Where a transaction is."""
+
+    slot: int
+    position: int
+
+
+class Delivery(NamedTuple):
+    """A webhook body that waits for an answer."""
+
+    id: int
+    due_at: float
+    attempts: int
+    places: list[Place]
+
+
+class Store:
+    """One chain's file."""
+
+    def __init__(self, path: Path, *, program_id: Address) -> None:
+        self.path = path
+        self._program_id = program_id
+        self._db = _opened(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of what is written inside, or nothing."""
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    # The chain's identity
+
+    def genesis(self, created_at: int) -> Genesis:
+        """The chain this file holds; drawn the first time."""
+        known = self.fact("genesis_seed")
+        seed = bytes.fromhex(known) if known else os.urandom(32)
+        created_at = int(self.fact("created_at") or created_at)
+        genesis = Genesis.drawn(seed, created_at)
+        if known is None:
+            with self._transaction():
+                self._learn("genesis_seed", seed.hex())
+                self._learn("genesis_hash", genesis.hash)
+                self._learn("created_at", str(created_at))
+                self._learn("program_id", self._program_id)
+        elif self.fact("program_id") != self._program_id:
+            raise errors.ConfigurationError(
+                f"{self.path} holds a chain of program {self.fact('program_id')}.",
+                help="Set SOLANA_PROGRAM_ID_CORE to it, or remove the file for a new chain.",
+            )
+        return genesis
+
+    def fact(self, name: str) -> str | None:
+        """Something remembered under a name."""
+        row = self._db.execute(_SQL.fact, {"name": name}).fetchone()
+        return None if row is None else str(row[0])
+
+    def learn(self, name: str, value: str) -> None:
+        """Remember something."""
+        self._learn(name, value)
+
+    def _learn(self, name: str, value: str) -> None:
+        self._db.execute(_SQL.learn, {"name": name, "value": value})
+
+    def forks(self) -> int:
+        """How often this chain forked; dropped blocks never give their hash to others."""
+        return int(self.fact("forks") or 0)
+
+    # Blocks
+
+    def has_blocks(self) -> bool:
+        """Whether anything was written yet."""
+        return bool(self._db.execute(_SQL.newest_blocks, {"limit": 1}).fetchall())
+
+    def append(self, block: Block, changed: Mapping[Address, Account]) -> None:
+        """A closed block with what it changed."""
+        with self._transaction():
+            self._db.execute(_SQL.add_block, _block_row(block))
+            for landed in block.transactions:
+                self._add_transaction(landed)
+            self._put(changed)
+            if block.slot % 1_000 == 0:
+                oldest = block.slot - EMPTY_BLOCK_SLOTS
+                self._db.execute(_SQL.drop_empty_blocks, {"slot": oldest})
+
+    def _add_transaction(self, landed: Landed) -> None:
+        place = {"slot": landed.slot, "position": landed.index}
+        row = {
+            **place,
+            "signature": landed.signature,
+            "raw": landed.transaction.raw,
+            "outcome": _outcome(landed),
+            "is_ours": self._program_id in landed.transaction.keys,
+        }
+        self._db.execute(_SQL.add_transaction, row)
+        mentions = ({**place, "address": address} for address in landed.transaction.keys)
+        self._db.executemany(_SQL.add_mention, mentions)
+
+    def _put(self, changed: Mapping[Address, Account]) -> None:
+        for address, account in changed.items():
+            if account.is_gone:
+                self._db.execute(_SQL.drop_account, {"address": address})
+            else:
+                self._db.execute(_SQL.put_account, _account_row(address, account))
+
+    def revert(self, slots: Sequence[int], restored: Mapping[Address, Account], forks: int) -> None:
+        """Forget blocks that a fork dropped; `restored` are the accounts as they are without."""
+        with self._transaction():
+            for slot in slots:
+                for statement in (
+                    _SQL.revert_mentions,
+                    _SQL.revert_transactions,
+                    _SQL.revert_block,
+                ):
+                    self._db.execute(statement, {"slot": slot})
+            self._put(restored)
+            self._learn("forks", str(forks))
+
+    def accounts(self) -> dict[Address, Account]:
+        """Every account as the newest block left it."""
+        return {
+            Address(address): Account(lamports, Address(owner), data, executable=bool(executable))
+            for address, lamports, owner, executable, data in self._db.execute(_SQL.accounts)
+        }
+
+    def recent_blocks(self, limit: int) -> list[Block]:
+        """The newest blocks with their transactions, the oldest first."""
+        rows = self._db.execute(_SQL.newest_blocks, {"limit": limit}).fetchall()
+        return [self._block(row) for row in reversed(rows)]
+
+    def block(self, slot: int) -> Block | None:
+        """A slot's block, or None where it was skipped or is forgotten."""
+        row = self._db.execute(_SQL.block, {"slot": slot}).fetchone()
+        return None if row is None else self._block(row)
+
+    def slots(self, first: int, last: int, limit: int = 500_000) -> list[int]:
+        """The slots that have a block."""
+        span = {"first": first, "last": last, "limit": limit}
+        return [slot for (slot,) in self._db.execute(_SQL.slots_between, span)]
+
+    def first_slot(self) -> int:
+        """The oldest slot that is kept."""
+        (slot,) = self._db.execute(_SQL.first_slot).fetchone()
+        return int(slot or 0)
+
+    def _block(self, row: tuple[Any, ...]) -> Block:
+        slot, parent_slot, height, time, blockhash, previous = row
+        found = self._db.execute(_SQL.transactions_of_block, {"slot": slot})
+        return Block(
+            slot=slot,
+            parent_slot=parent_slot,
+            height=height,
+            time=time,
+            blockhash=blockhash,
+            previous_blockhash=previous,
+            transactions=[_landed(found_row) for found_row in found],
+        )
+
+    # Transactions
+
+    def transaction(self, signature: Signature) -> Landed | None:
+        """A transaction by its signature."""
+        found = self._db.execute(_SQL.transaction_by_signature, {"signature": signature})
+        row = found.fetchone()
+        return None if row is None else _landed(row)
+
+    def at(self, place: Place) -> Landed | None:
+        """The transaction at a place, or None where a fork dropped it."""
+        where = {"slot": place.slot, "position": place.position}
+        row = self._db.execute(_SQL.transaction, where).fetchone()
+        return None if row is None else _landed(row)
+
+    def place_of(self, signature: Signature) -> Place | None:
+        """Where a signature is."""
+        row = self._db.execute(_SQL.place_of, {"signature": signature}).fetchone()
+        return None if row is None else Place(*row)
+
+    def mentions(
+        self,
+        address: Address,
+        *,
+        before: tuple[int, int] = LAST_PLACE,
+        until: tuple[int, int] = FIRST_PLACE,
+        limit: int = 1_000,
+    ) -> list[Landed]:
+        """Transactions naming an account, newest first, both ends excluded."""
+        asked = {
+            "address": address,
+            "before_slot": before[0],
+            "before_position": before[1],
+            "until_slot": until[0],
+            "until_position": until[1],
+            "limit": limit,
+        }
+        return [_landed(row) for row in self._db.execute(_SQL.mentions_of, asked)]
+
+    # Deliveries
+
+    def undelivered(self, up_to_slot: int, limit: int) -> list[Place]:
+        """The program's transactions for which no delivery was planned yet, in order."""
+        slot, index = orjson.loads(self.fact("delivery_cursor") or "[-1,-1]")
+        asked = {"slot": slot, "position": index, "up_to": up_to_slot, "limit": limit}
+        return [Place(*row) for row in self._db.execute(_SQL.ours_after, asked)]
+
+    def plan(self, deliveries: Iterable[tuple[float, Sequence[Place]]], through: Place) -> None:
+        """Plan bodies, each with the time it is due, and pass over everything up to a place."""
+        with self._transaction():
+            for due_at, places in deliveries:
+                row = {"due_at": due_at, "places": orjson.dumps(places).decode()}
+                self._db.execute(_SQL.plan_delivery, row)
+            self._learn("delivery_cursor", orjson.dumps(through).decode())
+
+    def due(self, now: float, limit: int) -> list[Delivery]:
+        """Bodies whose time has come."""
+        rows = self._db.execute(_SQL.due_deliveries, {"now": now, "limit": limit})
+        return [
+            Delivery(id_, due_at, attempts, [Place(*place) for place in orjson.loads(places)])
+            for id_, due_at, attempts, places in rows
+        ]
+
+    def next_due(self) -> float | None:
+        """When the next body is due."""
+        (due_at,) = self._db.execute(_SQL.next_due).fetchone()
+        return None if due_at is None else float(due_at)
+
+    def postpone(self, delivery: Delivery, due_at: float) -> None:
+        """Try again then."""
+        self._db.execute(_SQL.postpone_delivery, {"id": delivery.id, "due_at": due_at})
+
+    def end(self, delivery: Delivery) -> None:
+        """It was answered, or given up."""
+        self._db.execute(_SQL.end_delivery, {"id": delivery.id})
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    path.chmod(0o600)
+    db.execute("pragma journal_mode = wal")
+    db.execute("pragma synchronous = normal")
+    db.executescript(resources.files("devchain").joinpath("schema.sql").read_text())
+    return db
+
+
+def _block_row(block: Block) -> dict[str, Any]:
+    return {
+        "slot": block.slot,
+        "parent_slot": block.parent_slot,
+        "height": block.height,
+        "time": block.time,
+        "blockhash": block.blockhash,
+        "previous_blockhash": block.previous_blockhash,
+    }
+
+
+def _account_row(address: Address, account: Account) -> dict[str, Any]:
+    return {
+        "address": address,
+        "lamports": account.lamports,
+        "owner": account.owner,
+        "executable": account.executable,
+        "data": account.data,
+    }
+
+
+def _outcome(landed: Landed) -> bytes:
+    inner = [
+        [index, [[c.program_id, c.addresses, c.data.hex(), c.stack_height] for c in calls]]
+        for index, calls in landed.inner.items()
+    ]
+    return orjson.dumps(
+        [
+            landed.err,
+            landed.fee_lamports,
+            landed.logs,
+            inner,
+            landed.units_consumed,
+            landed.pre_balances,
+            landed.post_balances,
+        ]
+    )
+
+
+def _landed(row: tuple[Any, ...]) -> Landed:
+    slot, index, raw, outcome, block_time = row
+    err, fee, logs, inner, units, pre, post = orjson.loads(outcome)
+    return Landed(
+        transaction=wire.parse(raw),
+        slot=slot,
+        index=index,
+        block_time=block_time,
+        err=err,
+        fee_lamports=fee,
+        logs=logs,
+        inner={
+            top: [
+                InnerInstruction(program, tuple(addresses), bytes.fromhex(data), height)
+                for program, addresses, data, height in calls
+            ]
+            for top, calls in inner
+        },
+        units_consumed=units,
+        pre_balances=pre,
+        post_balances=post,
+    )
