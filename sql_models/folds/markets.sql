@@ -55,8 +55,7 @@ history as (
         max(order_key) filter (where name = 'MarketCreated') as created_key,
         {{ last_by('wallet_no', 'order_key', "name = 'MarketCreated'") }} as creator_no,
         {{ last_by("(payload ->> 'b_parameter')::numeric", 'order_key', "name = 'MarketCreated'") }} as b_parameter,
-        max(coalesce(context ->> 'initial_liquidity', payload ->> 'initial_liquidity')::numeric)
-            filter (where name in ('MarketCreated', 'MarketActivated')) as initial_liquidity,
+        max(coalesce(context ->> 'initial_liquidity', payload ->> 'initial_liquidity')::numeric) as initial_liquidity,
         {{ last_text_by("context ->> 'ipfs_question_hash'", 'order_key', "name = 'MarketCreated'") }} as ipfs_question_hash,
         max(order_key) filter (where state_code is not null) as state_key,
         {{ last_by('state_code', 'order_key', 'state_code is not null') }} as state_code,
@@ -105,8 +104,8 @@ history as (
 traded as (
     select
         market_no,
-        sum(case when is_buy then shares else - shares end) filter (where outcome) as traded_yes,
-        sum(case when is_buy then shares else - shares end) filter (where not outcome) as traded_no,
+        sum(case when is_buy then shares else -shares end) filter (where outcome) as traded_yes,
+        sum(case when is_buy then shares else -shares end) filter (where not outcome) as traded_no,
         sum(case when is_buy then cost else gross end) as total_volume,
         count(*) as trades_count,
         max(order_key) as price_key,
@@ -115,9 +114,9 @@ traded as (
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
         -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
-        sum(case when is_buy then resolver_fee + lp_fee else - (cost + protocol_fee) end) as liquidity_change,
+        sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
         max(clock) as last_trade_clock
-    from {{ ref('stg_trades') }} as trades
+    from {{ ref('stg_trades') }}
     group by market_no
 )
 

@@ -48,15 +48,15 @@ settled as (
         case
             when
                 gross_low <> gross_high
-                and cost + {{ protocol_part('gross_low', 'bps', 'protocol_bps') }} = - market_lamports_delta
-                and cost + {{ protocol_part('gross_high', 'bps', 'protocol_bps') }} <> - market_lamports_delta
+                and cost + {{ protocol_part('gross_low', 'bps', 'protocol_bps') }} = -market_lamports_delta
+                and cost + {{ protocol_part('gross_high', 'bps', 'protocol_bps') }} <> -market_lamports_delta
                 then gross_low
             else gross_high
         end as gross,
         gross_low = gross_high or (
             {{ protocol_part('gross_low', 'bps', 'protocol_bps') }}
             <> {{ protocol_part('gross_high', 'bps', 'protocol_bps') }}
-            and - market_lamports_delta - cost in (
+            and -market_lamports_delta - cost in (
                 {{ protocol_part('gross_low', 'bps', 'protocol_bps') }},
                 {{ protocol_part('gross_high', 'bps', 'protocol_bps') }}
             )

@@ -1,0 +1,44 @@
+#!/bin/sh
+# What must hold before a change lands, in small steps that each answer yes or no.
+set -u
+bin=.venv/bin
+failed=
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+step() {
+    name=$1
+    shift
+    if "$@" >"$scratch/said" 2>&1; then
+        printf '  yes  %s\n' "$name"
+    else
+        printf '  NO   %s\n' "$name"
+        cat "$scratch/said"
+        failed="$failed $name"
+    fi
+}
+
+no_addresses() {
+    # A lock or a source that names a registry, or a path of someone's machine, works for one person only.
+    ! grep -nE 'https?://[^ "]+\.(whl|tgz|tar\.gz)|--(extra-)?index-url|"resolved": *"http' \
+        requirements*.lock pyproject.toml Makefile deploy/*.sh
+}
+
+parse_models() {
+    DBT_TARGET_PATH="$scratch/target" DBT_LOG_PATH="$scratch" $bin/dbt parse --project-dir . --profiles-dir . --warn-error
+}
+
+step "format" $bin/ruff format --check .
+step "lint" $bin/ruff check .
+step "types" $bin/mypy
+step "layers" $bin/lint-imports
+step "models: SQL" $bin/sqlfluff lint sql_models
+step "models: parse" parse_models
+step "migrations: SQL" $bin/sqlfluff lint --rules CP01,CP03,CP04,CP05 zmart/db/migrations
+step "no addresses in the locks" no_addresses
+step "documents" $bin/pytest -q -p no:cacheprovider tests/unit/docs
+
+if [ -n "$failed" ]; then
+    printf 'These do not hold:%s\n' "$failed" >&2
+    exit 1
+fi
