@@ -167,31 +167,31 @@ class _Malformed(Exception):  # noqa: N818 - an outcome on its way out, not an e
 
 def _parsed(raw: bytes) -> Item:
     try:
-        return _ITEM.decode(raw)
-    except msgspec.ValidationError:
-        return _core(raw)
+        return _typed(raw)
+    except msgspec.ValidationError as exc:
+        raise _Malformed(f"The item is not a transaction: {_plain(str(exc))}.") from None
     except RecursionError:
         raise _Malformed("The item is nested too deeply to be read.") from None
     except UnicodeDecodeError:
         raise _Malformed("The item is not UTF-8.") from None
     except msgspec.DecodeError:
-        return _repaired(raw)
+        return _parsed(_mended(raw))
 
 
-def _repaired(raw: bytes) -> Item:
-    """Once more with halves of surrogate pairs replaced; the stored body keeps them."""
+def _mended(raw: bytes) -> bytes:
+    """The item with halves of surrogate pairs replaced; the stored body keeps them."""
     mended = delivery.mended(raw)
     if mended == raw:
         raise _Malformed("The item is not JSON.")
-    return _parsed(mended)
+    return mended
 
 
-def _core(raw: bytes) -> Item:
-    """Once more without the parts events can do without; says which of the others is wrong."""
+def _typed(raw: bytes) -> Item:
+    """The item, or what of it is right where only parts are wrong that events can do without."""
     try:
+        return _ITEM.decode(raw)
+    except msgspec.ValidationError:
         return _CORE.decode(raw).as_item()
-    except msgspec.ValidationError as exc:
-        raise _Malformed(f"The item is not a transaction: {_plain(str(exc))}.") from None
 
 
 def _signature(item: Item) -> str:

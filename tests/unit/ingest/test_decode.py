@@ -272,6 +272,14 @@ def test_half_a_surrogate_pair_in_a_log_line_survives_and_breaks_nothing(decoder
     assert rb"\ud800" in zlib.decompress(decoded.transactions[0].body)
 
 
+def test_a_surrogate_after_an_odd_extra_is_mended_too(decoder: Decoder) -> None:
+    """Two oddities in one item do not add up to a loss."""
+    item = testing.item(PROGRAM, [BOUGHT])
+    item["blockTime"] = "soon"
+    item["meta"]["logMessages"].append("\ud800")
+    assert len(row_of(decoder, json.dumps(item).encode()).events) == 1
+
+
 def changed(*path: object, to: object) -> bytes:
     """A good item with one member replaced; `...` removes it."""
     item = testing.item(PROGRAM, [BOUGHT], instructions=[buy()])

@@ -1,0 +1,139 @@
+"""Decoding is total: whatever an item is, something comes out and nothing is raised."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ingest_cases import BOUGHT, CREATED, FINALIZED, PROGRAM, SOLD, buy, create, sell
+
+from ingest import testing
+from ingest.decode import Decoded, Decoder
+
+DECODER = Decoder(PROGRAM)
+#: Every sign JSON can spell, lone surrogates and U+0000 among them.
+TEXT = st.text(st.characters(codec=None), max_size=12)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+SAID = st.sampled_from([BOUGHT, SOLD, CREATED, FINALIZED])
+LINES = st.lists(
+    st.builds(testing.data_line, SAID)
+    | st.sampled_from(
+        [
+            f"Program {PROGRAM} invoke [1]",
+            f"Program {PROGRAM} invoke [2]",
+            f"Program {PROGRAM} success",
+            f"Program {PROGRAM} failed: custom program error: 0x1770",
+            "Program data: ",
+            "Program data: AAAA AAAA",
+            "Log truncated",
+            f"Program {PROGRAM} invoke [99999999999]",
+        ]
+    )
+    | TEXT,
+    max_size=12,
+)
+
+
+def paths(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place inside a JSON value."""
+    found = [at] if at else []
+    members: Any = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
+        members = enumerate(value)
+    for key, inner in members:
+        found += paths(inner, (*at, key))
+    return found
+
+
+GOOD = testing.item(
+    PROGRAM,
+    [CREATED, BOUGHT, SOLD, FINALIZED],
+    instructions=[create(), buy(), sell()],
+    inner={0: [buy()]},
+)
+PLACES = paths(GOOD)
+
+
+def decoded(item: object) -> Decoded:
+    """An item decoded alone, and in a delivery with a good neighbour that must be stored."""
+    raw = json.dumps(item).encode()
+    alone = Decoded()
+    alone.add(DECODER.item(raw))
+    neighbour = json.dumps(testing.item(PROGRAM, [BOUGHT], number=77)).encode()
+    together = DECODER.body(b"[" + raw + b"," + neighbour + b"]")
+    assert testing.signature(77) in {row.signature for row in together.transactions}
+    return alone
+
+
+def assert_storable(told: Decoded) -> None:
+    """Check what Postgres would refuse: U+0000, lone surrogates, numbers out of range."""
+    letters = [
+        *told.dead_letters,
+        *(letter for row in told.transactions for letter in row.dead_letters),
+    ]
+    for letter in letters:
+        letter.reason.encode()
+        assert "\0" not in (letter.signature or "")
+    for row in told.transactions:
+        assert 0 <= row.slot < 1 << 39
+        assert row.index_in_block is None or 0 <= row.index_in_block < 1 << 15
+        assert "\0" not in (row.err or "").encode().decode()
+        for event in row.events:
+            assert 0 <= event.ordinal < 512
+            for stored in (event.payload, event.context or b"{}"):
+                json.loads(stored.decode())
+                assert b"\\u0000" not in stored
+
+
+@given(JSON)
+def test_any_json_is_something(item: object) -> None:
+    """Arbitrary values never raise and never cost a neighbour."""
+    assert_storable(decoded(item))
+
+
+@given(st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=3))
+def test_a_good_item_with_anything_anywhere_is_something(changes: list[tuple[Any, object]]) -> None:
+    """Any member of a real item may be replaced by anything."""
+    item = json.loads(json.dumps(GOOD))
+    for path, value in changes:
+        at: Any = item
+        for step in path[:-1]:
+            try:
+                at = at[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        if isinstance(at, dict) or (isinstance(at, list) and path[-1] in range(len(at))):
+            at[path[-1]] = value
+    assert_storable(decoded(item))
+
+
+@given(LINES, st.none() | JSON)
+def test_any_log_is_something(lines: list[str], err: object) -> None:
+    """Whatever was printed, in whatever order; a failed transaction has no events."""
+    told = decoded(testing.item(PROGRAM, lines=lines, err=err))
+    assert_storable(told)
+    if err is not None:
+        assert all(row.events == () for row in told.transactions)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_something(raw: bytes) -> None:
+    """An item's bytes need not even be JSON."""
+    told = Decoded()
+    told.add(DECODER.item(raw))
+    assert len(told.dead_letters) == 1 or told.ignored == 1

@@ -1,0 +1,45 @@
+"""Recorded deliveries, replayed through the real decoder (tests/recordings/README.md)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+from ingest_cases import PROGRAM
+
+from ingest.decode import Decoder
+from zmart.domain import events
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+BODIES = sorted(p for p in RECORDINGS.glob("*.json") if not p.name.endswith(".rows.json"))
+
+_spec = importlib.util.spec_from_file_location("record", RECORDINGS / "record.py")
+assert _spec is not None
+assert _spec.loader is not None
+record = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(record)
+
+
+@pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
+def test_a_recorded_delivery_is_told_as_it_was(path: Path) -> None:
+    """Every column of every row is what it was when the recording was accepted."""
+    decoded = Decoder(PROGRAM).body(path.read_bytes())
+    assert record.told(decoded) == json.loads(path.with_suffix(".rows.json").read_text())
+
+
+@pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
+def test_a_recorded_items_bytes_are_kept(path: Path) -> None:
+    """What the log stores of each transaction is a line of the file."""
+    lines = {line.rstrip(b",") for line in path.read_bytes().splitlines()}
+    for row in Decoder(PROGRAM).body(path.read_bytes()).transactions:
+        assert zlib.decompress(row.body) in lines
+
+
+def test_the_lifecycle_has_every_event() -> None:
+    """So that no kind of event goes without a recording."""
+    decoded = Decoder(PROGRAM).body((RECORDINGS / "lifecycle.json").read_bytes())
+    names = {event.name for row in decoded.transactions for event in row.events}
+    assert names == set(events.EVENTS)
