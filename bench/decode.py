@@ -104,9 +104,7 @@ def _best(work: Callable[[T], object], things: list[T]) -> float:
     return min(took)
 
 
-def _transaction(
-    rng: random.Random, wallets: list[Address], markets: list[bytes]
-) -> dict[str, object]:
+def _transaction(rng: random.Random, wallets: list[Address], markets: list[bytes]) -> dict[str, object]:
     wallet, market = rng.choice(wallets), rng.choice(markets)
     event = _event(rng, wallet, market)
     failed = rng.random() < 0.03
@@ -122,8 +120,7 @@ def _transaction(
                 {
                     "index": 2,
                     "instructions": [
-                        {"accounts": [0, n], "data": "3Bxs4h24hBtQy9rw", "programIdIndex": 5}
-                        for n in (1, 4)
+                        {"accounts": [0, n], "data": "3Bxs4h24hBtQy9rw", "programIdIndex": 5} for n in (1, 4)
                     ],
                 }
             ],

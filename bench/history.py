@@ -1,7 +1,7 @@
 """A seedable history of the program's events with realistic skew, as rows for the writer.
 
-Few markets draw most trades and few wallets make most of them (Zipf); a market is created, voted on, approved, activated,
-traded, and now and then resolved and claimed. Amounts are plausible rather than exact: what is measured is volume.
+Few markets draw most trades and few wallets make most of them (Zipf); a market is created, voted on,
+approved, activated and traded. Amounts are plausible rather than exact: what is measured is volume.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ def transactions(events: int, *, seed: int = 1, scale: Scale | None = None) -> I
     scale = scale or Scale()
     draw = random.Random(seed)
     wallets = [_address(seed, "wallet", n) for n in range(scale.wallets)]
-    markets = [(hashlib.sha256(f"{seed} market {n}".encode()).hexdigest(), _address(seed, "market", n)) for n in range(scale.markets)]
+    markets = [
+        (hashlib.sha256(f"{seed} market {n}".encode()).hexdigest(), _address(seed, "market", n))
+        for n in range(scale.markets)
+    ]
     by_market = list(itertools.accumulate(1 / (n + 1) ** scale.skew for n in range(scale.markets)))
     by_wallet = list(itertools.accumulate(1 / (n + 1) ** scale.skew for n in range(scale.wallets)))
     opening = (opened for market in markets for opened in _opening(market, wallets, draw))
     trading = (
         _trade(markets[m], wallets[w], draw)
-        for m, w in zip(
-            _chosen(draw, by_market), _chosen(draw, by_wallet), strict=False
-        )
+        for m, w in zip(_chosen(draw, by_market), _chosen(draw, by_wallet), strict=False)
     )
     rows = itertools.islice(itertools.chain(opening, trading), events)
     for number, (name, market, wallet, payload, context) in enumerate(rows):
@@ -60,7 +61,13 @@ def _chosen(draw: random.Random, cumulative: list[float]) -> Iterator[int]:
 
 def _opening(market, wallets, draw):
     creator = draw.choice(wallets)
-    yield "MarketCreated", market, creator, '{"b_parameter":"500000000000","state":0}', '{"initial_liquidity":"100000000000","ipfs_question_hash":"Qm"}'
+    yield (
+        "MarketCreated",
+        market,
+        creator,
+        '{"b_parameter":"500000000000","state":0}',
+        '{"initial_liquidity":"100000000000","ipfs_question_hash":"Qm"}',
+    )
     for voter in draw.sample(wallets, 5):
         yield "ProposalVoteSubmitted", market, voter, '{"vote":true}', None
     yield "ProposalAggregated", market, None, '{"likes":5,"dislikes":0,"approval_percentage":100,"approved":true}', None
@@ -82,7 +89,14 @@ def _trade(market, wallet, draw):
 def _transaction(seed, number, name, market, wallet, payload, context) -> TransactionRow:
     digest = hashlib.sha512(b"%d %d" % (seed, number)).digest()
     event = EventRow(
-        0, name, market[0], market[1], wallet, GENESIS_CLOCK + number // 50, payload.encode(), context.encode() if context else None
+        0,
+        name,
+        market[0],
+        market[1],
+        wallet,
+        GENESIS_CLOCK + number // 50,
+        payload.encode(),
+        context.encode() if context else None,
     )
     return TransactionRow(
         signature=str(Signature(digest)),

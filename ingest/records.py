@@ -1,7 +1,8 @@
 """What decoding hands to writing: one value per transaction, event and dead letter.
 
-Decoding is pure and may run anywhere; writing needs the lock. These tuples are all that passes between them, so a source
-(webhook, walk, backfill, file) only has to produce them, and the writer never looks into a body.
+Decoding is pure and may run anywhere; writing needs the lock. These tuples are all that passes between
+them, so a source (webhook, walk, backfill, file) only has to produce them, and the writer never looks into
+a body.
 """
 
 from __future__ import annotations

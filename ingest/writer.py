@@ -153,7 +153,8 @@ class Writer:
         poison: _Poison,
     ) -> Appended:
         rejected = [
-            DeadLetter(s.row.signature, None, "rejected", f"Postgres refused it: {poison}", s.row.body) for s in sightings
+            DeadLetter(s.row.signature, None, "rejected", f"Postgres refused it: {poison}", s.row.body)
+            for s in sightings
         ]
         log.error("transaction_rejected", signatures=[s.row.signature for s in sightings], reason=str(poison))
         return await self._commit([], [*letters, *rejected], wanted, source)
@@ -204,7 +205,9 @@ class Writer:
             for letter in letters:
                 await connection.execute(sql.bury, _buried(letter, source))
             if wanted:
-                await connection.execute(sql.want, {"signatures": list(wanted), "reason": f"named by {source} without logs"})
+                await connection.execute(
+                    sql.want, {"signatures": list(wanted), "reason": f"named by {source} without logs"}
+                )
             last = first + events - 1
             if last > head:
                 await connection.execute(sql.announce_events, {"after": first - 1})
@@ -251,25 +254,27 @@ class Writer:
                 for event in row.events:
                     market = self._numbers.market(learned, event.market_account) if event.market_account else None
                     wallet_no = self._numbers.wallet(learned, event.wallet) if event.wallet else None
-                    await copy.write_row((
-                        seq,
-                        ids.order_key(ids.Slot(row.slot), index, event.ordinal),
-                        transaction_no,
-                        event.ordinal,
-                        event.name,
-                        market[0] if market else None,
-                        wallet_no,
-                        event.clock,
-                        row.signature,
-                        event.payload.decode(),
-                        event.context.decode() if event.context else None,
-                    ))
+                    await copy.write_row(
+                        (
+                            seq,
+                            ids.order_key(ids.Slot(row.slot), index, event.ordinal),
+                            transaction_no,
+                            event.ordinal,
+                            event.name,
+                            market[0] if market else None,
+                            wallet_no,
+                            event.clock,
+                            row.signature,
+                            event.payload.decode(),
+                            event.context.decode() if event.context else None,
+                        )
+                    )
                     seq += 1
         return seq - first
 
 
 def provisional_index(signature: str) -> int:
-    """Stand-in for an unknown index in the block: the same for every delivery of the transaction, whatever its order."""
+    """Stand-in for an unknown index in the block: the same for every delivery of the transaction."""
     return zlib.crc32(signature.encode()) % (MAX_INDEX_IN_BLOCK + 1)
 
 
@@ -294,7 +299,9 @@ def _differing(row: TransactionRow) -> DeadLetter:
     return DeadLetter(row.signature, None, "differs", reason, row.body)
 
 
-async def _one(connection: pool.Connection, statement: str, parameters: dict[str, Any] | None = None) -> tuple[Any, ...]:
+async def _one(
+    connection: pool.Connection, statement: str, parameters: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
     cursor = await connection.execute(statement, parameters)
     row = await cursor.fetchone()
     assert row is not None
@@ -306,24 +313,26 @@ async def _fill_inbox(connection: pool.Connection, sightings: Sequence[_Sighting
         return
     async with connection.cursor() as cursor, cursor.copy(sql.fill_inbox) as copy:
         for position, (row, times) in enumerate(sightings):
-            await copy.write_row((
-                position,
-                row.signature,
-                row.slot,
-                row.index_in_block,
-                None if row.block_time is None else datetime.fromtimestamp(row.block_time, UTC),
-                row.err,
-                row.fee_lamports,
-                row.body,
-                row.digest,
-                times,
-            ))
+            await copy.write_row(
+                (
+                    position,
+                    row.signature,
+                    row.slot,
+                    row.index_in_block,
+                    None if row.block_time is None else datetime.fromtimestamp(row.block_time, UTC),
+                    row.err,
+                    row.fee_lamports,
+                    row.body,
+                    row.digest,
+                    times,
+                )
+            )
 
 
 async def _admit(connection: pool.Connection, source: str) -> list[tuple[int, int, str]]:
     """(position in the inbox, transaction_no, what became of it), in order of position."""
     cursor = await connection.execute(sql.admit, {"source": source})
-    return sorted(await cursor.fetchall())  # type: ignore[arg-type]
+    return sorted(await cursor.fetchall())
 
 
 async def _learn_markets(connection: pool.Connection, accounts: dict[str, str | None], learned: _Numbers) -> None:

@@ -1,8 +1,8 @@
 """Marts from the log: deploy the models, fold one again, prove that live equals rebuilt.
 
-`deploy` lets dbt compile the models and install what changed (an unchanged one is a no-op). `rebuild` and `verify` need no
-dbt: every folded model left its compiled select in `ops.models`, and the functions `folds.rebuild` and
-`folds.differences` work from that. A rebuild replaces only rows that differ, in place, so that readers and views notice
+`deploy` lets dbt compile the models and install what changed (an unchanged one is a no-op). `rebuild` and
+`verify` need no dbt: every folded model left its compiled select in `ops.models`, and the functions
+`folds.rebuild` and `folds.differences` work from that. A rebuild replaces only rows that differ, in place, so that readers and views notice
 nothing; the number of rows that differed is its report.
 
 dbt reads its connection from libpq's variables and keeps state of its own in the process. So it runs in a child
@@ -59,9 +59,7 @@ class Verdict:
         return self.differing_rows == 0 and not self.stale_because
 
 
-def deploy(
-    dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECONDS, always: bool = False
-) -> bool:
+def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECONDS, always: bool = False) -> bool:
     """Install the models on a migrated database, as its owner; return whether dbt had to run.
 
     Skipped when the same sources were deployed here before and every model is healthy, unless `always`. Raises
@@ -86,7 +84,7 @@ def deploy(
 
 def build(dsn: str, arguments: Sequence[str] = ("run",)) -> None:
     """Run dbt in a child against the database at `dsn`. Raises ConfigurationError with the end of its output."""
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "zmart.run.rebuild", *arguments],
         env=environment(dsn),
         cwd=PROJECT,
@@ -105,9 +103,7 @@ def build(dsn: str, arguments: Sequence[str] = ("run",)) -> None:
 def environment(dsn: str) -> dict[str, str]:
     """The process environment with libpq's variables set for `dsn`."""
     parts = conninfo.conninfo_to_dict(dsn)
-    named = {
-        variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None
-    }
+    named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
     scratch = os.environ.get("ZMART_STATE_DIR", ".state")
     return {
         **os.environ,
@@ -136,17 +132,13 @@ def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[Verdict]:
     with _owner(dsn, autocommit=False) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         chosen = _chosen(connection, names)
-        reasons = {
-            name: reason
-            for name, is_stale, _, _, reason in connection.execute(sql.models)
-            if is_stale
-        }
+        reasons = {name: reason for name, is_stale, _, _, reason in connection.execute(sql.models) if is_stale}
         for name in chosen:
             yield Verdict(
                 name=name,
                 differing_rows=_number(connection, sql.differences, name),
                 rows=_number(connection, sql.rows, name),
-                stale_because=reasons.get(name, ""),
+                stale_because=str(reasons.get(name, "")),
             )
         connection.rollback()
 
@@ -157,9 +149,7 @@ def sources_digest() -> str:
     for pattern in SOURCES:
         for path in sorted(PROJECT.glob(pattern)):
             if path.is_file():
-                digest.update(
-                    str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0"
-                )
+                digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -177,9 +167,7 @@ def _chosen(connection: psycopg.Connection[tuple[object, ...]], names: Sequence[
     known = [str(name) for name, *_ in connection.execute(sql.models)]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise errors.NotFound(
-            f"There is no folded model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}."
-        )
+        raise errors.NotFound(f"There is no folded model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}.")
     return list(names) or known
 
 
@@ -195,9 +183,7 @@ def main(arguments: Sequence[str]) -> int:
     from dbt.cli.main import dbtRunner
 
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    outcome = dbtRunner().invoke(
-        [*arguments, *where, "--log-level-file", "none", "--no-use-colors"]
-    )
+    outcome = dbtRunner().invoke([*arguments, *where, "--log-level-file", "none", "--no-use-colors"])
     if outcome.exception is not None:
         sys.stderr.write(f"{outcome.exception}\n")
     return 0 if outcome.success else 1

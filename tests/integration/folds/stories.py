@@ -71,7 +71,9 @@ class Story:
     def configure(self) -> None:
         """Other fees from here on."""
         rates = dict(zip(CONFIG, self.draw.sample(range(0, 900), 3), strict=True))
-        self.happen(("ConfigUpdated", None, None, {**rates, "dispute_period": "120", "min_resolution_delay": "1"}, None))
+        self.happen(
+            ("ConfigUpdated", None, None, {**rates, "dispute_period": "120", "min_resolution_delay": "1"}, None)
+        )
 
 
 def tell(seed: int, *, markets: int = 3, length: int = 40) -> list[TransactionRow]:
@@ -110,12 +112,14 @@ def _life(story: Story, market: int) -> Iterator[bool]:
         story.happen(*[story.trade(market) for _ in range(draw.choice((1, 1, 1, 3)))])
         yield True
     outcome = draw.random() < 0.5
-    story.happen(("MarketResolved", market, draw.randrange(1, 6), {"outcome": outcome, "evidence_hash": "E" * 46}, None))
+    story.happen(
+        ("MarketResolved", market, draw.randrange(1, 6), {"outcome": outcome, "evidence_hash": "E" * 46}, None)
+    )
     yield True
     yield from _ending(story, market, outcome)
 
 
-def _ending(story: Story, market: int, outcome: bool) -> Iterator[bool]:  # noqa: FBT001 - the word of the program
+def _ending(story: Story, market: int, outcome: bool) -> Iterator[bool]:
     draw = story.draw
     final: bool | None = outcome
     disputed = draw.random() < 0.6
@@ -136,7 +140,9 @@ def _ending(story: Story, market: int, outcome: bool) -> Iterator[bool]:  # noqa
         story.happen(("MarketFinalized", market, None, {"final_outcome": final, "was_disputed": disputed}, context))
         yield True
     for wallet in draw.sample(range(1, 6), 2):
-        story.happen(("WinningsClaimed", market, wallet, {"outcome": final, "amount": str(draw.randrange(1, 10**9))}, None))
+        story.happen(
+            ("WinningsClaimed", market, wallet, {"outcome": final, "amount": str(draw.randrange(1, 10**9))}, None)
+        )
         yield True
     story.happen(("LiquidityWithdrawn", market, 1, {"amount": "5"}, {"market_lamports": "4300000"}))
     yield True

@@ -37,9 +37,10 @@ def place(postgres_server: testing.Server, marts_template: testing.Database) -> 
 
 
 def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Empty the log and the marts."""
     connection.execute(
-        "truncate raw.feed, raw.events, raw.transactions, raw.markets_seen, raw.wallets_seen, raw.dead_letters, app.ballots,"
-        " marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle, marts.protocol_config"
+        "truncate raw.feed, raw.events, raw.transactions, raw.markets_seen, raw.wallets_seen, raw.dead_letters,"
+        " app.ballots, marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle, marts.protocol_config"
         " restart identity cascade"
     )
 
@@ -67,10 +68,12 @@ def _sayings(connection: psycopg.Connection[tuple[object, ...]], mart: str, with
 
 
 def differing(place: testing.Database) -> dict[str, int]:
+    """Marts that differ from their rebuild, by how many rows."""
     return {v.name: v.differing_rows for v in rebuild.verify(place.dsn()) if not v.holds}
 
 
 def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[TransactionRow]]:
+    """The rows in their order, cut into batches of uneven size."""
     batches = []
     while rows:
         size = draw.choice((1, 2, 7, len(rows)))
@@ -86,7 +89,7 @@ def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[Transactio
 )
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
 def test_any_order_any_cut_any_repetition_gives_the_same_marts(place: testing.Database, seed: int, order: int) -> None:
-    """A history delivered shuffled, repeated and cut anyhow says what it says delivered whole, and equals its rebuild."""
+    """Shuffled, repeated and cut anyhow, a history says what it says delivered whole, and equals its rebuild."""
     story = stories.tell(seed)
     whole = deliver(place, [story])
     assert differing(place) == {}
@@ -139,12 +142,12 @@ def retract(connection: psycopg.Connection[tuple[object, ...]], signatures: list
             "from raw.events as e, head where e.signature = any(%s) returning seq) select max(seq) from said",
             (signatures,),
         )
-        connection.execute(
-            "select folds.fold(max(seq) filter (where kind <> 'retracted'), max(seq)) from raw.feed"
-        )
+        connection.execute("select folds.fold(max(seq) filter (where kind <> 'retracted'), max(seq)) from raw.feed")
 
 
 def land_again(place: testing.Database, rows: list[TransactionRow]) -> dict[str, list[str]]:
+    """Deliver retracted transactions once more; what each mart then says."""
+
     async def run() -> None:
         writer = await Writer.connect(place.dsn("zmart_ingest"))
         await writer.append(rows, source="walk")
@@ -161,9 +164,7 @@ def test_a_late_configuration_reprices_the_trades_after_it(place: testing.Databa
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
     story.happen(("SharesBought", 1, 2, bought, None))
-    story.happen(
-        ("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None)
-    )
+    story.happen(("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None))
     story.happen(("SharesBought", 1, 3, bought, None))
     first, second, config, third = story.transactions
 

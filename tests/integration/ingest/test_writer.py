@@ -18,6 +18,7 @@ MARKET = "11" * 32
 
 
 def event(ordinal: int = 0, name: str = "SharesBought", **fields: object) -> EventRow:
+    """One buy of Alice on the market, unless fields say otherwise."""
     payload = {"outcome": True, "shares": "2000000000", "cost": "1100000000", "new_price_yes": "510000000", **fields}
     return EventRow(
         ordinal=ordinal,
@@ -32,6 +33,7 @@ def event(ordinal: int = 0, name: str = "SharesBought", **fields: object) -> Eve
 
 
 def transaction(number: int, *events: EventRow, slot: int = 1000, dead: tuple[DeadLetter, ...] = ()) -> TransactionRow:
+    """A transaction holding these events; another signature for each number."""
     return TransactionRow(
         signature=signature(number),
         slot=slot,
@@ -48,6 +50,7 @@ def transaction(number: int, *events: EventRow, slot: int = 1000, dead: tuple[De
 
 @pytest.fixture
 async def writer(marts_database: testing.Database) -> AsyncIterator[Writer]:
+    """A writer on an empty log with its marts."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     yield writer
     await writer.close()
@@ -105,11 +108,13 @@ async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
 
 
 async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, marts_database: testing.Database) -> None:
-    """One broken model stops itself at the failing event, tells why, and is mended by a rebuild; the others have it all."""
+    """A model that fails stops itself at the failing event and tells why; the log and the others have it all."""
     await writer.append([transaction(1, event())], source="webhook")
     bad = event(0, shares="1" + "0" * 60)  # beyond numeric(39, 0)
 
-    done = await writer.append([transaction(2, event()), transaction(3, bad), transaction(4, event())], source="webhook")
+    done = await writer.append(
+        [transaction(2, event()), transaction(3, bad), transaction(4, event())], source="webhook"
+    )
 
     assert done.events == 3
     with marts_database.connect() as connection:
