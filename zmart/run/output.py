@@ -16,7 +16,7 @@ LOG_GENERATIONS = 3
 #: Lines quoted when a service did not start.
 LAST_WORDS = 5
 
-_ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL|PANIC)\b|^Traceback |^\w*(Error|Exception)\b")
+_ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL|PANIC)\b|^Traceback |^[\w.]*(Error|Exception)\b")
 _WARNING = re.compile(r"\bWARN(ING)?\b")
 _LEVELS: dict[str, Importance] = {
     "warning": "warning",
@@ -65,7 +65,7 @@ class RotatedLog:
             self._file = None
 
     def last_words(self) -> str:
-        """Return the last lines, indented, each on a line of its own; nothing when there were none."""
+        """Return the last lines, each on a line of its own and indented."""
         return "".join(f"\n    {line}" for line in self._last if line)
 
     def _open(self) -> None:

@@ -1,0 +1,224 @@
+"""Migrations: applied once, in order, whole or not at all; and by whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from zmart import errors, settings, testing
+from zmart.db import migrate
+from zmart.run import binaries
+
+
+@pytest.fixture
+def ready(empty_database: testing.Database) -> testing.Database:
+    """An empty database whose owner may create schemas."""
+    migrate.prepare(empty_database.dsn("postgres"))
+    return empty_database
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two small migrations."""
+    (tmp_path / "0001_one.sql").write_text("create table public.one (n int);")
+    (tmp_path / "0002_two.sql").write_text("insert into public.one values (1);")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _open_public(ready: testing.Database) -> None:
+    with ready.connect("postgres") as connection:
+        connection.execute("grant create on schema public to zmart_owner")
+
+
+def _apply(database: testing.Database, folder: Path) -> list[str]:
+    return migrate.migrate(database.dsn(), directory=folder)
+
+
+def _count(database: testing.Database) -> int:
+    with database.connect() as connection:
+        row = connection.execute("select count(*) from public.one").fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def test_each_file_is_applied_once(ready: testing.Database, folder: Path) -> None:
+    """A second run finds nothing to do."""
+    assert migrate.pending(ready.dsn(), directory=folder) == ["0001_one.sql", "0002_two.sql"]
+
+    assert _apply(ready, folder) == ["0001_one.sql", "0002_two.sql"]
+    assert _apply(ready, folder) == []
+    assert migrate.pending(ready.dsn(), directory=folder) == []
+    assert _count(ready) == 1
+
+
+def test_an_edited_file_is_refused(ready: testing.Database, folder: Path) -> None:
+    """History is not rewritten: the file's name and the way out are said."""
+    _apply(ready, folder)
+    (folder / "0002_two.sql").write_text("insert into public.one values (2);")
+
+    with pytest.raises(
+        errors.ConfigurationError, match=r"0002_two\.sql was edited .* new migration"
+    ):
+        _apply(ready, folder)
+
+
+def test_line_ends_are_no_edit(ready: testing.Database, folder: Path) -> None:
+    """A checkout with other line ends is the same history."""
+    (folder / "0001_one.sql").write_bytes(b"create table\npublic.one (n int);\n")
+    _apply(ready, folder)
+    (folder / "0001_one.sql").write_bytes(b"create table\r\npublic.one (n int);\r\n")
+
+    assert _apply(ready, folder) == []
+
+
+def test_a_missing_file_is_refused(ready: testing.Database, folder: Path) -> None:
+    """Sources older than the database do not touch it."""
+    _apply(ready, folder)
+    (folder / "0002_two.sql").unlink()
+
+    with pytest.raises(errors.ConfigurationError, match=r"has 0002_two\.sql, which these sources"):
+        _apply(ready, folder)
+
+
+def test_a_late_number_is_refused(ready: testing.Database, folder: Path) -> None:
+    """A file squeezed in before what is applied would give every database another order."""
+    (folder / "0001_one.sql").rename(folder / "0003_one.sql")
+    (folder / "0002_two.sql").unlink()
+    _apply(ready, folder)
+    (folder / "0002_late.sql").write_text("select 1;")
+
+    with pytest.raises(errors.ConfigurationError, match=r"0002_late\.sql is new.*next free number"):
+        _apply(ready, folder)
+
+
+def test_a_failing_file_leaves_nothing_behind(ready: testing.Database, folder: Path) -> None:
+    """What came before it stays, half of it does not, and the next run goes on from there."""
+    broken = folder / "0003_broken.sql"
+    broken.write_text("insert into public.one values (2);\nselect nonsense;")
+    with pytest.raises(errors.ConfigurationError, match=r"0003_broken\.sql failed .*nonsense"):
+        _apply(ready, folder)
+    assert _count(ready) == 1
+
+    broken.write_text("insert into public.one values (2);")
+
+    assert _apply(ready, folder) == ["0003_broken.sql"]
+    assert _count(ready) == 2
+
+
+@pytest.mark.parametrize("name", ["1_one.sql", "0001-one.sql", "0001_One.sql"])
+def test_names_have_a_form(tmp_path: Path, name: str) -> None:
+    """A file that would sort or read otherwise is refused."""
+    (tmp_path / name).write_text("select 1;")
+
+    with pytest.raises(errors.ConfigurationError, match="not named like"):
+        migrate.read(tmp_path)
+
+
+def test_a_number_is_used_once(folder: Path) -> None:
+    """Two branches that both took a number are told before anything happens."""
+    (folder / "0002_other.sql").write_text("select 1;")
+
+    with pytest.raises(errors.ConfigurationError, match="the same number"):
+        migrate.read(folder)
+
+
+def test_two_deployments_at_once_apply_once(ready: testing.Database, folder: Path) -> None:
+    """The second waits for the first and then finds nothing to do."""
+    (folder / "0002_two.sql").write_text("select pg_sleep(0.2); insert into public.one values (1);")
+    results: list[list[str]] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(_apply(ready, folder))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(results) == [[], ["0001_one.sql", "0002_two.sql"]]
+    assert _count(ready) == 1
+
+
+def test_whoever_connects_the_owner_owns(ready: testing.Database, folder: Path) -> None:
+    """A superuser's deployment belongs to zmart_owner all the same."""
+    migrate.migrate(ready.dsn("postgres"), directory=folder)
+
+    with ready.connect() as connection:
+        owner = connection.execute(
+            "select tableowner from pg_tables where tablename = 'one'"
+        ).fetchone()
+    assert owner == ("zmart_owner",)
+
+
+def test_a_stranger_is_told_what_an_administrator_must_do(
+    ready: testing.Database, folder: Path
+) -> None:
+    """A login that may not become the owner is refused with the statement that mends it."""
+    with pytest.raises(errors.ConfigurationError, match="grant zmart_owner to analyst"):
+        migrate.migrate(ready.dsn("analyst"), directory=folder)
+
+
+def test_roles_are_prepared_again_without_harm(ready: testing.Database) -> None:
+    """The second time changes nothing and misses nothing."""
+    assert migrate.prepare(ready.dsn("postgres")) == []
+
+
+def test_an_ordinary_login_says_what_it_could_not_do(ready: testing.Database) -> None:
+    """What a login may not do is listed as SQL for somebody who may."""
+    missing = migrate.prepare(ready.dsn("zmart_owner"))
+
+    assert "zmart_owner may not act as zmart_api: grant zmart_api to zmart_owner" in missing
+
+
+def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Database) -> None:
+    """A hosted server's administrator is no superuser; the schema still arrives, owned right."""
+    with empty_database.connect("postgres") as connection:
+        connection.execute("create role hosted login createrole password 'x'")
+        for role in settings.ROLES:
+            connection.execute(
+                psycopg.sql.SQL("grant {} to hosted with admin option").format(
+                    psycopg.sql.Identifier(role)
+                )
+            )
+        connection.execute(
+            psycopg.sql.SQL("alter database {} owner to hosted").format(
+                psycopg.sql.Identifier(empty_database.name)
+            )
+        )
+    dsn = empty_database.dsn("zmart_owner").replace("zmart_owner:", "hosted:", 1)
+    dsn = dsn.split("hosted:", 1)[0] + "hosted:x@" + dsn.split("@", 1)[1]
+    try:
+        missing = migrate.prepare(dsn)
+        applied = migrate.migrate(dsn)
+    finally:
+        with empty_database.connect("postgres") as connection:
+            connection.execute("reassign owned by hosted to postgres")
+            connection.execute("drop owned by hosted")
+            connection.execute("drop role hosted")
+
+    assert missing == []
+    assert applied[0] == "0001_log.sql"
+
+
+@pytest.fixture(params=["embedded", "Debian"])
+def own_server(request: pytest.FixtureRequest) -> Iterator[testing.postgres.EmbeddedPostgres]:
+    """A server of each installation there is here, old and new."""
+    found = [each for each in binaries.installations() if each.origin == request.param]
+    if not found:
+        pytest.skip(f"no {request.param} binaries here")
+    with testing.temporary_server(found[-1]) as server:
+        yield server
+
+
+def test_the_schema_arrives_on_every_supported_server(
+    own_server: testing.postgres.EmbeddedPostgres,
+) -> None:
+    """All of our migrations apply on the oldest and on the newest Postgres at hand."""
+    applied = migrate.migrate(own_server.dsn())
+
+    assert applied == [migration.name for migration in migrate.read()]
+    assert migrate.migrate(own_server.dsn()) == []

@@ -1,0 +1,273 @@
+"""Settings: defaults, what each variable accepts, and what is said when it cannot work."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from zmart import errors, settings
+from zmart.settings import Secret
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_nothing_set_means_this_machine() -> None:
+    """Without any variable everything is local: embedded Postgres, development chain, loopback."""
+    loaded = settings.load({})
+
+    assert loaded.postgres.is_embedded
+    assert loaded.chain.is_development
+    assert loaded.chain.cluster is settings.Cluster.LOCALNET
+    assert loaded.chain.rpc_url == "http://127.0.0.1:8899"
+    assert loaded.chain.ws_url == "ws://127.0.0.1:8900"
+    assert (loaded.ports.api, loaded.ports.ws, loaded.ports.ingest) == (4000, 4001, 4002)
+    assert loaded.hosts.api == "127.0.0.1"
+    assert loaded.voting.dispute_voting_window_seconds == 259_200
+
+
+def test_a_node_of_ones_own_is_devnet_unless_said() -> None:
+    """SOLANA_RPC_URL alone never means mainnet."""
+    loaded = settings.load({"SOLANA_RPC_URL": "https://node.example.org/?api-key=k"})
+
+    assert loaded.chain.cluster is settings.Cluster.DEVNET
+    assert loaded.chain.ws_url == "wss://node.example.org/?api-key=k"
+    assert not loaded.chain.is_development
+
+
+def test_an_empty_variable_is_an_absent_one() -> None:
+    """A line `API_PORT=` in a file means the default."""
+    assert settings.load({"API_PORT": " ", "JWT_SECRET": ""}) == settings.load({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_PORT", "http"),
+        ("API_PORT", "0"),
+        ("API_PORT", "65536"),
+        ("DEVCHAIN_PORT", "65535"),
+        ("PGPORT", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("LEGACY_AUTH", "perhaps"),
+        ("SOLANA_CLUSTER", "testnet"),
+        ("SOLANA_CLUSTER", "mainnet"),
+        ("SOLANA_RPC_URL", "api.devnet.solana.com"),
+        ("SOLANA_RPC_URL", "http://[::1"),
+        ("SOLANA_PROGRAM_ID_CORE", "6s8bbb"),
+        ("SOLANA_PROGRAM_ID_CORE", "0OIl" * 11),
+        ("DATABASE_URL", "mysql://db/zmart"),
+        ("DATABASE_URL", "host=db dbname=zmart"),
+        ("JWT_SECRET", "short"),
+        ("JWT_SECRET", "a" * 32 + ",short"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("PROPOSAL_APPROVAL_THRESHOLD", "70"),
+        ("PROPOSAL_APPROVAL_THRESHOLD", "0.70001"),
+        ("DISPUTE_THRESHOLD", "NaN"),
+        ("MIN_PROPOSAL_VOTES", "0"),
+        ("DISPUTE_VOTING_WINDOW", "3 days"),
+        ("BROADCAST_URL", "kafka://x"),
+        ("BALLOT_ELIGIBILITY", "friends"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(name: str, value: str) -> None:
+    """The refusal names the variable, and never repeats what may be a secret."""
+    with pytest.raises(errors.ConfigurationError, match=name) as refusal:
+        settings.load({name: value})
+
+    assert refusal.value.help
+    if name in {"JWT_SECRET", "DATABASE_URL", "BROADCAST_URL"}:
+        assert value not in str(refusal.value)
+
+
+def test_thresholds_are_exact_basis_points() -> None:
+    """0.7 is 7000 basis points, not the nearest float."""
+    loaded = settings.load({"PROPOSAL_APPROVAL_THRESHOLD": "0.7001", "DISPUTE_THRESHOLD": "1"})
+
+    assert loaded.voting.proposal_approval_threshold_bps == 7_001
+    assert loaded.voting.dispute_threshold_bps == 10_000
+
+
+def test_lists_are_comma_separated() -> None:
+    """Rotating secrets and origins are lists in order."""
+    loaded = settings.load(
+        {"HELIUS_AUTH_HEADER": "new, old", "CORS_ORIGIN": "https://a.example, https://b.example,"}
+    )
+
+    assert [secret.reveal() for secret in loaded.ingest.auth_headers] == ["new", "old"]
+    assert loaded.api.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
+    """NAME_FILE is read in NAME's place, without the line end an editor leaves."""
+    file = tmp_path / "secret"
+    file.write_text("from a file\n")
+
+    loaded = settings.load({"HELIUS_WEBHOOK_SECRET_FILE": str(file)})
+
+    assert loaded.ingest.webhook_secret == Secret("from a file")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+def test_a_secret_file_must_hold_a_secret(tmp_path: Path, content: bytes | None) -> None:
+    """A missing, empty or binary file stops the start and says which variable led there."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(errors.ConfigurationError, match="JWT_SECRET_FILE"):
+        settings.load({"JWT_SECRET_FILE": str(file)})
+
+
+def test_a_secret_is_given_once(tmp_path: Path) -> None:
+    """Two sources for one secret would hide which of them is meant."""
+    file = tmp_path / "secret"
+    file.write_text("one")
+
+    with pytest.raises(errors.ConfigurationError, match="METRICS_TOKEN"):
+        settings.load({"METRICS_TOKEN": "other", "METRICS_TOKEN_FILE": str(file)})
+
+
+def test_no_secret_shows_in_repr() -> None:
+    """Neither a log line nor a traceback of the settings gives a secret away."""
+    secret = "s3cr3t" * 8
+    loaded = settings.load(
+        {
+            "JWT_SECRET": secret,
+            "HELIUS_AUTH_HEADER": secret,
+            "HELIUS_API_KEY": secret,
+            "DATABASE_URL": f"postgresql://u:{secret}@h/d",
+            "SOLANA_RPC_URL": f"https://node.example.org/?api-key={secret}",
+            "ALERT_WEBHOOK_URL": f"https://hooks.example.org/{secret}",
+        }
+    )
+
+    assert secret not in repr(loaded)
+    assert secret not in str(loaded.api.jwt_secrets[0])
+    assert sum(secret in found.reveal() for found in loaded.secrets()) == 5
+
+
+def test_libpq_variables_select_a_server() -> None:
+    """PGHOST and its companions work as they do for psql."""
+    loaded = settings.load(
+        {"PGHOST": "db", "PGPORT": "6543", "PGUSER": "u@x", "PGPASSWORD": "p/w", "PGDATABASE": "z"}
+    )
+
+    assert not loaded.postgres.is_embedded
+    assert loaded.postgres.dsn("zmart_owner").startswith("postgresql://u%40x:p%2Fw@db:6543/z?")
+
+
+def test_pgport_alone_is_the_embedded_port() -> None:
+    """PGPORT without PGHOST moves the embedded server and selects no other."""
+    loaded = settings.load({"PGPORT": "6543"})
+
+    assert loaded.postgres.is_embedded
+    assert loaded.postgres.embedded_port == 6543
+
+
+def test_one_url_serves_every_role() -> None:
+    """Without logins of their own, roles are stepped down to when a connection starts."""
+    loaded = settings.load(
+        {
+            "DATABASE_URL": "postgres://u:p@db:5432/z?sslmode=require",
+            "DATABASE_URL_API": "postgresql://api:p@db/z",
+        }
+    )
+
+    ingest = loaded.postgres.dsn("zmart_ingest")
+    assert ingest == "postgresql://u:p@db:5432/z?sslmode=require&options=-c%20role%3Dzmart_ingest"
+    assert loaded.postgres.dsn("zmart_api") == "postgresql://api:p@db/z"
+    assert not loaded.postgres.has_own_login("zmart_ingest")
+    assert loaded.postgres.has_own_login("zmart_api")
+
+
+def test_embedded_logins_come_from_the_state_directory(tmp_path: Path) -> None:
+    """What the embedded server left behind is enough; without it the next step is named."""
+    loaded = settings.load({"ZMART_STATE_DIR": str(tmp_path)})
+    with pytest.raises(errors.ConfigurationError, match="zmart up"):
+        loaded.postgres.dsn()
+
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "server.json").write_text(
+        json.dumps({"port": 5433, "database": "zmart", "data": "", "passwords": {"analyst": "pw"}})
+    )
+
+    assert loaded.postgres.dsn("analyst") == "postgresql://analyst:pw@127.0.0.1:5433/zmart"
+
+
+def test_dotenv_understands_what_people_write() -> None:
+    """Comments, quotes, blanks and `export` are all common in such files."""
+    text = """
+# comment
+A=1
+export B = two words  # why
+C="quoted # not a comment"
+D='single'
+E=
+F=a#b
+"""
+    assert settings.dotenv(text) == {
+        "A": "1",
+        "B": "two words",
+        "C": "quoted # not a comment",
+        "D": "single",
+        "E": "",
+        "F": "a#b",
+    }
+
+
+def test_dotenv_names_the_line_it_cannot_read() -> None:
+    """A line that is not an assignment is refused by number, without quoting it."""
+    with pytest.raises(errors.ConfigurationError, match="line 2") as refusal:
+        settings.dotenv("A=1\nsecret words\n")
+
+    assert "secret words" not in str(refusal.value)
+
+
+def test_environment_wins_over_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """.env fills in what the environment does not say."""
+    (tmp_path / ".env").write_text("API_PORT=5000\nWS_PORT=5001\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("API_PORT", "6000")
+
+    loaded = settings.load()
+
+    assert (loaded.ports.api, loaded.ports.ws) == (6000, 5001)
+
+
+def test_children_of_the_supervisor_leave_dotenv_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service knows what it was given, not what its neighbours were."""
+    (tmp_path / ".env").write_text("JWT_SECRET=" + "x" * 40)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JWT_SECRET", raising=False)
+    monkeypatch.setenv(settings.RUN_VARIABLE, "1")
+
+    assert settings.load().api.jwt_secrets == ()
+
+
+def test_names_that_are_gone_say_what_replaces_them() -> None:
+    """Whoever comes from the earlier backend is told, name by name."""
+    found = settings.replaced({"REDIS_URL": "redis://x", "SUPABASE_URL": "y", "PINATA_API_KEY": ""})
+
+    assert set(found) == {"REDIS_URL", "SUPABASE_URL"}
+    assert "DATABASE_URL" in found["SUPABASE_URL"]
+
+
+def test_env_example_lists_exactly_what_is_read() -> None:
+    """.env.example and the code name the same settings."""
+    env = settings.Environment({})
+    settings.read(env)
+    listed = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    asked = {name for name in env.asked if not name.endswith("_FILE")}
+    asked |= {name for name in env.asked if name == "BACKEND_AUTHORITY_PRIVATE_KEY_FILE"}
+
+    # PGHOST decides whether its companions are asked for at all.
+    assert listed - {"PGUSER", "PGPASSWORD", "PGDATABASE"} == asked - {
+        "PGUSER",
+        "PGPASSWORD",
+        "PGDATABASE",
+    }
