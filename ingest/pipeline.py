@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Protocol, TypeAlias
 
 import structlog
@@ -143,6 +144,8 @@ class Piece:
     arrived: float
     hold: Hold
     done: asyncio.Future[None] = field(repr=False)
+    #: Where its commit failed.
+    trace: TracebackType | None = field(default=None, repr=False)
 
     @property
     def weight(self) -> int:
@@ -152,6 +155,7 @@ class Piece:
     def settle(self, error: BaseException | None) -> None:
         """Tell whoever still waits, and let the bytes go."""
         self.hold.release()
+        self.trace = None if error is None else error.__traceback__
         if not self.done.done():
             self.done.set_result(None) if error is None else self.done.set_exception(error)
 
@@ -178,9 +182,7 @@ def ripe(queue: Iterable[Piece], now: float, limits: Limits, *, closing: bool = 
 class Pipeline:
     """The queue in front of one writer. Use as an async context manager, or start and close."""
 
-    def __init__(
-        self, connect: Connect, *, limits: Limits | None = None, metrics: Metrics | None = None
-    ) -> None:
+    def __init__(self, connect: Connect, *, limits: Limits | None = None, metrics: Metrics | None = None) -> None:
         self.limits = limits or Limits()
         self.metrics = metrics or Metrics()
         self.room = Room(self.limits.room_bytes)
@@ -242,9 +244,10 @@ class Pipeline:
             hold.release()
         self._enqueue(pieces)
         outcomes = await asyncio.gather(*(piece.done for piece in pieces), return_exceptions=True)
-        for outcome in outcomes:
+        for piece, outcome in zip(pieces, outcomes, strict=True):
             if outcome is not None:
-                raise outcome
+                # One error fails many; without this each would show the others' frames too.
+                raise outcome.with_traceback(piece.trace)
 
     async def close(self, grace_seconds: float = 2.0) -> None:
         """Commit what is queued, for at most `grace_seconds`; fail the rest, close the writer."""
@@ -320,9 +323,7 @@ class Pipeline:
                 await self._stir.wait()
 
     async def _commit(self, batch: Sequence[Piece]) -> None:
-        error: BaseException | None = errors.Unavailable(
-            "Ingest stopped before this was committed."
-        )
+        error: BaseException | None = errors.Unavailable("Ingest stopped before this was committed.")
         try:
             await self._append(batch)
             error = None

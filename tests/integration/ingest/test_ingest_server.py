@@ -1,0 +1,259 @@
+"""`python -m ingest` as a process: how it starts, answers, refuses to start, and stops."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ingest import testing as deliveries
+from zmart import settings, testing
+from zmart.domain import events
+
+PROGRAM = settings.DEFAULT_PROGRAM_ID
+HEADER = "hush-header-value"
+WEBHOOK = "/helius/webhook"
+BOUGHT = events.SharesBought(b"\1" * 32, deliveries.address(1), True, 1_000, 999_928_380, 500_000_000, 1_762_600_000)
+ROOT = Path(__file__).parents[3]
+STOP_SECONDS = 5.0
+
+
+def body(number: int) -> bytes:
+    """A delivery of one buy."""
+    return deliveries.body(deliveries.item(PROGRAM, [BOUGHT], number=number))
+
+
+def free_port() -> int:
+    """A port nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running ingest, and its log lines."""
+
+    process: subprocess.Popen[str]
+    port: int
+    lines: list[str]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> tuple[int, float]:
+        """Ask it to stop; its exit status, and the seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30), time.monotonic() - began
+
+
+@pytest.fixture
+def environment(marts_database: testing.Database, tmp_path: Path) -> dict[str, str]:
+    """What a server needs and nothing else."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": marts_database.dsn(),
+        "DATABASE_URL_INGEST": marts_database.dsn("zmart_ingest"),
+        "HELIUS_AUTH_HEADER": HEADER,
+        "INGEST_PORT": str(free_port()),
+        "ZMART_STATE_DIR": str(tmp_path),
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers; whatever still runs afterwards is killed."""
+    with contextlib.ExitStack() as stack:
+
+        def run(*, wait: bool = True, **changed: str | None) -> Server:
+            environ = {k: v for k, v in (environment | changed).items() if v is not None}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ingest"],
+                cwd=tmp_path,
+                env=environ,
+                text=True,
+                stderr=subprocess.PIPE,
+            )
+            stack.callback(_end, process)
+            server = Server(process, int(environ["INGEST_PORT"]), [])
+            if wait:
+                threading.Thread(target=_collect, args=(server,), daemon=True).start()
+                _until_healthy(server)
+            return server
+
+        yield run
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    if process.stderr is not None:
+        process.stderr.close()
+
+
+def _collect(server: Server) -> None:
+    assert server.process.stderr is not None
+    with contextlib.suppress(ValueError):
+        server.lines.extend(server.process.stderr)
+
+
+def _until_healthy(server: Server) -> None:
+    """Ask until it answers; httpx has no way to wait for a listener."""
+    transport = httpx.HTTPTransport(retries=8)
+    with httpx.Client(transport=transport, base_url=server.url, timeout=10) as client:
+        assert client.get("/health").status_code == 200
+
+
+def deliver(server: Server, content: bytes, header: str | None = HEADER) -> httpx.Response:
+    """Post a delivery."""
+    headers = {"Authorization": header} if header else {}
+    return httpx.post(server.url + WEBHOOK, content=content, headers=headers, timeout=30)
+
+
+def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_database: testing.Database) -> None:
+    """Ready, 200, and the event is there for another connection."""
+    server = start()
+    assert httpx.get(server.url + "/ready").json() == {"status": "ready", "reasons": []}
+    assert deliver(server, body(1)).status_code == 200
+    with marts_database.connect() as connection:
+        found = connection.execute("select signature, name from raw.events").fetchall()
+    assert found == [(deliveries.signature(1), "SharesBought")]
+    metrics = httpx.get(server.url + "/metrics").text
+    assert "zmart_ingest_events_total 1.0" in metrics
+    assert "zmart_ingest_writer_lock_held_seconds_count 1.0" in metrics
+
+
+def test_a_stop_finishes_what_is_in_flight(start: Callable[..., Server], marts_database: testing.Database) -> None:
+    """A delivery half sent when SIGTERM comes is read, committed and acknowledged; status 0."""
+    server, content = start(), body(2)
+    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: i\r\nAuthorization: {HEADER}\r\nContent-Length: {len(content)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as sender:
+        sender.sendall(head.encode() + content[:100])
+        # Another request answered means the half one has been taken up.
+        assert httpx.get(server.url + "/health").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        _until_refused(server)
+        sender.sendall(content[100:])
+        assert sender.recv(65536).startswith(b"HTTP/1.1 200")
+    assert server.process.wait(timeout=STOP_SECONDS) == 0
+    with marts_database.connect() as connection:
+        assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
+
+
+def _until_refused(server: Server) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TimeoutError):
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=0.5).close()
+            except ConnectionError:
+                return
+    pytest.fail("The server still takes connections.")
+
+
+def test_a_stop_does_not_wait_for_a_sender_that_never_ends(start: Callable[..., Server]) -> None:
+    """Five seconds at the most, with idle connections and half a body open."""
+    server = start()
+    with (
+        httpx.Client(base_url=server.url) as idle,
+        socket.create_connection(("127.0.0.1", server.port)) as slow,
+    ):
+        assert idle.get("/health").status_code == 200
+        slow.sendall(
+            f"POST {WEBHOOK} HTTP/1.1\r\nHost: i\r\nAuthorization: {HEADER}\r\nContent-Length: 100\r\n\r\n[".encode()
+        )
+        assert idle.get("/health").status_code == 200
+        status, seconds = server.stop()
+    assert (status, seconds < STOP_SECONDS) == (0, True)
+
+
+def test_too_much_is_refused_while_it_arrives(start: Callable[..., Server]) -> None:
+    """413 over a real connection, announced and not, before the whole body is sent."""
+    server = start()
+    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: i\r\nAuthorization: {HEADER}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as sender:
+        sender.sendall(f"{head}Content-Length: {33 << 20}\r\n\r\n".encode())
+        assert sender.recv(65536).startswith(b"HTTP/1.1 413")
+    with socket.create_connection(("127.0.0.1", server.port)) as sender:
+        sender.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+        for _ in range(33):
+            sender.sendall(chunk)
+        assert sender.recv(65536).startswith(b"HTTP/1.1 413")
+    assert deliver(server, b"[]").status_code == 200
+
+
+def test_a_refused_delivery_is_one_line_without_the_secret(start: Callable[..., Server]) -> None:
+    """Neither the server nor a library adds a line of its own."""
+    server = start()
+    before = len(server.lines)
+    assert deliver(server, body(1), header="hush-wrong-value").status_code == 401
+    server.stop()
+    lines = [line for line in server.lines[before:] if "refused" in line or "hush" in line or "401" in line]
+    assert len(lines) == 1
+    assert "hush" not in "".join(server.lines)
+
+
+def test_without_a_database_it_serves_503_and_says_so(start: Callable[..., Server]) -> None:
+    """It starts all the same: deliveries stay at their sender, readiness names the database."""
+    nobody = f"postgresql://zmart_ingest@127.0.0.1:{free_port()}/zmart"
+    server = start(DATABASE_URL=nobody, DATABASE_URL_INGEST=nobody)
+    answer = deliver(server, body(1))
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    ready = httpx.get(server.url + "/ready")
+    assert ready.status_code == 503
+    assert any(reason.startswith("database: ") for reason in ready.json()["reasons"])
+    assert httpx.get(server.url + "/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"HELIUS_AUTH_HEADER": None}, ["HELIUS_AUTH_HEADER", "HELIUS_WEBHOOK_SECRET"]),
+        ({"HELIUS_AUTH_HEADER": None, "NODE_ENV": "development"}, ["HELIUS_AUTH_HEADER"]),
+        ({"DATABASE_URL": None, "DATABASE_URL_INGEST": None}, ["zmart up", "DATABASE_URL"]),
+        ({"INGEST_PORT": "99999"}, ["INGEST_PORT"]),
+        ({"INGEST_HOST": "203.0.113.1"}, ["203.0.113.1", "INGEST_HOST"]),
+    ],
+)
+def test_a_wrong_configuration_stops_at_the_door(
+    start: Callable[..., Server], changed: dict[str, str | None], says: list[str]
+) -> None:
+    """Status 2 and one message that names the next step, no traceback."""
+    server = start(wait=False, **changed)
+    _, said = server.process.communicate(timeout=30)
+    assert server.process.returncode == 2
+    assert len(said.strip().splitlines()) == 1
+    assert all(word in said for word in says)
+    assert "hush" not in said
+
+
+def test_a_port_in_use_is_said_plainly(start: Callable[..., Server]) -> None:
+    """Which address, and what to do about it."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        server = start(wait=False, INGEST_PORT=str(port))
+        _, said = server.process.communicate(timeout=30)
+    assert server.process.returncode == 2
+    assert f"127.0.0.1:{port}" in said
+    assert "INGEST_PORT" in said
+    assert "Traceback" not in said
