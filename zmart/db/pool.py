@@ -64,11 +64,14 @@ def pool(
     wait_seconds: float = 5.0,
     max_waiting: int = 0,
     prepare_threshold: int | None = 5,
+    autocommit: bool = False,
+    check: bool = True,
 ) -> Pool:
     """Make a pool, still closed: enter it with `async with`, or call `.open()` in the event loop.
 
     A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting`
-    (0: no bound); either limit is Overloaded under `translated()`.
+    (0: no bound); either limit is Overloaded under `translated()`. With `check` a connection is
+    tried before it is lent, which costs a round trip; without, the borrower may be lent a dead one.
     """
     return psycopg_pool.AsyncConnectionPool(
         dsn,
@@ -79,8 +82,9 @@ def pool(
         name=application_name,
         open=False,
         configure=_introduction(application_name, statement_timeout_seconds),
-        check=psycopg_pool.AsyncConnectionPool.check_connection,
+        check=psycopg_pool.AsyncConnectionPool.check_connection if check else None,
         kwargs={
+            "autocommit": autocommit,
             "prepare_threshold": prepare_threshold,
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         },
@@ -140,9 +144,7 @@ def _said(error: Exception) -> str:
     return f"Postgres: {said.rstrip('.')}."
 
 
-def _introduction(
-    application_name: str, statement_timeout_seconds: float
-) -> Callable[[Connection], Awaitable[None]]:
+def _introduction(application_name: str, statement_timeout_seconds: float) -> Callable[[Connection], Awaitable[None]]:
     statements = sql.SQL("set application_name = {}; set statement_timeout = {}").format(
         application_name, round(statement_timeout_seconds * 1000)
     )
