@@ -1,0 +1,123 @@
+"""The application: endpoints, errors, and what lives as long as the process.
+
+`create(settings)` needs nothing but settings and starts nothing; the pool, the listener and the hub
+begin with the ASGI lifespan and end with it. A database that is away at the start is waited for:
+`/ready` says so meanwhile, and requests are answered 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Tag
+
+from zmart.db import feed, pool
+from zmart.settings import Settings
+
+from . import deps, errors, parameters
+from .database import Database
+from .live.doorbell import Doorbell
+from .live.hub import Hub
+from .live.reader import LogReader
+from .routes import health, markets, stream, trades, users
+
+log = structlog.get_logger()
+
+#: With two cores shared with Postgres, more connections only wait for one another.
+CONNECTIONS = 8
+#: Reading statements take milliseconds; one that takes this long takes connections from others.
+STATEMENT_TIMEOUT_SECONDS = 5.0
+#: Beyond this many waiting requests, saying 503 at once is kinder than a queue.
+WAITING = 500
+
+_TAGS = {
+    "markets": "Markets and what happened in them.",
+    "trades": "Trades of all markets.",
+    "wallets": "What wallets hold and did.",
+    "push": "What happens, as it happens.",
+    "truth": "What is known, how far, and how surely.",
+}
+
+
+def create(settings: Settings) -> Litestar:
+    """The application, not yet started."""
+    handlers = [
+        *health.HANDLERS,
+        *markets.HANDLERS,
+        *trades.HANDLERS,
+        *users.HANDLERS,
+        *stream.HANDLERS,
+    ]
+    return Litestar(
+        handlers,
+        dependencies=deps.PROVIDERS,
+        exception_handlers=errors.HANDLERS,
+        before_request=_refuse_unfit_text,
+        cors_config=CORSConfig(
+            allow_origins=list(settings.api.cors_origins),
+            allow_credentials=True,
+            expose_headers=["Zmart-Seq", "Zmart-Slot", "Zmart-Commitment", "Retry-After"],
+        ),
+        openapi_config=OpenAPIConfig(
+            title="ZMART",
+            version="0.1.0",
+            description="Prediction markets on Solana: an append-only log, folded and served live.",
+            render_plugins=[JsonRenderPlugin()],
+            tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
+        ),
+        lifespan=[_lifespan],
+        state=State({"settings": settings}),
+        debug=False,
+    )
+
+
+async def _refuse_unfit_text(request: Request[Any, Any, State]) -> None:
+    parameters.refuse_unfit_text(request.scope)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Start what the process has one of, and end it in reverse."""
+    settings: Settings = app.state.settings
+    dsn = settings.postgres.dsn("zmart_api")
+    url = settings.api.broadcast_url
+    async with contextlib.AsyncExitStack() as stack:
+        connections = pool.pool(
+            dsn,
+            application_name="zmart api",
+            min_size=2,
+            max_size=CONNECTIONS,
+            max_waiting=WAITING,
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            wait_seconds=2.0,
+            # Every answer is one statement, so it needs no transaction around it; Database sees to
+            # dead connections.
+            autocommit=True,
+            check=False,
+        )
+        await connections.open(wait=False)
+        stack.push_async_callback(connections.close)
+        database = Database(connections)
+        listener = feed.Listener(dsn, application_name="zmart api feed")
+        hub = Hub(LogReader(database), Doorbell(listener, url.reveal() if url else None))
+        app.state.services = deps.Services(settings=settings, database=database, hub=hub, began=time.monotonic())
+        running = asyncio.create_task(hub.run())
+        stack.push_async_callback(_ended, running)
+        stack.callback(hub.close)
+        yield
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,40 @@
+"""Who is calling, as far as addresses tell."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from litestar.types import Scope
+
+from zmart.settings import Network
+
+_UNKNOWN = "unknown"
+
+
+def address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
+    """The caller's address: X-Forwarded-For counted from the right, past the proxies we trust.
+
+    Anyone can write that header, so it is read only as far as trusted proxies have written it.
+    """
+    client = scope.get("client")
+    nearest = client[0] if client else _UNKNOWN
+    hops = [nearest, *reversed(_forwarded(scope))]
+    for hop in hops:
+        if not _is_trusted(hop, trusted_proxies):
+            return hop
+    return hops[-1]
+
+
+def _forwarded(scope: Scope) -> list[str]:
+    values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    hops = b",".join(values).decode("latin-1").split(",")
+    return [hop.strip() for hop in hops if hop.strip()]
+
+
+def _is_trusted(hop: str, trusted: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(hop)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted)

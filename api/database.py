@@ -1,0 +1,75 @@
+"""Asking Postgres, one statement an answer.
+
+A statement of queries.sql gives one row: what it is true of (epoch, seq, slot, commitment) and the
+finished JSON body, all from one snapshot. So an answer can never pair rows with another moment's
+position, and Python neither sees nor copies the rows.
+
+Reading is safe to repeat. When a connection turns out to be dead (the server restarted while it lay
+in the pool), the statement is sent once more on a checked one before the caller hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from litestar import Response
+
+from zmart import errors
+from zmart.db import pool
+
+
+class Answer(NamedTuple):
+    """One row of queries.sql."""
+
+    epoch: str
+    seq: int
+    slot: int | None
+    commitment: str
+    #: JSON; None when there is no such thing.
+    body: str | None
+
+    def headers(self) -> dict[str, str]:
+        """What every answer says about itself; an empty slot while no event is known."""
+        return {
+            "zmart-seq": f"{self.epoch}:{self.seq}",
+            "zmart-slot": "" if self.slot is None else str(self.slot),
+            "zmart-commitment": self.commitment,
+        }
+
+
+class Database:
+    """The pool, seen as a place to ask."""
+
+    def __init__(self, connections: pool.Pool) -> None:
+        self._connections = connections
+
+    async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
+        try:
+            return await self._rows(statement, parameters)
+        except errors.Unavailable:
+            with pool.translated():
+                await self._connections.check()
+            return await self._rows(statement, parameters)
+
+    async def answer(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, *, missing: str = ""
+    ) -> Response[Any]:
+        """Answer with the body that a statement of queries.sql builds.
+
+        Raises NotFound with the text `missing` when there is no such thing.
+        """
+        rows = await self.rows(statement, parameters)
+        if not rows:
+            raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
+        answer = Answer(*rows[0])
+        if answer.body is None:
+            raise errors.NotFound(missing)
+        return Response(answer.body.encode(), media_type="application/json", headers=answer.headers())
+
+    async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
+        with pool.translated():
+            async with self._connections.connection() as connection:
+                cursor = await connection.execute(statement, parameters)
+                return await cursor.fetchall()

@@ -1,0 +1,209 @@
+"""What goes wrong, as RFC 9457 problem details, and the only table from errors to HTTP.
+
+A problem has a stable `code` for programs and a `message` for people. The members `error`,
+`message`, `status`, `timestamp` and `path` are those that older clients read (protocol.md 5.1).
+What we did not foresee is a 500 that says nothing about its inside; the log has the rest.
+"""
+
+from __future__ import annotations
+
+import datetime
+import http
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from zmart import errors
+from zmart.db import feed
+
+from .schemas import FieldProblem, Problem
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class InvalidParameter(errors.InvalidInput):
+    """A parameter's value cannot be used."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field}: {expected}.")
+        self.field = field
+        self.expected = expected
+
+
+class UnfitText(errors.InvalidInput):
+    """Text holds U+0000 or is not UTF-8; no database and no client can keep it."""
+
+
+class UnknownTopic(errors.InvalidInput):
+    """A stream was asked for a topic that does not exist."""
+
+
+class TooManyStreams(errors.Overloaded):
+    """This address, or everyone together, has as many streams open as we serve."""
+
+    retry_after_seconds = 5.0
+
+
+#: The first class that fits decides: status, stable code.
+_MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
+    (UnfitText, 422, "unfit_text"),
+    (UnknownTopic, 422, "unknown_topic"),
+    (TooManyStreams, 429, "too_many_streams"),
+    (feed.ForeignEpoch, 409, "foreign_epoch"),
+    (feed.FuturePosition, 409, "future_position"),
+    (errors.InvalidInput, 400, "validation_failed"),
+    (errors.NotFound, 404, "not_found"),
+    (errors.Conflict, 409, "conflict"),
+    (errors.Overloaded, 503, "overloaded"),
+    (errors.Unavailable, 503, "unavailable"),
+    (errors.Unauthorized, 500, "internal"),
+)
+
+_UNFORESEEN = "Something went wrong on our side. It has been logged; please try again."
+#: Transient errors speak of our insides (addresses, statements); a caller only needs to come back.
+_AWAY = {
+    "unavailable": "The database is not answering at the moment. Please try again shortly.",
+    "overloaded": "Too many requests are waiting at the moment. Please try again shortly.",
+}
+
+
+def problem(
+    path: str,
+    *,
+    status: int,
+    code: str,
+    message: str,
+    details: list[FieldProblem] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """One problem, ready to send."""
+    title = http.HTTPStatus(status).phrase
+    body = Problem(
+        type="about:blank",
+        title=title,
+        status=status,
+        detail=message,
+        instance=path,
+        code=code,
+        error=title,
+        message=message,
+        timestamp=datetime.datetime.now(datetime.UTC).isoformat(),
+        path=path,
+        details=details if details is not None else msgspec.UNSET,
+    )
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def known(request: Request[Any, Any, State], error: errors.ZmartError) -> Response[bytes]:
+    """Answer an error of ours."""
+    status, code = _meaning(error)
+    if status >= 500:
+        log.warning("request_failed", path=_path(request), code=code, error=str(error))
+    return problem(
+        _path(request),
+        status=status,
+        code=code,
+        message=_message(error, status, code),
+        details=_details(error),
+        headers=_retry_after(error),
+    )
+
+
+def refused(request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
+    """Answer what the framework refuses: unknown routes, methods, parameters."""
+    path, status = _path(request), error.status_code
+    if isinstance(error, NotFoundException):
+        message = f"Route {request.method} {path} not found"
+        return problem(path, status=404, code="route_not_found", message=message)
+    if isinstance(error, MethodNotAllowedException):
+        return problem(
+            path,
+            status=405,
+            code="method_not_allowed",
+            message=f"{request.method} is not possible on {path}",
+            headers=error.headers,
+        )
+    if isinstance(error, ValidationException):
+        return problem(
+            path,
+            status=400,
+            code="validation_failed",
+            message="Validation failed",
+            details=_field_problems(error.extra),
+        )
+    if status >= 500:
+        return unforeseen(request, error)
+    code = http.HTTPStatus(status).name.lower()
+    return problem(path, status=status, code=code, message=error.detail, headers=error.headers)
+
+
+def unforeseen(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    """Answer a mistake of ours without showing it."""
+    log.error("request_broke", path=_path(request), exc_info=error)
+    return problem(_path(request), status=500, code="internal", message=_UNFORESEEN)
+
+
+HANDLERS: ExceptionHandlersMap = {
+    errors.ZmartError: known,
+    HTTPException: refused,
+    Exception: unforeseen,
+}
+
+
+def _meaning(error: errors.ZmartError) -> tuple[int, str]:
+    for theirs, status, code in _MEANING:
+        if isinstance(error, theirs):
+            return status, code
+    return 500, "internal"
+
+
+def _message(error: errors.ZmartError, status: int, code: str) -> str:
+    if isinstance(error, InvalidParameter):
+        return "Validation failed"
+    if status >= 500:
+        return _AWAY.get(code, _UNFORESEEN)
+    return str(error)
+
+
+def _details(error: errors.ZmartError) -> list[FieldProblem] | None:
+    if isinstance(error, InvalidParameter):
+        return [FieldProblem(field=error.field, message=error.expected)]
+    return None
+
+
+def _retry_after(error: errors.ZmartError) -> dict[str, str]:
+    if isinstance(error, errors.Transient):
+        return {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+    return {}
+
+
+def _field_problems(extra: object) -> list[FieldProblem]:
+    items = extra if isinstance(extra, list) else []
+    return [
+        FieldProblem(field=str(item.get("key", "")), message=str(item.get("message", "")))
+        for item in items
+        if isinstance(item, Mapping)
+    ]
+
+
+def _path(request: Request[Any, Any, State]) -> str:
+    return str(request.scope.get("path", ""))

@@ -1,0 +1,367 @@
+-- What the feed means to clients, a window at a time.
+--
+-- Messages of the log (state_key null) are made from the log alone: whoever reads a window again reads the same. They
+-- are never dropped. Messages of state tell how something stands now; a newer one with the same key replaces it. They
+-- stand at the newest entry of their market in the window, and are left out while the row already reflects entries
+-- beyond the window, for then a later window brings them.
+
+-- name: head
+-- Which log this is and where it ends.
+select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0)
+from raw.identity as i;
+
+-- name: window
+-- The entries after a seq, each with the messages it means and their topics; at least one row, and one per entry.
+with entries as materialized (
+    select f.seq, f.kind, f.ref, f.market_no, f.wallet_no, f.at
+    from raw.feed as f
+    where f.seq > %(after)s
+    order by f.seq
+    limit {window_entries}
+),
+reach as materialized (
+    select
+        i.epoch::text as epoch,
+        coalesce((select max(h.seq) from raw.feed as h), 0) as head,
+        coalesce((select max(e.seq) from entries as e), %(after)s::bigint) as seq
+    from raw.identity as i
+),
+events as materialized (
+    select
+        e.seq, e.kind, v.name, v.order_key, v.ordinal, v.signature, v.clock, v.payload, v.market_no,
+        s.market_id, s.account, w.wallet, v.seq as event_seq
+    from entries as e
+    inner join raw.events as v on v.seq = case when e.kind = 'event' then e.seq else e.ref end
+    left join raw.markets_seen as s on v.market_no = s.market_no
+    left join raw.wallets_seen as w on v.wallet_no = w.wallet_no
+    where e.kind in ('event', 'retracted', 'moved')
+),
+trades as (
+    select
+        e.*,
+        to_timestamp(e.clock) as at,
+        case e.name when 'SharesBought' then 'buy' else 'sell' end as trade_type,
+        (e.payload ->> 'outcome')::boolean as is_yes,
+        (e.payload ->> 'shares')::numeric as shares,
+        coalesce(e.payload ->> 'cost', e.payload ->> 'proceeds')::numeric as cost,
+        (e.payload ->> 'new_price_yes')::numeric as price_yes
+    from events as e
+    where e.kind = 'event' and e.name in ('SharesBought', 'SharesSold')
+),
+touched as materialized (
+    select
+        e.market_no,
+        max(e.seq) as seq,
+        coalesce(bool_or(v.name = 'MarketCreated' and v.kind = 'event'), false) as is_new,
+        coalesce(bool_or(v.name in ('SharesBought', 'SharesSold', 'MarketCreated')), false) as is_repriced,
+        bool_or(e.kind = 'ballot' or coalesce(v.name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted'), false)) as is_voted
+    from entries as e
+    left join events as v on e.seq = v.seq
+    where e.market_no is not null
+    group by e.market_no
+),
+states as materialized (
+    select t.seq, t.is_new, t.is_repriced, t.is_voted, m.market_no, m.id, m.state, {market_brief_row} as market
+    from touched as t
+    inner join marts.markets as m on t.market_no = m.market_no
+    left join app.market_metadata as d on m.id = d.market_id
+    cross join reach as r
+    where
+        m.is_known and m.last_seq <= r.seq
+        and not exists (select from ops.models as o where o.name = 'markets' and o.stale_since is not null)
+),
+messages as (
+    select
+        t.seq,
+        y.type,
+        t.market_id,
+        t.at,
+        array['trades', 'market:' || t.market_id, 'wallet:' || t.wallet] as topics,
+        null::text as state_key,
+        json_build_object(
+            'id', t.signature || ':' || t.ordinal,
+            'tradeId', t.signature || ':' || t.ordinal,
+            'market_id', t.market_id,
+            'marketId', t.market_id,
+            'trade_type', t.trade_type,
+            'outcome', case when t.is_yes then 'YES' else 'NO' end,
+            'outcome_bool', t.is_yes,
+            'shares', t.shares,
+            'shares_exact', t.shares::text,
+            'cost', t.cost,
+            'cost_exact', t.cost::text,
+            'user_wallet', t.wallet,
+            'trader', t.wallet,
+            'price', round(case when t.is_yes then t.price_yes else 1000000000 - t.price_yes end / 1000000000, 9),
+            'price_after', round(t.price_yes / 1000000000, 9),
+            'new_price_yes', t.price_yes,
+            'tx_signature', t.signature,
+            'ordinal', t.ordinal,
+            'slot', t.order_key >> 24,
+            'seq', t.seq,
+            'created_at', t.at,
+            'block_time', t.at
+        ) as data
+    from trades as t
+    cross join (values ('trade'), ('trade_executed')) as y (type)
+
+    union all
+    select
+        e.seq,
+        'vote',
+        e.market_id,
+        to_timestamp(e.clock),
+        array['votes:' || e.market_id, 'market:' || e.market_id, 'wallet:' || e.wallet],
+        null,
+        json_build_object(
+            'vote_type', case e.name when 'ProposalVoteSubmitted' then 'proposal' else 'dispute' end,
+            'vote', (e.payload ->> 'vote')::boolean,
+            'market_id', e.market_id,
+            'user_wallet', e.wallet,
+            'voted_at', to_timestamp(e.clock),
+            'created_at', to_timestamp(e.clock),
+            'source', 'chain',
+            'tx_signature', e.signature,
+            'seq', e.seq
+        )
+    from events as e
+    where e.kind = 'event' and e.name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
+
+    union all
+    select
+        e.seq,
+        'vote',
+        s.market_id,
+        b.cast_at,
+        array['votes:' || s.market_id, 'market:' || s.market_id, 'wallet:' || w.wallet],
+        null,
+        json_build_object(
+            'vote_type', b.kind,
+            'vote', b.vote,
+            'market_id', s.market_id,
+            'user_wallet', w.wallet,
+            'voted_at', b.cast_at,
+            'created_at', b.cast_at,
+            'source', 'api',
+            'tx_signature', null,
+            'seq', e.seq
+        )
+    from entries as e
+    inner join app.ballots as b on e.ref = b.seq
+    inner join raw.markets_seen as s on b.market_no = s.market_no
+    inner join raw.wallets_seen as w on b.wallet_no = w.wallet_no
+    where e.kind = 'ballot'
+
+    union all
+    select
+        e.seq,
+        'market_event',
+        e.market_id,
+        to_timestamp(e.clock),
+        array_remove(
+            array['markets', 'market:' || e.market_id, 'wallet:' || e.wallet], null
+        ) || case when e.market_no is null then array['status'] else array[]::text[] end,
+        null,
+        json_build_object(
+            'name', e.name,
+            'market_id', e.market_id,
+            'user_wallet', e.wallet,
+            'payload', e.payload,
+            'tx_signature', e.signature,
+            'ordinal', e.ordinal,
+            'slot', e.order_key >> 24,
+            'seq', e.seq,
+            'created_at', to_timestamp(e.clock)
+        )
+    from events as e
+    where
+        e.kind = 'event'
+        and e.name not in ('SharesBought', 'SharesSold', 'ProposalVoteSubmitted', 'DisputeVoteSubmitted')
+
+    union all
+    -- The fact is taken back, or stands elsewhere on chain than was told; ref is the seq that told it.
+    select
+        e.seq,
+        e.kind,
+        e.market_id,
+        to_timestamp(e.clock),
+        array_remove(array[
+            'markets', 'market:' || e.market_id, 'wallet:' || e.wallet,
+            case when e.name in ('SharesBought', 'SharesSold') then 'trades' end,
+            case when e.name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted') then 'votes:' || e.market_id end
+        ], null),
+        null,
+        json_build_object(
+            'ref', e.event_seq,
+            'name', e.name,
+            'market_id', e.market_id,
+            'tx_signature', e.signature,
+            'ordinal', e.ordinal,
+            'slot', e.order_key >> 24,
+            'seq', e.seq
+        )
+    from events as e
+    where e.kind in ('retracted', 'moved')
+
+    union all
+    select
+        e.seq,
+        'discussion',
+        s.market_id,
+        e.at,
+        array['discussions:' || s.market_id, 'market:' || s.market_id],
+        null,
+        json_build_object(
+            'action', a.action,
+            'discussion', json_build_object(
+                'id', c.comment_no,
+                'user_wallet', w.wallet,
+                'content', a.content,
+                'parent_id', c.parent_no,
+                'created_at', c.created_at,
+                'edited_at', c.edited_at,
+                'deleted_at', c.deleted_at
+            ),
+            'postId', c.comment_no,
+            'author', w.wallet,
+            'content', a.content,
+            'parentId', c.parent_no,
+            'market_id', s.market_id,
+            'seq', e.seq
+        )
+    from entries as e
+    inner join app.comments as c on e.ref = c.comment_no
+    inner join raw.markets_seen as s on c.market_no = s.market_no
+    inner join raw.wallets_seen as w on c.wallet_no = w.wallet_no
+    -- What was deleted since is not told again to those who come later.
+    cross join lateral (
+        select
+            case
+                when e.kind = 'reaction' then 'reacted'
+                when c.deleted_at is not null then 'deleted'
+                when e.seq = c.seq then 'created'
+                else 'edited'
+            end as action,
+            case when c.deleted_at is null then c.content end as content
+    ) as a
+    where e.kind in ('comment', 'reaction')
+
+    union all
+    select
+        e.seq,
+        'status',
+        null,
+        e.at,
+        array['status'],
+        null,
+        json_build_object('kind', e.kind, 'finalized_through', e.ref, 'seq', e.seq)
+    from entries as e
+    where e.kind = 'finalized_through'
+
+    union all
+    select
+        e.seq,
+        'status',
+        null,
+        e.at,
+        array['status'],
+        null,
+        json_build_object('kind', e.kind, 'finalized_through', null, 'seq', e.seq)
+    from entries as e
+    where e.kind = 'mart_stale'
+
+    union all
+    select
+        s.seq,
+        'market_state',
+        s.id,
+        clock_timestamp(),
+        array['market:' || s.id],
+        'market_state:' || s.id,
+        json_build_object(
+            'action', case when s.is_new then 'created' else 'updated' end,
+            'old_state', null,
+            'new_state', s.state,
+            'market', s.market,
+            'priceYes', s.market -> 'priceYes',
+            'priceNo', s.market -> 'priceNo',
+            'totalShares', s.market -> 'totalShares'
+        )
+    from states as s
+
+    union all
+    select
+        s.seq,
+        'market_update',
+        s.id,
+        clock_timestamp(),
+        array['markets', 'market:' || s.id],
+        'market_update:' || s.id,
+        json_build_object(
+            'market_id', s.id,
+            'state', s.market -> 'state',
+            'state_code', s.market -> 'state_code',
+            'outcome', s.market -> 'outcome',
+            'priceYes', s.market -> 'priceYes',
+            'priceNo', s.market -> 'priceNo',
+            'totalShares', s.market -> 'totalShares',
+            'total_volume', s.market -> 'total_volume',
+            'total_volume_exact', s.market -> 'total_volume_exact',
+            'trades_count', s.market -> 'trades_count',
+            'last_trade_at', s.market -> 'last_trade_at',
+            'last_seq', s.market -> 'last_seq'
+        )
+    from states as s
+
+    union all
+    select
+        s.seq,
+        'price_update',
+        s.id,
+        clock_timestamp(),
+        array['markets', 'market:' || s.id],
+        'price_update:' || s.id,
+        json_build_object(
+            'market_id', s.id,
+            'priceYes', s.market -> 'priceYes',
+            'priceNo', s.market -> 'priceNo',
+            'totalShares', s.market -> 'totalShares',
+            'price_yes', s.market -> 'price_yes',
+            'shares_yes_exact', s.market -> 'shares_yes_exact',
+            'shares_no_exact', s.market -> 'shares_no_exact',
+            'last_seq', s.market -> 'last_seq'
+        )
+    from states as s
+    where s.is_repriced
+
+    union all
+    select
+        s.seq,
+        'vote_tally',
+        s.id,
+        clock_timestamp(),
+        array['votes:' || s.id],
+        'vote_tally:' || s.id || ':' || y.kind,
+        json_build_object(
+            'market_id', s.id,
+            'vote_type', y.kind,
+            'likes', y.agree,
+            'dislikes', y.disagree,
+            'total', y.total,
+            'last_seq', y.last_seq
+        )
+    from states as s
+    inner join marts.vote_tallies as y on s.market_no = y.market_no
+    where s.is_voted
+)
+select
+    r.epoch,
+    r.head,
+    e.seq,
+    m.topics,
+    m.state_key,
+    json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
+from reach as r
+left join entries as e on true
+left join messages as m on e.seq = m.seq
+order by e.seq, m.state_key nulls first, m.type

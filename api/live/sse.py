@@ -1,0 +1,126 @@
+"""A client's stream as server-sent events.
+
+    id: epoch:seq          event: (none)   data: {"epoch", "seq", "messages": [...]}   one per entry
+    id: epoch:seq          event: welcome  the same shape without messages: where the stream begins
+    id: epoch:seq          event: resync   {"reason", "epoch", "seq"}: read the state again, go on here
+                           event: close    {"reason"}: connect again, with the last id
+    id: epoch:seq          (no data)       every 15 s of silence, so that a quiet client's place moves
+
+The browser returns the last id by itself (`Last-Event-ID`). An id is sent when everything up to it
+has been, so what follows it is exactly what the client has not seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import structlog
+from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from zmart.db import feed
+
+from .frames import Frame
+from .hub import Client, Closed, Hub, Resync
+
+log = structlog.get_logger()
+
+PING_SECONDS = 15.0
+#: A peer that takes nothing for this long is gone, or might as well be.
+SEND_SECONDS = 20.0
+#: How long streams may take to say goodbye; the process stops within five seconds.
+FAREWELL_SECONDS = 2.0
+#: What a browser waits before it comes back.
+RETRY_MILLISECONDS = 1000
+
+
+class Stream(EventSourceResponse):
+    """The response; a peer that stopped reading ends it without a fuss."""
+
+    def __init__(self, content: AsyncIterator[bytes]) -> None:
+        super().__init__(
+            content,
+            # Pings are made in line with the frames: an id must never overtake what it stands for.
+            ping=0,
+            send_timeout=SEND_SECONDS,
+            shutdown_grace_period=FAREWELL_SECONDS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the stream until one side ends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("stream_stalled", path=scope["path"])
+
+
+async def events(hub: Hub, topics: frozenset[str], address: str, since: feed.Position | None) -> AsyncIterator[bytes]:
+    """What to send, in order, until the client leaves or is closed."""
+    with hub.client(topics, address) as client:
+        try:
+            async for chunk in _opening(hub, client, since):
+                yield chunk
+            async for chunk in _following(hub, client):
+                yield chunk
+        except Closed as closed:
+            yield _event(event="close", data=json.dumps({"reason": closed.reason}))
+
+
+async def _opening(hub: Hub, client: Client, since: feed.Position | None) -> AsyncIterator[bytes]:
+    """Where the stream begins, and for a client that comes back what it missed."""
+    if since is None:
+        start = await hub.begin(client)
+        yield _event(event="welcome", position=start, data=Frame(start, ()).text)
+        return
+    yield _event(retry=RETRY_MILLISECONDS)
+    try:
+        async for frames in hub.resumed(client, since):
+            if frames:
+                yield _chunk(frames)
+    except Resync as resync:
+        yield _resync(resync.reason, await hub.begin(client))
+
+
+async def _following(hub: Hub, client: Client) -> AsyncIterator[bytes]:
+    """What comes from now on, and a sign of life when nothing does."""
+    while True:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                frames = await client.take()
+        except TimeoutError:
+            # Nothing is queued, so all that concerns this client up to here was sent.
+            yield _event(comment="ping", position=hub.position)
+        except Resync as resync:
+            yield _resync(resync.reason, resync.found)
+        else:
+            yield _chunk(frames)
+
+
+def _chunk(frames: list[Frame]) -> bytes:
+    return b"".join(frame.event for frame in frames)
+
+
+def _resync(reason: str, position: feed.Position) -> bytes:
+    data = {"reason": reason, "epoch": position.epoch, "seq": position.seq}
+    return _event(event="resync", position=position, data=json.dumps(data))
+
+
+def _event(
+    *,
+    event: str | None = None,
+    position: feed.Position | None = None,
+    data: str | None = None,
+    comment: str | None = None,
+    retry: int | None = RETRY_MILLISECONDS,
+) -> bytes:
+    lines = [
+        None if comment is None else f": {comment}",
+        None if retry is None else f"retry: {retry}",
+        None if position is None else f"id: {position}",
+        None if event is None else f"event: {event}",
+        None if data is None else f"data: {data}",
+    ]
+    return ("\n".join(line for line in lines if line is not None) + "\n\n").encode()

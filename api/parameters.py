@@ -1,0 +1,92 @@
+"""What clients may write in a path or a query, and what is made of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import unquote_to_bytes
+
+from litestar.params import PathParameter, QueryParameter
+from litestar.types import Scope
+
+from zmart import errors as zmart_errors
+from zmart.domain import ids
+from zmart.domain.market import MarketState
+
+from . import errors
+
+#: Longer names of markets, wallets or texts are nobody's.
+_LONGEST_NAME = 100
+
+MarketName = Annotated[
+    str,
+    PathParameter(description="64 hexadecimal digits, or the address of the market's account."),
+]
+Wallet = Annotated[str, PathParameter(description="A wallet's address in base58.")]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")]
+TradeLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows on a page.")]
+VoteLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Rows on a page.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="Rows to pass over.")]
+CursorText = Annotated[
+    str | None,
+    QueryParameter(max_length=300, description="`next_cursor` of the page before; exact and cheap."),
+]
+StateText = Annotated[
+    str | None,
+    QueryParameter(name="state", max_length=20, description="PROPOSED, APPROVED, ACTIVE ..., or 0 to 6."),
+]
+SearchText = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=200, description="Part of question or description."),
+]
+MarketFilter = Annotated[str | None, QueryParameter(description="Only of this market: its id or its address.")]
+WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wallet.")]
+
+
+def market(text: str) -> str:
+    """A market's name as the log writes it; NotFound for what cannot be one."""
+    for read in (ids.parse_market_id, ids.parse_address):
+        try:
+            return read(text)
+        except zmart_errors.InvalidInput:
+            continue
+    raise zmart_errors.NotFound(market_missing(text))
+
+
+def market_missing(text: str) -> str:
+    """What to say about a market that is not there."""
+    return f"Market not found: {text[:_LONGEST_NAME]}"
+
+
+def wallet(text: str, *, field: str = "wallet") -> str:
+    """A wallet's address; InvalidParameter for anything else."""
+    try:
+        return ids.parse_address(text)
+    except zmart_errors.InvalidInput:
+        raise errors.InvalidParameter(field, "expected a wallet address in base58") from None
+
+
+def state_code(text: str) -> int:
+    """A state by name or number (protocol.md 1.6, 5.3)."""
+    states = {state.name: int(state) for state in MarketState}
+    numbers = {str(code): code for code in states.values()}
+    code = (states | numbers).get(text.upper())
+    if code is None:
+        names = ", ".join(states)
+        raise errors.InvalidParameter("state", f"expected one of {names}, or 0 to 6")
+    return code
+
+
+def refuse_unfit_text(scope: Scope) -> None:
+    """Raise UnfitText when path or query hold U+0000 or are not UTF-8 once decoded."""
+    for encoded in (scope.get("raw_path") or b"", scope.get("query_string") or b""):
+        if b"%" in encoded or not encoded.isascii():
+            _refuse_unfit(unquote_to_bytes(encoded))
+
+
+def _refuse_unfit(decoded: bytes) -> None:
+    try:
+        decoded.decode("utf-8")
+    except UnicodeDecodeError:
+        raise errors.UnfitText("Path and query must be UTF-8 without surrogates.") from None
+    if b"\0" in decoded:
+        raise errors.UnfitText("Path and query must not hold U+0000.")

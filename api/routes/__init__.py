@@ -1,0 +1,1 @@
+"""The endpoints, one module per subject; handlers say what is asked and what to call it."""

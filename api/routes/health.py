@@ -1,0 +1,77 @@
+"""Whether the process lives, whether it can serve, and how the log is doing."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from litestar import Response, get
+
+from zmart import errors
+
+from .. import schemas, statements
+from ..database import Database
+from ..deps import FromDatabase, FromServices, Services, uptime_seconds
+
+SERVICE = "api-gateway"
+#: A listener that polls every second and has not heard for this long is blind.
+SILENCE_SECONDS = 10.0
+
+
+@get("/health", tags=["truth"], summary="The process is there")
+async def health(services: FromServices) -> schemas.Health:
+    """Liveness only; /ready says whether it can serve."""
+    return schemas.Health(
+        status="healthy",
+        service=SERVICE,
+        timestamp=datetime.datetime.now(datetime.UTC).isoformat(),
+        uptime=round(uptime_seconds(services), 3),
+        environment=services.settings.chain.cluster.value,
+    )
+
+
+@get("/ready", tags=["truth"], summary="Whether requests can be answered")
+async def ready(services: FromServices) -> Response[schemas.Readiness]:
+    """200, or 503 with reasons."""
+    epoch, seq, reasons, warnings = await _log(services.database)
+    reasons += _stream_troubles(services)
+    body = schemas.Readiness(
+        status="unready" if reasons else "ready",
+        service=SERVICE,
+        reasons=reasons,
+        warnings=warnings,
+        epoch=epoch,
+        seq=seq,
+        streams=services.hub.streams,
+    )
+    return Response(body, status_code=503 if reasons else 200)
+
+
+@get(["/api/status", "/status"], tags=["truth"], summary="How the log and its marts are doing")
+async def status(database: FromDatabase) -> Response[schemas.Status]:
+    """Position, lag, stale marts, dead letters, and what is proven of completeness."""
+    return await database.answer(statements.composed("status"))
+
+
+async def _log(database: Database) -> tuple[str | None, int | None, list[str], list[str]]:
+    try:
+        rows: list[tuple[Any, ...]] = await database.rows(statements.composed("readiness"))
+    except errors.ZmartError:
+        return None, None, ["Postgres does not answer, or refuses the role zmart_api."], []
+    epoch, seq, missing, stale = rows[0]
+    reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
+    reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
+    warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
+    return epoch, seq, reasons, warnings
+
+
+def _stream_troubles(services: Services) -> list[str]:
+    hub = services.hub
+    if hub.trouble is not None:
+        return [f"Streams stand still: {hub.trouble}"]
+    if hub.silent_seconds > SILENCE_SECONDS:
+        return ["Streams stand still: the feed has not been heard for more than ten seconds."]
+    return []
+
+
+HANDLERS = [health, ready, status]

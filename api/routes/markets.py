@@ -1,0 +1,107 @@
+"""Markets, and what happened in one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import lists, parameters, schemas, statements
+from ..deps import FromDatabase
+
+Sort = Annotated[lists.MarketSort, QueryParameter(description="Order of the list.")]
+Kind = Annotated[schemas.BallotKind, QueryParameter(name="type", description="Which ballots.")]
+CategoryFilter = Annotated[schemas.Category | None, QueryParameter(description="Exact match.")]
+
+
+@get(["/api/markets", "/markets"], tags=["markets"], summary="Markets, a page at a time")
+async def list_markets(
+    database: FromDatabase,
+    in_state: parameters.StateText = None,
+    category: CategoryFilter = None,
+    creator: parameters.WalletFilter = None,
+    q: parameters.SearchText = None,
+    sort: Sort = "newest",
+    limit: parameters.PageLimit = 20,
+    offset: parameters.Offset = 0,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.MarketPage]:
+    """List the markets whose creation is known."""
+    filters: dict[str, Any] = {
+        "state_code": parameters.state_code(in_state) if in_state is not None else None,
+        "category": category,
+        "creator": parameters.wallet(creator, field="creator") if creator is not None else None,
+        "q": lists.containing(q) if q is not None else None,
+    }
+    conditions = {"state_code": "where_state"}
+    wanted = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
+    return await database.answer(
+        lists.markets_statement(lists.MARKET_SORTS[sort], wanted, after=cursor is not None),
+        {**filters, **lists.cursor_parameters(cursor, sort=sort), "limit": limit, "offset": offset},
+    )
+
+
+@get(["/api/markets/{market:str}", "/markets/{market:str}"], tags=["markets"], summary="One market")
+async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:
+    """The whole row, without a wrapper."""
+    return await database.answer(
+        statements.composed("market"),
+        {"market": parameters.market(market)},
+        missing=parameters.market_missing(market),
+    )
+
+
+@get("/api/markets/{market:str}/trades", tags=["markets"], summary="A market's trades")
+async def list_market_trades(
+    database: FromDatabase,
+    market: parameters.MarketName,
+    limit: parameters.TradeLimit = 50,
+    offset: parameters.Offset = 0,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.MarketTradePage]:
+    """List trades, the latest on chain first."""
+    return await database.answer(
+        lists.trades_statement(["where_market"], after=cursor is not None),
+        {
+            "market": parameters.market(market),
+            "limit": limit,
+            "offset": offset,
+            **lists.cursor_parameters(cursor, sort="trades"),
+        },
+        missing=parameters.market_missing(market),
+    )
+
+
+@get("/api/markets/{market:str}/votes", tags=["markets"], summary="A market's ballots and tally")
+async def list_market_votes(
+    database: FromDatabase,
+    market: parameters.MarketName,
+    kind: Kind = "proposal",
+    limit: parameters.VoteLimit = 100,
+    offset: parameters.Offset = 0,
+) -> Response[schemas.MarketVotes]:
+    """List ballots, the latest first; likes and dislikes stand for agree and disagree too."""
+    return await database.answer(
+        statements.composed("market_votes"),
+        {
+            "market": parameters.market(market),
+            "kind": kind,
+            "limit": limit,
+            "offset": offset,
+        },
+        missing=parameters.market_missing(market),
+    )
+
+
+@get("/api/markets/{market:str}/stats", tags=["markets"], summary="A market's trading in sums")
+async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:
+    """Volumes in lamports, trades and traders."""
+    return await database.answer(
+        statements.composed("market_stats"),
+        {"market": parameters.market(market)},
+        missing=parameters.market_missing(market),
+    )
+
+
+HANDLERS = [list_markets, show_market, list_market_trades, list_market_votes, show_market_stats]

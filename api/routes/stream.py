@@ -1,0 +1,60 @@
+"""The stream of what happens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.datastructures import State
+from litestar.params import HeaderParameter, QueryParameter
+from sse_starlette import EventSourceResponse
+
+from zmart import errors as zmart_errors
+from zmart.db import feed
+
+from .. import clients, errors
+from ..deps import FromServices
+from ..live import sse, topics
+
+Since = Annotated[
+    str | None,
+    QueryParameter(description="epoch:seq; what came after it is sent first, without a gap."),
+]
+LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
+
+
+# The annotation must be this very class: with another one Litestar would serialise the response.
+@get(
+    "/api/stream",
+    tags=["push"],
+    summary="Server-sent events",
+    operation_id="Stream",
+)
+async def stream(
+    request: Request[Any, Any, State],
+    services: FromServices,
+    names: Annotated[str, QueryParameter(name="topics", description=f"Of {topics.KNOWN}.")] = "",
+    since: Since = None,
+    last_event_id: LastEventId = None,
+) -> EventSourceResponse:
+    """Follow topics: frames `{epoch, seq, messages}`, one per entry of the log, in its order.
+
+    `Last-Event-ID`, which browsers send when they reconnect, outranks `since`.
+    """
+    wanted = topics.parse(names)
+    position = _position(last_event_id or since)
+    address = clients.address(request.scope, services.settings.api.trusted_proxies)
+    services.hub.admit(address)
+    return sse.Stream(sse.events(services.hub, wanted, address, position))
+
+
+def _position(text: str | None) -> feed.Position | None:
+    if not text:
+        return None
+    try:
+        return feed.Position.parse(text)
+    except zmart_errors.InvalidInput as error:
+        raise errors.InvalidParameter("since", str(error).rstrip(".")) from None
+
+
+HANDLERS = [stream]

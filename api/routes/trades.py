@@ -1,0 +1,40 @@
+"""Trades of all markets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from .. import lists, parameters, schemas
+from ..deps import FromDatabase
+
+
+@get(["/api/trades", "/trades"], tags=["trades"], summary="Trades, a page at a time")
+async def list_trades(
+    database: FromDatabase,
+    market_id: parameters.MarketFilter = None,
+    wallet: parameters.WalletFilter = None,
+    limit: parameters.TradeLimit = 50,
+    offset: parameters.Offset = 0,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.TradePage | schemas.MarketTradePage | schemas.WalletTradePage]:
+    """List trades, the latest on chain first, of everyone or as filtered."""
+    filters: dict[str, Any] = {
+        "market": parameters.market(market_id) if market_id is not None else None,
+        "wallet": parameters.wallet(wallet) if wallet is not None else None,
+    }
+    wanted = [f"where_{name}" for name, value in filters.items() if value is not None]
+    return await database.answer(
+        lists.trades_statement(wanted, after=cursor is not None),
+        {
+            **filters,
+            "limit": limit,
+            "offset": offset,
+            **lists.cursor_parameters(cursor, sort="trades"),
+        },
+        missing=parameters.market_missing(market_id or ""),
+    )
+
+
+HANDLERS = [list_trades]

@@ -1,0 +1,82 @@
+"""What wallets hold and did. All of it is public chain data."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+
+from .. import lists, parameters, schemas, statements
+from ..deps import FromDatabase
+
+_MISSING = "Position not found"
+
+
+@get("/api/users/{wallet:str}/positions", tags=["wallets"], summary="A wallet's positions")
+async def list_positions(
+    database: FromDatabase,
+    wallet: parameters.Wallet,
+    limit: parameters.VoteLimit = 1000,
+    offset: parameters.Offset = 0,
+) -> Response[list[schemas.Position]]:
+    """An array, the latest traded first; empty for a wallet without any."""
+    return await database.answer(
+        statements.composed("positions", nothing="'[]'"),
+        {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
+    )
+
+
+@get(
+    ["/positions/{wallet:str}", "/api/positions/{wallet:str}"],
+    tags=["wallets"],
+    summary="A wallet's positions, or 404",
+)
+async def list_positions_or_404(
+    database: FromDatabase,
+    wallet: parameters.Wallet,
+    limit: parameters.VoteLimit = 1000,
+    offset: parameters.Offset = 0,
+) -> Response[list[schemas.Position]]:
+    """The same array; a wallet without any position is not found."""
+    return await database.answer(
+        statements.composed("positions", nothing="null"),
+        {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
+        missing=_MISSING,
+    )
+
+
+@get(
+    "/api/users/{wallet:str}/positions/{market:str}",
+    tags=["wallets"],
+    summary="A wallet's position in one market",
+)
+async def show_position(
+    database: FromDatabase, wallet: parameters.Wallet, market: parameters.MarketName
+) -> Response[schemas.OnePosition]:
+    """One position, or 404 when the wallet never traded there."""
+    return await database.answer(
+        statements.composed("position"),
+        {"wallet": parameters.wallet(wallet), "market": parameters.market(market)},
+        missing=_MISSING,
+    )
+
+
+@get("/api/users/{wallet:str}/trades", tags=["wallets"], summary="A wallet's trades")
+async def list_wallet_trades(
+    database: FromDatabase,
+    wallet: parameters.Wallet,
+    limit: parameters.TradeLimit = 50,
+    offset: parameters.Offset = 0,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.WalletTradePage]:
+    """List trades, the latest on chain first."""
+    return await database.answer(
+        lists.trades_statement(["where_wallet"], after=cursor is not None),
+        {
+            "wallet": parameters.wallet(wallet),
+            "limit": limit,
+            "offset": offset,
+            **lists.cursor_parameters(cursor, sort="trades"),
+        },
+    )
+
+
+HANDLERS = [list_positions, list_positions_or_404, show_position, list_wallet_trades]

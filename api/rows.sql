@@ -1,0 +1,274 @@
+-- Parts of statements: the columns of an answer's rows and the conditions of its lists, each written once.
+-- queries.sql and live/live.sql name them in braces. Integers that protocol.md 5 promises as numbers have an exact
+-- decimal string beside them; names in camel case are those of the browser's types (protocol.md 5.3).
+
+-- name: stated
+-- What an answer says about itself, taken from ops.as_of as a.
+a.epoch, a.seq, a.slot, a.commitment
+
+-- name: as_of
+-- The same as an object in the body.
+json_build_object('epoch', a.epoch, 'seq', a.seq, 'slot', a.slot, 'commitment', a.commitment)
+
+-- name: question
+-- A market's question d.question, or a placeholder of legal length while nobody has told us one.
+coalesce(d.question, 'Market ' || left(m.id, 8) || '…')
+
+-- name: market_brief
+-- What a list shows of market m with its metadata d.
+m.id,
+m.on_chain_address,
+{question} as question,
+d.description,
+coalesce(d.category, 'other') as category,
+coalesce(d.tags, '{}') as tags,
+d.ends_at as end_date,
+m.state,
+m.state as status,
+m.state_code,
+m.outcome,
+m.creator_wallet,
+m.creator_wallet as creator,
+m.b_parameter,
+m.b_parameter::text as b_parameter_exact,
+m.b_parameter as "liquidityParameter",
+m.initial_liquidity,
+m.initial_liquidity::text as initial_liquidity_exact,
+m.current_liquidity,
+m.current_liquidity::text as current_liquidity_exact,
+m.shares_yes,
+m.shares_yes::text as shares_yes_exact,
+m.shares_no,
+m.shares_no::text as shares_no_exact,
+m.shares_yes + m.shares_no as "totalShares",
+m.total_volume,
+m.total_volume::text as total_volume_exact,
+m.trades_count,
+m.price_yes,
+m.current_price_yes,
+m.current_price_no,
+m.current_price_yes as "priceYes",
+m.current_price_no as "priceNo",
+m.proposed_outcome,
+m.final_outcome,
+m.was_disputed,
+m.is_cancelled,
+m.created_at,
+m.approved_at,
+m.activated_at,
+m.resolution_proposed_at,
+m.dispute_initiated_at,
+m.resolved_at,
+m.finalized_at,
+m.cancelled_at,
+m.last_trade_at,
+m.created_at as "createdAt",
+m.activated_at as "activatedAt",
+m.resolution_proposed_at as "resolutionTime",
+m.finalized_at as "finalizedAt",
+m.last_seq
+
+-- name: market_full
+-- What is shown of market m alone, beyond the brief columns.
+m.resolver_wallet,
+m.dispute_initiator,
+m.ipfs_question_hash,
+m.ipfs_evidence_hash,
+m.proposal_likes,
+m.proposal_dislikes,
+m.proposal_total_votes,
+m.dispute_agree,
+m.dispute_disagree,
+m.dispute_total_votes,
+m.accumulated_resolver_fees,
+m.accumulated_resolver_fees::text as accumulated_resolver_fees_exact,
+m.accumulated_lp_fees,
+m.accumulated_lp_fees::text as accumulated_lp_fees_exact,
+m.protocol_fees_paid,
+m.protocol_fees_paid::text as protocol_fees_paid_exact,
+m.market_lamports,
+m.market_lamports::text as market_lamports_exact,
+m.liquidity_withdrawn_at
+
+-- name: trade
+-- One trade t. outcome is the word the browser compares with; price is that outcome's price after the trade.
+t.tx_signature || ':' || t.ordinal as id,
+t.market_id,
+t.market_id as "marketId",
+t.user_wallet,
+t.user_wallet as trader,
+t.trade_type,
+case when t.outcome then 'YES' else 'NO' end as outcome,
+t.outcome as outcome_bool,
+t.shares,
+t.shares::text as shares_exact,
+t.cost,
+t.cost::text as cost_exact,
+t.gross,
+t.gross::text as gross_exact,
+t.protocol_fee,
+t.protocol_fee::text as protocol_fee_exact,
+t.resolver_fee,
+t.resolver_fee::text as resolver_fee_exact,
+t.lp_fee,
+t.lp_fee::text as lp_fee_exact,
+t.fees_exact as are_fees_exact,
+t.price_after,
+case when t.outcome then t.price_after else 1 - t.price_after end as price,
+t.new_price_yes,
+t.tx_signature,
+t.ordinal,
+t.slot,
+t.seq,
+t.block_time,
+t.block_time as created_at,
+t.block_time as "timestamp"
+
+-- name: claimable
+-- Lamports that position p of market m could claim: pro rata of the pool, or the stake back (protocol.md 1.4.10).
+case
+    when m.state <> 'FINALIZED' or p.has_claimed then 0
+    when m.outcome = 'INVALID' then p.total_invested
+    when m.outcome = 'YES' and m.shares_yes > 0 then div(p.shares_yes * m.current_liquidity, m.shares_yes)
+    when m.outcome = 'NO' and m.shares_no > 0 then div(p.shares_no * m.current_liquidity, m.shares_no)
+    else 0
+end
+
+-- name: position
+-- One position p in market m with its metadata d, worth v.claimable once final and v.marked until then.
+p.market_id,
+p.market_id as "marketId",
+m.on_chain_address as market_address,
+p.user_wallet,
+p.user_wallet as "userId",
+p.shares_yes,
+p.shares_yes::text as shares_yes_exact,
+p.shares_yes as "sharesYes",
+p.shares_no,
+p.shares_no::text as shares_no_exact,
+p.shares_no as "sharesNo",
+p.total_invested,
+p.total_invested::text as total_invested_exact,
+p.total_invested as "totalCost",
+p.total_proceeds,
+p.total_proceeds::text as total_proceeds_exact,
+v.current_value,
+v.current_value::text as current_value_exact,
+v.claimable_amount,
+v.claimable_amount::text as claimable_amount_exact,
+-- Not told before a mart defines cost per share; a guess here would be a second definition.
+null::numeric as "unrealizedPnL",
+null::numeric as "realizedPnL",
+p.trades_count,
+p.has_claimed,
+p.claimed_amount,
+p.claimed_amount::text as claimed_amount_exact,
+p.first_trade_at,
+p.last_trade_at,
+p.claimed_at,
+{question} as question,
+coalesce(d.category, 'other') as category,
+m.state,
+m.state_code,
+m.outcome,
+m.current_price_yes,
+m.current_price_no,
+greatest(p.last_seq, m.last_seq) as last_seq
+
+-- name: vote
+-- One ballot b in the shape of the older vote tables (protocol.md 9.5), and where it was cast.
+b.market_id || ':' || b.kind || ':' || b.user_wallet as id,
+b.market_id,
+b.user_wallet,
+b.kind as vote_type,
+b.vote,
+b.cast_at as voted_at,
+b.cast_at as created_at,
+b.source,
+b.tx_signature,
+b.last_seq
+
+-- name: from_markets
+-- Markets m that are shown, with their metadata d.
+marts.markets as m
+left join app.market_metadata as d on m.id = d.market_id
+
+-- name: the_market
+-- The number of the market that goes by a 64-hex id or an address.
+(select s.market_no from raw.markets_seen as s where s.market_id = %(market)s or s.account = %(market)s)
+
+-- name: the_wallet
+-- The number of a wallet, if the log has met it.
+(select w.wallet_no from raw.wallets_seen as w where w.wallet = %(wallet)s)
+
+-- name: where_state
+-- Markets in one state.
+and m.state_code = %(state_code)s
+
+-- name: where_category
+-- Markets of one category.
+and coalesce(d.category, 'other') = %(category)s
+
+-- name: where_creator
+-- Markets of one creator.
+and m.creator_wallet = %(creator)s
+
+-- name: where_q
+-- Markets whose question or description contains a text, whatever the case.
+and (d.question ilike %(q)s or d.description ilike %(q)s)
+
+-- name: where_market
+-- Trades of one market.
+and t.market_no = {the_market}
+
+-- name: where_wallet
+-- Trades of one wallet.
+and t.wallet_no = {the_wallet}
+
+-- name: market_exists
+-- Whether the market is there to be shown.
+exists (select from marts.markets as m where m.is_known and m.market_no = {the_market})
+
+-- name: named_market
+-- A list of one market's trades says whose they are.
+'market_id', (select s.market_id from raw.markets_seen as s where s.market_no = {the_market}),
+
+-- name: named_wallet
+-- A list of one wallet's trades says whose they are.
+'wallet', %(wallet)s::text,
+
+-- name: where_market_before
+-- Markets that stand below a cursor.
+and ({sort_key}, m.market_no) {comparison} (%(cursor_key)s::{sort_type}, %(cursor_no)s::int)
+
+-- name: where_trade_before
+-- Trades that stand below a cursor.
+and (t.order_key, t.seq) < (%(cursor_key)s::bigint, %(cursor_no)s::bigint)
+
+-- name: cursor
+-- Where the next page of p begins: sort, key and number of the last row shown, in base64url.
+translate(encode(convert_to(json_build_array(%(sort)s::text, p.sort_key::text, p.number)::text, 'UTF8'), 'base64'),
+    E'+/=\n', '-_')
+
+-- name: the_positions
+-- A wallet's positions p in markets m that are shown; more conditions may follow.
+select {position}
+from marts.positions as p
+inner join marts.markets as m on p.market_no = m.market_no
+left join app.market_metadata as d on m.id = d.market_id
+cross join lateral (
+    select
+        {claimable} as claimable_amount,
+        case
+            when m.state in ('FINALIZED', 'CANCELLED') then {claimable}
+            else div(
+                p.shares_yes * coalesce(m.price_yes, 0)
+                + p.shares_no * (1000000000 - coalesce(m.price_yes, 1000000000)), 1000000000
+            )
+        end as current_value
+) as v
+where m.is_known and p.wallet_no = {the_wallet}
+
+-- name: market_brief_row
+-- The brief columns as one JSON object, in a statement that has m and d.
+(select row_to_json(r) from (select {market_brief}) as r)

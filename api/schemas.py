@@ -1,0 +1,410 @@
+"""The shapes of answers, as clients and the OpenAPI document see them.
+
+Postgres builds the bodies; these classes describe them, and the tests decode every endpoint's answer
+with them, no field more and no field less. Amounts are lamports (or shares in billionths) as JSON
+numbers, as older clients expect them; beyond 2**53 only the `_exact` string beside each is right.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, UnsetType, field
+
+State = Literal["PROPOSED", "APPROVED", "ACTIVE", "RESOLVING", "DISPUTED", "FINALIZED", "CANCELLED"]
+Outcome = Literal["YES", "NO", "INVALID"]
+Side = Literal["YES", "NO"]
+Category = Literal["politics", "sports", "crypto", "science", "entertainment", "other"]
+Commitment = Literal["confirmed", "finalized"]
+BallotKind = Literal["proposal", "dispute"]
+Instant = datetime.datetime
+
+Exact = Annotated[str, Meta(pattern="^-?[0-9]+$", description="The integer beside it, exactly.")]
+Price = Annotated[float, Meta(description="0 to 1.")]
+
+
+class AsOf(Struct, kw_only=True):
+    """What the rows of an answer are true of: this log up to this entry."""
+
+    epoch: Annotated[str, Meta(description="Which log; another one after a restore.")]
+    seq: Annotated[int, Meta(description="The newest entry of the log that the rows reflect.")]
+    slot: Annotated[int | None, Meta(description="The newest slot with an event; null before any.")]
+    commitment: Commitment
+
+
+class FieldProblem(Struct, kw_only=True):
+    """What is wrong with one parameter."""
+
+    field: str
+    message: str
+
+
+class Problem(Struct, kw_only=True):
+    """RFC 9457 problem details, with the members that older clients read."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: Annotated[str, Meta(description="Stable; what a program should compare.")]
+    error: str
+    message: str
+    timestamp: str
+    path: str
+    details: list[FieldProblem] | UnsetType = msgspec.UNSET
+
+
+class Health(Struct, kw_only=True):
+    """The process is there."""
+
+    status: Literal["healthy"]
+    service: str
+    timestamp: str
+    uptime: Annotated[float, Meta(description="Seconds since the process began to serve.")]
+    environment: str
+
+
+class Readiness(Struct, kw_only=True):
+    """Whether requests can be answered, and why not."""
+
+    status: Literal["ready", "unready"]
+    service: str
+    reasons: Annotated[list[str], Meta(description="What stands in the way.")]
+    warnings: Annotated[list[str], Meta(description="What does not, but should be looked at.")]
+    epoch: str | None
+    seq: int | None
+    streams: Annotated[int, Meta(description="Open streams of this process.")]
+
+
+class MarketBrief(Struct, kw_only=True):
+    """A market in a list."""
+
+    id: Annotated[str, Meta(description="The market id: 64 hexadecimal digits.")]
+    on_chain_address: str
+    question: Annotated[str, Meta(description="A placeholder naming the id until its creator has told us one.")]
+    description: str | None
+    category: Category
+    tags: list[str]
+    end_date: Instant | None
+    state: State
+    status: Annotated[State, Meta(description="The same as state.")]
+    state_code: Annotated[int, Meta(ge=0, le=6, description="state as the program numbers it.")]
+    outcome: Annotated[Outcome | None, Meta(description="Null until finalized.")]
+    creator_wallet: str
+    creator: str
+    b_parameter: int
+    b_parameter_exact: Exact
+    liquidity_parameter: int = field(name="liquidityParameter")
+    initial_liquidity: int | None
+    initial_liquidity_exact: Exact | None
+    current_liquidity: int | None
+    current_liquidity_exact: Exact | None
+    shares_yes: int
+    shares_yes_exact: Exact
+    shares_no: int
+    shares_no_exact: Exact
+    total_shares: int = field(name="totalShares")
+    total_volume: int
+    total_volume_exact: Exact
+    trades_count: int
+    price_yes: Annotated[int | None, Meta(description="Billionths; null below the smallest tradable liquidity.")]
+    current_price_yes: Price | None
+    current_price_no: Price | None
+    price_yes_camel: Price | None = field(name="priceYes")
+    price_no_camel: Price | None = field(name="priceNo")
+    proposed_outcome: bool | None
+    final_outcome: Annotated[bool | None, Meta(description="Null before the end and for INVALID; outcome tells.")]
+    was_disputed: bool
+    is_cancelled: bool
+    created_at: Instant
+    approved_at: Instant | None
+    activated_at: Instant | None
+    resolution_proposed_at: Instant | None
+    dispute_initiated_at: Instant | None
+    resolved_at: Instant | None
+    finalized_at: Instant | None
+    cancelled_at: Instant | None
+    last_trade_at: Instant | None
+    created_at_camel: Instant = field(name="createdAt")
+    activated_at_camel: Instant | None = field(name="activatedAt")
+    resolution_time: Instant | None = field(name="resolutionTime")
+    finalized_at_camel: Instant | None = field(name="finalizedAt")
+    last_seq: Annotated[int, Meta(description="The newest entry that changed this row.")]
+
+
+class Market(MarketBrief, kw_only=True):
+    """A market, the whole row."""
+
+    resolver_wallet: str | None
+    dispute_initiator: str | None
+    ipfs_question_hash: str | None
+    ipfs_evidence_hash: str | None
+    proposal_likes: Annotated[int, Meta(description="As last aggregated on chain.")]
+    proposal_dislikes: int
+    proposal_total_votes: int
+    dispute_agree: int
+    dispute_disagree: int
+    dispute_total_votes: int
+    accumulated_resolver_fees: int
+    accumulated_resolver_fees_exact: Exact
+    accumulated_lp_fees: int
+    accumulated_lp_fees_exact: Exact
+    protocol_fees_paid: int
+    protocol_fees_paid_exact: Exact
+    market_lamports: Annotated[int | None, Meta(description="The account's balance when last told.")]
+    market_lamports_exact: Exact | None
+    liquidity_withdrawn_at: Instant | None
+    as_of: AsOf
+
+
+class MarketPage(Struct, kw_only=True):
+    """Some of the markets."""
+
+    markets: list[MarketBrief]
+    count: Annotated[int, Meta(description="How many there are in all with these filters.")]
+    limit: int
+    offset: int
+    next_cursor: Annotated[str | None, Meta(description="Give it as `cursor`; null at the end.")]
+    as_of: AsOf
+
+
+class Trade(Struct, kw_only=True):
+    """One purchase or sale of shares."""
+
+    id: Annotated[str, Meta(description="tx_signature:ordinal.")]
+    market_id: str
+    market_id_camel: str = field(name="marketId")
+    user_wallet: str
+    trader: str
+    trade_type: Literal["buy", "sell"]
+    outcome: Side
+    outcome_bool: Annotated[bool, Meta(description="True for YES.")]
+    shares: int
+    shares_exact: Exact
+    cost: Annotated[int, Meta(description="Lamports: paid with fees, or received after fees.")]
+    cost_exact: Exact
+    gross: Annotated[int, Meta(description="Lamports before fees.")]
+    gross_exact: Exact
+    protocol_fee: int
+    protocol_fee_exact: Exact
+    resolver_fee: int
+    resolver_fee_exact: Exact
+    lp_fee: int
+    lp_fee_exact: Exact
+    are_fees_exact: Annotated[
+        bool, Meta(description="False for a sale whose fees the chain does not tell apart by one.")
+    ]
+    price_after: Annotated[float, Meta(description="Price of YES after the trade.")]
+    price: Annotated[float, Meta(description="Price of the traded outcome after the trade.")]
+    new_price_yes: Annotated[int, Meta(description="price_after in billionths.")]
+    tx_signature: str
+    ordinal: int
+    slot: int
+    seq: int
+    block_time: Instant
+    created_at: Instant
+    timestamp: Instant
+
+
+class TradePage(Struct, kw_only=True):
+    """Trades, the latest on chain first."""
+
+    trades: list[Trade]
+    count: Annotated[int, Meta(description="How many are on this page.")]
+    limit: int
+    offset: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class MarketTradePage(TradePage, kw_only=True):
+    """Trades of one market."""
+
+    market_id: str
+
+
+class WalletTradePage(TradePage, kw_only=True):
+    """Trades of one wallet."""
+
+    wallet: str
+
+
+class Vote(Struct, kw_only=True):
+    """One ballot."""
+
+    id: str
+    market_id: str
+    user_wallet: str
+    vote_type: BallotKind
+    vote: Annotated[bool, Meta(description="proposal: like; dispute: agree with the dispute.")]
+    voted_at: Instant
+    created_at: Instant
+    source: Literal["chain", "api"]
+    tx_signature: str | None
+    last_seq: int
+
+
+class SideCount(Struct, kw_only=True):
+    """Ballots of one class."""
+
+    likes: int
+    dislikes: int
+
+
+class VoteStats(Struct, kw_only=True):
+    """The tally: each wallet once, in all and by where the ballot comes from."""
+
+    likes: int
+    dislikes: int
+    total: int
+    approval_rate: Annotated[str, Meta(description='Percent with two digits, such as "75.00".')]
+    on_chain: SideCount
+    off_chain_known: SideCount
+    off_chain_unseen: SideCount
+    voting_closes_at: Instant | None
+
+
+class MarketVotes(Struct, kw_only=True):
+    """A market's ballots of one kind."""
+
+    votes: list[Vote]
+    stats: VoteStats
+    limit: int
+    offset: int
+    market_id: str
+    type: BallotKind
+    as_of: AsOf
+
+
+class TradingStats(Struct, kw_only=True):
+    """What trades add up to, in lamports."""
+
+    total_volume: int
+    total_volume_exact: Exact
+    total_trades: int
+    unique_traders: int
+    buy_volume: Annotated[int, Meta(description="Paid by buyers, fees included.")]
+    buy_volume_exact: Exact
+    sell_volume: Annotated[int, Meta(description="Paid out for sales, before fees.")]
+    sell_volume_exact: Exact
+
+
+class MarketStats(Struct, kw_only=True):
+    """A market's trading in sums."""
+
+    market_id: str
+    stats: TradingStats
+    as_of: AsOf
+
+
+class Position(Struct, kw_only=True):
+    """What a wallet holds in a market."""
+
+    market_id: str
+    market_id_camel: str = field(name="marketId")
+    market_address: str
+    user_wallet: str
+    user_id: str = field(name="userId")
+    shares_yes: int
+    shares_yes_exact: Exact
+    shares_yes_camel: int = field(name="sharesYes")
+    shares_no: int
+    shares_no_exact: Exact
+    shares_no_camel: int = field(name="sharesNo")
+    total_invested: Annotated[int, Meta(description="Lamports paid, fees included.")]
+    total_invested_exact: Exact
+    total_cost: int = field(name="totalCost")
+    total_proceeds: int
+    total_proceeds_exact: Exact
+    current_value: Annotated[
+        int, Meta(description="Lamports: shares at the current price; once final, what is claimable.")
+    ]
+    current_value_exact: Exact
+    claimable_amount: int
+    claimable_amount_exact: Exact
+    unrealized_pnl: Annotated[int | None, Meta(description="Null while not computed.")] = field(name="unrealizedPnL")
+    realized_pnl: Annotated[int | None, Meta(description="Null while not computed.")] = field(name="realizedPnL")
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: int
+    claimed_amount_exact: Exact
+    first_trade_at: Instant | None
+    last_trade_at: Instant | None
+    claimed_at: Instant | None
+    question: str
+    category: Category
+    state: State
+    state_code: int
+    outcome: Outcome | None
+    current_price_yes: Price | None
+    current_price_no: Price | None
+    last_seq: int
+
+
+class OnePosition(Position, kw_only=True):
+    """A wallet's position in the market that was asked for."""
+
+    as_of: AsOf
+
+
+class Completeness(Struct, kw_only=True):
+    """What is proven: nothing at all, up to somewhere, or everything so far."""
+
+    state: Literal["unverified", "behind", "verified"]
+    reason: str
+
+
+class Lag(Struct, kw_only=True):
+    """How old the newest things are."""
+
+    last_entry_at: Instant | None
+    last_entry_age_seconds: float | None
+    last_event_at: Annotated[Instant | None, Meta(description="By the chain's clock.")]
+    last_event_age_seconds: float | None
+
+
+class ModelStatus(Struct, kw_only=True):
+    """A mart, and the entry it answers for."""
+
+    name: str
+    kind: str
+    is_stale: bool
+    applied_seq: int
+    behind: int
+    stale_since: Instant | None
+    failed_event: int | None
+    reason: str | None
+    built_at: Instant
+
+
+class Alert(Struct, kw_only=True):
+    """Something a person should look at."""
+
+    kind: str
+    subject: str
+    severity: Literal["info", "warning", "critical"]
+    message: str
+    occurrences: int
+    raised_at: Instant
+    last_at: Instant
+
+
+class Status(Struct, kw_only=True):
+    """How the log and its marts are doing."""
+
+    epoch: str
+    seq: int
+    slot: int | None
+    commitment: Commitment
+    verified_through: Annotated[int | None, Meta(description="Slot; null when nothing is proven.")]
+    finalized_through: int | None
+    completeness: Completeness
+    lag: Lag
+    models: list[ModelStatus]
+    dead_letters: Annotated[int, Meta(description="Deliveries kept because they were unusable.")]
+    wanted: Annotated[int, Meta(description="Transactions known of but not fetched yet.")]
+    alerts: list[Alert]
+    as_of: AsOf
