@@ -121,9 +121,7 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         for stage in stop_stages([child.service for child in self._children]):
-            await asyncio.gather(
-                *(child.end() for child in self._children if child.service in stage)
-            )
+            await asyncio.gather(*(child.end() for child in self._children if child.service in stage))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -148,9 +146,7 @@ class Supervisor:
 class _Child:
     """One service's life: started, watched, started again, ended."""
 
-    def __init__(
-        self, service: Service, status: board.Status, log: RotatedLog, *, supervisor: Supervisor
-    ) -> None:
+    def __init__(self, service: Service, status: board.Status, log: RotatedLog, *, supervisor: Supervisor) -> None:
         self.service = service
         self.first_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._status = status
@@ -218,9 +214,7 @@ class _Child:
             self._tell(str(error), "error")
             return
         except OSError as error:
-            self._fail_first(
-                errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}.")
-            )
+            self._fail_first(errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}."))
             return
         loop = asyncio.get_running_loop()
         ended = loop.run_in_executor(self._owner._threads, running.wait)
@@ -245,7 +239,7 @@ class _Child:
             raise
         finally:
             os.close(writer)
-        self._owner._warden.remember(running.pid, launch.stop_signal)
+        self._owner._warden.remember(running.pid, launch.stop_signal, self.service.grace_seconds)
         self._launch, self._process = launch, running
         self._reading = asyncio.create_task(self._read(os.fdopen(reader, "rb", buffering=0)))
         self._set("starting", pid=running.pid)
@@ -257,9 +251,7 @@ class _Child:
         """Copy the output to the log, and what matters to the terminal."""
         loop = asyncio.get_running_loop()
         stream = asyncio.StreamReader(limit=1 << 16)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), pipe
-        )
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
         try:
             while line := await _line(stream):
                 self._log.write(line)
@@ -404,8 +396,8 @@ class _Warden:
             self._process.stdin.close()
         self._process.wait()
 
-    def remember(self, group: int, stop_signal: signal.Signals) -> None:
-        self._write(f"+{group} {int(stop_signal)}\n")
+    def remember(self, group: int, stop_signal: signal.Signals, grace_seconds: float) -> None:
+        self._write(f"+{group} {int(stop_signal)} {grace_seconds}\n")
 
     def forget(self, group: int) -> None:
         self._write(f"-{group}\n")

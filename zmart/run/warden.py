@@ -1,7 +1,7 @@
 """The supervisor's last will: a small process that ends what is left when the supervisor is gone.
 
-It reads its standard input. `+GROUP SIGNAL` tells of a process group and what asks it to end,
-`-GROUP` that the group is no more. The end of input is the end of the supervisor, by whatever
+It reads its standard input. `+GROUP SIGNAL SECONDS` tells of a process group, what asks it to end
+and how long it may take, `-GROUP` that the group is no more. The end of input is the end of the supervisor, by whatever
 death; the warden then ends every group it was told of and every process that carries the run's mark
 in its environment, which finds those that left their group. First politely, then not.
 
@@ -17,10 +17,12 @@ import signal
 import sys
 import time
 
-#: A fast shutdown of Postgres writes a checkpoint; everything else is dead long before.
-GRACE_SECONDS = 30.0
+#: Strays outlived what they belonged to; they get a moment, not the time of a service.
+STRAY_GRACE_SECONDS = 1.0
 #: After this much more only the dead that nobody buries are left, and they do nothing.
 PATIENCE_SECONDS = 5.0
+#: A group's stop signal, and how many seconds it has from then.
+Manners = tuple[int, float]
 
 
 def main(mark: str) -> None:
@@ -30,34 +32,46 @@ def main(mark: str) -> None:
     finish(listen(), mark.encode())
 
 
-def listen() -> dict[int, int]:
-    """Return the groups that were alive at the end of input, each with its stop signal."""
-    groups: dict[int, int] = {}
+def listen() -> dict[int, Manners]:
+    """Return the groups that were alive at the end of input."""
+    groups: dict[int, Manners] = {}
     for line in sys.stdin:
         if line.startswith("+"):
-            group, number = line[1:].split()
-            groups[int(group)] = int(number)
+            group, number, grace = line[1:].split()
+            groups[int(group)] = (int(number), float(grace))
         else:
             groups.pop(int(line[1:]), None)
     return groups
 
 
-def finish(groups: dict[int, int], mark: bytes) -> None:
+def finish(groups: dict[int, Manners], mark: bytes) -> None:
     """End `groups` and whatever carries `mark`; return when nothing is left."""
-    for group, number in groups.items():
+    began = time.monotonic()
+    patience = PATIENCE_SECONDS + max((grace for _, grace in groups.values()), default=0)
+    for group, (number, _) in groups.items():
         _signal_group(group, number)
-    deadline = time.monotonic() + GRACE_SECONDS
     asked: set[int] = set()
-    while (left := _marked(mark)) or any(_is_alive(group) for group in groups):
-        late = time.monotonic() > deadline
-        if time.monotonic() > deadline + PATIENCE_SECONDS:
+    while time.monotonic() < began + patience:
+        strays = _marked(mark) - set(groups)
+        alive = [group for group in groups if _is_alive(group)]
+        if not strays and not alive:
             return
-        for pid in left - (set() if late else asked):
-            _signal(pid, signal.SIGKILL if late else signal.SIGTERM)
-        asked |= left
-        for group in groups if late else ():
-            _signal_group(group, signal.SIGKILL)
+        _end_late(alive, groups, time.monotonic() - began)
+        _end_strays(strays, asked, time.monotonic() - began)
         time.sleep(0.05)
+
+
+def _end_late(alive: list[int], groups: dict[int, Manners], elapsed: float) -> None:
+    for group in alive:
+        if elapsed > groups[group][1]:
+            _signal_group(group, signal.SIGKILL)
+
+
+def _end_strays(strays: set[int], asked: set[int], elapsed: float) -> None:
+    late = elapsed > STRAY_GRACE_SECONDS
+    for pid in strays if late else strays - asked:
+        _signal(pid, signal.SIGKILL if late else signal.SIGTERM)
+    asked |= strays
 
 
 def _marked(mark: bytes) -> set[int]:

@@ -1,0 +1,338 @@
+"""The supervisor with small real processes: nothing outlives it, and what stops is started again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zmart.run import board
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+DRIVER = """
+import asyncio, json, sys
+from pathlib import Path
+from zmart import errors
+from zmart.run import process, restarts
+from zmart.run.service import Port, Service
+from zmart.run.supervisor import Supervisor
+
+state = Path(sys.argv[1])
+
+def service(name, code, *, within=20, ceiling=None, limit=5, port=None, **more):
+    ready = state / f"{name}.ready"
+    async def probe():
+        return ready.exists()
+    def launch():
+        ready.unlink(missing_ok=True)
+        return process.Launch(
+            command=(sys.executable, "-S", "-c", code, str(ready)), environment={})
+    return Service(
+        name=name, launch=launch, probe=probe, ready_within_seconds=within, grace_seconds=1,
+        memory_ceiling_bytes=ceiling,
+        ports=(Port(variable="ITS_PORT", host="127.0.0.1", number=port),) if port else (),
+        policy=restarts.Policy(limit=limit, first_delay_seconds=0.01), **more)
+
+async def main():
+    services = [service(**each) for each in json.loads(sys.argv[2])]
+    say = lambda *words: print(*words, flush=True)
+    await Supervisor(services, state_dir=state, say=say).run(lambda: say("READY"))
+
+try:
+    asyncio.run(main())
+except errors.ZmartError as error:
+    sys.exit(f"{error}")
+"""
+
+#: Says it is ready, and stays.
+STAYS = "import sys, time, pathlib; pathlib.Path(sys.argv[1]).touch(); time.sleep(3600)"
+
+#: Ignores polite wishes, and has a child that left the group and ignores them as well.
+STUBBORN = """
+import os, signal, sys, time, pathlib
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    pathlib.Path(sys.argv[1]).touch()
+time.sleep(3600)
+"""
+
+#: Stops by itself the first time, and stays from the second on.
+ONCE = """
+import sys, time, pathlib
+ready = pathlib.Path(sys.argv[1])
+seen = ready.with_suffix(".seen")
+again = seen.exists()
+seen.touch()
+ready.touch()
+if not again:
+    while not ready.with_suffix(".go").exists():
+        time.sleep(0.01)
+    {}
+time.sleep(3600)
+"""
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Wait for `condition`, looking often; fail when it does not come."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    pytest.fail(f"waited {seconds:.0f} s in vain")
+
+
+def alive(state: Path) -> list[int]:
+    """The processes that have the state directory in their command line, zombies aside."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(state).encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+def wardens(run: subprocess.Popen[str]) -> list[int]:
+    """The wardens of a supervisor."""
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"warden" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+class Run:
+    """A supervisor in a process of its own."""
+
+    def __init__(self, state: Path, services: list[dict[str, Any]]) -> None:
+        self.state = state
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, str(state), json.dumps(services)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ready(self) -> Run:
+        """Wait until everything is."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line == "READY\n":
+                return self
+        return pytest.fail("it never got ready")
+
+    def status(self, name: str) -> board.Status:
+        """What the board says of one service."""
+        statuses = board.Board.read(self.state / "run.json")
+        return next(status for status in statuses if status.name == name)
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit code and what it said last."""
+        said, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Start a supervisor over services given as dictionaries."""
+    runs: list[Run] = []
+
+    def begin(*services: dict[str, Any]) -> Run:
+        runs.append(Run(tmp_path, list(services)))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.terminate()
+        run.process.communicate(timeout=30)
+    until(lambda: not alive(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asked_to_stop_it_stops_everything(start: Callable[..., Run], number: signal.Signals) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal end every process, stubborn ones too, with status 0."""
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).ready()
+    assert len(alive(run.state)) == 4
+
+    run.process.send_signal(number)
+
+    assert run.ended()[0] == 0
+    assert alive(run.state) == []
+    assert not (run.state / "run.json").exists()
+
+
+def test_killed_it_leaves_nothing_behind(start: Callable[..., Run]) -> None:
+    """kill -9 gives it no chance to clean up; children and their children end all the same."""
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).ready()
+
+    run.process.kill()
+    run.process.wait()
+
+    until(lambda: not alive(run.state), seconds=60)
+    assert board.running_pid(run.state) is None
+
+
+def test_killed_with_its_warden_the_children_still_end(start: Callable[..., Run]) -> None:
+    """The kernel's signal reaches each child even when the warden is gone first."""
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STAYS}).ready()
+    for pid in wardens(run.process):
+        os.kill(pid, signal.SIGKILL)
+
+    run.process.kill()
+    run.process.wait()
+
+    until(lambda: not alive(run.state))
+
+
+def test_a_crash_is_mended(start: Callable[..., Run]) -> None:
+    """A service that stops by itself is started again, and the board tells."""
+    run = start({"name": "a", "code": ONCE.format("sys.exit(3)")}).ready()
+
+    (run.state / "a.go").touch()
+
+    until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
+    assert "exit code 3" in run.status("a").message or run.status("a").message == ""
+
+
+def test_a_service_that_will_not_stay_is_left_alone_until_asked(
+    start: Callable[..., Run],
+) -> None:
+    """After its limit a service is failed, the others go on, and `zmart restart` tries again."""
+    run = start({"name": "a", "code": ONCE.format("sys.exit(3)"), "limit": 1}, {"name": "b", "code": STAYS}).ready()
+    (run.state / "a.go").touch()
+    until(lambda: run.status("a").state == "failed")
+    assert run.status("b").state == "ready"
+
+    board.ask_restart(run.state, "a")
+
+    until(lambda: run.status("a").state == "ready")
+
+
+def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> None:
+    """`zmart restart` gives the service a new process."""
+    run = start({"name": "a", "code": STAYS}).ready()
+    before = run.status("a").pid
+
+    board.ask_restart(run.state, "a")
+
+    until(lambda: run.status("a").state == "ready" and run.status("a").pid not in {before, None})
+
+
+def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:
+    """A service that grows above its ceiling is started again, and the reason is on the terminal."""
+    grow = "block = bytearray(b'x' * 80_000_000); time.sleep(3600)"
+    run = start({"name": "a", "code": ONCE.format(grow), "ceiling": 40_000_000}).ready()
+
+    (run.state / "a.go").touch()
+
+    until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
+    run.process.terminate()
+    assert "above the ceiling of 38 MB; starting it again" in run.ended()[1]
+
+
+def test_what_does_not_start_stops_everything(start: Callable[..., Run]) -> None:
+    """A first start that fails ends the whole, quoting the service's last words."""
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": "import sys; sys.exit('no such key')"})
+
+    code, said = run.ended()
+
+    assert code == 1
+    assert "b did not get ready: exit code 1." in said
+    assert "no such key" in said
+    assert "zmart logs b" in said
+    assert alive(run.state) == []
+
+
+def test_what_is_never_ready_stops_everything(start: Callable[..., Run]) -> None:
+    """Readiness has a time limit."""
+    run = start({"name": "a", "code": "import time; time.sleep(3600)", "within": 0.3})
+
+    code, said = run.ended()
+
+    assert code == 1
+    assert "not ready within 0 s" in said
+
+
+def test_a_task_has_to_succeed_before_the_next_starts(start: Callable[..., Run]) -> None:
+    """What follows a task finds its work done."""
+    work = "import sys, pathlib; pathlib.Path(sys.argv[1]).with_name('done').touch()"
+    check = "import sys, pathlib; pathlib.Path(sys.argv[1]).with_name('done').stat();" + STAYS
+    run = start({"name": "t", "code": work, "is_task": True}, {"name": "a", "code": check}).ready()
+
+    assert run.status("t").state == "done"
+
+
+def test_foundations_stop_last(start: Callable[..., Run]) -> None:
+    """The ground stays until everything on it has ended."""
+    code = """
+import pathlib, signal, sys, time
+ready = pathlib.Path(sys.argv[1])
+def end(*_):
+    with ready.with_name("order").open("a") as file:
+        file.write(ready.stem + " ")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+ready.touch()
+time.sleep(3600)
+"""
+    run = start({"name": "ground", "code": code, "is_foundation": True}, {"name": "house", "code": code}).ready()
+
+    run.process.terminate()
+
+    assert run.ended()[0] == 0
+    assert (run.state / "order").read_text() == "house ground "
+
+
+def test_a_taken_port_is_said_before_anything_starts(start: Callable[..., Run]) -> None:
+    """The port, the service and the variable that moves it are named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = start({"name": "a", "code": STAYS, "port": port})
+        code, said = run.ended()
+
+    assert code == 1
+    assert said.strip() == (
+        f"Port {port} on 127.0.0.1 (a) is in use. Stop what listens there, or set ITS_PORT to another port."
+    )
+
+
+def test_one_state_directory_has_one_supervisor(start: Callable[..., Run]) -> None:
+    """A second one is told who is there, and the first does not notice."""
+    run = start({"name": "a", "code": STAYS}).ready()
+
+    code, said = start({"name": "a", "code": STAYS}).ended()
+
+    assert code == 1
+    assert f"already running here (pid {run.process.pid})" in said
+    assert run.status("a").state == "ready"
+
+
+def test_output_is_kept(start: Callable[..., Run]) -> None:
+    """What a service prints is in its log; what matters is on the terminal, too."""
+    code = (
+        "import sys, time, pathlib; pathlib.Path(sys.argv[1]).touch(); print('quiet', flush=True)\n"
+        "while not pathlib.Path(sys.argv[1]).with_name('go').exists(): time.sleep(0.01)\n"
+        "print('ERROR: loud', flush=True); time.sleep(3600)"
+    )
+    run = start({"name": "a", "code": code}).ready()
+    (run.state / "go").touch()
+    log = run.state / "logs" / "a.log"
+    until(lambda: "loud" in log.read_text())
+
+    run.process.terminate()
+
+    assert run.ended()[1] == "a ERROR: loud error\n"
+    assert log.read_text() == "quiet\nERROR: loud\n"
