@@ -69,7 +69,7 @@ class _Sighting(NamedTuple):
     times: int
 
 
-class _Poison(Exception):  # noqa: N818 - a signal within this module, not an error of the project
+class _Poison(Exception):
     """Postgres refused what is in the batch."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import psycopg
 import pytest
+import stories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,6 @@ from ingest.records import TransactionRow
 from ingest.writer import Writer
 from zmart import testing
 from zmart.run import rebuild
-
-from . import stories
 
 #: What a row says, without the numbers that depend on the order of arrival.
 SAYINGS = {
@@ -26,6 +25,7 @@ SAYINGS = {
     "ballots": "market_no, wallet_no, last_seq",
     "market_lifecycle": "seq, market_no, last_seq",
     "protocol_config": "seq, last_seq",
+    "candles_1m": "market_no, last_seq",
 }
 
 
@@ -40,7 +40,8 @@ def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Empty the log and the marts."""
     connection.execute(
         "truncate raw.feed, raw.events, raw.transactions, raw.markets_seen, raw.wallets_seen, raw.dead_letters,"
-        " app.ballots, marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle, marts.protocol_config"
+        " app.ballots, marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle,"
+        " marts.protocol_config, marts.candles_1m"
         " restart identity cascade"
     )
 

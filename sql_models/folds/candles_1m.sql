@@ -1,0 +1,62 @@
+{{ config(
+    fold_key=['market_no', 'bucket_at'],
+    fold_scope=['market_no'],
+    listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized'],
+    fee_sensitive=true,
+    combine={
+        'market_id': 'any',
+        'open_key': 'min', 'open': 'first open_key', 'high': 'max', 'low': 'min',
+        'close_key': 'max', 'close': 'last close_key',
+        'volume': 'sum', 'buy_volume': 'sum', 'shares_volume': 'sum', 'trades_count': 'sum', 'last_seq': 'max',
+    },
+) }}
+
+with trades as (
+    select
+        market_no,
+        {{ instant('clock - clock % 60') }} as bucket_at,
+        order_key,
+        least(new_price_yes, 9223372036854775807)::bigint as price,
+        is_buy,
+        case when is_buy then cost else gross end as lamports,
+        shares,
+        seq
+    from {{ ref('stg_trades') }}
+),
+
+folded as (
+    select
+        market_no,
+        bucket_at,
+        min(order_key) as open_key,
+        {{ first_by('price', 'order_key') }} as open,
+        max(price) as high,
+        min(price) as low,
+        max(order_key) as close_key,
+        {{ last_by('price', 'order_key', 'true') }} as close,
+        sum(lamports) as volume,
+        coalesce(sum(lamports) filter (where is_buy), 0) as buy_volume,
+        sum(shares) as shares_volume,
+        count(*) as trades_count,
+        max(seq) as last_seq
+    from trades
+    group by market_no, bucket_at
+)
+
+select
+    folded.market_no,
+    folded.bucket_at,
+    markets.market_id,
+    folded.open_key,
+    folded.open,
+    folded.high,
+    folded.low,
+    folded.close_key,
+    folded.close,
+    folded.volume::numeric(39, 0) as volume,
+    folded.buy_volume::numeric(39, 0) as buy_volume,
+    folded.shares_volume::numeric(39, 0) as shares_volume,
+    folded.trades_count,
+    folded.last_seq
+from folded
+inner join {{ source('raw', 'markets_seen') }} as markets on folded.market_no = markets.market_no

@@ -1,0 +1,1 @@
+{{ larger_candles('1 hour') }}

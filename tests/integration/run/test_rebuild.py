@@ -1,0 +1,142 @@
+"""Deploying and rebuilding marts: unchanged is nothing, broken is mended, readers never notice."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+import stories
+
+from ingest.records import TransactionRow
+from ingest.writer import Writer
+from zmart import errors, testing
+from zmart.run import rebuild
+
+
+def deliver(database: testing.Database, rows: Sequence[TransactionRow]) -> None:
+    """Write these transactions as ingest would."""
+
+    async def run() -> None:
+        writer = await Writer.connect(database.dsn("zmart_ingest"))
+        await writer.append(rows, source="webhook")
+        await writer.close()
+
+    asyncio.run(run())
+
+
+def oid(connection: psycopg.Connection[tuple[object, ...]], mart: str) -> object:
+    """Which table stands under the name now."""
+    row = connection.execute("select to_regclass(%s)::oid", (f"marts.{mart}",)).fetchone()
+    assert row is not None
+    return row[0]
+
+
+@contextmanager
+def reading(database: testing.Database, query: str) -> Iterator[list[object]]:
+    """Poll `query` as the analyst meanwhile; what went wrong, or came back empty, is collected."""
+    trouble: list[object] = []
+    stop = threading.Event()
+    started = threading.Event()
+
+    def poll() -> None:
+        with database.connect("analyst") as connection:
+            while not stop.is_set():
+                try:
+                    row = connection.execute(query).fetchone()
+                    if row is None or not row[0]:
+                        trouble.append(row)
+                except psycopg.Error as error:
+                    trouble.append(error)
+                started.set()
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    started.wait(10)
+    try:
+        yield trouble
+    finally:
+        stop.set()
+        reader.join()
+
+
+def test_a_second_deployment_needs_no_dbt(marts_database: testing.Database) -> None:
+    """The same sources on the same healthy log are not built again."""
+    rebuild.deploy(marts_database.dsn())
+
+    assert rebuild.deploy(marts_database.dsn()) is False
+
+
+def test_building_unchanged_models_keeps_their_tables(marts_database: testing.Database) -> None:
+    """dbt run over unchanged models leaves the very same tables and says so."""
+    with marts_database.connect() as connection:
+        before = oid(connection, "markets"), oid(connection, "trades")
+        rebuild.build(marts_database.dsn())
+        assert (oid(connection, "markets"), oid(connection, "trades")) == before
+
+
+def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.Database) -> None:
+    """Ingest goes on past a model broken on purpose; the status names it, and a rebuild brings it back."""
+    story = stories.tell(3)
+    half = len(story) // 2
+    deliver(marts_database, story[:half])
+    with marts_database.connect() as connection:
+        connection.execute(
+            "alter table marts.positions add constraint broken_on_purpose check (trades_count < 0) not valid"
+        )
+        deliver(marts_database, story[half:])
+
+        stale = {v.name: v.stale_because for v in rebuild.verify(marts_database.dsn()) if not v.holds}
+        assert list(stale) == ["positions"]
+        assert "broken_on_purpose" in stale["positions"]
+
+        connection.execute("alter table marts.positions drop constraint broken_on_purpose")
+        rebuild.rebuild(marts_database.dsn(), ["positions"], tell=lambda _: None)
+        assert [v for v in rebuild.verify(marts_database.dsn()) if not v.holds] == []
+        assert connection.execute("select count(*) from ops.alerts where resolved_at is null").fetchone() == (0,)
+
+
+def test_verify_sees_a_single_changed_cell(marts_database: testing.Database) -> None:
+    """One lamport off in one row is one differing row; a rebuild writes exactly that row."""
+    deliver(marts_database, stories.tell(4))
+    with marts_database.connect() as connection:
+        connection.execute(
+            "update marts.positions set total_invested = total_invested + 1 "
+            "where ctid = (select min(ctid) from marts.positions)"
+        )
+
+    assert {v.name: v.differing_rows for v in rebuild.verify(marts_database.dsn()) if not v.holds} == {"positions": 1}
+    assert rebuild.rebuild(marts_database.dsn(), tell=lambda _: None) == 1
+    assert all(v.holds for v in rebuild.verify(marts_database.dsn()))
+
+
+def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.Database) -> None:
+    """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, nothing empty."""
+    deliver(marts_database, stories.tell(5))
+    query = "select count(*) from marts.markets cross join (select count(*) from marts.vote_tallies) as t"
+    with marts_database.connect() as connection, reading(marts_database, query) as trouble:
+        rebuild.rebuild(marts_database.dsn(), tell=lambda _: None)
+        # Another shape under the same definition: the deployment must build beside and swap.
+        connection.execute("alter table marts.markets add column left_over int")
+        connection.execute("update ops.models set definition_hash = 'another' where name = 'markets'")
+        before = oid(connection, "markets")
+        rebuild.build(marts_database.dsn(), ["run", "--select", "markets"])
+        assert oid(connection, "markets") != before
+        grants = connection.execute(
+            "select has_table_privilege('analyst', 'marts.markets', 'select'), "
+            "has_table_privilege('zmart_api', 'marts.vote_tallies', 'select'), "
+            "obj_description('marts.markets'::regclass)"
+        ).fetchone()
+    assert trouble == []
+    assert grants is not None
+    assert grants[:2] == (True, True)
+    assert str(grants[2]).startswith("Folded.")
+
+
+def test_an_unknown_model_is_named(marts_database: testing.Database) -> None:
+    """A misspelt model is refused with the names that exist."""
+    with pytest.raises(errors.NotFound, match="positions"):
+        rebuild.rebuild(marts_database.dsn(), ["postions"])
