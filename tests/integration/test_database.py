@@ -45,9 +45,7 @@ def test_analyst_only_reads(database: testing.Database) -> None:
     assert setting == ("on",)
 
 
-def test_clones_do_not_see_each_other(
-    postgres_server: testing.Server, template: testing.Database
-) -> None:
+def test_clones_do_not_see_each_other(postgres_server: testing.Server, template: testing.Database) -> None:
     """What one test creates, another never meets."""
     with postgres_server.clone(template) as one, postgres_server.clone(template) as other:
         with one.connect() as connection:

@@ -11,7 +11,7 @@ import pytest
 
 from zmart import errors, settings, testing
 from zmart.db import migrate
-from zmart.run import binaries
+from zmart.run import binaries, postgres
 
 
 @pytest.fixture
@@ -61,9 +61,7 @@ def test_an_edited_file_is_refused(ready: testing.Database, folder: Path) -> Non
     _apply(ready, folder)
     (folder / "0002_two.sql").write_text("insert into public.one values (2);")
 
-    with pytest.raises(
-        errors.ConfigurationError, match=r"0002_two\.sql was edited .* new migration"
-    ):
+    with pytest.raises(errors.ConfigurationError, match=r"0002_two\.sql was edited .* new migration"):
         _apply(ready, folder)
 
 
@@ -131,9 +129,7 @@ def test_two_deployments_at_once_apply_once(ready: testing.Database, folder: Pat
     """The second waits for the first and then finds nothing to do."""
     (folder / "0002_two.sql").write_text("select pg_sleep(0.2); insert into public.one values (1);")
     results: list[list[str]] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(_apply(ready, folder))) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: results.append(_apply(ready, folder))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,15 +144,11 @@ def test_whoever_connects_the_owner_owns(ready: testing.Database, folder: Path) 
     migrate.migrate(ready.dsn("postgres"), directory=folder)
 
     with ready.connect() as connection:
-        owner = connection.execute(
-            "select tableowner from pg_tables where tablename = 'one'"
-        ).fetchone()
+        owner = connection.execute("select tableowner from pg_tables where tablename = 'one'").fetchone()
     assert owner == ("zmart_owner",)
 
 
-def test_a_stranger_is_told_what_an_administrator_must_do(
-    ready: testing.Database, folder: Path
-) -> None:
+def test_a_stranger_is_told_what_an_administrator_must_do(ready: testing.Database, folder: Path) -> None:
     """A login that may not become the owner is refused with the statement that mends it."""
     with pytest.raises(errors.ConfigurationError, match="grant zmart_owner to analyst"):
         migrate.migrate(ready.dsn("analyst"), directory=folder)
@@ -180,14 +172,10 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Databas
         connection.execute("create role hosted login createrole password 'x'")
         for role in settings.ROLES:
             connection.execute(
-                psycopg.sql.SQL("grant {} to hosted with admin option").format(
-                    psycopg.sql.Identifier(role)
-                )
+                psycopg.sql.SQL("grant {} to hosted with admin option").format(psycopg.sql.Identifier(role))
             )
         connection.execute(
-            psycopg.sql.SQL("alter database {} owner to hosted").format(
-                psycopg.sql.Identifier(empty_database.name)
-            )
+            psycopg.sql.SQL("alter database {} owner to hosted").format(psycopg.sql.Identifier(empty_database.name))
         )
     dsn = empty_database.dsn("zmart_owner").replace("zmart_owner:", "hosted:", 1)
     dsn = dsn.split("hosted:", 1)[0] + "hosted:x@" + dsn.split("@", 1)[1]
@@ -205,7 +193,7 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Databas
 
 
 @pytest.fixture(params=["embedded", "Debian"])
-def own_server(request: pytest.FixtureRequest) -> Iterator[testing.postgres.EmbeddedPostgres]:
+def own_server(request: pytest.FixtureRequest) -> Iterator[postgres.EmbeddedPostgres]:
     """A server of each installation there is here, old and new."""
     found = [each for each in binaries.installations() if each.origin == request.param]
     if not found:
@@ -215,7 +203,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[testing.postgres.Embe
 
 
 def test_the_schema_arrives_on_every_supported_server(
-    own_server: testing.postgres.EmbeddedPostgres,
+    own_server: postgres.EmbeddedPostgres,
 ) -> None:
     """All of our migrations apply on the oldest and on the newest Postgres at hand."""
     applied = migrate.migrate(own_server.dsn())

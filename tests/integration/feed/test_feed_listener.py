@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from feed_log import Log
 
-from tests.integration.feed.conftest import Log
 from zmart import testing
 from zmart.db import feed, migrate, pool
 from zmart.run import postgres

@@ -114,7 +114,7 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.Database) -> 
 
 
 def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.Database) -> None:
-    """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, nothing empty."""
+    """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, none empty."""
     deliver(marts_database, stories.tell(5))
     query = "select count(*) from marts.markets cross join (select count(*) from marts.vote_tallies) as t"
     with marts_database.connect() as connection, reading(marts_database, query) as trouble:
