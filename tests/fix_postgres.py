@@ -34,9 +34,7 @@ def template(postgres_server: testing.Server) -> Iterator[testing.Database]:
 
 
 @pytest.fixture(scope="session")
-def marts_template(
-    postgres_server: testing.Server, template: testing.Database
-) -> Iterator[testing.Database]:
+def marts_template(postgres_server: testing.Server, template: testing.Database) -> Iterator[testing.Database]:
     """The migrated log with every model deployed, to clone from."""
     if importlib.util.find_spec("zmart.run.rebuild") is None:
         pytest.skip("zmart.run.rebuild does not exist yet")
@@ -47,18 +45,14 @@ def marts_template(
 
 
 @pytest.fixture
-def database(
-    postgres_server: testing.Server, template: testing.Database
-) -> Iterator[testing.Database]:
+def database(postgres_server: testing.Server, template: testing.Database) -> Iterator[testing.Database]:
     """A database of this test's own, migrated."""
     with postgres_server.clone(template) as database:
         yield database
 
 
 @pytest.fixture
-def marts_database(
-    postgres_server: testing.Server, marts_template: testing.Database
-) -> Iterator[testing.Database]:
+def marts_database(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
     """A database of this test's own, migrated, with every model deployed."""
     with postgres_server.clone(marts_template) as database:
         yield database

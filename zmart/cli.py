@@ -158,9 +158,7 @@ def _prepare(settings: Settings) -> list[str]:
 
 
 @main.command()
-@click.option(
-    "--verify", is_flag=True, help="Change nothing; compare the live marts with a rebuild."
-)
+@click.option("--verify", is_flag=True, help="Change nothing; compare the live marts with a rebuild.")
 @click.argument("models", nargs=-1)
 def rebuild(verify: bool, models: tuple[str, ...]) -> None:
     """Fold MODELS (all, when none is named) again from the whole log."""

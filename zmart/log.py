@@ -80,7 +80,9 @@ class SecretMask:
 def configure(settings: Settings, *, service: str, stream: TextIO | None = None) -> None:
     """Set up logging for this process; call it once, before the first line.
 
-    Lines go to standard error, as JSON unless that is a terminal, and carry the service's name.
+    Lines go to standard error, as JSON unless that is a terminal, and carry the service's name. Servers
+    that bring a logging of their own must be told not to (Litestar: `logging_config=None`), or their
+    lines go around the mask.
     """
     out = stream or sys.stderr
     mask = SecretMask(tuple(_literals(settings)))

@@ -416,9 +416,7 @@ def _api(env: Environment) -> Api:
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         legacy_auth=env.flag("LEGACY_AUTH", default=False),
         analyst_sql=env.flag("ANALYST_SQL", default=False),
-        broadcast_url=env.secret_url(
-            "BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")
-        ),
+        broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
 
@@ -462,9 +460,7 @@ def _voting(env: Environment) -> Voting:
         proposal_approval_threshold_bps=env.basis_points("PROPOSAL_APPROVAL_THRESHOLD", 7_000),
         dispute_threshold_bps=env.basis_points("DISPUTE_THRESHOLD", 6_000),
         dispute_voting_window_seconds=env.count("DISPUTE_VOTING_WINDOW", 259_200, low=1),
-        ballot_eligibility=cast(
-            "Eligibility", env.choice("BALLOT_ELIGIBILITY", get_args(Eligibility), "any")
-        ),
+        ballot_eligibility=cast("Eligibility", env.choice("BALLOT_ELIGIBILITY", get_args(Eligibility), "any")),
     )
 
 

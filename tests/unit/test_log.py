@@ -21,9 +21,7 @@ def lines() -> Iterator[io.StringIO]:
     out = io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    loaded = settings.load(
-        {"JWT_SECRET": SECRET, "DATABASE_URL": "postgresql://u:pass-word-9@db/z"}
-    )
+    loaded = settings.load({"JWT_SECRET": SECRET, "DATABASE_URL": "postgresql://u:pass-word-9@db/z"})
     log.configure(loaded, service="api", stream=out)
     yield out
     root.handlers[:] = handlers

@@ -92,9 +92,7 @@ def test_thresholds_are_exact_basis_points() -> None:
 
 def test_lists_are_comma_separated() -> None:
     """Rotating secrets and origins are lists in order."""
-    loaded = settings.load(
-        {"HELIUS_AUTH_HEADER": "new, old", "CORS_ORIGIN": "https://a.example, https://b.example,"}
-    )
+    loaded = settings.load({"HELIUS_AUTH_HEADER": "new, old", "CORS_ORIGIN": "https://a.example, https://b.example,"})
 
     assert [secret.reveal() for secret in loaded.ingest.auth_headers] == ["new", "old"]
     assert loaded.api.cors_origins == ("https://a.example", "https://b.example")
@@ -151,9 +149,7 @@ def test_no_secret_shows_in_repr() -> None:
 
 def test_libpq_variables_select_a_server() -> None:
     """PGHOST and its companions work as they do for psql."""
-    loaded = settings.load(
-        {"PGHOST": "db", "PGPORT": "6543", "PGUSER": "u@x", "PGPASSWORD": "p/w", "PGDATABASE": "z"}
-    )
+    loaded = settings.load({"PGHOST": "db", "PGPORT": "6543", "PGUSER": "u@x", "PGPASSWORD": "p/w", "PGDATABASE": "z"})
 
     assert not loaded.postgres.is_embedded
     assert loaded.postgres.dsn("zmart_owner").startswith("postgresql://u%40x:p%2Fw@db:6543/z?")
@@ -237,9 +233,7 @@ def test_environment_wins_over_dotenv(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (loaded.ports.api, loaded.ports.ws) == (6000, 5001)
 
 
-def test_children_of_the_supervisor_leave_dotenv_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_children_of_the_supervisor_leave_dotenv_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service knows what it was given, not what its neighbours were."""
     (tmp_path / ".env").write_text("JWT_SECRET=" + "x" * 40)
     monkeypatch.chdir(tmp_path)

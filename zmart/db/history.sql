@@ -15,7 +15,10 @@ select to_regclass('zmart_migrations.applied') is not null;
 
 -- name: history
 -- What was applied, oldest first.
-select version, name, checksum
+select
+    version,
+    name,
+    checksum
 from zmart_migrations.applied
 order by version;
 

@@ -130,9 +130,7 @@ def read(directory: Path | None = None) -> list[Migration]:
 def _migration(name: str, text: str) -> Migration:
     match = _FILE_NAME.fullmatch(name)
     if match is None:
-        raise errors.ConfigurationError(
-            f"{name} is not named like 0001_what_it_does.sql.", help="Rename it."
-        )
+        raise errors.ConfigurationError(f"{name} is not named like 0001_what_it_does.sql.", help="Rename it.")
     return Migration(version=int(match[1]), name=name, text=text)
 
 
@@ -176,8 +174,7 @@ def _become_owner(connection: Connection) -> None:
         user = connection.info.user
         raise errors.ConfigurationError(
             f"{user} may not act as the role {OWNER}, which owns everything here.",
-            help=f"As an administrator of the server: create role {OWNER} login (if missing); "
-            f"grant {OWNER} to {user}.",
+            help=f"As an administrator of the server: create role {OWNER} login (if missing); grant {OWNER} to {user}.",
         ) from error
 
 

@@ -58,9 +58,7 @@ class Binaries:
         if account is None or account.can_execute(self.postgres):
             return self
         _copy_wheel(self.folder.parent.parent, shelter)
-        return Binaries(
-            folder=shelter / _WHEEL / "pginstall" / "bin", version=self.version, origin=self.origin
-        )
+        return Binaries(folder=shelter / _WHEEL / "pginstall" / "bin", version=self.version, origin=self.origin)
 
 
 def find() -> Binaries:

@@ -20,9 +20,7 @@ from typing import Literal, TypeAlias
 
 from zmart import errors
 
-State: TypeAlias = Literal[
-    "waiting", "starting", "ready", "done", "restarting", "failed", "stopped"
-]
+State: TypeAlias = Literal["waiting", "starting", "ready", "done", "restarting", "failed", "stopped"]
 
 
 @dataclass(kw_only=True)

@@ -270,9 +270,7 @@ class EmbeddedPostgres:
     def _known(self) -> Record:
         record = self._record or Record.read(self._file)
         if record is None:
-            raise errors.ConfigurationError(
-                "There is no embedded Postgres yet.", help="Start it with `zmart up`."
-            )
+            raise errors.ConfigurationError("There is no embedded Postgres yet.", help="Start it with `zmart up`.")
         self._record = record
         return record
 
@@ -371,8 +369,7 @@ class EmbeddedPostgres:
         major = int((data / "PG_VERSION").read_text().split(".")[0])
         if major != self._programs.major:
             raise errors.ConfigurationError(
-                f"{data} was written by Postgres {major}; the binaries here are "
-                f"{self._programs.version}.",
+                f"{data} was written by Postgres {major}; the binaries here are {self._programs.version}.",
                 help=f"Move {self._folder} away to start afresh, or set DATABASE_URL to a Postgres "
                 f"{major} that serves it.",
             )
@@ -412,9 +409,7 @@ class EmbeddedPostgres:
 def set_passwords(connection: psycopg.Connection[Any], passwords: Mapping[str, str]) -> None:
     """Give each of our roles its password; only its hash travels, so no server log can show it."""
     for role in settings.ROLES:
-        hashed = connection.pgconn.encrypt_password(
-            passwords[role].encode(), role.encode(), b"scram-sha-256"
-        )
+        hashed = connection.pgconn.encrypt_password(passwords[role].encode(), role.encode(), b"scram-sha-256")
         statement = sql.SQL("alter role {} password {}")
         connection.execute(statement.format(sql.Identifier(role), hashed.decode()))
 

@@ -39,6 +39,9 @@ _LIBPQ = {
     "user": "PGUSER",
     "password": "PGPASSWORD",
     "dbname": "PGDATABASE",
+    # The role to act as, on a server of yours.
+    "options": "PGOPTIONS",
+    "sslmode": "PGSSLMODE",
 }
 
 

@@ -68,9 +68,7 @@ def plan(
 def _wanted(settings: Settings, only: Sequence[str], *, traders: bool) -> set[str]:
     for name in only:
         if name not in NAMES:
-            raise errors.ConfigurationError(
-                f"There is no service {name!r}.", help=f"--only takes {', '.join(NAMES)}."
-            )
+            raise errors.ConfigurationError(f"There is no service {name!r}.", help=f"--only takes {', '.join(NAMES)}.")
     wanted = set(only or NAMES)
     if not traders:
         wanted.discard("traders")
@@ -87,9 +85,7 @@ class _House:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self._environ = environ
-        self._open = {
-            name: value for name, value in environ.items() if not name.startswith(_GUARDED)
-        }
+        self._open = {name: value for name, value in environ.items() if not name.startswith(_GUARDED)}
 
     def postgres(self) -> list[Service]:
         """The embedded server unless there is one of yours, then what must be in it."""
@@ -173,11 +169,7 @@ class _House:
         roles: Sequence[Role] = (),
     ) -> process.Launch:
         """Say how to run a module, with what it may know in its environment."""
-        let_through = {
-            name: value
-            for name, value in self._environ.items()
-            if passing and name.startswith(passing)
-        }
+        let_through = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
         logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
         return process.Launch(
             command=(sys.executable, "-m", *arguments),

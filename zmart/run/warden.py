@@ -1,9 +1,10 @@
 """The supervisor's last will: a small process that ends what is left when the supervisor is gone.
 
 It reads its standard input. `+GROUP SIGNAL SECONDS` tells of a process group, what asks it to end
-and how long it may take, `-GROUP` that the group is no more. The end of input is the end of the supervisor, by whatever
-death; the warden then ends every group it was told of and every process that carries the run's mark
-in its environment, which finds those that left their group. First politely, then not.
+and how long it may take, `-GROUP` that the group is no more. The end of input is the end of the
+supervisor, by whatever death; the warden then ends every group it was told of and every process that
+carries the run's mark in its environment, which finds those that left their group. First politely,
+then not.
 
 Run as a file by an isolated interpreter, it imports nothing but the standard library, and little of
 that: it should cost next to nothing while it waits.

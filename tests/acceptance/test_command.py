@@ -1,0 +1,157 @@
+"""The `zmart` command from outside: what it prints, where, and with which status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from zmart import testing
+from zmart.run import board
+
+pytestmark = pytest.mark.acceptance
+
+ZMART = [sys.executable, "-m", "zmart.cli"]
+
+
+@pytest.fixture
+def environ() -> Iterator[dict[str, str]]:
+    """An environment with a state directory of its own and nothing else of ours."""
+    with testing.state_dir() as folder:
+        yield {"PATH": os.environ["PATH"], "ZMART_STATE_DIR": str(folder)}
+
+
+def zmart(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run([*ZMART, *arguments], env=dict(environ), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dsn"], "There is no database yet. Start one with `zmart up`"),
+        (["ps"], "zmart is not running. Start it with `zmart up`."),
+        (["restart", "api"], "zmart is not running"),
+        (["logs", "api"], "There is no log of 'api'"),
+        (["up", "--only", "apy"], "There is no service 'apy'"),
+        (["status"], "does not answer"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence(environ: dict[str, str], arguments: list[str], said: str) -> None:
+    """Status 1, nothing on standard output, no traceback."""
+    done = zmart({**environ, "API_PORT": "1"}, *arguments)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_where_it_went_wrong(environ: dict[str, str]) -> None:
+    """--debug is for whoever mends the code."""
+    assert "Traceback" in zmart(environ, "--debug", "ps").stderr
+
+
+def test_a_mistyped_command_is_status_two(environ: dict[str, str]) -> None:
+    """Scripts can tell a typing error from a failure."""
+    assert zmart(environ, "upp").returncode == 2
+    assert zmart(environ, "dsn", "root").returncode == 2
+
+
+def test_a_variable_that_cannot_work_is_named(environ: dict[str, str]) -> None:
+    """The door is where a wrong configuration stops."""
+    done = zmart({**environ, "API_PORT": "http"}, "up")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("zmart: API_PORT must be a whole number")
+
+
+def test_dsn_prints_one_uri_and_nothing_else(environ: dict[str, str]) -> None:
+    """psql "$(zmart dsn)" works for every role."""
+    environ["DATABASE_URL"] = "postgresql://u:p@db/z"
+
+    assert zmart(environ, "dsn", "analyst").stdout == ("postgresql://u:p@db/z?options=-c%20role%3Danalyst\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_up_and_down(environ: dict[str, str]) -> None:
+    """From nothing to a migrated database that answers, and back to no process at all."""
+    folder = Path(environ["ZMART_STATE_DIR"])
+    up = subprocess.Popen(
+        [*ZMART, "up", "--only", "postgres"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said = _until_ready(up)
+        with psycopg.connect(zmart(environ, "dsn").stdout.strip()) as connection:
+            marts = connection.execute("select count(*) from marts.markets").fetchone()
+        shown = zmart(environ, "ps").stdout
+        second = zmart(environ, "up")
+        verdict = zmart(environ, "rebuild", "--verify")
+        up.send_signal(signal.SIGTERM)
+        last, _ = up.communicate(timeout=60)
+    finally:
+        if up.poll() is None:
+            up.kill()
+            up.communicate()
+
+    assert "Ready after" in said
+    assert marts == (0,)
+    assert "postgres  ready" in shown
+    assert f"already running here (pid {up.pid})" in second.stderr
+    assert (second.returncode, verdict.returncode) == (1, 0)
+    assert (up.returncode, last) == (0, "Everything is stopped.\n")
+    assert board.running_pid(folder) is None
+    assert _left(folder) == []
+
+
+def _until_ready(up: subprocess.Popen[str]) -> str:
+    """What it prints up to the last line of its overview."""
+    assert up.stdout is not None
+    said = ""
+    for line in up.stdout:
+        said += line
+        if line.startswith("  logs"):
+            up.stdout.readline()
+            return said
+    return pytest.fail(said)
+
+
+def _left(folder: Path) -> list[str]:
+    """The command lines that still mention the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(folder) in words:
+            found.append(words)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_migrate_on_a_server_of_yours(
+    environ: dict[str, str], postgres_server: testing.Server, empty_database: testing.Database
+) -> None:
+    """One administrator's URL is enough, and what it makes belongs to zmart_owner all the same."""
+    environ["DATABASE_URL"] = empty_database.dsn("postgres")
+
+    done = zmart(environ, "migrate")
+    with empty_database.connect("postgres") as connection:
+        owners = connection.execute("select distinct tableowner from pg_tables where schemaname = 'marts'").fetchall()
+
+    assert done.returncode == 0, done.stderr
+    assert "deployed the models" in done.stdout
+    assert owners == [("zmart_owner",)]

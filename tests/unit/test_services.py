@@ -1,0 +1,136 @@
+"""Which services run, in which order, and what each may know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zmart import errors, settings
+from zmart.run import services
+from zmart.run.service import Service
+
+JWT = "j" * 40
+
+
+def _plan(environ: dict[str, str], **choice: object) -> list[Service]:
+    return services.plan(settings.load(environ), environ, **choice)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> dict[str, str]:
+    """Nothing set but where state goes, and an embedded server that was started before."""
+    (tmp_path / "postgres").mkdir()
+    record = {
+        "port": 5433,
+        "database": "zmart",
+        "data": "",
+        "passwords": {role: f"pw-{role}" for role in settings.ROLES},
+    }
+    (tmp_path / "postgres" / "server.json").write_text(json.dumps(record))
+    return {"ZMART_STATE_DIR": str(tmp_path)}
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> dict[str, str]:
+    """A server and a cluster of one's own."""
+    return {
+        "ZMART_STATE_DIR": str(tmp_path),
+        "DATABASE_URL": "postgresql://u:p@db/z",
+        "SOLANA_RPC_URL": "https://node.example.org",
+        "HELIUS_AUTH_HEADER": "helius",
+        "JWT_SECRET": JWT,
+        "BACKEND_KEYPAIR_PATH": "key.json",
+    }
+
+
+def _environment(plan: list[Service], name: str) -> dict[str, str]:
+    return dict(next(service for service in plan if service.name == name).launch().environment)
+
+
+def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
+    """Each stands on those before it."""
+    names = [service.name for service in _plan(local)]
+
+    assert names == ["postgres", "migrate", "devchain", "ingest", "api"]
+
+
+def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
+    """A server and a node of yours take the places of ours."""
+    assert [service.name for service in _plan(foreign)] == ["migrate", "ingest", "api"]
+
+
+def test_only_what_was_asked_for(local: dict[str, str]) -> None:
+    """--only names services; traders bring the chain they trade on."""
+    assert [service.name for service in _plan(local, only=["api"])] == ["api"]
+    chain = _plan(local, only=["traders"])
+    assert [service.name for service in chain] == ["devchain"]
+    assert "--no-traders" not in chain[0].launch().command
+
+
+@pytest.mark.parametrize("choice", [{"traders": False}, {"only": ["devchain"]}])
+def test_the_chain_may_be_quiet(local: dict[str, str], choice: dict[str, object]) -> None:
+    """Without traders the development chain only does what it is asked."""
+    chain = next(service for service in _plan(local, **choice) if service.name == "devchain")
+
+    assert chain.launch().command[-1] == "--no-traders"
+
+
+def test_an_unknown_name_is_refused(local: dict[str, str]) -> None:
+    """A slip is answered with the names there are."""
+    with pytest.raises(errors.ConfigurationError, match=r"'apy'.*postgres, devchain"):
+        _plan(local, only=["apy"])
+
+
+def test_demo_secrets_are_made_once(local: dict[str, str]) -> None:
+    """On localnet nobody has to set a secret, and it stays the same; only its owner may read it."""
+    first, second = (_environment(_plan(local), "ingest") for _ in range(2))
+    chain = _environment(_plan(local), "devchain")
+    file = Path(local["ZMART_STATE_DIR"]) / "secrets.json"
+
+    assert first["HELIUS_AUTH_HEADER"] == second["HELIUS_AUTH_HEADER"] == chain["HELIUS_AUTH_HEADER"]
+    assert len(first["HELIUS_AUTH_HEADER"]) == 64
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["HELIUS_AUTH_HEADER", "JWT_SECRET"])
+def test_a_real_cluster_needs_real_secrets(foreign: dict[str, str], name: str) -> None:
+    """Elsewhere than on localnet nothing is made up: the start stops at the door."""
+    del foreign[name]
+
+    with pytest.raises(errors.ConfigurationError, match=f"{name} is not set"):
+        _plan(foreign)
+
+
+def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
+    """One way of proving where a delivery comes from suffices."""
+    del foreign["HELIUS_AUTH_HEADER"]
+    foreign["HELIUS_WEBHOOK_SECRET"] = "hmac"
+
+    assert _environment(_plan(foreign), "ingest")["HELIUS_WEBHOOK_SECRET"] == "hmac"
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("ingest", {"DATABASE_URL_INGEST", "HELIUS_AUTH_HEADER"}),
+        ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
+        ("migrate", {"DATABASE_URL"}),
+    ],
+)
+def test_a_service_knows_what_its_work_takes(foreign: dict[str, str], name: str, known: set[str]) -> None:
+    """The API cannot leak the webhook's secret, nor ingest the owner's password."""
+    environment = _environment(_plan(foreign), name)
+    secret = ("DATABASE_URL", "HELIUS_", "JWT_", "BACKEND_", "PG")
+
+    assert {variable for variable in environment if variable.startswith(secret)} == known
+    assert environment["SOLANA_RPC_URL"] == "https://node.example.org"
+
+
+def test_each_service_logs_in_as_itself(local: dict[str, str]) -> None:
+    """On the embedded server every role has its own password."""
+    plan = _plan(local)
+
+    assert "zmart_ingest:pw-zmart_ingest@" in _environment(plan, "ingest")["DATABASE_URL_INGEST"]
+    assert "zmart_api:pw-zmart_api@" in _environment(plan, "api")["DATABASE_URL_API"]
