@@ -1,0 +1,1 @@
+"""The assets: the log that is given, the models made from it, and their documentation."""

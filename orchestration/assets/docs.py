@@ -1,0 +1,37 @@
+"""The models' documentation: one page with every column, test and line of lineage, readable without a network."""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from zmart import settings
+
+from .. import manifest as models
+from ..resources import Dbt
+from .marts import POOL
+
+
+def assets(manifest: models.Manifest) -> Sequence[dg.AssetsDefinition]:
+    """The page, downstream of every model."""
+
+    @dg.asset(
+        key=["docs", "models"],
+        deps=sorted(models.keys(manifest).values()),
+        group_name="docs",
+        kinds={"dbt", "html"},
+        owners=models.OWNERS,
+        pool=POOL,
+        required_resource_keys={"dbt"},
+        description="The models' documentation as one HTML file, which needs no server and no network. **Materialize** "
+        "writes it again from the checkout and the database; its path is in the metadata.",
+    )
+    def documentation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        dbt: Dbt = context.resources.dbt
+        dbt.run("docs", "generate", "--static")
+        page = settings.load().state_dir / "dbt" / "static_index.html"
+        return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(page), "bytes": page.stat().st_size})
+
+    return [documentation]

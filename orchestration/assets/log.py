@@ -1,0 +1,121 @@
+"""The log: tables that ingest and people write, and nothing here ever does.
+
+They are external assets. Observing them reads how much there is and how new it is; it changes nothing.
+"""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from zmart.db import queries
+
+from .. import manifest as models
+from ..resources import Connection, Database
+
+sql = queries.load("orchestration")
+
+OBSERVED = ("feed", "events", "transactions", "dead_letters")
+_DEAD_LETTERS = dg.AssetSpec(
+    key=["raw", "dead_letters"],
+    description="What could not be used, kept with its bytes and the reason until someone retries it.",
+    group_name="log",
+    kinds={"postgres", "table"},
+    owners=models.OWNERS,
+    tags={"kept_as": "log"},
+)
+_BUTTON = "\n\n**Observe** reads how many rows there are and how new they are; it changes nothing."
+
+
+def assets(manifest: models.Manifest) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
+    """The observed tables of the log, and the other tables that models read."""
+    given = {spec.key.path[-1]: spec for spec in [*models.sources(manifest), _DEAD_LETTERS]}
+    observed = [_with_button(given.pop(name)) for name in OBSERVED]
+    return [*given.values(), _observation(observed)]
+
+
+def _observation(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+    with warnings.catch_warnings():
+        # Dagster calls it beta; the alternative is one observation for each table.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _observed(specs)
+
+
+def _observed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+    @dg.multi_observable_source_asset(  # type: ignore[untyped-decorator] # Dagster's has no types
+        name="look_at_the_log", specs=specs, can_subset=True, required_resource_keys={"database"}
+    )
+    def look_at_the_log(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
+        database: Database = context.resources.database
+        with database.connect() as connection:
+            for key in sorted(context.selected_asset_keys):
+                yield dg.ObserveResult(asset_key=key, metadata=_metadata(connection, key.path[-1]))
+
+    definition: dg.AssetsDefinition = look_at_the_log
+    return definition
+
+
+def _with_button(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec.replace_attributes(description=f"{spec.description}{_BUTTON}")
+
+
+def _metadata(connection: Connection, name: str) -> Mapping[str, Any]:
+    size = {
+        table: {"rows (estimated)": rows, "bytes": size}
+        for table, rows, size in connection.execute(sql.tables, {"names": list(OBSERVED)})
+    }
+    return {**size[name], **_MORE[name](connection)}
+
+
+def _feed(connection: Connection) -> Mapping[str, Any]:
+    seq, at, _, _, age, _ = _one(connection, sql.heads)
+    return _known({"last seq": seq, "newest arrival": _moment(at), "seconds since": age})
+
+
+def _events(connection: Connection) -> Mapping[str, Any]:
+    _, _, at, slot, _, age = _one(connection, sql.heads)
+    return _known({"newest event": _moment(at), "slot": slot, "seconds since": age})
+
+
+def _transactions(connection: Connection) -> Mapping[str, Any]:
+    provisional, retracted, wanted = _one(connection, sql.transactions)
+    (final,) = _one(connection, sql.finality)
+    return _known(
+        {
+            "order provisional": provisional,
+            "retracted": retracted,
+            "still to be fetched": wanted,
+            "finalized through slot": final,
+        }
+    )
+
+
+def _dead_letters(connection: Connection) -> Mapping[str, Any]:
+    open_ones = {reason: count for reason, count, *_ in connection.execute(sql.dead_letters)}
+    return {"open": sum(open_ones.values()), "open by reason": open_ones}
+
+
+_MORE = {
+    "feed": _feed,
+    "events": _events,
+    "transactions": _transactions,
+    "dead_letters": _dead_letters,
+}
+
+
+def _one(connection: Connection, statement: str) -> tuple[Any, ...]:
+    row = connection.execute(statement).fetchone()
+    assert row is not None
+    return row
+
+
+def _moment(at: Any) -> dg.MetadataValue[Any] | None:
+    return None if at is None else dg.MetadataValue.timestamp(at)
+
+
+def _known(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Only what there is: an empty log has no newest event."""
+    return {name: value for name, value in values.items() if value is not None}

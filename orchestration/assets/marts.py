@@ -1,0 +1,94 @@
+"""The models: folded marts, which ingest keeps true by itself, and what dbt makes beside them.
+
+Materializing a folded mart folds it again from the whole log. Materializing a view installs its SQL. Both share a pool
+with everything else that writes marts, so they never overlap.
+"""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from zmart import errors
+from zmart.db import queries
+from zmart.run import rebuild
+
+from .. import manifest as models
+from ..resources import Connection, Database, Dbt
+
+sql = queries.load("orchestration")
+
+#: One place: whoever writes marts, or compares them with a rebuild, does it alone.
+POOL = "marts"
+
+
+def assets(manifest: models.Manifest) -> Sequence[dg.AssetsDefinition]:
+    """Every model that is a relation."""
+    return [_folded(models.specs(manifest, folded=True)), _made(models.specs(manifest, folded=False))]
+
+
+def _folded(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="rebuild_folded_marts",
+        specs=specs,
+        can_subset=True,
+        pool=POOL,
+        required_resource_keys={"database"},
+    )
+    def rebuild_folded_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        database: Database = context.resources.database
+        failed: dict[str, str] = {}
+        for key in sorted(context.selected_asset_keys):
+            try:
+                yield _rebuilt(database, key, context.log.info)
+            except Exception as error:  # the others are rebuilt all the same, then it is told
+                failed[key.path[-1]] = str(error)
+        if failed:
+            raise dg.Failure(
+                f"Not rebuilt, and as they were before: {', '.join(failed)}.",
+                metadata={name: dg.MetadataValue.text(reason) for name, reason in failed.items()},
+            )
+
+    return rebuild_folded_marts
+
+
+def _rebuilt(database: Database, key: dg.AssetKey, tell: Any) -> dg.MaterializeResult[Any]:
+    began = time.monotonic()
+    name = key.path[-1]
+    differed = rebuild.rebuild(database.owner_dsn, [name], tell=tell)
+    with database.connect("zmart_owner") as connection:
+        rows = _count(connection, name)
+    return dg.MaterializeResult(
+        asset_key=key,
+        metadata={
+            "rows that differed": differed,
+            "dagster/row_count": rows,
+            "seconds": round(time.monotonic() - began, 3),
+        },
+    )
+
+
+def _made(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+    @dg.multi_asset(name="install_views", specs=specs, can_subset=True, pool=POOL, required_resource_keys={"dbt"})
+    def install_views(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        dbt: Dbt = context.resources.dbt
+        wanted = {key.path[-1]: key for key in context.selected_asset_keys}
+        outcomes = {each.unique_id.rpartition(".")[2]: each for each in dbt.run("run", "--select", *sorted(wanted))}
+        for name, key in wanted.items():
+            outcome = outcomes[name]
+            if not outcome.is_good:
+                raise errors.ConfigurationError(outcome.message, help="Mend the model's SQL.")
+            yield dg.MaterializeResult(asset_key=key, metadata={"said": outcome.message, "seconds": outcome.seconds})
+
+    return install_views
+
+
+def _count(connection: Connection, name: str) -> int:
+    statement = connection.execute(sql.row_count, {"name": name}).fetchone()
+    assert statement is not None
+    row = connection.execute(statement[0]).fetchone()
+    assert row is not None
+    return int(row[0])

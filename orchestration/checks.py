@@ -1,0 +1,290 @@
+"""What must hold, asked again and again: the marts equal the log, and the log is fresh, whole and used.
+
+A check that finds nothing to prove says so rather than passing: an empty log is not a fresh one, and without a walk of
+the chain nothing is complete.
+"""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from zmart.db import queries
+from zmart.run import rebuild
+
+from . import alerts
+from . import manifest as models
+from .assets.marts import POOL
+from .differences import sample
+from .resources import Database, Dbt
+
+sql = queries.load("orchestration")
+
+REPLAY = "replay_equals_live"
+FOLLOWS = "follows_the_log"
+
+#: A chain may be quiet, but then a walk of it should have said so within this time.
+SILENCE_SECONDS = 15 * 60.0
+
+RAW_EVENTS = dg.AssetKey(["raw", "events"])
+RAW_TRANSACTIONS = dg.AssetKey(["raw", "transactions"])
+RAW_DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
+
+
+def checks(manifest: models.Manifest) -> Sequence[dg.AssetChecksDefinition]:
+    """Every check there is."""
+    folded = [spec.key for spec in models.specs(manifest, folded=True)]
+    return [
+        _replay_equals_live(folded),
+        _follows_the_log(folded),
+        _dbt_tests(dict(models.tests(manifest))),
+        is_fresh,
+        coverage_is_proven,
+        none_is_open,
+    ]
+
+
+# --- the marts --------------------------------------------------------------------------------
+
+
+def _replay_equals_live(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
+    specs = [
+        dg.AssetCheckSpec(
+            name=REPLAY,
+            asset=key,
+            description="Folds the whole log beside the live mart and compares row for row, both ways, all columns, "
+            "on one snapshot. Changes nothing. When rows differ it shows some of them and raises an alert; "
+            "**Materialize** on the mart mends it.",
+        )
+        for key in folded
+    ]
+
+    @dg.multi_asset_check(
+        name=REPLAY,
+        specs=specs,
+        can_subset=True,
+        pool=POOL,
+        required_resource_keys={"database"},
+    )
+    def replay_equals_live(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        database: Database = context.resources.database
+        for name, key in _chosen(context).items():
+            for verdict in rebuild.verify(database.owner_dsn, [name]):
+                _tell(database, verdict)
+                yield dg.AssetCheckResult(
+                    asset_key=key,
+                    check_name=REPLAY,
+                    passed=verdict.holds,
+                    description=_in_words(verdict),
+                    metadata=_shown(database, verdict),
+                )
+
+    return replay_equals_live
+
+
+def _in_words(verdict: rebuild.Verdict) -> str:
+    if verdict.stale_because:
+        return f"Stopped following the log: {verdict.stale_because}"
+    if verdict.differing_rows:
+        return f"{verdict.differing_rows:,} rows differ from a rebuild."
+    return "Live equals rebuilt."
+
+
+def _shown(database: Database, verdict: rebuild.Verdict) -> Mapping[str, Any]:
+    shown: dict[str, Any] = {
+        "differing rows": verdict.differing_rows,
+        "rows (estimated)": verdict.rows,
+    }
+    if verdict.differing_rows:
+        with database.connect("zmart_owner") as connection:
+            shown["difference"] = dg.MetadataValue.md(sample(connection, verdict.name))
+    return shown
+
+
+def _tell(database: Database, verdict: rebuild.Verdict) -> None:
+    """A stale mart has an alert already; a mart that differs without knowing it is worse."""
+    with database.connect() as connection:
+        if verdict.differing_rows and not verdict.stale_because:
+            alerts.raise_alert(
+                connection,
+                "mart_differs",
+                verdict.name,
+                "critical",
+                f"{verdict.differing_rows:,} rows of the mart {verdict.name} differ from a rebuild. "
+                f"See its check {REPLAY} in Dagster; mend it with: zmart rebuild {verdict.name}",
+            )
+        elif verdict.holds:
+            alerts.resolve(connection, "mart_differs", verdict.name)
+
+
+def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
+    specs = [
+        dg.AssetCheckSpec(
+            name=FOLLOWS,
+            asset=key,
+            description="The mart takes part in every ingest transaction. One whose SQL failed on an event is left out "
+            "of them, answers with the place where it stopped, and waits for its model to be mended and rebuilt.",
+        )
+        for key in folded
+    ]
+
+    @dg.multi_asset_check(name=FOLLOWS, specs=specs, can_subset=True, required_resource_keys={"database"})
+    def follows_the_log(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        database: Database = context.resources.database
+        with database.connect() as connection:
+            known = {row[0]: row[1:] for row in connection.execute(sql.models)}
+        for name, key in _chosen(context).items():
+            passed, words, metadata = _standing(known.get(name))
+            yield dg.AssetCheckResult(
+                asset_key=key,
+                check_name=FOLLOWS,
+                passed=passed,
+                description=words,
+                metadata=metadata,
+            )
+
+    return follows_the_log
+
+
+def _standing(row: tuple[Any, ...] | None) -> tuple[bool, str, Mapping[str, Any]]:
+    if row is None:
+        return False, "Not deployed here. Run the job dbt_build, or: zmart migrate", {}
+    is_stale, applied_seq, behind, since, failed_event, reason = row
+    metadata = {"answers for seq": applied_seq, "entries behind": behind}
+    if not is_stale:
+        return True, "Follows the log.", metadata
+    stopped = {"stale since": dg.MetadataValue.timestamp(since), "failed at event": failed_event}
+    return False, f"Stopped following the log: {reason}", {**metadata, **stopped}
+
+
+def _dbt_tests(specs: Mapping[str, dg.AssetCheckSpec]) -> dg.AssetChecksDefinition:
+    ids = {spec.key: unique_id for unique_id, spec in specs.items()}
+
+    @dg.multi_asset_check(
+        name="dbt_tests",
+        specs=list(specs.values()),
+        can_subset=True,
+        pool=POOL,
+        required_resource_keys={"dbt"},
+    )
+    def dbt_tests(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        dbt: Dbt = context.resources.dbt
+        chosen = {ids[key]: key for key in context.selected_asset_check_keys}
+        names = [key.name for key in chosen.values()]
+        for outcome in dbt.run("test", "--select", *sorted(names)):
+            if key := chosen.get(outcome.unique_id):
+                yield dg.AssetCheckResult(
+                    asset_key=key.asset_key,
+                    check_name=key.name,
+                    passed=outcome.is_good,
+                    description=outcome.message or "No row came back.",
+                    metadata={"rows found": outcome.failures, "seconds": outcome.seconds},
+                )
+
+    return dbt_tests
+
+
+def _chosen(context: dg.AssetCheckExecutionContext) -> dict[str, dg.AssetKey]:
+    """The marts whose check is asked for, by name, in order."""
+    keys = sorted(key.asset_key for key in context.selected_asset_check_keys)
+    return {key.path[-1]: key for key in keys}
+
+
+# --- the log ----------------------------------------------------------------------------------
+
+
+@dg.asset_check(
+    asset=RAW_EVENTS,
+    required_resource_keys={"database"},
+    description=f"Something arrived in the last {SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved "
+    "within that time that there was nothing. Warns otherwise: silence by itself proves nothing.",
+)
+def is_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Whether news arrive, or their absence is proven."""
+    database: Database = context.resources.database
+    with database.connect() as connection:
+        heads = connection.execute(sql.heads).fetchone()
+        proofs = [row[5] for row in connection.execute(sql.coverage)]
+    assert heads is not None
+    seq, _, _, slot, since_arrival, since_event = heads
+    since_proof = min(proofs, default=None)
+    passed, words = _freshness(since_arrival, since_proof)
+    known = {
+        "last seq": seq,
+        "newest slot": slot,
+        "seconds since arrival": since_arrival,
+        "seconds since newest event, by the chain's clock": since_event,
+        "seconds since last proof": since_proof,
+    }
+    return _warning(passed, words, {name: v for name, v in known.items() if v is not None})
+
+
+def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[bool, str]:
+    if since_arrival is None:
+        return False, "The log is empty."
+    minutes = f"{since_arrival / 60:.0f} minutes"
+    if since_arrival <= SILENCE_SECONDS:
+        return True, "News arrive."
+    if since_proof is not None and since_proof <= SILENCE_SECONDS:
+        return True, f"Nothing arrived for {minutes}, and a walk of the chain found nothing either."
+    return False, f"Nothing arrived for {minutes}, and nothing proves that the chain was quiet."
+
+
+@dg.asset_check(
+    asset=RAW_TRANSACTIONS,
+    required_resource_keys={"database"},
+    description="Each source's proven slot ranges, without a gap between them. Fails while nothing is proven: what "
+    "deliveries brought may be everything, but nobody has looked.",
+)
+def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Whether the log is known to be complete, and from where to where."""
+    database: Database = context.resources.database
+    with database.connect() as connection:
+        rows = connection.execute(sql.coverage).fetchall()
+        final = connection.execute(sql.finality).fetchone()
+    assert final is not None
+    if not rows:
+        return _warning(False, "Nothing is proven yet: no walk of the chain has covered a slot.", {})
+    gaps = {source: missing for source, _, _, _, missing, _ in rows if missing}
+    proven = {source: f"slots {low}-{high}, {n} transactions" for source, low, high, n, _, _ in rows}
+    words = f"Slots are missing: {gaps}" if gaps else "Proven without a gap."
+    metadata = {"proven": proven, "gaps": gaps, "finalized through slot": final[0] or "nothing yet"}
+    return _warning(not gaps, words, metadata)
+
+
+@dg.asset_check(
+    asset=RAW_DEAD_LETTERS,
+    required_resource_keys={"database"},
+    description="No delivery waits to be looked at. Warns with the reasons otherwise; list and retry them with "
+    "`zmart dead-letters`.",
+)
+def none_is_open(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Whether everything that was delivered could be used."""
+    database: Database = context.resources.database
+    with database.connect() as connection:
+        rows = connection.execute(sql.dead_letters).fetchall()
+    table = "\n".join(
+        ["| reason | open | seen | last | for example |", "|---|---|---|---|---|"]
+        + [
+            f"| {code} | {n} | {seen} | {last:%Y-%m-%d %H:%M} | {_cell(example)} |"
+            for code, n, seen, _, last, example, _ in rows
+        ]
+    )
+    total = sum(row[1] for row in rows)
+    words = f"{total} open" if total else "None is open."
+    return _warning(not rows, words, {"open": total, **({"reasons": dg.MetadataValue.md(table)} if rows else {})})
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")[:200]
+
+
+def _warning(passed: bool, words: str, metadata: Mapping[str, Any]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=words,
+        metadata=dict(metadata),
+    )

@@ -1,0 +1,28 @@
+"""The one place where Dagster's definitions come together."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from . import checks, jobs, manifest, schedules, sensors
+from .assets import docs, log, marts
+from .resources import Database, Dbt
+
+
+def define(database: Database | None = None) -> dg.Definitions:
+    """Put the parts together, on the configured database unless another is given."""
+    models = manifest.load()
+    database = database or Database()
+    return dg.Definitions(
+        assets=[*log.assets(models), *marts.assets(models), *docs.assets(models)],
+        asset_checks=checks.checks(models),
+        jobs=jobs.jobs(models),
+        schedules=schedules.schedules(),
+        sensors=sensors.sensors(),
+        resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
+        # A process for each step would take 14 s where this takes 0.3.
+        executor=dg.in_process_executor,
+    )
+
+
+definitions = define()

@@ -1,0 +1,37 @@
+"""Where a mart and its rebuild disagree, shown so that a person sees it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zmart.db import queries
+
+from .resources import Connection
+
+sql = queries.load("orchestration")
+
+ROWS = 10
+_GONE = "no row"
+
+
+def sample(connection: Connection, name: str, *, limit: int = ROWS) -> str:
+    """Return a Markdown table of up to `limit` rows in which the mart differs: one line for each column that does.
+
+    It folds the whole log once more, as the owner, on a snapshot of its own.
+    """
+    statement = connection.execute(sql.difference_sample, {"name": name, "limit": limit}).fetchone()
+    assert statement is not None
+    rows = connection.execute(statement[0]).fetchall()
+    lines = [line for key, live, rebuilt in rows for line in _lines(key, live, rebuilt)]
+    return "\n".join(["| key | column | live | rebuilt |", "|---|---|---|---|", *lines])
+
+
+def _lines(key: list[Any], live: Mapping[str, Any] | None, rebuilt: Mapping[str, Any] | None) -> Iterator[str]:
+    name = ", ".join(str(part) for part in key)
+    if live is None or rebuilt is None:
+        yield f"| {name} | | {_GONE if live is None else 'a row'} | {_GONE if rebuilt is None else 'a row'} |"
+        return
+    for column in live:
+        if live[column] != rebuilt[column]:
+            yield f"| {name} | {column} | {live[column]} | {rebuilt[column]} |"

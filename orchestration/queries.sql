@@ -1,0 +1,114 @@
+-- name: heads
+-- Where the log stands: last seq, newest arrival, newest event's clock and place on chain, seconds since both.
+select
+    f.seq,
+    f.at,
+    to_timestamp(e.clock) as event_at,
+    e.order_key >> 24 as slot,
+    extract(epoch from clock_timestamp() - f.at)::float as seconds_since_arrival,
+    extract(epoch from clock_timestamp())::float - e.clock as seconds_since_event
+from (select 1) as always
+left join lateral (select seq, at from raw.feed order by seq desc limit 1) as f on true
+left join lateral (select clock, order_key from raw.events order by order_key desc limit 1) as e on true;
+
+-- name: tables
+-- Rows (as the planner estimates them) and bytes with indexes of the log's tables.
+select
+    c.relname::text,
+    greatest(c.reltuples, 0)::bigint,
+    pg_total_relation_size(c.oid)
+from pg_class as c
+where c.relnamespace = 'raw'::regnamespace and c.relname = any(%(names)s);
+
+-- name: finality
+-- The last slot known to be final.
+select max(ref) from raw.feed where kind = 'finalized_through';
+
+-- name: transactions
+-- Transactions by what is known of them: provisional order, retracted, still to be fetched.
+select
+    (select count(*) from raw.transactions where not order_settled),
+    (select count(*) from raw.transactions where retracted_at is not null),
+    (select count(*) from raw.wanted);
+
+-- name: dead_letters
+-- Open dead letters by reason, with how often they came and since when.
+select
+    reason_code,
+    count(*),
+    sum(sightings)::bigint,
+    min(first_seen_at),
+    max(last_seen_at),
+    (array_agg(reason order by last_seen_at desc))[1],
+    max(dead_letter_no)
+from raw.dead_letters
+where resolved_at is null
+group by reason_code
+order by 2 desc, 1;
+
+-- name: coverage
+-- What each source has proven: slots, transactions, the gaps between its ranges, seconds since the last proof.
+select
+    source,
+    min(from_slot),
+    max(to_slot),
+    sum(successful_transactions)::bigint,
+    coalesce(array_agg(format('%%s-%%s', reached + 1, from_slot - 1) order by from_slot)
+        filter (where from_slot > reached + 1), '{}'),
+    extract(epoch from clock_timestamp() - max(proven_at))::float
+from (
+    select *, max(to_slot) over (
+        partition by source order by from_slot rows between unbounded preceding and 1 preceding
+    ) as reached
+    from raw.coverage
+) as ranges
+group by source
+order by source;
+
+-- name: models
+-- Every folded model and where it stands.
+select name, is_stale, applied_seq, behind, stale_since, failed_event, coalesce(reason, '') from ops.model_status order by name;
+
+-- name: row_count
+-- Rows of one mart, counted.
+select format('select count(*) from marts.%%I', %(name)s::text);
+
+-- name: difference_sample
+-- The statement that shows some rows in which a mart and its rebuild differ: key, live row, rebuilt row.
+select format(
+    $f$
+    with rebuilt as materialized (%%s)
+    select jsonb_build_array(%%s), to_jsonb(o), to_jsonb(n)
+    from rebuilt as n
+    full join (select %%s from marts.%%I) as o on %%s
+    where n.%%I is null or o.%%I is null or %%s
+    order by 1
+    limit %%s
+    $f$,
+    folds.windowed(m.fold_sql, '(true)'),
+    (select string_agg(format('coalesce(o.%%1$I, n.%%1$I)', c), ', ') from unnest(m.key_columns) as c),
+    (select string_agg(quote_ident(c), ', ') from unnest(m.columns) as c),
+    m.name, folds.join_sql(m.key_columns), m.key_columns[1], m.key_columns[1], folds.distinct_sql(m.columns), %(limit)s::int
+)
+from ops.models as m
+where m.name = %(name)s;
+
+-- name: raise_alert
+-- Open an alert, or count one more occurrence of the open one.
+select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
+
+-- name: open_subjects
+-- What alerts of a kind are open about.
+select subject from ops.alerts where kind = %(kind)s and resolved_at is null;
+
+-- name: resolve_alert
+-- Close the alert about something that is well again.
+update ops.alerts set resolved_at = clock_timestamp()
+where kind = %(kind)s and subject = %(subject)s and resolved_at is null;
+
+-- name: open_alerts_after
+-- Open alerts that were raised after the one last delivered, oldest first.
+select alert_no, kind, subject, severity, message from ops.alerts
+where alert_no > %(alert_no)s and resolved_at is null
+order by alert_no
+limit 20;

@@ -1,0 +1,145 @@
+"""What assets, checks and sensors stand on: the database by role, and dbt in this process.
+
+Nothing is opened before it is used, and no address or password is part of a definition, so none can be read in the UI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import psycopg
+
+from zmart import errors, settings
+from zmart.db import pool
+from zmart.run import rebuild
+from zmart.settings import Role
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+
+def _configured(role: Role) -> str:
+    return settings.load().postgres.dsn(role)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """The log's database, as the role that a task takes."""
+
+    #: Asked at every use: the server may have moved since.
+    dsn_of: Callable[[Role], str] = _configured
+
+    @property
+    def owner_dsn(self) -> str:
+        """For what changes or rebuilds marts."""
+        return self.dsn_of("zmart_owner")
+
+    @contextlib.contextmanager
+    def connect(self, role: Role = "zmart_keeper") -> Iterator[Connection]:
+        """Open one autocommit connection; raises Unavailable when the server does not answer."""
+        with (
+            pool.translated(),
+            psycopg.connect(
+                self.dsn_of(role),
+                autocommit=True,
+                application_name="zmart dagster",
+                connect_timeout=pool.CONNECT_TIMEOUT_SECONDS,
+            ) as connection,
+        ):
+            yield connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one node of a dbt command."""
+
+    unique_id: str
+    #: model, test or unit_test.
+    resource_type: str
+    #: success, pass, warn, error, fail, skipped.
+    status: str
+    #: dbt's words, or what the fold materialization reports.
+    message: str
+    #: Rows that a test found.
+    failures: int
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it did what it should."""
+        return self.status in {"success", "pass", "warn"}
+
+
+@dataclass(kw_only=True)
+class Dbt:
+    """dbt in this process: one import, one parse, then a second or less for each command.
+
+    The command line would take five seconds each time. dbt keeps state of its own, so one command runs at a time; the
+    pool of the runs that use it sees to that.
+    """
+
+    database: Database
+    _manifest: Any = field(default=None, repr=False)
+
+    def run(self, *arguments: str) -> Sequence[Outcome]:
+        """Run a command such as `run --select markets` as the owner; return what became of each node.
+
+        Raises ConfigurationError when the command itself could not be carried out.
+        """
+        with _environment(rebuild.environment(self.database.owner_dsn)):
+            outcome = self._invoke(*arguments)
+        # A docs command answers with a catalog, which has no outcome per node.
+        nodes = [each for each in getattr(outcome, "results", ()) if hasattr(each, "status")]
+        return [_outcome(each) for each in nodes]
+
+    def _invoke(self, *arguments: str) -> Any:
+        from dbt.cli.main import dbtRunner
+
+        if self._manifest is None:
+            self._manifest = _checked(dbtRunner().invoke(["parse", *_OPTIONS]))
+        done = dbtRunner(manifest=self._manifest).invoke([*arguments, *_OPTIONS])
+        return _checked(done)
+
+
+_OPTIONS = [
+    *("--project-dir", str(rebuild.PROJECT)),
+    *("--profiles-dir", str(rebuild.PROJECT)),
+    *("--log-level", "error"),
+    *("--log-level-file", "none"),
+    "--no-use-colors",
+]
+
+
+def _checked(done: Any) -> Any:
+    """What a command answers; a node that failed is part of the answer, a command that did not run is not."""
+    if done.exception is not None or done.result is None:
+        raise errors.ConfigurationError(
+            f"dbt could not do it: {done.exception}", help="Mend the model named above."
+        ) from done.exception
+    return done.result
+
+
+def _outcome(result: Any) -> Outcome:
+    return Outcome(
+        unique_id=str(result.node.unique_id),
+        resource_type=str(result.node.resource_type.value),
+        status=str(result.status.value),
+        message=str(result.message or ""),
+        failures=int(result.failures or 0),
+        seconds=float(result.execution_time or 0),
+    )
+
+
+@contextlib.contextmanager
+def _environment(wanted: dict[str, str]) -> Iterator[None]:
+    """Lend dbt the variables it reads, and take them back: settings read the same ones."""
+    before = dict(os.environ)
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,38 @@
+"""What starts by the clock, in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from . import jobs
+
+_RUNNING = dg.DefaultScheduleStatus.RUNNING
+
+
+def schedules() -> Sequence[dg.ScheduleDefinition]:
+    """Every schedule there is; none begins at the same minute as another."""
+    return [
+        dg.ScheduleDefinition(
+            name="reconciliation_hourly",
+            job_name=jobs.RECONCILIATION,
+            cron_schedule="0 * * * *",
+            default_status=_RUNNING,
+            description="Every hour: prove that live equals rebuilt, and that the log is fresh, whole and used.",
+        ),
+        dg.ScheduleDefinition(
+            name="observation_hourly",
+            job_name=jobs.OBSERVE,
+            cron_schedule="30 * * * *",
+            default_status=_RUNNING,
+            description="Every hour: note how much there is in the log and how new it is.",
+        ),
+        dg.ScheduleDefinition(
+            name="data_tests_daily",
+            job_name=jobs.DATA_TESTS,
+            cron_schedule="15 3 * * *",
+            default_status=_RUNNING,
+            description="Every night: dbt's tests of the data.",
+        ),
+    ]

@@ -1,0 +1,169 @@
+"""What watches: trouble becomes an alert, and an alert reaches a person once.
+
+They run in the code server, twice a minute, and read a few rows each.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads which resources a sensor asks for from its annotations.
+
+import json
+import time
+from collections.abc import Sequence
+
+import dagster as dg
+
+from zmart import settings
+from zmart.db import queries
+
+from . import alerts
+from .resources import Database
+
+sql = queries.load("orchestration")
+
+_RUNNING = dg.DefaultSensorStatus.RUNNING
+_EVERY_SECONDS = 30
+
+#: Runs are children of this process; one that began before it has lost its worker.
+_STARTED = time.time()
+_UNFINISHED = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def sensors() -> Sequence[dg.SensorDefinition]:
+    """Every sensor there is."""
+    return [
+        run_failed,
+        run_recovered,
+        orphaned_runs,
+        stale_models,
+        dead_letter_growth,
+        alert_delivery,
+    ]
+
+
+@dg.run_failure_sensor(
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="A run that fails raises the alert `run_failed` for its job.",
+)
+def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[Database]) -> None:
+    """Raise an alert about the job whose run failed."""
+    run = context.dagster_run
+    with database.connect() as connection:
+        alerts.raise_alert(
+            connection,
+            "run_failed",
+            run.job_name,
+            "warning",
+            f"A run of {run.job_name} failed: {_first_line(context.failure_event.message)} "
+            f"See run {run.run_id} in Dagster.",
+        )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="A run that succeeds closes the alert `run_failed` of its job.",
+)
+def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam[Database]) -> None:
+    """Close the alert about a job that works again."""
+    with database.connect() as connection:
+        alerts.resolve(connection, "run_failed", context.dagster_run.job_name)
+
+
+@dg.sensor(
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="A run whose worker died with an earlier code server is reported as failed; its pool is free again.",
+)
+def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Report runs that nobody works on."""
+    records = context.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+    orphans = [each for each in records if (each.start_time or _STARTED) < _STARTED]
+    for each in orphans:
+        context.instance.report_run_failed(
+            each.dagster_run, "Its worker ended with the code server that had started it."
+        )
+    return dg.SkipReason(f"{len(orphans)} orphaned runs reported.")
+
+
+@dg.sensor(
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="A mart that stopped following the log has an open alert `mart_stale`, even after someone closed it.",
+)
+def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+    """Keep an alert open for every stale mart."""
+    with database.connect() as connection:
+        rows = {name: rest for name, *rest in connection.execute(sql.models)}
+        stale = {name: rest for name, rest in rows.items() if rest[0]}
+        unsaid = stale.keys() - alerts.open_subjects(connection, "mart_stale")
+        for name in sorted(unsaid):
+            _, seq, _, _, failed_event, reason = stale[name]
+            alerts.raise_alert(
+                connection,
+                "mart_stale",
+                name,
+                "critical",
+                f'The mart {name} stopped at seq {seq}: event {failed_event} failed with "{reason}". Ingest goes on. '
+                f"Mend the model, then run: zmart rebuild {name}",
+            )
+    return dg.SkipReason(f"{len(stale)} stale marts, {len(unsaid)} of them new.")
+
+
+@dg.sensor(
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="New dead letters raise the alert `dead_letters` for their reason.",
+)
+def dead_letter_growth(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
+    """Raise an alert for each reason under which dead letters have come since the last tick."""
+    known: dict[str, int] = json.loads(context.cursor or "{}")
+    with database.connect() as connection:
+        newest = {}
+        for code, count, _, _, _, example, last_no in connection.execute(sql.dead_letters):
+            newest[code] = last_no
+            if last_no > known.get(code, 0):
+                alerts.raise_alert(
+                    connection,
+                    "dead_letters",
+                    code,
+                    "warning",
+                    f"{count} dead letters are open, for example: {_first_line(example)} "
+                    "List them with: zmart dead-letters",
+                )
+        for code in known.keys() - newest.keys():
+            alerts.resolve(connection, "dead_letters", code)
+    return dg.SensorResult(
+        skip_reason=f"Open reasons: {', '.join(sorted(newest)) or 'none'}.",
+        cursor=json.dumps(newest, sort_keys=True),
+    )
+
+
+@dg.sensor(
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="Posts every new open alert to ALERT_WEBHOOK_URL, once, whoever raised it; waits until that is set.",
+)
+def alert_delivery(
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
+) -> dg.SensorResult | dg.SkipReason:
+    """Deliver what has been raised since the last delivery; on failure the next tick goes on from there."""
+    url = settings.load().alert_webhook_url
+    if url is None:
+        return dg.SkipReason("ALERT_WEBHOOK_URL is not set.")
+    with database.connect() as connection:
+        fresh = alerts.open_after(connection, int(context.cursor or 0))
+    for alert in fresh:
+        alerts.post(url, alert)
+        context.update_cursor(str(alert.alert_no))
+    return dg.SkipReason(f"{len(fresh)} alerts delivered.")
+
+
+def _first_line(text: str | None) -> str:
+    """The first line, for a person; the rest is in the UI."""
+    lines = (text or "no message").strip().splitlines()
+    return lines[0][:300] if lines else "no message"
