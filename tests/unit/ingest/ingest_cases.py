@@ -30,9 +30,7 @@ CREATED = events.MarketCreated(MARKET, USER, 100_000_000_000, 0, NOW)
 FINALIZED = events.MarketFinalized(MARKET, True, True, NOW)
 
 
-def call(
-    name: str, args: Mapping[str, Any] | None = None, market_id: bytes = MARKET
-) -> Instruction:
+def call(name: str, args: Mapping[str, Any] | None = None, market_id: bytes = MARKET) -> Instruction:
     """An instruction of our program with the accounts the tests use."""
     wanted = {
         "buy_shares": {"user": USER, "protocol_fee_wallet": FEES},

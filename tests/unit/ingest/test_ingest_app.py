@@ -47,9 +47,7 @@ class Failing(testing.MemoryWriter):
         """Fail, or keep."""
         if self.error is not None:
             raise self.error
-        return await super().append(
-            transactions, source=source, dead_letters=dead_letters, wanted=wanted
-        )
+        return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
 
 
 @pytest.fixture
@@ -169,23 +167,15 @@ async def test_an_unproven_body_is_not_read(parts: Callable[..., Parts]) -> None
     assert read == 0
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"], ids=repr
-)
-async def test_what_is_no_array_is_told_what_was_expected(
-    client: AsyncTestClient[Any], body: bytes
-) -> None:
+@pytest.mark.parametrize("body", [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"], ids=repr)
+async def test_what_is_no_array_is_told_what_was_expected(client: AsyncTestClient[Any], body: bytes) -> None:
     """422 names the expectation and what came."""
-    said = assert_problem(
-        await client.post(WEBHOOK, content=body, headers=PROVEN), 422, "not_transactions"
-    )
+    said = assert_problem(await client.post(WEBHOOK, content=body, headers=PROVEN), 422, "not_transactions")
     assert "Expected a JSON array of transactions" in said["detail"]
     assert said["detail"].endswith(" came.")
 
 
-async def test_one_bad_item_does_not_cost_its_neighbours(
-    client: AsyncTestClient[Any], writer: Failing
-) -> None:
+async def test_one_bad_item_does_not_cost_its_neighbours(client: AsyncTestClient[Any], writer: Failing) -> None:
     """Good, bad, enhanced and foreign items each end where they belong, and the answer is 200."""
     body = testing.body(
         testing.item(PROGRAM, [BOUGHT], number=1),
@@ -209,6 +199,16 @@ async def test_more_than_the_limit_is_refused_by_its_announced_length(
         assert "1 MB" in assert_problem(answer, 413, "too_large")["detail"]
         exact = b" " * ((1 << 20) - 2) + b"[]"
         assert (await client.post(WEBHOOK, content=exact, headers=PROVEN)).status_code == 200
+
+
+async def test_an_announced_length_beyond_the_limit_is_not_read(
+    parts: Callable[..., Parts],
+) -> None:
+    """The announcement alone is enough to refuse."""
+    announced = PROVEN | {"Content-Length": str(100 << 18)}
+    answer, read = await post_stream(parts(body_limit_bytes=1 << 20), b" " * (1 << 18), announced)
+    assert_problem(answer, 413, "too_large")
+    assert read == 0
 
 
 async def test_more_than_the_limit_is_refused_while_it_streams(parts: Callable[..., Parts]) -> None:
@@ -252,9 +252,7 @@ async def test_what_is_not_committed_is_never_acknowledged(
     assert (await client.post(WEBHOOK, content=BODY, headers=PROVEN)).status_code == 200
 
 
-async def test_a_bug_is_logged_with_its_traceback_and_no_secret(
-    client: AsyncTestClient[Any], writer: Failing
-) -> None:
+async def test_a_bug_is_logged_with_its_traceback_and_no_secret(client: AsyncTestClient[Any], writer: Failing) -> None:
     """Whoever looks finds the line of code, not the header or the body."""
     writer.error = ValueError("a bug")
     with capture_logs([structlog.processors.format_exc_info]) as lines:
@@ -274,8 +272,10 @@ async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> No
         def item(self, raw: bytes) -> None:
             raise KeyError(raw)
 
-    async with AsyncTestClient(create_app(parts(decoder=Broken(PROGRAM)))) as client:
+    server = parts(decoder=Broken(PROGRAM))
+    async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=PROVEN), 503, "failed")
+    assert b'deliveries_total{outcome="failed"} 1.0' in server.metrics.text()
 
 
 async def test_health_says_that_the_process_runs(client: AsyncTestClient[Any]) -> None:
@@ -317,9 +317,7 @@ async def test_ready_says_which_check_fails_and_why(parts: Callable[..., Parts])
     }
 
 
-async def test_ready_says_that_the_last_commit_failed(
-    client: AsyncTestClient[Any], writer: Failing
-) -> None:
+async def test_ready_says_that_the_last_commit_failed(client: AsyncTestClient[Any], writer: Failing) -> None:
     """Until the next one succeeds."""
     writer.error = errors.Unavailable("Postgres is not answering.")
     await client.post(WEBHOOK, content=BODY, headers=PROVEN)

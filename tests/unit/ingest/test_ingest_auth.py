@@ -16,9 +16,7 @@ BODY = b'[{"slot": 1}]'
 
 def test_with_nothing_to_prove_nothing_starts() -> None:
     """There is no open mode; the refusal names both variables."""
-    with pytest.raises(
-        errors.ConfigurationError, match=r"HELIUS_AUTH_HEADER.*HELIUS_WEBHOOK_SECRET"
-    ):
+    with pytest.raises(errors.ConfigurationError, match=r"HELIUS_AUTH_HEADER.*HELIUS_WEBHOOK_SECRET"):
         Verifier()
 
 
@@ -44,9 +42,7 @@ def test_every_header_is_accepted_while_they_rotate() -> None:
     assert verifier.knows("Bearer new")
 
 
-@pytest.mark.parametrize(
-    "given", [None, "", "Secret", "secret ", "secre", "secrett", "Bearer secret", "s\u00e9cret"]
-)
+@pytest.mark.parametrize("given", [None, "", "Secret", "secret ", "secre", "secrett", "Bearer secret", "s\u00e9cret"])
 def test_only_the_very_header_is_known(given: str | None) -> None:
     """Case, spaces, prefixes and lengths all count."""
     assert not Verifier(["secret"]).knows(given)

@@ -37,9 +37,7 @@ AFTER = {"market_lamports": "7000000"}
 MOVED = {"market_lamports_delta": "-1000000"}
 
 
-def contexts(
-    said: list[events.Event], *instructions: Instruction, **extra: Any
-) -> list[dict[str, Any] | None]:
+def contexts(said: list[events.Event], *instructions: Instruction, **extra: Any) -> list[dict[str, Any] | None]:
     """The context of each event of one transaction."""
     item = testing.item(PROGRAM, said, instructions=instructions, **extra)
     row = Decoder(PROGRAM).item(msgspec.json.encode(item))
@@ -131,9 +129,7 @@ def test_another_movement_on_the_market_keeps_the_change_back(mover: Instruction
 
 def test_a_movement_called_by_another_instruction_keeps_the_change_back() -> None:
     """An inner transfer to the market counts where the sell did not call it."""
-    told = contexts(
-        [SOLD], sell(), transfer(USER), inner={1: [transfer(ACCOUNT)]}, lamports=BALANCES
-    )
+    told = contexts([SOLD], sell(), transfer(USER), inner={1: [transfer(ACCOUNT)]}, lamports=BALANCES)
     assert told == [AFTER]
 
 

@@ -111,9 +111,7 @@ PAYLOADS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("event", "wallet", "payload"), PAYLOADS, ids=lambda value: type(value).__name__
-)
+@pytest.mark.parametrize(("event", "wallet", "payload"), PAYLOADS, ids=lambda value: type(value).__name__)
 def test_every_event_is_told_under_the_names_of_the_program(
     decoder: Decoder, event: events.Event, wallet: str | None, payload: dict[str, object]
 ) -> None:
@@ -211,9 +209,7 @@ def test_a_cut_log_is_a_dead_letter_beside_what_was_read(decoder: Decoder) -> No
     lines = [*testing.log_lines(PROGRAM, [testing.data_line(BOUGHT)])[:-1], "Log truncated"]
     row = row_of(decoder, testing.item(PROGRAM, lines=lines))
     assert [event.name for event in row.events] == ["SharesBought"]
-    assert [(letter.reason_code, letter.ordinal) for letter in row.dead_letters] == [
-        ("truncated", None)
-    ]
+    assert [(letter.reason_code, letter.ordinal) for letter in row.dead_letters] == [("truncated", None)]
 
 
 def test_a_program_cannot_pretend_that_the_log_was_cut(decoder: Decoder) -> None:
@@ -315,14 +311,13 @@ MALFORMED = {
     "meta a list": changed("meta", to=[]),
     "transaction base64": changed("transaction", to=["AAAA", "base64"]),
     "too deep": b'{"meta":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "too deep beside": b'{"beside":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "not UTF-8": b'{"slot":1,"signature":"\xff"}',
 }
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
-def test_an_item_of_the_wrong_shape_is_a_dead_letter_with_its_bytes(
-    decoder: Decoder, raw: bytes
-) -> None:
+def test_an_item_of_the_wrong_shape_is_a_dead_letter_with_its_bytes(decoder: Decoder, raw: bytes) -> None:
     """And its neighbours in the same delivery are stored."""
     letter = letter_of(decoder, raw)
     assert (letter.reason_code, letter.bytes, letter.ordinal) == ("malformed", raw, None)

@@ -16,11 +16,7 @@ DECODER = Decoder(PROGRAM)
 #: Every sign JSON can spell, lone surrogates and U+0000 among them.
 TEXT = st.text(st.characters(codec=None), max_size=12)
 SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 )
 JSON = st.recursive(
     SCALARS,

@@ -45,9 +45,7 @@ def test_an_empty_array_has_no_items() -> None:
 )
 def test_a_refusal_names_what_was_expected_and_what_came(body: bytes, came: str) -> None:
     """Whoever points something else at the webhook learns what arrived."""
-    with pytest.raises(
-        errors.InvalidInput, match=r"Expected a JSON array of transactions"
-    ) as caught:
+    with pytest.raises(errors.InvalidInput, match=r"Expected a JSON array of transactions") as caught:
         delivery.items(body)
     assert f"but {came} came." in str(caught.value)
 

@@ -52,9 +52,7 @@ class Gate(testing.MemoryWriter):
         await self.open.wait()
         if self.error is not None:
             raise self.error
-        return await super().append(
-            transactions, source=source, dead_letters=dead_letters, wanted=wanted
-        )
+        return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
 
 
 @pytest.fixture
@@ -99,9 +97,7 @@ def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> Piece:
         ([50], 0.0, 1),
     ],
 )
-def test_a_batch_closes_when_full_or_when_its_first_has_waited(
-    weights: list[int], now: float, expected: int
-) -> None:
+def test_a_batch_closes_when_full_or_when_its_first_has_waited(weights: list[int], now: float, expected: int) -> None:
     """Ten transactions or five milliseconds here, and never half a piece."""
     assert ripe([piece(weight) for weight in weights], now, LIMITS) == expected
 
@@ -119,9 +115,7 @@ def test_closing_waits_for_nobody() -> None:
 
 
 @given(st.lists(st.integers(0, 12), max_size=8), st.floats(0, 0.01))
-def test_batches_never_exceed_the_limit_but_for_a_lone_piece(
-    weights: list[int], now: float
-) -> None:
+def test_batches_never_exceed_the_limit_but_for_a_lone_piece(weights: list[int], now: float) -> None:
     """And whenever something has waited long enough, something is taken."""
     taken = ripe([piece(weight) for weight in weights], now, LIMITS)
     assert taken <= 1 or sum(weights[:taken]) <= LIMITS.transactions
@@ -177,9 +171,7 @@ async def test_nothing_to_commit_is_committed(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("error", [errors.Unavailable("Postgres is gone."), ValueError("a bug")])
-async def test_a_failed_commit_fails_its_waiters_and_nobody_else(
-    gate: Gate, error: Exception
-) -> None:
+async def test_a_failed_commit_fails_its_waiters_and_nobody_else(gate: Gate, error: Exception) -> None:
     """The next batch is tried as if nothing had happened."""
     gate.open.set()
     gate.error = error
@@ -300,9 +292,7 @@ async def test_sources_are_told_apart() -> None:
             return await super().append(transactions, source=source)
 
     async with pipeline_to(Noting(), wait_seconds=0.02) as pipeline:
-        await asyncio.gather(
-            pipeline.submit(rows(2)), pipeline.submit(rows(3, first=5), source="walk")
-        )
+        await asyncio.gather(pipeline.submit(rows(2)), pipeline.submit(rows(3, first=5), source="walk"))
     assert seen == [("webhook", 2), ("walk", 3)]
 
 
