@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zmart import errors, settings
-from zmart.run import services
+from zmart.run import orchestrator, services
 from zmart.run.service import Service
 
 JWT = "j" * 40
@@ -53,12 +53,28 @@ def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
     """Each stands on those before it."""
     names = [service.name for service in _plan(local)]
 
-    assert names == ["postgres", "migrate", "devchain", "ingest", "api"]
+    assert names == [
+        "postgres",
+        "migrate",
+        "devchain",
+        "ingest",
+        "api",
+        "dagster-code",
+        "dagster",
+        "dagster-daemon",
+    ]
 
 
 def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
     """A server and a node of yours take the places of ours."""
-    assert [service.name for service in _plan(foreign)] == ["migrate", "ingest", "api"]
+    assert [service.name for service in _plan(foreign)] == [
+        "migrate",
+        "ingest",
+        "api",
+        "dagster-code",
+        "dagster",
+        "dagster-daemon",
+    ]
 
 
 def test_only_what_was_asked_for(local: dict[str, str]) -> None:
@@ -117,6 +133,9 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
         ("ingest", {"DATABASE_URL_INGEST", "HELIUS_AUTH_HEADER"}),
         ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
         ("migrate", {"DATABASE_URL"}),
+        ("dagster-code", {"DATABASE_URL", "DATABASE_URL_KEEPER"}),
+        ("dagster", {"DATABASE_URL_KEEPER"}),
+        ("dagster-daemon", {"DATABASE_URL_KEEPER"}),
     ],
 )
 def test_a_service_knows_what_its_work_takes(foreign: dict[str, str], name: str, known: set[str]) -> None:
@@ -134,3 +153,29 @@ def test_each_service_logs_in_as_itself(local: dict[str, str]) -> None:
 
     assert "zmart_ingest:pw-zmart_ingest@" in _environment(plan, "ingest")["DATABASE_URL_INGEST"]
     assert "zmart_api:pw-zmart_api@" in _environment(plan, "api")["DATABASE_URL_API"]
+
+
+def test_dagster_starts_beside_the_others(local: dict[str, str]) -> None:
+    """It needs the schema alone, so nobody waits for its imports; its web interface and daemon need its code server."""
+    after = {service.name: service.after for service in _plan(local)}
+
+    assert after["dagster-code"] == ("migrate",)
+    assert after["dagster"] == after["dagster-daemon"] == ("dagster-code",)
+    assert after["api"] is None
+
+
+def test_dagsters_storage_is_a_schema_of_its_own(local: dict[str, str]) -> None:
+    """Dagster logs in as the keeper, and its tables are in the schema dagster whatever they are called."""
+    url = _environment(_plan(local), "dagster")["DAGSTER_STORAGE_URL"]
+
+    assert "zmart_keeper:pw-zmart_keeper@" in url
+    assert url.endswith("?options=-c%20search_path%3Ddagster")
+
+
+def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
+    """The path of a Unix socket has room for 107 bytes; a longer one moves to the system's temporary folder."""
+    deep = tmp_path / ("d" * 120)
+
+    assert len(bytes(orchestrator.socket(deep))) <= 107
+    assert orchestrator.socket(deep) != orchestrator.socket(tmp_path / ("e" * 120))
+    assert orchestrator.socket(Path("/srv/zmart")) == Path("/srv/zmart/dagster/code.sock")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeAlias
 
 Probe: TypeAlias = Callable[[], Awaitable[bool]]
@@ -18,6 +19,20 @@ def answers(host: str, port: int, path: str, *, timeout_seconds: float = 5.0) ->
                 return await _status_of(host, port, path) == 200
         except (OSError, TimeoutError, ValueError, IndexError):
             return False
+
+    return probe
+
+
+def listens(path: Path) -> Probe:
+    """Return a probe: whether somebody takes connections on a Unix socket."""
+
+    async def probe() -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(path)
+        except OSError:
+            return False
+        writer.close()
+        return True
 
     return probe
 

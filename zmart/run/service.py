@@ -42,6 +42,8 @@ class Service:
     #: Whether it answers; None is ready at once.
     probe: Probe | None = None
     ready_within_seconds: float = 60.0
+    #: Services to wait for, of those that run; None: all that stand before it.
+    after: tuple[str, ...] | None = None
     #: It has to end by itself, successfully, before the next one starts.
     is_task: bool = False
     #: Others stand on it, so it stops after them.

@@ -1,7 +1,8 @@
 """Which services `zmart up` runs, in which order, and what each of them may know.
 
 Order is the order of need: Postgres, then the schema and the models, then the development chain,
-which ingest reads to learn where it is, then ingest, then the API. Every service gets all settings,
+which ingest reads to learn where it is, then ingest, then the API. Dagster needs the schema alone and starts
+beside them. Every service gets all settings,
 and of the secrets only those that its work takes.
 """
 
@@ -10,16 +11,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zmart import errors
 from zmart.settings import Cluster, Role, Settings
 
-from . import demo, postgres, probes, process
-from .service import Port, Service
+from . import demo, orchestrator, postgres, probes, process
+from .service import MEMORY_CEILING_BYTES, Port, Service
 
 #: What `--only` understands, in starting order. `postgres` brings migrations and models with it.
-NAMES = ("postgres", "devchain", "traders", "ingest", "api")
+NAMES = ("postgres", "devchain", "traders", "ingest", "api", "dagster")
+
+#: Dagster imports for ten seconds on a machine that has time, longer while everything starts at once.
+DAGSTER_READY_WITHIN_SECONDS = 120.0
 
 #: Variables that are secret, or lead to something that is; everything else is passed to everybody.
 _GUARDED = (
@@ -32,6 +37,7 @@ _GUARDED = (
     "IPFS_PINNING_TOKEN",
     "ALERT_WEBHOOK_URL",
     "METRICS_TOKEN",
+    "DAGSTER_STORAGE_URL",
     "ZMART_TEST_DSN",
 )
 _LOGIN_VARIABLES: Mapping[Role, str] = {
@@ -61,6 +67,7 @@ def plan(
         "devchain": lambda: [house.devchain(traders="traders" in wanted)],
         "ingest": lambda: [house.ingest()],
         "api": lambda: [house.api()],
+        "dagster": house.dagster,
     }
     return [service for name, make in makers.items() if name in wanted for service in make()]
 
@@ -134,6 +141,10 @@ class _House:
             url=f"http://{_callable(host)}:{port}",
         )
 
+    def dagster(self) -> list[Service]:
+        """The code server, and the two that ask it."""
+        return [self._dagster_code(), self._dagster_webserver(), self._dagster_daemon()]
+
     # --- private ------------------------------------------------------------------------------
 
     def _embedded(self) -> Service:
@@ -160,6 +171,59 @@ class _House:
             launch=lambda: self._python(["zmart.cli", "migrate"], passing=("DATABASE_URL", "PG")),
             is_task=True,
         )
+
+    def _dagster_code(self) -> Service:
+        state_dir = self._settings.state_dir
+
+        def launch() -> process.Launch:
+            orchestrator.prepare(state_dir)
+            orchestrator.socket(state_dir).unlink(missing_ok=True)
+            # It rebuilds marts and runs dbt, as the owner; the other two see Dagster's own schema alone.
+            return self._dagster(
+                orchestrator.code_server(state_dir), passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL")
+            )
+
+        return Service(
+            name="dagster-code",
+            launch=launch,
+            after=("migrate",),
+            probe=probes.listens(orchestrator.socket(state_dir)),
+            ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
+            # Its runs are its children, and dbt is among them.
+            memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
+        )
+
+    def _dagster_webserver(self) -> Service:
+        host, port = self._settings.hosts.dagster, self._settings.ports.dagster
+        return Service(
+            name="dagster",
+            launch=lambda: self._dagster(orchestrator.webserver(host, port)),
+            after=("dagster-code",),
+            probe=probes.answers(_callable(host), port, "/server_info"),
+            ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
+            ports=(Port(variable="DAGSTER_PORT", host=host, number=port),),
+            url=f"http://{_callable(host)}:{port}",
+        )
+
+    def _dagster_daemon(self) -> Service:
+        beat = orchestrator.Heartbeat(lambda: self._settings.postgres.dsn("zmart_keeper"))
+
+        def launch() -> process.Launch:
+            beat.expect()
+            return self._dagster(orchestrator.daemon())
+
+        return Service(
+            name="dagster-daemon",
+            launch=launch,
+            after=("dagster-code",),
+            probe=probes.in_thread(beat),
+            ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
+        )
+
+    def _dagster(self, arguments: Sequence[str], *, passing: tuple[str, ...] = ()) -> process.Launch:
+        launch = self._python(arguments, passing=passing, roles=("zmart_keeper",))
+        variables = orchestrator.environment(self._settings.state_dir, self._settings.postgres.dsn("zmart_keeper"))
+        return replace(launch, environment={**launch.environment, **variables})
 
     def _python(
         self,

@@ -1,7 +1,7 @@
 """Starts services in order, keeps them running, stops them all.
 
-Each service is a process in a group of its own. It is started when those before it are ready, and
-counts as ready when its probe says so. While starting up, the first failure stops everything: a
+Each service is a process in a group of its own. It is started when those it stands on are ready (all before it, unless
+it says which), and counts as ready when its probe says so. While starting up, the first failure stops everything: a
 configuration that cannot work should not be retried. Afterwards a service that stops, or outgrows
 its memory ceiling, is started again as `zmart.run.restarts` decides. Foundations (Postgres) stop
 last.
@@ -96,17 +96,32 @@ class Supervisor:
                     )
 
     async def _start(self) -> bool:
-        """Start one after the other; false when the end was asked for meanwhile."""
-        for child in self._children:
-            child.begin()
-            stop = asyncio.create_task(self._stop.wait())
-            either: set[asyncio.Future[Any]] = {child.first_ready, stop}
+        """Start each when what it stands on is ready; false when the end was asked for meanwhile."""
+        starts = asyncio.gather(*(self._start_one(child) for child in self._children))
+        stop = asyncio.create_task(self._stop.wait())
+        either: set[asyncio.Future[Any]] = {starts, stop}
+        try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set():
+                starts.result()
+        finally:
             stop.cancel()
-            if self._stop.is_set():
-                return False
-            child.first_ready.result()
-        return True
+            starts.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await starts
+        return not self._stop.is_set()
+
+    async def _start_one(self, child: _Child) -> None:
+        for earlier in self._below(child):
+            # Shielded: who waits may be cancelled, what is waited for goes on.
+            await asyncio.shield(earlier.first_ready)
+        child.begin()
+        await asyncio.shield(child.first_ready)
+
+    def _below(self, child: _Child) -> list[_Child]:
+        """What has to be ready before `child` is started."""
+        before, after = self._children[: self._children.index(child)], child.service.after
+        return before if after is None else [each for each in before if each.service.name in after]
 
     async def _supervise(self) -> None:
         while not self._stop.is_set():
