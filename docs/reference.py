@@ -1,0 +1,53 @@
+"""Write docs/marts.md from the models' own descriptions, so that the page cannot say anything else.
+
+    python docs/reference.py            # write it
+    python docs/reference.py --check    # exit 1 if it is not up to date
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "marts.md"
+
+HEAD = """# Marts
+
+Everything in the schema `marts`, generated from the models (`python docs/reference.py`). Amounts are integer lamports,
+shares have nine decimals, instants are the chain's clock in UTC. `folded` marts change in the transaction that stores an
+event and are never behind it; `view`s read them. Columns that end in `_key` are places on chain
+(`slot << 24 | index in block << 9 | ordinal`); `last_seq` is the last entry of the log that concerns the row.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    models = sorted(_models(), key=lambda model: model["name"])
+    return HEAD + "".join(_section(model) for model in models)
+
+
+def _models() -> Iterator[dict[str, Any]]:
+    for path in sorted(ROOT.glob("sql_models/[fm]*/*.yml")):
+        yield from yaml.safe_load(path.read_text())["models"]
+
+
+def _section(model: dict[str, Any]) -> str:
+    rows = "".join(f"| `{c['name']}` | {c.get('data_type', '')} | {c['description']} |\n" for c in model["columns"])
+    return f"\n## {model['name']}\n\n{model['description']}\n\n| column | type | what it says |\n|---|---|---|\n{rows}"
+
+
+def main() -> int:
+    """Write or check the page."""
+    if "--check" in sys.argv:
+        return 0 if PAGE.exists() and PAGE.read_text() == page() else 1
+    PAGE.write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

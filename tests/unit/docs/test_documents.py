@@ -1,0 +1,84 @@
+"""The documents keep their promises: commands, files, settings and columns they name exist, and none is left out."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+import yaml
+
+from zmart import cli, settings
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"] + sorted((ROOT / "docs").rglob("*.md"))
+
+
+def module(path: Path) -> ModuleType:
+    """A script of the documents as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there."""
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist(page: Path) -> None:
+    """Every `zmart ...` and `make ...` in a code block or in backticks is one that works."""
+    text = page.read_text()
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`|^    \S.*$", text, flags=re.DOTALL | re.MULTILINE))
+    commands = set(re.findall(r"(?:^|[\s`(/])zmart ([a-z][a-z-]+)", code))
+    targets = set(re.findall(r"(?:^|[\s`])make ([a-z]+)", code))
+    assert isinstance(cli.main, click.Group)
+
+    assert commands - set(cli.main.commands) == set()
+    assert targets - set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)) == set()
+
+
+def test_every_setting_is_in_the_example() -> None:
+    """A variable that the settings read stands in .env.example, and none stands there that nothing reads."""
+    source = Path(settings.__file__).read_text()
+    read = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', source)) - set(settings.REPLACED)
+    named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
+
+    assert {name for name in named if name not in source} == set()
+    assert {name for name in read - named if not name.startswith(("PG", "ZMART_TEST", "ZMART_RUN"))} == set()
+
+
+def test_the_marts_page_is_what_the_models_say() -> None:
+    """docs/marts.md is generated; whoever changes a model writes it again."""
+    reference = module(ROOT / "docs" / "reference.py")
+
+    assert reference.PAGE.read_text() == reference.page(), "run: python docs/reference.py"
+
+
+def test_every_model_and_column_is_described() -> None:
+    """Each model has a yml beside it, and each of its columns a sentence."""
+    described = {}
+    for path in ROOT.glob("sql_models/**/*.yml"):
+        for model in yaml.safe_load(path.read_text()).get("models", []):
+            described[model["name"]] = [column.get("description") for column in model.get("columns", [])]
+            assert model.get("description"), model["name"]
+
+    assert {path.stem for path in ROOT.glob("sql_models/**/*.sql")} == set(described)
+    assert all(all(columns) for columns in described.values())
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    """The pages in docs/adr count from 0001."""
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+    assert numbers == list(range(1, len(numbers) + 1))
