@@ -99,6 +99,8 @@ def create_app(parts: Parts) -> Litestar:
         # The receiver counts by itself, to answer with a problem and to hold room meanwhile.
         request_max_body_size=None,
         openapi_config=None,
+        # Logging is the process's own (zmart.log): Litestar's would replace the mask of secrets.
+        logging_config=None,
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
     )
 
@@ -135,9 +137,7 @@ async def metrics(request: AnyRequest, state: State) -> Answer:
     """Counters for Prometheus, to callers on this machine or with the token."""
     parts: Parts = state["parts"]
     if not (_is_local(request) or _has_token(request, parts.metrics_token)):
-        detail = (
-            "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
-        )
+        detail = "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
         return problems.problem(403, "forbidden", detail)
     return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -176,9 +176,7 @@ class Receiver:
         body = await self._proven_body(request, hold)
         decoded = await self._decoded(body)
         self._parts.metrics.ignored.inc(decoded.ignored)
-        await self._parts.pipeline.submit(
-            decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, hold=hold
-        )
+        await self._parts.pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, hold=hold)
 
     async def _proven_body(self, request: AnyRequest, hold: Hold) -> bytes:
         verifier, signature = self._parts.verifier, request.headers.get(SIGNATURE_HEADER)
@@ -212,9 +210,7 @@ class Receiver:
         """Everything in a body, a few items at a time so that other requests get their turn."""
         try:
             is_large = len(body) > LARGE_BODY_BYTES
-            items = (
-                await asyncio.to_thread(delivery.items, body) if is_large else delivery.items(body)
-            )
+            items = await asyncio.to_thread(delivery.items, body) if is_large else delivery.items(body)
         except errors.InvalidInput as exc:
             raise _Refused(422, "not_transactions", str(exc)) from None
         decoded = Decoded()
@@ -245,7 +241,7 @@ _UNPROVEN = (
 )
 
 
-class _Refused(Exception):  # noqa: N818 - an answer on its way out
+class _Refused(Exception):
     """What can never succeed as it was sent."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:

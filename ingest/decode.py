@@ -157,7 +157,7 @@ def digest(slot: int, err: str | None, lines: Sequence[str]) -> bytes:
     return hashlib.sha256(_encode((slot, err, lines))).digest()
 
 
-class _Malformed(Exception):  # noqa: N818 - an outcome on its way out, not an error
+class _Malformed(Exception):
     """The item is not a transaction; carries its signature where that much could be read."""
 
     def __init__(self, reason: str, signature: str | None = None) -> None:

@@ -125,9 +125,7 @@ def enhanced_item(program_id: str, number: int = 1) -> dict[str, Any]:
         "events": {},
         "fee": BASE_FEE_LAMPORTS,
         "feePayer": address(number),
-        "instructions": [
-            {"accounts": [], "data": "", "innerInstructions": [], "programId": program_id}
-        ],
+        "instructions": [{"accounts": [], "data": "", "innerInstructions": [], "programId": program_id}],
         "nativeTransfers": [],
         "signature": signature(number),
         "slot": 400_000_000,
@@ -190,9 +188,7 @@ class MemoryWriter:
     ) -> MemoryAppended:
         """Keep what is new, and say how much that was."""
         del source
-        fresh = {
-            row.signature: row for row in transactions if row.signature not in self.transactions
-        }
+        fresh = {row.signature: row for row in transactions if row.signature not in self.transactions}
         self.transactions |= fresh
         letters = [
             *dead_letters,

@@ -88,9 +88,7 @@ def versions() -> Iterator[dict[str, Any]]:
         f"Program {PROGRAM} success",
         f"Program {STRANGER} success",
     ]
-    yield testing.item(
-        PROGRAM, lines=lines, number=202, instructions=[transfer(USER)], inner={0: [create()]}
-    )
+    yield testing.item(PROGRAM, lines=lines, number=202, instructions=[transfer(USER)], inner={0: [create()]})
     yield testing.item(PROGRAM, [BOUGHT], number=203, index=None, block_time=None)
 
 
@@ -106,9 +104,7 @@ def hostile() -> Iterator[object]:
     yield testing.item(PROGRAM, number=301, lines=testing.log_lines(PROGRAM, said))
     cut = [*testing.log_lines(PROGRAM, [bought])[:-2], "Log truncated"]
     yield testing.item(PROGRAM, number=302, lines=cut)
-    yield testing.item(
-        PROGRAM, [BOUGHT], number=303, err={"InstructionError": [0, {"Custom": 6024}]}
-    )
+    yield testing.item(PROGRAM, [BOUGHT], number=303, err={"InstructionError": [0, {"Custom": 6024}]})
     yield {"slot": "four", "transaction": {"signatures": []}}
     yield None
     yield testing.enhanced_item(PROGRAM, 304)

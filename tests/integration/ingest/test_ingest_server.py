@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -209,6 +210,16 @@ def test_a_refused_delivery_is_one_line_without_the_secret(start: Callable[..., 
     lines = [line for line in server.lines[before:] if "refused" in line or "hush" in line or "401" in line]
     assert len(lines) == 1
     assert "hush" not in "".join(server.lines)
+
+
+def test_every_log_line_passes_the_projects_own_logging(start: Callable[..., Server]) -> None:
+    """JSON, a line an event, of this service, whichever library speaks; so the mask sees all."""
+    server = start(LOG_LEVEL="info")
+    assert deliver(server, body(1), header=None).status_code == 401
+    server.stop()
+    events_said = [json.loads(line) for line in server.lines]
+    assert {said["service"] for said in events_said} == {"ingest"}
+    assert len(events_said) > 1
 
 
 def test_without_a_database_it_serves_503_and_says_so(start: Callable[..., Server]) -> None:
