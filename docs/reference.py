@@ -19,8 +19,8 @@ PAGE = ROOT / "docs" / "marts.md"
 HEAD = """# Marts
 
 Everything in the schema `marts`, generated from the models (`python docs/reference.py`). Amounts are integer lamports,
-shares have nine decimals, instants are the chain's clock in UTC. `folded` marts change in the transaction that stores an
-event and are never behind it; `view`s read them. Columns that end in `_key` are places on chain
+shares have nine decimals, instants are the chain's clock in UTC. Folded marts change in the transaction that stores an
+event and are never behind it; views read them. Columns that end in `_key` are places on chain
 (`slot << 24 | index in block << 9 | ordinal`); `last_seq` is the last entry of the log that concerns the row.
 """
 

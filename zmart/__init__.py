@@ -1,0 +1,1 @@
+"""The kernel: what ingest, devchain, orchestration and api stand on."""

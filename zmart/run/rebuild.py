@@ -2,8 +2,8 @@
 
 `deploy` lets dbt compile the models and install what changed (an unchanged one is a no-op). `rebuild` and
 `verify` need no dbt: every folded model left its compiled select in `ops.models`, and the functions
-`folds.rebuild` and `folds.differences` work from that. A rebuild replaces only rows that differ, in place, so that readers and views notice
-nothing; the number of rows that differed is its report.
+`folds.rebuild` and `folds.differences` work from that. A rebuild replaces only rows that differ, in place, so
+that readers and views notice nothing; the number of rows that differed is its report.
 
 dbt reads its connection from libpq's variables and keeps state of its own in the process. So it runs in a child
 (`python -m zmart.run.rebuild`), which also gives its memory back.
