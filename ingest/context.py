@@ -136,10 +136,7 @@ class _Told:
         if len(sells) != 1:
             return False
         (sell,) = sells
-        return all(
-            call is sell or (call.is_inner and not sell.is_inner and call.top == sell.top)
-            for call in movers
-        )
+        return all(call is sell or (call.is_inner and not sell.is_inner and call.top == sell.top) for call in movers)
 
     def _before(self, account: str) -> int | None:
         meta = self._item.meta

@@ -32,9 +32,7 @@ class Metrics:
         self.lock_held_seconds = self._histogram(
             "writer_lock_held_seconds", "How long a commit held the writer lock.", _SECONDS_BUCKETS
         )
-        self.queue_bytes = Gauge(
-            "zmart_ingest_queue_bytes", "Bytes read but not committed.", registry=self.registry
-        )
+        self.queue_bytes = Gauge("zmart_ingest_queue_bytes", "Bytes read but not committed.", registry=self.registry)
 
     def watch_queue(self, used_bytes: Callable[[], int]) -> None:
         """Ask for the bytes in hand whenever somebody looks."""

@@ -125,9 +125,7 @@ def _writer(kind: idl.Type) -> _Write | None:
 
 def _layouts() -> dict[type[events.Event], _Layout]:
     bodies = idl.load().bodies
-    known = {
-        kind: _layout(kind, tuple(bodies[name].fields)) for name, kind in events.EVENTS.items()
-    }
+    known = {kind: _layout(kind, tuple(bodies[name].fields)) for name, kind in events.EVENTS.items()}
     earlier = events.WinningsClaimedV0
     return known | {earlier: _layout(earlier, codec.WINNINGS_CLAIMED_V0)}
 
