@@ -160,9 +160,7 @@ class Vote(Record):
 
 R = TypeVar("R", bound=Record)
 
-RECORDS: dict[str, type[Record]] = {
-    record.type_name: record for record in (Config, Market, Position, Vote)
-}
+RECORDS: dict[str, type[Record]] = {record.type_name: record for record in (Config, Market, Position, Vote)}
 
 
 def copied(record: R) -> R:

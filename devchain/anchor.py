@@ -119,9 +119,7 @@ class Frame:
     position: Position
     vote: Vote
 
-    def __init__(
-        self, handler: Handler, call: Call, metas: Mapping[str, Meta], args: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, handler: Handler, call: Call, metas: Mapping[str, Meta], args: Mapping[str, Any]) -> None:
         self.handler = handler
         self.call = call
         self.metas = metas
@@ -368,8 +366,7 @@ def _source(handler: Handler, refusal: errors.ProgramError) -> str:
 def _fail_with(call: Call, place: str, refusal: errors.ProgramError) -> NoReturn:
     message = Refusal[refusal.name].value
     call.log(
-        f"AnchorError {place}. Error Code: {refusal.name}. "
-        f"Error Number: {refusal.code}. Error Message: {message}."
+        f"AnchorError {place}. Error Code: {refusal.name}. Error Number: {refusal.code}. Error Message: {message}."
     )
     raise InstructionFailure.custom(refusal.code) from refusal
 
@@ -384,10 +381,7 @@ def fail(
     """Refuse in Anchor's own name; `pair` is what was given and what was expected."""
     number, message = error.value
     place = f"caused by account: {account}" if account else "occurred"
-    call.log(
-        f"AnchorError {place}. Error Code: {error.name}. "
-        f"Error Number: {number}. Error Message: {message}."
-    )
+    call.log(f"AnchorError {place}. Error Code: {error.name}. Error Number: {number}. Error Message: {message}.")
     for side, key in zip(("Left:", "Right:"), pair or (), strict=False):
         call.log(side)
         call.log(key)

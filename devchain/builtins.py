@@ -138,9 +138,7 @@ def _two(call: Call) -> tuple[Meta, Meta]:
     return first, second
 
 
-def _require_signer(
-    call: Call, meta: Meta, verb: str, form: str = "'to' account {} must sign"
-) -> None:
+def _require_signer(call: Call, meta: Meta, verb: str, form: str = "'to' account {} must sign") -> None:
     if not meta.is_signer:
         _say(call, f"{verb}: {form.format(_named(meta))}")
         raise InstructionFailure(*runtime.MISSING_SIGNATURE)
@@ -162,9 +160,7 @@ def _say(call: Call, text: str) -> None:
 
 def unit_limit(units: int) -> SoldersInstruction:
     """A ComputeBudget instruction that sets the units a transaction may use."""
-    return SoldersInstruction(
-        Pubkey.from_string(accounts.COMPUTE_BUDGET_PROGRAM), struct.pack("<BI", 2, units), []
-    )
+    return SoldersInstruction(Pubkey.from_string(accounts.COMPUTE_BUDGET_PROGRAM), struct.pack("<BI", 2, units), [])
 
 
 class Budget(NamedTuple):

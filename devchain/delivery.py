@@ -1,11 +1,46 @@
-"""Webhook items."""
+"""Webhooks as Helius sends them: raw transactions in JSON arrays, at least once, not in order.
+
+What must still be delivered is in the ledger's file: planning a body and passing over its
+transactions is one database transaction, and a body is forgotten when it was answered with success.
+So nothing is lost by a restart on either side. Helius itself gives up after three retries about a
+second apart (protocol.md 8.3); `helius_retries` does the same, the default never gives up.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Any, Final
 
-from . import ledger
+import httpx
+import orjson
+import structlog
+
+from zmart.settings import Secret
+
+from . import views
+from .faults import Faults
 from .ledger import Landed
+from .store import Delivery, Place, Store
+
+log = structlog.get_logger()
+
+#: Transactions in one body.
+BATCH: Final = 25
+#: Retries of Helius, and the seconds between them (protocol.md 8.3).
+HELIUS_RETRIES: Final = 3
+HELIUS_RETRY_SECONDS: Final = 1.0
+#: The one status Helius does not retry.
+FORBIDDEN: Final = 403
+#: Seconds between attempts at a body that was refused, doubled up to the last.
+BACKOFF_SECONDS: Final = (0.25, 30.0)
+#: Seconds to wait when nobody listens, doubled up to the last.
+SILENCE_SECONDS: Final = (0.1, 2.0)
+ANSWER_TIMEOUT_SECONDS: Final = 10.0
 
 
 def item(landed: Landed) -> dict[str, Any]:
@@ -13,8 +48,154 @@ def item(landed: Landed) -> dict[str, Any]:
     return {
         "blockTime": landed.block_time,
         "indexWithinBlock": landed.index,
-        "meta": ledger.meta_json(landed),
+        "meta": views.meta_json(landed),
         "slot": landed.slot,
-        "transaction": ledger.message_json(landed.transaction),
+        "transaction": views.message_json(landed.transaction),
         "version": "legacy" if landed.transaction.version is None else 0,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where bodies go, and what proves that we sent them."""
+
+    url: str
+    #: Echoed in `Authorization`, as Helius does.
+    authorization: Secret | None = None
+    #: Key of HMAC-SHA256 over the body, in `x-helius-signature`.
+    signing_key: Secret | None = None
+
+    def headers(self, body: bytes) -> dict[str, str]:
+        """The headers of a body."""
+        headers = {"Content-Type": "application/json"}
+        if self.authorization is not None:
+            headers["Authorization"] = self.authorization.reveal()
+        if self.signing_key is not None:
+            key = self.signing_key.reveal().encode()
+            headers["x-helius-signature"] = hmac.new(key, body, hashlib.sha256).hexdigest()
+        return headers
+
+
+class Courier:
+    """Plans bodies for new blocks and posts them until they are answered."""
+
+    def __init__(
+        self,
+        store: Store,
+        destination: Destination,
+        *,
+        faults: Faults | None = None,
+        helius_retries: bool = False,
+        batch: int = BATCH,
+    ) -> None:
+        self._store = store
+        self._destination = destination
+        self._faults = faults or Faults()
+        self._gives_up = helius_retries
+        self._batch = batch
+        self._news = asyncio.Event()
+        self._silence_seconds = 0.0
+        #: Bodies answered with success, refused, and given up, since the start.
+        self.delivered = self.refused = self.lost = 0
+        #: The newest slot whose transactions may be delivered.
+        self.confirmed_slot = -1
+
+    def ring(self, confirmed_slot: int) -> None:
+        """Tell it that blocks up to a slot are confirmed."""
+        self.confirmed_slot = confirmed_slot
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_SECONDS, trust_env=False) as client:
+            while True:
+                self._news.clear()
+                self._plan()
+                await self._post_due(client)
+                await self._wait()
+
+    async def drain(self) -> None:
+        """Deliver what is due now, once; for tests and for the end of a warm-up."""
+        async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_SECONDS, trust_env=False) as client:
+            self._plan()
+            await self._post_due(client)
+
+    def _plan(self) -> None:
+        while places := self._store.undelivered(self.confirmed_slot, 2_000):
+            now = time.time()
+            bodies = self._faults.plan(places, now=now, batch=self._batch)
+            self._store.plan(bodies, places[-1])
+
+    async def _wait(self) -> None:
+        """Until there is news, or a body is due, or silence has lasted long enough."""
+        due_at = self._store.next_due()
+        seconds = None if due_at is None else max(0.0, due_at - time.time())
+        if seconds is not None:
+            seconds = max(seconds, self._silence_seconds)
+        if self._silence_seconds:
+            await asyncio.sleep(self._silence_seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+
+    async def _post_due(self, client: httpx.AsyncClient) -> None:
+        while deliveries := self._store.due(time.time(), 20):
+            for delivery in deliveries:
+                if not await self._post(client, delivery):
+                    return
+
+    async def _post(self, client: httpx.AsyncClient, delivery: Delivery) -> bool:
+        """Post one body; False where nobody answered, so that the others need not be tried."""
+        body = self._body(delivery.places)
+        if body is None:
+            self._store.end(delivery)
+            return True
+        try:
+            answer = await client.post(self._destination.url, content=body, headers=self._destination.headers(body))
+        except httpx.HTTPError as error:
+            self._unanswered(delivery, error)
+            return False
+        self._silence_seconds = 0.0
+        self._answered(delivery, answer.status_code)
+        return True
+
+    def _body(self, places: list[Place]) -> bytes | None:
+        """The JSON array; None where a fork dropped all of it in the meantime."""
+        found = ((place, self._store.at(place)) for place in places)
+        items = [self._item(place, landed) for place, landed in found if landed is not None]
+        return orjson.dumps(items) if items else None
+
+    def _item(self, place: Place, landed: Landed) -> dict[str, Any]:
+        built = item(landed)
+        if self._faults.happens("missing_index", place):
+            del built["indexWithinBlock"]
+        return built
+
+    def _answered(self, delivery: Delivery, status: int) -> None:
+        if 200 <= status < 300:
+            self.delivered += 1
+            self._store.end(delivery)
+            return
+        self.refused += 1
+        log.warning("delivery refused", status=status, attempts=delivery.attempts + 1)
+        self._retry(delivery, is_final=status == FORBIDDEN)
+
+    def _unanswered(self, delivery: Delivery, error: httpx.HTTPError) -> None:
+        shortest, longest = SILENCE_SECONDS
+        if not self._silence_seconds:
+            log.info("nobody takes deliveries", url=self._destination.url, error=repr(error))
+        self._silence_seconds = min(max(2 * self._silence_seconds, shortest), longest)
+        if self._gives_up:
+            self._retry(delivery, is_final=False)
+
+    def _retry(self, delivery: Delivery, *, is_final: bool) -> None:
+        if self._gives_up and (is_final or delivery.attempts >= HELIUS_RETRIES):
+            self.lost += 1
+            log.warning("delivery lost", slot=delivery.places[0].slot)
+            self._store.end(delivery)
+            return
+        shortest, longest = BACKOFF_SECONDS
+        seconds = min(shortest * 2.0**delivery.attempts, longest)
+        if self._gives_up:
+            seconds = HELIUS_RETRY_SECONDS
+        self._store.postpone(delivery, time.time() + seconds)

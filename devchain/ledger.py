@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from solders.hash import Hash
 from solders.instruction import Instruction as SoldersInstruction
@@ -50,7 +50,7 @@ SLOTS_PER_EPOCH: Final = 432_000
 FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
 
 
-class Rejected(Exception):  # noqa: N818 - the transaction is, not the program
+class Rejected(Exception):
     """A transaction that no block will hold; `error` is the TransactionError of JSON-RPC."""
 
     def __init__(self, error: ErrorJson) -> None:
@@ -127,6 +127,8 @@ class Block:
     blockhash: str
     previous_blockhash: str
     transactions: list[Landed] = field(default_factory=list)
+    #: The accounts it changed, as it left them; empty when read back from the store.
+    changed: dict[Address, Account] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Ledger:
@@ -201,8 +203,9 @@ class Ledger:
         """Close the open block and open the next; the block that was closed."""
         closed = self.open
         closed.blockhash = self._hash(closed.slot)
+        closed.changed = self._changes(closed.slot)
         if self.store is not None:
-            self.store.append(closed, self._changes(closed.slot))
+            self.store.append(closed, closed.changed)
         self.blocks[closed.slot] = closed
         self._heights[closed.blockhash] = closed.height
         self.open = self._next(closed, unix_timestamp, skipped_slots)
@@ -216,8 +219,11 @@ class Ledger:
 
         It lands whether it succeeds or fails; Rejected where no block could hold it.
         """
-        self._require_fresh(transaction)
-        outcome = self.run(transaction)
+        self.require_fresh(transaction)
+        return self.land(transaction, self.run(transaction))
+
+    def land(self, transaction: wire.Transaction, outcome: Outcome) -> Landed:
+        """Put a transaction that just ran into the open block, with what it gave."""
         self._write(outcome.changed)
         landed = Landed(
             transaction=transaction,
@@ -253,7 +259,7 @@ class Ledger:
         """What a transaction would do now, without doing it; Rejected where it could not land."""
         instructions = _resolved(transaction)
         budget = _budget(instructions)
-        fee = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0] + budget.priority_fee_lamports
+        fee = self._fee(transaction, budget)
         payer = self._charged(transaction, fee)
         pre = self._balances(transaction, self.accounts)
         sheet = {transaction.payer: payer}
@@ -273,7 +279,16 @@ class Ledger:
             changed=changed,
         )
 
-    def _require_fresh(self, transaction: wire.Transaction) -> None:
+    def fee(self, transaction: wire.Transaction) -> int:
+        """What landing would cost, in lamports; Rejected where the message makes no sense."""
+        return self._fee(transaction, _budget(_resolved(transaction)))
+
+    def _fee(self, transaction: wire.Transaction, budget: builtins.Budget) -> int:
+        signatures = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0]
+        return signatures + budget.priority_fee_lamports
+
+    def require_fresh(self, transaction: wire.Transaction) -> None:
+        """Rejected for what has landed already, and for a blockhash too old or unknown."""
         if self.is_known(transaction.signature):
             raise Rejected("AlreadyProcessed")
         if not self.is_valid_blockhash(transaction.blockhash):
@@ -296,9 +311,7 @@ class Ledger:
             raise Rejected({"InsufficientFundsForRent": {"account_index": 0}})
         return charged
 
-    def _balances(
-        self, transaction: wire.Transaction, changed: Mapping[Address, Account]
-    ) -> list[int]:
+    def _balances(self, transaction: wire.Transaction, changed: Mapping[Address, Account]) -> list[int]:
         bank, absent = self.accounts, accounts.ABSENT
         return [(changed.get(key) or bank.get(key) or absent).lamports for key in transaction.keys]
 
@@ -309,9 +322,7 @@ class Ledger:
                 return "InvalidProgramForExecution" if exists else "ProgramAccountNotFound"
         return None
 
-    def _rent_error(
-        self, transaction: wire.Transaction, changed: Mapping[Address, Account]
-    ) -> ErrorJson | None:
+    def _rent_error(self, transaction: wire.Transaction, changed: Mapping[Address, Account]) -> ErrorJson | None:
         """No account may end between nothing and its rent, unless it began there."""
         for address, account in changed.items():
             if account.lamports == 0 or account.is_rent_exempt:
@@ -334,9 +345,7 @@ class Ledger:
                     account = before[address]
         return None if account is None or account.is_gone else account
 
-    def owned_by(
-        self, owner: Address, *, at_slot: int | None = None
-    ) -> Iterator[tuple[Address, Account]]:
+    def owned_by(self, owner: Address, *, at_slot: int | None = None) -> Iterator[tuple[Address, Account]]:
         """The accounts of a program."""
         for address in tuple(self.accounts):
             account = self.account(address, at_slot=at_slot)
@@ -435,6 +444,29 @@ class Ledger:
         words = f"{self.genesis.hash} {slot} {self._forks}".encode()
         return str(Hash(hashlib.sha256(words).digest()))
 
+    def slot_at(self, commitment: str) -> int:
+        """The newest slot of a commitment: `processed` is the open block's."""
+        match commitment:
+            case "processed":
+                return self.open.slot
+            case "confirmed":
+                return self.confirmed_slot
+        return self.finalized_slot
+
+    def find(self, signature: Signature) -> Landed | None:
+        """A transaction of this fork, however old."""
+        landed = self.recent.get(signature)
+        if landed is None and self.store is not None:
+            landed = self.store.transaction(signature)
+        return landed
+
+    def block(self, slot: int) -> Block | None:
+        """A closed block of this fork, however old."""
+        block = self.blocks.get(slot)
+        if block is None and self.store is not None:
+            block = self.store.block(slot)
+        return block
+
     def _newest_closed(self, slot: int) -> int:
         """The block at a slot, or the newest before it."""
         if slot in self.blocks:
@@ -466,60 +498,3 @@ def _budget(instructions: Sequence[runtime.Instruction]) -> builtins.Budget:
         return builtins.budget(instructions)
     except ValueError as exc:
         raise Rejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None
-
-
-def meta_json(landed: Landed) -> dict[str, Any]:
-    """The `meta` of a transaction as `getTransaction` and Helius write it."""
-    return {
-        "err": landed.err,
-        "fee": landed.fee_lamports,
-        "innerInstructions": inner_json(landed.transaction.keys, landed.inner),
-        "loadedAddresses": {"readonly": [], "writable": []},
-        "logMessages": landed.logs,
-        "postBalances": landed.post_balances,
-        "postTokenBalances": [],
-        "preBalances": landed.pre_balances,
-        "preTokenBalances": [],
-        "rewards": [],
-        "computeUnitsConsumed": landed.units_consumed,
-    }
-
-
-def inner_json(
-    keys: Sequence[Address], inner: Mapping[int, Iterable[InnerInstruction]]
-) -> list[dict[str, Any]]:
-    """Calls between programs, with indices into the transaction's accounts."""
-    place = {key: index for index, key in enumerate(keys)}
-    return [
-        {
-            "index": index,
-            "instructions": [
-                {
-                    "accounts": [place[address] for address in call.addresses],
-                    "data": wire.base58_text(call.data),
-                    "programIdIndex": place[call.program_id],
-                    "stackHeight": call.stack_height,
-                }
-                for call in calls
-            ],
-        }
-        for index, calls in inner.items()
-    ]
-
-
-def message_json(transaction: wire.Transaction) -> dict[str, Any]:
-    """The `transaction` of `getTransaction` and of a webhook item."""
-    signers, readonly_signers, readonly_others = transaction.header
-    message: dict[str, Any] = {
-        "accountKeys": list(transaction.keys),
-        "header": {
-            "numReadonlySignedAccounts": readonly_signers,
-            "numReadonlyUnsignedAccounts": readonly_others,
-            "numRequiredSignatures": signers,
-        },
-        "instructions": [compiled.json() for compiled in transaction.instructions],
-        "recentBlockhash": transaction.blockhash,
-    }
-    if transaction.version is not None:
-        message["addressTableLookups"] = []
-    return {"message": message, "signatures": list(transaction.signatures)}

@@ -76,9 +76,7 @@ def _initialize_global_config(frame: Frame) -> None:
     config.dispute_period = market.DISPUTE_PERIOD_SECONDS
     config.min_resolver_reputation = market.MIN_RESOLVER_REPUTATION
     frame.emit(
-        events.GlobalConfigInitialized(
-            config.admin, config.backend_authority, config.protocol_fee_bps, frame.now
-        )
+        events.GlobalConfigInitialized(config.admin, config.backend_authority, config.protocol_fee_bps, frame.now)
     )
 
 
@@ -103,9 +101,7 @@ _PERIODS: Final = ("min_resolution_delay", "dispute_period")
 def _require_rates(args: Mapping[str, Any]) -> None:
     protocol, resolver, lp = (args[name] for name in _RATES)
     refusal = Refusal.InvalidFeeStructure
-    market.require_fee_rates(
-        protocol_bps=protocol, resolver_bps=resolver, lp_bps=lp, refusal=refusal
-    )
+    market.require_fee_rates(protocol_bps=protocol, resolver_bps=resolver, lp_bps=lp, refusal=refusal)
     for name in _THRESHOLDS:
         market.require_threshold(args[name])
     for name in _PERIODS:
@@ -115,9 +111,7 @@ def _require_rates(args: Mapping[str, Any]) -> None:
 def _emergency_pause(frame: Frame) -> None:
     """protocol.md 1.4.17: a toggle."""
     frame.config.is_paused = not frame.config.is_paused
-    frame.emit(
-        events.ProtocolPauseStatusChanged(frame.config.is_paused, frame.address("admin"), frame.now)
-    )
+    frame.emit(events.ProtocolPauseStatusChanged(frame.config.is_paused, frame.address("admin"), frame.now))
 
 
 # Before trading
@@ -162,9 +156,7 @@ def _aggregate_proposal_votes(frame: Frame) -> None:
     it.proposal_likes, it.proposal_dislikes = likes, dislikes
     approved = votes.reaches(likes, dislikes, frame.config.proposal_approval_threshold)
     percentage = votes.percentage(likes, dislikes)
-    frame.emit(
-        events.ProposalAggregated(it.market_id, likes, dislikes, percentage, approved, frame.now)
-    )
+    frame.emit(events.ProposalAggregated(it.market_id, likes, dislikes, percentage, approved, frame.now))
 
 
 def _approve_proposal(frame: Frame) -> None:
@@ -203,9 +195,7 @@ def _buy_shares(frame: Frame) -> None:
     _require_state(frame)
     _require_running(frame)
     market.require_trade_size(target)
-    cost, shares = lmsr.buy(
-        it.shares_yes, it.shares_no, it.b_parameter, yes=yes, budget=lmsr.budget(target)
-    )
+    cost, shares = lmsr.buy(it.shares_yes, it.shares_no, it.b_parameter, yes=yes, budget=lmsr.budget(target))
     protocol, resolver, lp, fees = _fees(frame, cost)
     total = cost + fees
     market.require_slippage(paid=total, at_most=target)
@@ -340,9 +330,7 @@ def _resolve_market(frame: Frame) -> None:
     it.resolver, it.resolution_proposed_at = frame.address("resolver"), frame.now
     it.ipfs_evidence_hash = frame.args["ipfs_evidence_hash"]
     it.resolution_agree = it.resolution_disagree = it.resolution_total_votes = 0
-    frame.emit(
-        events.MarketResolved(it.market_id, it.resolver, outcome, it.ipfs_evidence_hash, frame.now)
-    )
+    frame.emit(events.MarketResolved(it.market_id, it.resolver, outcome, it.ipfs_evidence_hash, frame.now))
 
 
 def _initiate_dispute(frame: Frame) -> None:
@@ -357,9 +345,7 @@ def _initiate_dispute(frame: Frame) -> None:
     it.state, it.dispute_initiated_at = MarketState.DISPUTED, frame.now
     it.dispute_initiator = frame.address("initiator")
     it.dispute_agree = it.dispute_disagree = it.dispute_total_votes = 0
-    frame.emit(
-        events.DisputeInitiated(it.market_id, it.dispute_initiator, it.proposed_outcome, frame.now)
-    )
+    frame.emit(events.DisputeInitiated(it.market_id, it.dispute_initiator, it.proposed_outcome, frame.now))
 
 
 def _aggregate_dispute_votes(frame: Frame) -> None:
@@ -374,9 +360,7 @@ def _aggregate_dispute_votes(frame: Frame) -> None:
     else:
         it.state, it.resolved_at = MarketState.FINALIZED, frame.now
     percentage = votes.percentage(agrees, disagrees)
-    frame.emit(
-        events.DisputeAggregated(it.market_id, agrees, disagrees, percentage, succeeded, frame.now)
-    )
+    frame.emit(events.DisputeAggregated(it.market_id, agrees, disagrees, percentage, succeeded, frame.now))
 
 
 def _finalize_market(frame: Frame) -> None:
@@ -427,9 +411,7 @@ def _claim_winnings(frame: Frame) -> None:
     _require_state(frame)
     payout = _payout(frame)
     resolver = market.resolver_payout(it.final_outcome, it.accumulated_resolver_fees)
-    market.require_claim_funds(
-        market_lamports=frame.lamports("market"), payout=payout, resolver_fees=resolver
-    )
+    market.require_claim_funds(market_lamports=frame.lamports("market"), payout=payout, resolver_fees=resolver)
     _require_unlocked(it)
     _require_rent_left(frame, payout)
     frame.move("market", "user", payout)
@@ -439,9 +421,7 @@ def _claim_winnings(frame: Frame) -> None:
         it.accumulated_resolver_fees = 0
     mine.has_claimed, mine.claimed_amount = True, payout
     frame.emit(
-        events.WinningsClaimed(
-            frame.address("market"), frame.address("user"), it.final_outcome, payout, frame.now
-        )
+        events.WinningsClaimed(frame.address("market"), frame.address("user"), it.final_outcome, payout, frame.now)
     )
 
 
@@ -608,6 +588,4 @@ HANDLERS: Final = {
 @functools.cache
 def _titles() -> dict[bytes, str]:
     """What Anchor calls each instruction in the log, by discriminator."""
-    return {
-        bytes(known.discriminator): HANDLERS[known.name].title for known in idl.load().instructions
-    }
+    return {bytes(known.discriminator): HANDLERS[known.name].title for known in idl.load().instructions}

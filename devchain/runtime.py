@@ -65,7 +65,7 @@ class Clock:
     epoch: int = 0
 
 
-class InstructionFailure(Exception):  # noqa: N818 - the runtime's word
+class InstructionFailure(Exception):
     """An instruction ended badly: `error` for JSON-RPC, the text for the log."""
 
     def __init__(self, error: ErrorJson, text: str) -> None:

@@ -23,8 +23,8 @@ create table if not exists transactions (
   -- err, fee, logs, inner instructions, units and balances as JSON.
   outcome blob not null,
   is_ours integer not null,
-  primary key (slot, position)
-) without rowid;
+  unique (slot, position)
+);
 
 create table if not exists mentions (
   address text not null,

@@ -249,9 +249,9 @@ class Store:
         """Plan bodies, each with the time it is due, and pass over everything up to a place."""
         with self._transaction():
             for due_at, places in deliveries:
-                row = {"due_at": due_at, "places": orjson.dumps(places).decode()}
+                row = {"due_at": due_at, "places": orjson.dumps([[*place] for place in places]).decode()}
                 self._db.execute(_SQL.plan_delivery, row)
-            self._learn("delivery_cursor", orjson.dumps(through).decode())
+            self._learn("delivery_cursor", orjson.dumps([*through]).decode())
 
     def due(self, now: float, limit: int) -> list[Delivery]:
         """Bodies whose time has come."""

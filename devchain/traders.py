@@ -190,10 +190,7 @@ def _ballots(draw: random.Random, wallets: int, *, agree: float) -> tuple[tuple[
     """Votes of different wallets whose share is on the side it should be."""
     count = draw.randrange(5, min(12, wallets))
     agreeing = round(count * agree)
-    ballots = [
-        (wallet, index < agreeing)
-        for index, wallet in enumerate(draw.sample(range(wallets), count))
-    ]
+    ballots = [(wallet, index < agreeing) for index, wallet in enumerate(draw.sample(range(wallets), count))]
     draw.shuffle(ballots)
     return tuple(ballots)
 
@@ -330,11 +327,7 @@ class Traders:
     def _votes_cast(self, followed: _Followed, kind: VoteKind) -> int:
         ballots = followed.plan.proposal_votes, followed.plan.dispute_votes
         return sum(
-            self._bank.account(
-                addresses.vote_address(
-                    self._program_id, followed.account, self._address(wallet), kind
-                )
-            )
+            self._bank.account(addresses.vote_address(self._program_id, followed.account, self._address(wallet), kind))
             is not None
             for wallet, _ in ballots[kind]
         )
@@ -361,9 +354,7 @@ class Traders:
         if self._lamports(key.address) >= POOR_LAMPORTS:
             return
         self._grants += 1
-        params = TransferParams(
-            from_pubkey=self.cast.faucet.pubkey, to_pubkey=key.pubkey, lamports=GRANT_LAMPORTS
-        )
+        params = TransferParams(from_pubkey=self.cast.faucet.pubkey, to_pubkey=key.pubkey, lamports=GRANT_LAMPORTS)
         # Two grants alike would be one transaction.
         limit = builtins.unit_limit(10_000 + self._grants % 100_000)
         yield Move("grant", [limit, transfer(params)], [self.cast.faucet])
@@ -422,9 +413,7 @@ class Traders:
 
     def _alive(self) -> int:
         records = (self._market(followed) for followed in self._followed.values())
-        return sum(
-            record is not None and record.state < MarketState.FINALIZED for record in records
-        )
+        return sum(record is not None and record.state < MarketState.FINALIZED for record in records)
 
     def _accompany(self, followed: _Followed, now: float) -> Iterator[Move]:
         record = self._market(followed)
@@ -630,9 +619,7 @@ class Traders:
         if self._draw.random() < 0.01:
             # Below the program's minimum: failed transactions belong to a chain's life.
             target = 9_999
-        return [
-            self._trade_instruction("buy_shares", followed, wallet, outcome=yes, target_cost=target)
-        ]
+        return [self._trade_instruction("buy_shares", followed, wallet, outcome=yes, target_cost=target)]
 
     def _sell(self, followed: _Followed, record: Market, wallet: int) -> list[Instruction]:
         """A sell the program will take, or nothing."""
@@ -647,14 +634,10 @@ class Traders:
         if not _can_sell(record, yes=yes, shares=shares):
             return []
         return [
-            self._trade_instruction(
-                "sell_shares", followed, wallet, outcome=yes, shares_to_sell=shares, min_proceeds=0
-            )
+            self._trade_instruction("sell_shares", followed, wallet, outcome=yes, shares_to_sell=shares, min_proceeds=0)
         ]
 
-    def _trade_instruction(
-        self, name: str, followed: _Followed, wallet: int, **args: object
-    ) -> Instruction:
+    def _trade_instruction(self, name: str, followed: _Followed, wallet: int, **args: object) -> Instruction:
         accounts = {
             "market": followed.account,
             "user": self._address(wallet),
@@ -692,9 +675,7 @@ _RATES = ((300, 200, 500), (250, 250, 500), (400, 100, 500), (300, 300, 400))
 
 def _can_sell(record: Market, *, yes: bool, shares: int) -> bool:
     try:
-        gross = lmsr.sell(
-            record.shares_yes, record.shares_no, record.b_parameter, yes=yes, shares=shares
-        )
+        gross = lmsr.sell(record.shares_yes, record.shares_no, record.b_parameter, yes=yes, shares=shares)
     except errors.ProgramError:
         return False
     left = record.current_liquidity - gross

@@ -17,6 +17,7 @@ from solders.instruction import Instruction as SoldersInstruction
 from solders.keypair import Keypair
 from solders.message import Message, MessageV0
 from solders.pubkey import Pubkey
+from solders.signature import Signature as SoldersSignature
 from solders.transaction import VersionedTransaction
 
 from zmart import errors
@@ -85,10 +86,7 @@ class Transaction:
 
     def resolved(self) -> list[Instruction]:
         """The instructions with addresses and flags; IndexError where an index leads nowhere."""
-        metas = [
-            Meta(key, self.is_signer(index), self.is_writable(index))
-            for index, key in enumerate(self.keys)
-        ]
+        metas = [Meta(key, self.is_signer(index), self.is_writable(index)) for index, key in enumerate(self.keys)]
         return [
             Instruction(
                 self.keys[compiled.program_index],
@@ -162,14 +160,17 @@ class Signer(NamedTuple):
         return cls(key, pubkey, Address(str(pubkey)))
 
 
-def signed(
-    instructions: Sequence[SoldersInstruction], signers: Sequence[Signer], blockhash: Hash
-) -> Transaction:
+def signed(instructions: Sequence[SoldersInstruction], signers: Sequence[Signer], blockhash: Hash) -> Transaction:
     """A legacy transaction, signed; the first signer pays."""
     message = Message.new_with_blockhash(instructions, signers[0].pubkey, blockhash)
     by_key = {signer.pubkey: signer.key for signer in signers}
     needed = message.account_keys[: message.header.num_required_signatures]
     return taken_apart(VersionedTransaction(message, [by_key[key] for key in needed]))
+
+
+def populated(message: Message | MessageV0, signatures: Sequence[SoldersSignature]) -> Transaction:
+    """A message with signatures, whether they fit or not."""
+    return taken_apart(VersionedTransaction.populate(message, signatures))
 
 
 def verify(raw: bytes) -> bool:

@@ -1,0 +1,196 @@
+"""`python -m devchain`: a chain on DEVCHAIN_PORT until SIGTERM or SIGINT.
+
+JSON-RPC on the port, WebSocket on the one above, webhooks to the ingest port, actors that trade.
+State is kept under ZMART_STATE_DIR/devchain; removing that folder makes a new chain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from zmart import errors, settings
+from zmart import log as logs
+
+from .app import Server, create_app
+from .delivery import Destination
+from .faults import Faults
+from .service import Chain, Options, RpcSender
+from .traders import Tempo
+
+log = structlog.get_logger()
+
+#: Of the five seconds a stop may take, what requests and sockets get.
+REQUEST_SECONDS = 2
+BACKLOG = 1_024
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve; the exit status is 0 after a stop, 2 where the configuration cannot work."""
+    asked = parser().parse_args(arguments)
+    try:
+        configured = settings.load()
+        logs.configure(configured, service="devchain")
+        # One line per request would say nothing that the chain does not.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        host, ports = configured.hosts.devchain, configured.ports
+        listeners = [bound(host, ports.devchain), bound(host, ports.devchain_ws)]
+        server = server_of(configured, asked)
+    except errors.ConfigurationError as exc:
+        print(f"devchain: {exc}", file=sys.stderr)
+        return 2
+    with contextlib.ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(contextlib.closing(listener))
+        return serve(server, listeners)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, with their help."""
+    asked = argparse.ArgumentParser(prog="devchain", description="A chain for development.")
+    add = asked.add_argument
+    add("--no-traders", action="store_true", help="nobody acts but you")
+    add("--leave-to-keepers", action="store_true", help="traders play no backend authority")
+    add("--pace", type=float, default=1.0, help="how much faster than real the clock runs")
+    add("--seed", type=int, default=1, help="whom and what the traders are")
+    add("--past-hours", type=float, default=1.0, help="history a new chain is born with")
+    add("--markets", type=int, default=Tempo.markets, help="markets alive at once")
+    add("--wallets", type=int, default=Tempo.wallets, help="wallets that act")
+    add("--trades-per-second", type=float, default=Tempo.trades_per_second)
+    add("--faulty-sells", action="store_true", help="sells fail as on the deployed program")
+    add("--program", type=Path, metavar="FILE.so", help="run this program instead of the model")
+    add("--no-webhooks", action="store_true", help="deliver nothing")
+    add("--helius-retries", action="store_true", help="give a delivery up after three retries")
+    for name in ("duplicates", "delays", "shuffles", "drops", "missing-index"):
+        add(f"--{name}", type=probability, default=0.0, help="of webhooks: from 0 to 1")
+    add("--delay-seconds", type=float, default=Faults.delay_seconds)
+    return asked
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def options_of(asked: argparse.Namespace) -> Options:
+    """The chain's options."""
+    return Options(
+        traders=not asked.no_traders,
+        pace=asked.pace,
+        seed=asked.seed,
+        past_hours=asked.past_hours,
+        tempo=Tempo(
+            markets=asked.markets,
+            wallets=asked.wallets,
+            trades_per_second=asked.trades_per_second,
+            plays_backend=not asked.leave_to_keepers,
+        ),
+        faulty_sells=asked.faulty_sells,
+        program_file=asked.program,
+        helius_retries=asked.helius_retries,
+        faults=Faults(
+            duplicates=asked.duplicates,
+            delays=asked.delays,
+            delay_seconds=asked.delay_seconds,
+            shuffles=asked.shuffles,
+            drops=asked.drops,
+            missing_index=asked.missing_index,
+            seed=asked.seed,
+        ),
+    )
+
+
+def server_of(configured: settings.Settings, asked: argparse.Namespace) -> Server:
+    """The server of a configuration."""
+    directory = configured.state_dir / "devchain"
+    chain = Chain(
+        directory,
+        None if asked.no_webhooks else destination(configured),
+        options_of(asked),
+        program_id=configured.chain.program_id,
+    )
+    host = reachable(configured.hosts.devchain)
+    chain.sender = RpcSender(f"http://{host}:{configured.ports.devchain}")
+    return Server(chain)
+
+
+def destination(configured: settings.Settings) -> Destination:
+    """Where webhooks go: the ingest port, with whatever it is configured to believe."""
+    headers = configured.ingest.auth_headers
+    host = reachable(configured.hosts.ingest)
+    return Destination(
+        url=f"http://{host}:{configured.ports.ingest}/helius/webhook",
+        authorization=headers[0] if headers else None,
+        signing_key=configured.ingest.webhook_secret,
+    )
+
+
+def reachable(host: str) -> str:
+    """What to call a server that binds a host: an any-address is answered on loopback."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket; ConfigurationError where the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise errors.ConfigurationError(
+            f"The development chain cannot listen on {host}:{port}: {exc.strerror or exc}.",
+            help="Stop what holds it, or set DEVCHAIN_PORT and DEVCHAIN_HOST.",
+        ) from exc
+    return listener
+
+
+def serve(server: Server, listeners: list[socket.socket]) -> int:
+    """Serve on sockets until a signal; 1 where the chain stopped by itself."""
+    config = uvicorn.Config(
+        create_app(server),
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
+        server_header=False,
+        ws="websockets-sansio",
+    )
+    log.info("devchain listens", port=listeners[0].getsockname()[1])
+    _Server(config).run(sockets=listeners)
+    return 0 if server.failure is None else 1
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

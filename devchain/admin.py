@@ -1,0 +1,119 @@
+"""What only a development chain can do: forks, time, faults, accounts out of nothing.
+
+The `devchain_*` methods of its JSON-RPC, for callers on this machine alone:
+
+    devchain_status []                       where the chain is
+    devchain_fork [depth]                    drop the newest blocks; the signatures that are gone
+    devchain_advance [blocks, seconds]       close blocks now, the clock that much later each
+    devchain_freeze [true or false]          let no slot pass
+    devchain_warp [seconds]                  move the clock on
+    devchain_behind [slots]                  answer as a node that lags
+    devchain_fault [{method, count, status, error, result, delay_seconds, lets_through ...}]
+    devchain_clear []                        behave again
+    devchain_account [address, {lamports, owner, data}]   write an account, data in base64
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from . import accounts, arguments
+from .accounts import Account
+from .arguments import Params
+from .faults import RpcFault
+from .rpc import Rpc
+from .rpc_errors import NO_METHOD, RpcError
+from .service import Chain
+
+
+class Admin:
+    """The methods over one chain and its RPC."""
+
+    def __init__(self, chain: Chain, rpc: Rpc) -> None:
+        self._chain = chain
+        self._rpc = rpc
+        self._methods: dict[str, Callable[[Params], Any]] = {
+            f"devchain_{name}": getattr(self, name) for name in METHODS
+        }
+
+    def call(self, method: str, params: Params) -> Any:
+        """The result of one; RpcError for a method there is not."""
+        if method not in self._methods:
+            raise RpcError(NO_METHOD, "Method not found")
+        return self._methods[method](params)
+
+    def status(self, params: Params) -> dict[str, Any]:
+        """Where the chain is."""
+        ledger, courier = self._chain.ledger, self._chain.courier
+        return {
+            "genesisHash": ledger.genesis.hash,
+            "programId": ledger.program_id,
+            "slot": ledger.slot,
+            "confirmedSlot": ledger.confirmed_slot,
+            "finalizedSlot": ledger.finalized_slot,
+            "unixTimestamp": ledger.clock.unix_timestamp,
+            "accounts": len(ledger.accounts),
+            "frozen": self._chain.is_frozen,
+            "slotsBehind": self._rpc.slots_behind,
+            "deliveries": None
+            if courier is None
+            else {
+                "delivered": courier.delivered,
+                "refused": courier.refused,
+                "lost": courier.lost,
+            },
+        }
+
+    def fork(self, params: Params) -> list[str]:
+        """Drop the newest blocks; the signatures that are gone."""
+        depth = arguments.integer(params[0] if params else 3)
+        return [landed.signature for landed in self._chain.ledger.fork(depth)]
+
+    def advance(self, params: Params) -> int:
+        """Close blocks; the slot that is open then."""
+        seconds = arguments.integer(params[1]) if len(params) > 1 else 0
+        for _ in range(arguments.integer(params[0]) if params else 1):
+            self._chain.warp(seconds)
+            self._chain.close_block(int(self._chain.now))
+        return self._chain.ledger.slot
+
+    def freeze(self, params: Params) -> bool:
+        """Let no slot pass, or let them pass again."""
+        self._chain.is_frozen = bool(params[0]) if params else True
+        return self._chain.is_frozen
+
+    def warp(self, params: Params) -> int:
+        """Move the clock on; what it shows now."""
+        self._chain.warp(arguments.integer(params[0]))
+        return int(self._chain.now)
+
+    def behind(self, params: Params) -> int:
+        """Answer as a node that lags so many slots."""
+        self._rpc.slots_behind = arguments.integer(params[0])
+        return self._rpc.slots_behind
+
+    def fault(self, params: Params) -> dict[str, Any]:
+        """Misbehave for a few calls."""
+        fault = RpcFault.of(params[0])
+        self._rpc.faults.add(fault)
+        return dataclasses.asdict(fault)
+
+    def clear(self, params: Params) -> bool:
+        """Behave again."""
+        self._rpc.faults.clear()
+        self._rpc.slots_behind = 0
+        return True
+
+    def account(self, params: Params) -> bool:
+        """Write an account as no transaction could."""
+        address, words = arguments.address(params[0]), params[1]
+        owner = arguments.address(words.get("owner", accounts.SYSTEM_PROGRAM))
+        data = base64.b64decode(words.get("data", ""), validate=True)
+        self._chain.ledger.put(address, Account(arguments.integer(words["lamports"]), owner, data))
+        return True
+
+
+METHODS = ("status", "fork", "advance", "freeze", "warp", "behind", "fault", "clear", "account")

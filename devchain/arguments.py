@@ -1,0 +1,119 @@
+"""The parameters of a call, read: what cannot be used is refused as a node refuses it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from solders.hash import Hash
+from solders.message import Message, from_bytes_versioned
+from solders.pubkey import Pubkey
+from solders.signature import Signature as SoldersSignature
+
+from zmart import errors
+from zmart.domain import base58
+from zmart.domain.ids import Address, Signature
+
+from . import wire
+from .rpc_errors import INVALID_PARAMS, RpcError
+
+Params = Sequence[Any]
+Options = Mapping[str, Any]
+
+
+def options(params: Params, index: int) -> Options:
+    """The configuration object at a place; older clients give the encoding alone."""
+    given = params[index] if len(params) > index else None
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        return {"encoding": given}
+    if not isinstance(given, dict):
+        raise RpcError(INVALID_PARAMS, "Invalid params: a configuration object is wanted")
+    return given
+
+
+def integer(value: Any) -> int:
+    """A whole number that is not negative."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise RpcError(INVALID_PARAMS, f"Invalid params: {value!r} is not a whole number")
+    return value
+
+
+def at_most(values: Any, limit: int) -> list[Any]:
+    """A list that is not too long."""
+    if not isinstance(values, list):
+        raise RpcError(INVALID_PARAMS, "Invalid params: a list is wanted")
+    if len(values) > limit:
+        raise RpcError(INVALID_PARAMS, f"Too many inputs provided; max {limit}")
+    return values
+
+
+def address(text: Any) -> Address:
+    """An address."""
+    try:
+        return Address(str(Pubkey.from_string(text)))
+    except (TypeError, ValueError) as exc:
+        word = "WrongSize" if isinstance(text, str) and _is_base58(text) else "Invalid"
+        raise RpcError(INVALID_PARAMS, f"Invalid param: {word}") from exc
+
+
+def signature(text: Any) -> Signature:
+    """A signature."""
+    try:
+        return Signature(str(SoldersSignature.from_string(text)))
+    except (TypeError, ValueError) as exc:
+        word = "WrongSize" if isinstance(text, str) and _is_base58(text) else "Invalid"
+        raise RpcError(INVALID_PARAMS, f"Invalid param: {word}") from exc
+
+
+def blockhash(text: Any) -> str:
+    """A blockhash."""
+    try:
+        return str(Hash.from_string(text))
+    except (TypeError, ValueError) as exc:
+        raise RpcError(INVALID_PARAMS, f"Invalid param: {exc}") from exc
+
+
+def _is_base58(text: str) -> bool:
+    return bool(text) and set(text) <= set(base58.ALPHABET)
+
+
+def _bytes(text: Any, encoding: str) -> bytes:
+    try:
+        if encoding == "base64":
+            return base64.b64decode(text, validate=True)
+        if encoding == "base58":
+            return base58.decode(text)
+    except (binascii.Error, TypeError, ValueError, errors.InvalidInput) as exc:
+        raise RpcError(INVALID_PARAMS, f"invalid {encoding} encoding: {exc}") from exc
+    known = "Supported encodings: base58, base64"
+    raise RpcError(INVALID_PARAMS, f"unsupported encoding: {encoding}. {known}")
+
+
+_TYPE: Final = "solana_transaction::versioned::VersionedTransaction"
+
+
+def transaction(text: Any, given: Options) -> wire.Transaction:
+    """A transaction in the encoding that the options name."""
+    encoding = given.get("encoding") or "base58"
+    raw = _bytes(text, encoding)
+    if len(raw) > wire.MAX_BYTES:
+        limits = f"(max: encoded/raw 1644/{wire.MAX_BYTES})"
+        text = f"{encoding} encoded {_TYPE} too large: {len(raw)} bytes {limits}"
+        raise RpcError(INVALID_PARAMS, text)
+    try:
+        return wire.parse(raw)
+    except errors.DecodeError as exc:
+        raise RpcError(INVALID_PARAMS, f"failed to deserialize {_TYPE}: {exc}") from exc
+
+
+def message(text: Any) -> Any:
+    """A message without its signatures, in base64."""
+    raw = _bytes(text, "base64")
+    try:
+        return from_bytes_versioned(raw) if raw[:1] > b"\x7f" else Message.from_bytes(raw)
+    except Exception as exc:
+        raise RpcError(INVALID_PARAMS, f"failed to deserialize a message: {exc}") from exc

@@ -1,0 +1,129 @@
+"""What can go wrong between a chain and those who listen to it, on request and repeatably.
+
+Every decision is drawn from the seed and the place of the transaction it concerns, so that the same
+seed misbehaves in the same way however often the process is restarted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .store import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """How webhooks misbehave; each number is a probability."""
+
+    #: A transaction is delivered once more, in a body of its own.
+    duplicates: float = 0.0
+    #: A body waits up to `delay_seconds`.
+    delays: float = 0.0
+    delay_seconds: float = 10.0
+    #: Bodies planned together leave in another order, and so do the items in them.
+    shuffles: float = 0.0
+    #: A transaction is never delivered.
+    drops: float = 0.0
+    #: An item lacks `indexWithinBlock`.
+    missing_index: float = 0.0
+    seed: int = 0
+
+    def happens(self, fault: str, place: Place) -> bool:
+        """Whether a fault befalls the transaction at a place."""
+        probability = float(getattr(self, fault))
+        return probability > 0 and self.draw(fault, place).random() < probability
+
+    def draw(self, fault: str, place: Place) -> random.Random:
+        """The dice for one fault at one place."""
+        words = f"{self.seed} {fault} {place.slot} {place.position}"
+        return random.Random(words)  # noqa: S311 - a rehearsal, not a secret
+
+    def plan(self, places: Sequence[Place], *, now: float, batch: int) -> list[tuple[float, list[Place]]]:
+        """Bodies for transactions in chain order, each with the time it is due.
+
+        A body holds up to `batch` transactions of one slot, as Helius sends them.
+        """
+        kept = [place for place in places if not self.happens("drops", place)]
+        bodies = [(_due(body[0], self, now), body) for body in _by_slot(kept, batch)]
+        bodies += [(now, [place]) for place in kept if self.happens("duplicates", place)]
+        return _shuffled(bodies, self)
+
+
+def _by_slot(places: Sequence[Place], batch: int) -> list[list[Place]]:
+    bodies: list[list[Place]] = []
+    for place in places:
+        if bodies and bodies[-1][0].slot == place.slot and len(bodies[-1]) < batch:
+            bodies[-1].append(place)
+        else:
+            bodies.append([place])
+    return bodies
+
+
+def _due(place: Place, faults: Faults, now: float) -> float:
+    if not faults.happens("delays", place):
+        return now
+    return now + faults.draw("how long", place).uniform(0, faults.delay_seconds)
+
+
+def _shuffled(bodies: list[tuple[float, list[Place]]], faults: Faults) -> list[tuple[float, list[Place]]]:
+    if not bodies or not faults.happens("shuffles", bodies[0][1][0]):
+        return bodies
+    draw = faults.draw("order", bodies[0][1][0])
+    for _, body in bodies:
+        draw.shuffle(body)
+    draw.shuffle(bodies)
+    return bodies
+
+
+@dataclass(frozen=True, kw_only=True)
+class RpcFault:
+    """How an RPC misbehaves for a while."""
+
+    #: The method it concerns, `*` for all.
+    method: str
+    #: How many calls.
+    count: int = 1
+    #: HTTP status in place of 200.
+    status: int = 200
+    retry_after_seconds: int | None = None
+    #: Seconds to keep the caller waiting first.
+    delay_seconds: float = 0.0
+    #: An error object in place of the result, written as it is given.
+    error: dict[str, Any] | None = None
+    #: Whether `result` takes the place of the method's own.
+    replaces_result: bool = False
+    result: Any = None
+    #: Whether the method runs all the same: a transaction lands, and the caller does not know.
+    lets_through: bool = False
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> RpcFault:
+        """A fault out of a request; TypeError for a word that is none of its fields."""
+        return cls(**{**words, "replaces_result": "result" in words})
+
+
+class RpcFaults:
+    """The faults that are due."""
+
+    def __init__(self) -> None:
+        self._due: list[RpcFault] = []
+
+    def add(self, fault: RpcFault) -> None:
+        """One more."""
+        self._due.append(fault)
+
+    def clear(self) -> None:
+        """None."""
+        self._due.clear()
+
+    def take(self, method: str) -> RpcFault | None:
+        """The fault for a call, used up once."""
+        for index, fault in enumerate(self._due):
+            if fault.method in (method, "*") and not method.startswith("devchain_"):
+                left = replace(fault, count=fault.count - 1)
+                self._due[index : index + 1] = [left] if left.count > 0 else []
+                return fault
+        return None

@@ -1,0 +1,58 @@
+"""How an RPC says no: the codes of JSON-RPC and of Solana, and Agave's words for them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .ledger import Outcome
+
+PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
+BLOCK_CLEANED_UP, PREFLIGHT_FAILURE, BAD_SIGNATURE = -32001, -32002, -32003
+BLOCK_NOT_AVAILABLE, NODE_BEHIND, SLOT_SKIPPED = -32004, -32005, -32007
+UNSUPPORTED_VERSION, CONTEXT_SLOT_NOT_REACHED = -32015, -32016
+
+
+class RpcError(Exception):
+    """What becomes the `error` of an answer."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def json(self) -> dict[str, Any]:
+        """The error object; `data` only where there is some."""
+        words: dict[str, Any] = {"code": self.code, "message": self.message}
+        return words if self.data is None else {**words, "data": self.data}
+
+
+#: What Agave says for a transaction's error.
+_TEXTS: Final = {
+    "AccountNotFound": "Attempt to debit an account but found no record of a prior credit.",
+    "AddressLookupTableNotFound": "Transaction loads an address table account that doesn't exist",
+    "AlreadyProcessed": "This transaction has already been processed",
+    "BlockhashNotFound": "Blockhash not found",
+    "InsufficientFundsForFee": "Insufficient funds for fee",
+    "InvalidAccountForFee": "This account may not be used to pay transaction fees",
+    "ProgramAccountNotFound": "Attempt to load a program that does not exist",
+    "SanitizeFailure": "Transaction failed to sanitize accounts offsets correctly",
+}
+
+
+def error_text(error: Any, outcome: Outcome | None) -> str:
+    """A transaction's error in Agave's words."""
+    if isinstance(error, str):
+        return _TEXTS.get(error, error)
+    if "InstructionError" in error:
+        index, inner = error["InstructionError"]
+        return f"Error processing Instruction {index}: {_instruction_text(inner, outcome)}"
+    index = error.get("InsufficientFundsForRent", {}).get("account_index")
+    return f"Transaction results in an account ({index}) with insufficient funds for rent"
+
+
+def _instruction_text(error: Any, outcome: Outcome | None) -> str:
+    if isinstance(error, dict) and "Custom" in error:
+        return f"custom program error: {error['Custom']:#x}"
+    last = outcome.logs[-1] if outcome and outcome.logs else ""
+    return last.partition(" failed: ")[2] or str(error)

@@ -1,0 +1,250 @@
+"""The chain as it runs: a heart that closes slots, actors that act, a courier that delivers.
+
+Time is the machine's, multiplied by `pace`. A chain that was ahead of the machine when it stopped
+goes on from there; it never goes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import httpx
+import structlog
+from solders.hash import Hash
+
+from zmart.domain.ids import Address
+
+from . import ledger as ledgers
+from . import wire
+from .delivery import Courier, Destination
+from .faults import Faults
+from .ledger import Block, Ledger, Rejected
+from .program import Program
+from .store import Store
+from .traders import Move, Tempo, Traders
+
+log = structlog.get_logger()
+
+#: No slot is shorter, whatever the pace.
+SHORTEST_SLOT_SECONDS: Final = 0.02
+#: One slot in so many has no block, as leaders miss their turn.
+SKIPPED_ONE_IN: Final = 60
+#: Seconds of the past that one block stands for while a new chain catches up with the present.
+PAST_SECONDS_PER_BLOCK: Final = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the chain runs."""
+
+    #: Whether actors play.
+    traders: bool = True
+    #: How much faster than the machine's its clock runs.
+    pace: float = 1.0
+    seed: int = 1
+    #: Hours of history a new chain is born with.
+    past_hours: float = 1.0
+    tempo: Tempo = field(default_factory=Tempo)
+    faulty_sells: bool = False
+    #: A compiled program to run instead of the model.
+    program_file: Path | None = None
+    faults: Faults = field(default_factory=Faults)
+    #: Give deliveries up as Helius does.
+    helius_retries: bool = False
+
+
+class Sender(Protocol):
+    """How actors' transactions reach the chain."""
+
+    async def send(self, move: Move) -> None:
+        """Sign and send; what the program refuses is no error."""
+        ...
+
+
+class DirectSender:
+    """Submits to the ledger, without a wire between."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def send(self, move: Move) -> None:
+        """Submit; a transaction that could not land is forgotten."""
+        try:
+            self._ledger.send(move.instructions, move.signers)
+        except Rejected as rejected:
+            log.info("a trader's transaction did not land", move=move.name, error=rejected.error)
+
+
+class RpcSender:
+    """Signs and sends over JSON-RPC, as any client would."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: httpx.AsyncClient | None = None
+
+    async def send(self, move: Move) -> None:
+        """Fetch a blockhash, sign, send; what goes wrong is tried no second time."""
+        try:
+            answer = await self._call("getLatestBlockhash", [{"commitment": "processed"}])
+            blockhash = Hash.from_string(answer["value"]["blockhash"])
+            transaction = wire.signed(move.instructions, move.signers, blockhash)
+            encoded = base64.b64encode(transaction.raw).decode()
+            options = {"encoding": "base64", "skipPreflight": True}
+            await self._call("sendTransaction", [encoded, options])
+        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+            log.warning("a trader could not send", move=move.name, error=repr(error))
+
+    async def _call(self, method: str, params: list[Any]) -> Any:
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=5.0, trust_env=False)
+        words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = await self._client.post(self._url, json=words)
+        return answer.json()["result"]
+
+
+class Chain:
+    """One running chain."""
+
+    def __init__(
+        self,
+        directory: Path,
+        destination: Destination | None,
+        options: Options,
+        *,
+        program_id: Address,
+    ) -> None:
+        self.options = options
+        self.directory = directory
+        self.store = Store(directory / "ledger.sqlite", program_id=program_id)
+        past_seconds = int(options.past_hours * 3600) if options.traders else 0
+        genesis = self.store.genesis(int(time.time()) - past_seconds)
+        program = Program(faulty_sells=options.faulty_sells)
+        self.ledger = Ledger(genesis, program_id=program_id, program=program, store=self.store)
+        self.traders = self._traders(program_id) if options.traders else None
+        self.sender: Sender = DirectSender(self.ledger)
+        self.courier = self._courier(destination)
+        #: Called with every block that was closed.
+        self.listeners: list[Callable[[Block], None]] = []
+        self.is_ready = False
+        #: While true no slot passes; for tests and for seeing what others do then.
+        self.is_frozen = False
+        self._draw = random.Random()  # noqa: S311 - leaders missing their turn, not a secret
+        self._began = self._chain_began = 0.0
+
+    def _traders(self, program_id: Address) -> Traders:
+        return Traders(
+            self.ledger,
+            self.ledger.genesis,
+            program_id=program_id,
+            seed=self.options.seed,
+            tempo=self.options.tempo,
+        )
+
+    def _courier(self, destination: Destination | None) -> Courier | None:
+        if destination is None:
+            return None
+        return Courier(
+            self.store,
+            destination,
+            faults=self.options.faults,
+            helius_retries=self.options.helius_retries,
+        )
+
+    @property
+    def now(self) -> float:
+        """The chain's clock, in seconds since 1970."""
+        return self._chain_began + (time.monotonic() - self._began) * self.options.pace
+
+    def warp(self, seconds: float) -> None:
+        """Move the clock on."""
+        self._chain_began += max(0.0, seconds)
+
+    async def run(self) -> None:
+        """Run until cancelled; the open block is closed at the end."""
+        write_keys(self.directory / "keys", self.traders)
+        await self._catch_up()
+        self._began, self._chain_began = time.monotonic(), self._present()
+        self.is_ready = True
+        tasks = [asyncio.create_task(self._beat())]
+        if self.courier is not None:
+            tasks.append(asyncio.create_task(self.courier.run()))
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.close_block(int(self.now))
+            self.store.close()
+
+    def _present(self) -> float:
+        return max(time.time(), float(self.ledger.clock.unix_timestamp))
+
+    async def _catch_up(self) -> None:
+        """Play a new chain's past up to the present."""
+        now = float(self.ledger.clock.unix_timestamp)
+        if self.traders is None or self.traders.config is not None:
+            return
+        while now < time.time():
+            for move in self.traders.step(now):
+                await DirectSender(self.ledger).send(move)
+            now += PAST_SECONDS_PER_BLOCK * self._draw.uniform(0.5, 1.5)
+            self.close_block(int(min(now, time.time())))
+            await asyncio.sleep(0)
+
+    async def _beat(self) -> None:
+        seconds = max(ledgers.SLOT_SECONDS / self.options.pace, SHORTEST_SLOT_SECONDS)
+        next_at = time.monotonic()
+        while True:
+            next_at = max(next_at + seconds, time.monotonic())
+            await asyncio.sleep(next_at - time.monotonic())
+            if self.is_frozen:
+                continue
+            if self.traders is not None:
+                await self._act(self.traders)
+            self.close_block(int(self.now))
+
+    async def _act(self, traders: Traders) -> None:
+        for move in traders.step(self.now):
+            await self.sender.send(move)
+
+    def close_block(self, unix_timestamp: int) -> Block:
+        """Close the open block and tell everybody."""
+        skipped = int(self._draw.randrange(SKIPPED_ONE_IN) == 0)
+        block = self.ledger.advance(unix_timestamp, skipped_slots=skipped)
+        for listener in self.listeners:
+            listener(block)
+        if self.courier is not None:
+            self.courier.ring(self.ledger.confirmed_slot)
+        return block
+
+
+def write_keys(directory: Path, traders: Traders | None) -> None:
+    """The actors' keys as the Solana tools read them, for the owner alone."""
+    if traders is None:
+        return
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    cast = traders.cast
+    named = {"admin": cast.admin, "backend": cast.backend, "fee-wallet": cast.fee_wallet}
+    named |= {f"wallet-{index:02}": wallet for index, wallet in enumerate(cast.wallets)}
+    for name, signer in named.items():
+        path = directory / f"{name}.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(list(bytes(signer.key))))
+
+
+def write_questions(path: Path, traders: Traders) -> None:
+    """What the demo markets are about, one JSON object a line, by market id."""
+    with path.open("w") as file:
+        for number in range(traders.markets):
+            fate = traders.plan(number)
+            words = {"market_id": fate.market_id.hex(), **vars(fate.question)}
+            file.write(json.dumps(words, ensure_ascii=False) + "\n")

@@ -1,0 +1,218 @@
+"""Accounts, transactions and blocks as JSON-RPC and webhooks write them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from zmart import errors
+from zmart.domain import base58
+from zmart.domain.ids import Address
+
+from . import arguments, wire
+from .accounts import Account
+from .arguments import Options
+from .ledger import Block, Landed
+from .rpc_errors import INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_VERSION, RpcError
+from .runtime import InnerInstruction
+
+MAX_BASE58_BYTES: Final = 128
+
+#: Agave's u64::MAX, what an account exempt from rent says.
+RENT_EPOCH: Final = (1 << 64) - 1
+
+
+def account_json(account: Account, options: Options) -> dict[str, Any]:
+    """An account in the encoding that was asked for."""
+    return {
+        "data": _encoded(account.data, options),
+        "executable": account.executable,
+        "lamports": account.lamports,
+        "owner": account.owner,
+        "rentEpoch": RENT_EPOCH,
+        "space": account.size_bytes,
+    }
+
+
+def _encoded(data: bytes, options: Options) -> Any:
+    encoding = options.get("encoding")
+    piece = options.get("dataSlice")
+    if piece is not None:
+        start = arguments.integer(piece["offset"])
+        data = data[start : start + arguments.integer(piece["length"])]
+    if encoding in (None, "binary", "base58"):
+        if len(data) > MAX_BASE58_BYTES:
+            text = "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding."
+            raise RpcError(INVALID_REQUEST, text)
+        text = wire.base58_text(data)
+        return [text, "base58"] if encoding == "base58" else text
+    if encoding in ("base64", "jsonParsed"):
+        return [base64.b64encode(data).decode(), "base64"]
+    raise RpcError(INVALID_PARAMS, f"Invalid params: unknown variant `{encoding}`")
+
+
+def account_filter(words: Mapping[str, Any]) -> Callable[[Account], bool]:
+    """A filter of getProgramAccounts: `dataSize`, or `memcmp` at an offset."""
+    if "dataSize" in words:
+        size = arguments.integer(words["dataSize"])
+        return lambda account: account.size_bytes == size
+    asked = words["memcmp"]
+    offset, wanted = arguments.integer(asked["offset"]), _comparison(asked)
+    return lambda account: account.data[offset : offset + len(wanted)] == wanted
+
+
+def _comparison(asked: Mapping[str, Any]) -> bytes:
+    given = asked["bytes"]
+    if isinstance(given, list):
+        return bytes(given)
+    if asked.get("encoding") == "base64":
+        return base64.b64decode(given, validate=True)
+    try:
+        return base58.decode(given)
+    except errors.InvalidInput as exc:
+        raise RpcError(INVALID_PARAMS, "Invalid param: invalid base58 in memcmp") from exc
+
+
+def transaction_json(landed: Landed, options: Options) -> dict[str, Any]:
+    """`meta`, `transaction` and, where the client speaks of versions, `version`."""
+    transaction = landed.transaction
+    supported = options.get("maxSupportedTransactionVersion")
+    if transaction.version is not None and supported is None:
+        text = (
+            f"Transaction version ({transaction.version}) is not supported by the requesting "
+            "client. Please try the request again with the following configuration parameter: "
+            f'"maxSupportedTransactionVersion": {transaction.version}'
+        )
+        raise RpcError(UNSUPPORTED_VERSION, text)
+    words: dict[str, Any] = {
+        "meta": {**meta_json(landed), "status": result(landed)},
+        "transaction": _transaction_encoded(transaction, options.get("encoding") or "json"),
+    }
+    if supported is not None:
+        words["version"] = "legacy" if transaction.version is None else transaction.version
+    return words
+
+
+def result(landed: Landed) -> dict[str, Any]:
+    """Success or the error, in the form older clients read."""
+    return {"Ok": None} if landed.err is None else {"Err": landed.err}
+
+
+def _transaction_encoded(transaction: wire.Transaction, encoding: str) -> Any:
+    match encoding:
+        case "json":
+            return message_json(transaction)
+        case "jsonParsed":
+            return _parsed(transaction)
+        case "base64":
+            return [base64.b64encode(transaction.raw).decode(), "base64"]
+        case "base58" | "binary":
+            text = base58.encode(transaction.raw)
+            return [text, "base58"] if encoding == "base58" else text
+    raise RpcError(INVALID_PARAMS, f"Invalid params: unknown variant `{encoding}`")
+
+
+def _parsed(transaction: wire.Transaction) -> dict[str, Any]:
+    """With addresses in place of indices, as a node does for programs it cannot parse."""
+    keys = transaction.keys
+    message = {
+        "accountKeys": [
+            {
+                "pubkey": key,
+                "signer": transaction.is_signer(index),
+                "source": "transaction",
+                "writable": transaction.is_writable(index),
+            }
+            for index, key in enumerate(keys)
+        ],
+        "instructions": [
+            {
+                "accounts": [keys[index] for index in compiled.account_indices],
+                "data": wire.base58_text(compiled.data),
+                "programId": keys[compiled.program_index],
+                "stackHeight": None,
+            }
+            for compiled in transaction.instructions
+        ],
+        "recentBlockhash": transaction.blockhash,
+    }
+    return {"message": message, "signatures": list(transaction.signatures)}
+
+
+def transactions_json(block: Block, options: Options) -> dict[str, Any]:
+    """A block's transactions in the detail that was asked for."""
+    match options.get("transactionDetails") or "full":
+        case "none":
+            return {}
+        case "signatures":
+            return {"signatures": [landed.signature for landed in block.transactions]}
+        case "full":
+            found = [transaction_json(landed, options) for landed in block.transactions]
+            return {"transactions": found}
+        case "accounts":
+            return {"transactions": list(_account_lists(block))}
+    raise RpcError(INVALID_PARAMS, "Invalid params: unknown variant of transactionDetails")
+
+
+def _account_lists(block: Block) -> Iterator[dict[str, Any]]:
+    for landed in block.transactions:
+        parsed = _parsed(landed.transaction)
+        keys = {"accountKeys": parsed["message"]["accountKeys"]}
+        transaction = {**keys, "signatures": parsed["signatures"]}
+        yield {"meta": meta_json(landed), "transaction": transaction}
+
+
+def meta_json(landed: Landed) -> dict[str, Any]:
+    """The `meta` of a transaction as `getTransaction` and Helius write it."""
+    return {
+        "err": landed.err,
+        "fee": landed.fee_lamports,
+        "innerInstructions": inner_json(landed.transaction.keys, landed.inner),
+        "loadedAddresses": {"readonly": [], "writable": []},
+        "logMessages": landed.logs,
+        "postBalances": landed.post_balances,
+        "postTokenBalances": [],
+        "preBalances": landed.pre_balances,
+        "preTokenBalances": [],
+        "rewards": [],
+        "computeUnitsConsumed": landed.units_consumed,
+    }
+
+
+def inner_json(keys: Sequence[Address], inner: Mapping[int, Iterable[InnerInstruction]]) -> list[dict[str, Any]]:
+    """Calls between programs, with indices into the transaction's accounts."""
+    place = {key: index for index, key in enumerate(keys)}
+    return [
+        {
+            "index": index,
+            "instructions": [
+                {
+                    "accounts": [place[address] for address in call.addresses],
+                    "data": wire.base58_text(call.data),
+                    "programIdIndex": place[call.program_id],
+                    "stackHeight": call.stack_height,
+                }
+                for call in calls
+            ],
+        }
+        for index, calls in inner.items()
+    ]
+
+
+def message_json(transaction: wire.Transaction) -> dict[str, Any]:
+    """The `transaction` of `getTransaction` and of a webhook item."""
+    signers, readonly_signers, readonly_others = transaction.header
+    message: dict[str, Any] = {
+        "accountKeys": list(transaction.keys),
+        "header": {
+            "numReadonlySignedAccounts": readonly_signers,
+            "numReadonlyUnsignedAccounts": readonly_others,
+            "numRequiredSignatures": signers,
+        },
+        "instructions": [compiled.json() for compiled in transaction.instructions],
+        "recentBlockhash": transaction.blockhash,
+    }
+    if transaction.version is not None:
+        message["addressTableLookups"] = []
+    return {"message": message, "signatures": list(transaction.signatures)}
