@@ -408,7 +408,6 @@ def _settled(frame: Frame) -> bool | None:
 def _claim_winnings(frame: Frame) -> None:
     """protocol.md 1.4.10: the first claim with an outcome pays the resolver too."""
     it, mine = frame.market, frame.position
-    _require_state(frame)
     payout = _payout(frame)
     resolver = market.resolver_payout(it.final_outcome, it.accumulated_resolver_fees)
     market.require_claim_funds(market_lamports=frame.lamports("market"), payout=payout, resolver_fees=resolver)
@@ -562,7 +561,15 @@ HANDLERS: Final = {
         _handler("resolve_market", _resolve_market),
         _handler("initiate_dispute", _initiate_dispute),
         _handler("finalize_market", _finalize_market, _BACKEND),
-        _handler("claim_winnings", _claim_winnings, _OWNER, _UNCLAIMED, _RESOLVER, units=24_000),
+        _handler(
+            "claim_winnings",
+            _claim_winnings,
+            _STATE,
+            _OWNER,
+            _UNCLAIMED,
+            _RESOLVER,
+            units=24_000,
+        ),
         _handler("withdraw_liquidity", _withdraw_liquidity, _STATE, _CREATOR),
         _handler(
             "submit_proposal_vote",
