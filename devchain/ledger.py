@@ -369,13 +369,13 @@ class Ledger:
     # Forks
 
     def fork(self, depth: int) -> list[Landed]:
-        """Drop the newest `depth` blocks, the open one included, as if they had never been.
+        """Drop the open block and the newest `depth` closed ones, as if they had never been.
 
         Blockhashes of theirs are dead; slots go on from here. Finalized blocks stay. Returns the
         transactions that are gone.
         """
-        kept = max(self.finalized_slot, self.open.slot - depth)
-        dropped = [slot for slot in self.blocks if slot > kept]
+        undoable = [slot for slot in self.blocks if slot > self.finalized_slot]
+        dropped = undoable[-depth:] if depth else []
         lost = [*self.open.transactions]
         for slot in (self.open.slot, *reversed(dropped)):
             self.accounts.update(self._undo.pop(slot, {}))
