@@ -180,7 +180,12 @@ class Writer:
             )
             with pool.translated():
                 await self._connection.execute(sql.create_inbox)
-                self._epoch = (await _one(self._connection, sql.epoch))[0]
+                identity = await (await self._connection.execute(sql.epoch)).fetchone()
+                if identity is None:
+                    raise errors.ConfigurationError(
+                        "This database has a log without an identity.", help="Deploy it first: zmart migrate"
+                    )
+                self._epoch = identity[0]
                 await self._connection.commit()
             self._numbers = _Numbers()
         return self._connection
@@ -202,8 +207,9 @@ class Writer:
             await self._number(connection, [event for row, _ in fresh for event in row.events], learned)
             first = (await _one(connection, sql.head))[0] + 1
             events = await self._copy_events(connection, fresh, first, learned)
-            for letter in letters:
-                await connection.execute(sql.bury, _buried(letter, source))
+            if letters:
+                async with connection.cursor() as cursor:
+                    await cursor.executemany(sql.bury, [_buried(letter, source) for letter in letters])
             if wanted:
                 await connection.execute(
                     sql.want, {"signatures": list(wanted), "reason": f"named by {source} without logs"}

@@ -30,10 +30,11 @@
     indexes=['state_code, created_at desc', 'creator_wallet'],
 ) }}
 
-{%- set market_events = [
-    'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'SharesBought', 'SharesSold',
-    'MarketResolved', 'DisputeInitiated', 'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn',
-    'MarketCancelled', 'ProposalVoteSubmitted', 'DisputeVoteSubmitted',
+{#- Trades come through stg_trades alone: most events are trades, and most of what follows says nothing of them. #}
+{%- set life_events = [
+    'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated',
+    'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn', 'MarketCancelled',
+    'ProposalVoteSubmitted', 'DisputeVoteSubmitted',
 ] %}
 {#- Opening a dispute zeroes its counters; both ways of settling one write them (protocol.md 1.4.8, 1.4.9, 1.4.15). #}
 {%- set counts_a_dispute -%}
@@ -45,10 +46,10 @@ with log as (
     select
         *,
         {{ state_code_after('name', 'payload') }}::bigint as state_code
-    from {{ log_events(market_events) }} as events
+    from {{ log_events(life_events) }} as events
 ),
 
--- What every event says of its market.
+-- What its life says, trades aside.
 history as (
     select
         market_no,
@@ -115,70 +116,99 @@ traded as (
         sum(lp_fee) as lp_fees_earned,
         -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
         sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
-        max(clock) as last_trade_clock
+        max(clock) as last_trade_clock,
+        max(order_key) filter (where market_lamports is not null) as lamports_key,
+        {{ last_by('least(market_lamports, 9223372036854775807)::bigint', 'order_key', 'market_lamports is not null') }} as market_lamports,
+        max(seq) as last_seq
     from {{ ref('stg_trades') }}
     group by market_no
+),
+
+both_parts as (
+    select
+        history.*,
+        traded.traded_yes,
+        traded.traded_no,
+        traded.total_volume,
+        traded.trades_count,
+        traded.price_key,
+        traded.last_price_yes,
+        traded.protocol_fees_paid,
+        traded.resolver_fees_earned,
+        traded.lp_fees_earned,
+        traded.liquidity_change,
+        traded.last_trade_clock,
+        coalesce(history.market_no, traded.market_no) as number,
+        case
+            when coalesce(traded.lamports_key, 0) > coalesce(history.lamports_key, 0)
+                then traded.market_lamports
+            else history.market_lamports
+        end as newest_lamports,
+        greatest(history.lamports_key, traded.lamports_key) as newest_lamports_key,
+        greatest(history.last_order_key, traded.price_key) as newest_order_key,
+        greatest(history.last_seq, traded.last_seq) as newest_seq
+    from history
+    full join traded on history.market_no = traded.market_no
 )
 
 select
-    history.market_no,
+    parts.number as market_no,
     seen.market_id as id,
     seen.account as on_chain_address,
-    history.created_key is not null as is_known,
-    history.created_key,
+    parts.created_key is not null as is_known,
+    parts.created_key,
     creators.wallet as creator_wallet,
-    history.b_parameter::numeric(39, 0) as b_parameter,
-    history.initial_liquidity::numeric(39, 0) as initial_liquidity,
-    history.ipfs_question_hash,
-    history.state_key,
-    history.state_code::int as state_code,
+    parts.b_parameter::numeric(39, 0) as b_parameter,
+    parts.initial_liquidity::numeric(39, 0) as initial_liquidity,
+    parts.ipfs_question_hash,
+    parts.state_key,
+    parts.state_code::int as state_code,
     -- Both sides start with b / 1000 phantom shares (protocol.md 1.4.2).
-    (coalesce(div(history.b_parameter, 1000), 0) + coalesce(traded.traded_yes, 0))::numeric(39, 0) as shares_yes,
-    (coalesce(div(history.b_parameter, 1000), 0) + coalesce(traded.traded_no, 0))::numeric(39, 0) as shares_no,
-    coalesce(traded.total_volume, 0)::numeric(39, 0) as total_volume,
-    coalesce(traded.trades_count, 0) as trades_count,
-    traded.price_key,
-    traded.last_price_yes,
-    coalesce(traded.protocol_fees_paid, 0)::numeric(39, 0) as protocol_fees_paid,
-    coalesce(traded.resolver_fees_earned, 0)::numeric(39, 0) as resolver_fees_earned,
-    coalesce(traded.lp_fees_earned, 0)::numeric(39, 0) as lp_fees_earned,
-    coalesce(traded.liquidity_change, 0)::numeric(39, 0) as liquidity_change,
-    history.resolver_paid,
-    history.claims_count,
-    history.claims_paid::numeric(39, 0) as claims_paid,
-    history.withdrawn_amount::numeric(39, 0) as withdrawn_amount,
-    history.resolution_key,
+    (coalesce(div(parts.b_parameter, 1000), 0) + coalesce(parts.traded_yes, 0))::numeric(39, 0) as shares_yes,
+    (coalesce(div(parts.b_parameter, 1000), 0) + coalesce(parts.traded_no, 0))::numeric(39, 0) as shares_no,
+    coalesce(parts.total_volume, 0)::numeric(39, 0) as total_volume,
+    coalesce(parts.trades_count, 0) as trades_count,
+    parts.price_key,
+    parts.last_price_yes,
+    coalesce(parts.protocol_fees_paid, 0)::numeric(39, 0) as protocol_fees_paid,
+    coalesce(parts.resolver_fees_earned, 0)::numeric(39, 0) as resolver_fees_earned,
+    coalesce(parts.lp_fees_earned, 0)::numeric(39, 0) as lp_fees_earned,
+    coalesce(parts.liquidity_change, 0)::numeric(39, 0) as liquidity_change,
+    coalesce(parts.resolver_paid, false) as resolver_paid,
+    coalesce(parts.claims_count, 0) as claims_count,
+    coalesce(parts.claims_paid, 0)::numeric(39, 0) as claims_paid,
+    coalesce(parts.withdrawn_amount, 0)::numeric(39, 0) as withdrawn_amount,
+    parts.resolution_key,
     resolvers.wallet as resolver_wallet,
-    history.proposed_outcome = 1 as proposed_outcome,
-    history.ipfs_evidence_hash,
-    {{ instant('history.resolution_proposed_clock') }} as resolution_proposed_at,
-    history.finalization_key,
-    history.final_outcome = 1 as final_outcome,
-    history.proposal_key,
-    history.last_proposal_likes,
-    history.last_proposal_dislikes,
-    history.dispute_key,
-    history.last_dispute_agree,
-    history.last_dispute_disagree,
-    history.initiation_key,
+    parts.proposed_outcome = 1 as proposed_outcome,
+    parts.ipfs_evidence_hash,
+    {{ instant('parts.resolution_proposed_clock') }} as resolution_proposed_at,
+    parts.finalization_key,
+    parts.final_outcome = 1 as final_outcome,
+    parts.proposal_key,
+    parts.last_proposal_likes,
+    parts.last_proposal_dislikes,
+    parts.dispute_key,
+    parts.last_dispute_agree,
+    parts.last_dispute_disagree,
+    parts.initiation_key,
     initiators.wallet as dispute_initiator,
-    {{ instant('history.initiated_clock') }} as dispute_initiated_at,
-    history.was_disputed,
-    {{ instant('history.created_clock') }} as created_at,
-    {{ instant('history.approved_clock') }} as approved_at,
-    {{ instant('history.activated_clock') }} as activated_at,
-    {{ instant('history.resolved_clock') }} as resolved_at,
-    {{ instant('history.finalized_clock') }} as finalized_at,
-    {{ instant('history.cancelled_clock') }} as cancelled_at,
-    {{ instant('history.withdrawn_clock') }} as liquidity_withdrawn_at,
-    {{ instant('traded.last_trade_clock') }} as last_trade_at,
-    history.lamports_key,
-    history.market_lamports,
-    history.last_order_key,
-    history.last_seq
-from history
-inner join {{ source('raw', 'markets_seen') }} as seen on history.market_no = seen.market_no
-left join traded on history.market_no = traded.market_no
-left join {{ source('raw', 'wallets_seen') }} as creators on history.creator_no = creators.wallet_no
-left join {{ source('raw', 'wallets_seen') }} as resolvers on history.resolver_no = resolvers.wallet_no
-left join {{ source('raw', 'wallets_seen') }} as initiators on history.initiator_no = initiators.wallet_no
+    {{ instant('parts.initiated_clock') }} as dispute_initiated_at,
+    coalesce(parts.was_disputed, false) as was_disputed,
+    {{ instant('parts.created_clock') }} as created_at,
+    {{ instant('parts.approved_clock') }} as approved_at,
+    {{ instant('parts.activated_clock') }} as activated_at,
+    {{ instant('parts.resolved_clock') }} as resolved_at,
+    {{ instant('parts.finalized_clock') }} as finalized_at,
+    {{ instant('parts.cancelled_clock') }} as cancelled_at,
+    {{ instant('parts.withdrawn_clock') }} as liquidity_withdrawn_at,
+    {{ instant('parts.last_trade_clock') }} as last_trade_at,
+    parts.newest_lamports_key as lamports_key,
+    parts.newest_lamports as market_lamports,
+    parts.newest_order_key as last_order_key,
+    parts.newest_seq as last_seq
+from both_parts as parts
+inner join {{ source('raw', 'markets_seen') }} as seen on parts.number = seen.market_no
+left join {{ source('raw', 'wallets_seen') }} as creators on parts.creator_no = creators.wallet_no
+left join {{ source('raw', 'wallets_seen') }} as resolvers on parts.resolver_no = resolvers.wallet_no
+left join {{ source('raw', 'wallets_seen') }} as initiators on parts.initiator_no = initiators.wallet_no

@@ -13,7 +13,8 @@ with trades as (
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
         (payload ->> 'new_price_yes')::numeric as new_price_yes,
-        (context ->> 'market_lamports_delta')::numeric as market_lamports_delta
+        (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
+        (context ->> 'market_lamports')::numeric as market_lamports
     from {{ log_events(['SharesBought', 'SharesSold']) }} as events
 ),
 
@@ -91,6 +92,7 @@ select
     fee - protocol_fee - resolver_fee as lp_fee,
     fees_exact,
     new_price_yes,
+    market_lamports,
     protocol_bps,
     resolver_bps,
     lp_bps
