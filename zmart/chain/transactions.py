@@ -1,23 +1,44 @@
-"""Instructions for the program: accounts in the order of the IDL, with their flags.
+"""Instructions for the program, and transactions out of them, signed or left to a wallet to sign.
 
-What can be known is filled in: the configuration, the System program, a market's account from its
-id, a wallet's position or vote record from market and user. The rest, chiefly who signs, is given.
+An instruction's accounts come in the order of the IDL, with their flags. What can be known is filled
+in: the configuration, the System program, a market's account from its id, a wallet's position or vote
+record from market and user. The rest, chiefly who signs, is given.
+
+A transaction is versioned (v0), begins with what it may cost, and fits one packet: 1,232 bytes with
+its signatures. Unsigned it is the same bytes with zeros where the signatures go, which is what wallets
+take and what a node simulates.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from solders import compute_budget
+from solders.hash import Hash, ParseHashError
 from solders.instruction import AccountMeta, Instruction
+from solders.message import CompileError, MessageV0
 from solders.pubkey import Pubkey
+from solders.signature import Signature as RawSignature
+from solders.transaction import VersionedTransaction
 
 from zmart import errors
-from zmart.domain.ids import Address
+from zmart.domain.ids import Address, Signature
 from zmart.domain.votes import VoteKind
 
 from . import addresses, codec, idl
+from .signer import Signer
+
+#: What fits one packet of the network, signatures included.
+MOST_BYTES: Final = 1_232
+#: What a transaction may compute at most, whatever it asks for.
+MOST_UNITS: Final = 1_400_000
+#: What every signature costs.
+LAMPORTS_PER_SIGNATURE: Final = 5_000
+_MICRO: Final = 1_000_000
 
 _VOTE_KINDS = {
     "submit_proposal_vote": VoteKind.PROPOSAL,
@@ -50,13 +71,129 @@ def instruction(
             identity = args.get("market_id", market_id)
             known[account] = _resolved(account, name, program_id, known, identity)
     return Instruction(
-        Pubkey.from_string(program_id),
+        _pubkey(program_id),
         codec.default().encode_instruction(name, args),
-        [
-            AccountMeta(Pubkey.from_string(known[meta.name]), meta.signer, meta.writable)
-            for meta in described.accounts
-        ],
+        [AccountMeta(_pubkey(known[meta.name]), meta.signer, meta.writable) for meta in described.accounts],
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a transaction may compute, and what it offers for being taken early."""
+
+    #: Compute units; the whole limit is paid for, used or not.
+    units: int
+    #: Millionths of a lamport for each unit.
+    micro_lamports_per_unit: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.units <= MOST_UNITS:
+            raise errors.InvalidInput(f"A transaction computes 1 to {MOST_UNITS:,} units, not {self.units:,}.")
+        if not 0 <= self.micro_lamports_per_unit < 1 << 64:
+            raise errors.InvalidInput("The price of a unit is a u64 of millionths of a lamport.")
+
+    @property
+    def priority_fee_lamports(self) -> int:
+        """What is paid beside the signatures, rounded up as the chain does."""
+        return -(-self.units * self.micro_lamports_per_unit // _MICRO)
+
+    def instructions(self) -> list[Instruction]:
+        """What tells the chain, to be put first; a price of nothing is left out."""
+        limit = compute_budget.set_compute_unit_limit(self.units)
+        price = compute_budget.set_compute_unit_price(self.micro_lamports_per_unit)
+        return [limit, price] if self.micro_lamports_per_unit else [limit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsigned:
+    """A transaction that waits for its signatures."""
+
+    message: MessageV0
+    cost: Cost | None
+
+    @property
+    def signers(self) -> tuple[Address, ...]:
+        """Who has to sign, the payer of the fee first."""
+        count = self.message.header.num_required_signatures
+        return tuple(Address(str(key)) for key in self.message.account_keys[:count])
+
+    @property
+    def blockhash(self) -> str:
+        """What it is young by."""
+        return str(self.message.recent_blockhash)
+
+    @property
+    def fee_lamports(self) -> int:
+        """What landing costs, whether it succeeds or not."""
+        return LAMPORTS_PER_SIGNATURE * len(self.signers) + (self.cost.priority_fee_lamports if self.cost else 0)
+
+    @property
+    def raw(self) -> bytes:
+        """Its bytes, with zeros for signatures."""
+        empty = [RawSignature.default()] * len(self.signers)
+        return bytes(VersionedTransaction.populate(self.message, empty))
+
+    @property
+    def base64(self) -> str:
+        """The form that wallets take."""
+        return base64.b64encode(self.raw).decode()
+
+    def sign(self, signers: Sequence[Signer]) -> Signed:
+        """Sign with every key that it takes, in any order; InvalidInput where one is missing or too many."""
+        keys = {signer.address: signer for signer in signers}
+        if missing := [address for address in self.signers if address not in keys]:
+            raise errors.InvalidInput(f"The signature of {missing[0]} is missing.")
+        if extra := keys.keys() - set(self.signers):
+            raise errors.InvalidInput(f"{min(extra)} has nothing to sign here.")
+        signatures = [keys[address].sign(self.message) for address in self.signers]
+        raw = bytes(VersionedTransaction.populate(self.message, signatures))
+        return Signed(raw=raw, signature=Signature(str(signatures[0])), blockhash=self.blockhash)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """A transaction that can be sent; the same bytes may be sent again, they land at most once."""
+
+    raw: bytes
+    #: What it is known by: the payer's signature.
+    signature: Signature
+    blockhash: str
+
+    @property
+    def base64(self) -> str:
+        """The form that nodes take."""
+        return base64.b64encode(self.raw).decode()
+
+
+def transaction(
+    instructions: Sequence[Instruction], *, payer: str, blockhash: str, cost: Cost | None = None
+) -> Unsigned:
+    """A transaction of these instructions, paid by `payer` and young by `blockhash`.
+
+    Without `cost` it may compute 200,000 units an instruction and offers nothing. InvalidInput where there is
+    nothing in it, where an address or the blockhash is none, or where it would not fit a packet.
+    """
+    if not instructions:
+        raise errors.InvalidInput("A transaction needs an instruction.")
+    first = [] if cost is None else cost.instructions()
+    return _fitting(Unsigned(message=_compiled(payer, [*first, *instructions], blockhash), cost=cost))
+
+
+def _compiled(payer: str, instructions: Sequence[Instruction], blockhash: str) -> MessageV0:
+    try:
+        return MessageV0.try_compile(_pubkey(payer), instructions, [], Hash.from_string(blockhash))
+    except (ParseHashError, CompileError) as exc:
+        raise errors.InvalidInput(f"No transaction comes out of this: {exc}.") from exc
+
+
+def _fitting(unsigned: Unsigned) -> Unsigned:
+    size_bytes = len(unsigned.raw)
+    if size_bytes > MOST_BYTES:
+        raise errors.InvalidInput(
+            f"The transaction has {size_bytes:,} bytes, a packet holds {MOST_BYTES:,}.",
+            help="Put fewer instructions into it.",
+        )
+    return unsigned
 
 
 def named_accounts(name: str, keys: list[Address]) -> dict[str, Address]:
@@ -65,6 +202,13 @@ def named_accounts(name: str, keys: list[Address]) -> dict[str, Address]:
     if len(keys) < len(described):
         raise errors.DecodeError(f"{name} takes {len(described)} accounts, not {len(keys)}.")
     return {meta.name: key for meta, key in zip(described, keys, strict=False)}
+
+
+def _pubkey(address: str) -> Pubkey:
+    try:
+        return Pubkey.from_string(address)
+    except ValueError as exc:
+        raise errors.InvalidInput(f"{address!r} is no address: 32 bytes in base58.") from exc
 
 
 @functools.cache

@@ -1,0 +1,141 @@
+"""Keys that sign: read from a file only its owner can read, shown never, used only to sign.
+
+A key file is what the Solana tools write: a JSON array of 64 numbers, the secret's 32 bytes and the public key's.
+`BACKEND_AUTHORITY_PRIVATE_KEY_FILE` may instead hold the same 64 bytes as base58 text (protocol.md 11). A signer
+prints as its address; it cannot be pickled or copied, so it travels no further than this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+from solders.keypair import Keypair
+from solders.message import MessageV0, to_bytes_versioned
+from solders.signature import Signature as RawSignature
+
+from zmart import errors, settings
+from zmart.domain import base58
+from zmart.domain.ids import Address
+
+KEY_BYTES = 64
+_SEED_BYTES = 32
+#: A key as JSON takes less than this; nobody means a larger file.
+_LARGEST_FILE = 4_096
+
+
+class Signer:
+    """One key."""
+
+    __slots__ = ("_key", "address")
+
+    def __init__(self, key: Keypair) -> None:
+        self._key = key
+        self.address = Address(str(key.pubkey()))
+
+    @classmethod
+    def generate(cls) -> Signer:
+        """A new key that nobody else has."""
+        return cls(Keypair())
+
+    def sign(self, message: MessageV0) -> RawSignature:
+        """The signature of a message."""
+        return self._key.sign_message(to_bytes_versioned(message))
+
+    def save(self, path: Path) -> None:
+        """Write the key as the Solana tools do, for its owner alone; Conflict where the file exists."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise errors.Conflict(f"{path} exists.", help="Keys are never overwritten: choose another name.") from None
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(list(bytes(self._key)), file)
+
+    def __repr__(self) -> str:
+        return f"Signer({self.address})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signer) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self.address)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A signer is neither copied nor pickled.")
+
+
+def backend(chain: settings.Chain) -> Signer | None:
+    """The backend authority's key, or None where none is configured. Raises ConfigurationError."""
+    if chain.backend_keypair_path is not None and chain.backend_private_key is not None:
+        raise errors.ConfigurationError(
+            "BACKEND_KEYPAIR_PATH and BACKEND_AUTHORITY_PRIVATE_KEY_FILE are both set.", help="Remove one of the two."
+        )
+    if chain.backend_keypair_path is not None:
+        return load(chain.backend_keypair_path, name="BACKEND_KEYPAIR_PATH")
+    if chain.backend_private_key is not None:
+        return parse(chain.backend_private_key.reveal(), name="BACKEND_AUTHORITY_PRIVATE_KEY_FILE")
+    return None
+
+
+def admin(chain: settings.Chain) -> Signer | None:
+    """The admin's key, or None where approvals are left to a person. Raises ConfigurationError."""
+    path = chain.admin_keypair_path
+    return None if path is None else load(path, name="ADMIN_KEYPAIR_PATH")
+
+
+def load(path: Path, *, name: str = "The key file") -> Signer:
+    """The key in a file that only its owner can read.
+
+    Raises ConfigurationError, in words that name the variable and never repeat what is in the file.
+    """
+    try:
+        with path.open("rb") as file:
+            check_mode(os.fstat(file.fileno()), path, name=name)
+            text = file.read(_LARGEST_FILE).decode("ascii")
+    except OSError as exc:
+        raise _refused(name, f"{path} cannot be read: {exc.strerror}", "Correct the path or its rights.") from None
+    except UnicodeDecodeError:
+        raise _refused(name, f"{path} holds no key", _FORMATS) from None
+    return parse(text, name=name)
+
+
+def check_mode(status: os.stat_result, path: Path, *, name: str) -> None:
+    """ConfigurationError unless the file is a regular one of ours (or root's) that nobody else can open."""
+    if not stat.S_ISREG(status.st_mode):
+        raise _refused(name, f"{path} is not a file", "Name the file that holds the key.")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise _refused(name, f"{path} belongs to another user", f"chown {os.geteuid()} {path}")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise _refused(name, f"{path} can be opened by others (mode {mode:04o})", f"chmod 600 {path}")
+
+
+_FORMATS = "A key is a JSON array of 64 numbers, as solana-keygen writes it, or those 64 bytes in base58."
+
+
+def parse(text: str, *, name: str = "The key") -> Signer:
+    """The key in a text: JSON or base58 of 64 bytes. Raises ConfigurationError, without repeating the text."""
+    raw = _raw(text.strip())
+    if raw is None or len(raw) != KEY_BYTES:
+        raise _refused(name, "this is no key", _FORMATS)
+    key = Keypair.from_seed(raw[:_SEED_BYTES])
+    if bytes(key.pubkey()) != raw[_SEED_BYTES:]:
+        raise _refused(name, "its two halves do not belong together", "Copy the file again from where it was made.")
+    return Signer(key)
+
+
+def _raw(text: str) -> bytes | None:
+    try:
+        if text.startswith("["):
+            return bytes(json.loads(text))
+        return base58.decode(text) if len(text) <= 2 * KEY_BYTES else None
+    except (ValueError, TypeError, errors.InvalidInput):
+        return None
+
+
+def _refused(name: str, why: str, step: str) -> errors.ConfigurationError:
+    return errors.ConfigurationError(f"{name}: {why}.", help=step if step.endswith(".") else f"{step}.")
