@@ -50,13 +50,9 @@ class Codec:
 
     def __init__(self, description: idl.Idl) -> None:
         bodies = description.bodies
-        self._accounts = [
-            _Named.of(account, bodies[account.name].fields, bodies)
-            for account in description.accounts
-        ]
+        self._accounts = [_Named.of(account, bodies[account.name].fields, bodies) for account in description.accounts]
         self._instructions = [
-            _Named.of(instruction, instruction.args, bodies)
-            for instruction in description.instructions
+            _Named.of(instruction, instruction.args, bodies) for instruction in description.instructions
         ]
         self._account_by_name = {named.name: named for named in self._accounts}
         self._account_by_tag = {named.tag: named for named in self._accounts}
@@ -89,9 +85,7 @@ class Codec:
             raise errors.DecodeError(f"{named.name} is followed by bytes that are not zero.")
         return named.name, dict(zip(named.record.names, values, strict=True))
 
-    def encode_account(
-        self, name: str, fields: Mapping[str, Any], *, padded: bool = False
-    ) -> bytes:
+    def encode_account(self, name: str, fields: Mapping[str, Any], *, padded: bool = False) -> bytes:
         """An account's bytes, with zeros to its allocated size where asked; InvalidInput."""
         named = self._account_by_name[name]
         data = named.tag + named.record.encode(named.record.ordered(name, fields))

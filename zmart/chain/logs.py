@@ -59,9 +59,7 @@ class LogRead(NamedTuple):
     truncated: bool
 
 
-def program_events(
-    log_messages: Sequence[str] | None, program_id: str
-) -> Iterator[tuple[int, Event]]:
+def program_events(log_messages: Sequence[str] | None, program_id: str) -> Iterator[tuple[int, Event]]:
     """Our program's events with their ordinals; undecodable lines keep theirs and are skipped."""
     yield from read(log_messages, program_id).events
 
