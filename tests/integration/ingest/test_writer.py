@@ -121,17 +121,18 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, mar
         stale = connection.execute(
             "select name, applied_seq, failed_event from ops.model_status where is_stale order by name"
         ).fetchall()
-        lifecycle = connection.execute("select count(*) from ops.model_status where not is_stale").fetchone()
+        healthy = connection.execute("select count(*) from ops.model_status where not is_stale").fetchone()
         alerts = connection.execute("select count(*) from ops.alerts where kind = 'mart_stale'").fetchone()
         kinds = connection.execute("select kind from raw.feed where seq > 4").fetchall()
     assert [(name, applied, failed) for name, applied, failed in stale] == [
+        ("candles_1m", 1, 3),
         ("markets", 1, 3),
         ("positions", 1, 3),
         ("trades", 1, 3),
     ]
-    assert lifecycle == (3,)
-    assert alerts == (3,)
-    assert kinds == [("mart_stale",)] * 3
+    assert healthy == (3,)
+    assert alerts == (4,)
+    assert kinds == [("mart_stale",)] * 4
 
 
 async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_database: testing.Database) -> None:
