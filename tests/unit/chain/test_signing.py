@@ -9,8 +9,8 @@ from solders.compute_budget import set_compute_unit_limit, set_compute_unit_pric
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
+from test_transactions import CASES, PROGRAM
 
-from tests.unit.chain.test_transactions import CASES, PROGRAM
 from zmart import errors
 from zmart.chain import addresses, transactions
 from zmart.chain.signer import Signer

@@ -1,0 +1,152 @@
+"""One node's JSON-RPC over HTTP: a method and its parameters in, a typed result or a typed error out.
+
+solana's HTTP provider carries the bytes. Answers are read as JSON here and not by solders, which panics (a
+BaseException) on some of the errors nodes send. Nothing is retried but a connection that broke: to try again, and
+where, is for whoever knows what was asked.
+
+A node's URL often holds a key, in the path or the query. It is never shown: messages name the host alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+from solana.exceptions import SolanaRpcException
+from solana.rpc.async_http_provider import AsyncHTTPProvider
+
+from zmart import errors
+
+from . import rpc_errors
+from .pace import Pace
+
+#: A node answers in milliseconds; a program scan or an old block takes seconds.
+TIMEOUT_SECONDS: Final = 20.0
+
+# It writes every request's URL, with the key in it, at level INFO.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+_T = TypeVar("_T")
+_numbers = itertools.count(1)
+_encode = msgspec.json.Encoder().encode
+
+
+class Node:
+    """One address that speaks JSON-RPC."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        program_id: str | None = None,
+        pace: Pace | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        #: How it is called where people read it: without what may be a key.
+        self.name = _host(url)
+        #: The cluster it turned out to belong to, once asked.
+        self.genesis_hash: str | None = None
+        #: Until when, by the monotonic clock, others are asked first.
+        self.rests_until = 0.0
+        self._program_id = program_id
+        self._pace = pace
+        self._timeout_seconds = timeout_seconds
+        self._http = AsyncHTTPProvider(url, timeout=timeout_seconds, http2=url.startswith("https:"))
+
+    def __repr__(self) -> str:
+        return f"Node({self.name})"
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._http.close()
+
+    def rest(self, seconds: float) -> None:
+        """Let others be asked first for a while."""
+        self.rests_until = time.monotonic() + seconds
+
+    async def call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
+        """The result of a method, as `type`; an error of `rpc_errors`, or Overloaded by the pace."""
+        if self._pace is not None:
+            await self._pace.take()
+        envelope = self._read(await self._post(method, params), method)
+        if envelope.error is not None:
+            error = rpc_errors.RpcError.of(envelope.error)
+            raise rpc_errors.of_rpc(error, method=method, node=self.name, program_id=self._program_id)
+        try:
+            return msgspec.json.decode(envelope.result, type=type)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+            raise self._garbled(method, str(exc)) from exc
+
+    async def _post(self, method: str, params: Sequence[Any]) -> str:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._http.make_request_unparsed(_Request(method, params))
+        except TimeoutError:
+            raise self._timed_out(method) from None
+        except SolanaRpcException as exc:
+            # Not as the cause: its message holds the URL.
+            raise self._of_transport(exc.__cause__, method) from None
+
+    def _of_transport(self, cause: BaseException | None, method: str) -> errors.ZmartError:
+        match cause:
+            case httpx2.HTTPStatusError(response=response):
+                error = _error_in(response.content)
+                return rpc_errors.of_http(
+                    response.status_code, response.headers, error, method=method, node=self.name, now=time.time()
+                )
+            case httpx2.TimeoutException():
+                return self._timed_out(method)
+        return rpc_errors.Unreachable(f"{self.name} cannot be reached ({type(cause).__name__}).")
+
+    def _timed_out(self, method: str) -> rpc_errors.TimedOut:
+        return rpc_errors.TimedOut(f"{self.name} does not answer {method} within {self._timeout_seconds:g} s.")
+
+    def _garbled(self, method: str, why: str) -> rpc_errors.Garbled:
+        return rpc_errors.Garbled(f"{self.name} answers {method} with something else than its result: {why}.")
+
+    def _read(self, text: str, method: str) -> _Envelope:
+        try:
+            envelope = msgspec.json.decode(text, type=_Envelope)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+            raise self._garbled(method, str(exc)) from exc
+        if envelope.error is None and not envelope.result:
+            raise self._garbled(method, "neither result nor error")
+        return envelope
+
+
+class _Request:
+    """A JSON-RPC request as the provider wants it."""
+
+    def __init__(self, method: str, params: Sequence[Any]) -> None:
+        self._method, self._params = method, params
+
+    def to_json(self) -> str:
+        words = {"jsonrpc": "2.0", "id": next(_numbers), "method": self._method, "params": self._params}
+        return _encode(words).decode()
+
+
+class _Envelope(msgspec.Struct):
+    """A JSON-RPC answer; `result` stays bytes until the method's type is known."""
+
+    result: msgspec.Raw = msgspec.Raw(b"")
+    error: Any = None
+
+
+def _error_in(body: bytes) -> rpc_errors.RpcError | None:
+    try:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return None if envelope.error is None else rpc_errors.RpcError.of(envelope.error)
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -1,0 +1,46 @@
+"""How fast, and how often at all, we may ask a node: providers count requests by the second and by the month."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from zmart import errors
+
+
+class Pace:
+    """At most `per_second` requests a second, the first `burst` at once, and `total` altogether.
+
+    One pace may be shared by several clients of one process.
+    """
+
+    def __init__(self, *, per_second: float, burst: int = 1, total: int | None = None) -> None:
+        if per_second <= 0 or burst < 1:
+            raise errors.InvalidInput("A pace is more than nothing a second, and a burst at least one.")
+        self._interval_seconds: Final = 1 / per_second
+        self._burst: Final = burst
+        self._total: Final = total
+        self._next_at = float("-inf")
+        self.spent = 0
+
+    @property
+    def left(self) -> int | None:
+        """Requests that may still be made, or None where there is no bound."""
+        return None if self._total is None else self._total - self.spent
+
+    async def take(self) -> None:
+        """Wait for one's turn; Overloaded when the total is used up."""
+        await asyncio.sleep(self.reserve(time.monotonic()))
+
+    def reserve(self, now: float) -> float:
+        """Count one request at `now`, a monotonic clock's seconds, and say how long it has to wait."""
+        if self.left == 0:
+            raise errors.Overloaded(
+                f"All {self._total} requests of this budget are used up.", help="Go on later, or allow more."
+            )
+        self.spent += 1
+        self._next_at = max(self._next_at, now - (self._burst - 1) * self._interval_seconds)
+        wait_seconds = max(0.0, self._next_at - now)
+        self._next_at += self._interval_seconds
+        return wait_seconds

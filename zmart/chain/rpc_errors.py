@@ -1,0 +1,325 @@
+"""What goes wrong between us and a chain, as types: what to do next is in the class, never in a message.
+
+    NodeTrouble (Transient)         this node, now; another node may answer at once
+    ├── RateLimited                 says after how many seconds
+    ├── NodeBehind                  it lags, or has not reached the slot that was asked for
+    ├── TimedOut, Unreachable       no answer; whether a transaction arrived is unknown
+    └── NodeFailed, Garbled         an answer that is none
+    KeyRefused (Unauthorized)       the node does not believe our key; another may
+    BadRequest (InvalidInput)       every node would refuse it
+    SlotSkipped, History... (NotFound)
+    TransactionTrouble (Transient)  the same transaction may land later: BlockhashUnknown, busy accounts
+    TransactionRefused (Permanent)  it never lands as it is
+    AlreadyProcessed (Conflict)     it landed: read its status
+    InstructionRefused (ProgramError)  a program said no, with its name for that and the number
+
+A transaction's refusal is decoded from what the node sends: `err` (`{"InstructionError": [2, {"Custom": 6025}]}`)
+tells which instruction and the number, the logs tell which program and, where Anchor made it, the name:
+`Error Code: InsufficientVotes. Error Number: 6025.` The name is the safest to match (protocol.md 1.8).
+
+All of this works on plain JSON. solders would parse these answers too, but panics on -32002 and -32005 without
+`data` and turns codes it does not know into integers.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from zmart import errors
+from zmart.domain import program_errors
+
+from . import addresses
+
+#: How long to leave a node alone that did not say for how long.
+RATE_LIMIT_SECONDS: Final = 5.0
+#: Longer than any node means it; a header that says more is not obeyed to the letter.
+LONGEST_RATE_LIMIT_SECONDS: Final = 300.0
+
+
+class NodeTrouble(errors.Unavailable):
+    """The node gave no usable answer."""
+
+
+class RateLimited(NodeTrouble):
+    """The node wants fewer requests."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        wanted = RATE_LIMIT_SECONDS if retry_after_seconds is None else retry_after_seconds
+        self.retry_after_seconds = min(max(0.0, wanted), LONGEST_RATE_LIMIT_SECONDS)
+
+
+class NodeBehind(NodeTrouble):
+    """The node has not caught up with the cluster."""
+
+    def __init__(self, message: str, *, slots: int | None = None) -> None:
+        super().__init__(message)
+        #: How many slots it lags, where it knows.
+        self.slots = slots
+
+
+class TimedOut(NodeTrouble):
+    """The node did not answer in time; whether it acted is unknown."""
+
+
+class Unreachable(NodeTrouble):
+    """The node cannot be reached."""
+
+
+class NodeFailed(NodeTrouble):
+    """The node failed at answering."""
+
+
+class Garbled(NodeTrouble):
+    """The answer is not what JSON-RPC or this method promises."""
+
+
+class KeyRefused(errors.Unauthorized):
+    """The node does not accept our key."""
+
+
+class BadRequest(errors.InvalidInput):
+    """The node refuses the request itself; no node would take it."""
+
+
+class SlotSkipped(errors.NotFound):
+    """The slot has no block."""
+
+
+class HistoryGone(errors.NotFound):
+    """The node no longer keeps what was asked for."""
+
+
+class TransactionTrouble(errors.Transient):
+    """The transaction cannot land now."""
+
+
+class BlockhashUnknown(TransactionTrouble):
+    """The node does not know the transaction's blockhash: it is too old, or the node is behind."""
+
+
+class TransactionRefused(errors.Permanent):
+    """The transaction can never land as it is."""
+
+
+class AlreadyProcessed(errors.Conflict):
+    """This very transaction has landed already; its status says how it went."""
+
+
+class InstructionRefused(errors.ProgramError):
+    """A program refused an instruction.
+
+    `name` and `code` are the program's; `program` is its address where the logs tell it, `instruction` the
+    index of the instruction, compute budget included. `logs` are the simulation's or the transaction's.
+    """
+
+    def __init__(self, refusal: Refusal, *, instruction: int | None, logs: Sequence[str]) -> None:
+        super().__init__(refusal.name, refusal.code, refusal.message)
+        self.program = refusal.program
+        self.instruction = instruction
+        self.logs = tuple(logs)
+
+
+class AccountInUse(InstructionRefused):
+    """The account to be created exists: a market id that is taken, a vote cast before (protocol.md 1.4.12)."""
+
+
+class Refusal(NamedTuple):
+    """How a program says no."""
+
+    name: str
+    code: int
+    message: str
+    program: str | None = None
+
+
+class RpcError(NamedTuple):
+    """The `error` of a JSON-RPC answer."""
+
+    code: int
+    message: str
+    data: Any = None
+
+    @classmethod
+    def of(cls, words: Any) -> RpcError:
+        """Whatever a node put there, as an error."""
+        if not isinstance(words, dict):
+            return cls(0, str(words)[:_LONGEST_TEXT])
+        code = words.get("code")
+        message = words.get("message")
+        return cls(
+            code if isinstance(code, int) else 0,
+            message[:_LONGEST_TEXT] if isinstance(message, str) else "no message",
+            words.get("data"),
+        )
+
+
+#: No node says this much on purpose.
+_LONGEST_TEXT: Final = 1_000
+
+
+# Transactions
+
+
+def of_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None = None) -> errors.ZmartError:
+    """The error behind a transaction's `err`, whichever call it came from; never raises.
+
+    Numbers are read as those of `program_id` unless the logs name another program as the one that failed.
+    """
+    match err:
+        case "AlreadyProcessed":
+            return AlreadyProcessed()
+        case "BlockhashNotFound":
+            return BlockhashUnknown()
+        case {"InstructionError": [int(index), inner]}:
+            return _of_instruction(index, inner, [line for line in logs if isinstance(line, str)], program_id)
+        case str() if err in _BUSY:
+            return TransactionTrouble(f"The chain says {err}.")
+    return TransactionRefused(f"The chain says {_words(err)}.")
+
+
+#: AccountNotFound is a fee payer the node has not seen: often a node that is behind (protocol.md 11).
+_BUSY: Final = frozenset(
+    {
+        "AccountInUse",
+        "AccountNotFound",
+        "ClusterMaintenance",
+        "CommitCancelled",
+        "ProgramCacheHitMaxLimit",
+        "ResanitizationNeeded",
+        "WouldExceedAccountDataBlockLimit",
+        "WouldExceedMaxAccountCostLimit",
+        "WouldExceedMaxBlockCostLimit",
+        "WouldExceedMaxVoteCostLimit",
+    }
+)
+
+
+def _of_instruction(index: int, inner: Any, logs: Sequence[str], program_id: str | None) -> errors.ZmartError:
+    match inner:
+        case {"Custom": int(code)}:
+            refusal = _refusal(code, logs, program_id)
+            kind = AccountInUse if refusal.name == ALREADY_IN_USE else InstructionRefused
+            return kind(refusal, instruction=index, logs=logs)
+    last = f" The last log line: {logs[-1]}" if logs else ""
+    return TransactionRefused(f"Instruction {index} fails with {_words(inner)}.{last}")
+
+
+ALREADY_IN_USE: Final = "AccountAlreadyInUse"
+
+_FAILED: Final = re.compile(r"Program (\w{32,44}) failed: custom program error: 0x([0-9a-fA-F]+)")
+_ANCHOR: Final = re.compile(r"Error Code: (\w+)\. Error Number: (\d+)\. Error Message: (.*?)\.?$")
+
+
+def _refusal(code: int, logs: Sequence[str], program_id: str | None) -> Refusal:
+    """The name behind a number: Anchor's own words, else the failing program's table, else only the number."""
+    failed = next((match[1] for line in logs if (match := _FAILED.search(line))), None)
+    said = next((match for line in reversed(logs) if (match := _ANCHOR.search(line)) and int(match[2]) == code), None)
+    if said is not None:
+        return Refusal(said[1], code, said[3], failed)
+    if code == 0 and failed in (None, addresses.SYSTEM_PROGRAM):
+        return Refusal(ALREADY_IN_USE, 0, "The account to be created exists already", addresses.SYSTEM_PROGRAM)
+    known = program_errors.by_code(code)
+    if known is not None and (failed is None or program_id in (None, failed)):
+        return Refusal(known.name, code, known.value, failed or program_id)
+    return Refusal("Custom", code, f"custom program error {code:#x}", failed)
+
+
+def _words(err: Any) -> str:
+    match err:
+        case {**parts} if len(parts) == 1:
+            ((name, more),) = parts.items()
+            return f"{name} {more}"[:_LONGEST_TEXT]
+    return str(err)[:_LONGEST_TEXT]
+
+
+# JSON-RPC
+
+
+def of_rpc(error: RpcError, *, method: str, node: str = "the node", program_id: str | None = None) -> errors.ZmartError:
+    """The error behind a JSON-RPC error object, with or without `data`, known code or not; never raises."""
+    said = f"{node} answers {method}: {error.message.rstrip('.')} ({error.code})."
+    if error.code == -32002:
+        return _of_preflight(error, said, program_id)
+    kind = _KINDS.get(error.code, NodeFailed)
+    return NodeBehind(said, slots=_slots_behind(error.data)) if kind is NodeBehind else kind(said)
+
+
+#: Agave's codes and JSON-RPC's, and what providers use for limits and keys. An unknown code is the node's failing.
+_KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
+    **dict.fromkeys((-32004, -32005, -32014, -32016), NodeBehind),
+    **dict.fromkeys((429, -32429), RateLimited),
+    **dict.fromkeys((401, 403, -32401, -32403), KeyRefused),
+    **dict.fromkeys((-32007, -32009), SlotSkipped),
+    **dict.fromkeys((-32001, -32011, -32020, -32021), HistoryGone),
+    **dict.fromkeys((-32700, -32600, -32601, -32602), BadRequest),
+    **dict.fromkeys((-32003, -32006, -32010, -32013, -32015, -32018), BadRequest),
+}
+
+
+def _slots_behind(data: Any) -> int | None:
+    slots = data.get("numSlotsBehind") if isinstance(data, dict) else None
+    return slots if isinstance(slots, int) else None
+
+
+def _of_preflight(error: RpcError, said: str, program_id: str | None) -> errors.ZmartError:
+    """A transaction that failed its simulation; without `data` the message still holds the essence."""
+    data = error.data if isinstance(error.data, dict) else {}
+    logs = data.get("logs")
+    err = data.get("err") or _err_in(error.message)
+    if err is None:
+        return TransactionRefused(said)
+    return of_transaction(err, logs if isinstance(logs, list) else [], program_id=program_id)
+
+
+_IN_MESSAGE: Final = re.compile(r"Error processing Instruction (\d+): custom program error: 0x([0-9a-fA-F]+)")
+
+
+def _err_in(message: str) -> Any:
+    if match := _IN_MESSAGE.search(message):
+        return {"InstructionError": [int(match[1]), {"Custom": int(match[2], 16)}]}
+    if "already been processed" in message:
+        return "AlreadyProcessed"
+    return "BlockhashNotFound" if "Blockhash not found" in message else None
+
+
+# HTTP
+
+
+def of_http(
+    status: int, headers: Mapping[str, str], error: RpcError | None, *, method: str, node: str, now: float
+) -> errors.ZmartError:
+    """The error behind an HTTP status that is not 200; `error` is the JSON-RPC error in its body, if any.
+
+    `now` is Unix time, for a Retry-After that is a date.
+    """
+    said = f"{node} answers {method} with HTTP {status}."
+    if status == 429 or (error is not None and error.code in (429, -32429)):
+        return RateLimited(said, retry_after_seconds=retry_after(headers.get("retry-after"), now))
+    if status in (401, 403):
+        return KeyRefused(said, help="Check the key in SOLANA_RPC_URL or HELIUS_RPC_URL.")
+    if status >= 500 or status == 408:
+        failed = NodeFailed(said)
+        failed.retry_after_seconds = retry_after(headers.get("retry-after"), now) or failed.retry_after_seconds
+        return failed
+    if error is not None:
+        return of_rpc(error, method=method, node=node)
+    return BadRequest(said, help="Check SOLANA_RPC_URL: is this a node's JSON-RPC?")
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header, a number or a date (RFC 9110 10.2.3); None where it says neither."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return min(float(value), LONGEST_RATE_LIMIT_SECONDS)
+    try:
+        then = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    zoned = then if then.tzinfo else then.replace(tzinfo=datetime.UTC)
+    return min(max(0.0, zoned.timestamp() - now), LONGEST_RATE_LIMIT_SECONDS)
