@@ -83,7 +83,7 @@ class Server:
 def create_app(server: Server) -> Litestar:
     """The application over a server."""
 
-    @post("/", media_type=MediaType.JSON, status_code=200, sync_to_thread=False)
+    @post("/", media_type=MediaType.JSON, status_code=200)
     async def call(request: Request[Any, Any, Any]) -> Response[bytes]:
         """JSON-RPC."""
         return await answered(server.rpc, await request.body(), is_local=is_local(request))

@@ -157,6 +157,8 @@ class Ledger:
         self._undo: dict[int, dict[Address, Account]] = {}
         self._heights: OrderedDict[str, int] = OrderedDict()
         self._forks = 0
+        #: The newest slot of an earlier process; what led to it is not known any more.
+        self._resumed_slot = 0
         self._airdrops = 0
         #: The block that transactions land in.
         self.open: Block = self._begin()
@@ -371,10 +373,10 @@ class Ledger:
     def fork(self, depth: int) -> list[Landed]:
         """Drop the open block and the newest `depth` closed ones, as if they had never been.
 
-        Blockhashes of theirs are dead; slots go on from here. Finalized blocks stay. Returns the
-        transactions that are gone.
+        Blockhashes of theirs are dead; slots go on from here. Finalized blocks stay, and so do
+        those of an earlier process. Returns the transactions that are gone.
         """
-        undoable = [slot for slot in self.blocks if slot > self.finalized_slot]
+        undoable = [s for s in self.blocks if s > max(self.finalized_slot, self._resumed_slot)]
         dropped = undoable[-depth:] if depth else []
         lost = [*self.open.transactions]
         for slot in (self.open.slot, *reversed(dropped)):
@@ -428,6 +430,7 @@ class Ledger:
             for landed in block.transactions:
                 self.recent[landed.signature] = landed
         last = next(reversed(self.blocks.values()))
+        self._resumed_slot = last.slot
         return self._next(last, last.time, 0)
 
     def _next(self, closed: Block, unix_timestamp: int, skipped_slots: int) -> Block:

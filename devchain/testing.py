@@ -1,0 +1,115 @@
+"""A served chain inside a test's own event loop, on ports the system picks.
+
+async with testing.served(tmp_path) as node:
+    client = AsyncClient(node.url)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import uvicorn
+
+from zmart.domain.ids import Address
+
+from .app import Server, create_app
+from .delivery import Destination
+from .ledger import Ledger
+from .service import Chain, Options, RpcSender
+
+PROGRAM_ID: Final = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A served chain."""
+
+    server: Server
+    url: str
+    ws_url: str
+
+    @property
+    def chain(self) -> Chain:
+        """The running chain."""
+        return self.server.chain
+
+    @property
+    def ledger(self) -> Ledger:
+        """Its ledger."""
+        return self.server.chain.ledger
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """The whole answer of a JSON-RPC call, result or error."""
+        words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            return (await client.post(self.url, json=words)).json()
+
+
+class _Quiet(uvicorn.Server):
+    """Uvicorn that leaves the test's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def served(
+    directory: Path,
+    options: Options | None = None,
+    *,
+    destination: Destination | None = None,
+    program_id: Address = PROGRAM_ID,
+) -> AsyncIterator[Node]:
+    """A chain behind HTTP until the block ends; without actors unless the options say so."""
+    chosen = options or Options(traders=False, pace=20.0)
+    chain = Chain(directory, destination, chosen, program_id=program_id)
+    sockets = [_bound(), _bound()]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    url = f"http://127.0.0.1:{ports[0]}"
+    chain.sender = RpcSender(url)
+    server = Server(chain)
+    running = _Quiet(_config(server))
+    task = asyncio.create_task(running.serve(sockets=sockets))
+    try:
+        await _ready(chain, server, task)
+        yield Node(server=server, url=url, ws_url=f"ws://127.0.0.1:{ports[1]}")
+    finally:
+        running.should_exit = True
+        await task
+
+
+def _config(server: Server) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(server),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        ws="websockets-sansio",
+    )
+
+
+async def _ready(chain: Chain, server: Server, task: asyncio.Task[None]) -> None:
+    begun = asyncio.Event()
+    chain.listeners.append(lambda block: begun.set() if chain.is_ready else None)
+    await asyncio.wait(
+        [task, asyncio.create_task(begun.wait())],
+        timeout=60,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    if server.failure is not None:
+        raise server.failure
+
+
+def _bound() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    return listener

@@ -1,0 +1,239 @@
+"""Webhooks: what arrives, what proves them, and what becomes of them when nobody answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from devchain.delivery import Courier, Destination
+from devchain.faults import Faults
+from devchain.ledger import Ledger
+from devchain.store import Store
+from devchain.traders import Tempo, Traders
+from zmart.domain.ids import Address
+from zmart.settings import Secret
+
+PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
+NOW = 1_762_600_000
+
+
+class Receiver:
+    """A server that keeps what it is sent and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.bodies: list[list[dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
+        self.raw: list[bytes] = []
+        #: Statuses for the next bodies; 200 afterwards.
+        self.statuses: list[int] = []
+        self.port = 0
+        self._arrived = asyncio.Condition()
+
+    async def until(self, count: int) -> None:
+        """Wait for that many items."""
+        async with asyncio.timeout(30), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.signatures) >= count)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}/helius/webhook"
+
+    @property
+    def signatures(self) -> list[str]:
+        """What arrived with success, in order of arrival."""
+        return [item["transaction"]["signatures"][0] for body in self.bodies for item in body]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                pairs = (line.split(": ", 1) for line in head[1:] if line)
+                headers = {name.lower(): value for name, value in pairs}
+                raw = await reader.readexactly(int(headers["content-length"]))
+                status = self.statuses.pop(0) if self.statuses else 200
+                if status == 200:
+                    self.bodies.append(orjson.loads(raw))
+                    self.headers.append(headers)
+                    self.raw.append(raw)
+                async with self._arrived:
+                    self._arrived.notify_all()
+                writer.write(f"HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n".encode())
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A listening receiver."""
+    listening = Receiver()
+    server = await asyncio.start_server(listening.serve, "127.0.0.1", 0)
+    listening.port = server.sockets[0].getsockname()[1]
+    yield listening
+    server.close()
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Ledger:
+    """A chain with a played history and a file."""
+    opened = Store(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
+    chain = Ledger(opened.genesis(NOW), program_id=PROGRAM_ID, store=opened)
+    tempo = Tempo(trades_per_second=2.0)
+    actors = Traders(chain, chain.genesis, program_id=PROGRAM_ID, tempo=tempo)
+    for second in range(NOW, NOW + 160, 4):
+        for move in actors.step(second):
+            chain.send(move.instructions, move.signers)
+        chain.advance(second)
+    return chain
+
+
+@pytest.fixture
+def store(chain: Ledger) -> Store:
+    """The chain's file."""
+    assert chain.store is not None
+    return chain.store
+
+
+@pytest.fixture
+def courier(store: Store, receiver: Receiver) -> Callable[..., Courier]:
+    """Makes couriers, each told that everything is confirmed."""
+
+    def made(**options: Any) -> Courier:
+        secret = Secret("Bearer token")
+        destination = Destination(url=receiver.url, authorization=secret)
+        hired = Courier(store, options.pop("to", destination), **options)
+        hired.ring(1 << 40)
+        return hired
+
+    return made
+
+
+def expected(store: Store) -> list[str]:
+    """The program's signatures in the order of the chain."""
+    found = [landed.signature for landed in reversed(store.mentions(PROGRAM_ID))]
+    assert len(found) > 100
+    return list(found)
+
+
+async def test_everything_arrives_once_and_in_order(
+    courier: Callable[..., Courier], receiver: Receiver, store: Store
+) -> None:
+    """Without faults: every transaction, failed ones too, each slot's in one body."""
+    await courier().drain()
+    assert receiver.signatures == expected(store)
+    for body in receiver.bodies:
+        assert len({item["slot"] for item in body}) == 1
+    assert all(headers["authorization"] == "Bearer token" for headers in receiver.headers)
+
+
+async def test_an_item_has_the_shape_of_a_raw_webhook(courier: Callable[..., Courier], receiver: Receiver) -> None:
+    """Protocol.md 8.3: the members of getTransaction, and the index in the block."""
+    await courier().drain()
+    item = receiver.bodies[-1][0]
+    assert {"blockTime", "indexWithinBlock", "meta", "slot", "transaction"} <= item.keys()
+    assert {"err", "fee", "innerInstructions", "logMessages", "preBalances"} <= item["meta"].keys()
+    message = item["transaction"]["message"]
+    assert len(message["accountKeys"]) == len(item["meta"]["postBalances"])
+    assert message["instructions"][0].keys() == {"accounts", "data", "programIdIndex"}
+    assert message["header"]["numRequiredSignatures"] == 1
+
+
+async def test_a_body_can_be_signed(courier: Callable[..., Courier], receiver: Receiver) -> None:
+    """HMAC-SHA256 in hexadecimal over the bytes that were sent."""
+    key = Secret("a key")
+    await courier(to=Destination(url=receiver.url, signing_key=key)).drain()
+    wanted = hmac.new(b"a key", receiver.raw[0], hashlib.sha256).hexdigest()
+    assert receiver.headers[0]["x-helius-signature"] == wanted
+    assert "authorization" not in receiver.headers[0]
+
+
+async def test_what_was_refused_comes_again(courier: Callable[..., Courier], receiver: Receiver, store: Store) -> None:
+    """A refused body waits its turn while others pass; nothing is forgotten."""
+    receiver.statuses = [503, 500, 429, 503]
+    hired = courier()
+    task = asyncio.create_task(hired.run())
+    await receiver.until(len(expected(store)))
+    task.cancel()
+    assert sorted(receiver.signatures) == sorted(expected(store))
+    assert hired.refused == 4
+
+
+async def test_a_restart_forgets_nothing(courier: Callable[..., Courier], receiver: Receiver, store: Store) -> None:
+    """What nobody answered before is delivered after, by another courier over the same file."""
+    nowhere = Destination(url="http://127.0.0.1:1/helius/webhook")
+    await courier(to=nowhere).drain()
+    assert receiver.signatures == []
+    again = Store(store.path, program_id=PROGRAM_ID)
+    hired = Courier(again, Destination(url=receiver.url))
+    hired.ring(1 << 40)
+    await hired.drain()
+    assert sorted(receiver.signatures) == sorted(expected(store))
+
+
+async def test_nothing_unconfirmed_is_delivered(courier: Callable[..., Courier], receiver: Receiver) -> None:
+    """Only slots up to the confirmed one."""
+    hired = courier()
+    hired.ring(10)
+    await hired.drain()
+    slots = [item["slot"] for body in receiver.bodies for item in body]
+    assert slots
+    assert max(slots) <= 10
+
+
+async def test_helius_gives_up_after_three_retries(
+    courier: Callable[..., Courier], receiver: Receiver, store: Store
+) -> None:
+    """And at once where the answer is 403."""
+    receiver.statuses = [403]
+    hired = courier(helius_retries=True)
+    await hired.drain()
+    assert hired.lost == 1
+    assert len(receiver.signatures) < len(expected(store))
+
+
+async def test_duplicates_and_drops_are_as_many_as_asked(
+    courier: Callable[..., Courier], receiver: Receiver, store: Store
+) -> None:
+    """A third comes twice, a tenth never; the same seed picks the same ones."""
+    faults = Faults(duplicates=0.3, drops=0.1, seed=4)
+    await courier(faults=faults).drain()
+    wanted, got = expected(store), receiver.signatures
+    missing = set(wanted) - set(got)
+    twice = {signature for signature in got if got.count(signature) == 2}
+    assert 0.03 < len(missing) / len(wanted) < 0.2
+    assert 0.15 < len(twice) / len(wanted) < 0.45
+
+
+async def test_shuffled_and_delayed_deliveries_all_arrive(
+    courier: Callable[..., Courier], receiver: Receiver, store: Store
+) -> None:
+    """In another order, some without an index, and complete."""
+    faults = Faults(shuffles=1.0, delays=0.3, delay_seconds=0.5, missing_index=0.2)
+    task = asyncio.create_task(courier(faults=faults).run())
+    await receiver.until(len(expected(store)))
+    task.cancel()
+    assert sorted(receiver.signatures) == sorted(expected(store))
+    assert receiver.signatures != expected(store)
+    items = [item for body in receiver.bodies for item in body]
+    assert any("indexWithinBlock" not in item for item in items)
+
+
+async def test_what_a_fork_dropped_is_not_delivered(
+    chain: Ledger, store: Store, receiver: Receiver, courier: Callable[..., Courier]
+) -> None:
+    """A body that was planned before the fork and is gone after it is passed over."""
+    before = expected(store)
+    await courier(to=Destination(url="http://127.0.0.1:1/")).drain()
+    lost = {landed.signature for landed in chain.fork(5)} & set(before)
+    assert lost
+    await courier().drain()
+    assert receiver.signatures == [signature for signature in before if signature not in lost]
