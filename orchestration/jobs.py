@@ -94,8 +94,6 @@ def _evaluation(spec: dg.AssetCheckSpec, outcome: Outcome) -> dg.AssetCheckEvalu
         asset_key=spec.asset_key,
         check_name=spec.name,
         passed=outcome.is_good,
-        metadata={
-            "rows found": dg.MetadataValue.int(outcome.failures),
-            "said": dg.MetadataValue.text(outcome.message),
-        },
+        description=outcome.message or "No row came back.",
+        metadata={"rows found": dg.MetadataValue.int(outcome.failures)},
     )

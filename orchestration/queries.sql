@@ -53,7 +53,7 @@ select
     min(from_slot),
     max(to_slot),
     sum(successful_transactions)::bigint,
-    coalesce(array_agg(format('%%s-%%s', reached + 1, from_slot - 1) order by from_slot)
+    coalesce(array_agg((reached + 1) || '-' || (from_slot - 1) order by from_slot)
         filter (where from_slot > reached + 1), '{}'),
     extract(epoch from clock_timestamp() - max(proven_at))::float
 from (

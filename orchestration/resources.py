@@ -127,7 +127,8 @@ def _outcome(result: Any) -> Outcome:
         unique_id=str(result.node.unique_id),
         resource_type=str(result.node.resource_type.value),
         status=str(result.status.value),
-        message=str(result.message or ""),
+        # A view is created by a `do` block, which is all that Postgres says of it.
+        message="VIEW installed" if result.message == "DO" else str(result.message or ""),
         failures=int(result.failures or 0),
         seconds=float(result.execution_time or 0),
     )

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from zmart import settings
+from zmart import errors, settings
 from zmart.db import queries
+from zmart.settings import Secret
 
 from . import alerts
 from .resources import Database
@@ -157,10 +158,21 @@ def alert_delivery(
         return dg.SkipReason("ALERT_WEBHOOK_URL is not set.")
     with database.connect() as connection:
         fresh = alerts.open_after(connection, int(context.cursor or 0))
-    for alert in fresh:
-        alerts.post(url, alert)
-        context.update_cursor(str(alert.alert_no))
-    return dg.SkipReason(f"{len(fresh)} alerts delivered.")
+    delivered = _deliver(url, fresh)
+    cursor = str(delivered[-1].alert_no) if delivered else context.cursor
+    return dg.SensorResult(skip_reason=f"{len(delivered)} alerts delivered.", cursor=cursor)
+
+
+def _deliver(url: Secret, fresh: Sequence[alerts.Alert]) -> Sequence[alerts.Alert]:
+    """Post what can be posted. A tick that fails forgets its cursor, so only one that did nothing may fail."""
+    for count, alert in enumerate(fresh):
+        try:
+            alerts.post(url, alert)
+        except errors.Unavailable:
+            if count == 0:
+                raise
+            return fresh[:count]
+    return fresh
 
 
 def _first_line(text: str | None) -> str:

@@ -1,0 +1,406 @@
+"""Dagster against a real log: what is wrong is shown, told once, and mended by the button."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ingest.decode import Decoder
+from ingest.writer import Writer
+from orchestration import checks, sensors
+from orchestration.definitions import define
+from orchestration.resources import Database
+from zmart import errors, settings, testing
+
+LIFECYCLE = Path(__file__).parents[2] / "recordings" / "lifecycle.json"
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scratch() -> Iterator[Path]:
+    """A state directory for what dbt leaves behind; the models are parsed into it once."""
+    with testing.state_dir() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZMART_STATE_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture
+async def story(marts_database: testing.Database) -> testing.Database:
+    """One market from configuration to withdrawal, ingested as it was delivered."""
+    decoded = Decoder(settings.DEFAULT_PROGRAM_ID).body(LIFECYCLE.read_bytes())
+    writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
+    await writer.append(decoded.transactions, source="webhook")
+    await writer.close()
+    return marts_database
+
+
+@pytest.fixture
+def database(marts_database: testing.Database) -> Database:
+    """What assets, checks and sensors work on."""
+    return Database(dsn_of=marts_database.dsn)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster that forgets."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def run(database: Database, instance: dg.DagsterInstance) -> Run:
+    """Run a job of the definitions in this process; `assets` chooses among what it selects."""
+    definitions = define(database)
+
+    def run(job: str, *assets: str, succeeds: bool = True) -> dg.ExecuteInProcessResult:
+        chosen = [dg.AssetKey(each.split("/")) for each in assets] or None
+        result = definitions.resolve_job_def(job).execute_in_process(
+            instance=instance, asset_selection=chosen, raise_on_error=False
+        )
+        assert result.success is succeeds
+        return result
+
+    return run
+
+
+def evaluations(result: dg.ExecuteInProcessResult, name: str) -> dict[str, dg.AssetCheckEvaluation]:
+    """What a check said of each asset."""
+    return {each.asset_key.path[-1]: each for each in result.get_asset_check_evaluations() if each.check_name == name}
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """The metadata of each asset that was materialized."""
+    return {
+        event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+
+
+def open_alerts(place: testing.Database) -> dict[tuple[str, str], int]:
+    """How often each open alert has occurred."""
+    with place.connect() as connection:
+        rows = connection.execute("select kind, subject, occurrences from ops.alerts where resolved_at is null")
+        return {(str(kind), str(subject)): int(str(times)) for kind, subject, times in rows}
+
+
+def execute(place: testing.Database, statement: str) -> None:
+    """Change something behind the log's back, as its owner."""
+    with place.connect() as connection:
+        connection.execute(statement)
+
+
+def break_trades(place: testing.Database) -> None:
+    """What a model that cannot take an event leaves behind."""
+    execute(place, "update raw.events set payload = payload || '{\"shares\": \"many\"}' where name = 'SharesBought'")
+    execute(place, "select folds.mark_stale('trades', 3, 4, 'invalid input syntax for type numeric')")
+
+
+# --- live equals rebuilt ----------------------------------------------------------------------
+
+
+def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.Database, run: Run) -> None:
+    """Every folded mart equals its replay, and pressing the button reports no row."""
+    result = run("reconciliation")
+    rebuilt = materialized(run("rebuild_marts"))
+
+    assert all(each.passed for each in evaluations(result, checks.REPLAY).values())
+    assert all(each.passed for each in evaluations(result, checks.FOLLOWS).values())
+    assert {name: metadata["rows that differed"] for name, metadata in rebuilt.items()} == dict.fromkeys(rebuilt, 0)
+    assert rebuilt["markets"]["dagster/row_count"] == 2
+    assert open_alerts(story) == {}
+
+
+def test_a_mart_that_differs_is_shown_told_once_and_mended(story: testing.Database, run: Run) -> None:
+    """The check shows key, column and both values; the alert counts; a rebuild of that mart alone mends it."""
+    execute(story, "update marts.markets set creator_wallet = 'nobody' where market_no = 1")
+    execute(story, "delete from marts.positions")
+
+    for _ in range(2):
+        found = evaluations(run("reconciliation"), checks.REPLAY)
+    shown = str(found["markets"].metadata["difference"].value)
+
+    assert {name for name, each in found.items() if not each.passed} == {"markets", "positions"}
+    assert found["markets"].metadata["differing rows"].value == 1
+    assert "| 1 | creator_wallet | nobody | " in shown
+    assert "| no row | a row |" in str(found["positions"].metadata["difference"].value)
+    assert open_alerts(story) == {("mart_differs", "markets"): 2, ("mart_differs", "positions"): 2}
+
+    rebuilt = materialized(run("rebuild_marts", "marts/markets"))
+    assert rebuilt.keys() == {"markets"}
+    assert rebuilt["markets"]["rows that differed"] == 1
+    run("rebuild_marts", "marts/positions")
+    assert all(each.passed for each in evaluations(run("reconciliation"), checks.REPLAY).values())
+    assert open_alerts(story) == {}
+
+
+def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: testing.Database, run: Run) -> None:
+    """It says where and why it stopped; a rebuild that cannot succeed fails for it alone, after the others."""
+    break_trades(story)
+
+    result = run("reconciliation")
+    follows, replays = evaluations(result, checks.FOLLOWS), evaluations(result, checks.REPLAY)
+    assert {name for name, each in follows.items() if not each.passed} == {"trades"}
+    assert "invalid input syntax" in str(follows["trades"].description)
+    assert follows["trades"].metadata["answers for seq"].value == 3
+    assert "cannot be folded" in str(replays["trades"].description)
+
+    rebuilt = materialized(run("rebuild_marts", "marts/trades", "marts/ballots", succeeds=False))
+    assert rebuilt.keys() == {"ballots"}
+
+
+# --- the log ----------------------------------------------------------------------------------
+
+
+def test_an_empty_log_claims_nothing(marts_database: testing.Database, run: Run) -> None:
+    """Neither fresh nor complete: there is nothing to prove it by."""
+    found = {each.check_name: each for each in run("reconciliation").get_asset_check_evaluations()}
+
+    assert not found["is_fresh"].passed
+    assert found["is_fresh"].description == "The log is empty."
+    assert not found["coverage_is_proven"].passed
+    assert "Nothing is proven yet" in str(found["coverage_is_proven"].description)
+    assert found["none_is_open"].passed
+
+
+def test_silence_is_fine_only_when_it_is_proven(story: testing.Database, run: Run) -> None:
+    """News are fresh; old news are not, unless a walk has looked since."""
+
+    def fresh() -> bool:
+        (found,) = [
+            each for each in run("reconciliation").get_asset_check_evaluations() if each.check_name == "is_fresh"
+        ]
+        return found.passed
+
+    assert fresh()
+    execute(story, "update raw.feed set at = at - interval '1 hour'")
+    assert not fresh()
+    execute(story, "insert into raw.coverage values ('walk', 1, 500000000, 0, '')")
+    assert fresh()
+
+
+def test_coverage_names_its_gaps(story: testing.Database, run: Run) -> None:
+    """Ranges that touch are one; what lies between others is missing, also behind a range that contains them."""
+    execute(
+        story,
+        "insert into raw.coverage values ('walk', 1, 100, 3, ''), ('walk', 10, 20, 1, ''), ('walk', 101, 200, 2, ''), "
+        "('walk', 251, 300, 2, '')",
+    )
+
+    (found,) = [
+        each for each in run("reconciliation").get_asset_check_evaluations() if each.check_name == "coverage_is_proven"
+    ]
+
+    assert not found.passed
+    assert found.metadata["gaps"].value == {"walk": ["201-250"]}
+
+
+def test_observing_the_log_tells_how_much_and_how_new(story: testing.Database, run: Run) -> None:
+    """Each table of the log says its own; nothing is changed."""
+    result = run("observe_log")
+    said = {
+        str(event.asset_key and event.asset_key.path[-1]): event.asset_observation_data.asset_observation.metadata
+        for event in result.get_asset_observation_events()
+    }
+
+    assert said.keys() == {"feed", "events", "transactions", "dead_letters"}
+    assert int(str(said["feed"]["last seq"].value)) > 10
+    assert {"newest event", "slot"} <= said["events"].keys()
+    assert said["dead_letters"]["open"].value == 0
+
+
+# --- what watches -----------------------------------------------------------------------------
+
+
+def test_a_stale_mart_has_one_open_alert(story: testing.Database, database: Database) -> None:
+    """The fold raises it, the sensor does not repeat it, and opens it again when someone closed it too early."""
+    break_trades(story)
+    for _ in range(3):
+        sensors.stale_models(dg.build_sensor_context(), database=database)
+    assert open_alerts(story) == {("mart_stale", "trades"): 1}
+
+    execute(story, "update ops.alerts set resolved_at = now()")
+    sensors.stale_models(dg.build_sensor_context(), database=database)
+    assert open_alerts(story) == {("mart_stale", "trades"): 1}
+
+
+def test_dead_letters_are_told_when_they_grow(story: testing.Database, database: Database) -> None:
+    """A reason is told when it comes and when it grows, not in between, and closed when none is left."""
+    letter = (
+        "insert into raw.dead_letters (signature, reason_code, reason, source, digest) "
+        "values ('{}', 'undecodable_event', 'No event begins with these bytes.', 'webhook', '{}')"
+    )
+    cursor: str | None = None
+
+    def tick() -> dict[tuple[str, str], int]:
+        nonlocal cursor
+        result = sensors.dead_letter_growth(dg.build_sensor_context(cursor=cursor), database=database)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+        return open_alerts(story)
+
+    assert tick() == {}
+    execute(story, letter.format("a", "1"))
+    assert tick() == tick() == {("dead_letters", "undecodable_event"): 1}
+    execute(story, letter.format("b", "2"))
+    assert tick() == {("dead_letters", "undecodable_event"): 2}
+    execute(story, "update raw.dead_letters set resolved_at = now()")
+    assert tick() == {}
+
+
+def test_a_run_that_fails_is_told_and_one_that_succeeds_closes_it(
+    story: testing.Database, database: Database, instance: dg.DagsterInstance, run: Run
+) -> None:
+    """One alert a job, with the run to look at; the next success closes it."""
+    break_trades(story)
+    failed = run("rebuild_marts", "marts/trades", succeeds=False)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="run_failed",
+        dagster_instance=instance,
+        dagster_run=failed.dagster_run,
+        dagster_event=failed.get_run_failure_event(),
+    ).for_run_failure()
+    for _ in range(2):
+        sensors.run_failed(context, database=database)
+
+    assert open_alerts(story)["run_failed", "rebuild_marts"] == 2
+    with story.connect() as connection:
+        row = connection.execute("select message from ops.alerts where kind = 'run_failed'").fetchone()
+    assert row is not None
+    assert failed.dagster_run.run_id in str(row[0])
+
+    worked = run("rebuild_marts", "marts/ballots")
+    sensors.run_recovered(
+        dg.build_run_status_sensor_context(
+            sensor_name="run_recovered",
+            dagster_instance=instance,
+            dagster_run=worked.dagster_run,
+            dagster_event=worked.get_run_success_event(),
+        ),
+        database=database,
+    )
+    assert ("run_failed", "rebuild_marts") not in open_alerts(story)
+
+
+def test_a_run_without_its_worker_is_reported(instance: dg.DagsterInstance) -> None:
+    """Runs are children of the code server: one that began before it is over, one that begins now is not."""
+
+    @dg.job
+    def anything() -> None:
+        pass
+
+    old, new = (instance.create_run_for_job(anything, status=dg.DagsterRunStatus.NOT_STARTED) for _ in range(2))
+    instance.report_dagster_event(_started(old), old.run_id, timestamp=1.0)
+    instance.report_dagster_event(_started(new), new.run_id)
+
+    sensors.orphaned_runs(dg.build_sensor_context(instance=instance))
+
+    assert instance.get_run_by_id(old.run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+    assert instance.get_run_by_id(new.run_id).status is dg.DagsterRunStatus.STARTED  # type: ignore[union-attr]
+
+
+def _started(run: dg.DagsterRun) -> dg.DagsterEvent:
+    return dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+
+
+class _Chat(BaseHTTPRequestHandler):
+    refuses_after = 9
+    taken: list[str]
+
+    def do_POST(self) -> None:
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+        takes = len(self.taken) < self.refuses_after
+        if takes:
+            self.taken.append(said)
+        self.send_response(200 if takes else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Chat]]:
+    """A webhook that keeps what it takes."""
+    handler = type("Chat", (_Chat,), {"taken": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/hook")
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_every_alert_is_posted_once(story: testing.Database, database: Database, chat: type[_Chat]) -> None:
+    """Whoever raised it; a webhook that refuses gets it at the next tick."""
+    cursor: str | None = None
+
+    def tick() -> None:
+        nonlocal cursor
+        result = sensors.alert_delivery(dg.build_sensor_context(cursor=cursor), database=database)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+
+    break_trades(story)
+    chat.refuses_after = 0
+    with pytest.raises(errors.Unavailable, match="did not take alert"):
+        tick()
+    chat.refuses_after = 1
+    execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
+    tick()
+    assert len(chat.taken) == 1
+    chat.refuses_after = 9
+    for _ in range(2):
+        tick()
+
+    assert len(chat.taken) == 2
+    assert chat.taken[0].startswith("🔴 *ZMART mart_stale* (trades): The mart trades stopped")
+    assert chat.taken[1] == "⚠️ *ZMART silence* (webhook): No delivery for a minute."
+
+
+def test_without_an_address_alerts_wait(
+    story: testing.Database, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost: they are delivered once there is one."""
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", "")
+
+    result = sensors.alert_delivery(dg.build_sensor_context(), database=database)
+
+    assert isinstance(result, dg.SkipReason)
+
+
+# --- dbt in this process ----------------------------------------------------------------------
+
+
+def test_dbt_builds_tests_and_documents_everything(story: testing.Database, run: Run) -> None:
+    """One job installs and tests every model; unchanged folds are left alone; tests are checks; the page is a file."""
+    built = run("dbt_build")
+    said = materialized(built)
+    tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_trades_seq"]
+    assert said["markets"]["said"] == "FOLD unchanged"
+    assert said["vote_tallies"]["said"] == "VIEW installed"
+    assert [each.passed for each in tested] == [True]
+
+    assert all(each.passed for each in run("data_tests").get_asset_check_evaluations())
+
+    page = materialized(run("__ASSET_JOB", "docs/models"))["models"]
+    assert Path(str(page["path"])).stat().st_size == page["bytes"] > 100_000
+
+
+def test_a_test_of_dbt_that_finds_rows_fails_its_check(story: testing.Database, run: Run) -> None:
+    """The check says how many rows broke the rule."""
+    execute(story, "update marts.trades set market_no = 99")
+
+    found = {each.check_name: each for each in run("data_tests").get_asset_check_evaluations()}
+    broken = found["relationships_trades_market_no__market_no__ref_markets_"]
+
+    assert not broken.passed
+    assert int(str(broken.metadata["rows found"].value)) > 0
+    assert found["unique_trades_seq"].passed

@@ -1,0 +1,83 @@
+"""How an alert reaches a chat, and what a refused one says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from orchestration import alerts
+from zmart import errors
+from zmart.settings import Secret
+
+ALERT = alerts.Alert(
+    alert_no=7, kind="mart_stale", subject="trades", severity="critical", message='event 3 failed with "é"'
+)
+
+
+class Chat(HTTPServer):
+    """A webhook that keeps what it gets."""
+
+    status = 200
+    taken: list[bytes]
+
+    @property
+    def url(self) -> Secret:
+        """Its address, which is its password."""
+        return Secret(f"http://127.0.0.1:{self.server_port}/services/T0/very-secret")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Chat
+
+    def do_POST(self) -> None:
+        self.server.taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    """A chat that listens."""
+    server = Chat(("127.0.0.1", 0), _Handler)
+    server.taken = []
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_chat_reads_it(chat: Chat) -> None:
+    """Slack and its likes take one JSON object with a text."""
+    alerts.post(chat.url, ALERT)
+
+    (taken,) = chat.taken
+    assert json.loads(taken) == {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"'}
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_refusal_says_what_came_back_but_not_where(chat: Chat, status: int) -> None:
+    """The address of a webhook is its password, so no message, cause or context holds it."""
+    chat.status = status
+
+    with pytest.raises(errors.Unavailable, match=str(status)) as caught:
+        alerts.post(chat.url, ALERT)
+
+    assert "very-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_nobody_at_home_is_unavailable(chat: Chat) -> None:
+    """A dead address is worth another try, and says no more than that."""
+    chat.shutdown()
+    chat.server_close()
+
+    with pytest.raises(errors.Unavailable, match="did not take alert 7"):
+        alerts.post(chat.url, ALERT)

@@ -1,0 +1,133 @@
+"""Everything Dagster shows: it loads, is named for operators, and changes only on purpose."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from orchestration import checks, manifest
+from orchestration.definitions import definitions
+from zmart.run import rebuild
+
+MODELS = {path.stem for path in rebuild.PROJECT.glob("sql_models/*/*.sql") if path.parent.name != "staging"}
+FOLDED = {path.stem for path in rebuild.PROJECT.glob("sql_models/folds/*.sql")}
+
+GIVEN = {
+    "app/ballots",
+    "ops/settings",
+    "raw/dead_letters",
+    "raw/events",
+    "raw/feed",
+    "raw/markets_seen",
+    "raw/transactions",
+    "raw/wallets_seen",
+}
+CRONS = {
+    "data_tests_daily": ("data_tests", "15 3 * * *"),
+    "observation_hourly": ("observe_log", "30 * * * *"),
+    "reconciliation_hourly": ("reconciliation", "0 * * * *"),
+}
+SENSORS = {"alert_delivery", "dead_letter_growth", "orphaned_runs", "run_failed", "run_recovered", "stale_models"}
+
+
+@pytest.fixture(scope="module")
+def graph() -> dg.AssetGraph:
+    """The assets and checks, and what each stands on."""
+    return definitions.resolve_asset_graph()
+
+
+@pytest.fixture(scope="module")
+def models() -> manifest.Manifest:
+    """What dbt knows of the models."""
+    return manifest.load()
+
+
+def test_definitions_load() -> None:
+    """What operators need comes up without a database."""
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
+    """A new model is shown by itself; anything else that appears or goes is a decision."""
+    shown = {key.to_user_string() for key in graph.get_all_asset_keys()}
+
+    assert shown >= GIVEN
+    assert shown - GIVEN == {"docs/models"} | {f"marts/{name}" for name in MODELS}
+
+
+def test_lineage_goes_through_what_is_not_a_relation(graph: dg.AssetGraph) -> None:
+    """trades reads a staging select, and that reads the log; a view stands on its folds."""
+    assert dg.AssetKey(["raw", "events"]) in graph.get(dg.AssetKey(["marts", "trades"])).parent_keys
+    tallies = graph.get(dg.AssetKey(["marts", "vote_tallies"])).parent_keys
+    assert {dg.AssetKey(["marts", "ballots"]), dg.AssetKey(["marts", "markets"])} <= tallies
+
+
+def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
+    """Description, group, owner and kinds; whatever has a button says what pressing it does."""
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.group_name in {"log", "app", "ops", "folds", "marts", "docs"}, key
+        assert node.owners == manifest.OWNERS, key
+        assert node.kinds, key
+        assert "**" in node.description or not (node.is_materializable or node.is_observable), key
+
+
+def test_columns_are_shown_with_their_descriptions(models: manifest.Manifest) -> None:
+    """The page of a mart answers what a column means."""
+    (markets,) = [s for s in manifest.specs(models, folded=True) if s.key.path[-1] == "markets"]
+    columns = markets.metadata["dagster/column_schema"].columns
+
+    assert len(columns) > 20
+    assert all(column.description and column.type for column in columns)
+    assert markets.metadata["dagster/table_name"].endswith("marts.markets")
+
+
+def test_every_folded_mart_is_checked_against_its_replay(graph: dg.AssetGraph) -> None:
+    """No folded mart without the proof that live equals rebuilt."""
+    for name in (checks.REPLAY, checks.FOLLOWS):
+        about = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.name == name}
+        assert about == FOLDED
+
+
+def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: manifest.Manifest) -> None:
+    """dbt's data tests and the checks of the log are there, and nothing besides."""
+    tests = [node["name"] for node in models["nodes"].values() if node["resource_type"] == "test"]
+    shown = [key.name for key in graph.asset_check_keys if key.name not in {checks.REPLAY, checks.FOLLOWS}]
+
+    assert sorted(shown) == sorted([*tests, "coverage_is_proven", "is_fresh", "none_is_open"])
+
+
+def test_jobs() -> None:
+    """Each job by its name, and what it selects."""
+    jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
+
+    assert set(jobs) == {"data_tests", "dbt_build", "observe_log", "rebuild_marts", "reconciliation"}
+    assert all(job.description for job in jobs.values())
+    rebuilt = jobs["rebuild_marts"].asset_layer
+    assert {key.path[-1] for key in rebuilt.selected_asset_keys} == FOLDED
+    assert not rebuilt.selected_asset_keys & jobs["reconciliation"].asset_layer.selected_asset_keys
+
+
+def test_schedules() -> None:
+    """When each begins, in UTC; all are on from the start."""
+    schedules = list(definitions.get_repository_def().schedule_defs)
+
+    assert {each.name: (each.job_name, each.cron_schedule) for each in schedules} == CRONS
+    assert {each.default_status for each in schedules} == {dg.DefaultScheduleStatus.RUNNING}
+
+
+def test_sensors() -> None:
+    """What watches, twice a minute, from the start."""
+    sensors = list(definitions.get_repository_def().sensor_defs)
+
+    assert {each.name for each in sensors} == SENSORS
+    assert {each.default_status for each in sensors} == {dg.DefaultSensorStatus.RUNNING}
+    assert {each.minimum_interval_seconds for each in sensors} == {30}
+
+
+def test_who_writes_marts_does_it_alone() -> None:
+    """Whatever writes or replays marts shares a pool of one."""
+    for job in ("rebuild_marts", "data_tests", "dbt_build"):
+        nodes = definitions.get_repository_def().get_job(job).nodes
+        assert {pool for node in nodes for pool in node.definition.pools} == {"marts"}
