@@ -296,10 +296,12 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_wallet text := app.require_wallet();
+    v_wallet_no int;
 begin
     perform raw.take_writer();
-    insert into app.redeemed_nonces (nonce, wallet_no, expires_at)
-    values (p_nonce, raw.wallet_number(v_wallet), p_expires_at);
+    -- A statement of its own: the policy looks the number up in the snapshot of the insert.
+    v_wallet_no := raw.wallet_number(v_wallet);
+    insert into app.redeemed_nonces (nonce, wallet_no, expires_at) values (p_nonce, v_wallet_no, p_expires_at);
 exception when unique_violation then
     raise exception 'this nonce was used before' using errcode = 'ZM409';
 end

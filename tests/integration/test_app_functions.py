@@ -1,0 +1,153 @@
+"""What people write: only as themselves, only through the functions, once, and visible to the folds at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+import stories
+
+from ingest.testing import address
+from zmart import testing
+
+ALICE, BOB = address(1), address(2)
+MARKET = f"{1:064x}"
+
+
+@pytest.fixture
+async def proposed(marts_database: testing.Database) -> testing.Database:
+    """A log with one market that is PROPOSED."""
+    from ingest.writer import Writer
+
+    story = stories.Story(1)
+    story.happen(("MarketCreated", 1, 9, {"b_parameter": "100000000000", "state": 0}, None))
+    writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
+    await writer.append(story.transactions, source="webhook")
+    await writer.close()
+    return marts_database
+
+
+def acting(connection: psycopg.Connection[Any], wallet: str | None, statement: str, *values: object) -> Any:
+    """Run one statement in a transaction that acts as `wallet`; its first column."""
+    with connection.transaction():
+        connection.execute("select set_config('zmart.wallet', %s, true)", (wallet or "",))
+        row = connection.execute(statement, values).fetchone()
+        return row and row[0]
+
+
+CAST = "select app.cast_ballot(%s, %s, %s, 'text', 'signature')"
+
+
+def test_a_ballot_is_counted_when_it_is_cast(proposed: testing.Database) -> None:
+    """The ballot is a fact of the feed and in the tally when the function returns."""
+    with proposed.connect("zmart_api") as api:
+        seq = acting(api, ALICE, CAST, MARKET, "proposal", True)
+        tally = api.execute("select agree, off_chain_unseen_agree from marts.vote_tallies").fetchall()
+        entry = api.execute("select kind, ref from raw.feed where seq = %s", (seq,)).fetchone()
+    assert tally == [(1, 1)]
+    assert entry == ("ballot", seq)
+
+
+def test_a_second_ballot_is_refused(proposed: testing.Database) -> None:
+    """One wallet, one ballot, whatever it says the second time."""
+    with proposed.connect("zmart_api") as api:
+        acting(api, ALICE, CAST, MARKET, "proposal", True)
+        with pytest.raises(psycopg.errors.Error) as refused:
+            acting(api, ALICE, CAST, MARKET, "proposal", False)
+        assert refused.value.sqlstate == "ZM409"
+        acting(api, BOB, CAST, MARKET, "proposal", False)
+        assert api.execute("select agree, disagree from marts.vote_tallies").fetchall() == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("wallet", "market", "kind", "sqlstate"),
+    [
+        (None, MARKET, "proposal", "ZM403"),
+        (ALICE, "ff" * 32, "proposal", "ZM404"),
+        (ALICE, MARKET, "dispute", "ZM409"),
+        (ALICE, MARKET, "referendum", "ZM409"),
+    ],
+)
+def test_a_ballot_that_cannot_count_is_refused_with_its_reason(
+    proposed: testing.Database, wallet: str | None, market: str, kind: str, sqlstate: str
+) -> None:
+    """Nobody signed in, no such market, another state: each has its own code, and nothing is written."""
+    with proposed.connect("zmart_api") as api:
+        with pytest.raises(psycopg.errors.Error) as refused:
+            acting(api, wallet, CAST, market, kind, True)
+        assert refused.value.sqlstate == sqlstate
+        assert api.execute("select count(*) from app.ballots").fetchone() == (0,)
+        assert api.execute("select max(seq) from raw.feed").fetchone() == (1,)
+
+
+def test_a_comment_is_a_fact_of_the_feed(proposed: testing.Database) -> None:
+    """A post and a reply to it; an empty or overlong one, or a reply to nothing, is refused."""
+    post = "select app.post_comment(%s, %s, %s)"
+    with proposed.connect("zmart_api") as api:
+        first = acting(api, ALICE, post, MARKET, "I doubt it", None)
+        acting(api, BOB, post, MARKET, "Why?", first)
+        for content, parent, sqlstate in ((" ", None, "ZM422"), ("x" * 1001, None, "ZM422"), ("x", 99, "ZM404")):
+            with pytest.raises(psycopg.errors.Error) as refused:
+                acting(api, ALICE, post, MARKET, content, parent)
+            assert refused.value.sqlstate == sqlstate
+        kinds = api.execute("select kind, ref from raw.feed where kind = 'comment' order by seq").fetchall()
+    assert kinds == [("comment", first), ("comment", first + 1)]
+
+
+def test_a_nonce_is_used_once(proposed: testing.Database) -> None:
+    """The second use fails, whoever tries."""
+    redeem = "select app.redeem_nonce('nonce', now() + interval '1 minute')"
+    with proposed.connect("zmart_api") as api:
+        acting(api, ALICE, redeem)
+        for wallet in (ALICE, BOB):
+            with pytest.raises(psycopg.errors.Error) as refused:
+                acting(api, wallet, redeem)
+            assert refused.value.sqlstate == "ZM409"
+
+
+def test_private_rows_are_ones_own(proposed: testing.Database) -> None:
+    """A nonce redeemed by Alice is invisible to Bob and to nobody signed in."""
+    with proposed.connect("zmart_api") as api:
+        acting(api, ALICE, "select app.redeem_nonce('nonce', now())")
+        count = "select count(*) from app.redeemed_nonces"
+        assert [acting(api, wallet, count) for wallet in (ALICE, BOB, None)] == [1, 0, 0]
+
+
+WRITES = [
+    "insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature) values (9,1,'proposal',1,true,'','')",
+    "update app.comments set content = 'mine now'",
+    "delete from app.ballots",
+    "insert into raw.feed (seq, kind) values (99, 'event')",
+    "update marts.markets set total_volume = 0",
+    "lock table raw.writer in exclusive mode",
+    "select folds.fold(0, 1)",
+    "select raw.take_writer()",
+    "truncate raw.events",
+]
+
+
+@pytest.mark.parametrize("statement", WRITES)
+@pytest.mark.parametrize("role", ["zmart_api", "analyst"])
+def test_readers_write_nothing(proposed: testing.Database, role: str, statement: str) -> None:
+    """Neither the API nor an analyst can write a table, take the writer's lock or fold."""
+    with proposed.connect(role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("set default_transaction_read_only = off")
+        with connection.transaction():
+            connection.execute(statement)
+
+
+def test_not_even_the_owner_writes_as_another(proposed: testing.Database) -> None:
+    """Row level security is forced on the owner, so a mistake in a function cannot write someone else's row."""
+    with proposed.connect("zmart_api") as api:
+        acting(api, ALICE, CAST, MARKET, "proposal", True)
+    with proposed.connect() as owner:
+        (bob,) = owner.execute("select raw.wallet_number(%s)", (BOB,)).fetchone() or (None,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            acting(
+                owner,
+                ALICE,
+                "insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature)"
+                " values (9, 1, 'proposal', %s, true, '', '')",
+                bob,
+            )

@@ -1,0 +1,3018 @@
+--
+-- PostgreSQL database dump
+--
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: app; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA app;
+
+--
+-- Name: SCHEMA app; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA app IS 'What people wrote here rather than on chain.';
+
+--
+-- Name: dagster; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA dagster;
+
+--
+-- Name: SCHEMA dagster; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA dagster IS 'Dagster''s own storage; its tables belong to Dagster.';
+
+--
+-- Name: folds; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA folds;
+
+--
+-- Name: SCHEMA folds; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA folds IS 'Generated functions that merge a window of the log into the folded marts.';
+
+--
+-- Name: marts; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA marts;
+
+--
+-- Name: SCHEMA marts; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA marts IS 'What readers read: markets, trades, positions, ballots and what follows from them.';
+
+--
+-- Name: ops; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA ops;
+
+--
+-- Name: SCHEMA ops; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA ops IS 'How the system itself is doing.';
+
+--
+-- Name: raw; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA raw;
+
+--
+-- Name: SCHEMA raw; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA raw IS 'The append-only log. Everything else can be made again from it.';
+
+--
+-- Name: zmart_migrations; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA zmart_migrations;
+
+--
+-- Name: cast_ballot(text, text, boolean, text, text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+    v_state text;
+    v_seq bigint;
+begin
+    perform raw.take_writer();
+    v_market_no := raw.market_number(p_market);
+    select state into v_state from marts.markets where market_no = v_market_no and is_known;
+    if v_state is null then
+        raise exception 'there is no market %', p_market using errcode = 'ZM404';
+    end if;
+    if v_state is distinct from (case p_kind when 'proposal' then 'PROPOSED' when 'dispute' then 'DISPUTED' end) then
+        raise exception 'a % ballot cannot be cast while the market is %', p_kind, v_state using errcode = 'ZM409';
+    end if;
+    v_wallet_no := raw.wallet_number(v_wallet);
+    v_seq := raw.next_seq();
+    begin
+        insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature)
+        values (v_seq, v_market_no, p_kind, v_wallet_no, p_vote, p_message, p_signature);
+    exception when unique_violation then
+        raise exception 'this wallet has already cast its % ballot on this market', p_kind using errcode = 'ZM409';
+    end;
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, 'ballot', v_seq, v_market_no, v_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_seq;
+end
+$$;
+
+--
+-- Name: FUNCTION cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text) IS 'Cast the signed-in wallet''s ballot, once per market and kind. Returns its seq. ZM404 unknown market, ZM409 wrong state or second ballot.';
+
+--
+-- Name: current_wallet(); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.current_wallet() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN NULLIF(current_setting('zmart.wallet'::text, true), ''::text);
+
+--
+-- Name: FUNCTION current_wallet(); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.current_wallet() IS 'The wallet this request acts as, or null.';
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: wallets_seen; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.wallets_seen (
+    wallet_no integer NOT NULL,
+    wallet text NOT NULL COLLATE pg_catalog."C"
+);
+
+--
+-- Name: TABLE wallets_seen; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.wallets_seen IS 'One row per wallet ever named by an event or by a person.';
+
+--
+-- Name: current_wallet_no(); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.current_wallet_no() RETURNS integer
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT w.wallet_no
+    FROM raw.wallets_seen w
+   WHERE (w.wallet = app.current_wallet());
+END;
+
+--
+-- Name: FUNCTION current_wallet_no(); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.current_wallet_no() IS 'Number of the wallet this request acts as, or null when the log has not met it.';
+
+--
+-- Name: post_comment(text, text, bigint); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint DEFAULT NULL::bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+    v_comment_no bigint;
+    v_seq bigint;
+begin
+    if length(btrim(p_content)) = 0 or length(p_content) > 1000 then
+        raise exception 'a comment has 1 to 1000 characters' using errcode = 'ZM422';
+    end if;
+    perform raw.take_writer();
+    v_market_no := raw.market_number(p_market);
+    if v_market_no is null then
+        raise exception 'there is no market %', p_market using errcode = 'ZM404';
+    end if;
+    if p_parent_no is not null and not exists (
+        select from app.comments where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null
+    ) then
+        raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
+    end if;
+    v_wallet_no := raw.wallet_number(v_wallet);
+    v_seq := raw.next_seq();
+    insert into app.comments (seq, market_no, wallet_no, parent_no, content)
+    values (v_seq, v_market_no, v_wallet_no, p_parent_no, p_content)
+    returning comment_no into v_comment_no;
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, 'comment', v_comment_no, v_market_no, v_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_comment_no;
+end
+$$;
+
+--
+-- Name: FUNCTION post_comment(p_market text, p_content text, p_parent_no bigint); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) IS 'Post as the signed-in wallet. Returns the comment''s number. ZM404 unknown market or parent, ZM422 unfit text.';
+
+--
+-- Name: redeem_nonce(text, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+begin
+    perform raw.take_writer();
+    -- A statement of its own: the policy looks the number up in the snapshot of the insert.
+    v_wallet_no := raw.wallet_number(v_wallet);
+    insert into app.redeemed_nonces (nonce, wallet_no, expires_at) values (p_nonce, v_wallet_no, p_expires_at);
+exception when unique_violation then
+    raise exception 'this nonce was used before' using errcode = 'ZM409';
+end
+$$;
+
+--
+-- Name: FUNCTION redeem_nonce(p_nonce text, p_expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) IS 'Use a nonce up as the signed-in wallet. ZM409 when it was used before.';
+
+--
+-- Name: require_wallet(); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.require_wallet() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if app.current_wallet() is null then
+        raise exception 'no wallet is signed in' using errcode = 'ZM403';
+    end if;
+    return app.current_wallet();
+end
+$$;
+
+--
+-- Name: models; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.models (
+    name text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    definition_hash text NOT NULL COLLATE pg_catalog."C",
+    listens_to text[] NOT NULL,
+    fold_sql text NOT NULL,
+    merge_sql text NOT NULL,
+    key_columns text[] NOT NULL,
+    scope_columns text[] NOT NULL,
+    columns text[] NOT NULL,
+    fee_sensitive boolean NOT NULL,
+    built_to bigint NOT NULL,
+    built_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stale_since timestamp with time zone,
+    applied_seq bigint,
+    failed_event bigint,
+    reason text,
+    CONSTRAINT models_check CHECK (((stale_since IS NULL) = (applied_seq IS NULL))),
+    CONSTRAINT models_kind_check CHECK ((kind = ANY (ARRAY['fold'::text, 'ordered'::text])))
+);
+
+--
+-- Name: TABLE models; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.models IS 'One row per folded model. A healthy one follows the log (applied_seq null); a stale one stopped at applied_seq, for reason, at failed_event.';
+
+--
+-- Name: COLUMN models.listens_to; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.listens_to IS 'Event names and feed kinds that change it; a window without any skips it.';
+
+--
+-- Name: COLUMN models.fold_sql; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.fold_sql IS 'The model''s compiled select; the marker in it stands for the window of the log.';
+
+--
+-- Name: COLUMN models.merge_sql; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.merge_sql IS 'How a window''s partial result is merged into /*target*/.';
+
+--
+-- Name: COLUMN models.scope_columns; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.scope_columns IS 'Columns, in log and mart alike, that say which rows an event touches.';
+
+--
+-- Name: catch_up(text, ops.models, bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.catch_up(p_target text, p_model ops.models, p_from bigint, p_to bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive);
+    v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.scope_columns) as c);
+    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.columns) as c);
+    v_in text;
+begin
+    if v_touched is not null then
+        v_in := format('(%s) in (select %s from raw.events where seq = any(%L::bigint []))', v_scope, v_scope, v_touched);
+        execute format('delete from %s where %s', p_target, v_in);
+        execute format('insert into %s (%s) select %s from (%s) as refolded', p_target, v_columns, v_columns,
+            folds.windowed(p_model.fold_sql, format('(%s and seq <= %s)', v_in, p_from)));
+    end if;
+    execute replace(folds.windowed(p_model.merge_sql, format('(seq > %s and seq <= %s)', p_from, p_to)), '/*target*/', p_target);
+end
+$$;
+
+--
+-- Name: FUNCTION catch_up(p_target text, p_model ops.models, p_from bigint, p_to bigint); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.catch_up(p_target text, p_model ops.models, p_from bigint, p_to bigint) IS 'Merge a window into a table that is being built beside the live one.';
+
+--
+-- Name: columns_of(regclass); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.columns_of(p_table regclass) RETURNS text
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT string_agg(format('%s %s %s %s'::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)), ', '::text ORDER BY a.attnum) AS string_agg
+    FROM (pg_attribute a
+      LEFT JOIN pg_attrdef d ON (((d.adrelid = a.attrelid) AND (d.adnum = a.attnum))))
+   WHERE ((a.attrelid = (columns_of.p_table)::oid) AND (a.attnum > 0) AND (NOT a.attisdropped));
+END;
+
+--
+-- Name: FUNCTION columns_of(p_table regclass); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.columns_of(p_table regclass) IS 'Names, types and expressions of a table''s columns as one text, to compare two tables.';
+
+--
+-- Name: create_dispatcher(); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.create_dispatcher() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    execute format($f$
+create or replace function folds.apply(p_from bigint, p_to bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    v_news text [];
+    v_stale text [];
+begin
+select array_agg(distinct n) into v_news from (
+    select name as n from raw.events where seq > p_from and seq <= p_to
+    union all
+    select kind from raw.feed where seq > p_from and seq <= p_to and kind <> 'event'
+) as news;
+select coalesce(array_agg(name), '{}') into v_stale from ops.models where stale_since is not null;
+%s
+end
+$body$ $f$, (
+        select string_agg(format(
+            E'if v_news && %L and not %L = any(v_stale) then\n    perform folds.%I(p_from, p_to);\nend if;',
+            listens_to || array['retracted', 'moved'], name, 'apply_' || name
+        ), E'\n' order by name)
+        from ops.models
+    ));
+end
+$_$;
+
+--
+-- Name: FUNCTION create_dispatcher(); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.create_dispatcher() IS 'Write folds.apply, one arm per model of ops.models.';
+
+--
+-- Name: create_functions(text, text, text, text[], text[], boolean); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_columns) as c);
+    v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_scope) as c);
+    v_keys text := (select string_agg('k.' || quote_ident(c), ', ') from unnest(p_scope) as c);
+    v_touched text := format('(%s) in (select %s from raw.events as k where k.seq = any(p_touched))', v_scope, v_keys);
+    v_of text := (select string_agg(format('t.%I = k.%I', c, c), ' and ') from unnest(p_scope) as c);
+begin
+    execute format($f$
+create or replace function folds.%1$I(p_touched bigint [], p_upto bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $body$
+begin
+-- Fold the keys of these events again from their whole history up to p_upto.
+delete from marts.%2$I as t using (select distinct %3$s from raw.events as k where k.seq = any(p_touched)) as k where %4$s;
+insert into marts.%2$I (%5$s)
+select %5$s from (
+%6$s
+) as refolded;
+end
+$body$ $f$, 'refold_' || p_model, p_model, v_keys, v_of, v_columns,
+        folds.windowed(p_fold, format('(%s and seq <= p_upto)', v_touched)));
+    -- One plan for all windows: planning these statements takes as long as running them on a hundred events. Left alone, a
+    -- generic plan guesses a window to be half a percent of the log and hashes the whole mart for it; hence the switches.
+    execute format($f$
+create or replace function folds.%1$I(p_from bigint, p_to bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $body$
+declare
+    v_touched bigint [] := folds.touched(p_from, p_to, %2$L);
+begin
+if v_touched is not null then
+    perform folds.%3$I(v_touched, p_from);
+end if;
+%4$s;
+end
+$body$ $f$, 'apply_' || p_model, p_fees, 'refold_' || p_model,
+        replace(folds.windowed(p_merge, '(seq > p_from and seq <= p_to)'), '/*target*/', format('marts.%I', p_model)));
+end
+$_$;
+
+--
+-- Name: FUNCTION create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) IS 'Write folds.apply_<model> and folds.refold_<model> from the model''s texts.';
+
+--
+-- Name: dependent_views(regclass); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.dependent_views(p_table regclass) RETURNS TABLE(depth integer, name text, definition text, options text, grants text[], description text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ WITH RECURSIVE above AS (
+          SELECT r.ev_class AS oid,
+             1 AS depth
+            FROM (pg_depend d
+              JOIN pg_rewrite r ON ((r.oid = d.objid)))
+           WHERE ((d.classid = ('pg_rewrite'::regclass)::oid) AND (d.refclassid = ('pg_class'::regclass)::oid) AND (d.refobjid = (dependent_views.p_table)::oid) AND (r.ev_class <> (dependent_views.p_table)::oid))
+         UNION
+          SELECT r.ev_class,
+             (a_1.depth + 1)
+            FROM ((above a_1
+              JOIN pg_depend d ON (((d.refobjid = a_1.oid) AND (d.refclassid = ('pg_class'::regclass)::oid))))
+              JOIN pg_rewrite r ON (((r.oid = d.objid) AND (d.classid = ('pg_rewrite'::regclass)::oid))))
+           WHERE ((r.ev_class <> a_1.oid) AND (a_1.depth < 20))
+         )
+  SELECT max(a.depth) AS max,
+     ((a.oid)::regclass)::text AS oid,
+     pg_get_viewdef(a.oid) AS pg_get_viewdef,
+     COALESCE(( SELECT string_agg(o.o, ', '::text) AS string_agg
+            FROM unnest(c.reloptions) o(o)), ''::text) AS "coalesce",
+     ( SELECT array_agg(format('grant %s on %s to %I'::text, x.privilege_type, (a.oid)::regclass, (x.grantee)::regrole)) AS array_agg
+            FROM aclexplode(c.relacl) x(grantor, grantee, privilege_type, is_grantable)
+           WHERE ((x.grantee <> c.relowner) AND (x.grantee <> (0)::oid))) AS array_agg,
+     obj_description(a.oid, 'pg_class'::name) AS obj_description
+    FROM (above a
+      JOIN pg_class c ON ((c.oid = a.oid)))
+   WHERE (c.relkind = 'v'::"char")
+   GROUP BY a.oid, c.reloptions, c.relacl, c.relowner;
+END;
+
+--
+-- Name: distinct_sql(text[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.distinct_sql(p_columns text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN (SELECT format('(%s) is distinct from (%s)'::text, string_agg(format('n.%I'::text, c.c), ', '::text), string_agg(format('o.%I'::text, c.c), ', '::text)) AS format FROM unnest(distinct_sql.p_columns) c(c));
+
+--
+-- Name: join_sql(text[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.join_sql(p_key text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN (SELECT string_agg(format('n.%I = o.%I'::text, c.c, c.c), ' and '::text) AS string_agg FROM unnest(join_sql.p_key) c(c));
+
+--
+-- Name: difference_sql(ops.models); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.difference_sql(m ops.models) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN (SELECT format('
+        merge into marts.%1$I as t using (
+            select o.ctid as old_row, n.%2$I is null as is_gone, n.*
+            from pg_temp.rebuilt as n
+            full join marts.%1$I as o on %3$s
+            where n.%2$I is null or o.%2$I is null or %4$s
+        ) as s on t.ctid = s.old_row
+        when matched and s.is_gone then delete
+        when matched then update set %5$s
+        when not matched then insert (%6$s) values (%7$s)'::text, (difference_sql.m).name, (difference_sql.m).key_columns[1], folds.join_sql((difference_sql.m).key_columns), folds.distinct_sql((difference_sql.m).columns), string_agg(format('%I = s.%I'::text, c.c, c.c), ', '::text), string_agg(quote_ident(c.c), ', '::text), string_agg(format('s.%I'::text, c.c), ', '::text)) AS format FROM unnest((difference_sql.m).columns) c(c));
+
+--
+-- Name: FUNCTION difference_sql(m ops.models); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.difference_sql(m ops.models) IS 'The merge that turns a live mart into its rebuilt self, touching only rows that differ.';
+
+--
+-- Name: differences(text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.differences(p_name text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '256MB'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    m ops.models;
+    v_differing bigint;
+begin
+    select * into strict m from ops.models where name = p_name;
+    drop table if exists pg_temp.rebuilt;
+    execute format('create temporary table rebuilt on commit drop as %s', folds.windowed(m.fold_sql, '(true)'));
+    execute format(
+        'select count(*) from pg_temp.rebuilt as n full join marts.%I as o on %s where n.%I is null or o.%I is null or %s',
+        m.name, folds.join_sql(m.key_columns), m.key_columns[1], m.key_columns[1], folds.distinct_sql(m.columns)
+    ) into v_differing;
+    drop table pg_temp.rebuilt;
+    return v_differing;
+end
+$$;
+
+--
+-- Name: FUNCTION differences(p_name text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.differences(p_name text) IS 'How many rows of a mart differ from a rebuild, both ways, all columns. Call it in a REPEATABLE READ transaction: one snapshot for both.';
+
+--
+-- Name: events; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.events (
+    seq bigint NOT NULL,
+    order_key bigint NOT NULL,
+    transaction_no bigint NOT NULL,
+    ordinal integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    market_no integer,
+    wallet_no integer,
+    clock bigint NOT NULL,
+    signature text NOT NULL COLLATE pg_catalog."C",
+    payload jsonb NOT NULL,
+    context jsonb,
+    retracted_at timestamp with time zone,
+    CONSTRAINT events_ordinal_check CHECK (((ordinal >= 0) AND (ordinal <= 511)))
+);
+
+--
+-- Name: TABLE events; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.events IS 'One row per event of the program, keyed by (transaction, ordinal); seq is its place in the feed.';
+
+--
+-- Name: COLUMN events.order_key; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.events.order_key IS 'Place on chain: slot << 24 | index in block << 9 | ordinal.';
+
+--
+-- Name: COLUMN events.clock; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.events.clock IS 'The event''s own timestamp: Unix seconds of the chain''s Clock.';
+
+--
+-- Name: COLUMN events.payload; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.events.payload IS 'The event''s other fields as the program wrote them; 64-bit integers as strings.';
+
+--
+-- Name: COLUMN events.context; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.events.context IS 'What the event omits, read from the same transaction: instruction arguments and the market account''s lamports. Null where absent.';
+
+--
+-- Name: fees_in_force(bigint); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.fees_in_force(p_order_key bigint) RETURNS TABLE(protocol_bps integer, resolver_bps integer, lp_bps integer)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+ SELECT COALESCE(c.protocol_bps, 300) AS "coalesce",
+     COALESCE(c.resolver_bps, 200) AS "coalesce",
+     COALESCE(c.lp_bps, 500) AS "coalesce"
+    FROM (( SELECT) one
+      LEFT JOIN LATERAL ( SELECT ((e.payload ->> 'protocol_fee_bps'::text))::integer AS protocol_bps,
+             ((e.payload ->> 'resolver_reward_bps'::text))::integer AS resolver_bps,
+             ((e.payload ->> 'liquidity_provider_fee_bps'::text))::integer AS lp_bps
+            FROM raw.events e
+           WHERE ((e.market_no IS NULL) AND (e.order_key < fees_in_force.p_order_key) AND (e.retracted_at IS NULL) AND (e.name = ANY (ARRAY['ConfigUpdated'::text, 'GlobalConfigInitialized'::text])))
+           ORDER BY e.order_key DESC
+          LIMIT 1) c ON (true));
+END;
+
+--
+-- Name: FUNCTION fees_in_force(p_order_key bigint); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.fees_in_force(p_order_key bigint) IS 'Fee rates by which the program split a trade at this place on chain; those of initialize before any configuration event (protocol.md 1.4.1).';
+
+--
+-- Name: first_failing(text, bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.first_failing(p_model text, p_from bigint, p_to bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_good bigint := p_from;
+    v_bad bigint := p_to;
+    v_middle bigint;
+begin
+    while v_bad - v_good > 1 loop
+        v_middle := (v_good + v_bad) / 2;
+        begin
+            execute format('select folds.%I($1, $2)', 'apply_' || p_model) using p_from, v_middle;
+            raise exception 'undo the probe' using errcode = 'ZM000';
+        exception
+            when sqlstate 'ZM000' then v_good := v_middle;
+            when others then v_bad := v_middle;
+        end;
+    end loop;
+    return v_bad;
+end
+$_$;
+
+--
+-- Name: FUNCTION first_failing(p_model text, p_from bigint, p_to bigint); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.first_failing(p_model text, p_from bigint, p_to bigint) IS 'The first seq of a failing window that the model cannot take, by bisection; leaves no trace.';
+
+--
+-- Name: fold(bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.fold(p_from bigint, p_to bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_model text;
+    v_state text;
+    v_reason text;
+begin
+    if to_regprocedure('folds.apply(bigint, bigint)') is null then
+        return;
+    end if;
+    begin
+        perform folds.apply(p_from, p_to);
+        return;
+    exception when others then
+        get stacked diagnostics v_state = returned_sqlstate;
+        if folds.is_environmental(v_state) then
+            raise;
+        end if;
+    end;
+    for v_model in select name from ops.models where stale_since is null order by name loop
+        begin
+            execute format('select folds.%I($1, $2)', 'apply_' || v_model) using p_from, p_to;
+        exception when others then
+            get stacked diagnostics v_state = returned_sqlstate, v_reason = message_text;
+            if folds.is_environmental(v_state) then
+                raise;
+            end if;
+            perform folds.mark_stale(v_model, p_from, folds.first_failing(v_model, p_from, p_to), v_reason);
+        end;
+    end loop;
+end
+$_$;
+
+--
+-- Name: FUNCTION fold(p_from bigint, p_to bigint); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.fold(p_from bigint, p_to bigint) IS 'Merge the window (from, to] of the feed into every healthy folded mart, in the caller''s transaction. A model that fails is marked stale, never the log.';
+
+--
+-- Name: install(ops.models, text, text[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.install(m ops.models, p_create text, p_after text[]) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '256MB'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    v_live regclass := to_regclass(format('marts.%I', m.name));
+    v_beside text := format('marts.%I', m.name || '__beside');
+    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(m.columns) as c);
+    v_to bigint;
+    v_head bigint;
+    v_in_place boolean;
+    v_changed bigint;
+begin
+    if v_live is not null and exists (
+        select from ops.models as known
+        where known.name = m.name and known.definition_hash = m.definition_hash and known.stale_since is null
+    ) and to_regprocedure(format('folds.%I(bigint, bigint)', 'apply_' || m.name)) is not null then
+        return 'FOLD unchanged';
+    end if;
+    execute format('drop table if exists %s', v_beside);
+    execute format('create table %s (%s)', v_beside, p_create);
+    v_in_place := v_live is not null and folds.columns_of(v_live) = folds.columns_of(v_beside::regclass);
+    select coalesce(max(seq), 0) into v_to from raw.feed;
+    if v_in_place then
+        execute format('drop table %s', v_beside);
+    else
+        execute format('insert into %s (%s) select %s from (%s) as built', v_beside, v_columns, v_columns,
+            folds.windowed(m.fold_sql, format('(seq <= %s)', v_to)));
+        for i in 1 .. cardinality(p_after) loop
+            execute replace(p_after[i], '/*target*/', v_beside);
+        end loop;
+        execute format('analyze %s', v_beside);
+        perform raw.take_writer();
+        select coalesce(max(seq), 0) into v_head from raw.feed;
+        if v_head > v_to then
+            perform folds.catch_up(v_beside, m, v_to, v_head);
+        end if;
+        perform folds.swap(m.name);
+    end if;
+    m.built_to := v_to;
+    m.built_at := clock_timestamp();
+    m.stale_since := null;
+    m.applied_seq := null;
+    delete from ops.models where name = m.name;
+    insert into ops.models select m.*;
+    perform folds.create_functions(m.name, m.fold_sql, m.merge_sql, m.columns, m.scope_columns, m.fee_sensitive);
+    perform folds.create_dispatcher();
+    if v_in_place then
+        v_changed := folds.rebuild(m.name);
+        return format('FOLD in place, %s rows changed', v_changed);
+    end if;
+    return 'FOLD built';
+end
+$$;
+
+--
+-- Name: FUNCTION install(m ops.models, p_create text, p_after text[]); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) IS 'Make a model live: unchanged, nothing; same columns, rebuilt in place by difference; else built beside and swapped in. Readers see the old rows or the new.';
+
+--
+-- Name: is_environmental(text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.is_environmental(p_sqlstate text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (("left"(p_sqlstate, 2) = ANY (ARRAY['40'::text, '53'::text, '55'::text, '57'::text, '58'::text])) OR (p_sqlstate = 'XX000'::text));
+
+--
+-- Name: FUNCTION is_environmental(p_sqlstate text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.is_environmental(p_sqlstate text) IS 'Whether an error is the server''s condition (deadlock, memory, disk, lock, shutdown) rather than a model''s fault.';
+
+--
+-- Name: mark_stale(text, bigint, bigint, text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update ops.models
+    set stale_since = clock_timestamp(), applied_seq = p_applied_seq, failed_event = p_failed_event, reason = p_reason
+    where name = p_model and stale_since is null;
+    insert into raw.feed (seq, kind) values (raw.next_seq(), 'mart_stale');
+    perform ops.raise_alert('mart_stale', p_model, 'critical', format(
+        'The mart %s stopped at seq %s: event %s failed with "%s". Ingest goes on. Mend the model, then run: zmart rebuild %s',
+        p_model, p_applied_seq, p_failed_event, p_reason, p_model));
+end
+$$;
+
+--
+-- Name: FUNCTION mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text) IS 'Take a model out of the live path until a rebuild mends it, and tell everyone.';
+
+--
+-- Name: rebuild(text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.rebuild(p_name text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '256MB'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    m ops.models;
+    v_to bigint;
+    v_head bigint;
+    v_changed bigint;
+begin
+    select * into strict m from ops.models where name = p_name;
+    drop table if exists pg_temp.rebuilt;
+    select coalesce(max(seq), 0) into v_to from raw.feed;
+    execute format('create temporary table rebuilt on commit drop as %s', folds.windowed(m.fold_sql, format('(seq <= %s)', v_to)));
+    execute 'analyze rebuilt';
+    -- Readers go on; only from here on does the log wait.
+    perform raw.take_writer();
+    select coalesce(max(seq), 0) into v_head from raw.feed;
+    if v_head > v_to then
+        execute format('create index on rebuilt (%s)', array_to_string(m.key_columns, ', '));
+        perform folds.catch_up('rebuilt', m, v_to, v_head);
+    end if;
+    execute folds.difference_sql(m);
+    get diagnostics v_changed = row_count;
+    update ops.models
+    set built_to = v_head, built_at = clock_timestamp(), stale_since = null, applied_seq = null, failed_event = null, reason = null
+    where name = p_name;
+    update ops.alerts set resolved_at = clock_timestamp()
+    where kind = 'mart_stale' and subject = p_name and resolved_at is null;
+    drop table pg_temp.rebuilt;
+    return v_changed;
+end
+$$;
+
+--
+-- Name: FUNCTION rebuild(p_name text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.rebuild(p_name text) IS 'Fold a model again from the whole log and merge what differs into the live mart, in place: readers, grants and views keep it. Returns the rows that differed.';
+
+--
+-- Name: repriced(bigint, bigint, bigint[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_since bigint;
+    v_until bigint;
+begin
+    select min(order_key) into v_since
+    from raw.events
+    where
+        market_no is null and name in ('ConfigUpdated', 'GlobalConfigInitialized')
+        and (seq > p_from and seq <= p_to or seq = any(p_touched));
+    if v_since is null then
+        return null;
+    end if;
+    -- The next configuration that was known before ends what this one can change.
+    select min(order_key) into v_until
+    from raw.events
+    where
+        market_no is null and name in ('ConfigUpdated', 'GlobalConfigInitialized') and retracted_at is null
+        and order_key > (
+            select max(order_key)
+            from raw.events
+            where
+                market_no is null and name in ('ConfigUpdated', 'GlobalConfigInitialized')
+                and (seq > p_from and seq <= p_to or seq = any(p_touched))
+        );
+    return (
+        select array_agg(e.seq)
+        from raw.events as e
+        inner join marts.trades as t on t.seq = e.seq
+        cross join lateral folds.fees_in_force(e.order_key) as f
+        where
+            e.order_key > v_since and (v_until is null or e.order_key < v_until)
+            and e.seq <= p_from and e.name in ('SharesBought', 'SharesSold')
+            and (t.protocol_bps, t.resolver_bps, t.lp_bps) is distinct from (f.protocol_bps, f.resolver_bps, f.lp_bps)
+    );
+end
+$$;
+
+--
+-- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[]); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[]) IS 'Seqs of trades whose fee rates differ from those they were folded with, because a configuration of this window precedes them on chain.';
+
+--
+-- Name: swap(text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.swap(p_name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    v_live regclass := to_regclass(format('marts.%I', p_name));
+    v record;
+begin
+    if v_live is null then
+        execute format('alter table marts.%I rename to %I', p_name || '__beside', p_name);
+        return;
+    end if;
+    create temporary table dependents on commit drop as select * from folds.dependent_views(v_live);
+    execute format('drop table marts.%I cascade', p_name);
+    execute format('alter table marts.%I rename to %I', p_name || '__beside', p_name);
+    for v in select * from dependents order by depth loop
+        -- A view that names a column that is gone is left to the dbt run that is going on.
+        begin
+            execute format('create view %s as %s', v.name, v.definition);
+            for i in 1 .. coalesce(cardinality(v.grants), 0) loop
+                execute v.grants[i];
+            end loop;
+            if v.description is not null then
+                execute format('comment on view %s is %L', v.name, v.description);
+            end if;
+        exception when undefined_column or undefined_table then
+            raise warning 'the view % no longer fits % and waits for its model', v.name, p_name;
+        end;
+    end loop;
+    drop table dependents;
+end
+$$;
+
+--
+-- Name: FUNCTION swap(p_name text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.swap(p_name text) IS 'Put the table built beside in the live one''s place, and its views back on top.';
+
+--
+-- Name: touched(bigint, bigint, boolean); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_touched bigint [];
+    v_repriced bigint [];
+begin
+    select array_agg(distinct ref) into v_touched
+    from raw.feed
+    where seq > p_from and seq <= p_to and kind in ('retracted', 'moved');
+    if p_fee_sensitive then
+        v_repriced := folds.repriced(p_from, p_to, v_touched);
+    end if;
+    return nullif(coalesce(v_touched, '{}') || coalesce(v_repriced, '{}'), '{}');
+end
+$$;
+
+--
+-- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) IS 'Seqs of events before the window whose contribution the window changes, or null.';
+
+--
+-- Name: windowed(text, text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.windowed(p_sql text, p_window text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN replace(p_sql, '(true /*fold*/)'::text, p_window);
+
+--
+-- Name: feed; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.feed (
+    seq bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    ref bigint,
+    market_no integer,
+    wallet_no integer,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT feed_kind_check CHECK ((kind = ANY (ARRAY['event'::text, 'retracted'::text, 'moved'::text, 'finalized_through'::text, 'ballot'::text, 'comment'::text, 'reaction'::text, 'metadata'::text, 'mart_stale'::text]))),
+    CONSTRAINT feed_seq_check CHECK ((seq > 0))
+);
+
+--
+-- Name: TABLE feed; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.feed IS 'One row per fact a reader can learn, gap-free, in commit order.';
+
+--
+-- Name: COLUMN feed.ref; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.feed.ref IS 'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. Others: key of the app row.';
+
+--
+-- Name: identity; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.identity (
+    only_row boolean DEFAULT true NOT NULL,
+    epoch uuid DEFAULT gen_random_uuid() NOT NULL,
+    system_identifier bigint NOT NULL,
+    timeline integer NOT NULL,
+    genesis_hash text COLLATE pg_catalog."C",
+    program_id text COLLATE pg_catalog."C",
+    began_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT identity_only_row_check CHECK (only_row)
+);
+
+--
+-- Name: TABLE identity; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.identity IS 'Which log this is. A restored or reset database is another epoch, and positions of the old one mean nothing in it.';
+
+--
+-- Name: as_of(text[]); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.as_of(p_models text[]) RETURNS TABLE(epoch text, seq bigint, slot bigint, commitment text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (i.epoch)::text AS epoch,
+     s.seq,
+     s.slot,
+         CASE
+             WHEN (s.slot <= COALESCE(( SELECT max(f.ref) AS max
+                FROM raw.feed f
+               WHERE (f.kind = 'finalized_through'::text)), ('-1'::integer)::bigint)) THEN 'finalized'::text
+             ELSE 'confirmed'::text
+         END AS "case"
+    FROM (raw.identity i
+      CROSS JOIN LATERAL ( SELECT h.seq,
+             ( SELECT (max(e.order_key) >> 24)
+                    FROM raw.events e) AS slot
+            FROM ( SELECT COALESCE(max(f.seq), (0)::bigint) AS seq
+                    FROM raw.feed f) h
+           WHERE (NOT (EXISTS ( SELECT
+                    FROM ops.models m
+                   WHERE ((m.name = ANY (as_of.p_models)) AND (m.applied_seq < h.seq)))))
+         UNION ALL
+          SELECT m.applied_seq,
+             ( SELECT (e.order_key >> 24)
+                    FROM raw.events e
+                   WHERE (e.seq <= m.applied_seq)
+                   ORDER BY e.seq DESC
+                  LIMIT 1)
+            FROM ( SELECT min(m_1.applied_seq) AS applied_seq
+                    FROM ops.models m_1
+                   WHERE (m_1.name = ANY (as_of.p_models))) m
+           WHERE (m.applied_seq < ( SELECT COALESCE(max(f.seq), (0)::bigint) AS "coalesce"
+                    FROM raw.feed f))) s);
+END;
+
+--
+-- Name: FUNCTION as_of(p_models text[]); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.as_of(p_models text[]) IS 'What rows of these models answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped. slot is null before the first event. Inlined into the statement that calls it.';
+
+--
+-- Name: alerts; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.alerts (
+    alert_no bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    severity text NOT NULL COLLATE pg_catalog."C",
+    message text NOT NULL,
+    occurrences integer DEFAULT 1 NOT NULL,
+    raised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    acknowledged_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
+);
+
+--
+-- Name: TABLE alerts; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.alerts IS 'What a person should look at, deduplicated by (kind, subject) while open.';
+
+--
+-- Name: raise_alert(text, text, text, text); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO ops.alerts AS a (kind, subject, severity, message)
+   VALUES (raise_alert.p_kind, raise_alert.p_subject, raise_alert.p_severity, raise_alert.p_message) ON CONFLICT(kind, subject)
+   WHERE (resolved_at IS NULL) DO UPDATE SET occurrences = (a.occurrences + 1), last_at = clock_timestamp(), message = excluded.message
+   RETURNING a.alert_no;
+END;
+
+--
+-- Name: FUNCTION raise_alert(p_kind text, p_subject text, p_severity text, p_message text); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) IS 'Open an alert, or count one more occurrence of the open one.';
+
+--
+-- Name: markets_seen; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.markets_seen (
+    market_no integer NOT NULL,
+    account text NOT NULL COLLATE pg_catalog."C",
+    market_id text COLLATE pg_catalog."C",
+    CONSTRAINT markets_seen_market_id_check CHECK ((market_id ~ '^[0-9a-f]{64}$'::text))
+);
+
+--
+-- Name: TABLE markets_seen; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.markets_seen IS 'One row per market account ever named. market_id is null while only WinningsClaimed, which carries the account alone, has named it (protocol.md 1.7).';
+
+--
+-- Name: market_number(text); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.market_number(p_market text) RETURNS integer
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT m.market_no
+    FROM raw.markets_seen m
+   WHERE ((m.market_id = market_number.p_market) OR (m.account = market_number.p_market));
+END;
+
+--
+-- Name: FUNCTION market_number(p_market text); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.market_number(p_market text) IS 'Number of a market named by its 64-hex id or its account, or null.';
+
+--
+-- Name: next_seq(); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.next_seq() RETURNS bigint
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (COALESCE(max(f.seq), (0)::bigint) + 1)
+    FROM raw.feed f;
+END;
+
+--
+-- Name: FUNCTION next_seq(); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.next_seq() IS 'The seq the next fact will have. True only for whoever holds raw.writer.';
+
+--
+-- Name: renew_identity(); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.renew_identity() RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_epoch uuid;
+begin
+    insert into raw.identity (system_identifier, timeline)
+    select s.system_identifier, c.timeline_id from pg_control_system() as s, pg_control_checkpoint() as c
+    on conflict (only_row) do update
+    set epoch = gen_random_uuid(), system_identifier = excluded.system_identifier,
+        timeline = excluded.timeline, began_at = clock_timestamp()
+    where (identity.system_identifier, identity.timeline) is distinct from (excluded.system_identifier, excluded.timeline);
+    select epoch into v_epoch from raw.identity;
+    return v_epoch;
+end
+$$;
+
+--
+-- Name: FUNCTION renew_identity(); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.renew_identity() IS 'The epoch of this log; a new one when the server is another or was restored to another timeline. Called at each deploy.';
+
+--
+-- Name: take_writer(); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.take_writer() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    set local lock_timeout = '5s';
+    lock table raw.writer in exclusive mode;
+end
+$$;
+
+--
+-- Name: FUNCTION take_writer(); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.take_writer() IS 'Wait for the right to append, at most five seconds.';
+
+--
+-- Name: wallet_number(text); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.wallet_number(p_wallet text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_no int;
+begin
+    select wallet_no into v_no from raw.wallets_seen where wallet = p_wallet;
+    if v_no is null then
+        insert into raw.wallets_seen (wallet_no, wallet)
+        select coalesce(max(wallet_no), 0) + 1, p_wallet from raw.wallets_seen
+        returning wallet_no into v_no;
+    end if;
+    return v_no;
+end
+$$;
+
+--
+-- Name: FUNCTION wallet_number(p_wallet text); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.wallet_number(p_wallet text) IS 'Number of a wallet, handed out on first sight. Call it holding raw.writer.';
+
+--
+-- Name: ballots; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.ballots (
+    seq bigint NOT NULL,
+    market_no integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    wallet_no integer NOT NULL,
+    vote boolean NOT NULL,
+    cast_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message text NOT NULL,
+    signature text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT ballots_kind_check CHECK ((kind = ANY (ARRAY['proposal'::text, 'dispute'::text])))
+);
+
+ALTER TABLE ONLY app.ballots FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE ballots; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.ballots IS 'One row per ballot cast through the API. vote: proposal like, dispute agree.';
+
+--
+-- Name: comment_edits; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.comment_edits (
+    comment_no bigint NOT NULL,
+    edited_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content_before text NOT NULL
+);
+
+ALTER TABLE ONLY app.comment_edits FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE comment_edits; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.comment_edits IS 'What a comment said before each edit.';
+
+--
+-- Name: comments; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.comments (
+    comment_no bigint NOT NULL,
+    seq bigint NOT NULL,
+    market_no integer NOT NULL,
+    wallet_no integer NOT NULL,
+    parent_no bigint,
+    content text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    edited_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    CONSTRAINT comments_content_check CHECK (((length(btrim(content)) > 0) AND (length(content) <= 1000)))
+);
+
+ALTER TABLE ONLY app.comments FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE comments; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.comments IS 'One row per post under a market; a reply names its parent.';
+
+--
+-- Name: comments_comment_no_seq; Type: SEQUENCE; Schema: app; Owner: -
+--
+
+ALTER TABLE app.comments ALTER COLUMN comment_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.comments_comment_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: flags; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.flags (
+    comment_no bigint NOT NULL,
+    wallet_no integer NOT NULL,
+    reason text NOT NULL,
+    flagged_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT flags_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+ALTER TABLE ONLY app.flags FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE flags; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.flags IS 'One row per wallet and comment it reported.';
+
+--
+-- Name: market_metadata; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.market_metadata (
+    market_id text NOT NULL COLLATE pg_catalog."C",
+    wallet_no integer NOT NULL,
+    question text NOT NULL,
+    description text,
+    category text DEFAULT 'other'::text NOT NULL COLLATE pg_catalog."C",
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    ends_at timestamp with time zone,
+    question_cid text COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT market_metadata_category_check CHECK ((category = ANY (ARRAY['politics'::text, 'sports'::text, 'crypto'::text, 'science'::text, 'entertainment'::text, 'other'::text]))),
+    CONSTRAINT market_metadata_description_check CHECK ((length(description) <= 2000)),
+    CONSTRAINT market_metadata_market_id_check CHECK ((market_id ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT market_metadata_question_check CHECK (((length(question) >= 10) AND (length(question) <= 200))),
+    CONSTRAINT market_metadata_tags_check CHECK ((cardinality(tags) <= 10))
+);
+
+ALTER TABLE ONLY app.market_metadata FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE market_metadata; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.market_metadata IS 'One row per market whose creator told us its question; events carry none (protocol.md 1.4.2).';
+
+--
+-- Name: reactions; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.reactions (
+    comment_no bigint NOT NULL,
+    wallet_no integer NOT NULL,
+    seq bigint NOT NULL,
+    vote text NOT NULL COLLATE pg_catalog."C",
+    reacted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT reactions_vote_check CHECK ((vote = ANY (ARRAY['up'::text, 'down'::text])))
+);
+
+ALTER TABLE ONLY app.reactions FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE reactions; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.reactions IS 'One row per wallet and comment it has an opinion on.';
+
+--
+-- Name: redeemed_nonces; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.redeemed_nonces (
+    nonce text NOT NULL COLLATE pg_catalog."C",
+    wallet_no integer NOT NULL,
+    redeemed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY app.redeemed_nonces FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE redeemed_nonces; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.redeemed_nonces IS 'Nonces that were used. The primary key makes the second use fail.';
+
+--
+-- Name: sessions; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.sessions (
+    session_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    wallet_no integer NOT NULL,
+    refresh_hash bytea NOT NULL,
+    issued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    replaced_by uuid,
+    revoked_at timestamp with time zone
+);
+
+ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE sessions; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.sessions IS 'One row per refresh token, hashed; used once, then replaced.';
+
+--
+-- Name: wallets; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.wallets (
+    wallet_no integer NOT NULL,
+    display_name text,
+    bio text,
+    avatar_url text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT wallets_avatar_url_check CHECK ((length(avatar_url) <= 500)),
+    CONSTRAINT wallets_bio_check CHECK ((length(bio) <= 500)),
+    CONSTRAINT wallets_display_name_check CHECK (((length(display_name) >= 1) AND (length(display_name) <= 50)))
+);
+
+ALTER TABLE ONLY app.wallets FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE wallets; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.wallets IS 'One row per wallet that said something about itself.';
+
+--
+-- Name: alerts_alert_no_seq; Type: SEQUENCE; Schema: ops; Owner: -
+--
+
+ALTER TABLE ops.alerts ALTER COLUMN alert_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.alerts_alert_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: cursors; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.cursors (
+    name text NOT NULL COLLATE pg_catalog."C",
+    value jsonb NOT NULL,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE cursors; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.cursors IS 'Where a walker or sensor stood.';
+
+--
+-- Name: intents; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.intents (
+    intent_no bigint NOT NULL,
+    market_no integer NOT NULL,
+    action text NOT NULL COLLATE pg_catalog."C",
+    arguments jsonb DEFAULT '{}'::jsonb NOT NULL,
+    plan jsonb NOT NULL,
+    lease_epoch bigint NOT NULL,
+    state text DEFAULT 'planned'::text NOT NULL COLLATE pg_catalog."C",
+    attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    closed_at timestamp with time zone,
+    outcome jsonb,
+    CONSTRAINT intents_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'sent'::text, 'landed'::text, 'done'::text, 'refused'::text, 'quarantined'::text, 'reopened'::text])))
+);
+
+--
+-- Name: TABLE intents; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.intents IS 'One row per action a keeper decided on; open until our own log shows its event, finalized.';
+
+--
+-- Name: intents_intent_no_seq; Type: SEQUENCE; Schema: ops; Owner: -
+--
+
+ALTER TABLE ops.intents ALTER COLUMN intent_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.intents_intent_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: leases; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.leases (
+    name text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL,
+    epoch bigint DEFAULT 1 NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE leases; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.leases IS 'Who may act alone, and the epoch stamped into what they do.';
+
+--
+-- Name: model_status; Type: VIEW; Schema: ops; Owner: -
+--
+
+CREATE VIEW ops.model_status AS
+ SELECT m.name,
+    m.kind,
+    (m.stale_since IS NOT NULL) AS is_stale,
+    COALESCE(m.applied_seq, h.seq) AS applied_seq,
+    (h.seq - COALESCE(m.applied_seq, h.seq)) AS behind,
+    m.stale_since,
+    m.failed_event,
+    m.reason,
+    m.built_at
+   FROM (ops.models m
+     CROSS JOIN ( SELECT COALESCE(max(feed.seq), (0)::bigint) AS seq
+           FROM raw.feed) h);
+
+--
+-- Name: VIEW model_status; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON VIEW ops.model_status IS 'Each folded model and the seq it answers for.';
+
+--
+-- Name: settings; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.settings (
+    name text NOT NULL COLLATE pg_catalog."C",
+    value bigint NOT NULL,
+    meaning text NOT NULL
+);
+
+--
+-- Name: TABLE settings; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.settings IS 'Settings that views need; written from the environment at deploy.';
+
+--
+-- Name: snapshots; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.snapshots (
+    market_no integer NOT NULL,
+    day date NOT NULL,
+    cid_v0 text NOT NULL COLLATE pg_catalog."C",
+    cid_v1 text NOT NULL COLLATE pg_catalog."C",
+    previous_cid text COLLATE pg_catalog."C",
+    comments_count integer NOT NULL,
+    published_at timestamp with time zone,
+    pinned_at timestamp with time zone
+);
+
+--
+-- Name: TABLE snapshots; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.snapshots IS 'One row per market and UTC day whose discussion was anchored.';
+
+--
+-- Name: submissions; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.submissions (
+    signature text NOT NULL COLLATE pg_catalog."C",
+    intent_no bigint NOT NULL,
+    transaction_bytes bytea NOT NULL,
+    last_valid_block_height bigint NOT NULL,
+    stored_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    ending text COLLATE pg_catalog."C",
+    CONSTRAINT submissions_ending_check CHECK ((ending = ANY (ARRAY['landed'::text, 'failed'::text, 'expired'::text])))
+);
+
+--
+-- Name: TABLE submissions; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.submissions IS 'Signed bytes, stored before they are sent.';
+
+--
+-- Name: accounts; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.accounts (
+    account text NOT NULL COLLATE pg_catalog."C",
+    slot bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    lamports numeric(20,0) NOT NULL,
+    data bytea NOT NULL,
+    read_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE accounts; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.accounts IS 'Accounts as an RPC showed them at a slot. For reconciliation alone; folds never read it.';
+
+--
+-- Name: coverage; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.coverage (
+    source text NOT NULL COLLATE pg_catalog."C",
+    from_slot bigint NOT NULL,
+    to_slot bigint NOT NULL,
+    successful_transactions bigint NOT NULL,
+    digest bytea NOT NULL,
+    proven_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT coverage_check CHECK ((from_slot <= to_slot))
+);
+
+--
+-- Name: TABLE coverage; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.coverage IS 'Slot ranges proven complete, per source, with the count and digest of their successful signatures.';
+
+--
+-- Name: dead_letters; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.dead_letters (
+    dead_letter_no bigint NOT NULL,
+    signature text COLLATE pg_catalog."C",
+    ordinal integer,
+    reason_code text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    source text NOT NULL COLLATE pg_catalog."C",
+    bytes bytea,
+    sightings integer DEFAULT 1 NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retried_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    digest bytea NOT NULL
+);
+
+--
+-- Name: TABLE dead_letters; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.dead_letters IS 'What could not be used, kept with its bytes and the reason until someone retries it.';
+
+--
+-- Name: dead_letters_dead_letter_no_seq; Type: SEQUENCE; Schema: raw; Owner: -
+--
+
+ALTER TABLE raw.dead_letters ALTER COLUMN dead_letter_no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME raw.dead_letters_dead_letter_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: transactions; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.transactions (
+    transaction_no bigint NOT NULL,
+    signature text NOT NULL COLLATE pg_catalog."C",
+    slot bigint NOT NULL,
+    index_in_block integer,
+    order_settled boolean NOT NULL,
+    block_time timestamp with time zone,
+    err text,
+    fee_lamports numeric(20,0),
+    body bytea,
+    digest bytea NOT NULL,
+    sightings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retracted_at timestamp with time zone,
+    CONSTRAINT transactions_index_in_block_check CHECK (((index_in_block >= 0) AND (index_in_block <= 32767))),
+    CONSTRAINT transactions_slot_check CHECK ((slot >= 0))
+);
+ALTER TABLE ONLY raw.transactions ALTER COLUMN body SET STORAGE EXTERNAL;
+
+--
+-- Name: TABLE transactions; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.transactions IS 'One row per signature: what was delivered, byte for byte.';
+
+--
+-- Name: COLUMN transactions.index_in_block; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.index_in_block IS 'Null while unknown; the order of its events is then provisional.';
+
+--
+-- Name: COLUMN transactions.body; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.body IS 'The delivered JSON, zlib-compressed. bytea, because a log line may hold U+0000, which jsonb cannot. The only column of the log that may age out.';
+
+--
+-- Name: COLUMN transactions.digest; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.digest IS 'SHA-256 of (slot, err, log lines): two deliveries are duplicates when these agree.';
+
+--
+-- Name: COLUMN transactions.sightings; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.sightings IS 'How often each source has delivered it, for example {"webhook": 2}.';
+
+--
+-- Name: wanted; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.wanted (
+    signature text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    attempts integer DEFAULT 0 NOT NULL,
+    wanted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE wanted; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.wanted IS 'Signatures we were told of without their logs; they are still to be fetched.';
+
+--
+-- Name: writer; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.writer (
+    held boolean NOT NULL
+);
+
+--
+-- Name: TABLE writer; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.writer IS 'Always empty; its lock is the right to append to the log.';
+
+--
+-- Name: applied; Type: TABLE; Schema: zmart_migrations; Owner: -
+--
+
+CREATE TABLE zmart_migrations.applied (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE applied; Type: COMMENT; Schema: zmart_migrations; Owner: -
+--
+
+COMMENT ON TABLE zmart_migrations.applied IS 'One row per migration file, as it was when it was applied.';
+
+--
+-- Name: ballots ballots_market_no_kind_wallet_no_key; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.ballots
+    ADD CONSTRAINT ballots_market_no_kind_wallet_no_key UNIQUE (market_no, kind, wallet_no);
+
+--
+-- Name: ballots ballots_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.ballots
+    ADD CONSTRAINT ballots_pkey PRIMARY KEY (seq);
+
+--
+-- Name: comment_edits comment_edits_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comment_edits
+    ADD CONSTRAINT comment_edits_pkey PRIMARY KEY (comment_no, edited_at);
+
+--
+-- Name: comments comments_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comments
+    ADD CONSTRAINT comments_pkey PRIMARY KEY (comment_no);
+
+--
+-- Name: comments comments_seq_key; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comments
+    ADD CONSTRAINT comments_seq_key UNIQUE (seq);
+
+--
+-- Name: flags flags_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.flags
+    ADD CONSTRAINT flags_pkey PRIMARY KEY (comment_no, wallet_no);
+
+--
+-- Name: market_metadata market_metadata_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.market_metadata
+    ADD CONSTRAINT market_metadata_pkey PRIMARY KEY (market_id);
+
+--
+-- Name: reactions reactions_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.reactions
+    ADD CONSTRAINT reactions_pkey PRIMARY KEY (comment_no, wallet_no);
+
+--
+-- Name: redeemed_nonces redeemed_nonces_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.redeemed_nonces
+    ADD CONSTRAINT redeemed_nonces_pkey PRIMARY KEY (nonce);
+
+--
+-- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id);
+
+--
+-- Name: sessions sessions_refresh_hash_key; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_refresh_hash_key UNIQUE (refresh_hash);
+
+--
+-- Name: wallets wallets_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.wallets
+    ADD CONSTRAINT wallets_pkey PRIMARY KEY (wallet_no);
+
+--
+-- Name: alerts alerts_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.alerts
+    ADD CONSTRAINT alerts_pkey PRIMARY KEY (alert_no);
+
+--
+-- Name: cursors cursors_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.cursors
+    ADD CONSTRAINT cursors_pkey PRIMARY KEY (name);
+
+--
+-- Name: intents intents_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.intents
+    ADD CONSTRAINT intents_pkey PRIMARY KEY (intent_no);
+
+--
+-- Name: leases leases_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+
+--
+-- Name: models models_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (name);
+
+--
+-- Name: settings settings_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
+
+--
+-- Name: snapshots snapshots_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.snapshots
+    ADD CONSTRAINT snapshots_pkey PRIMARY KEY (market_no, day);
+
+--
+-- Name: submissions submissions_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.submissions
+    ADD CONSTRAINT submissions_pkey PRIMARY KEY (signature);
+
+--
+-- Name: accounts accounts_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (account, slot);
+
+--
+-- Name: coverage coverage_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.coverage
+    ADD CONSTRAINT coverage_pkey PRIMARY KEY (source, from_slot);
+
+--
+-- Name: dead_letters dead_letters_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (dead_letter_no);
+
+--
+-- Name: dead_letters dead_letters_signature_ordinal_reason_code_digest_key; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.dead_letters
+    ADD CONSTRAINT dead_letters_signature_ordinal_reason_code_digest_key UNIQUE NULLS NOT DISTINCT (signature, ordinal, reason_code, digest);
+
+--
+-- Name: events events_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
+
+--
+-- Name: feed feed_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.feed
+    ADD CONSTRAINT feed_pkey PRIMARY KEY (seq);
+
+--
+-- Name: identity identity_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.identity
+    ADD CONSTRAINT identity_pkey PRIMARY KEY (only_row);
+
+--
+-- Name: markets_seen markets_seen_account_key; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.markets_seen
+    ADD CONSTRAINT markets_seen_account_key UNIQUE (account);
+
+--
+-- Name: markets_seen markets_seen_market_id_key; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.markets_seen
+    ADD CONSTRAINT markets_seen_market_id_key UNIQUE (market_id);
+
+--
+-- Name: markets_seen markets_seen_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.markets_seen
+    ADD CONSTRAINT markets_seen_pkey PRIMARY KEY (market_no);
+
+--
+-- Name: transactions transactions_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.transactions
+    ADD CONSTRAINT transactions_pkey PRIMARY KEY (transaction_no);
+
+--
+-- Name: transactions transactions_signature_key; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.transactions
+    ADD CONSTRAINT transactions_signature_key UNIQUE (signature);
+
+--
+-- Name: wallets_seen wallets_seen_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.wallets_seen
+    ADD CONSTRAINT wallets_seen_pkey PRIMARY KEY (wallet_no);
+
+--
+-- Name: wallets_seen wallets_seen_wallet_key; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.wallets_seen
+    ADD CONSTRAINT wallets_seen_wallet_key UNIQUE (wallet);
+
+--
+-- Name: wanted wanted_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.wanted
+    ADD CONSTRAINT wanted_pkey PRIMARY KEY (signature);
+
+--
+-- Name: writer writer_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.writer
+    ADD CONSTRAINT writer_pkey PRIMARY KEY (held);
+
+--
+-- Name: applied applied_name_key; Type: CONSTRAINT; Schema: zmart_migrations; Owner: -
+--
+
+ALTER TABLE ONLY zmart_migrations.applied
+    ADD CONSTRAINT applied_name_key UNIQUE (name);
+
+--
+-- Name: applied applied_pkey; Type: CONSTRAINT; Schema: zmart_migrations; Owner: -
+--
+
+ALTER TABLE ONLY zmart_migrations.applied
+    ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
+
+--
+-- Name: comments_market_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_market_no_created_at_idx ON app.comments USING btree (market_no, created_at DESC);
+
+--
+-- Name: comments_wallet_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_wallet_no_created_at_idx ON app.comments USING btree (wallet_no, created_at DESC);
+
+--
+-- Name: alerts_open; Type: INDEX; Schema: ops; Owner: -
+--
+
+CREATE UNIQUE INDEX alerts_open ON ops.alerts USING btree (kind, subject) WHERE (resolved_at IS NULL);
+
+--
+-- Name: intents_open; Type: INDEX; Schema: ops; Owner: -
+--
+
+CREATE UNIQUE INDEX intents_open ON ops.intents USING btree (market_no, action) WHERE (state = ANY (ARRAY['planned'::text, 'sent'::text, 'landed'::text, 'reopened'::text]));
+
+--
+-- Name: events_live; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE UNIQUE INDEX events_live ON raw.events USING btree (transaction_no, ordinal) WHERE (retracted_at IS NULL);
+
+--
+-- Name: events_market_no_order_key_idx; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX events_market_no_order_key_idx ON raw.events USING btree (market_no, order_key);
+
+--
+-- Name: events_order_key_idx; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX events_order_key_idx ON raw.events USING btree (order_key);
+
+--
+-- Name: events_protocol; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX events_protocol ON raw.events USING btree (seq) WHERE (market_no IS NULL);
+
+--
+-- Name: events_wallet_no_market_no_order_key_idx; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX events_wallet_no_market_no_order_key_idx ON raw.events USING btree (wallet_no, market_no, order_key);
+
+--
+-- Name: feed_corrections; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX feed_corrections ON raw.feed USING btree (seq) WHERE (kind = ANY (ARRAY['retracted'::text, 'moved'::text]));
+
+--
+-- Name: feed_finality; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX feed_finality ON raw.feed USING btree (ref) WHERE (kind = 'finalized_through'::text);
+
+--
+-- Name: transactions_slot_idx; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX transactions_slot_idx ON raw.transactions USING btree (slot);
+
+--
+-- Name: ballots ballots_market_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.ballots
+    ADD CONSTRAINT ballots_market_no_fkey FOREIGN KEY (market_no) REFERENCES raw.markets_seen(market_no);
+
+--
+-- Name: ballots ballots_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.ballots
+    ADD CONSTRAINT ballots_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: comment_edits comment_edits_comment_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comment_edits
+    ADD CONSTRAINT comment_edits_comment_no_fkey FOREIGN KEY (comment_no) REFERENCES app.comments(comment_no);
+
+--
+-- Name: comments comments_market_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comments
+    ADD CONSTRAINT comments_market_no_fkey FOREIGN KEY (market_no) REFERENCES raw.markets_seen(market_no);
+
+--
+-- Name: comments comments_parent_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comments
+    ADD CONSTRAINT comments_parent_no_fkey FOREIGN KEY (parent_no) REFERENCES app.comments(comment_no);
+
+--
+-- Name: comments comments_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comments
+    ADD CONSTRAINT comments_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: flags flags_comment_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.flags
+    ADD CONSTRAINT flags_comment_no_fkey FOREIGN KEY (comment_no) REFERENCES app.comments(comment_no);
+
+--
+-- Name: flags flags_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.flags
+    ADD CONSTRAINT flags_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: market_metadata market_metadata_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.market_metadata
+    ADD CONSTRAINT market_metadata_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: reactions reactions_comment_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.reactions
+    ADD CONSTRAINT reactions_comment_no_fkey FOREIGN KEY (comment_no) REFERENCES app.comments(comment_no);
+
+--
+-- Name: reactions reactions_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.reactions
+    ADD CONSTRAINT reactions_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: redeemed_nonces redeemed_nonces_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.redeemed_nonces
+    ADD CONSTRAINT redeemed_nonces_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: sessions sessions_replaced_by_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES app.sessions(session_id);
+
+--
+-- Name: sessions sessions_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: wallets wallets_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.wallets
+    ADD CONSTRAINT wallets_wallet_no_fkey FOREIGN KEY (wallet_no) REFERENCES raw.wallets_seen(wallet_no);
+
+--
+-- Name: intents intents_market_no_fkey; Type: FK CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.intents
+    ADD CONSTRAINT intents_market_no_fkey FOREIGN KEY (market_no) REFERENCES raw.markets_seen(market_no);
+
+--
+-- Name: snapshots snapshots_market_no_fkey; Type: FK CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.snapshots
+    ADD CONSTRAINT snapshots_market_no_fkey FOREIGN KEY (market_no) REFERENCES raw.markets_seen(market_no);
+
+--
+-- Name: submissions submissions_intent_no_fkey; Type: FK CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.submissions
+    ADD CONSTRAINT submissions_intent_no_fkey FOREIGN KEY (intent_no) REFERENCES ops.intents(intent_no);
+
+--
+-- Name: events events_transaction_no_fkey; Type: FK CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.events
+    ADD CONSTRAINT events_transaction_no_fkey FOREIGN KEY (transaction_no) REFERENCES raw.transactions(transaction_no);
+
+--
+-- Name: ballots; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.ballots ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: comments change_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY change_ones_own ON app.comments FOR UPDATE TO zmart_owner USING ((wallet_no = app.current_wallet_no())) WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: reactions change_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY change_ones_own ON app.reactions FOR UPDATE TO zmart_owner USING ((wallet_no = app.current_wallet_no())) WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: sessions change_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY change_ones_own ON app.sessions FOR UPDATE TO zmart_owner USING ((wallet_no = app.current_wallet_no())) WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: wallets change_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY change_ones_own ON app.wallets FOR UPDATE TO zmart_owner USING ((wallet_no = app.current_wallet_no())) WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: comment_edits; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.comment_edits ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: comments; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: flags; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.flags ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: market_metadata; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.market_metadata ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: reactions; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.reactions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: ballots read_by_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_by_all ON app.ballots FOR SELECT USING (true);
+
+--
+-- Name: comment_edits read_by_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_by_all ON app.comment_edits FOR SELECT USING (true);
+
+--
+-- Name: comments read_by_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_by_all ON app.comments FOR SELECT USING (true);
+
+--
+-- Name: market_metadata read_by_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_by_all ON app.market_metadata FOR SELECT USING (true);
+
+--
+-- Name: reactions read_by_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_by_all ON app.reactions FOR SELECT USING (true);
+
+--
+-- Name: wallets read_by_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_by_all ON app.wallets FOR SELECT USING (true);
+
+--
+-- Name: flags read_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_ones_own ON app.flags FOR SELECT TO zmart_owner, zmart_api USING ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: redeemed_nonces read_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_ones_own ON app.redeemed_nonces FOR SELECT TO zmart_owner, zmart_api USING ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: sessions read_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY read_ones_own ON app.sessions FOR SELECT TO zmart_owner, zmart_api USING ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: redeemed_nonces; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.redeemed_nonces ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: sessions; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: reactions take_back_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY take_back_ones_own ON app.reactions FOR DELETE TO zmart_owner USING ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: wallets; Type: ROW SECURITY; Schema: app; Owner: -
+--
+
+ALTER TABLE app.wallets ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: ballots write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.ballots FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: comments write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.comments FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: flags write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.flags FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: market_metadata write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.market_metadata FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: reactions write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.reactions FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: redeemed_nonces write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.redeemed_nonces FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: sessions write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.sessions FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: wallets write_as_oneself; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_as_oneself ON app.wallets FOR INSERT TO zmart_owner WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
+-- Name: comment_edits write_of_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY write_of_ones_own ON app.comment_edits FOR INSERT TO zmart_owner WITH CHECK ((EXISTS ( SELECT
+   FROM app.comments c
+  WHERE ((c.comment_no = comment_edits.comment_no) AND (c.wallet_no = app.current_wallet_no())))));
+
+--
+-- Name: SCHEMA app; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA app TO zmart_api;
+
+--
+-- Name: SCHEMA dagster; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT ALL ON SCHEMA dagster TO zmart_keeper;
+
+--
+-- Name: SCHEMA folds; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA folds TO zmart_ingest;
+
+--
+-- Name: SCHEMA marts; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA marts TO zmart_ingest;
+GRANT USAGE ON SCHEMA marts TO zmart_keeper;
+GRANT USAGE ON SCHEMA marts TO zmart_api;
+GRANT USAGE ON SCHEMA marts TO analyst;
+
+--
+-- Name: SCHEMA ops; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA ops TO zmart_ingest;
+GRANT USAGE ON SCHEMA ops TO zmart_keeper;
+GRANT USAGE ON SCHEMA ops TO zmart_api;
+GRANT USAGE ON SCHEMA ops TO analyst;
+
+--
+-- Name: SCHEMA raw; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA raw TO zmart_ingest;
+GRANT USAGE ON SCHEMA raw TO zmart_keeper;
+GRANT USAGE ON SCHEMA raw TO zmart_api;
+GRANT USAGE ON SCHEMA raw TO analyst;
+
+--
+-- Name: FUNCTION cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text) TO zmart_api;
+
+--
+-- Name: FUNCTION current_wallet(); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.current_wallet() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_wallet() TO zmart_api;
+
+--
+-- Name: TABLE wallets_seen; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.wallets_seen TO zmart_ingest;
+GRANT SELECT ON TABLE raw.wallets_seen TO zmart_keeper;
+GRANT SELECT ON TABLE raw.wallets_seen TO zmart_api;
+GRANT SELECT ON TABLE raw.wallets_seen TO analyst;
+
+--
+-- Name: FUNCTION current_wallet_no(); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.current_wallet_no() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_wallet_no() TO zmart_api;
+
+--
+-- Name: FUNCTION post_comment(p_market text, p_content text, p_parent_no bigint); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) TO zmart_api;
+
+--
+-- Name: FUNCTION redeem_nonce(p_nonce text, p_expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) TO zmart_api;
+
+--
+-- Name: FUNCTION require_wallet(); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.require_wallet() FROM PUBLIC;
+
+--
+-- Name: TABLE models; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.models TO zmart_ingest;
+GRANT SELECT ON TABLE ops.models TO zmart_api;
+GRANT SELECT ON TABLE ops.models TO analyst;
+GRANT SELECT ON TABLE ops.models TO zmart_keeper;
+
+--
+-- Name: FUNCTION catch_up(p_target text, p_model ops.models, p_from bigint, p_to bigint); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.catch_up(p_target text, p_model ops.models, p_from bigint, p_to bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION columns_of(p_table regclass); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.columns_of(p_table regclass) FROM PUBLIC;
+
+--
+-- Name: FUNCTION create_dispatcher(); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.create_dispatcher() FROM PUBLIC;
+
+--
+-- Name: FUNCTION create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION dependent_views(p_table regclass); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.dependent_views(p_table regclass) FROM PUBLIC;
+
+--
+-- Name: FUNCTION distinct_sql(p_columns text[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.distinct_sql(p_columns text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION join_sql(p_key text[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.join_sql(p_key text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION difference_sql(m ops.models); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.difference_sql(m ops.models) FROM PUBLIC;
+
+--
+-- Name: FUNCTION differences(p_name text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.differences(p_name text) FROM PUBLIC;
+
+--
+-- Name: TABLE events; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.events TO zmart_ingest;
+GRANT SELECT ON TABLE raw.events TO zmart_keeper;
+GRANT SELECT ON TABLE raw.events TO zmart_api;
+GRANT SELECT ON TABLE raw.events TO analyst;
+
+--
+-- Name: FUNCTION fees_in_force(p_order_key bigint); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.fees_in_force(p_order_key bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION first_failing(p_model text, p_from bigint, p_to bigint); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.first_failing(p_model text, p_from bigint, p_to bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION fold(p_from bigint, p_to bigint); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.fold(p_from bigint, p_to bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION folds.fold(p_from bigint, p_to bigint) TO zmart_ingest;
+
+--
+-- Name: FUNCTION install(m ops.models, p_create text, p_after text[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_environmental(p_sqlstate text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.is_environmental(p_sqlstate text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION rebuild(p_name text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.rebuild(p_name text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION swap(p_name text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.swap(p_name text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION windowed(p_sql text, p_window text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.windowed(p_sql text, p_window text) FROM PUBLIC;
+
+--
+-- Name: TABLE feed; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.feed TO zmart_ingest;
+GRANT SELECT ON TABLE raw.feed TO zmart_keeper;
+GRANT SELECT ON TABLE raw.feed TO zmart_api;
+GRANT SELECT ON TABLE raw.feed TO analyst;
+
+--
+-- Name: TABLE identity; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT ON TABLE raw.identity TO zmart_ingest;
+GRANT SELECT ON TABLE raw.identity TO zmart_keeper;
+GRANT SELECT ON TABLE raw.identity TO zmart_api;
+GRANT SELECT ON TABLE raw.identity TO analyst;
+
+--
+-- Name: COLUMN identity.genesis_hash; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT UPDATE(genesis_hash) ON TABLE raw.identity TO zmart_ingest;
+
+--
+-- Name: COLUMN identity.program_id; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT UPDATE(program_id) ON TABLE raw.identity TO zmart_ingest;
+
+--
+-- Name: FUNCTION as_of(p_models text[]); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.as_of(p_models text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.as_of(p_models text[]) TO zmart_ingest;
+GRANT ALL ON FUNCTION ops.as_of(p_models text[]) TO zmart_keeper;
+GRANT ALL ON FUNCTION ops.as_of(p_models text[]) TO zmart_api;
+GRANT ALL ON FUNCTION ops.as_of(p_models text[]) TO analyst;
+
+--
+-- Name: TABLE alerts; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.alerts TO zmart_ingest;
+GRANT SELECT ON TABLE ops.alerts TO zmart_api;
+GRANT SELECT ON TABLE ops.alerts TO analyst;
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.alerts TO zmart_keeper;
+
+--
+-- Name: FUNCTION raise_alert(p_kind text, p_subject text, p_severity text, p_message text); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) TO zmart_ingest;
+GRANT ALL ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) TO zmart_keeper;
+
+--
+-- Name: TABLE markets_seen; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.markets_seen TO zmart_ingest;
+GRANT SELECT ON TABLE raw.markets_seen TO zmart_keeper;
+GRANT SELECT ON TABLE raw.markets_seen TO zmart_api;
+GRANT SELECT ON TABLE raw.markets_seen TO analyst;
+
+--
+-- Name: FUNCTION market_number(p_market text); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.market_number(p_market text) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.market_number(p_market text) TO zmart_ingest;
+
+--
+-- Name: FUNCTION next_seq(); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.next_seq() FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.next_seq() TO zmart_ingest;
+
+--
+-- Name: FUNCTION renew_identity(); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.renew_identity() FROM PUBLIC;
+
+--
+-- Name: FUNCTION take_writer(); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.take_writer() FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.take_writer() TO zmart_ingest;
+
+--
+-- Name: FUNCTION wallet_number(p_wallet text); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.wallet_number(p_wallet text) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.wallet_number(p_wallet text) TO zmart_ingest;
+
+--
+-- Name: TABLE ballots; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.ballots TO zmart_api;
+
+--
+-- Name: TABLE comment_edits; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.comment_edits TO zmart_api;
+
+--
+-- Name: TABLE comments; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.comments TO zmart_api;
+
+--
+-- Name: TABLE flags; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.flags TO zmart_api;
+
+--
+-- Name: TABLE market_metadata; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.market_metadata TO zmart_api;
+
+--
+-- Name: TABLE reactions; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.reactions TO zmart_api;
+
+--
+-- Name: TABLE redeemed_nonces; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.redeemed_nonces TO zmart_api;
+
+--
+-- Name: TABLE sessions; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.sessions TO zmart_api;
+
+--
+-- Name: TABLE wallets; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.wallets TO zmart_api;
+
+--
+-- Name: TABLE cursors; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.cursors TO zmart_ingest;
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.cursors TO zmart_keeper;
+
+--
+-- Name: TABLE intents; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.intents TO zmart_keeper;
+
+--
+-- Name: TABLE leases; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.leases TO zmart_keeper;
+
+--
+-- Name: TABLE model_status; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.model_status TO zmart_ingest;
+GRANT SELECT ON TABLE ops.model_status TO zmart_api;
+GRANT SELECT ON TABLE ops.model_status TO analyst;
+GRANT SELECT ON TABLE ops.model_status TO zmart_keeper;
+
+--
+-- Name: TABLE settings; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.settings TO zmart_ingest;
+GRANT SELECT ON TABLE ops.settings TO zmart_api;
+GRANT SELECT ON TABLE ops.settings TO analyst;
+GRANT SELECT ON TABLE ops.settings TO zmart_keeper;
+
+--
+-- Name: TABLE snapshots; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.snapshots TO zmart_keeper;
+
+--
+-- Name: TABLE submissions; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.submissions TO zmart_keeper;
+
+--
+-- Name: TABLE accounts; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.accounts TO zmart_ingest;
+
+--
+-- Name: TABLE coverage; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.coverage TO zmart_ingest;
+GRANT SELECT ON TABLE raw.coverage TO zmart_keeper;
+GRANT SELECT ON TABLE raw.coverage TO zmart_api;
+GRANT SELECT ON TABLE raw.coverage TO analyst;
+
+--
+-- Name: TABLE dead_letters; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.dead_letters TO zmart_ingest;
+GRANT SELECT ON TABLE raw.dead_letters TO zmart_api;
+GRANT SELECT ON TABLE raw.dead_letters TO zmart_keeper;
+
+--
+-- Name: TABLE transactions; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.transactions TO zmart_ingest;
+GRANT SELECT ON TABLE raw.transactions TO zmart_keeper;
+GRANT SELECT ON TABLE raw.transactions TO zmart_api;
+GRANT SELECT ON TABLE raw.transactions TO analyst;
+
+--
+-- Name: TABLE wanted; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.wanted TO zmart_ingest;
+GRANT SELECT ON TABLE raw.wanted TO zmart_api;
+GRANT SELECT ON TABLE raw.wanted TO zmart_keeper;
+
+--
+-- Name: TABLE writer; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.writer TO zmart_ingest;
+
+--
+-- Name: DEFAULT PRIVILEGES FOR TABLES; Type: DEFAULT ACL; Schema: marts; Owner: -
+--
+
+ALTER DEFAULT PRIVILEGES FOR ROLE zmart_owner IN SCHEMA marts GRANT SELECT ON TABLES TO zmart_ingest;
+ALTER DEFAULT PRIVILEGES FOR ROLE zmart_owner IN SCHEMA marts GRANT SELECT ON TABLES TO zmart_api;
+ALTER DEFAULT PRIVILEGES FOR ROLE zmart_owner IN SCHEMA marts GRANT SELECT ON TABLES TO zmart_keeper;
+ALTER DEFAULT PRIVILEGES FOR ROLE zmart_owner IN SCHEMA marts GRANT SELECT ON TABLES TO analyst;
+
+--
+-- Name: DEFAULT PRIVILEGES FOR FUNCTIONS; Type: DEFAULT ACL; Schema: -; Owner: -
+--
+
+ALTER DEFAULT PRIVILEGES FOR ROLE zmart_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
+
+--
+-- PostgreSQL database dump complete
+--
