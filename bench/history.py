@@ -1,25 +1,54 @@
-"""A seedable history of the program's events with realistic skew, as rows for the writer.
+"""A seedable history of the program's events with realistic skew: as rows for the writer, as webhook bodies.
 
-Few markets draw most trades and few wallets make most of them (Zipf); a market is created, voted on,
-approved, activated and traded. Amounts are plausible rather than exact: what is measured is volume.
+Few markets draw most trades and few wallets make most of them (Zipf). A market is created, voted on, approved,
+activated and traded; every so often one is resolved, finalized and paid out, and another takes its place. Nobody
+sells what he does not hold, and a market's lamports follow its trades; prices are plausible, not the program's.
+
+    transactions(1_000_000)          rows as decoding makes them, about a hundred thousand a second
+    items(10_000)                    the same transactions as Helius raw webhook items
+    bodies(10_000, each=25)          those as JSON arrays
+
+The same seed gives the same history, and decoding its items gives its rows: both are made from one stream.
 """
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
 import itertools
 import random
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from ingest.records import EventRow, TransactionRow
+from ingest import payload
+from ingest.records import TransactionRow
+from zmart.chain import addresses, codec
+from zmart.domain import base58, events
+from zmart.domain.ids import Address
+from zmart.settings import DEFAULT_PROGRAM_ID
 
+PROGRAM = DEFAULT_PROGRAM_ID
 GENESIS_CLOCK = 1_760_000_000
 FIRST_SLOT = 300_000_000
+TRANSACTIONS_PER_SLOT, TRANSACTIONS_PER_SECOND = 25, 50
+LIQUIDITY_LAMPORTS, B_PARAMETER = 100_000_000_000, 500_000_000_000
+FEE_LAMPORTS = 5_000
+#: A market ends after this many trades of the whole history, so that finished ones pile up slowly.
+TRADES_PER_ENDING = 2_000
+#: Markets before this place are too popular to end.
+LASTING = 20
+CLAIMS = 20
+QUESTION = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"[:46]
+
+Items: TypeAlias = Iterator[dict[str, Any]]
+_encode = msgspec.json.Encoder().encode
 _BODY = zlib.compress(b"{}" * 400, 1)
 
 
@@ -32,85 +61,319 @@ class Scale:
     skew: float = 1.1
 
 
+class Happening(NamedTuple):
+    """One transaction: its event, and what the transaction tells beyond it."""
+
+    number: int
+    event: events.Event
+    account: Address
+    #: Lamports of the market's account before and after.
+    before: int
+    after: int
+
+
+@dataclass(slots=True)
+class _Market:
+    id: bytes
+    account: Address
+    creator: Address
+    lamports: int = 0
+    #: Shares by (wallet, side).
+    held: dict[tuple[Address, bool], int] = field(default_factory=dict)
+
+
 def transactions(events: int, *, seed: int = 1, scale: Scale | None = None) -> Iterator[TransactionRow]:
-    """Yield transactions, one event each, until `events` are out."""
-    scale = scale or Scale()
-    draw = random.Random(seed)
-    wallets = [_address(seed, "wallet", n) for n in range(scale.wallets)]
-    markets = [
-        (hashlib.sha256(f"{seed} market {n}".encode()).hexdigest(), _address(seed, "market", n))
-        for n in range(scale.markets)
-    ]
-    by_market = list(itertools.accumulate(1 / (n + 1) ** scale.skew for n in range(scale.markets)))
-    by_wallet = list(itertools.accumulate(1 / (n + 1) ** scale.skew for n in range(scale.wallets)))
-    opening = (opened for market in markets for opened in _opening(market, wallets, draw))
-    trading = (
-        _trade(markets[m], wallets[w], draw)
-        for m, w in zip(_chosen(draw, by_market), _chosen(draw, by_wallet), strict=False)
-    )
-    rows = itertools.islice(itertools.chain(opening, trading), events)
-    for number, (name, market, wallet, payload, context) in enumerate(rows):
-        yield _transaction(seed, number, name, market, wallet, payload, context)
+    """Transactions of one event each, as rows."""
+    return (_row(seed, happening) for happening in happenings(events, seed=seed, scale=scale))
 
 
-def _chosen(draw: random.Random, cumulative: list[float]) -> Iterator[int]:
-    population = range(len(cumulative))
-    while True:
-        yield from draw.choices(population, cum_weights=cumulative, k=1000)
+def items(events: int, *, seed: int = 1, scale: Scale | None = None, failures: float = 0.0) -> Items:
+    """The same transactions as raw webhook items; a share of `failures` failed and has no event."""
+    draw = random.Random(f"{seed} failures")
+    for happening in happenings(events, seed=seed, scale=scale):
+        yield _item(seed, happening, failed=draw.random() < failures)
 
 
-def _opening(market, wallets, draw):
-    creator = draw.choice(wallets)
-    yield (
-        "MarketCreated",
-        market,
-        creator,
-        '{"b_parameter":"500000000000","state":0}',
-        '{"initial_liquidity":"100000000000","ipfs_question_hash":"Qm"}',
-    )
-    for voter in draw.sample(wallets, 5):
-        yield "ProposalVoteSubmitted", market, voter, '{"vote":true}', None
-    yield "ProposalAggregated", market, None, '{"likes":5,"dislikes":0,"approval_percentage":100,"approved":true}', None
-    yield "ProposalApproved", market, wallets[0], "{}", None
-    yield "MarketActivated", market, creator, '{"initial_liquidity":"100000000000"}', None
+def bodies(
+    events: int, *, each: int, seed: int = 1, scale: Scale | None = None, failures: float = 0.0
+) -> Iterator[bytes]:
+    """The items as request bodies of `each`."""
+    stream = items(events, seed=seed, scale=scale, failures=failures)
+    while batch := list(itertools.islice(stream, each)):
+        yield body(batch)
 
 
-def _trade(market, wallet, draw):
-    outcome = "true" if draw.random() < 0.55 else "false"
-    shares, price = draw.randrange(10**8, 10**10), draw.randrange(2 * 10**8, 8 * 10**8)
-    cost = shares * price // 10**9 * 11 // 10
-    if draw.random() < 0.8:
-        payload = f'{{"outcome":{outcome},"shares":"{shares}","cost":"{cost}","new_price_yes":"{price}"}}'
-        return "SharesBought", market, wallet, payload, '{"market_lamports":"5000000000"}'
-    payload = f'{{"outcome":{outcome},"shares":"{shares // 4}","proceeds":"{cost // 5}","new_price_yes":"{price}"}}'
-    return "SharesSold", market, wallet, payload, '{"market_lamports":"5000000000"}'
+def body(delivered: Iterable[dict[str, Any]]) -> bytes:
+    """Items as one request body."""
+    return _encode(list(delivered))
 
 
-def _transaction(seed, number, name, market, wallet, payload, context) -> TransactionRow:
+def happenings(count: int, *, seed: int = 1, scale: Scale | None = None) -> Iterator[Happening]:
+    """The stream both are made from."""
+    return itertools.islice(_Story(seed, scale or Scale()).tell(), count)
+
+
+class _Story:
+    """What happens, in order, without end."""
+
+    def __init__(self, seed: int, scale: Scale) -> None:
+        self._seed = seed
+        self._draw = random.Random(seed)
+        self._wallets = [_address(seed, "wallet", n) for n in range(scale.wallets)]
+        self._markets: list[_Market] = []
+        self._made = self._number = 0
+        self._scale = scale
+
+    def tell(self) -> Iterator[Happening]:
+        for place in range(self._scale.markets):
+            self._markets.append(self._new_market())
+            yield from self._opening(self._markets[place])
+        chosen = zip(self._chosen(self._scale.markets), self._chosen(self._scale.wallets), strict=False)
+        for trades, (market, wallet) in enumerate(chosen, start=1):
+            yield self._trade(self._markets[market], self._wallets[wallet])
+            if trades % TRADES_PER_ENDING == 0 and self._scale.markets > LASTING:
+                yield from self._replace(self._draw.randrange(LASTING, self._scale.markets))
+
+    def _chosen(self, population: int) -> Iterator[int]:
+        weights = list(itertools.accumulate(1 / (n + 1) ** self._scale.skew for n in range(population)))
+        places = range(population)
+        while True:
+            yield from self._draw.choices(places, cum_weights=weights, k=1000)
+
+    def _new_market(self) -> _Market:
+        market_id = hashlib.sha256(f"{self._seed} market {self._made}".encode()).digest()
+        self._made += 1
+        account = addresses.market_address(PROGRAM, market_id)
+        return _Market(market_id, account, self._draw.choice(self._wallets))
+
+    def _opening(self, market: _Market) -> Iterator[Happening]:
+        who, at = market.creator, self._at
+        yield self._now(market, events.MarketCreated(market.id, who, B_PARAMETER, 0, at()), moved=LIQUIDITY_LAMPORTS)
+        for voter in self._draw.sample(self._wallets, 5):
+            yield self._now(market, events.ProposalVoteSubmitted(market.id, voter, True, at()))
+        yield self._now(market, events.ProposalAggregated(market.id, 5, 0, 100, True, at()))
+        yield self._now(market, events.ProposalApproved(market.id, self._wallets[0], at()))
+        yield self._now(market, events.MarketActivated(market.id, who, LIQUIDITY_LAMPORTS, at()))
+
+    def _trade(self, market: _Market, wallet: Address) -> Happening:
+        draw = self._draw.random
+        outcome, price = draw() < 0.55, 200_000_000 + int(draw() * 600_000_000)
+        held = market.held.get((wallet, outcome), 0)
+        if held and draw() < 0.4:
+            shares = 1 + int(draw() * held)
+            gross = shares * price // 10**9
+            market.held[wallet, outcome] = held - shares
+            sold = events.SharesSold(market.id, wallet, outcome, shares, gross - gross // 10, price, self._at())
+            return self._now(market, sold, moved=-(gross * 93 // 100))
+        shares = 10**8 + int(draw() ** 3 * 10**10)
+        gross = shares * price // 10**9
+        market.held[wallet, outcome] = held + shares
+        bought = events.SharesBought(market.id, wallet, outcome, shares, gross + gross // 10, price, self._at())
+        return self._now(market, bought, moved=gross * 107 // 100)
+
+    def _replace(self, place: int) -> Iterator[Happening]:
+        market, outcome = self._markets[place], self._draw.random() < 0.5
+        yield self._now(market, events.MarketResolved(market.id, market.creator, outcome, QUESTION, self._at()))
+        yield self._now(market, events.MarketFinalized(market.id, outcome, False, self._at()))
+        winners = [(wallet, shares) for (wallet, side), shares in market.held.items() if side == outcome and shares]
+        for wallet, shares in winners[:CLAIMS]:
+            amount = min(shares, market.lamports)
+            claimed = events.WinningsClaimed(market.account, wallet, outcome, amount, self._at())
+            yield self._now(market, claimed, moved=-amount)
+        self._markets[place] = self._new_market()
+        yield from self._opening(self._markets[place])
+
+    def _at(self) -> int:
+        return GENESIS_CLOCK + self._number // TRANSACTIONS_PER_SECOND
+
+    def _now(self, market: _Market, event: events.Event, *, moved: int = 0) -> Happening:
+        before, number = market.lamports, self._number
+        market.lamports = max(before + moved, 0)
+        self._number += 1
+        return Happening(number, event, market.account, before, market.lamports)
+
+
+# Rows
+
+
+def _row(seed: int, happening: Happening) -> TransactionRow:
+    number, event, _, before, after = happening
     digest = hashlib.sha512(b"%d %d" % (seed, number)).digest()
-    event = EventRow(
-        0,
-        name,
-        market[0],
-        market[1],
-        wallet,
-        GENESIS_CLOCK + number // 50,
-        payload.encode(),
-        context.encode() if context else None,
-    )
+    context = _context(event, before, after)
+    row = payload.row(event, 0, payload.market(event, PROGRAM), context)
     return TransactionRow(
-        signature=str(Signature(digest)),
-        slot=FIRST_SLOT + number // 25,
-        index_in_block=number % 25,
-        block_time=GENESIS_CLOCK + number // 50,
-        err=None,
-        fee_lamports=5000,
-        body=_BODY,
-        digest=digest[:32],
-        events=(event,),
-        dead_letters=(),
+        str(Signature(digest)),
+        FIRST_SLOT + number // TRANSACTIONS_PER_SLOT,
+        number % TRANSACTIONS_PER_SLOT,
+        GENESIS_CLOCK + number // TRANSACTIONS_PER_SECOND,
+        None,
+        FEE_LAMPORTS,
+        _BODY,
+        digest[:32],
+        (row,),
+        (),
     )
 
 
-def _address(seed: int, kind: str, number: int) -> str:
-    return str(Pubkey(hashlib.sha256(f"{seed} {kind} {number}".encode()).digest()))
+def _context(event: events.Event, before: int, after: int) -> bytes:
+    """What decoding finds beside the event in `_item`, in its order."""
+    match event:
+        case events.SharesSold():
+            return b'{"market_lamports_delta":"%d","market_lamports":"%d"}' % (after - before, after)
+        case events.MarketCreated():
+            found = {"initial_liquidity": str(LIQUIDITY_LAMPORTS), "ipfs_question_hash": payload.readable(QUESTION)}
+            return _encode({**found, "market_lamports": str(after)})
+        case events.MarketFinalized():
+            return b'{"dispute_agree":null,"dispute_disagree":null,"market_lamports":"%d"}' % after
+        case _:
+            return b'{"market_lamports":"%d"}' % after
+
+
+# Webhook items
+
+#: Places of the accounts in every transaction here.
+_WALLET, _MARKET, _OTHER, _FEES, _CONFIG, _SYSTEM, _BUDGET, _PROGRAM = range(8)
+_TRADERS = [_CONFIG, _MARKET, _OTHER, _WALLET, _FEES, _SYSTEM]
+
+
+def _item(seed: int, happening: Happening, *, failed: bool) -> dict[str, Any]:
+    number, event, account, before, after = happening
+    name, args, places = _instruction(event)
+    keys = [
+        _actor(event) or _address(seed, "backend", 0),
+        account,
+        _address(seed, "other", number % 5_000),
+        _address(seed, "fees", 0),
+        addresses.config_address(PROGRAM),
+        addresses.SYSTEM_PROGRAM,
+        addresses.COMPUTE_BUDGET_PROGRAM,
+        PROGRAM,
+    ]
+    others = [2_000_000_000 + number, 2_500_000, 5_000_000_000 + number, 3_000_000, 1, 1, 1_141_440]
+    return {
+        "blockTime": GENESIS_CLOCK + number // TRANSACTIONS_PER_SECOND,
+        "indexWithinBlock": number % TRANSACTIONS_PER_SLOT,
+        "meta": {
+            "computeUnitsConsumed": 62_174,
+            "err": {"InstructionError": [2, {"Custom": 6015}]} if failed else None,
+            "fee": FEE_LAMPORTS,
+            "innerInstructions": [_transfers()],
+            "loadedAddresses": {"readonly": [], "writable": []},
+            "logMessages": _failed_log(name) if failed else _log(name, event),
+            "postBalances": [others[0] - FEE_LAMPORTS, before if failed else after, *others[1:]],
+            "postTokenBalances": [],
+            "preBalances": [others[0], before, *others[1:]],
+            "preTokenBalances": [],
+            "rewards": [],
+        },
+        "slot": FIRST_SLOT + number // TRANSACTIONS_PER_SLOT,
+        "transaction": {
+            "message": {
+                "accountKeys": keys,
+                "addressTableLookups": None,
+                "header": {
+                    "numReadonlySignedAccounts": 0,
+                    "numReadonlyUnsignedAccounts": 4,
+                    "numRequiredSignatures": 1,
+                },
+                "instructions": [
+                    {"accounts": [], "data": "3DTZbgwsozUF", "programIdIndex": _BUDGET, "stackHeight": 1},
+                    {"accounts": [], "data": "LCQ37u", "programIdIndex": _BUDGET, "stackHeight": 1},
+                    {
+                        "accounts": places,
+                        "data": base58.encode(codec.default().encode_instruction(name, args)),
+                        "programIdIndex": _PROGRAM,
+                        "stackHeight": 1,
+                    },
+                ],
+                "recentBlockhash": _address(seed, "blockhash", number // TRANSACTIONS_PER_SLOT),
+            },
+            "signatures": [str(Signature(hashlib.sha512(b"%d %d" % (seed, number)).digest()))],
+        },
+        "version": "legacy",
+    }
+
+
+def _instruction(event: events.Event) -> tuple[str, Mapping[str, Any], list[int]]:
+    """The instruction that emits an event, its arguments and the places of its accounts (protocol.md 1.3, 1.4)."""
+    match event:
+        case events.SharesBought(outcome=outcome, cost=cost):
+            return "buy_shares", {"outcome": outcome, "target_cost": cost}, _TRADERS
+        case events.SharesSold(outcome=outcome, shares=shares, proceeds=proceeds):
+            args = {"outcome": outcome, "shares_to_sell": shares, "min_proceeds": proceeds}
+            return "sell_shares", args, _TRADERS
+        case events.MarketCreated(market_id=market_id, b_parameter=b):
+            said = {"market_id": market_id, "ipfs_question_hash": QUESTION}
+            amounts = {"b_parameter": b, "initial_liquidity": LIQUIDITY_LAMPORTS}
+            return "create_market", {**said, **amounts}, [_WALLET, _MARKET, _CONFIG, _SYSTEM]
+        case events.ProposalVoteSubmitted(vote=vote):
+            return "submit_proposal_vote", {"vote": vote}, [_MARKET, _OTHER, _WALLET, _SYSTEM]
+        case events.ProposalAggregated(likes=likes, dislikes=dislikes):
+            args = {"final_likes": likes, "final_dislikes": dislikes}
+            return "aggregate_proposal_votes", args, [_MARKET, _CONFIG, _WALLET]
+        case events.ProposalApproved():
+            return "approve_proposal", {}, [_WALLET, _MARKET, _CONFIG]
+        case events.MarketActivated():
+            return "activate_market", {}, [_WALLET, _MARKET, _CONFIG]
+        case events.MarketResolved(outcome=proposed, evidence_hash=evidence):
+            named = {"proposed_outcome": proposed, "ipfs_evidence_hash": evidence}
+            return "resolve_market", named, [_CONFIG, _MARKET, _WALLET]
+        case events.MarketFinalized():
+            return "finalize_market", {"dispute_agree": None, "dispute_disagree": None}, [_CONFIG, _MARKET, _WALLET]
+        case events.WinningsClaimed():
+            return "claim_winnings", {}, [_CONFIG, _MARKET, _OTHER, _WALLET, _FEES, _SYSTEM]
+    raise AssertionError(f"{event.name} does not happen here.")
+
+
+def _actor(event: events.Event) -> Address | None:
+    actor = payload.ACTOR.get(str(event.name))
+    return Address(getattr(event, actor)) if actor else None
+
+
+def _transfers() -> dict[str, Any]:
+    paid = [
+        {"accounts": [_WALLET, place], "data": "3Bxs4h24hBtQy9rw", "programIdIndex": _SYSTEM, "stackHeight": 2}
+        for place in (_MARKET, _FEES)
+    ]
+    return {"index": 2, "instructions": paid}
+
+
+def _log(name: str, event: events.Event) -> list[str]:
+    data = base64.b64encode(codec.default().encode_event(event)).decode()
+    return [*_beginning(name), f"Program data: {data}", _CONSUMED, f"Program {PROGRAM} success"]
+
+
+def _failed_log(name: str) -> list[str]:
+    return [
+        *_beginning(name),
+        "Program log: AnchorError thrown in programs/zmart-core/src/instructions/buy_shares.rs:118. "
+        "Error Code: SlippageExceeded. Error Number: 6015. Error Message: Slippage exceeded.",
+        _CONSUMED,
+        f"Program {PROGRAM} failed: custom program error: 0x177f",
+    ]
+
+
+_CONSUMED = f"Program {PROGRAM} consumed 61874 of 199700 compute units"
+_BUDGET_CALL = [
+    f"Program {addresses.COMPUTE_BUDGET_PROGRAM} invoke [1]",
+    f"Program {addresses.COMPUTE_BUDGET_PROGRAM} success",
+]
+_TRANSFER_CALL = [f"Program {addresses.SYSTEM_PROGRAM} invoke [2]", f"Program {addresses.SYSTEM_PROGRAM} success"]
+
+
+@functools.cache
+def _beginning(name: str) -> tuple[str, ...]:
+    said = "".join(word.capitalize() for word in name.split("_"))
+    return (
+        *_BUDGET_CALL,
+        *_BUDGET_CALL,
+        f"Program {PROGRAM} invoke [1]",
+        f"Program log: Instruction: {said}",
+        *_TRANSFER_CALL,
+        *_TRANSFER_CALL,
+    )
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _address(seed: int, kind: str, number: int) -> Address:
+    return Address(str(Pubkey(hashlib.sha256(f"{seed} {kind} {number}".encode()).digest())))

@@ -1,0 +1,102 @@
+"""`python -m bench [--only NAME] [--quick | --full]`: measure, print, keep.
+
+Exit status 0 when everything asked for was measured and met its target, 1 when something was not measured or
+missed its target, 2 when there is no figure of that name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+from zmart import errors
+
+from . import figures, machine, plot, results
+from .figure import Effort, Figure, NotMeasured
+from .house import House
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is asked for."""
+    asked = _parser().parse_args(arguments)
+    try:
+        chosen = figures.chosen(asked.only)
+    except errors.NotFound as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    effort = Effort.of("quick" if asked.quick else "full" if asked.full else "usual", asked.events)
+    _warn_of_others()
+    with House() as house:
+        outcomes = [_measured(figure, house, effort) for figure in chosen]
+    if not asked.quick:
+        _refresh_readme()
+    missing = [figure.name for figure, result in zip(chosen, outcomes, strict=True) if result is None]
+    missed = [result.name for result in outcomes if result is not None and not result.is_met]
+    for problem, names in (("Not measured", missing), ("Target missed", missed)):
+        if names:
+            print(f"{problem}: {', '.join(names)}.", file=sys.stderr)
+    return 1 if missing or missed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the figures of bench/README.md.")
+    parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(figures.names())}")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--quick", action="store_true", help="only show that everything runs; nothing is kept")
+    pace.add_argument("--full", action="store_true", help="the greatest logs")
+    parser.add_argument("--events", type=int, help="events in the log that folds and rebuild are measured on")
+    return parser
+
+
+def _measured(figure: Figure, house: House, effort: Effort) -> results.Result | None:
+    """The result, printed and kept; None with a sentence where it could not be measured."""
+    print(f"{figure.name}: measuring {figure.title} ...", file=sys.stderr, flush=True)
+    found, began = machine.describe(), time.monotonic()
+    try:
+        with _within(figure.limit_seconds):
+            samples = figure.measure(house, effort)
+    except (errors.ZmartError, OSError) as error:
+        print(f"{figure.name} was not measured: {error}", file=sys.stderr)
+        return None
+    result = results.of(figure, samples, pace=effort.pace, seconds=time.monotonic() - began, machine=found)
+    print(results.terminal(result), end="\n\n", flush=True)
+    if effort.pace != "quick":
+        results.keep(result, plot.svg(result))
+    return result
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Give up after so many seconds."""
+
+    def give_up(_: int, __: FrameType | None) -> None:
+        raise NotMeasured(f"It took longer than {seconds:.0f} s.")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _refresh_readme() -> None:
+    table = results.markdown(figures.ALL, results.kept(figures.names()))
+    results.README.write_text(results.with_measured(results.README.read_text(), table))
+
+
+def _warn_of_others() -> None:
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if load > cores / 2:
+        print(f"Others are at work here (load average {load:.1f} on {cores} cores): expect noise.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Which figures there are, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from zmart import errors
+
+from . import decode, devchain, folds, ingest, live, rebuild, startup, webhook
+from .figure import Figure
+
+ALL: tuple[Figure, ...] = (
+    decode.FIGURE,
+    ingest.FIGURE,
+    webhook.FIGURE,
+    folds.FIGURE,
+    rebuild.FIGURE,
+    live.FIGURE,
+    startup.FIGURE,
+    devchain.FIGURE,
+)
+
+
+def names() -> list[str]:
+    """Their words for the command line."""
+    return [figure.name for figure in ALL]
+
+
+def chosen(name: str | None) -> list[Figure]:
+    """All, or the one of that name; NotFound lists the names."""
+    found = [figure for figure in ALL if name in {None, figure.name}]
+    if not found:
+        raise errors.NotFound(f"There is no figure {name!r}.", help=f"There are: {', '.join(names())}.")
+    return found

@@ -1,0 +1,184 @@
+"""Ingest: from a POST to a committed log, and for ours to folded marts, beside an Express indexer."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import psycopg
+
+from ingest.decode import Decoder
+from ingest.records import TransactionRow
+from zmart import testing
+
+from . import history, load
+from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
+from .house import House, Running, count
+
+TRANSACTIONS_EACH = 25
+SENDERS = 40
+#: What a batch of group commit holds at the most, here and in the peer.
+BATCH = 500
+OURS, LIGHT, WHOLE = "ours, log and marts", "Express, log without bodies", "Express, log with bodies"
+COPY, SET_BASED = "limit: COPY of the rows", "limit: set-based SQL"
+
+
+class Ingest(Figure):
+    """Deliveries to a committed log."""
+
+    name = "ingest"
+    title = "POST to committed log and folded marts"
+    unit = "x"
+    targets = (Target(label="ours to Express without bodies", bound="at least", value=2.0),)
+    method = (
+        "`python -m ingest` and an Express + Anchor + pg indexer (peers/indexer.mjs) take the same "
+        "deliveries of 25 transactions from 40 senders, on one Postgres with fsync on, in turn; each round "
+        "has fresh transactions. Both answer after the commit, and both commit in groups of up to 500 "
+        "transactions or 5 ms; the peer may have four groups in flight. Ours writes log, delivered bytes, "
+        "feed and all folded marts; the peer writes the log alone, once without and once with the delivered"
+        " transactions, and the target is about the lighter one. Every round ends with a count of the "
+        "committed rows. The limits are what Postgres does with the rows of ours once they are decoded, "
+        "marts left out: COPY, and one INSERT ... SELECT a table, in commits of 500."
+    )
+    limit_seconds = 600.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """Alternate rounds of all ways."""
+        each, rounds = effort.choose(1_000, 10_000), effort.choose(2, 7)
+        stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_EACH)
+        slices = [list(itertools.islice(stream, each // TRANSACTIONS_EACH)) for _ in range(rounds + 1)]
+        with contextlib.ExitStack() as stack:
+            ways = _ways(house, stack)
+            seconds = [[way(bodies) for way in ways.values()] for bodies in slices][1:]
+        samples = {
+            label: Sample(label=label, unit="events/s", values=tuple(each / took for took in column))
+            for label, column in zip(ways, zip(*seconds, strict=True), strict=True)
+        }
+        return [
+            ratio("ours to Express without bodies", samples[OURS], samples[LIGHT]),
+            ratio("ours to Express with bodies", samples[OURS], samples[WHOLE]),
+            *samples.values(),
+        ]
+
+
+_Way = Callable[[Sequence[bytes]], float]
+
+
+def _ways(house: House, stack: contextlib.ExitStack) -> dict[str, _Way]:
+    databases = [stack.enter_context(house.database()) for _ in range(5)]
+    ours = stack.enter_context(house.ingest(databases[0]))
+    light = stack.enter_context(house.peer(databases[1], bodies=False))
+    whole = stack.enter_context(house.peer(databases[2], bodies=True))
+    copy, set_based = (stack.enter_context(_Limit(database)) for database in databases[3:])
+    return {
+        OURS: lambda bodies: _proven(databases[0], "raw.events", bodies, lambda: _sent(ours, bodies)),
+        LIGHT: lambda bodies: _proven(databases[1], "peer.events", bodies, lambda: _sent(light, bodies)),
+        WHOLE: lambda bodies: _proven(databases[2], "peer.events", bodies, lambda: _sent(whole, bodies)),
+        COPY: copy.copy,
+        SET_BASED: set_based.insert,
+    }
+
+
+def _sent(running: Running, bodies: Sequence[bytes]) -> float:
+    return load.closed(running, bodies, senders=SENDERS)
+
+
+def _proven(database: testing.Database, table: str, bodies: Sequence[bytes], send: Callable[[], float]) -> float:
+    """The seconds, once the table has grown by every event that was acknowledged."""
+    before, sent = count(database, table), len(bodies) * TRANSACTIONS_EACH
+    seconds = send()
+    if (grown := count(database, table) - before) != sent:
+        raise NotMeasured(f"{sent} events were acknowledged, but {table} grew by {grown}.")
+    return seconds
+
+
+class _Limit:
+    """Tables shaped and indexed like the log's, and the bare ways to fill them."""
+
+    def __init__(self, database: testing.Database) -> None:
+        self._database = database
+        self._decode = Decoder(history.PROGRAM).body
+        self._next = 1
+
+    def __enter__(self) -> _Limit:
+        self._connection = psycopg.connect(self._database.dsn(), autocommit=True)
+        self._connection.execute(_TABLES)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def copy(self, bodies: Sequence[bytes]) -> float:
+        """COPY straight into the tables."""
+        batches = [list(batch) for batch in self._batches(bodies)]
+        began = time.perf_counter()
+        for batch in batches:
+            with self._connection.transaction():
+                self._fill("bare.transactions", "bare.events", batch)
+        return time.perf_counter() - began
+
+    def insert(self, bodies: Sequence[bytes]) -> float:
+        """INSERT ... SELECT from rows that are in the server already."""
+        self._connection.execute("truncate bare.waiting_transactions, bare.waiting_events")
+        batches = [list(batch) for batch in self._batches(bodies)]
+        spans = [(batch[0][0], batch[-1][0]) for batch in batches]
+        for batch in batches:
+            self._fill("bare.waiting_transactions", "bare.waiting_events", batch)
+        self._connection.execute("analyze bare.waiting_transactions, bare.waiting_events")
+        began = time.perf_counter()
+        for span in spans:
+            with self._connection.transaction():
+                for table in ("transactions", "events"):
+                    self._connection.execute(
+                        f"insert into bare.{table} select * from bare.waiting_{table} "
+                        "where transaction_no between %s and %s",
+                        span,
+                    )
+        return time.perf_counter() - began
+
+    def _batches(self, bodies: Sequence[bytes]) -> Iterator[Iterator[tuple[int, TransactionRow]]]:
+        rows = iter([row for body in bodies for row in self._decode(body).transactions])
+        while batch := list(itertools.islice(rows, BATCH)):
+            first, self._next = self._next, self._next + len(batch)
+            yield zip(itertools.count(first), batch, strict=False)
+
+    def _fill(self, transactions: str, events: str, batch: Sequence[tuple[int, TransactionRow]]) -> None:
+        cursor = self._connection.cursor()
+        with cursor.copy(f"copy {transactions} from stdin") as copy:
+            for number, row in batch:
+                copy.write_row((number, row.signature, row.slot, row.index_in_block, row.body, row.digest))
+        with cursor.copy(f"copy {events} from stdin") as copy:
+            for number, row in batch:
+                for event in row.events:
+                    order = row.slot << 24 | (row.index_in_block or 0) << 9 | event.ordinal
+                    said = (event.name, event.market_id, event.wallet, event.clock, row.signature)
+                    context = event.context.decode() if event.context else None
+                    copy.write_row((number, number, order, event.ordinal, *said, event.payload.decode(), context))
+
+
+#: The same columns and indexes as raw.transactions and raw.events, keys as the event has them.
+_TABLES = """
+create schema bare;
+create table bare.transactions (
+    transaction_no bigint primary key, signature text collate "C" not null unique, slot bigint not null,
+    index_in_block int, body bytea, digest bytea not null
+);
+alter table bare.transactions alter column body set storage external;
+create index on bare.transactions (slot);
+create table bare.events (
+    seq bigint primary key, transaction_no bigint not null, order_key bigint not null, ordinal int not null,
+    name text collate "C" not null, market text collate "C", wallet text collate "C", clock bigint not null,
+    signature text collate "C" not null, payload jsonb not null, context jsonb, unique (transaction_no, ordinal)
+);
+create index on bare.events (market, order_key);
+create index on bare.events (wallet, market, order_key);
+create index on bare.events (order_key);
+create unlogged table bare.waiting_transactions (like bare.transactions);
+create unlogged table bare.waiting_events (like bare.events);
+create index on bare.waiting_transactions (transaction_no);
+create index on bare.waiting_events (transaction_no);
+"""
+
+FIGURE = Ingest()

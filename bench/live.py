@@ -1,0 +1,153 @@
+"""Live: from a commit to the message at a client of the API's stream."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ingest import writer as writing
+from ingest.records import TransactionRow
+
+from . import history
+from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
+from .house import House, Running
+
+CLIENTS = 5
+PER_SECOND = 40
+SEEN_WITHIN_SECONDS = 5.0
+_FRAME = re.compile(rb"id: [0-9a-f-]+:(\d+)\ndata: ")
+
+
+class Live(Figure):
+    """Commit to message."""
+
+    name = "live"
+    title = "commit to message at GET /api/stream"
+    unit = "ms"
+    targets = (
+        Target(label="p50, after the commit", bound="at most", value=5.0),
+        Target(label="p99, after the commit", bound="at most", value=25.0),
+    )
+    method = (
+        f"Ingest's writer commits one event at a time, about {PER_SECOND} a second at uneven moments; "
+        f"{CLIENTS} clients follow `trades` at a running `python -m api`, each on a thread of its own that "
+        "notes when a frame arrives. `after the commit` counts from the moment the writer knows that it has"
+        " committed (a frame that was faster counts as 0), `after the append began` from before the writer "
+        "sent anything, and so bounds the truth from above. Every frame must arrive at every client, or "
+        "nothing is reported."
+    )
+    limit_seconds = 240.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """One API, rounds of commits."""
+        rounds, commits = effort.choose(1, 5), effort.choose(40, 300)
+        with ExitStack() as stack:
+            database = stack.enter_context(house.database(log_events=10_000))
+            running = stack.enter_context(house.api(database))
+            listeners = [stack.enter_context(_listening(running)) for _ in range(CLIENTS)]
+            seen = asyncio.run(_commits(database.dsn("zmart_ingest"), listeners, rounds, commits))
+        return [
+            Sample(label=f"{word}, {since}", unit="ms", values=tuple(quantile(one[since], share) * 1e3 for one in seen))
+            for since in ("after the commit", "after the append began")
+            for word, share in (("p50", 0.5), ("p99", 0.99))
+        ]
+
+
+class _Listener:
+    """One client of the stream."""
+
+    def __init__(self, running: Running) -> None:
+        self._name = running.name
+        self._socket = socket.create_connection(("127.0.0.1", running.port))
+        self._socket.sendall(b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        #: When each seq arrived.
+        self.arrived: dict[int, float] = {}
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        if not self._begun.wait(SEEN_WITHIN_SECONDS):
+            raise NotMeasured(f"The stream did not begin: {running.last_words()}")
+
+    def _read(self) -> None:
+        rest = b""
+        try:
+            while chunk := self._socket.recv(1 << 16):
+                now = time.perf_counter()
+                rest += chunk
+                if b"event: welcome" in rest:
+                    self._begun.set()
+                end = 0
+                for frame in _FRAME.finditer(rest):
+                    self.arrived.setdefault(int(frame[1]), now)
+                    end = frame.end()
+                rest = rest[end:]
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SEEN_WITHIN_SECONDS)
+        self._socket.close()
+
+
+@contextmanager
+def _listening(running: Running) -> Iterator[_Listener]:
+    listener = _Listener(running)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+async def _commits(dsn: str, listeners: list[_Listener], rounds: int, commits: int) -> list[dict[str, list[float]]]:
+    stream = (row for row in history.transactions(10**9, seed=2) if row.events[0].name.startswith("Shares"))
+    draw = random.Random(1)
+    writer = await writing.Writer.connect(dsn)
+    try:
+        await _round(writer, stream, draw, listeners, 20)
+        return [await _round(writer, stream, draw, listeners, commits) for _ in range(rounds)]
+    finally:
+        await writer.close()
+
+
+async def _round(
+    writer: writing.Writer,
+    stream: Iterator[TransactionRow],
+    draw: random.Random,
+    listeners: list[_Listener],
+    commits: int,
+) -> dict[str, list[float]]:
+    moments: dict[int, tuple[float, float]] = {}
+    for row in itertools.islice(stream, commits):
+        await asyncio.sleep(draw.uniform(0.5, 1.5) / PER_SECOND)
+        began = time.perf_counter()
+        appended = await writer.append([row], source="bench")
+        ended = time.perf_counter()
+        if appended.last_seq is None:
+            raise NotMeasured("The writer knew a fresh transaction already.")
+        moments[appended.last_seq] = began, ended
+    await _until_seen(listeners, set(moments))
+    arrivals = [(seq, listener.arrived[seq]) for seq in moments for listener in listeners]
+    return {
+        "after the commit": [max(0.0, at - moments[seq][1]) for seq, at in arrivals],
+        "after the append began": [at - moments[seq][0] for seq, at in arrivals],
+    }
+
+
+async def _until_seen(listeners: list[_Listener], seqs: set[int]) -> None:
+    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+    while missing := sum(len(seqs - listener.arrived.keys()) for listener in listeners):
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"{missing} of {len(seqs) * len(listeners)} frames did not arrive.")
+        await asyncio.sleep(0.05)
+
+
+FIGURE = Live()

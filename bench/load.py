@@ -1,0 +1,142 @@
+"""Deliveries over HTTP: as fast as a number of senders can, or at a rate that waits for nobody.
+
+`closed` answers how much fits: each sender has one request under way. `open_loop` answers how long it takes: requests
+leave at their appointed times whether or not earlier ones were answered, and latency counts from the appointment, so
+a server that stalls is charged for everyone it kept waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from .figure import NotMeasured
+from .house import AUTHORIZATION, Running
+
+PATH = "/helius/webhook"
+ANSWER_SECONDS = 30.0
+
+
+class Sender:
+    """One keep-alive connection to a server, one request at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> Sender:
+        """Open a connection; OSError where nobody listens."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def post(self, body: bytes, path: str = PATH) -> bytes:
+        """The answer to a body; NotMeasured where its status is not 200."""
+        self._writer.write(_head(path, len(body)) + body)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer = await self._reader.readuntil(b"\r\n\r\n")
+            said = await self._reader.readexactly(_length(answer))
+        if b" 200 " not in answer[:16]:
+            raise NotMeasured(f"A request was answered with {answer[9:12].decode()}: {said[:200]!r}")
+        return said
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+
+def _head(path: str, length: int) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {AUTHORIZATION}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def _length(answer: bytes) -> int:
+    for line in answer.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    raise NotMeasured(f"An answer has no length: {answer[:200]!r}")
+
+
+def closed(running: Running, bodies: Sequence[bytes], *, senders: int, path: str = PATH) -> float:
+    """Seconds until every body was answered with 200, with so many under way at a time."""
+    with _told(running):
+        return asyncio.run(_closed(running.port, iter(bodies), senders, path))
+
+
+async def _closed(port: int, bodies: Iterator[bytes], senders: int, path: str) -> float:
+    async with _connected(port, senders) as connected:
+
+        async def deliver(sender: Sender) -> None:
+            for body in bodies:
+                await sender.post(body, path)
+
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for sender in connected:
+                group.create_task(deliver(sender))
+        return time.perf_counter() - began
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latencies:
+    """How long answers took, in seconds, in the order of their appointments."""
+
+    seconds: tuple[float, ...]
+    #: How late the last request left: beyond a moment, the sender was the bottleneck.
+    latest_departure_seconds: float
+
+
+def open_loop(running: Running, bodies: Sequence[bytes], *, per_second: float, senders: int = 256) -> Latencies:
+    """Latencies of bodies sent at a steady rate, over at most `senders` connections."""
+    with _told(running):
+        return asyncio.run(_open_loop(running.port, bodies, 1 / per_second, senders))
+
+
+async def _open_loop(port: int, bodies: Sequence[bytes], interval: float, senders: int) -> Latencies:
+    async with _connected(port, senders) as connected:
+        free: asyncio.Queue[Sender] = asyncio.Queue()
+        for sender in connected:
+            free.put_nowait(sender)
+        took = [0.0] * len(bodies)
+        latest = 0.0
+
+        async def deliver(place: int, due: float) -> None:
+            sender = await free.get()
+            await sender.post(bodies[place])
+            took[place] = time.perf_counter() - due
+            free.put_nowait(sender)
+
+        began = time.perf_counter() + 0.1
+        async with asyncio.TaskGroup() as group:
+            for place in range(len(bodies)):
+                due = began + place * interval
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                latest = max(latest, time.perf_counter() - due)
+                group.create_task(deliver(place, due))
+    return Latencies(seconds=tuple(took), latest_departure_seconds=latest)
+
+
+@contextlib.asynccontextmanager
+async def _connected(port: int, count: int) -> AsyncIterator[list[Sender]]:
+    senders = [await Sender.connect(port) for _ in range(count)]
+    try:
+        yield senders
+    finally:
+        for sender in senders:
+            sender.close()
+
+
+@contextlib.contextmanager
+def _told(running: Running) -> Iterator[None]:
+    """Say in one sentence what went wrong, and of whom."""
+    try:
+        yield
+    except* NotMeasured as group:
+        raise NotMeasured(f"{running.name}: {group.exceptions[0]}") from group
+    except* (OSError, TimeoutError, asyncio.IncompleteReadError) as group:
+        running.check()
+        raise NotMeasured(f"{running.name} did not answer ({group.exceptions[0]!r}): {running.last_words()}") from group

@@ -1,0 +1,73 @@
+"""Where a number was measured: numbers from two machines, or two hours, do not compare."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TypedDict
+
+from zmart import errors
+from zmart.run import binaries
+
+PACKAGES = ("litestar", "uvicorn", "granian", "msgspec", "psycopg", "solders")
+
+
+class Machine(TypedDict):
+    """What a result says about where it comes from."""
+
+    processor: str
+    cores: int
+    memory_gib: float
+    system: str
+    versions: dict[str, str]
+    commit: str
+    measured_at: str
+    #: Over one, five and fifteen minutes, when the measurement began: above the cores, others were at work.
+    load_average: list[float]
+
+
+def describe() -> Machine:
+    """This machine, now."""
+    pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(pages * page_bytes / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "versions": _versions(),
+        "commit": _said("git", "describe", "--always", "--dirty"),
+        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "postgres": "none", "node": _said("node", "--version").lstrip("v")}
+    with contextlib.suppress(errors.ZmartError):
+        found["postgres"] = binaries.find().version
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _said(*command: str) -> str:
+    """The first line a command prints, or `none`."""
+    if shutil.which(command[0]) is None:
+        return "none"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return done.stdout.strip().partition("\n")[0] or "none"

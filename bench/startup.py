@@ -1,0 +1,92 @@
+"""Startup: from `make up` on a fresh state directory to everything ready, and what it all weighs at rest."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from zmart import testing
+from zmart.run import board, process
+
+from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .house import ROOT, House, Running, free_port
+
+READY_WITHIN_SECONDS = 120.0
+READY_WORDS = "Ready after"
+PORTS = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
+
+
+class Startup(Figure):
+    """`make up`."""
+
+    name = "startup"
+    title = "make up, from a fresh state directory to ready, and its memory at rest"
+    unit = "s"
+    targets = (
+        Target(label="ready after", bound="at most", value=60.0),
+        Target(label="memory of all processes", bound="at most", value=1.2 * 1024),
+    )
+    method = (
+        "`make up` with a new ZMART_STATE_DIR and free ports, packages installed before: initdb, "
+        "migrations, models, development chain with its past, every service, until it says that all are "
+        "ready. Memory is the proportional set size (shared pages divided among those who share them) of "
+        "the supervisor and everything below it, Postgres included, after a while with nothing but the "
+        "traders' transaction every few seconds."
+    )
+    limit_seconds = 600.0
+    #: What is run; it ends with everything it started.
+    command = ("make", "--no-print-directory", "up")
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """A fresh start each round."""
+        _check_installed()
+        ready, memory = [], []
+        parts: dict[str, list[float]] = {}
+        for _ in range(effort.choose(1, 3)):
+            with testing.state_dir() as state:
+                environment = {"ZMART_STATE_DIR": str(state), **{name: str(port) for name, port in _ports().items()}}
+                began = time.monotonic()
+                with house.started("make up", self.command, environment=environment, port=0, cwd=ROOT) as running:
+                    _until_ready(running)
+                    ready.append(time.monotonic() - began)
+                    time.sleep(effort.choose(3, 20))
+                    memory.append(process.memory_bytes(running.pid) / 2**20)
+                    for status in board.Board.read(state / "run.json"):
+                        if status.pid is not None:
+                            parts.setdefault(status.name, []).append(process.memory_bytes(status.pid) / 2**20)
+        return [
+            Sample(label="ready after", unit="s", values=tuple(ready)),
+            Sample(label="memory of all processes", unit="MiB", values=tuple(memory)),
+            *(Sample(label=f"memory of {name}", unit="MiB", values=tuple(values)) for name, values in parts.items()),
+        ]
+
+
+def _check_installed() -> None:
+    """Installing is another matter, and takes as long as the network likes."""
+    if shutil.which("make") is None:
+        raise NotMeasured("make is not installed.")
+    done = subprocess.run(["make", "--question", "setup"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        raise NotMeasured("The packages are not those of the locks; run `make setup` first.")
+
+
+def _ports() -> dict[str, int]:
+    return {name: free_port() for name in PORTS}
+
+
+def _until_ready(running: Running) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while READY_WORDS not in _output(running.log):
+        running.check()
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"make up was not ready within {READY_WITHIN_SECONDS:.0f} s: {running.last_words()}")
+        time.sleep(0.05)
+
+
+def _output(log: Path) -> str:
+    return log.read_text(errors="replace")
+
+
+FIGURE = Startup()

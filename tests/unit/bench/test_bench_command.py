@@ -1,0 +1,86 @@
+"""`python -m bench`: what it says when it cannot do what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from bench import __main__ as command
+from bench import figures
+from bench.figure import Effort, Figure, NotMeasured, Sample, Target
+from bench.house import House
+
+Run = Callable[..., int]
+
+
+class Given(Figure):
+    """A figure with a given outcome."""
+
+    name = "given"
+    title = "given numbers"
+    unit = "x"
+    targets = (Target(label="number", bound="at least", value=6.0),)
+    method = "None."
+
+    def __init__(self, outcome: float | Exception) -> None:
+        self._outcome = outcome
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """The outcome."""
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return [Sample(label="number", unit="x", values=(self._outcome,))]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command with these figures, keeping nothing."""
+
+    def with_figures(*chosen: Figure) -> int:
+        def choose(name: str | None) -> Sequence[Figure]:
+            return chosen
+
+        monkeypatch.setattr(figures, "chosen", choose)
+        return command.main(["--quick"])
+
+    return with_figures
+
+
+def test_an_unknown_name_lists_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before anything is started, with what there is."""
+    assert command.main(["--only", "nothing"]) == 2
+    said = capsys.readouterr().err
+    assert "There is no figure 'nothing'" in said
+    for name in figures.names():
+        assert name in said
+
+
+def test_what_was_not_measured_says_why_and_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are measured all the same."""
+    assert run(Given(NotMeasured("The port is taken.")), Given(7.0)) == 1
+    said = capsys.readouterr()
+    assert "given was not measured: The port is taken." in said.err
+    assert "Not measured: given." in said.err
+    assert "7.00" in said.out
+
+
+def test_a_missed_target_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is printed like any other, and the status says so."""
+    assert run(Given(5.0)) == 1
+    assert "Target missed: given." in capsys.readouterr().err
+
+
+def test_all_met_is_success(run: Run) -> None:
+    """Then and only then the status is 0."""
+    assert run(Given(6.0)) == 0
+
+
+def test_every_target_is_about_one_thing() -> None:
+    """Names are unique, and a figure has something to reach and says how it is measured."""
+    assert len(set(figures.names())) == len(figures.ALL)
+    for figure in figures.ALL:
+        labels = [target.label for target in figure.targets]
+        assert labels
+        assert len(set(labels)) == len(labels)
+        assert len(figure.method) > 100
