@@ -26,6 +26,7 @@ from zmart.settings import Settings
 
 from . import deps, errors, parameters
 from .database import Database
+from .live import tasks
 from .live.doorbell import Doorbell
 from .live.hub import Hub
 from .live.reader import LogReader
@@ -112,12 +113,6 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         hub = Hub(LogReader(database), Doorbell(listener, url.reveal() if url else None))
         app.state.services = deps.Services(settings=settings, database=database, hub=hub, began=time.monotonic())
         running = asyncio.create_task(hub.run())
-        stack.push_async_callback(_ended, running)
+        stack.push_async_callback(tasks.ended, running)
         stack.callback(hub.close)
         yield
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

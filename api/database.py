@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import psycopg_pool
 from litestar import Response
 
 from zmart import errors
@@ -52,6 +53,10 @@ class Database:
             with pool.translated():
                 await self._connections.check()
             return await self._rows(statement, parameters)
+        except errors.Overloaded as error:
+            if isinstance(error.__cause__, psycopg_pool.PoolTimeout):
+                raise errors.Unavailable("No connection to Postgres became free in time.") from error
+            raise
 
     async def answer(
         self, statement: str, parameters: Mapping[str, Any] | None = None, *, missing: str = ""

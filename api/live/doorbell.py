@@ -21,6 +21,8 @@ from broadcaster._backends.base import BroadcastBackend
 from zmart import errors
 from zmart.db import feed
 
+from . import tasks
+
 log = structlog.get_logger()
 
 CHANNEL = "zmart_feed"
@@ -33,12 +35,17 @@ class FeedBackend(BroadcastBackend):
 
     def __init__(self, listener: feed.Listener) -> None:
         self._listener = listener
+        self._moved = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        """Do nothing: the listener connects when it is first asked, and again when it must."""
+        """Begin to follow the feed; waits for nothing, the listener connects by itself."""
+        self._following = asyncio.create_task(self._follow())
 
     async def disconnect(self) -> None:
-        """Give the connection back."""
+        """Stop following and give the connection back."""
+        if self._following is not None:
+            await tasks.ended(self._following)
         await self._listener.close()
 
     # These two must not suspend: broadcaster loses a subscriber when the first subscription does.
@@ -54,21 +61,27 @@ class FeedBackend(BroadcastBackend):
 
     async def next_published(self) -> broadcaster.Event:
         """Wait until the feed has moved. Never raises: that would end broadcaster's own task."""
+        await self._moved.wait()
+        self._moved.clear()
+        return broadcaster.Event(CHANNEL, str(self._listener.position))
+
+    async def _follow(self) -> None:
         while True:
             try:
-                return broadcaster.Event(CHANNEL, str(await self._reached()))
+                await self._reach_the_next()
+            except (feed.ForeignEpoch, feed.FuturePosition) as error:
+                self._listener.seek(error.found)
             except errors.ZmartError as error:
                 log.error("doorbell_stands_still", reason=str(error))
                 await asyncio.sleep(_REPORT_SECONDS)
+                continue
+            self._moved.set()
 
-    async def _reached(self) -> feed.Position:
+    async def _reach_the_next(self) -> None:
         if self._listener.position is None:
-            return await self._listener.start()
-        try:
-            return (await anext(self._listener)).position
-        except (feed.ForeignEpoch, feed.FuturePosition) as error:
-            self._listener.seek(error.found)
-            return error.found
+            await self._listener.start()
+        else:
+            await anext(self._listener)
 
 
 class Doorbell:
@@ -98,9 +111,7 @@ class Doorbell:
         trace: types.TracebackType | None,
     ) -> None:
         assert self._ears is not None
-        self._ears.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._ears
+        await tasks.ended(self._ears)
         await self._carrier.disconnect()
 
     async def wait(self) -> None:

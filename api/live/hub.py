@@ -220,6 +220,11 @@ class Hub:
             self.trouble = str(error)
             log.error("streams_stand_still", reason=str(error))
             return False
+        except Exception:
+            # A mistake of ours, or marts that are not built yet: stand still and say so, but live.
+            self.trouble = "a statement failed; the log of this process has the reason."
+            log.exception("streams_stand_still")
+            return False
         self.trouble = None
         return True
 

@@ -69,8 +69,10 @@ def _stream_troubles(services: Services) -> list[str]:
     hub = services.hub
     if hub.trouble is not None:
         return [f"Streams stand still: {hub.trouble}"]
+    if hub.position is None:
+        return ["Streams have not begun: the end of the log is not known yet."]
     if hub.silent_seconds > SILENCE_SECONDS:
-        return ["Streams stand still: the feed has not been heard for more than ten seconds."]
+        return ["Streams may stand still: the feed has not been heard for ten seconds."]
     return []
 
 

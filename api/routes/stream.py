@@ -29,6 +29,7 @@ LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
     tags=["push"],
     summary="Server-sent events",
     operation_id="Stream",
+    media_type="text/event-stream",
 )
 async def stream(
     request: Request[Any, Any, State],

@@ -1,0 +1,65 @@
+"""A log with markets in it, and an application that reads it.
+
+log       an empty log of the test's own
+markets   a log of the test's own with three markets in it; `client` is an application over it
+reader    an application over the same three markets, shared by tests that change nothing
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import api_log
+import httpx
+import pytest
+from api_log import Log
+
+from zmart import settings, testing
+
+
+@pytest.fixture
+async def log(marts_database: testing.Database) -> AsyncIterator[Log]:
+    """An empty log."""
+    async with Log.of(marts_database) as found:
+        yield found
+
+
+@pytest.fixture
+async def markets(log: Log) -> Log:
+    """Three markets: 1 traded, 2 proposed and voted on, 3 known by a trade alone."""
+    await log.three_markets()
+    return log
+
+
+@pytest.fixture
+async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
+    """The application over the three markets of this test."""
+    async with api_log.served(markets.settings()) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def known_markets(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[settings.Settings]:
+    """The three markets, for tests that only read."""
+
+    async def fill(database: testing.Database) -> settings.Settings:
+        async with Log.of(database) as found:
+            await found.three_markets()
+            return found.settings()
+
+    with postgres_server.clone(marts_template) as database:
+        yield asyncio.run(fill(database))
+
+
+@pytest.fixture
+async def reader(known_markets: settings.Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The application over the shared three markets."""
+    async with api_log.served(known_markets) as found:
+        yield found
+
+
+@pytest.fixture
+def unreachable() -> settings.Settings:
+    """The configuration of a process whose database is away."""
+    return settings.load({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"})

@@ -1,0 +1,150 @@
+"""What is refused, how, and that nothing of our inside is shown."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from api_log import Log, market_id, served
+
+from api import schemas
+from ingest.testing import address
+from zmart import settings, testing
+
+Client = httpx.AsyncClient
+ONE = market_id(1)
+
+
+def problem(response: Any) -> schemas.Problem:
+    """The problem an answer tells, with old and new members agreeing."""
+    assert response.headers["content-type"] == "application/problem+json"
+    told = msgspec.json.decode(response.content, type=schemas.Problem)
+    assert (told.status, told.message, told.error) == (response.status_code, told.detail, told.title)
+    assert told.timestamp
+    assert "Traceback" not in response.text
+    return told
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/nope", 404, "route_not_found"),
+        ("/api/nope/deep", 404, "route_not_found"),
+        (f"/api/markets/{'9' * 64}", 404, "not_found"),
+        (f"/api/markets/{address(5)}", 404, "not_found"),
+        ("/api/markets/abc", 404, "not_found"),
+        ("/api/markets/' or 1=1 --", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/trades", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/votes", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/stats", 404, "not_found"),
+        ("/api/markets?limit=0", 400, "validation_failed"),
+        ("/api/markets?limit=101", 400, "validation_failed"),
+        ("/api/markets?limit=x", 400, "validation_failed"),
+        ("/api/markets?limit=NaN", 400, "validation_failed"),
+        ("/api/markets?offset=-1", 400, "validation_failed"),
+        ("/api/markets?offset=99999999999999999999", 400, "validation_failed"),
+        ("/api/markets?state=7", 400, "validation_failed"),
+        ("/api/markets?state=OPEN", 400, "validation_failed"),
+        ("/api/markets?category=weather", 400, "validation_failed"),
+        ("/api/markets?creator=x", 400, "validation_failed"),
+        ("/api/markets?sort=random", 400, "validation_failed"),
+        ("/api/markets?cursor=xx", 400, "validation_failed"),
+        ("/api/markets?cursor=WyJuZXdlc3QiLCAieCIsIDFd", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/trades?limit=501", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/votes?type=other", 400, "validation_failed"),
+        ("/api/users/x/positions", 400, "validation_failed"),
+        ("/positions/0OIl", 400, "validation_failed"),
+        ("/trades?wallet=x", 400, "validation_failed"),
+        ("/api/stream", 422, "unknown_topic"),
+        ("/api/stream?topics=weather", 422, "unknown_topic"),
+        ("/api/stream?topics=markets&since=5", 400, "validation_failed"),
+        ("/api/markets/a%00b", 422, "unfit_text"),
+        ("/api/markets?q=%00", 422, "unfit_text"),
+        ("/api/markets?q=%ED%A0%80", 422, "unfit_text"),
+        ("/api/markets?q=%FF", 422, "unfit_text"),
+        ("/api/stream?topics=%00", 422, "unfit_text"),
+    ],
+)
+async def test_bad_requests_are_problems(reader: Client, path: str, status: int, code: str) -> None:
+    """Each has a status, a stable code and the members older clients read."""
+    response = await reader.get(path)
+    assert (response.status_code, problem(response).code) == (status, code)
+
+
+async def test_a_validation_problem_names_the_field(reader: Client) -> None:
+    """The older message, and which parameter is meant."""
+    told = problem(await reader.get("/api/markets?limit=0"))
+    assert told.message == "Validation failed"
+    assert isinstance(told.details, list)
+    assert told.details[0].field == "limit"
+
+
+async def test_an_unknown_market_is_told_as_before(reader: Client) -> None:
+    """The message of the older backend, with the id that was asked for."""
+    assert problem(await reader.get("/api/markets/nobody")).message == "Market not found: nobody"
+    assert problem(await reader.get("/x?y=1")).message == "Route GET /x not found"
+
+
+async def test_a_method_that_is_not_there(reader: Client) -> None:
+    """405 as a problem, with what is allowed."""
+    response = await reader.delete("/api/markets")
+    assert (response.status_code, problem(response).code) == (405, "method_not_allowed")
+    assert "GET" in response.headers["allow"]
+
+
+async def test_browsers_of_known_origins_may_call(reader: Client) -> None:
+    """CORS names the configured origin and lets scripts read the position headers."""
+    response = await reader.get("/api/markets", headers={"Origin": "http://localhost:3000"})
+    assert response.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "Zmart-Seq" in response.headers["access-control-expose-headers"]
+    other = await reader.get("/api/markets", headers={"Origin": "http://elsewhere.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+async def test_a_mistake_of_ours_shows_nothing(client: Client, markets: Log) -> None:
+    """When a statement cannot work, the caller reads that something went wrong and no more."""
+    markets.owner.execute("drop table marts.trades cascade")
+    response = await client.get("/trades")
+    told = problem(response)
+    assert (told.status, told.code) == (500, "internal")
+    assert "marts" not in response.text
+
+
+async def test_without_a_database_requests_come_back_later(unreachable: settings.Settings) -> None:
+    """503 with Retry-After, soon; liveness stays, readiness says why."""
+    async with served(unreachable) as client:
+        began = time.monotonic()
+        response = await client.get("/api/markets")
+        assert time.monotonic() - began < 5
+        assert (response.status_code, problem(response).code) == (503, "unavailable")
+        assert int(response.headers["retry-after"]) >= 1
+        assert (await client.get("/health")).status_code == 200
+        ready = await client.get("/ready")
+        assert ready.status_code == 503
+        assert any("Postgres" in reason for reason in ready.json()["reasons"])
+        assert "127.0.0.1" not in response.text + ready.text
+
+
+async def test_killed_connections_cost_no_request(client: Client, markets: Log) -> None:
+    """Connections that died in the pool are replaced before a caller hears of it."""
+    for _ in range(3):
+        assert (await client.get("/api/markets")).status_code == 200
+        markets.owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'zmart api' and datname = current_database()"
+        )
+    assert (await client.get("/api/markets")).status_code == 200
+
+
+async def test_a_database_without_marts_is_not_ready(database: testing.Database) -> None:
+    """A schema without models answers no request, and readiness names the next step."""
+    with database.connect("postgres") as owner:
+        owner.execute("select raw.renew_identity()")
+    configuration = settings.load({"DATABASE_URL": database.dsn(), "DATABASE_URL_API": database.dsn("zmart_api")})
+    async with served(configuration) as client:
+        ready = await client.get("/ready")
+        assert ready.status_code == 503
+        assert any("zmart rebuild" in reason for reason in ready.json()["reasons"])

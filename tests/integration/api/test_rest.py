@@ -1,0 +1,356 @@
+"""Every endpoint answers in the shape that is promised, and says what its rows are true of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from api_log import CREATOR, SOL, Log, market_address, market_id
+
+from api import schemas
+from ingest.testing import address
+
+Client = httpx.AsyncClient
+
+ONE, TWO, HIDDEN, NONE = market_id(1), market_id(2), market_id(3), market_id(4)
+HOLDER, STRANGER = address(2), address(77)
+
+
+async def body(client: Client, path: str, shape: Any) -> Any:
+    """An answer's body, which has the fields of `shape`, all of them and no other."""
+    response = await client.get(path)
+    assert response.status_code == 200, response.text
+    decoded = msgspec.json.decode(response.content, type=shape)
+    assert _names(msgspec.to_builtins(decoded)) == _names(response.json())
+    assert response.headers["content-type"] == "application/json"
+    return response.json()
+
+
+def _names(value: Any) -> Any:
+    """The names in a value, at every depth."""
+    if isinstance(value, dict):
+        return {name: _names(inner) for name, inner in value.items()}
+    return [_names(inner) for inner in value] if isinstance(value, list) else None
+
+
+async def test_health(reader: Client) -> None:
+    """Liveness has the members that monitors of the older backend read."""
+    health = await body(reader, "/health", schemas.Health)
+    assert (health["status"], health["service"], health["environment"]) == ("healthy", "api-gateway", "localnet")
+    assert health["uptime"] >= 0
+
+
+async def test_every_answer_says_what_it_is_true_of(client: Client, markets: Log) -> None:
+    """The headers and `as_of` name the log, its newest entry, the newest slot and the commitment."""
+    epoch, seq = markets.head()
+    for path in (
+        "/api/markets",
+        f"/api/markets/{ONE}",
+        f"/api/markets/{ONE}/trades",
+        f"/api/markets/{TWO}/votes",
+        f"/api/markets/{ONE}/stats",
+        f"/api/users/{HOLDER}/positions/{ONE}",
+        "/trades",
+        "/api/status",
+    ):
+        response = await client.get(path)
+        assert response.json()["as_of"] == {"epoch": epoch, "seq": seq, "slot": 1003, "commitment": "confirmed"}
+        assert response.headers["zmart-seq"] == f"{epoch}:{seq}"
+        assert response.headers["zmart-slot"] == "1003"
+        assert response.headers["zmart-commitment"] == "confirmed"
+    array = await client.get(f"/api/users/{HOLDER}/positions")
+    assert array.headers["zmart-seq"] == f"{epoch}:{seq}"
+
+
+async def test_the_list_hides_markets_whose_creation_is_unknown(reader: Client) -> None:
+    """A market known by a trade alone is neither listed, counted nor shown, and its trades are not listed."""
+    page = await body(reader, "/api/markets", schemas.MarketPage)
+    assert [market["id"] for market in page["markets"]] == [TWO, ONE]
+    assert (page["count"], page["limit"], page["offset"], page["next_cursor"]) == (2, 20, 0, None)
+    assert (await reader.get(f"/api/markets/{HIDDEN}")).status_code == 404
+    trades = await body(reader, "/trades", schemas.TradePage)
+    assert {trade["market_id"] for trade in trades["trades"]} == {ONE}
+
+
+async def test_a_market_is_one_row_without_a_wrapper(reader: Client) -> None:
+    """By id in any case or by address: the row, with older names, newer names and exact amounts."""
+    market = await body(reader, f"/api/markets/{ONE}", schemas.Market)
+    for name in (ONE.upper(), market_address(1)):
+        assert (await reader.get(f"/api/markets/{name}")).json() == market
+    assert market["question"] == "Will it rain in Lisbon tomorrow?"
+    assert market["category"] == "crypto"
+    assert (market["state"], market["status"], market["state_code"]) == ("ACTIVE", "ACTIVE", 2)
+    assert market["creator"] == market["creator_wallet"] == address(CREATOR)
+    assert market["b_parameter"] == market["liquidityParameter"] == 100 * SOL
+    assert market["b_parameter_exact"] == str(100 * SOL)
+    assert market["priceYes"] == market["current_price_yes"] == 0.59
+    assert market["price_yes"] == 590_000_000
+    assert market["totalShares"] == market["shares_yes"] + market["shares_no"] == 7_200_000_000
+    assert market["createdAt"] == market["created_at"]
+
+
+async def test_a_market_without_metadata_has_a_placeholder(reader: Client) -> None:
+    """A question nobody told is named after the id, as long as questions must be."""
+    market = await body(reader, f"/api/markets/{TWO}", schemas.Market)
+    assert market["question"] == "Market 00000000…"
+    assert 10 <= len(market["question"]) <= 200
+    assert (market["category"], market["description"], market["tags"]) == ("other", None, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("state=ACTIVE", [ONE]),
+        ("state=active", [ONE]),
+        ("state=2", [ONE]),
+        ("state=0", [TWO]),
+        ("state=FINALIZED", []),
+        ("category=crypto", [ONE]),
+        ("category=other", [TWO]),
+        (f"creator={address(CREATOR)}", [TWO, ONE]),
+        (f"creator={STRANGER}", []),
+        ("q=rain in", [ONE]),
+        ("q=LISBON", [ONE]),
+        ("q=%25", []),
+        ("q=_", []),
+        ("sort=oldest", [ONE, TWO]),
+        ("sort=volume", [ONE, TWO]),
+        ("sort=price_low", [TWO, ONE]),
+        ("state=ACTIVE&category=crypto&q=rain&sort=trades", [ONE]),
+    ],
+)
+async def test_lists_are_filtered_and_sorted(reader: Client, query: str, expected: list[str]) -> None:
+    """Filters narrow both rows and count; sorts order them."""
+    page = await body(reader, f"/api/markets?{query}", schemas.MarketPage)
+    assert [market["id"] for market in page["markets"]] == expected
+    assert page["count"] == len(expected)
+
+
+@pytest.mark.parametrize(
+    "sort",
+    [
+        "newest",
+        "oldest",
+        "volume",
+        "liquidity",
+        "trades",
+        "price_high",
+        "price_low",
+        "contested",
+        "last_trade",
+        "activity",
+    ],
+)
+async def test_pages_by_cursor_cover_the_list_once(client: Client, markets: Log, sort: str) -> None:
+    """In every order, pages of one after another are the whole list, also while markets arrive."""
+    for market in range(10, 16):
+        markets.create(market, b=1 if market == 12 else 100 * SOL)
+        if market % 2:
+            markets.buy(market, market, price=500_000_000 + market)
+    await markets.deliver()
+    whole = (await client.get(f"/api/markets?sort={sort}&limit=100")).json()["markets"]
+    assert len(whole) == 8
+    found: list[str] = []
+    path: str | None = f"/api/markets?sort={sort}&limit=3"
+    while path:
+        page = await body(client, path, schemas.MarketPage)
+        found += [market["id"] for market in page["markets"]]
+        path = f"/api/markets?sort={sort}&limit=3&cursor={page['next_cursor']}" if page["next_cursor"] else None
+    assert found == [market["id"] for market in whole]
+    by_offset = (await client.get(f"/api/markets?sort={sort}&limit=3&offset=3")).json()["markets"]
+    assert [market["id"] for market in by_offset] == found[3:6]
+
+
+async def test_trades_are_newest_first_with_the_words_the_browser_compares(reader: Client) -> None:
+    """outcome is YES or NO, outcome_bool the truth of it, price that of the traded side."""
+    page = await body(reader, f"/api/markets/{ONE}/trades", schemas.MarketTradePage)
+    no, yes = page["trades"]
+    assert (page["count"], page["market_id"]) == (2, ONE)
+    assert (no["outcome"], no["outcome_bool"], no["trade_type"]) == ("NO", False, "buy")
+    assert (yes["outcome"], yes["outcome_bool"], yes["shares"]) == ("YES", True, 5 * SOL)
+    assert (yes["price_after"], yes["price"]) == (0.612345678, 0.612345678)
+    assert (no["price_after"], no["price"]) == (0.59, 0.41)
+    assert yes["trader"] == yes["user_wallet"] == HOLDER
+    assert yes["gross"] + yes["protocol_fee"] + yes["resolver_fee"] + yes["lp_fee"] == yes["cost"]
+    assert yes["id"] == f"{yes['tx_signature']}:0"
+
+
+async def test_trades_can_be_paged_and_filtered(reader: Client) -> None:
+    """Cursors walk a market's trades; the list of all trades takes a market and a wallet."""
+    first = await body(reader, f"/api/markets/{ONE}/trades?limit=1", schemas.MarketTradePage)
+    second = await body(
+        reader, f"/api/markets/{ONE}/trades?limit=1&cursor={first['next_cursor']}", schemas.MarketTradePage
+    )
+    assert first["trades"][0]["seq"] > second["trades"][0]["seq"]
+    assert second["next_cursor"] is None
+    mine = await body(reader, f"/api/users/{HOLDER}/trades", schemas.WalletTradePage)
+    assert (mine["count"], mine["wallet"]) == (1, HOLDER)
+    both = (await reader.get(f"/trades?market_id={ONE}&wallet={HOLDER}")).json()
+    assert both["trades"] == mine["trades"]
+    nobody = await body(reader, f"/api/users/{STRANGER}/trades", schemas.WalletTradePage)
+    assert (nobody["trades"], nobody["count"]) == ([], 0)
+
+
+async def test_votes_have_the_older_shape(reader: Client) -> None:
+    """Rows, a tally with a percentage as text, the market and the kind."""
+    answer = await body(reader, f"/api/markets/{TWO}/votes", schemas.MarketVotes)
+    assert (answer["market_id"], answer["type"]) == (TWO, "proposal")
+    stats = answer["stats"]
+    assert (stats["likes"], stats["dislikes"], stats["total"], stats["approval_rate"]) == (3, 1, 4, "75.00")
+    assert stats["on_chain"] == {"likes": 3, "dislikes": 1}
+    assert sorted(vote["vote"] for vote in answer["votes"]) == [False, True, True, True]
+    empty = await body(reader, f"/api/markets/{TWO}/votes?type=dispute", schemas.MarketVotes)
+    assert (empty["votes"], empty["stats"]["total"], empty["stats"]["approval_rate"]) == ([], 0, "0.00")
+
+
+async def test_stats_add_trades_up(reader: Client) -> None:
+    """Volumes in lamports, how many trades and how many traders."""
+    answer = await body(reader, f"/api/markets/{ONE}/stats", schemas.MarketStats)
+    assert answer["stats"]["total_trades"] == answer["stats"]["unique_traders"] == 2
+    assert answer["stats"]["buy_volume"] == 22 * SOL // 10
+    assert answer["stats"]["sell_volume_exact"] == "0"
+
+
+async def test_positions_are_an_array_with_market_and_value(reader: Client) -> None:
+    """What a wallet holds, worth its price now, with what a list needs of the market."""
+    (position,) = await body(reader, f"/api/users/{HOLDER}/positions", list[schemas.Position])
+    assert (position["market_id"], position["userId"]) == (ONE, HOLDER)
+    assert position["sharesYes"] == position["shares_yes"] == 5 * SOL
+    assert position["current_value"] == 5 * SOL * 590_000_000 // 10**9
+    assert position["question"] == "Will it rain in Lisbon tomorrow?"
+    one = await body(reader, f"/api/users/{HOLDER}/positions/{market_address(1)}", schemas.OnePosition)
+    assert {name: value for name, value in one.items() if name != "as_of"} == position
+
+
+async def test_a_wallet_without_positions(reader: Client) -> None:
+    """The newer address answers an empty array, the two older ones 404."""
+    assert await body(reader, f"/api/users/{STRANGER}/positions", list[schemas.Position]) == []
+    for path in (
+        f"/positions/{STRANGER}",
+        f"/api/positions/{STRANGER}",
+        f"/api/users/{STRANGER}/positions/{ONE}",
+        f"/api/users/{HOLDER}/positions/{TWO}",
+    ):
+        assert (await reader.get(path)).status_code == 404
+    for path in (f"/positions/{HOLDER}", f"/api/positions/{HOLDER}"):
+        assert len(await body(reader, path, list[schemas.Position])) == 1
+
+
+async def test_a_final_position_is_worth_what_can_be_claimed(client: Client, markets: Log) -> None:
+    """Winning shares take their part of the pool, losing ones nothing, and a claimed position is done."""
+    happen = markets.story.happen
+    happen(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
+    happen(("MarketFinalized", 1, None, {"final_outcome": True, "was_disputed": False}, None))
+    await markets.deliver()
+    market = (await client.get(f"/api/markets/{ONE}")).json()
+    assert (market["state"], market["outcome"]) == ("FINALIZED", "YES")
+    winner = (await client.get(f"/api/users/{HOLDER}/positions/{ONE}")).json()
+    due = 5 * SOL * market["current_liquidity"] // market["shares_yes"]
+    assert winner["claimable_amount"] == winner["current_value"] == due
+    loser = (await client.get(f"/api/users/{address(3)}/positions/{ONE}")).json()
+    assert loser["current_value"] == 0
+    happen(("WinningsClaimed", 1, 2, {"outcome": True, "amount": str(due)}, None))
+    await markets.deliver()
+    claimed = (await client.get(f"/api/users/{HOLDER}/positions/{ONE}")).json()
+    assert (claimed["has_claimed"], claimed["claimed_amount"], claimed["claimable_amount"]) == (True, due, 0)
+
+
+async def test_amounts_beyond_a_double_are_exact_as_text(client: Client, markets: Log) -> None:
+    """A u64 at its end is told exactly beside the number that a browser would round."""
+    markets.create(20, b=2**64 - 1)
+    await markets.deliver()
+    market = (await client.get(f"/api/markets/{market_id(20)}")).json()
+    assert market["b_parameter_exact"] == "18446744073709551615"
+    assert isinstance(market["b_parameter"], int)
+
+
+async def test_the_unprefixed_addresses_answer_the_same(reader: Client) -> None:
+    """What the deployment note calls without /api gives the same bodies."""
+    for path in ("/markets", f"/markets/{ONE}", "/trades"):
+        assert (await reader.get(path)).json() == (await reader.get(f"/api{path}")).json()
+
+
+async def test_status_is_honest_about_completeness(client: Client, markets: Log) -> None:
+    """Nothing walked yet is `unverified`; a proven range is told with its slot."""
+    status = await body(client, "/api/status", schemas.Status)
+    assert (status["completeness"]["state"], status["verified_through"]) == ("unverified", None)
+    assert {model["name"] for model in status["models"]} >= {"markets", "trades", "positions", "ballots"}
+    assert (status["dead_letters"], status["finalized_through"]) == (0, None)
+    markets.owner.execute("insert into raw.coverage values ('finalized', 0, 5000, 11, '')")
+    status = await body(client, "/status", schemas.Status)
+    assert (status["completeness"]["state"], status["verified_through"]) == ("verified", 5000)
+
+
+async def test_finality_is_told_by_the_watermark(client: Client, markets: Log) -> None:
+    """Once the watermark passes the newest slot, answers are finalized."""
+    markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1002)")
+    assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["commitment"] == "confirmed"
+    markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1003)")
+    assert (await client.get(f"/api/markets/{ONE}")).headers["zmart-commitment"] == "finalized"
+
+
+async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets: Log) -> None:
+    """An answer from a mart that stopped says so; answers from others are not held back."""
+    markets.owner.execute(
+        "update ops.models set stale_since = now(), applied_seq = 4, reason = 'staged' where name = 'ballots'"
+    )
+    epoch, seq = markets.head()
+    votes = (await client.get(f"/api/markets/{TWO}/votes")).json()["as_of"]
+    assert (votes["epoch"], votes["seq"], votes["slot"]) == (epoch, 4, 1001)
+    assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["seq"] == seq
+    status = (await client.get("/api/status")).json()
+    (stale,) = [model for model in status["models"] if model["is_stale"]]
+    assert (stale["name"], stale["reason"], stale["behind"]) == ("ballots", "staged", seq - 4)
+    ready = (await client.get("/ready")).json()
+    assert any("ballots" in warning for warning in ready["warnings"])
+
+
+async def test_rows_and_position_are_of_one_moment(client: Client, markets: Log) -> None:
+    """While the writer appends, a market never shows more or fewer trades than its as_of says."""
+    first = markets.head()[1]
+
+    async def write() -> None:
+        for number in range(60):
+            markets.buy(1, 2 + number % 3)
+            await markets.deliver()
+
+    async def read() -> list[tuple[int, int]]:
+        seen = []
+        while not writing.done():
+            market = (await client.get(f"/api/markets/{ONE}")).json()
+            seen.append((market["as_of"]["seq"], market["trades_count"]))
+        return seen
+
+    writing = asyncio.create_task(write())
+    seen = await read()
+    await writing
+    assert len({seq for seq, _ in seen}) > 3
+    assert [count - 2 for _, count in seen] == [seq - first for seq, _ in seen]
+
+
+async def test_ready_when_everything_answers(client: Client, markets: Log) -> None:
+    """Once the feed is heard, the process is ready and names the log it reads."""
+    async with asyncio.timeout(10):
+        while (response := await client.get("/ready")).status_code != 200:  # noqa: ASYNC110 - only the server knows
+            await asyncio.sleep(0.05)
+    assert msgspec.json.decode(response.content, type=schemas.Readiness).reasons == []
+    assert (response.json()["epoch"], response.json()["seq"]) == markets.head()
+
+
+async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
+    """OpenAPI describes every route with a real answer, and names no other host."""
+    response = await reader.get("/schema/openapi.json")
+    document = response.json()
+    assert document["openapi"].startswith("3.1")
+    assert {"/api/markets", "/api/markets/{market}", "/api/stream", "/positions/{wallet}"} <= set(document["paths"])
+    market = document["components"]["schemas"]["Market"]
+    assert {"b_parameter_exact", "priceYes", "as_of"} <= set(market["properties"])
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            content = operation["responses"]["200"]["content"]
+            assert all(kind.get("schema") or "event-stream" in name for name, kind in content.items()), path
+    assert "http" not in json.dumps(document).replace("https://spec.openapis.org", "")

@@ -1,0 +1,40 @@
+"""A feed to read, and the hands that write to it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import psycopg
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Log:
+    """A database's feed, and the hands that write to it."""
+
+    owner: psycopg.Connection[tuple[object, ...]]
+    #: Reads as the API would.
+    dsn: str
+
+    def append(self, count: int = 1, *, ring: bool = True) -> None:
+        """Append `count` facts in one transaction, as the writer does."""
+        with self.owner.transaction():
+            self.owner.execute("select raw.take_writer()")
+            self.owner.execute(
+                "insert into raw.feed (seq, kind, ref)"
+                " select n, 'finalized_through', n from"
+                " generate_series(raw.next_seq(), raw.next_seq() + %s - 1) as n",
+                [count],
+            )
+            if ring:
+                self.owner.execute("notify zmart_feed")
+
+    def terminate_readers(self) -> None:
+        """End the listeners' server processes, as an operator or a failover would."""
+        self.owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'zmart feed'"
+        )
+
+    def renew_epoch(self) -> None:
+        """Become another log, as after a restore."""
+        self.owner.execute("update raw.identity set epoch = gen_random_uuid()")

@@ -1,0 +1,79 @@
+"""A client's queue is bounded, and what it loses it loses visibly."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.live import hub
+from api.live.frames import Frame, Message
+from zmart.db import feed
+
+START = feed.Position("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 0)
+
+
+def log_frames(first: int, count: int) -> list[Frame]:
+    """Frames of the log."""
+    return [Frame(START.at(n), (Message(("trades",), None, "{}"),)) for n in range(first, first + count)]
+
+
+def state_frames(first: int, count: int, *, keys: int) -> list[Frame]:
+    """Frames that tell `keys` states over and over."""
+    return [
+        Frame(START.at(n), (Message(("markets",), f"price:{n % keys}", f'"{n}"'),)) for n in range(first, first + count)
+    ]
+
+
+def client() -> hub.Client:
+    """A client that has not read anything yet."""
+    return hub.Client(frozenset({"trades"}), "127.0.0.1")
+
+
+async def test_a_client_gets_what_was_queued_in_order() -> None:
+    """Frames of several windows are taken together, in seq order."""
+    slow = client()
+    slow.offer(log_frames(1, 3))
+    slow.offer(log_frames(4, 2))
+    assert [frame.position.seq for frame in await slow.take()] == [1, 2, 3, 4, 5]
+
+
+async def test_states_never_fill_a_queue() -> None:
+    """However long a client sleeps, it finds the newest of each state and no more."""
+    slow = client()
+    for first in range(1, 20_001, 100):
+        slow.offer(state_frames(first, 100, keys=10))
+    taken = await slow.take()
+    assert [frame.position.seq for frame in taken] == list(range(19_991, 20_001))
+
+
+async def test_a_client_that_does_not_keep_up_is_closed() -> None:
+    """Frames of the log are never dropped to make room: the client is closed and says so."""
+    slow = client()
+    slow.offer(log_frames(1, hub.QUEUE_FRAMES))
+    slow.offer(log_frames(hub.QUEUE_FRAMES + 1, 1))
+    slow.offer(log_frames(hub.QUEUE_FRAMES + 2, 1))
+    with pytest.raises(hub.Closed) as closed:
+        await slow.take()
+    assert closed.value.reason == "slow"
+
+
+async def test_at_shutdown_what_is_queued_is_still_sent() -> None:
+    """A closing process delivers what it has promised, then says goodbye."""
+    leaving = client()
+    leaving.offer(log_frames(1, 2))
+    leaving.close("shutdown")
+    assert len(await leaving.take()) == 2
+    with pytest.raises(hub.Closed) as closed:
+        await leaving.take()
+    assert closed.value.reason == "shutdown"
+
+
+async def test_a_resync_replaces_what_is_queued() -> None:
+    """Frames of a log that is gone are not sent after the word that it is gone."""
+    lost = client()
+    lost.offer(log_frames(1, 2))
+    lost.resync(hub.Resync("foreign_epoch", START.at(9)))
+    with pytest.raises(hub.Resync) as resync:
+        await lost.take()
+    assert (resync.value.reason, resync.value.found.seq) == ("foreign_epoch", 9)
+    lost.offer(log_frames(10, 1))
+    assert [frame.position.seq for frame in await lost.take()] == [10]

@@ -1,0 +1,58 @@
+"""Cursors, sorts and searches."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import errors, lists
+
+
+def encoded(*parts: object) -> str:
+    """A cursor as Postgres writes it."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@given(st.text(st.characters(codec="utf-8")), st.integers(0, 2**63 - 1))
+def test_a_cursor_survives_its_journey(key: str, number: int) -> None:
+    """Sort, key and number come back as they were."""
+    cursor = lists.Cursor.parse(encoded("volume", key, number), sort="volume")
+    assert (cursor.sort, cursor.key, cursor.number) == ("volume", key, number)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "!", "e30", encoded(), encoded("volume", "1"), encoded("volume", "1", "x"), encoded("oldest", "1", 1)]
+)
+def test_a_foreign_cursor_is_refused(text: str) -> None:
+    """What is no cursor, or belongs to another sort, says where to get one."""
+    with pytest.raises(errors.InvalidParameter, match="next_cursor"):
+        lists.Cursor.parse(text, sort="volume")
+
+
+@given(st.text())
+def test_no_text_surprises_the_cursor(text: str) -> None:
+    """A stranger's text is a cursor or an InvalidParameter."""
+    try:
+        lists.Cursor.parse(text, sort="newest")
+    except errors.InvalidParameter:
+        return
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("sort", lists.MARKET_SORTS.values())
+def test_every_statement_is_complete(sort: lists.Sort, after: bool) -> None:
+    """No part is left unfilled in any order of the list."""
+    filters = ["where_state", "where_category", "where_creator", "where_q"]
+    statement = lists.markets_statement(sort, filters, after=after)
+    assert re.findall(r"\{[a-z_]+\}", statement) == []
+    assert ("cursor_key" in statement) is after
+
+
+def test_a_search_means_what_it_says() -> None:
+    """Characters that `like` reads as patterns are found as themselves."""
+    assert lists.containing("100%_\\") == "%100\\%\\_\\\\%"

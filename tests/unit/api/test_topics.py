@@ -1,0 +1,42 @@
+"""Topics as clients write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from api import errors
+from api.live import topics
+from ingest.testing import address
+
+MARKET = "ab" * 32
+
+
+def test_every_known_topic_is_read() -> None:
+    """Topics come separated by commas, in any case of their market id, spaces aside."""
+    wallet = address(1)
+    text = f"markets, market:{MARKET.upper()},trades,wallet:{wallet},votes:{MARKET},discussions:{MARKET},status"
+    assert topics.parse(text) == {
+        "markets",
+        "trades",
+        "status",
+        f"market:{MARKET}",
+        f"wallet:{wallet}",
+        f"votes:{MARKET}",
+        f"discussions:{MARKET}",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ",", "nothing", "market", "market:", "market:xyz", "wallet:0OIl", "trades:1", "me", "\0", "markets,x"],
+)
+def test_an_unknown_topic_is_refused_and_the_known_are_named(text: str) -> None:
+    """One unknown topic refuses the stream; the message says what exists."""
+    with pytest.raises(errors.UnknownTopic, match="market:<id>"):
+        topics.parse(text)
+
+
+def test_a_subscription_is_bounded() -> None:
+    """More topics than one stream carries are refused."""
+    with pytest.raises(errors.UnknownTopic, match="at most"):
+        topics.parse(",".join(f"market:{n:064x}" for n in range(topics.MOST + 1)))
