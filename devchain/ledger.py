@@ -259,8 +259,8 @@ class Ledger:
 
     def run(self, transaction: wire.Transaction) -> Outcome:
         """What a transaction would do now, without doing it; Rejected where it could not land."""
-        instructions = _resolved(transaction)
-        budget = _budget(instructions)
+        instructions = resolved(transaction)
+        budget = budget_of(instructions)
         fee = self._fee(transaction, budget)
         payer = self._charged(transaction, fee)
         pre = self._balances(transaction, self.accounts)
@@ -283,7 +283,7 @@ class Ledger:
 
     def fee(self, transaction: wire.Transaction) -> int:
         """What landing would cost, in lamports; Rejected where the message makes no sense."""
-        return self._fee(transaction, _budget(_resolved(transaction)))
+        return self._fee(transaction, budget_of(resolved(transaction)))
 
     def _fee(self, transaction: wire.Transaction, budget: builtins.Budget) -> int:
         signatures = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0]
@@ -487,7 +487,8 @@ class Ledger:
                 self.recent.pop(landed.signature, None)
 
 
-def _resolved(transaction: wire.Transaction) -> list[runtime.Instruction]:
+def resolved(transaction: wire.Transaction) -> list[runtime.Instruction]:
+    """A transaction's instructions; Rejected where the message makes no sense."""
     if transaction.uses_lookup_tables:
         raise Rejected("AddressLookupTableNotFound")
     try:
@@ -496,7 +497,8 @@ def _resolved(transaction: wire.Transaction) -> list[runtime.Instruction]:
         raise Rejected("SanitizeFailure") from None
 
 
-def _budget(instructions: Sequence[runtime.Instruction]) -> builtins.Budget:
+def budget_of(instructions: Sequence[runtime.Instruction]) -> builtins.Budget:
+    """What a transaction asks of the scheduler; Rejected where it cannot be asked."""
     try:
         return builtins.budget(instructions)
     except ValueError as exc:

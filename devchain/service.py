@@ -23,10 +23,10 @@ from solders.hash import Hash
 from zmart.domain.ids import Address
 
 from . import ledger as ledgers
-from . import wire
+from . import vm, wire
 from .delivery import Courier, Destination
 from .faults import Faults
-from .ledger import Block, Ledger, Rejected
+from .ledger import Block, Genesis, Ledger, Rejected
 from .program import Program
 from .store import Store
 from .traders import Move, Tempo, Traders
@@ -126,13 +126,14 @@ class Chain:
         self.store = Store(directory / "ledger.sqlite", program_id=program_id)
         past_seconds = int(options.past_hours * 3600) if options.traders else 0
         genesis = self.store.genesis(int(time.time()) - past_seconds)
-        program = Program(faulty_sells=options.faulty_sells)
-        self.ledger = Ledger(genesis, program_id=program_id, program=program, store=self.store)
+        self.ledger = _ledger(genesis, options, program_id, self.store)
         self.traders = self._traders(program_id) if options.traders else None
         self.sender: Sender = DirectSender(self.ledger)
         self.courier = self._courier(destination)
         #: Called with every block that was closed.
         self.listeners: list[Callable[[Block], None]] = []
+        #: How many markets' questions are written down.
+        self._questions = 0
         self.is_ready = False
         #: While true no slot passes; for tests and for seeing what others do then.
         self.is_frozen = False
@@ -215,6 +216,9 @@ class Chain:
     async def _act(self, traders: Traders) -> None:
         for move in traders.step(self.now):
             await self.sender.send(move)
+        if traders.markets != self._questions:
+            self._questions = traders.markets
+            write_questions(self.directory / "markets.jsonl", traders)
 
     def close_block(self, unix_timestamp: int) -> Block:
         """Close the open block and tell everybody."""
@@ -225,6 +229,14 @@ class Chain:
         if self.courier is not None:
             self.courier.ring(self.ledger.confirmed_slot)
         return block
+
+
+def _ledger(genesis: Genesis, options: Options, program_id: Address, store: Store) -> Ledger:
+    if options.program_file is not None:
+        file = options.program_file
+        return vm.VmLedger(genesis, program_id=program_id, program_file=file, store=store)
+    program = Program(faulty_sells=options.faulty_sells)
+    return Ledger(genesis, program_id=program_id, program=program, store=store)
 
 
 def write_keys(directory: Path, traders: Traders | None) -> None:

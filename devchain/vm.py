@@ -1,0 +1,138 @@
+"""A compiled program in place of the model: LiteSVM runs it behind the same ledger.
+
+The virtual machine keeps nothing between transactions. Each gets the ledger's accounts put in, is
+simulated, and what it would leave behind becomes the ledger's. So slots, fees, forks, the RPC and
+the webhooks stay the ledger's own, whoever computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from solders.account import Account as SoldersAccount
+from solders.litesvm import LiteSVM
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+from solders.transaction_metadata import FailedTransactionMetadata
+
+from zmart import errors
+from zmart.domain.ids import Address
+
+from . import wire
+from .accounts import Account
+from .ledger import Genesis, Ledger, Outcome, budget_of, resolved
+from .runtime import ErrorJson, InnerInstruction
+from .store import Store
+
+
+class VmLedger(Ledger):
+    """A ledger whose transactions run in LiteSVM."""
+
+    def __init__(
+        self,
+        genesis: Genesis,
+        *,
+        program_id: Address,
+        program_file: Path,
+        store: Store | None = None,
+    ) -> None:
+        self._vm = machine(program_id, program_file)
+        super().__init__(genesis, program_id=program_id, store=store)
+
+    def run(self, transaction: wire.Transaction) -> Outcome:
+        """What a transaction would do now, by the program itself; Rejected where it cannot land."""
+        budget = budget_of(resolved(transaction))
+        fee = self._fee(transaction, budget)
+        charged = {transaction.payer: self._charged(transaction, fee)}
+        self._put_in(transaction)
+        done = self._vm.simulate_transaction(VersionedTransaction.from_bytes(transaction.raw))
+        err: ErrorJson | None = None
+        changed = charged
+        if isinstance(done, FailedTransactionMetadata):
+            err = error_json(done.err())
+        else:
+            changed = self._taken_out(done.post_accounts())
+        meta = done.meta()
+        return Outcome(
+            err=err,
+            fee_lamports=fee,
+            logs=list(meta.logs()),
+            inner=_inner(transaction, meta.inner_instructions()),
+            units_consumed=meta.compute_units_consumed(),
+            pre_balances=self._balances(transaction, self.accounts),
+            post_balances=self._balances(transaction, changed),
+            changed=changed,
+        )
+
+    def _put_in(self, transaction: wire.Transaction) -> None:
+        clock = self._vm.get_clock()
+        clock.slot, clock.unix_timestamp = self.clock.slot, self.clock.unix_timestamp
+        self._vm.set_clock(clock)
+        for key in transaction.keys:
+            if key not in self.programs:
+                account = self.accounts.get(key, Account(0))
+                self._vm.set_account(Pubkey.from_string(key), _exported(account))
+
+    def _taken_out(self, accounts: Sequence[tuple[Any, Any]]) -> dict[Address, Account]:
+        found = {Address(str(key)): account for key, account in accounts}
+        return {
+            address: Account(account.lamports, Address(str(account.owner)), bytes(account.data))
+            for address, account in found.items()
+            if address not in self.programs
+        }
+
+
+def machine(program_id: Address, program_file: Path) -> LiteSVM:
+    """A virtual machine with the program in it; ConfigurationError where the file is no program."""
+    vm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
+    try:
+        vm.add_program(Pubkey.from_string(program_id), program_file.read_bytes())
+    except OSError as exc:
+        message = f"The program {program_file} cannot be read: {exc.strerror or exc}."
+        raise errors.ConfigurationError(message, help="Name a compiled program.") from exc
+    except Exception as exc:
+        message = f"{program_file} is not a program that LiteSVM can load: {exc}."
+        raise errors.ConfigurationError(message, help="Build it with cargo build-sbf.") from exc
+    return vm
+
+
+def error_json(error: Any) -> ErrorJson:
+    """An error of solders as JSON-RPC writes it."""
+    if hasattr(error, "index") and hasattr(error, "err"):
+        inner = error.err
+        custom = getattr(inner, "code", None)
+        return {"InstructionError": [error.index, _word(inner) if custom is None else {"Custom": custom}]}
+    if hasattr(error, "account_index"):
+        return {_word(error): {"account_index": error.account_index}}
+    return _word(error)
+
+
+def _word(error: Any) -> str:
+    """The variant's name: of an enum, or of a class that carries the enum's name before it."""
+    text = str(error)
+    if text.isidentifier() or ("." in text and text.replace(".", "").isidentifier()):
+        return text.rpartition(".")[2]
+    return type(error).__name__.removeprefix("TransactionError").removeprefix("InstructionError")
+
+
+def _inner(transaction: wire.Transaction, calls: Sequence[Sequence[Any]]) -> dict[int, list[InnerInstruction]]:
+    keys = transaction.keys
+    return {
+        index: [
+            InnerInstruction(
+                keys[call.instruction().program_id_index],
+                tuple(keys[place] for place in call.instruction().accounts),
+                bytes(call.instruction().data),
+                call.stack_height(),
+            )
+            for call in inner
+        ]
+        for index, inner in enumerate(calls)
+        if inner
+    }
+
+
+def _exported(account: Account) -> SoldersAccount:
+    return SoldersAccount(lamports=account.lamports, data=account.data, owner=Pubkey.from_string(account.owner))
