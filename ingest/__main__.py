@@ -1,5 +1,7 @@
 """`python -m ingest`: take deliveries on INGEST_PORT until SIGTERM or SIGINT.
 
+`python -m ingest replay FILE` takes them from a file instead (ingest.replay).
+
 One process, one event loop, one writer. A stop takes no new connections, finishes the requests that
 are running, commits what is queued and ends within five seconds with status 0. What could not be
 finished was not acknowledged, so its sender delivers it again.
@@ -15,6 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -23,7 +26,7 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import pool
 
-from . import pipeline, writer
+from . import pipeline, replay, writer
 from .app import Parts, create_app
 from .auth import Verifier
 from .decode import Decoder
@@ -119,4 +122,6 @@ class _Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["replay"]:
+        sys.exit(replay.main(Path(sys.argv[2])))
     sys.exit(main())

@@ -63,6 +63,22 @@ class Appended(NamedTuple):
     #: How long others had to wait for the log, in seconds.
     lock_held_seconds: float
 
+    def plus(self, other: Appended) -> Appended:
+        """What this and a later commit did together."""
+        return Appended(
+            epoch=other.epoch or self.epoch,
+            first_seq=other.first_seq if self.first_seq is None else self.first_seq,
+            last_seq=self.last_seq if other.last_seq is None else other.last_seq,
+            transactions=self.transactions + other.transactions,
+            events=self.events + other.events,
+            duplicates=self.duplicates + other.duplicates,
+            dead_letters=self.dead_letters + other.dead_letters,
+            lock_held_seconds=self.lock_held_seconds + other.lock_held_seconds,
+        )
+
+
+NOTHING = Appended("", None, None, 0, 0, 0, 0, 0.0)
+
 
 class _Sighting(NamedTuple):
     row: TransactionRow
@@ -142,7 +158,7 @@ class Writer:
         middle = len(sightings) // 2
         first = await self._store(sightings[:middle], [], (), source)
         second = await self._store(sightings[middle:], letters, wanted, source)
-        return _joined(first, second)
+        return first.plus(second)
 
     async def _bury(
         self,
@@ -379,16 +395,3 @@ def _buried(letter: DeadLetter, source: str) -> dict[str, Any]:
         "bytes": letter.bytes,
         "digest": hashlib.sha256(letter.bytes or letter.reason.encode("utf-8", "replace")).digest(),
     }
-
-
-def _joined(first: Appended, second: Appended) -> Appended:
-    return Appended(
-        epoch=second.epoch,
-        first_seq=first.first_seq if first.first_seq is not None else second.first_seq,
-        last_seq=second.last_seq if second.last_seq is not None else first.last_seq,
-        transactions=first.transactions + second.transactions,
-        events=first.events + second.events,
-        duplicates=first.duplicates + second.duplicates,
-        dead_letters=first.dead_letters + second.dead_letters,
-        lock_held_seconds=first.lock_held_seconds + second.lock_held_seconds,
-    )

@@ -1,0 +1,207 @@
+"""`python -m api` as a process: it serves, it stops with streams open, and another takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api_log import Log
+
+PROJECT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 30.0
+STOPS_WITHIN_SECONDS = 5.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """One API process and a client of it."""
+
+    def __init__(self, child: asyncio.subprocess.Process, client: httpx.AsyncClient) -> None:
+        self.child = child
+        self.client = client
+
+    async def ready(self) -> None:
+        """Return once it can serve."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if (await self.client.get("/ready")).status_code == 200:
+                        return
+                await asyncio.sleep(0.1)
+
+    async def stop(self) -> float:
+        """Ask it to stop; how many seconds it took."""
+        began = time.monotonic()
+        self.child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.child.wait()
+        return time.monotonic() - began
+
+
+@contextlib.asynccontextmanager
+async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
+    """A process that serves this log."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": log.database.dsn(),
+        "DATABASE_URL_API": log.database.dsn("zmart_api"),
+        "ZMART_STATE_DIR": str(tmp_path),
+        "API_PORT": str(port),
+    }
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "api", cwd=PROJECT, env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client:
+            running = Process(child, client)
+            await running.ready()
+            yield running
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def events(response: httpx.Response) -> AsyncIterator[tuple[str | None, str, dict[str, Any]]]:
+    """The id, name and data of each event that has data."""
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        else:
+            if "data" in fields:
+                yield fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])
+            fields = {}
+
+
+async def test_a_process_hands_its_streams_over(markets: Log, tmp_path: Path) -> None:
+    """SIGTERM ends open streams within five seconds, cleanly; another process goes on at the last id."""
+    heard: list[int] = []
+    async with process(markets, tmp_path) as old, process(markets, tmp_path) as new:
+        last = await _follow_until_closed(old, markets, heard)
+        markets.buy(1, 2)
+        markets.buy(1, 2)
+        await markets.deliver()
+        seq = markets.head()[1]
+        headers = {"Last-Event-ID": str(last)}
+        async with new.client.stream("GET", "/api/stream?topics=trades", headers=headers) as response:
+            async for _, _, data in events(response):
+                heard.append(data["seq"])
+                if data["seq"] == seq:
+                    break
+        assert heard == list(range(seq - 4, seq + 1))
+        assert await new.stop() < STOPS_WITHIN_SECONDS
+
+
+async def _follow_until_closed(running: Process, log: Log, heard: list[int]) -> str | None:
+    """Hear three trades, then stop the process; the last id of the stream, which ended properly."""
+    last: str | None = None
+    stopping: asyncio.Task[float] | None = None
+    async with running.client.stream("GET", "/api/stream?topics=trades") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-store"
+        async for identity, name, data in events(response):
+            last = identity or last
+            if name == "welcome":
+                for _ in range(3):
+                    log.buy(1, 2)
+                await log.deliver()
+            elif name == "message":
+                heard.append(data["seq"])
+                if len(heard) == 3:
+                    stopping = asyncio.create_task(running.stop())
+            else:
+                assert (name, data) == ("close", {"reason": "shutdown"})
+    assert stopping is not None
+    assert await stopping < STOPS_WITHIN_SECONDS
+    assert running.child.returncode in {0, -signal.SIGTERM}
+    return last
+
+
+async def test_two_processes_tell_the_same(markets: Log, tmp_path: Path) -> None:
+    """Clients of two processes on one log are sent the same frames of the log."""
+
+    async def follow(running: Process, began: asyncio.Event) -> list[Any]:
+        frames: list[Any] = []
+        async with running.client.stream("GET", "/api/stream?topics=trades") as response:
+            async for _, name, data in events(response):
+                if name == "welcome":
+                    began.set()
+                else:
+                    frames.append(data)
+                if len(frames) == 50:
+                    return frames
+        return frames
+
+    async with process(markets, tmp_path) as one, process(markets, tmp_path) as other:
+        starts = asyncio.Event(), asyncio.Event()
+        following = [
+            asyncio.create_task(follow(running, began)) for running, began in zip((one, other), starts, strict=True)
+        ]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for began in starts:
+                await began.wait()
+            for _ in range(50):
+                markets.buy(1, 2)
+                await markets.deliver()
+            first, second = [await task for task in following]
+    assert first == second
+    assert len({frame["seq"] for frame in first}) == 50
+
+
+async def test_a_configuration_that_cannot_work_stops_at_the_door(tmp_path: Path) -> None:
+    """A wrong value ends the process at once, with the variable's name."""
+    environment = {"PATH": os.environ["PATH"], "API_PORT": "high", "ZMART_STATE_DIR": str(tmp_path)}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "api", cwd=PROJECT, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await child.communicate()
+    assert child.returncode == 2
+    assert b"API_PORT" in said
+
+
+@pytest.mark.slow
+async def test_a_peer_that_stops_reading_holds_nobody_up(markets: Log, tmp_path: Path) -> None:
+    """A stalled client is closed while others hear everything."""
+    async with process(markets, tmp_path) as running:
+        port = running.client.base_url.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: api\r\n\r\n")
+        await writer.drain()
+        await reader.readline()
+        start = markets.head()[1]
+        for _ in range(12):
+            for _ in range(500):
+                markets.buy(1, 2)
+            await markets.deliver()
+        seq = markets.head()[1]
+        heard: list[int] = []
+        url = f"/api/stream?topics=trades&since={markets.head()[0]}:{start}"
+        async with asyncio.timeout(PATIENCE_SECONDS), running.client.stream("GET", url) as response:
+            async for _, _, data in events(response):
+                heard.append(data["seq"])
+                if data["seq"] == seq:
+                    break
+        assert heard == list(range(start + 1, seq + 1))
+        assert await running.stop() < STOPS_WITHIN_SECONDS
+        writer.close()

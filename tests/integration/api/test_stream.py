@@ -1,0 +1,374 @@
+"""Streams: every entry once and in order, whatever happens between a client and the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from api_log import Log, alive, market_id
+
+from api import app
+from api.deps import Services
+from api.live import hub, sse, topics
+from ingest.testing import address
+from zmart.db import feed
+
+ONE, TWO = market_id(1), market_id(2)
+PATIENCE_SECONDS = 20.0
+
+
+@dataclasses.dataclass
+class Event:
+    """One server-sent event."""
+
+    id: feed.Position | None
+    name: str | None
+    data: Any
+
+    @classmethod
+    def parse(cls, text: str) -> Event:
+        """Read one event's lines."""
+        fields = dict(line.split(": ", 1) for line in text.splitlines() if not line.startswith(":"))
+        data = fields.get("data")
+        return cls(
+            feed.Position.parse(fields["id"]) if "id" in fields else None,
+            fields.get("event"),
+            None if data is None else json.loads(data),
+        )
+
+
+class Stream:
+    """A client reading one stream."""
+
+    def __init__(self, services: Services, names: str, since: feed.Position | None = None) -> None:
+        self._chunks = sse.events(services.hub, topics.parse(names), "192.0.2.1", since)
+        self._events: list[Event] = []
+
+    async def next(self) -> Event:
+        """The next event that says something."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                if self._events:
+                    event = self._events.pop(0)
+                    if event.data is not None:
+                        return event
+                else:
+                    chunk = await anext(self._chunks)
+                    self._events = [Event.parse(text) for text in chunk.decode().split("\n\n") if text]
+
+    async def until(self, seq: int) -> list[Event]:
+        """The events up to the frame of `seq`."""
+        found = [await self.next()]
+        while found[-1].data["seq"] < seq:
+            found.append(await self.next())
+        return found
+
+    async def leave(self) -> None:
+        """Go away without a word."""
+        await self._chunks.aclose()  # type: ignore[attr-defined]
+
+
+def said(events: list[Event], kind: str) -> list[int]:
+    """Seqs of the frames with a message of this type, once per message."""
+    return [event.data["seq"] for event in events for message in event.data["messages"] if message["type"] == kind]
+
+
+@contextlib.asynccontextmanager
+async def process(log: Log) -> AsyncIterator[Services]:
+    """One process's services."""
+    application = app.create(log.settings())
+    async with alive(application):
+        yield application.state.services
+
+
+@pytest.fixture
+async def services(markets: Log) -> AsyncIterator[Services]:
+    """A process over the three markets."""
+    async with process(markets) as found:
+        yield found
+
+
+async def test_a_stream_begins_with_its_position(markets: Log, services: Services) -> None:
+    """A new client is told where it begins, in the shape of a frame, and hears what comes after."""
+    stream = Stream(services, "trades")
+    welcome = await stream.next()
+    epoch, seq = markets.head()
+    assert (welcome.name, welcome.id) == ("welcome", feed.Position(epoch, seq))
+    assert welcome.data == {"epoch": epoch, "seq": seq, "messages": []}
+    markets.buy(1, 4, yes=False)
+    await markets.deliver()
+    frame = await stream.next()
+    assert (frame.name, frame.id) == (None, feed.Position(epoch, seq + 1))
+    assert [message["type"] for message in frame.data["messages"]] == ["trade", "trade_executed"]
+
+
+async def test_a_trade_is_told_in_every_word_clients_know(markets: Log, services: Services) -> None:
+    """The union of what the older server sent and what the browser reads."""
+    stream = Stream(services, f"market:{ONE}")
+    await stream.next()
+    markets.buy(1, 4, yes=False, price=450_000_000)
+    await markets.deliver()
+    by_type = {message["type"]: message for message in (await stream.next()).data["messages"]}
+    assert set(by_type) == {"trade", "trade_executed", "market_state", "market_update", "price_update"}
+    trade = by_type["trade"]["data"]
+    assert by_type["trade"]["market_id"] == trade["market_id"] == trade["marketId"] == ONE
+    assert (trade["outcome"], trade["outcome_bool"], trade["trade_type"]) == ("NO", False, "buy")
+    assert trade["trader"] == trade["user_wallet"] == address(4)
+    assert (trade["price"], trade["price_after"], trade["shares_exact"]) == (0.55, 0.45, "1000000000")
+    assert trade["tradeId"] == trade["id"] == f"{trade['tx_signature']}:0"
+    state = by_type["market_state"]["data"]
+    assert (state["priceYes"], state["priceNo"], state["action"], state["new_state"]) == (
+        0.45,
+        0.55,
+        "updated",
+        "ACTIVE",
+    )
+    assert state["totalShares"] == 8_200_000_000
+    assert state["market"]["question"] == "Will it rain in Lisbon tomorrow?"
+    assert by_type["price_update"]["data"]["priceYes"] == 0.45
+
+
+async def test_topics_choose(markets: Log, services: Services) -> None:
+    """Each topic hears its own: all trades, one market, one wallet, one market's votes, the status."""
+    streams = {
+        name: Stream(services, name)
+        for name in (
+            "trades",
+            f"market:{ONE}",
+            f"market:{TWO}",
+            f"wallet:{address(9)}",
+            f"votes:{TWO}",
+            "markets",
+            "status",
+        )
+    }
+    for stream in streams.values():
+        await stream.next()
+    start = markets.head()[1]
+    markets.buy(1, 4)
+    markets.vote(2, 9, like=False)
+    markets.create(8)
+    await markets.deliver()
+    markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1000)")
+    markets.owner.execute("notify zmart_feed")
+    heard = {name: await stream.next() for name, stream in streams.items()}
+    assert {name: frame.data["seq"] - start for name, frame in heard.items()} == {
+        "trades": 1,
+        f"market:{ONE}": 1,
+        f"market:{TWO}": 2,
+        f"wallet:{address(9)}": 2,
+        f"votes:{TWO}": 2,
+        "markets": 1,
+        "status": 4,
+    }
+    vote, tally = heard[f"votes:{TWO}"].data["messages"]
+    assert (vote["type"], vote["data"]["vote"], vote["data"]["vote_type"]) == ("vote", False, "proposal")
+    assert (tally["type"], tally["data"]["likes"], tally["data"]["dislikes"]) == ("vote_tally", 3, 2)
+    (status,) = heard["status"].data["messages"]
+    assert (status["type"], status["data"]["finalized_through"]) == ("status", 1000)
+
+
+async def test_ballots_and_comments_of_people(markets: Log, services: Services) -> None:
+    """What people write here is told like what the chain says."""
+    votes, talk = Stream(services, f"votes:{TWO}"), Stream(services, f"discussions:{TWO}")
+    await votes.next()
+    await talk.next()
+    with markets.owner.transaction():
+        markets.owner.execute("set local role zmart_api")
+        markets.owner.execute("select set_config('zmart.wallet', %s, true)", [address(30)])
+        markets.owner.execute("select app.cast_ballot(%s, 'proposal', true, 'm', 's')", [TWO])
+        markets.owner.execute("select app.post_comment(%s, 'Quite likely')", [TWO])
+    vote = (await votes.next()).data["messages"][0]
+    assert (vote["type"], vote["data"]["source"], vote["data"]["user_wallet"]) == ("vote", "api", address(30))
+    (comment,) = (await talk.next()).data["messages"]
+    assert (comment["type"], comment["data"]["action"]) == ("discussion", "created")
+    assert comment["data"]["content"] == comment["data"]["discussion"]["content"] == "Quite likely"
+    assert comment["data"]["author"] == address(30)
+
+
+async def test_a_client_comes_back_without_gap_or_double(markets: Log, services: Services) -> None:
+    """A client that leaves and returns with its last id hears every trade exactly once, while they go on."""
+    epoch, start = markets.head()
+
+    async def write() -> None:
+        for number in range(120):
+            markets.buy(1, 2 + number % 5)
+            await markets.deliver()
+
+    heard: list[int] = []
+    place = feed.Position(epoch, start)
+    writing = asyncio.create_task(write())
+    while len(heard) < 120:
+        stream = Stream(services, "trades", since=place)
+        for _ in range(7):
+            event = await stream.next()
+            assert event.id is not None
+            heard += said([event], "trade")
+            place = event.id
+            if len(heard) == 120:
+                break
+        await stream.leave()
+    await writing
+    assert heard == list(range(start + 1, start + 121))
+    assert services.hub.streams == 0
+
+
+async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services: Services) -> None:
+    """A client that starts at the beginning of a long log is sent all of it, in order."""
+    for _ in range(hub.QUEUE_FRAMES + 300):
+        markets.buy(1, 2)
+    await markets.deliver()
+    epoch, seq = markets.head()
+    events = await Stream(services, "trades", since=feed.Position(epoch, 0)).until(seq)
+    trades = said(events, "trade")
+    assert trades[-1] == seq
+    assert len(trades) == len(set(trades)) == hub.QUEUE_FRAMES + 303
+    assert trades == sorted(trades)
+
+
+async def test_a_killed_listener_costs_nothing(markets: Log, services: Services) -> None:
+    """Terminating the process's connections leaves no hole and no double in an open stream."""
+    stream = Stream(services, "trades")
+    await stream.next()
+    start = markets.head()[1]
+    for _ in range(6):
+        markets.buy(1, 2)
+        await markets.deliver()
+        markets.owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name like 'zmart api%' and datname = current_database()"
+        )
+        markets.buy(1, 3)
+        await markets.deliver()
+    events = await stream.until(start + 12)
+    assert said(events, "trade") == list(range(start + 1, start + 13))
+
+
+async def test_two_clients_and_two_processes_tell_the_same(markets: Log, services: Services) -> None:
+    """Everyone who follows a topic of the log is sent the same frames."""
+    async with process(markets) as other:
+        streams = [Stream(services, "trades,status"), Stream(services, "trades,status"), Stream(other, "trades,status")]
+        for stream in streams:
+            await stream.next()
+        for number in range(40):
+            markets.buy(1 + number % 2, 2)
+            await markets.deliver()
+        seq = markets.head()[1]
+        first, second, third = [await stream.until(seq) for stream in streams]
+    assert [event.data for event in first] == [event.data for event in second] == [event.data for event in third]
+    assert said(first, "trade") == list(range(seq - 39, seq + 1))
+
+
+async def test_a_replay_tells_what_was_told(markets: Log, services: Services) -> None:
+    """What a client that was there heard and what one that comes later is sent is the same log."""
+    epoch, start = markets.head()
+    names = f"trades,wallet:{address(2)},votes:{TWO}"
+    stream = Stream(services, names)
+    await stream.next()
+    for number in range(20):
+        markets.buy(1, 2)
+        markets.vote(2, 40 + number, like=True)
+        await markets.deliver()
+    seq = markets.head()[1]
+    live = await stream.until(seq)
+    later = await Stream(services, f"trades,wallet:{address(2)},votes:{TWO}", since=feed.Position(epoch, start)).until(
+        seq
+    )
+
+    def log_of(events: list[Event]) -> list[tuple[int, Any]]:
+        return [
+            (event.data["seq"], message)
+            for event in events
+            for message in event.data["messages"]
+            if message["type"] != "vote_tally"
+        ]
+
+    assert log_of(later) == log_of(live)
+
+
+async def test_states_are_never_ahead_of_the_log(markets: Log, services: Services) -> None:
+    """When a state is told, everything it reflects has been told before, on replay as well as live."""
+    epoch, _ = markets.head()
+    for _ in range(300):
+        markets.buy(1, 2)
+    await markets.deliver()
+    seq = markets.head()[1]
+    for event in await Stream(services, f"market:{ONE}", since=feed.Position(epoch, 0)).until(seq):
+        for message in event.data["messages"]:
+            if message["type"] in {"market_update", "price_update"}:
+                assert message["data"]["last_seq"] <= event.data["seq"]
+
+
+async def test_a_position_of_another_log_is_told_to_start_over(markets: Log, services: Services) -> None:
+    """A foreign epoch and a seq that is not reached yet get `resync` with the reason and the place to go on."""
+    epoch, seq = markets.head()
+    foreign = Stream(services, "trades", since=feed.Position("00000000-0000-0000-0000-000000000000", 3))
+    future = Stream(services, "trades", since=feed.Position(epoch, seq + 100))
+    for stream, reason in ((foreign, "foreign_epoch"), (future, "future_position")):
+        resync = await stream.next()
+        assert (resync.name, resync.id) == ("resync", feed.Position(epoch, seq))
+        assert resync.data == {"reason": reason, "epoch": epoch, "seq": seq}
+    markets.buy(1, 2)
+    await markets.deliver()
+    for stream in (foreign, future):
+        assert (await stream.next()).data["seq"] == seq + 1
+
+
+async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: Services) -> None:
+    """When the database becomes another log, open streams are told and go on in the new one."""
+    stream = Stream(services, "trades")
+    await stream.next()
+    old = markets.head()[0]
+    markets.owner.execute("update raw.identity set epoch = gen_random_uuid()")
+    markets.buy(1, 2)
+    await markets.deliver()
+    event = await stream.next()
+    assert (event.name, event.data["reason"]) == ("resync", "foreign_epoch")
+    markets.buy(1, 2)
+    await markets.deliver()
+    event = await stream.next()
+    assert event.data["epoch"] == markets.head()[0] != old
+    assert event.data["seq"] == markets.head()[1]
+
+
+async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, services: Services) -> None:
+    """Nobody is led past a missing entry: streams wait, the process says why."""
+    stream = Stream(services, "trades")
+    await stream.next()
+    markets.owner.execute("alter table raw.feed disable trigger user")
+    markets.owner.execute("insert into raw.feed (seq, kind) values (raw.next_seq() + 1, 'mart_stale')")
+    markets.owner.execute("notify zmart_feed")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while services.hub.trouble is None:  # noqa: ASYNC110 - the hub tells nobody but readiness
+            await asyncio.sleep(0.02)
+    assert "no entry" in services.hub.trouble
+
+
+async def test_closing_says_goodbye(markets: Log, services: Services) -> None:
+    """At shutdown a stream ends with a word and all that was promised; new ones are refused."""
+    stream = Stream(services, "trades")
+    welcome = await stream.next()
+    services.hub.close()
+    goodbye = await stream.next()
+    assert (goodbye.name, goodbye.data) == ("close", {"reason": "shutdown"})
+    with pytest.raises(StopAsyncIteration):
+        await stream.next()
+    assert welcome.id is not None
+
+
+async def test_limits_on_streams(markets: Log, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address and everyone together have bounds; leaving makes room."""
+    monkeypatch.setattr(hub, "MOST_CLIENTS_PER_ADDRESS", 2)
+    one, other = Stream(services, "trades"), Stream(services, "trades")
+    await one.next()
+    await other.next()
+    with pytest.raises(Exception, match="from this address"):
+        services.hub.admit("192.0.2.1")
+    services.hub.admit("192.0.2.2")
+    await one.leave()
+    services.hub.admit("192.0.2.1")

@@ -1,0 +1,27 @@
+"""The models' own tests: unit tests, contracts, keys, relationships and invariants, by dbt, over a played chain."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from devchain import history
+from ingest import decode
+from ingest.writer import Writer
+from zmart import testing
+from zmart.run import rebuild
+
+
+def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.Database) -> None:
+    """Every unit test and every data test passes on a history in which all eighteen events occur."""
+
+    async def ingest() -> None:
+        items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
+        writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
+        await writer.append(decode.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
+        await writer.close()
+
+    asyncio.run(ingest())
+
+    rebuild.build(marts_database.dsn(), ["build"])
