@@ -607,6 +607,14 @@ class Traders:
             built += self._buy(followed, record, wallet)
         followed.holders[wallet] = None
         yield Move("trade", built, [key])
+        if self._draw.random() < 0.01:
+            yield Move("failing trade", [self._hopeless(followed, wallet)], [key])
+
+    def _hopeless(self, followed: _Followed, wallet: int) -> Instruction:
+        """A buy below the program's minimum: failed transactions belong to a chain's life."""
+        return self._trade_instruction(
+            "buy_shares", followed, wallet, outcome=True, target_cost=lmsr.MIN_TRADE_LAMPORTS - 1
+        )
 
     def _buy(self, followed: _Followed, record: Market, wallet: int) -> list[Instruction]:
         b = record.b_parameter
@@ -616,9 +624,6 @@ class Traders:
             yes = ahead < 0
         size = min(self._draw.lognormvariate(-5.0, 0.9), 0.3)
         target = max(int(b * size), b // 50_000)
-        if self._draw.random() < 0.01:
-            # Below the program's minimum: failed transactions belong to a chain's life.
-            target = 9_999
         return [self._trade_instruction("buy_shares", followed, wallet, outcome=yes, target_cost=target)]
 
     def _sell(self, followed: _Followed, record: Market, wallet: int) -> list[Instruction]:

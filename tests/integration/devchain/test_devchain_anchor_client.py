@@ -1,0 +1,70 @@
+"""The RPC as a frontend's libraries see it: @coral-xyz/anchor over @solana/web3.js, in Node."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from devchain import testing
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = Path(__file__).with_name("anchor_client.mjs")
+IDL = ROOT / "zmart" / "chain" / "idl" / "zmart_core.json"
+PEERS = ROOT / "bench" / "peers"
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose node_modules hold Anchor; skips where Node or the packages are not to be had."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed")
+    if (PEERS / "node_modules" / "@coral-xyz" / "anchor").is_dir():
+        return PEERS
+    folder = tmp_path_factory.mktemp("npm")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(PEERS / name, folder)
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=180)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
+        pytest.skip(f"the npm packages cannot be installed: {exc}")
+    return folder
+
+
+async def run(node: testing.Node, packages: Path) -> dict[str, Any]:
+    """What the script saw."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(SCRIPT),
+        node.url,
+        node.ws_url,
+        str(IDL),
+        cwd=packages,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(120):
+        output, trouble = await process.communicate()
+    assert process.returncode == 0, trouble.decode()
+    return dict(orjson.loads(output))
+
+
+async def test_anchor_makes_trades_hears_and_reads_a_market(tmp_path: Path, packages: Path) -> None:
+    """Airdrop, confirmation, instructions, events, typed errors, accounts and simulation."""
+    async with testing.served(tmp_path) as node:
+        seen = await run(node, packages)
+    assert seen["event"]["shares"] == "1835823062"
+    assert seen["event"]["cost"] == "999928380"
+    assert seen["event"]["signature"] == seen["signature"]
+    assert seen["refused"] == "TradeTooSmall"
+    assert seen["sharesYes"] == "1935823062"
+    assert seen["state"] == ["active"]
+    assert seen["positions"] == 1
+    assert seen["logged"] == 1
+    assert seen["simulated"] == ["sharesBought"]
