@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from zmart import errors
 
@@ -98,5 +99,11 @@ def _warn_of_others() -> None:
         print(f"Others are at work here (load average {load:.1f} on {cores} cores): expect noise.", file=sys.stderr)
 
 
+def _terminated(_: int, __: FrameType | None) -> NoReturn:
+    """Leave as after an exception, so that what was started is stopped."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(main())

@@ -74,7 +74,7 @@ class Decode(Figure):
 
     def measure(self, house: house.House, effort: Effort) -> list[Sample]:
         """Alternate, a round of each."""
-        bodies = deliveries(effort.choose(2_000, 20_000))
+        bodies = deliveries(effort.choose(2_000, 5_000))
         file = house.folder / "deliveries.jsonl"
         file.write_bytes(b"\n".join(bodies) + b"\n")
         ways: dict[str, Callable[[], float]] = {
@@ -85,7 +85,7 @@ class Decode(Figure):
         found = sum(len(read(body)) for body in bodies)
         with _anchor(file) as once:
             ways["events, Anchor"] = lambda: once(found)
-            samples = _alternated(ways, found, effort.choose(2, 7))
+            samples = _alternated(ways, found, effort.choose(2, 15))
         anchor = samples["events, Anchor"]
         ratios = [
             ratio(f"{what}, ours to Anchor", samples[f"{what}, ours"], anchor)

@@ -18,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -195,14 +194,23 @@ class House:
 
     @contextlib.contextmanager
     def started(
-        self, name: str, command: Sequence[str], *, environment: Mapping[str, str], port: int, cwd: Path | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        port: int = 0,
+        cwd: Path | None = None,
+        stop_seconds: float = STOP_SECONDS,
     ) -> Iterator[Running]:
-        """A process in a group of its own, stopped at the end, killed where it does not stop."""
+        """A process in a group of its own, asked to stop at the end, killed where it does not."""
         log = self._scratch("logs") / f"{secrets.token_hex(4)}.log"
         launch = process.Launch(
             command=tuple(command),
             environment={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), **environment},
             cwd=str(cwd or self._scratch("cwd")),
+            # Asked, not killed, when we are gone: `make up` has children of its own to end.
+            death_signal=signal.SIGTERM,
         )
         with log.open("wb") as output:
             running = Running(name=name, process=process.start(launch, output=output.fileno()), port=port, log=log)
@@ -210,7 +218,7 @@ class House:
             yield running
             running.check()
         finally:
-            _end(running.process)
+            _end(running.process, stop_seconds)
 
     def _scratch(self, name: str) -> Path:
         folder = self.folder / "scratch" / name
@@ -278,11 +286,11 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(child: subprocess.Popen[bytes], stop_seconds: float) -> None:
     if child.poll() is None:
         process.signal_group(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(STOP_SECONDS)
+            child.wait(stop_seconds)
     process.signal_group(child.pid, signal.SIGKILL)
     child.wait()
 
@@ -304,11 +312,6 @@ async def _fill(dsn: str, log_events: int) -> None:
             await writer.append(batch, source="bench")
     finally:
         await writer.close()
-
-
-def temporary_folder() -> contextlib.AbstractContextManager[str]:
-    """A folder that goes away."""
-    return tempfile.TemporaryDirectory(prefix="zmart-bench-")
 
 
 def said(line: bytes, name: str) -> dict[str, float]:

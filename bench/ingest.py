@@ -46,7 +46,7 @@ class Ingest(Figure):
 
     def measure(self, house: House, effort: Effort) -> list[Sample]:
         """Alternate rounds of all ways."""
-        each, rounds = effort.choose(1_000, 10_000), effort.choose(2, 7)
+        each, rounds = effort.choose(1_000, 5_000), effort.choose(2, 11)
         stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_EACH)
         slices = [list(itertools.islice(stream, each // TRANSACTIONS_EACH)) for _ in range(rounds + 1)]
         with contextlib.ExitStack() as stack:

@@ -14,6 +14,8 @@ from .figure import Effort, Figure, NotMeasured, Sample, Target
 from .house import ROOT, House, Running, free_port
 
 READY_WITHIN_SECONDS = 120.0
+#: Everything stops in its order, Postgres last and with a checkpoint.
+STOP_SECONDS = 60.0
 READY_WORDS = "Ready after"
 PORTS = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
 
@@ -48,7 +50,9 @@ class Startup(Figure):
             with testing.state_dir() as state:
                 environment = {"ZMART_STATE_DIR": str(state), **{name: str(port) for name, port in _ports().items()}}
                 began = time.monotonic()
-                with house.started("make up", self.command, environment=environment, port=0, cwd=ROOT) as running:
+                with house.started(
+                    "make up", self.command, environment=environment, cwd=ROOT, stop_seconds=STOP_SECONDS
+                ) as running:
                     _until_ready(running)
                     ready.append(time.monotonic() - began)
                     time.sleep(effort.choose(3, 20))

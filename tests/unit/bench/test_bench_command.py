@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -69,6 +70,23 @@ def test_a_missed_target_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> 
     """It is printed like any other, and the status says so."""
     assert run(Given(5.0)) == 1
     assert "Target missed: given." in capsys.readouterr().err
+
+
+class Endless(Given):
+    """A figure that waits for what never comes."""
+
+    limit_seconds = 0.05
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """Wait."""
+        while True:
+            signal.pause()
+
+
+def test_a_figure_that_takes_too_long_is_given_up(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bench ends, whatever a server does."""
+    assert run(Endless(0.0)) == 1
+    assert "given was not measured: It took longer than" in capsys.readouterr().err
 
 
 def test_all_met_is_success(run: Run) -> None:
