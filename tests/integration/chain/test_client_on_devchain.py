@@ -16,7 +16,7 @@ from zmart.chain import addresses, client, codec, idl, logs, rpc_errors, transac
 from zmart.chain.client import DataSize, DataSlice, Memcmp
 from zmart.chain.rpc import RpcClient
 from zmart.chain.signer import Signer
-from zmart.domain import ids
+from zmart.domain import base58, ids
 from zmart.domain.ids import Address, Signature
 from zmart.settings import Cluster
 
@@ -187,7 +187,7 @@ async def test_accounts_of_the_program(stage: Stage) -> None:
     votes = await stage.chain.program_accounts(
         PROGRAM_ID,
         commitment="confirmed",
-        filters=[DataSize(83), Memcmp(8, bytes(addresses.Pubkey.from_string(home)))],
+        filters=[DataSize(83), Memcmp(8, base58.decode(home))],
         data_slice=DataSlice(0, 0),
     )
     nobody, found = (await stage.chain.accounts([stage.fees, home], commitment="confirmed")).value

@@ -1,0 +1,458 @@
+"""What the doctor thinks of what it saw: facts in, findings out, and nothing touched.
+
+Each function judges one check. It takes what was seen as plain values and returns at least one finding: one `yes`,
+or what is wrong, each with the next step. `no` means it cannot work or is not safe; `warn` that a person should
+look; `skip` that there was nothing to judge, because something it stands on is missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from zmart import settings
+from zmart.chain import client
+from zmart.settings import ROLES, Cluster, Role
+
+Answer: TypeAlias = Literal["yes", "warn", "no", "skip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the doctor's list."""
+
+    check: str
+    answer: Answer
+    said: str
+    #: What to do next; empty where nothing is to be done.
+    step: str = ""
+
+
+class Check:
+    """Findings of one check; `yes` holds only where nothing else was said."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._found: list[Finding] = []
+
+    def no(self, said: str, step: str) -> None:
+        """It cannot work."""
+        self._add("no", said, step)
+
+    def warn(self, said: str, step: str) -> None:
+        """A person should look."""
+        self._add("warn", said, step)
+
+    def skip(self, said: str) -> list[Finding]:
+        """There was nothing to judge."""
+        self._add("skip", said, "")
+        return self._found
+
+    def end(self, said: str) -> list[Finding]:
+        """What was found, or yes with `said`."""
+        if not self._found:
+            self._add("yes", said, "")
+        return self._found
+
+    def _add(self, answer: Answer, said: str, step: str) -> None:
+        self._found.append(Finding(check=self._name, answer=answer, said=said, step=step))
+
+
+def is_well(findings: Iterable[Finding]) -> bool:
+    """Whether nothing is a no."""
+    return all(finding.answer != "no" for finding in findings)
+
+
+# --- Python -----------------------------------------------------------------------------------
+
+PYTHON = (3, 11)
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;?)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """One package of a lock."""
+
+    name: str
+    version: str
+    #: Installed only where its marker holds.
+    is_conditional: bool
+
+
+def pins(lock: str) -> list[Pin]:
+    """The packages of a requirements file."""
+    found = (_PIN.match(line) for line in lock.splitlines())
+    return [Pin(name=match[1], version=match[2], is_conditional=bool(match[3])) for match in found if match]
+
+
+def python(version: tuple[int, int], lock: Sequence[Pin] | None, installed: Mapping[str, str]) -> list[Finding]:
+    """The interpreter, and whether what is installed is what the lock says; `installed` by canonical name."""
+    check = Check("python")
+    if version != PYTHON:
+        check.no(f"This is Python {version[0]}.{version[1]}.", "make setup PYTHON=/path/to/python3.11")
+    if lock is None:
+        check.warn("There is no requirements.lock to compare with.", "Run from a checkout, with its .venv.")
+    differing = [words for pin in lock or () if (words := _difference(pin, installed))]
+    if differing:
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        check.no(f"Not as locked: {', '.join(differing[:3])}{more}.", "rm -f .venv/.ready && make setup")
+    return check.end(f"Python {version[0]}.{version[1]}, {len(lock or ())} packages as locked.")
+
+
+def _difference(pin: Pin, installed: Mapping[str, str]) -> str:
+    have = installed.get(canonical(pin.name))
+    if have == pin.version or (have is None and pin.is_conditional):
+        return ""
+    return f"{pin.name} {have or 'missing'} (locked {pin.version})"
+
+
+def canonical(name: str) -> str:
+    """A package's name as it is compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+# --- the state directory ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretFile:
+    """A file that holds a secret."""
+
+    path: Path
+    #: Permission bits; None where the file does not exist or may not be looked at.
+    mode: int | None
+    #: Named by a variable and kept by others, such as a mounted secret; a warning is enough.
+    is_foreign: bool = False
+
+
+def state(directory: Path, *, is_writable: bool, secrets: Sequence[SecretFile]) -> list[Finding]:
+    """The state directory, and who may read the secrets."""
+    check = Check("state")
+    if not is_writable:
+        check.no(f"{directory} is not writable.", "Correct its rights, or set ZMART_STATE_DIR.")
+    for secret in secrets:
+        if secret.mode is None and secret.is_foreign:
+            check.no(f"{secret.path} cannot be read.", "Correct the path or its rights.")
+        elif secret.mode is not None and secret.mode & 0o077:
+            tell = check.warn if secret.is_foreign else check.no
+            tell(f"{secret.path} can be opened by others (mode {secret.mode:04o}).", f"chmod 600 {secret.path}")
+    count = sum(secret.mode is not None for secret in secrets)
+    kept = f"the {count} files with secrets are their owner's alone" if count else "no file with secrets yet"
+    return check.end(f"{directory} is writable; {kept}.")
+
+
+# --- ports ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortSeen:
+    """A port that a service wants."""
+
+    variable: str
+    number: int
+    #: Who answers there: None nobody, "" a stranger, else the service's name.
+    holder: str | None
+
+
+def ports(seen: Sequence[PortSeen]) -> list[Finding]:
+    """Every port is free, or held by the service it is for; no two want the same."""
+    check = Check("ports")
+    by_number: dict[int, str] = {}
+    for port in seen:
+        other = by_number.setdefault(port.number, port.variable)
+        if other != port.variable:
+            check.no(f"{other} and {port.variable} are both {port.number}.", f"Set {port.variable} to another port.")
+        elif port.holder == "":
+            step = f"Stop what holds it, or set {port.variable}."
+            check.no(f"{port.variable} {port.number} is taken by something else.", step)
+    busy = [f"{port.number} {port.holder}" for port in seen if port.holder]
+    return check.end(f"{len(seen) - len(busy)} free" + (f", ours: {', '.join(busy)}." if busy else "."))
+
+
+# --- Postgres ---------------------------------------------------------------------------------
+
+OLDEST_POSTGRES, NEWEST_POSTGRES = 15, 18
+#: What makes "committed" mean "on disk"; the stricter values of synchronous_commit include it.
+DURABLE: Mapping[str, frozenset[str]] = {
+    "fsync": frozenset({"on"}),
+    "full_page_writes": frozenset({"on"}),
+    "synchronous_commit": frozenset({"on", "local", "remote_write", "remote_apply"}),
+}
+
+Pooler: TypeAlias = Literal["session", "transaction", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSeen:
+    """A server that answered."""
+
+    #: 180006 for 18.6.
+    version: int
+    #: As the writer's role has them.
+    parameters: Mapping[str, str]
+    pooler: Pooler | None = None
+
+
+def pooler(url: str, backend_pids: Sequence[int] = ()) -> Pooler | None:
+    """Whether something pools connections in front of the server, as far as its address or behaviour tells.
+
+    Statements of one connection that ran in several backends are proof. Supabase's pooler keeps sessions on 5432
+    and transactions on 6543; PgBouncer listens on 6432 in either mode.
+    """
+    parts = urlsplit(url)
+    words = parse_qs(parts.query)
+    if len(set(backend_pids)) > 1 or parts.port == 6543 or words.get("pgbouncer") == ["true"]:
+        return "transaction"
+    if re.search(r"\bpooler\b", parts.hostname or ""):
+        return "session" if parts.port in (None, 5432) else "unknown"
+    return "unknown" if parts.port == 6432 else None
+
+
+def postgres(seen: ServerSeen) -> list[Finding]:
+    """A version we know, every commit on disk, and sessions that last."""
+    check = Check("postgres")
+    major = seen.version // 10_000
+    if major < OLDEST_POSTGRES:
+        check.no(f"The server is Postgres {major}.", f"Use {OLDEST_POSTGRES} to {NEWEST_POSTGRES}: MERGE needs it.")
+    if major > NEWEST_POSTGRES:
+        check.warn(f"Postgres {major} is newer than what this was tried with.", f"Prefer {NEWEST_POSTGRES}.")
+    for name, good in DURABLE.items():
+        if seen.parameters.get(name) not in good:
+            said = f"{name} is {seen.parameters.get(name)}: a delivery that was acknowledged could be lost."
+            check.no(said, f"alter system set {name} = on; select pg_reload_conf();")
+    _judge_pooler(check, seen.pooler)
+    return check.end(f"Postgres {major}.{seen.version % 10_000}, every commit is on disk.")
+
+
+def _judge_pooler(check: Check, kind: Pooler | None) -> None:
+    """LISTEN, temporary tables and prepared statements live in a session."""
+    if kind == "transaction":
+        step = "Use the direct or session-mode address (Supabase: port 5432)."
+        check.no("DATABASE_URL leads to a transaction pooler, which does not keep sessions.", step)
+    if kind == "unknown":
+        step = "Make sure that it is in session mode, or use the direct address."
+        check.warn("DATABASE_URL seems to lead to a pooler.", step)
+
+
+def unreachable(check: str, why: str, *, starts_with_up: bool) -> list[Finding]:
+    """Something does not answer; where `zmart up` would start it and does not run, that is no fault."""
+    found = Check(check)
+    if starts_with_up:
+        found.warn(why, "Start it: zmart up")
+    else:
+        found.no(why, "See that it runs and can be reached from here.")
+    return found.end("")
+
+
+def skipped(check: str, why: str) -> list[Finding]:
+    """A check that has nothing to look at."""
+    return Check(check).skip(why)
+
+
+# --- roles ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleSeen:
+    """A role of the database."""
+
+    name: str
+    is_superuser: bool
+    bypasses_rls: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Right:
+    """Something a role must be able to do, or must not."""
+
+    role: str
+    privilege: str
+    relation: str
+    #: None where the relation does not exist (yet).
+    has: bool | None
+    should: bool
+
+
+def roles(seen: Sequence[RoleSeen], logins: Mapping[Role, str], rights: Sequence[Right]) -> list[Finding]:
+    """The roles exist, can be acted as, and may do what they must and nothing else.
+
+    `logins` says for each role why acting as it failed, "" where it did not.
+    """
+    check = Check("roles")
+    by_name = {role.name: role for role in seen}
+    for name in ROLES:
+        role = by_name.get(name)
+        if role is None:
+            check.no(f"The role {name} is missing.", "zmart migrate")
+        elif logins.get(name):
+            check.no(f"Nothing can act as {name}: {logins[name]}", f"grant {name} to the user of DATABASE_URL;")
+        elif name != "zmart_owner" and (role.is_superuser or role.bypasses_rls):
+            check.no(f"{name} is above row security.", f"alter role {name} nosuperuser nobypassrls;")
+    for right in rights:
+        if right.has is not None and right.has != right.should:
+            can = "can" if right.has else "cannot"
+            verb = "revoke" if right.has else "grant"
+            step = f"{verb} {right.privilege} on {right.relation} {'from' if right.has else 'to'} {right.role};"
+            check.no(f"{right.role} {can} {right.privilege} {right.relation}.", step)
+    return check.end(f"{len(ROLES)} roles, each with its rights and no more.")
+
+
+# --- schema and models ------------------------------------------------------------------------
+
+
+def migrations(pending: Sequence[str], refused: str | None) -> list[Finding]:
+    """Every file is applied and none was edited; `refused` is what the history says against the files."""
+    check = Check("migrations")
+    if refused is not None:
+        check.no(refused, "Do not migrate before that is understood.")
+    if pending:
+        check.no(f"Not applied yet: {', '.join(pending)}.", "zmart migrate")
+    return check.end("All applied, none edited since.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelsSeen:
+    """The folded models of a database."""
+
+    #: Whether what is deployed is what the sources say; None where nothing was deployed.
+    is_current: bool | None
+    #: All of them; the stale ones with why they stopped.
+    names: Sequence[str] = ()
+    stale: Mapping[str, str] = field(default_factory=dict)
+
+
+def models(seen: ModelsSeen) -> list[Finding]:
+    """The models are deployed as the sources have them, and all follow the log."""
+    check = Check("models")
+    if seen.is_current is None:
+        check.no("No models are deployed.", "zmart migrate")
+    elif not seen.is_current:
+        check.warn("The sources of the models changed since they were deployed.", "zmart migrate")
+    for name, reason in seen.stale.items():
+        check.no(f"{name} stopped following the log: {reason}", f"zmart rebuild {name}")
+    return check.end(f"{len(seen.names)} models follow the log.")
+
+
+# --- the environment --------------------------------------------------------------------------
+
+#: Prefixes that are ours: what begins so and is not read is a mistake.
+_OURS = (
+    "ZMART_",
+    "SOLANA_",
+    "HELIUS_",
+    "MARKET_MONITOR_",
+    "DISPUTE_",
+    "DATABASE_URL",
+    "BACKEND_AUTHORITY_",
+    "DEVCHAIN_",
+)
+#: Not settings of a service, and still ours.
+_BESIDE = frozenset({"ZMART_TEST_DSN", settings.RUN_VARIABLE})
+#: `DATABASE_ULR` is that close to a name of ours, `APP_PORT` is not.
+_ALIKE = 0.9
+
+
+def environment(environ: Mapping[str, str], written: Iterable[str], known: Iterable[str]) -> list[Finding]:
+    """Names that nothing reads: those of the earlier backend, and those that look like slips of the pen.
+
+    `written` are the names in `.env`, which are all meant for us; `known` are the names that are read. Values are
+    never repeated.
+    """
+    check = Check("environment")
+    names = frozenset(known) | _BESIDE
+    for name, instead in settings.replaced(environ).items():
+        check.warn(f"{name} is not read any more.", f"{instead[0].upper()}{instead[1:]}.")
+    for name, alike in _slips(environ, frozenset(written), names):
+        check.warn(f"Nothing reads {name}.", f"Did you mean {alike}?" if alike else "Remove it, or correct the name.")
+    used = sum(bool(environ.get(name, "").strip()) for name in names)
+    return check.end(f"{used} of our variables are set, all of them read.")
+
+
+def _slips(environ: Mapping[str, str], written: frozenset[str], known: frozenset[str]) -> Iterator[tuple[str, str]]:
+    for name in sorted(environ.keys() - known - settings.REPLACED.keys()):
+        (alike,) = difflib.get_close_matches(name, sorted(known), 1, _ALIKE) or ("",)
+        if environ[name].strip() and (alike or name in written or name.startswith(_OURS)):
+            yield name, alike
+
+
+# --- the chain --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainSeen:
+    """A cluster that answered."""
+
+    genesis_hash: str
+    #: The fields of the program's configuration; None where its account does not exist.
+    config: Mapping[str, Any] | None
+    #: Why the account could not be read as a configuration.
+    undecodable: str = ""
+    #: Addresses of the keys that are configured, by the field of the configuration they must be.
+    keys: Mapping[str, str] = field(default_factory=dict)
+    #: Why a configured key cannot be used.
+    unusable_keys: Sequence[str] = ()
+
+
+def chain(seen: ChainSeen, cluster: Cluster, program_id: str) -> list[Finding]:
+    """The right cluster, the program on it, and keys that have the roles they are for."""
+    check = Check("chain")
+    actual = client.cluster_of(seen.genesis_hash)
+    if actual != cluster.value:
+        said = f"SOLANA_CLUSTER says {cluster.value}, the node is on {actual} (genesis hash {seen.genesis_hash})."
+        check.no(said, f"Set SOLANA_RPC_URL to a node of {cluster.value}, or SOLANA_CLUSTER to what you mean.")
+    if seen.undecodable:
+        check.no(seen.undecodable, "Check SOLANA_PROGRAM_ID_CORE.")
+    elif seen.config is None:
+        said = f"The program {program_id} has no configuration there."
+        step = "Check SOLANA_PROGRAM_ID_CORE and SOLANA_RPC_URL; a new program waits for initialize_global_config."
+        check.no(said, step)
+    for why in seen.unusable_keys:
+        check.no(why, "")
+    for role, address in seen.keys.items():
+        if seen.config is not None and seen.config.get(role) != address:
+            said = f"The key {address} is not the program's {role}, {seen.config.get(role)} is."
+            check.no(said, "Configure the key of that role, or remove this one.")
+    return check.end(f"On {actual}, and the program is configured there.")
+
+
+#: The chain's clock is an estimate of its validators; half a minute is ordinary.
+SKEW_WARN_SECONDS, SKEW_NO_SECONDS = 60, 600
+
+
+def clock(ahead_seconds: float) -> list[Finding]:
+    """Whether this machine and the chain agree on the time; `ahead_seconds` is ours minus the chain's."""
+    check = Check("clock")
+    off = abs(ahead_seconds)
+    said = f"This clock is {off:.0f} s {'ahead of' if ahead_seconds > 0 else 'behind'} the chain's."
+    step = "Check the time service of this machine (timedatectl), then whether the node lags."
+    if off > SKEW_NO_SECONDS:
+        check.no(said, step)
+    elif off > SKEW_WARN_SECONDS:
+        check.warn(said, step)
+    return check.end(f"Within {max(1.0, off):.0f} s of the chain's.")
+
+
+# --- webhooks ---------------------------------------------------------------------------------
+
+#: Shorter ones can be guessed.
+SHORTEST_PROOF = 16
+
+
+def webhook(ingest: settings.Ingest, cluster: Cluster) -> list[Finding]:
+    """Whether deliveries have to prove where they come from."""
+    check = Check("webhook")
+    proofs = [*ingest.auth_headers, *([ingest.webhook_secret] if ingest.webhook_secret else [])]
+    if not proofs and cluster is Cluster.LOCALNET:
+        return check.end("Nothing is configured; on localnet `zmart up` makes a proof up.")
+    if not proofs:
+        step = "Set HELIUS_AUTH_HEADER to what the webhook at Helius sends, or HELIUS_WEBHOOK_SECRET."
+        check.no("Deliveries need no proof, so none would be accepted.", step)
+    if any(len(proof.reveal()) < SHORTEST_PROOF for proof in proofs):
+        check.warn(f"A proof is shorter than {SHORTEST_PROOF} characters.", "Make one with: openssl rand -hex 32")
+    rotating = f", {len(ingest.auth_headers)} values while rotating" if len(ingest.auth_headers) > 1 else ""
+    return check.end(f"Deliveries have to prove themselves{rotating}.")

@@ -1,0 +1,30 @@
+-- name: parameters
+-- The server's version, and the settings that make a commit durable as this role has them.
+select
+    current_setting('server_version_num')::int,
+    current_setting('fsync'),
+    current_setting('full_page_writes'),
+    current_setting('synchronous_commit');
+
+-- name: backend
+-- Which process of the server runs this statement.
+select pg_backend_pid();
+
+-- name: roles
+-- Our roles, and whether they stand above row security.
+select
+    rolname,
+    rolsuper,
+    rolbypassrls
+from pg_roles
+where rolname = any(%(names)s);
+
+-- name: right
+-- Whether a role may do something with a relation; null where either does not exist.
+select has_table_privilege(r.oid, c.oid, %(privilege)s)
+from pg_roles as r, (select to_regclass(%(relation)s) as oid) as c
+where r.rolname = %(role)s and c.oid is not null;
+
+-- name: knows_models
+-- Whether the schema got as far as the table of models.
+select to_regclass('ops.model_status') is not null;
