@@ -113,25 +113,16 @@ def _legacy(description: idl.Idl) -> dict[str, Any]:
             }
             for instruction in description.instructions
         ],
-        "accounts": [
-            {"name": entry.name, "type": _legacy_body(bodies[entry.name])}
-            for entry in description.accounts
-        ],
+        "accounts": [{"name": entry.name, "type": _legacy_body(bodies[entry.name])} for entry in description.accounts],
         "events": [
             {
                 "name": entry.name,
-                "fields": [
-                    {**_legacy_field(field), "index": False} for field in bodies[entry.name].fields
-                ],
+                "fields": [{**_legacy_field(field), "index": False} for field in bodies[entry.name].fields],
             }
             for entry in description.events
         ],
         "errors": msgspec.to_builtins(description.errors),
-        "types": [
-            {"name": name, "type": _legacy_body(body)}
-            for name, body in bodies.items()
-            if name not in named
-        ],
+        "types": [{"name": name, "type": _legacy_body(body)} for name, body in bodies.items() if name not in named],
     }
 
 

@@ -18,9 +18,7 @@ THEIRS = Path(__file__).parents[4] / "shared/data/zmart_core.idl.json"
 
 
 @pytest.mark.skipif(not THEIRS.exists(), reason="the program's own IDL is not at hand")
-@pytest.mark.parametrize(
-    "part", ["address", "instructions", "accounts", "events", "errors", "types"]
-)
+@pytest.mark.parametrize("part", ["address", "instructions", "accounts", "events", "errors", "types"])
 def test_equal_to_the_programs(part: str) -> None:
     """Every part says what the program's own IDL says, in the same order."""
     ours = msgspec.to_builtins(idl.load())[part]

@@ -151,10 +151,7 @@ def test_accounts_on_the_wire(
     instruction = transactions.instruction(name, PROGRAM, given, args)
     assert str(instruction.program_id) == PROGRAM
     assert instruction.data == codec.default().encode_instruction(name, args)
-    assert [
-        (str(meta.pubkey), "W" * meta.is_writable + "S" * meta.is_signer)
-        for meta in instruction.accounts
-    ] == wire
+    assert [(str(meta.pubkey), "W" * meta.is_writable + "S" * meta.is_signer) for meta in instruction.accounts] == wire
     keys = [Address(str(meta.pubkey)) for meta in instruction.accounts]
     named = transactions.named_accounts(name, [*keys, WALLET])
     assert given.items() <= named.items()
@@ -190,9 +187,7 @@ def test_what_is_given_wins() -> None:
         ("launch", {}, {}, "no instruction launch"),
     ],
 )
-def test_what_is_missing_is_named(
-    name: str, given: dict[str, Address], args: dict[str, Any], says: str
-) -> None:
+def test_what_is_missing_is_named(name: str, given: dict[str, Address], args: dict[str, Any], says: str) -> None:
     """A missing or unknown account, argument or instruction is told by name."""
     with pytest.raises(errors.InvalidInput, match=says):
         transactions.instruction(name, PROGRAM, given, args)
