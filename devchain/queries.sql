@@ -14,8 +14,8 @@ values (:slot, :parent_slot, :height, :time, :blockhash, :previous_blockhash);
 
 -- name: add_transaction
 -- One transaction of a block.
-insert into transactions (slot, position, signature, raw, outcome, is_ours)
-values (:slot, :position, :signature, :raw, :outcome, :is_ours);
+insert into transactions (slot, position, signature, raw, err, outcome, is_ours)
+values (:slot, :position, :signature, :raw, :err, :outcome, :is_ours);
 
 -- name: add_mention
 -- That a transaction names an account.
@@ -79,7 +79,7 @@ select slot, position from transactions where signature = :signature;
 
 -- name: mentions_of
 -- Transactions naming an account, newest first, from a place (excluded) down to one (excluded).
-select t.slot, t.position, t.raw, t.outcome, b.time
+select t.signature, t.slot, t.position, b.time, t.err
 from mentions m
 join transactions t on t.slot = m.slot and t.position = m.position
 join blocks b on b.slot = t.slot

@@ -25,7 +25,7 @@ from zmart.domain.ids import Address, Signature
 from . import accounts, arguments, ledger, store, views, wire
 from .arguments import Options, Params
 from .faults import RpcFault, RpcFaults
-from .ledger import Block, Landed, Ledger, Outcome, Rejected
+from .ledger import Block, Ledger, Outcome, Rejected
 from .rpc_errors import (
     BAD_SIGNATURE,
     BLOCK_CLEANED_UP,
@@ -390,17 +390,17 @@ class Rpc:
         top = self._closed_slot(options)
         return [
             {
-                "blockTime": landed.block_time,
-                "confirmationStatus": self.commitment_of(landed.slot),
-                "err": landed.err,
+                "blockTime": found.block_time,
+                "confirmationStatus": self.commitment_of(found.slot),
+                "err": found.err,
                 "memo": None,
-                "signature": landed.signature,
-                "slot": landed.slot,
+                "signature": found.signature,
+                "slot": found.slot,
             }
-            for landed in self._mentions(address, options, limit, top)
+            for found in self._mentions(address, options, limit, top)
         ]
 
-    def _mentions(self, address: Address, options: Options, limit: int, top: int) -> Sequence[Landed]:
+    def _mentions(self, address: Address, options: Options, limit: int, top: int) -> Sequence[store.Mention]:
         if self.ledger.store is None:
             return ()
         before, until = (top + 1, -1), store.FIRST_PLACE

@@ -20,6 +20,8 @@ create table if not exists transactions (
   position integer not null,
   signature text not null unique,
   raw blob not null,
+  -- JSON, or null for success.
+  err text,
   -- err, fee, logs, inner instructions, units and balances as JSON.
   outcome blob not null,
   is_ours integer not null,

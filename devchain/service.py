@@ -175,6 +175,8 @@ class Chain:
         self._began, self._chain_began = time.monotonic(), self._present()
         self.is_ready = True
         tasks = [asyncio.create_task(self._beat())]
+        if self.traders is not None:
+            tasks.append(asyncio.create_task(self._live(self.traders)))
         if self.courier is not None:
             tasks.append(asyncio.create_task(self.courier.run()))
         try:
@@ -202,16 +204,24 @@ class Chain:
             await asyncio.sleep(0)
 
     async def _beat(self) -> None:
-        seconds = max(ledgers.SLOT_SECONDS / self.options.pace, SHORTEST_SLOT_SECONDS)
+        """Close a block every slot, however busy the actors or their callers are."""
         next_at = time.monotonic()
         while True:
-            next_at = max(next_at + seconds, time.monotonic())
+            next_at = max(next_at + self._slot_seconds, time.monotonic())
             await asyncio.sleep(next_at - time.monotonic())
-            if self.is_frozen:
-                continue
-            if self.traders is not None:
-                await self._act(self.traders)
-            self.close_block(int(self.now))
+            if not self.is_frozen:
+                self.close_block(int(self.now))
+
+    async def _live(self, traders: Traders) -> None:
+        """Let the actors act once a slot."""
+        while True:
+            await asyncio.sleep(self._slot_seconds)
+            if not self.is_frozen:
+                await self._act(traders)
+
+    @property
+    def _slot_seconds(self) -> float:
+        return max(ledgers.SLOT_SECONDS / self.options.pace, SHORTEST_SLOT_SECONDS)
 
     async def _act(self, traders: Traders) -> None:
         for move in traders.step(self.now):

@@ -23,7 +23,7 @@ from zmart.domain.ids import Address, Signature
 from . import wire
 from .accounts import Account
 from .ledger import Block, Genesis, Landed
-from .runtime import InnerInstruction
+from .runtime import ErrorJson, InnerInstruction
 
 _SQL: Final = queries.load("devchain", "queries.sql")
 #: Blocks without transactions are forgotten after this many slots, about ten hours.
@@ -38,6 +38,17 @@ class Place(NamedTuple):
 
     slot: int
     position: int
+
+
+class Mention(NamedTuple):
+    """A transaction that names an account, in short."""
+
+    signature: Signature
+    slot: int
+    position: int
+    #: Seconds since 1970.
+    block_time: int
+    err: ErrorJson | None
 
 
 class Delivery(NamedTuple):
@@ -132,6 +143,7 @@ class Store:
             **place,
             "signature": landed.signature,
             "raw": landed.transaction.raw,
+            "err": None if landed.err is None else orjson.dumps(landed.err).decode(),
             "outcome": _outcome(landed),
             "is_ours": self._program_id in landed.transaction.keys,
         }
@@ -225,7 +237,7 @@ class Store:
         before: tuple[int, int] = LAST_PLACE,
         until: tuple[int, int] = FIRST_PLACE,
         limit: int = 1_000,
-    ) -> list[Landed]:
+    ) -> list[Mention]:
         """Transactions naming an account, newest first, both ends excluded."""
         asked = {
             "address": address,
@@ -235,7 +247,10 @@ class Store:
             "until_position": until[1],
             "limit": limit,
         }
-        return [_landed(row) for row in self._db.execute(_SQL.mentions_of, asked)]
+        return [
+            Mention(Signature(signature), slot, index, time, orjson.loads(err or "null"))
+            for signature, slot, index, time, err in self._db.execute(_SQL.mentions_of, asked)
+        ]
 
     # Deliveries
 
