@@ -41,6 +41,7 @@ IDL = ROOT / "zmart" / "chain" / "idl" / "zmart_core.json"
 AUTHORIZATION = "bench-header-value"
 READY_SECONDS = 60.0
 STOP_SECONDS = 8.0
+LAST_WORDS = 240
 FILL_BATCH = 2_000
 
 
@@ -64,9 +65,9 @@ class Running:
             raise NotMeasured(f"{self.name} ended with status {status}: {self.last_words()}")
 
     def last_words(self) -> str:
-        """The end of what it printed."""
+        """The last line it printed, cut to what a sentence can hold."""
         said = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        return " / ".join(said[-3:]) or "it said nothing"
+        return said[-1][-LAST_WORDS:] if said else "it said nothing"
 
 
 class House:
