@@ -10,7 +10,8 @@ again can help. Mistakes in our own SQL pass through untouched, for they are bug
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import psycopg
@@ -66,12 +67,14 @@ def pool(
     prepare_threshold: int | None = 5,
     autocommit: bool = False,
     check: bool = True,
+    session: Mapping[str, str] | None = None,
 ) -> Pool:
     """Make a pool, still closed: enter it with `async with`, or call `.open()` in the event loop.
 
     A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting`
     (0: no bound); either limit is Overloaded under `translated()`. With `check` a connection is
     tried before it is lent, which costs a round trip; without, the borrower may be lent a dead one.
+    `session` holds further settings of Postgres for each connection.
     """
     return psycopg_pool.AsyncConnectionPool(
         dsn,
@@ -81,7 +84,7 @@ def pool(
         timeout=wait_seconds,
         name=application_name,
         open=False,
-        configure=_introduction(application_name, statement_timeout_seconds),
+        configure=_introduction(application_name, statement_timeout_seconds, session or {}),
         check=psycopg_pool.AsyncConnectionPool.check_connection if check else None,
         kwargs={
             "autocommit": autocommit,
@@ -144,13 +147,20 @@ def _said(error: Exception) -> str:
     return f"Postgres: {said.rstrip('.')}."
 
 
-def _introduction(application_name: str, statement_timeout_seconds: float) -> Callable[[Connection], Awaitable[None]]:
-    statements = sql.SQL("set application_name = {}; set statement_timeout = {}").format(
-        application_name, round(statement_timeout_seconds * 1000)
+def _introduction(
+    application_name: str, statement_timeout_seconds: float, session: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[Connection], Awaitable[None]]:
+    settings = {
+        **session,
+        "application_name": application_name,
+        "statement_timeout": str(round(statement_timeout_seconds * 1000)),
+    }
+    statements = sql.SQL("; ").join(
+        sql.SQL("set {} = {}").format(sql.Identifier(name), value) for name, value in settings.items()
     )
 
     async def introduce(connection: Connection) -> None:
-        await connection.execute(statements)
+        await connection.execute(statements, prepare=False)
         if not connection.autocommit:
             await connection.commit()
 
