@@ -38,6 +38,8 @@ log = structlog.get_logger()
 CONNECTIONS = 8
 #: Reading statements take milliseconds; one that takes this long takes connections from others.
 STATEMENT_TIMEOUT_SECONDS = 5.0
+#: A caller that got no connection by then is told to come back.
+CONNECTION_WAIT_SECONDS = 2.0
 #: Beyond this many waiting requests, saying 503 at once is kinder than a queue.
 WAITING = 500
 
@@ -93,26 +95,40 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
-        connections = pool.pool(
-            dsn,
-            application_name="zmart api",
-            min_size=2,
-            max_size=CONNECTIONS,
-            max_waiting=WAITING,
-            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-            wait_seconds=2.0,
-            # Every answer is one statement, so it needs no transaction around it; Database sees to
-            # dead connections.
-            autocommit=True,
-            check=False,
-        )
-        await connections.open(wait=False)
-        stack.push_async_callback(connections.close)
-        database = Database(connections)
+        database = Database(await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS)))
+        # The hub has a connection to itself: no burst of requests delays a stream, nor the reverse.
+        hub_database = Database(await stack.enter_async_context(_connections(dsn, "zmart api hub", 1)))
         listener = feed.Listener(dsn, application_name="zmart api feed")
-        hub = Hub(LogReader(database), Doorbell(listener, url.reveal() if url else None))
+        doorbell = Doorbell(listener, url.reveal() if url else None)
+        hub = Hub(LogReader(hub_database), doorbell, replayer=LogReader(database))
         app.state.services = deps.Services(settings=settings, database=database, hub=hub, began=time.monotonic())
         running = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.ended, running)
         stack.callback(hub.close)
         yield
+
+
+@contextlib.asynccontextmanager
+async def _connections(dsn: str, name: str, most: int) -> AsyncIterator[pool.Pool]:
+    connections = pool.pool(
+        dsn,
+        application_name=name,
+        min_size=min(2, most),
+        max_size=most,
+        max_waiting=WAITING,
+        statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+        wait_seconds=CONNECTION_WAIT_SECONDS,
+        # Every answer is one statement, so it needs no transaction around it; Database sees to
+        # connections that are dead.
+        autocommit=True,
+        check=False,
+        # Our statements are few and long: planning one takes longer than running it, so each
+        # connection plans each of them once.
+        prepare_threshold=0,
+        session={"plan_cache_mode": "force_generic_plan", "timezone": "UTC"},
+    )
+    await connections.open(wait=False)
+    try:
+        yield connections
+    finally:
+        await connections.close()

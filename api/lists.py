@@ -31,6 +31,10 @@ MarketSort: TypeAlias = Literal[
 ]
 
 
+#: Few, for each makes statements of its own; the last holds the furthest page there is.
+_BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sort:
     """An order of markets: never null, so that a cursor can stand anywhere in it."""
@@ -85,7 +89,34 @@ class Cursor:
         return cursor
 
 
-def markets_statement(sort: Sort, filters: Iterable[str], *, after: bool) -> str:
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    sort: str
+    limit: int
+    offset: int
+    cursor: Cursor | None
+
+    @classmethod
+    def of(cls, sort: str, limit: int, offset: int, cursor: str | None) -> Page:
+        """The page that a client asked for; InvalidParameter for a cursor that is none."""
+        place = None if cursor is None else Cursor.parse(cursor, sort=sort)
+        return cls(sort, limit, offset, place)
+
+    @property
+    def bound(self) -> str:
+        """The smallest of our bounds that holds what is passed over, shown, and one row more."""
+        wanted = self.offset + self.limit + 1
+        return str(next(bound for bound in _BOUNDS if bound >= wanted))
+
+    def parameters(self) -> dict[str, Any]:
+        """What the statement needs to know of the page."""
+        place = {"cursor_key": self.cursor.key, "cursor_no": self.cursor.number} if self.cursor else {}
+        return {"sort": self.sort, "limit": self.limit, "offset": self.offset, **place}
+
+
+def markets_statement(sort: Sort, filters: Iterable[str], page: Page) -> str:
     """The statement for a page of markets with these filters."""
     common = {"sort_key": sort.key, "direction": sort.direction, "reverse": sort.reverse}
     return statements.composed(
@@ -98,19 +129,21 @@ def markets_statement(sort: Sort, filters: Iterable[str], *, after: bool) -> str
             comparison=sort.comparison,
             sort_type=sort.type,
         )
-        if after
+        if page.cursor
         else "",
+        bound=page.bound,
     )
 
 
-def trades_statement(filters: Iterable[str], *, after: bool) -> str:
+def trades_statement(filters: Iterable[str], page: Page) -> str:
     """The statement for a page of trades, of a market, of a wallet, or of all."""
     wanted = tuple(filters)
     of_market, of_wallet = "where_market" in wanted, "where_wallet" in wanted
     return statements.composed(
         "trades",
         filters=_conditions(wanted),
-        beyond=statements.part("where_trade_before") if after else "",
+        beyond=statements.part("where_trade_before") if page.cursor else "",
+        bound=page.bound,
         it_exists=statements.part("market_exists") if of_market else "true",
         named=" ".join(
             statements.part(name)
@@ -118,14 +151,6 @@ def trades_statement(filters: Iterable[str], *, after: bool) -> str:
             if wished
         ),
     )
-
-
-def cursor_parameters(text: str | None, *, sort: str) -> dict[str, Any]:
-    """What the statement needs to begin after a cursor, or nothing."""
-    if text is None:
-        return {"sort": sort}
-    cursor = Cursor.parse(text, sort=sort)
-    return {"sort": sort, "cursor_key": cursor.key, "cursor_no": cursor.number}
 
 
 def containing(text: str) -> str:

@@ -1,5 +1,7 @@
 -- Every statement answers with the same columns: what it is true of (ops.as_of) and the finished body, in one snapshot.
--- Words in braces are parts written once in rows.sql. A null body means that there is no such thing.
+-- Words in braces are parts written once in rows.sql. A null body means that there is no such thing. {bound} is a
+-- constant that is at least limit + offset + 1: plans are made once for all parameters, and must know that few rows
+-- are wanted.
 
 -- name: market
 -- One market by id or address, the whole row.
@@ -15,10 +17,13 @@ from ops.as_of(array['markets']) as a
 -- name: markets
 -- A page of markets in one of the sort orders, with how many there are in all.
 with page as materialized (
-    select m.market_no as number, {sort_key} as sort_key
-    from {from_markets}
-    where m.is_known {filters} {beyond}
-    order by sort_key {direction}, m.market_no {direction}
+    select * from (
+        select m.market_no as number, {sort_key} as sort_key
+        from {from_markets}
+        where m.is_known {filters} {beyond}
+        order by sort_key {direction}, m.market_no {direction}
+        limit {bound}
+    ) as bounded
     limit %(limit)s + 1 offset %(offset)s
 ),
 shown as materialized (
@@ -49,10 +54,14 @@ from ops.as_of(array['markets']) as a
 -- name: trades
 -- A page of trades, the latest on chain first.
 with page as materialized (
-    select t.seq as number, t.order_key as sort_key
-    from marts.trades as t
-    where exists (select from marts.markets as m where m.market_no = t.market_no and m.is_known) {filters} {beyond}
-    order by t.order_key desc, t.seq desc
+    select * from (
+        select t.seq as number, t.order_key as sort_key
+        from marts.trades as t
+        -- A subquery, not a join: rows come in index order and only as many as are shown are looked at.
+        where (select m.is_known from marts.markets as m where m.market_no = t.market_no) {filters} {beyond}
+        order by t.order_key desc, t.seq desc
+        limit {bound}
+    ) as bounded
     limit %(limit)s + 1 offset %(offset)s
 ),
 shown as materialized (
@@ -139,17 +148,18 @@ select {stated}, (
         'as_of', {as_of}
     )
     from marts.markets as m
+    -- A wallet that traded has a position, and what is not bought is sold: no trade needs to be read.
     cross join lateral (
         select
-            count(distinct t.wallet_no) as unique_traders,
-            coalesce(sum(t.cost) filter (where t.trade_type = 'buy'), 0) as buy_volume,
-            coalesce(sum(t.gross) filter (where t.trade_type = 'sell'), 0) as sell_volume
-        from marts.trades as t
-        where t.market_no = m.market_no
+            count(*) filter (where p.trades_count > 0) as unique_traders,
+            coalesce(sum(p.total_invested), 0) as buy_volume,
+            m.total_volume - coalesce(sum(p.total_invested), 0) as sell_volume
+        from marts.positions as p
+        where p.market_no = m.market_no
     ) as s
     where m.is_known and m.market_no = {the_market}
 )::text as body
-from ops.as_of(array['trades', 'markets']) as a
+from ops.as_of(array['positions', 'markets']) as a
 
 -- name: positions
 -- A wallet's positions, the latest traded first; the body is an array.

@@ -115,8 +115,10 @@ class Client:
 class Hub:
     """The process's place in the feed, and its clients by subscription."""
 
-    def __init__(self, reader: Reader, doorbell: Doorbell) -> None:
+    def __init__(self, reader: Reader, doorbell: Doorbell, *, replayer: Reader | None = None) -> None:
         self._reader = reader
+        #: Histories are read beside the hub, never in its way.
+        self._replayer = replayer or reader
         self._doorbell = doorbell
         self._position: feed.Position | None = None
         self._begun = asyncio.Event()
@@ -194,13 +196,13 @@ class Hub:
         """
         position = since
         while not self._is_within_reach(position):
-            window = await self._window(position)
+            window = await self._missed(position, client.topics)
             yield heard(window, client.topics)
             position = window.position
         start = await self.begin(client)
         _check(position, start)
         while position.seq < start.seq:
-            window = await self._window(position)
+            window = await self._missed(position, client.topics)
             yield [frame for frame in heard(window, client.topics) if frame.position.seq <= start.seq]
             position = window.position
 
@@ -231,13 +233,24 @@ class Hub:
     async def _step(self) -> bool:
         """Offer one window; whether it was the last."""
         assert self._position is not None
-        window = await self._reader.window(self._position)
+        window = await self._wanted_window(self._position)
         for topics, clients in self._clients.items():
             if frames := heard(window, topics):
                 for client in clients:
                     client.offer(frames)
         self._position = window.position
         return window.is_last
+
+    async def _wanted_window(self, after: feed.Position) -> Window:
+        """The next window with what anybody wants of it, those included who came while it was read."""
+        while True:
+            asked = self._wanted()
+            window = await self._reader.window(after, asked)
+            if self._wanted() <= asked:
+                return window
+
+    def _wanted(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._clients)
 
     def _start_over(self, error: feed.ForeignEpoch | feed.FuturePosition) -> None:
         """The log under us is another one: everyone must read the state again."""
@@ -247,10 +260,10 @@ class Hub:
             for client in clients:
                 client.resync(_resync(error))
 
-    async def _window(self, position: feed.Position) -> Window:
+    async def _missed(self, position: feed.Position, topics: frozenset[str]) -> Window:
         async with self._replays:
             try:
-                return await self._reader.window(position)
+                return await self._replayer.window(position, topics)
             except (feed.ForeignEpoch, feed.FuturePosition) as error:
                 raise _resync(error) from error
 

@@ -11,7 +11,7 @@ select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0)
 from raw.identity as i;
 
 -- name: window
--- The entries after a seq, each with the messages it means and their topics; at least one row, and one per entry.
+-- The entries after a seq, each with the messages it means to these topics; at least one row, and one per entry.
 with entries as materialized (
     select f.seq, f.kind, f.ref, f.market_no, f.wallet_no, f.at
     from raw.feed as f
@@ -61,16 +61,18 @@ touched as materialized (
     group by e.market_no
 ),
 states as materialized (
-    select t.seq, t.is_new, t.is_repriced, t.is_voted, m.market_no, m.id, m.state, {market_brief_row} as market
+    select
+        t.seq, t.is_new, t.is_repriced, t.is_voted, m.market_no, m.id, m.state, m.state_code, m.outcome,
+        m.current_price_yes, m.current_price_no, m.price_yes, m.shares_yes, m.shares_no,
+        m.shares_yes + m.shares_no as total_shares, m.total_volume, m.trades_count, m.last_trade_at, m.last_seq
     from touched as t
     inner join marts.markets as m on t.market_no = m.market_no
-    left join app.market_metadata as d on m.id = d.market_id
     cross join reach as r
     where
         m.is_known and m.last_seq <= r.seq
         and not exists (select from ops.models as o where o.name = 'markets' and o.stale_since is not null)
 ),
-messages as (
+messages as not materialized (
     select
         t.seq,
         y.type,
@@ -275,17 +277,21 @@ messages as (
         s.seq,
         'market_state',
         s.id,
-        clock_timestamp(),
+        statement_timestamp(),
         array['market:' || s.id],
         'market_state:' || s.id,
         json_build_object(
             'action', case when s.is_new then 'created' else 'updated' end,
             'old_state', null,
             'new_state', s.state,
-            'market', s.market,
-            'priceYes', s.market -> 'priceYes',
-            'priceNo', s.market -> 'priceNo',
-            'totalShares', s.market -> 'totalShares'
+            'market', (
+                select row_to_json(r) from (
+                    select {market_brief} from {from_markets} where m.market_no = s.market_no
+                ) as r
+            ),
+            'priceYes', s.current_price_yes,
+            'priceNo', s.current_price_no,
+            'totalShares', s.total_shares
         )
     from states as s
 
@@ -294,22 +300,22 @@ messages as (
         s.seq,
         'market_update',
         s.id,
-        clock_timestamp(),
+        statement_timestamp(),
         array['markets', 'market:' || s.id],
         'market_update:' || s.id,
         json_build_object(
             'market_id', s.id,
-            'state', s.market -> 'state',
-            'state_code', s.market -> 'state_code',
-            'outcome', s.market -> 'outcome',
-            'priceYes', s.market -> 'priceYes',
-            'priceNo', s.market -> 'priceNo',
-            'totalShares', s.market -> 'totalShares',
-            'total_volume', s.market -> 'total_volume',
-            'total_volume_exact', s.market -> 'total_volume_exact',
-            'trades_count', s.market -> 'trades_count',
-            'last_trade_at', s.market -> 'last_trade_at',
-            'last_seq', s.market -> 'last_seq'
+            'state', s.state,
+            'state_code', s.state_code,
+            'outcome', s.outcome,
+            'priceYes', s.current_price_yes,
+            'priceNo', s.current_price_no,
+            'totalShares', s.total_shares,
+            'total_volume', s.total_volume,
+            'total_volume_exact', s.total_volume::text,
+            'trades_count', s.trades_count,
+            'last_trade_at', s.last_trade_at,
+            'last_seq', s.last_seq
         )
     from states as s
 
@@ -318,18 +324,18 @@ messages as (
         s.seq,
         'price_update',
         s.id,
-        clock_timestamp(),
+        statement_timestamp(),
         array['markets', 'market:' || s.id],
         'price_update:' || s.id,
         json_build_object(
             'market_id', s.id,
-            'priceYes', s.market -> 'priceYes',
-            'priceNo', s.market -> 'priceNo',
-            'totalShares', s.market -> 'totalShares',
-            'price_yes', s.market -> 'price_yes',
-            'shares_yes_exact', s.market -> 'shares_yes_exact',
-            'shares_no_exact', s.market -> 'shares_no_exact',
-            'last_seq', s.market -> 'last_seq'
+            'priceYes', s.current_price_yes,
+            'priceNo', s.current_price_no,
+            'totalShares', s.total_shares,
+            'price_yes', s.price_yes,
+            'shares_yes_exact', s.shares_yes::text,
+            'shares_no_exact', s.shares_no::text,
+            'last_seq', s.last_seq
         )
     from states as s
     where s.is_repriced
@@ -339,7 +345,7 @@ messages as (
         s.seq,
         'vote_tally',
         s.id,
-        clock_timestamp(),
+        statement_timestamp(),
         array['votes:' || s.id],
         'vote_tally:' || s.id || ':' || y.kind,
         json_build_object(
@@ -363,5 +369,5 @@ select
     json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
 from reach as r
 left join entries as e on true
-left join messages as m on e.seq = m.seq
+left join (select * from messages as w where w.topics && %(topics)s::text[]) as m on e.seq = m.seq
 order by e.seq, m.state_key nulls first, m.type

@@ -27,8 +27,8 @@ class Reader(Protocol):
         """Where the log ends."""
         ...
 
-    async def window(self, after: feed.Position) -> Window:
-        """The entries after a position; raises what `feed.read` raises."""
+    async def window(self, after: feed.Position, topics: frozenset[str]) -> Window:
+        """The entries after a position, with the messages that these topics hear."""
         ...
 
 
@@ -45,9 +45,12 @@ class LogReader:
             raise _no_log()
         return feed.Position(*rows[0])
 
-    async def window(self, after: feed.Position) -> Window:
-        """The entries after a position with their messages; raises what `feed.read` raises."""
-        rows = await self._database.rows(_WINDOW, {"after": after.seq})
+    async def window(self, after: feed.Position, topics: frozenset[str]) -> Window:
+        """The entries after a position, with the messages that these topics hear.
+
+        Raises what `feed.read` raises.
+        """
+        rows = await self._database.rows(_WINDOW, {"after": after.seq, "topics": list(topics)})
         if not rows:
             raise _no_log()
         head = feed.Position(rows[0][0], rows[0][1])

@@ -36,9 +36,9 @@ async def list_markets(
     }
     conditions = {"state_code": "where_state"}
     wanted = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
+    page = lists.Page.of(sort, limit, offset, cursor)
     return await database.answer(
-        lists.markets_statement(lists.MARKET_SORTS[sort], wanted, after=cursor is not None),
-        {**filters, **lists.cursor_parameters(cursor, sort=sort), "limit": limit, "offset": offset},
+        lists.markets_statement(lists.MARKET_SORTS[sort], wanted, page), {**filters, **page.parameters()}
     )
 
 
@@ -61,14 +61,10 @@ async def list_market_trades(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketTradePage]:
     """List trades, the latest on chain first."""
+    page = lists.Page.of("trades", limit, offset, cursor)
     return await database.answer(
-        lists.trades_statement(["where_market"], after=cursor is not None),
-        {
-            "market": parameters.market(market),
-            "limit": limit,
-            "offset": offset,
-            **lists.cursor_parameters(cursor, sort="trades"),
-        },
+        lists.trades_statement(["where_market"], page),
+        {"market": parameters.market(market), **page.parameters()},
         missing=parameters.market_missing(market),
     )
 

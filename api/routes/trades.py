@@ -25,14 +25,10 @@ async def list_trades(
         "wallet": parameters.wallet(wallet) if wallet is not None else None,
     }
     wanted = [f"where_{name}" for name, value in filters.items() if value is not None]
+    page = lists.Page.of("trades", limit, offset, cursor)
     return await database.answer(
-        lists.trades_statement(wanted, after=cursor is not None),
-        {
-            **filters,
-            "limit": limit,
-            "offset": offset,
-            **lists.cursor_parameters(cursor, sort="trades"),
-        },
+        lists.trades_statement(wanted, page),
+        {**filters, **page.parameters()},
         missing=parameters.market_missing(market_id or ""),
     )
 

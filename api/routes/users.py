@@ -68,14 +68,9 @@ async def list_wallet_trades(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletTradePage]:
     """List trades, the latest on chain first."""
+    page = lists.Page.of("trades", limit, offset, cursor)
     return await database.answer(
-        lists.trades_statement(["where_wallet"], after=cursor is not None),
-        {
-            "wallet": parameters.wallet(wallet),
-            "limit": limit,
-            "offset": offset,
-            **lists.cursor_parameters(cursor, sort="trades"),
-        },
+        lists.trades_statement(["where_wallet"], page), {"wallet": parameters.wallet(wallet), **page.parameters()}
     )
 
 

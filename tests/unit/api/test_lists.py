@@ -48,7 +48,8 @@ def test_no_text_surprises_the_cursor(text: str) -> None:
 def test_every_statement_is_complete(sort: lists.Sort, after: bool) -> None:
     """No part is left unfilled in any order of the list."""
     filters = ["where_state", "where_category", "where_creator", "where_q"]
-    statement = lists.markets_statement(sort, filters, after=after)
+    cursor = lists.Cursor("any", "1", 1) if after else None
+    statement = lists.markets_statement(sort, filters, lists.Page("any", 20, 0, cursor))
     assert re.findall(r"\{[a-z_]+\}", statement) == []
     assert ("cursor_key" in statement) is after
 
