@@ -42,7 +42,6 @@ class Framework(enum.Enum):
         "The program could not deserialize the given instruction",
     )
     ConstraintMut = (2000, "A mut constraint was violated")
-    ConstraintHasOne = (2001, "A has one constraint was violated")
     ConstraintSeeds = (2006, "A seeds constraint was violated")
     AccountDiscriminatorMismatch = (
         3002,

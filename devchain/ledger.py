@@ -463,6 +463,12 @@ class Ledger:
             landed = self.store.transaction(signature)
         return landed
 
+    def transaction_count(self) -> int:
+        """How many transactions have landed, the open block's included."""
+        if self.store is None:
+            return len(self.recent)
+        return self.store.count() + len(self.open.transactions)
+
     def block(self, slot: int) -> Block | None:
         """A closed block of this fork, however old."""
         block = self.blocks.get(slot)

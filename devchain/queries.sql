@@ -73,6 +73,10 @@ select t.slot, t.position, t.raw, t.outcome, b.time
 from transactions t join blocks b on b.slot = t.slot
 where t.signature = :signature;
 
+-- name: transaction_count
+-- How many transactions there are.
+select count(*) from transactions;
+
 -- name: place_of
 -- Where a signature is, or no row.
 select slot, position from transactions where signature = :signature;

@@ -160,7 +160,7 @@ class Rpc:
             "epoch": slot // ledger.SLOTS_PER_EPOCH,
             "slotIndex": slot % ledger.SLOTS_PER_EPOCH,
             "slotsInEpoch": ledger.SLOTS_PER_EPOCH,
-            "transactionCount": len(self.ledger.recent),
+            "transactionCount": self.ledger.transaction_count(),
         }
 
     def get_epoch_schedule(self, params: Params) -> dict[str, Any]:
@@ -223,8 +223,8 @@ class Rpc:
         return self._first_slot()
 
     def get_transaction_count(self, params: Params) -> int:
-        """How many transactions landed lately."""
-        return len(self.ledger.recent)
+        """How many transactions have landed."""
+        return self.ledger.transaction_count()
 
     # Accounts
 

@@ -109,10 +109,6 @@ class Store:
         row = self._db.execute(_SQL.fact, {"name": name}).fetchone()
         return None if row is None else str(row[0])
 
-    def learn(self, name: str, value: str) -> None:
-        """Remember something."""
-        self._learn(name, value)
-
     def _learn(self, name: str, value: str) -> None:
         self._db.execute(_SQL.learn, {"name": name, "value": value})
 
@@ -212,6 +208,10 @@ class Store:
         )
 
     # Transactions
+
+    def count(self) -> int:
+        """How many transactions there are."""
+        return int(self._db.execute(_SQL.transaction_count).fetchone()[0])
 
     def transaction(self, signature: Signature) -> Landed | None:
         """A transaction by its signature."""

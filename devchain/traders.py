@@ -247,8 +247,8 @@ class Traders:
 
     def step(self, now: float) -> Iterator[Move]:
         """Everything that is due at an instant of the chain's clock, one move at a time."""
-        yield from self._found(now)
-        yield from self._create(now)
+        yield from self._found()
+        yield from self._create()
         for followed in tuple(self._followed.values()):
             yield from self._accompany(followed, now)
         yield from self._trade(now)
@@ -359,7 +359,7 @@ class Traders:
         limit = builtins.unit_limit(10_000 + self._grants % 100_000)
         yield Move("grant", [limit, transfer(params)], [self.cast.faucet])
 
-    def _found(self, now: float) -> Iterator[Move]:
+    def _found(self) -> Iterator[Move]:
         if self.config is None:
             yield from self._grant(self.cast.fee_wallet)
             yield from self._move(
@@ -390,7 +390,7 @@ class Traders:
             },
         )
 
-    def _create(self, now: float) -> Iterator[Move]:
+    def _create(self) -> Iterator[Move]:
         config = self.config
         if config is None or config.is_paused or self._alive() >= self.tempo.markets:
             return

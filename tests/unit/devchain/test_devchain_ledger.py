@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -15,7 +19,7 @@ from solders.system_program import TransferParams, transfer
 
 from devchain import accounts, builtins, wire
 from devchain.accounts import Account
-from devchain.ledger import BLOCKHASH_AGE, Genesis, Ledger, Rejected
+from devchain.ledger import BLOCKHASH_AGE, Genesis, Landed, Ledger, Rejected
 from devchain.store import Place, Store
 from devchain.wire import Signer
 from zmart import errors
@@ -312,3 +316,39 @@ def test_two_chains_are_two_clusters() -> None:
 def test_a_dead_blockhash_is_not_revived_by_a_restart(stored: Callable[[], Ledger]) -> None:
     """A hash nobody produced is never valid."""
     assert not stored().is_valid_blockhash(str(Hash(bytes([9]) * 32)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("pay"), st.integers(0, 2), st.integers(0, 2), st.integers(0, SOL)),
+            st.tuples(st.just("advance"), st.integers(0, 2)),
+            st.tuples(st.just("fork"), st.integers(0, 40)),
+        ),
+        max_size=40,
+    )
+)
+def test_lamports_neither_appear_nor_vanish(steps: list[tuple[Any, ...]]) -> None:
+    """Whatever is paid, closed and undone: balances and the fees of what still stands add up."""
+    chain = Ledger(Genesis.drawn(bytes(32), NOW), program_id=PROGRAM_ID)
+    total = sum(account.lamports for account in chain.accounts.values())
+    wallets = [somebody(chain, f"wallet {n}", lamports=SOL) for n in range(3)]
+    for step in steps:
+        match step:
+            case ("pay", source, destination, lamports):
+                built = payment(wallets[source], wallets[destination].address, lamports)
+                with contextlib.suppress(Rejected):
+                    chain.send([built], [wallets[source]])
+            case ("advance", skipped):
+                chain.advance(NOW, skipped_slots=skipped)
+            case ("fork", depth):
+                chain.fork(depth)
+        standing = [*chain.open.transactions, *_transactions(chain)]
+        fees = sum(landed.fee_lamports for landed in standing)
+        assert sum(account.lamports for account in chain.accounts.values()) + fees == total
+        assert {landed.signature for landed in standing} == set(chain.recent)
+
+
+def _transactions(chain: Ledger) -> list[Landed]:
+    return [landed for block in chain.blocks.values() for landed in block.transactions]
