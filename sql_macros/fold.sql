@@ -104,23 +104,12 @@ values ({% for name in names %}s.{{ name }}{{ ', ' if not loop.last }}{% endfor 
 array[{% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %}]::text []
 {%- endmacro %}
 
-{% materialization fold, adapter='postgres' %}
-    {%- set target_relation = this.incorporate(type='table') -%}
-    {%- set key = config.require('fold_key') -%}
-    {%- set scope = config.require('fold_scope') -%}
+{# Hand the texts to folds.install and do what dbt expects of a materialization; its outcome is the node's message. #}
+{% macro fold_install(kind, fold_sql, merge_sql, columns, key, scope, merges) -%}
     {%- set listens_to = config.require('listens_to') -%}
-    {%- set combine = config.get('combine') -%}
-    {%- set indexes = config.get('indexes', []) -%}
     {%- set fees = config.get('fee_sensitive', false) -%}
-    {%- set fillfactor = 80 if combine else 100 -%}
-    {%- set columns = fold_columns() -%}
     {%- set folded = columns | rejectattr('generated') | list -%}
     {%- set generated = columns | selectattr('generated') | list -%}
-
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- do fold_check(sql, folded, key, combine) -%}
-
     {%- set create -%}
         {%- for column in folded -%}
             {{ column.name }} {{ column.type }}{{ ' collate "C"' if column.type == 'text' }}{{ ' not null' if column.not_null }}{{ ', ' if not loop.last or generated }}
@@ -130,32 +119,44 @@ array[{% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor
         {%- endfor -%}
     {%- endset -%}
     {%- set after = ['alter table /*target*/ add primary key (' ~ key | join(', ') ~ ')',
-                     'alter table /*target*/ set (fillfactor = ' ~ fillfactor ~ ', autovacuum_vacuum_scale_factor = 0.02)'] -%}
-    {%- for index in indexes -%}
+                     'alter table /*target*/ set (fillfactor = ' ~ (80 if merges else 100) ~ ', autovacuum_vacuum_scale_factor = 0.02)'] -%}
+    {%- for index in config.get('indexes', []) -%}
         {%- do after.append('create index on /*target*/ (' ~ index ~ ')') -%}
     {%- endfor -%}
-    {%- set merge_sql = fold_merge(sql, folded, key, combine) -%}
     {# JSON with sorted keys: the parser returns dicts in another order in each process. #}
-    {%- set definition = local_md5(tojson([create | string, after, merge_sql | string, scope, listens_to, fees], sort_keys=true)) -%}
-
-    {%- set status -%}
+    {%- set definition = local_md5(tojson([create | string, after, fold_sql | string, merge_sql | string, scope, listens_to, fees], sort_keys=true)) -%}
+    {%- set install -%}
         select folds.install(
             jsonb_populate_record(null::ops.models, jsonb_build_object(
-                'name', '{{ this.identifier }}', 'kind', 'fold', 'definition_hash', '{{ definition }}',
+                'name', '{{ this.identifier }}', 'kind', '{{ kind }}', 'definition_hash', '{{ definition }}',
                 'listens_to', {{ text_array(listens_to) }}, 'key_columns', {{ text_array(key) }},
                 'scope_columns', {{ text_array(scope) }}, 'columns', {{ text_array(folded | map(attribute='name')) }},
                 'fee_sensitive', {{ fees }},
-                'fold_sql', $fold_text${{ sql }}$fold_text$, 'merge_sql', $merge_text${{ merge_sql }}$merge_text$
+                'fold_sql', $fold_text${{ fold_sql }}$fold_text$, 'merge_sql', $merge_text${{ merge_sql }}$merge_text$
             )),
             $create_text${{ create }}$create_text$,
-            {% if after %}array[{% for text in after %}$after_text${{ text }}$after_text${{ ', ' if not loop.last }}{% endfor %}]{% endif %}
+            array[{% for text in after %}$after_text${{ text }}$after_text${{ ', ' if not loop.last }}{% endfor %}]
         )
     {%- endset -%}
-    {%- set outcome = run_query(status).columns[0].values()[0] -%}
-    {%- call noop_statement('main', outcome) -%}{{ sql }}{%- endcall -%}
-
+    {%- set outcome = run_query(install).columns[0].values()[0] -%}
+    {%- call noop_statement('main', outcome) -%}{{ fold_sql }}{%- endcall -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
     {%- do apply_grants(target_relation, config.get('grants'), should_revoke=False) -%}
     {%- do persist_docs(target_relation, model) -%}
+    {{ return(target_relation) }}
+{%- endmacro %}
+
+{% materialization fold, adapter='postgres' %}
+    {%- set key = config.require('fold_key') -%}
+    {%- set combine = config.get('combine') -%}
+    {%- set columns = fold_columns() -%}
+    {%- set folded = columns | rejectattr('generated') | list -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- do fold_check(sql, folded, key, combine) -%}
+    {%- set target_relation = fold_install(
+        'fold', sql, fold_merge(sql, folded, key, combine), columns, key, config.require('fold_scope'), combine) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -21,3 +21,8 @@
 {% macro state_after(name, payload) -%}
     ({{ state_names() }})[{{ state_code_after(name, payload) }} + 1]
 {%- endmacro %}
+
+{# Lamports a market account keeps to be rent exempt: 6,960 for each of its 488 bytes and 128 of overhead (protocol.md 1.5). #}
+{% macro market_rent_lamports() -%}
+    4287360
+{%- endmacro %}

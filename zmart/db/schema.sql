@@ -280,6 +280,41 @@ end
 $$;
 
 --
+-- Name: average_cost_step(numeric[], numeric[], boolean, boolean, numeric, numeric); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric) RETURNS numeric[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    -- Per side, YES then NO: shares, lamports paid for them, lamports realized by sells.
+    v_state numeric [] := coalesce(p_state, p_before, array[0, 0, 0, 0, 0, 0]);
+    i int := case when p_is_yes then 1 else 4 end;
+    v_removed numeric := 0;
+begin
+    if p_is_buy then
+        v_state[i] := v_state[i] + p_shares;
+        v_state[i + 1] := v_state[i + 1] + p_lamports;
+        return v_state;
+    end if;
+    if v_state[i] > 0 then
+        v_removed := div(v_state[i + 1] * least(p_shares, v_state[i]), v_state[i]);
+    end if;
+    v_state[i] := v_state[i] - p_shares;
+    v_state[i + 1] := v_state[i + 1] - v_removed;
+    v_state[i + 2] := v_state[i + 2] + p_lamports - v_removed;
+    return v_state;
+end
+$$;
+
+--
+-- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric) IS 'One trade on top of a position: a buy adds to shares and their cost, a sell takes out shares at their average cost (floor) and realizes the rest.';
+
+--
 -- Name: models; Type: TABLE; Schema: ops; Owner: -
 --
 
@@ -346,15 +381,25 @@ declare
     v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive);
     v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.scope_columns) as c);
     v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.columns) as c);
+    v_upto bigint := p_from;
     v_in text;
 begin
+    if p_model.kind = 'ordered' then
+        -- Its live path continues from the live table; beside it, the keys of the window are told again.
+        select v_touched || array_agg(seq) into v_touched from raw.events where seq > p_from and seq <= p_to;
+        v_upto := p_to;
+    end if;
     if v_touched is not null then
         v_in := format('(%s) in (select %s from raw.events where seq = any(%L::bigint []))', v_scope, v_scope, v_touched);
         execute format('delete from %s where %s', p_target, v_in);
         execute format('insert into %s (%s) select %s from (%s) as refolded', p_target, v_columns, v_columns,
-            folds.windowed(p_model.fold_sql, format('(%s and seq <= %s)', v_in, p_from)));
+            folds.windowed(p_model.fold_sql, format('(%s and seq <= %s)', v_in, v_upto)));
     end if;
-    execute replace(folds.windowed(p_model.merge_sql, format('(seq > %s and seq <= %s)', p_from, p_to)), '/*target*/', p_target);
+    if p_model.kind = 'fold' then
+        execute replace(
+            folds.windowed(p_model.merge_sql, format('(seq > %s and seq <= %s)', p_from, p_to)), '/*target*/', p_target
+        );
+    end if;
 end
 $$;
 
@@ -1287,6 +1332,21 @@ $$;
 --
 
 COMMENT ON FUNCTION raw.wallet_number(p_wallet text) IS 'Number of a wallet, handed out on first sight. Call it holding raw.writer.';
+
+--
+-- Name: average_cost(numeric[], boolean, boolean, numeric, numeric); Type: AGGREGATE; Schema: folds; Owner: -
+--
+
+CREATE AGGREGATE folds.average_cost(p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric) (
+    SFUNC = folds.average_cost_step,
+    STYPE = numeric[]
+);
+
+--
+-- Name: AGGREGATE average_cost(p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON AGGREGATE folds.average_cost(p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric) IS 'Trades of one position in order, continued from p_before (null for none): {shares, cost, realized} of YES, then of NO.';
 
 --
 -- Name: ballots; Type: TABLE; Schema: app; Owner: -
@@ -2611,6 +2671,12 @@ GRANT ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with
 REVOKE ALL ON FUNCTION app.require_wallet() FROM PUBLIC;
 
 --
+-- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric) FROM PUBLIC;
+
+--
 -- Name: TABLE models; Type: ACL; Schema: ops; Owner: -
 --
 
@@ -2848,6 +2914,12 @@ GRANT ALL ON FUNCTION raw.take_writer() TO zmart_ingest;
 
 REVOKE ALL ON FUNCTION raw.wallet_number(p_wallet text) FROM PUBLIC;
 GRANT ALL ON FUNCTION raw.wallet_number(p_wallet text) TO zmart_ingest;
+
+--
+-- Name: FUNCTION average_cost(numeric[], boolean, boolean, numeric, numeric); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.average_cost(numeric[], boolean, boolean, numeric, numeric) FROM PUBLIC;
 
 --
 -- Name: TABLE ballots; Type: ACL; Schema: app; Owner: -

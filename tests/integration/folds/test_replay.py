@@ -26,6 +26,7 @@ SAYINGS = {
     "market_lifecycle": "seq, market_no, last_seq",
     "protocol_config": "seq, last_seq",
     "candles_1m": "market_no, last_seq",
+    "position_costs": "market_no, wallet_no, last_seq",
 }
 
 
@@ -41,7 +42,7 @@ def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     connection.execute(
         "truncate raw.feed, raw.events, raw.transactions, raw.markets_seen, raw.wallets_seen, raw.dead_letters,"
         " app.ballots, marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle,"
-        " marts.protocol_config, marts.candles_1m"
+        " marts.protocol_config, marts.candles_1m, marts.position_costs"
         " restart identity cascade"
     )
 
