@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from zmart import errors
 from zmart.db import queries
 from zmart.run import rebuild
 
@@ -25,6 +26,7 @@ sql = queries.load("orchestration")
 
 REPLAY = "replay_equals_live"
 FOLLOWS = "follows_the_log"
+NOT_DEPLOYED = "Not deployed here. Run the job dbt_build, or: zmart migrate"
 
 #: A chain may be quiet, but then a walk of it should have said so within this time.
 SILENCE_SECONDS = 15 * 60.0
@@ -82,8 +84,9 @@ def _replayed(database: Database, key: dg.AssetKey, name: str) -> dg.AssetCheckR
         (verdict,) = rebuild.verify(database.owner_dsn, [name])
     except (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError) as error:
         # The model cannot take some event: that is an answer. A server that is away is not.
-        words = f"The log cannot be folded: {error.diag.message_primary}"
-        return dg.AssetCheckResult(asset_key=key, check_name=REPLAY, passed=False, description=words)
+        return _unproven(key, f"The log cannot be folded: {error.diag.message_primary}")
+    except errors.NotFound:
+        return _unproven(key, NOT_DEPLOYED)
     _tell(database, verdict)
     return dg.AssetCheckResult(
         asset_key=key,
@@ -94,11 +97,15 @@ def _replayed(database: Database, key: dg.AssetKey, name: str) -> dg.AssetCheckR
     )
 
 
+def _unproven(key: dg.AssetKey, words: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(asset_key=key, check_name=REPLAY, passed=False, description=words)
+
+
 def _in_words(verdict: rebuild.Verdict) -> str:
     if verdict.stale_because:
         return f"Stopped following the log: {verdict.stale_because}"
     if verdict.differing_rows:
-        return f"{verdict.differing_rows:,} rows differ from a rebuild."
+        return f"Rows that differ from a rebuild: {verdict.differing_rows:,}."
     return "Live equals rebuilt."
 
 
@@ -122,7 +129,7 @@ def _tell(database: Database, verdict: rebuild.Verdict) -> None:
                 "mart_differs",
                 verdict.name,
                 "critical",
-                f"{verdict.differing_rows:,} rows of the mart {verdict.name} differ from a rebuild. "
+                f"The mart {verdict.name} differs from a rebuild, in {verdict.differing_rows:,} of its rows. "
                 f"See its check {REPLAY} in Dagster; mend it with: zmart rebuild {verdict.name}",
             )
         elif verdict.holds:
@@ -160,7 +167,7 @@ def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
 
 def _standing(row: tuple[Any, ...] | None) -> tuple[bool, str, Mapping[str, Any]]:
     if row is None:
-        return False, "Not deployed here. Run the job dbt_build, or: zmart migrate", {}
+        return False, NOT_DEPLOYED, {}
     is_stale, applied_seq, behind, since, failed_event, reason = row
     metadata = {"answers for seq": applied_seq, "entries behind": behind}
     if not is_stale:

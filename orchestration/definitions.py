@@ -14,7 +14,7 @@ def define(database: Database | None = None) -> dg.Definitions:
     models = manifest.load()
     database = database or Database()
     return dg.Definitions(
-        assets=[*log.assets(models), *marts.assets(models), *docs.assets(models)],
+        assets=[*log.assets(models), *marts.assets(models), *docs.assets()],
         asset_checks=checks.checks(models),
         jobs=jobs.jobs(models),
         schedules=schedules.schedules(),

@@ -1,0 +1,173 @@
+"""Dagster as an operator meets it: three processes, asked over GraphQL like its own pages ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from ingest.decode import Decoder
+from ingest.writer import Writer
+from zmart import settings, testing
+from zmart.run import board
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+LIFECYCLE = Path(__file__).parents[1] / "recordings" / "lifecycle.json"
+READY_WITHIN_SECONDS = 150.0
+RUN_WITHIN_SECONDS = 90.0
+
+ASSETS = "{ assetNodes { assetKey { path } groupName dependencyKeys { path } } }"
+DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }"
+LAUNCH = """
+mutation ($parameters: ExecutionParams!) {
+  launchRun(executionParams: $parameters) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+RUN = """
+query ($run: ID!) {
+  runOrError(runId: $run) {
+    ... on Run {
+      status
+      assetMaterializations { assetKey { path } metadataEntries { label ... on IntMetadataEntry { intValue } } }
+    }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dagster:
+    """A running Dagster."""
+
+    port: int
+    settings: settings.Settings
+
+    def ask(self, query: str, **variables: object) -> Any:
+        """Ask over GraphQL; the data of the answer."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            said = json.load(answer)
+        assert "errors" not in said, said
+        return said["data"]
+
+    def run(self, job: str) -> dict[str, Any]:
+        """Launch a job and wait for its end."""
+        selector = {"repositoryLocationName": "zmart", "repositoryName": "__repository__", "jobName": job}
+        launched = self.ask(LAUNCH, parameters={"selector": selector, "runConfigData": {}})["launchRun"]
+        tick = threading.Event()
+        for _ in range(int(RUN_WITHIN_SECONDS / 0.25)):
+            run: dict[str, Any] = self.ask(RUN, run=launched["run"]["runId"])["runOrError"]
+            if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"}:
+                return run
+            tick.wait(0.25)
+        raise AssertionError(f"{job} did not end: {run}")
+
+
+@pytest.fixture(scope="module")
+def dagster() -> Iterator[Dagster]:
+    """`zmart up --only postgres,dagster` in a state directory of its own; everything of it is gone afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with testing.state_dir() as folder:
+        environ = {"PATH": os.environ["PATH"], "ZMART_STATE_DIR": str(folder), "DAGSTER_PORT": str(port)}
+        command = [sys.executable, "-m", "zmart.cli", "up", "--only", "postgres,dagster"]
+        with subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as running:
+            stop = threading.Timer(READY_WITHIN_SECONDS, running.terminate)
+            stop.start()
+            assert running.stdout is not None
+            said: list[str] = []
+            try:
+                for line in running.stdout:
+                    said.append(line)
+                    if "Ready after" in line:
+                        break
+                stop.cancel()
+                assert "Ready after" in said[-1], "".join(said)
+                yield Dagster(port=port, settings=settings.load(environ))
+            finally:
+                stop.cancel()
+                running.terminate()
+                rest = running.stdout.read()
+        assert running.returncode == 0, rest
+        assert "Everything is stopped." in rest
+
+
+def test_the_three_processes_work_together(dagster: Dagster) -> None:
+    """The web interface shows the graph that the code server holds, and the daemon is healthy."""
+    nodes = {"/".join(each["assetKey"]["path"]): each for each in dagster.ask(ASSETS)["assetNodes"]}
+
+    assert {"raw/events", "marts/markets", "marts/vote_tallies", "docs/models"} <= nodes.keys()
+    assert {"path": ["raw", "events"]} in nodes["marts/trades"]["dependencyKeys"]
+    assert nodes["marts/trades"]["groupName"] == "folds"
+    daemons = dagster.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+    assert {each["daemonType"] for each in daemons if each["healthy"]} >= {
+        "SENSOR",
+        "SCHEDULER",
+        "QUEUED_RUN_COORDINATOR",
+    }
+
+
+def test_a_rebuild_is_launched_and_mends(dagster: Dagster) -> None:
+    """What the button does: a worker below the code server folds the log again and reports the rows that differed."""
+    owner = dagster.settings.postgres.dsn()
+    asyncio.run(_ingest(dagster.settings))
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute("update marts.markets set creator_wallet = 'nobody' where market_no = 1")
+
+    run = dagster.run("rebuild_marts")
+
+    assert run["status"] == "SUCCESS"
+    differed = {
+        each["assetKey"]["path"][-1]: entry["intValue"]
+        for each in run["assetMaterializations"]
+        for entry in each["metadataEntries"]
+        if entry["label"] == "rows that differed"
+    }
+    assert differed == {**dict.fromkeys(differed, 0), "markets": 1}
+    assert len(differed) >= 6
+
+
+def test_nothing_that_only_asks_knows_the_owner(dagster: Dagster) -> None:
+    """Dagster's own tables belong to the keeper, in a schema of their own, and its web interface has no other login."""
+    with psycopg.connect(dagster.settings.postgres.dsn()) as connection:
+        rows = connection.execute(
+            "select distinct schemaname, tableowner from pg_tables where tablename = 'event_logs'"
+        )
+        assert rows.fetchall() == [("dagster", "zmart_keeper")]
+    services = board.Board.read(dagster.settings.state_dir / "run.json")
+    (pid,) = (each.pid for each in services if each.name == "dagster")
+    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    logins = [each for each in environment if each.startswith((b"DATABASE_URL", b"PG", b"DAGSTER_STORAGE_URL"))]
+    assert logins
+    assert all(b"//zmart_keeper:" in each for each in logins)
+
+
+async def _ingest(known: settings.Settings) -> None:
+    decoded = Decoder(known.chain.program_id).body(LIFECYCLE.read_bytes())
+    writer = await Writer.connect(known.postgres.dsn("zmart_ingest"))
+    await writer.append(decoded.transactions, source="webhook")
+    await writer.close()
