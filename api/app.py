@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import structlog
@@ -21,14 +21,14 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Tag
 
-from zmart.db import feed, pool
+from zmart.db import pool
 from zmart.settings import Settings
 
 from . import deps, errors, parameters
 from .database import Database
 from .live import tasks
 from .live.doorbell import Doorbell
-from .live.hub import Hub
+from .live.hub import REPLAYS, Hub
 from .live.reader import LogReader
 from .routes import health, markets, stream, trades, users
 
@@ -42,6 +42,22 @@ STATEMENT_TIMEOUT_SECONDS = 5.0
 CONNECTION_WAIT_SECONDS = 2.0
 #: Beyond this many waiting requests, saying 503 at once is kinder than a queue.
 WAITING = 500
+
+#: Our statements are few and long: planning one takes longer than running it, so each connection
+#: plans each of them once. Pages are in memory or nearly so.
+PLANNED_ONCE: Mapping[str, str] = {
+    "plan_cache_mode": "force_generic_plan",
+    "random_page_cost": "1.1",
+    "timezone": "UTC",
+}
+#: A window of the log is a few rows and what their keys lead to, also while the tables are so small
+#: that statistics would have them read whole.
+BY_KEY: Mapping[str, str] = {
+    **PLANNED_ONCE,
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 _TAGS = {
     "markets": "Markets and what happened in them.",
@@ -96,11 +112,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
         database = Database(await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS)))
-        # The hub has a connection to itself: no burst of requests delays a stream, nor the reverse.
-        hub_database = Database(await stack.enter_async_context(_connections(dsn, "zmart api hub", 1)))
-        listener = feed.Listener(dsn, application_name="zmart api feed")
-        doorbell = Doorbell(listener, url.reveal() if url else None)
-        hub = Hub(LogReader(hub_database), doorbell, replayer=LogReader(database))
+        # Streams have connections of their own: no burst of requests delays them, nor the reverse.
+        windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
+        doorbell = Doorbell(dsn, url.reveal() if url else None)
+        hub = Hub(LogReader(Database(windows)), doorbell)
         app.state.services = deps.Services(settings=settings, database=database, hub=hub, began=time.monotonic())
         running = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.ended, running)
@@ -109,11 +124,13 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _connections(dsn: str, name: str, most: int) -> AsyncIterator[pool.Pool]:
+async def _connections(
+    dsn: str, name: str, most: int, session: Mapping[str, str] = PLANNED_ONCE
+) -> AsyncIterator[pool.Pool]:
     connections = pool.pool(
         dsn,
         application_name=name,
-        min_size=min(2, most),
+        min_size=2,
         max_size=most,
         max_waiting=WAITING,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
@@ -122,10 +139,8 @@ async def _connections(dsn: str, name: str, most: int) -> AsyncIterator[pool.Poo
         # connections that are dead.
         autocommit=True,
         check=False,
-        # Our statements are few and long: planning one takes longer than running it, so each
-        # connection plans each of them once.
         prepare_threshold=0,
-        session={"plan_cache_mode": "force_generic_plan", "timezone": "UTC"},
+        session=session,
     )
     await connections.open(wait=False)
     try:

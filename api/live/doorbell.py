@@ -33,10 +33,17 @@ _REPORT_SECONDS = 5.0
 class FeedBackend(BroadcastBackend):
     """Broadcaster's view of the feed: one channel, rung by the transactions that append."""
 
-    def __init__(self, listener: feed.Listener) -> None:
-        self._listener = listener
+    def __init__(self, dsn: str) -> None:
+        self._listener = feed.Listener(dsn, application_name="zmart api feed", on_bell=self._ring)
         self._moved = asyncio.Event()
+        self._was_rung = False
+        self._reached: feed.Position | None = None
         self._following: asyncio.Task[None] | None = None
+
+    @property
+    def silent_seconds(self) -> float:
+        """Time since Postgres was last heard."""
+        return self._listener.silent_seconds
 
     async def connect(self) -> None:
         """Begin to follow the feed; waits for nothing, the listener connects by itself."""
@@ -60,10 +67,14 @@ class FeedBackend(BroadcastBackend):
         raise NotImplementedError("the doorbell is rung by the transaction that appends")
 
     async def next_published(self) -> broadcaster.Event:
-        """Wait until the feed has moved. Never raises: that would end broadcaster's own task."""
+        """Wait for a bell (no message) or for entries (how far they reach).
+
+        Never raises: that would end broadcaster's own task.
+        """
         await self._moved.wait()
         self._moved.clear()
-        return broadcaster.Event(CHANNEL, str(self._listener.position))
+        was_rung, self._was_rung = self._was_rung, False
+        return broadcaster.Event(CHANNEL, "" if was_rung else str(self._reached))
 
     async def _follow(self) -> None:
         while True:
@@ -75,7 +86,13 @@ class FeedBackend(BroadcastBackend):
                 log.error("doorbell_stands_still", reason=str(error))
                 await asyncio.sleep(_REPORT_SECONDS)
                 continue
+            self._reached = self._listener.position
             self._moved.set()
+
+    def _ring(self) -> None:
+        # At the bell itself, not after the listener's own reading: that saves readers a round trip.
+        self._was_rung = True
+        self._moved.set()
 
     async def _reach_the_next(self) -> None:
         if self._listener.position is None:
@@ -87,17 +104,18 @@ class FeedBackend(BroadcastBackend):
 class Doorbell:
     """One subscription per process, whatever carries it; many rings before a look are one."""
 
-    def __init__(self, listener: feed.Listener, url: str | None = None) -> None:
-        self._listener = listener
-        self._backend = None if url else FeedBackend(listener)
+    def __init__(self, dsn: str, url: str | None = None) -> None:
+        self._backend = None if url else FeedBackend(dsn)
         self._carrier = broadcaster.Broadcast(url, backend=self._backend)
         self._rung = asyncio.Event()
+        #: How far the hub has come; word of entries that it has read already wakes nobody.
+        self.reached: feed.Position | None = None
         self._ears: asyncio.Task[None] | None = None
 
     @property
     def silent_seconds(self) -> float:
         """Time since Postgres was last heard; 0 where the carrier is not Postgres."""
-        return self._listener.silent_seconds if self._backend else 0.0
+        return self._backend.silent_seconds if self._backend else 0.0
 
     async def __aenter__(self) -> Self:
         await self._carrier.connect()
@@ -124,5 +142,13 @@ class Doorbell:
     async def _listen(self) -> None:
         async with self._carrier.subscribe(CHANNEL) as subscriber:
             while True:
-                await subscriber.get()
-                self._rung.set()
+                event = await subscriber.get()
+                if not self._is_old(event.message):
+                    self._rung.set()
+
+    def _is_old(self, word: str) -> bool:
+        """Whether these are entries that the hub has passed; a bell never is."""
+        if self._backend is None or not word or self.reached is None:
+            return False
+        told = feed.Position.parse(word)
+        return told.epoch == self.reached.epoch and told.seq <= self.reached.seq

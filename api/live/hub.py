@@ -39,8 +39,8 @@ QUEUE_FRAMES = 1000
 _STILL_FULL = QUEUE_FRAMES * 3 // 4
 MOST_CLIENTS = 5000
 MOST_CLIENTS_PER_ADDRESS = 1000
-#: Histories replayed at once; more would take the connections that requests need.
-_REPLAYS = 3
+#: Histories replayed at once.
+REPLAYS = 3
 #: Waits between attempts to read when Postgres is away or the feed has a hole.
 _RETRY_SECONDS = 1.0
 
@@ -115,16 +115,14 @@ class Client:
 class Hub:
     """The process's place in the feed, and its clients by subscription."""
 
-    def __init__(self, reader: Reader, doorbell: Doorbell, *, replayer: Reader | None = None) -> None:
+    def __init__(self, reader: Reader, doorbell: Doorbell) -> None:
         self._reader = reader
-        #: Histories are read beside the hub, never in its way.
-        self._replayer = replayer or reader
         self._doorbell = doorbell
         self._position: feed.Position | None = None
         self._begun = asyncio.Event()
         self._clients: dict[frozenset[str], set[Client]] = {}
         self._per_address: collections.Counter[str] = collections.Counter()
-        self._replays = asyncio.Semaphore(_REPLAYS)
+        self._replays = asyncio.Semaphore(REPLAYS)
         self._is_closed = False
         #: Why the hub stands still, while it does.
         self.trouble: str | None = None
@@ -238,7 +236,7 @@ class Hub:
             if frames := heard(window, topics):
                 for client in clients:
                     client.offer(frames)
-        self._position = window.position
+        self._position = self._doorbell.reached = window.position
         return window.is_last
 
     async def _wanted_window(self, after: feed.Position) -> Window:
@@ -263,7 +261,7 @@ class Hub:
     async def _missed(self, position: feed.Position, topics: frozenset[str]) -> Window:
         async with self._replays:
             try:
-                return await self._replayer.window(position, topics)
+                return await self._reader.window(position, topics)
             except (feed.ForeignEpoch, feed.FuturePosition) as error:
                 raise _resync(error) from error
 

@@ -357,7 +357,8 @@ messages as not materialized (
             'last_seq', y.last_seq
         )
     from states as s
-    inner join marts.vote_tallies as y on s.market_no = y.market_no
+    -- Inside, the condition reaches the ballots' index; joined from outside, every tally would be counted.
+    cross join lateral (select v.* from marts.vote_tallies as v where v.market_no = s.market_no) as y
     where s.is_voted
 )
 select

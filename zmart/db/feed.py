@@ -31,7 +31,7 @@ import datetime
 import re
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, TypeAlias
 
@@ -72,9 +72,7 @@ _KEEPALIVE = {
 _STATEMENT_TIMEOUT_SECONDS = 10.0
 
 _SQL = queries.load("zmart.db", "feed.sql")
-_POSITION = re.compile(
-    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(0|[1-9][0-9]{0,18})"
-)
+_POSITION = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(0|[1-9][0-9]{0,18})")
 
 
 class ForeignEpoch(errors.Conflict):
@@ -230,6 +228,7 @@ class Listener:
         limit: int = BATCH_ENTRIES,
         poll_seconds: float = POLL_SECONDS,
         application_name: str = "zmart feed",
+        on_bell: Callable[[], None] | None = None,
     ) -> None:
         #: Everything up to here was handed out. None, until connected, stands for the end.
         self.position = after
@@ -237,6 +236,8 @@ class Listener:
         self._limit = limit
         self._poll_seconds = poll_seconds
         self._application_name = application_name
+        #: Told of each bell before the entries are read, for those who read something else then.
+        self._on_bell = on_bell
         self._connection: pool.Connection | None = None
         self._drained = False
         self._heard_at: float | None = None
@@ -343,7 +344,8 @@ class Listener:
         # psycopg keeps bells that rang during a statement, so none is lost between two waits.
         with pool.translated():
             async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
-                pass
+                if self._on_bell is not None:
+                    self._on_bell()
 
     async def _back_off(self, failures: int, error: errors.Transient) -> None:
         await self.close()
