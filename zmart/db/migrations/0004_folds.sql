@@ -203,6 +203,7 @@ begin
     execute format($f$
 create or replace function folds.%1$I(p_touched bigint [], p_upto bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
+set enable_hashjoin = on set enable_mergejoin = on set enable_seqscan = on set plan_cache_mode = auto
 as $body$
 begin
 -- Fold the keys of these events again from their whole history up to p_upto.
