@@ -183,7 +183,7 @@ def _number(connection: psycopg.Connection[tuple[object, ...]], statement: str, 
 
 
 def _rows(connection: psycopg.Connection[tuple[object, ...]], name: str) -> int:
-    statement = composed.SQL(sql.rows).format(mart=composed.Identifier(name))  # type: ignore[arg-type]  # a file's text
+    statement = composed.SQL(sql.rows).format(mart=composed.Identifier(name))
     row = connection.execute(statement).fetchone()
     assert row is not None
     return int(str(row[0]))
