@@ -26,7 +26,7 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import pool
 
-from . import pipeline, replay, writer
+from . import pipeline, replay, watch, writer
 from .app import Parts, create_app
 from .auth import Verifier
 from .decode import Decoder
@@ -45,6 +45,7 @@ def main() -> int:
         logs.configure(configured, service="ingest")
         parts = parts_of(configured)
         listener = bound(configured.hosts.ingest, configured.ports.ingest)
+        asyncio.run(watch.at_the_door(configured))
     except errors.ConfigurationError as exc:
         print(f"ingest: {exc}", file=sys.stderr)
         return 2
@@ -65,10 +66,12 @@ def parts_of(configured: settings.Settings) -> Parts:
         connection = await pool.connect(dsn, application_name="zmart ingest readiness")
         await connection.close()
 
+    committing = pipeline.Pipeline(connect)
     return Parts(
         verifier=Verifier.of(configured.ingest),
         decoder=Decoder(configured.chain.program_id),
-        pipeline=pipeline.Pipeline(connect),
+        pipeline=committing,
+        watch=watch.Watch.of(configured, committing),
         environment=configured.chain.cluster.value,
         checks={"database": database},
         metrics_token=token.reveal() if token else None,

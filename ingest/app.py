@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import hmac
 import ipaddress
@@ -36,6 +37,7 @@ from .auth import SIGNATURE_HEADER, Verifier
 from .decode import Decoded, Decoder
 from .metrics import Metrics
 from .pipeline import Hold, Pipeline
+from .watch import Watch
 
 log = structlog.get_logger()
 
@@ -68,6 +70,8 @@ class Parts:
     environment: str
     #: What readiness asks besides the pipeline, by name.
     checks: Mapping[str, Check] = field(default_factory=dict)
+    #: The task that completes and proves the log; without one nothing is said about that.
+    watch: Watch | None = None
     #: Lets metrics be read from elsewhere than loopback.
     metrics_token: str | None = None
     #: How long a stop waits for what is queued.
@@ -87,9 +91,13 @@ def create_app(parts: Parts) -> Litestar:
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         parts.pipeline.start()
+        if parts.watch is not None:
+            parts.watch.start()
         try:
             yield
         finally:
+            if parts.watch is not None:
+                await parts.watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
 
     return Litestar(
@@ -127,8 +135,11 @@ async def health(state: State) -> dict[str, str | float]:
 @get("/ready")
 async def ready(state: State) -> Answer:
     """Say whether a delivery would be committed now, and if not, why."""
-    reasons = await unreadiness(state["parts"])
-    content = {"status": "unready" if reasons else "ready", "reasons": reasons}
+    parts: Parts = state["parts"]
+    reasons = await unreadiness(parts)
+    content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
+    if parts.watch is not None:
+        content["completeness"] = dataclasses.asdict(parts.watch.standing)
     return Response(content, status_code=503 if reasons else 200)
 
 
@@ -257,6 +268,8 @@ def _too_large(limit_bytes: int) -> _Refused:
 async def unreadiness(parts: Parts) -> list[str]:
     """Why deliveries would not be committed now, one sentence each; empty when they would."""
     reasons = [f"writer: {reason}" for reason in _writer_reasons(parts.pipeline)]
+    if parts.watch is not None and parts.watch.standing.state == "refused":
+        reasons.append(f"chain: {parts.watch.standing.reason}")
     for name, check in parts.checks.items():
         try:
             async with asyncio.timeout(CHECK_SECONDS):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Protocol
 
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
@@ -10,6 +12,35 @@ from prometheus_client import Counter, Gauge, Histogram
 #: From one lone delivery to the greatest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Standing(Protocol):
+    """What is known about the log's completeness."""
+
+    @property
+    def state(self) -> str: ...  # noqa: D102
+
+
+#: Gauges of what is proven, by the name of what they show.
+_PROVEN = {
+    "verified_through": "Slot through which nothing the confirmed chain lists is missing.",
+    "finalized_through": "Slot through which log and finalized chain are the same.",
+    "confirmed_slot": "Newest confirmed slot the walk saw.",
+    "finalized_slot": "Newest finalized slot the walk saw.",
+    "wanted_left": "Signatures still to be fetched.",
+    "unverified": "1 while the chain cannot be compared with the log, else 0.",
+}
+
+
+def _number(standing: Callable[[], Standing], name: str) -> float:
+    now = standing()
+    match name:
+        case "unverified":
+            return float(now.state in ("unverified", "refused"))
+        case "wanted_left":
+            return float(getattr(now, "wanted", 0))
+    value = getattr(now, name, None)
+    return -1.0 if value is None else float(value)
 
 
 class Metrics:
@@ -37,6 +68,12 @@ class Metrics:
     def watch_queue(self, used_bytes: Callable[[], int]) -> None:
         """Ask for the bytes in hand whenever somebody looks."""
         self.queue_bytes.set_function(used_bytes)
+
+    def watch_standing(self, standing: Callable[[], Standing]) -> None:
+        """Ask for what is proven of the log whenever somebody looks; -1 where nothing is."""
+        for name, about in _PROVEN.items():
+            gauge = Gauge(f"zmart_ingest_{name}", about, registry=self.registry)
+            gauge.set_function(functools.partial(_number, standing, name))
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

@@ -22,10 +22,10 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 
@@ -186,6 +186,10 @@ class Pipeline:
         self.limits = limits or Limits()
         self.metrics = metrics or Metrics()
         self.room = Room(self.limits.room_bytes)
+        #: When a webhook's transactions were last committed, on the monotonic clock.
+        self.delivered_at: float | None = None
+        #: One user of the writer at a time: a batch, or whoever borrowed it.
+        self._turn = asyncio.Lock()
         #: When the last commit failed, on the monotonic clock; None after a success.
         self._failed_at: float | None = None
         self._connect = connect
@@ -248,6 +252,17 @@ class Pipeline:
             if outcome is not None:
                 # One error fails many; without this each would show the others' frames too.
                 raise outcome.with_traceback(piece.trace)
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[Any]:
+        """The writer as `connect` gave it, for what is no delivery; batches wait meanwhile, so be brief.
+
+        Unavailable while closing; else what kept the writer from connecting.
+        """
+        if not self.is_open:
+            raise errors.Unavailable("Ingest is stopping.")
+        async with self._turn:
+            yield await self._connected()
 
     async def close(self, grace_seconds: float = 2.0) -> None:
         """Commit what is queued, for at most `grace_seconds`; fail the rest, close the writer."""
@@ -337,18 +352,25 @@ class Pipeline:
                 piece.settle(error)
 
     async def _append(self, batch: Sequence[Piece]) -> None:
-        if self._writer is None:
-            self._writer = await self._connect()
         transactions = list(itertools.chain.from_iterable(piece.transactions for piece in batch))
         wanted = list(itertools.chain.from_iterable(piece.wanted for piece in batch))
         began = time.perf_counter()
-        appended = await self._writer.append(
-            transactions,
-            source=batch[0].source,
-            dead_letters=list(itertools.chain.from_iterable(piece.dead_letters for piece in batch)),
-            wanted=wanted,
-        )
+        async with self._turn:
+            writer = await self._connected()
+            appended = await writer.append(
+                transactions,
+                source=batch[0].source,
+                dead_letters=list(itertools.chain.from_iterable(piece.dead_letters for piece in batch)),
+                wanted=wanted,
+            )
+        if transactions and batch[0].source == "webhook":
+            self.delivered_at = time.monotonic()
         self._count(len(transactions), len(wanted), appended, time.perf_counter() - began)
+
+    async def _connected(self) -> Writer:
+        if self._writer is None:
+            self._writer = await self._connect()
+        return self._writer
 
     def _count(self, transactions: int, wanted: int, appended: Appended, seconds: float) -> None:
         counted = self.metrics

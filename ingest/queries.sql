@@ -28,6 +28,14 @@ copy inbox (
 -- Wait for the right to append; everything after it is in the order of commits.
 lock table raw.writer in exclusive mode;
 
+-- name: set_aside
+-- A delivery for slots that are final already must come from the chain: what is new there is fetched instead.
+delete from inbox
+where
+    inbox.slot <= (select raw.finalized_through())
+    and not exists (select from raw.transactions as t where t.signature = inbox.signature)
+returning inbox.signature;
+
 -- name: admit
 -- Store what is new, reopen what was retracted and landed again, count what is known; one row per inbox row, with what became of it.
 with known as (
@@ -78,7 +86,7 @@ stored as (
 ),
 
 fetched as (
-    delete from raw.wanted as w using inbox where w.signature = inbox.signature
+    delete from raw.wanted as w using inbox where w.signature = inbox.signature and w.reason <> 'differs'
 )
 
 select
@@ -197,3 +205,178 @@ on conflict (signature) do nothing;
 -- name: epoch
 -- Which log this is.
 select epoch::text from raw.identity;
+
+-- name: doubt
+-- The finalized chain decides which of two versions of a transaction is true.
+insert into raw.wanted as w (signature, reason)
+select
+    given.signature,
+    'differs'
+from unnest(%(signatures)s::text []) as given (signature)
+on conflict (signature) do update
+set reason = 'differs', attempts = 0, next_attempt_at = clock_timestamp();
+
+-- name: end_doubt
+-- The alert about a disagreement is history once the chain decided.
+select ops.resolve_alert('dead_letter_differs', %(signature)s);
+
+-- name: alert
+-- What a person should look at.
+select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
+
+-- name: stored_version
+-- A transaction as it is stored.
+select
+    transaction_no,
+    digest,
+    body,
+    retracted_at is not null
+from raw.transactions
+where signature = %(signature)s;
+
+-- name: decided
+-- The chain has spoken: the question is closed, and so are the dead letters that asked it.
+with answered as (
+    delete from raw.wanted where signature = %(signature)s
+)
+
+update raw.dead_letters set resolved_at = clock_timestamp()
+where signature = %(signature)s and reason_code = 'differs' and resolved_at is null;
+
+-- name: retract
+-- Take transactions and their events out of the fold, and say so; history keeps them.
+with gone as (
+    update raw.transactions set retracted_at = clock_timestamp()
+    where signature = any(%(signatures)s) and retracted_at is null
+    returning transaction_no
+),
+
+marked as (
+    update raw.events as e set retracted_at = clock_timestamp()
+    from gone
+    where e.transaction_no = gone.transaction_no and e.retracted_at is null
+    returning e.seq, e.market_no, e.wallet_no
+),
+
+cleared as (
+    delete from raw.suspects where signature = any(%(signatures)s)
+)
+
+insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+select
+    (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by marked.seq),
+    'retracted',
+    marked.seq,
+    marked.market_no,
+    marked.wallet_no
+from marked;
+
+-- name: replace_transaction
+-- Another version of a transaction takes the place of the stored one.
+update raw.transactions
+set
+    slot = %(slot)s,
+    index_in_block = %(index_in_block)s,
+    order_settled = %(index_in_block)s::int is not null,
+    block_time = to_timestamp(%(block_time)s),
+    err = %(err)s,
+    fee_lamports = %(fee_lamports)s,
+    body = %(body)s,
+    digest = %(digest)s,
+    retracted_at = null
+where transaction_no = %(transaction_no)s;
+
+-- name: settle_order
+-- Give transactions of a slot their index in the block; events whose place changes are moved. A configuration that moves can change the fees of everything in its slot.
+with said as (
+    select *
+    from unnest(%(signatures)s::text [], %(indexes)s::int []) as given (signature, index_in_block)
+),
+
+settled as (
+    update raw.transactions as t set index_in_block = said.index_in_block, order_settled = true
+    from said
+    where t.signature = said.signature and t.slot = %(slot)s and not t.order_settled
+    returning t.transaction_no, t.index_in_block
+),
+
+moved as (
+    update raw.events as e
+    set order_key = (%(slot)s::bigint << 24) | (settled.index_in_block::bigint << 9) | e.ordinal
+    from settled
+    where
+        e.transaction_no = settled.transaction_no
+        and e.order_key <> (%(slot)s::bigint << 24) | (settled.index_in_block::bigint << 9) | e.ordinal
+    returning e.seq, e.market_no, e.wallet_no, e.retracted_at
+),
+
+touched as (
+    select
+        moved.seq,
+        moved.market_no,
+        moved.wallet_no
+    from moved
+    where moved.retracted_at is null
+    union
+    select
+        e.seq,
+        e.market_no,
+        e.wallet_no
+    from raw.events as e
+    where
+        e.order_key >= %(slot)s::bigint << 24 and e.order_key < (%(slot)s::bigint + 1) << 24
+        and e.retracted_at is null
+        and exists (select from moved where moved.market_no is null)
+)
+
+insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+select
+    (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by touched.seq),
+    'moved',
+    touched.seq,
+    touched.market_no,
+    touched.wallet_no
+from touched;
+
+-- name: own_successes
+-- Count and digest of what we hold as successful between two slots, both included.
+select
+    count(*),
+    sha256(convert_to(coalesce(string_agg(t.signature, e'\n' order by t.signature collate "C"), ''), 'UTF8'))
+from raw.transactions as t
+where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
+
+-- name: cover
+-- Write down a proof; one of nothing after one of nothing makes that longer.
+with extended as (
+    update raw.coverage as c set to_slot = %(to_slot)s, proven_at = clock_timestamp()
+    where
+        c.source = %(source)s and c.to_slot = %(from_slot)s - 1
+        and c.successful_transactions = 0 and %(successes)s = 0
+    returning c.from_slot
+)
+
+insert into raw.coverage as c (source, from_slot, to_slot, successful_transactions, digest)
+select
+    %(source)s,
+    %(from_slot)s,
+    %(to_slot)s,
+    %(successes)s,
+    %(digest)s
+where not exists (select from extended)
+on conflict (source, from_slot) do update
+set
+    to_slot = excluded.to_slot,
+    successful_transactions = excluded.successful_transactions,
+    digest = excluded.digest,
+    proven_at = clock_timestamp()
+where c.to_slot <= excluded.to_slot;
+
+-- name: announce_finality
+-- The watermark moves on, and never back.
+insert into raw.feed (seq, kind, ref)
+select
+    (select coalesce(max(f.seq), 0) from raw.feed as f) + 1,
+    'finalized_through',
+    %(slot)s
+where %(slot)s > coalesce(raw.finalized_through(), -1);

@@ -10,6 +10,11 @@ A batch travels to Postgres before the lock is taken (`inbox`, a temporary table
 
 So whoever reads `seq` n has everything up to n, and marts are never behind the log.
 
+What a delivery cannot know is corrected here too, under the same lock and in the same way: a transaction that is proven
+gone (`retract`), the version the chain decided for (`replace`), a place in the block learned later (`settle`), and the
+watermark of finality (`finalize`), which moves only when our signatures of those slots are exactly the chain's. Each
+correction is rows of the feed, and the marts follow before the commit.
+
 A batch that Postgres refuses because of what is in it is halved until the culprit stands alone; the culprit becomes a
 dead letter and its neighbours are stored. A server that is not answering is another matter: that is `Unavailable`,
 nothing is committed, and the deliverer will try again.
@@ -17,10 +22,11 @@ nothing is committed, and the deliverer will try again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -47,6 +53,9 @@ REMEMBERED = 200_000
 MAX_ORDINAL = 511
 MAX_INDEX_IN_BLOCK = 32_767
 MAX_SLOT = 2**39 - 1
+
+#: Dead letters that a person should hear of: the others are looked at when there is time.
+ALERTING = frozenset({"differs", "truncated", "rejected"})
 
 
 class Appended(NamedTuple):
@@ -78,6 +87,17 @@ class Appended(NamedTuple):
 
 
 NOTHING = Appended("", None, None, 0, 0, 0, 0, 0.0)
+
+
+class Proof(NamedTuple):
+    """What the chain lists as successful between two slots, both included."""
+
+    source: str
+    from_slot: int
+    to_slot: int
+    successes: int
+    #: SHA-256 of the signatures, sorted, one a line.
+    digest: bytes
 
 
 class _Sighting(NamedTuple):
@@ -146,6 +166,92 @@ class Writer:
         """
         sightings = list(_sightings(transactions))
         return await self._store(sightings, [*dead_letters, *_conflicting(transactions)], wanted, source)
+
+    async def retract(self, signatures: Sequence[str]) -> int:
+        """Take transactions out that are proven not to be on the chain; how many feed rows say so.
+
+        They stay in the log, marked. Landing again reopens them under new seqs. Raises Unavailable.
+        """
+        return await self._correct(sql.retract, {"signatures": list(signatures)})
+
+    async def settle(self, slot: int, indexes: Mapping[str, int]) -> int:
+        """Give provisional transactions of `slot` their index in the block; how many feed rows say what moved."""
+        known = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
+        return await self._correct(
+            sql.settle_order, {"slot": slot, "signatures": list(known), "indexes": list(known.values())}
+        )
+
+    async def finalize(self, proof: Proof) -> bool:
+        """Move the watermark to the end of `proof` if our successes in its slots are the chain's; whether they are."""
+        with _said_plainly():
+            connection = await self._connected()
+            async with connection.transaction():
+                await connection.execute(sql.take_writer)
+                ours = await _one(connection, sql.own_successes, proof._asdict())
+                if ours != (proof.successes, proof.digest):
+                    return False
+                await connection.execute(sql.cover, proof._asdict())
+                await _announce(connection, sql.announce_finality, {"slot": proof.to_slot})
+        return True
+
+    async def cover(self, proof: Proof) -> None:
+        """Write down that nothing of `proof` is missing here. Raises Unavailable."""
+        with _said_plainly():
+            connection = await self._connected()
+            async with connection.transaction():
+                await connection.execute(sql.cover, proof._asdict())
+
+    async def replace(self, row: TransactionRow, *, source: str) -> bool:
+        """Let the version the finalized chain gives of a transaction be the one that counts; whether ours was another.
+
+        The version that loses becomes a dead letter, open alerts about it a fact. Raises Unavailable, and Conflict
+        where Postgres refuses the row.
+        """
+        with _said_plainly():
+            return await self._replace(row, source)
+
+    async def _replace(self, row: TransactionRow, source: str) -> bool:
+        connection, learned = await self._connected(), _Numbers()
+        async with connection.transaction():
+            await connection.execute(sql.take_writer)
+            head = (await _one(connection, sql.head))[0]
+            cursor = await connection.execute(sql.stored_version, {"signature": row.signature})
+            stored = await cursor.fetchone()
+            if stored is None:
+                raise errors.NotFound(f"The log does not hold transaction {row.signature}.")
+            number, digest, body, is_retracted = stored
+            is_other = digest != row.digest or is_retracted
+            if is_other:
+                await connection.execute(sql.retract, {"signatures": [row.signature]})
+                await connection.execute(sql.replace_transaction, {**row._asdict(), "transaction_no": number})
+                letters = [*row.dead_letters, *([_losing(row, body)] if digest != row.digest else [])]
+                await self._append_events(connection, [(row, number)], head, learned)
+                await _bury_all(connection, letters, source)
+            await connection.execute(sql.decided, {"signature": row.signature})
+            await connection.execute(sql.end_doubt, {"signature": row.signature})
+        self._numbers.remember(learned)
+        return bool(is_other)
+
+    async def _correct(self, statement: str, parameters: dict[str, Any]) -> int:
+        with _said_plainly():
+            connection = await self._connected()
+            async with connection.transaction():
+                await connection.execute(sql.take_writer)
+                return await _announce(connection, statement, parameters)
+
+    async def _append_events(
+        self, connection: pool.Connection, fresh: Sequence[tuple[TransactionRow, int]], head: int, learned: _Numbers
+    ) -> tuple[int, int]:
+        """Number, append, announce, fold and ring; how many events, and the last seq."""
+        await self._number(connection, [event for row, _ in fresh for event in row.events], learned)
+        first = (await _one(connection, sql.head))[0] + 1
+        events = await self._copy_events(connection, fresh, first, learned)
+        last = first + events - 1
+        if last > head:
+            await connection.execute(sql.announce_events, {"after": first - 1})
+            await connection.execute(sql.fold, {"from": head, "to": last})
+            await connection.execute(sql.ring)
+        return events, last
 
     async def _store(
         self, sightings: list[_Sighting], letters: list[DeadLetter], wanted: Sequence[str], source: str
@@ -217,25 +323,18 @@ class Writer:
             await connection.execute(sql.take_writer)
             taken = time.perf_counter()
             head = (await _one(connection, sql.head))[0]
+            wanted = [*wanted, *await _set_aside(connection, source)]
             became = await _admit(connection, source)
             fresh = [(sightings[p].row, no) for p, no, what in became if what in ("new", "reopened")]
-            letters = [*letters, *(_differing(sightings[p].row) for p, _, what in became if what == "differs")]
+            differing = [sightings[p].row for p, _, what in became if what == "differs"]
+            letters = [*letters, *map(_differing, differing)]
             letters += [letter for row, _ in fresh for letter in row.dead_letters]
-            await self._number(connection, [event for row, _ in fresh for event in row.events], learned)
-            first = (await _one(connection, sql.head))[0] + 1
-            events = await self._copy_events(connection, fresh, first, learned)
-            if letters:
-                async with connection.cursor() as cursor:
-                    await cursor.executemany(sql.bury, [_buried(letter, source) for letter in letters])
+            events, last = await self._append_events(connection, fresh, head, learned)
+            await _bury_all(connection, letters, source)
             if wanted:
                 await connection.execute(
                     sql.want, {"signatures": list(wanted), "reason": f"named by {source} without logs"}
                 )
-            last = first + events - 1
-            if last > head:
-                await connection.execute(sql.announce_events, {"after": first - 1})
-                await connection.execute(sql.fold, {"from": head, "to": last})
-                await connection.execute(sql.ring)
         self._numbers.remember(learned)
         return Appended(
             epoch=self._epoch,
@@ -320,6 +419,60 @@ def _conflicting(transactions: Iterable[TransactionRow]) -> Iterable[DeadLetter]
 def _differing(row: TransactionRow) -> DeadLetter:
     reason = "Another delivery of this signature has another slot, error or log."
     return DeadLetter(row.signature, None, "differs", reason, row.body)
+
+
+def _losing(row: TransactionRow, body: bytes | None) -> DeadLetter:
+    reason = "The finalized chain holds another version of this transaction; this one was withdrawn."
+    return DeadLetter(row.signature, None, "superseded", reason, body)
+
+
+@contextlib.contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Errors of ours out of the driver's; a mistake in our own SQL is nothing a caller can help."""
+    try:
+        with pool.translated():
+            yield
+    except psycopg.Error as bug:
+        raise errors.Unavailable(f"The log refused a correction: {bug.diag.message_primary or bug}.") from bug
+
+
+async def _announce(connection: pool.Connection, statement: str, parameters: dict[str, Any]) -> int:
+    """Run a statement that writes rows of the feed, and let everything follow; how many rows."""
+    head = (await _one(connection, sql.head))[0]
+    rows = (await connection.execute(statement, parameters)).rowcount
+    if rows > 0:
+        await connection.execute(sql.fold, {"from": head, "to": head + rows})
+        await connection.execute(sql.ring)
+    return max(rows, 0)
+
+
+async def _set_aside(connection: pool.Connection, source: str) -> list[str]:
+    """Signatures of deliveries that are too late to be believed without asking the chain."""
+    if source != "webhook":
+        return []
+    return [signature for (signature,) in await (await connection.execute(sql.set_aside)).fetchall()]
+
+
+async def _bury_all(connection: pool.Connection, letters: Sequence[DeadLetter], source: str) -> None:
+    """Keep dead letters; ask the chain where two versions stand, and tell a person where that is due."""
+    if not letters:
+        return
+    async with connection.cursor() as cursor:
+        await cursor.executemany(sql.bury, [_buried(letter, source) for letter in letters])
+    doubtful = sorted({letter.signature for letter in letters if letter.reason_code == "differs" and letter.signature})
+    if doubtful:
+        await connection.execute(sql.doubt, {"signatures": doubtful})
+    for code in sorted(ALERTING & {letter.reason_code for letter in letters}):
+        about = next(letter for letter in letters if letter.reason_code == code)
+        await connection.execute(
+            sql.alert,
+            {
+                "kind": f"dead_letter_{code}",
+                "subject": about.signature or source,
+                "severity": "warning",
+                "message": f"{about.reason} See: zmart dead-letters list",
+            },
+        )
 
 
 async def _one(

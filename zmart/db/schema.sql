@@ -487,6 +487,7 @@ begin
     execute format($f$
 create or replace function folds.%1$I(p_touched bigint [], p_upto bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
+set enable_hashjoin = on set enable_mergejoin = on set enable_seqscan = on set plan_cache_mode = auto
 as $body$
 begin
 -- Fold the keys of these events again from their whole history up to p_upto.
@@ -1207,6 +1208,42 @@ END;
 COMMENT ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) IS 'Open an alert, or count one more occurrence of the open one.';
 
 --
+-- Name: resolve_alert(text, text); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.resolve_alert(p_kind text, p_subject text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ UPDATE ops.alerts SET resolved_at = clock_timestamp()
+   WHERE ((alerts.kind = resolve_alert.p_kind) AND (alerts.subject = resolve_alert.p_subject) AND (alerts.resolved_at IS NULL));
+END;
+
+--
+-- Name: FUNCTION resolve_alert(p_kind text, p_subject text); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) IS 'Close the open alert of this kind and subject, if there is one.';
+
+--
+-- Name: finalized_through(); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.finalized_through() RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT max(f.ref) AS max
+    FROM raw.feed f
+   WHERE (f.kind = 'finalized_through'::text);
+END;
+
+--
+-- Name: FUNCTION finalized_through(); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.finalized_through() IS 'The slot up to which the finalized chain and this log hold the same; null before the first proof.';
+
+--
 -- Name: markets_seen; Type: TABLE; Schema: raw; Owner: -
 --
 
@@ -1305,6 +1342,44 @@ $$;
 --
 
 COMMENT ON FUNCTION raw.take_writer() IS 'Wait for the right to append, at most five seconds.';
+
+--
+-- Name: coverage; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.coverage (
+    source text NOT NULL COLLATE pg_catalog."C",
+    from_slot bigint NOT NULL,
+    to_slot bigint NOT NULL,
+    successful_transactions bigint NOT NULL,
+    digest bytea NOT NULL,
+    proven_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT coverage_check CHECK ((from_slot <= to_slot))
+);
+
+--
+-- Name: TABLE coverage; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.coverage IS 'Slot ranges proven complete, per source, with the count and digest of their successful signatures.';
+
+--
+-- Name: verified_through(); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.verified_through() RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT max(c.to_slot) AS max
+    FROM raw.coverage c
+   WHERE (c.source = 'walk'::text);
+END;
+
+--
+-- Name: FUNCTION verified_through(); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.verified_through() IS 'The slot up to which nothing the confirmed chain lists is missing here; null before the first walk.';
 
 --
 -- Name: wallet_number(text); Type: FUNCTION; Schema: raw; Owner: -
@@ -1750,26 +1825,6 @@ CREATE TABLE raw.accounts (
 COMMENT ON TABLE raw.accounts IS 'Accounts as an RPC showed them at a slot. For reconciliation alone; folds never read it.';
 
 --
--- Name: coverage; Type: TABLE; Schema: raw; Owner: -
---
-
-CREATE TABLE raw.coverage (
-    source text NOT NULL COLLATE pg_catalog."C",
-    from_slot bigint NOT NULL,
-    to_slot bigint NOT NULL,
-    successful_transactions bigint NOT NULL,
-    digest bytea NOT NULL,
-    proven_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT coverage_check CHECK ((from_slot <= to_slot))
-);
-
---
--- Name: TABLE coverage; Type: COMMENT; Schema: raw; Owner: -
---
-
-COMMENT ON TABLE raw.coverage IS 'Slot ranges proven complete, per source, with the count and digest of their successful signatures.';
-
---
 -- Name: dead_letters; Type: TABLE; Schema: raw; Owner: -
 --
 
@@ -1807,6 +1862,29 @@ ALTER TABLE raw.dead_letters ALTER COLUMN dead_letter_no ADD GENERATED ALWAYS AS
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: suspects; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.suspects (
+    signature text NOT NULL COLLATE pg_catalog."C",
+    slot bigint NOT NULL,
+    missed_at_height bigint NOT NULL,
+    missed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE suspects; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.suspects IS 'Transactions of ours that the finalized history does not list. They are retracted only when that is proven, and end here when it lists them after all.';
+
+--
+-- Name: COLUMN suspects.missed_at_height; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.suspects.missed_at_height IS 'Finalized block height when it was first missed; 150 blocks later its blockhash is dead for certain.';
 
 --
 -- Name: transactions; Type: TABLE; Schema: raw; Owner: -
@@ -1870,7 +1948,9 @@ CREATE TABLE raw.wanted (
     reason text NOT NULL COLLATE pg_catalog."C",
     attempts integer DEFAULT 0 NOT NULL,
     wanted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    slot bigint,
+    last_error text
 );
 
 --
@@ -1878,6 +1958,24 @@ CREATE TABLE raw.wanted (
 --
 
 COMMENT ON TABLE raw.wanted IS 'Signatures we were told of without their logs; they are still to be fetched.';
+
+--
+-- Name: COLUMN wanted.reason; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.wanted.reason IS 'walk, backfill: listed by the chain. differs: two deliveries disagree and the finalized chain decides. retry: a person asked. Anything else: who named it.';
+
+--
+-- Name: COLUMN wanted.slot; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.wanted.slot IS 'Where the chain lists it, so that the oldest is fetched first; null where only a delivery named it.';
+
+--
+-- Name: COLUMN wanted.last_error; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.wanted.last_error IS 'Why the last attempt did not bring it.';
 
 --
 -- Name: writer; Type: TABLE; Schema: raw; Owner: -
@@ -2121,6 +2219,13 @@ ALTER TABLE ONLY raw.markets_seen
     ADD CONSTRAINT markets_seen_pkey PRIMARY KEY (market_no);
 
 --
+-- Name: suspects suspects_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.suspects
+    ADD CONSTRAINT suspects_pkey PRIMARY KEY (signature);
+
+--
 -- Name: transactions transactions_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
 --
 
@@ -2247,6 +2352,12 @@ CREATE INDEX feed_finality ON raw.feed USING btree (ref) WHERE (kind = 'finalize
 --
 
 CREATE INDEX transactions_slot_idx ON raw.transactions USING btree (slot);
+
+--
+-- Name: transactions_unsettled; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX transactions_unsettled ON raw.transactions USING btree (slot) WHERE ((NOT order_settled) AND (retracted_at IS NULL));
 
 --
 -- Name: ballots ballots_market_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
@@ -2873,6 +2984,24 @@ GRANT ALL ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity te
 GRANT ALL ON FUNCTION ops.raise_alert(p_kind text, p_subject text, p_severity text, p_message text) TO zmart_keeper;
 
 --
+-- Name: FUNCTION resolve_alert(p_kind text, p_subject text); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) TO zmart_ingest;
+GRANT ALL ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) TO zmart_keeper;
+
+--
+-- Name: FUNCTION finalized_through(); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.finalized_through() FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.finalized_through() TO zmart_ingest;
+GRANT ALL ON FUNCTION raw.finalized_through() TO zmart_keeper;
+GRANT ALL ON FUNCTION raw.finalized_through() TO zmart_api;
+GRANT ALL ON FUNCTION raw.finalized_through() TO analyst;
+
+--
 -- Name: TABLE markets_seen; Type: ACL; Schema: raw; Owner: -
 --
 
@@ -2907,6 +3036,25 @@ REVOKE ALL ON FUNCTION raw.renew_identity() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION raw.take_writer() FROM PUBLIC;
 GRANT ALL ON FUNCTION raw.take_writer() TO zmart_ingest;
+
+--
+-- Name: TABLE coverage; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.coverage TO zmart_ingest;
+GRANT SELECT ON TABLE raw.coverage TO zmart_keeper;
+GRANT SELECT ON TABLE raw.coverage TO zmart_api;
+GRANT SELECT ON TABLE raw.coverage TO analyst;
+
+--
+-- Name: FUNCTION verified_through(); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.verified_through() FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.verified_through() TO zmart_ingest;
+GRANT ALL ON FUNCTION raw.verified_through() TO zmart_keeper;
+GRANT ALL ON FUNCTION raw.verified_through() TO zmart_api;
+GRANT ALL ON FUNCTION raw.verified_through() TO analyst;
 
 --
 -- Name: FUNCTION wallet_number(p_wallet text); Type: ACL; Schema: raw; Owner: -
@@ -2981,6 +3129,8 @@ GRANT SELECT ON TABLE app.wallets TO zmart_api;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.cursors TO zmart_ingest;
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.cursors TO zmart_keeper;
+GRANT SELECT ON TABLE ops.cursors TO zmart_api;
+GRANT SELECT ON TABLE ops.cursors TO analyst;
 
 --
 -- Name: TABLE intents; Type: ACL; Schema: ops; Owner: -
@@ -3031,21 +3181,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE ops.submissions TO zmart_keeper;
 GRANT SELECT,INSERT,UPDATE ON TABLE raw.accounts TO zmart_ingest;
 
 --
--- Name: TABLE coverage; Type: ACL; Schema: raw; Owner: -
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE raw.coverage TO zmart_ingest;
-GRANT SELECT ON TABLE raw.coverage TO zmart_keeper;
-GRANT SELECT ON TABLE raw.coverage TO zmart_api;
-GRANT SELECT ON TABLE raw.coverage TO analyst;
-
---
 -- Name: TABLE dead_letters; Type: ACL; Schema: raw; Owner: -
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE raw.dead_letters TO zmart_ingest;
 GRANT SELECT ON TABLE raw.dead_letters TO zmart_api;
 GRANT SELECT ON TABLE raw.dead_letters TO zmart_keeper;
+GRANT SELECT ON TABLE raw.dead_letters TO analyst;
+
+--
+-- Name: TABLE suspects; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.suspects TO zmart_ingest;
+GRANT SELECT ON TABLE raw.suspects TO zmart_keeper;
+GRANT SELECT ON TABLE raw.suspects TO zmart_api;
+GRANT SELECT ON TABLE raw.suspects TO analyst;
 
 --
 -- Name: TABLE transactions; Type: ACL; Schema: raw; Owner: -
@@ -3063,6 +3214,7 @@ GRANT SELECT ON TABLE raw.transactions TO analyst;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE raw.wanted TO zmart_ingest;
 GRANT SELECT ON TABLE raw.wanted TO zmart_api;
 GRANT SELECT ON TABLE raw.wanted TO zmart_keeper;
+GRANT SELECT ON TABLE raw.wanted TO analyst;
 
 --
 -- Name: TABLE writer; Type: ACL; Schema: raw; Owner: -

@@ -1,0 +1,226 @@
+-- name: create_seen
+-- What the chain lists, page by page; private to the connection.
+create temporary table if not exists seen (
+    commitment text collate "C" not null,
+    signature text collate "C" not null,
+    slot bigint not null,
+    succeeded boolean not null,
+    primary key (commitment, signature)
+);
+
+-- name: forget_seen
+-- Begin a list anew.
+delete from seen where commitment = %(commitment)s;
+
+-- name: see
+-- One page of the list.
+insert into seen (commitment, signature, slot, succeeded)
+select
+    %(commitment)s,
+    given.signature,
+    given.slot,
+    given.succeeded
+from unnest(%(signatures)s::text [], %(slots)s::bigint [], %(succeeded)s::boolean []) as given (
+    signature, slot, succeeded
+)
+on conflict (commitment, signature) do update
+set slot = excluded.slot, succeeded = excluded.succeeded;
+
+-- name: standing
+-- Through which slots the log is verified and final, and whether it holds anything as old as that.
+select
+    coalesce(raw.verified_through(), -1),
+    coalesce(raw.finalized_through(), -1),
+    exists (
+        select from raw.transactions as t where t.slot <= raw.finalized_through() and t.retracted_at is null
+    );
+
+-- name: want_missing
+-- What the chain lists as successful and we do not hold is to be fetched; how many there are.
+with missing as (
+    select
+        s.signature,
+        s.slot
+    from seen as s
+    where
+        s.commitment = %(commitment)s and s.succeeded
+        and not exists (
+            select from raw.transactions as t where t.signature = s.signature and t.retracted_at is null
+        )
+),
+
+wanted as (
+    insert into raw.wanted as w (signature, reason, slot)
+    select
+        missing.signature,
+        'walk',
+        missing.slot
+    from missing
+    on conflict (signature) do update set slot = excluded.slot
+    where w.slot is distinct from excluded.slot
+)
+
+select count(*) from missing;
+
+-- name: want_differing
+-- What we hold at another slot or with another end than the chain lists: the finalized chain decides.
+insert into raw.wanted as w (signature, reason, slot)
+select
+    s.signature,
+    'differs',
+    s.slot
+from seen as s
+inner join raw.transactions as t on s.signature = t.signature
+where
+    s.commitment = %(commitment)s
+    and (
+        t.slot <> s.slot and t.retracted_at is null
+        or (t.err is null) <> s.succeeded
+        or t.retracted_at is not null and s.succeeded
+    )
+on conflict (signature) do update set reason = 'differs', slot = excluded.slot
+where w.reason <> 'differs';
+
+-- name: first_hole
+-- The lowest slot with something that the confirmed chain lists and we lack.
+select min(s.slot)
+from seen as s
+where
+    s.commitment = %(commitment)s and s.succeeded
+    and not exists (
+        select from raw.transactions as t
+        where t.signature = s.signature and t.slot = s.slot and t.err is null and t.retracted_at is null
+    );
+
+-- name: first_stranger
+-- The lowest slot above a floor with a success of ours that the list does not have.
+select min(t.slot)
+from raw.transactions as t
+where
+    t.slot > %(floor)s and t.slot <= %(top)s and t.err is null and t.retracted_at is null
+    and not exists (
+        select from seen as s
+        where s.commitment = %(commitment)s and s.signature = t.signature and s.slot = t.slot and s.succeeded
+    );
+
+-- name: seen_successes
+-- Count and digest of what the chain lists as successful between two slots, both included.
+select
+    count(*),
+    sha256(convert_to(coalesce(string_agg(s.signature, e'\n' order by s.signature collate "C"), ''), 'UTF8'))
+from seen as s
+where s.commitment = %(commitment)s and s.slot between %(from_slot)s and %(to_slot)s and s.succeeded;
+
+-- name: chunk_end
+-- The slot at which a proof of manageable size ends, at most `to_slot`.
+select coalesce(max(c.slot), %(to_slot)s)
+from (
+    select s.slot
+    from seen as s
+    where s.commitment = %(commitment)s and s.slot between %(from_slot)s and %(to_slot)s and s.succeeded
+    order by s.slot
+    offset %(size)s limit 1
+) as c;
+
+-- name: note_suspects
+-- Successes of ours that a finalized list does not have, with something listed before and after them.
+insert into raw.suspects (signature, slot, missed_at_height)
+select
+    t.signature,
+    t.slot,
+    %(height)s
+from raw.transactions as t
+where
+    t.slot > %(floor)s and t.slot <= %(top)s and t.err is null and t.retracted_at is null
+    and not exists (select from seen as s where s.commitment = 'finalized' and s.signature = t.signature)
+    and exists (select from seen as s where s.commitment = 'finalized' and s.slot > t.slot)
+    and exists (select from seen as s where s.commitment = 'finalized' and s.slot < t.slot)
+on conflict (signature) do nothing;
+
+-- name: clear_suspects
+-- Those that are listed after all, or are no longer ours to doubt.
+delete from raw.suspects as p
+where
+    exists (select from seen as s where s.commitment = 'finalized' and s.signature = p.signature)
+    or not exists (select from raw.transactions as t where t.signature = p.signature and t.retracted_at is null);
+
+-- name: condemned
+-- Suspects missed again, between two listed slots, when no blockhash of theirs can be alive any more.
+select
+    p.signature,
+    p.slot
+from raw.suspects as p
+where
+    p.missed_at_height + %(blockhash_age)s < %(height)s and p.slot > %(floor)s and p.slot <= %(top)s
+    and exists (select from seen as s where s.commitment = 'finalized' and s.slot > p.slot)
+    and exists (select from seen as s where s.commitment = 'finalized' and s.slot < p.slot)
+order by p.slot, p.signature
+limit 256;
+
+-- name: unsettled
+-- Slots whose transactions still lack their place in the block, the oldest first.
+select distinct t.slot
+from raw.transactions as t
+where not t.order_settled and t.retracted_at is null and t.slot <= %(top)s and t.slot > %(after)s
+order by t.slot
+limit %(limit)s;
+
+-- name: due
+-- Signatures to fetch now, the oldest slot first; what only a delivery named has no slot and goes before.
+select
+    signature,
+    reason,
+    attempts
+from raw.wanted
+where next_attempt_at <= clock_timestamp()
+order by slot nulls first, wanted_at
+limit %(limit)s;
+
+-- name: postpone
+-- An attempt brought nothing; the next is later each time.
+update raw.wanted
+set
+    attempts = attempts + %(counted)s,
+    last_error = %(error)s,
+    next_attempt_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+where signature = %(signature)s;
+
+-- name: unwant
+-- Nothing more to fetch.
+delete from raw.wanted where signature = any(%(signatures)s);
+
+-- name: count_wanted
+-- How many signatures are still to be fetched.
+select count(*) from raw.wanted;
+
+-- name: newest_unknown
+-- Which of these successful signatures we do not hold.
+select given.signature
+from unnest(%(signatures)s::text []) as given (signature)
+where not exists (
+    select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null
+);
+
+-- name: keep_standing
+-- What the walk last found out, for whoever asks the database.
+insert into ops.cursors (name, value) values ('completeness', %(value)s)
+on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
+
+-- name: raise_alert
+-- What a person should look at.
+select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
+
+-- name: resolve_alert
+-- It is over.
+select ops.resolve_alert(%(kind)s, %(subject)s);
+
+-- name: identity
+-- Which chain and program this log is of, where it knows.
+select
+    genesis_hash,
+    program_id
+from raw.identity;
+
+-- name: keep_identity
+-- Remember which chain and program this log is of.
+update raw.identity set genesis_hash = %(genesis_hash)s, program_id = %(program_id)s;

@@ -1,0 +1,183 @@
+"""Signatures we know of without their logs: fetched, decoded and written like any delivery.
+
+Enhanced webhook items carry no logs (protocol.md 8.3), a walk lists signatures alone, and two deliveries of one
+signature may disagree. All of these leave a row in raw.wanted, and all of them end here: `getTransaction`, the one
+decoder, the one writer.
+
+    found            written with source fetch, walk or backfill; the row goes
+    differs          the finalized version takes the place of ours, or ours stays (`Writer.replace`)
+    unknown          asked again later, each time twice as late; a signature that only a delivery named is given up
+                     after ATTEMPTS and becomes a dead letter
+    node in trouble  nobody's fault: asked again after as long as the node wants
+
+A silent or failing node proves nothing, so nothing is ever given up because of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from zmart import errors
+from zmart.chain import rpc_errors
+from zmart.chain.client import Client
+
+from .decode import Decoder, Outcome, Wanted
+from .notebook import Notebook, sql
+from .pipeline import Pipeline
+from .records import DeadLetter, TransactionRow
+
+log = structlog.get_logger()
+
+#: Requests under way at once.
+CONCURRENT = 8
+#: Signatures of one round; others get their turn after it.
+ROUND = 200
+#: Unknown that often, over about forty minutes: whoever named it was wrong.
+ATTEMPTS = 12
+LONGEST_WAIT_SECONDS = 600.0
+#: Reasons that the chain itself gave; what it lists it has to give.
+LISTED = frozenset({"walk", "backfill"})
+DIFFERS = "differs"
+
+
+class Due(NamedTuple):
+    """A signature to fetch."""
+
+    signature: str
+    reason: str
+    #: How often a node has answered that it does not know it.
+    attempts: int
+
+    @property
+    def source(self) -> str:
+        """Under which name the log counts it."""
+        return self.reason if self.reason in LISTED else "fetch"
+
+
+class Found(NamedTuple):
+    """What asking for one of them gave."""
+
+    due: Due
+    outcome: Outcome = None
+    #: Why there is no outcome yet.
+    trouble: Exception | None = None
+    is_unknown: bool = False
+
+
+class Fetcher:
+    """Works off raw.wanted."""
+
+    def __init__(self, client: Client, decoder: Decoder, pipeline: Pipeline, notebook: Notebook) -> None:
+        self._client = client
+        self._decoder = decoder
+        self._pipeline = pipeline
+        self._notebook = notebook
+        #: Transactions that came.
+        self.fetched = 0
+
+    async def round(self, limit: int = ROUND) -> int:
+        """Fetch what is due, the oldest slot first; how many were written.
+
+        Raises NodeTrouble where no node answers, and whatever keeps the log from taking them.
+        """
+        rows = await self._notebook.all(sql.due, limit=limit)
+        written = 0
+        due = [Due(*row) for row in rows]
+        for start in range(0, len(due), CONCURRENT):
+            found = await asyncio.gather(*(self._ask(one) for one in due[start : start + CONCURRENT]))
+            written += await self._write(found)
+            await self._put_off(found)
+        self.fetched += written
+        return written
+
+    async def drain(self) -> int:
+        """Rounds until nothing more comes."""
+        total = 0
+        while written := await self.round():
+            total += written
+        return total
+
+    async def _ask(self, due: Due) -> Found:
+        commitment = "finalized" if due.reason == DIFFERS else "confirmed"
+        try:
+            words = await self._client.transaction(due.signature, commitment=commitment)  # type: ignore[arg-type]
+        except errors.Overloaded:
+            raise
+        except (rpc_errors.NodeTrouble, rpc_errors.KeyRefused, rpc_errors.BadRequest, errors.NotFound) as trouble:
+            return Found(due, trouble=trouble)
+        if words is None:
+            return Found(due, is_unknown=True)
+        return self._read(due, words)
+
+    def _read(self, due: Due, words: dict[str, Any]) -> Found:
+        outcome = self._decoder.item(msgspec.json.encode(words))
+        match outcome:
+            case TransactionRow(signature=signature) | DeadLetter(signature=str(signature)) if (
+                signature != due.signature
+            ):
+                return Found(due, trouble=rpc_errors.Garbled(f"The node answers with transaction {signature}."))
+            case Wanted():
+                return Found(due, trouble=rpc_errors.Garbled("The node gives the transaction without its logs."))
+        return Found(due, outcome)
+
+    async def _write(self, found: Sequence[Found]) -> int:
+        written = 0
+        for source in sorted({one.due.source for one in found}):
+            written += await self._submit([one for one in found if one.due.source == source], source)
+        for one in found:
+            if one.due.reason == DIFFERS and isinstance(one.outcome, TransactionRow):
+                written += await self._decide(one.outcome)
+        done = [one.due.signature for one in found if one.trouble is None and not one.is_unknown]
+        if done:
+            await self._notebook.do(sql.unwant, signatures=done)
+        return written
+
+    async def _submit(self, found: Sequence[Found], source: str) -> int:
+        outcomes = [one.outcome for one in found if one.due.reason != DIFFERS]
+        rows = [one for one in outcomes if isinstance(one, TransactionRow)]
+        letters = [one for one in outcomes if isinstance(one, DeadLetter)]
+        if rows or letters:
+            await self._pipeline.submit(rows, letters, source=source)
+        return len(rows)
+
+    async def _decide(self, row: TransactionRow) -> int:
+        async with self._pipeline.borrowed() as writer:
+            try:
+                was_other = await writer.replace(row, source="fetch")
+            except errors.NotFound:
+                await writer.append([row], source="fetch")
+                was_other = False
+        if was_other:
+            log.warning("transaction replaced by the finalized version", signature=row.signature, slot=row.slot)
+        return 1
+
+    async def _put_off(self, found: Sequence[Found]) -> None:
+        for one in found:
+            if one.is_unknown:
+                await self._wait_or_give_up(one.due)
+            elif one.trouble is not None:
+                seconds = getattr(one.trouble, "retry_after_seconds", 30.0)
+                await self._postpone(one.due, str(one.trouble), seconds, counted=0)
+        troubles = [one.trouble for one in found if isinstance(one.trouble, rpc_errors.NodeTrouble)]
+        if troubles and len(troubles) == len(found):
+            raise troubles[0]
+
+    async def _wait_or_give_up(self, due: Due) -> None:
+        if due.reason in LISTED or due.reason == DIFFERS or due.attempts + 1 < ATTEMPTS:
+            seconds = min(2.0**due.attempts, LONGEST_WAIT_SECONDS)
+            await self._postpone(due, "No node knows this signature yet.", seconds, counted=1)
+            return
+        reason = f"No node knows this signature after {ATTEMPTS} attempts."
+        letter = DeadLetter(due.signature, None, "unknown", reason, None)
+        await self._pipeline.submit([], [letter], source=due.source)
+        await self._notebook.do(sql.unwant, signatures=[due.signature])
+
+    async def _postpone(self, due: Due, error: str, seconds: float, *, counted: int) -> None:
+        await self._notebook.do(
+            sql.postpone, signature=due.signature, error=error[:500], seconds=seconds, counted=counted
+        )

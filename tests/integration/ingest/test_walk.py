@@ -1,0 +1,240 @@
+"""Walks over a development chain: gaps filled, slots proven final, order settled, nothing retracted unproven."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+import town as towns
+from town import TO_FINALITY, Town
+
+from devchain.faults import RpcFault
+from ingest import testing as deliveries
+from ingest.decode import Decoder
+from ingest.watch import Silence, identify
+from zmart import errors, testing
+from zmart.chain import rpc_errors
+from zmart.run import rebuild
+from zmart.settings import Cluster
+
+
+@pytest.fixture
+async def town(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Town]:
+    """A chain of some minutes, and an empty log."""
+    async with towns.built(tmp_path, marts_database) as town:
+        await town.pass_blocks(TO_FINALITY)
+        yield town
+
+
+async def test_an_empty_log_is_completed_by_a_walk(town: Town) -> None:
+    """Without any delivery the walk brings every success, oldest first, and proves verified and finalized."""
+    standing = await town.watch.look()
+
+    assert standing.state == "verified"
+    assert town.held() >= town.successes() != set()
+    slots = [slot for (slot,) in town.ask("select slot from raw.transactions order by transaction_no")]
+    assert slots == sorted(slots)
+    assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
+    assert town.ask("select count(*) from raw.wanted") == [(0,)]
+    assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+
+
+async def test_deliveries_without_an_index_are_settled(town: Town) -> None:
+    """Order that was provisional is the block's after the walk, said as moved, and the marts equal their rebuild."""
+    await town.deliver(town.landed(), index=False)
+
+    await town.watch.look()
+
+    assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
+    places = {str(one.signature): (one.slot, one.index) for one in town.landed() if one.err is None}
+    stored = town.ask("select signature, slot, index_in_block from raw.transactions where err is null")
+    assert {signature: (slot, index) for signature, slot, index in stored} == places
+    wrong = town.ask(
+        "select count(*) from raw.events e join raw.transactions t using (transaction_no)"
+        " where e.order_key <> (t.slot << 24) | (t.index_in_block::bigint << 9) | e.ordinal"
+    )
+    assert wrong == [(0,)]
+    assert town.ask("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+
+
+async def test_signatures_without_logs_are_fetched(town: Town) -> None:
+    """An enhanced delivery names a signature; its transaction is fetched, decoded and written with source fetch."""
+    one = next(found for found in town.landed() if found.err is None)
+    await town.pipeline.submit([], wanted=[str(one.signature), "5" * 88])
+
+    assert await town.watch.fetcher.round() == 1
+
+    assert town.ask("select signature, sightings from raw.transactions") == [(str(one.signature), {"fetch": 1})]
+    assert town.ask("select signature, attempts, last_error is null from raw.wanted") == [("5" * 88, 1, False)]
+
+
+async def test_a_signature_nobody_knows_is_given_up(town: Town) -> None:
+    """After many attempts a signature that only a delivery named becomes a dead letter."""
+    await town.pipeline.submit([], wanted=["5" * 88])
+    with town.database.connect() as connection:
+        connection.execute("update raw.wanted set attempts = 11")
+
+    await town.watch.fetcher.round()
+
+    assert town.ask("select count(*) from raw.wanted") == [(0,)]
+    assert town.ask("select signature, reason_code from raw.dead_letters") == [("5" * 88, "unknown")]
+
+
+async def test_a_silent_node_gives_up_nothing(town: Town) -> None:
+    """Errors of the node are not attempts, and a walk through them concludes nothing."""
+    await town.pipeline.submit([], wanted=[str(town.landed()[0].signature)])
+    await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
+
+    with pytest.raises(rpc_errors.NodeTrouble):
+        await town.watch.fetcher.round()
+    with pytest.raises(rpc_errors.NodeTrouble):
+        await town.watch.look()
+
+    assert town.ask("select attempts from raw.wanted") == [(0,)]
+    assert town.ask("select count(*) from raw.coverage") == [(0,)]
+
+
+async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(town: Town) -> None:
+    """A node behind slots we have seen is not believed; what was proven stays."""
+    before = await town.watch.look()
+    await town.play(3)
+    await town.node.call("devchain_behind", 30)
+
+    with pytest.raises(rpc_errors.NodeTrouble):
+        await town.watch.look()
+
+    assert town.ask("select raw.verified_through(), raw.finalized_through()") == [
+        (before.verified_through, before.finalized_through)
+    ]
+    assert town.ask("select count(*) from raw.suspects") == [(0,)]
+
+
+async def test_a_lying_node_does_not_make_us_retract(town: Town) -> None:
+    """A list without one of our transactions makes a suspect, stops finality there, and retracts nothing."""
+    await town.watch.look()
+    await town.play(4)
+    await town.pass_blocks(TO_FINALITY)
+    before = await town.watch.look()
+    await town.play(10)
+    await town.deliver(town.landed())
+    await town.pass_blocks(TO_FINALITY)
+    answer = (await town.node.call("getSignaturesForAddress", towns.PROGRAM_ID, {"commitment": "finalized"}))["result"]
+    open_still = [one for one in answer if one["err"] is None and one["slot"] > (before.finalized_through or 0)]
+    hidden = open_still[len(open_still) // 2]
+    lie = [one for one in answer if one["signature"] != hidden["signature"]]
+
+    for _ in range(3):
+        finalized = town.watch.walk
+        town.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=lie))
+        listed = await finalized.listed("finalized")
+        assert await finalized.finalize(listed) < hidden["slot"]
+        assert await finalized.judge(listed) == 0
+        await town.pass_blocks(160)
+
+    assert town.ask("select signature from raw.suspects") == [(hidden["signature"],)]
+    assert hidden["signature"] in town.held()
+    standing = await town.watch.look()
+    assert standing.finalized_through == standing.finalized_slot
+    assert town.ask("select count(*) from raw.suspects") == [(0,)]
+
+
+async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> None:
+    """What a fork took stays until its blockhash is dead and the finalized walk has missed it twice; then the marts
+    are those of the chain."""
+    await town.watch.look()
+    await town.play(6)
+    await town.deliver(town.landed())
+    gone = {str(s) for s in (await town.node.call("devchain_fork", 4))["result"]}
+    gone &= town.held()
+    await town.play(3)
+    await town.pass_blocks(TO_FINALITY)
+    gone -= {str(one.signature) for one in town.landed()}
+    assert gone
+
+    standing = await town.watch.look()
+    assert gone <= town.held()
+    assert (standing.finalized_through or 0) < (standing.finalized_slot or 0)
+
+    await town.pass_blocks(160)
+    standing = await town.watch.look()
+
+    succeeded = {s for (s,) in town.ask("select signature from raw.transactions where err is null")}
+    assert town.held() & gone & succeeded == set()
+    assert standing.finalized_through == standing.finalized_slot
+    assert town.ask("select count(*) > 0 from raw.feed where kind = 'retracted'") == [(True,)]
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+
+
+async def test_the_finalized_chain_decides_between_two_versions(town: Town) -> None:
+    """A forged first delivery loses to the chain's version, a forged second one to ours; both are kept for people."""
+    early, late = [one for one in town.landed() if one.err is None][5:7]
+    forged = [replace(one, slot=one.slot + 1) for one in (early, late)]
+    await town.deliver([forged[0], late])
+    await town.deliver([early, forged[1]])
+    assert town.ask("select count(*) from raw.wanted where reason = 'differs'") == [(2,)]
+
+    await town.watch.fetcher.round()
+
+    slots = dict(town.ask("select signature, slot from raw.transactions where retracted_at is null"))
+    assert slots == {str(early.signature): early.slot, str(late.signature): late.slot}
+    assert town.ask("select count(*) from raw.wanted") == [(0,)]
+    letters = town.ask("select signature, reason_code from raw.dead_letters where resolved_at is null")
+    assert letters == [(str(early.signature), "superseded")]
+    assert town.ask("select count(*) from ops.alerts where resolved_at is null") == [(0,)]
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+
+
+async def test_a_delivery_for_final_slots_must_come_from_the_chain(town: Town) -> None:
+    """What a webhook brings for slots that are final already is not believed; its signature is asked for instead."""
+    await town.watch.look()
+    before = town.held()
+    forged = deliveries.item(towns.PROGRAM_ID, [], number=7, slot=5)
+    decoded = Decoder(towns.PROGRAM_ID).all([msgspec.json.encode(forged)])
+    await town.pipeline.submit(decoded.transactions)
+
+    assert town.held() == before
+    assert town.ask("select signature from raw.wanted") == [(deliveries.signature(7),)]
+
+
+async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(town: Town) -> None:
+    """However often and between whatever it is looked, finalized_through grows and coverage rows join."""
+    for _ in range(4):
+        await town.watch.look()
+        await town.play(2)
+        await town.pass_blocks(10)
+    watermarks = [ref for (ref,) in town.ask("select ref from raw.feed where kind = 'finalized_through' order by seq")]
+    assert watermarks == sorted(set(watermarks))
+    gaps = town.ask(
+        "select count(*) from (select from_slot, lag(to_slot) over (partition by source order by from_slot) as before"
+        " from raw.coverage) as c where before is not null and from_slot <> before + 1"
+    )
+    assert gaps == [(0,)]
+    assert town.ask("select distinct source from raw.coverage order by 1") == [("finalized",), ("walk",)]
+
+
+async def test_a_log_of_another_chain_is_refused(town: Town) -> None:
+    """The first node a log meets is its chain's for good."""
+    await town.watch.turn()
+    with town.database.connect() as connection:
+        connection.execute("update raw.identity set genesis_hash = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'")
+    with pytest.raises(errors.ConfigurationError, match="genesis hash"):
+        await identify(town.client, town.notebook, cluster=Cluster.LOCALNET, program_id=towns.PROGRAM_ID)
+
+
+async def test_silence_while_the_program_is_used_is_an_alert(town: Town) -> None:
+    """Uses without a delivery are told to a person within the limit, and forgotten when deliveries come."""
+    town.watch.silence = Silence(0.0)
+    await town.watch.probe()
+    await town.play(4)
+    await town.pass_blocks(3)
+    await town.watch.probe()
+    assert town.ask("select kind from ops.alerts where resolved_at is null") == [("webhook_silent",)]
+
+    await town.deliver(town.landed()[-3:])
+    await town.watch.probe()
+    assert town.ask("select kind from ops.alerts where resolved_at is null") == []
