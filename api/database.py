@@ -19,6 +19,8 @@ from litestar import Response
 from zmart import errors
 from zmart.db import pool
 
+from .gathering import Gatherer
+
 
 class Answer(NamedTuple):
     """One row of queries.sql."""
@@ -44,6 +46,7 @@ class Database:
 
     def __init__(self, connections: pool.Pool) -> None:
         self._connections = connections
+        self._gatherer = Gatherer(self.rows)
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
@@ -59,16 +62,22 @@ class Database:
             raise
 
     async def answer(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, *, missing: str = ""
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        varying: str | None = None,
+        missing: str = "",
     ) -> Response[Any]:
         """Answer with the body that a statement of queries.sql builds.
 
-        Raises NotFound with the text `missing` when there is no such thing.
+        Equal requests, and those that differ in the text parameter `varying` alone, are asked
+        together. Raises NotFound with the text `missing` when there is no such thing.
         """
-        rows = await self.rows(statement, parameters)
-        if not rows:
+        row = await self._gatherer.row(statement, parameters, varying=varying)
+        if row is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-        answer = Answer(*rows[0])
+        answer = Answer(*row)
         if answer.body is None:
             raise errors.NotFound(missing)
         return Response(answer.body.encode(), media_type="application/json", headers=answer.headers())

@@ -104,14 +104,10 @@ t.shares,
 t.shares::text as shares_exact,
 t.cost,
 t.cost::text as cost_exact,
-t.gross,
-t.gross::text as gross_exact,
-t.protocol_fee,
-t.protocol_fee::text as protocol_fee_exact,
-t.resolver_fee,
-t.resolver_fee::text as resolver_fee_exact,
-t.lp_fee,
-t.lp_fee::text as lp_fee_exact,
+t.gross::text as gross_lamports,
+t.protocol_fee::text as protocol_fee_lamports,
+t.resolver_fee::text as resolver_fee_lamports,
+t.lp_fee::text as lp_fee_lamports,
 t.fees_exact as are_fees_exact,
 t.price_after,
 case when t.outcome then t.price_after else 1 - t.price_after end as price,
@@ -272,3 +268,11 @@ where m.is_known and p.wallet_no = {the_wallet}
 -- name: market_brief_row
 -- The brief columns as one JSON object, in a statement that has m and d.
 (select row_to_json(r) from (select {market_brief}) as r)
+
+-- name: together
+-- A statement for many values of one parameter: its columns after the number of the value, from 1.
+select asked.number, answer.*
+from unnest({values}) with ordinality as asked (value, number)
+cross join lateral (
+    {one}
+) as answer

@@ -186,14 +186,10 @@ class Trade(Struct, kw_only=True):
     shares_exact: Exact
     cost: Annotated[int, Meta(description="Lamports: paid with fees, or received after fees.")]
     cost_exact: Exact
-    gross: Annotated[int, Meta(description="Lamports before fees.")]
-    gross_exact: Exact
-    protocol_fee: int
-    protocol_fee_exact: Exact
-    resolver_fee: int
-    resolver_fee_exact: Exact
-    lp_fee: int
-    lp_fee_exact: Exact
+    gross_lamports: Annotated[str, Meta(description="The cost before fees.")]
+    protocol_fee_lamports: str
+    resolver_fee_lamports: str
+    lp_fee_lamports: str
     are_fees_exact: Annotated[
         bool, Meta(description="False for a sale whose fees the chain does not tell apart by one.")
     ]

@@ -50,7 +50,7 @@ async def ready(services: FromServices) -> Response[schemas.Readiness]:
 @get(["/api/status", "/status"], tags=["truth"], summary="How the log and its marts are doing")
 async def status(database: FromDatabase) -> Response[schemas.Status]:
     """Position, lag, stale marts, dead letters, and what is proven of completeness."""
-    return await database.answer(statements.composed("status"))
+    return await database.answer(statements.composed("status"), {})
 
 
 async def _log(database: Database) -> tuple[str | None, int | None, list[str], list[str]]:

@@ -48,6 +48,7 @@ async def show_market(database: FromDatabase, market: parameters.MarketName) -> 
     return await database.answer(
         statements.composed("market"),
         {"market": parameters.market(market)},
+        varying="market",
         missing=parameters.market_missing(market),
     )
 
@@ -65,6 +66,7 @@ async def list_market_trades(
     return await database.answer(
         lists.trades_statement(["where_market"], page),
         {"market": parameters.market(market), **page.parameters()},
+        varying="market",
         missing=parameters.market_missing(market),
     )
 
@@ -86,6 +88,7 @@ async def list_market_votes(
             "limit": limit,
             "offset": offset,
         },
+        varying="market",
         missing=parameters.market_missing(market),
     )
 
@@ -96,6 +99,7 @@ async def show_market_stats(database: FromDatabase, market: parameters.MarketNam
     return await database.answer(
         statements.composed("market_stats"),
         {"market": parameters.market(market)},
+        varying="market",
         missing=parameters.market_missing(market),
     )
 

@@ -21,6 +21,7 @@ async def list_positions(
     return await database.answer(
         statements.composed("positions", nothing="'[]'"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
+        varying="wallet",
     )
 
 
@@ -39,6 +40,7 @@ async def list_positions_or_404(
     return await database.answer(
         statements.composed("positions", nothing="null"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
+        varying="wallet",
         missing=_MISSING,
     )
 
@@ -55,6 +57,7 @@ async def show_position(
     return await database.answer(
         statements.composed("position"),
         {"wallet": parameters.wallet(wallet), "market": parameters.market(market)},
+        varying="wallet",
         missing=_MISSING,
     )
 
@@ -70,7 +73,9 @@ async def list_wallet_trades(
     """List trades, the latest on chain first."""
     page = lists.Page.of("trades", limit, offset, cursor)
     return await database.answer(
-        lists.trades_statement(["where_wallet"], page), {"wallet": parameters.wallet(wallet), **page.parameters()}
+        lists.trades_statement(["where_wallet"], page),
+        {"wallet": parameters.wallet(wallet), **page.parameters()},
+        varying="wallet",
     )
 
 

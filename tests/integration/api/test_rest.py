@@ -175,7 +175,8 @@ async def test_trades_are_newest_first_with_the_words_the_browser_compares(reade
     assert (yes["price_after"], yes["price"]) == (0.612345678, 0.612345678)
     assert (no["price_after"], no["price"]) == (0.59, 0.41)
     assert yes["trader"] == yes["user_wallet"] == HOLDER
-    assert yes["gross"] + yes["protocol_fee"] + yes["resolver_fee"] + yes["lp_fee"] == yes["cost"]
+    parts = ("gross_lamports", "protocol_fee_lamports", "resolver_fee_lamports", "lp_fee_lamports")
+    assert sum(int(yes[part]) for part in parts) == yes["cost"]
     assert yes["id"] == f"{yes['tx_signature']}:0"
 
 

@@ -1,0 +1,112 @@
+"""Many readers, few statements: requests that wait at the same time are answered by one.
+
+While a statement is under way, requests for the same thing gather; the next statement is for all of
+them. For one market or a hundred it is the same text (an array of names, one row each), so under
+load the cost of asking Postgres is shared, and a lone request waits for nobody.
+
+Nobody is given an answer that was read before they asked: who comes while a statement is under way
+waits for the next one. So this is no cache, and what a caller has seen committed is in its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import functools
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from . import statements
+
+Row: TypeAlias = tuple[Any, ...]
+Run: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[list[Row]]]
+
+#: Values in one statement; more would make the first wait for the last.
+MOST_VALUES = 32
+#: Statements under way for the same thing; one for each core that Postgres may use.
+_WORKERS = 2
+
+
+@dataclass
+class _Group:
+    """Those who wait for rows of one statement, by the value that tells them apart."""
+
+    waiting: dict[Any, list[asyncio.Future[Row | None]]] = field(default_factory=lambda: collections.defaultdict(list))
+    workers: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Gatherer:
+    """Answers requests a group at a time."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._groups: dict[tuple[Any, ...], _Group] = {}
+
+    async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: str | None) -> Row | None:
+        """The row of a statement that gives at most one, asked together with others.
+
+        `varying` names the text parameter in which requests of a group differ; None when they are
+        all the same request.
+        """
+        key = (statement, varying, *(item for item in sorted(parameters.items()) if item[0] != varying))
+        group = self._groups.setdefault(key, _Group())
+        answer: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        group.waiting[None if varying is None else parameters[varying]].append(answer)
+        if len(group.workers) < _WORKERS:
+            worker = asyncio.create_task(self._work(group, statement, parameters, varying))
+            group.workers.add(worker)
+            worker.add_done_callback(functools.partial(self._leave, key, group))
+        return await answer
+
+    async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], varying: str | None) -> None:
+        while group.waiting:
+            values = list(itertools.islice(group.waiting, MOST_VALUES))
+            answers = [group.waiting.pop(value) for value in values]
+            try:
+                found = await self._rows(statement, parameters, varying, values)
+            except BaseException as error:
+                _fail(answers, error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for number, waiting in enumerate(answers, start=1):
+                    _tell(waiting, found.get(number))
+
+    async def _rows(
+        self, statement: str, parameters: Mapping[str, Any], varying: str | None, values: list[Any]
+    ) -> dict[int, Row]:
+        """The rows by the number of their value, from 1."""
+        if varying is None:
+            return dict(enumerate(await self._run(statement, parameters), start=1))
+        rows = await self._run(together(statement, varying), {**parameters, varying: values})
+        return {row[0]: row[1:] for row in rows}
+
+    def _leave(self, key: tuple[Any, ...], group: _Group, worker: asyncio.Task[None]) -> None:
+        group.workers.discard(worker)
+        if not group.workers and not group.waiting:
+            self._groups.pop(key, None)
+
+
+@functools.cache
+def together(statement: str, varying: str) -> str:
+    """The statement for an array of values: its columns after the number of the value, from 1."""
+    parameter = f"%({varying})s"
+    one = statement.replace(parameter, "asked.value")
+    return statements.part("together", one=one, values=f"{parameter}::text[]")
+
+
+def _tell(waiting: list[asyncio.Future[Row | None]], row: Row | None) -> None:
+    for answer in waiting:
+        if not answer.done():
+            answer.set_result(row)
+
+
+def _fail(answers: list[list[asyncio.Future[Row | None]]], error: BaseException) -> None:
+    for answer in itertools.chain.from_iterable(answers):
+        if not answer.done():
+            if isinstance(error, Exception):
+                answer.set_exception(error)
+            else:
+                answer.cancel()
