@@ -30,7 +30,7 @@ from .live import tasks
 from .live.doorbell import Doorbell
 from .live.hub import REPLAYS, Hub
 from .live.reader import LogReader
-from .routes import health, markets, stream, trades, users
+from .routes import activity, charts, health, holders, lifecycle, markets, portfolio, protocol, stream, trades, users
 
 log = structlog.get_logger()
 
@@ -73,8 +73,14 @@ def create(settings: Settings) -> Litestar:
     handlers = [
         *health.HANDLERS,
         *markets.HANDLERS,
+        *charts.HANDLERS,
+        *activity.HANDLERS,
+        *holders.HANDLERS,
+        *lifecycle.HANDLERS,
         *trades.HANDLERS,
         *users.HANDLERS,
+        *portfolio.HANDLERS,
+        *protocol.HANDLERS,
         *stream.HANDLERS,
     ]
     return Litestar(

@@ -44,6 +44,10 @@ class InvalidParameter(errors.InvalidInput):
         self.expected = expected
 
 
+class UnfitWindow(InvalidParameter):
+    """A chart was asked for candles that there cannot be: of no known width, or of no span of time."""
+
+
 class UnfitText(errors.InvalidInput):
     """Text holds U+0000 or is not UTF-8; no database and no client can keep it."""
 
@@ -61,6 +65,7 @@ class TooManyStreams(errors.Overloaded):
 #: The first class that fits decides: status, stable code.
 _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (UnfitText, 422, "unfit_text"),
+    (UnfitWindow, 422, "unfit_window"),
     (UnknownTopic, 422, "unknown_topic"),
     (TooManyStreams, 429, "too_many_streams"),
     (feed.ForeignEpoch, 409, "foreign_epoch"),
@@ -177,7 +182,7 @@ def _meaning(error: errors.ZmartError) -> tuple[int, str]:
 
 
 def _message(error: errors.ZmartError, status: int, code: str) -> str:
-    if isinstance(error, InvalidParameter):
+    if type(error) is InvalidParameter:
         return "Validation failed"
     if status >= 500:
         return _AWAY.get(code, _UNFORESEEN)

@@ -145,11 +145,37 @@ def trades_statement(filters: Iterable[str], page: Page) -> str:
         beyond=statements.part("where_trade_before") if page.cursor else "",
         bound=page.bound,
         it_exists=statements.part("market_exists") if of_market else "true",
+        is_shown="true" if of_market else statements.part("of_a_shown_market"),
         named=" ".join(
             statements.part(name)
             for name, wished in (("named_market", of_market), ("named_wallet", of_wallet))
             if wished
         ),
+    )
+
+
+def activity_statement(of: Literal["market", "wallet"], page: Page) -> str:
+    """The statement for a page of what happened in a market, or of what a wallet did."""
+    placed = {
+        "beyond": statements.part("where_activity_before") if page.cursor else "",
+        "bound": page.bound,
+    }
+    return statements.composed(
+        "activity",
+        rows=statements.part(f"activity_of_{of}", **placed),
+        it_exists=statements.part("market_exists") if of == "market" else "true",
+        named=statements.part(f"named_{of}"),
+    )
+
+
+def holders_statement(side: Literal["YES", "NO"] | None, page: Page) -> str:
+    """The statement for a page of holders of one side, or of both together."""
+    sort_key = {"YES": "h.shares_yes", "NO": "h.shares_no", None: "(h.shares_yes + h.shares_no)"}[side]
+    return statements.composed(
+        "holders",
+        sort_key=sort_key,
+        beyond=statements.part("where_holder_before", sort_key=sort_key) if page.cursor else "",
+        bound=page.bound,
     )
 
 

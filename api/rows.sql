@@ -225,6 +225,10 @@ and t.wallet_no = {the_wallet}
 -- Whether the market is there to be shown.
 exists (select from marts.markets as m where m.is_known and m.market_no = {the_market})
 
+-- name: of_a_shown_market
+-- Whether a trade's market is shown. A subquery, not a join: rows come in index order, and only those shown are looked at.
+(select m.is_known from marts.markets as m where m.market_no = t.market_no)
+
 -- name: named_market
 -- A list of one market's trades says whose they are.
 'market_id', (select s.market_id from raw.markets_seen as s where s.market_no = {the_market}),
@@ -276,3 +280,203 @@ from unnest({values}) with ordinality as asked (value, number)
 cross join lateral (
     {one}
 ) as answer
+
+-- name: activity
+-- One thing v that happened.
+v.tx_signature || ':' || v.ordinal as id,
+v.type,
+v.event,
+v.action,
+v.market_id,
+v.user_wallet,
+v.amount::text as amount,
+v.tx_signature,
+v.ordinal,
+v.order_key >> 24 as slot,
+v.seq,
+v.block_time
+
+-- name: activity_of_market
+-- A page's rows of what happened in one market.
+select v.seq as number, v.order_key as sort_key
+from marts.activity as v
+where v.market_no = {the_market} {beyond}
+order by v.order_key desc, v.seq desc
+limit {bound}
+
+-- name: activity_of_wallet
+-- A page's rows of what one wallet did. The log has its events by market: of each market the newest place is one look,
+-- and the newest rows of all stand in the markets with the newest places. So a busy wallet's history is never read whole.
+with recursive visited as (
+    (
+        select e.market_no from raw.events as e
+        where e.wallet_no = {the_wallet} and e.market_no is not null
+        order by e.market_no limit 1
+    )
+    union all
+    select n.market_no from visited as p cross join lateral (
+        select e.market_no from raw.events as e
+        where e.wallet_no = {the_wallet} and e.market_no > p.market_no
+        order by e.market_no limit 1
+    ) as n
+),
+newest as (
+    select p.market_no from visited as p
+    cross join lateral (
+        select v.order_key from marts.activity as v
+        where v.wallet_no = {the_wallet} and v.market_no = p.market_no {beyond}
+        order by v.order_key desc limit 1
+    ) as n
+    where (select m.is_known from marts.markets as m where m.market_no = p.market_no)
+    order by n.order_key desc
+    limit {bound}
+)
+select r.number, r.sort_key from (
+    select w.* from newest as p cross join lateral (
+        select v.seq as number, v.order_key as sort_key from marts.activity as v
+        where v.wallet_no = {the_wallet} and v.market_no = p.market_no {beyond}
+        order by v.order_key desc limit {bound}
+    ) as w
+    union all
+    select w.* from (
+        select v.seq as number, v.order_key as sort_key from marts.activity as v
+        where v.wallet_no = {the_wallet} and v.market_no is null {beyond}
+        order by v.order_key desc limit {bound}
+    ) as w
+) as r
+order by r.sort_key desc, r.number desc
+limit {bound}
+
+-- name: where_activity_before
+-- What happened before a cursor.
+and (v.order_key, v.seq) < (%(cursor_key)s::bigint, %(cursor_no)s::bigint)
+
+-- name: newest_trades
+-- The newest trades of markets that are shown.
+(
+    select r.number from (
+        select t.seq as number, t.order_key from marts.trades as t
+        where (select m.is_known from marts.markets as m where m.market_no = t.market_no)
+        order by t.order_key desc limit {bound}
+    ) as r
+    order by r.order_key desc limit %(trades)s
+)
+
+-- name: newest_events
+-- The newest events of these names in the lives of markets that are shown.
+(
+    select r.number from unnest(array[{events}]) as n (name)
+    cross join lateral (
+        select c.seq as number, c.order_key from marts.market_lifecycle as c
+        where c.event = n.name
+            and (select m.is_known from marts.markets as m where m.market_no = c.market_no)
+        order by c.order_key desc limit {bound}
+    ) as r
+    order by r.order_key desc limit %(others)s
+)
+
+-- name: where_holder_before
+-- Holders that stand below a cursor.
+and ({sort_key}, h.wallet_no) < (%(cursor_key)s::numeric, %(cursor_no)s::int)
+
+-- name: width
+-- How long a candle lasts.
+make_interval(secs => %(width_seconds)s::int)
+
+-- name: origin
+-- Where candles of any width begin; a day at 00:00 UTC.
+timestamptz '2000-01-01 00:00+00'
+
+-- name: start_of_minute
+-- The start of the candle that holds minute c.
+date_bin({width}, c.bucket_at, {origin})
+
+-- name: buckets_filled
+-- Every candle's start from the first trade on, the newest of them.
+select g.start_at from generate_series(
+    greatest(w.from_at, w.first_at, w.last_at - (%(limit)s::int - 1) * {width}), w.last_at, {width}
+) as g (start_at)
+where w.first_at is not null
+
+-- name: buckets_traded
+-- The start of every candle in which the market traded, from the newest back: one look into the index for each.
+with recursive traded (start_at, number) as (
+    select n.start_at, 1 from (
+        select {start_of_minute} as start_at from marts.candles_1m as c
+        where c.market_no = m.market_no and c.bucket_at < w.last_at + {width}
+        order by c.bucket_at desc limit 1
+    ) as n
+    union all
+    select n.start_at, b.number + 1 from traded as b cross join lateral (
+        select {start_of_minute} as start_at from marts.candles_1m as c
+        where c.market_no = m.market_no and c.bucket_at < b.start_at
+        order by c.bucket_at desc limit 1
+    ) as n
+    where b.number < %(limit)s
+)
+select b.start_at from traded as b where w.from_at is null or b.start_at >= w.from_at
+
+-- name: config_in_force
+-- The configuration as of now, field by field f: what the newest event that says it says, else what initialize sets
+-- (protocol.md 1.4.1). Integers of 64 bits are text.
+(
+    values
+    ('protocol_fee_bps', '300'::jsonb),
+    ('resolver_reward_bps', '200'),
+    ('liquidity_provider_fee_bps', '500'),
+    ('proposal_approval_threshold', '7000'),
+    ('dispute_success_threshold', '6000'),
+    ('min_resolution_delay', '"86400"'),
+    ('dispute_period', '"259200"'),
+    ('is_paused', 'false'),
+    ('admin', 'null'),
+    ('backend_authority', 'null')
+) as f (name, initial)
+left join lateral (
+    select
+        case when jsonb_typeof(f.initial) = 'string' then to_jsonb(s.said #>> '{}') else s.said end as value,
+        p.event, p.tx_signature, p.order_key >> 24 as slot, p.seq, p.block_time
+    from marts.protocol_config as p
+    cross join lateral (select to_jsonb(p) -> f.name as said) as s
+    where s.said <> 'null'
+    order by p.order_key desc limit 1
+) as s on true
+
+-- name: dispute_period_seconds
+-- How long a proposed outcome can be disputed, by the configuration in force now; program and finalizer read no other.
+coalesce((
+    select p.dispute_period from marts.protocol_config as p
+    where p.dispute_period is not null order by p.order_key desc limit 1
+), 259200)
+
+-- name: after_seconds
+-- An instant some seconds later; the chain takes periods of any length, a timestamp does not.
+case when {instant} is not null then
+    to_timestamp(least(extract(epoch from {instant}) + {seconds}, 253402300799)::double precision)
+end
+
+-- name: portfolio_row
+-- One position p of a portfolio in market m with its metadata d; every amount is text.
+p.market_id,
+p.on_chain_address as market_address,
+{question} as question,
+p.state,
+p.outcome,
+p.shares_yes::text as shares_yes,
+p.shares_no::text as shares_no,
+p.cost_yes::text as cost_yes,
+p.cost_no::text as cost_no,
+p.total_invested::text as total_invested,
+p.total_proceeds::text as total_proceeds,
+p.trades_count,
+p.has_claimed,
+p.claimed_amount::text as claimed_amount,
+p.claimable::text as claimable,
+p.is_pool_withdrawn,
+p.current_value::text as current_value,
+p.realized_pnl::text as realized_pnl,
+p.unrealized_pnl::text as unrealized_pnl,
+p.profit::text as profit,
+p.first_trade_at,
+p.last_trade_at,
+p.last_seq

@@ -19,9 +19,12 @@ Side = Literal["YES", "NO"]
 Category = Literal["politics", "sports", "crypto", "science", "entertainment", "other"]
 Commitment = Literal["confirmed", "finalized"]
 BallotKind = Literal["proposal", "dispute"]
+ActivityType = Literal["trade", "creation", "resolution", "dispute", "vote", "approval", "payout", "protocol"]
+Interval = Literal["1m", "5m", "1h", "1d"]
 Instant = datetime.datetime
 
 Exact = Annotated[str, Meta(pattern="^-?[0-9]+$", description="The integer beside it, exactly.")]
+Integer = Annotated[str, Meta(pattern="^-?[0-9]+$", description="An integer; text, for it may be beyond 2**53.")]
 Price = Annotated[float, Meta(description="0 to 1.")]
 
 
@@ -403,4 +406,264 @@ class Status(Struct, kw_only=True):
     dead_letters: Annotated[int, Meta(description="Deliveries kept because they were unusable.")]
     wanted: Annotated[int, Meta(description="Transactions known of but not fetched yet.")]
     alerts: list[Alert]
+    as_of: AsOf
+
+
+class PricePoint(Struct, kw_only=True):
+    """A market's price at an instant, for a chart."""
+
+    timestamp: Instant
+    yes: Annotated[float, Meta(ge=1, le=99, description="Percent, kept between 1 and 99.")]
+    no: Annotated[float, Meta(ge=1, le=99, description="100 less yes.")]
+
+
+class PriceHistory(Struct, kw_only=True):
+    """Even odds when the market was created, then its newest trades, the latest last."""
+
+    market_id: str
+    price_history: list[PricePoint]
+    count: Annotated[int, Meta(description="How many points there are: the first one and up to `limit` trades.")]
+    as_of: AsOf
+
+
+class Candle(Struct, kw_only=True):
+    """The price of YES in a span of time, and what was traded."""
+
+    bucket_at: Annotated[Instant, Meta(description="Where the span begins, by the chain's clock.")]
+    open: Annotated[Integer, Meta(description="Billionths, after the first trade.")]
+    high: Integer
+    low: Integer
+    close: Annotated[Integer, Meta(description="Billionths, after the last trade.")]
+    open_price: Annotated[float, Meta(description="For eyes; 0 to 1.")]
+    high_price: float
+    low_price: float
+    close_price: float
+    volume: Annotated[Integer, Meta(description="Lamports: buys with fees, sells before fees.")]
+    buy_volume: Annotated[Integer, Meta(description="Lamports of buys with fees.")]
+    shares_volume: Annotated[Integer, Meta(description="Shares that changed hands, in billionths.")]
+    trades_count: int
+    is_carried: Annotated[bool, Meta(description="Nothing was traded; all prices are the close before.")]
+
+
+class Candles(Struct, kw_only=True):
+    """A market's candles, the newest last."""
+
+    market_id: str
+    interval: Interval
+    candles: list[Candle]
+    from_at: Instant | None = field(name="from")
+    to_at: Instant | None = field(name="to")
+    limit: int
+    as_of: AsOf
+
+
+class NewestActivity(Struct, kw_only=True):
+    """Something that happened lately, as the browser's home page shows it."""
+
+    id: str
+    type: Literal["trade", "resolution", "creation"]
+    user: Annotated[str, Meta(description='A wallet as "ABCDEF...WXYZ"; "protocol" where no wallet acted.')]
+    action: str
+    market: Annotated[str, Meta(description="The question.")]
+    market_id: str = field(name="marketId")
+    time: Instant
+    amount: Annotated[str, Meta(description='"1.10 SOL"; left out where nothing was paid.')] | UnsetType = msgspec.UNSET
+
+
+class NewestActivities(Struct, kw_only=True):
+    """What happened lately anywhere, the latest first."""
+
+    activities: list[NewestActivity]
+    count: int
+    as_of: AsOf
+
+
+class Activity(Struct, kw_only=True):
+    """One event of the program, in words."""
+
+    id: Annotated[str, Meta(description="tx_signature:ordinal.")]
+    type: ActivityType
+    event: Annotated[str, Meta(description="The program's name of it.")]
+    action: Annotated[str, Meta(description="Words that follow the wallet's name.")]
+    market_id: Annotated[str | None, Meta(description="Null for what concerns the whole protocol.")]
+    user_wallet: Annotated[str | None, Meta(description="Who acted, where the event says so.")]
+    amount: Annotated[Integer | None, Meta(description="Lamports that changed hands, where any did.")]
+    tx_signature: str
+    ordinal: int
+    slot: int
+    seq: int
+    block_time: Instant
+
+
+class ActivityPage(Struct, kw_only=True):
+    """What happened, the latest on chain first."""
+
+    activity: list[Activity]
+    count: Annotated[int, Meta(description="How many are on this page.")]
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class MarketActivity(ActivityPage, kw_only=True):
+    """What happened in one market."""
+
+    market_id: str
+
+
+class WalletActivity(ActivityPage, kw_only=True):
+    """What one wallet did."""
+
+    wallet: str
+
+
+class Holder(Struct, kw_only=True):
+    """A wallet that holds shares of a market."""
+
+    user_wallet: str
+    shares_yes: Integer
+    shares_no: Integer
+    total_invested: Annotated[Integer, Meta(description="Lamports paid for buys, fees included.")]
+    share_of_yes_bps: Annotated[int, Meta(description="Of all YES shares that wallets hold.")]
+    share_of_no_bps: int
+    last_seq: int
+
+
+class Holders(Struct, kw_only=True):
+    """A market's holders, the largest first."""
+
+    market_id: str
+    holders: list[Holder]
+    count: Annotated[int, Meta(description="How many are on this page.")]
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class LifecycleEvent(Struct, kw_only=True):
+    """A step in a market's life."""
+
+    event: str
+    to_state: Annotated[State | None, Meta(description="Null when it changes none.")]
+    user_wallet: str | None
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: Instant
+
+
+class Deadline(Struct, kw_only=True):
+    """What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it."""
+
+    name: Literal["dispute_closes_at", "voting_closes_at"]
+    at: Instant
+
+
+class Lifecycle(Struct, kw_only=True):
+    """How a market came to where it stands, the oldest first."""
+
+    market_id: str
+    state: State
+    outcome: Outcome | None
+    timeline: list[LifecycleEvent]
+    dispute_period_seconds: Annotated[Integer, Meta(description="By the configuration in force now.")]
+    voting_window_seconds: Annotated[Integer, Meta(description="How long ballots on a dispute are taken.")]
+    dispute_closes_at: Annotated[Instant | None, Meta(description="While the outcome is open to dispute or disputed.")]
+    voting_closes_at: Annotated[Instant | None, Meta(description="While disputed.")]
+    next_deadline: Deadline | None
+    as_of: AsOf
+
+
+class Saying(Struct, kw_only=True):
+    """The event that said something."""
+
+    event: str
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: Instant
+
+
+class SaidBy(Struct, kw_only=True):
+    """Who said each field; null where no event did and the value is what initialize sets."""
+
+    protocol_fee_bps: Saying | None
+    resolver_reward_bps: Saying | None
+    liquidity_provider_fee_bps: Saying | None
+    proposal_approval_threshold: Saying | None
+    dispute_success_threshold: Saying | None
+    min_resolution_delay: Saying | None
+    dispute_period: Saying | None
+    is_paused: Saying | None
+    admin: Saying | None
+    backend_authority: Saying | None
+
+
+class Protocol(Struct, kw_only=True):
+    """The program's configuration as of now."""
+
+    protocol_fee_bps: int
+    resolver_reward_bps: int
+    liquidity_provider_fee_bps: int
+    proposal_approval_threshold: Annotated[int, Meta(description="Basis points of likes that approve a proposal.")]
+    dispute_success_threshold: Annotated[int, Meta(description="Basis points of agrees that uphold a dispute.")]
+    min_resolution_delay: Annotated[Integer, Meta(description="Seconds; the program stores it and never enforces it.")]
+    dispute_period: Annotated[Integer, Meta(description="Seconds in which a proposed outcome can be disputed.")]
+    is_paused: bool
+    admin: str | None
+    backend_authority: str | None
+    said_by: SaidBy
+    as_of: AsOf
+
+
+class PortfolioPosition(Struct, kw_only=True):
+    """A position, what it is worth and what it has made, in lamports."""
+
+    market_id: str
+    market_address: str
+    question: str
+    state: State
+    outcome: Outcome | None
+    shares_yes: Integer
+    shares_no: Integer
+    cost_yes: Annotated[Integer, Meta(description="Paid for the YES shares still held, at their average cost.")]
+    cost_no: Integer
+    total_invested: Integer
+    total_proceeds: Integer
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: Integer
+    claimable: Annotated[Integer, Meta(description="What a claim would pay now.")]
+    is_pool_withdrawn: Annotated[bool, Meta(description="The creator emptied the pool; winning claims pay nothing.")]
+    current_value: Annotated[Integer, Meta(description="Shares at the current price; once final, claimable.")]
+    realized_pnl: Integer
+    unrealized_pnl: Integer
+    profit: Annotated[Integer, Meta(description="realized_pnl and unrealized_pnl together.")]
+    first_trade_at: Instant | None
+    last_trade_at: Instant | None
+    last_seq: int
+
+
+class PortfolioTotals(Struct, kw_only=True):
+    """Sums over all positions of the wallet, in lamports."""
+
+    total_invested: Integer
+    total_proceeds: Integer
+    claimed_amount: Integer
+    claimable: Integer
+    current_value: Integer
+    realized_pnl: Integer
+    unrealized_pnl: Integer
+    profit: Integer
+
+
+class Portfolio(Struct, kw_only=True):
+    """What a wallet's positions are worth and have made, the latest traded first."""
+
+    wallet: str
+    totals: PortfolioTotals
+    positions: list[PortfolioPosition]
+    count: Annotated[int, Meta(description="How many positions there are in all.")]
+    limit: int
+    offset: int
     as_of: AsOf
