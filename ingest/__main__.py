@@ -1,6 +1,7 @@
 """`python -m ingest`: take deliveries on INGEST_PORT until SIGTERM or SIGINT.
 
-`python -m ingest replay FILE` takes them from a file instead (ingest.replay).
+`python -m ingest replay FILE` takes them from a file instead (ingest.replay), `backfill` from the chain
+(ingest.backfill); `dead-letters` shows and retries what could not be used (ingest.dead_letters).
 
 One process, one event loop, one writer. A stop takes no new connections, finishes the requests that
 are running, commits what is queued and ends within five seconds with status 0. What could not be
@@ -26,7 +27,7 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import pool
 
-from . import pipeline, replay, watch, writer
+from . import backfill, dead_letters, pipeline, replay, watch, writer
 from .app import Parts, create_app
 from .auth import Verifier
 from .decode import Decoder
@@ -125,6 +126,11 @@ class _Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["replay"]:
-        sys.exit(replay.main(Path(sys.argv[2])))
+    match sys.argv[1:]:
+        case ["replay", file]:
+            sys.exit(replay.main(Path(file)))
+        case ["backfill", *arguments]:
+            sys.exit(backfill.main(arguments))
+        case ["dead-letters", *arguments]:
+            sys.exit(dead_letters.main(arguments))
     sys.exit(main())

@@ -224,3 +224,100 @@ from raw.identity;
 -- name: keep_identity
 -- Remember which chain and program this log is of.
 update raw.identity set genesis_hash = %(genesis_hash)s, program_id = %(program_id)s;
+
+-- name: nearest_above
+-- A transaction of ours just above a slot, to begin a list there rather than at the tip.
+select t.signature
+from raw.transactions as t
+where t.slot > %(slot)s and t.slot <= raw.finalized_through() and t.err is null and t.retracted_at is null
+order by t.slot, t.signature
+limit 1;
+
+-- name: cursor
+-- Where a resumable work stood.
+select value from ops.cursors where name = %(name)s;
+
+-- name: keep_cursor
+-- Where a resumable work stands.
+insert into ops.cursors (name, value) values (%(name)s, %(value)s)
+on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
+
+-- name: want_for_backfill
+-- Ask for what a page lists and we do not hold; how many that are.
+with wanted as (
+    insert into raw.wanted (signature, reason, slot)
+    select
+        given.signature,
+        'backfill',
+        given.slot
+    from unnest(%(signatures)s::text [], %(slots)s::bigint []) as given (signature, slot)
+    where not exists (
+        select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null
+    )
+    on conflict (signature) do nothing
+    returning 1
+)
+
+select count(*) from wanted;
+
+-- name: count_backfill
+-- How many signatures between two slots are still to be fetched.
+select count(*) from raw.wanted where slot between %(from_slot)s and %(to_slot)s;
+
+-- name: own_range
+-- Count and digest of what we hold as successful between two slots.
+select
+    count(*),
+    sha256(convert_to(coalesce(string_agg(t.signature, e'\n' order by t.signature collate "C"), ''), 'UTF8'))
+from raw.transactions as t
+where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
+
+-- name: open_letters
+-- Dead letters nobody has resolved, the newest first.
+select
+    d.dead_letter_no,
+    d.reason_code,
+    coalesce(d.signature, ''),
+    d.sightings,
+    d.last_seen_at,
+    d.reason
+from raw.dead_letters as d
+where d.resolved_at is null
+order by d.last_seen_at desc
+limit %(limit)s;
+
+-- name: letter
+-- One dead letter, and the stored body of its transaction where there is one.
+select
+    d.dead_letter_no,
+    d.signature,
+    d.ordinal,
+    d.reason_code,
+    d.reason,
+    d.source,
+    d.bytes,
+    d.sightings,
+    d.first_seen_at,
+    d.last_seen_at,
+    d.retried_at,
+    d.resolved_at,
+    t.body
+from raw.dead_letters as d
+left join raw.transactions as t on d.signature = t.signature
+where d.dead_letter_no = %(number)s;
+
+-- name: open_letter_numbers
+-- Every dead letter that is open.
+select d.dead_letter_no from raw.dead_letters as d where d.resolved_at is null order by d.dead_letter_no;
+
+-- name: mark_retried
+-- It was tried again, and maybe that ended it.
+update raw.dead_letters
+set retried_at = clock_timestamp(), resolved_at = case when %(is_resolved)s then clock_timestamp() end
+where dead_letter_no = %(number)s;
+
+-- name: want_again
+-- Fetch a signature now, for the reason given.
+insert into raw.wanted as w (signature, reason) values (%(signature)s, %(reason)s)
+on conflict (signature) do update
+set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp();

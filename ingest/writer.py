@@ -201,16 +201,17 @@ class Writer:
             async with connection.transaction():
                 await connection.execute(sql.cover, proof._asdict())
 
-    async def replace(self, row: TransactionRow, *, source: str) -> bool:
+    async def replace(self, row: TransactionRow, *, source: str, anew: bool = False) -> bool:
         """Let the version the finalized chain gives of a transaction be the one that counts; whether ours was another.
 
+        With `anew` the same version counts as another: what it says was read differently.
         The version that loses becomes a dead letter, open alerts about it a fact. Raises Unavailable, and Conflict
         where Postgres refuses the row.
         """
         with _said_plainly():
-            return await self._replace(row, source)
+            return await self._replace(row, source, anew=anew)
 
-    async def _replace(self, row: TransactionRow, source: str) -> bool:
+    async def _replace(self, row: TransactionRow, source: str, *, anew: bool) -> bool:
         connection, learned = await self._connected(), _Numbers()
         async with connection.transaction():
             await connection.execute(sql.take_writer)
@@ -220,7 +221,7 @@ class Writer:
             if stored is None:
                 raise errors.NotFound(f"The log does not hold transaction {row.signature}.")
             number, digest, body, is_retracted = stored
-            is_other = digest != row.digest or is_retracted
+            is_other = digest != row.digest or is_retracted or anew
             if is_other:
                 await connection.execute(sql.retract, {"signatures": [row.signature]})
                 await connection.execute(sql.replace_transaction, {**row._asdict(), "transaction_no": number})

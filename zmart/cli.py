@@ -179,9 +179,53 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def replay(file: Path) -> None:
     """Read webhook bodies from FILE, one JSON array a line, through the pipeline without HTTP."""
+    _ingest("replay", str(file))
+
+
+@main.command()
+@click.option("--from-slot", type=int, required=True, help="The first slot.")
+@click.option("--to-slot", type=int, required=True, help="The last slot.")
+@click.option("--per-second", type=float, help="Requests a second; 8 suits a public node.")
+@click.option("--requests", type=int, help="Stop after so many requests; the same command goes on from there.")
+def backfill(from_slot: int, to_slot: int, per_second: float | None, requests: int | None) -> None:
+    """Bring what the chain lists between two slots and the log does not hold."""
+    arguments = ["--from-slot", str(from_slot), "--to-slot", str(to_slot)]
+    arguments += [] if per_second is None else ["--per-second", str(per_second)]
+    arguments += [] if requests is None else ["--requests", str(requests)]
+    _ingest("backfill", *arguments)
+
+
+@main.group()
+def dead_letters() -> None:
+    """What could not be used, and why; try it again."""
+
+
+@dead_letters.command("list")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+def list_dead_letters(limit: int) -> None:
+    """List those nobody has resolved."""
+    _ingest("dead-letters", "list", "--limit", str(limit))
+
+
+@dead_letters.command("show")
+@click.argument("number", type=int)
+def show_dead_letter(number: int) -> None:
+    """Show one with its bytes."""
+    _ingest("dead-letters", "show", str(number))
+
+
+@dead_letters.command("retry")
+@click.argument("numbers", type=int, nargs=-1)
+def retry_dead_letters(numbers: tuple[int, ...]) -> None:
+    """Try NUMBERS again, or all that are open when none is named."""
+    _ingest("dead-letters", "retry", *map(str, numbers))
+
+
+def _ingest(*arguments: str) -> None:
+    """Run one of ingest's commands as the role that may; its exit status is ours."""
     settings = configuration.load()
     done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "ingest", "replay", str(file)],
+        [sys.executable, "-m", "ingest", *arguments],
         env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")},
         check=False,
     )
