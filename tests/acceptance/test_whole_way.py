@@ -7,140 +7,26 @@ import json
 import os
 import queue
 import signal
-import socket
-import sqlite3
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from house import House, eventually, opened
 
-from zmart import testing
-from zmart.run import board, rebuild
+from zmart.run import rebuild
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)]
-
-PATIENCE_SECONDS = 90
-
-
-def eventually(check: Callable[[], Any]) -> Any:
-    """The first true answer of `check`; fails when there is none in time. Not answering counts as not yet."""
-
-    class NotYetError(Exception):
-        """The check has not come true."""
-
-    @retry(
-        stop=stop_after_delay(PATIENCE_SECONDS),
-        wait=wait_fixed(0.1),
-        retry=retry_if_exception_type((NotYetError, httpx.TransportError, psycopg.OperationalError, OSError)),
-        reraise=True,
-    )
-    def attempt() -> Any:
-        answer = check()
-        if not answer:
-            raise NotYetError(check)
-        return answer
-
-    return attempt()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now, the devchain's followed by a free one (its WebSocket)."""
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in taken:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in taken]
-
-
-class House:
-    """A running `zmart up` in a state directory of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        api, ws, ingest, chain, dagster = free_ports(5)
-        self.folder = folder
-        self.api = f"http://127.0.0.1:{api}"
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "ZMART_STATE_DIR": str(folder),
-            "API_PORT": str(api),
-            "WS_PORT": str(ws),
-            "INGEST_PORT": str(ingest),
-            "DEVCHAIN_PORT": str(chain),
-            "DAGSTER_PORT": str(dagster),
-        }
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "zmart.cli", "up", "--only", "postgres,devchain,traders,ingest,api"],
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        eventually(lambda: httpx.get(f"{self.api}/ready").status_code == 200)
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Interrupt it; its exit status."""
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.communicate(timeout=60)
-        return self.process.returncode
-
-    def pid(self, name: str) -> int:
-        """The process id of a service that is up."""
-        pids = {status.name: status.pid for status in board.Board.read(self.folder / "run.json")}
-        return pids[name] or -1
-
-    def get(self, path: str) -> Any:
-        """The JSON body of an API answer."""
-        answer = httpx.get(self.api + path)
-        answer.raise_for_status()
-        return answer.json()
-
-    def dsn(self, role: str = "zmart_owner") -> str:
-        """What `zmart dsn` prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "zmart.cli", "dsn", role],
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    def acknowledged(self) -> set[str]:
-        """Signatures of our program whose delivery was answered 200, by the chain's own books."""
-        with contextlib.closing(sqlite3.connect(self.folder / "devchain" / "ledger.sqlite", timeout=30)) as ledger:
-            books = ledger.execute("select value from facts where name = 'delivery_cursor'").fetchone()
-            planned = tuple(json.loads(books[0])) if books else (-1, -1)
-            waiting = {
-                tuple(place)
-                for (places,) in ledger.execute("select places from deliveries")
-                for place in json.loads(places)
-            }
-            ours = ledger.execute("select slot, position, signature from transactions where is_ours").fetchall()
-        return {s for *place, s in ours if tuple(place) <= planned and tuple(place) not in waiting}
 
 
 @pytest.fixture
 def house() -> Iterator[House]:
     """A house that is torn down, whatever happened in it."""
-    with testing.state_dir() as folder:
-        house = House(folder)
-        try:
-            yield house
-        finally:
-            if house.process is not None and house.process.poll() is None:
-                house.stop(signal.SIGTERM)
+    with opened() as house:
+        yield house
 
 
 class Listener:
