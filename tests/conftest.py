@@ -6,7 +6,7 @@ import pytest
 
 from zmart import testing
 
-pytest_plugins = ["tests.fix_postgres"]
+pytest_plugins = ["tests.fix_node", "tests.fix_postgres"]
 
 
 def pytest_report_header(config: pytest.Config) -> str:
