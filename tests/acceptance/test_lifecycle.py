@@ -1,0 +1,109 @@
+"""What a frontend developer is promised: the example runs as it stands, and the marts are the chain's own accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import accounts
+import httpx
+import psycopg
+import pytest
+from house import House, eventually, opened
+
+from zmart.chain import client, idl, rpc
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "lifecycle.mjs"
+PROGRAM_ID = idl.load().address
+#: What the log has for good: a transaction without its place in the block may still be folded before its neighbours.
+STORED = "select signature from raw.transactions where retracted_at is null and order_settled"
+#: Every event of a market that nobody disputes, and how often the example causes it.
+STEPS = {
+    "MarketCreated": 1,
+    "ProposalVoteSubmitted": 4,
+    "ProposalAggregated": 1,
+    "ProposalApproved": 1,
+    "MarketActivated": 1,
+    "SharesBought": 3,
+    "MarketResolved": 1,
+    "MarketFinalized": 1,
+    "WinningsClaimed": 1,
+    "LiquidityWithdrawn": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[House]:
+    """A house with people in it, for all tests here."""
+    with opened() as home:
+        home.start()
+        yield home
+
+
+@pytest.fixture
+def stillness(home: House) -> Iterator[None]:
+    """While it lasts no slot passes; the last block before it is confirmed."""
+    ask(home, "devchain_freeze", True)
+    ask(home, "devchain_advance", 1)
+    yield
+    ask(home, "devchain_freeze", False)
+
+
+@pytest.fixture
+def busy(home: House) -> None:
+    """Returns when the chain's past was delivered, and trades after it as well."""
+    before = home.acknowledged()
+    slot = ask(home, "getSlot")
+    eventually(lambda: ask(home, "getSlot") > slot + 10 and len(home.acknowledged() - before) > 10)
+
+
+def ask(home: House, method: str, *params: Any) -> Any:
+    """The result of a call of the development chain."""
+    words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return httpx.post(home.rpc, json=words, timeout=30).raise_for_status().json()["result"]
+
+
+async def held_by(url: str) -> tuple[accounts.Held, set[str]]:
+    """The program's accounts, and the signatures of all its transactions that succeeded, once confirmed."""
+    async with rpc.RpcClient([url], timeout_seconds=30) as chain:
+        pages = client.history(chain, PROGRAM_ID, commitment="confirmed")
+        signatures = {info.signature async for page in pages for info in page if info.err is None}
+        found = await chain.program_accounts(PROGRAM_ID, commitment="confirmed")
+    return accounts.of(found.value), signatures
+
+
+def test_the_example_takes_a_market_through_its_life(home: House, packages: Path) -> None:
+    """Anchor sends every step, the stream tells of each once, and REST ends where the account does."""
+    done = subprocess.run(
+        ["node", str(SCRIPT)],
+        cwd=packages,
+        env=home.environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Counter(re.findall(r"^  #\d+ (\w+)", done.stdout, flags=re.MULTILINE)) == STEPS
+    assert done.stdout.splitlines()[-1] == "15 steps heard; 16 fields agree: FINALIZED, YES"
+
+
+@pytest.mark.usefixtures("busy", "stillness")
+def test_the_marts_are_what_the_program_holds(home: House) -> None:
+    """getProgramAccounts, decoded, equals markets, positions, ballots and configuration, field by field."""
+    held, signatures = asyncio.run(held_by(home.rpc))
+    assert len(held["markets"]) > 10
+    assert len(held["positions"]) > 100
+    assert len({account["state"] for account in held["markets"].values()}) > 3
+
+    with psycopg.connect(home.dsn(), autocommit=True) as connection:
+        eventually(lambda: signatures <= {signature for (signature,) in connection.execute(STORED)})
+        assert accounts.differences(connection, held) == []
