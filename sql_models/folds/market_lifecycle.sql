@@ -5,7 +5,7 @@
         'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated',
         'DisputeAggregated', 'MarketFinalized', 'MarketCancelled', 'LiquidityWithdrawn',
     ],
-    indexes=['market_no, order_key'],
+    indexes=['market_no, order_key', 'event, order_key'],
 ) }}
 
 select

@@ -1,21 +1,6 @@
 -- Every event of the program as a sentence, straight from the log.
-with events as (
-    select
-        events.*,
-        markets.market_id,
-        markets.account as on_chain_address,
-        wallets.wallet as user_wallet,
-        case when (events.payload ->> 'outcome')::boolean then 'YES' else 'NO' end as side,
-        ((events.payload ->> 'shares')::numeric / 1000000000)::numeric(40, 3) as whole_shares,
-        coalesce(
-            events.payload ->> 'cost', events.payload ->> 'proceeds', events.payload ->> 'amount'
-        )::numeric as lamports
-    from {{ source('raw', 'events') }} as events
-    left join {{ source('raw', 'markets_seen') }} as markets on events.market_no = markets.market_no
-    left join {{ source('raw', 'wallets_seen') }} as wallets on events.wallet_no = wallets.wallet_no
-    where events.retracted_at is null
-)
-
+-- A subquery, not a CTE: Postgres plans a view with a CTE by itself, and its reader's order, limit and joins would not
+-- reach the log's indexes.
 select
     seq,
     order_key,
@@ -82,4 +67,19 @@ select
     ordinal,
     {{ instant('clock') }} as block_time,
     seq as last_seq
-from events
+from (
+    select
+        events.*,
+        markets.market_id,
+        markets.account as on_chain_address,
+        wallets.wallet as user_wallet,
+        case when (events.payload ->> 'outcome')::boolean then 'YES' else 'NO' end as side,
+        ((events.payload ->> 'shares')::numeric / 1000000000)::numeric(40, 3) as whole_shares,
+        coalesce(
+            events.payload ->> 'cost', events.payload ->> 'proceeds', events.payload ->> 'amount'
+        )::numeric as lamports
+    from {{ source('raw', 'events') }} as events
+    left join {{ source('raw', 'markets_seen') }} as markets on events.market_no = markets.market_no
+    left join {{ source('raw', 'wallets_seen') }} as wallets on events.wallet_no = wallets.wallet_no
+    where events.retracted_at is null
+) as events
