@@ -236,7 +236,10 @@ select
     (select i.epoch::text from raw.identity as i) as epoch,
     coalesce((select max(f.seq) from raw.feed as f), 0) as seq,
     array(
-        select n from unnest(array['markets', 'trades', 'positions', 'ballots', 'vote_tallies']) as n
+        select n from unnest(array[
+            'markets', 'trades', 'positions', 'ballots', 'vote_tallies', 'candles_1m', 'activity', 'holders', 'market_lifecycle',
+            'protocol_config', 'portfolio'
+        ]) as n
         where to_regclass('marts.' || n) is null
     ) as missing,
     array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale

@@ -55,6 +55,36 @@ def problem(response: Any) -> schemas.Problem:
         ("/api/markets?cursor=WyJuZXdlc3QiLCAieCIsIDFd", 400, "validation_failed"),
         (f"/api/markets/{ONE}/trades?limit=501", 400, "validation_failed"),
         (f"/api/markets/{ONE}/votes?type=other", 400, "validation_failed"),
+        (f"/api/markets/{market_id(9)}/price-history", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/candles", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/activity", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/holders", 404, "not_found"),
+        (f"/api/markets/{market_id(9)}/lifecycle", 404, "not_found"),
+        (f"/api/markets/{market_id(3)}/activity", 404, "not_found"),
+        (f"/api/markets/{market_id(3)}/holders", 404, "not_found"),
+        ("/api/markets/abc/candles", 404, "not_found"),
+        (f"/api/markets/{ONE}/price-history?limit=0", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/price-history?limit=1001", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/candles?interval=2m", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?interval=", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?from=yesterday", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?to=-5", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?to=999999999999", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?from=0001-01-01", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?from=0001-01-01T00:00:00%2B14:00", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?from=%D9%A1%D9%A2", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?from=200&to=200", 422, "unfit_window"),
+        (f"/api/markets/{ONE}/candles?limit=1001", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/candles?fill=maybe", 400, "validation_failed"),
+        ("/api/markets/activity?type=vote", 400, "validation_failed"),
+        ("/api/markets/activity?limit=101", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/activity?cursor=xx", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/activity?cursor=WyJhY3Rpdml0eSIsICJ4IiwgMV0", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/holders?side=MAYBE", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/holders?side=NO&cursor=WyJob2xkZXJzX1lFUyIsICIxIiwgMV0", 400, "validation_failed"),
+        (f"/api/markets/{ONE}/lifecycle?limit=501", 400, "validation_failed"),
+        ("/api/users/x/activity", 400, "validation_failed"),
+        ("/api/users/x/portfolio", 400, "validation_failed"),
         ("/api/users/x/positions", 400, "validation_failed"),
         ("/positions/0OIl", 400, "validation_failed"),
         ("/trades?wallet=x", 400, "validation_failed"),
@@ -80,6 +110,14 @@ async def test_a_validation_problem_names_the_field(reader: Client) -> None:
     assert told.message == "Validation failed"
     assert isinstance(told.details, list)
     assert told.details[0].field == "limit"
+
+
+async def test_an_unfit_window_says_what_to_write(reader: Client) -> None:
+    """The message and the field name what a chart may ask for."""
+    told = problem(await reader.get(f"/api/markets/{ONE}/candles?interval=2m"))
+    assert told.message == "interval: expected one of 1m, 5m, 1h, 1d."
+    assert isinstance(told.details, list)
+    assert told.details[0].field == "interval"
 
 
 async def test_an_unknown_market_is_told_as_before(reader: Client) -> None:

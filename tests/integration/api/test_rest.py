@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from answers import body
 from api_log import CREATOR, SOL, Log, market_address, market_id
 
 from api import schemas
@@ -18,23 +18,6 @@ Client = httpx.AsyncClient
 
 ONE, TWO, HIDDEN, NONE = market_id(1), market_id(2), market_id(3), market_id(4)
 HOLDER, STRANGER = address(2), address(77)
-
-
-async def body(client: Client, path: str, shape: Any) -> Any:
-    """An answer's body, which has the fields of `shape`, all of them and no other."""
-    response = await client.get(path)
-    assert response.status_code == 200, response.text
-    decoded = msgspec.json.decode(response.content, type=shape)
-    assert _names(msgspec.to_builtins(decoded)) == _names(response.json())
-    assert response.headers["content-type"] == "application/json"
-    return response.json()
-
-
-def _names(value: Any) -> Any:
-    """The names in a value, at every depth."""
-    if isinstance(value, dict):
-        return {name: _names(inner) for name, inner in value.items()}
-    return [_names(inner) for inner in value] if isinstance(value, list) else None
 
 
 async def test_health(reader: Client) -> None:
@@ -54,6 +37,13 @@ async def test_every_answer_says_what_it_is_true_of(client: Client, markets: Log
         f"/api/markets/{TWO}/votes",
         f"/api/markets/{ONE}/stats",
         f"/api/users/{HOLDER}/positions/{ONE}",
+        f"/api/markets/{ONE}/price-history",
+        f"/api/markets/{ONE}/candles",
+        f"/api/markets/{ONE}/activity",
+        f"/api/markets/{ONE}/holders",
+        "/api/markets/activity",
+        f"/api/users/{HOLDER}/activity",
+        f"/api/users/{HOLDER}/portfolio",
         "/trades",
         "/api/status",
     ):
@@ -348,6 +338,12 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
     document = response.json()
     assert document["openapi"].startswith("3.1")
     assert {"/api/markets", "/api/markets/{market}", "/api/stream", "/positions/{wallet}"} <= set(document["paths"])
+    of_market = {"price-history", "candles", "activity", "holders", "lifecycle"}
+    assert {f"/api/markets/{{market}}/{name}" for name in of_market} <= set(document["paths"])
+    others = {"/api/markets/activity", "/api/protocol"} | {
+        f"/api/users/{{wallet}}/{n}" for n in ("activity", "portfolio")
+    }
+    assert others <= set(document["paths"])
     market = document["components"]["schemas"]["Market"]
     assert {"b_parameter_exact", "priceYes", "as_of"} <= set(market["properties"])
     for path, operations in document["paths"].items():

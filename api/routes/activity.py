@@ -1,0 +1,79 @@
+"""What happened, in words: anywhere, in a market, by a wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import lists, parameters, schemas, statements
+from ..deps import FromDatabase
+
+NewestType = Annotated[
+    Literal["trade", "resolution", "creation"] | None,
+    QueryParameter(name="type", description="Only these; half trades and a quarter of each other when left out."),
+]
+
+#: The events of each type that are no trades, as marts.activity has them.
+_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "resolution": ("MarketResolved", "MarketFinalized", "MarketCancelled"),
+    "creation": ("MarketCreated",),
+}
+#: At least the greatest limit, so that plans are made for few rows.
+_BOUND = "101"
+
+
+@get("/api/markets/activity", tags=["markets"], summary="What happened lately")
+async def list_newest_activity(
+    database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
+) -> Response[schemas.NewestActivities]:
+    """The latest first by the chain's clock; a mixture of trades, resolutions and creations, or one of them."""
+    types = ("trade", *_EVENTS) if of_type is None else (of_type,)
+    shares = {"trades": (limit + 1) // 2, "others": (limit + 3) // 4} if of_type is None else {}
+    kinds = " union all ".join(_newest(name) for name in types)
+    return await database.answer(
+        statements.composed("newest_activity", kinds=kinds),
+        {"limit": limit, "trades": limit, "others": limit, **shares},
+    )
+
+
+@get("/api/markets/{market:str}/activity", tags=["markets"], summary="What happened in a market")
+async def list_market_activity(
+    database: FromDatabase,
+    market: parameters.MarketName,
+    limit: parameters.PageLimit = 20,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.MarketActivity]:
+    """Every event of the market, the latest on chain first."""
+    page = lists.Page.of("activity", limit, 0, cursor)
+    return await database.answer(
+        lists.activity_statement("market", page),
+        {"market": parameters.market(market), **page.parameters()},
+        missing=parameters.market_missing(market),
+    )
+
+
+@get("/api/users/{wallet:str}/activity", tags=["wallets"], summary="What a wallet did")
+async def list_wallet_activity(
+    database: FromDatabase,
+    wallet: parameters.Wallet,
+    limit: parameters.PageLimit = 20,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.WalletActivity]:
+    """Every event in which the wallet acted, the latest on chain first."""
+    page = lists.Page.of("activity", limit, 0, cursor)
+    return await database.answer(
+        lists.activity_statement("wallet", page), {"wallet": parameters.wallet(wallet), **page.parameters()}
+    )
+
+
+def _newest(of_type: str) -> str:
+    if of_type not in _EVENTS:
+        return statements.part("newest_trades", bound=_BOUND)
+    events = ", ".join(f"'{event}'" for event in _EVENTS[of_type])
+    return statements.part("newest_events", bound=_BOUND, events=events)
+
+
+HANDLERS = [list_newest_activity, list_market_activity, list_wallet_activity]

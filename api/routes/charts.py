@@ -1,0 +1,61 @@
+"""What a market's price did."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import lists, parameters, schemas, statements
+from ..deps import FromDatabase
+from ..window import Window
+
+HistoryLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Trades, the newest.")]
+CandleLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Candles, the newest of the window.")]
+IntervalText = Annotated[str, QueryParameter(name="interval", max_length=20, description="1m, 5m, 1h or 1d.")]
+Begin = Annotated[
+    str | None,
+    QueryParameter(name="from", max_length=40, description="Candles from here: Unix seconds or ISO 8601 (UTC)."),
+]
+End = Annotated[
+    str | None,
+    QueryParameter(name="to", max_length=40, description="Candles before here; up to the newest event when left out."),
+]
+Fill = Annotated[bool, QueryParameter(description="Also candles without a trade, which carry the close before them.")]
+
+
+@get("/api/markets/{market:str}/price-history", tags=["markets"], summary="A market's price, trade by trade")
+async def show_price_history(
+    database: FromDatabase, market: parameters.MarketName, limit: HistoryLimit = 100
+) -> Response[schemas.PriceHistory]:
+    """Percent of YES and NO: 50 to 50 at creation, then the newest trades, the latest last."""
+    page = lists.Page.of("trades", limit, 0, None)
+    return await database.answer(
+        statements.composed("price_history", bound=page.bound),
+        {"market": parameters.market(market), "limit": limit},
+        missing=parameters.market_missing(market),
+    )
+
+
+@get("/api/markets/{market:str}/candles", tags=["markets"], summary="A market's candles")
+async def list_candles(
+    database: FromDatabase,
+    market: parameters.MarketName,
+    interval: IntervalText = "1h",
+    begin: Begin = None,
+    end: End = None,
+    limit: CandleLimit = 200,
+    fill: Fill = True,
+) -> Response[schemas.Candles]:
+    """The newest candles of a window, the latest last; for older ones give the first `bucket_at` as `to`."""
+    window = Window.parse(interval, begin, end)
+    buckets = statements.part("buckets_filled" if fill else "buckets_traded")
+    return await database.answer(
+        statements.composed("candles", buckets=buckets),
+        {"market": parameters.market(market), "limit": limit, **window.parameters()},
+        missing=parameters.market_missing(market),
+    )
+
+
+HANDLERS = [show_price_history, list_candles]

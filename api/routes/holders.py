@@ -1,0 +1,35 @@
+"""Who holds a market's shares."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import lists, parameters, schemas
+from ..deps import FromDatabase
+
+SideFilter = Annotated[
+    schemas.Side | None, QueryParameter(name="side", description="Only holders of YES, or of NO, by what they hold.")
+]
+
+
+@get("/api/markets/{market:str}/holders", tags=["markets"], summary="A market's holders")
+async def list_holders(
+    database: FromDatabase,
+    market: parameters.MarketName,
+    side: SideFilter = None,
+    limit: parameters.PageLimit = 20,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.Holders]:
+    """The largest first, by shares of the side or of both together."""
+    page = lists.Page.of(f"holders_{side or 'both'}", limit, 0, cursor)
+    return await database.answer(
+        lists.holders_statement(side, page),
+        {"market": parameters.market(market), **page.parameters()},
+        missing=parameters.market_missing(market),
+    )
+
+
+HANDLERS = [list_holders]

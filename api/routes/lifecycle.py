@@ -1,0 +1,36 @@
+"""How a market came to where it stands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import parameters, schemas, statements
+from ..deps import FromDatabase
+
+TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, the newest.")]
+
+
+@get("/api/markets/{market:str}/lifecycle", tags=["markets"], summary="A market's life and its next deadline")
+async def show_lifecycle(
+    database: FromDatabase, market: parameters.MarketName, limit: TimelineLimit = 200
+) -> Response[schemas.Lifecycle]:
+    """The steps in the order of the chain; deadlines by the configuration in force now, as the program reads it."""
+    return await database.answer(
+        statements.composed(
+            "lifecycle",
+            dispute_end=_after("m.resolution_proposed_at", "s.dispute_period"),
+            voting_end=_after("m.dispute_initiated_at", "s.voting_window"),
+        ),
+        {"market": parameters.market(market), "limit": limit},
+        missing=parameters.market_missing(market),
+    )
+
+
+def _after(instant: str, seconds: str) -> str:
+    return statements.part("after_seconds", instant=instant, seconds=seconds)
+
+
+HANDLERS = [show_lifecycle]

@@ -1,0 +1,25 @@
+"""What a wallet's positions are worth and have made."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+
+from .. import parameters, schemas, statements
+from ..deps import FromDatabase
+
+
+@get("/api/users/{wallet:str}/portfolio", tags=["wallets"], summary="A wallet's positions with their profit")
+async def show_portfolio(
+    database: FromDatabase,
+    wallet: parameters.Wallet,
+    limit: parameters.VoteLimit = 100,
+    offset: parameters.Offset = 0,
+) -> Response[schemas.Portfolio]:
+    """Positions, the latest traded first, and sums over all of them; empty for a wallet without any."""
+    return await database.answer(
+        statements.composed("portfolio"),
+        {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
+    )
+
+
+HANDLERS = [show_portfolio]

@@ -1,0 +1,147 @@
+"""An answer about one market or wallet reads that market's or wallet's rows, however long the log is."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+from api_log import Log, market_id
+
+from api import app, lists, statements
+from api.routes import activity
+from api.window import Window
+from ingest.testing import address
+from zmart import testing
+
+MARKETS, TRADES, BUSY = 60, 4_000, 7
+ONE = market_id(BUSY)
+#: Marts and tables that grow with the log.
+GROWING = {"events", "trades", "candles_1m", "positions", "position_costs", "market_lifecycle", "ballots"}
+#: What an answer may read of them; the busy market has three times as many trades, the log six times.
+MOST_ROWS = 650
+
+Statement = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def long_log(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+    """A log of many markets, one of them busy; wallet 2 trades in all of them, the others in one each."""
+
+    async def fill(database: testing.Database) -> None:
+        async with Log.of(database) as log:
+            for market in range(1, MARKETS + 1):
+                log.create(market)
+                log.activate(market)
+                log.vote(market, 500 + market, like=True)
+            for number in range(TRADES):
+                market = number % MARKETS + 1 if number % 2 else BUSY
+                log.buy(market, 2 if number % 3 else 100 + market)
+            await log.deliver()
+            log.owner.execute("analyze")
+
+    with postgres_server.clone(marts_template) as database:
+        asyncio.run(fill(database))
+        yield database
+
+
+def _page(sort: str) -> lists.Page:
+    return lists.Page.of(sort, 20, 0, None)
+
+
+def _candles(interval: str, part: str) -> Statement:
+    window = Window.parse(interval, None, None).parameters()
+    return (
+        statements.composed("candles", buckets=statements.part(part)),
+        {"market": ONE, "limit": 100, **window},
+    )
+
+
+def _kinds() -> str:
+    events = "'MarketResolved', 'MarketFinalized', 'MarketCancelled'"
+    return " union all ".join(
+        [
+            statements.part("newest_trades", bound="101"),
+            statements.part("newest_events", bound="101", events=events),
+            statements.part("newest_events", bound="101", events="'MarketCreated'"),
+        ]
+    )
+
+
+ASKED: Mapping[str, Statement] = {
+    "price_history": (statements.composed("price_history", bound="101"), {"market": ONE, "limit": 100}),
+    "candles_1m": _candles("1m", "buckets_filled"),
+    "candles_1d": _candles("1d", "buckets_filled"),
+    "candles_1m_traded": _candles("1m", "buckets_traded"),
+    "candles_1h_traded": _candles("1h", "buckets_traded"),
+    "market_activity": (
+        lists.activity_statement("market", _page("activity")),
+        {"market": ONE, **_page("activity").parameters()},
+    ),
+    "wallet_activity": (
+        lists.activity_statement("wallet", _page("activity")),
+        {"wallet": address(100 + BUSY), **_page("activity").parameters()},
+    ),
+    "stranger_activity": (
+        lists.activity_statement("wallet", _page("activity")),
+        {"wallet": address(99_999), **_page("activity").parameters()},
+    ),
+    "busy_wallet_activity": (
+        lists.activity_statement("wallet", _page("activity")),
+        {"wallet": address(2), **_page("activity").parameters()},
+    ),
+    "newest_activity": (
+        statements.composed("newest_activity", kinds=_kinds()),
+        {"limit": 20, "trades": 10, "others": 5},
+    ),
+    "holders": (lists.holders_statement(None, _page("h")), {"market": ONE, **_page("h").parameters()}),
+    "lifecycle": (
+        statements.composed("lifecycle", dispute_end="m.created_at", voting_end="m.created_at"),
+        {"market": ONE, "limit": 200},
+    ),
+    "portfolio": (statements.composed("portfolio"), {"wallet": address(100 + BUSY), "limit": 100, "offset": 0}),
+    "votes": (statements.composed("market_votes"), {"market": ONE, "kind": "proposal", "limit": 100, "offset": 0}),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_an_answer_reads_what_it_is_about(long_log: testing.Database, name: str) -> None:
+    """The plan that is made once for all parameters looks at few rows of what grows with the log."""
+    statement, parameters = ASKED[name]
+    with long_log.connect("zmart_api") as connection:
+        for setting, value in app.PLANNED_ONCE.items():
+            connection.execute("select set_config(%s, %s, false)", [setting, value])
+        plan = explained(connection, statement, parameters)
+    read = [(relation, rows) for relation, rows in rows_read(plan) if relation in GROWING]
+    assert read
+    assert sum(rows for _, rows in read) < MOST_ROWS, read
+
+
+def test_the_endpoints_send_what_is_planned_here() -> None:
+    """The home page's mixture is made of the parts whose plan is looked at."""
+    assert [activity._newest(kind) for kind in ("trade", "resolution", "creation")] == _kinds().split(" union all ")
+
+
+def explained(connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The generic plan of a statement with what each node really did."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement)
+    kinds = {int: "bigint", str: "text", type(None): "timestamptz"}
+    types = ", ".join(kinds[type(parameters[name])] for name in names)
+    connection.execute(f"prepare asked ({types}) as {numbered}")
+    values = ", ".join(psycopg.sql.Literal(parameters[name]).as_string(connection) for name in names)
+    row = connection.execute(f"explain (analyze, format json) execute asked ({values})").fetchone()
+    assert row is not None
+    return dict(row[0][0]["Plan"])
+
+
+def rows_read(node: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Each scan of a table, with the rows it looked at, those that it threw away included."""
+    if "Relation Name" in node:
+        looked = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        yield node["Relation Name"], looked * node["Actual Loops"]
+    for inner in node.get("Plans", ()):
+        yield from rows_read(inner)
