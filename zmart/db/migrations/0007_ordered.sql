@@ -29,7 +29,7 @@ $$;
 comment on function folds.average_cost_step is
 'One trade on top of a position: a buy adds to shares and their cost, a sell takes out shares at their average cost (floor) and realizes the rest.';
 
-create aggregate folds.average_cost(
+create aggregate folds.average_cost( -- noqa: PRS
     p_before numeric [], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric
 ) (
     sfunc = folds.average_cost_step,
