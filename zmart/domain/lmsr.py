@@ -76,9 +76,7 @@ def sell(q_yes: int, q_no: int, b: int, *, yes: bool, shares: int) -> int:
     return u64(cost(q_yes, q_no, b) - cost(*after, b))
 
 
-def fees(
-    amount: int, *, protocol_bps: int, resolver_bps: int, lp_bps: int
-) -> tuple[int, int, int, int]:
+def fees(amount: int, *, protocol_bps: int, resolver_bps: int, lp_bps: int) -> tuple[int, int, int, int]:
     """The fees on `amount` lamports: `(protocol, resolver, lp, total)`; the LP takes the remainder.
 
     Added to the cost of a buy, taken from the gross of a sell. DivisionByZero when no rate is set.

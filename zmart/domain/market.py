@@ -49,9 +49,7 @@ TRANSITIONS: dict[str, frozenset[tuple[MarketState, MarketState]]] = {
     "resolve_market": frozenset({(_S.ACTIVE, _S.RESOLVING)}),
     "initiate_dispute": frozenset({(_S.RESOLVING, _S.DISPUTED)}),
     "finalize_market": frozenset({(_S.RESOLVING, _S.FINALIZED), (_S.DISPUTED, _S.FINALIZED)}),
-    "aggregate_dispute_votes": frozenset(
-        {(_S.DISPUTED, _S.RESOLVING), (_S.DISPUTED, _S.FINALIZED)}
-    ),
+    "aggregate_dispute_votes": frozenset({(_S.DISPUTED, _S.RESOLVING), (_S.DISPUTED, _S.FINALIZED)}),
     "cancel_market": frozenset({(_S.PROPOSED, _S.CANCELLED), (_S.APPROVED, _S.CANCELLED)}),
 }
 
@@ -148,18 +146,14 @@ def dispute_closes_at(resolution_proposed_at: int, dispute_period_seconds: int) 
     return resolution_proposed_at + dispute_period_seconds
 
 
-def require_dispute_open(
-    now: int, *, resolution_proposed_at: int, dispute_period_seconds: int
-) -> None:
+def require_dispute_open(now: int, *, resolution_proposed_at: int, dispute_period_seconds: int) -> None:
     """InvalidTimestamp in the second of the proposal, DisputePeriodEnded after the window."""
     require_after(now, resolution_proposed_at)
     if now >= dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
         raise Refusal.DisputePeriodEnded.error()
 
 
-def require_dispute_closed(
-    now: int, *, resolution_proposed_at: int, dispute_period_seconds: int
-) -> None:
+def require_dispute_closed(now: int, *, resolution_proposed_at: int, dispute_period_seconds: int) -> None:
     """DisputePeriodNotEnded while an undisputed outcome may still be contested."""
     if now < dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
         raise Refusal.DisputePeriodNotEnded.error()
@@ -184,9 +178,7 @@ def b_for_max_loss(lamports: int) -> int:
     return fixed.div(lamports, fixed.LN_2)
 
 
-def require_bounded_loss(
-    *, initial_liquidity: int, current_liquidity: int, b_parameter: int
-) -> None:
+def require_bounded_loss(*, initial_liquidity: int, current_liquidity: int, b_parameter: int) -> None:
     """BoundedLossExceeded where the ledger lost more than b ln 2."""
     loss = initial_liquidity - current_liquidity
     if loss > 0 and loss > max_loss(b_parameter):
@@ -293,9 +285,7 @@ def require_proceeds(*, received: int, at_least: int) -> None:
 # The configuration
 
 
-def require_fee_rates(
-    *, protocol_bps: int, resolver_bps: int, lp_bps: int, refusal: Refusal
-) -> None:
+def require_fee_rates(*, protocol_bps: int, resolver_bps: int, lp_bps: int, refusal: Refusal) -> None:
     """Refuse rates above 100 % together.
 
     `initialize_global_config` calls that InvalidFeeConfiguration, `update_global_config`
