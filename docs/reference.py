@@ -1,7 +1,7 @@
 """Write docs/marts.md from the models' own descriptions, so that the page cannot say anything else.
 
-    python docs/reference.py            # write it
-    python docs/reference.py --check    # exit 1 if it is not up to date
+python docs/reference.py            # write it
+python docs/reference.py --check    # exit 1 if it is not up to date
 """
 
 from __future__ import annotations

@@ -42,9 +42,7 @@ def test_all_cases_of_the_program() -> None:
             "cost": answered(lmsr.cost, *q),
             "buy_cost_shares": answered(lmsr.buy, *q, yes=yes, budget=budget),
             "sell_proceeds": answered(lmsr.sell, *q, yes=yes, shares=case["sell_shares"]),
-            "fees_300_200_500": answered(
-                lmsr.fees, budget, protocol_bps=300, resolver_bps=200, lp_bps=500
-            ),
+            "fees_300_200_500": answered(lmsr.fees, budget, protocol_bps=300, resolver_bps=200, lp_bps=500),
         }
         differing += [(case, key) for key, value in computed.items() if value != case[key]]
     assert not differing

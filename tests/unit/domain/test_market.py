@@ -193,9 +193,7 @@ def test_beginning() -> None:
         (None, 1, 0, None),
     ],
 )
-def test_disputed_outcome(
-    proposed: bool | None, agree: int, disagree: int, expected: bool | None
-) -> None:
+def test_disputed_outcome(proposed: bool | None, agree: int, disagree: int, expected: bool | None) -> None:
     """Agreement at the threshold turns the outcome; below it the outcome stands."""
     settled = market.disputed_outcome(proposed, agree=agree, disagree=disagree, threshold_bps=6_000)
     assert settled is expected
@@ -205,11 +203,7 @@ def test_disputed_outcome(
 def test_a_dispute_needs_votes(agree: int | None, disagree: int | None) -> None:
     """A disputed market is not settled without counts."""
     assert (
-        refused(
-            lambda: market.disputed_outcome(
-                True, agree=agree, disagree=disagree, threshold_bps=6_000
-            )
-        )
+        refused(lambda: market.disputed_outcome(True, agree=agree, disagree=disagree, threshold_bps=6_000))
         == "NoVotesRecorded"
     )
 
@@ -234,12 +228,8 @@ def test_the_settlement_of_the_worked_example() -> None:
 
 def test_claims_without_anything() -> None:
     """The losing side, an emptied pool and an unpaid refund have no winnings."""
-    no_side = refused(
-        lambda: market.claim_payout(final_outcome=False, current_liquidity=1, **POSITION)
-    )
-    withdrawn = refused(
-        lambda: market.claim_payout(final_outcome=True, current_liquidity=0, **POSITION)
-    )
+    no_side = refused(lambda: market.claim_payout(final_outcome=False, current_liquidity=1, **POSITION))
+    withdrawn = refused(lambda: market.claim_payout(final_outcome=True, current_liquidity=0, **POSITION))
     assert (no_side, withdrawn) == ("NoWinnings", "NoWinnings")
     assert refused(lambda: market.refund(0)) == "NoWinnings"
 
@@ -262,9 +252,7 @@ def test_claims_never_exceed_the_ledger(liquidity: int, holders: list[int]) -> N
     for shares in holders:
         # A part too small for one lamport is refused, which pays nothing.
         with contextlib.suppress(errors.ProgramError):
-            paid += market.winnings(
-                winning_shares=shares, all_winning_shares=sum(holders), current_liquidity=liquidity
-            )
+            paid += market.winnings(winning_shares=shares, all_winning_shares=sum(holders), current_liquidity=liquidity)
     assert paid <= liquidity
 
 
