@@ -128,8 +128,7 @@ class Backfill:
         """List, fetch, settle; safe to be cancelled and called again."""
         listed = await self._list(slots)
         fetched = await self._fetch(slots)
-        while await _patiently(lambda: self._order.round(slots.to_slot)):
-            pass
+        await _patiently(lambda: self._order.settle(slots.from_slot, slots.to_slot))
         left = await self._left(slots)
         if left == 0:
             await self._write_down(slots)

@@ -17,8 +17,8 @@ from .pipeline import Pipeline
 
 log = structlog.get_logger()
 
-#: Blocks asked for in one round.
-ROUND = 100
+#: Slots looked up at once.
+CHUNK = 100
 
 
 class Order:
@@ -28,33 +28,36 @@ class Order:
         self._client = client
         self._pipeline = pipeline
         self._notebook = notebook
-        #: Slots no node can tell about any more, or that have no block; not asked again by this process.
-        self._hopeless: set[int] = set()
-        #: Slots settled since the start.
-        self.settled = 0
+        #: Slots no node can tell about any more; not asked again by this process.
+        self._forgotten: set[int] = set()
 
-    async def round(self, top: int, *, limit: int = ROUND) -> int:
-        """Settle slots up to `top`, which must be confirmed; how many. Raises NodeTrouble."""
-        slots = await self._notebook.all(sql.unsettled, top=top, after=-1, limit=limit + len(self._hopeless))
-        settled = 0
-        for (slot,) in slots:
-            if slot not in self._hopeless:
-                settled += await self._settle(slot)
-        self.settled += settled
+    async def settle(self, from_slot: int, top: int) -> int:
+        """Settle every slot between the two that a node knows; `top` must be confirmed. How many. Raises NodeTrouble.
+
+        Where the block lacks a transaction of ours a fork took it or it never was; that is for the finalized walk.
+        """
+        settled, after = 0, from_slot - 1
+        while slots := await self._notebook.all(sql.unsettled, top=top, after=after, limit=CHUNK):
+            for (slot,) in slots:
+                settled += slot not in self._forgotten and await self._settle(slot)
+            ((after,),) = slots[-1:]
         return settled
 
-    async def _settle(self, slot: int) -> int:
+    async def first_open(self) -> int | None:
+        """The lowest slot whose order could still be settled, or None."""
+        ((slot,),) = await self._notebook.all(sql.first_unsettled, forgotten=sorted(self._forgotten))
+        return None if slot is None else int(slot)
+
+    async def _settle(self, slot: int) -> bool:
         try:
             block = await self._client.block_signatures(slot, commitment="confirmed")
         except errors.NotFound as gone:
             log.warning("a block is no longer kept; its order stays provisional", slot=slot, reason=str(gone))
-            self._hopeless.add(slot)
-            return 0
+            self._forgotten.add(slot)
+            return False
         if block is None:
-            # A fork took the slot's block; the finalized walk will say what became of the transaction.
-            self._hopeless.add(slot)
-            return 0
+            return False
         places = {signature: index for index, signature in enumerate(block.signatures)}
         async with self._pipeline.borrowed() as writer:
             await writer.settle(slot, places)
-        return 1
+        return True

@@ -146,9 +146,10 @@ class Walk:
             verified = proof.to_slot
         return int(verified)
 
-    async def finalize(self, listed: Listed) -> int:
-        """Move the watermark as far as list and log are the same; the slot finalized through."""
+    async def finalize(self, listed: Listed, *, below: int | None = None) -> int:
+        """Move the watermark as far as list and log are the same, and stay below a slot; the slot finalized through."""
         through = await self._agreed(listed)
+        through = through if below is None else min(through, below - 1)
         _, final, _ = await self._notebook.one(sql.standing)
         while final < through:
             proof = await self._proof(listed.commitment, final + 1, through)

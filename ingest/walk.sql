@@ -165,6 +165,14 @@ where not t.order_settled and t.retracted_at is null and t.slot <= %(top)s and t
 order by t.slot
 limit %(limit)s;
 
+-- name: first_unsettled
+-- The lowest slot whose successes still lack their place in the block, those left out that no node can tell about.
+select min(t.slot)
+from raw.transactions as t
+where
+    not t.order_settled and t.retracted_at is null and t.err is null
+    and t.slot <> all(%(forgotten)s::bigint []);
+
 -- name: due
 -- Signatures to fetch now, the oldest slot first; what only a delivery named has no slot and goes before.
 select

@@ -45,6 +45,12 @@ LISTED = frozenset({"walk", "backfill"})
 DIFFERS = "differs"
 
 
+#: Troubles of the node, whatever it is asked; any other may be that of one transaction, and must not hold up the rest.
+_AWAY = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
+#: How long one transaction's own trouble is left alone.
+TROUBLE_SECONDS = 30.0
+
+
 class Due(NamedTuple):
     """A signature to fetch."""
 
@@ -83,7 +89,7 @@ class Fetcher:
     async def round(self, limit: int = ROUND) -> int:
         """Fetch what is due, the oldest slot first; how many were written.
 
-        Raises NodeTrouble where no node answers, and whatever keeps the log from taking them.
+        Raises NodeTrouble where no node can be asked, and whatever keeps the log from taking them.
         """
         rows = await self._notebook.all(sql.due, limit=limit)
         written = 0
@@ -161,11 +167,10 @@ class Fetcher:
             if one.is_unknown:
                 await self._wait_or_give_up(one.due)
             elif one.trouble is not None:
-                seconds = getattr(one.trouble, "retry_after_seconds", 30.0)
-                await self._postpone(one.due, str(one.trouble), seconds, counted=0)
-        troubles = [one.trouble for one in found if isinstance(one.trouble, rpc_errors.NodeTrouble)]
-        if troubles and len(troubles) == len(found):
-            raise troubles[0]
+                await self._postpone(one.due, str(one.trouble), _pause_seconds(one.trouble), counted=0)
+        away = [one.trouble for one in found if isinstance(one.trouble, _AWAY)]
+        if away and len(away) == len(found):
+            raise away[0]
 
     async def _wait_or_give_up(self, due: Due) -> None:
         if due.reason in LISTED or due.reason == DIFFERS or due.attempts + 1 < ATTEMPTS:
@@ -181,3 +186,7 @@ class Fetcher:
         await self._notebook.do(
             sql.postpone, signature=due.signature, error=error[:500], seconds=seconds, counted=counted
         )
+
+
+def _pause_seconds(trouble: Exception) -> float:
+    return trouble.retry_after_seconds if isinstance(trouble, _AWAY) else TROUBLE_SECONDS

@@ -66,7 +66,7 @@ class Rhythm:
 
 
 #: A development chain is asked often, for it is there to show what happens.
-DEVELOPMENT = Rhythm(walk_seconds=8.0, probe_seconds=5.0)
+DEVELOPMENT = Rhythm(walk_seconds=5.0, probe_seconds=5.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +204,11 @@ class Watch:
         confirmed = await self._filled("confirmed")
         verified = await self.walk.verify(confirmed)
         with contextlib.suppress(errors.Transient):
-            await self.order.round(confirmed.top)
+            await self.order.settle(0, confirmed.top)
         finalized = await self._filled("finalized")
-        final = await self.walk.finalize(finalized)
+        final = await self.walk.finalize(finalized, below=await self.order.first_open())
         if await self.walk.judge(finalized):
-            final = await self.walk.finalize(finalized)
+            final = await self.walk.finalize(finalized, below=await self.order.first_open())
         (wanted,) = await self._notebook.one(sql.count_wanted)
         self.standing = _standing(verified, final, confirmed.top, finalized.top, wanted)
         await self._tell(self.standing)

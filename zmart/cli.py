@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -233,13 +233,24 @@ def _ingest(*arguments: str) -> None:
 
 
 @main.command()
-def status() -> None:
-    """Ask the API how far the log is, and whether everything follows."""
-    settings = configuration.load()
+@click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
+def status(as_json: bool) -> None:
+    """Say how far the log is, what is proven of it, and whether everything follows."""
+    said = _status(configuration.load())
+    if as_json:
+        click.echo(json.dumps(said, indent=2))
+        return
+    for line in _status_in_words(said):
+        click.echo(line)
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    """The API's own account of itself. Raises Unavailable where it does not answer."""
     host, port = settings.hosts.api, settings.ports.api
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
-            click.echo(json.dumps(json.load(answer), indent=2))
+            said: dict[str, Any] = json.load(answer)
+            return said
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise errors.Unavailable(
@@ -327,6 +338,36 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _status_in_words(said: Mapping[str, Any]) -> Iterator[str]:
+    """A page for a person: the log, what is proven, what is open, the models, the alerts."""
+    lag, proven = said.get("lag") or {}, said.get("completeness") or {}
+    rows = [
+        ("log", f"seq {said['seq']:,} at slot {said['slot']}, {said['commitment']}, epoch {said['epoch']}"),
+        ("lag", f"last entry {_ago(lag.get('last_entry_age_seconds'))}"),
+        ("", f"last event {_ago(lag.get('last_event_age_seconds'))}"),
+        ("complete", f"{proven.get('state', 'unknown')}. {proven.get('reason', '')}".strip()),
+        ("verified", _through(said.get("verified_through"))),
+        ("final", _through(said.get("finalized_through"))),
+        ("open", f"{said['wanted']} signatures wanted, {said['dead_letters']} dead letters"),
+    ]
+    yield from (f"{name:<10}{text}" for name, text in rows)
+    yield ""
+    for model in said.get("models", ()):
+        state = f"stopped at seq {model['applied_seq']}: {model['reason']}" if model["is_stale"] else "follows the log"
+        yield f"{'model':<10}{model['name']:<18}{state}"
+    for alert in said.get("alerts", ()):
+        name = " ".join(filter(None, (alert["kind"], alert["subject"])))
+        yield f"{alert['severity']:<10}{name} ({alert['occurrences']} x): {alert['message']}"
+
+
+def _through(slot: int | None) -> str:
+    return "nothing yet" if slot is None else f"through slot {slot}"
+
+
+def _ago(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{_duration(max(0.0, float(seconds)))} ago"
 
 
 def _verdict_in_words(verdict: Any) -> str:

@@ -14,8 +14,8 @@ from town import TO_FINALITY, Town
 from devchain.faults import RpcFault
 from ingest import testing as deliveries
 from ingest.decode import Decoder
-from ingest.watch import Silence, identify
-from zmart import errors, testing
+from ingest.watch import Silence, at_the_door, identify
+from zmart import errors, settings, testing
 from zmart.chain import rpc_errors
 from zmart.run import rebuild
 from zmart.settings import Cluster
@@ -90,12 +90,11 @@ async def test_a_silent_node_gives_up_nothing(town: Town) -> None:
     await town.pipeline.submit([], wanted=[str(town.landed()[0].signature)])
     await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
 
-    with pytest.raises(rpc_errors.NodeTrouble):
-        await town.watch.fetcher.round()
+    assert await town.watch.fetcher.round() == 0
     with pytest.raises(rpc_errors.NodeTrouble):
         await town.watch.look()
 
-    assert town.ask("select attempts from raw.wanted") == [(0,)]
+    assert town.ask("select attempts, last_error like '%%503%%' from raw.wanted") == [(0, True)]
     assert town.ask("select count(*) from raw.coverage") == [(0,)]
 
 
@@ -224,6 +223,34 @@ async def test_a_log_of_another_chain_is_refused(town: Town) -> None:
         connection.execute("update raw.identity set genesis_hash = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'")
     with pytest.raises(errors.ConfigurationError, match="genesis hash"):
         await identify(town.client, town.notebook, cluster=Cluster.LOCALNET, program_id=towns.PROGRAM_ID)
+
+
+async def test_ingest_does_not_start_on_another_chain(town: Town) -> None:
+    """The door asks the node: its chain is the log's from then on, another one is refused, silence passes."""
+    environ = {
+        "DATABASE_URL_INGEST": town.database.dsn("zmart_ingest"),
+        "DATABASE_URL": town.database.dsn(),
+        "DEVCHAIN_PORT": town.node.url.rpartition(":")[2],
+        "HELIUS_AUTH_HEADER": "x" * 32,
+    }
+    await at_the_door(settings.load(environ))
+    assert town.ask("select genesis_hash from raw.identity") == [(town.node.ledger.genesis.hash,)]
+
+    with town.database.connect() as connection:
+        connection.execute("update raw.identity set genesis_hash = 'another'")
+    with pytest.raises(errors.ConfigurationError, match="another"):
+        await at_the_door(settings.load(environ))
+    await at_the_door(settings.load(environ | {"DEVCHAIN_PORT": "1"}))
+
+
+async def test_what_is_proven_shows_in_metrics_and_the_database(town: Town) -> None:
+    """Gauges and ops.cursors say what the last look found."""
+    standing = await town.watch.look()
+
+    said = town.pipeline.metrics.text().decode()
+    assert f"zmart_ingest_finalized_through {float(standing.finalized_through or 0)}" in said
+    assert "zmart_ingest_unverified 0.0" in said
+    assert town.ask("select value ->> 'state' from ops.cursors where name = 'completeness'") == [("verified",)]
 
 
 async def test_silence_while_the_program_is_used_is_an_alert(town: Town) -> None:

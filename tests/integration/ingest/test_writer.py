@@ -145,6 +145,17 @@ async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_datab
         assert connection.execute("select sightings from raw.dead_letters").fetchall() == [(2,)]
 
 
+async def test_a_cut_log_is_told_to_a_person(writer: Writer, marts_database: testing.Database) -> None:
+    """What the runtime cut is a dead letter and one open alert; the transaction's other events count."""
+    cut = DeadLetter(signature(1), None, "truncated", "The runtime cut the log.", None)
+    await writer.append([transaction(1, event(), dead=(cut,))], source="webhook")
+
+    with marts_database.connect() as connection:
+        alerts = connection.execute("select kind, subject, severity from ops.alerts").fetchall()
+        assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
+    assert alerts == [("dead_letter_truncated", signature(1), "warning")]
+
+
 async def test_a_claim_before_its_market_is_known_gets_its_id_later(
     writer: Writer, marts_database: testing.Database
 ) -> None:

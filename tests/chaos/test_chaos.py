@@ -1,0 +1,235 @@
+"""Everything that goes wrong between a chain and its log at once, and the log that comes out right all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from psycopg.rows import dict_row
+
+from devchain import accounts
+from devchain import testing as devchain
+from devchain.accounts import Market, Position
+from devchain.delivery import Destination
+from devchain.faults import Faults, RpcFault
+from devchain.service import Options
+from devchain.traders import Tempo
+from ingest import testing as deliveries
+from zmart import testing
+from zmart.domain import events
+from zmart.run import rebuild
+from zmart.settings import Secret
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+
+PROOF = "a-proof-for-the-chaos"
+PATIENCE_SECONDS = 60.0
+FAULTS = Faults(duplicates=0.2, delays=0.3, delay_seconds=3.0, shuffles=0.7, drops=0.15, missing_index=0.4, seed=4)
+TEMPO = Tempo(
+    markets=5, wallets=15, trades_per_second=0.6, proposal_seconds=15, trading_seconds=90, dispute_period_seconds=20
+)
+SHARED = (
+    "b_parameter", "initial_liquidity", "current_liquidity", "shares_yes", "shares_no", "total_volume",
+    "accumulated_resolver_fees", "accumulated_lp_fees", "proposal_likes", "proposal_dislikes", "dispute_agree",
+    "dispute_disagree", "proposed_outcome", "final_outcome",
+)  # fmt: skip
+HOLDING = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_claimed", "claimed_amount")
+
+
+def free_port() -> int:
+    """A port nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Stage:
+    """A chain, an ingest process that can be killed, and the log between them."""
+
+    def __init__(self, node: devchain.Node, database: testing.Database, folder: Path, port: int) -> None:
+        self.node, self.database, self.folder, self.port = node, database, folder, port
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start ingest."""
+        environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "DATABASE_URL": self.database.dsn(),
+            "DATABASE_URL_INGEST": self.database.dsn("zmart_ingest"),
+            "HELIUS_AUTH_HEADER": PROOF,
+            "INGEST_PORT": str(self.port),
+            "DEVCHAIN_PORT": self.node.url.rpartition(":")[2],
+            "ZMART_STATE_DIR": str(self.folder),
+        }
+        with (self.folder / "ingest.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ingest"], cwd=self.folder, env=environ, stdout=log, stderr=log
+            )
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End ingest, at once unless told otherwise."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(timeout=20)
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """Rows of the database."""
+        with self.database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query).fetchall()
+
+    async def until(self, check: Callable[[], bool], what: str) -> None:
+        """Wait for a condition; fails with its name and where ingest stood."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await asyncio.to_thread(check):
+            if time.monotonic() > deadline:
+                stood = self.ask("select value from ops.cursors where name = 'completeness'")
+                pytest.fail(f"{what}: {stood}\n{(self.folder / 'ingest.log').read_text()[-3000:]}")
+            await asyncio.sleep(0.2)
+
+    async def slots(self, count: int) -> None:
+        """Let so many slots of the running chain pass."""
+        until = self.node.ledger.slot + count
+        await self.until(lambda: self.node.ledger.slot >= until, f"{count} slots")
+
+    async def forge(self, number: int) -> str:
+        """Deliver a transaction that never was, with our own proof; its signature."""
+        bought = events.SharesBought(b"\7" * 32, deliveries.address(1), True, 10**9, 10**9, 5 * 10**8, 1_762_600_000)
+        item = deliveries.item(devchain.PROGRAM_ID, [bought], number=number, slot=self.node.ledger.slot, index=3)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(
+                f"http://127.0.0.1:{self.port}/helius/webhook",
+                content=msgspec.json.encode([item]),
+                headers={"Authorization": PROOF},
+            )
+        assert answer.status_code == 200
+        return deliveries.signature(number)
+
+    def is_listening(self) -> bool:
+        """Whether ingest answers."""
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).status_code == 200
+        return False
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Stage]:
+    """A busy chain whose webhooks are as bad as they get, and a started ingest."""
+    port = free_port()
+    destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(PROOF))
+    options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
+    async with devchain.served(tmp_path / "chain", options, destination=destination) as node:
+        stage = Stage(node, marts_database, tmp_path, port)
+        stage.start()
+        try:
+            await stage.until(stage.is_listening, "ingest listens")
+            yield stage
+        finally:
+            if stage.process is not None and stage.process.poll() is None:
+                stage.kill(signal.SIGTERM)
+
+
+async def test_whatever_happens_the_marts_are_the_chain(stage: Stage) -> None:
+    """Duplicates, shuffles, drops, missing indexes, forgeries, forks, a lagging, lying and failing node and killed
+    ingests end in marts equal to the program's accounts, coverage without a gap and no retraction without cause."""
+    node, draw = stage.node, random.Random(4)
+    forged = []
+    for round_ in range(3):
+        await stage.slots(25)
+        forged.append(await stage.forge(1_000 + round_))
+        await node.call("devchain_fork", draw.randrange(2, 12))
+        await stage.slots(10)
+        node.server.rpc.faults.add(RpcFault(method="*", count=15, status=503))
+        await node.call("devchain_behind", 20)
+        await stage.slots(15)
+        await node.call("devchain_clear")
+        node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=[]))
+        node.server.rpc.faults.add(RpcFault(method="getTransaction", count=5, replaces_result=True, result=None))
+        stage.kill()
+        await stage.slots(10)
+        stage.start()
+        await stage.until(stage.is_listening, "ingest is back")
+    await stage.slots(20)
+
+    node.chain.is_frozen = True
+    await node.call("devchain_clear")
+    await node.call("devchain_advance", 40, 0)
+    await stage.until(lambda: missed(stage), "everything is fetched, and what is not on the chain is suspected")
+    await node.call("devchain_advance", 160, 0)
+    await stage.until(lambda: final(stage), "everything is final")
+
+    on_chain = {str(one.signature) for one in landed(node) if one.err is None}
+    held = {r["signature"] for r in stage.ask(
+        "select signature from raw.transactions where retracted_at is null and err is null"
+    )}  # fmt: skip
+    retracted = {r["signature"] for r in stage.ask(
+        "select signature from raw.transactions where retracted_at is not null"
+    )}  # fmt: skip
+    assert held == on_chain
+    assert retracted & on_chain == set()
+    assert retracted >= set(forged)
+    assert stage.ask("select count(*) as n from raw.transactions where not order_settled and retracted_at is null") == [
+        {"n": 0}
+    ]
+    same(stage)
+    assert stage.ask("select max(seq) - count(*) as gaps from raw.feed") == [{"gaps": 0}]
+    assert stage.ask(
+        "select count(*) as gaps from (select from_slot, lag(to_slot) over (partition by source order by from_slot)"
+        " as b from raw.coverage) as c where from_slot <> coalesce(b, -1) + 1"
+    ) == [{"gaps": 0}]
+    assert [v for v in rebuild.verify(stage.database.dsn()) if not v.holds] == []
+
+
+def landed(node: devchain.Node) -> list[Any]:
+    """The program's transactions on the chain as it is now."""
+    mentions = node.chain.store.mentions(devchain.PROGRAM_ID, limit=1_000_000)
+    return list(mentions)
+
+
+def missed(stage: Stage) -> bool:
+    """Whether every success of the chain is held, and everything else that counts is a suspect."""
+    on_chain = {str(one.signature) for one in landed(stage.node) if one.err is None}
+    held = {r["signature"] for r in stage.ask(
+        "select signature from raw.transactions where retracted_at is null and err is null"
+    )}  # fmt: skip
+    suspects = {r["signature"] for r in stage.ask("select signature from raw.suspects")}
+    return held - on_chain == suspects and on_chain <= held
+
+
+def final(stage: Stage) -> bool:
+    """Whether the watermark is where the chain's is."""
+    (row,) = stage.ask("select coalesce(raw.finalized_through(), -1) as slot")
+    return bool(row["slot"] >= stage.node.ledger.finalized_slot)
+
+
+def same(stage: Stage) -> None:
+    """Markets and positions, field by field, against the program's accounts."""
+    ledger = stage.node.ledger
+    records = {a: account.record for a, account in ledger.owned_by(ledger.program_id)}
+    held = {a: accounts.described(r) for a, r in records.items() if isinstance(r, Market)}
+    rows = {r["on_chain_address"]: r for r in stage.ask("select * from marts.markets where is_known")}
+    assert set(rows) == set(held)
+    for address, account in held.items():
+        row = rows[address]
+        assert {name: row[name] for name in SHARED} == {name: account[name] for name in SHARED}, address
+        assert row["state_code"] == int(account["state"])
+    positions = [accounts.described(r) for r in records.values() if isinstance(r, Position)]
+    ours = {(r["on_chain_address"], r["user_wallet"]): r for r in stage.ask("select * from marts.positions")}
+    assert len(ours) == len(positions)
+    for account in positions:
+        row = ours[account["market"], account["user"]]
+        assert {name: row[name] for name in HOLDING} == {name: account[name] for name in HOLDING}
