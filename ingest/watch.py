@@ -62,6 +62,8 @@ class Rhythm:
     probe_seconds: float = 10.0
     #: How long the program may be used without a delivery before a person is told; well within a minute with a probe.
     silence_seconds: float = 30.0
+    #: How long the chain may be out of reach before a person is told.
+    blind_seconds: float = 300.0
     idle_seconds: float = 1.0
 
 
@@ -134,6 +136,8 @@ class Watch:
         self._is_identified = False
         self._kept: dict[Commitment, tuple[Listed, int, float]] = {}
         self._next_walk = self._next_probe = 0.0
+        #: Since when nothing can be proven, on the monotonic clock.
+        self._blind_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         pipeline.metrics.watch_standing(lambda: self.standing)
 
@@ -173,7 +177,7 @@ class Watch:
                 await self._refuse(wrong)
                 return
             except errors.ZmartError as trouble:
-                pause = await self._suffer(trouble)
+                pause = await self.suffer(trouble)
             except Exception:
                 log.exception("the walk failed")
                 self._say("unverified", "The walk failed; the log of ingest says why.")
@@ -260,6 +264,7 @@ class Watch:
 
     async def _tell(self, standing: Standing) -> None:
         await self._notebook.keep(asdict(standing))
+        self._blind_since = None
         await self._notebook.resolve("unverified")
         behind = (standing.finalized_slot or 0) - (standing.finalized_through or 0)
         if behind > STUCK_SLOTS and not standing.wanted:
@@ -274,12 +279,16 @@ class Watch:
     def _say(self, state: State, reason: str) -> None:
         self.standing = replace(self.standing, state=state, reason=reason)
 
-    async def _suffer(self, trouble: errors.ZmartError) -> float:
+    async def suffer(self, trouble: errors.ZmartError) -> float:
         """Say what keeps us from knowing, and how long to wait before asking again."""
         log.warning("the chain cannot be walked now", reason=str(trouble))
         self._say("unverified", str(trouble))
+        now = time.monotonic()
+        self._blind_since = self._blind_since or now
         with contextlib.suppress(errors.ZmartError):
             await self._notebook.keep(asdict(self.standing))
+            if now - self._blind_since >= self.rhythm.blind_seconds:
+                await self._notebook.alert("unverified", f"Nothing can be proven of the log: {trouble}")
         self._next_walk = 0.0
         seconds = getattr(trouble, "retry_after_seconds", LONGEST_PAUSE_SECONDS)
         return min(max(seconds, self.rhythm.idle_seconds), LONGEST_PAUSE_SECONDS)

@@ -265,3 +265,15 @@ async def test_silence_while_the_program_is_used_is_an_alert(town: Town) -> None
     await town.deliver(town.landed()[-3:])
     await town.watch.probe()
     assert town.ask("select kind from ops.alerts where resolved_at is null") == []
+
+
+async def test_a_watch_that_stays_blind_says_so(town: Town) -> None:
+    """A chain out of reach for too long is an alert and a state; both end with the next look that proves something."""
+    town.watch.rhythm = replace(town.watch.rhythm, blind_seconds=0.0)
+    await town.watch.suffer(rpc_errors.Unreachable("No node can be reached."))
+    assert town.watch.standing.state == "unverified"
+    assert town.ask("select kind from ops.alerts where resolved_at is null") == [("unverified",)]
+
+    await town.watch.look()
+    assert town.watch.standing.state == "verified"
+    assert town.ask("select kind from ops.alerts where resolved_at is null") == []
