@@ -274,6 +274,6 @@ async def test_a_watch_that_stays_blind_says_so(town: Town) -> None:
     assert town.watch.standing.state == "unverified"
     assert town.ask("select kind from ops.alerts where resolved_at is null") == [("unverified",)]
 
-    await town.watch.look()
-    assert town.watch.standing.state == "verified"
+    standing = await town.watch.look()
+    assert standing.state == "verified"
     assert town.ask("select kind from ops.alerts where resolved_at is null") == []
