@@ -199,7 +199,7 @@ select {stated}, (
         'lag', json_build_object(
             'last_entry_at', l.at,
             'last_entry_age_seconds', round(extract(epoch from clock_timestamp() - l.at), 3),
-            'last_event_at', to_timestamp(e.clock),
+            'last_event_at', to_timestamp(least(greatest(e.clock, 0), 253402300799)),
             'last_event_age_seconds', round(extract(epoch from clock_timestamp()) - e.clock, 3)
         ),
         'models', coalesce((

@@ -1,7 +1,8 @@
--- name: plan_by_index
+-- name: prepare_session
+-- A commit that is acknowledged is on disk, whatever the database's default.
 -- A batch is small and the log is large, but a temporary table has no statistics to say so: without this, admitting one
 -- transaction reads all of them.
-set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set random_page_cost = 1.1;
+set synchronous_commit = on; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set random_page_cost = 1.1;
 
 -- name: create_inbox
 -- Where a batch waits before the writer's lock is taken; private to the connection.

@@ -30,6 +30,7 @@ from .decode import Decoder, Outcome, Wanted
 from .notebook import Notebook, sql
 from .pipeline import Pipeline
 from .records import DeadLetter, TransactionRow
+from .writer import MAX_INDEX_IN_BLOCK
 
 log = structlog.get_logger()
 
@@ -148,8 +149,26 @@ class Fetcher:
         rows = [one for one in outcomes if isinstance(one, TransactionRow)]
         letters = [one for one in outcomes if isinstance(one, DeadLetter)]
         if rows or letters:
-            await self._pipeline.submit(rows, letters, source=source)
+            await self._pipeline.submit(await self._placed(rows), letters, source=source)
         return len(rows)
+
+    async def _placed(self, rows: Sequence[TransactionRow]) -> list[TransactionRow]:
+        """The rows with their places in their blocks, so that their order need not be settled afterwards."""
+        slots = sorted({row.slot for row in rows if row.index_in_block is None})
+        blocks = dict(zip(slots, await asyncio.gather(*map(self._places, slots)), strict=True))
+        return [
+            row if row.index_in_block is not None else row._replace(index_in_block=blocks[row.slot].get(row.signature))
+            for row in rows
+        ]
+
+    async def _places(self, slot: int) -> dict[str, int]:
+        """Index by signature in a slot's block; empty where no node tells, which leaves the order provisional."""
+        try:
+            block = await self._client.block_signatures(slot, commitment="confirmed")
+        except (rpc_errors.NodeTrouble, rpc_errors.KeyRefused, rpc_errors.BadRequest, errors.NotFound):
+            return {}
+        signatures = block.signatures[: MAX_INDEX_IN_BLOCK + 1] if block else ()
+        return {signature: index for index, signature in enumerate(signatures)}
 
     async def _decide(self, row: TransactionRow) -> int:
         async with self._pipeline.borrowed() as writer:

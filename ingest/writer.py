@@ -302,7 +302,7 @@ class Writer:
                 statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
             )
             with pool.translated():
-                await self._connection.execute(sql.plan_by_index)
+                await self._connection.execute(sql.prepare_session)
                 await self._connection.execute(sql.create_inbox)
                 identity = await (await self._connection.execute(sql.epoch)).fetchone()
                 if identity is None:

@@ -18,7 +18,6 @@ import broadcaster
 import structlog
 from broadcaster._backends.base import BroadcastBackend
 
-from zmart import errors
 from zmart.db import feed
 
 from . import tasks
@@ -82,8 +81,9 @@ class FeedBackend(BroadcastBackend):
                 await self._reach_the_next()
             except (feed.ForeignEpoch, feed.FuturePosition) as error:
                 self._listener.seek(error.found)
-            except errors.ZmartError as error:
-                log.error("doorbell_stands_still", reason=str(error))
+            except Exception as error:
+                # A mistake of ours, or a table that is missing while a dump is restored, must not end the listening.
+                log.error("doorbell_stands_still", reason=str(error), kind=type(error).__name__)
                 await asyncio.sleep(_REPORT_SECONDS)
                 continue
             self._reached = self._listener.position

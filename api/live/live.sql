@@ -39,7 +39,7 @@ events as materialized (
 trades as (
     select
         e.*,
-        to_timestamp(e.clock) as at,
+        to_timestamp(least(greatest(e.clock, 0), 253402300799)) as at,
         case e.name when 'SharesBought' then 'buy' else 'sell' end as trade_type,
         (e.payload ->> 'outcome')::boolean as is_yes,
         (e.payload ->> 'shares')::numeric as shares,
@@ -112,7 +112,7 @@ messages as not materialized (
         e.seq,
         'vote',
         e.market_id,
-        to_timestamp(e.clock),
+        to_timestamp(least(greatest(e.clock, 0), 253402300799)),
         array['votes:' || e.market_id, 'market:' || e.market_id, 'wallet:' || e.wallet],
         null,
         json_build_object(
@@ -120,8 +120,8 @@ messages as not materialized (
             'vote', (e.payload ->> 'vote')::boolean,
             'market_id', e.market_id,
             'user_wallet', e.wallet,
-            'voted_at', to_timestamp(e.clock),
-            'created_at', to_timestamp(e.clock),
+            'voted_at', to_timestamp(least(greatest(e.clock, 0), 253402300799)),
+            'created_at', to_timestamp(least(greatest(e.clock, 0), 253402300799)),
             'source', 'chain',
             'tx_signature', e.signature,
             'seq', e.seq
@@ -159,7 +159,7 @@ messages as not materialized (
         e.seq,
         'market_event',
         e.market_id,
-        to_timestamp(e.clock),
+        to_timestamp(least(greatest(e.clock, 0), 253402300799)),
         array_remove(
             array['markets', 'market:' || e.market_id, 'wallet:' || e.wallet], null
         ) || case when e.market_no is null then array['status'] else array[]::text[] end,
@@ -173,7 +173,7 @@ messages as not materialized (
             'ordinal', e.ordinal,
             'slot', e.order_key >> 24,
             'seq', e.seq,
-            'created_at', to_timestamp(e.clock)
+            'created_at', to_timestamp(least(greatest(e.clock, 0), 253402300799))
         )
     from events as e
     where
@@ -186,7 +186,7 @@ messages as not materialized (
         e.seq,
         e.kind,
         e.market_id,
-        to_timestamp(e.clock),
+        to_timestamp(least(greatest(e.clock, 0), 253402300799)),
         array_remove(array[
             'markets', 'market:' || e.market_id, 'wallet:' || e.wallet,
             case when e.name in ('SharesBought', 'SharesSold') then 'trades' end,

@@ -93,7 +93,7 @@ history as (
         min(clock) filter (where name = 'MarketCancelled') as cancelled_clock,
         min(clock) filter (where name = 'LiquidityWithdrawn') as withdrawn_clock,
         max(order_key) filter (where context ->> 'market_lamports' is not null) as lamports_key,
-        {{ last_by("least((context ->> 'market_lamports')::numeric, 9223372036854775807)::bigint", 'order_key',
+        {{ last_by("greatest(least((context ->> 'market_lamports')::numeric, 9223372036854775807), 0)::bigint", 'order_key',
             "context ->> 'market_lamports' is not null") }} as market_lamports,
         max(order_key) as last_order_key,
         max(seq) as last_seq
@@ -110,7 +110,7 @@ traded as (
         sum(case when is_buy then cost else gross end) as total_volume,
         count(*) as trades_count,
         max(order_key) as price_key,
-        {{ last_by('least(new_price_yes, 9223372036854775807)::bigint', 'order_key', 'true') }} as last_price_yes,
+        {{ last_by('least(new_price_yes, 999999999999999999)::bigint', 'order_key', 'true') }} as last_price_yes,
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
@@ -118,7 +118,7 @@ traded as (
         sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
         max(clock) as last_trade_clock,
         max(order_key) filter (where market_lamports is not null) as lamports_key,
-        {{ last_by('least(market_lamports, 9223372036854775807)::bigint', 'order_key', 'market_lamports is not null') }} as market_lamports,
+        {{ last_by('greatest(least(market_lamports, 9223372036854775807), 0)::bigint', 'order_key', 'market_lamports is not null') }} as market_lamports,
         max(seq) as last_seq
     from {{ ref('stg_trades') }}
     group by market_no

@@ -108,6 +108,10 @@ declare
     v_seq bigint;
 begin
     perform raw.take_writer();
+    if exists (select from ops.models where name = 'markets' and stale_since is not null) then
+        raise exception 'the markets are being mended; no ballot can be judged until they follow the log'
+            using errcode = 'ZM409';
+    end if;
     v_market_no := raw.market_number(p_market);
     select state into v_state from marts.markets where market_no = v_market_no and is_known;
     if v_state is null then
@@ -378,7 +382,7 @@ CREATE FUNCTION folds.catch_up(p_target text, p_model ops.models, p_from bigint,
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive);
+    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive, p_all => true);
     v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.scope_columns) as c);
     v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.columns) as c);
     v_upto bigint := p_from;
@@ -558,7 +562,7 @@ CREATE FUNCTION folds.dependent_views(p_table regclass) RETURNS TABLE(depth inte
      obj_description(a.oid, 'pg_class'::name) AS obj_description
     FROM (above a
       JOIN pg_class c ON ((c.oid = a.oid)))
-   WHERE (c.relkind = 'v'::"char")
+   WHERE ((c.relkind = 'v'::"char") AND (NOT pg_is_other_temp_schema(c.relnamespace)) AND (c.relnamespace <> pg_my_temp_schema()))
    GROUP BY a.oid, c.reloptions, c.relacl, c.relowner;
 END;
 
@@ -940,10 +944,10 @@ $$;
 COMMENT ON FUNCTION folds.rebuild(p_name text) IS 'Fold a model again from the whole log and merge what differs into the live mart, in place: readers, grants and views keep it. Returns the rows that differed.';
 
 --
--- Name: repriced(bigint, bigint, bigint[]); Type: FUNCTION; Schema: folds; Owner: -
+-- Name: repriced(bigint, bigint, bigint[], boolean); Type: FUNCTION; Schema: folds; Owner: -
 --
 
-CREATE FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[]) RETURNS bigint[]
+CREATE FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -974,21 +978,24 @@ begin
     return (
         select array_agg(e.seq)
         from raw.events as e
-        inner join marts.trades as t on t.seq = e.seq
+        left join marts.trades as t on t.seq = e.seq
         cross join lateral folds.fees_in_force(e.order_key) as f
         where
             e.order_key > v_since and (v_until is null or e.order_key < v_until)
             and e.seq <= p_from and e.name in ('SharesBought', 'SharesSold')
-            and (t.protocol_bps, t.resolver_bps, t.lp_bps) is distinct from (f.protocol_bps, f.resolver_bps, f.lp_bps)
+            and (
+                p_all
+                or (t.protocol_bps, t.resolver_bps, t.lp_bps) is distinct from (f.protocol_bps, f.resolver_bps, f.lp_bps)
+            )
     );
 end
 $$;
 
 --
--- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[]); Type: COMMENT; Schema: folds; Owner: -
+-- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[]) IS 'Seqs of trades whose fee rates differ from those they were folded with, because a configuration of this window precedes them on chain.';
+COMMENT ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) IS 'Seqs of trades whose fee rates differ from those of marts.trades, because a configuration of this window precedes them on chain; a trade that is not there counts as different. With p_all, every trade whose rates the window may change: for tables that are being built beside the live one.';
 
 --
 -- Name: swap(text); Type: FUNCTION; Schema: folds; Owner: -
@@ -1008,6 +1015,8 @@ begin
         return;
     end if;
     create temporary table dependents on commit drop as select * from folds.dependent_views(v_live);
+    -- The log waits for this transaction: a reader that is in the way is not waited for, the deployment tries again.
+    set local lock_timeout = '200ms';
     execute format('drop table marts.%I cascade', p_name);
     execute format('alter table marts.%I rename to %I', p_name || '__beside', p_name);
     for v in select * from dependents order by depth loop
@@ -1035,10 +1044,10 @@ $$;
 COMMENT ON FUNCTION folds.swap(p_name text) IS 'Put the table built beside in the live one''s place, and its views back on top.';
 
 --
--- Name: touched(bigint, bigint, boolean); Type: FUNCTION; Schema: folds; Owner: -
+-- Name: touched(bigint, bigint, boolean, boolean); Type: FUNCTION; Schema: folds; Owner: -
 --
 
-CREATE FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) RETURNS bigint[]
+CREATE FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean DEFAULT false) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1050,17 +1059,17 @@ begin
     from raw.feed
     where seq > p_from and seq <= p_to and kind in ('retracted', 'moved');
     if p_fee_sensitive then
-        v_repriced := folds.repriced(p_from, p_to, v_touched);
+        v_repriced := folds.repriced(p_from, p_to, v_touched, p_all);
     end if;
     return nullif(coalesce(v_touched, '{}') || coalesce(v_repriced, '{}'), '{}');
 end
 $$;
 
 --
--- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean); Type: COMMENT; Schema: folds; Owner: -
+-- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) IS 'Seqs of events before the window whose contribution the window changes, or null.';
+COMMENT ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean) IS 'Seqs of events before the window whose contribution the window changes, or null.';
 
 --
 -- Name: windowed(text, text); Type: FUNCTION; Schema: folds; Owner: -
@@ -1106,6 +1115,7 @@ CREATE TABLE raw.identity (
     epoch uuid DEFAULT gen_random_uuid() NOT NULL,
     system_identifier bigint NOT NULL,
     timeline integer NOT NULL,
+    database_oid oid NOT NULL,
     genesis_hash text COLLATE pg_catalog."C",
     program_id text COLLATE pg_catalog."C",
     began_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -1306,12 +1316,16 @@ CREATE FUNCTION raw.renew_identity() RETURNS uuid
 declare
     v_epoch uuid;
 begin
-    insert into raw.identity (system_identifier, timeline)
-    select s.system_identifier, c.timeline_id from pg_control_system() as s, pg_control_checkpoint() as c
+    insert into raw.identity (system_identifier, timeline, database_oid)
+    select s.system_identifier, c.timeline_id, d.oid
+    from pg_control_system() as s, pg_control_checkpoint() as c, pg_database as d
+    where d.datname = current_database()
     on conflict (only_row) do update
     set epoch = gen_random_uuid(), system_identifier = excluded.system_identifier,
-        timeline = excluded.timeline, began_at = clock_timestamp()
-    where (identity.system_identifier, identity.timeline) is distinct from (excluded.system_identifier, excluded.timeline);
+        timeline = excluded.timeline, database_oid = excluded.database_oid, began_at = clock_timestamp()
+    where
+        (identity.system_identifier, identity.timeline, identity.database_oid)
+        is distinct from (excluded.system_identifier, excluded.timeline, excluded.database_oid);
     select epoch into v_epoch from raw.identity;
     return v_epoch;
 end
@@ -1321,7 +1335,7 @@ $$;
 -- Name: FUNCTION renew_identity(); Type: COMMENT; Schema: raw; Owner: -
 --
 
-COMMENT ON FUNCTION raw.renew_identity() IS 'The epoch of this log; a new one when the server is another or was restored to another timeline. Called at each deploy.';
+COMMENT ON FUNCTION raw.renew_identity() IS 'The epoch of this log; a new one in another database, on another server, or after a restore to another timeline. Called at each deploy.';
 
 --
 -- Name: take_writer(); Type: FUNCTION; Schema: raw; Owner: -
@@ -2903,10 +2917,10 @@ REVOKE ALL ON FUNCTION folds.mark_stale(p_model text, p_applied_seq bigint, p_fa
 REVOKE ALL ON FUNCTION folds.rebuild(p_name text) FROM PUBLIC;
 
 --
--- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[]); Type: ACL; Schema: folds; Owner: -
+-- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: ACL; Schema: folds; Owner: -
 --
 
-REVOKE ALL ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION swap(p_name text); Type: ACL; Schema: folds; Owner: -
@@ -2915,10 +2929,10 @@ REVOKE ALL ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigi
 REVOKE ALL ON FUNCTION folds.swap(p_name text) FROM PUBLIC;
 
 --
--- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean); Type: ACL; Schema: folds; Owner: -
+-- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean); Type: ACL; Schema: folds; Owner: -
 --
 
-REVOKE ALL ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION windowed(p_sql text, p_window text); Type: ACL; Schema: folds; Owner: -

@@ -15,6 +15,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = ("dbt_project.yml", "sql_models/**/*", "sql_macros/**/*")
 
 DEFAULT_VOTING_WINDOW_SECONDS = 259_200
+
+#: How often a deployment is tried that met a reader in the way of a swap, and the pause between.
+PATIENCE = 10
+RETRY_SECONDS = 3.0
 
 _LIBPQ = {
     "host": "PGHOST",
@@ -86,7 +91,7 @@ def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECON
     return True
 
 
-def build(dsn: str, arguments: Sequence[str] = ("run",)) -> None:
+def build(dsn: str, arguments: Sequence[str] = ("run",), *, patience: int = PATIENCE) -> None:
     """Run dbt in a child against the database at `dsn`. Raises ConfigurationError with the end of its output."""
     run = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "zmart.run.rebuild", *arguments],
@@ -96,6 +101,11 @@ def build(dsn: str, arguments: Sequence[str] = ("run",)) -> None:
         text=True,
         check=False,
     )
+    if run.returncode and "lock timeout" in run.stdout + run.stderr and patience > 1:
+        # A reader was in the way of a swap; the log was not kept waiting for it.
+        time.sleep(RETRY_SECONDS)
+        build(dsn, arguments, patience=patience - 1)
+        return
     if run.returncode:
         said = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
         raise errors.ConfigurationError(

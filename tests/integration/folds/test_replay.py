@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import random
 from collections.abc import Iterator, Sequence
 
@@ -178,3 +179,58 @@ def test_a_late_configuration_reprices_the_trades_after_it(place: testing.Databa
     assert fees == [(1_090_910, 32_727), (1_000_000, 60_000)]
     assert paid == (92_727,)
     assert differing(place) == {}
+
+
+def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.Database) -> None:
+    """A late configuration committed while a mart is being folded anew reprices the anew folded rows as well."""
+    story = stories.Story(8)
+    bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
+    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story.happen(("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.happen(("SharesBought", 1, 2, bought, None))
+    created, config, trade = story.transactions
+    deliver(place, [[created, trade]])
+
+    with place.connect() as holder, concurrent.futures.ThreadPoolExecutor() as pool:
+        with holder.transaction():
+            holder.execute("select raw.take_writer()")
+            rebuilding = [
+                pool.submit(rebuild.rebuild, place.dsn(), [name], tell=lambda _: None) for name in ("trades", "markets")
+            ]
+            wait_for_lock(holder, waiting=2)
+            # What the writer does with the lock: the configuration is in the log and the live marts are repriced.
+            append_config(holder, config)
+        for done in rebuilding:
+            done.result(timeout=60)
+
+    assert differing(place) == {}
+
+
+def wait_for_lock(connection: psycopg.Connection[tuple[object, ...]], *, waiting: int) -> None:
+    """Return once so many sessions wait for the writer's lock."""
+    count = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
+    while connection.execute(count).fetchone() != (waiting,):
+        connection.execute("select pg_sleep(0.01)")
+
+
+def append_config(connection: psycopg.Connection[tuple[object, ...]], row: TransactionRow) -> None:
+    """Append a configuration by hand, in the transaction that holds the lock."""
+    (event,) = row.events
+    connection.execute(
+        "insert into raw.transactions (transaction_no, signature, slot, index_in_block, order_settled, digest)"
+        " select max(transaction_no) + 1, %s, %s, %s, true, %s from raw.transactions",
+        (row.signature, row.slot, row.index_in_block, row.digest),
+    )
+    connection.execute(
+        "insert into raw.events (seq, order_key, transaction_no, ordinal, name, clock, signature, payload)"
+        " select raw.next_seq(), %s, max(transaction_no), 0, %s, %s, %s, %s from raw.transactions",
+        (
+            row.slot << 24 | (row.index_in_block or 0) << 9,
+            event.name,
+            event.clock,
+            row.signature,
+            event.payload.decode(),
+        ),
+    )
+    connection.execute("insert into raw.feed (seq, kind) values (raw.next_seq(), 'event')")
+    connection.execute("select folds.fold(max(seq) - 1, max(seq)) from raw.feed")

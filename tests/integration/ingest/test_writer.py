@@ -130,7 +130,7 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, mar
         ("positions", 1, 3),
         ("trades", 1, 3),
     ]
-    assert healthy == (3,)
+    assert healthy == (4,)
     assert alerts == (4,)
     assert kinds == [("mart_stale",)] * 4
 

@@ -17,6 +17,7 @@ create table raw.identity (
     epoch uuid not null default gen_random_uuid(),
     system_identifier bigint not null,
     timeline int not null,
+    database_oid oid not null,
     genesis_hash text collate "C",
     program_id text collate "C",
     began_at timestamptz not null default clock_timestamp()
@@ -30,18 +31,22 @@ as $$
 declare
     v_epoch uuid;
 begin
-    insert into raw.identity (system_identifier, timeline)
-    select s.system_identifier, c.timeline_id from pg_control_system() as s, pg_control_checkpoint() as c
+    insert into raw.identity (system_identifier, timeline, database_oid)
+    select s.system_identifier, c.timeline_id, d.oid
+    from pg_control_system() as s, pg_control_checkpoint() as c, pg_database as d
+    where d.datname = current_database()
     on conflict (only_row) do update
     set epoch = gen_random_uuid(), system_identifier = excluded.system_identifier,
-        timeline = excluded.timeline, began_at = clock_timestamp()
-    where (identity.system_identifier, identity.timeline) is distinct from (excluded.system_identifier, excluded.timeline);
+        timeline = excluded.timeline, database_oid = excluded.database_oid, began_at = clock_timestamp()
+    where
+        (identity.system_identifier, identity.timeline, identity.database_oid)
+        is distinct from (excluded.system_identifier, excluded.timeline, excluded.database_oid);
     select epoch into v_epoch from raw.identity;
     return v_epoch;
 end
 $$;
 comment on function raw.renew_identity is
-'The epoch of this log; a new one when the server is another or was restored to another timeline. Called at each deploy.';
+'The epoch of this log; a new one in another database, on another server, or after a restore to another timeline. Called at each deploy.';
 
 create table raw.feed (
     seq bigint primary key check (seq > 0),

@@ -227,6 +227,10 @@ declare
     v_seq bigint;
 begin
     perform raw.take_writer();
+    if exists (select from ops.models where name = 'markets' and stale_since is not null) then
+        raise exception 'the markets are being mended; no ballot can be judged until they follow the log'
+            using errcode = 'ZM409';
+    end if;
     v_market_no := raw.market_number(p_market);
     select state into v_state from marts.markets where market_no = v_market_no and is_known;
     if v_state is null then

@@ -89,7 +89,9 @@ comment on function folds.fold is
 
 -- Which earlier events a window changes the meaning of: those it retracts or moves, and, for models that split fees,
 -- trades that a configuration arriving late puts under other rates.
-create function folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean) returns bigint []
+create function folds.touched(
+    p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean default false
+) returns bigint []
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -100,14 +102,14 @@ begin
     from raw.feed
     where seq > p_from and seq <= p_to and kind in ('retracted', 'moved');
     if p_fee_sensitive then
-        v_repriced := folds.repriced(p_from, p_to, v_touched);
+        v_repriced := folds.repriced(p_from, p_to, v_touched, p_all);
     end if;
     return nullif(coalesce(v_touched, '{}') || coalesce(v_repriced, '{}'), '{}');
 end
 $$;
 comment on function folds.touched is 'Seqs of events before the window whose contribution the window changes, or null.';
 
-create function folds.repriced(p_from bigint, p_to bigint, p_touched bigint []) returns bigint []
+create function folds.repriced(p_from bigint, p_to bigint, p_touched bigint [], p_all boolean) returns bigint []
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -137,17 +139,20 @@ begin
     return (
         select array_agg(e.seq)
         from raw.events as e
-        inner join marts.trades as t on t.seq = e.seq
+        left join marts.trades as t on t.seq = e.seq
         cross join lateral folds.fees_in_force(e.order_key) as f
         where
             e.order_key > v_since and (v_until is null or e.order_key < v_until)
             and e.seq <= p_from and e.name in ('SharesBought', 'SharesSold')
-            and (t.protocol_bps, t.resolver_bps, t.lp_bps) is distinct from (f.protocol_bps, f.resolver_bps, f.lp_bps)
+            and (
+                p_all
+                or (t.protocol_bps, t.resolver_bps, t.lp_bps) is distinct from (f.protocol_bps, f.resolver_bps, f.lp_bps)
+            )
     );
 end
 $$;
 comment on function folds.repriced is
-'Seqs of trades whose fee rates differ from those they were folded with, because a configuration of this window precedes them on chain.';
+'Seqs of trades whose fee rates differ from those of marts.trades, because a configuration of this window precedes them on chain; a trade that is not there counts as different. With p_all, every trade whose rates the window may change: for tables that are being built beside the live one.';
 
 -- Returns a table, so that the planner inlines it: as a call it would cost more than the rest of a trade's fold.
 create function folds.fees_in_force(p_order_key bigint)
@@ -271,7 +276,7 @@ create function folds.catch_up(p_target text, p_model ops.models, p_from bigint,
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive);
+    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive, p_all => true);
     v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.scope_columns) as c);
     v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.columns) as c);
     v_in text;
@@ -403,7 +408,8 @@ begin atomic
         obj_description(a.oid, 'pg_class')
     from above as a
     inner join pg_class as c on c.oid = a.oid
-    where c.relkind = 'v'
+    -- Somebody's temporary view goes with the table; nobody else may make it again.
+    where c.relkind = 'v' and not pg_is_other_temp_schema(c.relnamespace) and c.relnamespace <> pg_my_temp_schema()
     group by a.oid, c.reloptions, c.relacl, c.relowner;
 end;
 
@@ -419,6 +425,8 @@ begin
         return;
     end if;
     create temporary table dependents on commit drop as select * from folds.dependent_views(v_live);
+    -- The log waits for this transaction: a reader that is in the way is not waited for, the deployment tries again.
+    set local lock_timeout = '200ms';
     execute format('drop table marts.%I cascade', p_name);
     execute format('alter table marts.%I rename to %I', p_name || '__beside', p_name);
     for v in select * from dependents order by depth loop

@@ -42,7 +42,7 @@ create or replace function folds.catch_up(p_target text, p_model ops.models, p_f
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive);
+    v_touched bigint [] := folds.touched(p_from, p_to, p_model.fee_sensitive, p_all => true);
     v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.scope_columns) as c);
     v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_model.columns) as c);
     v_upto bigint := p_from;
