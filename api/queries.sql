@@ -189,13 +189,13 @@ select {stated}, (
         'commitment', a.commitment,
         'verified_through', c.verified_through,
         'finalized_through', f.finalized_through,
-        'completeness', case when c.verified_through is null then json_build_object(
-            'state', 'unverified',
-            'reason', 'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
-        ) else json_build_object(
-            'state', case when c.verified_through >= a.slot then 'verified' else 'behind' end,
-            'reason', 'Proven complete through slot ' || c.verified_through || '.'
-        ) end,
+        'completeness', json_build_object(
+            'state', coalesce(k.value ->> 'state', 'unverified'),
+            'reason', coalesce(
+                k.value ->> 'reason',
+                'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
+            )
+        ),
         'lag', json_build_object(
             'last_entry_at', l.at,
             'last_entry_age_seconds', round(extract(epoch from clock_timestamp() - l.at), 3),
@@ -221,10 +221,9 @@ select {stated}, (
         ), '[]'),
         'as_of', {as_of}
     )
-    from (select max(r.to_slot) as verified_through from raw.coverage as r) as c
-    cross join (
-        select max(w.ref) as finalized_through from raw.feed as w where w.kind = 'finalized_through'
-    ) as f
+    from (select raw.verified_through() as verified_through) as c
+    cross join (select raw.finalized_through() as finalized_through) as f
+    left join ops.cursors as k on k.name = 'completeness'
     left join (select o.at from raw.feed as o order by o.seq desc limit 1) as l on true
     left join (select v.clock from raw.events as v order by v.order_key desc limit 1) as e on true
 )::text as body

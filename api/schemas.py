@@ -352,7 +352,7 @@ class OnePosition(Position, kw_only=True):
 class Completeness(Struct, kw_only=True):
     """What is proven: nothing at all, up to somewhere, or everything so far."""
 
-    state: Literal["unverified", "behind", "verified"]
+    state: Literal["unverified", "behind", "verified", "refused"]
     reason: str
 
 

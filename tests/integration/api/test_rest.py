@@ -271,7 +271,11 @@ async def test_status_is_honest_about_completeness(client: Client, markets: Log)
     assert (status["completeness"]["state"], status["verified_through"]) == ("unverified", None)
     assert {model["name"] for model in status["models"]} >= {"markets", "trades", "positions", "ballots"}
     assert (status["dead_letters"], status["finalized_through"]) == (0, None)
-    markets.owner.execute("insert into raw.coverage values ('finalized', 0, 5000, 11, '')")
+    markets.owner.execute("insert into raw.coverage values ('walk', 0, 5000, 11, '')")
+    markets.owner.execute(
+        "insert into ops.cursors (name, value) values ('completeness', %s)",
+        ['{"state": "verified", "reason": "Proven complete through slot 5000."}'],
+    )
     status = await body(client, "/status", schemas.Status)
     assert (status["completeness"]["state"], status["verified_through"]) == ("verified", 5000)
 
