@@ -280,7 +280,7 @@ def doctor() -> None:
 
 def _overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
     rows = [(service.name, service.url) for service in plan if service.url]
-    rows.append(("psql", f'{_psql()} "$({_command()} dsn)"'))
+    rows.append(("psql", f'{_psql()} "$({_command()} dsn analyst)"'))
     rows.append(("logs", f"{_command()} logs NAME   ({settings.state_dir / 'logs'})"))
     lines = "\n".join(f"  {name:<10} {text}" for name, text in rows)
     return f"\nReady after {seconds:.1f} s; Ctrl-C stops everything.\n\n{lines}\n"

@@ -303,11 +303,13 @@ class _Child:
         if self.first_ready.done():
             self._tell("is ready again", "detail")
         else:
+            self._tell("ready", "detail")
             self.first_ready.set_result(None)
 
     def _after(self, status: int) -> None:
         if self.service.is_task and status == 0:
             self._set("done", pid=None)
+            self._tell("done", "detail")
             self.first_ready.set_result(None)
             return
         self._status.pid = None
