@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -152,3 +153,28 @@ def test_not_even_the_owner_writes_as_another(proposed: testing.Database) -> Non
                 " values (9, 1, 'proposal', %s, true, '', '')",
                 bob,
             )
+
+
+async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.Database) -> None:
+    """A ballot never takes a seq that an append under way is about to take."""
+    waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
+    with proposed.connect() as other, proposed.connect("zmart_api") as api:
+        with other.transaction():
+            other.execute("select raw.take_writer()")
+            cast = asyncio.create_task(asyncio.to_thread(acting, api, ALICE, CAST, MARKET, "proposal", True))
+            while other.execute(waiting).fetchone() != (1,):  # noqa: ASYNC110 - Postgres has no event for it
+                await asyncio.sleep(0)
+            other.execute("insert into raw.feed (seq, kind) values (raw.next_seq(), 'metadata')")
+        assert await cast == 3
+
+
+def test_no_function_of_ours_is_everybodys(marts_database: testing.Database) -> None:
+    """Postgres lets everyone call a new function; none of ours is left that way, generated ones included."""
+    with marts_database.connect() as owner:
+        open_to_all = owner.execute(
+            "select p.oid::regprocedure::text from pg_proc as p cross join lateral aclexplode("
+            " coalesce(p.proacl, acldefault('f', p.proowner))) as x"
+            " where p.pronamespace in ('raw'::regnamespace, 'app'::regnamespace, 'ops'::regnamespace,"
+            " 'folds'::regnamespace, 'marts'::regnamespace) and x.grantee = 0"
+        ).fetchall()
+    assert open_to_all == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import zlib
@@ -201,3 +202,40 @@ async def test_signatures_without_logs_are_wanted_until_they_arrive(
 
     with marts_database.connect() as connection:
         assert connection.execute("select signature from raw.wanted").fetchall() == [(signature(2),)]
+
+
+async def test_a_commit_rings_once(writer: Writer, marts_database: testing.Database) -> None:
+    """Whoever listens hears one bell per commit that says something new, and none for a duplicate."""
+    with marts_database.connect() as listening:
+        listening.execute("listen zmart_feed")
+        await writer.append([transaction(1, event()), transaction(2, event())], source="webhook")
+        await writer.append([transaction(1, event())], source="webhook")
+        bells = list(listening.notifies(timeout=1, stop_after=2))
+    assert [bell.payload for bell in bells] == [""]
+
+
+async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_database: testing.Database) -> None:
+    """While somebody else appends, a batch stands in line and takes its seqs after them."""
+    waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
+    with marts_database.connect() as other:
+        with other.transaction():
+            other.execute("select raw.take_writer()")
+            append = asyncio.create_task(writer.append([transaction(1, event())], source="webhook"))
+            while other.execute(waiting).fetchone() != (1,):  # noqa: ASYNC110 - Postgres has no event for it
+                await asyncio.sleep(0)
+            other.execute("insert into raw.feed (seq, kind) values (raw.next_seq(), 'metadata')")
+        done = await append
+    assert (done.first_seq, done.last_seq) == (2, 2)
+
+
+async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """The first version of a signature counts; the other is kept with its bytes for a person."""
+    other = transaction(1, event())._replace(digest=b"another", body=b"the other body")
+    await writer.append([transaction(1, event()), other], source="webhook")
+
+    with marts_database.connect() as connection:
+        assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
+        letters = connection.execute("select reason_code, bytes from raw.dead_letters").fetchall()
+    assert letters == [("differs", b"the other body")]
