@@ -201,14 +201,6 @@ delete from raw.wanted where signature = any(%(signatures)s);
 -- How many signatures are still to be fetched.
 select count(*) from raw.wanted;
 
--- name: newest_unknown
--- Which of these successful signatures we do not hold.
-select given.signature
-from unnest(%(signatures)s::text []) as given (signature)
-where not exists (
-    select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null
-);
-
 -- name: keep_standing
 -- What the walk last found out, for whoever asks the database.
 insert into ops.cursors (name, value) values ('completeness', %(value)s)

@@ -21,10 +21,6 @@ select folds.differences(%(name)s);
 -- Rows of one mart on this snapshot; {mart} is put in as an identifier.
 select count(*) from marts.{mart};
 
--- name: head
--- The last seq of the log on this snapshot.
-select coalesce(max(seq), 0) from raw.feed;
-
 -- name: renew_identity
 -- The epoch of this log; a new one on another or a restored server.
 select raw.renew_identity()::text;
