@@ -104,9 +104,12 @@ def ps() -> None:
 @click.option("-n", "--lines", default=100, show_default=True, help="How many to begin with.")
 def logs(name: str, follow: bool, lines: int) -> None:
     """Print the log of the service NAME."""
-    folder = configuration.load().state_dir / "logs"
+    state = configuration.load().state_dir
+    folder = state / "logs"
     path = folder / f"{name}.log"
     if not path.is_file():
+        if name in {status.name for status in board.Board.read(state / "run.json")}:
+            raise errors.NotFound(f"{name} has said nothing yet.", help="See what it is doing: zmart ps")
         known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
         raise errors.NotFound(f"There is no log of {name!r}.", help=f"There are: {known}.")
     click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
@@ -118,8 +121,10 @@ def logs(name: str, follow: bool, lines: int) -> None:
 @main.command()
 @click.argument("name")
 def restart(name: str) -> None:
-    """Restart the service NAME of a running `zmart up`."""
-    board.ask_restart(configuration.load().state_dir, name)
+    """Restart the service NAME of a running `zmart up`, and wait until it is ready."""
+    started = time.monotonic()
+    status = board.restart(configuration.load().state_dir, name)
+    click.echo(f"{name} is {status.state} after {time.monotonic() - started:.1f} s, pid {status.pid or '-'}")
 
 
 # --- the database -----------------------------------------------------------------------------

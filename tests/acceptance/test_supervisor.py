@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from zmart import errors
 from zmart.run import board
 
 pytestmark = [
@@ -83,6 +84,18 @@ if not again:
     while not ready.with_suffix(".go").exists():
         time.sleep(0.01)
     {}
+time.sleep(3600)
+"""
+
+#: Stays the first time, and cannot be started again.
+NEVER_AGAIN = """
+import sys, time, pathlib
+ready = pathlib.Path(sys.argv[1])
+seen = ready.with_suffix(".seen")
+if seen.exists():
+    sys.exit(3)
+seen.touch()
+ready.touch()
 time.sleep(3600)
 """
 
@@ -226,9 +239,19 @@ def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> Non
     run = start({"name": "a", "code": STAYS}).ready()
     before = run.status("a").pid
 
-    board.ask_restart(run.state, "a")
+    status = board.restart(run.state, "a")
 
-    until(lambda: run.status("a").state == "ready" and run.status("a").pid not in {before, None})
+    assert status.state == "ready"
+    assert status.pid not in {before, None}
+    assert run.status("a").pid == status.pid
+
+
+def test_a_restart_that_fails_says_so(start: Callable[..., Run]) -> None:
+    """`zmart restart` does not come back as if all were well."""
+    run = start({"name": "a", "code": NEVER_AGAIN, "limit": 2}).ready()
+
+    with pytest.raises(errors.Unavailable, match="zmart logs a"):
+        board.restart(run.state, "a")
 
 
 def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:

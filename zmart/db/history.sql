@@ -28,12 +28,15 @@ insert into zmart_migrations.applied (version, name, checksum)
 values (%(version)s, %(name)s, %(checksum)s);
 
 -- name: keep_others_out
--- One deployment at a time, until this session ends; the key spells "zmart" in ASCII.
-select pg_advisory_lock(525821112948);
+-- One deployment at a time, until this transaction ends; the mode conflicts with itself, not with `remember`.
+-- An advisory lock would do as well, were it not open to everybody who can connect.
+lock table zmart_migrations.applied in share update exclusive mode;
 
 -- name: without_limits
 -- A migration takes as long as it takes, and its notices are of no use.
 set statement_timeout = 0;
+set lock_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
 set client_min_messages = warning;
 
 -- name: become_owner

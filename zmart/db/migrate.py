@@ -1,9 +1,9 @@
 """The schema's history: numbered SQL files, each applied once, in order, never edited afterwards.
 
 `zmart_migrations.applied` remembers every file with the checksum of its text. It stands apart from
-all other schemas so that it can tell what happened to them. One session lock keeps two deployments
-apart; each file is one transaction, so a failing file leaves nothing behind and the next run starts
-there.
+all other schemas so that it can tell what happened to them. Its lock, held by a connection that does
+nothing else, keeps two deployments apart; each file is one transaction, so a failing file leaves
+nothing behind and the next run starts there.
 
 Everything is created by the role `zmart_owner`, whoever connected: `prepare` makes the roles where
 the connection may, `migrate` steps into the owner's shoes and applies what is new.
@@ -149,13 +149,28 @@ def _compare(row: Applied, migration: Migration | None) -> None:
 
 @contextmanager
 def _deployment(dsn: str) -> Iterator[Connection]:
+    with _owner(dsn) as guard, _owner(dsn) as connection:
+        _create_history(guard)
+        with guard.transaction():
+            guard.execute(_SQL.keep_others_out)
+            yield connection
+
+
+@contextmanager
+def _owner(dsn: str) -> Iterator[Connection]:
     with psycopg.connect(dsn, autocommit=True, application_name="zmart migrate") as connection:
         _check_server(connection)
         connection.execute(_SQL.without_limits)
-        connection.execute(_SQL.keep_others_out)
         _become_owner(connection)
-        connection.execute(_SQL.create_history)
         yield connection
+
+
+def _create_history(connection: Connection) -> None:
+    try:
+        connection.execute(_SQL.create_history)
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+        # Another deployment made it at this very moment: `if not exists` looks before it creates.
+        connection.execute(_SQL.create_history)
 
 
 def _check_server(connection: Connection) -> None:

@@ -20,6 +20,10 @@ from typing import Literal, TypeAlias
 
 from zmart import errors
 
+#: Dagster takes half a minute on a busy machine.
+RESTARTED_WITHIN_SECONDS = 150.0
+LOOK_EVERY_SECONDS = 0.1
+
 State: TypeAlias = Literal["waiting", "starting", "ready", "done", "restarting", "failed", "stopped"]
 
 
@@ -68,6 +72,42 @@ def running_pid(folder: Path) -> int | None:
     except FileNotFoundError:
         pass
     return None
+
+
+def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN_SECONDS) -> Status:
+    """Ask for a restart and wait until the service is ready in a new process; return its status then.
+
+    Raises NotFound as `ask_restart` does, Conflict for a task that is done, Unavailable when the
+    service fails, takes too long, or the supervisor ends meanwhile.
+    """
+    before = _status_of(folder, name)
+    if before is not None and before.state == "done":
+        raise errors.Conflict(f"{name} has done its work and does not run.", help="Start all again: zmart up")
+    ask_restart(folder, name)
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        now = _status_of(folder, name)
+        if now is None:
+            raise errors.Unavailable("zmart ended meanwhile.", help="Start it with `zmart up`.")
+        if _is_anew(before, now) and now.state == "ready":
+            return now
+        if _is_anew(before, now) and now.state == "failed":
+            raise errors.Unavailable(f"{name} failed: {now.message}.", help=f"See why: zmart logs {name}")
+        time.sleep(LOOK_EVERY_SECONDS)
+    raise errors.Unavailable(
+        f"{name} is not ready after {within_seconds:.0f} s.", help=f"See why: zmart logs {name}; zmart ps"
+    )
+
+
+def _is_anew(before: Status | None, now: Status) -> bool:
+    if before is None or now.restarts > before.restarts:
+        return True
+    # One that had been given up is started without counting as a restart.
+    return now.pid not in {before.pid, None}
+
+
+def _status_of(folder: Path, name: str) -> Status | None:
+    return next((status for status in Board.read(folder / "run.json") if status.name == name), None)
 
 
 def ask_restart(folder: Path, name: str) -> None:
