@@ -1,6 +1,6 @@
 """Asking Postgres, one statement an answer.
 
-A statement of queries.sql gives one row: what it is true of (epoch, seq, slot, commitment) and the
+A statement of `sql` gives one row: what it is true of (epoch, seq, slot, commitment) and the
 finished JSON body, all from one snapshot. So an answer can never pair rows with another moment's
 position, and Python neither sees nor copies the rows.
 
@@ -23,7 +23,7 @@ from .gathering import Gatherer
 
 
 class Answer(NamedTuple):
-    """One row of queries.sql."""
+    """One row of `sql`."""
 
     epoch: str
     seq: int
@@ -69,7 +69,7 @@ class Database:
         varying: str | None = None,
         missing: str = "",
     ) -> Response[Any]:
-        """Answer with the body that a statement of queries.sql builds.
+        """Answer with the body that a statement of `sql` builds.
 
         Equal requests, and those that differ in the text parameter `varying` alone, are asked
         together. Raises NotFound with the text `missing` when there is no such thing.

@@ -1,35 +1,56 @@
-"""The API's statements, put together from `queries.sql` and the parts in `rows.sql`.
+"""The API's statements: `sql/<noun>.sql`, put together with the parts in `sql/rows/<noun>.sql`.
 
-A word in braces stands for a part of that name. Every statement an endpoint may send is a finished
+Every statement of `sql` that answers a request gives the same columns: what it is true of
+(ops.as_of) and the finished body, in one snapshot; a null body means that there is no such thing. A
+word in braces stands for a part of that name. Every statement an endpoint may send is a finished
 text that is composed once and then prepared by Postgres; values travel as parameters, never as text.
+
+{bound} is a constant that is at least limit + offset + 1: plans are made once for all parameters,
+and must know that few rows are wanted.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from importlib import resources
 
+from zmart import errors
 from zmart.db import queries
 
 _PART = re.compile(r"\{([a-z_]+)\}")
-_STATEMENTS = queries.load("api", "queries.sql")
-_PARTS = queries.load("api", "rows.sql")
+
+
+def _loaded(folder: str) -> dict[str, str]:
+    """Every text of a folder's files by its name; ConfigurationError when two files use one."""
+    found: dict[str, str] = {}
+    for file in sorted(resources.files("api").joinpath(folder).iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".sql"):
+            texts = queries.load("api", f"{folder}/{file.name}")
+            if twice := found.keys() & set(texts):
+                raise errors.ConfigurationError(f"{folder}/{file.name}: {min(twice)} stands in another file, too.")
+            found |= {name: getattr(texts, name) for name in texts}
+    return found
+
+
+_STATEMENTS = _loaded("sql")
+_PARTS = _loaded("sql/rows")
 
 
 @functools.cache
 def composed(name: str, **parts: str) -> str:
     """The statement `name`; `parts` fill words that no part of the file is named after."""
-    return _filled(getattr(_STATEMENTS, name), parts)
+    return _filled(_STATEMENTS[name], parts)
 
 
 @functools.cache
 def part(name: str, **parts: str) -> str:
-    """The part `name` of rows.sql, filled."""
-    return _filled(_without_comment(getattr(_PARTS, name)), parts)
+    """The part `name` of sql/rows, filled."""
+    return _filled(_without_comment(_PARTS[name]), parts)
 
 
 def filled(text: str, **parts: str) -> str:
-    """Another file's statement, with `parts` and the parts of rows.sql in it."""
+    """Another file's statement, with `parts` and the parts of sql/rows in it."""
     return _filled(text, parts)
 
 

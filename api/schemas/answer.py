@@ -1,0 +1,55 @@
+"""What all answers share: their units, what they are true of, and how they say no."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, UnsetType
+
+State = Literal["PROPOSED", "APPROVED", "ACTIVE", "RESOLVING", "DISPUTED", "FINALIZED", "CANCELLED"]
+Outcome = Literal["YES", "NO", "INVALID"]
+Side = Literal["YES", "NO"]
+Category = Literal["politics", "sports", "crypto", "science", "entertainment", "other"]
+Commitment = Literal["confirmed", "finalized"]
+BallotKind = Literal["proposal", "dispute"]
+ActivityType = Literal["trade", "creation", "resolution", "dispute", "vote", "approval", "payout", "protocol"]
+Interval = Literal["1m", "5m", "1h", "1d"]
+Instant = datetime.datetime
+
+Exact = Annotated[str, Meta(pattern="^-?[0-9]+$", description="The integer beside it, exactly.")]
+Integer = Annotated[str, Meta(pattern="^-?[0-9]+$", description="An integer; text, for it may be beyond 2**53.")]
+Price = Annotated[float, Meta(description="0 to 1.")]
+
+
+class AsOf(Struct, kw_only=True):
+    """What the rows of an answer are true of: this log up to this entry."""
+
+    epoch: Annotated[str, Meta(description="Which log; another one after a restore.")]
+    seq: Annotated[int, Meta(description="The newest entry of the log that the rows reflect.")]
+    slot: Annotated[int | None, Meta(description="The newest slot with an event; null before any.")]
+    commitment: Commitment
+
+
+class FieldProblem(Struct, kw_only=True):
+    """What is wrong with one parameter."""
+
+    field: str
+    message: str
+
+
+class Problem(Struct, kw_only=True):
+    """RFC 9457 problem details, with the members that older clients read."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: Annotated[str, Meta(description="Stable; what a program should compare.")]
+    error: str
+    message: str
+    timestamp: str
+    path: str
+    details: list[FieldProblem] | UnsetType = msgspec.UNSET

@@ -1,0 +1,179 @@
+"""Markets, and what is read of one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from .answer import AsOf, Category, Exact, Instant, Integer, Outcome, Price, State
+
+
+class MarketBrief(Struct, kw_only=True):
+    """A market in a list."""
+
+    id: Annotated[str, Meta(description="The market id: 64 hexadecimal digits.")]
+    on_chain_address: str
+    question: Annotated[str, Meta(description="A placeholder naming the id until its creator has told us one.")]
+    description: str | None
+    category: Category
+    tags: list[str]
+    end_date: Instant | None
+    state: State
+    status: Annotated[State, Meta(description="The same as state.")]
+    state_code: Annotated[int, Meta(ge=0, le=6, description="state as the program numbers it.")]
+    outcome: Annotated[Outcome | None, Meta(description="Null until finalized.")]
+    creator_wallet: str
+    creator: str
+    b_parameter: int
+    b_parameter_exact: Exact
+    liquidity_parameter: int = field(name="liquidityParameter")
+    initial_liquidity: int | None
+    initial_liquidity_exact: Exact | None
+    current_liquidity: int | None
+    current_liquidity_exact: Exact | None
+    shares_yes: int
+    shares_yes_exact: Exact
+    shares_no: int
+    shares_no_exact: Exact
+    total_shares: int = field(name="totalShares")
+    total_volume: int
+    total_volume_exact: Exact
+    trades_count: int
+    price_yes: Annotated[int | None, Meta(description="Billionths; null below the smallest tradable liquidity.")]
+    current_price_yes: Price | None
+    current_price_no: Price | None
+    price_yes_camel: Price | None = field(name="priceYes")
+    price_no_camel: Price | None = field(name="priceNo")
+    proposed_outcome: bool | None
+    final_outcome: Annotated[bool | None, Meta(description="Null before the end and for INVALID; outcome tells.")]
+    was_disputed: bool
+    is_cancelled: bool
+    created_at: Instant
+    approved_at: Instant | None
+    activated_at: Instant | None
+    resolution_proposed_at: Instant | None
+    dispute_initiated_at: Instant | None
+    resolved_at: Instant | None
+    finalized_at: Instant | None
+    cancelled_at: Instant | None
+    last_trade_at: Instant | None
+    created_at_camel: Instant = field(name="createdAt")
+    activated_at_camel: Instant | None = field(name="activatedAt")
+    resolution_time: Instant | None = field(name="resolutionTime")
+    finalized_at_camel: Instant | None = field(name="finalizedAt")
+    last_seq: Annotated[int, Meta(description="The newest entry that changed this row.")]
+
+
+class Market(MarketBrief, kw_only=True):
+    """A market, the whole row."""
+
+    resolver_wallet: str | None
+    dispute_initiator: str | None
+    ipfs_question_hash: str | None
+    ipfs_evidence_hash: str | None
+    proposal_likes: Annotated[int, Meta(description="As last aggregated on chain.")]
+    proposal_dislikes: int
+    proposal_total_votes: int
+    dispute_agree: int
+    dispute_disagree: int
+    dispute_total_votes: int
+    accumulated_resolver_fees: int
+    accumulated_resolver_fees_exact: Exact
+    accumulated_lp_fees: int
+    accumulated_lp_fees_exact: Exact
+    protocol_fees_paid: int
+    protocol_fees_paid_exact: Exact
+    market_lamports: Annotated[int | None, Meta(description="The account's balance when last told.")]
+    market_lamports_exact: Exact | None
+    liquidity_withdrawn_at: Instant | None
+    as_of: AsOf
+
+
+class MarketPage(Struct, kw_only=True):
+    """Some of the markets."""
+
+    markets: list[MarketBrief]
+    count: Annotated[int, Meta(description="How many there are in all with these filters.")]
+    limit: int
+    offset: int
+    next_cursor: Annotated[str | None, Meta(description="Give it as `cursor`; null at the end.")]
+    as_of: AsOf
+
+
+class TradingStats(Struct, kw_only=True):
+    """What trades add up to, in lamports."""
+
+    total_volume: int
+    total_volume_exact: Exact
+    total_trades: int
+    unique_traders: int
+    buy_volume: Annotated[int, Meta(description="Paid by buyers, fees included.")]
+    buy_volume_exact: Exact
+    sell_volume: Annotated[int, Meta(description="Paid out for sales, before fees.")]
+    sell_volume_exact: Exact
+
+
+class MarketStats(Struct, kw_only=True):
+    """A market's trading in sums."""
+
+    market_id: str
+    stats: TradingStats
+    as_of: AsOf
+
+
+class Holder(Struct, kw_only=True):
+    """A wallet that holds shares of a market."""
+
+    user_wallet: str
+    shares_yes: Integer
+    shares_no: Integer
+    total_invested: Annotated[Integer, Meta(description="Lamports paid for buys, fees included.")]
+    share_of_yes_bps: Annotated[int, Meta(description="Of all YES shares that wallets hold.")]
+    share_of_no_bps: int
+    last_seq: int
+
+
+class Holders(Struct, kw_only=True):
+    """A market's holders, the largest first."""
+
+    market_id: str
+    holders: list[Holder]
+    count: Annotated[int, Meta(description="How many are on this page.")]
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class LifecycleEvent(Struct, kw_only=True):
+    """A step in a market's life."""
+
+    event: str
+    to_state: Annotated[State | None, Meta(description="Null when it changes none.")]
+    user_wallet: str | None
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: Instant
+
+
+class Deadline(Struct, kw_only=True):
+    """What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it."""
+
+    name: Literal["dispute_closes_at", "voting_closes_at"]
+    at: Instant
+
+
+class Lifecycle(Struct, kw_only=True):
+    """How a market came to where it stands, the oldest first."""
+
+    market_id: str
+    state: State
+    outcome: Outcome | None
+    timeline: list[LifecycleEvent]
+    dispute_period_seconds: Annotated[Integer, Meta(description="By the configuration in force now.")]
+    voting_window_seconds: Annotated[Integer, Meta(description="How long ballots on a dispute are taken.")]
+    dispute_closes_at: Annotated[Instant | None, Meta(description="While the outcome is open to dispute or disputed.")]
+    voting_closes_at: Annotated[Instant | None, Meta(description="While disputed.")]
+    next_deadline: Deadline | None
+    as_of: AsOf

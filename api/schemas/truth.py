@@ -1,0 +1,133 @@
+"""What is known, how far, and how surely."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from .answer import AsOf, Commitment, Instant, Integer
+
+
+class Health(Struct, kw_only=True):
+    """The process is there."""
+
+    status: Literal["healthy"]
+    service: str
+    timestamp: str
+    uptime: Annotated[float, Meta(description="Seconds since the process began to serve.")]
+    environment: str
+
+
+class Readiness(Struct, kw_only=True):
+    """Whether requests can be answered, and why not."""
+
+    status: Literal["ready", "unready"]
+    service: str
+    reasons: Annotated[list[str], Meta(description="What stands in the way.")]
+    warnings: Annotated[list[str], Meta(description="What does not, but should be looked at.")]
+    epoch: str | None
+    seq: int | None
+    streams: Annotated[int, Meta(description="Open streams of this process.")]
+
+
+class Completeness(Struct, kw_only=True):
+    """What is proven: nothing at all, up to somewhere, or everything so far."""
+
+    state: Literal["unverified", "behind", "verified", "refused"]
+    reason: str
+
+
+class Lag(Struct, kw_only=True):
+    """How old the newest things are."""
+
+    last_entry_at: Instant | None
+    last_entry_age_seconds: float | None
+    last_event_at: Annotated[Instant | None, Meta(description="By the chain's clock.")]
+    last_event_age_seconds: float | None
+
+
+class ModelStatus(Struct, kw_only=True):
+    """A mart, and the entry it answers for."""
+
+    name: str
+    kind: str
+    is_stale: bool
+    applied_seq: int
+    behind: int
+    stale_since: Instant | None
+    failed_event: int | None
+    reason: str | None
+    built_at: Instant
+
+
+class Alert(Struct, kw_only=True):
+    """Something a person should look at."""
+
+    kind: str
+    subject: str
+    severity: Literal["info", "warning", "critical"]
+    message: str
+    occurrences: int
+    raised_at: Instant
+    last_at: Instant
+
+
+class Status(Struct, kw_only=True):
+    """How the log and its marts are doing."""
+
+    epoch: str
+    seq: int
+    slot: int | None
+    commitment: Commitment
+    verified_through: Annotated[int | None, Meta(description="Slot; null when nothing is proven.")]
+    finalized_through: int | None
+    completeness: Completeness
+    lag: Lag
+    models: list[ModelStatus]
+    dead_letters: Annotated[int, Meta(description="Deliveries kept because they were unusable.")]
+    wanted: Annotated[int, Meta(description="Transactions known of but not fetched yet.")]
+    alerts: list[Alert]
+    as_of: AsOf
+
+
+class Saying(Struct, kw_only=True):
+    """The event that said something."""
+
+    event: str
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: Instant
+
+
+class SaidBy(Struct, kw_only=True):
+    """Who said each field; null where no event did and the value is what initialize sets."""
+
+    protocol_fee_bps: Saying | None
+    resolver_reward_bps: Saying | None
+    liquidity_provider_fee_bps: Saying | None
+    proposal_approval_threshold: Saying | None
+    dispute_success_threshold: Saying | None
+    min_resolution_delay: Saying | None
+    dispute_period: Saying | None
+    is_paused: Saying | None
+    admin: Saying | None
+    backend_authority: Saying | None
+
+
+class Protocol(Struct, kw_only=True):
+    """The program's configuration as of now."""
+
+    protocol_fee_bps: int
+    resolver_reward_bps: int
+    liquidity_provider_fee_bps: int
+    proposal_approval_threshold: Annotated[int, Meta(description="Basis points of likes that approve a proposal.")]
+    dispute_success_threshold: Annotated[int, Meta(description="Basis points of agrees that uphold a dispute.")]
+    min_resolution_delay: Annotated[Integer, Meta(description="Seconds; the program stores it and never enforces it.")]
+    dispute_period: Annotated[Integer, Meta(description="Seconds in which a proposed outcome can be disputed.")]
+    is_paused: bool
+    admin: str | None
+    backend_authority: str | None
+    said_by: SaidBy
+    as_of: AsOf

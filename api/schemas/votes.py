@@ -1,0 +1,56 @@
+"""Ballots and their tallies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from .answer import AsOf, BallotKind, Instant
+
+
+class Vote(Struct, kw_only=True):
+    """One ballot."""
+
+    id: str
+    market_id: str
+    user_wallet: str
+    vote_type: BallotKind
+    vote: Annotated[bool, Meta(description="proposal: like; dispute: agree with the dispute.")]
+    voted_at: Instant
+    created_at: Instant
+    source: Literal["chain", "api"]
+    tx_signature: str | None
+    last_seq: int
+
+
+class SideCount(Struct, kw_only=True):
+    """Ballots of one class."""
+
+    likes: int
+    dislikes: int
+
+
+class VoteStats(Struct, kw_only=True):
+    """The tally: each wallet once, in all and by where the ballot comes from."""
+
+    likes: int
+    dislikes: int
+    total: int
+    approval_rate: Annotated[str, Meta(description='Percent with two digits, such as "75.00".')]
+    on_chain: SideCount
+    off_chain_known: SideCount
+    off_chain_unseen: SideCount
+    voting_closes_at: Instant | None
+
+
+class MarketVotes(Struct, kw_only=True):
+    """A market's ballots of one kind."""
+
+    votes: list[Vote]
+    stats: VoteStats
+    limit: int
+    offset: int
+    market_id: str
+    type: BallotKind
+    as_of: AsOf

@@ -1,0 +1,112 @@
+"""What wallets hold and have made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from .answer import AsOf, Category, Exact, Instant, Integer, Outcome, Price, State
+
+
+class Position(Struct, kw_only=True):
+    """What a wallet holds in a market."""
+
+    market_id: str
+    market_id_camel: str = field(name="marketId")
+    market_address: str
+    user_wallet: str
+    user_id: str = field(name="userId")
+    shares_yes: int
+    shares_yes_exact: Exact
+    shares_yes_camel: int = field(name="sharesYes")
+    shares_no: int
+    shares_no_exact: Exact
+    shares_no_camel: int = field(name="sharesNo")
+    total_invested: Annotated[int, Meta(description="Lamports paid, fees included.")]
+    total_invested_exact: Exact
+    total_cost: int = field(name="totalCost")
+    total_proceeds: int
+    total_proceeds_exact: Exact
+    current_value: Annotated[
+        int, Meta(description="Lamports: shares at the current price; once final, what is claimable.")
+    ]
+    current_value_exact: Exact
+    claimable_amount: int
+    claimable_amount_exact: Exact
+    unrealized_pnl: Annotated[int | None, Meta(description="Null while not computed.")] = field(name="unrealizedPnL")
+    realized_pnl: Annotated[int | None, Meta(description="Null while not computed.")] = field(name="realizedPnL")
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: int
+    claimed_amount_exact: Exact
+    first_trade_at: Instant | None
+    last_trade_at: Instant | None
+    claimed_at: Instant | None
+    question: str
+    category: Category
+    state: State
+    state_code: int
+    outcome: Outcome | None
+    current_price_yes: Price | None
+    current_price_no: Price | None
+    last_seq: int
+
+
+class OnePosition(Position, kw_only=True):
+    """A wallet's position in the market that was asked for."""
+
+    as_of: AsOf
+
+
+class PortfolioPosition(Struct, kw_only=True):
+    """A position, what it is worth and what it has made, in lamports."""
+
+    market_id: str
+    market_address: str
+    question: str
+    state: State
+    outcome: Outcome | None
+    shares_yes: Integer
+    shares_no: Integer
+    cost_yes: Annotated[Integer, Meta(description="Paid for the YES shares still held, at their average cost.")]
+    cost_no: Integer
+    total_invested: Integer
+    total_proceeds: Integer
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: Integer
+    claimable: Annotated[Integer, Meta(description="What a claim would pay now.")]
+    is_pool_withdrawn: Annotated[bool, Meta(description="The creator emptied the pool; winning claims pay nothing.")]
+    current_value: Annotated[Integer, Meta(description="Shares at the current price; once final, claimable.")]
+    realized_pnl: Integer
+    unrealized_pnl: Integer
+    profit: Annotated[Integer, Meta(description="realized_pnl and unrealized_pnl together.")]
+    first_trade_at: Instant | None
+    last_trade_at: Instant | None
+    last_seq: int
+
+
+class PortfolioTotals(Struct, kw_only=True):
+    """Sums over all positions of the wallet, in lamports."""
+
+    total_invested: Integer
+    total_proceeds: Integer
+    claimed_amount: Integer
+    claimable: Integer
+    current_value: Integer
+    realized_pnl: Integer
+    unrealized_pnl: Integer
+    profit: Integer
+
+
+class Portfolio(Struct, kw_only=True):
+    """What a wallet's positions are worth and have made, the latest traded first."""
+
+    wallet: str
+    totals: PortfolioTotals
+    positions: list[PortfolioPosition]
+    count: Annotated[int, Meta(description="How many positions there are in all.")]
+    limit: int
+    offset: int
+    as_of: AsOf

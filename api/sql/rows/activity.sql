@@ -1,0 +1,93 @@
+-- name: activity
+-- One thing v that happened.
+v.tx_signature || ':' || v.ordinal as id,
+v.type,
+v.event,
+v.action,
+v.market_id,
+v.user_wallet,
+v.amount::text as amount,
+v.tx_signature,
+v.ordinal,
+v.order_key >> 24 as slot,
+v.seq,
+v.block_time
+
+-- name: activity_of_market
+-- A page's rows of what happened in one market.
+select v.seq as number, v.order_key as sort_key
+from marts.activity as v
+where v.market_no = {the_market} {beyond}
+order by v.order_key desc, v.seq desc
+limit {bound}
+
+-- name: activity_of_wallet
+-- A page's rows of what one wallet did. The log has its events by market: of each market the newest place is one look,
+-- and the newest rows of all stand in the markets with the newest places. So a busy wallet's history is never read whole.
+with recursive visited as (
+    (
+        select e.market_no from raw.events as e
+        where e.wallet_no = {the_wallet} and e.market_no is not null
+        order by e.market_no limit 1
+    )
+    union all
+    select n.market_no from visited as p cross join lateral (
+        select e.market_no from raw.events as e
+        where e.wallet_no = {the_wallet} and e.market_no > p.market_no
+        order by e.market_no limit 1
+    ) as n
+),
+newest as (
+    select p.market_no from visited as p
+    cross join lateral (
+        select v.order_key from marts.activity as v
+        where v.wallet_no = {the_wallet} and v.market_no = p.market_no {beyond}
+        order by v.order_key desc limit 1
+    ) as n
+    where (select m.is_known from marts.markets as m where m.market_no = p.market_no)
+    order by n.order_key desc
+    limit {bound}
+)
+select r.number, r.sort_key from (
+    select w.* from newest as p cross join lateral (
+        select v.seq as number, v.order_key as sort_key from marts.activity as v
+        where v.wallet_no = {the_wallet} and v.market_no = p.market_no {beyond}
+        order by v.order_key desc limit {bound}
+    ) as w
+    union all
+    select w.* from (
+        select v.seq as number, v.order_key as sort_key from marts.activity as v
+        where v.wallet_no = {the_wallet} and v.market_no is null {beyond}
+        order by v.order_key desc limit {bound}
+    ) as w
+) as r
+order by r.sort_key desc, r.number desc
+limit {bound}
+
+-- name: where_activity_before
+-- What happened before a cursor.
+and (v.order_key, v.seq) < (%(cursor_key)s::bigint, %(cursor_no)s::bigint)
+
+-- name: newest_trades
+-- The newest trades of markets that are shown.
+(
+    select r.number from (
+        select t.seq as number, t.order_key from marts.trades as t
+        where (select m.is_known from marts.markets as m where m.market_no = t.market_no)
+        order by t.order_key desc limit {bound}
+    ) as r
+    order by r.order_key desc limit %(trades)s
+)
+
+-- name: newest_events
+-- The newest events of these names in the lives of markets that are shown.
+(
+    select r.number from unnest(array[{events}]) as n (name)
+    cross join lateral (
+        select c.seq as number, c.order_key from marts.market_lifecycle as c
+        where c.event = n.name
+            and (select m.is_known from marts.markets as m where m.market_no = c.market_no)
+        order by c.order_key desc limit {bound}
+    ) as r
+    order by r.order_key desc limit %(others)s
+)

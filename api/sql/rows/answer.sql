@@ -1,0 +1,24 @@
+-- name: stated
+-- What an answer says about itself, taken from ops.as_of as a.
+a.epoch, a.seq, a.slot, a.commitment
+
+-- name: as_of
+-- The same as an object in the body.
+json_build_object('epoch', a.epoch, 'seq', a.seq, 'slot', a.slot, 'commitment', a.commitment)
+
+-- name: cursor
+-- Where the next page of p begins: sort, key and number of the last row shown, in base64url.
+translate(encode(convert_to(json_build_array(%(sort)s::text, p.sort_key::text, p.number)::text, 'UTF8'), 'base64'),
+    E'+/=\n', '-_')
+
+-- name: together
+-- A statement for many values of one parameter: its columns after the number of the value, from 1.
+select asked.number, answer.*
+from unnest({values}) with ordinality as asked (value, number)
+cross join lateral (
+    {one}
+) as answer
+
+-- name: question
+-- A market's question d.question, or a placeholder of legal length while nobody has told us one.
+coalesce(d.question, 'Market ' || left(m.id, 8) || '…')

@@ -1,0 +1,133 @@
+-- name: market_brief
+-- What a list shows of market m with its metadata d.
+m.id,
+m.on_chain_address,
+{question} as question,
+d.description,
+coalesce(d.category, 'other') as category,
+coalesce(d.tags, '{}') as tags,
+d.ends_at as end_date,
+m.state,
+m.state as status,
+m.state_code,
+m.outcome,
+m.creator_wallet,
+m.creator_wallet as creator,
+m.b_parameter,
+m.b_parameter::text as b_parameter_exact,
+m.b_parameter as "liquidityParameter",
+m.initial_liquidity,
+m.initial_liquidity::text as initial_liquidity_exact,
+m.current_liquidity,
+m.current_liquidity::text as current_liquidity_exact,
+m.shares_yes,
+m.shares_yes::text as shares_yes_exact,
+m.shares_no,
+m.shares_no::text as shares_no_exact,
+m.shares_yes + m.shares_no as "totalShares",
+m.total_volume,
+m.total_volume::text as total_volume_exact,
+m.trades_count,
+m.price_yes,
+m.current_price_yes,
+m.current_price_no,
+m.current_price_yes as "priceYes",
+m.current_price_no as "priceNo",
+m.proposed_outcome,
+m.final_outcome,
+m.was_disputed,
+m.is_cancelled,
+m.created_at,
+m.approved_at,
+m.activated_at,
+m.resolution_proposed_at,
+m.dispute_initiated_at,
+m.resolved_at,
+m.finalized_at,
+m.cancelled_at,
+m.last_trade_at,
+m.created_at as "createdAt",
+m.activated_at as "activatedAt",
+m.resolution_proposed_at as "resolutionTime",
+m.finalized_at as "finalizedAt",
+m.last_seq
+
+-- name: market_full
+-- What is shown of market m alone, beyond the brief columns.
+m.resolver_wallet,
+m.dispute_initiator,
+m.ipfs_question_hash,
+m.ipfs_evidence_hash,
+m.proposal_likes,
+m.proposal_dislikes,
+m.proposal_total_votes,
+m.dispute_agree,
+m.dispute_disagree,
+m.dispute_total_votes,
+m.accumulated_resolver_fees,
+m.accumulated_resolver_fees::text as accumulated_resolver_fees_exact,
+m.accumulated_lp_fees,
+m.accumulated_lp_fees::text as accumulated_lp_fees_exact,
+m.protocol_fees_paid,
+m.protocol_fees_paid::text as protocol_fees_paid_exact,
+m.market_lamports,
+m.market_lamports::text as market_lamports_exact,
+m.liquidity_withdrawn_at
+
+-- name: from_markets
+-- Markets m that are shown, with their metadata d.
+marts.markets as m
+left join app.market_metadata as d on m.id = d.market_id
+
+-- name: the_market
+-- The number of the market that goes by a 64-hex id or an address.
+(select s.market_no from raw.markets_seen as s where s.market_id = %(market)s or s.account = %(market)s)
+
+-- name: where_state
+-- Markets in one state.
+and m.state_code = %(state_code)s
+
+-- name: where_category
+-- Markets of one category.
+and coalesce(d.category, 'other') = %(category)s
+
+-- name: where_creator
+-- Markets of one creator.
+and m.creator_wallet = %(creator)s
+
+-- name: where_q
+-- Markets whose question or description contains a text, whatever the case.
+and (d.question ilike %(q)s or d.description ilike %(q)s)
+
+-- name: market_exists
+-- Whether the market is there to be shown.
+exists (select from marts.markets as m where m.is_known and m.market_no = {the_market})
+
+-- name: where_market_before
+-- Markets that stand below a cursor.
+and ({sort_key}, m.market_no) {comparison} (%(cursor_key)s::{sort_type}, %(cursor_no)s::int)
+
+-- name: market_brief_row
+-- The brief columns as one JSON object, in a statement that has m and d.
+(select row_to_json(r) from (select {market_brief}) as r)
+
+-- name: where_holder_before
+-- Holders that stand below a cursor.
+and ({sort_key}, h.wallet_no) < (%(cursor_key)s::numeric, %(cursor_no)s::int)
+
+-- name: dispute_period_seconds
+-- How long a proposed outcome can be disputed, by the configuration in force now; program and finalizer read no other.
+coalesce((
+    select p.dispute_period from marts.protocol_config as p
+    where p.dispute_period is not null order by p.order_key desc limit 1
+), 259200)
+
+-- name: after_seconds
+-- An instant some seconds later; the chain takes periods of any length, a timestamp does not.
+case when {instant} is not null then
+    to_timestamp(least(extract(epoch from {instant}) + {seconds}, 253402300799)::double precision)
+end
+
+-- name: named_market
+-- A list of one market's trades says whose they are.
+'market_id', (select s.market_id from raw.markets_seen as s where s.market_no = {the_market}),

@@ -1,0 +1,103 @@
+-- name: claimable
+-- Lamports that position p of market m could claim: pro rata of the pool, or the stake back (protocol.md 1.4.10).
+case
+    when m.state <> 'FINALIZED' or p.has_claimed then 0
+    when m.outcome = 'INVALID' then p.total_invested
+    when m.outcome = 'YES' and m.shares_yes > 0 then div(p.shares_yes * m.current_liquidity, m.shares_yes)
+    when m.outcome = 'NO' and m.shares_no > 0 then div(p.shares_no * m.current_liquidity, m.shares_no)
+    else 0
+end
+
+-- name: position
+-- One position p in market m with its metadata d, worth v.claimable once final and v.marked until then.
+p.market_id,
+p.market_id as "marketId",
+m.on_chain_address as market_address,
+p.user_wallet,
+p.user_wallet as "userId",
+p.shares_yes,
+p.shares_yes::text as shares_yes_exact,
+p.shares_yes as "sharesYes",
+p.shares_no,
+p.shares_no::text as shares_no_exact,
+p.shares_no as "sharesNo",
+p.total_invested,
+p.total_invested::text as total_invested_exact,
+p.total_invested as "totalCost",
+p.total_proceeds,
+p.total_proceeds::text as total_proceeds_exact,
+v.current_value,
+v.current_value::text as current_value_exact,
+v.claimable_amount,
+v.claimable_amount::text as claimable_amount_exact,
+-- Not told before a mart defines cost per share; a guess here would be a second definition.
+null::numeric as "unrealizedPnL",
+null::numeric as "realizedPnL",
+p.trades_count,
+p.has_claimed,
+p.claimed_amount,
+p.claimed_amount::text as claimed_amount_exact,
+p.first_trade_at,
+p.last_trade_at,
+p.claimed_at,
+{question} as question,
+coalesce(d.category, 'other') as category,
+m.state,
+m.state_code,
+m.outcome,
+m.current_price_yes,
+m.current_price_no,
+greatest(p.last_seq, m.last_seq) as last_seq
+
+-- name: the_wallet
+-- The number of a wallet, if the log has met it.
+(select w.wallet_no from raw.wallets_seen as w where w.wallet = %(wallet)s)
+
+-- name: named_wallet
+-- A list of one wallet's trades says whose they are.
+'wallet', %(wallet)s::text,
+
+-- name: the_positions
+-- A wallet's positions p in markets m that are shown; more conditions may follow.
+select {position}
+from marts.positions as p
+inner join marts.markets as m on p.market_no = m.market_no
+left join app.market_metadata as d on m.id = d.market_id
+cross join lateral (
+    select
+        {claimable} as claimable_amount,
+        case
+            when m.state in ('FINALIZED', 'CANCELLED') then {claimable}
+            else div(
+                p.shares_yes * coalesce(m.price_yes, 0)
+                + p.shares_no * (1000000000 - coalesce(m.price_yes, 1000000000)), 1000000000
+            )
+        end as current_value
+) as v
+where m.is_known and p.wallet_no = {the_wallet}
+
+-- name: portfolio_row
+-- One position p of a portfolio in market m with its metadata d; every amount is text.
+p.market_id,
+p.on_chain_address as market_address,
+{question} as question,
+p.state,
+p.outcome,
+p.shares_yes::text as shares_yes,
+p.shares_no::text as shares_no,
+p.cost_yes::text as cost_yes,
+p.cost_no::text as cost_no,
+p.total_invested::text as total_invested,
+p.total_proceeds::text as total_proceeds,
+p.trades_count,
+p.has_claimed,
+p.claimed_amount::text as claimed_amount,
+p.claimable::text as claimable,
+p.is_pool_withdrawn,
+p.current_value::text as current_value,
+p.realized_pnl::text as realized_pnl,
+p.unrealized_pnl::text as unrealized_pnl,
+p.profit::text as profit,
+p.first_trade_at,
+p.last_trade_at,
+p.last_seq

@@ -1,0 +1,35 @@
+-- Trades.
+
+-- name: trades
+-- A page of trades, the latest on chain first.
+with page as materialized (
+    select * from (
+        select t.*, t.seq as number, t.order_key as sort_key
+        from marts.trades as t
+        where {is_shown} {filters} {beyond}
+        order by t.order_key desc, t.seq desc
+        limit {bound}
+    ) as bounded
+    limit %(limit)s + 1 offset %(offset)s
+),
+shown as materialized (
+    select * from page order by sort_key desc, number desc limit %(limit)s
+)
+select {stated}, case when {it_exists} then json_build_object(
+    'trades', coalesce((
+        select json_agg(row_to_json(r)) from (
+            select {trade} from shown as t order by t.sort_key desc, t.number desc
+        ) as r
+    ), '[]'),
+    'count', (select count(*) from shown),
+    'limit', %(limit)s::int,
+    'offset', %(offset)s::int,
+    'next_cursor', (
+        select {cursor} from shown as p
+        where (select count(*) from page) > %(limit)s
+        order by p.sort_key, p.number limit 1
+    ),
+    {named}
+    'as_of', {as_of}
+) end::text as body
+from ops.as_of(array['trades', 'markets']) as a

@@ -1,0 +1,78 @@
+-- What is known, how far, and how surely.
+
+-- name: status
+-- How the log and its marts are doing, and what is proven of their completeness.
+select {stated}, (
+    select json_build_object(
+        'epoch', a.epoch,
+        'seq', a.seq,
+        'slot', a.slot,
+        'commitment', a.commitment,
+        'verified_through', c.verified_through,
+        'finalized_through', f.finalized_through,
+        'completeness', json_build_object(
+            'state', coalesce(k.value ->> 'state', 'unverified'),
+            'reason', coalesce(
+                k.value ->> 'reason',
+                'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
+            )
+        ),
+        'lag', json_build_object(
+            'last_entry_at', l.at,
+            'last_entry_age_seconds', round(extract(epoch from clock_timestamp() - l.at), 3),
+            'last_event_at', to_timestamp(least(greatest(e.clock, 0), 253402300799)),
+            'last_event_age_seconds', round(extract(epoch from clock_timestamp()) - e.clock, 3)
+        ),
+        'models', coalesce((
+            select json_agg(row_to_json(s) order by s.name) from (
+                select
+                    m.name, m.kind, m.is_stale, m.applied_seq, m.behind, m.stale_since, m.failed_event, m.reason,
+                    m.built_at
+                from ops.model_status as m
+            ) as s
+        ), '[]'),
+        'dead_letters', (select count(*) from raw.dead_letters as d where d.resolved_at is null),
+        'wanted', (select count(*) from raw.wanted),
+        'alerts', coalesce((
+            select json_agg(row_to_json(s) order by s.last_at desc) from (
+                select t.kind, t.subject, t.severity, t.message, t.occurrences, t.raised_at, t.last_at
+                from ops.alerts as t where t.resolved_at is null
+                order by t.last_at desc limit 20
+            ) as s
+        ), '[]'),
+        'as_of', {as_of}
+    )
+    from (select raw.verified_through() as verified_through) as c
+    cross join (select raw.finalized_through() as finalized_through) as f
+    left join ops.cursors as k on k.name = 'completeness'
+    left join (select o.at from raw.feed as o order by o.seq desc limit 1) as l on true
+    left join (select v.clock from raw.events as v order by v.order_key desc limit 1) as e on true
+)::text as body
+from ops.as_of('{}') as a
+
+-- name: readiness
+-- The log's epoch and head, and which marts that the answers need are missing or stale.
+select
+    (select i.epoch::text from raw.identity as i) as epoch,
+    coalesce((select max(f.seq) from raw.feed as f), 0) as seq,
+    array(
+        select n from unnest(array[
+            'markets', 'trades', 'positions', 'ballots', 'vote_tallies', 'candles_1m', 'activity', 'holders', 'market_lifecycle',
+            'protocol_config', 'portfolio'
+        ]) as n
+        where to_regclass('marts.' || n) is null
+    ) as missing,
+    array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale
+
+-- name: protocol
+-- The program's configuration as of now, and which event said each part of it.
+select {stated}, (
+    select jsonb_object_agg(f.name, coalesce(s.value, f.initial)) || jsonb_build_object(
+        'said_by', jsonb_object_agg(f.name, case when s.value is not null then jsonb_build_object(
+            'event', s.event, 'tx_signature', s.tx_signature, 'slot', s.slot, 'seq', s.seq, 'block_time', s.block_time
+        ) end),
+        'as_of', {as_of}
+    )
+    from {config_in_force}
+)::text as body
+from ops.as_of(array['protocol_config']) as a

@@ -1,0 +1,42 @@
+-- Ballots and their tallies.
+
+-- name: market_votes
+-- A page of a market's ballots of one kind, the latest first, with the tally of all of them.
+select {stated}, (
+    select json_build_object(
+        'votes', coalesce((
+            select json_agg(row_to_json(r)) from (
+                select {vote}
+                from marts.ballots as b
+                where b.market_no = m.market_no and b.kind = %(kind)s
+                order by b.cast_at desc, b.wallet_no
+                limit %(limit)s offset %(offset)s
+            ) as r
+        ), '[]'),
+        'stats', json_build_object(
+            'likes', coalesce(y.agree, 0),
+            'dislikes', coalesce(y.disagree, 0),
+            'total', coalesce(y.total, 0),
+            'approval_rate', round(coalesce(100.0 * y.agree / nullif(y.total, 0), 0), 2)::text,
+            'on_chain', json_build_object(
+                'likes', coalesce(y.on_chain_agree, 0), 'dislikes', coalesce(y.on_chain_disagree, 0)
+            ),
+            'off_chain_known', json_build_object(
+                'likes', coalesce(y.off_chain_known_agree, 0), 'dislikes', coalesce(y.off_chain_known_disagree, 0)
+            ),
+            'off_chain_unseen', json_build_object(
+                'likes', coalesce(y.off_chain_unseen_agree, 0), 'dislikes', coalesce(y.off_chain_unseen_disagree, 0)
+            ),
+            'voting_closes_at', y.voting_closes_at
+        ),
+        'limit', %(limit)s::int,
+        'offset', %(offset)s::int,
+        'market_id', m.id,
+        'type', %(kind)s::text,
+        'as_of', {as_of}
+    )
+    from marts.markets as m
+    left join marts.vote_tallies as y on m.market_no = y.market_no and y.kind = %(kind)s
+    where m.is_known and m.market_no = {the_market}
+)::text as body
+from ops.as_of(array['ballots', 'markets']) as a
