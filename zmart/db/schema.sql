@@ -143,6 +143,78 @@ $$;
 COMMENT ON FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text) IS 'Cast the signed-in wallet''s ballot, once per market and kind. Returns its seq. ZM404 unknown market, ZM409 wrong state or second ballot.';
 
 --
+-- Name: cast_signed_ballot(text, text, boolean, text, text, text, timestamp with time zone, text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.cast_signed_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text, p_nonce text, p_nonce_expires_at timestamp with time zone, p_eligibility text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+begin
+    -- First, so that a chain vote of this wallet is either folded already or comes after.
+    perform raw.take_writer();
+    v_market_no := raw.market_number(p_market);
+    select wallet_no into v_wallet_no from raw.wallets_seen where wallet = v_wallet;
+    if p_eligibility = 'known' and not exists (
+        select from raw.events where wallet_no = v_wallet_no and retracted_at is null
+    ) then
+        raise exception 'only wallets that appear on chain may vote here; this one has done nothing yet'
+            using errcode = 'ZM403';
+    end if;
+    if exists (
+        select from marts.ballots where market_no = v_market_no and kind = p_kind and wallet_no = v_wallet_no
+    ) then
+        raise exception 'this wallet has already cast its % ballot on this market', p_kind using errcode = 'ZM409';
+    end if;
+    if p_kind = 'dispute' and exists (
+        select from marts.markets as m, ops.settings as s
+        where m.market_no = v_market_no and s.name = 'dispute_voting_window_seconds'
+            and clock_timestamp() >= m.dispute_initiated_at + make_interval(secs => s.value)
+    ) then
+        raise exception 'voting on this dispute is over' using errcode = 'ZM409';
+    end if;
+    if p_nonce is not null then
+        perform app.redeem_nonce(p_nonce, p_nonce_expires_at);
+    end if;
+    return app.cast_ballot(p_market, p_kind, p_vote, p_message, p_signature);
+end
+$$;
+
+--
+-- Name: FUNCTION cast_signed_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text, p_nonce text, p_nonce_expires_at timestamp with time zone, p_eligibility text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.cast_signed_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text, p_nonce text, p_nonce_expires_at timestamp with time zone, p_eligibility text) IS 'app.cast_ballot, once per nonce, for eligible wallets, never beside a vote on chain. ZM403 not eligible, ZM404, ZM409.';
+
+--
+-- Name: close_session(bytea); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.close_session(p_refresh_hash bytea) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_family uuid;
+begin
+    perform app.require_wallet();
+    select family_id into v_family from app.sessions where refresh_hash = p_refresh_hash;
+    update app.sessions set revoked_at = clock_timestamp() where family_id = v_family and revoked_at is null;
+    return found;
+end
+$$;
+
+--
+-- Name: FUNCTION close_session(p_refresh_hash bytea); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.close_session(p_refresh_hash bytea) IS 'Sign out: revoke the family of this refresh token of the current wallet.';
+
+--
 -- Name: current_wallet(); Type: FUNCTION; Schema: app; Owner: -
 --
 
@@ -192,6 +264,122 @@ END;
 --
 
 COMMENT ON FUNCTION app.current_wallet_no() IS 'Number of the wallet this request acts as, or null when the log has not met it.';
+
+--
+-- Name: forget_expired(); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.forget_expired() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    delete from app.redeemed_nonces where nonce in (
+        select nonce from app.redeemed_nonces
+        where expires_at < clock_timestamp() - interval '1 hour' limit 100 for update skip locked);
+    delete from app.sessions where session_id in (
+        select session_id from app.sessions
+        where expires_at < clock_timestamp() - interval '1 hour' limit 100 for update skip locked);
+end
+$$;
+
+--
+-- Name: FUNCTION forget_expired(); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.forget_expired() IS 'Delete some of the nonces and sessions that are of no use any more.';
+
+--
+-- Name: lease_allowance(text, integer, integer, integer); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_began timestamptz;
+    v_left int;
+begin
+    insert into app.allowances (bucket, began, used) values (p_bucket, v_now, 0) on conflict do nothing;
+    select began, p_limit - used into v_began, v_left from app.allowances where bucket = p_bucket for update;
+    if v_began is null or v_began <= v_now - make_interval(secs => p_window_seconds) then
+        v_began := v_now;
+        v_left := p_limit;
+    end if;
+    -- A quarter of what is left: few calls at first, and little stranded in any one process at the end.
+    granted := case when v_left < p_wanted then 0 else greatest(p_wanted, v_left / 4) end;
+    remaining := v_left - granted;
+    resets_in := extract(epoch from v_began - v_now) + p_window_seconds;
+    update app.allowances set began = v_began, used = p_limit - remaining where bucket = p_bucket;
+    if random() < 0.01 then
+        delete from app.allowances where bucket in (
+            select bucket from app.allowances
+            where began < v_now - interval '1 hour' limit 1000 for update skip locked);
+    end if;
+end
+$$;
+
+--
+-- Name: FUNCTION lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) IS 'Take a block of a bucket''s allowance: at least p_wanted, or none when less is left. Windows begin with their first call.';
+
+--
+-- Name: open_session(text, timestamp with time zone, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet_no int;
+    v_family uuid;
+begin
+    perform app.redeem_nonce(p_nonce, p_nonce_expires_at);
+    v_wallet_no := app.own_number();
+    insert into app.sessions (wallet_no, refresh_hash, expires_at)
+    values (v_wallet_no, p_refresh_hash, p_expires_at)
+    returning family_id into v_family;
+    return v_family;
+end
+$$;
+
+--
+-- Name: FUNCTION open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone) IS 'Sign in as the current wallet: use the nonce up and begin a family of sessions. ZM409 when the nonce was used before.';
+
+--
+-- Name: own_number(); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.own_number() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_no int;
+begin
+    select wallet_no into v_no from raw.wallets_seen where wallet = v_wallet;
+    if v_no is null then
+        perform raw.take_writer();
+        v_no := raw.wallet_number(v_wallet);
+    end if;
+    return v_no;
+end
+$$;
+
+--
+-- Name: FUNCTION own_number(); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.own_number() IS 'Number of the signed-in wallet, handed out where it has none.';
 
 --
 -- Name: post_comment(text, text, bigint); Type: FUNCTION; Schema: app; Owner: -
@@ -249,13 +437,11 @@ CREATE FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time 
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_wallet text := app.require_wallet();
-    v_wallet_no int;
-begin
-    perform raw.take_writer();
     -- A statement of its own: the policy looks the number up in the snapshot of the insert.
-    v_wallet_no := raw.wallet_number(v_wallet);
+    v_wallet_no int := app.own_number();
+begin
     insert into app.redeemed_nonces (nonce, wallet_no, expires_at) values (p_nonce, v_wallet_no, p_expires_at);
+    perform app.forget_expired();
 exception when unique_violation then
     raise exception 'this nonce was used before' using errcode = 'ZM409';
 end
@@ -282,6 +468,46 @@ begin
     return app.current_wallet();
 end
 $$;
+
+--
+-- Name: rotate_session(bytea, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_session app.sessions;
+    v_next uuid;
+begin
+    perform app.require_wallet();
+    select * into v_session from app.sessions as s where s.refresh_hash = p_refresh_hash for update;
+    family_id := v_session.family_id;
+    outcome := case
+        when v_session.session_id is null then 'unknown'
+        when v_session.revoked_at is not null then 'revoked'
+        when v_session.replaced_by is not null then 'reused'
+        when v_session.expires_at <= clock_timestamp() then 'expired'
+        else 'rotated'
+    end;
+    if outcome = 'reused' then
+        update app.sessions as s set revoked_at = clock_timestamp()
+        where s.family_id = v_session.family_id and s.revoked_at is null;
+    elsif outcome = 'rotated' then
+        insert into app.sessions (wallet_no, refresh_hash, expires_at, family_id)
+        values (v_session.wallet_no, p_next_hash, p_expires_at, v_session.family_id)
+        returning session_id into v_next;
+        update app.sessions as s set replaced_by = v_next where s.session_id = v_session.session_id;
+    end if;
+end
+$$;
+
+--
+-- Name: FUNCTION rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) IS 'Replace the current wallet''s refresh token by the next one: rotated, unknown, expired, revoked, or reused, which revokes its family.';
 
 --
 -- Name: average_cost_step(numeric[], numeric[], boolean, boolean, numeric, numeric); Type: FUNCTION; Schema: folds; Owner: -
@@ -1119,6 +1345,7 @@ CREATE TABLE raw.identity (
     genesis_hash text COLLATE pg_catalog."C",
     program_id text COLLATE pg_catalog."C",
     began_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    feed_oid oid,
     CONSTRAINT identity_only_row_check CHECK (only_row)
 );
 
@@ -1127,6 +1354,12 @@ CREATE TABLE raw.identity (
 --
 
 COMMENT ON TABLE raw.identity IS 'Which log this is. A restored or reset database is another epoch, and positions of the old one mean nothing in it.';
+
+--
+-- Name: COLUMN identity.feed_oid; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.identity.feed_oid IS 'The table raw.feed itself: a restored one has another oid.';
 
 --
 -- Name: as_of(text[]); Type: FUNCTION; Schema: ops; Owner: -
@@ -1236,6 +1469,26 @@ END;
 COMMENT ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) IS 'Close the open alert of this kind and subject, if there is one.';
 
 --
+-- Name: colliding(bigint); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.colliding(p_after bigint) RETURNS bigint[]
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT array_agg(DISTINCT (fresh.order_key >> 24)) AS array_agg
+    FROM raw.events fresh
+   WHERE ((fresh.seq > colliding.p_after) AND (EXISTS ( SELECT
+            FROM raw.events other
+           WHERE ((other.order_key >= ((fresh.order_key >> 9) << 9)) AND (other.order_key < (((fresh.order_key >> 9) + 1) << 9)) AND (other.transaction_no <> fresh.transaction_no) AND (other.retracted_at IS NULL)))));
+END;
+
+--
+-- Name: FUNCTION colliding(p_after bigint); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.colliding(p_after bigint) IS 'Slots in which an event after this seq stands at a place that another transaction has too, or null.';
+
+--
 -- Name: finalized_through(); Type: FUNCTION; Schema: raw; Owner: -
 --
 
@@ -1306,6 +1559,20 @@ END;
 COMMENT ON FUNCTION raw.next_seq() IS 'The seq the next fact will have. True only for whoever holds raw.writer.';
 
 --
+-- Name: provisional_index(text); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.provisional_index(p_signature text) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (((('x'::text || substr(encode(sha256(convert_to(p_signature, 'UTF8'::name)), 'hex'::text), 1, 4)))::bit(16))::integer & 32767);
+
+--
+-- Name: FUNCTION provisional_index(p_signature text); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.provisional_index(p_signature text) IS 'Where a transaction stands in its block while its index is unknown: the same for every delivery of it.';
+
+--
 -- Name: renew_identity(); Type: FUNCTION; Schema: raw; Owner: -
 --
 
@@ -1316,16 +1583,17 @@ CREATE FUNCTION raw.renew_identity() RETURNS uuid
 declare
     v_epoch uuid;
 begin
-    insert into raw.identity (system_identifier, timeline, database_oid)
-    select s.system_identifier, c.timeline_id, d.oid
+    insert into raw.identity (system_identifier, timeline, database_oid, feed_oid)
+    select s.system_identifier, c.timeline_id, d.oid, 'raw.feed'::regclass::oid
     from pg_control_system() as s, pg_control_checkpoint() as c, pg_database as d
     where d.datname = current_database()
     on conflict (only_row) do update
     set epoch = gen_random_uuid(), system_identifier = excluded.system_identifier,
-        timeline = excluded.timeline, database_oid = excluded.database_oid, began_at = clock_timestamp()
+        timeline = excluded.timeline, database_oid = excluded.database_oid, feed_oid = excluded.feed_oid,
+        began_at = clock_timestamp()
     where
-        (identity.system_identifier, identity.timeline, identity.database_oid)
-        is distinct from (excluded.system_identifier, excluded.timeline, excluded.database_oid);
+        (identity.system_identifier, identity.timeline, identity.database_oid, identity.feed_oid)
+        is distinct from (excluded.system_identifier, excluded.timeline, excluded.database_oid, excluded.feed_oid);
     select epoch into v_epoch from raw.identity;
     return v_epoch;
 end
@@ -1335,7 +1603,90 @@ $$;
 -- Name: FUNCTION renew_identity(); Type: COMMENT; Schema: raw; Owner: -
 --
 
-COMMENT ON FUNCTION raw.renew_identity() IS 'The epoch of this log; a new one in another database, on another server, or after a restore to another timeline. Called at each deploy.';
+COMMENT ON FUNCTION raw.renew_identity() IS 'The epoch of this log; a new one in another database, on another server, or after a restore. Called at each deploy.';
+
+--
+-- Name: separate(bigint[]); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.separate(p_slots bigint[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_rows bigint;
+begin
+    with live as materialized (
+        select
+            t.transaction_no, t.slot, t.signature, t.order_settled,
+            coalesce(t.index_in_block, raw.provisional_index(t.signature)) as claimed
+        from raw.transactions as t
+        where
+            t.slot = any(p_slots) and t.retracted_at is null and t.err is null
+            and exists (select from raw.events as e where e.transaction_no = t.transaction_no and e.retracted_at is null)
+    ),
+    ranked as (
+        select live.*, row_number() over (partition by slot, claimed order by order_settled desc, signature) as turn
+        from live
+    ),
+    losers as (
+        select transaction_no, slot, row_number() over (partition by slot order by claimed, order_settled desc, signature) as n
+        from ranked
+        where turn > 1
+    ),
+    -- As many places as there are transactions hold at least as many free ones as there are losers.
+    ends as (
+        select live.slot, count(*)::int as transactions
+        from live
+        where live.slot in (select losers.slot from losers)
+        group by live.slot
+    ),
+    free as (
+        select ends.slot, given.place, row_number() over (partition by ends.slot order by given.place desc) as n
+        from ends
+        cross join lateral generate_series(greatest(32768 - ends.transactions, 0), 32767) as given (place)
+        where not exists (select from live where live.slot = ends.slot and live.claimed = given.place)
+    ),
+    places as (
+        select transaction_no, slot, claimed as place from ranked where turn = 1
+        union all
+        select losers.transaction_no, losers.slot, free.place
+        from losers
+        inner join free on losers.slot = free.slot and losers.n = free.n
+    ),
+    moved as (
+        update raw.events as e
+        set order_key = (places.slot << 24) | (places.place::bigint << 9) | e.ordinal
+        from places
+        where
+            e.transaction_no = places.transaction_no and e.retracted_at is null
+            and e.order_key <> (places.slot << 24) | (places.place::bigint << 9) | e.ordinal
+        returning e.seq, e.market_no, e.wallet_no, places.slot
+    ),
+    -- A configuration that moves can change the fees of everything in its slot.
+    touched as (
+        select moved.seq, moved.market_no, moved.wallet_no from moved
+        union
+        select e.seq, e.market_no, e.wallet_no
+        from (select distinct moved.slot from moved where moved.market_no is null) as config
+        inner join raw.events as e on e.order_key >= config.slot << 24 and e.order_key < (config.slot + 1) << 24
+        where e.retracted_at is null
+    )
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    select
+        (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by touched.seq),
+        'moved', touched.seq, touched.market_no, touched.wallet_no
+    from touched;
+    get diagnostics v_rows = row_count;
+    return v_rows;
+end
+$$;
+
+--
+-- Name: FUNCTION separate(p_slots bigint[]); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.separate(p_slots bigint[]) IS 'Give every transaction of these slots that counts a place of its own, and say in the feed what moved; how many rows. For the writer, under its lock, before folds.';
 
 --
 -- Name: take_writer(); Type: FUNCTION; Schema: raw; Owner: -
@@ -1436,6 +1787,22 @@ CREATE AGGREGATE folds.average_cost(p_before numeric[], p_is_buy boolean, p_is_y
 --
 
 COMMENT ON AGGREGATE folds.average_cost(p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric) IS 'Trades of one position in order, continued from p_before (null for none): {shares, cost, realized} of YES, then of NO.';
+
+--
+-- Name: allowances; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE UNLOGGED TABLE app.allowances (
+    bucket text NOT NULL COLLATE pg_catalog."C",
+    began timestamp with time zone NOT NULL,
+    used integer NOT NULL
+);
+
+--
+-- Name: TABLE allowances; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.allowances IS 'One row per address or wallet that asked lately: what it used since its window began.';
 
 --
 -- Name: ballots; Type: TABLE; Schema: app; Owner: -
@@ -1617,7 +1984,9 @@ CREATE TABLE app.sessions (
     issued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     replaced_by uuid,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    family_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    CONSTRAINT sessions_refresh_hash_check CHECK ((length(refresh_hash) = 32))
 );
 
 ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
@@ -1627,6 +1996,12 @@ ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
 --
 
 COMMENT ON TABLE app.sessions IS 'One row per refresh token, hashed; used once, then replaced.';
+
+--
+-- Name: COLUMN sessions.family_id; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON COLUMN app.sessions.family_id IS 'The signing in that this token descends from.';
 
 --
 -- Name: wallets; Type: TABLE; Schema: app; Owner: -
@@ -2023,6 +2398,13 @@ CREATE TABLE zmart_migrations.applied (
 COMMENT ON TABLE zmart_migrations.applied IS 'One row per migration file, as it was when it was applied.';
 
 --
+-- Name: allowances allowances_pkey; Type: CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.allowances
+    ADD CONSTRAINT allowances_pkey PRIMARY KEY (bucket);
+
+--
 -- Name: ballots ballots_market_no_kind_wallet_no_key; Type: CONSTRAINT; Schema: app; Owner: -
 --
 
@@ -2308,6 +2690,30 @@ CREATE INDEX comments_market_no_created_at_idx ON app.comments USING btree (mark
 CREATE INDEX comments_wallet_no_created_at_idx ON app.comments USING btree (wallet_no, created_at DESC);
 
 --
+-- Name: redeemed_nonces_expires_at_idx; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX redeemed_nonces_expires_at_idx ON app.redeemed_nonces USING btree (expires_at);
+
+--
+-- Name: sessions_expires_at_idx; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX sessions_expires_at_idx ON app.sessions USING btree (expires_at);
+
+--
+-- Name: sessions_family_id_idx; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX sessions_family_id_idx ON app.sessions USING btree (family_id);
+
+--
+-- Name: sessions_replaced_by_idx; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX sessions_replaced_by_idx ON app.sessions USING btree (replaced_by);
+
+--
 -- Name: alerts_open; Type: INDEX; Schema: ops; Owner: -
 --
 
@@ -2462,7 +2868,7 @@ ALTER TABLE ONLY app.redeemed_nonces
 --
 
 ALTER TABLE ONLY app.sessions
-    ADD CONSTRAINT sessions_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES app.sessions(session_id);
+    ADD CONSTRAINT sessions_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES app.sessions(session_id) ON DELETE SET NULL;
 
 --
 -- Name: sessions sessions_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
@@ -2555,6 +2961,18 @@ ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.flags ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: redeemed_nonces forget_what_expired; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY forget_what_expired ON app.redeemed_nonces FOR DELETE TO zmart_owner USING ((expires_at < (clock_timestamp() - '01:00:00'::interval)));
+
+--
+-- Name: sessions forget_what_expired; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY forget_what_expired ON app.sessions FOR DELETE TO zmart_owner USING ((expires_at < (clock_timestamp() - '01:00:00'::interval)));
+
+--
 -- Name: market_metadata; Type: ROW SECURITY; Schema: app; Owner: -
 --
 
@@ -2625,6 +3043,18 @@ CREATE POLICY read_ones_own ON app.sessions FOR SELECT TO zmart_owner, zmart_api
 --
 
 ALTER TABLE app.redeemed_nonces ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: redeemed_nonces see_what_expired; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY see_what_expired ON app.redeemed_nonces FOR SELECT TO zmart_owner USING ((expires_at < (clock_timestamp() - '01:00:00'::interval)));
+
+--
+-- Name: sessions see_what_expired; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY see_what_expired ON app.sessions FOR SELECT TO zmart_owner USING ((expires_at < (clock_timestamp() - '01:00:00'::interval)));
 
 --
 -- Name: sessions; Type: ROW SECURITY; Schema: app; Owner: -
@@ -2753,6 +3183,20 @@ REVOKE ALL ON FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolea
 GRANT ALL ON FUNCTION app.cast_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text) TO zmart_api;
 
 --
+-- Name: FUNCTION cast_signed_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text, p_nonce text, p_nonce_expires_at timestamp with time zone, p_eligibility text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.cast_signed_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text, p_nonce text, p_nonce_expires_at timestamp with time zone, p_eligibility text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.cast_signed_ballot(p_market text, p_kind text, p_vote boolean, p_message text, p_signature text, p_nonce text, p_nonce_expires_at timestamp with time zone, p_eligibility text) TO zmart_api;
+
+--
+-- Name: FUNCTION close_session(p_refresh_hash bytea); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.close_session(p_refresh_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.close_session(p_refresh_hash bytea) TO zmart_api;
+
+--
 -- Name: FUNCTION current_wallet(); Type: ACL; Schema: app; Owner: -
 --
 
@@ -2776,6 +3220,32 @@ REVOKE ALL ON FUNCTION app.current_wallet_no() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_wallet_no() TO zmart_api;
 
 --
+-- Name: FUNCTION forget_expired(); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.forget_expired() FROM PUBLIC;
+
+--
+-- Name: FUNCTION lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) TO zmart_api;
+
+--
+-- Name: FUNCTION open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone) TO zmart_api;
+
+--
+-- Name: FUNCTION own_number(); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.own_number() FROM PUBLIC;
+
+--
 -- Name: FUNCTION post_comment(p_market text, p_content text, p_parent_no bigint); Type: ACL; Schema: app; Owner: -
 --
 
@@ -2794,6 +3264,13 @@ GRANT ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with
 --
 
 REVOKE ALL ON FUNCTION app.require_wallet() FROM PUBLIC;
+
+--
+-- Name: FUNCTION rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) TO zmart_api;
 
 --
 -- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: ACL; Schema: folds; Owner: -
@@ -3006,6 +3483,13 @@ GRANT ALL ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) TO zmart_in
 GRANT ALL ON FUNCTION ops.resolve_alert(p_kind text, p_subject text) TO zmart_keeper;
 
 --
+-- Name: FUNCTION colliding(p_after bigint); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.colliding(p_after bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.colliding(p_after bigint) TO zmart_ingest;
+
+--
 -- Name: FUNCTION finalized_through(); Type: ACL; Schema: raw; Owner: -
 --
 
@@ -3039,10 +3523,24 @@ REVOKE ALL ON FUNCTION raw.next_seq() FROM PUBLIC;
 GRANT ALL ON FUNCTION raw.next_seq() TO zmart_ingest;
 
 --
+-- Name: FUNCTION provisional_index(p_signature text); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.provisional_index(p_signature text) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.provisional_index(p_signature text) TO zmart_ingest;
+
+--
 -- Name: FUNCTION renew_identity(); Type: ACL; Schema: raw; Owner: -
 --
 
 REVOKE ALL ON FUNCTION raw.renew_identity() FROM PUBLIC;
+
+--
+-- Name: FUNCTION separate(p_slots bigint[]); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.separate(p_slots bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.separate(p_slots bigint[]) TO zmart_ingest;
 
 --
 -- Name: FUNCTION take_writer(); Type: ACL; Schema: raw; Owner: -

@@ -1,0 +1,67 @@
+"""A dump of this database can be restored, and what it becomes is known for another log."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from ingest.writer import Writer
+from tests import stories
+from zmart import testing
+from zmart.db import migrate
+from zmart.run import binaries, rebuild
+
+SCHEMAS = ("dagster", "marts", "folds", "app", "ops", "raw", "zmart_migrations")
+
+
+def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
+    """The client program that is as new as the server."""
+    major = connection.info.server_version // 10_000
+    for found in binaries.installations():
+        path = found.folder / name
+        if path.exists():
+            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+            if int(said.split()[2].split(".")[0]) >= major:
+                return str(path)
+    pytest.skip(f"there is no {name} for Postgres {major} here")
+
+
+async def _deliver(database: testing.Database) -> None:
+    log = Writer(database.dsn("zmart_ingest"))
+    await log.append(stories.tell(5), source="webhook")
+    await log.close()
+
+
+def _epoch(database: testing.Database) -> object:
+    with database.connect() as owner:
+        return owner.execute("select epoch from raw.identity").fetchone()
+
+
+def test_a_dump_restored_into_its_own_database_is_another_epoch(
+    marts_database: testing.Database, tmp_path: Path
+) -> None:
+    """All of it comes back, nothing is to be migrated, the marts are right, and clients must begin anew."""
+    file = str(tmp_path / "log.dump")
+    with marts_database.connect("postgres") as superuser:
+        dump, restore = _tool("pg_dump", superuser), _tool("pg_restore", superuser)
+        asyncio.run(_deliver(marts_database))
+        rebuild.deploy(marts_database.dsn())  # A clone is another database than its template: this is its own epoch.
+        before = _epoch(marts_database)
+        subprocess.run([dump, "-Fc", "-f", file, "-d", marts_database.dsn("postgres")], check=True)
+        for schema in SCHEMAS:
+            superuser.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+        subprocess.run([restore, "--exit-on-error", "-d", marts_database.dsn("postgres"), file], check=True)
+
+    assert migrate.pending(marts_database.dsn()) == []
+    rebuild.deploy(marts_database.dsn())
+    after = _epoch(marts_database)
+    rebuild.deploy(marts_database.dsn())
+
+    assert after != before
+    assert _epoch(marts_database) == after
+    assert all(verdict.holds for verdict in rebuild.verify(marts_database.dsn(), ()))
