@@ -14,6 +14,7 @@ A ledger without a store lives in memory, where it forgets finalized blocks.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
+from zmart.chain import client
 from zmart.domain.ids import Address, Signature
 
 from . import accounts, builtins, runtime, wire
@@ -46,6 +48,11 @@ FINALIZED_DEPTH: Final = 32
 #: Nominal seconds of a slot.
 SLOT_SECONDS: Final = 0.4
 SLOTS_PER_EPOCH: Final = 432_000
+#: The sysvar that holds the chain's time, whose it is, and its bytes: slot, when the epoch began, epoch, the epoch whose
+#: leaders are known, time.
+CLOCK: Final = client.CLOCK
+SYSVAR_OWNER: Final = Address("Sysvar1111111111111111111111111111111111111")
+CLOCK_LAYOUT: Final = struct.Struct("<QqQQq")
 #: What the faucet begins with: half a billion SOL.
 FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
 
@@ -339,6 +346,8 @@ class Ledger:
 
     def account(self, address: Address, *, at_slot: int | None = None) -> Account | None:
         """An account as the open block has it, or as an unfinalized slot left it."""
+        if address == CLOCK:
+            return self._clock_account(at_slot)
         account = self.accounts.get(address)
         if at_slot is not None:
             for slot in range(self.open.slot, at_slot, -1):
@@ -346,6 +355,13 @@ class Ledger:
                 if before is not None and address in before:
                     account = before[address]
         return None if account is None or account.is_gone else account
+
+    def _clock_account(self, at_slot: int | None) -> Account:
+        """The Clock sysvar as programs saw it in a slot: its time is the block's."""
+        block = self.open if at_slot is None else self.blocks.get(at_slot, self.open)
+        epoch = block.slot // SLOTS_PER_EPOCH
+        data = CLOCK_LAYOUT.pack(block.slot, self.genesis.created_at, epoch, epoch + 1, block.time)
+        return Account(accounts.rent_exempt(len(data)), SYSVAR_OWNER, data)
 
     def owned_by(self, owner: Address, *, at_slot: int | None = None) -> Iterator[tuple[Address, Account]]:
         """The accounts of a program."""

@@ -18,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
@@ -160,10 +160,10 @@ class Postgres:
 class Chain:
     """Which cluster, which program, which keys."""
 
-    #: JSON-RPC; may carry a key in its query, so it stays out of repr.
-    rpc_url: str = field(repr=False)
+    #: JSON-RPC; often carries a key.
+    rpc_url: Secret
     #: WebSocket of the same node.
-    ws_url: str = field(repr=False)
+    ws_url: Secret
     #: What the genesis hash must turn out to be.
     cluster: Cluster
     #: Whether `zmart up` runs the development chain (no SOLANA_RPC_URL).
@@ -374,8 +374,8 @@ def _libpq_url(env: Environment) -> Secret | None:
 
 
 def _chain(env: Environment, ports: Ports, hosts: Hosts) -> Chain:
-    rpc_url = env.url("SOLANA_RPC_URL", ("http", "https"))
-    own = rpc_url or f"http://{_reachable(hosts.devchain)}:{ports.devchain}"
+    rpc_url = env.secret_url("SOLANA_RPC_URL", ("http", "https"))
+    own = rpc_url.reveal() if rpc_url else f"http://{_reachable(hosts.devchain)}:{ports.devchain}"
     cluster = env.choice(
         "SOLANA_CLUSTER",
         tuple(cluster.value for cluster in Cluster),
@@ -388,8 +388,8 @@ def _chain(env: Environment, ports: Ports, hosts: Hosts) -> Chain:
             "Set SOLANA_RPC_URL to a node of that cluster, or remove SOLANA_CLUSTER.",
         )
     return Chain(
-        rpc_url=own,
-        ws_url=env.url("SOLANA_WS_URL", ("ws", "wss")) or _websocket_of(own),
+        rpc_url=Secret(own),
+        ws_url=env.secret_url("SOLANA_WS_URL", ("ws", "wss")) or Secret(_websocket_of(own)),
         cluster=Cluster(cluster),
         is_development=rpc_url is None,
         program_id=env.address("SOLANA_PROGRAM_ID_CORE", DEFAULT_PROGRAM_ID),

@@ -21,8 +21,8 @@ def test_nothing_set_means_this_machine() -> None:
     assert loaded.postgres.is_embedded
     assert loaded.chain.is_development
     assert loaded.chain.cluster is settings.Cluster.LOCALNET
-    assert loaded.chain.rpc_url == "http://127.0.0.1:8899"
-    assert loaded.chain.ws_url == "ws://127.0.0.1:8900"
+    assert loaded.chain.rpc_url.reveal() == "http://127.0.0.1:8899"
+    assert loaded.chain.ws_url.reveal() == "ws://127.0.0.1:8900"
     assert (loaded.ports.api, loaded.ports.ws, loaded.ports.ingest) == (4000, 4001, 4002)
     assert loaded.hosts.api == "127.0.0.1"
     assert loaded.voting.dispute_voting_window_seconds == 259_200
@@ -33,8 +33,10 @@ def test_a_node_of_ones_own_is_devnet_unless_said() -> None:
     loaded = settings.load({"SOLANA_RPC_URL": "https://node.example.org/?api-key=k"})
 
     assert loaded.chain.cluster is settings.Cluster.DEVNET
-    assert loaded.chain.ws_url == "wss://node.example.org/?api-key=k"
+    assert loaded.chain.ws_url.reveal() == "wss://node.example.org/?api-key=k"
     assert not loaded.chain.is_development
+    assert "api-key" not in repr(loaded)
+    assert loaded.chain.rpc_url in loaded.secrets()
 
 
 def test_an_empty_variable_is_an_absent_one() -> None:

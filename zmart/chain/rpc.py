@@ -54,7 +54,7 @@ class RpcClient:
     def of(cls, chain: settings.Chain, *, pace: Pace | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
         """The configured nodes: SOLANA_RPC_URL, then HELIUS_RPC_URL unless the chain is the development one."""
         second = None if chain.is_development else chain.helius_rpc_url
-        urls = [chain.rpc_url, *([second.reveal()] if second else [])]
+        urls = [chain.rpc_url.reveal(), *([second.reveal()] if second else [])]
         return cls(urls, program_id=chain.program_id, pace=pace, timeout_seconds=timeout_seconds)
 
     async def __aenter__(self) -> Self:

@@ -329,7 +329,15 @@ async def test_where_we_are(stage: Stage) -> None:
         with pytest.raises(errors.ConfigurationError, match=f"says {cluster.value}, but the node is on localnet"):
             await client.guard(stage.chain, cluster)
     clock = await stage.chain.clock(commitment="confirmed")
+    await stage.pass_blocks(40, seconds=10)
+    now, final = [await stage.chain.clock(commitment=each) for each in ("confirmed", "finalized")]
+    sysvar = await stage.chain.account(client.CLOCK, commitment="finalized")
 
-    assert abs(clock.unix_timestamp - stage.node.ledger.clock.unix_timestamp) <= 10
+    assert sysvar.value is not None
+    assert sysvar.value.owner == "Sysvar1111111111111111111111111111111111111"
+    assert final.slot == sysvar.slot
+    assert final.unix_timestamp == await stage.chain.block_time(final.slot)
+    assert 300 <= now.unix_timestamp - final.unix_timestamp <= 330
+    assert now.slot > clock.slot
     assert await stage.chain.recent_priority_fees() != ()
     assert ids.parse_address(stage.user.address)
