@@ -288,56 +288,27 @@ set
 where transaction_no = %(transaction_no)s;
 
 -- name: settle_order
--- Give transactions of a slot their index in the block; events whose place changes are moved. A configuration that moves can change the fees of everything in its slot.
+-- Give transactions of a slot their index in the block; what that moves is up to `separate`.
 with said as (
     select *
     from unnest(%(signatures)s::text [], %(indexes)s::int []) as given (signature, index_in_block)
-),
-
-settled as (
-    update raw.transactions as t set index_in_block = said.index_in_block, order_settled = true
-    from said
-    where t.signature = said.signature and t.slot = %(slot)s and not t.order_settled
-    returning t.transaction_no, t.index_in_block
-),
-
-moved as (
-    update raw.events as e
-    set order_key = (%(slot)s::bigint << 24) | (settled.index_in_block::bigint << 9) | e.ordinal
-    from settled
-    where
-        e.transaction_no = settled.transaction_no
-        and e.order_key <> (%(slot)s::bigint << 24) | (settled.index_in_block::bigint << 9) | e.ordinal
-    returning e.seq, e.market_no, e.wallet_no, e.retracted_at
-),
-
-touched as (
-    select
-        moved.seq,
-        moved.market_no,
-        moved.wallet_no
-    from moved
-    where moved.retracted_at is null
-    union
-    select
-        e.seq,
-        e.market_no,
-        e.wallet_no
-    from raw.events as e
-    where
-        e.order_key >= %(slot)s::bigint << 24 and e.order_key < (%(slot)s::bigint + 1) << 24
-        and e.retracted_at is null
-        and exists (select from moved where moved.market_no is null)
 )
 
-insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-select
-    (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by touched.seq),
-    'moved',
-    touched.seq,
-    touched.market_no,
-    touched.wallet_no
-from touched;
+update raw.transactions as t set index_in_block = said.index_in_block, order_settled = true
+from said
+where t.signature = said.signature and t.slot = %(slot)s and not t.order_settled;
+
+-- name: colliding
+-- Slots in which an event after this seq has no place of its own.
+select raw.colliding(%(after)s);
+
+-- name: slots_of
+-- Where these transactions stand.
+select array_agg(distinct t.slot) from raw.transactions as t where t.signature = any(%(signatures)s);
+
+-- name: separate
+-- Give every transaction of these slots a place of its own, and say what moved.
+select raw.separate(%(slots)s);
 
 -- name: own_successes
 -- Count and digest of what we hold as successful between two slots, both included.

@@ -5,6 +5,7 @@ A batch travels to Postgres before the lock is taken (`inbox`, a temporary table
     admit      which transactions are new; known ones are counted, differing ones become dead letters
     number     integers for markets and wallets never named before
     append     events and their feed rows, `seq` counting on from the head without a gap
+    separate   transactions that claim one place of a block get one each, whichever came first (raw.separate)
     fold       every healthy mart takes the window (folds.fold; a failing model is marked, never the log)
     ring       NOTIFY, then COMMIT with fsync: only now does `append` return
 
@@ -25,7 +26,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -172,14 +172,27 @@ class Writer:
 
         They stay in the log, marked. Landing again reopens them under new seqs. Raises Unavailable.
         """
-        return await self._correct(sql.retract, {"signatures": list(signatures)})
+        named = {"signatures": list(signatures)}
+        with _said_plainly():
+            connection = await self._connected()
+            async with connection.transaction():
+                await connection.execute(sql.take_writer)
+                (slots,) = await _one(connection, sql.slots_of, named)
+                return await _announce(connection, sql.retract, named, slots=slots or ())
 
     async def settle(self, slot: int, indexes: Mapping[str, int]) -> int:
         """Give provisional transactions of `slot` their index in the block; how many feed rows say what moved."""
         known = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
-        return await self._correct(
-            sql.settle_order, {"slot": slot, "signatures": list(known), "indexes": list(known.values())}
-        )
+        said = {"slot": slot, "signatures": list(known), "indexes": list(known.values())}
+        with _said_plainly():
+            connection = await self._connected()
+            async with connection.transaction():
+                await connection.execute(sql.take_writer)
+                head = (await _one(connection, sql.head))[0]
+                if (await connection.execute(sql.settle_order, said)).rowcount == 0:
+                    return 0
+                await connection.execute(sql.separate, {"slots": [slot]})
+                return await _follow(connection, head)
 
     async def finalize(self, proof: Proof) -> bool:
         """Move the watermark to the end of `proof` if our successes in its slots are the chain's; whether they are."""
@@ -224,34 +237,39 @@ class Writer:
             is_other = digest != row.digest or is_retracted or anew
             if is_other:
                 await connection.execute(sql.retract, {"signatures": [row.signature]})
+                (slots,) = await _one(connection, sql.slots_of, {"signatures": [row.signature]})
                 await connection.execute(sql.replace_transaction, {**row._asdict(), "transaction_no": number})
                 letters = [*row.dead_letters, *([_losing(row, body)] if digest != row.digest else [])]
-                await self._append_events(connection, [(row, number)], head, learned)
+                await self._append_events(connection, [(row, number)], head, learned, left=slots)
                 await _bury_all(connection, letters, source)
             await connection.execute(sql.decided, {"signature": row.signature})
             await connection.execute(sql.end_doubt, {"signature": row.signature})
         self._numbers.remember(learned)
         return bool(is_other)
 
-    async def _correct(self, statement: str, parameters: dict[str, Any]) -> int:
-        with _said_plainly():
-            connection = await self._connected()
-            async with connection.transaction():
-                await connection.execute(sql.take_writer)
-                return await _announce(connection, statement, parameters)
-
     async def _append_events(
-        self, connection: pool.Connection, fresh: Sequence[tuple[TransactionRow, int]], head: int, learned: _Numbers
+        self,
+        connection: pool.Connection,
+        fresh: Sequence[tuple[TransactionRow, int]],
+        head: int,
+        learned: _Numbers,
+        *,
+        left: Sequence[int] = (),
     ) -> tuple[int, int]:
-        """Number, append, announce, fold and ring; how many events, and the last seq."""
+        """Number, append, announce, separate, fold and ring; how many events, and the last seq.
+
+        `left` are slots that lost a transaction in the same commit: others may stand where it stood.
+        """
         await self._number(connection, [event for row, _ in fresh for event in row.events], learned)
         first = (await _one(connection, sql.head))[0] + 1
         events = await self._copy_events(connection, fresh, first, learned)
         last = first + events - 1
         if last > head:
             await connection.execute(sql.announce_events, {"after": first - 1})
-            await connection.execute(sql.fold, {"from": head, "to": last})
-            await connection.execute(sql.ring)
+            (colliding,) = await _one(connection, sql.colliding, {"after": first - 1})
+            if left or colliding:
+                await connection.execute(sql.separate, {"slots": [*left, *(colliding or ())]})
+            last = head + await _follow(connection, head)
         return events, last
 
     async def _store(
@@ -330,7 +348,9 @@ class Writer:
             differing = [sightings[p].row for p, _, what in became if what == "differs"]
             letters = [*letters, *map(_differing, differing)]
             letters += [letter for row, _ in fresh for letter in row.dead_letters]
-            events, last = await self._append_events(connection, fresh, head, learned)
+            # What lands again keeps the place that is known of it, which this delivery may not know.
+            again = {sightings[p].row.slot for p, _, what in became if what == "reopened"}
+            events, last = await self._append_events(connection, fresh, head, learned, left=sorted(again))
             await _bury_all(connection, letters, source)
             if wanted:
                 await connection.execute(
@@ -397,8 +417,8 @@ class Writer:
 
 
 def provisional_index(signature: str) -> int:
-    """Stand-in for an unknown index in the block: the same for every delivery of the transaction."""
-    return zlib.crc32(signature.encode()) % (MAX_INDEX_IN_BLOCK + 1)
+    """Stand-in for an unknown index in the block: the same for every delivery, as raw.provisional_index has it."""
+    return int.from_bytes(hashlib.sha256(signature.encode()).digest()[:2], "big") & MAX_INDEX_IN_BLOCK
 
 
 def _sightings(transactions: Iterable[TransactionRow]) -> Iterable[_Sighting]:
@@ -437,14 +457,23 @@ def _said_plainly() -> Iterator[None]:
         raise errors.Unavailable(f"The log refused a correction: {bug.diag.message_primary or bug}.") from bug
 
 
-async def _announce(connection: pool.Connection, statement: str, parameters: dict[str, Any]) -> int:
-    """Run a statement that writes rows of the feed, and let everything follow; how many rows."""
+async def _announce(
+    connection: pool.Connection, statement: str, parameters: dict[str, Any], *, slots: Sequence[int] = ()
+) -> int:
+    """Run a statement that writes rows of the feed, place `slots` anew, let everything follow; how many rows."""
     head = (await _one(connection, sql.head))[0]
-    rows = (await connection.execute(statement, parameters)).rowcount
-    if rows > 0:
+    if (await connection.execute(statement, parameters)).rowcount > 0 and slots:
+        await connection.execute(sql.separate, {"slots": list(slots)})
+    return await _follow(connection, head)
+
+
+async def _follow(connection: pool.Connection, head: int) -> int:
+    """Fold and ring for what the feed has after `head`; how many rows that is."""
+    rows: int = (await _one(connection, sql.head))[0] - head
+    if rows:
         await connection.execute(sql.fold, {"from": head, "to": head + rows})
         await connection.execute(sql.ring)
-    return max(rows, 0)
+    return rows
 
 
 async def _set_aside(connection: pool.Connection, source: str) -> list[str]:

@@ -1,0 +1,113 @@
+"""Two transactions at one place: what the marts say depends on which there are, never on which came first."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+import stories
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_replay import SAYINGS, _sayings, cut, differing, forget, place  # noqa: F401 - `place` is a fixture
+
+from ingest.records import TransactionRow
+from ingest.writer import Writer, provisional_index
+from zmart import testing
+
+#: (signature, order_key) of every event that counts.
+PLACES = "select signature, order_key from raw.events where retracted_at is null order by signature, order_key"
+
+
+def crowded(seed: int) -> list[TransactionRow]:
+    """A story told in six slots, most of it at places that others claim, too, and some at none."""
+    draw = random.Random(seed)
+    return [
+        row._replace(slot=1000 + number // 7, index_in_block=draw.choice((None, 0, 0, 1, 32_767)))
+        for number, row in enumerate(stories.tell(seed, markets=2, length=36))
+    ]
+
+
+async def happen(
+    place: testing.Database,  # noqa: F811 - the fixture's value
+    batches: Sequence[Sequence[TransactionRow]],
+    gone: Sequence[str],
+    settled: dict[int, dict[str, int]],
+) -> None:
+    """Deliver batches, retract some, settle some."""
+    writer = await Writer.connect(place.dsn("zmart_ingest"))
+    for batch in batches:
+        await writer.append(batch, source="walk")
+    await writer.retract(gone)
+    for slot, places in settled.items():
+        await writer.settle(slot, places)
+    await writer.close()
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
+def test_one_place_is_one_transactions_whoever_came_first(place: testing.Database, seed: int, order: int) -> None:  # noqa: F811
+    """However a crowded history arrives, and whatever of it goes or is settled, places and marts come out the same,
+    no two events share a place, and live equals rebuilt."""
+    draw = random.Random(order)
+    story = crowded(seed)
+    gone = [row.signature for row in draw.sample(story, len(story) // 6)]
+    unknown = [row for row in story if row.index_in_block is None]
+    settled: dict[int, dict[str, int]] = {}
+    for row in draw.sample(unknown, len(unknown) // 2):
+        settled.setdefault(row.slot, {})[row.signature] = draw.randrange(3)
+    shuffled = story + draw.sample(story, len(story) // 4)
+    draw.shuffle(shuffled)
+
+    outcomes = []
+    with place.connect() as connection:
+        for batches in ([story], cut(shuffled, draw)):
+            forget(connection)
+            asyncio.run(happen(place, batches, gone, settled))
+            assert connection.execute("select name, reason from ops.model_status where is_stale").fetchall() == []
+            assert differing(place) == {}
+            places = connection.execute(PLACES).fetchall()
+            assert len({key for _, key in places}) == len(places)
+            outcomes.append((places, {m: _sayings(connection, m, without) for m, without in SAYINGS.items()}))
+
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_settled_place_is_not_given_away(place: testing.Database) -> None:  # noqa: F811
+    """Who is known to stand somewhere stands there; a guess goes to the end, and comes back when the place is free."""
+    first, second = stories.tell(3)[:2]
+    guess = first._replace(slot=5, index_in_block=None)
+    known = second._replace(slot=5, index_in_block=provisional_index(first.signature))
+    own = 5 << 24 | provisional_index(first.signature) << 9
+
+    async def run() -> list[object]:
+        writer = await Writer.connect(place.dsn("zmart_ingest"))
+        await writer.append([guess], source="webhook")
+        await writer.append([known], source="webhook")
+        shared = connection.execute(PLACES).fetchall()
+        await writer.retract([known.signature])
+        alone = connection.execute(PLACES).fetchall()
+        await writer.close()
+        return [dict(shared), dict(alone)]
+
+    with place.connect() as connection:
+        forget(connection)
+        shared, alone = asyncio.run(run())
+
+    assert shared == {known.signature: own, guess.signature: 5 << 24 | 32_767 << 9}
+    assert alone == {guess.signature: own}
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_python_and_postgres_guess_the_same_place(place: testing.Database, number: int) -> None:  # noqa: F811
+    """The stand-in for an unknown index is one function in two languages."""
+    named = stories.signature(number)
+    with place.connect() as connection:
+        assert connection.execute("select raw.provisional_index(%s)", (named,)).fetchone() == (
+            provisional_index(named),
+        )
