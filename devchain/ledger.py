@@ -48,8 +48,8 @@ FINALIZED_DEPTH: Final = 32
 #: Nominal seconds of a slot.
 SLOT_SECONDS: Final = 0.4
 SLOTS_PER_EPOCH: Final = 432_000
-#: The sysvar that holds the chain's time, whose it is, and its bytes: slot, when the epoch began, epoch, the epoch whose
-#: leaders are known, time.
+#: The sysvar that holds the chain's time, whose it is, and its bytes: slot, when the epoch began, epoch, the epoch
+#: whose leaders are known, time.
 CLOCK: Final = client.CLOCK
 SYSVAR_OWNER: Final = Address("Sysvar1111111111111111111111111111111111111")
 CLOCK_LAYOUT: Final = struct.Struct("<QqQQq")

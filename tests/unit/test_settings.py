@@ -146,7 +146,7 @@ def test_no_secret_shows_in_repr() -> None:
 
     assert secret not in repr(loaded)
     assert secret not in str(loaded.api.jwt_secrets[0])
-    assert sum(secret in found.reveal() for found in loaded.secrets()) == 5
+    assert sum(secret in found.reveal() for found in loaded.secrets()) == 7
 
 
 def test_libpq_variables_select_a_server() -> None:
