@@ -111,6 +111,14 @@ def test_forged_in_printed_text(text: str) -> None:
     assert found([invoke(OURS, 1), f"Program log: {text}", success(OURS)]) == []
 
 
+@pytest.mark.parametrize("text", ["invoke [1]", "invoke [2]"])
+@pytest.mark.parametrize("opening", [logs.TEXT, logs.DATA])
+def test_printed_text_that_reads_like_a_move(opening: str, text: str) -> None:
+    """`Program log: invoke [1]` starts no program called `log:`; what follows is still ours, before and after."""
+    lines = [invoke(OURS, 1), data(PAUSED), f"{opening}{text}", data(BOUGHT), success(OURS)]
+    assert [event for _, event in found(lines)] == [PAUSED, BOUGHT]
+
+
 @pytest.mark.parametrize("ending", [[f"Program {OTHER} failed: custom program error: 0x1"], []])
 def test_an_inner_call_that_failed(ending: list[str]) -> None:
     """A failed call, said or unsaid, does not cost the events of later instructions."""
