@@ -24,13 +24,27 @@ from litestar.openapi.spec import Tag
 from zmart.db import pool
 from zmart.settings import Settings
 
-from . import deps, errors, parameters
+from . import deps, errors, etags, parameters
 from .database import Database
 from .live import tasks
 from .live.doorbell import Doorbell
 from .live.hub import REPLAYS, Hub
 from .live.reader import LogReader
-from .routes import activity, charts, health, holders, lifecycle, markets, portfolio, protocol, stream, trades, users
+from .routes import (
+    activity,
+    charts,
+    discovery,
+    health,
+    holders,
+    lifecycle,
+    markets,
+    portfolio,
+    protocol,
+    quotes,
+    stream,
+    trades,
+    users,
+)
 
 log = structlog.get_logger()
 
@@ -74,6 +88,8 @@ def create(settings: Settings) -> Litestar:
         *health.HANDLERS,
         *markets.HANDLERS,
         *charts.HANDLERS,
+        *discovery.HANDLERS,
+        *quotes.HANDLERS,
         *activity.HANDLERS,
         *holders.HANDLERS,
         *lifecycle.HANDLERS,
@@ -87,11 +103,11 @@ def create(settings: Settings) -> Litestar:
         handlers,
         dependencies=deps.PROVIDERS,
         exception_handlers=errors.HANDLERS,
-        before_request=_refuse_unfit_text,
+        before_request=_before_request,
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,
-            expose_headers=["Zmart-Seq", "Zmart-Slot", "Zmart-Commitment", "Retry-After"],
+            expose_headers=["Zmart-Seq", "Zmart-Slot", "Zmart-Commitment", "ETag", "Retry-After"],
         ),
         openapi_config=OpenAPIConfig(
             title="ZMART",
@@ -106,8 +122,9 @@ def create(settings: Settings) -> Litestar:
     )
 
 
-async def _refuse_unfit_text(request: Request[Any, Any, State]) -> None:
+async def _before_request(request: Request[Any, Any, State]) -> None:
     parameters.refuse_unfit_text(request.scope)
+    etags.remember(request.scope)
 
 
 @contextlib.asynccontextmanager

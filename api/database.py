@@ -19,6 +19,7 @@ from litestar import Response
 from zmart import errors
 from zmart.db import pool
 
+from . import etags
 from .gathering import Gatherer
 
 
@@ -29,8 +30,8 @@ class Answer(NamedTuple):
     seq: int
     slot: int | None
     commitment: str
-    #: JSON; None when there is no such thing.
-    body: str | None
+    #: JSON.
+    body: str
 
     def headers(self) -> dict[str, str]:
         """What every answer says about itself; an empty slot while no event is known."""
@@ -39,6 +40,14 @@ class Answer(NamedTuple):
             "zmart-slot": "" if self.slot is None else str(self.slot),
             "zmart-commitment": self.commitment,
         }
+
+    def told(self, body: bytes) -> Response[Any]:
+        """The answer with a body, or 304 where the caller has the same rows already."""
+        tag = etags.tag(self.epoch, body)
+        headers = {**self.headers(), "etag": tag, "cache-control": "no-cache"}
+        if etags.is_known(tag):
+            return Response(None, status_code=304, headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
 
 
 class Database:
@@ -74,13 +83,24 @@ class Database:
         Equal requests, and those that differ in the text parameter `varying` alone, are asked
         together. Raises NotFound with the text `missing` when there is no such thing.
         """
+        found = await self.read(statement, parameters, varying=varying, missing=missing)
+        return found.told(found.body.encode())
+
+    async def read(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        varying: str | None = None,
+        missing: str = "",
+    ) -> Answer:
+        """The same, for who makes the body of something else out of it."""
         row = await self._gatherer.row(statement, parameters, varying=varying)
         if row is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-        answer = Answer(*row)
-        if answer.body is None:
+        if row[-1] is None:
             raise errors.NotFound(missing)
-        return Response(answer.body.encode(), media_type="application/json", headers=answer.headers())
+        return Answer(*row)
 
     async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
         with pool.translated():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import http
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,7 @@ _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
 )
 
 _UNFORESEEN = "Something went wrong on our side. It has been logged; please try again."
+_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 #: Transient errors speak of our insides (addresses, statements); a caller only needs to come back.
 _AWAY = {
     "unavailable": "The database is not answering at the moment. Please try again shortly.",
@@ -153,7 +155,7 @@ def refused(request: Request[Any, Any, State], error: HTTPException) -> Response
             status=400,
             code="validation_failed",
             message="Validation failed",
-            details=_field_problems(error.extra),
+            details=_field_problems(error.extra) or _missing(error.detail),
         )
     if status >= 500:
         return unforeseen(request, error)
@@ -208,6 +210,12 @@ def _field_problems(extra: object) -> list[FieldProblem]:
         for item in items
         if isinstance(item, Mapping)
     ]
+
+
+def _missing(detail: str) -> list[FieldProblem]:
+    """The framework tells a parameter that is not there in words alone."""
+    named = _MISSING.match(detail)
+    return [FieldProblem(field=named[1], message="needed, and missing")] if named else []
 
 
 def _path(request: Request[Any, Any, State]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import lists, parameters, schemas, statements
+from .. import documented, lists, parameters, schemas, statements
 from ..deps import FromDatabase
 
 Sort = Annotated[lists.MarketSort, QueryParameter(description="Order of the list.")]
@@ -93,6 +93,22 @@ async def list_market_votes(
     )
 
 
+@get(
+    ["/api/votes/{market:str}", "/votes/{market:str}"],
+    tags=["markets"],
+    summary="A market's tallies",
+    responses=documented.reads(404),
+)
+async def count_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.VoteCounts]:
+    """Both tallies at once: ballots cast on chain and here, each wallet once."""
+    return await database.answer(
+        statements.composed("vote_counts"),
+        {"market": parameters.market(market)},
+        varying="market",
+        missing=parameters.market_missing(market),
+    )
+
+
 @get("/api/markets/{market:str}/stats", tags=["markets"], summary="A market's trading in sums")
 async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:
     """Volumes in lamports, trades and traders."""
@@ -104,4 +120,4 @@ async def show_market_stats(database: FromDatabase, market: parameters.MarketNam
     )
 
 
-HANDLERS = [list_markets, show_market, list_market_trades, list_market_votes, show_market_stats]
+HANDLERS = [list_markets, show_market, list_market_trades, list_market_votes, count_votes, show_market_stats]

@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
-from litestar import Response, get
+from typing import Annotated, Literal
 
-from .. import lists, parameters, schemas, statements
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import documented, lists, parameters, schemas, statements
 from ..deps import FromDatabase
 
 _MISSING = "Position not found"
+
+VoteKinds = Annotated[Literal["all", "proposal", "dispute"], QueryParameter(name="type", description="Which ballots.")]
+
+
+@get("/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=documented.reads())
+async def show_wallet(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Wallet]:
+    """How often it traded, voted and posted; zeros for a wallet that nobody has met."""
+    return await database.answer(statements.composed("wallet"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
+
+
+@get("/api/users/{wallet:str}/votes", tags=["wallets"], summary="A wallet's ballots", responses=documented.reads())
+async def list_wallet_votes(
+    database: FromDatabase,
+    wallet: parameters.Wallet,
+    kind: VoteKinds = "all",
+    limit: parameters.VoteLimit = 100,
+    offset: parameters.Offset = 0,
+) -> Response[schemas.WalletVotes]:
+    """Ballots of both kinds, cast on chain or here, the latest first; `limit` and `offset` count in each kind."""
+    return await database.answer(
+        statements.composed("wallet_votes"),
+        {"wallet": parameters.wallet(wallet), "kind": kind, "limit": limit, "offset": offset},
+    )
+
+
+@get(
+    "/api/users/{wallet:str}/stats",
+    tags=["wallets"],
+    summary="What a wallet's trading came to",
+    responses=documented.reads(),
+)
+async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.WalletStats]:
+    """Sums over its positions, valued as in its portfolio; zeros for a wallet without any."""
+    return await database.answer(
+        statements.composed("wallet_stats"), {"wallet": parameters.wallet(wallet)}, varying="wallet"
+    )
 
 
 @get("/api/users/{wallet:str}/positions", tags=["wallets"], summary="A wallet's positions")
@@ -79,4 +118,12 @@ async def list_wallet_trades(
     )
 
 
-HANDLERS = [list_positions, list_positions_or_404, show_position, list_wallet_trades]
+HANDLERS = [
+    show_wallet,
+    list_wallet_votes,
+    show_wallet_stats,
+    list_positions,
+    list_positions_or_404,
+    show_position,
+    list_wallet_trades,
+]

@@ -38,6 +38,17 @@ from .charts import (
     PriceHistory,
     PricePoint,
 )
+from .discovery import (
+    Categories,
+    CategoryCount,
+    Caution,
+    Quote,
+    Refusal,
+    Related,
+    RelatedMarket,
+    Trending,
+    TrendingMarket,
+)
 from .markets import (
     Deadline,
     Holder,
@@ -69,9 +80,12 @@ from .truth import (
     Status,
 )
 from .votes import (
+    BothSides,
+    Counts,
     MarketVotes,
     SideCount,
     Vote,
+    VoteCounts,
     VoteStats,
 )
 from .wallets import (
@@ -80,6 +94,10 @@ from .wallets import (
     PortfolioPosition,
     PortfolioTotals,
     Position,
+    Wallet,
+    WalletCounts,
+    WalletStats,
+    WalletVotes,
 )
 
 __all__ = [
@@ -89,11 +107,16 @@ __all__ = [
     "Alert",
     "AsOf",
     "BallotKind",
+    "BothSides",
     "Candle",
     "Candles",
+    "Categories",
     "Category",
+    "CategoryCount",
+    "Caution",
     "Commitment",
     "Completeness",
+    "Counts",
     "Deadline",
     "Exact",
     "FieldProblem",
@@ -127,7 +150,11 @@ __all__ = [
     "PricePoint",
     "Problem",
     "Protocol",
+    "Quote",
     "Readiness",
+    "Refusal",
+    "Related",
+    "RelatedMarket",
     "SaidBy",
     "Saying",
     "Side",
@@ -137,8 +164,15 @@ __all__ = [
     "Trade",
     "TradePage",
     "TradingStats",
+    "Trending",
+    "TrendingMarket",
     "Vote",
+    "VoteCounts",
     "VoteStats",
+    "Wallet",
     "WalletActivity",
+    "WalletCounts",
+    "WalletStats",
     "WalletTradePage",
+    "WalletVotes",
 ]

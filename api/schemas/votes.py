@@ -54,3 +54,26 @@ class MarketVotes(Struct, kw_only=True):
     market_id: str
     type: BallotKind
     as_of: AsOf
+
+
+class BothSides(Struct, kw_only=True):
+    """A tally: each wallet once."""
+
+    agree: Annotated[int, Meta(description="Likes of a proposal, or ballots for a dispute.")]
+    disagree: int
+    total: int
+
+
+class Counts(Struct, kw_only=True):
+    """Tallies by kind."""
+
+    proposal: BothSides
+    dispute: BothSides
+
+
+class VoteCounts(Struct, kw_only=True):
+    """A market's tallies."""
+
+    market_id: str
+    counts: Counts
+    as_of: AsOf

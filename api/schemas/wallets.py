@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from .answer import AsOf, Category, Exact, Instant, Integer, Outcome, Price, State
+from .votes import Vote
 
 
 class Position(Struct, kw_only=True):
@@ -34,8 +35,12 @@ class Position(Struct, kw_only=True):
     current_value_exact: Exact
     claimable_amount: int
     claimable_amount_exact: Exact
-    unrealized_pnl: Annotated[int | None, Meta(description="Null while not computed.")] = field(name="unrealizedPnL")
-    realized_pnl: Annotated[int | None, Meta(description="Null while not computed.")] = field(name="realizedPnL")
+    unrealized_pnl: Annotated[int, Meta(description="Lamports; with realizedPnL the profit.")] = field(
+        name="unrealizedPnL"
+    )
+    unrealized_pnl_exact: Exact
+    realized_pnl: Annotated[int, Meta(description="Lamports.")] = field(name="realizedPnL")
+    realized_pnl_exact: Exact
     trades_count: int
     has_claimed: bool
     claimed_amount: int
@@ -109,4 +114,53 @@ class Portfolio(Struct, kw_only=True):
     count: Annotated[int, Meta(description="How many positions there are in all.")]
     limit: int
     offset: int
+    as_of: AsOf
+
+
+class WalletCounts(Struct, kw_only=True):
+    """How often a wallet acted."""
+
+    total_trades: int
+    total_votes: int
+    proposal_votes: int
+    dispute_votes: int
+    discussions: Annotated[int, Meta(description="Posts that are not deleted.")]
+
+
+class Wallet(Struct, kw_only=True):
+    """A wallet in counts; zeros for one that nobody has met."""
+
+    wallet: str
+    stats: WalletCounts
+    as_of: AsOf
+
+
+class WalletVotes(Struct, kw_only=True):
+    """A wallet's ballots, the latest first."""
+
+    proposal_votes: list[Vote]
+    dispute_votes: list[Vote]
+    total: Annotated[int, Meta(description="How many there are in all of the wanted kinds.")]
+    limit: int
+    offset: int
+    wallet: str
+    as_of: AsOf
+
+
+class WalletStats(Struct, kw_only=True):
+    """What a wallet's trading came to."""
+
+    wallet: str
+    total_trades: int = field(name="totalTrades")
+    total_volume: Annotated[int, Meta(description="Lamports paid with fees and received after fees.")] = field(
+        name="totalVolume"
+    )
+    total_volume_exact: Exact
+    win_rate: Annotated[float, Meta(description="Share of finalized positions with a profit, 0 to 1.")] = field(
+        name="winRate"
+    )
+    total_pnl: Annotated[int, Meta(description="Lamports, realized and unrealized.")] = field(name="totalPnL")
+    total_pnl_exact: Exact
+    active_positions: int = field(name="activePositions")
+    settled_positions: int = field(name="settledPositions")
     as_of: AsOf

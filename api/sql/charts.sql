@@ -87,10 +87,7 @@ select {stated}, (
     from marts.markets as m
     cross join lateral (
         -- Gaps are filled up to the newest moment that the log knows of, whichever market it is from.
-        select greatest(m.last_trade_at, to_timestamp((
-            select least(e.clock, 253402300799) from raw.events as e
-            where e.retracted_at is null order by e.order_key desc limit 1
-        ))) as known_at, (
+        select greatest(m.last_trade_at, {known_at}) as known_at, (
             select e.bucket_at from marts.candles_1m as e
             where e.market_no = m.market_no order by e.bucket_at limit 1
         ) as minute_at

@@ -40,3 +40,26 @@ select {stated}, (
     where m.is_known and m.market_no = {the_market}
 )::text as body
 from ops.as_of(array['ballots', 'markets']) as a
+
+-- name: vote_counts
+-- A market's tallies of both kinds.
+select {stated}, (
+    select json_build_object(
+        'market_id', m.id,
+        'counts', (
+            select json_object_agg(k.kind, json_build_object(
+                'agree', coalesce(y.agree, 0), 'disagree', coalesce(y.disagree, 0), 'total', coalesce(y.total, 0)
+            ))
+            from (values ('proposal'), ('dispute')) as k (kind)
+            -- Inside, the market reaches the ballots' index.
+            left join lateral (
+                select v.agree, v.disagree, v.total from marts.vote_tallies as v
+                where v.market_no = m.market_no and v.kind = k.kind
+            ) as y on true
+        ),
+        'as_of', {as_of}
+    )
+    from marts.markets as m
+    where m.is_known and m.market_no = {the_market}
+)::text as body
+from ops.as_of(array['ballots', 'markets']) as a

@@ -9,7 +9,7 @@ select {stated}, coalesce((
         limit %(limit)s offset %(offset)s
     ) as r
 ), {nothing})::text as body
-from ops.as_of(array['positions', 'markets']) as a
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: position
 -- A wallet's position in one market.
@@ -20,7 +20,7 @@ select {stated}, (
         ) as q
     ) as r
 )::text as body
-from ops.as_of(array['positions', 'markets']) as a
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: portfolio
 -- What a wallet's positions are worth and have made, the latest traded first, with the sums over all of them.
@@ -62,5 +62,85 @@ select {stated}, json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'as_of', {as_of}
+)::text as body
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a
+
+-- name: wallet
+-- What a wallet did, in counts; zeros for one that nobody has met.
+select {stated}, json_build_object(
+    'wallet', %(wallet)s::text,
+    'stats', json_build_object(
+        'total_trades', (
+            select coalesce(sum(p.trades_count), 0) from marts.positions as p where p.wallet_no = {the_wallet}
+        ),
+        'total_votes', b.proposals + b.disputes,
+        'proposal_votes', b.proposals,
+        'dispute_votes', b.disputes,
+        'discussions', (
+            select count(*) from app.comments as c where c.wallet_no = {the_wallet} and c.deleted_at is null
+        )
+    ),
+    'as_of', {as_of}
+)::text as body
+from ops.as_of(array['positions', 'ballots']) as a
+cross join lateral (
+    select
+        count(*) filter (where b.kind = 'proposal') as proposals,
+        count(*) filter (where b.kind = 'dispute') as disputes
+    from marts.ballots as b where b.wallet_no = {the_wallet}
+) as b
+
+-- name: wallet_votes
+-- A wallet's ballots by kind, the latest first.
+select {stated}, json_build_object(
+    'proposal_votes', coalesce((
+        select json_agg(row_to_json(r)) from (
+            select {vote} from marts.ballots as b
+            where b.wallet_no = {the_wallet} and b.kind = 'proposal' and %(kind)s in ('all', 'proposal')
+            order by b.cast_at desc, b.market_no limit %(limit)s offset %(offset)s
+        ) as r
+    ), '[]'),
+    'dispute_votes', coalesce((
+        select json_agg(row_to_json(r)) from (
+            select {vote} from marts.ballots as b
+            where b.wallet_no = {the_wallet} and b.kind = 'dispute' and %(kind)s in ('all', 'dispute')
+            order by b.cast_at desc, b.market_no limit %(limit)s offset %(offset)s
+        ) as r
+    ), '[]'),
+    'total', (
+        select count(*) from marts.ballots as b
+        where b.wallet_no = {the_wallet} and %(kind)s in ('all', b.kind)
+    ),
+    'limit', %(limit)s::int,
+    'offset', %(offset)s::int,
+    'wallet', %(wallet)s::text,
+    'as_of', {as_of}
+)::text as body
+from ops.as_of(array['ballots', 'markets']) as a
+
+-- name: wallet_stats
+-- What a wallet's trading came to, by the definitions of marts.portfolio.
+select {stated}, (
+    select json_build_object(
+        'wallet', %(wallet)s::text,
+        'totalTrades', coalesce(sum(p.trades_count), 0),
+        'totalVolume', coalesce(sum(p.total_invested + p.total_proceeds), 0),
+        'total_volume_exact', coalesce(sum(p.total_invested + p.total_proceeds), 0)::text,
+        'winRate', coalesce(round(
+            count(*) filter (where p.state = 'FINALIZED' and p.profit > 0)::numeric
+            / nullif(count(*) filter (where p.state = 'FINALIZED'), 0), 4
+        ), 0),
+        'totalPnL', coalesce(sum(p.profit), 0),
+        'total_pnl_exact', coalesce(sum(p.profit), 0)::text,
+        'activePositions', count(*) filter (
+            where p.state not in ('FINALIZED', 'CANCELLED') and p.shares_yes + p.shares_no > 0
+        ),
+        'settledPositions', count(*) filter (where p.state = 'FINALIZED'),
+        'as_of', {as_of}
+    )
+    from marts.portfolio as p
+    where
+        p.wallet_no = {the_wallet}
+        and (select m.is_known from marts.markets as m where m.market_no = p.market_no)
 )::text as body
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a

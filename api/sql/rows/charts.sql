@@ -34,3 +34,10 @@ with recursive traded (start_at, number) as (
     where b.number < %(limit)s
 )
 select b.start_at from traded as b where w.from_at is null or b.start_at >= w.from_at
+
+-- name: known_at
+-- The newest moment that the log knows of, by the chain's clock.
+to_timestamp((
+    select least(e.clock, 253402300799) from raw.events as e
+    where e.retracted_at is null order by e.order_key desc limit 1
+))

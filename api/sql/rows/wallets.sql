@@ -1,15 +1,5 @@
--- name: claimable
--- Lamports that position p of market m could claim: pro rata of the pool, or the stake back (protocol.md 1.4.10).
-case
-    when m.state <> 'FINALIZED' or p.has_claimed then 0
-    when m.outcome = 'INVALID' then p.total_invested
-    when m.outcome = 'YES' and m.shares_yes > 0 then div(p.shares_yes * m.current_liquidity, m.shares_yes)
-    when m.outcome = 'NO' and m.shares_no > 0 then div(p.shares_no * m.current_liquidity, m.shares_no)
-    else 0
-end
-
 -- name: position
--- One position p in market m with its metadata d, worth v.claimable once final and v.marked until then.
+-- One position p in market m with its metadata d, as marts.portfolio v values it.
 p.market_id,
 p.market_id as "marketId",
 m.on_chain_address as market_address,
@@ -28,11 +18,12 @@ p.total_proceeds,
 p.total_proceeds::text as total_proceeds_exact,
 v.current_value,
 v.current_value::text as current_value_exact,
-v.claimable_amount,
-v.claimable_amount::text as claimable_amount_exact,
--- Not told before a mart defines cost per share; a guess here would be a second definition.
-null::numeric as "unrealizedPnL",
-null::numeric as "realizedPnL",
+v.claimable as claimable_amount,
+v.claimable::text as claimable_amount_exact,
+v.unrealized_pnl as "unrealizedPnL",
+v.unrealized_pnl::text as unrealized_pnl_exact,
+v.realized_pnl as "realizedPnL",
+v.realized_pnl::text as realized_pnl_exact,
 p.trades_count,
 p.has_claimed,
 p.claimed_amount,
@@ -63,17 +54,7 @@ select {position}
 from marts.positions as p
 inner join marts.markets as m on p.market_no = m.market_no
 left join app.market_metadata as d on m.id = d.market_id
-cross join lateral (
-    select
-        {claimable} as claimable_amount,
-        case
-            when m.state in ('FINALIZED', 'CANCELLED') then {claimable}
-            else div(
-                p.shares_yes * coalesce(m.price_yes, 0)
-                + p.shares_no * (1000000000 - coalesce(m.price_yes, 1000000000)), 1000000000
-            )
-        end as current_value
-) as v
+inner join marts.portfolio as v on p.market_no = v.market_no and p.wallet_no = v.wallet_no
 where m.is_known and p.wallet_no = {the_wallet}
 
 -- name: portfolio_row

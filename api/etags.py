@@ -1,0 +1,41 @@
+"""Entity tags: whether a caller already has the rows of an answer.
+
+A tag is made of the log's epoch and a digest of the body without its `as_of`, so it changes when a
+row does and stays while the log grows elsewhere. It is weak, for two bodies with one tag may differ in
+`as_of`; the headers of a 304 tell the newer one. The greatest seq among the rows would be less: rows also
+leave a list, and a page of older rows may get another neighbour.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+
+from litestar.types import Scope
+
+_KNOWN: contextvars.ContextVar[str | None] = contextvars.ContextVar("known_tags", default=None)
+_DIGEST_BYTES = 12
+
+
+def remember(scope: Scope) -> None:
+    """Note which answers the caller of this request has (If-None-Match)."""
+    known = [value for name, value in scope["headers"] if name == b"if-none-match"]
+    _KNOWN.set(b",".join(known).decode("latin-1") if known else None)
+
+
+def tag(epoch: str, body: bytes) -> str:
+    """The tag of a JSON body; its last member is `as_of`, where it has one."""
+    # Inside a string of JSON the quotes would be escaped, so this finds the member alone.
+    end = body.rfind(b'"as_of"')
+    rows = body if end < 0 else memoryview(body)[:end]
+    digest = hashlib.blake2b(rows, digest_size=_DIGEST_BYTES, key=epoch.encode())
+    return f'W/"{digest.hexdigest()}"'
+
+
+def is_known(tag: str) -> bool:
+    """Whether the caller said that it has this very answer."""
+    known = _KNOWN.get()
+    if known is None:
+        return False
+    opaque = tag.removeprefix("W/")
+    return any(one.strip().removeprefix("W/") in {opaque, "*"} for one in known.split(","))

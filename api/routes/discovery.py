@@ -1,0 +1,48 @@
+"""How people find markets: what is traded most, what there is, what is like another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import documented, parameters, schemas, statements
+from ..deps import FromDatabase
+
+FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Markets, the best.")]
+
+
+@get(
+    "/api/markets/trending",
+    tags=["markets"],
+    summary="The markets that are traded most",
+    responses=documented.reads(),
+)
+async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Response[schemas.Trending]:
+    """ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock."""
+    return await database.answer(statements.composed("trending"), {"limit": limit})
+
+
+@get("/api/markets/categories", tags=["markets"], summary="The largest categories", responses=documented.reads())
+async def list_categories(database: FromDatabase) -> Response[schemas.Categories]:
+    """At most five; `trend` is the growth in the week up to the newest event."""
+    return await database.answer(statements.composed("categories"), {})
+
+
+@get(
+    "/api/markets/{market:str}/related",
+    tags=["markets"],
+    summary="Markets like another",
+    responses=documented.reads(404),
+)
+async def list_related(
+    database: FromDatabase, market: parameters.MarketName, limit: FewMarkets = 3
+) -> Response[schemas.Related]:
+    """Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none."""
+    return await database.answer(
+        statements.composed("related"), {"market": parameters.market(market), "limit": limit}, varying="market"
+    )
+
+
+HANDLERS = [list_trending, list_categories, list_related]

@@ -1,0 +1,64 @@
+"""What a trade would do before it is sent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from zmart.settings import Cluster
+
+from .. import documented, errors, parameters, quoting, schemas, statements
+from ..deps import FromDatabase, FromServices
+
+QuoteKind = Annotated[quoting.Kind, QueryParameter(name="side", description="Buying or selling.")]
+Wanted = Annotated[schemas.Side, QueryParameter(name="outcome", description="Shares of YES or of NO.")]
+TargetCost = Annotated[
+    str | None,
+    QueryParameter(max_length=20, description="To buy: the most you pay in lamports, fees included."),
+]
+Shares = Annotated[str | None, QueryParameter(max_length=20, description="To sell: shares, with nine decimals.")]
+
+
+@get(
+    "/api/markets/{market:str}/quote",
+    tags=["markets"],
+    summary="What a trade would do",
+    responses=documented.reads(404),
+)
+async def show_quote(
+    database: FromDatabase,
+    services: FromServices,
+    market: parameters.MarketName,
+    outcome: Wanted,
+    kind: QuoteKind = "buy",
+    target_cost: TargetCost = None,
+    shares: Shares = None,
+) -> Response[schemas.Quote]:
+    """Exact to the lamport by the program's own maths, or how the program would refuse.
+
+    `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least that would work.
+    """
+    field, text = ("target_cost", target_cost) if kind == "buy" else ("shares", shares)
+    if text is None:
+        raise errors.InvalidParameter(field, f"needed when side is {kind}")
+    wanted = quoting.amount(field, text)
+    answer = await database.read(
+        statements.composed("pool"),
+        {"market": parameters.market(market)},
+        varying="market",
+        missing=parameters.market_missing(market),
+    )
+    quote = quoting.quoted(
+        quoting.decode(answer.body),
+        kind,
+        yes=outcome == "YES",
+        amount=wanted,
+        sales_proven=services.settings.chain.cluster is Cluster.LOCALNET,
+    )
+    return answer.told(msgspec.json.encode(quote))
+
+
+HANDLERS = [show_quote]

@@ -1,0 +1,154 @@
+"""What a trade would do before it is sent, to the lamport, and why it would be refused.
+
+A quote asks the questions of `buy_shares` and `sell_shares` in their order (protocol.md 1.4.5, 1.4.6)
+with the maths the program uses, so it holds exactly as long as nobody else trades first. Two things
+surprise people and are told beforehand: the smallest trade that works is far above the documented
+10,000 lamports on a balanced market, and beyond 2 sqrt(3) b of imbalance the shown price falls while
+each further share costs more (protocol.md 2.6).
+
+Amounts are lamports, shares and prices have nine decimals. Refusals are `ProgramError`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zmart import errors
+from zmart.domain import fixed, lmsr, market
+from zmart.domain.program_errors import Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """A market as a trade finds it, with the configuration in force."""
+
+    state: market.MarketState
+    is_paused: bool
+    b: int
+    shares_yes: int
+    shares_no: int
+    #: The ledger's liquidity in lamports, which a sale must not exceed.
+    current_liquidity: int
+    protocol_bps: int
+    resolver_bps: int
+    lp_bps: int
+
+    @property
+    def price_yes(self) -> int:
+        """The price of YES; ProgramError where there is none."""
+        return lmsr.price_yes(self.shares_yes, self.shares_no, self.b)
+
+    @property
+    def is_past_turning_point(self) -> bool:
+        """Whether the imbalance exceeds 2 sqrt(3) b, where the exponential's approximation turns."""
+        return (self.shares_yes - self.shares_no) ** 2 > 12 * self.b**2
+
+    def with_shares(self, *, yes: bool, added: int) -> Pool:
+        """The pool after so many more shares of a side; negative when they are sold."""
+        if yes:
+            return replace(self, shares_yes=self.shares_yes + added)
+        return replace(self, shares_no=self.shares_no + added)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trade:
+    """A trade the program would make."""
+
+    shares: int
+    #: The market maker's price: what shares cost, or bring, before fees.
+    before_fees: int
+    protocol_fee: int
+    resolver_fee: int
+    lp_fee: int
+    #: What the buyer pays, or the seller receives.
+    total: int
+    #: The pool once it is made.
+    after: Pool
+
+
+def buy(pool: Pool, *, yes: bool, target_cost: int) -> Trade:
+    """What at most `target_cost` lamports, fees included, buy."""
+    _require_open(pool, "buy_shares")
+    market.require_trade_size(target_cost)
+    cost, shares = lmsr.buy(pool.shares_yes, pool.shares_no, pool.b, yes=yes, budget=lmsr.budget(target_cost))
+    protocol, resolver, lp, fees = _fees(pool, cost)
+    market.require_slippage(paid=cost + fees, at_most=target_cost)
+    return Trade(
+        shares=shares,
+        before_fees=cost,
+        protocol_fee=protocol,
+        resolver_fee=resolver,
+        lp_fee=lp,
+        total=cost + fees,
+        after=_tradable(pool.with_shares(yes=yes, added=shares)),
+    )
+
+
+def sell(pool: Pool, *, yes: bool, shares: int) -> Trade:
+    """What selling so many shares brings."""
+    _require_open(pool, "sell_shares")
+    gross = lmsr.sell(pool.shares_yes, pool.shares_no, pool.b, yes=yes, shares=shares)
+    market.require_trade_size(gross)
+    protocol, resolver, lp, fees = _fees(pool, gross)
+    if pool.current_liquidity < gross - fees + protocol:
+        raise Refusal.InsufficientLiquidity.error()
+    return Trade(
+        shares=shares,
+        before_fees=gross,
+        protocol_fee=protocol,
+        resolver_fee=resolver,
+        lp_fee=lp,
+        total=gross - fees,
+        after=_tradable(pool.with_shares(yes=yes, added=-shares)),
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def smallest_buy(pool: Pool, *, yes: bool) -> int | None:
+    """The least `target_cost` that buys any shares; None where no amount does."""
+    return _smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares > 0, lmsr.MIN_TRADE_LAMPORTS)
+
+
+@functools.lru_cache(maxsize=4096)
+def smallest_sale(pool: Pool, *, yes: bool) -> int | None:
+    """The least number of shares that can be sold; None where none can."""
+    return _smallest(lambda shares: sell(pool, yes=yes, shares=shares).shares > 0, 1)
+
+
+def _smallest(works: Callable[[int], bool], least: int) -> int | None:
+    """The first amount from `least` on that works, given that all above it work up to some bound."""
+    high = least
+    while not _accepted(works, high):
+        high *= 2
+        if high > fixed.U64_MAX:
+            return None
+    low = least if high == least else high // 2 + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _accepted(works, middle) else (middle + 1, high)
+    return high
+
+
+def _accepted(works: Callable[[int], bool], amount: int) -> bool:
+    try:
+        return works(amount)
+    except errors.ProgramError:
+        return False
+
+
+def _require_open(pool: Pool, instruction: str) -> None:
+    market.require_state(instruction, pool.state)
+    if pool.is_paused:
+        raise Refusal.ProtocolPaused.error()
+
+
+def _fees(pool: Pool, amount: int) -> tuple[int, int, int, int]:
+    return lmsr.fees(amount, protocol_bps=pool.protocol_bps, resolver_bps=pool.resolver_bps, lp_bps=pool.lp_bps)
+
+
+def _tradable(pool: Pool) -> Pool:
+    """The pool, if the program could write its price into the event."""
+    pool.price_yes  # noqa: B018 - raises what the program would
+    return pool
