@@ -15,8 +15,8 @@ setup: .venv/.ready ## Build .venv from the locks (the other targets do it by th
 up: setup ## Start everything: Postgres, development chain, ingest, API
 	@exec $(BIN)/zmart up
 
-test: setup ## Run the whole test suite
-	@$(BIN)/pytest
+test: setup ## Run the whole test suite, on up to four cores; TESTS=path for some of it
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 check: setup ## Format, lint, types, layers, SQL, dbt parse, docs
 	@sh deploy/check.sh

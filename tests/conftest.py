@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from zmart import testing
+
+# How long an example takes is the machine's affair: speed is measured in bench/, never here.
+hypothesis.settings.register_profile("zmart", deadline=None)
+hypothesis.settings.load_profile("zmart")
 
 pytest_plugins = ["tests.fix_node", "tests.fix_postgres"]
 
