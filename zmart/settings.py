@@ -178,6 +178,11 @@ class Chain:
     helius_api_key: Secret | None
     helius_rpc_url: Secret | None
 
+    @property
+    def is_localnet(self) -> bool:
+        """Whether nothing on it is worth anything."""
+        return self.cluster is Cluster.LOCALNET
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ingest:
@@ -204,6 +209,9 @@ class Api:
     analyst_sql: bool
     #: redis://... instead of Postgres NOTIFY as the doorbell.
     broadcast_url: Secret | None
+    #: Streams (SSE and WebSocket) that one process serves, and of these from one address.
+    streams: int
+    streams_per_address: int
     #: Lets metrics be read from elsewhere than loopback.
     metrics_token: Secret | None
 
@@ -264,6 +272,22 @@ class Monitor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Keepers:
+    """What keepers may do and spend."""
+
+    #: Whether approved markets are activated with the admin's key, where it is present.
+    activates: bool
+    #: Of recent slots, the share in percent in which our offer would have been taken.
+    fee_percentile: int
+    #: Millionths of a lamport for a compute unit that are never exceeded.
+    fee_cap_micro_lamports: int
+    #: Lamports for the fees of a day (UTC), all keepers together.
+    daily_budget_lamports: int
+    #: A payer that holds less is told of.
+    low_balance_lamports: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ipfs:
     """Discussion snapshots; off without an API address."""
 
@@ -288,6 +312,7 @@ class Settings:
     hosts: Hosts
     voting: Voting
     monitor: Monitor
+    keepers: Keepers
     ipfs: Ipfs
     #: Where alerts are posted besides ops.alerts.
     alert_webhook_url: Secret | None
@@ -321,6 +346,7 @@ def read(env: Environment) -> Settings:
         hosts=hosts,
         voting=_voting(env),
         monitor=_monitor(env),
+        keepers=_keepers(env),
         ipfs=_ipfs(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
     )
@@ -417,6 +443,8 @@ def _api(env: Environment) -> Api:
         legacy_auth=env.flag("LEGACY_AUTH", default=False),
         analyst_sql=env.flag("ANALYST_SQL", default=False),
         broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
+        streams=env.count("STREAMS", 10_000, low=1),
+        streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
 
@@ -469,6 +497,16 @@ def _monitor(env: Environment) -> Monitor:
         enabled=env.flag("MARKET_MONITOR_ENABLED", default=False),
         dry_run=env.flag("MARKET_MONITOR_DRY_RUN", default=env.text("SOLANA_CLUSTER") is None),
         batch_size=env.count("MARKET_MONITOR_BATCH_SIZE", 10, low=1),
+    )
+
+
+def _keepers(env: Environment) -> Keepers:
+    return Keepers(
+        activates=env.flag("KEEPER_ACTIVATES", default=True),
+        fee_percentile=env.integer("KEEPER_FEE_PERCENTILE", 75, low=1, high=100) or 75,
+        fee_cap_micro_lamports=env.count("KEEPER_FEE_CAP_MICRO_LAMPORTS", 500_000, low=0),
+        daily_budget_lamports=env.count("KEEPER_DAILY_BUDGET_LAMPORTS", 50_000_000, low=0),
+        low_balance_lamports=env.count("KEEPER_LOW_BALANCE_LAMPORTS", 100_000_000, low=0),
     )
 
 
