@@ -9,8 +9,9 @@ no item can keep its neighbours out of the log.
     failed     `meta.err` is set     -> a transaction without events
     malformed  not a transaction     -> a dead letter with the item's bytes
 
-An undecodable line of our program and a log the runtime cut are dead letters of their transaction;
-its other events count.
+An undecodable line of our program is a dead letter of its transaction; its other events count. Where
+the runtime cut the log, what the instructions tell exactly is rebuilt, and what they do not is a dead
+letter, too (ingest.cut).
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from zmart.chain import logs
+from zmart.domain.events import Event
 
-from . import context, delivery, payload
+from . import context, cut, delivery, payload
+from .calls import Told
 from .item import Core, Item
 from .records import DeadLetter, EventRow, TransactionRow
 
@@ -120,17 +123,19 @@ class Decoder:
             raise _Malformed("The item's slot is missing or no slot.", signature)
         err = None if meta.err is None else _encode(meta.err).decode()
         found = logs.LogRead([], [], False) if err else logs.read(lines, self._program_id)
+        block_time, told = _within(block_time, BLOCK_TIME_LIMIT), Told(item, keys, self._program_id)
+        lost = cut.missing(found, told, block_time, self._program_id) if found.truncated else []
         return TransactionRow(
             signature,
             slot,
             _within(item.index_within_block, INDEX_LIMIT),
-            _within(block_time, BLOCK_TIME_LIMIT),
+            block_time,
             err,
             _within(meta.fee, FEE_LIMIT),
             self._pack(raw),
             digest(slot, err, lines),
-            self._events(found, item, keys),
-            _dead_letters(found, signature),
+            self._events(found, told, lost or ()),
+            _dead_letters(found, lost, signature),
         )
 
     def _took_part(self, keys: Sequence[str], lines: Sequence[str]) -> bool:
@@ -139,16 +144,23 @@ class Decoder:
         opening = f"Program {self._program_id} invoke ["
         return any(line.startswith(opening) for line in lines)
 
-    def _events(self, found: logs.LogRead, item: Item, keys: list[str]) -> tuple[EventRow, ...]:
-        if not found.events:
+    def _events(self, found: logs.LogRead, told: Told, lost: Sequence[cut.Missing]) -> tuple[EventRow, ...]:
+        if not found.events and not lost:
             return ()
-        kept = [pair for pair in found.events if pair[0] < ORDINAL_LIMIT]
-        markets = [payload.market(event, self._program_id) for _, event in kept]
-        said = [(event, account) for (_, event), (_, account) in zip(kept, markets, strict=True)]
-        contexts = context.of_events(said, item, keys, self._program_id)
+        kept = found.events if not lost else cut.numbered(found, lost)
+        said = [(o, event, payload.market(event, self._program_id)) for o, event in kept if o < ORDINAL_LIMIT]
+        if not lost:
+            return self._rows(said, told)
+        rebuilt = [(one.ordinal, one.event, one.market) for one in lost if one.event is not None]
+        ordinals = {ordinal for ordinal, *_ in rebuilt}
+        rows = self._rows(sorted([*said, *rebuilt], key=lambda each: each[0]), told)
+        return tuple(cut.marked(row) if row.ordinal in ordinals else row for row in rows)
+
+    def _rows(self, said: Sequence[tuple[int, Event, payload.Market]], told: Told) -> tuple[EventRow, ...]:
+        contexts = context.of_events([(event, account) for _, event, (_, account) in said], told)
         return tuple(
-            payload.row(event, ordinal, market, told)
-            for (ordinal, event), market, told in zip(kept, markets, contexts, strict=True)
+            payload.row(event, ordinal, market, beyond)
+            for (ordinal, event, market), beyond in zip(said, contexts, strict=True)
         )
 
 
@@ -209,7 +221,7 @@ def _within(value: int | None, limit: int) -> int | None:
     return value if value is not None and 0 <= value < limit else None
 
 
-def _dead_letters(found: logs.LogRead, signature: str) -> tuple[DeadLetter, ...]:
+def _dead_letters(found: logs.LogRead, lost: Sequence[cut.Missing] | None, signature: str) -> tuple[DeadLetter, ...]:
     letters = [
         DeadLetter(signature, ordinal, "undecodable", reason, _bytes(line))
         for ordinal, line, reason in found.undecodable
@@ -219,9 +231,14 @@ def _dead_letters(found: logs.LogRead, signature: str) -> tuple[DeadLetter, ...]
         for ordinal, _ in found.events
         if ordinal >= ORDINAL_LIMIT
     ]
-    if found.truncated:
+    if lost is None:
         reason = "The runtime cut the log; events after the cut have to be read elsewhere."
         letters.append(DeadLetter(signature, None, "truncated", reason, None))
+    letters += [
+        DeadLetter(signature, one.ordinal, "truncated", cut.regret(one), None)
+        for one in lost or ()
+        if one.event is None and one.ordinal < ORDINAL_LIMIT
+    ]
     return tuple(letters)
 
 

@@ -31,6 +31,7 @@ from ingest_cases import (  # noqa: E402
     transfer,
 )
 
+from devchain.runtime import Log  # noqa: E402
 from ingest import testing  # noqa: E402
 from ingest.decode import Decoded, Decoder  # noqa: E402
 from zmart.domain import events  # noqa: E402
@@ -92,6 +93,37 @@ def versions() -> Iterator[dict[str, Any]]:
     yield testing.item(PROGRAM, [BOUGHT], number=203, index=None, block_time=None)
 
 
+def truncated() -> Iterator[dict[str, Any]]:
+    """Logs beyond ten kilobytes, as validators cut them: a talkative program, then ours."""
+    voted = events.ProposalVoteSubmitted(MARKET, USER, True, NOW)
+    vote = call("submit_proposal_vote", {"vote": True})
+    resolve = call("resolve_market", {"proposed_outcome": True, "ipfs_evidence_hash": CID})
+    withdraw = call("withdraw_liquidity")
+    resolved = events.MarketResolved(MARKET, USER, True, CID, NOW)
+    withdrawn = events.LiquidityWithdrawn(MARKET, USER, 4_702_640, NOW)
+    lamports = {ACCOUNT: (9_000_000, 4_297_360)}
+    told: list[tuple[list[tuple[Any, events.Event]], dict[str, tuple[int, int]]]] = [
+        ([(vote, voted), (resolve, resolved)], {}),
+        ([(buy(), BOUGHT), (vote, voted)], {}),
+        ([(withdraw, withdrawn)], lamports),
+    ]
+    for number, (calls, balances) in enumerate(told, start=400):
+        log = Log()
+        lines = [
+            f"Program {STRANGER} invoke [1]",
+            *[f"Program log: {'talk ' * 19}"] * 91,
+            f"Program {STRANGER} success",
+        ]
+        for _, event in calls:
+            lines += testing.log_lines(PROGRAM, [testing.data_line(event)])
+        for line in lines:
+            log.add(line)
+        yield testing.item(
+            PROGRAM, number=number, lines=log.lines, instructions=[instruction for instruction, _ in calls],
+            lamports=balances,
+        )  # fmt: skip
+
+
 def hostile() -> Iterator[object]:
     """What must cost nobody else anything."""
     bought = testing.data_line(BOUGHT)
@@ -146,7 +178,7 @@ def _letter(letter: Any) -> dict[str, Any]:
 def main() -> None:
     """Write the bodies, unless only --rows is asked for, and the rows of every body."""
     if "--rows" not in sys.argv:
-        for record in (lifecycle, versions, hostile):
+        for record in (lifecycle, versions, truncated, hostile):
             body = ",\n".join(json.dumps(item, separators=(",", ":")) for item in record())
             (HERE / f"{record.__name__}.json").write_text(f"[\n{body}\n]\n")
     for path in sorted(HERE.glob("*.json")):

@@ -38,6 +38,9 @@ def call(name: str, args: Mapping[str, Any] | None = None, market_id: bytes = MA
         "create_market": {"creator": USER},
         "finalize_market": {"backend_authority": USER},
         "submit_dispute_vote": {"user": USER},
+        "submit_proposal_vote": {"user": USER},
+        "resolve_market": {"resolver": USER},
+        "withdraw_liquidity": {"creator": USER},
         "claim_winnings": {"user": USER, "resolver": FEES},
     }[name]
     return transactions.instruction(name, PROGRAM, wanted, args, market_id=market_id)
