@@ -1,6 +1,7 @@
 """The one way into the log: lock, append, fold, ring, commit.
 
-A batch travels to Postgres before the lock is taken (`inbox`, a temporary table). Under the lock, in one transaction:
+A batch travels to Postgres as arrays (ingest.batch), and is there before the lock is taken. Then one statement,
+`raw.append`, does the rest under the lock:
 
     admit      which transactions are new; known ones are counted, differing ones become dead letters
     number     integers for markets and wallets never named before
@@ -16,19 +17,20 @@ gone (`retract`), the version the chain decided for (`replace`), a place in the 
 watermark of finality (`finalize`), which moves only when our signatures of those slots are exactly the chain's. Each
 correction is rows of the feed, and the marts follow before the commit.
 
-A batch that Postgres refuses because of what is in it is halved until the culprit stands alone; the culprit becomes a
-dead letter and its neighbours are stored. A server that is not answering is another matter: that is `Unavailable`,
-nothing is committed, and the deliverer will try again.
+A batch that Postgres refuses because of what is in it is halved until the culprit stands alone; the culprit, be it a
+transaction, a dead letter or a wanted signature, becomes a plain dead letter and its neighbours are stored. A server
+that is not answering is another matter: that is `Unavailable`, nothing is committed, and the deliverer will try again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
+import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import psycopg
@@ -36,9 +38,10 @@ import structlog
 
 from zmart import errors
 from zmart.db import pool, queries
-from zmart.domain import ids
 
-from .records import DeadLetter, EventRow, TransactionRow
+from . import batch
+from .batch import Sighting
+from .records import DeadLetter, TransactionRow
 
 log = structlog.get_logger()
 sql = queries.load("ingest", "queries.sql")
@@ -46,13 +49,11 @@ sql = queries.load("ingest", "queries.sql")
 #: A window that rebuilds many keys may take long; a stuck one must still end.
 STATEMENT_TIMEOUT_SECONDS = 120.0
 
-#: Numbers remembered between batches; 44 characters a key, so some tens of megabytes at the most.
-REMEMBERED = 200_000
-
-#: Anchor's logs end long before this many lines fit (protocol.md 1.7, truncation); the order key has nine bits.
-MAX_ORDINAL = 511
-MAX_INDEX_IN_BLOCK = 32_767
-MAX_SLOT = 2**39 - 1
+MAX_INDEX_IN_BLOCK = batch.MAX_INDEX_IN_BLOCK
+#: A log this young gets statistics by and by from its writer; later autovacuum sees to them.
+YOUNG = 2_000_000
+#: Statistics are looked after at this many facts of the feed, then each time there are four times as many.
+FIRST_LOOK = 500
 
 #: Dead letters that a person should hear of: the others are looked at when there is time.
 ALERTING = frozenset({"differs", "truncated", "rejected"})
@@ -69,8 +70,14 @@ class Appended(NamedTuple):
     events: int
     duplicates: int
     dead_letters: int
-    #: How long others had to wait for the log, in seconds.
+    #: How long others had to wait for the log, the commit included, in seconds.
     lock_held_seconds: float
+    #: How long it waited for others itself.
+    lock_wait_seconds: float = 0.0
+    #: How long the folded marts took of it.
+    folds_seconds: float = 0.0
+    #: From COMMIT to the server's word that it is on disk.
+    commit_seconds: float = 0.0
 
     def plus(self, other: Appended) -> Appended:
         """What this and a later commit did together."""
@@ -83,6 +90,9 @@ class Appended(NamedTuple):
             duplicates=self.duplicates + other.duplicates,
             dead_letters=self.dead_letters + other.dead_letters,
             lock_held_seconds=self.lock_held_seconds + other.lock_held_seconds,
+            lock_wait_seconds=self.lock_wait_seconds + other.lock_wait_seconds,
+            folds_seconds=self.folds_seconds + other.folds_seconds,
+            commit_seconds=self.commit_seconds + other.commit_seconds,
         )
 
 
@@ -100,33 +110,75 @@ class Proof(NamedTuple):
     digest: bytes
 
 
-class _Sighting(NamedTuple):
-    row: TransactionRow
-    times: int
-
-
 class _Poison(Exception):
     """Postgres refused what is in the batch."""
 
 
-@dataclass(slots=True)
-class _Numbers:
-    """Integers of markets and wallets, remembered once they are committed."""
+@dataclass(frozen=True)
+class _Load:
+    """What is to be committed together."""
 
-    markets: dict[str, tuple[int, bool]] = field(default_factory=dict)
-    wallets: dict[str, int] = field(default_factory=dict)
+    sightings: Sequence[Sighting]
+    letters: Sequence[DeadLetter]
+    wanted: Sequence[str]
+    source: str
 
-    def remember(self, learned: _Numbers) -> None:
-        for memory, news in ((self.markets, learned.markets), (self.wallets, learned.wallets)):
-            if len(memory) > REMEMBERED:
-                memory.clear()
-            memory.update(news)  # type: ignore[arg-type]
+    @property
+    def weight(self) -> int:
+        """How many things it holds."""
+        return len(self.sightings) + len(self.letters) + len(self.wanted)
 
-    def market(self, learned: _Numbers, account: str) -> tuple[int, bool] | None:
-        return learned.markets.get(account) or self.markets.get(account)
+    def halves(self) -> tuple[_Load, _Load]:
+        """Two of about the same size, in order: transactions before letters before wanted signatures."""
+        middle, n, m = self.weight // 2, len(self.sightings), len(self.sightings) + len(self.letters)
+        first = dataclasses.replace(
+            self,
+            sightings=self.sightings[:middle],
+            letters=self.letters[: max(0, middle - n)],
+            wanted=self.wanted[: max(0, middle - m)],
+        )
+        second = dataclasses.replace(
+            self,
+            sightings=self.sightings[middle:],
+            letters=self.letters[max(0, middle - n) :],
+            wanted=self.wanted[max(0, middle - m) :],
+        )
+        return first, second
 
-    def wallet(self, learned: _Numbers, wallet: str) -> int | None:
-        return learned.wallets.get(wallet) or self.wallets.get(wallet)
+    def letter(self, reason: str) -> DeadLetter:
+        """What stays of the only thing in it."""
+        said = f"Postgres refused it: {reason}"
+        for sighting in self.sightings:
+            return DeadLetter(sighting.row.signature, None, "rejected", said, sighting.row.body)
+        for letter in self.letters:
+            return DeadLetter(None, None, "rejected", said, letter.bytes or repr(letter).encode())
+        return DeadLetter(None, None, "rejected", said, repr(self.wanted).encode())
+
+
+class _Answer(NamedTuple):
+    """What raw.append says; its columns in their order."""
+
+    head: int
+    last: int
+    events: int
+    fresh: Sequence[int] | None
+    differing: Sequence[int] | None
+    aside: int
+    accounts: Sequence[str] | None
+    market_nos: Sequence[int] | None
+    identified: Sequence[bool] | None
+    wallets: Sequence[str] | None
+    wallet_nos: Sequence[int] | None
+    lock_wait_seconds: float
+    folds_seconds: float
+    lock_held_seconds: float
+
+    @property
+    def learned(self) -> batch.Learned:
+        """Numbers of newcomers."""
+        return batch.Learned(
+            self.accounts or (), self.market_nos or (), self.identified or (), self.wallets or (), self.wallet_nos or ()
+        )
 
 
 class Writer:
@@ -135,8 +187,10 @@ class Writer:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: pool.Connection | None = None
-        self._numbers = _Numbers()
+        self._numbers = batch.Numbers()
         self._epoch = ""
+        #: From which seq on statistics are looked after again.
+        self._next_look = FIRST_LOOK
 
     @classmethod
     async def connect(cls, dsn: str) -> Writer:
@@ -164,8 +218,10 @@ class Writer:
         `source` is who delivered it (webhook, walk, backfill, logs, file). `wanted` are signatures named without logs.
         Raises Unavailable or Overloaded when Postgres cannot take it now.
         """
-        sightings = list(_sightings(transactions))
-        return await self._store(sightings, [*dead_letters, *_conflicting(transactions)], wanted, source)
+        letters = [*dead_letters, *_conflicting(transactions)]
+        appended = await self._store(_Load(list(_sightings(transactions)), letters, wanted, source))
+        await self._keep_statistics(appended.last_seq)
+        return appended
 
     async def retract(self, signatures: Sequence[str]) -> int:
         """Take transactions out that are proven not to be on the chain; how many feed rows say so.
@@ -225,7 +281,7 @@ class Writer:
             return await self._replace(row, source, anew=anew)
 
     async def _replace(self, row: TransactionRow, source: str, *, anew: bool) -> bool:
-        connection, learned = await self._connected(), _Numbers()
+        connection = await self._connected()
         async with connection.transaction():
             await connection.execute(sql.take_writer)
             head = (await _one(connection, sql.head))[0]
@@ -240,73 +296,47 @@ class Writer:
                 (slots,) = await _one(connection, sql.slots_of, {"signatures": [row.signature]})
                 await connection.execute(sql.replace_transaction, {**row._asdict(), "transaction_no": number})
                 letters = [*row.dead_letters, *([_losing(row, body)] if digest != row.digest else [])]
-                await self._append_events(connection, [(row, number)], head, learned, left=slots)
+                _, *learned = await _one(
+                    connection,
+                    sql.append_events,
+                    {
+                        "numbers": batch.int8s([number]),
+                        "left": batch.int8s(slots or ()),
+                        **batch.events([row], self._numbers),
+                    },
+                )
+                await _follow(connection, head)
                 await _bury_all(connection, letters, source)
             await connection.execute(sql.decided, {"signature": row.signature})
             await connection.execute(sql.end_doubt, {"signature": row.signature})
-        self._numbers.remember(learned)
+        if is_other:
+            self._numbers.remember(batch.Learned(*(column or () for column in learned)))
         return bool(is_other)
 
-    async def _append_events(
-        self,
-        connection: pool.Connection,
-        fresh: Sequence[tuple[TransactionRow, int]],
-        head: int,
-        learned: _Numbers,
-        *,
-        left: Sequence[int] = (),
-    ) -> tuple[int, int]:
-        """Number, append, announce, separate, fold and ring; how many events, and the last seq.
-
-        `left` are slots that lost a transaction in the same commit: others may stand where it stood.
-        """
-        await self._number(connection, [event for row, _ in fresh for event in row.events], learned)
-        first = (await _one(connection, sql.head))[0] + 1
-        events = await self._copy_events(connection, fresh, first, learned)
-        last = first + events - 1
-        if last > head:
-            await connection.execute(sql.announce_events, {"after": first - 1})
-            (colliding,) = await _one(connection, sql.colliding, {"after": first - 1})
-            if left or colliding:
-                await connection.execute(sql.separate, {"slots": [*left, *(colliding or ())]})
-            last = head + await _follow(connection, head)
-        return events, last
-
-    async def _store(
-        self, sightings: list[_Sighting], letters: list[DeadLetter], wanted: Sequence[str], source: str
-    ) -> Appended:
+    async def _store(self, load: _Load) -> Appended:
         try:
-            return await self._commit(sightings, letters, wanted, source)
+            return await self._commit(load)
         except _Poison as poison:
-            if len(sightings) <= 1:
-                return await self._bury(sightings, letters, wanted, source, poison)
-        middle = len(sightings) // 2
-        first = await self._store(sightings[:middle], [], (), source)
-        second = await self._store(sightings[middle:], letters, wanted, source)
-        return first.plus(second)
+            if load.weight <= 1:
+                return await self._bury(load, str(poison))
+        first, second = load.halves()
+        done = await self._store(first)
+        return done.plus(await self._store(second))
 
-    async def _bury(
-        self,
-        sightings: list[_Sighting],
-        letters: list[DeadLetter],
-        wanted: Sequence[str],
-        source: str,
-        poison: _Poison,
-    ) -> Appended:
-        rejected = [
-            DeadLetter(s.row.signature, None, "rejected", f"Postgres refused it: {poison}", s.row.body)
-            for s in sightings
-        ]
-        log.error("transaction_rejected", signatures=[s.row.signature for s in sightings], reason=str(poison))
-        return await self._commit([], [*letters, *rejected], wanted, source)
+    async def _bury(self, load: _Load, reason: str) -> Appended:
+        """Keep what was refused in a form that is not; it is the end of the road, so no letter is tried twice."""
+        letter = load.letter(reason)
+        log.error("rejected", signature=letter.signature, reason=reason)
+        try:
+            return await self._commit(dataclasses.replace(load, sightings=(), letters=(letter,), wanted=()))
+        except _Poison as again:
+            raise errors.Unavailable(f"The log refuses even a dead letter: {again}") from again
 
-    async def _commit(
-        self, sightings: list[_Sighting], letters: list[DeadLetter], wanted: Sequence[str], source: str
-    ) -> Appended:
+    async def _commit(self, load: _Load) -> Appended:
         try:
             with pool.translated():
-                return await self._transact(sightings, letters, wanted, source)
-        except (errors.InvalidInput, errors.Conflict, errors.NotFound) as refused:
+                return await self._transact(load)
+        except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
             raise _Poison(str(refused)) from refused
         except psycopg.Error as bug:
             # Neither the server's condition nor a value: our own SQL. The batch is kept by its deliverer.
@@ -319,9 +349,9 @@ class Writer:
                 application_name="zmart ingest writer",
                 statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
             )
+            batch.adapted(self._connection)
             with pool.translated():
                 await self._connection.execute(sql.prepare_session)
-                await self._connection.execute(sql.create_inbox)
                 identity = await (await self._connection.execute(sql.epoch)).fetchone()
                 if identity is None:
                     raise errors.ConfigurationError(
@@ -329,105 +359,69 @@ class Writer:
                     )
                 self._epoch = identity[0]
                 await self._connection.commit()
-            self._numbers = _Numbers()
+            self._numbers = batch.Numbers()
         return self._connection
 
-    async def _transact(
-        self, sightings: list[_Sighting], letters: list[DeadLetter], wanted: Sequence[str], source: str
-    ) -> Appended:
+    async def _transact(self, load: _Load) -> Appended:
         connection = await self._connected()
-        learned = _Numbers()
-        async with connection.transaction():
-            await _fill_inbox(connection, sightings)
-            await connection.execute(sql.take_writer)
-            taken = time.perf_counter()
-            head = (await _one(connection, sql.head))[0]
-            wanted = [*wanted, *await _set_aside(connection, source)]
-            became = await _admit(connection, source)
-            fresh = [(sightings[p].row, no) for p, no, what in became if what in ("new", "reopened")]
-            differing = [sightings[p].row for p, _, what in became if what == "differs"]
-            letters = [*letters, *map(_differing, differing)]
-            letters += [letter for row, _ in fresh for letter in row.dead_letters]
-            # What lands again keeps the place that is known of it, which this delivery may not know.
-            again = {sightings[p].row.slot for p, _, what in became if what == "reopened"}
-            events, last = await self._append_events(connection, fresh, head, learned, left=sorted(again))
-            await _bury_all(connection, letters, source)
-            if wanted:
-                await connection.execute(
-                    sql.want, {"signatures": list(wanted), "reason": f"named by {source} without logs"}
-                )
-        self._numbers.remember(learned)
+        columns = {
+            **batch.transactions(load.sightings),
+            **batch.events([sighting.row for sighting in load.sightings], self._numbers),
+            "wanted": batch.texts(load.wanted),
+        }
+        # BEGIN travels with the call: one journey to append, one to commit.
+        async with connection.pipeline(), connection.transaction():
+            answer = _Answer._make(await _one(connection, sql.append, {"source": load.source, **columns}))
+            answered = time.perf_counter()
+            letters = list(_letters(load, answer))
+            await _bury_all(connection, letters, load.source)
+            committing = time.perf_counter()
+        committed = time.perf_counter()
+        self._numbers.remember(answer.learned)
+        fresh = len(answer.fresh or ())
         return Appended(
             epoch=self._epoch,
-            first_seq=head + 1 if last > head else None,
-            last_seq=last if last > head else None,
-            transactions=len(fresh),
-            events=events,
-            duplicates=sum(s.times for s in sightings) - len(fresh),
+            first_seq=answer.head + 1 if answer.last > answer.head else None,
+            last_seq=answer.last if answer.last > answer.head else None,
+            transactions=fresh,
+            events=answer.events,
+            duplicates=sum(sighting.times for sighting in load.sightings) - fresh - answer.aside,
             dead_letters=len(letters),
-            lock_held_seconds=time.perf_counter() - taken,
+            lock_held_seconds=answer.lock_held_seconds + committed - answered,
+            lock_wait_seconds=answer.lock_wait_seconds,
+            folds_seconds=answer.folds_seconds,
+            commit_seconds=committed - committing,
         )
 
-    async def _number(self, connection: pool.Connection, events: Sequence[EventRow], learned: _Numbers) -> None:
-        """Make sure every market and wallet of these events has a number."""
-        accounts: dict[str, str | None] = {}
-        for event in events:
-            if event.market_account is not None:
-                accounts[event.market_account] = event.market_id or accounts.get(event.market_account)
-        unknown = [a for a in accounts if self._numbers.market(learned, a) is None]
-        if unknown:
-            await _learn_markets(connection, {a: accounts[a] for a in unknown}, learned)
-        for account, market_id in accounts.items():
-            known = self._numbers.market(learned, account)
-            if market_id is not None and known is not None and not known[1]:
-                learned.markets[account] = await _identify(connection, account, market_id, known[0])
-        wallets = {e.wallet for e in events if e.wallet is not None and self._numbers.wallet(learned, e.wallet) is None}
-        if wallets:
-            await _learn_wallets(connection, sorted(wallets), learned)
-
-    async def _copy_events(
-        self, connection: pool.Connection, fresh: Sequence[tuple[TransactionRow, int]], first: int, learned: _Numbers
-    ) -> int:
-        seq = first
-        if not any(row.events for row, _ in fresh):
-            return 0
-        async with connection.cursor() as cursor, cursor.copy(sql.copy_events) as copy:
-            for row, transaction_no in fresh:
-                index = row.index_in_block if row.index_in_block is not None else provisional_index(row.signature)
-                for event in row.events:
-                    market = self._numbers.market(learned, event.market_account) if event.market_account else None
-                    wallet_no = self._numbers.wallet(learned, event.wallet) if event.wallet else None
-                    await copy.write_row(
-                        (
-                            seq,
-                            ids.order_key(ids.Slot(row.slot), index, event.ordinal),
-                            transaction_no,
-                            event.ordinal,
-                            event.name,
-                            market[0] if market else None,
-                            wallet_no,
-                            event.clock,
-                            row.signature,
-                            event.payload.decode(),
-                            event.context.decode() if event.context else None,
-                        )
-                    )
-                    seq += 1
-        return seq - first
+    async def _keep_statistics(self, last_seq: int | None) -> None:
+        """Keep plans good while the log is young; what was committed stays so, whatever comes of this."""
+        if last_seq is None or not self._next_look <= last_seq <= YOUNG:
+            return
+        self._next_look = last_seq * 4
+        try:
+            connection = await self._connected()
+            async with connection.transaction():
+                await connection.execute(sql.keep_statistics)
+        except (errors.ZmartError, psycopg.Error) as trouble:
+            log.warning("statistics not kept", reason=str(trouble))
 
 
-def provisional_index(signature: str) -> int:
-    """Stand-in for an unknown index in the block: the same for every delivery, as raw.provisional_index has it."""
-    return int.from_bytes(hashlib.sha256(signature.encode()).digest()[:2], "big") & MAX_INDEX_IN_BLOCK
-
-
-def _sightings(transactions: Iterable[TransactionRow]) -> Iterable[_Sighting]:
+def _sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:
     """Each signature once, in order of first sight, with how often this batch holds it."""
-    seen: dict[str, _Sighting] = {}
+    seen: dict[str, Sighting] = {}
     for row in transactions:
         known = seen.get(row.signature)
-        seen[row.signature] = _Sighting(row, 1) if known is None else _Sighting(known.row, known.times + 1)
+        seen[row.signature] = Sighting(row, 1) if known is None else Sighting(known.row, known.times + 1)
     return seen.values()
+
+
+def _letters(load: _Load, answer: _Answer) -> Iterator[DeadLetter]:
+    """Those of the batch: its own, one per version that differs, and those of transactions that count now."""
+    yield from load.letters
+    for position in answer.differing or ():
+        yield _differing(load.sightings[position - 1].row)
+    for position in answer.fresh or ():
+        yield from load.sightings[position - 1].row.dead_letters
 
 
 def _conflicting(transactions: Iterable[TransactionRow]) -> Iterable[DeadLetter]:
@@ -476,13 +470,6 @@ async def _follow(connection: pool.Connection, head: int) -> int:
     return rows
 
 
-async def _set_aside(connection: pool.Connection, source: str) -> list[str]:
-    """Signatures of deliveries that are too late to be believed without asking the chain."""
-    if source != "webhook":
-        return []
-    return [signature for (signature,) in await (await connection.execute(sql.set_aside)).fetchall()]
-
-
 async def _bury_all(connection: pool.Connection, letters: Sequence[DeadLetter], source: str) -> None:
     """Keep dead letters; ask the chain where two versions stand, and tell a person where that is due."""
     if not letters:
@@ -512,60 +499,6 @@ async def _one(
     row = await cursor.fetchone()
     assert row is not None
     return row
-
-
-async def _fill_inbox(connection: pool.Connection, sightings: Sequence[_Sighting]) -> None:
-    if not sightings:
-        return
-    async with connection.cursor() as cursor, cursor.copy(sql.fill_inbox) as copy:
-        for position, (row, times) in enumerate(sightings):
-            await copy.write_row(
-                (
-                    position,
-                    row.signature,
-                    row.slot,
-                    row.index_in_block,
-                    None if row.block_time is None else datetime.fromtimestamp(row.block_time, UTC),
-                    row.err,
-                    row.fee_lamports,
-                    row.body,
-                    row.digest,
-                    times,
-                )
-            )
-
-
-async def _admit(connection: pool.Connection, source: str) -> list[tuple[int, int, str]]:
-    """(position in the inbox, transaction_no, what became of it), in order of position."""
-    cursor = await connection.execute(sql.admit, {"source": source})
-    return sorted(await cursor.fetchall())
-
-
-async def _learn_markets(connection: pool.Connection, accounts: dict[str, str | None], learned: _Numbers) -> None:
-    cursor = await connection.execute(sql.known_markets, {"accounts": list(accounts)})
-    for account, market_no, is_identified in await cursor.fetchall():
-        learned.markets[account] = (market_no, is_identified)
-    new = [a for a in accounts if a not in learned.markets]
-    if new:
-        cursor = await connection.execute(sql.number_markets, {"accounts": new, "ids": [accounts[a] for a in new]})
-        for account, market_no in await cursor.fetchall():
-            learned.markets[account] = (market_no, accounts[account] is not None)
-
-
-async def _identify(connection: pool.Connection, account: str, market_id: str, market_no: int) -> tuple[int, bool]:
-    cursor = await connection.execute(sql.identify_market, {"account": account, "market_id": market_id})
-    if await cursor.fetchone() is not None:
-        await connection.execute(sql.move_events_of_market, {"market_no": market_no})
-    return market_no, True
-
-
-async def _learn_wallets(connection: pool.Connection, wallets: Sequence[str], learned: _Numbers) -> None:
-    cursor = await connection.execute(sql.known_wallets, {"wallets": list(wallets)})
-    learned.wallets.update(dict(await cursor.fetchall()))
-    new = [w for w in wallets if w not in learned.wallets]
-    if new:
-        cursor = await connection.execute(sql.number_wallets, {"wallets": new})
-        learned.wallets.update(dict(await cursor.fetchall()))
 
 
 def _buried(letter: DeadLetter, source: str) -> dict[str, Any]:

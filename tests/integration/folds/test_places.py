@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from test_replay import SAYINGS, _sayings, cut, differing, forget, place  # noqa: F401 - `place` is a fixture
 
 from ingest.records import TransactionRow
-from ingest.writer import Writer, provisional_index
+from ingest.batch import provisional_index
+from ingest.writer import Writer
 from zmart import testing
 
 #: (signature, order_key) of every event that counts.
