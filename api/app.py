@@ -19,12 +19,14 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Tag
+from litestar.openapi.spec import Components, SecurityScheme, Tag
 
+from zmart.chain import rpc
 from zmart.db import pool
 from zmart.settings import Settings
 
-from . import deps, errors, etags, parameters
+from . import deps, errors, etags, parameters, writes
+from .auth.gate import Gate
 from .database import Database
 from .live import tasks
 from .live.doorbell import Doorbell
@@ -32,6 +34,7 @@ from .live.hub import REPLAYS, Hub
 from .live.reader import LogReader
 from .routes import (
     activity,
+    auth,
     charts,
     discovery,
     health,
@@ -54,6 +57,11 @@ CONNECTIONS = 8
 STATEMENT_TIMEOUT_SECONDS = 5.0
 #: A caller that got no connection by then is told to come back.
 CONNECTION_WAIT_SECONDS = 2.0
+#: Who waits for a node waits this long; building a transaction takes it three times.
+NODE_SECONDS = 5.0
+#: No request needs more; a signed transaction has 1,644 characters, a statement of SQL a few thousand.
+MOST_BODY_BYTES = 256 * 1024
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Beyond this many waiting requests, saying 503 at once is kinder than a queue.
 WAITING = 500
 
@@ -77,6 +85,8 @@ _TAGS = {
     "markets": "Markets and what happened in them.",
     "trades": "Trades of all markets.",
     "wallets": "What wallets hold and did.",
+    "auth": "Signing in with a wallet.",
+    "acting": "Transactions for a wallet to sign, and what becomes of them.",
     "push": "What happens, as it happens.",
     "truth": "What is known, how far, and how surely.",
 }
@@ -98,11 +108,13 @@ def create(settings: Settings) -> Litestar:
         *portfolio.HANDLERS,
         *protocol.HANDLERS,
         *stream.HANDLERS,
+        *auth.HANDLERS,
     ]
     return Litestar(
         handlers,
         dependencies=deps.PROVIDERS,
         exception_handlers=errors.HANDLERS,
+        request_max_body_size=MOST_BODY_BYTES,
         before_request=_before_request,
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
@@ -114,6 +126,16 @@ def create(settings: Settings) -> Litestar:
             version="0.1.0",
             description="Prediction markets on Solana: an append-only log, folded and served live.",
             render_plugins=[JsonRenderPlugin()],
+            components=Components(
+                security_schemes={
+                    "access_token": SecurityScheme(
+                        type="http",
+                        scheme="bearer",
+                        bearer_format="JWT",
+                        description="The access token of POST /api/auth/verify or /api/auth/refresh.",
+                    )
+                }
+            ),
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],
@@ -124,6 +146,8 @@ def create(settings: Settings) -> Litestar:
 
 async def _before_request(request: Request[Any, Any, State]) -> None:
     parameters.refuse_unfit_text(request.scope)
+    if request.method not in _WITHOUT_BODY:
+        parameters.refuse_unfit_body(await request.body())
     etags.remember(request.scope)
 
 
@@ -139,7 +163,17 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
         doorbell = Doorbell(dsn, url.reveal() if url else None)
         hub = Hub(LogReader(Database(windows)), doorbell)
-        app.state.services = deps.Services(settings=settings, database=database, hub=hub, began=time.monotonic())
+        written = await stack.enter_async_context(writes.opened(dsn))
+        node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
+        app.state.services = deps.Services(
+            settings=settings,
+            database=database,
+            hub=hub,
+            writes=written,
+            gate=Gate(settings, written),
+            chain=node,
+            began=time.monotonic(),
+        )
         running = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.ended, running)
         stack.callback(hub.close)

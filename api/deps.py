@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
+from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import Dependency
 
+from zmart.chain.client import Client
 from zmart.settings import Settings
 
+from .auth import signed_in
+from .auth.gate import Gate
 from .database import Database
 from .live.hub import Hub
+from .writes import Writes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,12 @@ class Services:
     settings: Settings
     database: Database
     hub: Hub
+    #: Where wallets write.
+    writes: Writes
+    #: Who is asking.
+    gate: Gate
+    #: A node of the cluster.
+    chain: Client
     #: time.monotonic() when the process began to serve.
     began: float
 
@@ -30,6 +41,7 @@ class Services:
 FromServices = Annotated[Services, Dependency(skip_validation=True)]
 FromDatabase = Annotated[Database, Dependency(skip_validation=True)]
 FromHub = Annotated[Hub, Dependency(skip_validation=True)]
+FromGate = Annotated[Gate, Dependency(skip_validation=True)]
 
 
 def uptime_seconds(of: Services) -> float:
@@ -50,8 +62,19 @@ def _hub(state: State) -> Hub:
     return _services(state).hub
 
 
+def _gate(state: State) -> Gate:
+    return _services(state).gate
+
+
+async def _signed_in(request: Request[Any, Any, State], state: State) -> signed_in.SignedIn:
+    services = _services(state)
+    return await signed_in.of_request(request, services.gate, services.writes)
+
+
 PROVIDERS = {
     "services": Provide(_services, sync_to_thread=False),
     "database": Provide(_database, sync_to_thread=False),
     "hub": Provide(_hub, sync_to_thread=False),
+    "gate": Provide(_gate, sync_to_thread=False),
+    "signed_in": Provide(_signed_in),
 }

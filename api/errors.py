@@ -27,6 +27,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from zmart import errors
+from zmart.chain import rpc_errors
 from zmart.db import feed
 
 from .schemas import FieldProblem, Problem
@@ -63,12 +64,51 @@ class TooManyStreams(errors.Overloaded):
     retry_after_seconds = 5.0
 
 
+class TooManyRequests(errors.Overloaded):
+    """Too many requests from here, please try again later."""
+
+
+class NotSignedIn(errors.Unauthorized):
+    """Nobody is signed in, or the proof is not valid."""
+
+
+class TokenExpired(NotSignedIn):
+    """The token was valid and is so no longer; refresh it or sign in again."""
+
+
+class Forbidden(errors.Permanent):
+    """Somebody is signed in, but this is not theirs to do."""
+
+
+class Unprocessable(errors.InvalidInput):
+    """Well formed, but not acceptable as it is."""
+
+
+class SignInOff(errors.Unavailable):
+    """Nobody can sign in here: JWT_SECRET is not set."""
+
+    retry_after_seconds = 60.0
+
+
 #: The first class that fits decides: status, stable code.
 _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (UnfitText, 422, "unfit_text"),
     (UnfitWindow, 422, "unfit_window"),
     (UnknownTopic, 422, "unknown_topic"),
     (TooManyStreams, 429, "too_many_streams"),
+    (TooManyRequests, 429, "too_many_requests"),
+    (TokenExpired, 401, "token_expired"),
+    (NotSignedIn, 401, "not_signed_in"),
+    (Forbidden, 403, "forbidden"),
+    (Unprocessable, 422, "unprocessable"),
+    (SignInOff, 503, "sign_in_off"),
+    (rpc_errors.NodeTrouble, 503, "chain_unavailable"),
+    (rpc_errors.KeyRefused, 503, "chain_unavailable"),
+    (rpc_errors.BlockhashUnknown, 409, "blockhash_unknown"),
+    (rpc_errors.TransactionTrouble, 503, "chain_unavailable"),
+    (rpc_errors.AccountInUse, 409, "account_in_use"),
+    (errors.ProgramError, 400, "program_refused"),
+    (rpc_errors.TransactionRefused, 400, "transaction_refused"),
     (feed.ForeignEpoch, 409, "foreign_epoch"),
     (feed.FuturePosition, 409, "future_position"),
     (errors.InvalidInput, 400, "validation_failed"),
@@ -85,6 +125,8 @@ _MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 _AWAY = {
     "unavailable": "The database is not answering at the moment. Please try again shortly.",
     "overloaded": "Too many requests are waiting at the moment. Please try again shortly.",
+    "sign_in_off": "Nobody can sign in here at the moment.",
+    "chain_unavailable": "The chain is not answering us at the moment. Please try again shortly.",
 }
 
 
@@ -131,7 +173,7 @@ def known(request: Request[Any, Any, State], error: errors.ZmartError) -> Respon
         code=code,
         message=_message(error, status, code),
         details=_details(error),
-        headers=_retry_after(error),
+        headers=_retry_after(error) | _challenge(status),
     )
 
 
@@ -199,8 +241,15 @@ def _details(error: errors.ZmartError) -> list[FieldProblem] | None:
 
 def _retry_after(error: errors.ZmartError) -> dict[str, str]:
     if isinstance(error, errors.Transient):
-        return {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+    if isinstance(error, rpc_errors.KeyRefused):
+        return {"Retry-After": "60"}
     return {}
+
+
+def _challenge(status: int) -> dict[str, str]:
+    # RFC 9110 11.6.1: who is refused for want of proof is told which proof there is.
+    return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
 
 
 def _field_problems(extra: object) -> list[FieldProblem]:

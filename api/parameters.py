@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
@@ -36,7 +37,7 @@ StateText = Annotated[
 ]
 SearchText = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=200, description="Part of question or description."),
+    QueryParameter(min_length=1, max_length=200, description="Words of question or description in any form, or any part of them."),
 ]
 MarketFilter = Annotated[str | None, QueryParameter(description="Only of this market: its id or its address.")]
 WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wallet.")]
@@ -57,7 +58,7 @@ def market_missing(text: str) -> str:
     return f"Market not found: {text[:_LONGEST_NAME]}"
 
 
-def wallet(text: str, *, field: str = "wallet") -> str:
+def wallet(text: str, *, field: str = "wallet") -> ids.Address:
     """A wallet's address; InvalidParameter for anything else."""
     try:
         return ids.parse_address(text)
@@ -81,6 +82,29 @@ def refuse_unfit_text(scope: Scope) -> None:
     for encoded in (scope.get("raw_path") or b"", scope.get("query_string") or b""):
         if b"%" in encoded or not encoded.isascii():
             _refuse_unfit(unquote_to_bytes(encoded))
+
+
+def refuse_unfit_body(body: bytes) -> None:
+    """Raise UnfitText when a body is not UTF-8, or its JSON holds U+0000 or a lone surrogate."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise errors.UnfitText("The body must be UTF-8 without surrogates.") from None
+    if "\\u" in text or "\0" in text:
+        _refuse_unfit_json(text)
+
+
+def _refuse_unfit_json(text: str) -> None:
+    # Once decoded, an escaped surrogate pair is one character and a lone one stays a surrogate.
+    try:
+        decoded = json.dumps(json.loads(text), ensure_ascii=False)
+        decoded.encode()
+    except UnicodeEncodeError:
+        raise errors.UnfitText("The body must not hold lone surrogates.") from None
+    except (ValueError, RecursionError):
+        return
+    if "\\u0000" in decoded.replace("\\\\", ""):
+        raise errors.UnfitText("The body must not hold U+0000.")
 
 
 def _refuse_unfit(decoded: bytes) -> None:

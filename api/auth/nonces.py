@@ -1,0 +1,67 @@
+"""Nonces: handed out without remembering, remembered when used.
+
+A nonce is the time it was made, eight random bytes and a code over both that only we can compute, as
+48 hexadecimal digits (a nonce must be letters and digits). So asking for nonces costs no row, and the
+row a used one leaves can go when the nonce has expired: app.redeem_nonce holds the second use off.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import secrets
+from typing import Final, NamedTuple
+
+from .. import errors
+from .keys import Keys
+
+LIFETIME_SECONDS: Final = 5 * 60
+_TIME_BYTES: Final = 4
+_RANDOM_BYTES: Final = 8
+_CODE_BYTES: Final = 12
+
+
+class Nonce(NamedTuple):
+    """A nonce and its time."""
+
+    text: str
+    issued_at: datetime.datetime
+    expires_at: datetime.datetime
+
+
+class Nonces:
+    """Makes and checks nonces."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def issue(self) -> Nonce:
+        """A new nonce; SignInOff where no secret is set."""
+        now = int(datetime.datetime.now(datetime.UTC).timestamp())
+        body = now.to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES)
+        return _nonce(body, _code(self._keys.signing, body))
+
+    def check(self, text: str) -> Nonce:
+        """A nonce of ours that has not expired; NotSignedIn otherwise. Whether it was used, only the database knows."""
+        try:
+            raw = bytes.fromhex(text)
+        except ValueError:
+            raw = b""
+        body, code = raw[:-_CODE_BYTES], raw[-_CODE_BYTES:]
+        whole = len(raw) == _TIME_BYTES + _RANDOM_BYTES + _CODE_BYTES and text == raw.hex()
+        if not whole or not any(hmac.compare_digest(code, _code(key, body)) for key in self._keys.checking):
+            raise errors.NotSignedIn("This nonce is not one of ours.", help="Get one from GET /api/auth/nonce.")
+        nonce = _nonce(body, code)
+        if nonce.expires_at <= datetime.datetime.now(datetime.UTC):
+            raise errors.NotSignedIn("This nonce has expired.", help="Get a new one from GET /api/auth/nonce.")
+        return nonce
+
+
+def _code(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, body, hashlib.sha256)[:_CODE_BYTES]
+
+
+def _nonce(body: bytes, code: bytes) -> Nonce:
+    issued = datetime.datetime.fromtimestamp(int.from_bytes(body[:_TIME_BYTES], "big"), datetime.UTC)
+    return Nonce((body + code).hex(), issued, issued + datetime.timedelta(seconds=LIFETIME_SECONDS))

@@ -1,0 +1,109 @@
+"""Refresh tokens: thirty days, each used once, and a theft shows.
+
+A refresh token is exchanged for an access token and the next refresh token. Whoever uses one a second
+time, thief or robbed, ends the whole family, so a stolen token is good for at most one exchange after
+its owner comes back. The database keeps a SHA-256 of it only. The token begins with its wallet: that
+is what row level security lets the look-up see, and as the hash is over all of it, it proves nothing
+by itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import secrets
+from typing import Final, NamedTuple
+
+from zmart import errors as zmart_errors
+from zmart.domain import ids
+from zmart.domain.ids import Address
+
+from .. import errors, writes
+from .nonces import Nonce
+
+LIFETIME: Final = datetime.timedelta(days=30)
+_RANDOM_BYTES: Final = 32
+_LONGEST: Final = 200
+_AGAIN: Final = "Sign in again."
+
+
+class Refresh(NamedTuple):
+    """A refresh token, and until when it can be used."""
+
+    token: str
+    expires_at: datetime.datetime
+
+
+class Sessions:
+    """Begins, continues and ends sessions."""
+
+    def __init__(self, written: writes.Writes) -> None:
+        self._writes = written
+
+    async def open(self, wallet: Address, nonce: Nonce) -> Refresh:
+        """Sign a wallet in; NotSignedIn when the nonce was used before."""
+        refresh = _new(wallet)
+        try:
+            await self._writes.as_wallet(
+                wallet,
+                writes.statement("open_session"),
+                {
+                    "nonce": nonce.text,
+                    "nonce_expires_at": nonce.expires_at,
+                    "refresh_hash": _hash(refresh.token),
+                    "expires_at": refresh.expires_at,
+                },
+            )
+        except zmart_errors.Conflict:
+            raise errors.NotSignedIn("This nonce was used before.", help="Sign a new one.") from None
+        return refresh
+
+    async def rotate(self, token: str) -> tuple[Address, Refresh]:
+        """The wallet and its next refresh token; NotSignedIn when this one cannot be used (any more)."""
+        wallet = _wallet_in(token)
+        following = _new(wallet)
+        row = await self._writes.as_wallet(
+            wallet,
+            writes.statement("rotate_session"),
+            {
+                "refresh_hash": _hash(token),
+                "next_hash": _hash(following.token),
+                "expires_at": following.expires_at,
+            },
+        )
+        match row[0] if row else None:
+            case "rotated":
+                return wallet, following
+            case "expired":
+                raise errors.TokenExpired("This refresh token has expired.", help=_AGAIN)
+            case "reused":
+                raise errors.NotSignedIn("This refresh token was used before; the session has been ended.", help=_AGAIN)
+        raise errors.NotSignedIn("This refresh token is not valid.", help=_AGAIN)
+
+    async def close(self, token: str) -> bool:
+        """End a session; False when it was none, or had ended."""
+        row = await self._writes.as_wallet(
+            _wallet_in(token), writes.statement("close_session"), {"refresh_hash": _hash(token)}
+        )
+        return bool(row and row[0])
+
+
+def _new(wallet: Address) -> Refresh:
+    return Refresh(
+        f"{wallet}.{secrets.token_urlsafe(_RANDOM_BYTES)}",
+        datetime.datetime.now(datetime.UTC) + LIFETIME,
+    )
+
+
+def _wallet_in(token: str) -> Address:
+    wallet, _, rest = token.partition(".")
+    try:
+        if rest and len(token) <= _LONGEST:
+            return ids.parse_address(wallet)
+    except zmart_errors.InvalidInput:
+        pass
+    raise errors.NotSignedIn("This is no refresh token.", help=_AGAIN)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,52 @@
+"""Ed25519: whether a wallet signed these bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+
+from zmart import errors as zmart_errors
+from zmart.domain import base58
+
+from .. import errors
+
+SIGNATURE_BYTES = 64
+#: base58 of 64 bytes and base64 of the same are both shorter.
+_LONGEST = 100
+
+
+def require(wallet: str, message: bytes, signature: str) -> None:
+    """Raise NotSignedIn unless `signature` (base58, or base64) is the wallet's over exactly these bytes."""
+    raw = _raw(signature)
+    try:
+        signed = raw is not None and Signature.from_bytes(raw).verify(Pubkey.from_string(wallet), message)
+    except ValueError:
+        signed = False
+    if not signed:
+        # protocol.md 6.1, step 3: the words older clients know.
+        raise errors.NotSignedIn("Invalid wallet signature", help="Sign exactly this text with this wallet.")
+
+
+def canonical(signature: str) -> str:
+    """A signature that was accepted, in base58."""
+    return base58.encode(_raw(signature) or b"")
+
+
+def _raw(text: str) -> bytes | None:
+    if len(text) > _LONGEST:
+        return None
+    for decode in (base58.decode, _base64):
+        try:
+            raw = decode(text)
+        except (zmart_errors.InvalidInput, binascii.Error, ValueError):
+            continue
+        if len(raw) == SIGNATURE_BYTES:
+            return raw
+    return None
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,188 @@
+"""Sign-In With Solana: the text a wallet shows and signs, written, read and judged.
+
+A wallet does not sign what we send: it puts the text together from fields, may add some, and returns
+the bytes it signed. So those bytes are read back and each field is compared with what it must be. A
+text that is not the one way of writing its fields is refused, so no line can pass for another.
+
+    example.org wants you to sign in with your Solana account:
+    4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA
+
+    Sign in to ZMART.
+
+    URI: https://example.org
+    Version: 1
+    Chain ID: devnet
+    Nonce: 5f3c...
+    Issued At: 2026-01-01T00:00:00.000Z
+    Expiration Time: 2026-01-01T00:05:00.000Z
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from zmart.domain.ids import Address
+
+from .. import errors
+
+VERSION: Final = "1"
+STATEMENT: Final = "Sign in to ZMART."
+#: Clocks of wallets differ this much from ours, at most.
+SKEW: Final = datetime.timedelta(minutes=1)
+#: Signed texts are some 400 characters; a wallet's own additions fit as well.
+LONGEST: Final = 4_000
+
+_HEADING: Final = " wants you to sign in with your Solana account:"
+#: The fields that stand on lines of their own, in their order.
+_FIELDS: Final = {
+    "uri": "URI",
+    "version": "Version",
+    "chain_id": "Chain ID",
+    "nonce": "Nonce",
+    "issued_at": "Issued At",
+    "expiration_time": "Expiration Time",
+    "not_before": "Not Before",
+    "request_id": "Request ID",
+}
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """The fields of a text; None where it has no such line."""
+
+    domain: str
+    address: str
+    statement: str | None = None
+    uri: str | None = None
+    version: str | None = None
+    chain_id: str | None = None
+    nonce: str | None = None
+    issued_at: str | None = None
+    expiration_time: str | None = None
+    not_before: str | None = None
+    request_id: str | None = None
+    resources: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        """The one way of writing these fields."""
+        lines = [f"{self.domain}{_HEADING}", self.address]
+        if self.statement is not None:
+            lines += ["", self.statement]
+        fields = [f"{label}: {getattr(self, name)}" for name, label in _FIELDS.items() if getattr(self, name)]
+        if self.resources is not None:
+            fields += ["Resources:", *(f"- {resource}" for resource in self.resources)]
+        return "\n".join([*lines, *(["", *fields] if fields else [])])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a text must say."""
+
+    wallet: Address
+    #: Host and port of the sites that people sign in from.
+    domains: Collection[str]
+    #: mainnet, devnet or localnet; `solana:` may stand before it.
+    chain_id: str
+    now: datetime.datetime
+
+
+def parse(signed: bytes) -> Message:
+    """The fields of a signed text; NotSignedIn where it is none, or not written the one way."""
+    try:
+        text = signed.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _refused("it is not UTF-8") from None
+    if len(text) > LONGEST:
+        raise _refused("it is too long")
+    message = _read(text)
+    if str(message) != text:
+        raise _refused("its lines are not those of the format, in their order")
+    return message
+
+
+def require(message: Message, expected: Expected) -> None:
+    """Raise NotSignedIn, naming the field, unless every field is what it must be. The nonce is judged by `nonces`."""
+    if message.domain not in expected.domains:
+        raise _refused("Domain is not one that people sign in from here")
+    if message.address != expected.wallet:
+        raise _refused("the account is not the wallet that asks")
+    if not _is_of(message.uri, message.domain):
+        raise _refused("URI is not of its domain")
+    if message.version != VERSION:
+        raise _refused(f"Version is not {VERSION}")
+    if (message.chain_id or "").removeprefix("solana:") != expected.chain_id:
+        raise _refused(f"Chain ID is not {expected.chain_id}")
+    if not message.nonce:
+        raise _refused("Nonce is missing")
+    _require_time(message, expected.now)
+
+
+def _require_time(message: Message, now: datetime.datetime) -> None:
+    if message.issued_at is None:
+        raise _refused("Issued At is missing")
+    if _instant("Issued At", message.issued_at) > now + SKEW:
+        raise _refused("Issued At lies in the future")
+    if message.expiration_time is None:
+        raise _refused("Expiration Time is missing")
+    if _instant("Expiration Time", message.expiration_time) <= now:
+        raise _refused("Expiration Time has passed")
+    if message.not_before is not None and _instant("Not Before", message.not_before) > now + SKEW:
+        raise _refused("Not Before lies in the future")
+
+
+def _read(text: str) -> Message:
+    heading, _, rest = text.partition("\n")
+    if not heading.endswith(_HEADING):
+        raise _refused("its first line is not that of Sign-In With Solana")
+    address, _, rest = rest.partition("\n")
+    values: dict[str, str] = {}
+    blocks = rest.removeprefix("\n").split("\n\n") if rest else []
+    fields = blocks.pop() if blocks and blocks[-1].startswith(tuple(f"{label}: " for label in _FIELDS.values())) else ""
+    lines, resources = _resources(fields)
+    by_label = {label: name for name, label in _FIELDS.items()}
+    for line in lines:
+        label, colon, value = line.partition(": ")
+        if not colon or label not in by_label or by_label[label] in values:
+            raise _refused("it has a line that is no field")
+        values[by_label[label]] = value
+    statement = "\n\n".join(blocks) if blocks else None
+    if statement is not None and "\n" in statement:
+        raise _refused("its statement has more than one line")
+    return Message(
+        domain=heading.removesuffix(_HEADING), address=address, statement=statement, resources=resources, **values
+    )
+
+
+def _resources(fields: str) -> tuple[list[str], tuple[str, ...] | None]:
+    lines = fields.split("\n") if fields else []
+    if "Resources:" not in lines:
+        return lines, None
+    at = lines.index("Resources:")
+    return lines[:at], tuple(line.removeprefix("- ") for line in lines[at + 1 :])
+
+
+def _is_of(uri: str | None, domain: str) -> bool:
+    try:
+        parts = urlsplit(uri or "")
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and parts.netloc == domain
+
+
+def _instant(name: str, text: str) -> datetime.datetime:
+    try:
+        if _INSTANT.fullmatch(text):
+            return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise _refused(f"{name} is no instant of RFC 3339")
+
+
+def _refused(why: str) -> errors.NotSignedIn:
+    return errors.NotSignedIn(f"The signed message is not acceptable: {why}.", help="Sign what /api/auth/nonce gives.")

@@ -1,0 +1,162 @@
+"""Signing in with a wallet, staying so, and signing out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import QueryParameter
+
+from zmart.domain.ids import Address
+
+from .. import documented, errors, parameters
+from ..auth import sessions, siws, tickets, tokens
+from ..auth.gate import Gate
+from ..auth.nonces import Nonce
+from ..auth.signed_in import SECURITY, FromSignedIn
+from ..deps import FromGate
+from ..schemas import auth as shapes
+
+WalletToName = Annotated[
+    str | None, QueryParameter(description="The wallet that will sign; then the text is made, too.")
+]
+
+
+@get(
+    "/api/auth/nonce",
+    tags=["auth"],
+    summary="What to sign",
+    operation_id="GetNonce",
+    responses=documented.problems(),
+)
+async def show_nonce(
+    request: Request[Any, Any, State], gate: FromGate, wallet: WalletToName = None
+) -> shapes.NonceToSign:
+    """Begin here: the fields for Sign-In With Solana, good for five minutes and one signing in."""
+    nonce = gate.nonces.issue()
+    domain, uri = _site(request, gate)
+    message = None if wallet is None else str(_message(parameters.wallet(wallet), gate, nonce, domain, uri))
+    return shapes.NonceToSign(
+        nonce=nonce.text,
+        domain=domain,
+        uri=uri,
+        version=siws.VERSION,
+        chain_id=gate.chain_id,
+        statement=siws.STATEMENT,
+        issued_at=nonce.issued_at,
+        expires_at=nonce.expires_at,
+        message=message,
+    )
+
+
+@post(
+    ["/api/auth/verify", "/api/auth/login"],
+    tags=["auth"],
+    summary="Sign in",
+    status_code=200,
+    responses=documented.problems(401),
+)
+async def sign_in(gate: FromGate, data: shapes.SignedMessage) -> shapes.Session:
+    """Exchange a signed text for tokens. Every field of the text is compared; its nonce is used up."""
+    wallet = parameters.wallet(data.wallet)
+    refresh = await gate.verify(wallet, _signed_bytes(data), data.signature)
+    return _session(gate, wallet, refresh)
+
+
+@post(
+    "/api/auth/refresh",
+    tags=["auth"],
+    summary="Stay signed in",
+    operation_id="Refresh",
+    status_code=200,
+    responses=documented.problems(401),
+)
+async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.Session:
+    """Exchange a refresh token for the next pair. Using one twice ends the session."""
+    wallet, refresh = await gate.sessions.rotate(data.refresh_token)
+    return _session(gate, wallet, refresh)
+
+
+@post(
+    "/api/auth/logout",
+    tags=["auth"],
+    summary="Sign out",
+    operation_id="SignOut",
+    status_code=200,
+    responses=documented.problems(401),
+)
+async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOut:
+    """End the session of this refresh token. Access tokens it gave out live their fifteen minutes to the end."""
+    closed = await gate.sessions.close(data.refresh_token)
+    return shapes.SignedOut(message="Signed out." if closed else "There was no such session.")
+
+
+@post(
+    "/api/auth/ticket",
+    tags=["auth"],
+    summary="A pass for one stream",
+    operation_id="IssueTicket",
+    security=SECURITY,
+    responses=documented.problems(401),
+)
+async def issue_ticket(gate: FromGate, signed_in: FromSignedIn) -> shapes.Ticket:
+    """For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use."""
+    return shapes.Ticket(ticket=gate.tickets.issue(signed_in.wallet), expires_in=tickets.LIFETIME_SECONDS)
+
+
+def _site(request: Request[Any, Any, State], gate: Gate) -> tuple[str, str]:
+    """The site that asks, where people sign in from it; else the first of those sites."""
+    origin = request.headers.get("origin")
+    domain = urlsplit(origin).netloc if origin else request.headers.get("host", "")
+    if domain not in gate.sites:
+        domain = next(iter(gate.sites))
+    return domain, gate.sites[domain]
+
+
+def _message(wallet: Address, gate: Gate, nonce: Nonce, domain: str, uri: str) -> siws.Message:
+    return siws.Message(
+        domain=domain,
+        address=wallet,
+        statement=siws.STATEMENT,
+        uri=uri,
+        version=siws.VERSION,
+        chain_id=gate.chain_id,
+        nonce=nonce.text,
+        issued_at=_written(nonce.issued_at),
+        expiration_time=_written(nonce.expires_at),
+    )
+
+
+def _written(instant: datetime.datetime) -> str:
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _signed_bytes(data: shapes.SignedMessage) -> bytes:
+    match data:
+        case shapes.SignedMessage(message=str(text), signed_message=given) if not isinstance(given, str):
+            return text.encode()
+        case shapes.SignedMessage(signed_message=str(encoded), message=given) if not isinstance(given, str):
+            try:
+                return base64.b64decode(encoded, validate=True)
+            except (binascii.Error, ValueError):
+                raise errors.InvalidParameter("signed_message", "expected base64") from None
+    raise errors.InvalidParameter("message", "expected the signed text here, or its bytes in signed_message, not both")
+
+
+def _session(gate: Gate, wallet: Address, refresh: sessions.Refresh) -> shapes.Session:
+    return shapes.Session(
+        wallet=wallet,
+        access_token=gate.tokens.issue(wallet),
+        token_type="Bearer",  # noqa: S106 - the scheme's name
+        expires_in=tokens.LIFETIME_SECONDS,
+        refresh_token=refresh.token,
+        refresh_expires_at=refresh.expires_at,
+    )
+
+
+HANDLERS = [show_nonce, sign_in, refresh_session, sign_out, issue_ticket]

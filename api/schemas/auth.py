@@ -1,0 +1,85 @@
+"""The shapes of signing in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct, UnsetType
+
+from .answer import Instant
+
+WalletAddress = Annotated[
+    str,
+    Meta(
+        min_length=32,
+        max_length=44,
+        description="A wallet's address in base58.",
+        examples=["4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"],
+    ),
+]
+SignatureText = Annotated[
+    str,
+    Meta(min_length=64, max_length=100, description="An ed25519 signature of 64 bytes, in base58 (or base64)."),
+]
+
+
+class NonceToSign(Struct, kw_only=True):
+    """The fields for a wallet's signIn, and the text of them where the wallet is known."""
+
+    nonce: Annotated[str, Meta(description="Good once, until expires_at.")]
+    domain: Annotated[str, Meta(description="Host and port that the text must name.")]
+    uri: Annotated[str, Meta(description="The address that the text must name; of the domain.")]
+    version: str
+    chain_id: Annotated[str, Meta(description="mainnet, devnet or localnet.")]
+    statement: str
+    issued_at: Instant
+    expires_at: Instant
+    message: Annotated[
+        str | None,
+        Meta(description="The text to sign, for wallets that sign messages only; null unless `wallet` was given."),
+    ]
+
+
+class SignedMessage(Struct, kw_only=True):
+    """What a wallet returned: the text it signed, as text or as its bytes, and the signature."""
+
+    wallet: WalletAddress
+    signature: SignatureText
+    message: (
+        Annotated[str, Meta(max_length=4_000, description="The signed text; this or signed_message.")] | UnsetType
+    ) = msgspec.UNSET
+    signed_message: (
+        Annotated[str, Meta(max_length=8_000, description="The signed bytes in base64, as signIn returns them.")]
+        | UnsetType
+    ) = msgspec.UNSET
+
+
+class RefreshToken(Struct, kw_only=True):
+    """A refresh token to be exchanged or revoked."""
+
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class Session(Struct, kw_only=True):
+    """A wallet that is signed in."""
+
+    wallet: WalletAddress
+    access_token: Annotated[str, Meta(description="For Authorization: Bearer.")]
+    token_type: Annotated[str, Meta(description="Always Bearer.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
+    refresh_token: Annotated[str, Meta(description="Good once, for the next pair of tokens.")]
+    refresh_expires_at: Instant
+
+
+class SignedOut(Struct, kw_only=True):
+    """The session is over."""
+
+    message: str
+
+
+class Ticket(Struct, kw_only=True):
+    """A pass for one stream."""
+
+    ticket: Annotated[str, Meta(description="Put it into the address of one stream: ?ticket=...")]
+    expires_in: Annotated[int, Meta(description="Seconds.")]

@@ -1,0 +1,104 @@
+"""Writing, as one wallet at a time.
+
+Every write is a call of a function of the schema `app`, in a transaction that says which wallet it
+acts as. The functions and row level security decide what that wallet may do; the role zmart_api can
+neither write a table nor read another wallet's private rows, whatever is written here.
+
+A function refuses with an SQLSTATE of ours, ZM and the HTTP status it means, and a sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import psycopg
+
+from zmart import errors as zmart_errors
+from zmart.db import pool, queries
+
+from . import errors
+
+#: Writers take turns at the log, so more connections would only wait.
+_CONNECTIONS: Final = 4
+_WAITING: Final = 200
+#: Longer than the five seconds for which a function waits for the log.
+_STATEMENT_SECONDS: Final = 8.0
+_CONNECTION_SECONDS: Final = 2.0
+
+_REFUSALS: Mapping[str, type[zmart_errors.ZmartError]] = {
+    "ZM401": errors.NotSignedIn,
+    "ZM403": errors.Forbidden,
+    "ZM404": zmart_errors.NotFound,
+    "ZM409": zmart_errors.Conflict,
+    "ZM422": errors.Unprocessable,
+}
+
+
+class Writes:
+    """The connections that write, seen as a place to act."""
+
+    def __init__(self, connections: pool.Pool) -> None:
+        self._connections = connections
+
+    async def as_wallet(
+        self, wallet: str, statement: str, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[Any, ...] | None:
+        """Run one statement in a transaction of this wallet's; its first row, committed.
+
+        Raises what the function called refuses with (NotSignedIn, Forbidden, NotFound, Conflict,
+        Unprocessable), and Unavailable or Overloaded when it cannot be run now.
+        """
+        with pool.translated():
+            try:
+                return await self._run(wallet, statement, parameters)
+            except psycopg.Error as error:
+                refusal = _refusal(error)
+                if refusal is None:
+                    raise
+                raise refusal from error
+
+    async def _run(self, wallet: str, statement: str, parameters: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+        async with self._connections.connection() as connection:
+            # Local to the transaction: the connection's next borrower acts as nobody.
+            await connection.execute("select set_config('zmart.wallet', %s, true)", [wallet])
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchone()
+
+
+@contextlib.asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Writes]:
+    """Writes over connections of their own, so that a slow write delays no reader."""
+    connections = pool.pool(
+        dsn,
+        application_name="zmart api writes",
+        min_size=1,
+        max_size=_CONNECTIONS,
+        max_waiting=_WAITING,
+        statement_timeout_seconds=_STATEMENT_SECONDS,
+        wait_seconds=_CONNECTION_SECONDS,
+        # A write is never sent twice, so a dead connection must be found before it is used.
+        check=True,
+    )
+    await connections.open(wait=False)
+    try:
+        yield Writes(connections)
+    finally:
+        await connections.close()
+
+
+@functools.cache
+def statement(name: str) -> str:
+    """A statement of writes.sql."""
+    text: str = getattr(queries.load("api", "writes.sql"), name)
+    return text
+
+
+def _refusal(error: psycopg.Error) -> zmart_errors.ZmartError | None:
+    kind = _REFUSALS.get(error.sqlstate or "")
+    if kind is None:
+        return None
+    said = (error.diag.message_primary or "").rstrip(".")
+    return kind(f"{said[:1].upper()}{said[1:]}.")
