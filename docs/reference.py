@@ -20,7 +20,8 @@ HEAD = """# Marts
 
 Everything in the schema `marts`, generated from the models (`python docs/reference.py`). Amounts are integer lamports,
 shares have nine decimals, instants are the chain's clock in UTC. Folded marts change in the transaction that stores an
-event and are never behind it; views read them. Columns that end in `_key` are places on chain
+event and are never behind it; views read them. Refreshed marts are computed again every few minutes; `ops.refreshed`
+says up to which seq of the log each answers, and so does the API. Columns that end in `_key` are places on chain
 (`slot << 24 | index in block << 9 | ordinal`); `last_seq` is the last entry of the log that concerns the row.
 """
 
@@ -32,7 +33,7 @@ def page() -> str:
 
 
 def _models() -> Iterator[dict[str, Any]]:
-    for path in sorted(ROOT.glob("sql_models/[fm]*/*.yml")):
+    for path in sorted(ROOT.glob("sql_models/[fmr]*/*.yml")):
         yield from yaml.safe_load(path.read_text())["models"]
 
 

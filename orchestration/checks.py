@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import psycopg
 
 from zmart import errors
 from zmart.db import queries
@@ -38,7 +37,7 @@ RAW_DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
 
 def checks(manifest: models.Manifest) -> Sequence[dg.AssetChecksDefinition]:
     """Every check there is."""
-    folded = [spec.key for spec in models.specs(manifest, folded=True)]
+    folded = [spec.key for spec in models.specs(manifest, "fold")]
     return [
         _replay_equals_live(folded),
         _follows_the_log(folded),
@@ -82,11 +81,11 @@ def _replay_equals_live(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefiniti
 def _replayed(database: Database, key: dg.AssetKey, name: str) -> dg.AssetCheckResult:
     try:
         (verdict,) = rebuild.verify(database.owner_dsn, [name])
-    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError) as error:
-        # The model cannot take some event: that is an answer. A server that is away is not.
-        return _unproven(key, f"The log cannot be folded: {error.diag.message_primary}")
     except errors.NotFound:
         return _unproven(key, NOT_DEPLOYED)
+    if verdict.broken_because:
+        # The model cannot take some event: that is an answer. A server that is away is not.
+        return _unproven(key, f"The log cannot be folded: {verdict.broken_because}")
     _tell(database, verdict)
     return dg.AssetCheckResult(
         asset_key=key,

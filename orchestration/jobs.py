@@ -15,19 +15,21 @@ from .resources import Dbt, Outcome
 Job: TypeAlias = Any
 
 REBUILD = "rebuild_marts"
+REFRESH = "refresh_marts"
 RECONCILIATION = "reconciliation"
 DATA_TESTS = "data_tests"
 OBSERVE = "observe_log"
 DBT_BUILD = "dbt_build"
 
-#: What the fold materialization answers when it made rows. An unchanged fold was left alone and a view has none, so
+#: What our materializations answer when they made rows. An unchanged fold was left alone and a view has none, so
 #: neither is a materialization, and what was checked stays checked.
-BUILT = ("FOLD built", "FOLD in place")
+BUILT = ("FOLD built", "FOLD in place", "REFRESHED")
 
 
 def jobs(manifest: models.Manifest) -> Sequence[Job]:
     """Every job there is."""
-    folded = [spec.key for spec in models.specs(manifest, folded=True)]
+    folded = [spec.key for spec in models.specs(manifest, "fold")]
+    refreshed = [spec.key for spec in models.specs(manifest, "refreshed")]
     tests = [spec.key for _, spec in models.tests(manifest)]
     return [
         dg.define_asset_job(
@@ -36,6 +38,12 @@ def jobs(manifest: models.Manifest) -> Sequence[Job]:
             description="Folds every folded mart again from the whole log and merges what differs, in place; select "
             "one in the launchpad to rebuild only that. Readers notice nothing. The number of rows that differed is in "
             "each materialization's metadata; on a healthy system it is 0.",
+        ),
+        dg.define_asset_job(
+            REFRESH,
+            selection=dg.AssetSelection.assets(*refreshed).without_checks(),
+            description="Computes leaderboards, histories and platform numbers again, all on one snapshot, and merges "
+            "what differs, in place. Readers see the old rows or the new. Each says up to which seq it answers.",
         ),
         dg.define_asset_job(
             RECONCILIATION,

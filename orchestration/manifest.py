@@ -26,6 +26,9 @@ _BUTTON = {
     "fold": "**Materialize** folds this mart again from the whole log and merges the rows that differ, in place: "
     "readers, grants and views notice nothing. A healthy mart reports 0 rows. A stale one follows the log again "
     "afterwards. Changed SQL is installed by the job `dbt_build`.",
+    "refreshed": "**Materialize** computes this mart again from the others and merges the rows that differ, in place: "
+    "readers see the old rows or the new. The schedule `refresh_marts_often` presses it every five minutes; "
+    "`ops.refreshed` says up to which seq it answers. Changed SQL is installed by the job `dbt_build`.",
     "view": "A view: always as fresh as what it reads, so nothing has to be done. **Materialize** installs its "
     "SQL again from the checkout, replacing it in place.",
 }
@@ -63,7 +66,7 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
         return f"{said}\n\n{button}" if button else said
 
     def get_group_name(self, dbt_resource_props: Node) -> str:
-        """The folder: folds or marts."""
+        """The folder: folds, marts or refreshed."""
         folder: str = dbt_resource_props["fqn"][1]
         return folder
 
@@ -73,14 +76,14 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
         return OWNERS
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
-        """How it is kept true: fold (in the ingest transaction), view ..."""
+        """How it is kept true: fold (in the ingest transaction), view, refreshed."""
         return {"kept_as": kept_as(dbt_resource_props)}
 
 
-def specs(manifest: Manifest, *, folded: bool) -> list[dg.AssetSpec]:
-    """The folded models or all others, with lineage through the ephemeral ones."""
+def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
+    """The models that are kept true in one way (fold, refreshed, view), with lineage through the ephemeral ones."""
     every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
-    return [_lean(spec) for spec in every if (spec.tags["kept_as"] == "fold") == folded]
+    return [_lean(spec) for spec in every if spec.tags["kept_as"] == kind]
 
 
 def sources(manifest: Manifest) -> list[dg.AssetSpec]:
@@ -125,7 +128,7 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
 
 
 def kept_as(node: Node) -> str:
-    """fold, view, table, ephemeral, or source: how a model is kept true."""
+    """fold, refreshed, view, ephemeral, or source: how a model is kept true."""
     kind: str = node["config"].get("materialized", "source")
     return {"ordered": "fold", "replaced_view": "view"}.get(kind, kind)
 

@@ -69,6 +69,10 @@ order by source;
 -- Every folded model and where it stands.
 select name, is_stale, applied_seq, behind, stale_since, failed_event, coalesce(reason, '') from ops.model_status order by name;
 
+-- name: refreshed
+-- Every refreshed mart: the seq it answers for, and how many seconds that took.
+select name, applied_seq, seconds from ops.refreshed order by name;
+
 -- name: row_count
 -- Rows of one mart, counted.
 select format('select count(*) from marts.%%I', %(name)s::text);

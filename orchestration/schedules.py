@@ -22,6 +22,13 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
             description="Every hour: prove that live equals rebuilt, and that the log is fresh, whole and used.",
         ),
         dg.ScheduleDefinition(
+            name="refresh_marts_often",
+            job_name=jobs.REFRESH,
+            cron_schedule="2-59/5 * * * *",
+            default_status=_RUNNING,
+            description="Every five minutes: leaderboards, histories and platform numbers.",
+        ),
+        dg.ScheduleDefinition(
             name="observation_hourly",
             job_name=jobs.OBSERVE,
             cron_schedule="30 * * * *",

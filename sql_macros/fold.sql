@@ -79,13 +79,7 @@ values ({% for name in names %}s.{{ name }}{{ ', ' if not loop.last }}{% endfor 
 {%- endmacro %}
 
 {# Names and types of the select must be those the contract promises; an error here touches nothing. #}
-{% macro fold_check(select_sql, columns, key, combine) -%}
-    {%- if '(true /*fold*/)' not in select_sql -%}
-        {{ exceptions.raise_compiler_error("This fold reads no log rows: use log_events([...]) or log_ballots().") }}
-    {%- endif -%}
-    {%- for column in columns if combine and column.name not in key and column.name not in combine -%}
-        {{ exceptions.raise_compiler_error("Column " ~ column.name ~ " has no combine rule.") }}
-    {%- endfor -%}
+{% macro keeps_contract(select_sql, columns) -%}
     {%- set promised = [] -%}
     {%- for column in columns -%}
         {%- do promised.append('null::' ~ column.type ~ ' as ' ~ column.name) -%}
@@ -98,6 +92,17 @@ values ({% for name in names %}s.{{ name }}{{ ', ' if not loop.last }}{% endfor 
         {{ exceptions.raise_compiler_error(
             "The select does not keep the contract.\n  promised: " ~ wanted_text ~ "\n  selected: " ~ found_text) }}
     {%- endif -%}
+{%- endmacro %}
+
+{# What a fold must say besides: where it reads the log, and how each column combines. #}
+{% macro fold_check(select_sql, columns, key, combine) -%}
+    {%- if '(true /*fold*/)' not in select_sql -%}
+        {{ exceptions.raise_compiler_error("This fold reads no log rows: use log_events([...]) or log_ballots().") }}
+    {%- endif -%}
+    {%- for column in columns if combine and column.name not in key and column.name not in combine -%}
+        {{ exceptions.raise_compiler_error("Column " ~ column.name ~ " has no combine rule.") }}
+    {%- endfor -%}
+    {%- do keeps_contract(select_sql, columns) -%}
 {%- endmacro %}
 
 {% macro text_array(values) -%}

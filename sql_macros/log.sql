@@ -39,3 +39,8 @@
 {% macro first_by(value, key, condition='true') -%}
     (min(array[{{ key }}, {{ value }}]) filter (where {{ condition }}))[2]
 {%- endmacro %}
+
+{# The newest value said so far, over a window `so_far` in the order of the chain; null says nothing. #}
+{% macro latest_of(value, type) -%}
+    ((max(array[order_key, {{ value }}]) filter (where {{ value }} is not null) over so_far)[2])::{{ type }}
+{%- endmacro %}

@@ -176,8 +176,8 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
     verdicts = list(marts.verify(owner, models))
     for verdict in verdicts:
         click.echo(_verdict_in_words(verdict))
-    if not all(verdict.holds for verdict in verdicts):
-        raise errors.Conflict("Live marts differ from the log.", help="Mend them: zmart rebuild")
+    if remedies := [verdict.remedy for verdict in verdicts if not verdict.holds]:
+        raise errors.Conflict("Not all marts say what the log says.", help=" ".join(remedies))
 
 
 @main.command()
@@ -376,6 +376,8 @@ def _ago(seconds: float | None) -> str:
 
 
 def _verdict_in_words(verdict: Any) -> str:
+    if verdict.broken_because:
+        return f"{verdict.name}: cannot fold the log: {verdict.broken_because}"
     if verdict.stale_because:
         return f"{verdict.name}: stopped following the log: {verdict.stale_because}"
     if verdict.differing_rows:

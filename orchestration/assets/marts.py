@@ -1,7 +1,7 @@
-"""The models: folded marts, which ingest keeps true by itself, and what dbt makes beside them.
+"""The models: folded marts, which ingest keeps true by itself, and what stands on them.
 
-Materializing a folded mart folds it again from the whole log. Materializing a view installs its SQL. Both share a pool
-with everything else that writes marts, so they never overlap.
+Materializing a folded mart folds it again from the whole log; a refreshed one is computed again from the others;
+of a view the SQL is installed. All share a pool with everything else that writes marts, so they never overlap.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -31,7 +31,11 @@ LIVE = dg.DataVersion("live")
 
 def assets(manifest: models.Manifest) -> Sequence[dg.AssetsDefinition]:
     """Every model that is a relation."""
-    return [_folded(models.specs(manifest, folded=True)), _made(models.specs(manifest, folded=False))]
+    return [
+        _folded(models.specs(manifest, "fold")),
+        _refreshed(models.specs(manifest, "refreshed")),
+        _made(models.specs(manifest, "view")),
+    ]
 
 
 def _folded(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
@@ -74,6 +78,36 @@ def _rebuilt(database: Database, key: dg.AssetKey, tell: Any) -> dg.MaterializeR
             "seconds": round(time.monotonic() - began, 3),
         },
     )
+
+
+def _refreshed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="compute_refreshed_marts",
+        specs=specs,
+        can_subset=True,
+        pool=POOL,
+        required_resource_keys={"database"},
+    )
+    def compute_refreshed_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        database: Database = context.resources.database
+        wanted = {key.path[-1]: key for key in context.selected_asset_keys}
+        changed = rebuild.refresh(database.owner_dsn, sorted(wanted), tell=context.log.info)
+        with database.connect("zmart_owner") as connection:
+            known = {row[0]: row[1:] for row in connection.execute(sql.refreshed)}
+            for name, rows_changed in changed.items():
+                applied_seq, seconds = known[name]
+                yield dg.MaterializeResult(
+                    asset_key=wanted[name],
+                    data_version=LIVE,
+                    metadata={
+                        "rows changed": rows_changed,
+                        "answers for seq": applied_seq,
+                        "dagster/row_count": _count(connection, name),
+                        "seconds": float(seconds),
+                    },
+                )
+
+    return compute_refreshed_marts
 
 
 def _made(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:

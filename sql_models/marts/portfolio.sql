@@ -8,13 +8,18 @@ with held as (
         coalesce(costs.realized_by_sells, 0) as realized_by_sells,
         markets.state,
         markets.outcome,
+        -- A market whose creation and end are not in the log has no state.
+        coalesce(markets.state = 'FINALIZED', false) as is_final,
         markets.price_yes,
         markets.current_liquidity,
         markets.market_lamports,
         markets.accumulated_resolver_fees,
         markets.shares_yes as market_shares_yes,
         markets.shares_no as market_shares_no,
+        markets.liquidity_withdrawn_at,
         markets.liquidity_withdrawn_at is not null as is_pool_withdrawn,
+        -- A dispute that aggregate_dispute_votes rejects ends a market without finalized_at (protocol.md 1.4.15).
+        case when markets.state = 'FINALIZED' then coalesce(markets.finalized_at, markets.resolved_at) end as decided_at,
         greatest(positions.last_seq, markets.last_seq) as newest_seq
     from {{ ref('positions') }} as positions
     inner join {{ ref('markets') }} as markets on positions.market_no = markets.market_no
@@ -27,7 +32,7 @@ owed as (
     select
         *,
         case
-            when state <> 'FINALIZED' or has_claimed then 0
+            when not is_final or has_claimed then 0
             when outcome = 'YES' then coalesce(div(shares_yes * current_liquidity, nullif(market_shares_yes, 0)), 0)
             when outcome = 'NO' then coalesce(div(shares_no * current_liquidity, nullif(market_shares_no, 0)), 0)
             else total_invested
@@ -55,7 +60,7 @@ valued as (
     select
         *,
         case
-            when state = 'FINALIZED' then claimable
+            when is_final then claimable
             when state = 'CANCELLED' then 0
             else
                 coalesce(div(shares_yes * price_yes, 1000000000), 0)
@@ -64,12 +69,13 @@ valued as (
         realized_by_sells
         + case when has_claimed then claimed_amount else 0 end
         - case
-            when state <> 'FINALIZED' then 0
+            when not is_final then 0
             when has_claimed or claimable = 0 then cost_yes + cost_no
             when outcome = 'YES' then cost_no
             when outcome = 'NO' then cost_yes
             else 0
-        end as realized_pnl
+        end as realized_pnl,
+        case outcome when 'YES' then shares_yes when 'NO' then shares_no when 'INVALID' then total_invested end as winning_stake
     from payable
 )
 
@@ -99,5 +105,18 @@ select
     total_proceeds + claimed_amount + current_value - total_invested as profit,
     first_trade_at,
     last_trade_at,
-    newest_seq as last_seq
+    newest_seq as last_seq,
+    case
+        when has_claimed then case outcome when 'INVALID' then 'REFUNDED' else 'CLAIMED' end
+        when state = 'CANCELLED' then 'CANCELLED'
+        when shares_yes = 0 and shares_no = 0 and (not is_final or outcome <> 'INVALID') then 'CLOSED'
+        when not is_final then 'OPEN'
+        when claimable > 0 then case outcome when 'INVALID' then 'REFUNDABLE' else 'CLAIMABLE' end
+        when winning_stake > 0 and is_pool_withdrawn then 'POOL_WITHDRAWN'
+        when owed_lamports > 0 then 'POOL_SHORT'
+        else 'LOST'
+    end as settlement,
+    decided_at,
+    claimed_at,
+    liquidity_withdrawn_at
 from valued

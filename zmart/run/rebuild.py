@@ -3,7 +3,8 @@
 `deploy` lets dbt compile the models and install what changed (an unchanged one is a no-op). `rebuild` and
 `verify` need no dbt: every folded model left its compiled select in `ops.models`, and the functions
 `folds.rebuild` and `folds.differences` work from that. A rebuild replaces only rows that differ, in place, so
-that readers and views notice nothing; the number of rows that differed is its report.
+that readers and views notice nothing; the number of rows that differed is its report. Refreshed marts (leaderboards,
+histories) are computed again the same way, from `ops.refreshed`; each says up to which seq it answers.
 
 dbt reads its connection from libpq's variables and keeps state of its own in the process. So it runs in a child
 (`python -m zmart.run.rebuild`), which also gives its memory back.
@@ -39,6 +40,9 @@ DEFAULT_VOTING_WINDOW_SECONDS = 259_200
 PATIENCE = 10
 RETRY_SECONDS = 3.0
 
+#: A model that cannot take some event fails with one of these; a server that is away is something else.
+_MODELS_FAULT = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError)
+
 _LIBPQ = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -61,11 +65,20 @@ class Verdict:
     rows: int
     #: Why it had stopped following the log, or empty.
     stale_because: str
+    #: Why the model cannot fold the whole log, or empty; rows are not compared then.
+    broken_because: str = ""
 
     @property
     def holds(self) -> bool:
         """Whether the mart follows the log and equals its rebuild."""
-        return self.differing_rows == 0 and not self.stale_because
+        return self.differing_rows == 0 and not self.stale_because and not self.broken_because
+
+    @property
+    def remedy(self) -> str:
+        """What to do next, as a sentence; empty when nothing has to be done."""
+        if self.broken_because:
+            return f"Mend the model {self.name}, then run: zmart migrate && zmart rebuild {self.name}"
+        return "" if self.holds else f"Run: zmart rebuild {self.name}"
 
 
 def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECONDS, always: bool = False) -> bool:
@@ -128,31 +141,74 @@ def environment(dsn: str) -> dict[str, str]:
 
 
 def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> int:
-    """Fold models again from the whole log, all or the named; return how many rows differed.
+    """Fold models again from the whole log, all or the named, then refresh; return how many folded rows differed.
 
-    Each is one transaction; the log waits only while the difference is merged. Raises NotFound for an unknown name.
+    Each is one transaction; the log waits only while the difference is merged. Raises NotFound for an unknown name
+    and, after the others, ConfigurationError for a model that cannot fold the log.
     """
     with _owner(dsn) as connection:
+        folded, refreshed = _chosen(connection, names)
+        broken: dict[str, str] = {}
         total = 0
-        for name in _chosen(connection, names):
-            differed = _number(connection, sql.rebuild, name)
-            tell(f"{name}: rebuilt, {differed:,} rows differed")
-            total += differed
+        for name in folded:
+            try:
+                differed = _number(connection, sql.rebuild, name)
+            except _MODELS_FAULT as error:
+                broken[name] = _in_short(error)
+                tell(f"{name}: as it was, {broken[name]}")
+            else:
+                tell(f"{name}: rebuilt, {differed:,} rows differed")
+                total += differed
+    if refreshed:
+        refresh(dsn, refreshed, tell=tell)
+    if broken:
+        raise errors.ConfigurationError(
+            f"Not rebuilt: {', '.join(f'{name} ({why})' for name, why in broken.items())}.",
+            help=f"Mend the SQL of what is named, then run: zmart migrate && zmart rebuild {' '.join(broken)}",
+        )
     return total
 
 
-def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[Verdict]:
-    """Hold each mart against a rebuild, all on one snapshot; nothing is changed."""
+def refresh(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> dict[str, int]:
+    """Compute refreshed marts again, all or the named, on one snapshot; return the rows written by name.
+
+    Whoever refreshes at the same time is waited for. Raises NotFound for an unknown name and ConfigurationError for a
+    model whose SQL fails; then all are as they were.
+    """
+    changed: dict[str, int] = {}
     with _owner(dsn, autocommit=False) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        chosen = _chosen(connection, names)
+        # Before the first query, so that the snapshot is newer than the last refresh.
+        connection.execute(sql.refresh_alone)
+        _, refreshed = _chosen(connection, names, only_refreshed=True)
+        for name in refreshed:
+            try:
+                changed[name] = _number(connection, sql.refresh, name)
+            except _MODELS_FAULT as error:
+                raise errors.ConfigurationError(
+                    f"The mart {name} cannot be refreshed: {_in_short(error)}.",
+                    help=f"Mend its SQL, then run: zmart migrate && zmart rebuild {name}",
+                ) from error
+        connection.commit()
+    for name, rows in changed.items():
+        tell(f"{name}: refreshed, {rows:,} rows changed")
+    return changed
+
+
+def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[Verdict]:
+    """Hold each folded mart against a rebuild, all on one snapshot; nothing is changed."""
+    with _owner(dsn, autocommit=False) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        chosen, _ = _chosen(connection, names)
         reasons = {name: reason for name, is_stale, _, _, reason in connection.execute(sql.models) if is_stale}
         for name in chosen:
+            differing, broken_because = _compared(connection, name)
             yield Verdict(
                 name=name,
-                differing_rows=_number(connection, sql.differences, name),
+                differing_rows=differing,
                 rows=_rows(connection, name),
                 stale_because=str(reasons.get(name, "")),
+                broken_because=broken_because,
             )
         connection.rollback()
 
@@ -177,12 +233,31 @@ def _owner(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[obj
     return connection
 
 
-def _chosen(connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str]) -> list[str]:
-    known = [str(name) for name, *_ in connection.execute(sql.models)]
+def _chosen(
+    connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str], *, only_refreshed: bool = False
+) -> tuple[list[str], list[str]]:
+    """The folded and the refreshed marts among the names, all without names; refreshed ones after what they read."""
+    folded = [] if only_refreshed else [str(name) for name, *_ in connection.execute(sql.models)]
+    refreshed = [str(name) for (name,) in connection.execute(sql.refreshed)]
+    known = [*folded, *refreshed]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise errors.NotFound(f"There is no folded model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}.")
-    return list(names) or known
+        raise errors.NotFound(f"There is no model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}.")
+    wanted = set(names or known)
+    return [name for name in folded if name in wanted], [name for name in refreshed if name in wanted]
+
+
+def _compared(connection: psycopg.Connection[tuple[object, ...]], name: str) -> tuple[int, str]:
+    try:
+        with connection.transaction():
+            return _number(connection, sql.differences, name), ""
+    except _MODELS_FAULT as error:
+        return 0, _in_short(error)
+
+
+def _in_short(error: psycopg.Error) -> str:
+    """What went wrong, without the statement it went wrong in."""
+    return error.diag.message_primary or str(error).splitlines()[0]
 
 
 def _number(connection: psycopg.Connection[tuple[object, ...]], statement: str, name: str) -> int:

@@ -9,6 +9,20 @@ select
 from ops.model_status
 order by name;
 
+-- name: refreshed
+-- Every refreshed mart, each after those it is computed from.
+select r.name
+from ops.refreshed as r
+order by (select count(*) from ops.refreshed as o where o.name = any(r.reads)), r.name;
+
+-- name: refresh_alone
+-- One refresh at a time.
+lock table ops.refreshed in share row exclusive mode;
+
+-- name: refresh
+-- Compute one refreshed mart again; the number of rows written.
+select folds.refresh(%(name)s);
+
 -- name: rebuild
 -- Fold one model again from the whole log; the number of rows that differed.
 select folds.rebuild(%(name)s);

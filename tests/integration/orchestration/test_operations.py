@@ -396,7 +396,8 @@ def test_dbt_builds_tests_and_documents_everything(story: testing.Database, run:
     built = run("dbt_build")
     said = materialized(built)
     tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_trades_seq"]
-    assert said == {}
+    assert {name for name, each in said.items() if not each["said"].startswith("REFRESHED")} == set()
+    assert "leaderboard" in said
     assert [each.passed for each in tested] == [True]
 
     assert all(each.passed for each in run("data_tests").get_asset_check_evaluations())

@@ -10,10 +10,16 @@ from orchestration.definitions import definitions
 from zmart.run import rebuild
 
 MODELS = {path.stem for path in rebuild.PROJECT.glob("sql_models/*/*.sql") if path.parent.name != "staging"}
+REFRESHED = {path.stem for path in rebuild.PROJECT.glob("sql_models/refreshed/*.sql")}
 FOLDED = {path.stem for path in rebuild.PROJECT.glob("sql_models/folds/*.sql")}
 
 GIVEN = {
     "app/ballots",
+    "app/comment_edits",
+    "app/comments",
+    "app/flags",
+    "app/reactions",
+    "ops/refreshed",
     "ops/settings",
     "raw/dead_letters",
     "raw/events",
@@ -26,6 +32,7 @@ CRONS = {
     "data_tests_daily": ("data_tests", "15 3 * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
     "reconciliation_hourly": ("reconciliation", "0 * * * *"),
+    "refresh_marts_often": ("refresh_marts", "2-59/5 * * * *"),
 }
 SENSORS = {"alert_delivery", "dead_letter_growth", "orphaned_runs", "run_failed", "run_recovered", "stale_models"}
 
@@ -67,7 +74,7 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {"log", "app", "ops", "folds", "marts", "docs"}, key
+        assert node.group_name in {"log", "app", "ops", "folds", "refreshed", "marts", "docs"}, key
         assert node.owners == manifest.OWNERS, key
         assert node.kinds, key
         assert "**" in node.description or not (node.is_materializable or node.is_observable), key
@@ -75,7 +82,7 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
 
 def test_columns_are_shown_with_their_descriptions(models: manifest.Manifest) -> None:
     """The page of a mart answers what a column means."""
-    (markets,) = [s for s in manifest.specs(models, folded=True) if s.key.path[-1] == "markets"]
+    (markets,) = [s for s in manifest.specs(models, "fold") if s.key.path[-1] == "markets"]
     columns = markets.metadata["dagster/column_schema"].columns
 
     assert len(columns) > 20
@@ -102,10 +109,12 @@ def test_jobs() -> None:
     """Each job by its name, and what it selects."""
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
-    assert set(jobs) == {"data_tests", "dbt_build", "observe_log", "rebuild_marts", "reconciliation"}
+    assert set(jobs) == {"data_tests", "dbt_build", "observe_log", "rebuild_marts", "reconciliation", "refresh_marts"}
     assert all(job.description for job in jobs.values())
     rebuilt = jobs["rebuild_marts"].asset_layer
     assert {key.path[-1] for key in rebuilt.selected_asset_keys} == FOLDED
+    refreshed = jobs["refresh_marts"].asset_layer
+    assert {key.path[-1] for key in refreshed.selected_asset_keys} == REFRESHED
     assert not rebuilt.selected_asset_keys & jobs["reconciliation"].asset_layer.selected_asset_keys
 
 
@@ -128,6 +137,6 @@ def test_sensors() -> None:
 
 def test_who_writes_marts_does_it_alone() -> None:
     """Whatever writes or replays marts shares a pool of one."""
-    for job in ("rebuild_marts", "data_tests", "dbt_build"):
+    for job in ("rebuild_marts", "refresh_marts", "data_tests", "dbt_build"):
         nodes = definitions.get_repository_def().get_job(job).nodes
         assert {pool for node in nodes for pool in node.definition.pools} == {"marts"}
