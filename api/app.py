@@ -25,7 +25,7 @@ from zmart.chain import rpc
 from zmart.db import pool
 from zmart.settings import Settings
 
-from . import deps, errors, etags, parameters, writes
+from . import deps, errors, etags, headers, parameters, writes
 from .auth.gate import Gate
 from .database import Database
 from .live import tasks
@@ -41,6 +41,7 @@ from .routes import (
     holders,
     lifecycle,
     markets,
+    pages,
     portfolio,
     protocol,
     quotes,
@@ -108,6 +109,7 @@ def create(settings: Settings) -> Litestar:
         *portfolio.HANDLERS,
         *protocol.HANDLERS,
         *stream.HANDLERS,
+        *pages.HANDLERS,
         *auth.HANDLERS,
     ]
     return Litestar(
@@ -116,6 +118,7 @@ def create(settings: Settings) -> Litestar:
         exception_handlers=errors.HANDLERS,
         request_max_body_size=MOST_BODY_BYTES,
         before_request=_before_request,
+        before_send=[headers.adding(settings.api.trusted_proxies)],
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,

@@ -26,6 +26,17 @@ def address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
     return hops[-1]
 
 
+def is_secure(scope: Scope, trusted_proxies: Sequence[Network]) -> bool:
+    """Whether the caller speaks TLS: with us, or with the nearest proxy, when that is one we trust."""
+    if scope["scheme"] == "https":
+        return True
+    client = scope.get("client")
+    if not trusted_proxies or client is None or not _is_trusted(client[0], trusted_proxies):
+        return False
+    said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    return b",".join(said).rpartition(b",")[2].strip().lower() == b"https"
+
+
 def _forwarded(scope: Scope) -> list[str]:
     values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     hops = b",".join(values).decode("latin-1").split(",")

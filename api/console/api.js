@@ -1,0 +1,47 @@
+// Reading over REST: one function, one kind of error.
+
+/** The base of all addresses: the API that served this page. */
+const BASE = new URL("/api/", location.origin);
+/** A read that hangs is worse than one that fails: the page tries again by itself. */
+const PATIENCE_MS = 15_000;
+
+/** What the API answered instead, as RFC 9457 problem details. */
+export class Problem extends Error {
+  constructor(status, body, retryAfterSeconds) {
+    super(body?.detail ?? body?.message ?? `The API answered ${status}.`);
+    this.status = status;
+    this.code = body?.code ?? "unknown";
+    /** When a refused caller may come back; null when coming back does not help. */
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/**
+ * Read a path below /api; parameters that are null or "" are left out.
+ *
+ * A caller that is told to wait (429, 503 with Retry-After) waits once, and then hears of it.
+ */
+export async function read(path, parameters = {}, { signal } = {}) {
+  try {
+    return await attempt(path, parameters, signal);
+  } catch (error) {
+    if (!(error instanceof Problem) || !error.retryAfterSeconds) throw error;
+    await new Promise((done) => setTimeout(done, Math.min(error.retryAfterSeconds, 30) * 1000));
+    return attempt(path, parameters, signal);
+  }
+}
+
+async function attempt(path, parameters, signal) {
+  const url = new URL(path, BASE);
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
+  }
+  const signals = [AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])];
+  const answer = await fetch(url, { signal: AbortSignal.any(signals), headers: { accept: "application/json" } });
+  const body = await answer.json().catch(() => null);
+  if (answer.ok) return body;
+  throw new Problem(answer.status, body, Number(answer.headers.get("retry-after")) || null);
+}
+
+/** Where in the log an answer stands, as a stream takes it in `since`. */
+export const place = (answer) => `${answer.as_of.epoch}:${answer.as_of.seq}`;

@@ -1,0 +1,152 @@
+// The console: one page over the public API, and the example of how to use it.
+//
+//   1. Read what is shown over REST. Each answer says which place in the log it is true of.
+//   2. Follow the stream from that place. Nothing between the two is missed, nothing comes twice.
+//   3. When the stream says `resync`, the place is of another log: forget all and begin at 1.
+//
+// api.js reads, stream.js follows, store.js merges both; the other files show what the store knows.
+
+import { place, read } from "./api.js";
+import { say } from "./dom.js";
+import { tick } from "./format.js";
+import { healthStrip } from "./health.js";
+import { marketList } from "./list.js";
+import { liveView } from "./live.js";
+import { marketView } from "./market.js";
+import { INTERVALS } from "./chart.js";
+import { Store } from "./store.js";
+import { Stream } from "./stream.js";
+
+const TOPICS = ["markets", "trades", "status"];
+/** Trades of one read that begin the sparklines of the busiest markets. */
+const TRADES = 300;
+const RETRY_MS = 3_000;
+
+const $ = (id) => document.getElementById(id);
+const store = new Store();
+const stream = new Stream();
+
+// --- what readers of the screen hear: seldom, and one thing at a time ---------------------------------
+
+let saying = 0;
+function announce(text) {
+  clearTimeout(saying);
+  saying = setTimeout(() => say($("announcer"), text), 300);
+}
+
+// --- the protocol's configuration, read once and again when an event changes it ------------------------
+
+let asked = null;
+const protocol = () => (asked ??= read("protocol").catch((error) => {
+  asked = null;
+  throw error;
+}));
+store.addEventListener("event", ({ detail }) => {
+  if (!detail.market_id) asked = null;
+});
+
+// --- where we are: #/, #/markets, #/market/<id> ---------------------------------------------------------
+
+const list = marketList($("list"), { store, announce });
+let view = null;
+let opened = null;
+
+function route() {
+  const [, name, id] = /^#\/(\w*)\/?([0-9a-zA-Z]*)/.exec(location.hash) ?? [null, "", ""];
+  view?.close();
+  opened = name === "market" && id ? id : null;
+  const shown = opened ? "market" : name === "markets" ? "markets" : "live";
+  document.querySelector(".body").dataset.view = shown;
+  for (const link of document.querySelectorAll(".views [data-view]")) {
+    if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  list.open(opened);
+  view = opened ? marketView($("main"), opened, { store, protocol, announce }) : liveView($("main"), { store });
+  scrollTo(0, 0);
+  if (stream.place) stream.follow(topics());
+}
+
+function topics() {
+  return opened ? [...TOPICS, `market:${opened}`, `votes:${opened}`] : TOPICS;
+}
+
+// --- reading, then following ----------------------------------------------------------------------------
+
+async function begin() {
+  try {
+    const markets = await list.load();
+    stream.follow(topics(), place(markets));
+  } catch {
+    setTimeout(begin, RETRY_MS);
+    return;
+  }
+  await seed().catch(() => {});
+}
+
+/** Prices of markets whose trades are on one page of all trades; the rest is read when it is seen. */
+async function seed() {
+  const { trades } = await read("trades", { limit: TRADES });
+  store.putTrades(trades);
+  const prices = new Map();
+  for (const trade of trades) prices.set(trade.market_id, [trade.price_after, ...(prices.get(trade.market_id) ?? [])]);
+  for (const [id, found] of prices) {
+    const all = store.markets.get(id)?.trades_count;
+    if (found.length >= Math.min(all ?? Infinity, 24) && !store.prices.has(id)) store.putPrices(id, found.length === all ? [0.5, ...found] : found);
+  }
+}
+
+stream.addEventListener("frame", ({ detail }) => store.apply(detail));
+stream.addEventListener("resync", async () => {
+  // Another log, or a place it does not have: nothing we know is sure. The stream itself goes on.
+  announce("The log is another one; reading everything again.");
+  store.clear();
+  list.forget();
+  asked = null;
+  await list.load().catch(() => {});
+  route();
+});
+// A market we have not read: it is new, or beyond the first page.
+store.addEventListener("event", async ({ detail: { name, market_id: id } }) => {
+  if (name === "MarketCreated") store.putMarkets([await read(`markets/${id}`).catch(() => null)].filter(Boolean));
+});
+
+// --- keyboard, theme, clock ------------------------------------------------------------------------------
+
+const SHORTCUTS = {
+  "/": () => list.search(),
+  "?": () => $("shortcuts").showModal(),
+  t: () => announce(`${toggleTheme()} theme`),
+  j: () => list.step(1),
+  k: () => list.step(-1),
+  ArrowDown: () => isInList() && (list.step(1), true),
+  ArrowUp: () => isInList() && (list.step(-1), true),
+  ...Object.fromEntries(Object.keys(INTERVALS).map((width, index) => [String(index + 1), () => view?.choose?.(width)])),
+};
+const isInList = () => $("list").contains(document.activeElement);
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("shortcuts").open) return;
+  const isTyping = event.target.matches("input:not([type=radio]), textarea, select");
+  if (event.key === "Escape") return leave(isTyping);
+  if (isTyping && !(event.key === "ArrowDown" && event.target.id === "search")) return;
+  if (event.target.matches("[type=radio]") && event.key.startsWith("Arrow")) return;
+  // False means: not for us, let the page scroll.
+  if (event.key in SHORTCUTS && SHORTCUTS[event.key]() !== false) event.preventDefault();
+});
+
+function leave(isTyping) {
+  if (!isTyping && opened) location.hash = "#/markets";
+  list.focus();
+}
+
+$("help").addEventListener("click", () => $("shortcuts").showModal());
+$("theme").addEventListener("click", () => announce(`${toggleTheme()} theme`));
+addEventListener("hashchange", route);
+addEventListener("online", () => stream.hurry());
+document.addEventListener("visibilitychange", () => document.hidden || stream.hurry());
+setInterval(tick, 1_000);
+
+healthStrip($("health"), $("connection"), { store, stream, announce });
+route();
+begin();

@@ -1,0 +1,225 @@
+// Candles of YES with their volume. The API makes the candles; the stream only moves the last one at
+// once, and its exact figures (volume, trades) are read again a moment later.
+
+import {
+  CandlestickSeries,
+  ColorType,
+  createChart,
+  CrosshairMode,
+  HistogramSeries,
+} from "./vendor/lightweight-charts-5.2.1/lightweight-charts.mjs";
+import { read } from "./api.js";
+import { percent, units } from "./format.js";
+import { el, say, show } from "./dom.js";
+import { gently } from "./pace.js";
+
+export const INTERVALS = { "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400 };
+const NAMES = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour", "1d": "1 day" };
+const PAGE = 300;
+
+/** The width whose candles show a market of this age as a few dozen. */
+export function fitting(createdAt, until = Date.now()) {
+  const hours = (until - Date.parse(createdAt)) / 3_600_000;
+  return hours < 3 ? "1m" : hours < 24 ? "5m" : hours < 24 * 21 ? "1h" : "1d";
+}
+
+export function candleChart(marketId) {
+  const legend = el("div", { class: "legend num small", "aria-hidden": "true" });
+  const canvas = el("div", { class: "canvas", role: "img", "aria-label": "Candles" });
+  const message = el("p", { class: "chart-message" });
+  const node = el("div", { class: "chart is-loading" }, legend, canvas, message);
+
+  const chart = createChart(canvas, options());
+  const prices = chart.addSeries(CandlestickSeries, {
+    priceFormat: { type: "custom", minMove: 0.0001, formatter: (price) => percent(price) },
+    borderVisible: true,
+  });
+  const volumes = chart.addSeries(HistogramSeries, {
+    priceScaleId: "volume",
+    priceFormat: { type: "volume" },
+    lastValueVisible: false,
+    priceLineVisible: false,
+  });
+  chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+  chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.1, bottom: 0.24 } });
+
+  let colors = paint();
+  let interval = null;
+  /** bucket (Unix seconds) -> candle as the API told it, or as the stream moved it. */
+  let candles = new Map();
+  let hasOlder = false;
+  let reading = new AbortController();
+
+  function paint() {
+    const style = getComputedStyle(document.documentElement);
+    const color = (name) => style.getPropertyValue(name).trim();
+    const found = { up: color("--yes"), down: color("--no"), quiet: color("--quiet"), upVolume: color("--yes-soft"), downVolume: color("--no-soft") };
+    chart.applyOptions({
+      layout: { background: { type: ColorType.Solid, color: "transparent" }, textColor: color("--muted") },
+      grid: { vertLines: { color: color("--grid") }, horzLines: { color: color("--grid") } },
+      rightPriceScale: { borderColor: color("--line") },
+      timeScale: { borderColor: color("--line") },
+      crosshair: { vertLine: { labelBackgroundColor: color("--label") }, horzLine: { labelBackgroundColor: color("--label") } },
+    });
+    // Up is filled, down is hollow: the difference does not hang on colour.
+    prices.applyOptions({
+      upColor: found.up,
+      borderUpColor: found.up,
+      wickUpColor: found.up,
+      downColor: color("--surface"),
+      borderDownColor: found.down,
+      wickDownColor: found.down,
+    });
+    return found;
+  }
+
+  const repaint = () => {
+    colors = paint();
+    draw();
+  };
+  addEventListener("themechange", repaint);
+
+  /** Read the newest candles of a width. */
+  async function choose(width) {
+    interval = width;
+    reading.abort();
+    reading = new AbortController();
+    node.classList.add("is-loading");
+    say(message, "");
+    try {
+      const answer = await ask({ limit: PAGE });
+      candles = byTime(answer.candles);
+      hasOlder = answer.candles.length === PAGE;
+      draw();
+      frame();
+      if (!candles.size) say(message, "Not traded yet. Every market begins at 50%.");
+    } catch (error) {
+      if (error.name !== "AbortError") say(message, `No candles now: ${error.message}`);
+    } finally {
+      node.classList.remove("is-loading");
+    }
+  }
+
+  const ask = (parameters) =>
+    read(`markets/${marketId}/candles`, { interval, ...parameters }, { signal: reading.signal });
+
+  /** The last candles exactly, after something happened. */
+  const refresh = gently(async () => {
+    const from = [...candles.keys()].at(-1);
+    const answer = await ask({ limit: 3, from: from ? String(from - INTERVALS[interval]) : null });
+    const hadNone = !candles.size;
+    for (const [time, candle] of byTime(answer.candles)) candles.set(time, candle);
+    if (candles.size) say(message, "");
+    draw();
+    if (hadNone) frame();
+  }, 3_000);
+
+  /** A trade: its price shows at once. */
+  function move(trade) {
+    const width = INTERVALS[interval];
+    const time = Math.floor(Date.parse(trade.block_time) / 1000 / width) * width;
+    const last = [...candles.keys()].at(-1) ?? 0;
+    const price = trade.price_after;
+    if (time >= last) {
+      const now = candles.get(time) ?? { time, open: price, high: price, low: price, close: price, volume: "0", trades: 0 };
+      candles.set(time, { ...now, close: price, high: Math.max(now.high, price), low: Math.min(now.low, price) });
+      draw();
+    }
+    refresh();
+  }
+
+  async function readOlder() {
+    hasOlder = false;
+    const first = candles.keys().next().value;
+    const answer = await ask({ limit: PAGE, to: String(first) }).catch(() => null);
+    if (!answer) return;
+    candles = new Map([...byTime(answer.candles), ...candles]);
+    hasOlder = answer.candles.length === PAGE;
+    draw();
+  }
+
+  function draw() {
+    const all = [...candles.values()];
+    prices.setData(all);
+    volumes.setData(
+      all.map((c) => ({ time: c.time, value: Number(c.volume) / 1e9, color: c.close >= c.open ? colors.upVolume : colors.downVolume })),
+    );
+    describe(all);
+    tell(all.at(-1));
+  }
+
+  function frame() {
+    const all = candles.size;
+    chart.timeScale().setVisibleLogicalRange({ from: Math.max(all - 90, -2), to: all + 2 });
+  }
+
+  function describe(all) {
+    const text = all.length
+      ? `${all.length} candles of YES, ${NAMES[interval]} each: from ${percent(all[0].open)} to ${percent(all.at(-1).close)}, ` +
+        `between ${percent(Math.min(...all.map((c) => c.low)))} and ${percent(Math.max(...all.map((c) => c.high)))}.`
+      : "No candles yet.";
+    canvas.setAttribute("aria-label", text);
+  }
+
+  function tell(candle) {
+    if (!candle) return show(legend);
+    const pair = (name, text) => [el("span", { class: "muted" }, name), `${text} `];
+    return show(
+      legend,
+      pair("O ", percent(candle.open)),
+      pair("H ", percent(candle.high)),
+      pair("L ", percent(candle.low)),
+      pair("C ", percent(candle.close)),
+      pair("Vol ", `${units(candle.volume)} SOL`),
+    );
+  }
+
+  chart.subscribeCrosshairMove(({ time }) => tell(candles.get(time) ?? [...candles.values()].at(-1)));
+  chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+    if (range && range.from < 5 && hasOlder) readOlder();
+  });
+
+  return {
+    node,
+    choose,
+    move,
+    close() {
+      refresh.stop();
+      reading.abort();
+      removeEventListener("themechange", repaint);
+      chart.remove();
+    },
+  };
+}
+
+function byTime(candles) {
+  return new Map(
+    candles.map((c) => {
+      const time = Date.parse(c.bucket_at) / 1000;
+      return [
+        time,
+        { time, open: c.open_price, high: c.high_price, low: c.low_price, close: c.close_price, volume: c.volume, trades: c.trades_count },
+      ];
+    }),
+  );
+}
+
+/** The library counts in UTC; people read their own clock. A day's candle keeps its UTC date. */
+function options() {
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+  const both = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  // Kinds of tick marks: 0 year, 1 month, 2 day, 3 time, 4 time with seconds.
+  const mark = (time, kind) => (kind >= 3 ? clock : day).format(time * 1000);
+  return {
+    autoSize: true,
+    // Its credit and link stand in the help; as a logo it would bring styles of its own.
+    layout: { attributionLogo: false, fontFamily: "inherit", fontSize: 11 },
+    localization: { timeFormatter: (time) => both.format(time * 1000) },
+    timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: mark, rightOffset: 2 },
+    crosshair: { mode: CrosshairMode.Normal },
+    handleScale: { axisPressedMouseMove: { price: false } },
+    // The page scrolls under a finger; the chart pans sideways.
+    handleScroll: { vertTouchDrag: false },
+  };
+}

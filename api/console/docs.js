@@ -1,0 +1,18 @@
+// Swagger UI over the description this API serves; nothing comes from or goes to anywhere else.
+
+const dark = () => document.documentElement.classList.toggle("dark-mode", document.documentElement.dataset.theme === "dark");
+addEventListener("themechange", dark);
+dark();
+
+SwaggerUIBundle({
+  url: "/schema/openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  filter: true,
+  tryItOutEnabled: true,
+  // Its validator is a service elsewhere.
+  validatorUrl: null,
+});

@@ -1,0 +1,85 @@
+// The strip at the bottom: how old the newest entry is, what is proven, what is final, and whether we
+// are connected. One small read every few seconds; finality also comes by the stream.
+
+import { read } from "./api.js";
+import { ago, count } from "./format.js";
+import { el, say, show } from "./dom.js";
+import { gently } from "./pace.js";
+
+const EVERY_MS = 10_000;
+
+const CONNECTION = {
+  connecting: "connecting",
+  live: "live",
+  waiting: "reconnecting",
+};
+
+export function healthStrip(root, pill, { store, stream, announce }) {
+  const fields = {
+    log: field("Log", "Entries of the log; REST and streams speak of the same numbers."),
+    newest: field("Newest entry", "When the log last grew."),
+    slot: field("Slot", "The newest slot with an event."),
+    verified: field("Verified through", "Proven against the chain: nothing is missing up to this slot."),
+    finalized: field("Finalized through", "Everything up to this slot is final on chain."),
+    marts: field("Marts", "Tables that follow the log; a stale one answers for an older entry."),
+  };
+  const list = el("dl", {}, Object.values(fields).map(({ node }) => node));
+  const alerts = el("p", { class: "alerts" });
+  show(root, list, alerts);
+
+  const refresh = gently(async () => {
+    try {
+      showStatus(await read("status"));
+    } catch {
+      // The pill tells about the connection; what was true last stays, with its age.
+    }
+  }, 2_000);
+
+  function showStatus(status) {
+    fields.log.say(count(status.seq));
+    show(fields.newest.value, status.lag.last_entry_at ? ago(status.lag.last_entry_at) : "none yet");
+    fields.slot.say(status.slot === null ? "–" : count(status.slot));
+    fields.verified.say(status.verified_through === null ? "not yet" : count(status.verified_through));
+    fields.verified.node.dataset.level = status.completeness.state === "verified" ? "good" : "warning";
+    fields.verified.node.title = status.completeness.reason;
+    showFinalized(status.finalized_through);
+    const stale = status.models.filter((model) => model.is_stale);
+    fields.marts.say(stale.length ? `${stale.map((model) => model.name).join(", ")} stale` : "all fresh");
+    fields.marts.node.dataset.level = stale.length ? "bad" : "good";
+    const worst = status.alerts.find((alert) => alert.severity === "critical") ?? status.alerts[0];
+    say(alerts, worst ? `${worst.message}` : "");
+    alerts.hidden = !worst;
+  }
+
+  function showFinalized(slot) {
+    fields.finalized.say(slot === null ? "not yet" : count(slot));
+  }
+
+  function showConnection(state) {
+    say(pill, CONNECTION[state]);
+    pill.dataset.state = state;
+  }
+
+  let wasLost = false;
+  stream.addEventListener("state", ({ detail: state }) => {
+    showConnection(state);
+    // Said once when it is lost and once when it is back, not for each attempt.
+    if (state === "waiting" && !wasLost) announce("Connection lost; trying again.");
+    if (state === "live" && wasLost) announce("Connected again.");
+    if (state !== "connecting") wasLost = state === "waiting";
+    refresh();
+  });
+  store.addEventListener("status", () => {
+    if (store.finalizedThrough !== null) showFinalized(store.finalizedThrough);
+    refresh();
+  });
+  setInterval(refresh, EVERY_MS);
+  showConnection(stream.state);
+  refresh();
+}
+
+function field(name, title) {
+  const value = el("dd", { class: "num" }, "…");
+  const node = el("div", { title }, el("dt", {}, name), value);
+  return { node, value, say: (text) => say(value, text) };
+}

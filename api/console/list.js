@@ -1,0 +1,290 @@
+// The list of markets: searched and sorted by the API, kept live by the store.
+//
+// Rows do not change places while somebody looks at them; prices and volumes in them do. The order is
+// the API's at the last read, which is repeated now and then and when something is searched.
+
+import { read } from "./api.js";
+import { ago, count, percent, sol } from "./format.js";
+import { el, say, show } from "./dom.js";
+import { gently, queue } from "./pace.js";
+import { sparkline } from "./sparkline.js";
+import { POINTS } from "./store.js";
+import { STATES } from "./words.js";
+
+const PAGE = 30;
+/** Rows of a past that is not on the first page of trades, read for what is on the screen. */
+const readGently = queue(2);
+
+const FILTERS = [
+  ["", "All"],
+  ["ACTIVE", "Active"],
+  ["PROPOSED", "Proposed"],
+  ["DISPUTED", "Disputed"],
+  ["FINALIZED", "Final"],
+];
+const SORTS = [
+  ["activity", "Most active"],
+  ["last_trade", "Last trade"],
+  ["volume", "Volume"],
+  ["newest", "Newest"],
+  ["contested", "Closest to 50%"],
+  ["price_high", "Likeliest"],
+  ["liquidity", "Deepest"],
+];
+
+export function marketList(root, { store, announce }) {
+  const asked = { q: "", state: "", sort: "activity" };
+  const rows = new Map();
+  let opened = null;
+  let cursor = null;
+  let reading = new AbortController();
+
+  const search = el("input", {
+    type: "search",
+    id: "search",
+    placeholder: "Search markets",
+    "aria-label": "Search markets",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 200,
+    oninput: () => searchGently(),
+  });
+  const sort = el(
+    "select",
+    { "aria-label": "Order", onchange: () => ask({ sort: sort.value }) },
+    SORTS.map(([value, text]) => el("option", { value }, text)),
+  );
+  const filters = el(
+    "div",
+    { class: "chips", role: "radiogroup", "aria-label": "State" },
+    FILTERS.map(([value, text]) =>
+      el(
+        "label",
+        { class: "chip" },
+        el("input", { type: "radio", name: "state", value, checked: value === "", onchange: () => ask({ state: value }) }),
+        el("span", {}, text),
+      ),
+    ),
+  );
+  const total = el("span", { class: "muted small" });
+  const items = el("ul", { class: "rows", "aria-label": "Markets" });
+  const more = el("button", { class: "button wide", type: "button", hidden: true, onclick: () => readMore() }, "More markets");
+  const foot = el("div", { class: "list-foot" }, more);
+  show(
+    root,
+    el(
+      "div",
+      { class: "list-head" },
+      el("div", { class: "search" }, search, el("kbd", { "aria-hidden": "true" }, "/")),
+      filters,
+      el("div", { class: "list-line" }, total, sort),
+    ),
+    items,
+    foot,
+  );
+
+  const searchGently = gently(() => ask({ q: search.value.trim() }), 250);
+
+  // Sparklines of what is on the screen and not yet known.
+  const seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      const id = target.dataset.market;
+      if (!isIntersecting || store.prices.has(id) || !store.markets.get(id)?.trades_count) continue;
+      seen.unobserve(target);
+      readGently(async () => {
+        const { price_history } = await read(`markets/${id}/price-history`, { limit: POINTS });
+        store.putPrices(id, price_history.map((point) => point.yes / 100));
+      });
+    }
+  });
+
+  const dirty = new Set();
+  const refreshRows = () => {
+    for (const id of dirty) rows.get(id)?.update(store.markets.get(id), store.prices.get(id));
+    dirty.clear();
+  };
+  const touch = (id) => {
+    if (!rows.has(id)) return;
+    if (!dirty.size) requestAnimationFrame(refreshRows);
+    dirty.add(id);
+  };
+  store.addEventListener("market", ({ detail: id }) => touch(id));
+  store.addEventListener("trade", ({ detail: trade }) => touch(trade.market_id));
+  // A market was proposed: it belongs on top of what is sorted by time, and the count is another.
+  const readAgain = gently(() => load().catch(() => {}), 5_000);
+  store.addEventListener("event", ({ detail }) => detail.name === "MarketCreated" && !asked.q && readAgain());
+
+  function ask(change) {
+    Object.assign(asked, change);
+    items.scrollTo?.({ top: 0 });
+    return load().then(
+      (answer) => announce(`${count(answer.count)} markets`),
+      () => {},
+    );
+  }
+
+  /** Read the first page; resolves to the answer. Shows what went wrong, and throws it too. */
+  async function load() {
+    reading.abort();
+    reading = new AbortController();
+    const { signal } = reading;
+    if (!rows.size) showSkeleton();
+    root.setAttribute("aria-busy", "true");
+    try {
+      const answer = await read("markets", { ...asked, limit: PAGE }, { signal });
+      place(answer, { from: 0 });
+      return answer;
+    } catch (error) {
+      if (!signal.aborted) showProblem(error);
+      throw error;
+    } finally {
+      if (!signal.aborted) root.removeAttribute("aria-busy");
+    }
+  }
+
+  async function readMore() {
+    more.disabled = true;
+    try {
+      place(await read("markets", { ...asked, limit: PAGE, cursor }), { from: rows.size });
+    } catch {
+      say(more, "That did not work. Try again");
+    } finally {
+      more.disabled = false;
+    }
+  }
+
+  function place(answer, { from }) {
+    store.putMarkets(answer.markets);
+    const focused = document.activeElement?.closest?.("[data-market]")?.dataset.market;
+    if (from === 0) {
+      rows.clear();
+      items.replaceChildren();
+      if (!answer.markets.length) showNothing();
+    }
+    for (const { id } of answer.markets) {
+      if (rows.has(id)) continue;
+      const row = marketRow(id);
+      rows.set(id, row);
+      items.append(row.node);
+      row.update(store.markets.get(id), store.prices.get(id));
+      row.mark(id === opened);
+      seen.observe(row.node);
+    }
+    if (focused) rows.get(focused)?.link.focus({ preventScroll: true });
+    cursor = answer.next_cursor;
+    more.hidden = !cursor;
+    say(more, "More markets");
+    say(total, `${count(answer.count)} ${answer.count === 1 ? "market" : "markets"}`);
+  }
+
+  function showSkeleton() {
+    const line = () => el("li", { class: "row skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
+    show(items, Array.from({ length: 9 }, line));
+  }
+
+  function showNothing() {
+    const text = asked.q ? `No market speaks of “${asked.q}”.` : "No market is in this state.";
+    items.append(el("li", { class: "empty" }, text));
+  }
+
+  function showProblem(error) {
+    rows.clear();
+    show(
+      items,
+      el(
+        "li",
+        { class: "empty", role: "alert" },
+        el("p", {}, "The markets cannot be read now."),
+        el("p", { class: "muted small" }, error.message),
+        el("button", { class: "button", type: "button", onclick: () => load().catch(() => {}) }, "Try again"),
+      ),
+    );
+  }
+
+  /** Move the focus among the rows; from elsewhere, to the open market or the first. */
+  function step(by) {
+    const links = [...items.querySelectorAll("a")];
+    const at = links.indexOf(document.activeElement);
+    const current = links.findIndex((link) => link.getAttribute("aria-current"));
+    const to = at < 0 ? Math.max(current, 0) : Math.min(Math.max(at + by, 0), links.length - 1);
+    links[to]?.focus();
+    links[to]?.scrollIntoView({ block: "nearest" });
+  }
+
+  function open(id) {
+    rows.get(opened)?.mark(false);
+    opened = id;
+    rows.get(id)?.mark(true);
+  }
+
+  return {
+    load,
+    step,
+    open,
+    search: () => search.focus(),
+    /** Back from the search or a market: the keyboard is in the list. */
+    focus: () => step(0),
+    forget: () => rows.clear(),
+  };
+}
+
+function marketRow(id) {
+  const question = el("span", { class: "row-question" });
+  const state = el("span", { class: "state" });
+  const facts = el("span", { class: "row-facts muted small" });
+  const price = el("span", { class: "row-price num" });
+  const word = el("span", { class: "unseen" }, " YES ");
+  const change = el("span", { class: "row-change num small" });
+  const spark = sparkline();
+  const link = el(
+    "a",
+    { class: "row-link", href: `#/market/${id}` },
+    el("span", { class: "row-text" }, question, el("span", { class: "row-line" }, state, facts)),
+    spark.node,
+    el("span", { class: "row-numbers" }, word, price, change),
+  );
+  const node = el("li", { class: "row", "data-market": id }, link);
+  let last = null;
+
+  function update(market, prices) {
+    say(question, market.question);
+    say(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
+    state.dataset.state = market.state;
+    showFacts(facts, market);
+    say(price, percent(market.current_price_yes));
+    if (last !== null && market.current_price_yes !== last) flash(node, market.current_price_yes > last);
+    last = market.current_price_yes;
+    spark.draw(prices);
+    showChange(change, prices);
+  }
+
+  return {
+    node,
+    link,
+    update,
+    mark: (isOpen) => (isOpen ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")),
+  };
+}
+
+function showFacts(node, market) {
+  const key = `${market.trades_count} ${market.total_volume_exact} ${market.last_trade_at}`;
+  if (node.dataset.key === key) return;
+  node.dataset.key = key;
+  if (!market.trades_count) return show(node, "no trades yet");
+  return show(node, sol(market.total_volume_exact), " · ", ago(market.last_trade_at));
+}
+
+function showChange(node, prices) {
+  if (!prices || prices.length < 2) return;
+  const by = (prices.at(-1) - prices[0]) * 100;
+  const sign = Math.abs(by) < 0.05 ? "" : by > 0 ? "▲" : "▼";
+  say(node, sign ? `${sign} ${Math.abs(by).toFixed(1)}` : "");
+  node.title = "Points since the line on the left begins";
+  node.dataset.sign = Math.sign(by);
+}
+
+/** A glow that ends by itself; people who want less motion get none (style.css). */
+function flash(node, isUp) {
+  node.classList.remove("is-up", "is-down");
+  requestAnimationFrame(() => node.classList.add(isUp ? "is-up" : "is-down"));
+}

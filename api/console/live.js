@@ -1,0 +1,137 @@
+// What happens anywhere: trades from the stream as they come, everything else in the API's words.
+
+import { read } from "./api.js";
+import { ago, percent, short, sol, units } from "./format.js";
+import { el, say, show } from "./dom.js";
+import { gently } from "./pace.js";
+import { sparkline } from "./sparkline.js";
+import { STATES, verb } from "./words.js";
+
+const MOST = 80;
+const FEATURED = 3;
+
+export function liveView(root, { store }) {
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const featured = el("div", { class: "featured" });
+  const feed = el("ul", { class: "feed", "aria-label": "The latest first" });
+  const empty = el("p", { class: "empty", hidden: true }, "Nothing has happened yet. Trades appear here the moment they are in the log.");
+  const known = new Set();
+  show(
+    root,
+    el(
+      "div",
+      { class: "live" },
+      el("h1", {}, "Happening now"),
+      featured,
+      el("section", { class: "card", "aria-label": "Activity" }, feed, empty),
+    ),
+  );
+
+  /** Put an entry where its time says; the feed is short, so looking from the top is enough. */
+  function put(entry, isNew) {
+    if (known.has(entry.id)) return;
+    known.add(entry.id);
+    const node = feedItem(entry);
+    node.classList.toggle("is-new", isNew);
+    const instant = Date.parse(entry.time);
+    node.dataset.at = instant;
+    const after = [...feed.children].find((other) => Number(other.dataset.at) <= instant);
+    feed.insertBefore(node, after ?? null);
+    while (feed.children.length > MOST) feed.lastChild.remove();
+    empty.hidden = true;
+  }
+
+  const readAgain = gently(async () => {
+    const { activities } = await read("markets/activity", { limit: 40 }, { signal });
+    for (const one of activities) put(one, false);
+    empty.hidden = feed.children.length > 0;
+  }, 4_000);
+
+  const cards = new Map();
+  function feature() {
+    const best = [...store.markets.values()]
+      .filter((market) => market.state === "ACTIVE" && market.trades_count)
+      .sort((a, b) => b.trades_count - a.trades_count)
+      .slice(0, FEATURED);
+    const ids = best.map((market) => market.id);
+    if (ids.join() !== [...cards.keys()].join()) {
+      cards.clear();
+      for (const id of ids) cards.set(id, featuredCard(id));
+      show(featured, [...cards.values()].map(({ node }) => node));
+    }
+    for (const [id, card] of cards) card.update(store.markets.get(id), store.prices.get(id));
+    featured.hidden = !ids.length;
+  }
+
+  const featureGently = gently(async () => feature(), 500);
+  store.addEventListener("market", () => featureGently(), { signal });
+  store.addEventListener(
+    "trade",
+    ({ detail: trade }) => {
+      put(told(trade, store.markets.get(trade.market_id)), true);
+      featureGently();
+    },
+    { signal },
+  );
+  store.addEventListener("event", () => readAgain(), { signal });
+  document.title = "ZMART console";
+  feature();
+  readAgain();
+  return {
+    close() {
+      leaving.abort();
+      readAgain.stop();
+      featureGently.stop();
+    },
+  };
+}
+
+/** A trade of the stream in the shape of the API's activity. */
+function told(trade, market) {
+  return {
+    id: trade.id,
+    type: "trade",
+    user: short(trade.user_wallet, 6),
+    action: `${verb(trade)} ${units(trade.shares_exact)} ${trade.outcome} shares`,
+    market: market?.question ?? `Market ${trade.market_id.slice(0, 8)}…`,
+    marketId: trade.market_id,
+    time: trade.block_time,
+    exact: trade.cost_exact,
+    side: trade.outcome,
+  };
+}
+
+function feedItem(entry) {
+  const side = entry.side ?? /\b(YES|NO)\b/.exec(entry.action)?.[1] ?? null;
+  return el(
+    "li",
+    { "data-type": entry.type, "data-side": entry.type === "trade" ? side : null },
+    el(
+      "span",
+      { class: "feed-text" },
+      el("span", { class: "mono" }, entry.user.replace("...", "…")),
+      ` ${entry.action}`,
+      el("a", { class: "feed-market", href: `#/market/${entry.marketId}` }, entry.market),
+    ),
+    entry.exact ? sol(entry.exact) : el("span", { class: "num" }, entry.amount ?? ""),
+    el("span", { class: "muted small" }, ago(entry.time)),
+  );
+}
+
+function featuredCard(id) {
+  const question = el("span", { class: "featured-question" });
+  const price = el("strong", { class: "num" });
+  const spark = sparkline();
+  const state = el("span", { class: "muted small" });
+  const node = el("a", { class: "card featured-card", href: `#/market/${id}` }, question, el("span", { class: "featured-line" }, price, spark.node), state);
+  return {
+    node,
+    update(market, prices) {
+      say(question, market.question);
+      say(price, percent(market.current_price_yes));
+      say(state, `YES · ${STATES[market.state]} · ${market.trades_count} trades`);
+      spark.draw(prices);
+    },
+  };
+}

@@ -1,0 +1,432 @@
+// One market: its price, candles, trades as they happen, votes, deadline, holders and life.
+
+import { read } from "./api.js";
+import { candleChart, fitting, INTERVALS } from "./chart.js";
+import { address, ago, count, percent, relative, shares, short, sol } from "./format.js";
+import { el, say, show } from "./dom.js";
+import { gently } from "./pace.js";
+import { DEADLINES, STATES, step, verb, WAITS_FOR } from "./words.js";
+
+const MOST_TRADES = 60;
+
+export function marketView(root, id, { store, protocol, announce }) {
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const chart = candleChart(id);
+  const head = marketHead();
+  const votes = votesCard();
+  const life = lifeCard();
+  const frames = intervalChoice((width) => chart.choose(width));
+  const tabs = tabList([
+    ["trades", "Trades", tradesTable(id, store, signal)],
+    ["holders", "Holders", readTable(() => readHolders(id))],
+    ["activity", "Activity", readTable(() => readActivity(id))],
+  ]);
+  show(
+    root,
+    el(
+      "article",
+      { class: "market", "aria-labelledby": "question" },
+      el("a", { class: "back", href: "#/markets" }, "← Markets"),
+      head.node,
+      el(
+        "div",
+        { class: "market-grid" },
+        el(
+          "section",
+          { class: "card chart-card", "aria-label": "Candles" },
+          el("div", { class: "card-head" }, el("h2", {}, "Price of YES"), frames.node),
+          chart.node,
+        ),
+        el("div", { class: "side-column" }, votes.node, life.node),
+        el("section", { class: "card table-card", "aria-label": "What happened" }, tabs.node),
+      ),
+    ),
+  );
+
+  async function load() {
+    try {
+      store.putMarkets([await read(`markets/${id}`, {}, { signal })]);
+    } catch (error) {
+      if (signal.aborted) return;
+      showProblem(root, error, load);
+      return;
+    }
+    const market = store.markets.get(id);
+    frames.choose(fitting(market.activated_at ?? market.created_at, Date.parse(market.finalized_at ?? "") || Date.now()));
+    update();
+    await Promise.allSettled([readVotes(), readLife(), readStats(), tabs.refresh()]);
+  }
+
+  const update = () => {
+    const market = store.markets.get(id);
+    head.update(market);
+    life.state(market);
+    document.title = `${percent(market.current_price_yes)} ${market.question} – ZMART`;
+  };
+
+  const readVotes = gently(async () => {
+    const kinds = store.markets.get(id)?.dispute_initiated_at ? ["proposal", "dispute"] : ["proposal"];
+    const [limits, ...answers] = await Promise.all([
+      protocol(),
+      ...kinds.map((type) => read(`markets/${id}/votes`, { type, limit: 1 }, { signal })),
+    ]);
+    for (const { type, stats } of answers) votes.tally(type, stats, limits);
+  }, 3_000);
+  const readLife = gently(async () => life.update(await read(`markets/${id}/lifecycle`, {}, { signal })), 3_000);
+  const readStats = gently(async () => head.stats((await read(`markets/${id}/stats`, {}, { signal })).stats), 8_000);
+  const refreshTab = gently(() => tabs.refresh(), 5_000);
+
+  const listen = (type, heard) => store.addEventListener(type, ({ detail }) => heard(detail), { signal });
+  listen("market", (changed) => changed === id && update());
+  listen("trade", (trade) => {
+    if (trade.market_id !== id) return;
+    chart.move(trade);
+    readStats();
+    refreshTab();
+  });
+  listen("retracted", () => refreshTab());
+  listen("event", (event) => {
+    if (event.market_id !== id) return;
+    readLife();
+    readVotes();
+    refreshTab();
+    announce(`${step(event.name)}: ${store.markets.get(id)?.question ?? "this market"}`);
+  });
+  listen("tally", (tally) => {
+    if (tally.market_id === id) readVotes();
+  });
+
+  load();
+  return {
+    choose: frames.choose,
+    close() {
+      leaving.abort();
+      for (const asking of [readVotes, readLife, readStats, refreshTab]) asking.stop();
+      chart.close();
+    },
+  };
+}
+
+// --- the head -----------------------------------------------------------------------------------------
+
+function marketHead() {
+  const state = el("span", { class: "state" });
+  const category = el("span", { class: "muted small" });
+  const question = el("h1", { id: "question", class: "skeleton-text" }, " ");
+  const about = el("p", { class: "muted about" });
+  const yes = el("strong", { class: "num" }, "–");
+  const no = el("strong", { class: "num" }, "–");
+  const bar = el("div", { class: "split", role: "img" }, el("i", { class: "split-yes" }), el("i", { class: "split-no" }));
+  const facts = el("dl", { class: "facts" });
+  const figures = { volume: fact("Volume"), trades: fact("Trades"), traders: fact("Traders"), pool: fact("Pool"), by: fact("Creator"), id: fact("Market") };
+  show(facts, Object.values(figures).map(({ node }) => node));
+  const node = el(
+    "header",
+    { class: "market-head" },
+    el("div", { class: "market-line" }, state, category),
+    question,
+    about,
+    el(
+      "div",
+      { class: "prices" },
+      el("div", { class: "price yes" }, el("span", { class: "side yes" }, "YES"), yes),
+      bar,
+      el("div", { class: "price no" }, no, el("span", { class: "side no" }, "NO")),
+    ),
+    facts,
+  );
+
+  function update(market) {
+    question.classList.remove("skeleton-text");
+    say(question, market.question);
+    say(about, market.description ?? "");
+    about.hidden = !market.description;
+    say(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
+    state.dataset.state = market.state;
+    say(category, market.category);
+    const price = market.current_price_yes;
+    say(yes, percent(price));
+    say(no, percent(market.current_price_no));
+    bar.style.setProperty("--yes-share", `${((price ?? 0.5) * 100).toFixed(2)}%`);
+    bar.setAttribute("aria-label", `YES ${percent(price)}, NO ${percent(market.current_price_no)}`);
+    figures.volume.put(sol(market.total_volume_exact), market.total_volume_exact);
+    figures.trades.put(count(market.trades_count), market.trades_count);
+    figures.pool.put(sol(market.current_liquidity_exact), market.current_liquidity_exact);
+    figures.by.put(address(market.creator_wallet), market.creator_wallet);
+    figures.id.put(copyable(market.id), market.id);
+  }
+
+  return { node, update, stats: (stats) => figures.traders.put(count(stats.unique_traders), stats.unique_traders) };
+}
+
+function fact(name) {
+  const value = el("dd", { class: "num" }, "…");
+  let shown;
+  /** Replaced only when it changed, so that a hover or a selection is not lost. */
+  const put = (what, key) => {
+    if (key === shown) return;
+    shown = key;
+    show(value, what);
+  };
+  return { node: el("div", {}, el("dt", {}, name), value), put };
+}
+
+function copyable(id) {
+  const copied = () => say(button, "copied");
+  const button = el(
+    "button",
+    { class: "plain mono", type: "button", title: `${id}\nCopy`, "aria-label": `Copy the market's id ${short(id)}`, onclick: () => navigator.clipboard?.writeText(id).then(copied, () => {}) },
+    short(id, 6),
+  );
+  return button;
+}
+
+// --- candles' widths ----------------------------------------------------------------------------------
+
+function intervalChoice(chosen) {
+  const inputs = Object.keys(INTERVALS).map((width) => [
+    width,
+    el("input", { type: "radio", name: "interval", value: width, onchange: () => chosen(width) }),
+  ]);
+  const node = el(
+    "div",
+    { class: "chips small", role: "radiogroup", "aria-label": "Candle width" },
+    inputs.map(([width, input]) => el("label", { class: "chip" }, input, el("span", {}, width))),
+  );
+  const choose = (wanted) => {
+    for (const [width, input] of inputs) input.checked = width === wanted;
+    chosen(wanted);
+  };
+  return { node, choose };
+}
+
+// --- votes and life -----------------------------------------------------------------------------------
+
+const VOTES = {
+  proposal: { title: "Proposal", yes: "like", no: "dislike", limit: "proposal_approval_threshold" },
+  dispute: { title: "Dispute", yes: "agree", no: "disagree", limit: "dispute_success_threshold" },
+};
+
+function votesCard() {
+  const kinds = {};
+  const body = el("div", { class: "tallies" }, el("p", { class: "muted small" }, "…"));
+  const node = el("section", { class: "card", "aria-label": "Votes" }, el("div", { class: "card-head" }, el("h2", {}, "Votes")), body);
+
+  function tally(kind, stats, limits) {
+    const words = VOTES[kind];
+    const needed = limits[words.limit] / 10_000;
+    const share = stats.total ? stats.likes / stats.total : 0;
+    const meter = el(
+      "div",
+      {
+        class: "tally-bar",
+        role: "img",
+        "aria-label": `${percent(share)} ${words.yes}; ${percent(needed, 0)} are needed`,
+      },
+      el("i", { class: "tally-fill" }),
+      el("i", { class: "tally-mark", title: `${percent(needed, 0)} are needed` }),
+    );
+    meter.style.setProperty("--share", `${share * 100}%`);
+    meter.style.setProperty("--needed", `${needed * 100}%`);
+    const counts = stats.total
+      ? `${count(stats.likes)} ${words.yes}, ${count(stats.dislikes)} ${words.no}`
+      : "No votes yet";
+    kinds[kind] = el(
+      "div",
+      { class: "tally" },
+      el("div", { class: "tally-line" }, el("span", {}, words.title), el("span", { class: "num" }, stats.total ? `${stats.approval_rate}%` : "–")),
+      meter,
+      el("p", { class: "muted small" }, `${counts} · needs ${percent(needed, 0)}`),
+    );
+    show(body, Object.values(kinds));
+  }
+
+  return { node, tally };
+}
+
+function lifeCard() {
+  const waits = el("p", { class: "waits" });
+  const deadline = el("p", { class: "deadline", hidden: true });
+  const steps = el("ol", { class: "steps" });
+  const node = el("section", { class: "card", "aria-label": "Life" }, el("div", { class: "card-head" }, el("h2", {}, "Life")), waits, deadline, steps);
+
+  function update({ timeline, next_deadline: next, outcome }) {
+    deadline.hidden = !next;
+    if (next) {
+      const instant = Date.parse(next.at);
+      const isOver = instant < Date.now();
+      show(
+        deadline,
+        isOver ? "Ended " : `${DEADLINES[next.name]}: ends `,
+        el("time", { datetime: next.at, "data-at": instant, title: new Date(instant).toLocaleString() }, relative(instant)),
+        isOver ? "; waits for somebody to act." : "",
+      );
+    }
+    show(
+      steps,
+      timeline.map((one) =>
+        el(
+          "li",
+          { "data-event": one.event },
+          el("span", {}, one.event === "MarketFinalized" && outcome ? `Finalized: ${outcome}` : step(one.event)),
+          el("span", { class: "muted small" }, ago(one.block_time), one.user_wallet ? [" · ", address(one.user_wallet)] : null),
+        ),
+      ),
+    );
+  }
+
+  return { node, update, state: (market) => say(waits, WAITS_FOR[market.state] ?? "") };
+}
+
+// --- trades, holders, activity ------------------------------------------------------------------------
+
+function tabList(entries) {
+  const body = el("div", { class: "tab-body", role: "tabpanel", id: "tabpanel", tabindex: "0" });
+  let open = null;
+  const buttons = entries.map(([key, name, content]) =>
+    el("button", { role: "tab", type: "button", id: `tab-${key}`, "aria-controls": "tabpanel", onclick: () => choose(key), onkeydown: (event) => move(event) }, name),
+  );
+
+  function choose(key) {
+    open = entries.find(([name]) => name === key);
+    buttons.forEach((button, index) => {
+      const isOpen = entries[index] === open;
+      button.setAttribute("aria-selected", isOpen);
+      button.tabIndex = isOpen ? 0 : -1;
+    });
+    body.setAttribute("aria-labelledby", `tab-${key}`);
+    show(body, open[2].node);
+    return open[2].refresh();
+  }
+
+  function move(event) {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    const next = buttons[(buttons.indexOf(event.currentTarget) + by + buttons.length) % buttons.length];
+    next.focus();
+    next.click();
+  }
+
+  const node = el("div", {}, el("div", { class: "tabs", role: "tablist", "aria-label": "What happened" }, buttons), body);
+  choose(entries[0][0]);
+  return { node, refresh: () => open[2].refresh() };
+}
+
+/** Trades come one by one from the stream; the page before them is read once. */
+function tradesTable(id, store, signal) {
+  const columns = ["Trade", "Shares", "Amount", "YES after", "Wallet", "When"];
+  const body = el("tbody");
+  const empty = el("p", { class: "empty", hidden: true }, "Nobody has traded yet.");
+  const node = el("div", {}, table("Trades, the latest first", columns, body), empty);
+  const rows = new Map();
+  let isRead = false;
+
+  const refresh = async () => {
+    if (isRead) return;
+    isRead = true;
+    const { trades } = await read(`markets/${id}/trades`, { limit: MOST_TRADES }, { signal });
+    for (const trade of trades) if (!rows.has(trade.id)) body.append(put(trade));
+    empty.hidden = rows.size > 0;
+  };
+  const put = (trade) => {
+    const row = tradeRow(trade);
+    rows.set(trade.id, row);
+    return row;
+  };
+  store.addEventListener(
+    "trade",
+    ({ detail: trade }) => {
+      if (trade.market_id !== id || rows.has(trade.id)) return;
+      const row = put(trade);
+      row.classList.add("is-new");
+      body.prepend(row);
+      empty.hidden = true;
+      while (body.children.length > MOST_TRADES) body.lastChild.remove();
+    },
+    { signal },
+  );
+  store.addEventListener("retracted", ({ detail }) => rows.get(detail)?.remove(), { signal });
+  return { node, refresh };
+}
+
+function tradeRow(trade) {
+  return el(
+    "tr",
+    { "data-trade": trade.id },
+    el("td", {}, `${verb(trade)} `, el("span", { class: `side ${trade.outcome_bool ? "yes" : "no"}` }, trade.outcome)),
+    el("td", {}, shares(trade.shares_exact)),
+    el("td", {}, sol(trade.cost_exact)),
+    el("td", { class: "num" }, percent(trade.price_after)),
+    el("td", { class: "wide-only" }, address(trade.user_wallet)),
+    el("td", {}, ago(trade.block_time)),
+  );
+}
+
+async function readHolders(id) {
+  const { holders } = await read(`markets/${id}/holders`, { limit: 25 });
+  if (!holders.length) return el("p", { class: "empty" }, "Nobody holds shares.");
+  const part = (bps) => el("span", { class: "muted small num" }, ` ${(bps / 100).toFixed(1)}%`);
+  const rows = holders.map((one) =>
+    el(
+      "tr",
+      {},
+      el("td", {}, address(one.user_wallet)),
+      el("td", {}, shares(one.shares_yes), part(one.share_of_yes_bps)),
+      el("td", {}, shares(one.shares_no), part(one.share_of_no_bps)),
+      el("td", { class: "wide-only" }, sol(one.total_invested)),
+    ),
+  );
+  return table("Holders, the largest first", ["Wallet", "YES", "NO", "Invested"], el("tbody", {}, rows));
+}
+
+async function readActivity(id) {
+  const { activity } = await read(`markets/${id}/activity`, { limit: 40 });
+  if (!activity.length) return el("p", { class: "empty" }, "Nothing has happened yet.");
+  return el(
+    "ul",
+    { class: "feed" },
+    activity.map((one) =>
+      el(
+        "li",
+        { "data-type": one.type },
+        el("span", { class: "feed-text" }, one.user_wallet ? address(one.user_wallet) : "The protocol", ` ${one.action}`),
+        one.amount ? sol(one.amount) : null,
+        el("span", { class: "muted small" }, ago(one.block_time)),
+      ),
+    ),
+  );
+}
+
+/** A tab whose content is read again as a whole. */
+function readTable(ask) {
+  const node = el("div", {}, el("p", { class: "empty" }, "…"));
+  const refresh = async () => {
+    try {
+      show(node, await ask());
+    } catch (error) {
+      show(node, el("p", { class: "empty" }, `That cannot be read now: ${error.message}`));
+    }
+  };
+  return { node, refresh };
+}
+
+function table(caption, columns, body) {
+  const heads = columns.map((name) => el("th", { scope: "col", class: ["Wallet", "Invested"].includes(name) && columns[0] !== name ? "wide-only" : null }, name));
+  return el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, el("tr", {}, heads)), body);
+}
+
+function showProblem(root, error, again) {
+  const isMissing = error.status === 404;
+  show(
+    root,
+    el(
+      "div",
+      { class: "empty tall", role: "alert" },
+      el("a", { class: "back", href: "#/markets" }, "← Markets"),
+      el("h1", {}, isMissing ? "There is no such market" : "This market cannot be read now"),
+      el("p", { class: "muted" }, error.message),
+      isMissing ? null : el("button", { class: "button", type: "button", onclick: () => location.reload() }, "Try again"),
+    ),
+  );
+}

@@ -1,0 +1,49 @@
+// Asking no more often than makes sense: many trades in a second are one reason to read the candles again.
+
+/**
+ * A function that runs `action` at once, then at most every `pauseMs`; calls in between become one run
+ * at the end. Failures are the next run's business: what is shown stays.
+ */
+export function gently(action, pauseMs) {
+  let timer = 0;
+  let isWanted = false;
+  const run = async () => {
+    isWanted = false;
+    timer = setTimeout(() => {
+      timer = 0;
+      if (isWanted) run();
+    }, pauseMs);
+    await Promise.resolve(action()).catch(() => {});
+  };
+  const ask = () => {
+    isWanted = true;
+    if (!timer) run();
+  };
+  ask.stop = () => {
+    clearTimeout(timer);
+    timer = -1;
+  };
+  return ask;
+}
+
+/** Run tasks a few at a time, in the order they came. */
+export function queue(most) {
+  const waiting = [];
+  let running = 0;
+  const next = () => {
+    while (running < most && waiting.length) {
+      running += 1;
+      waiting
+        .shift()()
+        .catch(() => {})
+        .finally(() => {
+          running -= 1;
+          next();
+        });
+    }
+  };
+  return (task) => {
+    waiting.push(task);
+    next();
+  };
+}

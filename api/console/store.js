@@ -1,0 +1,135 @@
+// What the page knows. REST answers and stream frames arrive in any order and may overlap; the two
+// rules here make the result the same whichever came first:
+//
+//   state   a market as it stands. The row with the greater `last_seq` is the newer one; the other is dropped.
+//   facts   a trade. It has an id, so told twice it is one; taken back (`retracted`), it stays away.
+//
+// Views listen for "market" (detail: id), "trade" (detail: trade), "retracted" (detail: id),
+// "event" (detail: a market_event message) and "tally" (detail: a vote_tally message's data).
+
+/** Prices of a sparkline, trade by trade. */
+export const POINTS = 48;
+const MOST_TRADES = 500;
+
+export class Store extends EventTarget {
+  markets = new Map();
+  /** The newest trades anywhere, the latest first. */
+  trades = [];
+  /** market id -> prices between 0 and 1, the latest last. */
+  prices = new Map();
+  finalizedThrough = null;
+
+  #known = new Set();
+  #takenBack = new Set();
+
+  /** Forget everything: this is another log. */
+  clear() {
+    this.markets.clear();
+    this.trades.length = 0;
+    this.prices.clear();
+    this.#known.clear();
+    this.#takenBack.clear();
+    this.finalizedThrough = null;
+  }
+
+  /** Rows of a list, or one whole market. */
+  putMarkets(rows) {
+    for (const row of rows) {
+      const before = this.markets.get(row.id);
+      // Equal is welcome: the whole row of a market says more than its row in a list.
+      if (before && before.last_seq > row.last_seq) continue;
+      this.markets.set(row.id, { ...before, ...row });
+      this.#tell("market", row.id);
+    }
+  }
+
+  /** Trades of a page, the latest first as the API lists them. */
+  putTrades(trades) {
+    for (const trade of trades.toReversed()) this.#putTrade(trade, { isNews: false });
+  }
+
+  /** Prices of a market's past; what the stream brought meanwhile is at their end already. */
+  putPrices(id, prices) {
+    this.prices.set(id, prices.slice(-POINTS));
+    this.#tell("market", id);
+  }
+
+  /** One frame of the stream. */
+  apply(frame) {
+    for (const message of frame.messages) this.#applyMessage(message);
+  }
+
+  #applyMessage({ type, market_id: id, data }) {
+    switch (type) {
+      case "trade":
+        return this.#putTrade(data, { isNews: true });
+      case "market_update":
+      case "price_update":
+        return this.#merge(id, standing(data));
+      case "market_state":
+        return this.putMarkets([data.market]);
+      case "vote_tally":
+        return this.#tell("tally", data);
+      case "market_event":
+        return this.#tell("event", data);
+      case "retracted":
+        return this.#takeBack(`${data.tx_signature}:${data.ordinal}`);
+      case "status":
+        if (data.finalized_through !== null) this.finalizedThrough = data.finalized_through;
+        return this.#tell("status", data);
+      // Newer servers may say more than this page knows.
+      default:
+        return undefined;
+    }
+  }
+
+  #merge(id, fields) {
+    const before = this.markets.get(id);
+    if (!before) return this.#tell("unknown", id);
+    if (before.last_seq > fields.last_seq) return undefined;
+    this.markets.set(id, { ...before, ...fields });
+    return this.#tell("market", id);
+  }
+
+  #putTrade(trade, { isNews }) {
+    if (this.#known.has(trade.id) || this.#takenBack.has(trade.id)) return;
+    this.#known.add(trade.id);
+    this.trades.unshift(trade);
+    this.trades.sort(latestFirst);
+    for (const old of this.trades.splice(MOST_TRADES)) this.#known.delete(old.id);
+    if (isNews) {
+      const prices = this.prices.get(trade.market_id);
+      if (prices) this.prices.set(trade.market_id, [...prices, trade.price_after].slice(-POINTS));
+      this.#tell("trade", trade);
+    }
+  }
+
+  #takeBack(id) {
+    this.#takenBack.add(id);
+    this.trades = this.trades.filter((trade) => trade.id !== id);
+    this.#tell("retracted", id);
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** The order of the chain; a transaction's own trades by ordinal. */
+const latestFirst = (a, b) => b.slot - a.slot || b.seq - a.seq;
+
+/** The fields of a market's row that a message of state replaces, under the row's names. */
+function standing(data) {
+  const fields = {
+    state: data.state,
+    outcome: data.outcome,
+    current_price_yes: data.priceYes,
+    current_price_no: data.priceNo,
+    totalShares: data.totalShares,
+    total_volume_exact: data.total_volume_exact,
+    trades_count: data.trades_count,
+    last_trade_at: data.last_trade_at,
+    last_seq: data.last_seq,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

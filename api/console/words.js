@@ -1,0 +1,44 @@
+// The program's names in words.
+
+export const STATES = {
+  PROPOSED: "Proposed",
+  APPROVED: "Approved",
+  ACTIVE: "Active",
+  RESOLVING: "Resolving",
+  DISPUTED: "Disputed",
+  FINALIZED: "Final",
+  CANCELLED: "Cancelled",
+};
+
+/** What a market in this state waits for. */
+export const WAITS_FOR = {
+  PROPOSED: "Waits for votes on the proposal.",
+  APPROVED: "Waits for its creator to open trading.",
+  ACTIVE: "Open for trading.",
+  RESOLVING: "An outcome is proposed; it can be disputed.",
+  DISPUTED: "The outcome is disputed; votes decide.",
+  FINALIZED: "Settled; winners claim.",
+  CANCELLED: "Cancelled; nothing is traded.",
+};
+
+const STEPS = {
+  MarketCreated: "Proposed",
+  ProposalAggregated: "Votes counted",
+  ProposalApproved: "Approved",
+  MarketActivated: "Opened for trading",
+  MarketResolved: "Outcome proposed",
+  DisputeInitiated: "Outcome disputed",
+  DisputeAggregated: "Dispute counted",
+  DisputeResolved: "Dispute settled",
+  MarketFinalized: "Finalized",
+  MarketCancelled: "Cancelled",
+  LiquidityWithdrawn: "Pool withdrawn",
+};
+
+/** A step of a market's life; a name that is new here is told as it is written. */
+export const step = (event) => STEPS[event] ?? event.replace(/(?<=[a-z])(?=[A-Z])/g, " ");
+
+export const DEADLINES = { dispute_closes_at: "Can be disputed", voting_closes_at: "Votes count" };
+
+/** Parts of a trade in words: "bought", "12.5", "YES". */
+export const verb = (trade) => (trade.trade_type === "buy" ? "bought" : "sold");

@@ -1,0 +1,101 @@
+"""Files of the console: asked for once, then known by their hash."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from api import headers, pages
+from api.routes import pages as routes
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """The pages alone; they need no database."""
+    app = Litestar(routes.HANDLERS, before_send=[headers.adding([])], openapi_config=None)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/docs", "text/html; charset=utf-8"),
+        ("/console/app.js", "text/javascript; charset=utf-8"),
+        ("/console/style.css", "text/css; charset=utf-8"),
+        ("/console/icon.svg", "image/svg+xml"),
+        ("/console/vendor/swagger-ui-5.35.0/NOTICE", "text/plain; charset=utf-8"),
+    ],
+)
+async def test_files_say_what_they_are(client: httpx.AsyncClient, path: str, media_type: str) -> None:
+    """Browsers are told not to guess, so each type must be right."""
+    answer = await client.get(path)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("encoding", ["gzip, br", "identity"])
+async def test_a_known_file_is_not_sent_again(client: httpx.AsyncClient, encoding: str) -> None:
+    """If-None-Match with the tag that came is 304 without a body, in either encoding; the other's tag is not."""
+    said = {"accept-encoding": encoding}
+    first = await client.get("/console/app.js", headers=said)
+    again = await client.get("/console/app.js", headers={**said, "if-none-match": first.headers["etag"]})
+    weakened = await client.get("/console/app.js", headers={**said, "if-none-match": f'"x", W/{first.headers["etag"]}'})
+    other = await client.get("/console/app.js", headers={**said, "if-none-match": '"another"'})
+
+    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["vary"] == "Accept-Encoding"
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert weakened.status_code == 304
+    assert other.status_code == 200
+
+
+async def test_encodings_are_two_representations(client: httpx.AsyncClient) -> None:
+    """The packed file has a tag of its own and unpacks to the same bytes."""
+    packed = await client.get("/console/style.css", headers={"accept-encoding": "gzip"})
+    plain = await client.get("/console/style.css", headers={"accept-encoding": "identity"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert packed.content == plain.content == (pages.FOLDER / "style.css").read_bytes()
+
+
+async def test_vendored_files_are_kept_for_ever(client: httpx.AsyncClient) -> None:
+    """Their version stands in the path."""
+    answer = await client.get("/console/vendor/lightweight-charts-5.2.1/LICENSE")
+
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(
+    "path", ["/console/nothing.js", "/console/../app.py", "/console/%2e%2e/app.py", "/console//etc/passwd"]
+)
+async def test_no_path_leads_out(client: httpx.AsyncClient, path: str) -> None:
+    """Only names that were found in the folder exist."""
+    assert (await client.get(path)).status_code == 404
+
+
+def test_a_changed_file_is_another(tmp_path: Path) -> None:
+    """Whoever edits the console sees it at the next request."""
+    script = tmp_path / "a.js"
+    script.write_text("1")
+    files = pages.Files(tmp_path)
+    before = files.find("a.js")
+    script.write_text("2")
+    os.utime(script, ns=(1, 1))
+    after = files.find("a.js")
+
+    assert before is not None
+    assert after is not None
+    assert before.tag != after.tag
+    assert gzip.decompress(after.packed) == b"2"

@@ -1,0 +1,50 @@
+"""What is vendored for browsers is what its makers published, and nothing else lies beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+
+import pytest
+
+from api import pages
+
+VENDOR = pages.FOLDER / "vendor"
+PACKAGES = tomllib.loads((VENDOR / "VENDORED.toml").read_text())["package"]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package["name"])
+def test_files_are_those_that_were_published(package: dict[str, object]) -> None:
+    """Every file has the hash that was written down when it was taken, and the version in its path."""
+    files = package["files"]
+    assert isinstance(files, dict)
+
+    assert {path: hashlib.sha256((VENDOR / path).read_bytes()).hexdigest() for path in files} == files
+    assert all(str(package["version"]) in path.partition("/")[0] for path in files)
+    assert any(path.endswith("/LICENSE") for path in files)
+
+
+def test_nothing_else_is_vendored() -> None:
+    """A file that no line names is one that nobody vouches for."""
+    named = {path for package in PACKAGES for path in package["files"]} | {"VENDORED.toml"}
+
+    assert {path.relative_to(VENDOR).as_posix() for path in VENDOR.rglob("*") if path.is_file()} == named
+
+
+def test_the_console_loads_nothing_from_elsewhere() -> None:
+    """Our own files name no address of another host, but for the link that a licence asks for and SVG's name."""
+    allowed = ("http://www.w3.org/2000/svg", "https://www.tradingview.com/")
+    ours = [path for path in pages.FOLDER.rglob("*") if path.is_file() and VENDOR not in path.parents]
+    texts = {path.name: path.read_text() for path in ours}
+    for address in allowed:
+        texts = {name: text.replace(address, "") for name, text in texts.items()}
+
+    assert [name for name, text in texts.items() if "http://" in text or "https://" in text] == []
+
+
+def test_strangers_text_never_becomes_markup() -> None:
+    """No file of ours uses what parses a string as HTML or as code."""
+    forbidden = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "srcdoc")
+    ours = [path for path in pages.FOLDER.glob("*.js") if path.name != "dom.js"]
+
+    assert [(path.name, word) for path in ours for word in forbidden if word in path.read_text()] == []
