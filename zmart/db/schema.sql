@@ -93,18 +93,6 @@ COMMENT ON SCHEMA raw IS 'The append-only log. Everything else can be made again
 CREATE SCHEMA zmart_migrations;
 
 --
--- Name: pg_trgm; Type: EXTENSION; Schema: -; Owner: -
---
-
-CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
-
---
--- Name: EXTENSION pg_trgm; Type: COMMENT; Schema: -; Owner: -
---
-
-COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
-
---
 -- Name: cast_ballot(text, text, boolean, text, text); Type: FUNCTION; Schema: app; Owner: -
 --
 
@@ -278,95 +266,6 @@ END;
 COMMENT ON FUNCTION app.current_wallet_no() IS 'Number of the wallet this request acts as, or null when the log has not met it.';
 
 --
--- Name: delete_comment(bigint); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.delete_comment(p_comment_no bigint) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_wallet text := app.require_wallet();
-    v_comment app.comments;
-begin
-    v_comment := app.standing_comment(p_comment_no);
-    if v_comment.wallet_no is distinct from app.current_wallet_no() then
-        raise exception 'You can only delete your own discussions' using errcode = 'ZM403';
-    end if;
-    update app.comments set deleted_at = clock_timestamp() where comment_no = p_comment_no;
-    return app.say('comment', v_comment, v_comment.wallet_no);
-end
-$$;
-
---
--- Name: FUNCTION delete_comment(p_comment_no bigint); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.delete_comment(p_comment_no bigint) IS 'Hide one''s own comment; replies stay. Returns the seq. ZM403 another''s, ZM404 none or deleted already.';
-
---
--- Name: edit_comment(bigint, text); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.edit_comment(p_comment_no bigint, p_content text) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_wallet text := app.require_wallet();
-    v_comment app.comments;
-begin
-    perform app.require_content(p_content);
-    v_comment := app.standing_comment(p_comment_no);
-    if v_comment.wallet_no is distinct from app.current_wallet_no() then
-        raise exception 'You can only edit your own discussions' using errcode = 'ZM403';
-    end if;
-    if v_comment.content = p_content then
-        return v_comment.seq;
-    end if;
-    insert into app.comment_edits (comment_no, content_before) values (p_comment_no, v_comment.content);
-    update app.comments set content = p_content, edited_at = clock_timestamp() where comment_no = p_comment_no;
-    return app.say('comment', v_comment, v_comment.wallet_no);
-end
-$$;
-
---
--- Name: FUNCTION edit_comment(p_comment_no bigint, p_content text); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.edit_comment(p_comment_no bigint, p_content text) IS 'Change one''s own comment; what it said before is kept. Returns the seq. ZM403 another''s, ZM404 none or deleted, ZM422 unfit text.';
-
---
--- Name: flag_comment(bigint, text); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_wallet text := app.require_wallet();
-    v_wallet_no int;
-    v_comment app.comments;
-begin
-    if p_reason is null or length(btrim(p_reason)) = 0 or length(p_reason) > 500 then
-        raise exception 'a reason has 1 to 500 characters' using errcode = 'ZM422';
-    end if;
-    v_comment := app.standing_comment(p_comment_no);
-    v_wallet_no := raw.wallet_number(v_wallet);
-    insert into app.flags (comment_no, wallet_no, reason) values (p_comment_no, v_wallet_no, p_reason);
-exception when unique_violation then
-    raise exception 'this wallet has reported this comment before' using errcode = 'ZM409';
-end
-$$;
-
---
--- Name: FUNCTION flag_comment(p_comment_no bigint, p_reason text); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) IS 'Report a comment, once a wallet. ZM404, ZM409 reported before, ZM422 unfit reason.';
-
---
 -- Name: forget_expired(); Type: FUNCTION; Schema: app; Owner: -
 --
 
@@ -429,26 +328,6 @@ $$;
 --
 
 COMMENT ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) IS 'Take a block of a bucket''s allowance: at least p_wanted, or none when less is left. Windows begin with their first call.';
-
---
--- Name: name_the_teller(); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.name_the_teller() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    select wallet into new.user_wallet from raw.wallets_seen where wallet_no = new.wallet_no;
-    return new;
-end
-$$;
-
---
--- Name: FUNCTION name_the_teller(); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.name_the_teller() IS 'Write the wallet''s address beside its number.';
 
 --
 -- Name: open_session(text, timestamp with time zone, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
@@ -516,27 +395,26 @@ declare
     v_wallet text := app.require_wallet();
     v_wallet_no int;
     v_market_no int;
-    v_root_no bigint;
     v_comment_no bigint;
     v_seq bigint;
 begin
-    perform app.require_content(p_content);
+    if length(btrim(p_content)) = 0 or length(p_content) > 1000 then
+        raise exception 'a comment has 1 to 1000 characters' using errcode = 'ZM422';
+    end if;
     perform raw.take_writer();
     v_market_no := raw.market_number(p_market);
     if v_market_no is null then
         raise exception 'there is no market %', p_market using errcode = 'ZM404';
     end if;
-    if p_parent_no is not null then
-        select coalesce(root_no, comment_no) into v_root_no from app.comments
-        where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null;
-        if v_root_no is null then
-            raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
-        end if;
+    if p_parent_no is not null and not exists (
+        select from app.comments where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null
+    ) then
+        raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
     end if;
     v_wallet_no := raw.wallet_number(v_wallet);
     v_seq := raw.next_seq();
-    insert into app.comments (seq, market_no, wallet_no, parent_no, root_no, content)
-    values (v_seq, v_market_no, v_wallet_no, p_parent_no, v_root_no, p_content)
+    insert into app.comments (seq, market_no, wallet_no, parent_no, content)
+    values (v_seq, v_market_no, v_wallet_no, p_parent_no, p_content)
     returning comment_no into v_comment_no;
     insert into raw.feed (seq, kind, ref, market_no, wallet_no)
     values (v_seq, 'comment', v_comment_no, v_market_no, v_wallet_no);
@@ -551,47 +429,6 @@ $$;
 --
 
 COMMENT ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) IS 'Post as the signed-in wallet. Returns the comment''s number. ZM404 unknown market or parent, ZM422 unfit text.';
-
---
--- Name: react(bigint, text); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.react(p_comment_no bigint, p_vote text) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_wallet text := app.require_wallet();
-    v_wallet_no int;
-    v_comment app.comments;
-    v_before text;
-begin
-    if p_vote is not null and p_vote not in ('up', 'down') then
-        raise exception 'a vote is up or down, or none to take it back' using errcode = 'ZM422';
-    end if;
-    v_comment := app.standing_comment(p_comment_no);
-    v_wallet_no := raw.wallet_number(v_wallet);
-    select vote into v_before from app.reactions where comment_no = p_comment_no and wallet_no = v_wallet_no;
-    if v_before is not distinct from p_vote then
-        return null;
-    end if;
-    if p_vote is null then
-        delete from app.reactions where comment_no = p_comment_no and wallet_no = v_wallet_no;
-    else
-        insert into app.reactions (comment_no, wallet_no, seq, vote)
-        values (p_comment_no, v_wallet_no, raw.next_seq(), p_vote)
-        on conflict (comment_no, wallet_no)
-        do update set seq = excluded.seq, vote = excluded.vote, reacted_at = clock_timestamp();
-    end if;
-    return app.say('reaction', v_comment, v_wallet_no);
-end
-$$;
-
---
--- Name: FUNCTION react(p_comment_no bigint, p_vote text); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.react(p_comment_no bigint, p_vote text) IS 'Say up or down of a comment, or null to take it back; one opinion a wallet. Returns the seq, null when nothing changed. ZM404, ZM422.';
 
 --
 -- Name: redeem_nonce(text, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
@@ -617,27 +454,6 @@ $$;
 --
 
 COMMENT ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) IS 'Use a nonce up as the signed-in wallet. ZM409 when it was used before.';
-
---
--- Name: require_content(text); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.require_content(p_content text) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    if p_content is null or length(btrim(p_content, E' \t\n\r')) = 0 or length(p_content) > 1000 then
-        raise exception 'a comment has 1 to 1000 characters' using errcode = 'ZM422';
-    end if;
-end
-$$;
-
---
--- Name: FUNCTION require_content(p_content text); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.require_content(p_content text) IS 'ZM422 unless a text can be a comment.';
 
 --
 -- Name: require_wallet(); Type: FUNCTION; Schema: app; Owner: -
@@ -694,90 +510,6 @@ $$;
 --
 
 COMMENT ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) IS 'Replace the current wallet''s refresh token by the next one: rotated, unknown, expired, revoked, or reused, which revokes its family.';
-
---
--- Name: comments; Type: TABLE; Schema: app; Owner: -
---
-
-CREATE TABLE app.comments (
-    comment_no bigint NOT NULL,
-    seq bigint NOT NULL,
-    market_no integer NOT NULL,
-    wallet_no integer NOT NULL,
-    parent_no bigint,
-    content text NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    edited_at timestamp with time zone,
-    deleted_at timestamp with time zone,
-    root_no bigint,
-    CONSTRAINT comments_content_check CHECK (((length(btrim(content)) > 0) AND (length(content) <= 1000))),
-    CONSTRAINT comments_root_check CHECK (((parent_no IS NULL) = (root_no IS NULL)))
-);
-
-ALTER TABLE ONLY app.comments FORCE ROW LEVEL SECURITY;
-
---
--- Name: TABLE comments; Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON TABLE app.comments IS 'One row per post under a market; a reply names its parent.';
-
---
--- Name: COLUMN comments.root_no; Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON COLUMN app.comments.root_no IS 'The post that began the thread; null for that post itself.';
-
---
--- Name: say(text, app.comments, integer); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.say(p_kind text, p_comment app.comments, p_wallet_no integer) RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_seq bigint := raw.next_seq();
-begin
-    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-    values (v_seq, p_kind, p_comment.comment_no, p_comment.market_no, p_wallet_no);
-    perform folds.fold(v_seq - 1, v_seq);
-    notify zmart_feed;
-    return v_seq;
-end
-$$;
-
---
--- Name: FUNCTION say(p_kind text, p_comment app.comments, p_wallet_no integer); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.say(p_kind text, p_comment app.comments, p_wallet_no integer) IS 'Append that something happened to a comment; its seq. Call it holding raw.writer.';
-
---
--- Name: standing_comment(bigint); Type: FUNCTION; Schema: app; Owner: -
---
-
-CREATE FUNCTION app.standing_comment(p_comment_no bigint) RETURNS app.comments
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_comment app.comments;
-begin
-    perform raw.take_writer();
-    select * into v_comment from app.comments where comment_no = p_comment_no and deleted_at is null;
-    if v_comment.comment_no is null then
-        raise exception 'Discussion not found' using errcode = 'ZM404';
-    end if;
-    return v_comment;
-end
-$$;
-
---
--- Name: FUNCTION standing_comment(p_comment_no bigint); Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON FUNCTION app.standing_comment(p_comment_no bigint) IS 'A comment that is not deleted, holding raw.writer. ZM404.';
 
 --
 -- Name: average_cost_step(numeric[], numeric[], boolean, boolean, numeric, numeric); Type: FUNCTION; Schema: folds; Owner: -
@@ -1355,110 +1087,6 @@ $$;
 COMMENT ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) IS 'Make a model live: unchanged, nothing; same columns, rebuilt in place by difference; else built beside and swapped in. Readers see the old rows or the new.';
 
 --
--- Name: refreshed; Type: TABLE; Schema: ops; Owner: -
---
-
-CREATE TABLE ops.refreshed (
-    name text NOT NULL COLLATE pg_catalog."C",
-    definition_hash text NOT NULL COLLATE pg_catalog."C",
-    select_sql text NOT NULL,
-    key_columns text[] NOT NULL,
-    columns text[] NOT NULL,
-    reads text[] NOT NULL,
-    applied_seq bigint NOT NULL,
-    refreshed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    seconds numeric(12,3) DEFAULT 0 NOT NULL,
-    changed_rows bigint DEFAULT 0 NOT NULL
-);
-
---
--- Name: TABLE refreshed; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON TABLE ops.refreshed IS 'One row per refreshed mart: what it computes, and the seq that its rows answer for.';
-
---
--- Name: COLUMN refreshed.select_sql; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON COLUMN ops.refreshed.select_sql IS 'The model''s compiled select, with all columns of the mart.';
-
---
--- Name: COLUMN refreshed.reads; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON COLUMN ops.refreshed.reads IS 'Marts it is computed from, through views and staging models; one that is behind holds it back.';
-
---
--- Name: COLUMN refreshed.applied_seq; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON COLUMN ops.refreshed.applied_seq IS 'The rows say what the log said up to this seq.';
-
---
--- Name: COLUMN refreshed.seconds; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON COLUMN ops.refreshed.seconds IS 'How long the last refresh took.';
-
---
--- Name: COLUMN refreshed.changed_rows; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON COLUMN ops.refreshed.changed_rows IS 'Rows that the last refresh wrote.';
-
---
--- Name: install_refreshed(ops.refreshed, text, text[]); Type: FUNCTION; Schema: folds; Owner: -
---
-
-CREATE FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_after text[]) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET client_min_messages TO 'warning'
-    AS $$
-declare
-    v_live regclass := to_regclass(format('marts.%I', r.name));
-    v_beside text := format('marts.%I', r.name || '__beside');
-    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(r.columns) as c);
-    v_known ops.refreshed;
-    v_after text;
-begin
-    lock table ops.refreshed in share row exclusive mode;
-    select * into v_known from ops.refreshed where name = r.name;
-    execute format('drop table if exists %s', v_beside);
-    execute format('create table %s (%s)', v_beside, p_create);
-    r.refreshed_at := clock_timestamp();
-    r.seconds := 0;
-    r.changed_rows := 0;
-    if v_live is not null and v_known.name is not null and folds.columns_of(v_live) = folds.columns_of(v_beside::regclass) then
-        execute format('drop table %s', v_beside);
-        r.applied_seq := v_known.applied_seq;
-        delete from ops.refreshed where name = r.name;
-        insert into ops.refreshed select r.*;
-        return format('REFRESHED in place, %s rows changed', folds.refresh(r.name));
-    end if;
-    r.applied_seq := folds.recompute(r);
-    execute format('insert into %s (%s) select %s from pg_temp.rebuilt', v_beside, v_columns, v_columns);
-    get diagnostics r.changed_rows = row_count;
-    drop table pg_temp.rebuilt;
-    foreach v_after in array p_after loop
-        execute replace(v_after, '/*target*/', v_beside);
-    end loop;
-    execute format('analyze %s', v_beside);
-    perform folds.swap(r.name);
-    delete from ops.refreshed where name = r.name;
-    insert into ops.refreshed select r.*;
-    return 'REFRESHED built';
-end
-$$;
-
---
--- Name: FUNCTION install_refreshed(r ops.refreshed, p_create text, p_after text[]); Type: COMMENT; Schema: folds; Owner: -
---
-
-COMMENT ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_after text[]) IS 'Make a refreshed mart live: same columns, computed again and merged in place; else built beside and swapped in.';
-
---
 -- Name: is_environmental(text); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1542,83 +1170,6 @@ $$;
 --
 
 COMMENT ON FUNCTION folds.rebuild(p_name text) IS 'Fold a model again from the whole log and merge what differs into the live mart, in place: readers, grants and views keep it. Returns the rows that differed.';
-
---
--- Name: recompute(ops.refreshed); Type: FUNCTION; Schema: folds; Owner: -
---
-
-CREATE FUNCTION folds.recompute(r ops.refreshed) RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET work_mem TO '256MB'
-    SET client_min_messages TO 'warning'
-    AS $_$
-declare
-    v_answers_for bigint;
-begin
-    drop table if exists pg_temp.rebuilt;
-    -- One statement, so one snapshot: the rows, and the seq they answer for. The row of the seq is there without any rows.
-    execute format($f$
-        create temporary table rebuilt on commit drop as
-        select h.answers_for, m.*
-        from (
-            select least(
-                (select coalesce(max(seq), 0) from raw.feed),
-                (select min(a.applied_seq) from ops.answered as a where a.name = any(%L::text []))
-            ) as answers_for
-        ) as h
-        left join (%s) as m on true$f$, r.reads, r.select_sql);
-    select min(answers_for) into v_answers_for from pg_temp.rebuilt;
-    execute format('delete from pg_temp.rebuilt where %I is null', r.key_columns[1]);
-    return v_answers_for;
-end
-$_$;
-
---
--- Name: FUNCTION recompute(r ops.refreshed); Type: COMMENT; Schema: folds; Owner: -
---
-
-COMMENT ON FUNCTION folds.recompute(r ops.refreshed) IS 'Compute a refreshed mart into pg_temp.rebuilt; returns the seq that the rows answer for.';
-
---
--- Name: refresh(text); Type: FUNCTION; Schema: folds; Owner: -
---
-
-CREATE FUNCTION folds.refresh(p_name text) RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET client_min_messages TO 'warning'
-    AS $$
-declare
-    r ops.refreshed;
-    v_began timestamptz := clock_timestamp();
-    v_answers_for bigint;
-    v_changed bigint;
-begin
-    select * into r from ops.refreshed where name = p_name for update;
-    if r is null then
-        raise exception 'there is no refreshed mart %', p_name using errcode = 'ZM404';
-    end if;
-    v_answers_for := folds.recompute(r);
-    execute folds.difference_sql(jsonb_populate_record(null::ops.models, jsonb_build_object(
-        'name', r.name, 'key_columns', r.key_columns, 'columns', r.columns
-    )));
-    get diagnostics v_changed = row_count;
-    update ops.refreshed
-    set
-        applied_seq = v_answers_for, refreshed_at = clock_timestamp(), changed_rows = v_changed,
-        seconds = extract(epoch from clock_timestamp() - v_began)
-    where name = p_name;
-    drop table pg_temp.rebuilt;
-    return v_changed;
-end
-$$;
-
---
--- Name: FUNCTION refresh(p_name text); Type: COMMENT; Schema: folds; Owner: -
---
-
-COMMENT ON FUNCTION folds.refresh(p_name text) IS 'Compute a refreshed mart again and merge what differs into the live one, in place. Returns the rows written. ZM404 for an unknown mart.';
 
 --
 -- Name: repriced(bigint, bigint, bigint[], boolean); Type: FUNCTION; Schema: folds; Owner: -
@@ -1757,26 +1308,6 @@ CREATE FUNCTION folds.windowed(p_sql text, p_window text) RETURNS text
     RETURN replace(p_sql, '(true /*fold*/)'::text, p_window);
 
 --
--- Name: answered; Type: VIEW; Schema: ops; Owner: -
---
-
-CREATE VIEW ops.answered AS
- SELECT models.name,
-    models.applied_seq
-   FROM ops.models
-  WHERE (models.applied_seq IS NOT NULL)
-UNION ALL
- SELECT refreshed.name,
-    refreshed.applied_seq
-   FROM ops.refreshed;
-
---
--- Name: VIEW answered; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON VIEW ops.answered IS 'Marts that may be behind the log, and the seq they answer for: stale folds, and every refreshed mart.';
-
---
 -- Name: feed; Type: TABLE; Schema: raw; Owner: -
 --
 
@@ -1855,7 +1386,7 @@ CREATE FUNCTION ops.as_of(p_models text[]) RETURNS TABLE(epoch text, seq bigint,
             FROM ( SELECT COALESCE(max(f.seq), (0)::bigint) AS seq
                     FROM raw.feed f) h
            WHERE (NOT (EXISTS ( SELECT
-                    FROM ops.answered m
+                    FROM ops.models m
                    WHERE ((m.name = ANY (as_of.p_models)) AND (m.applied_seq < h.seq)))))
          UNION ALL
           SELECT m.applied_seq,
@@ -1865,7 +1396,7 @@ CREATE FUNCTION ops.as_of(p_models text[]) RETURNS TABLE(epoch text, seq bigint,
                    ORDER BY e.seq DESC
                   LIMIT 1)
             FROM ( SELECT min(m_1.applied_seq) AS applied_seq
-                    FROM ops.answered m_1
+                    FROM ops.models m_1
                    WHERE (m_1.name = ANY (as_of.p_models))) m
            WHERE (m.applied_seq < ( SELECT COALESCE(max(f.seq), (0)::bigint) AS "coalesce"
                     FROM raw.feed f))) s);
@@ -1875,7 +1406,7 @@ END;
 -- Name: FUNCTION as_of(p_models text[]); Type: COMMENT; Schema: ops; Owner: -
 --
 
-COMMENT ON FUNCTION ops.as_of(p_models text[]) IS 'What rows of these marts answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped, or what a refreshed mart was computed from. slot is null before the first event. Inlined into the statement that calls it.';
+COMMENT ON FUNCTION ops.as_of(p_models text[]) IS 'What rows of these models answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped. slot is null before the first event. Inlined into the statement that calls it.';
 
 --
 -- Name: leases; Type: TABLE; Schema: ops; Owner: -
@@ -2981,6 +2512,31 @@ ALTER TABLE ONLY app.comment_edits FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE app.comment_edits IS 'What a comment said before each edit.';
 
 --
+-- Name: comments; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.comments (
+    comment_no bigint NOT NULL,
+    seq bigint NOT NULL,
+    market_no integer NOT NULL,
+    wallet_no integer NOT NULL,
+    parent_no bigint,
+    content text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    edited_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    CONSTRAINT comments_content_check CHECK (((length(btrim(content)) > 0) AND (length(content) <= 1000)))
+);
+
+ALTER TABLE ONLY app.comments FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE comments; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.comments IS 'One row per post under a market; a reply names its parent.';
+
+--
 -- Name: comments_comment_no_seq; Type: SEQUENCE; Schema: app; Owner: -
 --
 
@@ -3027,8 +2583,6 @@ CREATE TABLE app.market_metadata (
     ends_at timestamp with time zone,
     question_cid text COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    user_wallet text NOT NULL COLLATE pg_catalog."C",
-    search tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, ((question || ' '::text) || COALESCE(description, ''::text)))) STORED NOT NULL,
     CONSTRAINT market_metadata_category_check CHECK ((category = ANY (ARRAY['politics'::text, 'sports'::text, 'crypto'::text, 'science'::text, 'entertainment'::text, 'other'::text]))),
     CONSTRAINT market_metadata_description_check CHECK ((length(description) <= 2000)),
     CONSTRAINT market_metadata_market_id_check CHECK ((market_id ~ '^[0-9a-f]{64}$'::text)),
@@ -3518,13 +3072,6 @@ ALTER TABLE ONLY ops.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (name);
 
 --
--- Name: refreshed refreshed_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
---
-
-ALTER TABLE ONLY ops.refreshed
-    ADD CONSTRAINT refreshed_pkey PRIMARY KEY (name);
-
---
 -- Name: settings settings_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
 --
 
@@ -3679,64 +3226,16 @@ ALTER TABLE ONLY zmart_migrations.applied
     ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
 
 --
--- Name: comments_answers; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX comments_answers ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
-
---
 -- Name: comments_market_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
 CREATE INDEX comments_market_no_created_at_idx ON app.comments USING btree (market_no, created_at DESC);
 
 --
--- Name: comments_newest; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX comments_newest ON app.comments USING btree (market_no, comment_no DESC);
-
---
--- Name: comments_parent_no; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX comments_parent_no ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
-
---
--- Name: comments_replies; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX comments_replies ON app.comments USING btree (root_no, comment_no) WHERE (root_no IS NOT NULL);
-
---
--- Name: comments_threads; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX comments_threads ON app.comments USING btree (market_no, comment_no DESC) WHERE (root_no IS NULL);
-
---
 -- Name: comments_wallet_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
 CREATE INDEX comments_wallet_no_created_at_idx ON app.comments USING btree (wallet_no, created_at DESC);
-
---
--- Name: flags_of; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX flags_of ON app.flags USING btree (wallet_no);
-
---
--- Name: market_metadata_parts; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX market_metadata_parts ON app.market_metadata USING gin (question public.gin_trgm_ops, description public.gin_trgm_ops);
-
---
--- Name: market_metadata_words; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX market_metadata_words ON app.market_metadata USING gin (search);
 
 --
 -- Name: redeemed_nonces_expires_at_idx; Type: INDEX; Schema: app; Owner: -
@@ -3853,12 +3352,6 @@ CREATE INDEX transactions_slot_idx ON raw.transactions USING btree (slot);
 CREATE INDEX transactions_unsettled ON raw.transactions USING btree (slot) WHERE ((NOT order_settled) AND (retracted_at IS NULL));
 
 --
--- Name: market_metadata name_the_teller; Type: TRIGGER; Schema: app; Owner: -
---
-
-CREATE TRIGGER name_the_teller BEFORE INSERT OR UPDATE OF wallet_no ON app.market_metadata FOR EACH ROW EXECUTE FUNCTION app.name_the_teller();
-
---
 -- Name: ballots ballots_market_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
 --
 
@@ -3892,13 +3385,6 @@ ALTER TABLE ONLY app.comments
 
 ALTER TABLE ONLY app.comments
     ADD CONSTRAINT comments_parent_no_fkey FOREIGN KEY (parent_no) REFERENCES app.comments(comment_no);
-
---
--- Name: comments comments_root_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
---
-
-ALTER TABLE ONLY app.comments
-    ADD CONSTRAINT comments_root_no_fkey FOREIGN KEY (root_no) REFERENCES app.comments(comment_no);
 
 --
 -- Name: comments comments_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
@@ -4039,24 +3525,6 @@ ALTER TABLE app.comment_edits ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
-
---
--- Name: flags count_them; Type: POLICY; Schema: app; Owner: -
---
-
-CREATE POLICY count_them ON app.flags FOR SELECT TO zmart_owner USING (true);
-
---
--- Name: flags count_them_all; Type: POLICY; Schema: app; Owner: -
---
-
-CREATE POLICY count_them_all ON app.flags FOR SELECT TO zmart_owner USING (true);
-
---
--- Name: POLICY count_them_all ON flags; Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON POLICY count_them_all ON app.flags IS 'The owner''s view marts.discussions shows how often a comment was flagged. Services still read their own wallet''s flags alone.';
 
 --
 -- Name: flags; Type: ROW SECURITY; Schema: app; Owner: -
@@ -4324,27 +3792,6 @@ REVOKE ALL ON FUNCTION app.current_wallet_no() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_wallet_no() TO zmart_api;
 
 --
--- Name: FUNCTION delete_comment(p_comment_no bigint); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.delete_comment(p_comment_no bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.delete_comment(p_comment_no bigint) TO zmart_api;
-
---
--- Name: FUNCTION edit_comment(p_comment_no bigint, p_content text); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.edit_comment(p_comment_no bigint, p_content text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.edit_comment(p_comment_no bigint, p_content text) TO zmart_api;
-
---
--- Name: FUNCTION flag_comment(p_comment_no bigint, p_reason text); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) TO zmart_api;
-
---
 -- Name: FUNCTION forget_expired(); Type: ACL; Schema: app; Owner: -
 --
 
@@ -4356,12 +3803,6 @@ REVOKE ALL ON FUNCTION app.forget_expired() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) TO zmart_api;
-
---
--- Name: FUNCTION name_the_teller(); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.name_the_teller() FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: -
@@ -4384,24 +3825,11 @@ REVOKE ALL ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_
 GRANT ALL ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) TO zmart_api;
 
 --
--- Name: FUNCTION react(p_comment_no bigint, p_vote text); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.react(p_comment_no bigint, p_vote text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.react(p_comment_no bigint, p_vote text) TO zmart_api;
-
---
 -- Name: FUNCTION redeem_nonce(p_nonce text, p_expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: -
 --
 
 REVOKE ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) TO zmart_api;
-
---
--- Name: FUNCTION require_content(p_content text); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.require_content(p_content text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION require_wallet(); Type: ACL; Schema: app; Owner: -
@@ -4415,24 +3843,6 @@ REVOKE ALL ON FUNCTION app.require_wallet() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) TO zmart_api;
-
---
--- Name: TABLE comments; Type: ACL; Schema: app; Owner: -
---
-
-GRANT SELECT ON TABLE app.comments TO zmart_api;
-
---
--- Name: FUNCTION say(p_kind text, p_comment app.comments, p_wallet_no integer); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.say(p_kind text, p_comment app.comments, p_wallet_no integer) FROM PUBLIC;
-
---
--- Name: FUNCTION standing_comment(p_comment_no bigint); Type: ACL; Schema: app; Owner: -
---
-
-REVOKE ALL ON FUNCTION app.standing_comment(p_comment_no bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: ACL; Schema: folds; Owner: -
@@ -4538,21 +3948,6 @@ GRANT ALL ON FUNCTION folds.fold(p_from bigint, p_to bigint) TO zmart_ingest;
 REVOKE ALL ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) FROM PUBLIC;
 
 --
--- Name: TABLE refreshed; Type: ACL; Schema: ops; Owner: -
---
-
-GRANT SELECT ON TABLE ops.refreshed TO zmart_ingest;
-GRANT SELECT ON TABLE ops.refreshed TO zmart_keeper;
-GRANT SELECT ON TABLE ops.refreshed TO zmart_api;
-GRANT SELECT ON TABLE ops.refreshed TO analyst;
-
---
--- Name: FUNCTION install_refreshed(r ops.refreshed, p_create text, p_after text[]); Type: ACL; Schema: folds; Owner: -
---
-
-REVOKE ALL ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_after text[]) FROM PUBLIC;
-
---
 -- Name: FUNCTION is_environmental(p_sqlstate text); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -4569,18 +3964,6 @@ REVOKE ALL ON FUNCTION folds.mark_stale(p_model text, p_applied_seq bigint, p_fa
 --
 
 REVOKE ALL ON FUNCTION folds.rebuild(p_name text) FROM PUBLIC;
-
---
--- Name: FUNCTION recompute(r ops.refreshed); Type: ACL; Schema: folds; Owner: -
---
-
-REVOKE ALL ON FUNCTION folds.recompute(r ops.refreshed) FROM PUBLIC;
-
---
--- Name: FUNCTION refresh(p_name text); Type: ACL; Schema: folds; Owner: -
---
-
-REVOKE ALL ON FUNCTION folds.refresh(p_name text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: ACL; Schema: folds; Owner: -
@@ -4605,15 +3988,6 @@ REVOKE ALL ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive
 --
 
 REVOKE ALL ON FUNCTION folds.windowed(p_sql text, p_window text) FROM PUBLIC;
-
---
--- Name: TABLE answered; Type: ACL; Schema: ops; Owner: -
---
-
-GRANT SELECT ON TABLE ops.answered TO zmart_ingest;
-GRANT SELECT ON TABLE ops.answered TO zmart_keeper;
-GRANT SELECT ON TABLE ops.answered TO zmart_api;
-GRANT SELECT ON TABLE ops.answered TO analyst;
 
 --
 -- Name: TABLE feed; Type: ACL; Schema: raw; Owner: -
@@ -4898,6 +4272,12 @@ GRANT SELECT ON TABLE app.ballots TO zmart_api;
 --
 
 GRANT SELECT ON TABLE app.comment_edits TO zmart_api;
+
+--
+-- Name: TABLE comments; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.comments TO zmart_api;
 
 --
 -- Name: TABLE flags; Type: ACL; Schema: app; Owner: -

@@ -1,0 +1,325 @@
+-- name: log
+-- What the log says of itself: chain, program, deployed voting window, what is proven, stale models, our clock.
+select
+    i.genesis_hash,
+    i.program_id,
+    (select s.value from ops.settings as s where s.name = 'dispute_voting_window_seconds'),
+    raw.verified_through(),
+    raw.finalized_through(),
+    array(select m.name from ops.models as m where m.stale_since is not null and m.name in ('markets', 'ballots') order by 1),
+    extract(epoch from clock_timestamp())::float
+from raw.identity as i;
+
+-- name: markets
+-- Every known market in a state, with what any decision reads, its open intent, and when one was last sent.
+select
+    m.market_no,
+    m.id,
+    m.on_chain_address,
+    m.state_code,
+    m.proposed_outcome,
+    m.was_disputed,
+    greatest(m.state_key, m.proposal_key, m.resolution_key, m.initiation_key, m.dispute_key) >> 24,
+    extract(epoch from m.created_at)::bigint,
+    coalesce(extract(epoch from m.resolution_proposed_at)::bigint, 0),
+    coalesce(extract(epoch from m.dispute_initiated_at)::bigint, 0),
+    m.proposal_likes,
+    m.proposal_dislikes,
+    o.intent_no,
+    o.state,
+    extract(epoch from l.stored_at)::float
+from marts.markets as m
+left join ops.intents as o
+    on m.market_no = o.market_no and o.action = %(action)s
+    and o.state in ('planned', 'sent', 'landed', 'reopened', 'quarantined')
+left join (
+    select i.market_no, max(s.stored_at) as stored_at
+    from ops.submissions as s
+    inner join ops.intents as i on s.intent_no = i.intent_no
+    where i.action = %(action)s and s.stored_at > clock_timestamp() - interval '1 day' and s.ending is distinct from 'expired'
+    group by i.market_no
+) as l on m.market_no = l.market_no
+where m.is_known and m.state_code = %(state)s
+order by m.market_no;
+
+-- name: tallies
+-- Ballots that count in every market of a state, by class: before an instant that is proven, and in the voting window.
+with cast_ballots as materialized (
+    select b.market_no, b.wallet_no, b.vote, b.source
+    from marts.ballots as b
+    inner join marts.markets as m on b.market_no = m.market_no
+    where
+        m.is_known and m.state_code = %(state)s and b.kind = %(kind)s and b.cast_at < to_timestamp(%(before)s)
+        and (
+            b.kind = 'proposal'
+            or b.cast_at < m.dispute_initiated_at + make_interval(secs => %(window)s)
+        )
+),
+known as materialized (
+    select w.wallet_no
+    from (select distinct c.wallet_no from cast_ballots as c where c.source = 'api') as w
+    where exists (select from raw.events as e where e.wallet_no = w.wallet_no and e.retracted_at is null)
+)
+select
+    c.market_no,
+    count(*) filter (where c.vote and c.source = 'chain'),
+    count(*) filter (where not c.vote and c.source = 'chain'),
+    count(*) filter (where c.vote and c.source = 'api' and k.wallet_no is not null),
+    count(*) filter (where not c.vote and c.source = 'api' and k.wallet_no is not null),
+    count(*) filter (where c.vote and c.source = 'api' and k.wallet_no is null),
+    count(*) filter (where not c.vote and c.source = 'api' and k.wallet_no is null)
+from cast_ballots as c
+left join known as k on c.wallet_no = k.wallet_no
+group by c.market_no;
+
+-- name: ballots
+-- Votes on chain of a market before an instant as the log has them, and the digest of all ballots that count.
+select
+    (
+        select count(*) filter (where (e.payload ->> 'vote')::boolean) from raw.events as e
+        where e.market_no = %(market_no)s and e.name = %(event)s and e.retracted_at is null and e.clock < %(before)s
+    ),
+    (
+        select count(*) filter (where not (e.payload ->> 'vote')::boolean) from raw.events as e
+        where e.market_no = %(market_no)s and e.name = %(event)s and e.retracted_at is null and e.clock < %(before)s
+    ),
+    (
+        select encode(sha256(convert_to(coalesce(string_agg(
+            format('%%s %%s %%s', b.user_wallet, b.vote, b.source), e'\n' order by b.wallet_no
+        ), ''), 'UTF8')), 'hex')
+        from marts.ballots as b
+        where b.market_no = %(market_no)s and b.kind = %(kind)s and b.cast_at < to_timestamp(%(closing)s)
+    );
+
+-- name: take_lease
+-- The epoch under which we may act alone, or null.
+select ops.take_lease(%(name)s, %(holder)s, %(seconds)s);
+
+-- name: keep_lease
+-- Whether we still hold it, for longer now.
+select ops.keep_lease(%(name)s, %(epoch)s, %(seconds)s);
+
+-- name: give_lease
+-- Let the next one begin.
+select ops.give_lease(%(name)s, %(epoch)s);
+
+-- name: lease
+-- Who holds it, and for how many seconds yet.
+select holder, extract(epoch from expires_at - clock_timestamp())::float from ops.leases where name = %(name)s;
+
+-- name: open_intent
+-- The intent for an action of a market; null while another stands in the way.
+select ops.open_intent(%(lease)s, %(epoch)s, %(market_no)s, %(action)s, %(arguments)s, %(plan)s);
+
+-- name: store_submission
+-- Keep signed bytes before they leave.
+select ops.store_submission(
+    %(lease)s, %(epoch)s, %(intent_no)s, %(signature)s, %(bytes)s, %(last_valid_block_height)s, %(payer)s,
+    %(fee_lamports)s, %(units)s, %(budget_lamports)s
+);
+
+-- name: drop_planned
+-- Give up intents of an action that were decided and never signed, and that the plan of today does not hold.
+update ops.intents as i
+set state = 'refused', closed_at = clock_timestamp(),
+    outcome = jsonb_build_object('meaning', 'moved', 'kind', 'NotDueAnyMore', 'words', 'Not due any more.', 'before', outcome)
+where
+    i.action = %(action)s and i.state = 'planned' and i.plan ->> 'task' = %(task)s
+    and i.market_no <> all(%(due)s)
+returning i.intent_no;
+
+-- name: mark_sent
+-- The first time that the bytes left.
+update ops.submissions set sent_at = coalesce(sent_at, clock_timestamp()) where signature = any(%(signatures)s);
+
+-- name: note
+-- What last kept a submission from ending.
+update ops.submissions set outcome = %(outcome)s where signature = %(signature)s and ending is null;
+
+-- name: land
+-- A node says that these landed; nothing has ended yet.
+with landed as (
+    update ops.submissions as s
+    set slot = n.slot, sent_at = coalesce(s.sent_at, clock_timestamp())
+    from unnest(%(signatures)s::text [], %(slots)s::bigint []) as n (signature, slot)
+    where s.signature = n.signature and s.ending is null
+    returning s.intent_no
+)
+update ops.intents as i set state = 'landed'
+from landed where i.intent_no = landed.intent_no and i.state in ('sent', 'reopened');
+
+-- name: unclosed
+-- Submissions that have not ended: what they are, and whether our log holds them.
+select
+    s.signature,
+    s.intent_no,
+    i.market_no,
+    m.market_id,
+    i.action,
+    i.plan ->> 'task',
+    i.state,
+    s.transaction_bytes,
+    s.last_valid_block_height,
+    t.transaction_no is not null,
+    extract(epoch from clock_timestamp() - s.stored_at)::float
+from ops.submissions as s
+inner join ops.intents as i on s.intent_no = i.intent_no
+inner join raw.markets_seen as m on i.market_no = m.market_no
+left join raw.transactions as t on s.signature = t.signature and t.retracted_at is null and t.err is null
+where s.ending is null
+order by s.stored_at;
+
+-- name: unclosed_count
+-- How many submissions have not ended, and how many done ones the chain has taken back.
+select
+    (select count(*) from ops.submissions where ending is null),
+    (
+        select count(*) from ops.intents as i
+        inner join ops.submissions as s on i.intent_no = s.intent_no and s.ending = 'landed'
+        inner join raw.transactions as t on s.signature = t.signature
+        where i.state = 'done' and t.retracted_at is not null
+    );
+
+-- name: reopen_retracted
+-- Open again what was done by transactions that the chain has been proven not to hold.
+select * from ops.reopen_retracted();
+
+-- name: close_done
+-- End every submission whose event our own log holds, finalized; the intents that are done, with what the event says.
+with held as (
+    select s.signature, s.intent_no, t.slot, e.payload
+    from ops.submissions as s
+    inner join ops.intents as i on s.intent_no = i.intent_no
+    inner join raw.transactions as t
+        on s.signature = t.signature and t.retracted_at is null and t.err is null and t.slot <= raw.finalized_through()
+    inner join raw.events as e
+        on t.transaction_no = e.transaction_no and i.market_no = e.market_no and e.retracted_at is null
+        and e.name = %(events)s::jsonb ->> i.action
+    where s.ending is null
+),
+ended as (
+    update ops.submissions as s
+    set ending = 'landed', ended_at = clock_timestamp(), slot = held.slot, outcome = null
+    from held where s.signature = held.signature
+)
+update ops.intents as i
+set state = 'done', closed_at = clock_timestamp(),
+    outcome = jsonb_build_object('kind', 'done', 'signature', held.signature, 'slot', held.slot, 'event', held.payload)
+from held, raw.markets_seen as m
+where i.intent_no = held.intent_no and i.market_no = m.market_no
+returning i.intent_no, m.market_id, i.plan ->> 'task', held.payload, i.plan -> 'expected_outcome';
+
+-- name: expire
+-- A submission that can never land; its intent may be signed again, or goes to a person after so many attempts.
+with expired as (
+    update ops.submissions
+    set ending = 'expired', ended_at = clock_timestamp()
+    where signature = %(signature)s and ending is null
+    returning intent_no
+)
+update ops.intents as i
+set
+    attempts = attempts + 1,
+    state = case when attempts + 1 >= %(most)s then 'quarantined' else 'planned' end,
+    outcome = %(outcome)s
+from expired where i.intent_no = expired.intent_no
+returning i.state;
+
+-- name: fail
+-- A submission that was refused on chain, finally.
+with failed as (
+    update ops.submissions
+    set ending = 'failed', ended_at = clock_timestamp(), slot = %(slot)s, outcome = %(outcome)s
+    where signature = %(signature)s and ending is null
+    returning intent_no
+)
+update ops.intents as i
+set
+    attempts = attempts + 1,
+    state = case
+        when %(is_over)s then 'refused'
+        when attempts + 1 >= %(most)s then 'quarantined'
+        else 'planned'
+    end,
+    closed_at = case when %(is_over)s then clock_timestamp() end,
+    outcome = %(outcome)s
+from failed where i.intent_no = failed.intent_no
+returning i.state;
+
+-- name: release
+-- A person has looked at a quarantined intent.
+select ops.release_intent(%(intent_no)s, %(who)s);
+
+-- name: intents
+-- Intents, the newest first: what, where, how often, and their last submission.
+select
+    i.intent_no, m.market_id, i.plan ->> 'task', i.state, i.attempts, i.created_at, i.closed_at,
+    i.outcome ->> 'words', s.signature, s.ending
+from ops.intents as i
+inner join raw.markets_seen as m on i.market_no = m.market_no
+left join lateral (
+    select x.signature, x.ending from ops.submissions as x where x.intent_no = i.intent_no order by x.stored_at desc limit 1
+) as s on true
+where not %(is_open)s or i.state not in ('done', 'refused')
+order by i.intent_no desc
+limit %(limit)s;
+
+-- name: spent_today
+-- Lamports of the day (UTC): fees of submissions that landed or may.
+select coalesce(sum(fee_lamports), 0)::bigint
+from ops.submissions
+where
+    stored_at >= date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC'
+    and ending is distinct from 'expired';
+
+-- name: raise_alert
+-- Tell a person, once however often this is said.
+select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
+
+-- name: resolve_alert
+-- It is over.
+select ops.resolve_alert(%(kind)s, %(subject)s);
+
+-- name: resolve_others
+-- A task's alerts of a kind about what is not among these any more are over.
+select ops.resolve_alert(a.kind, a.subject)
+from ops.alerts as a
+where
+    a.kind = %(kind)s and a.resolved_at is null and starts_with(a.subject, %(task)s || ' ')
+    and a.subject <> all(%(subjects)s);
+
+-- name: overdue
+-- Markets that stand still where something should have happened a day ago, by the newest event's clock.
+with now as (select to_timestamp(max(e.clock)) as at from (select clock from raw.events order by order_key desc limit 1) as e)
+select m.id, m.state, 'RESOLVING for a day longer than the dispute period; see the plan of market_finalizations.'
+from marts.markets as m
+cross join now
+where
+    m.is_known and m.state_code = 3
+    and m.resolution_proposed_at + make_interval(secs => %(dispute_period)s) + interval '1 day' < now.at
+union all
+select m.id, m.state, 'DISPUTED for a day longer than the voting window; see the plan of dispute_settlements.'
+from marts.markets as m
+cross join now
+where
+    m.is_known and m.state_code = 4
+    and m.dispute_initiated_at + make_interval(secs => %(window)s) + interval '1 day' < now.at;
+
+-- name: pulled
+-- Final markets whose creator withdrew the pool while holders had winnings to claim.
+select m.id, count(*)
+from marts.markets as m
+inner join marts.positions as p on m.market_no = p.market_no
+where
+    m.is_known and m.state_code = 5 and m.liquidity_withdrawn_at is not null and not p.has_claimed
+    and (
+        m.final_outcome is null and p.total_invested > 0
+        or m.final_outcome and p.shares_yes > 0
+        or not m.final_outcome and p.shares_no > 0
+    )
+group by m.id;
+
+-- name: dispute_period
+-- The dispute period in force, by the log.
+select c.dispute_period from marts.protocol_config as c
+where c.dispute_period is not null order by c.order_key desc limit 1;

@@ -1,0 +1,110 @@
+"""The five keepers: what each does to a market, with whose key, and which event of the log says that it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+from zmart import errors
+from zmart.domain.market import MarketState
+from zmart.domain.votes import VoteKind
+
+Name: TypeAlias = Literal[
+    "proposal_tallies", "proposal_approvals", "market_activations", "market_finalizations", "dispute_settlements"
+]
+Key: TypeAlias = Literal["backend", "admin"]
+
+NAMES: Final[tuple[Name, ...]] = get_args(Name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One keeper."""
+
+    name: Name
+    #: The instruction, which is also the action of its intents: finalizing and settling are one, so that a market has
+    #: at most one of the two under way.
+    instruction: str
+    #: The market's state in which it is due.
+    state: MarketState
+    #: What the log shows when it is done.
+    event: str
+    #: Whose key signs and pays.
+    key: Key
+    #: That key's place among the instruction's accounts.
+    role: str
+    #: The ballots it counts.
+    ballots: VoteKind | None
+    #: What it does, for people.
+    says: str
+
+
+_TASKS: Final = (
+    Task(
+        name="proposal_tallies",
+        instruction="aggregate_proposal_votes",
+        state=MarketState.PROPOSED,
+        event="ProposalAggregated",
+        key="backend",
+        role="backend_authority",
+        ballots=VoteKind.PROPOSAL,
+        says="Writes the counted ballots of a proposal on chain once they make its approval possible, at most hourly.",
+    ),
+    Task(
+        name="proposal_approvals",
+        instruction="approve_proposal",
+        state=MarketState.PROPOSED,
+        event="ProposalApproved",
+        key="admin",
+        role="admin",
+        ballots=VoteKind.PROPOSAL,
+        says="Approves proposals whose tally on chain suffices and still holds. Without the admin's key it exports "
+        "unsigned transactions instead.",
+    ),
+    Task(
+        name="market_activations",
+        instruction="activate_market",
+        state=MarketState.APPROVED,
+        event="MarketActivated",
+        key="admin",
+        role="authority",
+        ballots=None,
+        says="Opens approved markets for trading, where the admin's key is present.",
+    ),
+    Task(
+        name="market_finalizations",
+        instruction="finalize_market",
+        state=MarketState.RESOLVING,
+        event="MarketFinalized",
+        key="backend",
+        role="backend_authority",
+        ballots=None,
+        says="Makes a proposed outcome final once the chain's own dispute period is proven to be over without a "
+        "dispute.",
+    ),
+    Task(
+        name="dispute_settlements",
+        instruction="finalize_market",
+        state=MarketState.DISPUTED,
+        event="MarketFinalized",
+        key="backend",
+        role="backend_authority",
+        ballots=VoteKind.DISPUTE,
+        says="Settles a dispute with its counted ballots once its voting window is proven to be over.",
+    ),
+)
+
+TASKS: Final[dict[Name, Task]] = {task.name: task for task in _TASKS}
+
+#: `aggregate_dispute_votes` is not among them, and never will be: it finalizes without an outcome, or goes back to
+#: RESOLVING with the outcome that voters rejected (protocol.md 1.4.15).
+NEVER: Final = "aggregate_dispute_votes"
+
+
+def chosen(names: Sequence[str]) -> list[Task]:
+    """The tasks of these names in the order in which a market meets them, all where none is named; NotFound."""
+    for name in names:
+        if name not in NAMES:
+            raise errors.NotFound(f"There is no keeper {name!r}.", help=f"There are: {', '.join(NAMES)}.")
+    return [task for task in _TASKS if not names or task.name in names]
