@@ -6,12 +6,11 @@ The chain stores 46 characters of a CIDv0 and nothing else about a market's mean
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from dataclasses import asdict, dataclass
 
-from zmart.domain import base58
+from zmart.domain import cids
 
 _TEMPLATES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("crypto", "Will {} close above ${} before {}?", ("SOL", "BTC", "ETH", "JUP", "BONK")),
@@ -61,17 +60,5 @@ def question(seed: int, number: int) -> Question:
 
 
 def cid(document: bytes) -> bytes:
-    """The CIDv0 of a file small enough for one block: UnixFS in dag-pb, SHA-256."""
-    size = _varint(len(document))
-    unixfs = b"\x08\x02\x12" + size + document + b"\x18" + size
-    block = b"\x0a" + _varint(len(unixfs)) + unixfs
-    return base58.encode(b"\x12\x20" + hashlib.sha256(block).digest()).encode()
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    """The content id of a document, as the program stores it."""
+    return cids.of_file(document).encode()

@@ -512,6 +512,60 @@ $$;
 COMMENT ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) IS 'Replace the current wallet''s refresh token by the next one: rotated, unknown, expired, revoked, or reused, which revokes its family.';
 
 --
+-- Name: set_market_metadata(text, text, text, text, text[], timestamp with time zone, text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+    v_creator text;
+    v_anchored text;
+    v_seq bigint;
+begin
+    perform raw.take_writer();
+    v_wallet_no := raw.wallet_number(v_wallet);
+    v_market_no := raw.market_number(p_market_id);
+    select creator_wallet, ipfs_question_hash into v_creator, v_anchored
+    from marts.markets where market_no = v_market_no and is_known;
+    if v_creator <> v_wallet then
+        raise exception 'only its creator can describe a market' using errcode = 'ZM403';
+    end if;
+    -- Older clients put the first 46 characters of some JSON where a content id belongs (protocol.md 5.3).
+    if v_anchored !~ '^Qm[1-9A-HJ-NP-Za-km-z]{44}$' then
+        p_question_cid := null;
+    elsif v_anchored <> p_question_cid then
+        raise exception 'this is not what the market was created with: % is anchored', v_anchored using errcode = 'ZM409';
+    end if;
+    insert into app.market_metadata
+        (market_id, wallet_no, question, description, category, tags, ends_at, question_cid)
+    values (p_market_id, v_wallet_no, p_question, p_description, p_category, p_tags, p_ends_at, p_question_cid)
+    on conflict (market_id, wallet_no) do update set
+        question = excluded.question, description = excluded.description, category = excluded.category,
+        tags = excluded.tags, ends_at = excluded.ends_at, question_cid = excluded.question_cid;
+    if v_market_no is null then
+        return null;
+    end if;
+    v_seq := raw.next_seq();
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, 'metadata', v_seq, v_market_no, v_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_seq;
+end
+$_$;
+
+--
+-- Name: FUNCTION set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) IS 'Tell a market''s question as the current wallet; its seq, or null before the market exists. ZM403 not its creator, ZM409 not what it anchored.';
+
+--
 -- Name: average_cost_step(numeric[], numeric[], boolean, boolean, numeric, numeric); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1087,6 +1141,110 @@ $$;
 COMMENT ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) IS 'Make a model live: unchanged, nothing; same columns, rebuilt in place by difference; else built beside and swapped in. Readers see the old rows or the new.';
 
 --
+-- Name: refreshed; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.refreshed (
+    name text NOT NULL COLLATE pg_catalog."C",
+    definition_hash text NOT NULL COLLATE pg_catalog."C",
+    select_sql text NOT NULL,
+    key_columns text[] NOT NULL,
+    columns text[] NOT NULL,
+    reads text[] NOT NULL,
+    applied_seq bigint NOT NULL,
+    refreshed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seconds numeric(12,3) DEFAULT 0 NOT NULL,
+    changed_rows bigint DEFAULT 0 NOT NULL
+);
+
+--
+-- Name: TABLE refreshed; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.refreshed IS 'One row per refreshed mart: what it computes, and the seq that its rows answer for.';
+
+--
+-- Name: COLUMN refreshed.select_sql; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.refreshed.select_sql IS 'The model''s compiled select, with all columns of the mart.';
+
+--
+-- Name: COLUMN refreshed.reads; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.refreshed.reads IS 'Marts it is computed from, through views and staging models; one that is behind holds it back.';
+
+--
+-- Name: COLUMN refreshed.applied_seq; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.refreshed.applied_seq IS 'The rows say what the log said up to this seq.';
+
+--
+-- Name: COLUMN refreshed.seconds; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.refreshed.seconds IS 'How long the last refresh took.';
+
+--
+-- Name: COLUMN refreshed.changed_rows; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.refreshed.changed_rows IS 'Rows that the last refresh wrote.';
+
+--
+-- Name: install_refreshed(ops.refreshed, text, text[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_after text[]) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    v_live regclass := to_regclass(format('marts.%I', r.name));
+    v_beside text := format('marts.%I', r.name || '__beside');
+    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(r.columns) as c);
+    v_known ops.refreshed;
+    v_after text;
+begin
+    lock table ops.refreshed in share row exclusive mode;
+    select * into v_known from ops.refreshed where name = r.name;
+    execute format('drop table if exists %s', v_beside);
+    execute format('create table %s (%s)', v_beside, p_create);
+    r.refreshed_at := clock_timestamp();
+    r.seconds := 0;
+    r.changed_rows := 0;
+    if v_live is not null and v_known.name is not null and folds.columns_of(v_live) = folds.columns_of(v_beside::regclass) then
+        execute format('drop table %s', v_beside);
+        r.applied_seq := v_known.applied_seq;
+        delete from ops.refreshed where name = r.name;
+        insert into ops.refreshed select r.*;
+        return format('REFRESHED in place, %s rows changed', folds.refresh(r.name));
+    end if;
+    r.applied_seq := folds.recompute(r);
+    execute format('insert into %s (%s) select %s from pg_temp.rebuilt', v_beside, v_columns, v_columns);
+    get diagnostics r.changed_rows = row_count;
+    drop table pg_temp.rebuilt;
+    foreach v_after in array p_after loop
+        execute replace(v_after, '/*target*/', v_beside);
+    end loop;
+    execute format('analyze %s', v_beside);
+    perform folds.swap(r.name);
+    delete from ops.refreshed where name = r.name;
+    insert into ops.refreshed select r.*;
+    return 'REFRESHED built';
+end
+$$;
+
+--
+-- Name: FUNCTION install_refreshed(r ops.refreshed, p_create text, p_after text[]); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_after text[]) IS 'Make a refreshed mart live: same columns, computed again and merged in place; else built beside and swapped in.';
+
+--
 -- Name: is_environmental(text); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1170,6 +1328,83 @@ $$;
 --
 
 COMMENT ON FUNCTION folds.rebuild(p_name text) IS 'Fold a model again from the whole log and merge what differs into the live mart, in place: readers, grants and views keep it. Returns the rows that differed.';
+
+--
+-- Name: recompute(ops.refreshed); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.recompute(r ops.refreshed) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '256MB'
+    SET client_min_messages TO 'warning'
+    AS $_$
+declare
+    v_answers_for bigint;
+begin
+    drop table if exists pg_temp.rebuilt;
+    -- One statement, so one snapshot: the rows, and the seq they answer for. The row of the seq is there without any rows.
+    execute format($f$
+        create temporary table rebuilt on commit drop as
+        select h.answers_for, m.*
+        from (
+            select least(
+                (select coalesce(max(seq), 0) from raw.feed),
+                (select min(a.applied_seq) from ops.answered as a where a.name = any(%L::text []))
+            ) as answers_for
+        ) as h
+        left join (%s) as m on true$f$, r.reads, r.select_sql);
+    select min(answers_for) into v_answers_for from pg_temp.rebuilt;
+    execute format('delete from pg_temp.rebuilt where %I is null', r.key_columns[1]);
+    return v_answers_for;
+end
+$_$;
+
+--
+-- Name: FUNCTION recompute(r ops.refreshed); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.recompute(r ops.refreshed) IS 'Compute a refreshed mart into pg_temp.rebuilt; returns the seq that the rows answer for.';
+
+--
+-- Name: refresh(text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.refresh(p_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    r ops.refreshed;
+    v_began timestamptz := clock_timestamp();
+    v_answers_for bigint;
+    v_changed bigint;
+begin
+    select * into r from ops.refreshed where name = p_name for update;
+    if r is null then
+        raise exception 'there is no refreshed mart %', p_name using errcode = 'ZM404';
+    end if;
+    v_answers_for := folds.recompute(r);
+    execute folds.difference_sql(jsonb_populate_record(null::ops.models, jsonb_build_object(
+        'name', r.name, 'key_columns', r.key_columns, 'columns', r.columns
+    )));
+    get diagnostics v_changed = row_count;
+    update ops.refreshed
+    set
+        applied_seq = v_answers_for, refreshed_at = clock_timestamp(), changed_rows = v_changed,
+        seconds = extract(epoch from clock_timestamp() - v_began)
+    where name = p_name;
+    drop table pg_temp.rebuilt;
+    return v_changed;
+end
+$$;
+
+--
+-- Name: FUNCTION refresh(p_name text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.refresh(p_name text) IS 'Compute a refreshed mart again and merge what differs into the live one, in place. Returns the rows written. ZM404 for an unknown mart.';
 
 --
 -- Name: repriced(bigint, bigint, bigint[], boolean); Type: FUNCTION; Schema: folds; Owner: -
@@ -1308,6 +1543,26 @@ CREATE FUNCTION folds.windowed(p_sql text, p_window text) RETURNS text
     RETURN replace(p_sql, '(true /*fold*/)'::text, p_window);
 
 --
+-- Name: answered; Type: VIEW; Schema: ops; Owner: -
+--
+
+CREATE VIEW ops.answered AS
+ SELECT models.name,
+    models.applied_seq
+   FROM ops.models
+  WHERE (models.applied_seq IS NOT NULL)
+UNION ALL
+ SELECT refreshed.name,
+    refreshed.applied_seq
+   FROM ops.refreshed;
+
+--
+-- Name: VIEW answered; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON VIEW ops.answered IS 'Marts that may be behind the log, and the seq they answer for: stale folds, and every refreshed mart.';
+
+--
 -- Name: feed; Type: TABLE; Schema: raw; Owner: -
 --
 
@@ -1386,7 +1641,7 @@ CREATE FUNCTION ops.as_of(p_models text[]) RETURNS TABLE(epoch text, seq bigint,
             FROM ( SELECT COALESCE(max(f.seq), (0)::bigint) AS seq
                     FROM raw.feed f) h
            WHERE (NOT (EXISTS ( SELECT
-                    FROM ops.models m
+                    FROM ops.answered m
                    WHERE ((m.name = ANY (as_of.p_models)) AND (m.applied_seq < h.seq)))))
          UNION ALL
           SELECT m.applied_seq,
@@ -1396,7 +1651,7 @@ CREATE FUNCTION ops.as_of(p_models text[]) RETURNS TABLE(epoch text, seq bigint,
                    ORDER BY e.seq DESC
                   LIMIT 1)
             FROM ( SELECT min(m_1.applied_seq) AS applied_seq
-                    FROM ops.models m_1
+                    FROM ops.answered m_1
                    WHERE (m_1.name = ANY (as_of.p_models))) m
            WHERE (m.applied_seq < ( SELECT COALESCE(max(f.seq), (0)::bigint) AS "coalesce"
                     FROM raw.feed f))) s);
@@ -1406,7 +1661,7 @@ END;
 -- Name: FUNCTION as_of(p_models text[]); Type: COMMENT; Schema: ops; Owner: -
 --
 
-COMMENT ON FUNCTION ops.as_of(p_models text[]) IS 'What rows of these models answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped. slot is null before the first event. Inlined into the statement that calls it.';
+COMMENT ON FUNCTION ops.as_of(p_models text[]) IS 'What rows of these marts answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped, or what a refreshed mart was computed from. slot is null before the first event. Inlined into the statement that calls it.';
 
 --
 -- Name: leases; Type: TABLE; Schema: ops; Owner: -
@@ -2596,7 +2851,7 @@ ALTER TABLE ONLY app.market_metadata FORCE ROW LEVEL SECURITY;
 -- Name: TABLE market_metadata; Type: COMMENT; Schema: app; Owner: -
 --
 
-COMMENT ON TABLE app.market_metadata IS 'One row per market whose creator told us its question; events carry none (protocol.md 1.4.2).';
+COMMENT ON TABLE app.market_metadata IS 'One row per market and wallet that told its question; that of its creator counts. Events carry none (protocol.md 1.4.2).';
 
 --
 -- Name: reactions; Type: TABLE; Schema: app; Owner: -
@@ -2999,7 +3254,7 @@ ALTER TABLE ONLY app.flags
 --
 
 ALTER TABLE ONLY app.market_metadata
-    ADD CONSTRAINT market_metadata_pkey PRIMARY KEY (market_id);
+    ADD CONSTRAINT market_metadata_pkey PRIMARY KEY (market_id, wallet_no);
 
 --
 -- Name: reactions reactions_pkey; Type: CONSTRAINT; Schema: app; Owner: -
@@ -3070,6 +3325,13 @@ ALTER TABLE ONLY ops.leases
 
 ALTER TABLE ONLY ops.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (name);
+
+--
+-- Name: refreshed refreshed_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.refreshed
+    ADD CONSTRAINT refreshed_pkey PRIMARY KEY (name);
 
 --
 -- Name: settings settings_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
@@ -3230,6 +3492,12 @@ ALTER TABLE ONLY zmart_migrations.applied
 --
 
 CREATE INDEX comments_market_no_created_at_idx ON app.comments USING btree (market_no, created_at DESC);
+
+--
+-- Name: comments_parent_no; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_parent_no ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
 
 --
 -- Name: comments_wallet_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
@@ -3497,6 +3765,12 @@ ALTER TABLE app.ballots ENABLE ROW LEVEL SECURITY;
 CREATE POLICY change_ones_own ON app.comments FOR UPDATE TO zmart_owner USING ((wallet_no = app.current_wallet_no())) WITH CHECK ((wallet_no = app.current_wallet_no()));
 
 --
+-- Name: market_metadata change_ones_own; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY change_ones_own ON app.market_metadata FOR UPDATE TO zmart_owner USING ((wallet_no = app.current_wallet_no())) WITH CHECK ((wallet_no = app.current_wallet_no()));
+
+--
 -- Name: reactions change_ones_own; Type: POLICY; Schema: app; Owner: -
 --
 
@@ -3525,6 +3799,18 @@ ALTER TABLE app.comment_edits ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: flags count_them_all; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY count_them_all ON app.flags FOR SELECT TO zmart_owner USING (true);
+
+--
+-- Name: POLICY count_them_all ON flags; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON POLICY count_them_all ON app.flags IS 'The owner''s view marts.discussions shows how often a comment was flagged. Services still read their own wallet''s flags alone.';
 
 --
 -- Name: flags; Type: ROW SECURITY; Schema: app; Owner: -
@@ -3845,6 +4131,13 @@ REVOKE ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash byte
 GRANT ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) TO zmart_api;
 
 --
+-- Name: FUNCTION set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) TO zmart_api;
+
+--
 -- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -3948,6 +4241,21 @@ GRANT ALL ON FUNCTION folds.fold(p_from bigint, p_to bigint) TO zmart_ingest;
 REVOKE ALL ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) FROM PUBLIC;
 
 --
+-- Name: TABLE refreshed; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.refreshed TO zmart_ingest;
+GRANT SELECT ON TABLE ops.refreshed TO zmart_keeper;
+GRANT SELECT ON TABLE ops.refreshed TO zmart_api;
+GRANT SELECT ON TABLE ops.refreshed TO analyst;
+
+--
+-- Name: FUNCTION install_refreshed(r ops.refreshed, p_create text, p_after text[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_after text[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_environmental(p_sqlstate text); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -3964,6 +4272,18 @@ REVOKE ALL ON FUNCTION folds.mark_stale(p_model text, p_applied_seq bigint, p_fa
 --
 
 REVOKE ALL ON FUNCTION folds.rebuild(p_name text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION recompute(r ops.refreshed); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.recompute(r ops.refreshed) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refresh(p_name text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.refresh(p_name text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: ACL; Schema: folds; Owner: -
@@ -3988,6 +4308,15 @@ REVOKE ALL ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive
 --
 
 REVOKE ALL ON FUNCTION folds.windowed(p_sql text, p_window text) FROM PUBLIC;
+
+--
+-- Name: TABLE answered; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.answered TO zmart_ingest;
+GRANT SELECT ON TABLE ops.answered TO zmart_keeper;
+GRANT SELECT ON TABLE ops.answered TO zmart_api;
+GRANT SELECT ON TABLE ops.answered TO analyst;
 
 --
 -- Name: TABLE feed; Type: ACL; Schema: raw; Owner: -

@@ -111,6 +111,11 @@ def smallest_buy(pool: Pool, *, yes: bool) -> int | None:
     return _smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares > 0, lmsr.MIN_TRADE_LAMPORTS)
 
 
+def target_for(pool: Pool, *, yes: bool, shares: int) -> int | None:
+    """The least `target_cost` that buys at least so many shares; None where no amount does."""
+    return _smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares >= shares, lmsr.MIN_TRADE_LAMPORTS)
+
+
 @functools.lru_cache(maxsize=4096)
 def smallest_sale(pool: Pool, *, yes: bool) -> int | None:
     """The least number of shares that can be sold; None where none can."""

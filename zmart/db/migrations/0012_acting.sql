@@ -186,6 +186,64 @@ $$;
 comment on function app.cast_signed_ballot is
 'app.cast_ballot, once per nonce, for eligible wallets, never beside a vote on chain. ZM403 not eligible, ZM404, ZM409.';
 
+-- Anyone may tell about any market, before it exists even, and nobody in another's place: readers show what the
+-- market's creator told. So a stranger who is faster takes nothing away.
+alter table app.market_metadata drop constraint market_metadata_pkey;
+alter table app.market_metadata add primary key (market_id, wallet_no);
+create policy change_ones_own on app.market_metadata for update to zmart_owner
+using (wallet_no = app.current_wallet_no())
+with check (wallet_no = app.current_wallet_no());
+comment on table app.market_metadata is
+'One row per market and wallet that told its question; that of its creator counts. Events carry none (protocol.md 1.4.2).';
+
+create function app.set_market_metadata(
+    p_market_id text, p_question text, p_description text, p_category text, p_tags text [], p_ends_at timestamptz,
+    p_question_cid text
+) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+    v_creator text;
+    v_anchored text;
+    v_seq bigint;
+begin
+    perform raw.take_writer();
+    v_wallet_no := raw.wallet_number(v_wallet);
+    v_market_no := raw.market_number(p_market_id);
+    select creator_wallet, ipfs_question_hash into v_creator, v_anchored
+    from marts.markets where market_no = v_market_no and is_known;
+    if v_creator <> v_wallet then
+        raise exception 'only its creator can describe a market' using errcode = 'ZM403';
+    end if;
+    -- Older clients put the first 46 characters of some JSON where a content id belongs (protocol.md 5.3).
+    if v_anchored !~ '^Qm[1-9A-HJ-NP-Za-km-z]{44}$' then
+        p_question_cid := null;
+    elsif v_anchored <> p_question_cid then
+        raise exception 'this is not what the market was created with: % is anchored', v_anchored using errcode = 'ZM409';
+    end if;
+    insert into app.market_metadata
+        (market_id, wallet_no, question, description, category, tags, ends_at, question_cid)
+    values (p_market_id, v_wallet_no, p_question, p_description, p_category, p_tags, p_ends_at, p_question_cid)
+    on conflict (market_id, wallet_no) do update set
+        question = excluded.question, description = excluded.description, category = excluded.category,
+        tags = excluded.tags, ends_at = excluded.ends_at, question_cid = excluded.question_cid;
+    if v_market_no is null then
+        return null;
+    end if;
+    v_seq := raw.next_seq();
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, 'metadata', v_seq, v_market_no, v_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_seq;
+end
+$$;
+comment on function app.set_market_metadata is
+'Tell a market''s question as the current wallet; its seq, or null before the market exists. ZM403 not its creator, ZM409 not what it anchored.';
+
 -- What is left of each bucket's allowance. Unlogged: after a crash everyone begins anew.
 create unlogged table app.allowances (
     bucket text collate "C" primary key,
@@ -228,4 +286,4 @@ comment on function app.lease_allowance is
 
 revoke all on all functions in schema app from public;
 grant execute on function app.open_session, app.rotate_session, app.close_session, app.cast_signed_ballot,
-app.lease_allowance to zmart_api;
+app.set_market_metadata, app.lease_allowance to zmart_api;
