@@ -27,7 +27,7 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import pool
 
-from . import backfill, dead_letters, pipeline, replay, watch, writer
+from . import backfill, dead_letters, notebook, pipeline, replay, source, subscription, watch, writer
 from .app import Parts, create_app
 from .auth import Verifier
 from .decode import Decoder
@@ -73,10 +73,19 @@ def parts_of(configured: settings.Settings) -> Parts:
         decoder=Decoder(configured.chain.program_id),
         pipeline=committing,
         watch=watch.Watch.of(configured, committing),
+        sources=sources_of(configured),
+        notebook=notebook.Notebook(dsn),
         environment=configured.chain.cluster.value,
         checks={"database": database},
         metrics_token=token.reveal() if token else None,
     )
+
+
+def sources_of(configured: settings.Settings) -> list[source.Source]:
+    """What brings transactions besides deliveries."""
+    if not configured.ingest.logs_subscribe:
+        return []
+    return [subscription.Subscription(configured.chain.ws_url, configured.chain.program_id)]
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -36,7 +36,9 @@ from . import delivery, problems
 from .auth import SIGNATURE_HEADER, Verifier
 from .decode import Decoded, Decoder
 from .metrics import Metrics
+from .notebook import Notebook
 from .pipeline import Hold, Pipeline
+from .source import Intake, Source, running
 from .watch import Watch
 
 log = structlog.get_logger()
@@ -72,6 +74,9 @@ class Parts:
     checks: Mapping[str, Check] = field(default_factory=dict)
     #: The task that completes and proves the log; without one nothing is said about that.
     watch: Watch | None = None
+    #: What brings transactions besides deliveries, and where they say that they cannot.
+    sources: Sequence[Source] = ()
+    notebook: Notebook | None = None
     #: Lets metrics be read from elsewhere than loopback.
     metrics_token: str | None = None
     #: How long a stop waits for what is queued.
@@ -84,6 +89,11 @@ class Parts:
         """The pipeline's counters are the server's."""
         return self.pipeline.metrics
 
+    @property
+    def intake(self) -> Intake:
+        """What every source brings its transactions to, deliveries included."""
+        return Intake(self.decoder, self.pipeline)
+
 
 def create_app(parts: Parts) -> Litestar:
     """The application; it starts the pipeline and drains it when it stops."""
@@ -94,7 +104,8 @@ def create_app(parts: Parts) -> Litestar:
         if parts.watch is not None:
             parts.watch.start()
         try:
-            yield
+            async with running(parts.sources, parts.intake, parts.notebook):
+                yield
         finally:
             if parts.watch is not None:
                 await parts.watch.stop()
@@ -187,7 +198,7 @@ class Receiver:
         body = await self._proven_body(request, hold)
         decoded = await self._decoded(body)
         self._parts.metrics.ignored.inc(decoded.ignored)
-        await self._parts.pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, hold=hold)
+        await self._parts.intake.take(decoded, source="webhook", hold=hold)
 
     async def _proven_body(self, request: AnyRequest, hold: Hold) -> bytes:
         verifier, signature = self._parts.verifier, request.headers.get(SIGNATURE_HEADER)

@@ -1,15 +1,15 @@
 """`zmart replay FILE`: webhook bodies from a file, one JSON array a line, through the pipeline without HTTP.
 
-What a line holds goes the way of a delivery: decoded, appended, folded. A line that is no delivery stops the
-replay with its number; everything before it is committed, and running the same file again changes nothing,
-because known transactions are only counted.
+What a line holds goes the way of a delivery: decoded, appended, folded. A line that is no delivery stops the replay
+with its number; everything before it is committed, and running the same file again changes nothing, because known
+transactions are only counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import progress
@@ -17,11 +17,13 @@ from rich import progress
 from zmart import errors, settings
 
 from . import delivery, writer
-from .decode import Decoded, Decoder
+from .decode import Decoder
+from .pipeline import Limits, Pipeline
+from .records import DeadLetter, TransactionRow
+from .source import Intake
 
-#: Transactions in a commit; as many as a batch of the live pipeline.
-BATCH = 500
-SOURCE = "file"
+#: Nobody else delivers meanwhile, so there is nobody to wait for.
+LIMITS = Limits(wait_seconds=0.0)
 
 
 def main(path: Path) -> int:
@@ -38,43 +40,68 @@ def main(path: Path) -> int:
 
 async def replay(path: Path, dsn: str, program_id: str) -> writer.Appended:
     """Write every body of `path` into the log at `dsn`; the sums of what the commits did."""
-    decoder = Decoder(program_id)
-    appending = await writer.Writer.connect(dsn)
-    total = writer.NOTHING
-    try:
-        with _progress(path) as shown:
-            for number, (line, size) in enumerate(_lines(path), start=1):
-                decoded = _decoded(decoder, line, number)
-                total = total.plus(await _append(appending, decoded))
-                shown.advance(shown.task_ids[0], size)
-    finally:
-        await appending.close()
-    return total
+    counted = Counted(await writer.Writer.connect(dsn))
+
+    async def connect() -> Counted:
+        return counted
+
+    async with Pipeline(connect, limits=LIMITS) as pipeline:
+        await File(path).run(Intake(Decoder(program_id), pipeline))
+    return counted.total
 
 
-def _decoded(decoder: Decoder, line: bytes, number: int) -> Decoded:
+class File:
+    """A `source.Source`: the bodies of a file, in its order."""
+
+    name = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def run(self, intake: Intake) -> None:
+        """Bring every line; InvalidInput names the first that is no delivery."""
+        with _progress(self._path) as shown:
+            for number, line in enumerate(_lines(self._path), start=1):
+                if line.strip():
+                    await intake.items(_items(line, number), source=self.name)
+                shown.advance(shown.task_ids[0], len(line))
+
+
+class Counted:
+    """A writer whose commits are added up."""
+
+    def __init__(self, appending: writer.Writer) -> None:
+        self._appending = appending
+        self.total = writer.NOTHING
+
+    async def append(
+        self,
+        transactions: Sequence[TransactionRow],
+        *,
+        source: str,
+        dead_letters: Sequence[DeadLetter] = (),
+        wanted: Sequence[str] = (),
+    ) -> writer.Appended:
+        """Commit, and remember what that did."""
+        done = await self._appending.append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
+        self.total = self.total.plus(done)
+        return done
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self._appending.close()
+
+
+def _items(line: bytes, number: int) -> list[bytes]:
     try:
-        return decoder.all(delivery.items(line))
+        return delivery.items(line)
     except errors.InvalidInput as error:
         raise errors.InvalidInput(f"Line {number}: {error}") from error
 
 
-async def _append(appending: writer.Writer, decoded: Decoded) -> writer.Appended:
-    """Commit a line in batches; its dead letters and wanted signatures go with the first."""
-    rows = decoded.transactions
-    total = await appending.append(
-        rows[:BATCH], source=SOURCE, dead_letters=decoded.dead_letters, wanted=decoded.wanted
-    )
-    for start in range(BATCH, len(rows), BATCH):
-        total = total.plus(await appending.append(rows[start : start + BATCH], source=SOURCE))
-    return total
-
-
-def _lines(path: Path) -> Iterator[tuple[bytes, int]]:
+def _lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        for line in file:
-            if line.strip():
-                yield line, len(line)
+        yield from file
 
 
 def _progress(path: Path) -> progress.Progress:

@@ -26,10 +26,11 @@ from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.chain.client import Client
 
-from .decode import Decoder, Outcome, Wanted
+from .decode import Decoded, Decoder, Outcome, Wanted
 from .notebook import Notebook, sql
 from .pipeline import Pipeline
 from .records import DeadLetter, TransactionRow
+from .source import Intake
 from .writer import MAX_INDEX_IN_BLOCK
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class Fetcher:
         self._client = client
         self._decoder = decoder
         self._pipeline = pipeline
+        self._intake = Intake(decoder, pipeline)
         self._notebook = notebook
         #: Transactions that came.
         self.fetched = 0
@@ -149,7 +151,8 @@ class Fetcher:
         rows = [one for one in outcomes if isinstance(one, TransactionRow)]
         letters = [one for one in outcomes if isinstance(one, DeadLetter)]
         if rows or letters:
-            await self._pipeline.submit(await self._placed(rows), letters, source=source)
+            decoded = Decoded(transactions=await self._placed(rows), dead_letters=letters)
+            await self._intake.take(decoded, source=source)
         return len(rows)
 
     async def _placed(self, rows: Sequence[TransactionRow]) -> list[TransactionRow]:
@@ -198,7 +201,7 @@ class Fetcher:
             return
         reason = f"No node knows this signature after {ATTEMPTS} attempts."
         letter = DeadLetter(due.signature, None, "unknown", reason, None)
-        await self._pipeline.submit([], [letter], source=due.source)
+        await self._intake.take(Decoded(dead_letters=[letter]), source=due.source)
         await self._notebook.do(sql.unwant, signatures=[due.signature])
 
     async def _postpone(self, due: Due, error: str, seconds: float, *, counted: int) -> None:

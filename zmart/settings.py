@@ -38,6 +38,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 #: protocol.md 1.1: the program id of the devnet deployment.
 DEFAULT_PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 
+#: Where webhooks are registered; every account's, whatever the cluster.
+DEFAULT_HELIUS_API_URL = "https://api.helius.xyz"
+
 #: A key for HMAC-SHA256 shorter than its hash weakens it (RFC 7518 section 3.2).
 JWT_SECRET_BYTES = 32
 
@@ -59,7 +62,7 @@ REPLACED: dict[str, str] = {
     "ZMART_PROGRAM_ID": "set SOLANA_PROGRAM_ID_CORE",
     "BACKEND_AUTHORITY_PRIVATE_KEY": "put it in a file named by BACKEND_AUTHORITY_PRIVATE_KEY_FILE",
     "WEBHOOK_DEV_MODE": "remove it; the development chain signs its deliveries like Helius does",
-    "WEBHOOK_URL": "remove it; the address is what you register at Helius",
+    "WEBHOOK_URL": "set HELIUS_WEBHOOK_URL to the address Helius delivers to",
     "VOTE_AGGREGATOR_PORT": "remove it; tallies are made by Dagster (DAGSTER_PORT)",
     "MARKET_MONITOR_PORT": "remove it; the monitor runs in Dagster (DAGSTER_PORT)",
     "MARKET_MONITOR_CRON_SCHEDULE": "set VOTE_AGGREGATION_INTERVAL (milliseconds)",
@@ -192,6 +195,12 @@ class Ingest:
     auth_headers: tuple[Secret, ...]
     #: Key of HMAC-SHA256 in `x-helius-signature`.
     webhook_secret: Secret | None
+    #: Whether to subscribe to the node's logs besides (SOLANA_WS_URL).
+    logs_subscribe: bool
+    #: Where Helius is to deliver, as Helius sees it; for `zmart webhook`.
+    webhook_url: str | None
+    #: Helius' own API.
+    helius_api_url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -431,6 +440,9 @@ def _ingest(env: Environment) -> Ingest:
     return Ingest(
         auth_headers=env.secrets("HELIUS_AUTH_HEADER"),
         webhook_secret=env.secret("HELIUS_WEBHOOK_SECRET"),
+        logs_subscribe=env.flag("INGEST_LOGS_SUBSCRIBE", default=False),
+        webhook_url=env.url("HELIUS_WEBHOOK_URL", ("http", "https")),
+        helius_api_url=env.url("HELIUS_API_URL", ("http", "https")) or DEFAULT_HELIUS_API_URL,
     )
 
 

@@ -1,0 +1,148 @@
+"""Sources: what they hand over, when they are tried again, and the one that the documentation shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ingest_cases import BOUGHT, PROGRAM
+
+from ingest import testing
+from ingest.decode import Decoder
+from ingest.pipeline import Limits, Pipeline
+from ingest.replay import File
+from ingest.source import Intake, Patience, keep_running, running
+from zmart import errors
+from zmart.chain import rpc_errors
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "ingest.md"
+AT_ONCE = Patience(first_seconds=0.0, longest_seconds=0.0)
+
+
+@pytest.fixture
+def writer() -> testing.MemoryWriter:
+    """What the sources' transactions end in."""
+    return testing.MemoryWriter()
+
+
+@pytest.fixture
+async def intake(writer: testing.MemoryWriter) -> AsyncIterator[Intake]:
+    """The way in."""
+
+    async def connect() -> testing.MemoryWriter:
+        return writer
+
+    async with Pipeline(connect, limits=Limits(wait_seconds=0.0)) as pipeline:
+        yield Intake(Decoder(PROGRAM), pipeline)
+
+
+def bodies(count: int) -> list[bytes]:
+    """Deliveries of one transaction each."""
+    return [testing.body(testing.item(PROGRAM, [BOUGHT], number=number)) for number in range(count)]
+
+
+async def test_items_are_committed_and_hints_are_wanted(intake: Intake, writer: testing.MemoryWriter) -> None:
+    """Both are in the log when the call returns; what an item became is told."""
+    item = json.dumps(testing.item(PROGRAM, [BOUGHT], number=1)).encode()
+    decoded = await intake.items([item, b"nothing"], source="test")
+    await intake.hints([testing.signature(2)], source="test")
+
+    assert [row.signature for row in decoded.transactions] == list(writer.transactions) == [testing.signature(1)]
+    assert [letter.reason_code for letter in writer.dead_letters] == ["malformed"]
+    assert writer.wanted == {testing.signature(2)}
+
+
+async def test_the_documented_source_works(intake: Intake, writer: testing.MemoryWriter, tmp_path: Path) -> None:
+    """The example of docs/ingest.md, word for word, brings what lies in its folder, and only once."""
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(compile(code, str(DOCUMENT), "exec"), told)
+    for number, body in enumerate(bodies(3)):
+        (tmp_path / f"{number}.json").write_bytes(body)
+
+    await keep_running(told["Folder"](tmp_path), intake)
+
+    assert set(writer.transactions) == {testing.signature(number) for number in range(3)}
+    assert not await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
+
+
+async def test_a_file_is_a_source(intake: Intake, writer: testing.MemoryWriter, tmp_path: Path) -> None:
+    """One body a line; empty lines are nothing."""
+    file = tmp_path / "bodies.jsonl"
+    file.write_bytes(b"\n\n".join(bodies(2)))
+
+    await keep_running(File(file), intake)
+
+    assert len(writer.transactions) == 2
+
+
+class Unsteady:
+    """A source that goes through these troubles before it is done."""
+
+    name = "unsteady"
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.troubles = list(troubles)
+        self.runs = 0
+
+    async def run(self, intake: Intake) -> None:
+        """Fail, or hint at something."""
+        self.runs += 1
+        if self.troubles:
+            raise self.troubles.pop(0)
+        await intake.hints(["done"], source=self.name)
+
+
+async def test_a_transient_trouble_is_waited_out(intake: Intake, writer: testing.MemoryWriter) -> None:
+    """As often as it takes."""
+    source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.RateLimited("slower"), errors.Unavailable("no log"))
+    await keep_running(source, intake, patience=AT_ONCE)
+    assert (source.runs, writer.wanted) == (4, {"done"})
+
+
+async def test_a_refusal_is_final(intake: Intake, writer: testing.MemoryWriter) -> None:
+    """Until a person has done something."""
+    source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.KeyRefused("not you"))
+    await keep_running(source, intake, patience=AT_ONCE)
+    assert (source.runs, writer.wanted) == (2, set())
+
+
+async def test_sources_end_with_what_they_run_beside(intake: Intake) -> None:
+    """A stop takes them along, and one that is done disturbs nobody."""
+
+    class Endless:
+        name = "endless"
+
+        def __init__(self) -> None:
+            self.is_running = asyncio.Event()
+            self.was_cancelled = False
+
+        async def run(self, intake: Intake) -> None:
+            self.is_running.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.was_cancelled = True
+                raise
+
+    endless = Endless()
+    async with running([Unsteady(), endless], intake):
+        await endless.is_running.wait()
+    assert endless.was_cancelled
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (10_000, 30.0)])
+def test_patience_doubles_up_to_a_bound(failures: int, seconds: float) -> None:
+    """However long it lasts, somebody looks again twice a minute."""
+    assert Patience().pause_seconds(failures, errors.Unavailable()) == seconds
+
+
+def test_patience_obeys_a_node_that_says_how_long() -> None:
+    """But not beyond the bound, and not the first time."""
+    told = rpc_errors.RateLimited("slower", retry_after_seconds=12.0)
+    assert [Patience().pause_seconds(failures, told) for failures in (1, 2, 9)] == [0.5, 12.0, 30.0]
