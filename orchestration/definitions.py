@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from . import checks, jobs, manifest, schedules, sensors
-from .assets import docs, log, marts
+from . import checks, jobs, keeping, manifest, schedules, sensors
+from .assets import docs, keepers, log, marts
 from .resources import Database, Dbt
 
 
@@ -14,11 +14,11 @@ def define(database: Database | None = None) -> dg.Definitions:
     models = manifest.load()
     database = database or Database()
     return dg.Definitions(
-        assets=[*log.assets(models), *marts.assets(models), *docs.assets()],
+        assets=[*log.assets(models), *marts.assets(models), *keepers.assets(), *docs.assets()],
         asset_checks=checks.checks(models),
-        jobs=jobs.jobs(models),
-        schedules=schedules.schedules(),
-        sensors=sensors.sensors(),
+        jobs=[*jobs.jobs(models), *keeping.jobs()],
+        schedules=[*schedules.schedules(), *keeping.schedules()],
+        sensors=[*sensors.sensors(), *keeping.sensors()],
         resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
         # A process for each step would take 14 s where this takes 0.3.
         executor=dg.in_process_executor,

@@ -7,6 +7,7 @@ import pytest
 
 from orchestration import checks, manifest
 from orchestration.definitions import definitions
+from orchestration.keepers import tasks
 from zmart.run import rebuild
 
 MODELS = {path.stem for path in rebuild.PROJECT.glob("sql_models/*/*.sql") if path.parent.name != "staging"}
@@ -30,11 +31,22 @@ GIVEN = {
 }
 CRONS = {
     "data_tests_daily": ("data_tests", "15 3 * * *"),
+    "keepers_often": ("keepers", "4-59/5 * * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
     "reconciliation_hourly": ("reconciliation", "0 * * * *"),
     "refresh_marts_often": ("refresh_marts", "2-59/5 * * * *"),
 }
-SENSORS = {"alert_delivery", "dead_letter_growth", "orphaned_runs", "run_failed", "run_recovered", "stale_models"}
+SENSORS = {
+    "alert_delivery",
+    "dead_letter_growth",
+    "keeper_sweep",
+    "orphaned_runs",
+    "run_failed",
+    "run_recovered",
+    "stale_models",
+    "standing_markets",
+}
+KEEPERS = {f"keepers/{name}" for name in tasks.NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +71,7 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
     shown = {key.to_user_string() for key in graph.get_all_asset_keys()}
 
     assert shown >= GIVEN
-    assert shown - GIVEN == {"docs/models"} | {f"marts/{name}" for name in MODELS}
+    assert shown - GIVEN == {"docs/models"} | KEEPERS | {f"marts/{name}" for name in MODELS}
 
 
 def test_lineage_goes_through_what_is_not_a_relation(graph: dg.AssetGraph) -> None:
@@ -74,7 +86,7 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {"log", "app", "ops", "folds", "refreshed", "marts", "docs"}, key
+        assert node.group_name in {"log", "app", "ops", "folds", "refreshed", "marts", "keepers", "docs"}, key
         assert node.owners == manifest.OWNERS, key
         assert node.kinds, key
         assert "**" in node.description or not (node.is_materializable or node.is_observable), key
@@ -109,7 +121,15 @@ def test_jobs() -> None:
     """Each job by its name, and what it selects."""
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
-    assert set(jobs) == {"data_tests", "dbt_build", "observe_log", "rebuild_marts", "reconciliation", "refresh_marts"}
+    assert set(jobs) == {
+        "data_tests",
+        "dbt_build",
+        "keepers",
+        "observe_log",
+        "rebuild_marts",
+        "reconciliation",
+        "refresh_marts",
+    }
     assert all(job.description for job in jobs.values())
     rebuilt = jobs["rebuild_marts"].asset_layer
     assert {key.path[-1] for key in rebuilt.selected_asset_keys} == FOLDED

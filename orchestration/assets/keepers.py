@@ -1,0 +1,105 @@
+"""The keepers as assets: a plan that can be read before anything is signed, then what was signed.
+
+A materialization is one round of one keeper. While MARKET_MONITOR_DRY_RUN is on, as it is until SOLANA_CLUSTER is
+named, or where the run's configuration says so, it plans, proves and simulates, and signs nothing.
+"""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from zmart import settings
+
+from .. import manifest as models
+from ..keepers import rounds, tables, tasks
+from ..keepers.plans import Verdict
+from ..keepers.rounds import Report
+from ..resources import Database
+
+#: One place: whoever signs, signs alone. The lease in ops.leases says the same to those outside Dagster.
+POOL = "keepers"
+GROUP = "keepers"
+
+#: What each reads, for the graph.
+_READS = (["marts", "markets"], ["marts", "ballots"], ["marts", "protocol_config"])
+
+
+class Wanted(dg.Config):
+    """What a round may do."""
+
+    dry_run: bool = False
+
+
+def key(name: str) -> dg.AssetKey:
+    """A keeper's key in the graph."""
+    return dg.AssetKey([GROUP, name])
+
+
+def assets() -> Sequence[dg.AssetsDefinition]:
+    """The five keepers."""
+    return [_asset(task) for task in tasks.TASKS.values()]
+
+
+def _asset(task: tasks.Task) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key(task.name),
+        group_name=GROUP,
+        kinds={"solana", "python"},
+        owners=models.OWNERS,
+        deps=[dg.AssetKey(path) for path in _READS],
+        pool=POOL,
+        required_resource_keys={"database"},
+        tags={"signs_as": task.key},
+        description=f"{task.says}\n\n**Materialize** makes the plan, proves and simulates what is due, and unless it "
+        f"is a dry run signs it as the {task.key}, stores it, sends it and waits until it has landed. A row that is not "
+        "sent says why. Pressing it twice does nothing twice. Dry run: `dry_run: true` in the launchpad.",
+    )
+    def keeper(context: dg.AssetExecutionContext, config: Wanted) -> dg.MaterializeResult[Any]:
+        database: Database = context.resources.database
+        report = _round(task, database, is_dry=config.dry_run)
+        context.log.info(tables.summary(report))
+        if report.stopped is not None:
+            raise dg.Failure(f"{task.name} stopped: {report.stopped.words}", metadata=metadata(report))
+        return dg.MaterializeResult(metadata=metadata(report))
+
+    return keeper
+
+
+def _round(task: tasks.Task, database: Database, *, is_dry: bool) -> Report:
+    configured = settings.load()
+    is_dry = is_dry or configured.monitor.dry_run
+    (report,) = asyncio.run(rounds.run(configured, [task], is_dry=is_dry, dsn=database.dsn_of("zmart_keeper")))
+    return report
+
+
+def metadata(report: Report) -> dict[str, Any]:
+    """What the UI shows of a round."""
+    standing = report.standing
+    shown: dict[str, Any] = {
+        "summary": tables.summary(report),
+        "plan": dg.MetadataValue.md(tables.markdown(tables.PLAN, tables.plan_rows(report.rows))),
+        "simulations": dg.MetadataValue.md(tables.simulations(report.rows)),
+        "dry run": report.is_dry,
+        "seconds": round(report.seconds, 3),
+        **{verdict.value: report.count(verdict) for verdict in Verdict},
+    }
+    if standing is not None:
+        shown["proven"] = {
+            "verified through": standing.verified_through,
+            "finalized through": standing.finalized_through,
+            "proven until, chain time": standing.proven_at,
+        }
+    if report.config is not None:
+        shown["configuration on chain"] = dict(report.config._asdict())
+    if report.sent:
+        rows = tables.submission_rows(report)
+        shown["submissions"] = dg.MetadataValue.md(tables.markdown(tables.SUBMISSIONS, rows))
+    if any(row.unsigned for row in report.rows):
+        shown["to be signed by the admin"] = dg.MetadataValue.md(tables.unsigned(report.rows))
+    if not report.is_dry:
+        shown["sweep"] = report.swept.words()
+    return shown
