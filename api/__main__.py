@@ -1,5 +1,8 @@
 """`python -m api`: serve REST and streams on API_HOST:API_PORT until SIGTERM.
 
+`python -m api ws` is the same application on WS_HOST:WS_PORT, where older clients look for their WebSocket; with
+streams in a process of their own, a burst of requests delays none of them.
+
 Under uvicorn, because it holds a sender back when its peer stops reading (a stalled stream costs a
 buffer, not memory without end), and because it lets streams end: at the first signal the hub tells
 every stream to close, each client gets what was queued and a `close` event, and what has not ended
@@ -9,8 +12,10 @@ after three seconds is cut off.
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
@@ -20,6 +25,8 @@ from zmart import errors, log, settings
 
 from . import app
 from .deps import Services
+from .live import wire
+from .live.hub import PING_SECONDS
 
 GRACEFUL_SECONDS = 3
 
@@ -29,7 +36,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, application: Litestar, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._application = application
+        self.application = application
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -44,24 +51,24 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def _close_streams(self) -> None:
-        services: Services | None = self._application.state.get("services")
+        services: Services | None = self.application.state.get("services")
         if services is not None:
             services.hub.close()
 
 
-def main() -> int:
-    """Serve until told to stop; 2 when the configuration cannot work."""
-    try:
-        configuration = settings.load()
-        log.configure(configuration, service="api")
-        application = app.create(configuration)
-    except errors.ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
+def server(configuration: settings.Settings, door: app.Door = "api") -> Server:
+    """A server of the application, not yet started."""
+    application = app.create(configuration, door=door)
     config = uvicorn.Config(
         application,
-        host=configuration.hosts.api,
-        port=configuration.ports.api,
+        host=getattr(configuration.hosts, door),
+        port=getattr(configuration.ports, door),
+        ws=wire.Wire,
+        ws_max_size=wire.MOST_BYTES,
+        # What is compressed for one client cannot be sent to another.
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         access_log=False,
         log_config=None,
@@ -69,10 +76,29 @@ def main() -> int:
         # X-Forwarded-For is read by us, over TRUSTED_PROXIES.
         proxy_headers=False,
     )
-    server = Server(application, config)
-    server.run()
-    return 0 if server.started else 1
+    return Server(application, config)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until told to stop; 2 when the configuration cannot work."""
+    door: app.Door = "ws" if list(arguments) == ["ws"] else "api"
+    try:
+        configuration = settings.load()
+        log.configure(configuration, service=door)
+        serving = server(configuration, door)
+    except errors.ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    _raise_file_limit()
+    serving.run()
+    return 0 if serving.started else 1
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files as we may have: each stream is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import structlog
 from litestar import Litestar, Request
@@ -22,7 +22,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from zmart.chain import rpc
-from zmart.db import pool
+from zmart.db import bell, pool
 from zmart.settings import Settings
 
 from . import deps, errors, etags, headers, parameters, writes
@@ -37,6 +37,7 @@ from .routes import (
     auth,
     charts,
     discovery,
+    discussions,
     health,
     holders,
     lifecycle,
@@ -48,6 +49,7 @@ from .routes import (
     stream,
     trades,
     users,
+    websocket,
 )
 
 log = structlog.get_logger()
@@ -86,6 +88,7 @@ _TAGS = {
     "markets": "Markets and what happened in them.",
     "trades": "Trades of all markets.",
     "wallets": "What wallets hold and did.",
+    "discussions": "What is said under markets.",
     "auth": "Signing in with a wallet.",
     "acting": "Transactions for a wallet to sign, and what becomes of them.",
     "push": "What happens, as it happens.",
@@ -93,13 +96,18 @@ _TAGS = {
 }
 
 
-def create(settings: Settings) -> Litestar:
+#: Where a process serves: everything on API_PORT, or the same on WS_PORT for its WebSocket.
+Door: TypeAlias = Literal["api", "ws"]
+
+
+def create(settings: Settings, *, door: Door = "api") -> Litestar:
     """The application, not yet started."""
     handlers = [
         *health.HANDLERS,
         *markets.HANDLERS,
         *charts.HANDLERS,
         *discovery.HANDLERS,
+        *discussions.HANDLERS,
         *quotes.HANDLERS,
         *activity.HANDLERS,
         *holders.HANDLERS,
@@ -109,6 +117,7 @@ def create(settings: Settings) -> Litestar:
         *portfolio.HANDLERS,
         *protocol.HANDLERS,
         *stream.HANDLERS,
+        *websocket.HANDLERS,
         *pages.HANDLERS,
         *auth.HANDLERS,
     ]
@@ -118,6 +127,7 @@ def create(settings: Settings) -> Litestar:
         exception_handlers=errors.HANDLERS,
         request_max_body_size=MOST_BODY_BYTES,
         before_request=_before_request,
+        after_response=_ring,
         before_send=[headers.adding(settings.api.trusted_proxies)],
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
@@ -142,7 +152,7 @@ def create(settings: Settings) -> Litestar:
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],
-        state=State({"settings": settings}),
+        state=State({"settings": settings, "door": door}),
         debug=False,
     )
 
@@ -152,6 +162,12 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
     if request.method not in _WITHOUT_BODY:
         parameters.refuse_unfit_body(await request.body())
     etags.remember(request.scope)
+
+
+async def _ring(request: Request[Any, Any, State]) -> None:
+    # Whoever wrote has committed; where Postgres carries the doorbell this does nothing.
+    if request.method not in _WITHOUT_BODY:
+        request.app.state.bell.ring()
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +181,13 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         # Streams have connections of their own: no burst of requests delays them, nor the reverse.
         windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
         doorbell = Doorbell(dsn, url.reveal() if url else None)
-        hub = Hub(LogReader(Database(windows)), doorbell)
+        app.state.bell = await stack.enter_async_context(bell.Bell(url.reveal() if url else None))
+        hub = Hub(
+            LogReader(Database(windows)),
+            doorbell,
+            most_clients=settings.api.streams,
+            most_per_address=settings.api.streams_per_address,
+        )
         written = await stack.enter_async_context(writes.opened(dsn))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
         app.state.services = deps.Services(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zmart import errors
 
-from . import decode, devchain, folds, ingest, live, rebuild, startup, webhook
+from . import decode, devchain, fanout, folds, ingest, live, rebuild, startup, webhook
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
@@ -14,6 +14,7 @@ ALL: tuple[Figure, ...] = (
     folds.FIGURE,
     rebuild.FIGURE,
     live.FIGURE,
+    fanout.FIGURE,
     startup.FIGURE,
     devchain.FIGURE,
 )

@@ -2,9 +2,14 @@
 
 Broadcaster carries it, so that another transport is one setting away. Our own backend wraps the
 feed's listener: one LISTEN connection per process, which reconnects, polls and re-reads by itself
-(zmart/db/feed.py). What arrives is a hint; whoever hears it reads the log. With
-BROADCAST_URL=redis://... the hint comes over Redis instead, and since nothing there promises that
-every hint arrives, waiting ends after a second in any case.
+(zmart/db/feed.py). What arrives is a hint; whoever hears it reads the log. BROADCAST_URL=postgresql://...
+listens on another connection than DATABASE_URL, for a pooler that cannot LISTEN. With redis://... the hint
+comes over Redis, rung by whoever committed (zmart/db/bell.py); nothing there promises that every hint
+arrives, so waiting ends after a second in any case.
+
+Broadcaster has one subscriber here, whatever the number of clients: its queues are unbounded and the first
+of several concurrent subscribers can be lost (docs/adr/0013-broadcaster-and-the-wire.md), and neither can
+happen to one that always reads.
 """
 
 from __future__ import annotations
@@ -18,13 +23,16 @@ import broadcaster
 import structlog
 from broadcaster._backends.base import BroadcastBackend
 
-from zmart.db import feed
+from zmart.db import bell, feed
 
 from . import tasks
 
 log = structlog.get_logger()
 
-CHANNEL = "zmart_feed"
+CHANNEL = bell.CHANNEL
+#: What a listener says to hear whether it can be heard; broadcaster's own task may end without a word.
+BEAT = "beat"
+_BEAT_SECONDS = 5.0
 #: A hole in the feed is reported again this often until it is mended.
 _REPORT_SECONDS = 5.0
 
@@ -105,8 +113,10 @@ class Doorbell:
     """One subscription per process, whatever carries it; many rings before a look are one."""
 
     def __init__(self, dsn: str, url: str | None = None) -> None:
-        self._backend = None if url else FeedBackend(dsn)
-        self._carrier = broadcaster.Broadcast(url, backend=self._backend)
+        is_postgres = url is None or url.startswith("postgres")
+        #: None where the carrier is not Postgres.
+        self._backend = FeedBackend(url or dsn) if is_postgres else None
+        self._url = None if is_postgres else url
         self._rung = asyncio.Event()
         #: How far the hub has come; word of entries that it has read already wakes nobody.
         self.reached: feed.Position | None = None
@@ -118,8 +128,7 @@ class Doorbell:
         return self._backend.silent_seconds if self._backend else 0.0
 
     async def __aenter__(self) -> Self:
-        await self._carrier.connect()
-        self._ears = asyncio.create_task(self._listen())
+        self._ears = asyncio.create_task(self._keep_listening())
         return self
 
     async def __aexit__(
@@ -130,7 +139,10 @@ class Doorbell:
     ) -> None:
         assert self._ears is not None
         await tasks.ended(self._ears)
-        await self._carrier.disconnect()
+
+    def nudge(self) -> None:
+        """Ring from inside: somebody knows of something that was appended."""
+        self._rung.set()
 
     async def wait(self) -> None:
         """Return once somebody rang, or after a second where rings may get lost."""
@@ -139,12 +151,38 @@ class Doorbell:
                 await self._rung.wait()
         self._rung.clear()
 
+    async def _keep_listening(self) -> None:
+        """Listen, and begin again where the carrier is lost; looking every second goes on meanwhile."""
+        while True:
+            try:
+                await self._listen()
+            except Exception as error:
+                # Whatever it is, streams are a second slower until it is mended and never wrong.
+                log.warning("doorbell_lost", kind=type(error).__name__, again_in_seconds=_REPORT_SECONDS)
+                await asyncio.sleep(_REPORT_SECONDS)
+
     async def _listen(self) -> None:
-        async with self._carrier.subscribe(CHANNEL) as subscriber:
+        carrier = broadcaster.Broadcast(self._url, backend=self._backend)
+        async with carrier, carrier.subscribe(CHANNEL) as subscriber:
+            # What was rung before we listened is lost.
+            self._rung.set()
             while True:
-                event = await subscriber.get()
-                if not self._is_old(event.message):
+                event = await self._next(carrier, subscriber)
+                if event.message != BEAT and not self._is_old(event.message):
                     self._rung.set()
+
+    async def _next(
+        self, carrier: broadcaster.Broadcast, subscriber: broadcaster._base.Subscriber
+    ) -> broadcaster.Event:
+        """The next word. Over Redis, silence is answered with a beat of ours, which must come back in time."""
+        if self._backend is not None:
+            return await subscriber.get()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BEAT_SECONDS):
+                return await subscriber.get()
+        await carrier.publish(CHANNEL, BEAT)
+        async with asyncio.timeout(_BEAT_SECONDS):
+            return await subscriber.get()
 
     def _is_old(self, word: str) -> bool:
         """Whether these are entries that the hub has passed; a bell never is."""

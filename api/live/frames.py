@@ -1,18 +1,30 @@
 """What is sent: messages, grouped into one frame per entry of the log.
 
-A `Window` is what the hub read: consecutive entries with their messages. `Frame` is the part of one
-entry that one subscription hears. Frames are made once per distinct subscription and shared by all
-clients that have it, so a frame's text is built once however many read it.
+A `Window` is what the hub read: consecutive entries with their messages. A `Frame` is the part of one
+entry that one subscription hears, a `Batch` the frames of one window. They are made once per distinct
+subscription and shared by all clients that have it, and so are the bytes that go on the wire: an
+event of SSE and a frame of WebSocket (the server's are not masked, RFC 6455 section 5.3) are the same
+for everyone, so each is encoded when the first client needs it and never again.
+
+WebSocket knows two dialects. Clients that ask for topics get frames, `{epoch, seq, messages}`; older
+ones, which ask for a market, get one message each with epoch and seq beside it (protocol.md 7.1).
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from zmart.db import feed
+
+#: How a WebSocket client is spoken to: a frame per entry, or the older way, a message at a time.
+Dialect: TypeAlias = Literal["frames", "messages"]
+
+_FINAL_TEXT = 0x81
+_LENGTH_16, _LENGTH_64 = 126, 127
 
 
 class Message(NamedTuple):
@@ -21,7 +33,7 @@ class Message(NamedTuple):
     topics: tuple[str, ...]
     #: What newer messages with the same key replace; None for a message of the log.
     state_key: str | None
-    #: JSON.
+    #: JSON, an object.
     text: str
 
 
@@ -49,11 +61,6 @@ class Frame:
     position: feed.Position
     messages: tuple[Message, ...]
 
-    @property
-    def is_state_only(self) -> bool:
-        """Whether it tells nothing but how things stand."""
-        return all(message.state_key is not None for message in self.messages)
-
     @cached_property
     def text(self) -> str:
         """The frame as JSON."""
@@ -64,6 +71,60 @@ class Frame:
     def event(self) -> bytes:
         """The frame as a server-sent event. Postgres writes JSON without line ends."""
         return f"id: {self.position}\ndata: {self.text}\n\n".encode()
+
+    @cached_property
+    def _packet(self) -> bytes:
+        return packet(self.text)
+
+    @cached_property
+    def _envelopes(self) -> bytes:
+        return b"".join(packet(enveloped(message.text, self.position)) for message in self.messages)
+
+    def packets(self, dialect: Dialect) -> bytes:
+        """The frame on a WebSocket's wire."""
+        return self._packet if dialect == "frames" else self._envelopes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The frames of one window that one subscription hears, in seq order; at least one."""
+
+    frames: list[Frame]
+
+    @cached_property
+    def events(self) -> bytes:
+        """All of them as server-sent events."""
+        return b"".join(frame.event for frame in self.frames)
+
+    @cached_property
+    def _frames(self) -> bytes:
+        return b"".join(frame.packets("frames") for frame in self.frames)
+
+    @cached_property
+    def _messages(self) -> bytes:
+        return b"".join(frame.packets("messages") for frame in self.frames)
+
+    def packets(self, dialect: Dialect) -> bytes:
+        """All of them on a WebSocket's wire."""
+        if len(self.frames) == 1:
+            return self.frames[0].packets(dialect)
+        return self._frames if dialect == "frames" else self._messages
+
+
+def packet(text: str) -> bytes:
+    """Text as one unmasked WebSocket frame (RFC 6455 section 5.2)."""
+    payload = text.encode()
+    length = len(payload)
+    if length < _LENGTH_16:
+        return bytes((_FINAL_TEXT, length)) + payload
+    if length < 1 << 16:
+        return struct.pack("!BBH", _FINAL_TEXT, _LENGTH_16, length) + payload
+    return struct.pack("!BBQ", _FINAL_TEXT, _LENGTH_64, length) + payload
+
+
+def enveloped(text: str, position: feed.Position) -> str:
+    """A message with its place beside it, as older clients get it."""
+    return f'{text[:-1]},"epoch":"{position.epoch}","seq":{position.seq}}}'
 
 
 def heard(window: Window, topics: frozenset[str]) -> list[Frame]:

@@ -1,13 +1,11 @@
 """The hub: where the process stands in the feed, and who is to hear what comes next.
 
-One task reads window after window and offers each to the clients; it waits for nobody. A client's
-queue is bounded. When it fills, messages of state that newer ones replace are dropped first; a
-client that still does not keep up is closed with a reason and comes back with its position. So
-messages of the log are either delivered in order or visibly not at all.
+One task reads window after window and offers each to the clients; it waits for nobody.
 
 Coming in without a gap and without a double: the client is registered at the hub's position S, so
 that everything after S is queued for it; then it is sent what lies between its own position and S,
-read from the log by the same statement. Nothing is on both sides of S.
+read from the log by the same statement. Nothing is on both sides of S. A client that stands ahead of
+the hub, because it read an answer of REST that is newer, is registered when the hub has come as far.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import asyncio
 import collections
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
 
 import structlog
 
@@ -24,103 +21,41 @@ from zmart import errors as zmart_errors
 from zmart.db import feed
 
 from .. import errors
+from .client import QUEUE_FRAMES, Client, Closed, Resync, ResyncReason
 from .doorbell import Doorbell
-from .frames import Frame, Window, coalesced, heard
+from .frames import Batch, Frame, Window, heard
 from .reader import Reader
+from .routes import Routes
 
 log = structlog.get_logger()
 
-Reason: TypeAlias = Literal["slow", "shutdown"]
-ResyncReason: TypeAlias = Literal["foreign_epoch", "future_position"]
-
-#: Frames a client may lag behind before it is closed; a few megabytes at worst.
-QUEUE_FRAMES = 1000
-#: After coalescing, a queue still this full belongs to a client that does not keep up.
-_STILL_FULL = QUEUE_FRAMES * 3 // 4
-MOST_CLIENTS = 5000
-MOST_CLIENTS_PER_ADDRESS = 1000
+#: How often somebody who hears nothing is told that there was nothing to hear.
+PING_SECONDS = 15.0
 #: Histories replayed at once.
 REPLAYS = 3
 #: Waits between attempts to read when Postgres is away or the feed has a hole.
 _RETRY_SECONDS = 1.0
-
-
-class Resync(Exception):
-    """The client's position is no place in this log; it must read the state again from `found`."""
-
-    def __init__(self, reason: ResyncReason, found: feed.Position) -> None:
-        super().__init__(reason)
-        self.reason: ResyncReason = reason
-        self.found = found
-
-
-class Closed(Exception):
-    """The client hears nothing more; what it was sent is complete up to its position."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason: Reason = reason
-
-
-class Client:
-    """One subscriber's bounded queue."""
-
-    def __init__(self, topics: frozenset[str], address: str) -> None:
-        self.topics = topics
-        self.address = address
-        self._frames: list[Frame] = []
-        self._closed: Reason | None = None
-        self._resync: Resync | None = None
-        self._wake = asyncio.Event()
-
-    def offer(self, frames: list[Frame]) -> None:
-        """Queue frames, or close the client when it does not keep up."""
-        if self._closed is not None:
-            return
-        self._frames += frames
-        if len(self._frames) > QUEUE_FRAMES:
-            self._frames = coalesced(self._frames)
-            if len(self._frames) > _STILL_FULL:
-                self.close("slow")
-        self._wake.set()
-
-    def resync(self, resync: Resync) -> None:
-        """Forget what is queued and tell the client to read the state again."""
-        self._frames = []
-        self._resync = resync
-        self._wake.set()
-
-    def close(self, reason: Reason) -> None:
-        """Tell the client that nothing more comes. At shutdown it still gets what is queued."""
-        if self._closed is None:
-            self._closed = reason
-            if reason == "slow":
-                self._frames = []
-            self._wake.set()
-
-    async def take(self) -> list[Frame]:
-        """Wait for frames and take them all, coalesced. Raises Resync or Closed."""
-        await self._wake.wait()
-        if self._resync is not None:
-            resync, self._resync = self._resync, None
-            raise resync
-        frames, self._frames = self._frames, []
-        if not frames and self._closed is not None:
-            raise Closed(self._closed)
-        if self._closed is None:
-            self._wake.clear()
-        return coalesced(frames)
+#: Beyond so many topics it is less work to read every message than to ask which are wanted.
+_MANY_TOPICS = 200
+#: After so many reads during which others came in, everything is read.
+_PATIENCE = 3
 
 
 class Hub:
     """The process's place in the feed, and its clients by subscription."""
 
-    def __init__(self, reader: Reader, doorbell: Doorbell) -> None:
-        self._reader = reader
+    def __init__(
+        self, reader: Reader, doorbell: Doorbell, *, most_clients: int = 10_000, most_per_address: int = 1_000
+    ) -> None:
+        #: What the log is read with.
+        self.reader = reader
         self._doorbell = doorbell
+        self._most_clients = most_clients
+        self._most_per_address = most_per_address
         self._position: feed.Position | None = None
-        self._begun = asyncio.Event()
-        self._clients: dict[frozenset[str], set[Client]] = {}
+        self._moved = asyncio.Event()
+        self._routes = Routes()
+        self._clients: set[Client] = set()
         self._per_address: collections.Counter[str] = collections.Counter()
         self._replays = asyncio.Semaphore(REPLAYS)
         self._is_closed = False
@@ -135,7 +70,12 @@ class Hub:
     @property
     def streams(self) -> int:
         """Clients registered now."""
-        return self._per_address.total()
+        return len(self._clients)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the process is going away."""
+        return self._is_closed
 
     @property
     def silent_seconds(self) -> float:
@@ -144,45 +84,70 @@ class Hub:
 
     async def run(self) -> None:
         """Offer window after window to the clients, until cancelled."""
-        async with self._doorbell:
+        async with self._doorbell, asyncio.TaskGroup() as group:
+            group.create_task(self._beat())
             while True:
                 if await self._is_at_the_end():
                     await self._doorbell.wait()
                 else:
                     await asyncio.sleep(_RETRY_SECONDS)
 
+    def pulse(self) -> None:
+        """Tell those who have heard nothing else where they are, so that they need not be told a long past later."""
+        if self._position is not None:
+            batch = Batch([Frame(self._position, ())])
+            for client in self._routes.clients():
+                client.pulse(batch)
+
     def close(self) -> None:
         """End every stream so that its client can resume elsewhere; take no new ones."""
         self._is_closed = True
-        for clients in self._clients.values():
-            for client in clients:
-                client.close("shutdown")
+        for client in list(self._clients):
+            client.close("shutdown")
+        self._moved.set()
 
     def admit(self, address: str) -> None:
         """Raise TooManyStreams beyond the limits, Unavailable when the process is going away."""
         if self._is_closed:
             raise zmart_errors.Unavailable("This process is shutting down; connect again.")
-        if self.streams >= MOST_CLIENTS:
-            raise errors.TooManyStreams(f"All {MOST_CLIENTS} streams of this process are taken.")
-        if self._per_address[address] >= MOST_CLIENTS_PER_ADDRESS:
-            raise errors.TooManyStreams(f"{MOST_CLIENTS_PER_ADDRESS} streams are open from this address already.")
+        if self.streams >= self._most_clients:
+            raise errors.TooManyStreams(f"All {self._most_clients} streams of this process are taken.")
+        if self._per_address[address] >= self._most_per_address:
+            raise errors.TooManyStreams(f"{self._most_per_address} streams are open from this address already.")
 
     @contextmanager
-    def client(self, topics: frozenset[str], address: str) -> Iterator[Client]:
-        """A registered client, for as long as the block lasts; TooManyStreams beyond the limits."""
-        self.admit(address)
-        client = Client(topics, address)
-        self._per_address[address] += 1
+    def registered(self, client: Client) -> Iterator[Client]:
+        """Count a client for as long as the block lasts; TooManyStreams beyond the limits."""
+        self.admit(client.address)
+        self._clients.add(client)
+        self._per_address[client.address] += 1
         try:
             yield client
         finally:
             self._leave(client)
 
+    def hush(self, client: Client) -> feed.Position | None:
+        """Offer the client nothing more; returns up to where it was offered what it hears."""
+        self._routes.discard(client)
+        return self._position
+
+    def turn(self, client: Client, topics: frozenset[str]) -> None:
+        """Let a client hear other topics, none of them new to it, from the next window on."""
+        self._routes.discard(client)
+        client.topics = topics
+        self._routes.add(client)
+
+    async def check(self, since: feed.Position) -> None:
+        """Raise Resync when a position is no place in this log."""
+        await self._missed(since, frozenset())
+
     async def begin(self, client: Client) -> feed.Position:
-        """Queue what comes from now on for the client; returns where that begins."""
-        await self._begun.wait()
-        assert self._position is not None
-        self._clients.setdefault(client.topics, set()).add(client)
+        """Queue what comes from now on for the client; returns where that begins. Closed at shutdown."""
+        while self._position is None and not self._is_closed:
+            await self._moved.wait()
+        if self._position is None:
+            raise Closed("shutdown")
+        self._routes.add(client)
         if self._is_closed:
             client.close("shutdown")
         return self._position
@@ -197,21 +162,38 @@ class Hub:
             window = await self._missed(position, client.topics)
             yield heard(window, client.topics)
             position = window.position
+        await self._come_to(position, client)
         start = await self.begin(client)
         _check(position, start)
-        while position.seq < start.seq:
-            window = await self._missed(position, client.topics)
-            yield [frame for frame in heard(window, client.topics) if frame.position.seq <= start.seq]
+        async for frames in self.between(position, start, client.topics):
+            yield frames
+
+    async def between(
+        self, after: feed.Position, until: feed.Position, topics: frozenset[str]
+    ) -> AsyncIterator[list[Frame]]:
+        """What these topics hear of the entries after one position and up to another.
+
+        Raises Resync when the first is no place in the log of the second.
+        """
+        _check(after, until)
+        position = after
+        while position.seq < until.seq:
+            window = await self._missed(position, topics)
+            yield [frame for frame in heard(window, topics) if frame.position.seq <= until.seq]
             position = window.position
 
     # --- private ------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            self.pulse()
 
     async def _is_at_the_end(self) -> bool:
         """Read up to the end of the log; False when that must be tried again."""
         try:
             if self._position is None:
-                self._position = await self._reader.head()
-                self._begun.set()
+                self._move(await self.reader.head())
             while not await self._step():
                 pass
         except (feed.ForeignEpoch, feed.FuturePosition) as error:
@@ -232,51 +214,74 @@ class Hub:
         """Offer one window; whether it was the last."""
         assert self._position is not None
         window = await self._wanted_window(self._position)
-        for topics, clients in self._clients.items():
-            if frames := heard(window, topics):
-                for client in clients:
-                    client.offer(frames)
-        self._position = self._doorbell.reached = window.position
+        for subscription, batch in self._routes.batches(window):
+            for client in list(subscription.clients):
+                client.offer(batch)
+        self._move(window.position)
         return window.is_last
 
     async def _wanted_window(self, after: feed.Position) -> Window:
         """The next window with what anybody wants of it, those included who came while it was read."""
-        while True:
-            asked = self._wanted()
-            window = await self._reader.window(after, asked)
-            if self._wanted() <= asked:
+        for _ in range(_PATIENCE):
+            version, asked = self._routes.version, self._routes.topics
+            if len(asked) > _MANY_TOPICS:
+                break
+            window = await self.reader.window(after, asked)
+            if version == self._routes.version:
                 return window
+        return await self.reader.window(after, None)
 
-    def _wanted(self) -> frozenset[str]:
-        return frozenset[str]().union(*self._clients)
+    def _move(self, position: feed.Position) -> None:
+        self._position = self._doorbell.reached = position
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     def _start_over(self, error: feed.ForeignEpoch | feed.FuturePosition) -> None:
         """The log under us is another one: everyone must read the state again."""
         log.warning("streams_resync", reason=str(error))
-        self._position = error.found
-        for clients in self._clients.values():
-            for client in clients:
-                client.resync(_resync(error))
+        self._move(error.found)
+        for client in self._routes.clients():
+            client.resync(_resync(error))
 
     async def _missed(self, position: feed.Position, topics: frozenset[str]) -> Window:
-        async with self._replays:
+        """A window of somebody's past; waits for a Postgres that is away, as everybody else does meanwhile."""
+        while True:
             try:
-                return await self._reader.window(position, topics)
+                async with self._replays:
+                    return await self.reader.window(position, topics)
             except (feed.ForeignEpoch, feed.FuturePosition) as error:
                 raise _resync(error) from error
+            except zmart_errors.Transient:
+                if self._is_closed:
+                    raise Closed("shutdown") from None
+                await asyncio.sleep(_RETRY_SECONDS)
 
     def _is_within_reach(self, position: feed.Position) -> bool:
         """Whether so little is missing that the queue will hold what comes while it is read."""
         here = self._position
         return here is None or position.epoch != here.epoch or here.seq - position.seq < QUEUE_FRAMES
 
+    async def _come_to(self, position: feed.Position, client: Client) -> None:
+        """Wait until the hub has come to a position that the log has; Resync when it has not."""
+        if self._has_come_to(position):
+            return
+        await self._missed(position, frozenset())
+        self._doorbell.nudge()
+        while not self._has_come_to(position):
+            if client.closed is not None:
+                raise Closed(client.closed)
+            await self._moved.wait()
+
+    def _has_come_to(self, position: feed.Position) -> bool:
+        here = self._position
+        return here is not None and here.epoch == position.epoch and here.seq >= position.seq
+
     def _leave(self, client: Client) -> None:
+        self._routes.discard(client)
+        self._clients.discard(client)
         self._per_address[client.address] -= 1
-        self._per_address += collections.Counter()
-        clients = self._clients.get(client.topics, set())
-        clients.discard(client)
-        if not clients:
-            self._clients.pop(client.topics, None)
+        if not self._per_address[client.address]:
+            del self._per_address[client.address]
 
 
 def _check(position: feed.Position, end: feed.Position) -> None:

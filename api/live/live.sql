@@ -28,7 +28,7 @@ reach as materialized (
 ),
 events as materialized (
     select
-        e.seq, e.kind, v.name, v.order_key, v.ordinal, v.signature, v.clock, v.payload, v.market_no,
+        e.seq, e.kind, v.name, v.order_key, v.ordinal, v.signature, v.clock, v.payload, v.market_no, v.wallet_no,
         s.market_id, s.account, w.wallet, v.seq as event_seq
     from entries as e
     inner join raw.events as v on v.seq = case when e.kind = 'event' then e.seq else e.ref end
@@ -72,13 +72,19 @@ states as materialized (
         m.is_known and m.last_seq <= r.seq
         and not exists (select from ops.models as o where o.name = 'markets' and o.stale_since is not null)
 ),
+held as materialized (
+    select v.market_no, v.wallet_no, max(v.seq) as seq
+    from events as v
+    where v.name in ('SharesBought', 'SharesSold', 'WinningsClaimed') and v.wallet_no is not null
+    group by v.market_no, v.wallet_no
+),
 messages as not materialized (
     select
         t.seq,
         y.type,
         t.market_id,
         t.at,
-        array['trades', 'market:' || t.market_id, 'wallet:' || t.wallet] as topics,
+        y.topics,
         null::text as state_key,
         json_build_object(
             'id', t.signature || ':' || t.ordinal,
@@ -105,7 +111,12 @@ messages as not materialized (
             'block_time', t.at
         ) as data
     from trades as t
-    cross join (values ('trade'), ('trade_executed')) as y (type)
+    -- A trade is told once: by its older name, and by the newer one where the newer clients listen to all markets.
+    cross join lateral (
+        values
+        ('trade', array['trades', 'market:' || t.market_id, 'wallet:' || t.wallet, 'me:' || t.wallet]),
+        ('trade_executed', array['markets'])
+    ) as y (type, topics)
 
     union all
     select
@@ -113,7 +124,7 @@ messages as not materialized (
         'vote',
         e.market_id,
         to_timestamp(least(greatest(e.clock, 0), 253402300799)),
-        array['votes:' || e.market_id, 'market:' || e.market_id, 'wallet:' || e.wallet],
+        array['votes:' || e.market_id, 'market:' || e.market_id, 'wallet:' || e.wallet, 'me:' || e.wallet],
         null,
         json_build_object(
             'vote_type', case e.name when 'ProposalVoteSubmitted' then 'proposal' else 'dispute' end,
@@ -135,7 +146,7 @@ messages as not materialized (
         'vote',
         s.market_id,
         b.cast_at,
-        array['votes:' || s.market_id, 'market:' || s.market_id, 'wallet:' || w.wallet],
+        array['votes:' || s.market_id, 'market:' || s.market_id, 'wallet:' || w.wallet, 'me:' || w.wallet],
         null,
         json_build_object(
             'vote_type', b.kind,
@@ -161,7 +172,7 @@ messages as not materialized (
         e.market_id,
         to_timestamp(least(greatest(e.clock, 0), 253402300799)),
         array_remove(
-            array['markets', 'market:' || e.market_id, 'wallet:' || e.wallet], null
+            array['markets', 'market:' || e.market_id, 'wallet:' || e.wallet, 'me:' || e.wallet], null
         ) || case when e.market_no is null then array['status'] else array[]::text[] end,
         null,
         json_build_object(
@@ -188,7 +199,7 @@ messages as not materialized (
         e.market_id,
         to_timestamp(least(greatest(e.clock, 0), 253402300799)),
         array_remove(array[
-            'markets', 'market:' || e.market_id, 'wallet:' || e.wallet,
+            'markets', 'market:' || e.market_id, 'wallet:' || e.wallet, 'me:' || e.wallet,
             case when e.name in ('SharesBought', 'SharesSold') then 'trades' end,
             case when e.name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted') then 'votes:' || e.market_id end
         ], null),
@@ -211,7 +222,10 @@ messages as not materialized (
         'discussion',
         s.market_id,
         e.at,
-        array['discussions:' || s.market_id, 'market:' || s.market_id],
+        -- Whose comment it answers is told, too.
+        array_remove(array[
+            'discussions:' || s.market_id, 'market:' || s.market_id, 'me:' || w.wallet, 'me:' || o.wallet
+        ], null),
         null,
         json_build_object(
             'action', a.action,
@@ -220,6 +234,8 @@ messages as not materialized (
                 'user_wallet', w.wallet,
                 'content', a.content,
                 'parent_id', c.parent_no,
+                'upvotes', r.upvotes,
+                'downvotes', r.downvotes,
                 'created_at', c.created_at,
                 'edited_at', c.edited_at,
                 'deleted_at', c.deleted_at
@@ -235,6 +251,13 @@ messages as not materialized (
     inner join app.comments as c on e.ref = c.comment_no
     inner join raw.markets_seen as s on c.market_no = s.market_no
     inner join raw.wallets_seen as w on c.wallet_no = w.wallet_no
+    left join app.comments as p on c.parent_no = p.comment_no
+    left join raw.wallets_seen as o on p.wallet_no = o.wallet_no
+    cross join lateral (
+        select count(*) filter (where x.vote = 'up') as upvotes, count(*) filter (where x.vote = 'down') as downvotes
+        from app.reactions as x
+        where x.comment_no = c.comment_no
+    ) as r
     -- What was deleted since is not told again to those who come later.
     cross join lateral (
         select
@@ -247,6 +270,28 @@ messages as not materialized (
             case when c.deleted_at is null then c.content end as content
     ) as a
     where e.kind in ('comment', 'reaction')
+
+    union all
+    select
+        e.seq,
+        'market_metadata',
+        s.market_id,
+        e.at,
+        array['markets', 'market:' || s.market_id],
+        null,
+        json_build_object(
+            'market_id', s.market_id,
+            'question', d.question,
+            'description', d.description,
+            'category', d.category,
+            'tags', d.tags,
+            'end_date', d.ends_at,
+            'seq', e.seq
+        )
+    from entries as e
+    inner join raw.markets_seen as s on e.market_no = s.market_no
+    inner join app.market_metadata as d on s.market_id = d.market_id
+    where e.kind = 'metadata'
 
     union all
     select
@@ -280,20 +325,9 @@ messages as not materialized (
         statement_timestamp(),
         array['market:' || s.id],
         'market_state:' || s.id,
-        json_build_object(
-            'action', case when s.is_new then 'created' else 'updated' end,
-            'old_state', null,
-            'new_state', s.state,
-            'market', (
-                select row_to_json(r) from (
-                    select {market_brief} from {from_markets} where m.market_no = s.market_no
-                ) as r
-            ),
-            'priceYes', s.current_price_yes,
-            'priceNo', s.current_price_no,
-            'totalShares', s.total_shares
-        )
+        {market_state}
     from states as s
+    cross join lateral (select case when s.is_new then 'created' else 'updated' end as action) as k
 
     union all
     select
@@ -348,18 +382,27 @@ messages as not materialized (
         statement_timestamp(),
         array['votes:' || s.id],
         'vote_tally:' || s.id || ':' || y.kind,
-        json_build_object(
-            'market_id', s.id,
-            'vote_type', y.kind,
-            'likes', y.agree,
-            'dislikes', y.disagree,
-            'total', y.total,
-            'last_seq', y.last_seq
-        )
+        {vote_tally}
     from states as s
     -- Inside, the condition reaches the ballots' index; joined from outside, every tally would be counted.
     cross join lateral (select v.* from marts.vote_tallies as v where v.market_no = s.market_no) as y
     where s.is_voted
+
+    union all
+    select
+        h.seq,
+        'position_update',
+        p.market_id,
+        statement_timestamp(),
+        array['wallet:' || p.user_wallet, 'me:' || p.user_wallet],
+        'position_update:' || p.market_id || ':' || p.user_wallet,
+        {position}
+    from held as h
+    inner join marts.positions as p on h.market_no = p.market_no and h.wallet_no = p.wallet_no
+    cross join reach as r
+    where
+        p.last_seq <= r.seq
+        and not exists (select from ops.models as o where o.name = 'positions' and o.stale_since is not null)
 )
 select
     r.epoch,
@@ -370,5 +413,115 @@ select
     json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
 from reach as r
 left join entries as e on true
-left join (select * from messages as w where w.topics && %(topics)s::text[]) as m on e.seq = m.seq
+left join (select * from messages as w where %(topics)s::text[] is null or w.topics && %(topics)s::text[]) as m on e.seq = m.seq
 order by e.seq, m.state_key nulls first, m.type
+
+-- name: snapshot
+-- How things stand at the end of the log, for each topic that has a standing; at least one row.
+with asked as (
+    select t.topic, split_part(t.topic, ':', 1) as kind, split_part(t.topic, ':', 2) as about
+    from unnest(%(topics)s::text[]) as t (topic)
+),
+reach as materialized (
+    select i.epoch::text as epoch, coalesce((select max(h.seq) from raw.feed as h), 0) as head
+    from raw.identity as i
+),
+messages as (
+    select a.topic, 'market_state' as type, a.about as market_id, {market_state} as data
+    from asked as a
+    -- A market that nobody knows stands where every market begins.
+    left join lateral (
+        select
+            m.market_no, m.state, m.current_price_yes, m.current_price_no, m.shares_yes + m.shares_no as total_shares
+        from marts.markets as m
+        where m.id = a.about and m.is_known
+    ) as s on true
+    cross join (values ('snapshot')) as k (action)
+    where a.kind = 'market'
+
+    union all
+    select a.topic, 'vote_tally', a.about, {vote_tally}
+    from asked as a
+    inner join raw.markets_seen as n on a.about = n.market_id
+    cross join lateral (select n.market_id as id) as s
+    cross join lateral (select v.* from marts.vote_tallies as v where v.market_no = n.market_no) as y
+    where a.kind = 'votes'
+
+    union all
+    select a.topic, 'position_update', p.market_id, {position}
+    from asked as a
+    inner join raw.wallets_seen as w on a.about = w.wallet
+    cross join lateral (
+        select q.* from marts.positions as q where q.wallet_no = w.wallet_no order by q.last_seq desc limit 200
+    ) as p
+    where a.kind in ('wallet', 'me')
+
+    union all
+    select
+        a.topic,
+        'status',
+        null,
+        json_build_object(
+            'kind', 'snapshot',
+            'finalized_through', raw.finalized_through(),
+            'stale', array(select o.name from ops.models as o where o.stale_since is not null order by o.name)
+        )
+    from asked as a
+    where a.kind = 'status'
+)
+select
+    r.epoch,
+    r.head,
+    m.topic,
+    m.data::text as data,
+    json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', statement_timestamp(), 'data', m.data)::text
+from reach as r
+left join messages as m on true
+order by m.topic, m.type
+
+-- name: market_state
+-- How market s stands, in the words of older clients (protocol.md 7.2 and 7.3); k.action says why it is told.
+json_build_object(
+    'action', k.action,
+    'old_state', null,
+    'new_state', s.state,
+    'market', (
+        select row_to_json(r) from (
+            select {market_brief} from {from_markets} where m.market_no = s.market_no
+        ) as r
+    ),
+    'priceYes', coalesce(s.current_price_yes, 0.5),
+    'priceNo', coalesce(s.current_price_no, 0.5),
+    'totalShares', coalesce(s.total_shares, 0)
+)
+
+-- name: vote_tally
+-- The ballots y of market s.
+json_build_object(
+    'market_id', s.id,
+    'vote_type', y.kind,
+    'likes', y.agree,
+    'dislikes', y.disagree,
+    'total', y.total,
+    'last_seq', y.last_seq
+)
+
+-- name: position
+-- What wallet and market of p stand at.
+json_build_object(
+    'market_id', p.market_id,
+    'user_wallet', p.user_wallet,
+    'shares_yes', p.shares_yes,
+    'shares_yes_exact', p.shares_yes::text,
+    'shares_no', p.shares_no,
+    'shares_no_exact', p.shares_no::text,
+    'total_invested', p.total_invested,
+    'total_invested_exact', p.total_invested::text,
+    'total_proceeds', p.total_proceeds,
+    'total_proceeds_exact', p.total_proceeds::text,
+    'trades_count', p.trades_count,
+    'has_claimed', p.has_claimed,
+    'claimed_amount', p.claimed_amount,
+    'claimed_amount_exact', p.claimed_amount::text,
+    'last_seq', p.last_seq
+)

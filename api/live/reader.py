@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from zmart import errors
 from zmart.db import feed, queries
@@ -13,11 +13,44 @@ from .. import statements
 from ..database import Database
 from .frames import Message, Window
 
+
+class State(NamedTuple):
+    """How what a topic is about stands."""
+
+    topic: str
+    #: JSON: the message's data alone.
+    data: str
+    #: JSON: the whole message.
+    text: str
+
+
+class Snapshot(NamedTuple):
+    """How things stand at a position."""
+
+    position: feed.Position
+    states: tuple[State, ...]
+
+
 #: A constant in the text, so that Postgres knows how little a window is and reads by index.
 WINDOW_ENTRIES = 200
 
 _SQL = queries.load("api.live", "live.sql")
-_WINDOW = statements.filled(_SQL.window, window_entries=str(WINDOW_ENTRIES))
+#: How things stand, told when they change and when a client comes in.
+_STATES = ("market_state", "vote_tally", "position")
+
+
+def _filled(text: str) -> str:
+    """A statement with the states of live.sql and the rows of api/sql in it."""
+    states = {name: statements.filled(_without_sentence(getattr(_SQL, name))) for name in _STATES}
+    return statements.filled(text, window_entries=str(WINDOW_ENTRIES), **states)
+
+
+def _without_sentence(part: str) -> str:
+    return "\n".join(line for line in part.splitlines() if not line.lstrip().startswith("--"))
+
+
+_WINDOW = _filled(_SQL.window)
+_SNAPSHOT = _filled(_SQL.snapshot)
 
 
 class Reader(Protocol):
@@ -27,8 +60,12 @@ class Reader(Protocol):
         """Where the log ends."""
         ...
 
-    async def window(self, after: feed.Position, topics: frozenset[str]) -> Window:
-        """The entries after a position, with the messages that these topics hear."""
+    async def window(self, after: feed.Position, topics: frozenset[str] | None) -> Window:
+        """The entries after a position, with the messages that these topics hear; None hears all."""
+        ...
+
+    async def snapshot(self, topics: frozenset[str]) -> Snapshot:
+        """How what these topics are about stands, and where the log ended then."""
         ...
 
 
@@ -45,17 +82,26 @@ class LogReader:
             raise _no_log()
         return feed.Position(*rows[0])
 
-    async def window(self, after: feed.Position, topics: frozenset[str]) -> Window:
-        """The entries after a position, with the messages that these topics hear.
+    async def window(self, after: feed.Position, topics: frozenset[str] | None) -> Window:
+        """The entries after a position, with the messages that these topics hear; None hears all.
 
         Raises what `feed.read` raises.
         """
-        rows = await self._database.rows(_WINDOW, {"after": after.seq, "topics": list(topics)})
+        rows = await self._database.rows(
+            _WINDOW, {"after": after.seq, "topics": None if topics is None else list(topics)}
+        )
         if not rows:
             raise _no_log()
         head = feed.Position(rows[0][0], rows[0][1])
         feed.check_place(after, head)
         return _window(after, head, [row[2:] for row in rows if row[2] is not None])
+
+    async def snapshot(self, topics: frozenset[str]) -> Snapshot:
+        """How what these topics are about stands, and where the log ended then, in one statement."""
+        rows = await self._database.rows(_SNAPSHOT, {"topics": list(topics)})
+        if not rows:
+            raise _no_log()
+        return Snapshot(feed.Position(*rows[0][:2]), tuple(State(*row[2:]) for row in rows if row[2] is not None))
 
 
 def _window(after: feed.Position, head: feed.Position, rows: list[tuple[Any, ...]]) -> Window:

@@ -3,7 +3,8 @@
     id: epoch:seq          event: (none)   data: {"epoch", "seq", "messages": [...]}   one per entry
     id: epoch:seq          event: welcome  the same shape without messages: where the stream begins
     id: epoch:seq          event: resync   {"reason", "epoch", "seq"}: read the state again, go on here
-                           event: close    {"reason"}: connect again, with the last id
+                           event: close    {"reason"}: connect again, with the last id (slow, shutdown,
+                                           token_expired: with a new token)
     id: epoch:seq          (no data)       every 15 s of silence, so that a quiet client's place moves
 
 The browser returns the last id by itself (`Last-Event-ID`). An id is sent when everything up to it
@@ -23,12 +24,13 @@ from starlette.types import Receive, Scope, Send
 
 from zmart.db import feed
 
-from .frames import Frame
-from .hub import Client, Closed, Hub, Resync
+from .client import Client, Closed, Resync
+from .frames import Batch, Frame
+from .hub import PING_SECONDS, Hub
+from .identity import Identity
 
 log = structlog.get_logger()
 
-PING_SECONDS = 15.0
 #: A peer that takes nothing for this long is gone, or might as well be.
 SEND_SECONDS = 20.0
 #: How long streams may take to say goodbye; the process stops within five seconds.
@@ -57,16 +59,24 @@ class Stream(EventSourceResponse):
             log.info("stream_stalled", path=scope["path"])
 
 
-async def events(hub: Hub, topics: frozenset[str], address: str, since: feed.Position | None) -> AsyncIterator[bytes]:
-    """What to send, in order, until the client leaves or is closed."""
-    with hub.client(topics, address) as client:
+async def events(
+    hub: Hub,
+    topics: frozenset[str],
+    address: str,
+    since: feed.Position | None,
+    identity: Identity | None = None,
+) -> AsyncIterator[bytes]:
+    """What to send, in order, until the client leaves, is closed, or its proof runs out."""
+    with hub.registered(Client(topics, address)) as client:
         try:
             async for chunk in _opening(hub, client, since):
                 yield chunk
-            async for chunk in _following(hub, client):
+            async for chunk in _following(hub, client, identity):
                 yield chunk
+            reason = "token_expired"
         except Closed as closed:
-            yield _event(event="close", data=json.dumps({"reason": closed.reason}))
+            reason = closed.reason
+        yield _event(event="close", data=json.dumps({"reason": reason}))
 
 
 async def _opening(hub: Hub, client: Client, since: feed.Position | None) -> AsyncIterator[bytes]:
@@ -84,11 +94,11 @@ async def _opening(hub: Hub, client: Client, since: feed.Position | None) -> Asy
         yield _resync(resync.reason, await hub.begin(client))
 
 
-async def _following(hub: Hub, client: Client) -> AsyncIterator[bytes]:
-    """What comes from now on, and a sign of life when nothing does."""
-    while True:
+async def _following(hub: Hub, client: Client, identity: Identity | None) -> AsyncIterator[bytes]:
+    """What comes from now on, and a sign of life when nothing does; ends when the identity's proof does."""
+    while identity is None or identity.seconds_left > 0:
         try:
-            async with asyncio.timeout(PING_SECONDS):
+            async with asyncio.timeout(_patience(identity)):
                 frames = await client.take()
         except TimeoutError:
             # Nothing is queued, so all that concerns this client up to here was sent.
@@ -99,8 +109,12 @@ async def _following(hub: Hub, client: Client) -> AsyncIterator[bytes]:
             yield _chunk(frames)
 
 
+def _patience(identity: Identity | None) -> float:
+    return PING_SECONDS if identity is None else min(PING_SECONDS, max(0.0, identity.seconds_left))
+
+
 def _chunk(frames: list[Frame]) -> bytes:
-    return b"".join(frame.event for frame in frames)
+    return Batch(frames).events
 
 
 def _resync(reason: str, position: feed.Position) -> bytes:

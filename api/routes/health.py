@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from litestar import Response, get
+from litestar.datastructures import State
 
 from zmart import errors
 
@@ -13,17 +14,18 @@ from .. import schemas, statements
 from ..database import Database
 from ..deps import FromDatabase, FromServices, Services, uptime_seconds
 
-SERVICE = "api-gateway"
+#: By what earlier monitors call them.
+SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
 #: A listener that polls every second and has not heard for this long is blind.
 SILENCE_SECONDS = 10.0
 
 
 @get("/health", tags=["truth"], summary="The process is there")
-async def health(services: FromServices) -> schemas.Health:
+async def health(services: FromServices, state: State) -> schemas.Health:
     """Liveness only; /ready says whether it can serve."""
     return schemas.Health(
         status="healthy",
-        service=SERVICE,
+        service=SERVICES[state.door],
         timestamp=datetime.datetime.now(datetime.UTC).isoformat(),
         uptime=round(uptime_seconds(services), 3),
         environment=services.settings.chain.cluster.value,
@@ -31,13 +33,13 @@ async def health(services: FromServices) -> schemas.Health:
 
 
 @get("/ready", tags=["truth"], summary="Whether requests can be answered")
-async def ready(services: FromServices) -> Response[schemas.Readiness]:
+async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """200, or 503 with reasons."""
     epoch, seq, reasons, warnings = await _log(services.database)
     reasons += _stream_troubles(services)
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
-        service=SERVICE,
+        service=SERVICES[state.door],
         reasons=reasons,
         warnings=warnings,
         epoch=epoch,

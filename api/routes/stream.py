@@ -15,12 +15,16 @@ from zmart.db import feed
 from .. import clients, errors
 from ..deps import FromServices
 from ..live import sse, topics
+from ..live.identity import Doorkeeper
 
 Since = Annotated[
     str | None,
     QueryParameter(description="epoch:seq; what came after it is sent first, without a gap."),
 ]
 LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
+Token = Annotated[str | None, QueryParameter(description="An access token; better in the header, or a ticket.")]
+Ticket = Annotated[str | None, QueryParameter(description="A ticket, used up by this.")]
+Authorization = Annotated[str | None, HeaderParameter(name="Authorization", description="Bearer and an access token.")]
 
 
 # The annotation must be this very class: with another one Litestar would serialise the response.
@@ -37,16 +41,25 @@ async def stream(
     names: Annotated[str, QueryParameter(name="topics", description=f"Of {topics.KNOWN}.")] = "",
     since: Since = None,
     last_event_id: LastEventId = None,
+    token: Token = None,
+    ticket: Ticket = None,
+    authorization: Authorization = None,
 ) -> EventSourceResponse:
     """Follow topics: frames `{epoch, seq, messages}`, one per entry of the log, in its order.
 
-    `Last-Event-ID`, which browsers send when they reconnect, outranks `since`.
+    `Last-Event-ID`, which browsers send when they reconnect, outranks `since`. The topic `me` needs an access token
+    in the header, or, from a browser's EventSource, a ticket of POST /api/auth/ticket.
     """
     wanted = topics.parse(names)
     position = _position(last_event_id or since)
+    identity = None
+    if topics.ME in wanted:
+        keeper = Doorkeeper(services.gate.tokens, services.gate.tickets)
+        identity = await keeper.identity(token=_bearer(authorization) or token, ticket=ticket)
+        wanted = topics.owned(wanted, identity.wallet if identity else None)
     address = clients.address(request.scope, services.settings.api.trusted_proxies)
     services.hub.admit(address)
-    return sse.Stream(sse.events(services.hub, wanted, address, position))
+    return sse.Stream(sse.events(services.hub, wanted, address, position, identity))
 
 
 def _position(text: str | None) -> feed.Position | None:
@@ -56,6 +69,11 @@ def _position(text: str | None) -> feed.Position | None:
         return feed.Position.parse(text)
     except zmart_errors.InvalidInput as error:
         raise errors.InvalidParameter("since", str(error).rstrip(".")) from None
+
+
+def _bearer(authorization: str | None) -> str | None:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 HANDLERS = [stream]

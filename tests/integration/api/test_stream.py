@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from api_log import Log, alive, market_id
 
-from api import app
+from api import app, errors
 from api.deps import Services
-from api.live import hub, sse, topics
+from api.live import client, sse, topics
 from ingest.testing import address
 from zmart.db import feed
 
@@ -79,9 +79,9 @@ def said(events: list[Event], kind: str) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def process(log: Log) -> AsyncIterator[Services]:
+async def process(log: Log, **more: str) -> AsyncIterator[Services]:
     """One process's services."""
-    application = app.create(log.settings())
+    application = app.create(log.settings(**more))
     async with alive(application):
         yield application.state.services
 
@@ -104,7 +104,7 @@ async def test_a_stream_begins_with_its_position(markets: Log, services: Service
     await markets.deliver()
     frame = await stream.next()
     assert (frame.name, frame.id) == (None, feed.Position(epoch, seq + 1))
-    assert [message["type"] for message in frame.data["messages"]] == ["trade", "trade_executed"]
+    assert [message["type"] for message in frame.data["messages"]] == ["trade"]
 
 
 async def test_a_trade_is_told_in_every_word_clients_know(markets: Log, services: Services) -> None:
@@ -114,7 +114,7 @@ async def test_a_trade_is_told_in_every_word_clients_know(markets: Log, services
     markets.buy(1, 4, yes=False, price=450_000_000)
     await markets.deliver()
     by_type = {message["type"]: message for message in (await stream.next()).data["messages"]}
-    assert set(by_type) == {"trade", "trade_executed", "market_state", "market_update", "price_update"}
+    assert set(by_type) == {"trade", "market_state", "market_update", "price_update"}
     trade = by_type["trade"]["data"]
     assert by_type["trade"]["market_id"] == trade["market_id"] == trade["marketId"] == ONE
     assert (trade["outcome"], trade["outcome_bool"], trade["trade_type"]) == ("NO", False, "buy")
@@ -220,14 +220,14 @@ async def test_a_client_comes_back_without_gap_or_double(markets: Log, services:
 
 async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services: Services) -> None:
     """A client that starts at the beginning of a long log is sent all of it, in order."""
-    for _ in range(hub.QUEUE_FRAMES + 300):
+    for _ in range(client.QUEUE_FRAMES + 300):
         markets.buy(1, 2)
     await markets.deliver()
     epoch, seq = markets.head()
     events = await Stream(services, "trades", since=feed.Position(epoch, 0)).until(seq)
     trades = said(events, "trade")
     assert trades[-1] == seq
-    assert len(trades) == len(set(trades)) == hub.QUEUE_FRAMES + 303
+    assert len(trades) == len(set(trades)) == client.QUEUE_FRAMES + 303
     assert trades == sorted(trades)
 
 
@@ -285,7 +285,7 @@ async def test_a_replay_tells_what_was_told(markets: Log, services: Services) ->
             (event.data["seq"], message)
             for event in events
             for message in event.data["messages"]
-            if message["type"] != "vote_tally"
+            if message["type"] not in {"vote_tally", "position_update"}
         ]
 
     assert log_of(later) == log_of(live)
@@ -361,14 +361,14 @@ async def test_closing_says_goodbye(markets: Log, services: Services) -> None:
     assert welcome.id is not None
 
 
-async def test_limits_on_streams(markets: Log, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_limits_on_streams(markets: Log) -> None:
     """One address and everyone together have bounds; leaving makes room."""
-    monkeypatch.setattr(hub, "MOST_CLIENTS_PER_ADDRESS", 2)
-    one, other = Stream(services, "trades"), Stream(services, "trades")
-    await one.next()
-    await other.next()
-    with pytest.raises(Exception, match="from this address"):
+    async with process(markets, STREAMS_PER_ADDRESS="2", STREAMS="3") as services:
+        one, other = Stream(services, "trades"), Stream(services, "trades")
+        await one.next()
+        await other.next()
+        with pytest.raises(errors.TooManyStreams, match="from this address"):
+            services.hub.admit("192.0.2.1")
+        services.hub.admit("192.0.2.2")
+        await one.leave()
         services.hub.admit("192.0.2.1")
-    services.hub.admit("192.0.2.2")
-    await one.leave()
-    services.hub.admit("192.0.2.1")

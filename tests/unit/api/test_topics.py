@@ -28,7 +28,7 @@ def test_every_known_topic_is_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ",", "nothing", "market", "market:", "market:xyz", "wallet:0OIl", "trades:1", "me", "\0", "markets,x"],
+    ["", ",", "nothing", "market", "market:", "market:xyz", "wallet:0OIl", "trades:1", "me:x", "\0", "markets,x"],
 )
 def test_an_unknown_topic_is_refused_and_the_known_are_named(text: str) -> None:
     """One unknown topic refuses the stream; the message says what exists."""
@@ -40,3 +40,15 @@ def test_a_subscription_is_bounded() -> None:
     """More topics than one stream carries are refused."""
     with pytest.raises(errors.UnknownTopic, match="at most"):
         topics.parse(",".join(f"market:{n:064x}" for n in range(topics.MOST + 1)))
+
+
+def test_one_s_own_carries_the_wallet_and_never_anothers() -> None:
+    """`me` becomes the wallet that is signed in; nobody can write it himself, and nobody sees the wallet in it."""
+    mine = topics.owned(topics.parse("me,trades"), address(3))
+    assert mine == {f"me:{address(3)}", "trades"}
+    assert topics.shown(mine) == ["me", "trades"]
+    assert topics.without_own(mine) == {"trades"}
+    with pytest.raises(errors.NotSignedIn):
+        topics.owned(topics.parse("me"), None)
+    with pytest.raises(errors.UnknownTopic):
+        topics.parse(f"me:{address(3)}")

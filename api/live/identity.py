@@ -1,0 +1,66 @@
+"""Who is listening, for the one topic that is private."""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple, Protocol
+
+from zmart.domain.ids import Address
+
+#: A ticket is used up at once; what it opened stays open this long, then another one is needed.
+TICKET_SECONDS = 3600
+
+
+class Claims(Protocol):
+    """What a valid token says."""
+
+    @property
+    def wallet(self) -> Address: ...  # noqa: D102
+    @property
+    def expires_at(self) -> datetime.datetime: ...  # noqa: D102
+
+
+class Tokens(Protocol):
+    """Believes tokens."""
+
+    def claims_of(self, token: str) -> Claims:
+        """What it says; NotSignedIn or TokenExpired when it is not to be believed."""
+        ...
+
+
+class Tickets(Protocol):
+    """Takes tickets back."""
+
+    async def redeem(self, ticket: str) -> Address:
+        """Whose it was; NotSignedIn or TokenExpired when it is nobody's or was used before."""
+        ...
+
+
+class Identity(NamedTuple):
+    """A wallet, and until when it is believed to be there."""
+
+    wallet: Address
+    expires_at: datetime.datetime
+
+    @property
+    def seconds_left(self) -> float:
+        """How long that is from now."""
+        return (self.expires_at - datetime.datetime.now(datetime.UTC)).total_seconds()
+
+
+class Doorkeeper:
+    """Lets a wallet in by its token or its ticket."""
+
+    def __init__(self, tokens: Tokens, tickets: Tickets) -> None:
+        self._tokens = tokens
+        self._tickets = tickets
+
+    async def identity(self, *, token: str | None = None, ticket: str | None = None) -> Identity | None:
+        """Who that is; None where neither is given. NotSignedIn or TokenExpired when it is not believed."""
+        if token:
+            claims = self._tokens.claims_of(token)
+            return Identity(claims.wallet, claims.expires_at)
+        if ticket:
+            until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=TICKET_SECONDS)
+            return Identity(await self._tickets.redeem(ticket), until)
+        return None

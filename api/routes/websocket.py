@@ -1,0 +1,69 @@
+"""The WebSocket: at /ws on the API's port, and at / as well, where older clients look on WS_PORT."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import WebSocket, websocket
+from litestar.datastructures import State
+
+from zmart.settings import Settings
+
+from .. import clients
+from ..deps import FromServices
+from ..live import actions, wire
+from ..live.conversation import Conversation
+from ..live.identity import Doorkeeper
+
+Socket = WebSocket[Any, Any, State]
+
+
+@websocket(["/ws", "/"])
+async def talk(socket: Socket, services: FromServices) -> None:
+    """Hear what happens, and ask for more or less of it; docs/push.md has both dialects.
+
+    `?topics=`, `?since=`, `?token=` and `?ticket=` say at once what messages could say later.
+    """
+    line = wire.of(socket.scope)
+    if not _is_welcome(socket, services.settings):
+        await _refuse(socket)
+        return
+    await socket.accept()
+    address = clients.address(socket.scope, services.settings.api.trusted_proxies)
+    conversation = Conversation(
+        hub=services.hub,
+        doorkeeper=Doorkeeper(services.gate.tokens, services.gate.tickets),
+        wire=line,
+        address=address,
+    )
+    await conversation.hold(socket.receive, _said(socket))
+
+
+def _said(socket: Socket) -> dict[str, str]:
+    """What the address asks for."""
+    return {name: value for name, value in socket.query_params.items() if name in actions.IN_ADDRESS}
+
+
+def _is_welcome(socket: Socket, settings: Settings) -> bool:
+    """Whether the page that connects is one of ours or of CORS_ORIGINS; what is no browser says no origin."""
+    origin = socket.headers.get("origin")
+    allowed = settings.api.cors_origins
+    if origin is None or "*" in allowed or origin in allowed:
+        return True
+    return urlsplit(origin).netloc == socket.headers.get("host")
+
+
+async def _refuse(socket: Socket) -> None:
+    await socket.send(
+        {
+            "type": "websocket.http.response.start",
+            "status": 403,
+            "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+        }
+    )
+    body = b"Pages of this origin may not connect. Name it in CORS_ORIGINS.\n"
+    await socket.send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+HANDLERS = [talk]

@@ -1,0 +1,116 @@
+"""Fan-out: one log, five hundred sockets, beside the `ws` package of Node."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ingest import writer as writing
+from ingest.records import TransactionRow
+from zmart import testing
+
+from . import history, sockets
+from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
+from .house import House, Running, free_port, installed, node, wait_until_ready
+
+SOCKETS = 500
+COMMIT_EVENTS = 50
+WITHIN_SECONDS = 120.0
+
+
+class FanOut(Figure):
+    """Messages a second to many sockets."""
+
+    name = "fanout"
+    title = f"messages to {SOCKETS} WebSocket clients"
+    unit = "x"
+    targets = (Target(label="times the Node ws server's", bound="at least", value=1.0),)
+    method = (
+        f"{SOCKETS} sockets follow all trades. Ingest's writer commits them {COMMIT_EVENTS} at a time, as fast as it "
+        "can, and the clock runs from the first commit to the last byte at the last socket. Ours is `python -m api`; "
+        "the peer is `bench/peers/fanout.mjs`, which listens to the same doorbell, reads the same log with a simpler "
+        "statement and sends each message from one buffer with Node's `ws`, without places, queues or topics. Both "
+        "run on the same database in turn, and one thread here reads the sockets of either, so the rate is that of "
+        "sender, receiver, writer and Postgres on one machine."
+    )
+    limit_seconds = 400.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """Rounds of ours and theirs in turn."""
+        rounds, events = effort.choose(1, 5), effort.choose(200, 1_500)
+        stream = (row for row in history.transactions(10**9, seed=4) if row.events[0].name.startswith("Shares"))
+        ours: list[float] = []
+        theirs: list[float] = []
+        with ExitStack() as stack:
+            database = stack.enter_context(house.database(log_events=10_000))
+            api = stack.enter_context(house.api(database))
+            peer = stack.enter_context(_peer(house, database))
+            asking: dict[str, object] = {"action": "subscribe", "topics": ["trades"]}
+            for round_ in range(-1, rounds):
+                mine = _round(database, api.port, "/ws", asking, stream, events)
+                other = _round(database, peer.port, "/", None, stream, events)
+                # The first round warms both.
+                if round_ >= 0:
+                    ours.append(mine)
+                    theirs.append(other)
+        mine_sample = Sample(label="ours", unit="messages/s", values=tuple(ours))
+        their_sample = Sample(label="Node ws", unit="messages/s", values=tuple(theirs))
+        return [ratio("times the Node ws server's", mine_sample, their_sample), mine_sample, their_sample]
+
+
+@contextmanager
+def _peer(house: House, database: testing.Database) -> Iterator[Running]:
+    folder = installed()
+    port = free_port()
+    environment = {"PORT": str(port), "DATABASE_URL": database.dsn(), "NODE_ENV": "production"}
+    with house.started(
+        "the Node ws server", (node(), str(folder / "fanout.mjs")), environment=environment, port=port
+    ) as running:
+        wait_until_ready(running, "/")
+        yield running
+
+
+def _round(
+    database: testing.Database,
+    port: int,
+    path: str,
+    asking: dict[str, object] | None,
+    stream: Iterator[TransactionRow],
+    events: int,
+) -> float:
+    """Messages a second to one server's sockets."""
+    with sockets.connected(port, SOCKETS, path=path, asking=asking) as clients:
+        rows = list(itertools.islice(stream, events))
+        began: list[float] = []
+        failed: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                asyncio.run(_commit(database.dsn("zmart_ingest"), rows, began))
+            except BaseException as error:
+                failed.append(error)
+
+        writing_thread = threading.Thread(target=write, daemon=True)
+        writing_thread.start()
+        ended = sockets.read_all(clients, events, WITHIN_SECONDS)
+        writing_thread.join()
+        if failed:
+            raise NotMeasured(f"The writer failed: {failed[0]!r}")
+    return SOCKETS * events / (ended - began[0])
+
+
+async def _commit(dsn: str, rows: list[TransactionRow], began: list[float]) -> None:
+    writer = await writing.Writer.connect(dsn)
+    try:
+        began.append(time.perf_counter())
+        for start in range(0, len(rows), COMMIT_EVENTS):
+            await writer.append(rows[start : start + COMMIT_EVENTS], source="bench")
+    finally:
+        await writer.close()
+
+
+FIGURE = FanOut()

@@ -1,0 +1,113 @@
+"""WebSocket clients by the hundred, read as fast as one thread can: bytes are counted, not parsed.
+
+The same reading serves ours and the peer, so what is compared is who sends. A message is known by a member that each
+has once; its name is looked for in what arrives, also where two pieces of it meet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .figure import NotMeasured
+
+#: Once in each message, in ours and in the peer's.
+MARK = b'"tradeId"'
+_CHUNK = 1 << 18
+_OPEN_SECONDS = 20.0
+
+
+class Client:
+    """One connection."""
+
+    __slots__ = ("bytes", "messages", "raw", "tail")
+
+    def __init__(self, raw: socket.socket) -> None:
+        self.raw = raw
+        self.messages = 0
+        self.bytes = 0
+        self.tail = b""
+
+    @classmethod
+    def connect(cls, port: int, path: str, asking: dict[str, object] | None) -> Client:
+        """Shake hands and ask; blocking."""
+        raw = socket.create_connection(("127.0.0.1", port), timeout=_OPEN_SECONDS)
+        raw.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        said = b""
+        while b"\r\n\r\n" not in said:
+            if not (chunk := raw.recv(4096)):
+                raise NotMeasured(f"A handshake was not answered: {said[:100]!r}")
+            said += chunk
+        if b" 101 " not in said[:20]:
+            raise NotMeasured(f"A handshake was refused: {said[:100]!r}")
+        if asking is not None:
+            raw.sendall(masked(json.dumps(asking).encode()))
+            while b'"subscribed"' not in said:
+                said += raw.recv(4096)
+        raw.setblocking(False)
+        return cls(raw)
+
+    def read(self) -> int:
+        """Count what is there; the messages that were new."""
+        try:
+            chunk = self.raw.recv(_CHUNK)
+        except BlockingIOError:
+            return 0
+        if not chunk:
+            raise NotMeasured("A server closed a connection that it should have served.")
+        self.bytes += len(chunk)
+        new = (self.tail + chunk).count(MARK)
+        self.messages += new
+        # Shorter than the mark, so that nothing is counted twice.
+        self.tail = chunk[-(len(MARK) - 1) :]
+        return new
+
+    def close(self) -> None:
+        """Hang up."""
+        self.raw.close()
+
+
+def masked(payload: bytes) -> bytes:
+    """A client's text frame (RFC 6455 section 5.2)."""
+    mask = os.urandom(4)
+    length = len(payload)
+    head = bytes((0x81, 0x80 | length)) if length < 126 else struct.pack("!BBH", 0x81, 0xFE, length)
+    return head + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
+
+
+@contextmanager
+def connected(port: int, count: int, *, path: str, asking: dict[str, object] | None) -> Iterator[list[Client]]:
+    """So many clients, each of which has been told that it is heard."""
+    clients: list[Client] = []
+    try:
+        clients.extend(Client.connect(port, path, asking) for _ in range(count))
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def read_all(clients: list[Client], each: int, within_seconds: float) -> float:
+    """Read until every client has `each` messages; time.perf_counter() of the last one."""
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            selector.register(client.raw, selectors.EVENT_READ, client)
+        missing = len(clients) * each - sum(client.messages for client in clients)
+        deadline = time.monotonic() + within_seconds
+        while missing > 0:
+            for key, _ in selector.select(0.5):
+                missing -= key.data.read()
+            if time.monotonic() > deadline:
+                raise NotMeasured(f"{missing} of {len(clients) * each} messages did not arrive.")
+        if missing < 0:
+            raise NotMeasured(f"{-missing} messages too many arrived.")
+    return time.perf_counter()

@@ -1,0 +1,127 @@
+"""Servers and clients for the tests of push: the real server in this event loop, and what its clients speak."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import websockets
+from api_log import Log
+from websockets.asyncio.client import ClientConnection
+
+from api.__main__ import Server, server
+from api.app import Door
+from api.deps import Services
+
+PATIENCE_SECONDS = 20.0
+JWT_SECRET = "0123456789abcdef0123456789abcdef-a-secret-of-the-tests"
+
+
+class Served:
+    """A running server."""
+
+    def __init__(self, running: Server, port: int) -> None:
+        self._running = running
+        self.port = port
+
+    @property
+    def services(self) -> Services:
+        """What its process has one of."""
+        found: Services = self._running.application.state.services
+        return found
+
+    @property
+    def http(self) -> str:
+        """Its address for requests."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def raw(self, path: str = "/ws", **more: Any) -> websockets.connect:
+        """A connection as the library has it."""
+        return websockets.connect(f"ws://127.0.0.1:{self.port}{path}", compression=None, proxy=None, **more)
+
+    @contextlib.asynccontextmanager
+    async def connected(self, path: str = "/ws", **more: Any) -> AsyncIterator[Socket]:
+        """A client that has been welcomed."""
+        async with self.raw(path, **more) as raw:
+            socket = Socket(raw)
+            socket.welcome = await socket.next()
+            assert socket.welcome["type"] == "welcome"
+            yield socket
+
+    def stop(self) -> None:
+        """What SIGTERM does."""
+        self.services.hub.close()
+        self._running.should_exit = True
+
+
+class Socket:
+    """A WebSocket client."""
+
+    def __init__(self, raw: ClientConnection) -> None:
+        self.raw = raw
+        self.welcome: dict[str, Any] = {}
+
+    async def say(self, **said: Any) -> None:
+        """Send one action."""
+        await self.raw.send(json.dumps(said))
+
+    async def next(self) -> dict[str, Any]:
+        """The next message or frame."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            found: dict[str, Any] = json.loads(await self.raw.recv())
+        return found
+
+    async def ask(self, **said: Any) -> dict[str, Any]:
+        """Send one action; the answer."""
+        await self.say(**said)
+        return await self.next()
+
+    async def until(self, done: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """What comes, up to the first of which `done` is true."""
+        found = [await self.next()]
+        while not done(found[-1]):
+            found.append(await self.next())
+        return found
+
+    async def until_seq(self, seq: int) -> list[dict[str, Any]]:
+        """The frames up to that of an entry."""
+        return await self.until(lambda said: said.get("seq", 0) >= seq)
+
+    async def closed(self) -> tuple[int, str]:
+        """The code and reason it was closed with, whatever was said before."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with contextlib.suppress(websockets.ConnectionClosed):
+                while True:
+                    await self.raw.recv()
+        assert self.raw.close_code is not None
+        return self.raw.close_code, self.raw.close_reason or ""
+
+
+@contextlib.asynccontextmanager
+async def served(log: Log, *, door: Door = "api", **more: str) -> AsyncIterator[Served]:
+    """A server over this log, listening on a free port."""
+    running = server(log.settings(JWT_SECRET=JWT_SECRET, **more), door)
+    running.config.port = 0
+    task = asyncio.create_task(running._serve())
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not running.started:
+                assert not task.done()
+                await asyncio.sleep(0.01)
+        yield Served(running, running.servers[0].sockets[0].getsockname()[1])
+    finally:
+        running.should_exit = True
+        await task
+
+
+def of_type(said: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The messages of one type in frames, with the seq of their frame."""
+    return [
+        {**message, "seq": frame["seq"]}
+        for frame in said
+        for message in frame.get("messages", ())
+        if message["type"] == kind
+    ]

@@ -1,0 +1,287 @@
+"""The WebSocket: two dialects, one order, no hole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from api_log import Log, market_id
+from push import Served, of_type, served
+
+from ingest.testing import address
+
+ONE, TWO = market_id(1), market_id(2)
+
+
+@pytest.fixture
+async def server(markets: Log) -> AsyncIterator[Served]:
+    """A server over the three markets."""
+    async with served(markets) as found:
+        yield found
+
+
+async def test_a_topic_is_told_from_its_snapshot_on(markets: Log, server: Served) -> None:
+    """The acknowledgement says how things stand and where; frames go on from exactly there."""
+    async with server.connected() as socket:
+        epoch, seq = markets.head()
+        said = await socket.ask(action="subscribe", topics=[f"market:{ONE}", f"votes:{TWO}", "trades"])
+        assert (said["type"], said["epoch"], said["seq"]) == ("subscribed", epoch, seq)
+        assert said["topics"] == sorted([f"market:{ONE}", f"votes:{TWO}", "trades"])
+        state, tally = said["messages"]
+        assert (state["type"], state["data"]["priceYes"], state["market_id"]) == ("market_state", 0.59, ONE)
+        assert (tally["type"], tally["data"]["likes"], tally["data"]["dislikes"]) == ("vote_tally", 3, 1)
+        markets.buy(1, 4)
+        await markets.deliver()
+        frame = await socket.next()
+        assert (frame["epoch"], frame["seq"]) == (epoch, seq + 1)
+        assert {m["type"] for m in frame["messages"]} == {"trade", "market_state", "market_update", "price_update"}
+
+
+async def test_the_same_at_both_addresses(server: Served) -> None:
+    """Older clients connect to the root of WS_PORT, newer ones to /ws; both are greeted in the older words."""
+    for path in ("/", "/ws"):
+        async with server.connected(path) as socket:
+            assert socket.welcome["data"]["message"] == "Connected to ZMART WebSocket server"
+            assert socket.welcome["data"]["client_id"].startswith("client_")
+
+
+async def test_topics_choose_and_can_be_dropped(markets: Log, server: Served) -> None:
+    """Every topic hears its own; what was dropped is heard no more, and frames stay one per entry."""
+    async with server.connected() as socket:
+        await socket.ask(action="subscribe", topics=["markets"])
+        await socket.ask(action="subscribe", topics=["trades", "status"])
+        markets.buy(1, 4)
+        await markets.deliver()
+        frame = await socket.next()
+        assert [m["type"] for m in frame["messages"] if m["type"].startswith("trade")] == ["trade", "trade_executed"]
+        assert (await socket.ask(action="unsubscribe", topics=["markets", "status"]))["data"] == {"topics": ["trades"]}
+        markets.create(8)
+        markets.buy(1, 4)
+        await markets.deliver()
+        seq = markets.head()[1]
+        assert [(f["seq"], len(f["messages"])) for f in await socket.until_seq(seq)] == [(seq, 1)]
+
+
+async def test_coming_back_without_gap_or_double(markets: Log, server: Served) -> None:
+    """A client that leaves and returns with its last place hears every trade exactly once, while they go on."""
+    epoch, start = markets.head()
+
+    async def write() -> None:
+        for number in range(90):
+            markets.buy(1, 2 + number % 5)
+            await markets.deliver()
+
+    heard: list[int] = []
+    place = start
+    writing = asyncio.create_task(write())
+    while len(heard) < 90:
+        async with server.connected() as socket:
+            said = await socket.ask(action="subscribe", topics=["trades"], since=f"{epoch}:{place}")
+            assert (said["type"], said["seq"], said["messages"]) == ("subscribed", place, [])
+            for frame in await socket.until_seq(min(place + 7, start + 90)):
+                heard += [m["seq"] for m in of_type([frame], "trade")]
+                place = frame["seq"]
+    await writing
+    assert heard == list(range(start + 1, start + 91))
+
+
+async def test_asking_for_more_keeps_the_order(markets: Log, server: Served) -> None:
+    """Topics added while trades go on begin at their acknowledgement; no frame comes twice, late or not at all."""
+    total = 60
+    async with server.connected() as socket:
+        start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
+
+        async def write() -> None:
+            for _ in range(total):
+                markets.buy(1, 2)
+                await markets.deliver()
+
+        async def ask() -> None:
+            for topic in ("status", f"market:{ONE}", f"wallet:{address(2)}", f"votes:{TWO}"):
+                await socket.say(action="subscribe", topics=[topic])
+                await asyncio.sleep(0.02)
+
+        await asyncio.gather(write(), ask())
+        said = await socket.until_seq(start + total)
+        frames = [frame for frame in said if "type" not in frame]
+        assert [frame["seq"] for frame in frames] == list(range(start + 1, start + total + 1))
+        asked = [place for place, frame in enumerate(said) if frame.get("type") == "subscribed"]
+        assert len(asked) == 4
+        for place in asked:
+            before = [f["seq"] for f in said[:place] if "type" not in f]
+            assert said[place]["seq"] >= max(before, default=0)
+        (market,) = [place for place in asked if f"market:{ONE}" in said[place]["topics"]][:1]
+        states = [any(m["type"] == "market_state" for m in f["messages"]) for f in said if "type" not in f]
+        assert not any(states[: len([f for f in said[:market] if "type" not in f])])
+
+
+async def test_a_client_that_is_ahead_of_the_process_waits_for_it(markets: Log, server: Served) -> None:
+    """A place read from REST may be newer than what the hub has seen; it is a place of this log all the same."""
+    hub = server.services.hub
+    async with server.connected() as first, server.connected() as socket:
+        await first.ask(action="subscribe", topics=["status"])
+        behind = hub.position
+        assert behind is not None
+        hub._position = behind.at(behind.seq - 2)
+        said = await socket.ask(action="subscribe", topics=["trades"], since=str(behind))
+        assert (said["type"], said["seq"]) == ("subscribed", behind.seq)
+        markets.buy(1, 2)
+        await markets.deliver()
+        assert [frame["seq"] for frame in await socket.until_seq(behind.seq + 1)] == [behind.seq + 1]
+
+
+async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
+    """A foreign epoch and a future id are told what is wrong, then how things stand, then what comes."""
+    epoch, seq = markets.head()
+    for since, reason in (
+        (f"00000000-0000-0000-0000-000000000000:{seq}", "foreign_epoch"),
+        (f"{epoch}:{seq + 1000}", "future_position"),
+    ):
+        async with server.connected() as socket:
+            resync = await socket.ask(action="subscribe", topics=[f"market:{ONE}"], since=since)
+            assert resync["type"] == "resync"
+            assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq}
+            said = await socket.next()
+            assert (said["type"], said["seq"], said["messages"][0]["type"]) == ("subscribed", seq, "market_state")
+
+
+async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served) -> None:
+    """When the database becomes another log, open sockets are told and go on in the new one."""
+    async with server.connected() as socket:
+        await socket.ask(action="subscribe", topics=["trades"])
+        markets.owner.execute("update raw.identity set epoch = gen_random_uuid()")
+        markets.buy(1, 2)
+        await markets.deliver()
+        resync = await socket.next()
+        assert (resync["type"], resync["data"]["reason"]) == ("resync", "foreign_epoch")
+        markets.buy(1, 2)
+        await markets.deliver()
+        frame = await socket.next()
+        assert (frame["epoch"], frame["seq"]) == (markets.head()[0], resync["data"]["seq"] + 1)
+
+
+async def test_finality_and_retraction_are_told(markets: Log, server: Served) -> None:
+    """The slot up to which everything is final, and what is taken back, come in the same order as the rest."""
+    async with server.connected() as socket:
+        said = await socket.ask(action="subscribe", topics=["trades", "status"])
+        assert said["messages"][0]["data"] == {"kind": "snapshot", "finalized_through": None, "stale": []}
+        row = markets.owner.execute("select max(seq) from raw.events where name = 'SharesBought'").fetchone()
+        assert row is not None
+        with markets.owner.transaction():
+            markets.owner.execute(
+                "insert into raw.feed (seq, kind, ref, market_no) select raw.next_seq(), 'retracted', seq, market_no"
+                " from raw.events where seq = %s",
+                row,
+            )
+            markets.owner.execute(
+                "insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1000)"
+            )
+            markets.owner.execute("notify zmart_feed")
+        retracted, final = await socket.next(), await socket.next()
+        assert (retracted["messages"][0]["type"], retracted["messages"][0]["data"]["ref"]) == ("retracted", row[0])
+        assert final["messages"][0]["data"]["finalized_through"] == 1000
+        assert final["seq"] == retracted["seq"] + 1
+
+
+async def test_what_people_write_is_told(markets: Log, server: Served) -> None:
+    """Ballots, comments, edits, reactions and descriptions come as messages of their market."""
+    names = [f"votes:{TWO}", f"discussions:{TWO}", "markets"]
+    async with server.connected() as socket:
+        await socket.ask(action="subscribe", topics=names)
+        owner = markets.owner
+        with owner.transaction():
+            owner.execute("set local role zmart_api")
+            owner.execute("select set_config('zmart.wallet', %s, true)", [address(30)])
+            owner.execute("select app.cast_ballot(%s, 'proposal', true, 'm', 's')", [TWO])
+            owner.execute("select app.post_comment(%s, 'Quite likely')", [TWO])
+        markets.describe(2, "Will it snow in Oslo on Friday?")
+        owner.execute(
+            "insert into raw.feed (seq, kind, ref, market_no)"
+            " select raw.next_seq(), 'metadata', 0, market_no from raw.markets_seen where market_id = %s",
+            [TWO],
+        )
+        owner.execute("notify zmart_feed")
+        said = await socket.until_seq(markets.head()[1])
+        (vote,), (comment,), (told,) = (of_type(said, kind) for kind in ("vote", "discussion", "market_metadata"))
+        assert (vote["data"]["vote_type"], vote["data"]["user_wallet"]) == ("proposal", address(30))
+        assert (comment["data"]["action"], comment["data"]["content"]) == ("created", "Quite likely")
+        assert comment["data"]["discussion"]["upvotes"] == 0
+        assert told["data"]["question"] == "Will it snow in Oslo on Friday?"
+
+
+async def test_processes_tell_the_same(markets: Log, server: Served) -> None:
+    """Whatever process and door a client comes to, it is told the same frames."""
+    async with served(markets, door="ws") as other, server.connected() as one, other.connected("/") as two:
+        for socket in (one, two):
+            await socket.ask(action="subscribe", topics=["trades", "status", f"wallet:{address(2)}"])
+        for number in range(40):
+            markets.buy(1 + number % 2, 2)
+            await markets.deliver()
+        seq = markets.head()[1]
+
+        def log_of(said: list[dict[str, object]]) -> list[object]:
+            return [(frame["seq"], *(m["data"] for m in of_type([frame], "trade"))) for frame in said]
+
+        first, second = log_of(await one.until_seq(seq)), log_of(await two.until_seq(seq))
+        assert first == second
+        assert len(first) == 40
+
+
+async def test_shutting_down_loses_nothing(markets: Log, server: Served) -> None:
+    """A process that goes away sends what it has promised and closes with 1012; another goes on from there."""
+    async with served(markets) as leaving, leaving.connected() as socket:
+        await socket.ask(action="subscribe", topics=["trades"])
+        for _ in range(3):
+            markets.buy(1, 2)
+        await markets.deliver()
+        seq = markets.head()[1]
+        heard = [frame["seq"] for frame in await socket.until_seq(seq - 1)]
+        leaving.stop()
+        code, reason = await socket.closed()
+        assert (code, reason) == (1012, "shutdown")
+        markets.buy(1, 2)
+        await markets.deliver()
+        async with server.connected() as again:
+            await again.ask(action="subscribe", topics=["trades"], since=f"{markets.head()[0]}:{heard[-1]}")
+            heard += [frame["seq"] for frame in await again.until_seq(seq + 1)]
+        assert heard == list(range(seq - 2, seq + 2))
+
+
+async def test_a_new_client_is_turned_away_while_the_process_leaves(server: Served) -> None:
+    """A closing process takes nobody in, and says so with the code that means: come back."""
+    server.services.hub.close()
+    async with server.raw() as raw:
+        await raw.wait_closed()
+        assert raw.close_code == 1012
+
+
+async def test_the_address_can_ask(markets: Log, server: Served) -> None:
+    """Topics and a place in the address do what the first message could."""
+    epoch, seq = markets.head()
+    async with server.connected(f"/ws?topics=trades,status&since={epoch}:{seq - 1}") as socket:
+        said = await socket.next()
+        assert (said["type"], said["topics"], said["seq"]) == ("subscribed", ["status", "trades"], seq - 1)
+        assert (await socket.next())["seq"] == seq
+    async with server.connected("/ws?topics=nonsense") as socket:
+        assert (await socket.next())["data"]["code"] == "unknown_topic"
+
+
+async def test_quiet_clients_are_told_where_they_are(
+    markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Now and then a frame without messages moves the place of a client that hears nothing."""
+    async with server.connected() as socket:
+        await socket.ask(action="subscribe", topics=["status"])
+        markets.buy(1, 2)
+        await markets.deliver()
+        seq = markets.head()[1]
+        async with asyncio.timeout(20):
+            while (position := server.services.hub.position) is None or position.seq < seq:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        server.services.hub.pulse()
+        assert await socket.next() == {"epoch": markets.head()[0], "seq": seq, "messages": []}
+        pong = await socket.ask(action="ping")
+        assert (pong["type"], pong["data"]["seq"]) == ("pong", seq)
+        waiter = await socket.raw.ping()
+        await asyncio.wait_for(waiter, 20)
