@@ -1,7 +1,8 @@
 """`python -m ingest`: take deliveries on INGEST_PORT until SIGTERM or SIGINT.
 
 `python -m ingest replay FILE` takes them from a file instead (ingest.replay), `backfill` from the chain
-(ingest.backfill); `dead-letters` shows and retries what could not be used (ingest.dead_letters).
+(ingest.backfill); `dead-letters` shows and retries what could not be used (ingest.dead_letters), `webhook` compares
+what Helius has registered (ingest.registration).
 
 One process, one event loop, one writer. A stop takes no new connections, finishes the requests that
 are running, commits what is queued and ends within five seconds with status 0. What could not be
@@ -27,7 +28,7 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import pool
 
-from . import backfill, dead_letters, notebook, pipeline, replay, source, subscription, watch, writer
+from . import backfill, dead_letters, notebook, pipeline, registration, replay, source, subscription, watch, writer
 from .app import Parts, create_app
 from .auth import Verifier
 from .decode import Decoder
@@ -85,7 +86,7 @@ def sources_of(configured: settings.Settings) -> list[source.Source]:
     """What brings transactions besides deliveries."""
     if not configured.ingest.logs_subscribe:
         return []
-    return [subscription.Subscription(configured.chain.ws_url, configured.chain.program_id)]
+    return [subscription.Subscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -142,4 +143,6 @@ if __name__ == "__main__":
             sys.exit(backfill.main(arguments))
         case ["dead-letters", *arguments]:
             sys.exit(dead_letters.main(arguments))
+        case ["webhook", *arguments]:
+            sys.exit(registration.main(arguments))
     sys.exit(main())

@@ -3,13 +3,14 @@
     at the start        which chain is this? (genesis hash; a wrong one ends the task, a silent node does not)
     every second        fetch what is due in raw.wanted
     every few seconds   has the program been used without a delivery reaching us? (the watchdog)
+    every hour          is the webhook registered as the configuration wants it? (where there is a Helius key)
     every minute, and after silence
                         confirmed walk: fill gaps, settle order, verified_through
                         finalized walk: finalized_through, suspects, retraction
 
-A node that is away changes nothing about deliveries: ingest stays ready and says `unverified`, with the reason. Every
-conclusion is drawn by `walk`; what is here only decides when to look, and keeps what was found out where people and
-programs see it: /ready, /metrics, ops.cursors and ops.alerts.
+A node that is away changes nothing about deliveries: ingest stays ready and says `unverified`, with the reason.
+Every conclusion is drawn by `walk`; what is here only decides when to look, and keeps what was found out where
+people and programs see it: /ready, /metrics, ops.cursors and ops.alerts.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from .decode import Decoder
 from .notebook import Notebook, sql
 from .order import Order
 from .pipeline import Pipeline
+from .registration import Registration
 from .walk import Commitment, Listed, Walk
 from .wanted import Fetcher
 
@@ -64,6 +66,7 @@ class Rhythm:
     silence_seconds: float = 30.0
     #: How long the chain may be out of reach before a person is told.
     blind_seconds: float = 300.0
+    registration_seconds: float = 3_600.0
     idle_seconds: float = 1.0
 
 
@@ -121,6 +124,7 @@ class Watch:
         cluster: Cluster,
         program_id: str,
         rhythm: Rhythm | None = None,
+        registration: Registration | None = None,
     ) -> None:
         self.standing = Standing()
         self.rhythm = rhythm or Rhythm()
@@ -135,7 +139,8 @@ class Watch:
         self._program_id = program_id
         self._is_identified = False
         self._kept: dict[Commitment, tuple[Listed, int, float]] = {}
-        self._next_walk = self._next_probe = 0.0
+        self._registration = registration
+        self._next_walk = self._next_probe = self._next_registration = 0.0
         #: Since when nothing can be proven, on the monotonic clock.
         self._blind_since: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -153,6 +158,7 @@ class Watch:
             cluster=configured.chain.cluster,
             program_id=configured.chain.program_id,
             rhythm=DEVELOPMENT if is_ours else Rhythm(),
+            registration=Registration.of(configured),
         )
 
     def start(self) -> None:
@@ -186,6 +192,10 @@ class Watch:
 
     async def turn(self) -> None:
         """What is due now."""
+        now = time.monotonic()
+        if self._registration is not None and now >= self._next_registration:
+            self._next_registration = now + self.rhythm.registration_seconds
+            await self._registration.tell(self._notebook)
         await self._identify()
         await self.fetcher.round()
         now = time.monotonic()
@@ -248,7 +258,7 @@ class Watch:
         newest = next((one.signature for one in page if one.err is None), None)
         was_long = self.silence.is_long
         if self.silence.look(newest, self._pipeline.delivered_at, time.monotonic()):
-            self._next_walk = 0.0
+            self._next_walk = self._next_registration = 0.0
             seconds = self.rhythm.silence_seconds
             log.error("no delivery while the program is used", seconds=seconds)
             await self._notebook.alert(

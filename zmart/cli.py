@@ -226,6 +226,23 @@ def retry_dead_letters(numbers: tuple[int, ...]) -> None:
     _ingest("dead-letters", "retry", *map(str, numbers))
 
 
+@main.group()
+def webhook() -> None:
+    """What Helius has registered for this log."""
+
+
+@webhook.command("check")
+def check_webhook() -> None:
+    """Compare it with the configuration; status 1 where deliveries cannot come."""
+    _ingest("webhook", "check")
+
+
+@webhook.command("create")
+def create_webhook() -> None:
+    """Register it, or mend the one there is (100 credits a call)."""
+    _ingest("webhook", "create")
+
+
 def _ingest(*arguments: str) -> None:
     """Run one of ingest's commands as the role that may; its exit status is ours."""
     settings = configuration.load()

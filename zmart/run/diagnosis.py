@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from zmart import settings
-from zmart.chain import client
+from zmart.chain import client, helius
 from zmart.settings import ROLES, Cluster, Role
 
 Answer: TypeAlias = Literal["yes", "warn", "no", "skip"]
@@ -441,6 +441,16 @@ def clock(ahead_seconds: float) -> list[Finding]:
 
 #: Shorter ones can be guessed.
 SHORTEST_PROOF = 16
+
+
+def registration(verdict: helius.Verdict) -> list[Finding]:
+    """Whether Helius delivers what is wanted to where it is wanted."""
+    check = Check("registration")
+    for fault in verdict.faults:
+        check.no(fault, "Run: zmart webhook create")
+    for remark in verdict.remarks:
+        check.warn(remark, "Run: zmart webhook create")
+    return check.end("Helius delivers the program's transactions to HELIUS_WEBHOOK_URL.")
 
 
 def webhook(ingest: settings.Ingest, cluster: Cluster) -> list[Finding]:

@@ -24,7 +24,7 @@ import psycopg
 
 from zmart import errors
 from zmart import settings as configuration
-from zmart.chain import addresses, codec, rpc, signer
+from zmart.chain import addresses, codec, helius, rpc, signer
 from zmart.db import migrate, pool, queries
 from zmart.settings import ROLES, Role, Settings
 
@@ -96,6 +96,7 @@ class _Examination:
         yield from diagnosis.ports(list(self._ports()))
         yield from self._database()
         yield from diagnosis.webhook(self.settings.ingest, self.settings.chain.cluster)
+        yield from asyncio.run(self._registration())
         yield from asyncio.run(self._chain())
 
     @property
@@ -227,6 +228,20 @@ class _Examination:
                 stale={row[0]: row[4] for row in rows if row[1]},
             )
         )
+
+    # Helius
+
+    async def _registration(self) -> list[Finding]:
+        if self.settings.chain.helius_api_key is None:
+            return diagnosis.skipped("registration", "HELIUS_API_KEY is not set, so Helius cannot be asked.")
+        try:
+            wish = helius.Wish.of(self.settings)
+            async with helius.Helius.of(self.settings) as api:
+                return diagnosis.registration(helius.judge(await api.webhooks(), wish))
+        except errors.Transient as trouble:
+            return diagnosis.skipped("registration", str(trouble))
+        except errors.ZmartError as error:
+            return [Finding(check="registration", answer="no", said=str(error))]
 
     # The chain
 

@@ -1,0 +1,99 @@
+"""A stand-in for Helius' webhook API: one account, in the documented shapes, over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+KEY = "0f1e2d3c-hush-4b5a-9687-helius000key"
+
+
+@dataclass
+class Account:
+    """What Helius holds for one key, and what it was asked."""
+
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
+    #: (method, path, body) of every request.
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    #: Answer this instead, where set.
+    status: int | None = None
+    url: str = ""
+
+    def has(self, **said: Any) -> dict[str, Any]:
+        """Register a webhook as somebody else would have; `said` differs from an ordinary one."""
+        webhook = {
+            "webhookID": f"{len(self.webhooks):08d}-0000-4000-8000-000000000000",
+            "wallet": "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA",
+            "webhookURL": "https://indexer.example.org/helius/webhook",
+            "transactionTypes": ["ANY"],
+            "accountAddresses": ["6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw"],
+            "webhookType": "rawDevnet",
+            "authHeader": "the-header-we-expect-from-helius",
+            "txnStatus": "all",
+            "encoding": "jsonParsed",
+            "active": True,
+            **said,
+        }
+        self.webhooks.append(webhook)
+        return webhook
+
+    def answer(self, method: str, path: str, key: str | None, body: Any) -> tuple[int, Any]:
+        """What Helius answers."""
+        self.asked.append((method, path, body))
+        if self.status is not None:
+            return self.status, {"error": "no"}
+        if key != KEY:
+            return 401, {"error": f"invalid api key {key}"}
+        found = next((one for one in self.webhooks if path == f"/v0/webhooks/{one['webhookID']}"), None)
+        match method, path, found:
+            case "GET", "/v0/webhooks", _:
+                return 200, self.webhooks
+            case "POST", "/v0/webhooks", _:
+                return 201, self.has(**body)
+            case "PUT", _, dict():
+                found.update(body)
+                return 200, found
+            case "PATCH", _, dict():
+                found["active"] = body["active"]
+                return 200, found
+        return 404, {"error": "webhook not found"}
+
+
+@contextlib.contextmanager
+def served() -> Iterator[Account]:
+    """An account behind HTTP."""
+    account = Account()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _do(self) -> None:
+            parts = urlsplit(self.path)
+            size = int(self.headers.get("content-length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            key = parse_qs(parts.query).get("api-key", [None])[0]
+            status, said = account.answer(self.command, parts.path, key, body)
+            content = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = _do
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    account.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield account
+    finally:
+        server.shutdown()
+        server.server_close()

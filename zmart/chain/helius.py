@@ -1,0 +1,257 @@
+"""The webhook as Helius has it: what is registered, what is wrong with it, and how to make it right.
+
+A webhook that is switched off, points elsewhere or watches other addresses says nothing about it: deliveries just do
+not come. Helius itself switches one off whose endpoint failed too often. So the registration is compared with the
+configuration (`judge`, which is pure), by `zmart webhook check`, by `zmart doctor` and by a running ingest; `zmart
+webhook create` makes it, or mends the one there is.
+
+Shapes are those of Helius' API: `GET` and `POST /v0/webhooks`, `PUT` and `PATCH /v0/webhooks/{id}`, the key in the
+query (protocol.md 8.3). The key, the `authHeader` and the URL's path, which may hold a secret, are never shown.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from zmart import errors, settings
+from zmart.settings import Cluster
+
+from . import rpc_errors
+
+TIMEOUT_SECONDS: Final = 10.0
+#: The program's transactions have no name at Helius, so every type has to pass (protocol.md 8.3).
+ANY: Final = "ANY"
+#: Raw webhooks carry the log lines; they are of one cluster.
+RAW: Final = {Cluster.MAINNET: "raw", Cluster.DEVNET: "rawDevnet"}
+#: Work too, but bring signatures alone.
+ENHANCED: Final = {Cluster.MAINNET: "enhanced", Cluster.DEVNET: "enhancedDevnet"}
+
+# It writes every request's URL, with the key in it, at level INFO.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+_T = TypeVar("_T")
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "webhookID", "url": "webhookURL"}):
+    """A webhook as Helius answers it; members that are not here are Helius' own."""
+
+    id: str = ""
+    url: str = ""
+    transaction_types: list[str] = msgspec.field(default_factory=list, name="transactionTypes")
+    account_addresses: list[str] = msgspec.field(default_factory=list, name="accountAddresses")
+    webhook_type: str = msgspec.field(default="", name="webhookType")
+    auth_header: str | None = msgspec.field(default=None, name="authHeader")
+    #: Absent in older answers, where a webhook could not be switched off.
+    active: bool = True
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.id}, {masked(self.url)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """The webhook that the configuration wants."""
+
+    url: str = field(repr=False)
+    program_id: str
+    cluster: Cluster
+    #: What may come in `Authorization`; the first is what Helius is to send.
+    auth_headers: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, configured: settings.Settings) -> Wish:
+        """What the configuration wants; ConfigurationError says what of it is missing."""
+        ingest, chain = configured.ingest, configured.chain
+        if chain.cluster not in RAW:
+            raise errors.ConfigurationError(
+                f"Helius delivers nothing of {chain.cluster.value}.",
+                help="Set SOLANA_RPC_URL and SOLANA_CLUSTER; the development chain delivers by itself.",
+            )
+        if ingest.webhook_url is None:
+            raise errors.ConfigurationError(
+                "Nobody has said where Helius is to deliver to.",
+                help="Set HELIUS_WEBHOOK_URL to the https address that leads to INGEST_PORT.",
+            )
+        if not ingest.auth_headers:
+            raise errors.ConfigurationError(
+                "Helius proves itself by a header alone, and none is configured.",
+                help="Set HELIUS_AUTH_HEADER. Make one with: openssl rand -hex 32",
+            )
+        return cls(
+            url=ingest.webhook_url,
+            program_id=chain.program_id,
+            cluster=chain.cluster,
+            auth_headers=tuple(header.reveal() for header in ingest.auth_headers),
+        )
+
+    def body(self, found: Webhook | None = None) -> dict[str, Any]:
+        """What to register; the addresses that `found` has for others stay."""
+        others = [] if found is None else [one for one in found.account_addresses if one != self.program_id]
+        return {
+            "webhookURL": self.url,
+            "webhookType": RAW[self.cluster],
+            "transactionTypes": [ANY],
+            "accountAddresses": [self.program_id, *others],
+            "authHeader": self.auth_headers[0],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What Helius has, and what is wrong with it."""
+
+    #: Ours, as far as one can be told.
+    webhook: Webhook | None
+    #: One sentence each; deliveries do not come, or are refused.
+    faults: tuple[str, ...] = ()
+    #: One sentence each; it works, but not as well as it could.
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def is_switched_off(self) -> bool:
+        """Whether it is there and off."""
+        return self.webhook is not None and not self.webhook.active
+
+
+def judge(registered: Sequence[Webhook], wish: Wish) -> Verdict:
+    """Compare what is registered with what is wanted."""
+    ours = _ours(registered, wish)
+    if ours is None:
+        return Verdict(webhook=None, faults=(f"Helius has no webhook for {masked(wish.url)} or for the program.",))
+    return Verdict(webhook=ours, faults=tuple(_faults(ours, wish)), remarks=tuple(_remarks(ours, wish)))
+
+
+def _ours(registered: Sequence[Webhook], wish: Wish) -> Webhook | None:
+    """The one with our URL; else one that watches the program and delivers elsewhere."""
+    by_url = [one for one in registered if one.url == wish.url]
+    by_address = [one for one in registered if wish.program_id in one.account_addresses]
+    return next((one for one in [*[b for b in by_url if b in by_address], *by_url, *by_address]), None)
+
+
+def _faults(ours: Webhook, wish: Wish) -> list[str]:
+    faults = []
+    if not ours.active:
+        faults.append("It is switched off; Helius does that when an endpoint fails too often.")
+    if ours.url != wish.url:
+        faults.append(f"It delivers to {masked(ours.url)}, not to HELIUS_WEBHOOK_URL ({masked(wish.url)}).")
+    if wish.program_id not in ours.account_addresses:
+        faults.append(f"It does not watch {wish.program_id}.")
+    if not _is_known(ours.auth_header, wish.auth_headers):
+        faults.append("Its authHeader is none of HELIUS_AUTH_HEADER, so its deliveries are refused.")
+    if ours.webhook_type not in (RAW[wish.cluster], ENHANCED[wish.cluster]):
+        faults.append(f"Its type is {ours.webhook_type!r}, which does not deliver {wish.cluster.value}'s transactions.")
+    if ours.transaction_types and not {ANY, "Any", "any"} & set(ours.transaction_types):
+        faults.append("It filters by transaction types; the program's have none, so it has to be ANY.")
+    return faults
+
+
+def _remarks(ours: Webhook, wish: Wish) -> list[str]:
+    if ours.webhook_type == ENHANCED[wish.cluster]:
+        better = RAW[wish.cluster]
+        return [f"Its type is {ours.webhook_type}, without logs, so all is fetched; {better} is quicker."]
+    return []
+
+
+def _is_known(header: str | None, known: Sequence[str]) -> bool:
+    given = (header or "").encode()
+    found = [hmac.compare_digest(given, one.encode()) for one in known]
+    return bool(header) and any(found)
+
+
+def masked(url: str) -> str:
+    """A URL as people may see it: a user, a path or a query may hold a secret."""
+    parts = urlsplit(url)
+    rest = "/..." if parts.path not in ("", "/") or parts.query else ""
+    return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}{rest}"
+
+
+class Helius:
+    """Helius' API for one key; close it, or use it with `async with`.
+
+    Each call costs 100 of the account's credits, reading aside.
+    """
+
+    def __init__(self, url: str, key: settings.Secret, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._name = urlsplit(url).hostname or "Helius"
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/"), params={"api-key": key.reveal()}, timeout=timeout_seconds
+        )
+
+    @classmethod
+    def of(cls, configured: settings.Settings) -> Self:
+        """The configured account; ConfigurationError without a key."""
+        key = configured.chain.helius_api_key
+        if key is None:
+            raise errors.ConfigurationError("There is no key of a Helius account.", help="Set HELIUS_API_KEY.")
+        return cls(configured.ingest.helius_api_url, key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def webhooks(self) -> list[Webhook]:
+        """Every webhook of the account. Raises NodeTrouble or KeyRefused, as all of these do."""
+        return await self._ask("GET", "/v0/webhooks", list[Webhook])
+
+    async def create(self, body: dict[str, Any]) -> Webhook:
+        """Register one."""
+        return await self._ask("POST", "/v0/webhooks", Webhook, body)
+
+    async def replace(self, webhook_id: str, body: dict[str, Any]) -> Webhook:
+        """Make one say this from now on."""
+        return await self._ask("PUT", f"/v0/webhooks/{webhook_id}", Webhook, body)
+
+    async def switch_on(self, webhook_id: str) -> None:
+        """Let one deliver again; Helius leaves it on for at least a day."""
+        await self._ask("PATCH", f"/v0/webhooks/{webhook_id}", Any, {"active": True})
+
+    async def make_right(self, wish: Wish) -> str:
+        """Register what is wanted, or mend what is there; what was done, in words."""
+        verdict = judge(await self.webhooks(), wish)
+        if verdict.webhook is None:
+            return f"Created webhook {(await self.create(wish.body())).id}."
+        if not verdict.faults and not verdict.remarks:
+            return f"Webhook {verdict.webhook.id} is right; nothing was done."
+        if not judge([msgspec.structs.replace(verdict.webhook, active=True)], wish).faults and not verdict.remarks:
+            await self.switch_on(verdict.webhook.id)
+            return f"Switched webhook {verdict.webhook.id} on."
+        await self.replace(verdict.webhook.id, wish.body(verdict.webhook))
+        if verdict.is_switched_off:
+            await self.switch_on(verdict.webhook.id)
+        return f"Mended webhook {verdict.webhook.id}."
+
+    async def _ask(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            answer = await self._http.request(method, path, content=content, headers=headers)
+        except httpx.TimeoutException:
+            raise rpc_errors.TimedOut(f"{self._name} does not answer {method} {path}.") from None
+        except httpx.HTTPError as broken:
+            # Not as the cause: it holds the URL.
+            raise rpc_errors.Unreachable(f"{self._name} cannot be reached ({type(broken).__name__}).") from None
+        if not answer.is_success:
+            refused = rpc_errors.of_http(
+                answer.status_code, answer.headers, None, method=f"{method} {path}", node=self._name, now=time.time()
+            )
+            if isinstance(refused, errors.Permanent):
+                refused.help = "Check HELIUS_API_KEY and HELIUS_API_URL."
+            raise refused
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+            raise rpc_errors.Garbled(f"{self._name} answers {method} {path} with something else: {exc}.") from None
