@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -33,6 +34,12 @@ MarketSort: TypeAlias = Literal[
 
 #: Few, for each makes statements of its own; the last holds the furthest page there is.
 _BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
+
+
+#: Of more finds than these the list's own order is walked; as many are counted.
+MOST_FOUND = 2_000
+_PARTS = re.compile(r"[^\W_]{3}")
+_WORDS = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +97,24 @@ class Cursor:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Text to look for: as words in any form, and as it stands, within words too."""
+
+    text: str
+
+    @property
+    def condition(self) -> str:
+        """The part that finds it; what has no three letters in a row has no parts that an index knows."""
+        return "where_q" if _PARTS.search(self.text) else "where_short_q"
+
+    def parameters(self) -> dict[str, str]:
+        """What the statement needs to know of it."""
+        if self.condition == "where_q":
+            return {"words": self.text, "q": containing(self.text)}
+        return {"prefix": " & ".join(f"'{word}':*" for word in _WORDS.findall(self.text))}
+
+
+@dataclass(frozen=True)
 class Page:
     """Which part of a list is wanted."""
 
@@ -116,22 +141,33 @@ class Page:
         return {"sort": self.sort, "limit": self.limit, "offset": self.offset, **place}
 
 
-def markets_statement(sort: Sort, filters: Iterable[str], page: Page) -> str:
-    """The statement for a page of markets with these filters."""
-    common = {"sort_key": sort.key, "direction": sort.direction, "reverse": sort.reverse}
+def markets_statement(sort: Sort, filters: Iterable[str], page: Page, search: Search | None = None) -> str:
+    """The statement for a page of markets with these filters, of all or of those in which text is found."""
+    beyond = statements.part("where_market_before", sort_key=sort.key, comparison=sort.comparison, sort_type=sort.type)
+    words = {
+        "sort_key": sort.key,
+        "direction": sort.direction,
+        "reverse": sort.reverse,
+        "filters": _conditions(filters),
+        "beyond": beyond if page.cursor else "",
+        "bound": page.bound,
+    }
+    if search is None:
+        return statements.composed(
+            "markets",
+            found="",
+            page=statements.part("page_listed", **words),
+            count=statements.part("count_listed", **words),
+            is_exact="true",
+            **words,
+        )
+    words |= {"matches": statements.part(search.condition), "most_found": str(MOST_FOUND)}
     return statements.composed(
         "markets",
-        **common,
-        filters=_conditions(filters),
-        beyond=statements.part(
-            "where_market_before",
-            sort_key=sort.key,
-            comparison=sort.comparison,
-            sort_type=sort.type,
-        )
-        if page.cursor
-        else "",
-        bound=page.bound,
+        page=statements.part("page_found", **words),
+        count=statements.part("count_found", **words),
+        is_exact=statements.part("is_found_exactly", **words),
+        **words,
     )
 
 
@@ -179,14 +215,14 @@ def holders_statement(side: Literal["YES", "NO"] | None, page: Page) -> str:
     )
 
 
+def _conditions(names: Iterable[str]) -> str:
+    return " ".join(statements.part(name) for name in names)
+
+
 def containing(text: str) -> str:
     """A pattern for `ilike` that finds the text itself, wherever it stands."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
-
-
-def _conditions(names: Iterable[str]) -> str:
-    return " ".join(statements.part(name) for name in names)
 
 
 def _no_cursor(sort: str) -> errors.InvalidParameter:

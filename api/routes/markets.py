@@ -32,13 +32,14 @@ async def list_markets(
         "state_code": parameters.state_code(in_state) if in_state is not None else None,
         "category": category,
         "creator": parameters.wallet(creator, field="creator") if creator is not None else None,
-        "q": lists.containing(q) if q is not None else None,
     }
     conditions = {"state_code": "where_state"}
     wanted = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
     page = lists.Page.of(sort, limit, offset, cursor)
+    search = lists.Search(q) if q is not None else None
     return await database.answer(
-        lists.markets_statement(lists.MARKET_SORTS[sort], wanted, page), {**filters, **page.parameters()}
+        lists.markets_statement(lists.MARKET_SORTS[sort], wanted, page, search),
+        {**filters, **page.parameters(), **(search.parameters() if search else {})},
     )
 
 

@@ -95,6 +95,7 @@ class MarketPage(Struct, kw_only=True):
 
     markets: list[MarketBrief]
     count: Annotated[int, Meta(description="How many there are in all with these filters.")]
+    count_is_exact: Annotated[bool, Meta(description="False when `q` finds more than were counted.")]
     limit: int
     offset: int
     next_cursor: Annotated[str | None, Meta(description="Give it as `cursor`; null at the end.")]

@@ -156,8 +156,8 @@ class WalletStats(Struct, kw_only=True):
         name="totalVolume"
     )
     total_volume_exact: Exact
-    win_rate: Annotated[float, Meta(description="Share of finalized positions with a profit, 0 to 1.")] = field(
-        name="winRate"
+    win_rate: Annotated[float, Meta(description="Share of positions decided YES or NO that made a profit, 0 to 1.")] = (
+        field(name="winRate")
     )
     total_pnl: Annotated[int, Meta(description="Lamports, realized and unrealized.")] = field(name="totalPnL")
     total_pnl_exact: Exact

@@ -23,7 +23,7 @@ select {stated}, json_build_object(
         from page as p
         inner join marts.activity as v on p.seq = v.seq
         inner join marts.markets as m on v.market_no = m.market_no
-        left join app.market_metadata as d on m.id = d.market_id
+        {told_by_creator}
     ), '[]'),
     'count', (select count(*) from page),
     'as_of', {as_of}

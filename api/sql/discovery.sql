@@ -6,7 +6,7 @@ with known as materialized (
     select {known_at} as at
 ),
 candidates as materialized (
-    select m.market_no, m.id, m.current_price_yes, m.price_yes
+    select m.market_no, m.id, m.creator_wallet, m.ipfs_question_hash, m.current_price_yes, m.price_yes
     from (
         select n.market_no
         from (select t.market_no from marts.trades as t order by t.order_key desc limit 1000) as n
@@ -58,7 +58,7 @@ select {stated}, json_build_object(
             'trendingScore', round(m.score, 4)
         ) order by m.score desc, m.market_no desc)
         from shown as m
-        left join app.market_metadata as d on m.id = d.market_id
+        {told_by_creator}
     ), '[]'),
     'count', (select count(*) from shown),
     'as_of', {as_of}
@@ -112,7 +112,7 @@ with asked as materialized (
     where m.is_known and m.market_no = {the_market}
 ),
 candidates as materialized (
-    select m.market_no, m.id, m.current_price_yes, m.created_at
+    select m.market_no, m.id, m.creator_wallet, m.ipfs_question_hash, m.current_price_yes, m.created_at
     from marts.markets as m
     where
         m.state_code = 2 and m.is_known and exists (select from asked)
@@ -125,7 +125,7 @@ shown as materialized (
         m.*, d.question as told, coalesce(d.category, 'other') as category,
         coalesce(d.category, 'other') = (select q.category from asked as q) as is_match
     from candidates as m
-    left join app.market_metadata as d on m.id = d.market_id
+    {told_by_creator}
     order by is_match desc, m.created_at desc, m.market_no desc
     limit %(limit)s
 )

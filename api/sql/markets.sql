@@ -13,14 +13,8 @@ from ops.as_of(array['markets']) as a
 
 -- name: markets
 -- A page of markets in one of the sort orders, with how many there are in all.
-with page as materialized (
-    select * from (
-        select m.market_no as number, {sort_key} as sort_key
-        from {from_markets}
-        where m.is_known {filters} {beyond}
-        order by sort_key {direction}, m.market_no {direction}
-        limit {bound}
-    ) as bounded
+with {found} page as materialized (
+    select * from ({page}) as bounded
     limit %(limit)s + 1 offset %(offset)s
 ),
 shown as materialized (
@@ -32,11 +26,12 @@ select {stated}, json_build_object(
             select {market_brief}
             from shown as p
             inner join marts.markets as m on p.number = m.market_no
-            left join app.market_metadata as d on m.id = d.market_id
+            {told_by_creator}
             order by p.sort_key {direction}, p.number {direction}
         ) as r
     ), '[]'),
-    'count', (select count(*) from {from_markets} where m.is_known {filters}),
+    'count', {count},
+    'count_is_exact', {is_exact},
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'next_cursor', (

@@ -54,7 +54,7 @@ select {stated}, json_build_object(
                 limit %(limit)s offset %(offset)s
             ) as p
             inner join marts.markets as m on p.market_no = m.market_no
-            left join app.market_metadata as d on m.id = d.market_id
+            {told_by_creator}
             order by p.last_trade_at desc nulls last, p.market_no
         ) as r
     ), '[]'),
@@ -127,15 +127,15 @@ select {stated}, (
         'totalVolume', coalesce(sum(p.total_invested + p.total_proceeds), 0),
         'total_volume_exact', coalesce(sum(p.total_invested + p.total_proceeds), 0)::text,
         'winRate', coalesce(round(
-            count(*) filter (where p.state = 'FINALIZED' and p.profit > 0)::numeric
-            / nullif(count(*) filter (where p.state = 'FINALIZED'), 0), 4
+            count(*) filter (where p.outcome in ('YES', 'NO') and p.trades_count > 0 and p.profit > 0)::numeric
+            / nullif(count(*) filter (where p.outcome in ('YES', 'NO') and p.trades_count > 0), 0), 4
         ), 0),
         'totalPnL', coalesce(sum(p.profit), 0),
         'total_pnl_exact', coalesce(sum(p.profit), 0)::text,
         'activePositions', count(*) filter (
             where p.state not in ('FINALIZED', 'CANCELLED') and p.shares_yes + p.shares_no > 0
         ),
-        'settledPositions', count(*) filter (where p.state = 'FINALIZED'),
+        'settledPositions', count(*) filter (where p.outcome in ('YES', 'NO') and p.trades_count > 0),
         'as_of', {as_of}
     )
     from marts.portfolio as p

@@ -93,6 +93,18 @@ COMMENT ON SCHEMA raw IS 'The append-only log. Everything else can be made again
 CREATE SCHEMA zmart_migrations;
 
 --
+-- Name: pg_trgm; Type: EXTENSION; Schema: -; Owner: -
+--
+
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+--
+-- Name: EXTENSION pg_trgm; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
+
+--
 -- Name: cast_ballot(text, text, boolean, text, text); Type: FUNCTION; Schema: app; Owner: -
 --
 
@@ -266,6 +278,95 @@ END;
 COMMENT ON FUNCTION app.current_wallet_no() IS 'Number of the wallet this request acts as, or null when the log has not met it.';
 
 --
+-- Name: delete_comment(bigint); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.delete_comment(p_comment_no bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_comment app.comments;
+begin
+    v_comment := app.standing_comment(p_comment_no);
+    if v_comment.wallet_no is distinct from app.current_wallet_no() then
+        raise exception 'You can only delete your own discussions' using errcode = 'ZM403';
+    end if;
+    update app.comments set deleted_at = clock_timestamp() where comment_no = p_comment_no;
+    return app.say('comment', v_comment, v_comment.wallet_no);
+end
+$$;
+
+--
+-- Name: FUNCTION delete_comment(p_comment_no bigint); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.delete_comment(p_comment_no bigint) IS 'Hide one''s own comment; replies stay. Returns the seq. ZM403 another''s, ZM404 none or deleted already.';
+
+--
+-- Name: edit_comment(bigint, text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.edit_comment(p_comment_no bigint, p_content text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_comment app.comments;
+begin
+    perform app.require_content(p_content);
+    v_comment := app.standing_comment(p_comment_no);
+    if v_comment.wallet_no is distinct from app.current_wallet_no() then
+        raise exception 'You can only edit your own discussions' using errcode = 'ZM403';
+    end if;
+    if v_comment.content = p_content then
+        return v_comment.seq;
+    end if;
+    insert into app.comment_edits (comment_no, content_before) values (p_comment_no, v_comment.content);
+    update app.comments set content = p_content, edited_at = clock_timestamp() where comment_no = p_comment_no;
+    return app.say('comment', v_comment, v_comment.wallet_no);
+end
+$$;
+
+--
+-- Name: FUNCTION edit_comment(p_comment_no bigint, p_content text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.edit_comment(p_comment_no bigint, p_content text) IS 'Change one''s own comment; what it said before is kept. Returns the seq. ZM403 another''s, ZM404 none or deleted, ZM422 unfit text.';
+
+--
+-- Name: flag_comment(bigint, text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_comment app.comments;
+begin
+    if p_reason is null or length(btrim(p_reason)) = 0 or length(p_reason) > 500 then
+        raise exception 'a reason has 1 to 500 characters' using errcode = 'ZM422';
+    end if;
+    v_comment := app.standing_comment(p_comment_no);
+    v_wallet_no := raw.wallet_number(v_wallet);
+    insert into app.flags (comment_no, wallet_no, reason) values (p_comment_no, v_wallet_no, p_reason);
+exception when unique_violation then
+    raise exception 'this wallet has reported this comment before' using errcode = 'ZM409';
+end
+$$;
+
+--
+-- Name: FUNCTION flag_comment(p_comment_no bigint, p_reason text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) IS 'Report a comment, once a wallet. ZM404, ZM409 reported before, ZM422 unfit reason.';
+
+--
 -- Name: forget_expired(); Type: FUNCTION; Schema: app; Owner: -
 --
 
@@ -328,6 +429,26 @@ $$;
 --
 
 COMMENT ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) IS 'Take a block of a bucket''s allowance: at least p_wanted, or none when less is left. Windows begin with their first call.';
+
+--
+-- Name: name_the_teller(); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.name_the_teller() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    select wallet into new.user_wallet from raw.wallets_seen where wallet_no = new.wallet_no;
+    return new;
+end
+$$;
+
+--
+-- Name: FUNCTION name_the_teller(); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.name_the_teller() IS 'Write the wallet''s address beside its number.';
 
 --
 -- Name: open_session(text, timestamp with time zone, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
@@ -395,26 +516,27 @@ declare
     v_wallet text := app.require_wallet();
     v_wallet_no int;
     v_market_no int;
+    v_root_no bigint;
     v_comment_no bigint;
     v_seq bigint;
 begin
-    if length(btrim(p_content)) = 0 or length(p_content) > 1000 then
-        raise exception 'a comment has 1 to 1000 characters' using errcode = 'ZM422';
-    end if;
+    perform app.require_content(p_content);
     perform raw.take_writer();
     v_market_no := raw.market_number(p_market);
     if v_market_no is null then
         raise exception 'there is no market %', p_market using errcode = 'ZM404';
     end if;
-    if p_parent_no is not null and not exists (
-        select from app.comments where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null
-    ) then
-        raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
+    if p_parent_no is not null then
+        select coalesce(root_no, comment_no) into v_root_no from app.comments
+        where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null;
+        if v_root_no is null then
+            raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
+        end if;
     end if;
     v_wallet_no := raw.wallet_number(v_wallet);
     v_seq := raw.next_seq();
-    insert into app.comments (seq, market_no, wallet_no, parent_no, content)
-    values (v_seq, v_market_no, v_wallet_no, p_parent_no, p_content)
+    insert into app.comments (seq, market_no, wallet_no, parent_no, root_no, content)
+    values (v_seq, v_market_no, v_wallet_no, p_parent_no, v_root_no, p_content)
     returning comment_no into v_comment_no;
     insert into raw.feed (seq, kind, ref, market_no, wallet_no)
     values (v_seq, 'comment', v_comment_no, v_market_no, v_wallet_no);
@@ -429,6 +551,47 @@ $$;
 --
 
 COMMENT ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) IS 'Post as the signed-in wallet. Returns the comment''s number. ZM404 unknown market or parent, ZM422 unfit text.';
+
+--
+-- Name: react(bigint, text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.react(p_comment_no bigint, p_vote text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_comment app.comments;
+    v_before text;
+begin
+    if p_vote is not null and p_vote not in ('up', 'down') then
+        raise exception 'a vote is up or down, or none to take it back' using errcode = 'ZM422';
+    end if;
+    v_comment := app.standing_comment(p_comment_no);
+    v_wallet_no := raw.wallet_number(v_wallet);
+    select vote into v_before from app.reactions where comment_no = p_comment_no and wallet_no = v_wallet_no;
+    if v_before is not distinct from p_vote then
+        return null;
+    end if;
+    if p_vote is null then
+        delete from app.reactions where comment_no = p_comment_no and wallet_no = v_wallet_no;
+    else
+        insert into app.reactions (comment_no, wallet_no, seq, vote)
+        values (p_comment_no, v_wallet_no, raw.next_seq(), p_vote)
+        on conflict (comment_no, wallet_no)
+        do update set seq = excluded.seq, vote = excluded.vote, reacted_at = clock_timestamp();
+    end if;
+    return app.say('reaction', v_comment, v_wallet_no);
+end
+$$;
+
+--
+-- Name: FUNCTION react(p_comment_no bigint, p_vote text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.react(p_comment_no bigint, p_vote text) IS 'Say up or down of a comment, or null to take it back; one opinion a wallet. Returns the seq, null when nothing changed. ZM404, ZM422.';
 
 --
 -- Name: redeem_nonce(text, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: -
@@ -454,6 +617,27 @@ $$;
 --
 
 COMMENT ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) IS 'Use a nonce up as the signed-in wallet. ZM409 when it was used before.';
+
+--
+-- Name: require_content(text); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.require_content(p_content text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if p_content is null or length(btrim(p_content, E' \t\n\r')) = 0 or length(p_content) > 1000 then
+        raise exception 'a comment has 1 to 1000 characters' using errcode = 'ZM422';
+    end if;
+end
+$$;
+
+--
+-- Name: FUNCTION require_content(p_content text); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.require_content(p_content text) IS 'ZM422 unless a text can be a comment.';
 
 --
 -- Name: require_wallet(); Type: FUNCTION; Schema: app; Owner: -
@@ -512,6 +696,64 @@ $$;
 COMMENT ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) IS 'Replace the current wallet''s refresh token by the next one: rotated, unknown, expired, revoked, or reused, which revokes its family.';
 
 --
+-- Name: comments; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.comments (
+    comment_no bigint NOT NULL,
+    seq bigint NOT NULL,
+    market_no integer NOT NULL,
+    wallet_no integer NOT NULL,
+    parent_no bigint,
+    content text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    edited_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    root_no bigint,
+    CONSTRAINT comments_content_check CHECK (((length(btrim(content)) > 0) AND (length(content) <= 1000))),
+    CONSTRAINT comments_root_check CHECK (((parent_no IS NULL) = (root_no IS NULL)))
+);
+
+ALTER TABLE ONLY app.comments FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE comments; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.comments IS 'One row per post under a market; a reply names its parent.';
+
+--
+-- Name: COLUMN comments.root_no; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON COLUMN app.comments.root_no IS 'The post that began the thread; null for that post itself.';
+
+--
+-- Name: say(text, app.comments, integer); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.say(p_kind text, p_comment app.comments, p_wallet_no integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_seq bigint := raw.next_seq();
+begin
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, p_kind, p_comment.comment_no, p_comment.market_no, p_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_seq;
+end
+$$;
+
+--
+-- Name: FUNCTION say(p_kind text, p_comment app.comments, p_wallet_no integer); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.say(p_kind text, p_comment app.comments, p_wallet_no integer) IS 'Append that something happened to a comment; its seq. Call it holding raw.writer.';
+
+--
 -- Name: set_market_metadata(text, text, text, text, text[], timestamp with time zone, text); Type: FUNCTION; Schema: app; Owner: -
 --
 
@@ -564,6 +806,32 @@ $_$;
 --
 
 COMMENT ON FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) IS 'Tell a market''s question as the current wallet; its seq, or null before the market exists. ZM403 not its creator, ZM409 not what it anchored.';
+
+--
+-- Name: standing_comment(bigint); Type: FUNCTION; Schema: app; Owner: -
+--
+
+CREATE FUNCTION app.standing_comment(p_comment_no bigint) RETURNS app.comments
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_comment app.comments;
+begin
+    perform raw.take_writer();
+    select * into v_comment from app.comments where comment_no = p_comment_no and deleted_at is null;
+    if v_comment.comment_no is null then
+        raise exception 'Discussion not found' using errcode = 'ZM404';
+    end if;
+    return v_comment;
+end
+$$;
+
+--
+-- Name: FUNCTION standing_comment(p_comment_no bigint); Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON FUNCTION app.standing_comment(p_comment_no bigint) IS 'A comment that is not deleted, holding raw.writer. ZM404.';
 
 --
 -- Name: average_cost_step(numeric[], numeric[], boolean, boolean, numeric, numeric); Type: FUNCTION; Schema: folds; Owner: -
@@ -2767,31 +3035,6 @@ ALTER TABLE ONLY app.comment_edits FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE app.comment_edits IS 'What a comment said before each edit.';
 
 --
--- Name: comments; Type: TABLE; Schema: app; Owner: -
---
-
-CREATE TABLE app.comments (
-    comment_no bigint NOT NULL,
-    seq bigint NOT NULL,
-    market_no integer NOT NULL,
-    wallet_no integer NOT NULL,
-    parent_no bigint,
-    content text NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    edited_at timestamp with time zone,
-    deleted_at timestamp with time zone,
-    CONSTRAINT comments_content_check CHECK (((length(btrim(content)) > 0) AND (length(content) <= 1000)))
-);
-
-ALTER TABLE ONLY app.comments FORCE ROW LEVEL SECURITY;
-
---
--- Name: TABLE comments; Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON TABLE app.comments IS 'One row per post under a market; a reply names its parent.';
-
---
 -- Name: comments_comment_no_seq; Type: SEQUENCE; Schema: app; Owner: -
 --
 
@@ -2838,6 +3081,8 @@ CREATE TABLE app.market_metadata (
     ends_at timestamp with time zone,
     question_cid text COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    user_wallet text NOT NULL COLLATE pg_catalog."C",
+    search tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, ((question || ' '::text) || COALESCE(description, ''::text)))) STORED NOT NULL,
     CONSTRAINT market_metadata_category_check CHECK ((category = ANY (ARRAY['politics'::text, 'sports'::text, 'crypto'::text, 'science'::text, 'entertainment'::text, 'other'::text]))),
     CONSTRAINT market_metadata_description_check CHECK ((length(description) <= 2000)),
     CONSTRAINT market_metadata_market_id_check CHECK ((market_id ~ '^[0-9a-f]{64}$'::text)),
@@ -3488,10 +3733,22 @@ ALTER TABLE ONLY zmart_migrations.applied
     ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
 
 --
+-- Name: comments_answers; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_answers ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
+
+--
 -- Name: comments_market_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
 CREATE INDEX comments_market_no_created_at_idx ON app.comments USING btree (market_no, created_at DESC);
+
+--
+-- Name: comments_newest; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_newest ON app.comments USING btree (market_no, comment_no DESC);
 
 --
 -- Name: comments_parent_no; Type: INDEX; Schema: app; Owner: -
@@ -3500,10 +3757,40 @@ CREATE INDEX comments_market_no_created_at_idx ON app.comments USING btree (mark
 CREATE INDEX comments_parent_no ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
 
 --
+-- Name: comments_replies; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_replies ON app.comments USING btree (root_no, comment_no) WHERE (root_no IS NOT NULL);
+
+--
+-- Name: comments_threads; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_threads ON app.comments USING btree (market_no, comment_no DESC) WHERE (root_no IS NULL);
+
+--
 -- Name: comments_wallet_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
 CREATE INDEX comments_wallet_no_created_at_idx ON app.comments USING btree (wallet_no, created_at DESC);
+
+--
+-- Name: flags_of; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX flags_of ON app.flags USING btree (wallet_no);
+
+--
+-- Name: market_metadata_parts; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX market_metadata_parts ON app.market_metadata USING gin (question public.gin_trgm_ops, description public.gin_trgm_ops);
+
+--
+-- Name: market_metadata_words; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX market_metadata_words ON app.market_metadata USING gin (search);
 
 --
 -- Name: redeemed_nonces_expires_at_idx; Type: INDEX; Schema: app; Owner: -
@@ -3620,6 +3907,12 @@ CREATE INDEX transactions_slot_idx ON raw.transactions USING btree (slot);
 CREATE INDEX transactions_unsettled ON raw.transactions USING btree (slot) WHERE ((NOT order_settled) AND (retracted_at IS NULL));
 
 --
+-- Name: market_metadata name_the_teller; Type: TRIGGER; Schema: app; Owner: -
+--
+
+CREATE TRIGGER name_the_teller BEFORE INSERT OR UPDATE OF wallet_no ON app.market_metadata FOR EACH ROW EXECUTE FUNCTION app.name_the_teller();
+
+--
 -- Name: ballots ballots_market_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
 --
 
@@ -3653,6 +3946,13 @@ ALTER TABLE ONLY app.comments
 
 ALTER TABLE ONLY app.comments
     ADD CONSTRAINT comments_parent_no_fkey FOREIGN KEY (parent_no) REFERENCES app.comments(comment_no);
+
+--
+-- Name: comments comments_root_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
+--
+
+ALTER TABLE ONLY app.comments
+    ADD CONSTRAINT comments_root_no_fkey FOREIGN KEY (root_no) REFERENCES app.comments(comment_no);
 
 --
 -- Name: comments comments_wallet_no_fkey; Type: FK CONSTRAINT; Schema: app; Owner: -
@@ -3799,6 +4099,12 @@ ALTER TABLE app.comment_edits ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: flags count_them; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY count_them ON app.flags FOR SELECT TO zmart_owner USING (true);
 
 --
 -- Name: flags count_them_all; Type: POLICY; Schema: app; Owner: -
@@ -4078,6 +4384,27 @@ REVOKE ALL ON FUNCTION app.current_wallet_no() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_wallet_no() TO zmart_api;
 
 --
+-- Name: FUNCTION delete_comment(p_comment_no bigint); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.delete_comment(p_comment_no bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.delete_comment(p_comment_no bigint) TO zmart_api;
+
+--
+-- Name: FUNCTION edit_comment(p_comment_no bigint, p_content text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.edit_comment(p_comment_no bigint, p_content text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.edit_comment(p_comment_no bigint, p_content text) TO zmart_api;
+
+--
+-- Name: FUNCTION flag_comment(p_comment_no bigint, p_reason text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.flag_comment(p_comment_no bigint, p_reason text) TO zmart_api;
+
+--
 -- Name: FUNCTION forget_expired(); Type: ACL; Schema: app; Owner: -
 --
 
@@ -4089,6 +4416,12 @@ REVOKE ALL ON FUNCTION app.forget_expired() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted integer, p_window_seconds integer, OUT granted integer, OUT remaining integer, OUT resets_in double precision) TO zmart_api;
+
+--
+-- Name: FUNCTION name_the_teller(); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.name_the_teller() FROM PUBLIC;
 
 --
 -- Name: FUNCTION open_session(p_nonce text, p_nonce_expires_at timestamp with time zone, p_refresh_hash bytea, p_expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: -
@@ -4111,11 +4444,24 @@ REVOKE ALL ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_
 GRANT ALL ON FUNCTION app.post_comment(p_market text, p_content text, p_parent_no bigint) TO zmart_api;
 
 --
+-- Name: FUNCTION react(p_comment_no bigint, p_vote text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.react(p_comment_no bigint, p_vote text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.react(p_comment_no bigint, p_vote text) TO zmart_api;
+
+--
 -- Name: FUNCTION redeem_nonce(p_nonce text, p_expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: -
 --
 
 REVOKE ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.redeem_nonce(p_nonce text, p_expires_at timestamp with time zone) TO zmart_api;
+
+--
+-- Name: FUNCTION require_content(p_content text); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.require_content(p_content text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION require_wallet(); Type: ACL; Schema: app; Owner: -
@@ -4131,11 +4477,29 @@ REVOKE ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash byte
 GRANT ALL ON FUNCTION app.rotate_session(p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamp with time zone, OUT outcome text, OUT family_id uuid) TO zmart_api;
 
 --
+-- Name: TABLE comments; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.comments TO zmart_api;
+
+--
+-- Name: FUNCTION say(p_kind text, p_comment app.comments, p_wallet_no integer); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.say(p_kind text, p_comment app.comments, p_wallet_no integer) FROM PUBLIC;
+
+--
 -- Name: FUNCTION set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text); Type: ACL; Schema: app; Owner: -
 --
 
 REVOKE ALL ON FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.set_market_metadata(p_market_id text, p_question text, p_description text, p_category text, p_tags text[], p_ends_at timestamp with time zone, p_question_cid text) TO zmart_api;
+
+--
+-- Name: FUNCTION standing_comment(p_comment_no bigint); Type: ACL; Schema: app; Owner: -
+--
+
+REVOKE ALL ON FUNCTION app.standing_comment(p_comment_no bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: ACL; Schema: folds; Owner: -
@@ -4601,12 +4965,6 @@ GRANT SELECT ON TABLE app.ballots TO zmart_api;
 --
 
 GRANT SELECT ON TABLE app.comment_edits TO zmart_api;
-
---
--- Name: TABLE comments; Type: ACL; Schema: app; Owner: -
---
-
-GRANT SELECT ON TABLE app.comments TO zmart_api;
 
 --
 -- Name: TABLE flags; Type: ACL; Schema: app; Owner: -

@@ -74,10 +74,20 @@ m.market_lamports,
 m.market_lamports::text as market_lamports_exact,
 m.liquidity_withdrawn_at
 
+-- name: told_by_creator
+-- What the creator of market m told about it, as d: nothing of a stranger's, and nothing else than the hash in the
+-- create instruction speaks of (protocol.md 1.4.2), where both are known.
+left join app.market_metadata as d on m.id = d.market_id and m.creator_wallet = d.user_wallet
+    and (
+        m.ipfs_question_hash is null or d.question_cid is null or m.ipfs_question_hash = d.question_cid
+        -- Older clients put the beginning of some JSON where a content id belongs (protocol.md 5.3).
+        or left(m.ipfs_question_hash, 2) <> 'Qm'
+    )
+
 -- name: from_markets
 -- Markets m that are shown, with their metadata d.
 marts.markets as m
-left join app.market_metadata as d on m.id = d.market_id
+{told_by_creator}
 
 -- name: the_market
 -- The number of the market that goes by a 64-hex id or an address.
@@ -96,8 +106,15 @@ and coalesce(d.category, 'other') = %(category)s
 and m.creator_wallet = %(creator)s
 
 -- name: where_q
--- Markets whose question or description contains a text, whatever the case.
-and (d.question ilike %(q)s or d.description ilike %(q)s)
+-- Markets whose question or description speaks of the words, in any form of them, or contains the text itself.
+and (
+    d.search @@ websearch_to_tsquery('english', %(words)s::text)
+    or d.question ilike %(q)s or d.description ilike %(q)s
+)
+
+-- name: where_short_q
+-- The same for a text too short for an index of parts: markets with a word that begins so.
+and d.search @@ to_tsquery('simple', %(prefix)s::text)
 
 -- name: market_exists
 -- Whether the market is there to be shown.

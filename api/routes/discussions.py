@@ -1,0 +1,234 @@
+"""What is said under markets: threads, replies, edits, opinions and reports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.params import PathParameter, QueryParameter
+
+from zmart import errors as zmart_errors
+
+from .. import documented, lists, parameters, schemas, statements
+from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
+from ..database import Database
+from ..deps import FromDatabase
+
+#: What a post weighs against what a wallet may do in a minute.
+_WEIGHT = {"weight": 10}
+_NOBODY = "Discussion not found"
+
+View = Annotated[
+    Literal["threads", "all"],
+    QueryParameter(description="Threads with their first replies, or every post by itself."),
+]
+Replies = Annotated[int, QueryParameter(ge=0, le=100, description="Replies shown with each thread, the first.")]
+After = Annotated[
+    str, QueryParameter(pattern="^[0-9]{1,18}$", max_length=18, description="Replies after this post's id.")
+]
+PostName = Annotated[str, PathParameter(description="A post's id.")]
+MarketOrPost = Annotated[str, PathParameter(description="A market's id or address.")]
+
+
+@get(
+    "/api/markets/{market:str}/discussions",
+    tags=["discussions"],
+    summary="What is said under a market",
+    responses=documented.reads(404),
+)
+async def list_market_discussions(
+    database: FromDatabase,
+    market: parameters.MarketName,
+    view: View = "threads",
+    replies: Replies = 20,
+    limit: parameters.PageLimit = 50,
+    offset: parameters.Offset = 0,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.Threads | schemas.Discussions]:
+    """Threads, the newest first, each with its first replies; or all posts by themselves."""
+    page = lists.Page.of(view, limit, offset, cursor)
+    return await _listed(database, market, page, replies)
+
+
+@get(
+    "/api/discussions/{name:str}",
+    tags=["discussions"],
+    summary="All posts under a market",
+    responses=documented.reads(404),
+)
+async def list_discussions(
+    database: FromDatabase,
+    name: MarketOrPost,
+    limit: parameters.PageLimit = 50,
+    offset: parameters.Offset = 0,
+    cursor: parameters.CursorText = None,
+) -> Response[schemas.Discussions]:
+    """Every post by itself, the newest first, deleted ones left out."""
+    return await _listed(database, name, lists.Page.of("all", limit, offset, cursor), 0)
+
+
+@get(
+    "/api/discussions/{name:str}/replies",
+    tags=["discussions"],
+    summary="A thread's replies",
+    responses=documented.reads(404),
+)
+async def list_replies(
+    database: FromDatabase, name: PostName, after: After = "0", limit: parameters.PageLimit = 50
+) -> Response[schemas.Replies]:
+    """In the order in which they were made; for the next page give the last one's id as `after`."""
+    return await database.answer(
+        statements.composed("replies"),
+        {"number": _number(name), "after": int(after), "limit": limit, "sort": "replies"},
+        missing=_NOBODY,
+    )
+
+
+@get(
+    "/api/discussions/{name:str}/edits",
+    tags=["discussions"],
+    summary="What a post said before",
+    responses=documented.reads(404),
+)
+async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas.Edits]:
+    """Its history, the latest edit first."""
+    return await database.answer(statements.composed("edits"), {"number": _number(name)}, missing=_NOBODY)
+
+
+@post(
+    "/api/markets/{market:str}/discussions",
+    tags=["discussions"],
+    summary="Post under a market",
+    security=SECURITY,
+    responses=documented.problems(401, 404, 413),
+    opt=_WEIGHT,
+)
+async def post_under_market(
+    database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewPost
+) -> schemas.Said:
+    """Say something, or answer another post of the market (`parent_id`)."""
+    return await _posted(database, signed_in, market, data)
+
+
+@post(
+    "/api/discussions",
+    tags=["discussions"],
+    summary="Post",
+    security=SECURITY,
+    responses=documented.problems(401, 404, 413),
+    opt=_WEIGHT,
+)
+async def post_discussion(database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewPostOf) -> schemas.Said:
+    """The same, with the market in the body."""
+    return await _posted(database, signed_in, data.market_id, data)
+
+
+@patch(
+    "/api/discussions/{name:str}",
+    tags=["discussions"],
+    summary="Edit one's own post",
+    security=SECURITY,
+    responses=documented.problems(401, 403, 404, 413),
+    opt=_WEIGHT,
+)
+async def edit_discussion(
+    database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.ChangedPost
+) -> schemas.Said:
+    """What it said before is kept and can be read."""
+    number = _number(name)
+    await signed_in.run(statements.composed("edit_comment"), {"number": number, "content": data.content})
+    return schemas.Said(message="Discussion edited", discussion=await _shown(database, number))
+
+
+@delete(
+    "/api/discussions/{name:str}",
+    tags=["discussions"],
+    summary="Delete one's own post",
+    status_code=200,
+    security=SECURITY,
+    responses=documented.problems(401, 403, 404),
+)
+async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.Done:
+    """It says nothing any more; replies to it stay."""
+    await signed_in.run(statements.composed("delete_comment"), {"number": _number(name)})
+    return schemas.Done(message="Discussion deleted successfully")
+
+
+@post(
+    ["/api/markets/{market:str}/discussions/{name:str}/vote", "/api/discussions/{name:str}/vote"],
+    tags=["discussions"],
+    summary="Say up or down of a post",
+    status_code=200,
+    security=SECURITY,
+    responses=documented.problems(401, 404, 413),
+)
+async def vote_on_discussion(
+    database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.Opinion
+) -> schemas.Said:
+    """One opinion a wallet; another replaces it, null takes it back."""
+    number = _number(name)
+    await signed_in.run(statements.composed("react"), {"number": number, "vote": data.vote})
+    return schemas.Said(message="Vote recorded", discussion=await _shown(database, number))
+
+
+@post(
+    ["/api/markets/{market:str}/discussions/{name:str}/flag", "/api/discussions/{name:str}/flag"],
+    tags=["discussions"],
+    summary="Report a post",
+    security=SECURITY,
+    responses=documented.problems(401, 404, 409, 413),
+)
+async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas.Report) -> schemas.Done:
+    """Once a wallet. How many reported it is shown, who did is not."""
+    await signed_in.run(statements.composed("flag_comment"), {"number": _number(name), "reason": data.reason})
+    return schemas.Done(message="Discussion reported")
+
+
+async def _listed(database: Database, market: str, page: lists.Page, replies: int) -> Response[Any]:
+    beyond = statements.part("where_post_before") if page.cursor else ""
+    name, more = ("threads", {"replies": replies}) if page.sort == "threads" else ("discussions", {})
+    return await database.answer(
+        statements.composed(name, beyond=beyond),
+        {"market": parameters.market(market), **page.parameters(), **more},
+        missing=parameters.market_missing(market),
+    )
+
+
+async def _posted(database: Database, signed_in: SignedIn, market: str, data: schemas.NewPost) -> schemas.Said:
+    parent = data.parent_id or data.parent_id_camel
+    row = await signed_in.run(
+        statements.composed("post_comment"),
+        {
+            "market": parameters.market(market),
+            "content": data.content,
+            "parent_no": None if parent is None else int(parent),
+        },
+    )
+    assert row is not None
+    return schemas.Said(message="Discussion created successfully", discussion=await _shown(database, row[0]))
+
+
+async def _shown(database: Database, number: int) -> schemas.Discussion:
+    answer = await database.read(statements.composed("discussion"), {"number": number}, missing=_NOBODY)
+    return msgspec.json.decode(answer.body, type=schemas.Discussion)
+
+
+def _number(name: str) -> int:
+    if not (name.isascii() and name.isdigit() and len(name) <= 18):
+        raise zmart_errors.NotFound(_NOBODY)
+    return int(name)
+
+
+HANDLERS = [
+    list_market_discussions,
+    list_discussions,
+    list_replies,
+    list_edits,
+    post_under_market,
+    post_discussion,
+    edit_discussion,
+    delete_discussion,
+    vote_on_discussion,
+    flag_discussion,
+]

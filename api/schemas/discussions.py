@@ -1,0 +1,149 @@
+"""What is said under markets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from .answer import AsOf, Instant
+
+Content = Annotated[
+    str, Meta(min_length=1, max_length=1000, description="Text, kept as it is.", examples=["Odds look too low to me."])
+]
+CommentId = Annotated[str, Meta(pattern="^[0-9]{1,18}$", description="A post's id.", examples=["42"])]
+
+
+class Discussion(Struct, kw_only=True):
+    """One post. `content` is text, never markup: show it as text."""
+
+    id: str
+    market_id: str
+    market_id_camel: str = field(name="marketId")
+    user_wallet: str
+    author: str
+    content: Annotated[str, Meta(description="Empty once deleted.")]
+    parent_id: Annotated[str | None, Meta(description="The post that this one answers.")]
+    parent_id_camel: str | None = field(name="parentId")
+    upvotes: int
+    downvotes: int
+    flags: Annotated[int, Meta(description="How many wallets reported it.")]
+    is_flagged: bool = field(name="isFlagged")
+    edits: Annotated[int, Meta(description="How often it was edited.")]
+    created_at: Instant
+    created_at_camel: Instant = field(name="createdAt")
+    edited_at: Instant | None
+    deleted_at: Instant | None
+    last_seq: int
+
+
+class Thread(Discussion, kw_only=True):
+    """A post that began a thread, with its first replies, flat and in the order in which they were made."""
+
+    replies_count: Annotated[int, Meta(description="Replies that are not deleted, at any depth.")]
+    replies: list[Discussion]
+
+
+class Discussions(Struct, kw_only=True):
+    """A market's posts, the newest first."""
+
+    discussions: list[Discussion]
+    count: Annotated[int, Meta(description="How many are on this page.")]
+    limit: int
+    offset: int
+    next_cursor: str | None
+    market_id: str
+    as_of: AsOf
+
+
+class Threads(Struct, kw_only=True):
+    """A market's threads, the newest first."""
+
+    discussions: list[Thread]
+    count: Annotated[int, Meta(description="How many threads are on this page.")]
+    limit: int
+    offset: int
+    next_cursor: str | None
+    market_id: str
+    as_of: AsOf
+
+
+class Replies(Struct, kw_only=True):
+    """A thread's replies, the first first."""
+
+    replies: list[Discussion]
+    count: int
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class Edit(Struct, kw_only=True):
+    """What a post said until it was edited."""
+
+    content_before: str
+    edited_at: Instant
+
+
+class Edits(Struct, kw_only=True):
+    """A post's history, the latest edit first; at most 100."""
+
+    id: str
+    content: str
+    edits: list[Edit]
+    as_of: AsOf
+
+
+class NewPost(Struct, kw_only=True):
+    """What to say under a market."""
+
+    content: Content
+    parent_id: CommentId | None = None
+    parent_id_camel: CommentId | None = field(default=None, name="parentId")
+
+
+class NewPostOf(NewPost, kw_only=True):
+    """What to say, and under which market."""
+
+    market_id: Annotated[str, Meta(max_length=100, description="The market's id or address.")]
+
+
+class ChangedPost(Struct, kw_only=True):
+    """What a post is to say instead."""
+
+    content: Content
+
+
+class Opinion(Struct, kw_only=True):
+    """What to say of a post; null takes an earlier opinion back."""
+
+    vote: Literal["up", "down"] | None
+
+
+class Report(Struct, kw_only=True):
+    """Why a post should be looked at."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["Spam"])]
+
+
+class Said(Struct, kw_only=True):
+    """What was done, and how the post stands now."""
+
+    message: str
+    discussion: Discussion
+
+
+class Done(Struct, kw_only=True):
+    """What was done."""
+
+    message: str
+
+
+class NewMetadata(Struct, kw_only=True):
+    """What a market is about, as its creator tells it."""
+
+    question: Annotated[str, Meta(min_length=10, max_length=200, examples=["Will it rain in Lisbon on 1 May?"])]
+    description: Annotated[str, Meta(max_length=2000)] | None = None
+    category: Literal["politics", "sports", "crypto", "science", "entertainment", "other"] = "other"
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=50)]], Meta(max_length=10)] = []
+    end_date: Instant | None = None

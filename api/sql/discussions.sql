@@ -1,0 +1,181 @@
+-- What is said under markets.
+
+-- name: discussions
+-- A page of a market's posts, the newest first, deleted ones left out.
+with page as materialized (
+    select c.comment_no as number, c.comment_no as sort_key
+    from app.comments as c
+    where c.market_no = {the_market} and c.deleted_at is null {beyond}
+    order by c.comment_no desc
+    limit %(limit)s + 1 offset %(offset)s
+),
+shown as materialized (
+    select * from page order by number desc limit %(limit)s
+)
+select {stated}, case when {market_exists} then json_build_object(
+    'discussions', coalesce((
+        select json_agg(row_to_json(r)) from (
+            select {post}
+            from shown as p
+            inner join marts.discussions as c on p.number = c.comment_no
+            order by p.number desc
+        ) as r
+    ), '[]'),
+    'count', (select count(*) from shown),
+    'limit', %(limit)s::int,
+    'offset', %(offset)s::int,
+    'next_cursor', (
+        select {cursor} from shown as p
+        where (select count(*) from page) > %(limit)s
+        order by p.number limit 1
+    ),
+    {named_market}
+    'as_of', {as_of}
+) end::text as body
+from ops.as_of(array['markets']) as a
+
+-- name: threads
+-- A page of a market's threads, the newest first, each with its first replies in the order in which they were made.
+with page as materialized (
+    select c.comment_no as number, c.comment_no as sort_key
+    from app.comments as c
+    where
+        c.market_no = {the_market} and c.root_no is null {beyond}
+        and (c.deleted_at is null or exists (
+            select from app.comments as r where r.root_no = c.comment_no and r.deleted_at is null
+        ))
+    order by c.comment_no desc
+    limit %(limit)s + 1 offset %(offset)s
+),
+shown as materialized (
+    select * from page order by number desc limit %(limit)s
+)
+select {stated}, case when {market_exists} then json_build_object(
+    'discussions', coalesce((
+        select json_agg(row_to_json(r)) from (
+            select
+                {post},
+                (
+                    select count(*) from app.comments as n where n.root_no = p.number and n.deleted_at is null
+                ) as replies_count,
+                coalesce((
+                    select json_agg(row_to_json(f)) from (
+                        select {post}
+                        from (
+                            select n.comment_no from app.comments as n
+                            where n.root_no = p.number
+                            order by n.comment_no limit %(replies)s
+                        ) as n
+                        inner join marts.discussions as c on n.comment_no = c.comment_no
+                        order by n.comment_no
+                    ) as f
+                ), '[]') as replies
+            from shown as p
+            inner join marts.discussions as c on p.number = c.comment_no
+            order by p.number desc
+        ) as r
+    ), '[]'),
+    'count', (select count(*) from shown),
+    'limit', %(limit)s::int,
+    'offset', %(offset)s::int,
+    'next_cursor', (
+        select {cursor} from shown as p
+        where (select count(*) from page) > %(limit)s
+        order by p.number limit 1
+    ),
+    {named_market}
+    'as_of', {as_of}
+) end::text as body
+from ops.as_of(array['markets']) as a
+
+-- name: replies
+-- The replies of a thread after a number, the first first.
+with page as materialized (
+    select c.comment_no as number, c.comment_no as sort_key
+    from app.comments as c
+    where c.root_no = %(number)s::bigint and c.comment_no > %(after)s::bigint
+    order by c.comment_no
+    limit %(limit)s + 1
+),
+shown as materialized (
+    select * from page order by number limit %(limit)s
+)
+select {stated}, (
+    select json_build_object(
+        'replies', coalesce((
+            select json_agg(row_to_json(r)) from (
+                select {post} from shown as p
+                inner join marts.discussions as c on p.number = c.comment_no
+                order by p.number
+            ) as r
+        ), '[]'),
+        'count', (select count(*) from shown),
+        'limit', %(limit)s::int,
+        'next_cursor', (
+            select {cursor} from shown as p
+            where (select count(*) from page) > %(limit)s
+            order by p.number desc limit 1
+        ),
+        'as_of', {as_of}
+    )
+    from app.comments as t where t.comment_no = %(number)s::bigint and t.root_no is null
+)::text as body
+from ops.as_of('{}') as a
+
+-- name: edits
+-- What a post said before each of its edits, the latest first; nothing of one that was deleted.
+select {stated}, (
+    select json_build_object(
+        'id', c.comment_no::text,
+        'content', c.content,
+        'edits', coalesce((
+            select json_agg(json_build_object(
+                'content_before', e.content_before, 'edited_at', e.edited_at
+            ) order by e.edited_at desc)
+            from (
+                select * from app.comment_edits as n
+                where n.comment_no = c.comment_no order by n.edited_at desc limit 100
+            ) as e
+        ), '[]'),
+        'as_of', {as_of}
+    )
+    from app.comments as c
+    where c.comment_no = %(number)s::bigint and c.deleted_at is null
+)::text as body
+from ops.as_of('{}') as a
+
+-- name: discussion
+-- One post that is not deleted.
+select {stated}, (
+    select row_to_json(r) from (
+        select {post} from marts.discussions as c
+        where c.comment_no = %(number)s::bigint and not c.is_deleted
+    ) as r
+)::text as body
+from ops.as_of('{}') as a
+
+-- name: post_comment
+-- Post as the signed-in wallet; the number of the post.
+select app.post_comment(%(market)s, %(content)s, %(parent_no)s::bigint)
+
+-- name: edit_comment
+-- Change one's own post.
+select app.edit_comment(%(number)s::bigint, %(content)s)
+
+-- name: delete_comment
+-- Hide one's own post.
+select app.delete_comment(%(number)s::bigint)
+
+-- name: react
+-- Say up, down, or nothing of a post.
+select app.react(%(number)s::bigint, %(vote)s::text)
+
+-- name: flag_comment
+-- Report a post.
+select app.flag_comment(%(number)s::bigint, %(reason)s)
+
+-- name: set_market_metadata
+-- Tell what a market one creates or has created is about.
+select app.set_market_metadata(
+    %(market)s, %(question)s, %(description)s, %(category)s, %(tags)s::text [], %(ends_at)s::timestamptz, %(cid)s
+)

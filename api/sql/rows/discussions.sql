@@ -1,0 +1,25 @@
+-- name: post
+-- One post c of marts.discussions, in the words of the older table and those of the browser (protocol.md 5.3, 9.6).
+-- What was deleted says nothing any more; it stands only where replies hang on it.
+c.comment_no::text as id,
+c.market_id,
+c.market_id as "marketId",
+c.user_wallet,
+c.user_wallet as author,
+case when c.is_deleted then '' else c.content end as content,
+c.parent_no::text as parent_id,
+c.parent_no::text as "parentId",
+c.up_count as upvotes,
+c.down_count as downvotes,
+c.flags_count as flags,
+c.flags_count > 0 as "isFlagged",
+c.edits_count as edits,
+c.created_at,
+c.created_at as "createdAt",
+c.edited_at,
+c.deleted_at,
+c.last_seq
+
+-- name: where_post_before
+-- Posts that stand before a cursor.
+and c.comment_no < %(cursor_no)s::bigint
