@@ -50,6 +50,8 @@ _ENDINGS: tuple[Ending, ...] = get_args(Ending)
 _ENDING_WEIGHTS = (70, 10, 10, 5, 5)
 #: The endings of the first markets, so that a short history has seen everything.
 _TOUR: tuple[Ending, ...] = ("plain", "overturned", "void", "bounced", "upheld", "plain")
+#: Where keepers decide: after so many times the voting time, a proposal that is not approved is given up.
+KEEPERS_PATIENCE = 20
 #: Numbers that may be missing on the chain, of markets whose creation failed.
 _LOST_NUMBERS = 50
 
@@ -440,6 +442,8 @@ class Traders:
         elapsed = now - record.created_at
         yield from self._vote(followed, VoteKind.PROPOSAL, elapsed / self.tempo.proposal_seconds)
         if elapsed < self.tempo.proposal_seconds or not self.tempo.plays_backend:
+            if elapsed > KEEPERS_PATIENCE * self.tempo.proposal_seconds:
+                yield from self._give_up(followed)
             return
         likes, dislikes = followed.plan.tally
         if record.proposal_total_votes == 0:
@@ -447,7 +451,12 @@ class Traders:
             yield from self._backend("aggregate_proposal_votes", followed, counts)
         if votes.reaches(likes, dislikes, votes.PROPOSAL_APPROVAL_THRESHOLD_BPS):
             yield from self._admin("approve_proposal", followed)
-        elif followed.plan.is_cancelled_when_rejected:
+        else:
+            yield from self._give_up(followed)
+
+    def _give_up(self, followed: _Followed) -> Iterator[Move]:
+        """A proposal that nobody approves is cancelled, or left lying."""
+        if followed.plan.is_cancelled_when_rejected:
             yield from self._admin("cancel_market", followed)
         else:
             del self._followed[followed.account]
@@ -476,6 +485,8 @@ class Traders:
             return
         if followed.plan.is_cancelled_when_approved:
             yield from self._admin("cancel_market", followed)
+            return
+        if not followed.plan.activates_itself and not self.tempo.plays_backend:
             return
         creator = self.cast.wallets[followed.plan.creator]
         key = creator if followed.plan.activates_itself else self.cast.admin

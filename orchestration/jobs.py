@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import dagster as dg
 
+from zmart.run import rebuild
+
 from . import manifest as models
 from .assets import log
 from .assets.marts import LIVE, POOL
@@ -71,6 +73,8 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
     def build_and_test_everything(context: dg.OpExecutionContext) -> None:
         dbt: Dbt = context.resources.dbt
         outcomes = dbt.run("build")
+        for statement in rebuild.index(dbt.database.owner_dsn):
+            context.log.info(statement)
         for outcome in outcomes:
             context.log.info(f"{outcome.status}: {outcome.unique_id} {outcome.message}")
             if outcome.unique_id in keys and outcome.is_good and outcome.message.startswith(BUILT):

@@ -61,17 +61,20 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.option("--no-traders", is_flag=True, help="Leave the development chain quiet.")
+@click.option("--keepers", is_flag=True, help="On the development chain, leave the backend's part to keepers.")
 @click.option("--only", metavar="A,B", default="", help=f"Of {', '.join(services.NAMES)}.")
-def up(no_traders: bool, only: str) -> None:
+def up(no_traders: bool, keepers: bool, only: str) -> None:
     """Start everything and stay; Ctrl-C stops it all.
 
     Without DATABASE_URL or PGHOST an embedded Postgres is started, without SOLANA_RPC_URL a
     development chain with traders on it.
     """
     environ = configuration.process_environment()
+    if keepers:
+        environ = {**services.KEPT, **environ}
     settings = configuration.load(environ)
     chosen = [name.strip() for name in only.split(",") if name.strip()]
-    plan = services.plan(settings, environ, only=chosen, traders=not no_traders)
+    plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
     asyncio.run(_up(settings, plan))
 
 
@@ -249,6 +252,80 @@ def _ingest(*arguments: str) -> None:
     done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "ingest", *arguments],
         env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")},
+        check=False,
+    )
+    raise SystemExit(done.returncode)
+
+
+@main.group()
+def keeper() -> None:
+    """Plan what is due on chain, do it, and look after what was signed."""
+
+
+_NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
+_EVERYTHING = click.option("--all", "shows_all", is_flag=True, help="Show what only waits, too.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a keeper.")
+
+
+@keeper.command("plan")
+@_NAMES
+@_EVERYTHING
+@_JSON
+def plan_keepers(names: tuple[str, ...], shows_all: bool, as_json: bool) -> None:
+    """Plan, prove and simulate, and sign nothing: the keepers NAME, or all five."""
+    _keepers("plan", *names, *_flags(all=shows_all, json=as_json))
+
+
+@keeper.command("run")
+@_NAMES
+@click.option("--dry-run", is_flag=True, help="The same as plan.")
+@_EVERYTHING
+@_JSON
+def run_keepers(names: tuple[str, ...], dry_run: bool, shows_all: bool, as_json: bool) -> None:
+    """Plan, and sign and send what is due: the keepers NAME, or all five.
+
+    Status 0 when nothing is wrong, 1 when node or database do not answer, 2 when the configuration is refused, 3 when a
+    person has to look, 4 when another keeper is at work.
+    """
+    _keepers("run", *names, *_flags(dry_run=dry_run, all=shows_all, json=as_json))
+
+
+@keeper.command("sweep")
+def sweep_keepers() -> None:
+    """Look after what was signed: send it again, close it, end it. Signs nothing."""
+    _keepers("sweep")
+
+
+@keeper.command("intents")
+@click.option("--all", "shows_all", is_flag=True, help="Those that are over, too.")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+def list_intents(shows_all: bool, limit: int) -> None:
+    """List what was intended, and what became of it."""
+    _keepers("intents", *_flags(all=shows_all), "--limit", str(limit))
+
+
+@keeper.command("release")
+@click.argument("number", type=int)
+def release_intent(number: int) -> None:
+    """Let the quarantined intent NUMBER be planned anew."""
+    _keepers("release", str(number))
+
+
+def _flags(**chosen: bool) -> list[str]:
+    return [f"--{name.replace('_', '-')}" for name, is_on in chosen.items() if is_on]
+
+
+def _keepers(*arguments: str) -> None:
+    """Run one of the keepers' commands as the role and with the keys that may; its exit status is ours."""
+    environ = configuration.process_environment()
+    settings = configuration.load(environ)
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "orchestration.keepers", *arguments],
+        env={
+            **environ,
+            **services.keeper_keys(settings),
+            "DATABASE_URL_KEEPER": settings.postgres.dsn("zmart_keeper"),
+        },
         check=False,
     )
     raise SystemExit(done.returncode)

@@ -55,8 +55,8 @@ def _asset(task: tasks.Task) -> dg.AssetsDefinition:
         required_resource_keys={"database"},
         tags={"signs_as": task.key},
         description=f"{task.says}\n\n**Materialize** makes the plan, proves and simulates what is due, and unless it "
-        f"is a dry run signs it as the {task.key}, stores it, sends it and waits until it has landed. A row that is not "
-        "sent says why. Pressing it twice does nothing twice. Dry run: `dry_run: true` in the launchpad.",
+        f"is a dry run signs it as the {task.key}, stores it, sends it and waits until it has landed. A row that is "
+        "not sent says why. Pressing it twice does nothing twice. Dry run: `dry_run: true` in the launchpad.",
     )
     def keeper(context: dg.AssetExecutionContext, config: Wanted) -> dg.MaterializeResult[Any]:
         database: Database = context.resources.database

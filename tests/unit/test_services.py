@@ -42,6 +42,7 @@ def foreign(tmp_path: Path) -> dict[str, str]:
         "HELIUS_AUTH_HEADER": "helius",
         "JWT_SECRET": JWT,
         "BACKEND_KEYPAIR_PATH": "key.json",
+        "ADMIN_KEYPAIR_PATH": "admin.json",
     }
 
 
@@ -133,7 +134,7 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
         ("ingest", {"DATABASE_URL_INGEST", "HELIUS_AUTH_HEADER"}),
         ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
         ("migrate", {"DATABASE_URL"}),
-        ("dagster-code", {"DATABASE_URL", "DATABASE_URL_KEEPER"}),
+        ("dagster-code", {"DATABASE_URL", "DATABASE_URL_KEEPER", "BACKEND_KEYPAIR_PATH", "ADMIN_KEYPAIR_PATH"}),
         ("dagster", {"DATABASE_URL_KEEPER"}),
         ("dagster-daemon", {"DATABASE_URL_KEEPER"}),
     ],
@@ -141,10 +142,33 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
 def test_a_service_knows_what_its_work_takes(foreign: dict[str, str], name: str, known: set[str]) -> None:
     """The API cannot leak the webhook's secret, nor ingest the owner's password."""
     environment = _environment(_plan(foreign), name)
-    secret = ("DATABASE_URL", "HELIUS_", "JWT_", "BACKEND_", "PG")
+    secret = ("DATABASE_URL", "HELIUS_", "JWT_", "BACKEND_", "ADMIN_", "PG")
 
     assert {variable for variable in environment if variable.startswith(secret)} == known
     assert environment["SOLANA_RPC_URL"] == "https://node.example.org"
+
+
+def test_keepers_find_the_development_chains_keys(local: dict[str, str], foreign: dict[str, str]) -> None:
+    """Only there, only where nobody named others, and only in the process that signs."""
+    keys = Path(local["ZMART_STATE_DIR"]) / "devchain" / "keys"
+    own = {**local, "BACKEND_KEYPAIR_PATH": "mine.json"}
+
+    assert _environment(_plan(local), "dagster-code")["BACKEND_KEYPAIR_PATH"] == str(keys / "backend.json")
+    assert _environment(_plan(local), "dagster-code")["ADMIN_KEYPAIR_PATH"] == str(keys / "admin.json")
+    assert _environment(_plan(own), "dagster-code")["BACKEND_KEYPAIR_PATH"] == "mine.json"
+    assert not any("_KEYPAIR_PATH" in name for name in _environment(_plan(local), "dagster-daemon"))
+    assert services.keeper_keys(settings.load(foreign)) == {}
+
+
+def test_a_demonstration_can_be_left_to_keepers(local: dict[str, str], foreign: dict[str, str]) -> None:
+    """Traders then play no backend; on a cluster of yours there is nobody to take over from."""
+    environ = {**services.KEPT, **local}
+    chain = next(service for service in _plan(environ, keepers=True) if service.name == "devchain")
+
+    assert chain.launch().command[-1] == "--leave-to-keepers"
+    assert not settings.load(environ).monitor.dry_run
+    with pytest.raises(errors.ConfigurationError, match="there is none"):
+        _plan(foreign, keepers=True)
 
 
 def test_each_service_logs_in_as_itself(local: dict[str, str]) -> None:

@@ -26,6 +26,16 @@ NAMES = ("postgres", "devchain", "traders", "ingest", "api", "dagster")
 #: Dagster imports for ten seconds on a machine that has time, longer while everything starts at once.
 DAGSTER_READY_WITHIN_SECONDS = 120.0
 
+#: What keepers are told where a demonstration is theirs: markets there live for minutes.
+KEPT: Mapping[str, str] = {
+    "SOLANA_CLUSTER": "localnet",
+    "MARKET_MONITOR_ENABLED": "true",
+    "MARKET_MONITOR_BATCH_SIZE": "50",
+    "VOTE_AGGREGATION_INTERVAL": "60000",
+    "MIN_PROPOSAL_VOTES": "3",
+    "DISPUTE_VOTING_WINDOW": "60",
+}
+
 #: Variables that are secret, or lead to something that is; everything else is passed to everybody.
 _GUARDED = (
     "DATABASE_URL",
@@ -54,17 +64,24 @@ def plan(
     *,
     only: Sequence[str] = (),
     traders: bool = True,
+    keepers: bool = False,
 ) -> list[Service]:
     """Return the services to run, in starting order.
 
-    `environ` is the environment the settings were read from. Raises ConfigurationError for an
+    `environ` is the environment the settings were read from. With `keepers`, traders leave the backend's part on the
+    development chain to them. Raises ConfigurationError for an
     unknown name in `only`, and for a secret that a real cluster needs and nobody set.
     """
+    if keepers and not settings.chain.is_development:
+        raise errors.ConfigurationError(
+            "Keepers take over the development chain, and there is none: SOLANA_RPC_URL is set.",
+            help="Leave --keepers out; keepers act on your cluster as MARKET_MONITOR_DRY_RUN allows.",
+        )
     wanted = _wanted(settings, only, traders=traders)
     house = _House(settings, {**environ, **_made_up(settings, wanted)})
     makers: dict[str, Callable[[], list[Service]]] = {
         "postgres": house.postgres,
-        "devchain": lambda: [house.devchain(traders="traders" in wanted)],
+        "devchain": lambda: [house.devchain(traders="traders" in wanted, keepers=keepers)],
         "ingest": lambda: [house.ingest()],
         "api": lambda: [house.api()],
         "dagster": house.dagster,
@@ -110,10 +127,10 @@ class _House:
             url=f"http://{_callable(host)}:{port}/helius/webhook",
         )
 
-    def devchain(self, *, traders: bool) -> Service:
+    def devchain(self, *, traders: bool, keepers: bool) -> Service:
         """The development chain, with or without people on it."""
         host, ports = self._settings.hosts.devchain, self._settings.ports
-        arguments = ["devchain"] if traders else ["devchain", "--no-traders"]
+        arguments = ["devchain", *([] if traders else ["--no-traders"]), *(["--leave-to-keepers"] if keepers else [])]
         return Service(
             name="devchain",
             launch=lambda: self._python(arguments, passing=("HELIUS_",)),
@@ -178,10 +195,13 @@ class _House:
         def launch() -> process.Launch:
             orchestrator.prepare(state_dir)
             orchestrator.socket(state_dir).unlink(missing_ok=True)
-            # It rebuilds marts and runs dbt, as the owner; the other two see Dagster's own schema alone.
-            return self._dagster(
-                orchestrator.code_server(state_dir), passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL")
+            # It rebuilds marts and runs dbt, as the owner, and keepers sign in it and its runs; the other two see
+            # Dagster's own schema alone.
+            launch = self._dagster(
+                orchestrator.code_server(state_dir),
+                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_PINNING_TOKEN"),
             )
+            return replace(launch, environment={**launch.environment, **keeper_keys(self._settings)})
 
         return Service(
             name="dagster-code",
@@ -247,6 +267,23 @@ class _House:
             },
             cwd=str(Path.cwd()),
         )
+
+
+def keeper_keys(settings: Settings) -> dict[str, str]:
+    """Where keepers find keys that nobody configured: on our own development chain its actors', else nowhere.
+
+    The development chain makes them for itself when it begins; no other chain has heard of them.
+    """
+    chain = settings.chain
+    if not chain.is_development:
+        return {}
+    made = settings.state_dir / "devchain" / "keys"
+    keys = {}
+    if chain.backend_keypair_path is None and chain.backend_private_key is None:
+        keys["BACKEND_KEYPAIR_PATH"] = str(made / "backend.json")
+    if chain.admin_keypair_path is None:
+        keys["ADMIN_KEYPAIR_PATH"] = str(made / "admin.json")
+    return keys
 
 
 def _made_up(settings: Settings, wanted: set[str]) -> dict[str, str]:
