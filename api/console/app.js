@@ -68,7 +68,8 @@ function route() {
 }
 
 function topics() {
-  return opened ? [...TOPICS, `market:${opened}`, `votes:${opened}`] : TOPICS;
+  // A market's account is a name for it, too, until its page has found the id (market.js).
+  return /^[0-9a-f]{64}$/.test(opened ?? "") ? [...TOPICS, `market:${opened}`, `votes:${opened}`] : TOPICS;
 }
 
 // --- reading, then following ----------------------------------------------------------------------------

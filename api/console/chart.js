@@ -7,6 +7,7 @@ import {
   createChart,
   CrosshairMode,
   HistogramSeries,
+  LineStyle,
 } from "./vendor/lightweight-charts-5.2.1/lightweight-charts.mjs";
 import { read } from "./api.js";
 import { percent, units } from "./format.js";
@@ -33,7 +34,11 @@ export function candleChart(marketId) {
   const prices = chart.addSeries(CandlestickSeries, {
     priceFormat: { type: "custom", minMove: 0.0001, formatter: (price) => percent(price) },
     borderVisible: true,
+    // A falling candle is hollow, and its body's colour would be that of the label: ours is drawn below.
+    lastValueVisible: false,
+    priceLineVisible: false,
   });
+  const lastPrice = prices.createPriceLine({ price: 0.5, lineStyle: LineStyle.Dotted, lineVisible: false, axisLabelVisible: false });
   const volumes = chart.addSeries(HistogramSeries, {
     priceScaleId: "volume",
     priceFormat: { type: "volume" },
@@ -53,7 +58,13 @@ export function candleChart(marketId) {
   function paint() {
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(name).trim();
-    const found = { up: color("--yes"), down: color("--no"), quiet: color("--quiet"), upVolume: color("--yes-soft"), downVolume: color("--no-soft") };
+    const found = {
+      up: color("--yes"),
+      down: color("--no"),
+      upVolume: color("--yes-soft"),
+      downVolume: color("--no-soft"),
+      onLabel: color("--on-yes"),
+    };
     chart.applyOptions({
       layout: { background: { type: ColorType.Solid, color: "transparent" }, textColor: color("--muted") },
       grid: { vertLines: { color: color("--grid") }, horzLines: { color: color("--grid") } },
@@ -144,13 +155,21 @@ export function candleChart(marketId) {
     volumes.setData(
       all.map((c) => ({ time: c.time, value: Number(c.volume) / 1e9, color: c.close >= c.open ? colors.upVolume : colors.downVolume })),
     );
+    markLast(all.at(-1));
     describe(all);
     tell(all.at(-1));
   }
 
+  function markLast(candle) {
+    if (!candle) return;
+    const color = candle.close >= candle.open ? colors.up : colors.down;
+    lastPrice.applyOptions({ price: candle.close, color, axisLabelColor: color, axisLabelTextColor: colors.onLabel, lineVisible: true, axisLabelVisible: true });
+  }
+
+  /** The newest candles, none of them wider than a finger. */
   function frame() {
     const all = candles.size;
-    chart.timeScale().setVisibleLogicalRange({ from: Math.max(all - 90, -2), to: all + 2 });
+    chart.timeScale().setVisibleLogicalRange({ from: all - Math.min(Math.max(all, 36), 90), to: all + 2 });
   }
 
   function describe(all) {

@@ -12,7 +12,7 @@ const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 export function units(exact) {
   const value = BigInt(exact);
   const size = value < 0n ? -value : value;
-  const digits = size >= 1000n * UNIT ? 0 : size >= UNIT ? 2 : 4;
+  const digits = size === 0n || size >= 1000n * UNIT ? 0 : size >= UNIT / 10n ? 2 : 4;
   const scale = 10n ** BigInt(9 - digits);
   const rounded = (size + scale / 2n) / scale;
   const one = 10n ** BigInt(digits);

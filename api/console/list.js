@@ -239,9 +239,10 @@ function marketRow(id) {
   const link = el(
     "a",
     { class: "row-link", href: `#/market/${id}` },
-    el("span", { class: "row-text" }, question, el("span", { class: "row-line" }, state, facts)),
+    question,
+    el("span", { class: "row-numbers" }, change, word, price),
+    el("span", { class: "row-line" }, state, facts),
     spark.node,
-    el("span", { class: "row-numbers" }, word, price, change),
   );
   const node = el("li", { class: "row", "data-market": id }, link);
   let last = null;

@@ -46,10 +46,15 @@ export function marketView(root, id, { store, protocol, announce }) {
 
   async function load() {
     try {
-      store.putMarkets([await read(`markets/${id}`, {}, { signal })]);
+      const market = await read(`markets/${id}`, {}, { signal });
+      if (market.id !== id) {
+        location.replace(`#/market/${market.id}`);
+        return;
+      }
+      store.putMarkets([market]);
     } catch (error) {
       if (signal.aborted) return;
-      showProblem(root, error, load);
+      showProblem(root, error);
       return;
     }
     const market = store.markets.get(id);
@@ -411,12 +416,14 @@ function readTable(ask) {
   return { node, refresh };
 }
 
-function table(caption, columns, body) {
-  const heads = columns.map((name) => el("th", { scope: "col", class: ["Wallet", "Invested"].includes(name) && columns[0] !== name ? "wide-only" : null }, name));
-  return el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, el("tr", {}, heads)), body);
+function table(name, columns, body) {
+  const heads = columns.map((head, index) =>
+    el("th", { scope: "col", class: index && ["Wallet", "Invested"].includes(head) ? "wide-only" : null }, head),
+  );
+  return el("table", { "aria-label": name }, el("thead", {}, el("tr", {}, heads)), body);
 }
 
-function showProblem(root, error, again) {
+function showProblem(root, error) {
   const isMissing = error.status === 404;
   show(
     root,

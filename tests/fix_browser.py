@@ -1,0 +1,48 @@
+"""A real browser for tests of what people see.
+
+chromium     the path of Debian's chromium; installed by apt-get where we may, else the test skips
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+#: Headless, and nobody is called: what the browser itself would ask of the network is switched off.
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_PATIENCE_SECONDS = 240
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where Debian's chromium is."""
+    found = shutil.which("chromium")
+    if found is None:
+        _install()
+        found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("chromium is not installed")
+    return found
+
+
+def _install() -> None:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        pytest.skip("chromium is not installed; `apt-get install chromium` brings it")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+        try:
+            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_PATIENCE_SECONDS)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
+            pytest.skip(f"chromium cannot be installed: {exc}")

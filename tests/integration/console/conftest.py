@@ -1,0 +1,178 @@
+"""The console on a stage: a chain with actors, its log, an API process over it, and a browser in front.
+
+stage        all of it, shared by a module's tests; nothing happens on it until a test says so
+page         a fresh page at desktop width, which must neither complain nor leave the origin
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from house import free_ports
+from playwright.async_api import Browser, Page, async_playwright
+
+from devchain.traders import Tempo
+from tests.fix_browser import FLAGS
+from tests.integration.ingest import town as towns
+from zmart import testing
+
+PROJECT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 30.0
+DESKTOP = {"width": 1440, "height": 900}
+#: Some markets that stay open, some that have ended, and a trade every second or two.
+TEMPO = Tempo(markets=7, wallets=14, trades_per_second=1.2, proposal_seconds=20, trading_seconds=420)
+
+
+@dataclass
+class Stage:
+    """A town, the API over its log, and a browser."""
+
+    town: towns.Town
+    browser: Browser
+    port: int
+    folder: Path
+    _delivered: int = 0
+    _process: asyncio.subprocess.Process | None = None
+    #: What pages complained of and asked of others, per page.
+    complaints: dict[Page, list[str]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    # --- the log
+
+    async def deliver(self) -> None:
+        """Deliver what happened since."""
+        landed = self.town.landed()[self._delivered :]
+        self._delivered += len(landed)
+        await self.town.deliver(landed)
+
+    async def trade(self, market: str) -> dict[str, Any]:
+        """Let the actors act until somebody traded in this market; the newest trade there."""
+        before = await self.newest_trade(market)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (newest := await self.newest_trade(market)) == before:
+                await self.town.play(1)
+                await self.deliver()
+        return newest
+
+    async def newest_trade(self, market: str) -> dict[str, Any]:
+        """As the API's database has it."""
+        rows = self.town.ask(
+            "select row_to_json(t) from marts.trades as t where market_id = %s order by order_key desc limit 1", market
+        )
+        return rows[0][0] if rows else {}
+
+    def open_market(self) -> str:
+        """The active market with the most trades."""
+        rows = self.town.ask("select id from marts.markets where state = 'ACTIVE' order by trades_count desc limit 1")
+        return str(rows[0][0])
+
+    def describe(self) -> None:
+        """Creators tell the questions, as the actors wrote them down."""
+        lines = (self.folder / "markets.jsonl").read_text().splitlines()
+        for told in map(json.loads, lines):
+            self.ask_about(told["market_id"], told["question"], told["description"])
+
+    def ask_about(self, market: str, question: str, description: str | None = None) -> None:
+        """A market's creator tells its question."""
+        with self.town.database.connect("postgres") as owner:
+            owner.execute(
+                "insert into app.market_metadata (market_id, wallet_no, question, description)"
+                " select m.id, w.wallet_no, %s, %s from marts.markets as m"
+                " inner join raw.wallets_seen as w on w.wallet = m.creator_wallet where m.id = %s"
+                " on conflict (market_id, wallet_no) do update set question = excluded.question",
+                [question, description, market],
+            )
+
+    # --- the process
+
+    async def start(self) -> None:
+        """Start the API and wait until it is ready."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": self.town.database.dsn(),
+            "DATABASE_URL_API": self.town.database.dsn("zmart_api"),
+            "ZMART_STATE_DIR": str(self.folder / "state"),
+            "API_PORT": str(self.port),
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "api", cwd=PROJECT, env=environment, stdout=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient(base_url=self.url) as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if (await client.get("/ready")).status_code == 200:
+                        return
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """Stop the API as a restart does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            await self._process.wait()
+
+    # --- the browser
+
+    @contextlib.asynccontextmanager
+    async def page(self, path: str = "/", **options: Any) -> AsyncIterator[Page]:
+        """A page in a profile of its own, closed afterwards; what it complains of is collected."""
+        context = await self.browser.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **options})
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        page = await context.new_page()
+        heard = self.complaints[page] = []
+        page.on("console", lambda said: heard.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith(self.url) else heard.append(asked.url))
+        try:
+            await page.goto(self.url + path)
+            yield page
+        finally:
+            await context.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(
+    chromium: str,
+    postgres_server: testing.Server,
+    marts_template: testing.Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Stage]:
+    """Ten minutes of history, questions told, the API serving."""
+    folder = tmp_path_factory.mktemp("console")
+    async with contextlib.AsyncExitStack() as stack:
+        database = stack.enter_context(postgres_server.clone(marts_template))
+        town = await stack.enter_async_context(towns.built(folder, database, tempo=TEMPO, past_hours=0.17))
+        playwright = await stack.enter_async_context(async_playwright())
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        stack.push_async_callback(browser.close)
+        stage = Stage(town, browser, free_ports(1)[0], folder)
+        stack.push_async_callback(stage.stop)
+        await town.play(8)
+        await stage.deliver()
+        await town.watch.look()
+        stage.describe()
+        await stage.start()
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(stage: Stage) -> AsyncIterator[Page]:
+    """A page on the open market; it must have complained of nothing, and asked nobody else, when it closes."""
+    async with stage.page(f"/#/market/{stage.open_market()}") as page:
+        yield page
+        assert stage.complaints[page] == []

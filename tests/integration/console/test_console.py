@@ -1,0 +1,229 @@
+"""The console in a real browser, over a real log."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from conftest import Stage
+from playwright.async_api import Page, Route, expect
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+PERCENT = re.compile(r"^\d+\.\d%$")
+
+
+async def test_a_trade_changes_the_page(stage: Stage, page: Page) -> None:
+    """Without a reload: the trade's row, the price, the row in the list and the candle's legend."""
+    market = stage.open_market()
+    await expect(page.locator(".pill")).to_have_text("live")
+    await expect(page.locator("tbody tr").first).to_be_visible()
+
+    trade = await stage.trade(market)
+
+    shown = f"{trade['new_price_yes'] / 10_000_000:.1f}%"
+    row = page.locator(f"[data-trade='{trade['tx_signature']}:{trade['ordinal']}']")
+    await expect(row).to_contain_text(shown)
+    await expect(row).to_contain_text("YES" if trade["outcome"] else "NO")
+    await expect(page.locator(".price.yes strong")).to_have_text(shown)
+    await expect(page.locator(f"[data-market='{market}'] .row-price")).to_have_text(shown)
+    await expect(page.locator(".legend")).to_contain_text(f"C {shown}")
+
+
+async def test_amounts_show_sol_and_keep_lamports(stage: Stage, page: Page) -> None:
+    """What is rounded for eyes has the exact figure in its title."""
+    rows = stage.town.ask("select total_volume from marts.markets where id = %s", stage.open_market())
+    volume = page.locator(".facts div", has_text="Volume").locator("dd span")
+
+    await expect(volume).to_have_text(re.compile(r"^[\d,.]+ SOL$"))
+    assert await volume.get_attribute("title") == f"{rows[0][0]:,} lamports"
+
+
+async def test_strangers_text_stays_text(stage: Stage) -> None:
+    """A question that is markup is shown as it was written, and runs nothing."""
+    market, hostile = stage.open_market(), '<img src=x onerror="document.title=1"><b>Will it rain?</b>'
+    stage.ask_about(market, hostile)
+    try:
+        async with stage.page(f"/#/market/{market}") as page:
+            await expect(page.locator("h1")).to_have_text(hostile)
+            await expect(page.locator(f"[data-market='{market}'] .row-question")).to_have_text(hostile)
+            assert await page.locator("img[src=x], h1 b").count() == 0
+            assert stage.complaints[page] == []
+    finally:
+        stage.describe()
+
+
+async def test_the_keyboard_is_enough(page: Page) -> None:
+    """Search, walk the list, open a market, choose candles, change the theme, ask for help, and back."""
+    await expect(page.locator("[data-market]").first).to_be_visible()
+    await page.keyboard.press("/")
+    await expect(page.locator("#search")).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    first = page.locator("[data-market] a").first
+    await page.keyboard.press("k")
+    for _ in range(30):
+        await page.keyboard.press("k")
+    await expect(first).to_be_focused()
+    await page.keyboard.press("j")
+    second = page.locator("[data-market] a").nth(1)
+    await expect(second).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(second).to_have_attribute("aria-current", "page")
+
+    await page.keyboard.press("2")
+    await expect(page.locator("input[name=interval][value='5m']")).to_be_checked()
+    await page.keyboard.press("t")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    await page.keyboard.press("?")
+    await expect(page.locator("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("dialog")).to_be_hidden()
+    await page.keyboard.press("Escape")
+    await expect(page).to_have_url(re.compile("#/markets$"))
+
+
+async def test_search_and_filters_ask_the_api(stage: Stage, page: Page) -> None:
+    """What is typed and chosen decides the rows; nothing found says so."""
+    await expect(page.locator("[data-market]").first).to_be_visible()
+    question = await page.locator(".row-question").first.inner_text()
+    await page.locator("#search").fill(question)
+    await expect(page.locator(".row-question")).to_have_text([question])
+    await page.locator("#search").fill("nobody asked this")
+    await expect(page.locator(".rows .empty")).to_contain_text("nobody asked this")
+    await page.locator("#search").fill("")
+    await page.locator(".list .chip", has_text="Final").click()
+    finished = stage.town.ask("select count(*) from marts.markets where state = 'FINALIZED' and is_known")[0][0]
+    await expect(page.locator(".list-line .muted")).to_have_text(re.compile(f"^{finished} markets?$"))
+
+
+@pytest.mark.parametrize("path", ["/#/", "/#/markets", "/#/market/{}", "/docs"])
+async def test_a_phone_needs_no_sideways_scrolling(stage: Stage, path: str) -> None:
+    """At 360 points nothing is wider than the screen."""
+    async with stage.page(path.format(stage.open_market()), **PHONE) as page:
+        await expect(page.locator("h1, h2, [data-market]").locator("visible=true").first).to_be_visible()
+        await page.wait_for_load_state("networkidle" if path == "/docs" else "load")
+
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert stage.complaints[page] == []
+
+
+async def test_everything_has_a_name(page: Page) -> None:
+    """In the tree that readers of the screen are given, no control and no picture is nameless."""
+    await expect(page.locator("tbody tr").first).to_be_visible()
+    await expect(page.locator(".tally").first).to_be_visible()
+    session = await page.context.new_cdp_session(page)
+    nodes = (await session.send("Accessibility.getFullAXTree"))["nodes"]
+    wanted = {"button", "link", "searchbox", "combobox", "radio", "radiogroup", "tab", "tabpanel", "image", "table"}
+    roles = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+
+    assert {role for role, _ in roles} >= wanted - {"image"}
+    assert [role for role, name in roles if role in wanted and not name.strip()] == []
+    assert [name for role, name in roles if role == "main"] != []
+    assert await page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_text_stands_out_from_what_is_behind_it(stage: Stage, scheme: str) -> None:
+    """Contrast of every pair in use is at least 4.5 to 1 (WCAG 2.2, 1.4.3), in either theme."""
+    pairs = [(ink, paper) for ink in ("text", "muted", "yes", "no", "good", "bad") for paper in ("page", "surface")]
+    pairs += [("text", "raised"), ("muted", "raised"), ("on-yes", "yes")]
+    async with stage.page("/", color_scheme=scheme) as page:
+        await expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+        colors = await page.evaluate(
+            "names => { const s = getComputedStyle(document.documentElement);"
+            " return Object.fromEntries(names.map(n => [n, s.getPropertyValue('--' + n).trim()])) }",
+            sorted({name for pair in pairs for name in pair}),
+        )
+
+    assert [pair for pair in pairs if contrast(colors[pair[0]], colors[pair[1]]) < 4.5] == []
+
+
+async def test_it_comes_back_after_the_api_was_away(stage: Stage, page: Page) -> None:
+    """What was traded meanwhile appears when the API is there again, without a reload."""
+    market = stage.open_market()
+    await expect(page.locator(".pill")).to_have_text("live")
+    await page.evaluate("window.isSamePage = true")
+    await stage.stop()
+    await expect(page.locator(".pill")).to_have_text("reconnecting")
+    missed = await stage.trade(market)
+    await stage.start()
+
+    await expect(page.locator(".pill")).to_have_text("live")
+    await expect(page.locator(f"[data-trade='{missed['tx_signature']}:{missed['ordinal']}']")).to_be_visible()
+    await expect(page.locator("#announcer")).to_have_text("Connected again.")
+    assert await page.evaluate("window.isSamePage")
+    # The browser itself complains of each refused connection; nothing else may.
+    stage.complaints[page][:] = [said for said in stage.complaints[page] if "net::ERR" not in said]
+
+
+async def test_another_log_is_read_anew(stage: Stage, page: Page) -> None:
+    """After a restore ids are of another epoch: the stream says resync, and the page begins again."""
+    await expect(page.locator(".pill")).to_have_text("live")
+    await expect(page.locator("[data-market]").first).to_be_visible()
+    await stage.stop()
+    with stage.town.database.connect("postgres") as owner:
+        owner.execute("update raw.identity set epoch = gen_random_uuid()")
+    await stage.start()
+
+    await expect(page.locator("#announcer")).to_contain_text("another one")
+    trade = await stage.trade(stage.open_market())
+    await expect(page.locator(f"[data-trade='{trade['tx_signature']}:{trade['ordinal']}']")).to_be_visible()
+    stage.complaints[page][:] = [said for said in stage.complaints[page] if "net::ERR" not in said]
+
+
+async def test_an_empty_log_and_a_refusal_say_what_they_are(stage: Stage) -> None:
+    """No market yet is no error; a failing read is one, with a way to go on."""
+    async with stage.page() as page:
+        await expect(page.locator("[data-market]").first).to_be_visible()
+        await page.route("**/api/markets?*", lambda route: answer(route, 200, {"markets": [], "count": 0}))
+        await page.locator(".list .chip", has_text="Active").click()
+        await expect(page.locator(".rows .empty")).to_have_text("No market is in this state.")
+        await page.unroute("**/api/markets?*")
+        problem = {"detail": "The database is not answering at the moment.", "code": "unavailable"}
+        await page.route("**/api/markets?*", lambda route: answer(route, 503, problem))
+        await page.locator(".list .chip", has_text="All").click()
+        await expect(page.locator(".rows [role=alert]")).to_contain_text(problem["detail"])
+        await page.unroute("**/api/markets?*")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.locator("[data-market]").first).to_be_visible()
+
+
+async def test_an_unknown_market_says_so(stage: Stage) -> None:
+    """And its account's address leads to the market."""
+    async with stage.page("/#/market/" + "0" * 64) as page:
+        await expect(page.locator("h1")).to_have_text("There is no such market")
+    rows = stage.town.ask("select id, on_chain_address from marts.markets where is_known limit 1")
+    async with stage.page(f"/#/market/{rows[0][1]}") as page:
+        await expect(page).to_have_url(re.compile(rows[0][0]))
+
+
+async def test_the_documentation_loads_from_here_alone(stage: Stage) -> None:
+    """Swagger UI shows the operations without asking anybody else and without breaking its policy."""
+    async with stage.page("/docs") as page:
+        await expect(page.locator(".opblock-summary-path", has_text="/api/stream").first).to_be_visible()
+        await page.locator(".opblock-summary-control").first.click()
+        await expect(page.locator(".opblock-body").first).to_be_visible()
+        assert stage.complaints[page] == []
+
+
+async def answer(route: Route, status: int, body: dict[str, Any]) -> None:
+    """Answer in the API's place."""
+    as_of = {"epoch": "e", "seq": 1, "slot": 1, "commitment": "confirmed"}
+    full = {"limit": 1, "offset": 0, "next_cursor": None, "as_of": as_of, **body}
+    await route.fulfill(status=status, content_type="application/json", body=json.dumps(full))
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' luminances, as WCAG defines it."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(color: str) -> float:
+    """The relative luminance of #rrggbb."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
