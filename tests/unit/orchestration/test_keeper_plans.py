@@ -1,0 +1,280 @@
+"""Deciding, without a chain or a database: the same facts make the same row, and every reason can happen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ingest.testing import address
+from orchestration.keepers import plans
+from orchestration.keepers.plans import Config, Market, Open, Reason, Row, Rules, Standing, Tally, Verdict
+from orchestration.keepers.tasks import NEVER, TASKS
+from zmart.domain.market import MarketState
+
+DAY = 86_400
+NOW = 1_762_600_000
+CONFIG = Config(
+    admin=address(1),
+    backend_authority=address(2),
+    proposal_approval_threshold=7_000,
+    dispute_success_threshold=6_000,
+    dispute_period=3 * DAY,
+    is_paused=False,
+)
+RULES = Rules(
+    min_proposal_votes=10,
+    approval_threshold_bps=7_000,
+    dispute_threshold_bps=6_000,
+    voting_window_seconds=3 * DAY,
+    eligibility="any",
+    has_admin=True,
+    activates=True,
+    batch_size=10,
+)
+STANDING = Standing(
+    verified_through=1_010, finalized_through=1_000, proven_at=NOW, chain_at=NOW + 5, slot=1_005, our_at=float(NOW + 6)
+)
+
+
+def market(state: MarketState, **known: Any) -> Market:
+    """A market in a state, all of it final."""
+    usual: dict[str, Any] = {
+        "market_no": 1,
+        "market_id": "01" * 32,
+        "address": address(9),
+        "state": state,
+        "proposed_outcome": None,
+        "was_disputed": False,
+        "decisive_slot": 900,
+        "created_at": NOW - 30 * DAY,
+    }
+    return Market(**{**usual, **known})
+
+
+def proposed(agree: int = 9, disagree: int = 1, **known: Any) -> Market:
+    """A proposal with votes on chain."""
+    return market(MarketState.PROPOSED, tally=Tally(on_chain_agree=agree, on_chain_disagree=disagree), **known)
+
+
+def resolving(**known: Any) -> Market:
+    """An outcome that was proposed a moment more than the dispute period ago."""
+    return market(
+        MarketState.RESOLVING,
+        **{"proposed_outcome": True, "resolution_proposed_at": NOW - 3 * DAY, **known},
+    )
+
+
+def disputed(tally: Tally, **known: Any) -> Market:
+    """A dispute whose window has closed."""
+    usual = {
+        "proposed_outcome": True,
+        "resolution_proposed_at": NOW - 5 * DAY,
+        "dispute_initiated_at": NOW - 3 * DAY - plans.LARGEST_SKEW_SECONDS,
+    }
+    return market(MarketState.DISPUTED, tally=tally, **{**usual, **known})
+
+
+def one(
+    name: str, found: Market, *, standing: Standing = STANDING, config: Config = CONFIG, rules: Rules = RULES
+) -> Row:
+    """The row of the one market."""
+    (row,) = plans.plan(TASKS[name], [found], standing=standing, config=config, rules=rules)  # type: ignore[index]
+    return row
+
+
+# Proposals
+
+
+def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
+    """Exactly at the threshold, with the counts as arguments."""
+    row = one("proposal_tallies", proposed(7, 3))
+
+    assert row.reason is Reason.DUE
+    assert row.arguments == {"final_likes": 7, "final_dislikes": 3}
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (proposed(6, 3), Reason.TOO_FEW_BALLOTS),
+        (proposed(0, 0), Reason.TOO_FEW_BALLOTS),
+        (proposed(69, 31), Reason.BELOW_THRESHOLD),
+        (proposed(6_999, 3_001), Reason.BELOW_THRESHOLD),
+        (proposed(9, 1, likes=8, dislikes=2), Reason.TALLY_SUFFICES),
+        (proposed(9, 1, last_sent_at=float(NOW - 3_500)), Reason.TALLIED_LATELY),
+        (proposed(9, 1, decisive_slot=1_001), Reason.NOT_FINAL),
+        (proposed(1 << 32, 1), Reason.TOO_MANY_BALLOTS),
+        (proposed(9, 1, open=Open(7, "sent")), Reason.UNDER_WAY),
+        (proposed(9, 1, open=Open(7, "quarantined")), Reason.QUARANTINED),
+        (proposed(9, 1, open=Open(7, "planned")), Reason.DUE),
+        (proposed(9, 1, last_sent_at=float(NOW - 3_700)), Reason.DUE),
+    ],
+)
+def test_a_tally_waits_for_a_reason(found: Market, reason: Reason) -> None:
+    """Too few, too low, there already, sent lately, not final, under way."""
+    assert one("proposal_tallies", found).reason is reason
+
+
+def test_unknown_wallets_count_only_where_anybody_may_vote() -> None:
+    """BALLOT_ELIGIBILITY=known leaves out wallets that the chain has never shown."""
+    found = market(MarketState.PROPOSED, tally=Tally(on_chain_agree=3, known_agree=2, unseen_agree=8))
+
+    assert one("proposal_tallies", found).arguments["final_likes"] == 13
+    known = replace(RULES, eligibility="known")
+    assert one("proposal_tallies", found, rules=known).reason is Reason.TOO_FEW_BALLOTS
+
+
+def test_a_stricter_rule_of_ours_holds_over_the_chains() -> None:
+    """Seven of ten suffices for the program, not for who asks for 80 %."""
+    assert one("proposal_tallies", proposed(7, 3), rules=replace(RULES, approval_threshold_bps=8_000)).reason is (
+        Reason.BELOW_THRESHOLD
+    )
+
+
+def test_an_approval_rests_on_the_chains_tally_and_on_todays_ballots() -> None:
+    """Both must suffice: counts on chain alone may be old (protocol.md 1.4.3)."""
+    assert one("proposal_approvals", proposed(9, 1)).reason is Reason.NO_TALLY
+    assert one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1)).reason is Reason.DUE
+    assert one("proposal_approvals", proposed(9, 9, likes=9, dislikes=1)).reason is Reason.BALLOTS_TURNED
+    assert one("proposal_approvals", proposed(9, 1, likes=1, dislikes=0)).reason is Reason.NO_TALLY
+
+
+def test_without_the_admins_key_an_approval_is_exported() -> None:
+    """The backend's key is not the admin's (protocol.md 1.4.3); an activation is left to others."""
+    without = replace(RULES, has_admin=False)
+
+    assert one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is Verdict.EXPORT
+    approved = market(MarketState.APPROVED)
+    assert one("market_activations", approved).reason is Reason.DUE
+    assert one("market_activations", approved, rules=without).reason is Reason.LEFT_TO_OTHERS
+    assert one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
+
+
+# Endings
+
+
+def test_finalizing_waits_for_what_is_proven_not_for_what_the_clock_says() -> None:
+    """The chain's own period, by the time of the proven slot: neither 48 h, nor this machine's clock."""
+    found = resolving()
+    early = replace(STANDING, proven_at=NOW - 1, chain_at=NOW + 500)
+
+    assert one("market_finalizations", found).reason is Reason.DUE
+    assert one("market_finalizations", found).arguments == {"dispute_agree": None, "dispute_disagree": None}
+    assert one("market_finalizations", found, standing=early).reason is Reason.PERIOD_RUNS
+    longer = CONFIG._replace(dispute_period=3 * DAY + 1)
+    assert one("market_finalizations", found, config=longer).reason is Reason.PERIOD_RUNS
+    two_days = resolving(resolution_proposed_at=NOW - 2 * DAY - 60)
+    assert one("market_finalizations", two_days).reason is Reason.PERIOD_RUNS
+
+
+def test_what_was_ever_disputed_is_never_finalized_as_undisputed() -> None:
+    """After a dispute that succeeded the program would confirm what voters rejected (protocol.md 1.4.15)."""
+    assert one("market_finalizations", resolving(was_disputed=True)).reason is Reason.WAS_DISPUTED
+    assert one("market_finalizations", resolving(dispute_initiated_at=NOW - DAY)).reason is Reason.WAS_DISPUTED
+    assert one("market_finalizations", resolving(proposed_outcome=None)).reason is Reason.NULL_OUTCOME
+
+
+@pytest.mark.parametrize(
+    ("tally", "outcome"),
+    [
+        (Tally(on_chain_agree=6, on_chain_disagree=4), False),
+        (Tally(on_chain_agree=59, on_chain_disagree=41), True),
+        (Tally(on_chain_disagree=1), True),
+        (Tally(on_chain_agree=3, known_agree=3, known_disagree=4, unseen_agree=1), False),
+    ],
+)
+def test_a_dispute_is_settled_by_its_ballots(tally: Tally, outcome: bool) -> None:
+    """At 60 % the proposed YES becomes NO, below it stays."""
+    row = one("dispute_settlements", disputed(tally))
+
+    assert row.reason is Reason.DUE
+    assert row.expected_outcome is outcome
+    assert (row.arguments["dispute_agree"], row.arguments["dispute_disagree"]) == tally.counted("any")
+
+
+@pytest.mark.parametrize(
+    ("tally", "changes", "reason"),
+    [
+        (Tally(), {}, Reason.ZERO_BALLOTS),
+        (Tally(unseen_agree=5), {}, Reason.UNSEEN_DECIDE),
+        (Tally(on_chain_agree=5, on_chain_disagree=5, unseen_agree=9), {}, Reason.UNSEEN_DECIDE),
+        (Tally(on_chain_agree=6, on_chain_disagree=4, unseen_disagree=9), {}, Reason.UNSEEN_DECIDE),
+        (Tally(on_chain_agree=6, on_chain_disagree=4), {"proposed_outcome": None}, Reason.NULL_OUTCOME),
+        (Tally(on_chain_agree=6, on_chain_disagree=4), {"was_disputed": True}, Reason.WAS_DISPUTED),
+        (Tally(on_chain_agree=1 << 32, on_chain_disagree=4), {}, Reason.TOO_MANY_BALLOTS),
+        (Tally(on_chain_agree=9), {"dispute_initiated_at": NOW - 3 * DAY}, Reason.VOTING_RUNS),
+        (Tally(on_chain_agree=9), {"decisive_slot": 1_001}, Reason.NOT_FINAL),
+    ],
+)
+def test_a_dispute_is_left_to_a_person_or_to_time(tally: Tally, changes: dict[str, Any], reason: Reason) -> None:
+    """No ballot is invented, and none that only unseen wallets cast decides."""
+    assert one("dispute_settlements", disputed(tally, **changes)).reason is reason
+
+
+def test_a_stricter_dispute_threshold_that_disagrees_goes_to_a_person() -> None:
+    """The program applies its own: 65 % turns the outcome there and would not by ours."""
+    strict = replace(RULES, dispute_threshold_bps=7_500)
+    found = disputed(Tally(on_chain_agree=65, on_chain_disagree=35))
+
+    assert one("dispute_settlements", found, rules=strict).reason is Reason.THRESHOLDS_DISAGREE
+    assert one(
+        "dispute_settlements", disputed(Tally(on_chain_agree=80, on_chain_disagree=20)), rules=strict
+    ).reason is (Reason.DUE)
+
+
+# Everything
+
+
+@pytest.mark.parametrize(
+    ("standing", "config", "reason"),
+    [
+        (replace(STANDING, finalized_through=None), CONFIG, Reason.UNVERIFIED),
+        (replace(STANDING, verified_through=None), CONFIG, Reason.UNVERIFIED),
+        (replace(STANDING, proven_at=None), CONFIG, Reason.UNVERIFIED),
+        (replace(STANDING, chain_at=NOW + 901, our_at=float(NOW + 901)), CONFIG, Reason.LOG_BEHIND),
+        (replace(STANDING, our_at=float(NOW + 70)), CONFIG, Reason.CLOCK_SKEW),
+        (replace(STANDING, our_at=float(NOW - 70)), CONFIG, Reason.CLOCK_SKEW),
+        (replace(STANDING, stale=("markets",)), CONFIG, Reason.MART_STALE),
+        (STANDING, CONFIG._replace(is_paused=True), Reason.PAUSED),
+    ],
+)
+def test_nothing_is_decided_on_bad_ground(standing: Standing, config: Config, reason: Reason) -> None:
+    """Unproven, old, skewed, stale or paused: every row says so and none is sent."""
+    rows = plans.plan(
+        TASKS["proposal_tallies"],
+        [proposed(9, 1), proposed(1, 9, market_no=2)],
+        standing=standing,
+        config=config,
+        rules=RULES,
+    )
+
+    assert {row.reason for row in rows} == {reason}
+    assert Verdict.DUE not in {row.verdict for row in rows}
+
+
+def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:
+    """Finalizing reads the chain's clock alone; a development chain's is turned by hand."""
+    skewed = replace(STANDING, our_at=float(NOW + 10_000))
+
+    assert one("market_finalizations", resolving(), standing=skewed).reason is Reason.DUE
+    by_hand = replace(RULES, clocks_agree=False)
+    assert one("proposal_tallies", proposed(9, 1), standing=skewed, rules=by_hand).reason is Reason.DUE
+
+
+def test_a_round_is_bounded_and_the_oldest_goes_first() -> None:
+    """MARKET_MONITOR_BATCH_SIZE; the rest is the next round's."""
+    found = [resolving(market_no=number, resolution_proposed_at=NOW - 3 * DAY - number) for number in range(1, 6)]
+    rows = plans.plan(
+        TASKS["market_finalizations"], found, standing=STANDING, config=CONFIG, rules=replace(RULES, batch_size=2)
+    )
+
+    assert [row.market.market_no for row in rows if row.reason is Reason.DUE] == [5, 4]
+    assert [row.reason for row in rows[2:]] == [Reason.NEXT_ROUND] * 3
+
+
+def test_the_trap_is_no_task() -> None:
+    """aggregate_dispute_votes is never called (protocol.md 1.4.15)."""
+    assert NEVER == "aggregate_dispute_votes"
+    assert NEVER not in {task.instruction for task in TASKS.values()}
