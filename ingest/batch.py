@@ -24,6 +24,7 @@ from psycopg import adapt, pq
 
 from zmart.domain import ids
 
+from . import bundle
 from .records import EventRow, TransactionRow
 
 #: Numbers remembered between batches; 44 characters a key, so some tens of megabytes at the most.
@@ -135,6 +136,7 @@ class Learned(NamedTuple):
 def transactions(sightings: Sequence[Sighting]) -> dict[str, Array]:
     """The columns of transactions."""
     rows = [sighting.row for sighting in sightings]
+    bundles = bundle.packed(row.body for row in rows)
     return {
         "signatures": texts([row.signature for row in rows]),
         "slots": int8s([row.slot for row in rows]),
@@ -142,7 +144,10 @@ def transactions(sightings: Sequence[Sighting]) -> dict[str, Array]:
         "block_times": int8s([row.block_time for row in rows]),
         "errs": texts([row.err for row in rows]),
         "fees": texts([None if row.fee_lamports is None else str(row.fee_lamports) for row in rows]),
-        "bodies": byteas([row.body for row in rows]),
+        "bundles": byteas(bundles.contents),
+        "bundled": int4s([place.bundle for place in bundles.places]),
+        "starts": int4s([place.start for place in bundles.places]),
+        "lengths": int4s([place.length for place in bundles.places]),
         "digests": byteas([row.digest for row in rows]),
         "sightings": int4s([sighting.times for sighting in sightings]),
     }

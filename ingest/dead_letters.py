@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from zmart import errors, settings
 
+from . import bundle
 from .decode import Decoder
 from .notebook import Notebook, sql
 from .records import TransactionRow
@@ -36,7 +37,7 @@ READ_AGAIN = frozenset({"undecodable", "truncated", "beyond"})
 
 
 class Letter(NamedTuple):
-    """A dead letter; `body` is its transaction's, compressed, where that is stored."""
+    """A dead letter; `body` holds its transaction's, as ingest.bundle packs it, where that is stored."""
 
     number: int
     signature: str | None
@@ -51,6 +52,8 @@ class Letter(NamedTuple):
     retried_at: Any
     resolved_at: Any
     body: bytes | None
+    body_start: int
+    body_length: int | None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -96,7 +99,7 @@ async def _list(notebook: Notebook, limit: int) -> int:
 async def _show(notebook: Notebook, number: int) -> int:
     letter = await find(notebook, number)
     for name, value in letter._asdict().items():
-        if name not in ("content", "body") and value is not None:
+        if name not in ("content", "body", "body_start", "body_length") and value is not None:
             print(f"{name:<14} {value}")
     if letter.content is not None:
         print(f"{'bytes':<14} {readable(letter.content)}")
@@ -172,7 +175,7 @@ class Retry:
         return "stored" if is_stored else "refused again"
 
     async def _read_again(self, letter: Letter, body: bytes) -> str:
-        outcome = self._decoder.item(unpacked(body))
+        outcome = self._decoder.item(bundle.opened(body, letter.body_start, letter.body_length))
         if not isinstance(outcome, TransactionRow) or _is_still_so(letter, outcome):
             await self._mark(letter, is_resolved=False)
             return "still cannot be read"

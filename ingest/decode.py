@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -79,18 +78,12 @@ class Decoded:
                 self.ignored += 1
 
 
-def compressed(item: bytes) -> bytes:
-    """The form in which the log keeps a delivered item; `zlib.decompress` gives it back."""
-    return zlib.compress(item, 1)
-
-
 class Decoder:
-    """Decodes items for one program; `pack` makes the stored body of an item's bytes."""
+    """Decodes items for one program."""
 
-    def __init__(self, program_id: str, *, pack: Callable[[bytes], bytes] = compressed) -> None:
+    def __init__(self, program_id: str) -> None:
         self._program_id = program_id
         self._mention = program_id.encode()
-        self._pack = pack
 
     def body(self, body: bytes) -> Decoded:
         """A whole delivery at once; InvalidInput where it is not an array of transactions."""
@@ -132,7 +125,7 @@ class Decoder:
             block_time,
             err,
             _within(meta.fee, FEE_LIMIT),
-            self._pack(raw),
+            raw,
             digest(slot, err, lines),
             self._events(found, told, lost or ()),
             _dead_letters(found, lost, signature),

@@ -12,7 +12,8 @@ select *
 from raw.append(
     %(source)s,
     %(signatures)s::text [], %(slots)s::bigint [], %(indexes)s::int [], %(block_times)s::bigint [], %(errs)s::text [],
-    %(fees)s::text [], %(bodies)s::bytea [], %(digests)s::bytea [], %(sightings)s::int [],
+    %(fees)s::text [], %(digests)s::bytea [], %(sightings)s::int [],
+    %(bundles)s::bytea [], %(bundled)s::int [], %(starts)s::int [], %(lengths)s::int [],
     %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
@@ -75,14 +76,17 @@ select ops.resolve_alert('dead_letter_differs', %(signature)s);
 select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
 
 -- name: stored_version
--- A transaction as it is stored.
+-- A transaction as it is stored, its body in a bundle or by itself.
 select
-    transaction_no,
-    digest,
-    body,
-    retracted_at is not null
-from raw.transactions
-where signature = %(signature)s;
+    t.transaction_no,
+    t.digest,
+    coalesce(b.content, t.body),
+    coalesce(t.bundle_start, 0),
+    t.bundle_length,
+    t.retracted_at is not null
+from raw.transactions as t
+left join raw.bundles as b on t.bundle_no = b.bundle_no
+where t.signature = %(signature)s;
 
 -- name: decided
 -- The chain has spoken: the question is closed, and so are the dead letters that asked it.
@@ -132,6 +136,9 @@ set
     err = %(err)s,
     fee_lamports = %(fee_lamports)s,
     body = %(body)s,
+    bundle_no = null,
+    bundle_start = null,
+    bundle_length = null,
     digest = %(digest)s,
     retracted_at = null
 where transaction_no = %(transaction_no)s;

@@ -54,7 +54,7 @@ class TransactionRow(NamedTuple):
     #: The error as JSON text, or None for success. A failed transaction has no events.
     err: str | None
     fee_lamports: int | None
-    #: The delivered JSON item, zlib-compressed.
+    #: The delivered JSON item, byte for byte.
     body: bytes
     #: SHA-256 of (slot, err, log lines).
     digest: bytes

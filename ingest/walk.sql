@@ -301,9 +301,12 @@ select
     d.last_seen_at,
     d.retried_at,
     d.resolved_at,
-    t.body
+    coalesce(b.content, t.body) as body,
+    coalesce(t.bundle_start, 0) as body_start,
+    t.bundle_length as body_length
 from raw.dead_letters as d
 left join raw.transactions as t on d.signature = t.signature
+left join raw.bundles as b on t.bundle_no = b.bundle_no
 where d.dead_letter_no = %(number)s;
 
 -- name: open_letter_numbers

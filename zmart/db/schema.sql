@@ -51,6 +51,18 @@ CREATE SCHEMA folds;
 COMMENT ON SCHEMA folds IS 'Generated functions that merge a window of the log into the folded marts.';
 
 --
+-- Name: lmsr; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA lmsr;
+
+--
+-- Name: SCHEMA lmsr; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA lmsr IS 'The program''s market maker, bit for bit: exp, ln, cost, price_yes, proceeds (protocol.md 2).';
+
+--
 -- Name: marts; Type: SCHEMA; Schema: -; Owner: -
 --
 
@@ -889,6 +901,7 @@ CREATE TABLE ops.models (
     applied_seq bigint,
     failed_event bigint,
     reason text,
+    indexes text[],
     CONSTRAINT models_check CHECK (((stale_since IS NULL) = (applied_seq IS NULL))),
     CONSTRAINT models_kind_check CHECK ((kind = ANY (ARRAY['fold'::text, 'ordered'::text])))
 );
@@ -922,6 +935,12 @@ COMMENT ON COLUMN ops.models.merge_sql IS 'How a window''s partial result is mer
 --
 
 COMMENT ON COLUMN ops.models.scope_columns IS 'Columns, in log and mart alike, that say which rows an event touches.';
+
+--
+-- Name: COLUMN models.indexes; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.indexes IS 'The indexes that the model asks for, as Postgres writes them after USING; null before it was installed with them.';
 
 --
 -- Name: catch_up(text, ops.models, bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
@@ -1080,43 +1099,6 @@ $_$;
 COMMENT ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) IS 'Write folds.apply_<model> and folds.refold_<model> from the model''s texts.';
 
 --
--- Name: dependent_views(regclass); Type: FUNCTION; Schema: folds; Owner: -
---
-
-CREATE FUNCTION folds.dependent_views(p_table regclass) RETURNS TABLE(depth integer, name text, definition text, options text, grants text[], description text)
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- WITH RECURSIVE above AS (
-          SELECT r.ev_class AS oid,
-             1 AS depth
-            FROM (pg_depend d
-              JOIN pg_rewrite r ON ((r.oid = d.objid)))
-           WHERE ((d.classid = ('pg_rewrite'::regclass)::oid) AND (d.refclassid = ('pg_class'::regclass)::oid) AND (d.refobjid = (dependent_views.p_table)::oid) AND (r.ev_class <> (dependent_views.p_table)::oid))
-         UNION
-          SELECT r.ev_class,
-             (a_1.depth + 1)
-            FROM ((above a_1
-              JOIN pg_depend d ON (((d.refobjid = a_1.oid) AND (d.refclassid = ('pg_class'::regclass)::oid))))
-              JOIN pg_rewrite r ON (((r.oid = d.objid) AND (d.classid = ('pg_rewrite'::regclass)::oid))))
-           WHERE ((r.ev_class <> a_1.oid) AND (a_1.depth < 20))
-         )
-  SELECT max(a.depth) AS max,
-     ((a.oid)::regclass)::text AS oid,
-     pg_get_viewdef(a.oid) AS pg_get_viewdef,
-     COALESCE(( SELECT string_agg(o.o, ', '::text) AS string_agg
-            FROM unnest(c.reloptions) o(o)), ''::text) AS "coalesce",
-     ( SELECT array_agg(format('grant %s on %s to %I'::text, x.privilege_type, (a.oid)::regclass, (x.grantee)::regrole)) AS array_agg
-            FROM aclexplode(c.relacl) x(grantor, grantee, privilege_type, is_grantable)
-           WHERE ((x.grantee <> c.relowner) AND (x.grantee <> (0)::oid))) AS array_agg,
-     obj_description(a.oid, 'pg_class'::name) AS obj_description
-    FROM (above a
-      JOIN pg_class c ON ((c.oid = a.oid)))
-   WHERE ((c.relkind = 'v'::"char") AND (NOT pg_is_other_temp_schema(c.relnamespace)) AND (c.relnamespace <> pg_my_temp_schema()))
-   GROUP BY a.oid, c.reloptions, c.relacl, c.relowner;
-END;
-
---
 -- Name: distinct_sql(text[]); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1264,6 +1246,30 @@ END;
 COMMENT ON FUNCTION folds.fees_in_force(p_order_key bigint) IS 'Fee rates by which the program split a trade at this place on chain; those of initialize before any configuration event (protocol.md 1.4.1).';
 
 --
+-- Name: finish_beside(text, text[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.finish_beside(p_beside text, p_after text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_after text;
+begin
+    foreach v_after in array p_after loop
+        execute replace(v_after, '/*target*/', p_beside);
+    end loop;
+    return folds.indexes_of(p_beside::regclass);
+end
+$$;
+
+--
+-- Name: FUNCTION finish_beside(p_beside text, p_after text[]); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.finish_beside(p_beside text, p_after text[]) IS 'Give a table that is built beside its keys, indexes and storage; returns the indexes.';
+
+--
 -- Name: first_failing(text, bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1303,11 +1309,18 @@ COMMENT ON FUNCTION folds.first_failing(p_model text, p_from bigint, p_to bigint
 CREATE FUNCTION folds.fold(p_from bigint, p_to bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
     AS $_$
 declare
+    v_began timestamptz := clock_timestamp();
     v_model text;
     v_state text;
     v_reason text;
+    v_context text;
+    v_tried int := 0;
+    v_failed text [] := '{}';
+    v_states text [] := '{}';
+    v_reasons text [] := '{}';
 begin
     if to_regprocedure('folds.apply(bigint, bigint)') is null then
         return;
@@ -1315,13 +1328,29 @@ begin
     begin
         perform folds.apply(p_from, p_to);
         return;
-    exception when others then
-        get stacked diagnostics v_state = returned_sqlstate;
+    exception when query_canceled or others then
+        get stacked diagnostics
+            v_state = returned_sqlstate, v_reason = message_text, v_context = pg_exception_context;
         if folds.is_environmental(v_state) then
             raise;
         end if;
+        if v_state = '57014' then
+            -- The timer of a statement rings once: the model it rang in is not tried again, and the others are not late.
+            v_model := (regexp_match(v_context, 'folds\.(?:apply|refold)_(\w+)\('))[1];
+            if
+                v_model is null or not folds.is_out_of_time(v_reason, statement_timestamp())
+                -- Time that was spent elsewhere, waiting for a lock or a disk, says nothing about a model.
+                or clock_timestamp() - v_began < 0.5 * current_setting('statement_timeout')::interval
+            then
+                raise;
+            end if;
+            v_failed := array[v_model];
+            v_states := array[v_state];
+            v_reasons := array[v_reason];
+        end if;
     end;
-    for v_model in select name from ops.models where stale_since is null order by name loop
+    for v_model in select name from ops.models where stale_since is null and name <> all(v_failed) order by name loop
+        v_tried := v_tried + 1;
         begin
             execute format('select folds.%I($1, $2)', 'apply_' || v_model) using p_from, p_to;
         exception when others then
@@ -1329,8 +1358,20 @@ begin
             if folds.is_environmental(v_state) then
                 raise;
             end if;
-            perform folds.mark_stale(v_model, p_from, folds.first_failing(v_model, p_from, p_to), v_reason);
+            v_failed := v_failed || v_model;
+            v_states := v_states || v_state;
+            v_reasons := v_reasons || v_reason;
         end;
+    end loop;
+    if cardinality(v_failed) = v_tried and v_tried > 1 and left(v_states[1], 2) in ('53', '55') then
+        -- All of them at once, for want of something: that is the server.
+        raise exception '%', v_reasons[1] using errcode = v_states[1];
+    end if;
+    for i in 1 .. cardinality(v_failed) loop
+        perform folds.mark_stale(v_failed[i], p_from, case
+            -- Whether a part of the window would have fitted in the time or memory says nothing of an event.
+            when left(v_states[i], 2) not in ('53', '55', '57') then folds.first_failing(v_failed[i], p_from, p_to)
+        end, v_reasons[i]);
     end loop;
 end
 $_$;
@@ -1339,74 +1380,25 @@ $_$;
 -- Name: FUNCTION fold(p_from bigint, p_to bigint); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.fold(p_from bigint, p_to bigint) IS 'Merge the window (from, to] of the feed into every healthy folded mart, in the caller''s transaction. A model that fails is marked stale, never the log.';
+COMMENT ON FUNCTION folds.fold(p_from bigint, p_to bigint) IS 'Merge the window (from, to] of the feed into every healthy folded mart, in the caller''s transaction. A model that fails, or takes all of the statement''s time, is marked stale, never the log. Raises what is the server''s condition, and the caller''s cancel.';
 
 --
--- Name: install(ops.models, text, text[]); Type: FUNCTION; Schema: folds; Owner: -
+-- Name: indexes_of(regclass); Type: FUNCTION; Schema: folds; Owner: -
 --
 
-CREATE FUNCTION folds.install(m ops.models, p_create text, p_after text[]) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET work_mem TO '256MB'
-    SET client_min_messages TO 'warning'
-    AS $$
-declare
-    v_live regclass := to_regclass(format('marts.%I', m.name));
-    v_beside text := format('marts.%I', m.name || '__beside');
-    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(m.columns) as c);
-    v_to bigint;
-    v_head bigint;
-    v_in_place boolean;
-    v_changed bigint;
-begin
-    if v_live is not null and exists (
-        select from ops.models as known
-        where known.name = m.name and known.definition_hash = m.definition_hash and known.stale_since is null
-    ) and to_regprocedure(format('folds.%I(bigint, bigint)', 'apply_' || m.name)) is not null then
-        return 'FOLD unchanged';
-    end if;
-    execute format('drop table if exists %s', v_beside);
-    execute format('create table %s (%s)', v_beside, p_create);
-    v_in_place := v_live is not null and folds.columns_of(v_live) = folds.columns_of(v_beside::regclass);
-    select coalesce(max(seq), 0) into v_to from raw.feed;
-    if v_in_place then
-        execute format('drop table %s', v_beside);
-    else
-        execute format('insert into %s (%s) select %s from (%s) as built', v_beside, v_columns, v_columns,
-            folds.windowed(m.fold_sql, format('(seq <= %s)', v_to)));
-        for i in 1 .. cardinality(p_after) loop
-            execute replace(p_after[i], '/*target*/', v_beside);
-        end loop;
-        execute format('analyze %s', v_beside);
-        perform raw.take_writer();
-        select coalesce(max(seq), 0) into v_head from raw.feed;
-        if v_head > v_to then
-            perform folds.catch_up(v_beside, m, v_to, v_head);
-        end if;
-        perform folds.swap(m.name);
-    end if;
-    m.built_to := v_to;
-    m.built_at := clock_timestamp();
-    m.stale_since := null;
-    m.applied_seq := null;
-    delete from ops.models where name = m.name;
-    insert into ops.models select m.*;
-    perform folds.create_functions(m.name, m.fold_sql, m.merge_sql, m.columns, m.scope_columns, m.fee_sensitive);
-    perform folds.create_dispatcher();
-    if v_in_place then
-        v_changed := folds.rebuild(m.name);
-        return format('FOLD in place, %s rows changed', v_changed);
-    end if;
-    return 'FOLD built';
-end
-$$;
+CREATE FUNCTION folds.indexes_of(p_table regclass) RETURNS text[]
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT COALESCE(array_agg("substring"(pg_get_indexdef(i.indexrelid), ' USING (.*)$'::text) ORDER BY i.indexrelid), '{}'::text[]) AS "coalesce"
+    FROM pg_index i
+   WHERE ((i.indrelid = (indexes_of.p_table)::oid) AND i.indisvalid AND (NOT i.indisprimary));
+END;
 
 --
--- Name: FUNCTION install(m ops.models, p_create text, p_after text[]); Type: COMMENT; Schema: folds; Owner: -
+-- Name: FUNCTION indexes_of(p_table regclass); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) IS 'Make a model live: unchanged, nothing; same columns, rebuilt in place by difference; else built beside and swapped in. Readers see the old rows or the new.';
+COMMENT ON FUNCTION folds.indexes_of(p_table regclass) IS 'The valid indexes of a table beside its primary key, without their names, to compare two tables.';
 
 --
 -- Name: refreshed; Type: TABLE; Schema: ops; Owner: -
@@ -1422,7 +1414,8 @@ CREATE TABLE ops.refreshed (
     applied_seq bigint NOT NULL,
     refreshed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     seconds numeric(12,3) DEFAULT 0 NOT NULL,
-    changed_rows bigint DEFAULT 0 NOT NULL
+    changed_rows bigint DEFAULT 0 NOT NULL,
+    indexes text[]
 );
 
 --
@@ -1462,6 +1455,112 @@ COMMENT ON COLUMN ops.refreshed.seconds IS 'How long the last refresh took.';
 COMMENT ON COLUMN ops.refreshed.changed_rows IS 'Rows that the last refresh wrote.';
 
 --
+-- Name: COLUMN refreshed.indexes; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.refreshed.indexes IS 'The indexes that the model asks for, as Postgres writes them after USING.';
+
+--
+-- Name: index_changes(); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.index_changes() RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT format('drop index concurrently if exists %s'::text, (i.indexrelid)::regclass) AS format
+    FROM (pg_index i
+      JOIN pg_class c ON ((c.oid = i.indrelid)))
+   WHERE ((NOT i.indisvalid) AND (c.relnamespace = ('marts'::regnamespace)::oid))
+ UNION ALL
+  SELECT format('create index concurrently on marts.%I using %s'::text, m.name, wanted.definition) AS format
+    FROM (( SELECT models.name,
+             models.indexes
+            FROM ops.models
+         UNION ALL
+          SELECT refreshed.name,
+             refreshed.indexes
+            FROM ops.refreshed) m
+      CROSS JOIN LATERAL unnest(m.indexes) wanted(definition))
+   WHERE ((to_regclass(format('marts.%I'::text, m.name)) IS NOT NULL) AND (wanted.definition <> ALL (folds.indexes_of(to_regclass(format('marts.%I'::text, m.name))))));
+END;
+
+--
+-- Name: FUNCTION index_changes(); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.index_changes() IS 'Statements, each to be run outside a transaction, that give live marts the indexes their models ask for. An index that no model asks for any more is left alone.';
+
+--
+-- Name: install(ops.models, text, text[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.install(m ops.models, p_create text, p_after text[]) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '256MB'
+    SET client_min_messages TO 'warning'
+    AS $$
+declare
+    v_live regclass := to_regclass(format('marts.%I', m.name));
+    v_beside text := format('marts.%I', m.name || '__beside');
+    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(m.columns) as c);
+    v_to bigint;
+    v_head bigint;
+    v_in_place boolean;
+    v_built bigint;
+begin
+    if v_live is not null and exists (
+        select from ops.models as known
+        where known.name = m.name and known.definition_hash = m.definition_hash and known.stale_since is null
+    ) and to_regprocedure(format('folds.%I(bigint, bigint)', 'apply_' || m.name)) is not null then
+        return 'FOLD unchanged';
+    end if;
+    execute format('drop table if exists %s', v_beside);
+    execute format('create table %s (%s)', v_beside, p_create);
+    v_in_place := v_live is not null and folds.columns_of(v_live) = folds.columns_of(v_beside::regclass);
+    select coalesce(max(seq), 0) into v_to from raw.feed;
+    if v_in_place then
+        m.indexes := folds.finish_beside(v_beside, p_after);
+        execute format('drop table %s', v_beside);
+    else
+        execute format('insert into %s (%s) select %s from (%s) as built', v_beside, v_columns, v_columns,
+            folds.windowed(m.fold_sql, format('(seq <= %s)', v_to)));
+        get diagnostics v_built = row_count;
+        m.indexes := folds.finish_beside(v_beside, p_after);
+        if v_built > 0 then
+            -- An empty table is better left to the planner's guess, which is ten pages: known to be empty, it would be walked.
+            execute format('analyze %s', v_beside);
+        end if;
+        perform raw.take_writer();
+        select coalesce(max(seq), 0) into v_head from raw.feed;
+        if v_head > v_to then
+            perform folds.catch_up(v_beside, m, v_to, v_head);
+        end if;
+        perform folds.swap(m.name);
+    end if;
+    m.built_to := v_to;
+    m.built_at := clock_timestamp();
+    m.stale_since := null;
+    m.applied_seq := null;
+    delete from ops.models where name = m.name;
+    insert into ops.models select m.*;
+    perform folds.create_functions(m.name, m.fold_sql, m.merge_sql, m.columns, m.scope_columns, m.fee_sensitive);
+    perform folds.create_dispatcher();
+    if v_in_place then
+        return format('FOLD in place, %s rows changed', folds.rebuild(m.name));
+    end if;
+    return 'FOLD built';
+end
+$$;
+
+--
+-- Name: FUNCTION install(m ops.models, p_create text, p_after text[]); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) IS 'Make a model live: unchanged, nothing; same columns, rebuilt in place by difference; else built beside and swapped in. Readers see the old rows or the new.';
+
+--
 -- Name: install_refreshed(ops.refreshed, text, text[]); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1475,7 +1574,6 @@ declare
     v_beside text := format('marts.%I', r.name || '__beside');
     v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(r.columns) as c);
     v_known ops.refreshed;
-    v_after text;
 begin
     lock table ops.refreshed in share row exclusive mode;
     select * into v_known from ops.refreshed where name = r.name;
@@ -1485,6 +1583,7 @@ begin
     r.seconds := 0;
     r.changed_rows := 0;
     if v_live is not null and v_known.name is not null and folds.columns_of(v_live) = folds.columns_of(v_beside::regclass) then
+        r.indexes := folds.finish_beside(v_beside, p_after);
         execute format('drop table %s', v_beside);
         r.applied_seq := v_known.applied_seq;
         delete from ops.refreshed where name = r.name;
@@ -1495,10 +1594,10 @@ begin
     execute format('insert into %s (%s) select %s from pg_temp.rebuilt', v_beside, v_columns, v_columns);
     get diagnostics r.changed_rows = row_count;
     drop table pg_temp.rebuilt;
-    foreach v_after in array p_after loop
-        execute replace(v_after, '/*target*/', v_beside);
-    end loop;
-    execute format('analyze %s', v_beside);
+    r.indexes := folds.finish_beside(v_beside, p_after);
+    if r.changed_rows > 0 then
+        execute format('analyze %s', v_beside);
+    end if;
     perform folds.swap(r.name);
     delete from ops.refreshed where name = r.name;
     insert into ops.refreshed select r.*;
@@ -1518,13 +1617,27 @@ COMMENT ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_af
 
 CREATE FUNCTION folds.is_environmental(p_sqlstate text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (("left"(p_sqlstate, 2) = ANY (ARRAY['40'::text, '53'::text, '55'::text, '57'::text, '58'::text])) OR (p_sqlstate = 'XX000'::text));
+    RETURN ((p_sqlstate = ANY (ARRAY['53100'::text, '53300'::text, 'XX001'::text, 'XX002'::text])) OR ("left"(p_sqlstate, 2) = ANY (ARRAY['08'::text, '40'::text, '58'::text])) OR (("left"(p_sqlstate, 2) = '57'::text) AND (p_sqlstate <> '57014'::text)));
 
 --
 -- Name: FUNCTION is_environmental(p_sqlstate text); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.is_environmental(p_sqlstate text) IS 'Whether an error is the server''s condition (deadlock, memory, disk, lock, shutdown) rather than a model''s fault.';
+COMMENT ON FUNCTION folds.is_environmental(p_sqlstate text) IS 'Whether an error is the server''s condition (disk, connections, shutdown, deadlock, corruption) whatever the model does.';
+
+--
+-- Name: is_out_of_time(text, timestamp with time zone); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.is_out_of_time(p_words text, p_began timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (p_words ~~ '%statement timeout%'::text) THEN true WHEN (p_words ~~ '%user request%'::text) THEN false ELSE (((current_setting('statement_timeout'::text))::interval > '00:00:00'::interval) AND ((clock_timestamp() - p_began) > ((0.95)::double precision * (current_setting('statement_timeout'::text))::interval))) END;
+
+--
+-- Name: FUNCTION is_out_of_time(p_words text, p_began timestamp with time zone); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.is_out_of_time(p_words text, p_began timestamp with time zone) IS 'Whether a 57014 with these words, of a statement that began then, was its own timeout rather than somebody''s cancel.';
 
 --
 -- Name: mark_stale(text, bigint, bigint, text); Type: FUNCTION; Schema: folds; Owner: -
@@ -1540,8 +1653,8 @@ begin
     where name = p_model and stale_since is null;
     insert into raw.feed (seq, kind) values (raw.next_seq(), 'mart_stale');
     perform ops.raise_alert('mart_stale', p_model, 'critical', format(
-        'The mart %s stopped at seq %s: event %s failed with "%s". Ingest goes on. Mend the model, then run: zmart rebuild %s',
-        p_model, p_applied_seq, p_failed_event, p_reason, p_model));
+        'The mart %s stopped at seq %s: %s failed with "%s". Ingest goes on. Mend the model, then run: zmart rebuild %s',
+        p_model, p_applied_seq, coalesce('event ' || p_failed_event, 'what came next'), p_reason, p_model));
 end
 $$;
 
@@ -1729,6 +1842,102 @@ $$;
 COMMENT ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) IS 'Seqs of trades whose fee rates differ from those of marts.trades, because a configuration of this window precedes them on chain; a trade that is not there counts as different. With p_all, every trade whose rates the window may change: for tables that are being built beside the live one.';
 
 --
+-- Name: retold(bigint, bigint, bigint[], boolean); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if p_all or exists (select from ops.models where name = 'trades' and stale_since is not null) then
+        return (
+            select array_agg(e.seq)
+            from folds.totals_changed(p_from, p_to, p_touched) as c
+            inner join raw.events as e on e.market_no = c.market_no and e.order_key > c.since
+            where e.name = 'SharesSold' and e.seq <= p_from
+        );
+    end if;
+    -- A migration comes before the models that go with it; the log does not wait for them.
+    if not exists (
+        select from pg_attribute where attrelid = to_regclass('marts.trades') and attname = 'gross_from' and not attisdropped
+    ) then
+        return null;
+    end if;
+    -- Nearly always there is none, and this is all that happens.
+    if not exists (select from marts.trades where gross_from in ('totals', 'guess')) then
+        return null;
+    end if;
+    return (
+        select array_agg(t.seq)
+        from folds.totals_changed(p_from, p_to, p_touched) as c
+        inner join marts.trades as t on t.market_no = c.market_no and t.order_key > c.since
+        where t.gross_from in ('totals', 'guess') and t.seq <= p_from
+    );
+end
+$$;
+
+--
+-- Name: FUNCTION retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) IS 'Seqs of sells before the window whose gross follows from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
+
+--
+-- Name: standing_on(regclass); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.standing_on(p_table regclass) RETURNS TABLE(depth integer, name text, kind "char", statements text[])
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ WITH RECURSIVE above AS (
+          SELECT r.ev_class AS oid,
+             1 AS depth
+            FROM (pg_depend d
+              JOIN pg_rewrite r ON ((r.oid = d.objid)))
+           WHERE ((d.classid = ('pg_rewrite'::regclass)::oid) AND (d.refclassid = ('pg_class'::regclass)::oid) AND (d.refobjid = (standing_on.p_table)::oid) AND (r.ev_class <> (standing_on.p_table)::oid))
+         UNION
+          SELECT r.ev_class,
+             (a_1.depth + 1)
+            FROM ((above a_1
+              JOIN pg_depend d ON (((d.refobjid = a_1.oid) AND (d.refclassid = ('pg_class'::regclass)::oid))))
+              JOIN pg_rewrite r ON (((r.oid = d.objid) AND (d.classid = ('pg_rewrite'::regclass)::oid))))
+           WHERE ((r.ev_class <> a_1.oid) AND (a_1.depth < 20))
+         )
+  SELECT max(a.depth) AS max,
+     ((a.oid)::regclass)::text AS oid,
+     c.relkind,
+     ((((ARRAY[format('create view %s %s as %s'::text, (a.oid)::regclass, ( SELECT (('with ('::text || string_agg(o.o, ', '::text)) || ')'::text)
+            FROM unnest(c.reloptions) o(o)), pg_get_viewdef(a.oid))] || COALESCE(( SELECT array_agg(format('grant %s on %s to %I'::text, x.privilege_type, (a.oid)::regclass, ((x.grantee)::regrole)::text)) AS array_agg
+            FROM aclexplode(c.relacl) x(grantor, grantee, privilege_type, is_grantable)
+           WHERE ((x.grantee <> c.relowner) AND (x.grantee <> (0)::oid))), '{}'::text[])) || COALESCE(( SELECT array_agg(format('grant %s on %s to public'::text, x.privilege_type, (a.oid)::regclass)) AS array_agg
+            FROM aclexplode(c.relacl) x(grantor, grantee, privilege_type, is_grantable)
+           WHERE (x.grantee = (0)::oid)), '{}'::text[])) || COALESCE(( SELECT array_agg(
+                 CASE d.objsubid
+                     WHEN 0 THEN format('comment on view %s is %L'::text, (a.oid)::regclass, d.description)
+                     ELSE format('comment on column %s.%I is %L'::text, (a.oid)::regclass, t.attname, d.description)
+                 END) AS array_agg
+            FROM (pg_description d
+              LEFT JOIN pg_attribute t ON (((t.attrelid = d.objoid) AND (t.attnum = d.objsubid) AND (d.objsubid > 0))))
+           WHERE ((d.classoid = ('pg_class'::regclass)::oid) AND (d.objoid = a.oid))), '{}'::text[])) ||
+         CASE
+             WHEN (pg_get_userbyid(c.relowner) <> CURRENT_USER) THEN ARRAY[format('alter view %s owner to %I'::text, (a.oid)::regclass, pg_get_userbyid(c.relowner))]
+             ELSE '{}'::text[]
+         END)
+    FROM (above a
+      JOIN pg_class c ON ((c.oid = a.oid)))
+   WHERE ((NOT pg_is_other_temp_schema(c.relnamespace)) AND (c.relnamespace <> pg_my_temp_schema()))
+   GROUP BY a.oid, c.relkind, c.reloptions, c.relacl, c.relowner;
+END;
+
+--
+-- Name: FUNCTION standing_on(p_table regclass); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.standing_on(p_table regclass) IS 'What stands on a table, the nearest first, with the statements that make it again: definition, options, grants, comments, owner.';
+
+--
 -- Name: swap(text); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1739,32 +1948,34 @@ CREATE FUNCTION folds.swap(p_name text) RETURNS void
     AS $$
 declare
     v_live regclass := to_regclass(format('marts.%I', p_name));
-    v record;
+    v_above record;
+    v_statement text;
 begin
     if v_live is null then
         execute format('alter table marts.%I rename to %I', p_name || '__beside', p_name);
         return;
     end if;
-    create temporary table dependents on commit drop as select * from folds.dependent_views(v_live);
+    create temporary table above_it on commit drop as select * from folds.standing_on(v_live);
+    select * into v_above from above_it where kind <> 'v' limit 1;
+    if found then
+        raise exception '% stands on marts.% and is not a plain view: drop it, deploy, and create it again', v_above.name, p_name
+            using errcode = 'dependent_objects_still_exist';
+    end if;
     -- The log waits for this transaction: a reader that is in the way is not waited for, the deployment tries again.
     set local lock_timeout = '200ms';
     execute format('drop table marts.%I cascade', p_name);
     execute format('alter table marts.%I rename to %I', p_name || '__beside', p_name);
-    for v in select * from dependents order by depth loop
+    for v_above in select * from above_it order by depth loop
         -- A view that names a column that is gone is left to the dbt run that is going on.
         begin
-            execute format('create view %s as %s', v.name, v.definition);
-            for i in 1 .. coalesce(cardinality(v.grants), 0) loop
-                execute v.grants[i];
+            foreach v_statement in array v_above.statements loop
+                execute v_statement;
             end loop;
-            if v.description is not null then
-                execute format('comment on view %s is %L', v.name, v.description);
-            end if;
         exception when undefined_column or undefined_table then
-            raise warning 'the view % no longer fits % and waits for its model', v.name, p_name;
+            raise warning 'the view % no longer fits % and waits for its model', v_above.name, p_name;
         end;
     end loop;
-    drop table dependents;
+    drop table above_it;
 end
 $$;
 
@@ -1773,6 +1984,27 @@ $$;
 --
 
 COMMENT ON FUNCTION folds.swap(p_name text) IS 'Put the table built beside in the live one''s place, and its views back on top.';
+
+--
+-- Name: totals_changed(bigint, bigint, bigint[]); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.totals_changed(p_from bigint, p_to bigint, p_touched bigint[]) RETURNS TABLE(market_no integer, since bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT w.market_no,
+     min(w.since) AS min
+    FROM ( SELECT e.market_no,
+             e.order_key AS since
+            FROM raw.events e
+           WHERE ((e.seq > totals_changed.p_from) AND (e.seq <= totals_changed.p_to) AND (e.name = ANY (ARRAY['MarketCreated'::text, 'SharesBought'::text, 'SharesSold'::text])))
+         UNION ALL
+          SELECT e.market_no,
+             0
+            FROM raw.events e
+           WHERE ((e.seq = ANY (totals_changed.p_touched)) AND (e.name = ANY (ARRAY['MarketCreated'::text, 'SharesBought'::text, 'SharesSold'::text])))) w
+   GROUP BY w.market_no;
+END;
 
 --
 -- Name: touched(bigint, bigint, boolean, boolean); Type: FUNCTION; Schema: folds; Owner: -
@@ -1784,15 +2016,15 @@ CREATE FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolea
     AS $$
 declare
     v_touched bigint [];
-    v_repriced bigint [];
+    v_others bigint [];
 begin
     select array_agg(distinct ref) into v_touched
     from raw.feed
     where seq > p_from and seq <= p_to and kind in ('retracted', 'moved');
     if p_fee_sensitive then
-        v_repriced := folds.repriced(p_from, p_to, v_touched, p_all);
+        v_others := folds.repriced(p_from, p_to, v_touched, p_all) || folds.retold(p_from, p_to, v_touched, p_all);
     end if;
-    return nullif(coalesce(v_touched, '{}') || coalesce(v_repriced, '{}'), '{}');
+    return nullif(coalesce(v_touched, '{}') || coalesce(v_others, '{}'), '{}');
 end
 $$;
 
@@ -1800,7 +2032,7 @@ $$;
 -- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean) IS 'Seqs of events before the window whose contribution the window changes, or null.';
+COMMENT ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean) IS 'Seqs of events before the window whose contribution the window changes, or null: retracted, moved, and for models that split fees those under other rates or after other totals.';
 
 --
 -- Name: windowed(text, text); Type: FUNCTION; Schema: folds; Owner: -
@@ -1809,6 +2041,123 @@ COMMENT ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive bo
 CREATE FUNCTION folds.windowed(p_sql text, p_window text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN replace(p_sql, '(true /*fold*/)'::text, p_window);
+
+--
+-- Name: exp(numeric); Type: FUNCTION; Schema: lmsr; Owner: -
+--
+
+CREATE FUNCTION lmsr.exp(x numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((x >= (0)::numeric) AND (x <= ('20000000000'::bigint)::numeric)) THEN div(((((1000000000)::numeric + div(x, (2)::numeric)) + div(div((x * x), (1000000000)::numeric), (12)::numeric)) * (1000000000)::numeric), (((1000000000)::numeric - div(x, (2)::numeric)) + div(div((x * x), (1000000000)::numeric), (12)::numeric))) ELSE NULL::numeric END;
+
+--
+-- Name: FUNCTION exp(x numeric); Type: COMMENT; Schema: lmsr; Owner: -
+--
+
+COMMENT ON FUNCTION lmsr.exp(x numeric) IS 'The program''s e to the x, a Padé approximant that peaks near 3.46; null beyond 20.0 (ExponentTooLarge).';
+
+--
+-- Name: is_u64(numeric); Type: FUNCTION; Schema: lmsr; Owner: -
+--
+
+CREATE FUNCTION lmsr.is_u64(x numeric) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((x >= (0)::numeric) AND (x <= '18446744073709551615'::numeric));
+
+--
+-- Name: ln(numeric); Type: FUNCTION; Schema: lmsr; Owner: -
+--
+
+CREATE FUNCTION lmsr.ln(x numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (ln.x = (1000000000)::numeric) THEN (0)::numeric
+             WHEN (ln.x = (2000000000)::numeric) THEN (693147180)::numeric
+             WHEN ((ln.x > (1000000000)::numeric) AND (ln.x < (2000000000)::numeric)) THEN ((2)::numeric * ((s.y + div(c.y3, (3)::numeric)) + div(div((c.y3 * q.y2), (1000000000)::numeric), (5)::numeric)))
+             ELSE NULL::numeric
+         END AS "case"
+    FROM ((( SELECT div(((ln.x - (1000000000)::numeric) * (1000000000)::numeric), NULLIF((ln.x + (1000000000)::numeric), (0)::numeric)) AS y) s
+      CROSS JOIN LATERAL ( SELECT div((s.y * s.y), (1000000000)::numeric) AS y2) q)
+      CROSS JOIN LATERAL ( SELECT div((q.y2 * s.y), (1000000000)::numeric) AS y3) c);
+END;
+
+--
+-- Name: FUNCTION ln(x numeric); Type: COMMENT; Schema: lmsr; Owner: -
+--
+
+COMMENT ON FUNCTION lmsr.ln(x numeric) IS 'The program''s natural logarithm from 1.0 to 2.0, all that the cost function asks for; null elsewhere.';
+
+--
+-- Name: cost(numeric, numeric, numeric); Type: FUNCTION; Schema: lmsr; Owner: -
+--
+
+CREATE FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((cost.b >= ('100000000000'::bigint)::numeric) AND lmsr.is_u64(cost.q_yes) AND lmsr.is_u64(cost.q_no) AND lmsr.is_u64(c.lamports)) THEN c.lamports
+             ELSE NULL::numeric
+         END AS "case"
+    FROM (( SELECT div((cost.q_yes * (1000000000)::numeric), NULLIF(cost.b, (0)::numeric)) AS u,
+             div((cost.q_no * (1000000000)::numeric), NULLIF(cost.b, (0)::numeric)) AS v) r
+      CROSS JOIN LATERAL ( SELECT div((cost.b * (GREATEST(r.u, r.v) + lmsr.ln(((1000000000)::numeric + div(((1000000000)::numeric * (1000000000)::numeric), lmsr.exp(abs((r.u - r.v)))))))), (1000000000)::numeric) AS lamports) c);
+END;
+
+--
+-- Name: FUNCTION cost(q_yes numeric, q_no numeric, b numeric); Type: COMMENT; Schema: lmsr; Owner: -
+--
+
+COMMENT ON FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) IS 'The cost function C in lamports; a trade costs the difference of two of these. Null where the program refuses.';
+
+--
+-- Name: price_yes(numeric, numeric, numeric); Type: FUNCTION; Schema: lmsr; Owner: -
+--
+
+CREATE FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((price_yes.b < ('100000000000'::bigint)::numeric) OR (NOT lmsr.is_u64(price_yes.q_yes)) OR (NOT lmsr.is_u64(price_yes.q_no))) THEN NULL::numeric
+             WHEN (price_yes.q_yes >= price_yes.q_no) THEN div((p.e * (1000000000)::numeric), (p.e + (1000000000)::numeric))
+             ELSE div(((1000000000)::numeric * (1000000000)::numeric), (p.e + (1000000000)::numeric))
+         END AS div
+    FROM ( SELECT lmsr.exp(div((abs((price_yes.q_yes - price_yes.q_no)) * (1000000000)::numeric), NULLIF(price_yes.b, (0)::numeric))) AS e) p;
+END;
+
+--
+-- Name: FUNCTION price_yes(q_yes numeric, q_no numeric, b numeric); Type: COMMENT; Schema: lmsr; Owner: -
+--
+
+COMMENT ON FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) IS 'Price of a YES share, nine decimals, from the shares of both sides and b; null below b = 100 SOL or beyond 20 b of imbalance. It falls again past 3.46 b (protocol.md 2.6).';
+
+--
+-- Name: proceeds(numeric, numeric, numeric, boolean, numeric); Type: FUNCTION; Schema: lmsr; Owner: -
+--
+
+CREATE FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (g.lamports >= (0)::numeric) THEN g.lamports
+             ELSE NULL::numeric
+         END AS "case"
+    FROM ( SELECT (lmsr.cost(proceeds.q_yes, proceeds.q_no, proceeds.b) -
+                 CASE
+                     WHEN proceeds.is_yes THEN lmsr.cost((proceeds.q_yes - proceeds.shares), proceeds.q_no, proceeds.b)
+                     ELSE lmsr.cost(proceeds.q_yes, (proceeds.q_no - proceeds.shares), proceeds.b)
+                 END) AS lamports) g;
+END;
+
+--
+-- Name: FUNCTION proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric); Type: COMMENT; Schema: lmsr; Owner: -
+--
+
+COMMENT ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) IS 'Gross lamports of selling shares of one side, before fees, from the totals before the sell. Null where the program refuses.';
 
 --
 -- Name: answered; Type: VIEW; Schema: ops; Owner: -
@@ -2200,6 +2549,9 @@ CREATE TABLE raw.transactions (
     sightings jsonb DEFAULT '{}'::jsonb NOT NULL,
     first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     retracted_at timestamp with time zone,
+    bundle_no bigint,
+    bundle_start integer,
+    bundle_length integer,
     CONSTRAINT transactions_index_in_block_check CHECK (((index_in_block >= 0) AND (index_in_block <= 32767))),
     CONSTRAINT transactions_slot_check CHECK ((slot >= 0))
 );
@@ -2221,7 +2573,7 @@ COMMENT ON COLUMN raw.transactions.index_in_block IS 'Null while unknown; the or
 -- Name: COLUMN transactions.body; Type: COMMENT; Schema: raw; Owner: -
 --
 
-COMMENT ON COLUMN raw.transactions.body IS 'The delivered JSON, zlib-compressed. bytea, because a log line may hold U+0000, which jsonb cannot. The only column of the log that may age out.';
+COMMENT ON COLUMN raw.transactions.body IS 'The delivered JSON by itself, zlib-compressed, where it is in no bundle. bytea, because a log line may hold U+0000, which jsonb cannot. May age out.';
 
 --
 -- Name: COLUMN transactions.digest; Type: COMMENT; Schema: raw; Owner: -
@@ -2234,6 +2586,24 @@ COMMENT ON COLUMN raw.transactions.digest IS 'SHA-256 of (slot, err, log lines):
 --
 
 COMMENT ON COLUMN raw.transactions.sightings IS 'How often each source has delivered it, for example {"webhook": 2}.';
+
+--
+-- Name: COLUMN transactions.bundle_no; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.bundle_no IS 'The row of raw.bundles that holds the delivered JSON; null where body does. No foreign key, because bundles may age out.';
+
+--
+-- Name: COLUMN transactions.bundle_start; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.bundle_start IS 'Where it begins, in bytes of the decompressed bundle.';
+
+--
+-- Name: COLUMN transactions.bundle_length; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.transactions.bundle_length IS 'How many bytes it has.';
 
 --
 -- Name: reopen_retracted(); Type: FUNCTION; Schema: ops; Owner: -
@@ -2371,10 +2741,10 @@ END;
 COMMENT ON FUNCTION ops.take_lease(p_name text, p_holder text, p_seconds double precision) IS 'The epoch under which the caller may act alone, or null while somebody else may.';
 
 --
--- Name: append(text, text[], bigint[], integer[], bigint[], text[], text[], bytea[], bytea[], integer[], integer[], text[], bigint[], integer[], text[], bigint[], jsonb[], jsonb[], integer[], text[], text[], integer[], text[], text[]); Type: FUNCTION; Schema: raw; Owner: -
+-- Name: append(text, text[], bigint[], integer[], bigint[], text[], text[], bytea[], integer[], bytea[], integer[], integer[], integer[], integer[], text[], bigint[], integer[], text[], bigint[], jsonb[], jsonb[], integer[], text[], text[], integer[], text[], text[]); Type: FUNCTION; Schema: raw; Owner: -
 --
 
-CREATE FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_bodies bytea[], p_digests bytea[], p_sightings integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) RETURNS record
+CREATE FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_digests bytea[], p_sightings integer[], p_bundles bytea[], p_bundled integer[], p_starts integer[], p_lengths integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2390,6 +2760,7 @@ declare
     v_aside int [];
     v_numbers bigint [];
     v_final bigint;
+    v_bundle bigint;
     v_back record;
 begin
     lock table raw.writer in exclusive mode;
@@ -2422,18 +2793,29 @@ begin
         cross join lateral (select coalesce(n = any(v_known || v_aside), false) as is_left_out) as left_out
     ) as g;
 
+    select coalesce(max(b.bundle_no), 0) into v_bundle from raw.bundles as b;
+    insert into raw.bundles (bundle_no, content)
+    select v_bundle + g.position, g.content
+    from unnest(p_bundles) with ordinality as g (content, position)
+    where g.position = any(array(
+        select distinct b.bundled
+        from unnest(p_bundled) with ordinality as b (bundled, position)
+        where v_numbers[b.position] > 0
+    ));
+
     insert into raw.transactions (
-        transaction_no, signature, slot, index_in_block, order_settled, block_time, err, fee_lamports, body, digest,
-        sightings
+        transaction_no, signature, slot, index_in_block, order_settled, block_time, err, fee_lamports, digest, sightings,
+        bundle_no, bundle_start, bundle_length
     )
     select
         v_numbers[g.position], g.signature, g.slot, g.index_in_block, g.index_in_block is not null,
-        to_timestamp(g.block_time), g.err, g.fee::numeric, g.body, g.digest,
-        jsonb_build_object(p_source, g.sightings)
+        to_timestamp(g.block_time), g.err, g.fee::numeric, g.digest, jsonb_build_object(p_source, g.sightings),
+        v_bundle + g.bundled, g.start, g.length
     from unnest(
-        p_signatures, p_slots, p_indexes, p_block_times, p_errs, p_fees, p_bodies, p_digests, p_sightings
+        p_signatures, p_slots, p_indexes, p_block_times, p_errs, p_fees, p_digests, p_sightings,
+        p_bundled, p_starts, p_lengths
     ) with ordinality as g (
-        signature, slot, index_in_block, block_time, err, fee, body, digest, sightings, position
+        signature, slot, index_in_block, block_time, err, fee, digest, sightings, bundled, start, length, position
     )
     where v_numbers[g.position] > 0
     order by g.position;
@@ -2497,10 +2879,10 @@ end
 $$;
 
 --
--- Name: FUNCTION append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_bodies bytea[], p_digests bytea[], p_sightings integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision); Type: COMMENT; Schema: raw; Owner: -
+-- Name: FUNCTION append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_digests bytea[], p_sightings integer[], p_bundles bytea[], p_bundled integer[], p_starts integer[], p_lengths integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision); Type: COMMENT; Schema: raw; Owner: -
 --
 
-COMMENT ON FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_bodies bytea[], p_digests bytea[], p_sightings integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) IS 'Take the writer''s lock, store what is new, fold it and ring; the caller commits. Known transactions are counted, retracted ones that landed again reopened; a webhook for slots that are final is wanted from the chain instead of believed.';
+COMMENT ON FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_digests bytea[], p_sightings integer[], p_bundles bytea[], p_bundled integer[], p_starts integer[], p_lengths integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) IS 'Take the writer''s lock, store what is new, fold it and ring; the caller commits. Known transactions are counted, retracted ones that landed again reopened; a webhook for slots that are final is wanted from the chain instead of believed.';
 
 --
 -- Name: append_events(bigint[], bigint[], integer[], text[], bigint[], integer[], text[], bigint[], jsonb[], jsonb[], integer[], text[], text[], integer[], text[]); Type: FUNCTION; Schema: raw; Owner: -
@@ -3315,6 +3697,22 @@ CREATE TABLE raw.accounts (
 COMMENT ON TABLE raw.accounts IS 'Accounts as an RPC showed them at a slot. For reconciliation alone; folds never read it.';
 
 --
+-- Name: bundles; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.bundles (
+    bundle_no bigint NOT NULL,
+    content bytea NOT NULL
+);
+ALTER TABLE ONLY raw.bundles ALTER COLUMN content SET STORAGE EXTERNAL;
+
+--
+-- Name: TABLE bundles; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.bundles IS 'What was delivered, byte for byte: transactions of one batch behind each other, zlib-compressed. The only rows of the log that may age out.';
+
+--
 -- Name: dead_letters; Type: TABLE; Schema: raw; Owner: -
 --
 
@@ -3605,6 +4003,13 @@ ALTER TABLE ONLY ops.submissions
 
 ALTER TABLE ONLY raw.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (account, slot);
+
+--
+-- Name: bundles bundles_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.bundles
+    ADD CONSTRAINT bundles_pkey PRIMARY KEY (bundle_no);
 
 --
 -- Name: coverage coverage_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
@@ -4313,6 +4718,15 @@ GRANT ALL ON SCHEMA dagster TO zmart_keeper;
 GRANT USAGE ON SCHEMA folds TO zmart_ingest;
 
 --
+-- Name: SCHEMA lmsr; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA lmsr TO zmart_ingest;
+GRANT USAGE ON SCHEMA lmsr TO zmart_keeper;
+GRANT USAGE ON SCHEMA lmsr TO zmart_api;
+GRANT USAGE ON SCHEMA lmsr TO analyst;
+
+--
 -- Name: SCHEMA marts; Type: ACL; Schema: -; Owner: -
 --
 
@@ -4541,12 +4955,6 @@ REVOKE ALL ON FUNCTION folds.create_dispatcher() FROM PUBLIC;
 REVOKE ALL ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) FROM PUBLIC;
 
 --
--- Name: FUNCTION dependent_views(p_table regclass); Type: ACL; Schema: folds; Owner: -
---
-
-REVOKE ALL ON FUNCTION folds.dependent_views(p_table regclass) FROM PUBLIC;
-
---
 -- Name: FUNCTION distinct_sql(p_columns text[]); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -4586,6 +4994,12 @@ GRANT SELECT ON TABLE raw.events TO analyst;
 REVOKE ALL ON FUNCTION folds.fees_in_force(p_order_key bigint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION finish_beside(p_beside text, p_after text[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.finish_beside(p_beside text, p_after text[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION first_failing(p_model text, p_from bigint, p_to bigint); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -4599,10 +5013,10 @@ REVOKE ALL ON FUNCTION folds.fold(p_from bigint, p_to bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION folds.fold(p_from bigint, p_to bigint) TO zmart_ingest;
 
 --
--- Name: FUNCTION install(m ops.models, p_create text, p_after text[]); Type: ACL; Schema: folds; Owner: -
+-- Name: FUNCTION indexes_of(p_table regclass); Type: ACL; Schema: folds; Owner: -
 --
 
-REVOKE ALL ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION folds.indexes_of(p_table regclass) FROM PUBLIC;
 
 --
 -- Name: TABLE refreshed; Type: ACL; Schema: ops; Owner: -
@@ -4612,6 +5026,18 @@ GRANT SELECT ON TABLE ops.refreshed TO zmart_ingest;
 GRANT SELECT ON TABLE ops.refreshed TO zmart_keeper;
 GRANT SELECT ON TABLE ops.refreshed TO zmart_api;
 GRANT SELECT ON TABLE ops.refreshed TO analyst;
+
+--
+-- Name: FUNCTION index_changes(); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.index_changes() FROM PUBLIC;
+
+--
+-- Name: FUNCTION install(m ops.models, p_create text, p_after text[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.install(m ops.models, p_create text, p_after text[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION install_refreshed(r ops.refreshed, p_create text, p_after text[]); Type: ACL; Schema: folds; Owner: -
@@ -4624,6 +5050,12 @@ REVOKE ALL ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p
 --
 
 REVOKE ALL ON FUNCTION folds.is_environmental(p_sqlstate text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION is_out_of_time(p_words text, p_began timestamp with time zone); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.is_out_of_time(p_words text, p_began timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text); Type: ACL; Schema: folds; Owner: -
@@ -4656,10 +5088,28 @@ REVOKE ALL ON FUNCTION folds.refresh(p_name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) FROM PUBLIC;
 
 --
+-- Name: FUNCTION retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION standing_on(p_table regclass); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.standing_on(p_table regclass) FROM PUBLIC;
+
+--
 -- Name: FUNCTION swap(p_name text); Type: ACL; Schema: folds; Owner: -
 --
 
 REVOKE ALL ON FUNCTION folds.swap(p_name text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION totals_changed(p_from bigint, p_to bigint, p_touched bigint[]); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.totals_changed(p_from bigint, p_to bigint, p_touched bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean); Type: ACL; Schema: folds; Owner: -
@@ -4672,6 +5122,66 @@ REVOKE ALL ON FUNCTION folds.touched(p_from bigint, p_to bigint, p_fee_sensitive
 --
 
 REVOKE ALL ON FUNCTION folds.windowed(p_sql text, p_window text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION exp(x numeric); Type: ACL; Schema: lmsr; Owner: -
+--
+
+REVOKE ALL ON FUNCTION lmsr.exp(x numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION lmsr.exp(x numeric) TO zmart_ingest;
+GRANT ALL ON FUNCTION lmsr.exp(x numeric) TO zmart_keeper;
+GRANT ALL ON FUNCTION lmsr.exp(x numeric) TO zmart_api;
+GRANT ALL ON FUNCTION lmsr.exp(x numeric) TO analyst;
+
+--
+-- Name: FUNCTION is_u64(x numeric); Type: ACL; Schema: lmsr; Owner: -
+--
+
+REVOKE ALL ON FUNCTION lmsr.is_u64(x numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION lmsr.is_u64(x numeric) TO zmart_ingest;
+GRANT ALL ON FUNCTION lmsr.is_u64(x numeric) TO zmart_keeper;
+GRANT ALL ON FUNCTION lmsr.is_u64(x numeric) TO zmart_api;
+GRANT ALL ON FUNCTION lmsr.is_u64(x numeric) TO analyst;
+
+--
+-- Name: FUNCTION ln(x numeric); Type: ACL; Schema: lmsr; Owner: -
+--
+
+REVOKE ALL ON FUNCTION lmsr.ln(x numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION lmsr.ln(x numeric) TO zmart_ingest;
+GRANT ALL ON FUNCTION lmsr.ln(x numeric) TO zmart_keeper;
+GRANT ALL ON FUNCTION lmsr.ln(x numeric) TO zmart_api;
+GRANT ALL ON FUNCTION lmsr.ln(x numeric) TO analyst;
+
+--
+-- Name: FUNCTION cost(q_yes numeric, q_no numeric, b numeric); Type: ACL; Schema: lmsr; Owner: -
+--
+
+REVOKE ALL ON FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) TO zmart_ingest;
+GRANT ALL ON FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) TO zmart_keeper;
+GRANT ALL ON FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) TO zmart_api;
+GRANT ALL ON FUNCTION lmsr.cost(q_yes numeric, q_no numeric, b numeric) TO analyst;
+
+--
+-- Name: FUNCTION price_yes(q_yes numeric, q_no numeric, b numeric); Type: ACL; Schema: lmsr; Owner: -
+--
+
+REVOKE ALL ON FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) TO zmart_ingest;
+GRANT ALL ON FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) TO zmart_keeper;
+GRANT ALL ON FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) TO zmart_api;
+GRANT ALL ON FUNCTION lmsr.price_yes(q_yes numeric, q_no numeric, b numeric) TO analyst;
+
+--
+-- Name: FUNCTION proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric); Type: ACL; Schema: lmsr; Owner: -
+--
+
+REVOKE ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) TO zmart_ingest;
+GRANT ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) TO zmart_keeper;
+GRANT ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) TO zmart_api;
+GRANT ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) TO analyst;
 
 --
 -- Name: TABLE answered; Type: ACL; Schema: ops; Owner: -
@@ -4835,11 +5345,11 @@ REVOKE ALL ON FUNCTION ops.take_lease(p_name text, p_holder text, p_seconds doub
 GRANT ALL ON FUNCTION ops.take_lease(p_name text, p_holder text, p_seconds double precision) TO zmart_keeper;
 
 --
--- Name: FUNCTION append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_bodies bytea[], p_digests bytea[], p_sightings integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision); Type: ACL; Schema: raw; Owner: -
+-- Name: FUNCTION append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_digests bytea[], p_sightings integer[], p_bundles bytea[], p_bundled integer[], p_starts integer[], p_lengths integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision); Type: ACL; Schema: raw; Owner: -
 --
 
-REVOKE ALL ON FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_bodies bytea[], p_digests bytea[], p_sightings integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_bodies bytea[], p_digests bytea[], p_sightings integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) TO zmart_ingest;
+REVOKE ALL ON FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_digests bytea[], p_sightings integer[], p_bundles bytea[], p_bundled integer[], p_starts integer[], p_lengths integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[], p_indexes integer[], p_block_times bigint[], p_errs text[], p_fees text[], p_digests bytea[], p_sightings integer[], p_bundles bytea[], p_bundled integer[], p_starts integer[], p_lengths integer[], p_owners integer[], p_event_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], p_wanted text[], OUT o_head bigint, OUT o_last bigint, OUT o_events integer, OUT o_fresh integer[], OUT o_differing integer[], OUT o_aside integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[], OUT o_lock_wait_seconds double precision, OUT o_folds_seconds double precision, OUT o_lock_held_seconds double precision) TO zmart_ingest;
 
 --
 -- Name: FUNCTION append_events(p_numbers bigint[], p_left bigint[], p_owners integer[], p_signatures text[], p_order_keys bigint[], p_ordinals integer[], p_names text[], p_clocks bigint[], p_payloads jsonb[], p_contexts jsonb[], p_market_nos integer[], p_accounts text[], p_market_ids text[], p_wallet_nos integer[], p_wallets text[], OUT o_events integer, OUT o_accounts text[], OUT o_market_nos integer[], OUT o_identified boolean[], OUT o_wallets text[], OUT o_wallet_nos integer[]); Type: ACL; Schema: raw; Owner: -
@@ -5040,6 +5550,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE ops.snapshots TO zmart_keeper;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE raw.accounts TO zmart_ingest;
+
+--
+-- Name: TABLE bundles; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE raw.bundles TO zmart_ingest;
+GRANT SELECT ON TABLE raw.bundles TO zmart_keeper;
+GRANT SELECT ON TABLE raw.bundles TO zmart_api;
+GRANT SELECT ON TABLE raw.bundles TO analyst;
 
 --
 -- Name: TABLE dead_letters; Type: ACL; Schema: raw; Owner: -

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import zlib
 from collections.abc import AsyncIterator
 
 import pytest
 
+from ingest import bundle
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from ingest.testing import address, signature
-from ingest.writer import Writer
+from ingest.writer import FIRST_LOOK, Writer
 from zmart import errors, testing
 
 MARKET = "11" * 32
@@ -42,7 +42,7 @@ def transaction(number: int, *events: EventRow, slot: int = 1000, dead: tuple[De
         block_time=1_762_600_000,
         err=None,
         fee_lamports=5000,
-        body=zlib.compress(b"{}"),
+        body=b"{}",
         digest=hashlib.sha256(str(number).encode()).digest(),
         events=events,
         dead_letters=dead,
@@ -239,3 +239,87 @@ async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
         assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
         letters = connection.execute("select reason_code, bytes from raw.dead_letters").fetchall()
     assert letters == [("differs", b"the other body")]
+
+
+def bodies(database: testing.Database) -> dict[str, bytes]:
+    """What the log keeps of each delivery, by signature."""
+    statement = (
+        "select t.signature, b.content, t.bundle_start, t.bundle_length"
+        " from raw.transactions as t inner join raw.bundles as b using (bundle_no)"
+    )
+    with database.connect() as connection:
+        return {name: bundle.opened(*kept) for name, *kept in connection.execute(statement).fetchall()}
+
+
+async def test_what_was_delivered_is_kept_byte_for_byte(writer: Writer, marts_database: testing.Database) -> None:
+    """Every transaction's bytes come back, out of bundles it shares with its batch."""
+    said = {signature(n): b'{"no": %d, "\x00\xff"' % n * n for n in range(1, 40)}
+    await writer.append(
+        [transaction(n, event())._replace(body=said[signature(n)]) for n in range(1, 40)], source="webhook"
+    )
+
+    assert bodies(marts_database) == said
+
+
+async def test_a_batch_of_known_transactions_stores_no_bytes(writer: Writer, marts_database: testing.Database) -> None:
+    """Deliveries come twice; their bytes are kept once, also where one of the batch is new."""
+    await writer.append([transaction(1, event())], source="webhook")
+    await writer.append([transaction(1, event())], source="webhook")
+    await writer.append([transaction(1, event()), transaction(2, event())], source="webhook")
+
+    with marts_database.connect() as connection:
+        assert connection.execute("select count(*) from raw.bundles").fetchone() == (2,)
+    assert set(bodies(marts_database)) == {signature(1), signature(2)}
+
+
+async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """What Postgres cannot take (U+0000 in text) is found among letters and wanted signatures, too, and ends there."""
+    letters = [DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))]
+
+    done = await writer.append(
+        [transaction(3, event())], source="webhook", dead_letters=letters, wanted=[signature(4), "odd\x00"]
+    )
+
+    assert (done.events, done.dead_letters) == (1, 4)
+    with marts_database.connect() as connection:
+        wanted = connection.execute("select signature from raw.wanted").fetchall()
+        kept = connection.execute(
+            "select signature, reason_code, bytes from raw.dead_letters order by dead_letter_no"
+        ).fetchall()
+    assert wanted == [(signature(4),)]
+    assert kept == [
+        (signature(1), "malformed", b"bytes"),
+        (None, "rejected", b"bytes"),
+        (signature(2), "malformed", b"bytes"),
+        (None, "rejected", b"odd\x00"),
+    ]
+
+
+async def test_a_commit_says_how_long_it_held_the_lock_and_where_the_time_went(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """Waiting is not holding; folds and commit are part of holding."""
+    done = await writer.append([transaction(1, event())], source="webhook")
+
+    assert done.lock_held_seconds > done.folds_seconds > 0
+    assert done.lock_held_seconds >= done.folds_seconds + done.commit_seconds
+    assert done.lock_wait_seconds >= 0
+
+
+async def test_a_young_log_is_given_statistics(marts_database: testing.Database) -> None:
+    """A plan made on empty tables is not kept: its writer analyzes what has outgrown its statistics."""
+    writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
+    try:
+        await writer.append([transaction(n, event()) for n in range(1, FIRST_LOOK + 1)], source="file")
+    finally:
+        await writer.close()
+
+    with marts_database.connect() as connection:
+        known = connection.execute(
+            "select relname from pg_class where oid in ('raw.events'::regclass, 'marts.trades'::regclass)"
+            " and reltuples = %s order by relname",
+            (FIRST_LOOK,),
+        ).fetchall()
+    assert known == [("events",), ("trades",)]
