@@ -60,6 +60,7 @@ def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
         "devchain",
         "ingest",
         "api",
+        "ws",
         "dagster-code",
         "dagster",
         "dagster-daemon",
@@ -72,6 +73,7 @@ def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
         "migrate",
         "ingest",
         "api",
+        "ws",
         "dagster-code",
         "dagster",
         "dagster-daemon",
@@ -133,6 +135,7 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
     [
         ("ingest", {"DATABASE_URL_INGEST", "HELIUS_AUTH_HEADER"}),
         ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
+        ("ws", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
         ("migrate", {"DATABASE_URL"}),
         ("dagster-code", {"DATABASE_URL", "DATABASE_URL_KEEPER", "BACKEND_KEYPAIR_PATH", "ADMIN_KEYPAIR_PATH"}),
         ("dagster", {"DATABASE_URL_KEEPER"}),
@@ -186,6 +189,7 @@ def test_dagster_starts_beside_the_others(local: dict[str, str]) -> None:
     assert after["dagster-code"] == ("migrate",)
     assert after["dagster"] == after["dagster-daemon"] == ("dagster-code",)
     assert after["api"] is None
+    assert after["ws"] == ("migrate",)
 
 
 def test_dagsters_storage_is_a_schema_of_its_own(local: dict[str, str]) -> None:

@@ -1,8 +1,8 @@
 """Which services `zmart up` runs, in which order, and what each of them may know.
 
 Order is the order of need: Postgres, then the schema and the models, then the development chain,
-which ingest reads to learn where it is, then ingest, then the API. Dagster needs the schema alone and starts
-beside them. Every service gets all settings,
+which ingest reads to learn where it is, then ingest, then the API. Streams and Dagster need the schema alone and
+start beside them. Every service gets all settings,
 and of the secrets only those that its work takes.
 """
 
@@ -21,7 +21,7 @@ from . import demo, orchestrator, postgres, probes, process
 from .service import MEMORY_CEILING_BYTES, Port, Service
 
 #: What `--only` understands, in starting order. `postgres` brings migrations and models with it.
-NAMES = ("postgres", "devchain", "traders", "ingest", "api", "dagster")
+NAMES = ("postgres", "devchain", "traders", "ingest", "api", "ws", "dagster")
 
 #: Dagster imports for ten seconds on a machine that has time, longer while everything starts at once.
 DAGSTER_READY_WITHIN_SECONDS = 120.0
@@ -84,6 +84,7 @@ def plan(
         "devchain": lambda: [house.devchain(traders="traders" in wanted, keepers=keepers)],
         "ingest": lambda: [house.ingest()],
         "api": lambda: [house.api()],
+        "ws": lambda: [house.ws()],
         "dagster": house.dagster,
     }
     return [service for name, make in makers.items() if name in wanted for service in make()]
@@ -156,6 +157,22 @@ class _House:
             probe=probes.answers(_callable(host), port, "/ready"),
             ports=(Port(variable="API_PORT", host=host, number=port),),
             url=f"http://{_callable(host)}:{port}",
+        )
+
+    def ws(self) -> Service:
+        """The way out for streams, in a process of their own: no burst of requests delays them."""
+        host, port = self._settings.hosts.ws, self._settings.ports.ws
+        return Service(
+            name="ws",
+            launch=lambda: self._python(
+                ["api", "ws"],
+                passing=("JWT_", "METRICS_TOKEN"),
+                roles=("zmart_api", "analyst"),
+            ),
+            after=("migrate",),
+            probe=probes.answers(_callable(host), port, "/ready"),
+            ports=(Port(variable="WS_PORT", host=host, number=port),),
+            url=f"ws://{_callable(host)}:{port}",
         )
 
     def dagster(self) -> list[Service]:
@@ -292,7 +309,7 @@ def _made_up(settings: Settings, wanted: set[str]) -> dict[str, str]:
     no_proof = not settings.ingest.auth_headers and settings.ingest.webhook_secret is None
     if no_proof and wanted & {"ingest", "devchain"}:
         missing.append("HELIUS_AUTH_HEADER")
-    if not settings.api.jwt_secrets and "api" in wanted:
+    if not settings.api.jwt_secrets and wanted & {"api", "ws"}:
         missing.append("JWT_SECRET")
     if missing and settings.chain.cluster is not Cluster.LOCALNET:
         raise errors.ConfigurationError(

@@ -103,7 +103,7 @@ class Socket:
 @contextlib.asynccontextmanager
 async def served(log: Log, *, door: Door = "api", **more: str) -> AsyncIterator[Served]:
     """A server over this log, listening on a free port."""
-    running = server(log.settings(JWT_SECRET=JWT_SECRET, **more), door)
+    running = server(log.settings(**{"JWT_SECRET": JWT_SECRET, **more}), door)
     running.config.port = 0
     task = asyncio.create_task(running._serve())
     try:

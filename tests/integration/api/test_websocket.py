@@ -150,6 +150,8 @@ async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served
     """When the database becomes another log, open sockets are told and go on in the new one."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["trades"])
+        # Answered when the client has been let in.
+        await socket.ask(action="ping")
         markets.owner.execute("update raw.identity set epoch = gen_random_uuid()")
         markets.buy(1, 2)
         await markets.deliver()
