@@ -72,7 +72,10 @@ def main(arguments: Sequence[str]) -> int:
             raise errors.InvalidInput("--to-slot is before --from-slot.")
         configured = settings.load()
         slots = Range(from_slot=asked.from_slot, to_slot=asked.to_slot)
-        done = asyncio.run(run(configured, slots, per_second=asked.per_second, requests=asked.requests))
+        telling = None if asked.tell_every is None else Telling(every_seconds=asked.tell_every)
+        done = asyncio.run(
+            run(configured, slots, per_second=asked.per_second, requests=asked.requests, telling=telling)
+        )
     except errors.Overloaded as spent:
         print(f"backfill: {spent} The same command goes on from here.", file=sys.stderr)
         return 1
@@ -83,7 +86,29 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if done.left == 0 else 1
 
 
-async def run(configured: settings.Settings, slots: Range, *, per_second: float, requests: int | None = None) -> Done:
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """Lines instead of a bar, for whoever reads them later."""
+
+    every_seconds: float
+
+    async def follow(self, shown: progress.Progress, pace: Pace) -> None:
+        """Print how far each part is, until cancelled."""
+        while True:
+            await asyncio.sleep(self.every_seconds)
+            for task in shown.tasks:
+                total = "" if task.total is None else f" of {task.total:,.0f}"
+                print(f"{task.description} {task.completed:,.0f}{total}, {pace.spent:,} requests", flush=True)
+
+
+async def run(
+    configured: settings.Settings,
+    slots: Range,
+    *,
+    per_second: float,
+    requests: int | None = None,
+    telling: Telling | None = None,
+) -> Done:
     """Fill `slots` through the configured node and into the configured log."""
     dsn = configured.postgres.dsn("zmart_ingest")
     notebook = Notebook(dsn)
@@ -96,10 +121,19 @@ async def run(configured: settings.Settings, slots: Range, *, per_second: float,
         async with RpcClient.of(configured.chain, pace=pace) as client, Pipeline(connect) as pipeline:
             program_id = configured.chain.program_id
             await watch.identify(client, notebook, cluster=configured.chain.cluster, program_id=program_id)
-            with _progress() as shown:
-                return await Backfill(client, program_id, pipeline, notebook, shown).fill(slots)
+            with _progress(is_shown=telling is None) as shown:
+                told = asyncio.create_task(_quietly(telling, shown, pace))
+                try:
+                    return await Backfill(client, program_id, pipeline, notebook, shown).fill(slots)
+                finally:
+                    told.cancel()
     finally:
         await notebook.close()
+
+
+async def _quietly(telling: Telling | None, shown: progress.Progress, pace: Pace) -> None:
+    if telling is not None:
+        await telling.follow(shown, pace)
 
 
 class Backfill:
@@ -125,7 +159,8 @@ class Backfill:
         self._order = Order(client, pipeline, notebook)
 
     async def fill(self, slots: Range) -> Done:
-        """List, fetch, settle; safe to be cancelled and called again."""
+        """List, fetch, settle; safe to be cancelled and called again. InvalidInput for slots that are yet to come."""
+        await self._require_past(slots)
         listed = await self._list(slots)
         fetched = await self._fetch(slots)
         await _patiently(lambda: self._order.settle(slots.from_slot, slots.to_slot))
@@ -133,6 +168,15 @@ class Backfill:
         if left == 0:
             await self._write_down(slots)
         return Done(listed=listed, fetched=fetched, left=left)
+
+    async def _require_past(self, slots: Range) -> None:
+        """Coverage of a slot that is yet to come would be a lie by the time it has come."""
+        top = await _patiently(lambda: self._client.slot(commitment="confirmed"))
+        if slots.to_slot > top:
+            raise errors.InvalidInput(
+                f"The chain is at slot {top}; nothing can be said of slots after it.",
+                help=f"Choose --to-slot {top} or less.",
+            )
 
     async def _list(self, slots: Range) -> int:
         """Note what is missing, from above the range down to its beginning."""
@@ -217,10 +261,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to-slot", type=int, required=True)
     parser.add_argument("--per-second", type=float, default=watch.REQUESTS_PER_SECOND)
     parser.add_argument("--requests", type=int, default=None)
+    parser.add_argument("--tell-every", type=float, default=None, metavar="SECONDS", help="Lines instead of a bar.")
     return parser
 
 
-def _progress() -> progress.Progress:
+def _progress(*, is_shown: bool) -> progress.Progress:
     return progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
@@ -228,4 +273,5 @@ def _progress() -> progress.Progress:
         progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        disable=not is_shown,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from . import checks, jobs, keeping, manifest, schedules, sensors
-from .assets import docs, keepers, log, marts
+from .assets import backfill, docs, keepers, log, marts
 from .resources import Database, Dbt
 
 
@@ -14,11 +14,11 @@ def define(database: Database | None = None) -> dg.Definitions:
     models = manifest.load()
     database = database or Database()
     return dg.Definitions(
-        assets=[*log.assets(models), *marts.assets(models), *keepers.assets(), *docs.assets()],
+        assets=[*log.assets(models), *backfill.assets(), *marts.assets(models), *keepers.assets(), *docs.assets()],
         asset_checks=checks.checks(models),
         jobs=[*jobs.jobs(models), *keeping.jobs()],
         schedules=[*schedules.schedules(), *keeping.schedules()],
-        sensors=[*sensors.sensors(), *keeping.sensors()],
+        sensors=[*sensors.sensors(), *backfill.sensors(), *keeping.sensors()],
         resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
         # A process for each step would take 14 s where this takes 0.3.
         executor=dg.in_process_executor,

@@ -116,3 +116,9 @@ select alert_no, kind, subject, severity, message from ops.alerts
 where alert_no > %(alert_no)s and resolved_at is null
 order by alert_no
 limit 20;
+
+-- name: slots_held
+-- The first slot the log knows a transaction of, and the last it holds finally.
+select
+    (select min(slot) from raw.transactions) as first_slot,
+    raw.finalized_through() as final_slot;

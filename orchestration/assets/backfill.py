@@ -1,0 +1,170 @@
+"""History by ranges of slots: what the chain lists there and the log does not hold, fetched at the press of a button.
+
+A partition is a range of slots, `FIRST-LAST`, both included. The sensor `slot_ranges` adds one whenever the
+finalized chain has left it behind, from the first slot the log knows; earlier ones are added by hand in the launch
+dialogue, which takes any range. Each run starts `zmart backfill` as a process, so there is one code for it, and its
+progress is in the run's log. A run that a node, a budget or a person stopped is a failed run whose next attempt goes
+on where it stood.
+"""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from zmart import settings
+from zmart.db import queries
+from zmart.settings import Cluster
+
+from .. import manifest as models
+from ..resources import Database
+
+sql = queries.load("orchestration")
+
+#: One at a time: they share a node's allowance.
+POOL = "chain_backfill"
+RANGES = dg.DynamicPartitionsDefinition(name="slot_ranges")
+KEY = dg.AssetKey(["chain_backfill"])
+#: An epoch of Solana's, about two days; the development chain has a few thousand slots in an evening.
+SLOTS: dict[Cluster, int] = {Cluster.MAINNET: 432_000, Cluster.DEVNET: 432_000, Cluster.LOCALNET: 2_000}
+#: More than that at once is a page nobody can read; the next tick adds the next.
+MOST_AT_ONCE = 200
+TELL_EVERY_SECONDS = 5.0
+#: What `zmart backfill` says at its end.
+_DONE = re.compile(r"([\d,]+) listed, ([\d,]+) fetched, ([\d,]+) still wanted")
+
+
+BUTTON = (
+    "Ranges of slots whose history was fetched from the chain. **Materialize** one or many: each lists the program's "
+    "transactions between its slots, fetches what the log does not hold, the oldest first, settles their order, and "
+    "writes a row of raw.coverage (source `backfill`). Nothing that is there changes; a second time fetches nothing. "
+    "The budget in the launchpad bounds the requests; a run that spends it fails and says so, and the next one goes on "
+    "from there. Ranges before the log's first slot are added in the launch dialogue, as FIRST-LAST."
+)
+
+
+class Budget(dg.Config):
+    """How much a run may ask of the node."""
+
+    #: Requests altogether; a history of n transactions takes about n + n / 1,000 and one for each of its blocks.
+    requests: int = 20_000
+    #: Requests a second; 8 suits a public node.
+    per_second: float = 8.0
+
+
+def assets() -> Sequence[dg.AssetsDefinition]:
+    """The one asset."""
+
+    @dg.asset(
+        key=KEY,
+        group_name="log",
+        kinds={"solana", "postgres"},
+        owners=models.OWNERS,
+        partitions_def=RANGES,
+        pool=POOL,
+        required_resource_keys={"database"},
+        description=BUTTON,
+    )
+    def chain_backfill(context: dg.AssetExecutionContext, config: Budget) -> dg.MaterializeResult[Any]:
+        database: Database = context.resources.database
+        first, last = slots_of(context.partition_key)
+        said = list(_followed(context, _command(first, last, config), database.dsn_of("zmart_ingest")))
+        listed, fetched, left = _outcome(said)
+        return dg.MaterializeResult(metadata={"listed": listed, "fetched": fetched, "still wanted": left})
+
+    return [chain_backfill]
+
+
+def sensors() -> Sequence[dg.SensorDefinition]:
+    """What adds ranges."""
+    return [slot_ranges]
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Adds a range of slots to `chain_backfill` when the finalized chain has left it behind. Starts no run.",
+)
+def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
+    """Add the ranges there are between the log's first slot and the watermark."""
+    with database.connect() as connection:
+        first, final = connection.execute(sql.slots_held).fetchone() or (None, None)
+    known = set(context.instance.get_dynamic_partitions(RANGES.name or ""))
+    size = SLOTS[settings.load().chain.cluster]
+    news = [each for each in ranges(first, final, size) if each not in known][:MOST_AT_ONCE]
+    if not news:
+        return dg.SensorResult(skip_reason="No range has been left behind since.")
+    return dg.SensorResult(dynamic_partitions_requests=[RANGES.build_add_request(news)])
+
+
+def ranges(first: int | None, final: int | None, size: int) -> list[str]:
+    """Whole ranges of `size` slots from the one that holds `first`, as far as `final` has left them behind."""
+    if first is None or final is None:
+        return []
+    begin = first - first % size
+    return [f"{start}-{start + size - 1}" for start in range(begin, final - size + 2, size)]
+
+
+def slots_of(key: str) -> tuple[int, int]:
+    """First and last slot of a partition; Failure where somebody typed something else."""
+    found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", key)
+    if found is None or int(found[1]) > int(found[2]):
+        said = f"{key!r} is no range of slots. Add one as FIRST-LAST, such as 432000-863999."
+        raise dg.Failure(said, allow_retries=False)
+    return int(found[1]), int(found[2])
+
+
+def _command(first: int, last: int, config: Budget) -> list[str]:
+    return [
+        *(sys.executable, "-m", "ingest", "backfill"),
+        *("--from-slot", str(first), "--to-slot", str(last)),
+        *("--per-second", str(config.per_second), "--requests", str(config.requests)),
+        *("--tell-every", str(TELL_EVERY_SECONDS)),
+    ]
+
+
+def _followed(context: dg.AssetExecutionContext, command: Sequence[str], dsn: str) -> Iterator[str]:
+    """The lines of the process as they come, into the run's log; Failure where it does not end well."""
+    with _running(command, dsn) as process:
+        assert process.stdout is not None
+        last = ""
+        for line in process.stdout:
+            last = line.strip() or last
+            context.log.info(last)
+            yield last
+        if process.wait() != 0:
+            raise dg.Failure(f"{last} Materialize it again: it goes on from here.")
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], dsn: str) -> Iterator[subprocess.Popen[str]]:
+    """The process; it ends with the run, whether that is done, cancelled or failed."""
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command,
+        env={**os.environ, "DATABASE_URL_INGEST": dsn},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _outcome(said: Sequence[str]) -> tuple[int, int, int]:
+    found = next((match for line in reversed(said) if (match := _DONE.search(line))), None)
+    if found is None:
+        raise dg.Failure("The backfill ended without saying what it did.")
+    listed, fetched, left = (int(part.replace(",", "")) for part in found.groups())
+    return listed, fetched, left

@@ -1,0 +1,121 @@
+"""`chain_backfill`: ranges of slots, each fetched by a run that says how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import town as towns
+from town import TO_FINALITY, Town
+
+from orchestration.assets import backfill
+from orchestration.resources import Database
+from zmart import testing
+from zmart.run import rebuild
+
+
+@pytest.fixture
+async def town(
+    tmp_path: Path, marts_database: testing.Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Town]:
+    """A chain of some minutes, an empty log, and an environment that names both."""
+    async with towns.built(tmp_path, marts_database) as town:
+        await town.pass_blocks(TO_FINALITY)
+        monkeypatch.setenv("DATABASE_URL", marts_database.dsn())
+        monkeypatch.setenv("DEVCHAIN_PORT", town.node.url.rpartition(":")[2])
+        monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path / "state"))
+        yield town
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster that forgets."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+async def materialized(town: Town, instance: dg.DagsterInstance, key: str, **budget: Any) -> dg.ExecuteInProcessResult:
+    """Press the button for one range, with the chain going on beside it."""
+    instance.add_dynamic_partitions("slot_ranges", [key])
+    return await asyncio.to_thread(
+        dg.materialize,
+        backfill.assets(),
+        instance=instance,
+        partition_key=key,
+        resources={"database": Database(dsn_of=town.database.dsn)},
+        run_config={"ops": {"chain_backfill": {"config": {"per_second": 500.0, **budget}}}},
+        raise_on_error=False,
+    )
+
+
+async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(town: Town, instance: dg.DagsterInstance) -> None:
+    """Press, run out, press again: the range is whole, its coverage written, and nothing was fetched twice. Slots that
+    are yet to come are refused, and nothing is claimed of them."""
+    refused = await materialized(town, instance, "0-999999999")
+    (failure,) = refused.get_step_failure_events()
+    assert "nothing can be said of slots after it" in str(failure.step_failure_data.error)
+    assert town.ask("select count(*) from raw.coverage") == [(0,)]
+
+    top = town.node.ledger.confirmed_slot
+    key = f"0-{top}"
+
+    spent = await materialized(town, instance, key, requests=60)
+    assert not spent.success
+    (failure,) = spent.get_step_failure_events()
+    assert "requests of this budget are used up" in str(failure.step_failure_data.error)
+    begun = town.held()
+    assert set() < begun < town.successes()
+
+    done = await materialized(town, instance, key)
+    assert done.success
+    (event,) = done.asset_materializations_for_node("chain_backfill")
+    assert event.partition == key
+    fetched = event.metadata["fetched"].value
+    assert isinstance(fetched, int)
+    assert 0 < fetched <= len(town.successes()) - len(begun)
+    assert town.held() == town.successes()
+    assert town.ask("select source, from_slot, to_slot from raw.coverage") == [("backfill", 0, top)]
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+
+
+def test_the_sensor_adds_what_the_chain_has_left_behind(
+    database: testing.Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole ranges from the log's first slot up to the watermark, each once."""
+    monkeypatch.setenv("DATABASE_URL", database.dsn())
+    monkeypatch.setitem(backfill.SLOTS, towns.Cluster.LOCALNET, 50)
+
+    def tick() -> list[str]:
+        with dg.build_sensor_context(instance=instance) as context:
+            told = backfill.slot_ranges(context, database=Database(dsn_of=database.dsn))
+        assert isinstance(told, dg.SensorResult)
+        return [key for request in told.dynamic_partitions_requests or () for key in request.partition_keys]
+
+    assert tick() == []
+    with database.connect() as connection:
+        connection.execute(
+            "insert into raw.transactions (transaction_no, signature, slot, order_settled, digest)"
+            " values (1, 'one', 130, true, '\\x00')"
+        )
+        connection.execute("insert into raw.feed (seq, kind, ref) values (1, 'finalized_through', 260)")
+    assert tick() == ["100-149", "150-199", "200-249"]
+    instance.add_dynamic_partitions("slot_ranges", ["100-149", "150-199", "200-249"])
+    assert tick() == []
+
+
+@pytest.mark.parametrize("key", ["", "12", "12-", "20-10", "a-b", "1-2-3", "-1-2"])
+def test_what_is_no_range_says_what_would_be_one(key: str) -> None:
+    """A person may type anything into the dialogue."""
+    with pytest.raises(dg.Failure, match="FIRST-LAST"):
+        backfill.slots_of(key)
+
+
+def test_ranges_begin_where_the_log_does() -> None:
+    """Aligned, whole, and none that reaches beyond the watermark."""
+    assert backfill.ranges(1_250, 3_999, 1_000) == ["1000-1999", "2000-2999", "3000-3999"]
+    assert backfill.ranges(1_250, 3_998, 1_000) == ["1000-1999", "2000-2999"]
+    assert backfill.ranges(None, 5, 1_000) == backfill.ranges(5, None, 1_000) == backfill.ranges(5, 6, 1_000) == []
