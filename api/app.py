@@ -33,8 +33,10 @@ from .live.doorbell import Doorbell
 from .live.hub import REPLAYS, Hub
 from .live.reader import LogReader
 from .routes import (
+    acting,
     activity,
     auth,
+    ballots,
     charts,
     discovery,
     discussions,
@@ -48,6 +50,7 @@ from .routes import (
     quotes,
     stream,
     trades,
+    transactions,
     users,
     websocket,
 )
@@ -120,6 +123,9 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         *websocket.HANDLERS,
         *pages.HANDLERS,
         *auth.HANDLERS,
+        *acting.HANDLERS,
+        *ballots.HANDLERS,
+        *transactions.HANDLERS,
     ]
     return Litestar(
         handlers,

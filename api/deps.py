@@ -14,6 +14,8 @@ from litestar.params import Dependency
 from zmart.chain.client import Client
 from zmart.settings import Settings
 
+from .acting.preparing import Preparer
+from .acting.relaying import Relay
 from .auth import signed_in
 from .auth.gate import Gate
 from .database import Database
@@ -41,6 +43,8 @@ class Services:
 FromServices = Annotated[Services, Dependency(skip_validation=True)]
 FromDatabase = Annotated[Database, Dependency(skip_validation=True)]
 FromHub = Annotated[Hub, Dependency(skip_validation=True)]
+FromPreparer = Annotated[Preparer, Dependency(skip_validation=True)]
+FromRelay = Annotated[Relay, Dependency(skip_validation=True)]
 FromGate = Annotated[Gate, Dependency(skip_validation=True)]
 
 
@@ -66,6 +70,16 @@ def _gate(state: State) -> Gate:
     return _services(state).gate
 
 
+def _preparer(state: State) -> Preparer:
+    services = _services(state)
+    return Preparer(services.chain, services.settings.chain.program_id)
+
+
+def _relay(state: State) -> Relay:
+    services = _services(state)
+    return Relay(services.chain, services.settings.chain.program_id)
+
+
 async def _signed_in(request: Request[Any, Any, State], state: State) -> signed_in.SignedIn:
     services = _services(state)
     return await signed_in.of_request(request, services.gate, services.writes)
@@ -76,5 +90,7 @@ PROVIDERS = {
     "database": Provide(_database, sync_to_thread=False),
     "hub": Provide(_hub, sync_to_thread=False),
     "gate": Provide(_gate, sync_to_thread=False),
+    "preparer": Provide(_preparer, sync_to_thread=False),
+    "relay": Provide(_relay, sync_to_thread=False),
     "signed_in": Provide(_signed_in),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
@@ -64,6 +65,18 @@ def wallet(text: str, *, field: str = "wallet") -> ids.Address:
         return ids.parse_address(text)
     except zmart_errors.InvalidInput:
         raise errors.InvalidParameter(field, "expected a wallet address in base58") from None
+
+
+def future(field: str, instant: datetime.datetime) -> datetime.datetime:
+    """An instant that lies ahead, in UTC; one without a zone is UTC. InvalidParameter for anything else."""
+    try:
+        zoned = instant if instant.tzinfo else instant.replace(tzinfo=datetime.UTC)
+        found = zoned.astimezone(datetime.UTC)
+    except OverflowError:
+        raise errors.InvalidParameter(field, "expected an instant of this calendar") from None
+    if found <= datetime.datetime.now(datetime.UTC):
+        raise errors.InvalidParameter(field, "expected an instant in the future")
+    return found
 
 
 def state_code(text: str) -> int:

@@ -20,3 +20,9 @@ select app.cast_signed_ballot(
     %(market)s, %(kind)s, %(vote)s, %(message)s, %(signature)s,
     %(nonce)s, %(nonce_expires_at)s, %(eligibility)s
 )
+
+-- name: set_market_metadata
+-- Tell a market's question; its place in the log, or null before the market exists.
+select app.set_market_metadata(
+    %(market_id)s, %(question)s, %(description)s, %(category)s, %(tags)s, %(ends_at)s, %(question_cid)s
+)

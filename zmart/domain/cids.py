@@ -22,7 +22,9 @@ def of_file(content: bytes) -> str:
     if len(content) > MOST_BYTES:
         raise errors.InvalidInput(f"A file of {len(content):,} bytes is more than one block.")
     size = _varint(len(content))
-    unixfs = b"\x08\x02\x12" + size + content + b"\x18" + size
+    # An empty file has no data, which is not the same as data of no length.
+    data = b"\x12" + size + content if content else b""
+    unixfs = b"\x08\x02" + data + b"\x18" + size
     block = b"\x0a" + _varint(len(unixfs)) + unixfs
     return base58.encode(b"\x12\x20" + hashlib.sha256(block).digest())
 

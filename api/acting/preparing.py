@@ -1,0 +1,133 @@
+"""Transactions ready to be signed, tried out before anyone is asked to sign them.
+
+Reads go to the chain, not to the marts: a trade must fit the market as it is now, and the accounts it
+names must be those that the configuration names now. A program that would refuse says so here, with
+its name for the reason, and not after a fee was paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from zmart import errors
+from zmart.chain import addresses, codec, transactions
+from zmart.chain.client import Account, Client
+from zmart.domain import ids
+from zmart.domain.ids import Address, MarketId
+from zmart.domain.market import MarketState
+from zmart.domain.quote import Pool
+
+#: What the earlier frontend asks for (protocol.md 1.9); a trial that needs more says so.
+COST: Final = transactions.Cost(units=200_000, micro_lamports_per_unit=1)
+_READ: Final = "confirmed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A transaction that would succeed now."""
+
+    unsigned: transactions.Unsigned
+    #: Until when it can land.
+    last_valid_block_height: int
+    #: The slot at which it was tried out.
+    slot: int
+    units_consumed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnChain:
+    """A market and the configuration, from one slot."""
+
+    address: Address
+    slot: int
+    #: Fields by the program's names.
+    market: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+    @property
+    def market_id(self) -> MarketId:
+        """The market's 64 hexadecimal digits."""
+        return ids.market_id(bytes(self.market["market_id"]))
+
+    @property
+    def pool(self) -> Pool:
+        """The market as a trade finds it."""
+        return Pool(
+            state=MarketState(self.market["state"]),
+            is_paused=self.config["is_paused"],
+            b=self.market["b_parameter"],
+            shares_yes=self.market["shares_yes"],
+            shares_no=self.market["shares_no"],
+            current_liquidity=self.market["current_liquidity"],
+            protocol_bps=self.config["protocol_fee_bps"],
+            resolver_bps=self.config["resolver_reward_bps"],
+            lp_bps=self.config["liquidity_provider_fee_bps"],
+        )
+
+
+class Preparer:
+    """Reads what a transaction needs, builds it, tries it out."""
+
+    def __init__(self, chain: Client, program_id: Address) -> None:
+        self._chain = chain
+        self.program_id = program_id
+
+    async def market(self, name: str) -> OnChain:
+        """A market by its id or its account; NotFound where the chain has none, NodeTrouble where it is silent."""
+        address = self._address(name)
+        found = await self._chain.accounts([addresses.config_address(self.program_id), address], commitment=_READ)
+        config, market = found.value
+        if market is None:
+            raise errors.NotFound(f"Market not found: {name}")
+        if config is None:
+            raise errors.NotFound(f"The program {self.program_id} has no configuration on this chain.")
+        return OnChain(
+            address=address,
+            slot=found.slot,
+            market=self._fields(market, "MarketAccount", f"Market not found: {name}"),
+            config=self._fields(config, "GlobalConfig", "The program has no configuration on this chain."),
+        )
+
+    async def prepare(
+        self,
+        instruction: str,
+        wallet: Address,
+        accounts: Mapping[str, Address],
+        args: Mapping[str, Any] | None = None,
+    ) -> Prepared:
+        """One instruction, paid and signed by a wallet.
+
+        ProgramError when the program would refuse, TransactionRefused when the chain would, NodeTrouble
+        when no node answers.
+        """
+        built = transactions.instruction(instruction, self.program_id, accounts, args)
+        blockhash = await self._chain.latest_blockhash(commitment=_READ)
+        unsigned = transactions.transaction([built], payer=wallet, blockhash=blockhash.value, cost=COST)
+        trial = await self._chain.simulate(unsigned.raw, commitment=_READ)
+        refusal = trial.error(self.program_id)
+        if refusal is not None:
+            raise refusal
+        return Prepared(
+            unsigned=unsigned,
+            last_valid_block_height=blockhash.last_valid_block_height,
+            slot=trial.slot,
+            units_consumed=trial.units_consumed,
+        )
+
+    def _address(self, name: str) -> Address:
+        if len(name) == 64:
+            return addresses.market_address(self.program_id, ids.market_id_bytes(MarketId(name)))
+        return Address(name)
+
+    def _fields(self, account: Account, kind: str, missing: str) -> Mapping[str, Any]:
+        if account.owner != self.program_id:
+            raise errors.NotFound(missing)
+        try:
+            name, fields = codec.default().decode_account(account.data)
+        except errors.DecodeError as error:
+            raise errors.NotFound(missing) from error
+        if name != kind:
+            raise errors.NotFound(missing)
+        return fields

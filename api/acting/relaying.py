@@ -1,0 +1,132 @@
+"""Signed transactions on their way to the chain, and what became of them.
+
+We pass on what a wallet signed for our program, and nothing else: whoever could send anything through
+us would use our node for it. The same bytes may be handed in again and again; they land once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from solders.transaction import VersionedTransaction
+
+from zmart.chain import rpc_errors, transactions
+from zmart.chain.client import Client, SignatureStatus
+from zmart.domain.ids import Address, Signature
+from zmart.settings import Cluster
+
+from .. import errors
+
+Stage: TypeAlias = Literal["sent", "processed", "confirmed", "finalized", "failed"]
+COMPUTE_BUDGET: Final = Address("ComputeBudget111111111111111111111111111111")
+_READ: Final = "confirmed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """How far a transaction has come."""
+
+    signature: Signature
+    stage: Stage
+    slot: int | None = None
+    #: Why it failed, in words.
+    error: str | None = None
+
+
+class Relay:
+    """Passes signed transactions on."""
+
+    def __init__(self, chain: Client, program_id: Address) -> None:
+        self._chain = chain
+        self._program_id = program_id
+
+    async def send(self, encoded: str) -> Followed:
+        """Check a transaction in base64, try it out, send it.
+
+        Unprocessable for what we do not pass on, ProgramError for what the program refuses,
+        BlockhashUnknown for what is too old, NodeTrouble when no node answers.
+        """
+        raw = _raw(encoded)
+        signature = self._checked(raw)
+        known = await self.follow(signature)
+        if known is not None:
+            return known
+        trial = await self._chain.simulate(raw, commitment=_READ, verify_signatures=True)
+        refusal = trial.error(self._program_id)
+        if refusal is not None and not isinstance(refusal, rpc_errors.AlreadyProcessed):
+            raise refusal
+        with contextlib.suppress(rpc_errors.AlreadyProcessed):
+            await self._chain.send(raw, preflight_commitment=_READ)
+        return Followed(signature=signature, stage="sent")
+
+    async def follow(self, signature: Signature) -> Followed | None:
+        """How far the chain says it has come, None where it does not know it."""
+        found = await self._chain.signature_statuses([signature], search_history=True)
+        status = found.value[0]
+        return None if status is None else _followed(signature, status, self._program_id)
+
+    def _checked(self, raw: bytes) -> Signature:
+        """The signature of a transaction that we pass on."""
+        transaction = _parsed(raw)
+        message = transaction.message
+        if getattr(message, "address_table_lookups", None):
+            raise errors.Unprocessable("The transaction takes accounts from tables, which is not passed on.")
+        keys = message.account_keys
+        programs = {str(keys[item.program_id_index]) for item in message.instructions}
+        if foreign := programs - {self._program_id, COMPUTE_BUDGET}:
+            raise errors.Unprocessable(
+                f"The transaction calls {min(foreign)}; only {self._program_id} and ComputeBudget are passed on."
+            )
+        if self._program_id not in programs:
+            raise errors.Unprocessable(f"The transaction does not call {self._program_id}.")
+        if not all(transaction.verify_with_results()):
+            raise errors.Unprocessable("A signature is missing, or is not over this transaction.")
+        return Signature(str(transaction.signatures[0]))
+
+
+def explorer(signature: str, cluster: Cluster) -> str:
+    """Where people can look a transaction up."""
+    where = (
+        "" if cluster is Cluster.MAINNET else f"?cluster={'custom' if cluster is Cluster.LOCALNET else cluster.value}"
+    )
+    return f"https://explorer.solana.com/tx/{signature}{where}"
+
+
+def _raw(encoded: str) -> bytes:
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise errors.InvalidParameter("transaction", "expected base64 of a signed transaction") from None
+    if len(raw) > transactions.MOST_BYTES:
+        raise errors.Unprocessable(
+            f"The transaction has {len(raw):,} bytes, a packet holds {transactions.MOST_BYTES:,}."
+        )
+    return raw
+
+
+def _parsed(raw: bytes) -> VersionedTransaction:
+    try:
+        transaction = VersionedTransaction.from_bytes(raw)
+        transaction.sanitize()
+    except ValueError as error:
+        raise errors.Unprocessable("These bytes are no transaction.") from error
+    # Bytes after the end are signed by nobody.
+    if bytes(transaction) != raw:
+        raise errors.Unprocessable("These bytes are no transaction.")
+    return transaction
+
+
+def _followed(signature: Signature, status: SignatureStatus, program_id: str) -> Followed:
+    if status.err is not None:
+        return Followed(
+            signature=signature,
+            stage="failed",
+            slot=status.slot,
+            error=str(rpc_errors.of_transaction(status.err, program_id=program_id)),
+        )
+    stage: Stage = "finalized" if status.is_finalized else "confirmed" if status.is_confirmed else "processed"
+    return Followed(signature=signature, stage=stage, slot=status.slot)

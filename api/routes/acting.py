@@ -1,0 +1,298 @@
+"""Transactions for a wallet to sign: markets, trades, resolutions, disputes, claims and votes.
+
+Each is built from what the chain holds now and tried out; what the program would refuse is a 400 with
+its name and number. The paths and bodies are those of older clients (protocol.md 5.2), whose server
+signed for them: `transaction` is null until somebody signs, `unsigned_transaction` is what to sign.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import msgspec
+from litestar import post
+
+from zmart import errors as zmart_errors
+from zmart.chain import addresses
+from zmart.domain import ids, lmsr, quote
+from zmart.domain.ids import Address, MarketId
+
+from .. import documented, errors, parameters, schemas, statements, writes
+from ..acting import metadata, preparing, trading
+from ..auth.signed_in import SECURITY, FromSignedIn
+from ..database import Database
+from ..deps import FromDatabase, FromPreparer
+from ..schemas import acting as shapes
+
+#: The least liquidity a market may declare, in lamports (protocol.md 5.2).
+LEAST_LIQUIDITY: Final = 1_000_000_000
+#: 20 trades and 10 markets a minute of the usual 100 (protocol.md 5.4).
+_TRADE_WEIGHT: Final = {"weight": 5}
+_MARKET_WEIGHT: Final = {"weight": 10}
+_SIGN: Final = "Sign unsigned_transaction with your wallet, then send it or POST it to /api/transactions."
+_REFUSALS: Final = documented.problems(401, 404)
+
+
+@post(
+    ["/api/trades/buy", "/trades/buy"],
+    tags=["acting"],
+    summary="A purchase to sign",
+    security=SECURITY,
+    opt=_TRADE_WEIGHT,
+    responses=_REFUSALS,
+)
+async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.BuyShares) -> shapes.UnsignedTrade:
+    """What you pay at most is certain, what it buys is not, should others trade first (protocol.md 1.4.5)."""
+    shares = None if isinstance(data.shares, msgspec.UnsetType) else _shares(data.shares)
+    max_cost = trading.amount("max_cost", data.max_cost)
+    market = await preparer.market(parameters.market(data.market_id))
+    buy = trading.buy(market.pool, yes=data.outcome, shares=shares, max_cost=max_cost)
+    prepared = await preparer.prepare(
+        "buy_shares",
+        signed_in.wallet,
+        _trading_accounts(market, signed_in.wallet),
+        {"outcome": data.outcome, "target_cost": buy.target_cost},
+    )
+    trade = _proposed(market, signed_in.wallet, "buy", yes=data.outcome, trade=buy.trade, limit=buy.target_cost)
+    return shapes.UnsignedTrade(**_unsigned(prepared), trade=trade)
+
+
+@post(
+    ["/api/trades/sell", "/trades/sell"],
+    tags=["acting"],
+    summary="A sale to sign",
+    security=SECURITY,
+    opt=_TRADE_WEIGHT,
+    responses=_REFUSALS,
+)
+async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.SellShares) -> shapes.UnsignedTrade:
+    """The deployed program cannot carry out any sale; where that is so, the trial says it (protocol.md 1.4.6)."""
+    shares, least = _shares(data.shares), trading.amount("min_proceeds", data.min_proceeds)
+    market = await preparer.market(parameters.market(data.market_id))
+    trade = trading.sell(market.pool, yes=data.outcome, shares=shares, min_proceeds=least)
+    prepared = await preparer.prepare(
+        "sell_shares",
+        signed_in.wallet,
+        _trading_accounts(market, signed_in.wallet),
+        {"outcome": data.outcome, "shares_to_sell": shares, "min_proceeds": least},
+    )
+    proposed = _proposed(market, signed_in.wallet, "sell", yes=data.outcome, trade=trade, limit=least)
+    return shapes.UnsignedTrade(**_unsigned(prepared), trade=proposed)
+
+
+@post(
+    ["/api/markets", "/markets"],
+    tags=["acting"],
+    summary="A market to sign",
+    security=SECURITY,
+    opt=_MARKET_WEIGHT,
+    responses=documented.problems(401, 403, 409),
+)
+async def create_market(
+    preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.CreateMarket
+) -> shapes.UnsignedMarket:
+    """The words are kept for you at once, and shown when the market that anchors them exists (protocol.md 1.4.2)."""
+    liquidity = trading.amount("liquidity", data.liquidity)
+    if liquidity < LEAST_LIQUIDITY:
+        raise errors.InvalidParameter("liquidity", f"expected at least {LEAST_LIQUIDITY} lamports")
+    b = _b_parameter(data, liquidity)
+    words = _metadata(data, signed_in.wallet)
+    market_id = ids.market_id_bytes(words.market_id)
+    prepared = await preparer.prepare(
+        "create_market",
+        signed_in.wallet,
+        {"creator": signed_in.wallet},
+        {
+            "market_id": market_id,
+            "b_parameter": b,
+            "initial_liquidity": liquidity,
+            "ipfs_question_hash": words.cid.encode(),
+        },
+    )
+    await signed_in.run(writes.statement("set_market_metadata"), words.parameters())
+    return shapes.UnsignedMarket(
+        **_unsigned(prepared),
+        metadata_document=words.document().decode(),
+        market=shapes.ProposedMarket(
+            id=words.market_id,
+            on_chain_address=addresses.market_address(preparer.program_id, market_id),
+            question=data.question,
+            description=data.description,
+            category=data.category,
+            tags=data.tags,
+            state="PROPOSED",
+            creator_wallet=signed_in.wallet,
+            b_parameter=b,
+            b_parameter_exact=str(b),
+            initial_liquidity=liquidity,
+            initial_liquidity_exact=str(liquidity),
+            end_date=data.end_date,
+            ipfs_question_hash=words.cid,
+            is_tradable=b >= lmsr.MIN_B,
+        ),
+    )
+
+
+@post(
+    "/api/markets/{market:str}/resolve",
+    tags=["acting"],
+    summary="A proposed outcome to sign",
+    security=SECURITY,
+    opt=_TRADE_WEIGHT,
+    status_code=200,
+    responses=_REFUSALS,
+)
+async def resolve_market(
+    preparer: FromPreparer,
+    database: FromDatabase,
+    signed_in: FromSignedIn,
+    market: parameters.MarketName,
+    data: shapes.ResolveMarket,
+) -> shapes.UnsignedOnMarket:
+    """Anyone may propose the outcome of an active market, once; others may dispute it (protocol.md 1.4.7)."""
+    if data.outcome is None:
+        raise errors.InvalidParameter("outcome", "expected true or false; the chain takes no proposal of INVALID")
+    args = {"proposed_outcome": data.outcome, "ipfs_evidence_hash": data.ipfs_evidence_hash.encode()}
+    return await _step("resolve_market", "resolver", preparer, database, signed_in.wallet, market, args)
+
+
+@post(
+    "/api/markets/{market:str}/dispute",
+    tags=["acting"],
+    summary="A dispute to sign",
+    security=SECURITY,
+    opt=_TRADE_WEIGHT,
+    status_code=200,
+    responses=_REFUSALS,
+)
+async def dispute_market(
+    preparer: FromPreparer, database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName
+) -> shapes.UnsignedOnMarket:
+    """Anyone may dispute a proposed outcome until the dispute period is over (protocol.md 1.4.8)."""
+    return await _step("initiate_dispute", "initiator", preparer, database, signed_in.wallet, market)
+
+
+@post(
+    "/api/markets/{market:str}/claim",
+    tags=["acting"],
+    summary="A claim to sign",
+    security=SECURITY,
+    opt=_TRADE_WEIGHT,
+    status_code=200,
+    responses=_REFUSALS,
+)
+async def claim_winnings(
+    preparer: FromPreparer, database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName
+) -> shapes.UnsignedOnMarket:
+    """What a finalized market owes the wallet: its share of the pool, or its stake back (protocol.md 1.4.10)."""
+    return await _step("claim_winnings", "user", preparer, database, signed_in.wallet, market)
+
+
+async def vote_on_chain(
+    instruction: str, preparer: preparing.Preparer, database: Database, wallet: Address, market: str, vote: bool
+) -> shapes.UnsignedOnMarket:
+    """A vote that the chain itself records, to sign (protocol.md 1.4.12)."""
+    return await _step(instruction, "user", preparer, database, wallet, market, {"vote": vote})
+
+
+async def _step(
+    instruction: str,
+    signer: str,
+    preparer: preparing.Preparer,
+    database: Database,
+    wallet: Address,
+    name: str,
+    args: dict[str, Any] | None = None,
+) -> shapes.UnsignedOnMarket:
+    market = await preparer.market(parameters.market(name))
+    accounts = {"market": market.address, signer: wallet}
+    if instruction == "claim_winnings":
+        accounts["resolver"] = Address(market.market["resolver"])
+    prepared = await preparer.prepare(instruction, wallet, accounts, args)
+    return shapes.UnsignedOnMarket(**_unsigned(prepared), market=await _known(database, market.market_id))
+
+
+async def _known(database: Database, market_id: MarketId) -> schemas.Market | None:
+    """The market by the log; None while the log does not know it, or cannot say."""
+    try:
+        answer = await database.read(statements.composed("market"), {"market": market_id}, varying="market")
+    except (zmart_errors.NotFound, zmart_errors.Transient):
+        return None
+    return msgspec.json.decode(answer.body or b"null", type=schemas.Market | None)
+
+
+def _unsigned(prepared: preparing.Prepared) -> dict[str, Any]:
+    unsigned = prepared.unsigned
+    return {
+        "message": _SIGN,
+        "unsigned_transaction": unsigned.base64,
+        "signers": list(unsigned.signers),
+        "blockhash": unsigned.blockhash,
+        "last_valid_block_height": prepared.last_valid_block_height,
+        "fee_lamports": str(unsigned.fee_lamports),
+        "simulation": shapes.Trial(slot=prepared.slot, units_consumed=prepared.units_consumed),
+    }
+
+
+def _trading_accounts(market: preparing.OnChain, wallet: Address) -> dict[str, Address]:
+    return {
+        "market": market.address,
+        "user": wallet,
+        "protocol_fee_wallet": Address(market.config["protocol_fee_wallet"]),
+    }
+
+
+def _proposed(
+    market: preparing.OnChain, wallet: Address, kind: Any, *, yes: bool, trade: quote.Trade, limit: int
+) -> shapes.ProposedTrade:
+    return shapes.ProposedTrade(
+        market_id=market.market_id,
+        on_chain_address=market.address,
+        user_wallet=wallet,
+        trade_type=kind,
+        outcome=yes,
+        side="YES" if yes else "NO",
+        shares=trade.shares,
+        shares_exact=str(trade.shares),
+        cost=trade.total,
+        cost_exact=str(trade.total),
+        limit_exact=str(limit),
+        protocol_fee_exact=str(trade.protocol_fee),
+        resolver_fee_exact=str(trade.resolver_fee),
+        lp_fee_exact=str(trade.lp_fee),
+        new_price_yes_exact=str(trade.after.price_yes),
+        slot=market.slot,
+    )
+
+
+def _shares(value: int | str) -> int:
+    shares = trading.amount("shares", value)
+    if shares < trading.LEAST_SHARES:
+        raise errors.InvalidParameter("shares", f"expected at least {trading.LEAST_SHARES}, which is 0.001 of a share")
+    return shares
+
+
+def _b_parameter(data: shapes.CreateMarket, liquidity: int) -> int:
+    if isinstance(data.b_parameter, msgspec.UnsetType):
+        return max(liquidity, lmsr.MIN_B)
+    b = trading.amount("b_parameter", data.b_parameter)
+    if b == 0:
+        raise errors.InvalidParameter("b_parameter", "expected more than nothing")
+    return b
+
+
+def _metadata(data: shapes.CreateMarket, creator: Address) -> metadata.Metadata:
+    market_id = secrets.token_hex(32) if isinstance(data.market_id, msgspec.UnsetType) else data.market_id
+    return metadata.Metadata(
+        market_id=MarketId(market_id),
+        creator=creator,
+        question=data.question,
+        description=data.description,
+        category=data.category,
+        tags=tuple(data.tags),
+        ends_at=parameters.future("end_date", data.end_date),
+    )
+
+
+HANDLERS = [buy_shares, sell_shares, create_market, resolve_market, dispute_market, claim_winnings]

@@ -1,0 +1,207 @@
+"""Ballots off chain, and votes on chain to sign.
+
+A ballot through the API is one signed text (see `ballots`); no token is needed, for the signature is
+the proof. While LEGACY_AUTH is on, the older proofs, which name neither market nor choice, are taken
+for proposals as well. Never for disputes: those decide about money.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Final
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import QueryParameter
+
+from zmart.domain.ids import Address
+
+from .. import ballots, documented, errors, parameters, schemas, writes
+from ..auth import legacy, signatures
+from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
+from ..deps import FromDatabase, FromPreparer, FromServices, Services
+from ..schemas import acting as shapes
+from . import acting
+
+#: 10 ballots a minute of the usual 100.
+_WEIGHT: Final = {"weight": 10}
+_BOUND_ONLY: Final = "A dispute takes a ballot whose signed text names it: see GET /api/votes/message."
+
+MarketAsked = Annotated[str, QueryParameter(max_length=100, description="The market's id or account.")]
+KindAsked = Annotated[schemas.BallotKind, QueryParameter(description="Which ballot.")]
+VoteAsked = Annotated[bool, QueryParameter(description="proposal: true likes; dispute: true agrees with the dispute.")]
+WalletAsked = Annotated[str, QueryParameter(max_length=44, description="Who will sign.")]
+
+
+@get(
+    "/api/votes/message",
+    tags=["acting"],
+    summary="What to sign for a ballot",
+    operation_id="GetBallotText",
+    responses=documented.problems(404),
+)
+async def show_ballot_text(
+    services: FromServices, market_id: MarketAsked, kind: KindAsked, vote: VoteAsked, wallet: WalletAsked
+) -> shapes.BallotText:
+    """A text with a nonce of its own, good for five minutes and one ballot."""
+    nonce = services.gate.nonces.issue()
+    ballot = _ballot(services, parameters.market(market_id), kind, vote, parameters.wallet(wallet))
+    return shapes.BallotText(message=ballot.text(nonce.text), nonce=nonce.text, expires_at=nonce.expires_at)
+
+
+@post(
+    "/api/votes/proposal",
+    tags=["acting"],
+    summary="Cast a ballot on a proposal",
+    opt=_WEIGHT,
+    responses=documented.problems(401, 403, 404, 409),
+)
+async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
+    """One ballot per wallet; the second is 409, and so is one beside a vote on chain."""
+    return await _cast(services, "proposal", data)
+
+
+@post(
+    "/api/votes/dispute",
+    tags=["acting"],
+    summary="Cast a ballot on a dispute",
+    opt=_WEIGHT,
+    responses=documented.problems(401, 403, 404, 409),
+)
+async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
+    """true agrees with the dispute, and so against the proposed outcome. One ballot per wallet."""
+    return await _cast(services, "dispute", data)
+
+
+@post(
+    "/api/markets/{market:str}/vote",
+    tags=["acting"],
+    summary="A vote on a proposal to sign",
+    security=SECURITY,
+    opt=_WEIGHT,
+    status_code=200,
+    responses=documented.problems(401, 403, 404, 409),
+)
+async def vote_on_proposal(
+    request: Request[Any, Any, State],
+    services: FromServices,
+    preparer: FromPreparer,
+    database: FromDatabase,
+    signed_in: FromSignedIn,
+    market: parameters.MarketName,
+    data: shapes.VoteOnProposal,
+) -> shapes.UnsignedOnMarket | shapes.CastVotes:
+    """With a token: a transaction that votes on chain. With an older proof (LEGACY_AUTH): a ballot, cast at once."""
+    if signed_in.by == "token":
+        return await acting.vote_on_chain(
+            "submit_proposal_vote", preparer, database, signed_in.wallet, market, data.approve
+        )
+    return await _cast_by_older_proof(
+        services, signed_in, parameters.market(market), data.approve, await _proof(request)
+    )
+
+
+@post(
+    "/api/markets/{market:str}/dispute/vote",
+    tags=["acting"],
+    summary="A vote on a dispute to sign",
+    security=SECURITY,
+    opt=_WEIGHT,
+    status_code=200,
+    responses=documented.problems(401, 403, 404, 409),
+)
+async def vote_on_dispute(
+    preparer: FromPreparer,
+    database: FromDatabase,
+    signed_in: FromSignedIn,
+    market: parameters.MarketName,
+    data: shapes.VoteOnDispute,
+) -> shapes.UnsignedOnMarket:
+    """A transaction that votes on chain. The older proofs are not enough to vote on a dispute."""
+    if signed_in.by != "token":
+        raise errors.Forbidden(_BOUND_ONLY)
+    return await acting.vote_on_chain(
+        "submit_dispute_vote", preparer, database, signed_in.wallet, market, data.support_dispute
+    )
+
+
+async def _cast(services: Services, kind: ballots.Kind, data: shapes.CastBallot) -> shapes.CastVotes:
+    wallet, market = parameters.wallet(data.wallet), parameters.market(data.market_id)
+    if services.gate.legacy and not ballots.is_ballot(data.message):
+        if kind != "proposal":
+            raise errors.Forbidden(_BOUND_ONLY)
+        proof = legacy.Triple(data.message, data.signature, data.wallet)
+        signed_in = SignedIn(wallet=legacy.wallet_of_body(proof), by="body", writes=services.writes)
+        return await _cast_by_older_proof(services, signed_in, market, data.vote, proof)
+    # The voter's own way of naming the market is what was signed.
+    ballot = _ballot(services, data.market_id, kind, data.vote, wallet)
+    signatures.require(wallet, data.message.encode(), data.signature)
+    nonce = services.gate.nonces.check(ballot.nonce_of(data.message))
+    proof = legacy.Triple(data.message, signatures.canonical(data.signature), wallet)
+    return await _written(
+        services, wallet, market, kind, data.vote, proof, nonce=nonce.text, nonce_expires_at=nonce.expires_at
+    )
+
+
+async def _cast_by_older_proof(
+    services: Services, signed_in: SignedIn, market: str, vote: bool, proof: legacy.Triple
+) -> shapes.CastVotes:
+    return await _written(
+        services, signed_in.wallet, market, "proposal", vote, proof, nonce=None, nonce_expires_at=None
+    )
+
+
+async def _written(
+    services: Services,
+    wallet: Address,
+    market: str,
+    kind: ballots.Kind,
+    vote: bool,
+    proof: legacy.Triple,
+    **nonce: object,
+) -> shapes.CastVotes:
+    row = await services.writes.as_wallet(
+        wallet,
+        writes.statement("cast_ballot"),
+        {
+            "market": market,
+            "kind": kind,
+            "vote": vote,
+            "message": proof.message,
+            "signature": proof.signature,
+            "eligibility": services.settings.voting.ballot_eligibility,
+            **nonce,
+        },
+    )
+    cast = shapes.CastVote(
+        seq=row[0] if row else 0,
+        market_id=market,
+        user_wallet=wallet,
+        vote=vote,
+        voted_at=datetime.datetime.now(datetime.UTC),
+    )
+    told = shapes.CastMetadata(
+        message=f"Your {kind} vote has been recorded", market_id=market, vote_type=kind, user_wallet=wallet
+    )
+    return shapes.CastVotes(data=[cast], count=1, metadata=told)
+
+
+def _ballot(services: Services, market: str, kind: ballots.Kind, vote: bool, wallet: Address) -> ballots.Ballot:
+    return ballots.Ballot(chain_id=services.gate.chain_id, market=market, kind=kind, vote=vote, wallet=wallet)
+
+
+async def _proof(request: Request[Any, Any, State]) -> legacy.Triple:
+    """The older proof of a request that was accepted by it."""
+    found = legacy.in_header(request.headers.get("authorization", "")) or legacy.in_body(await request.body())
+    if found is None:
+        raise errors.NotSignedIn()
+    return found
+
+
+HANDLERS = [
+    show_ballot_text,
+    cast_proposal_ballot,
+    cast_dispute_ballot,
+    vote_on_proposal,
+    vote_on_dispute,
+]

@@ -1,0 +1,109 @@
+"""Signed transactions: on their way, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from litestar import get, post
+from litestar.params import PathParameter
+
+from zmart import errors as zmart_errors
+from zmart.domain import ids
+
+from .. import documented, statements
+from ..acting import relaying
+from ..deps import FromDatabase, FromRelay, FromServices
+from ..schemas import acting as shapes
+
+_WEIGHT: Final = {"weight": 5}
+SignatureName = Annotated[str, PathParameter(description="The transaction's signature in base58.")]
+
+
+class _Logged(msgspec.Struct):
+    """The body of the statement followed_transaction."""
+
+    slot: int
+    is_final: bool
+    is_retracted: bool
+    err: str | None
+    events: list[shapes.HappenedEvent]
+
+
+@post(
+    "/api/transactions",
+    tags=["acting"],
+    summary="Pass a signed transaction on",
+    operation_id="RelayTransaction",
+    opt=_WEIGHT,
+    status_code=202,
+    responses=documented.problems(409),
+)
+async def relay_transaction(services: FromServices, relay: FromRelay, data: shapes.SignedTransaction) -> shapes.Relayed:
+    """Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how far
+    they have come."""
+    followed = await relay.send(data.transaction)
+    return shapes.Relayed(
+        message="Follow it with GET /api/transactions/{signature}.",
+        signature=followed.signature,
+        status=followed.stage,
+        slot=followed.slot,
+        error=followed.error,
+        transaction=followed.signature,
+        explorer=relaying.explorer(followed.signature, services.settings.chain.cluster),
+    )
+
+
+@get(
+    "/api/transactions/{signature:str}",
+    tags=["acting"],
+    summary="How far a transaction has come",
+    operation_id="FollowTransaction",
+    responses=documented.problems(404),
+)
+async def follow_transaction(
+    services: FromServices, database: FromDatabase, relay: FromRelay, signature: SignatureName
+) -> shapes.TransactionStatus:
+    """By the log where it has it, else by the chain. 404 where neither knows it: not yet, or never."""
+    try:
+        name = ids.parse_signature(signature)
+    except zmart_errors.InvalidInput:
+        raise zmart_errors.NotFound("There is no such transaction; a signature is 64 bytes in base58.") from None
+    explorer = relaying.explorer(name, services.settings.chain.cluster)
+    try:
+        logged = await _logged(database, name)
+    except zmart_errors.NotFound:
+        return await _by_the_chain(relay, name, explorer)
+    status = "retracted" if logged.is_retracted else "finalized" if logged.is_final else "confirmed"
+    return shapes.TransactionStatus(
+        signature=name,
+        status="failed" if logged.err else status,  # type: ignore[arg-type]
+        slot=logged.slot,
+        error=logged.err,
+        source="log",
+        events=logged.events,
+        explorer=explorer,
+    )
+
+
+async def _logged(database: FromDatabase, signature: str) -> _Logged:
+    answer = await database.read(statements.composed("followed_transaction"), {"signature": signature})
+    return msgspec.json.decode(answer.body or b"", type=_Logged)
+
+
+async def _by_the_chain(relay: FromRelay, signature: ids.Signature, explorer: str) -> shapes.TransactionStatus:
+    found = await relay.follow(signature)
+    if found is None or found.stage == "sent":
+        raise zmart_errors.NotFound("Neither the log nor the chain knows this transaction (yet).")
+    return shapes.TransactionStatus(
+        signature=signature,
+        status=found.stage,
+        slot=found.slot,
+        error=found.error,
+        source="chain",
+        events=[],
+        explorer=explorer,
+    )
+
+
+HANDLERS = [relay_transaction, follow_transaction]

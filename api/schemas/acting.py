@@ -1,0 +1,270 @@
+"""The shapes of acting on chain and of voting.
+
+Amounts go in as numbers or as text, for a number beyond 2**53 does not survive most clients.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, UnsetType
+
+from .answer import BallotKind, Category, Exact, Instant, Integer, Side
+from .auth import SignatureText, WalletAddress
+from .markets import Market
+
+MarketIdText = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        description="A market's 64 hexadecimal digits, or the address of its account.",
+        examples=["01" * 32],
+    ),
+]
+#: A u64; whether it is one is checked where its name is known.
+Amount = int | Annotated[str, Meta(max_length=20, pattern="^[0-9]+$")]
+AnchoredHash = Annotated[
+    str,
+    Meta(min_length=46, max_length=46, pattern="^[!-~]{46}$", description="A CIDv0, exactly 46 characters."),
+]
+
+
+class BuyShares(Struct, kw_only=True):
+    """A purchase: of so many shares for at most so much, or of what so much buys."""
+
+    market_id: MarketIdText
+    outcome: Annotated[bool, Meta(description="true for YES.")]
+    max_cost: Annotated[Amount, Meta(description="The most you pay in lamports, fees included.")]
+    shares: (
+        Annotated[Amount, Meta(description="Nine decimals; at least 1000000. Without it, what max_cost buys.")]
+        | UnsetType
+    ) = msgspec.UNSET
+
+
+class SellShares(Struct, kw_only=True):
+    """A sale of so many shares for at least so much."""
+
+    market_id: MarketIdText
+    outcome: Annotated[bool, Meta(description="true for YES.")]
+    shares: Annotated[Amount, Meta(description="Nine decimals; at least 1000000.")]
+    min_proceeds: Annotated[Amount, Meta(description="The least you receive in lamports, after fees.")] = 0
+
+
+class CreateMarket(Struct, kw_only=True):
+    """A new market. Its words are anchored on chain by their content id, so they cannot change."""
+
+    question: Annotated[str, Meta(min_length=10, max_length=200)]
+    category: Category
+    end_date: datetime.datetime
+    liquidity: Annotated[
+        Amount, Meta(description="Lamports, at least 1000000000; declared, not paid (protocol.md 1.4.2).")
+    ]
+    b_parameter: (
+        Annotated[
+            Amount, Meta(description="Lamports. Without it the liquidity, and at least the 100 SOL that trading takes.")
+        ]
+        | UnsetType
+    ) = msgspec.UNSET
+    description: Annotated[str, Meta(max_length=2_000)] | None = None
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=50)]], Meta(max_length=10)] = []
+    market_id: (
+        Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Yours; drawn at random without it.")] | UnsetType
+    ) = msgspec.UNSET
+
+
+class ResolveMarket(Struct, kw_only=True):
+    """A proposed outcome and its evidence."""
+
+    outcome: Annotated[bool | None, Meta(description="true for YES; null (INVALID) cannot be proposed on chain.")]
+    ipfs_evidence_hash: AnchoredHash
+
+
+class VoteOnProposal(Struct, kw_only=True):
+    """A vote on a proposal."""
+
+    approve: Annotated[bool, Meta(description="true likes it.")]
+
+
+class VoteOnDispute(Struct, kw_only=True):
+    """A vote on a dispute."""
+
+    support_dispute: Annotated[bool, Meta(description="true agrees with the dispute.")] = msgspec.field(
+        name="supportDispute"
+    )
+
+
+class CastBallot(Struct, kw_only=True):
+    """A ballot and its proof: the text of GET /api/votes/message, signed."""
+
+    market_id: MarketIdText
+    vote: Annotated[bool, Meta(description="proposal: true likes it; dispute: true agrees with the dispute.")]
+    message: Annotated[str, Meta(max_length=1_000)]
+    signature: SignatureText
+    wallet: WalletAddress
+
+
+class Trial(Struct, kw_only=True):
+    """What trying it out showed."""
+
+    slot: Annotated[int, Meta(description="The chain's slot at which it succeeded.")]
+    units_consumed: Annotated[int, Meta(description="Compute units.")]
+
+
+class Unsigned(Struct, kw_only=True):
+    """A transaction for a wallet to sign, tried out on the chain as it is now."""
+
+    message: str
+    unsigned_transaction: Annotated[str, Meta(description="base64; versioned, with zeros for its signatures.")]
+    signers: Annotated[list[str], Meta(description="Who has to sign, the payer first.")]
+    blockhash: str
+    last_valid_block_height: Annotated[int, Meta(description="It can land until the chain has this many blocks.")]
+    fee_lamports: Annotated[Integer, Meta(description="What landing costs, beside what the instruction moves.")]
+    simulation: Trial
+    transaction: Annotated[None, Meta(description="Its signature, once you have signed it; null here.")] = None
+    explorer: Annotated[None, Meta(description="null until it is sent.")] = None
+
+
+class ProposedTrade(Struct, kw_only=True):
+    """What the trade comes to now, to the lamport."""
+
+    market_id: str
+    on_chain_address: str
+    user_wallet: str
+    trade_type: Literal["buy", "sell"]
+    outcome: bool
+    side: Side
+    shares: int
+    shares_exact: Exact
+    cost: Annotated[int, Meta(description="Lamports paid, or received, fees counted.")]
+    cost_exact: Exact
+    limit_exact: Annotated[
+        Integer, Meta(description="What the program is told: target_cost or min_proceeds, in lamports.")
+    ]
+    protocol_fee_exact: Integer
+    resolver_fee_exact: Integer
+    lp_fee_exact: Integer
+    new_price_yes_exact: Annotated[Integer, Meta(description="Nine decimals.")]
+    slot: Annotated[int, Meta(description="The market is that of this slot.")]
+
+
+class UnsignedTrade(Unsigned, kw_only=True):
+    """A trade to sign."""
+
+    trade: ProposedTrade
+
+
+class ProposedMarket(Struct, kw_only=True):
+    """A market that its transaction will create."""
+
+    id: str
+    on_chain_address: str
+    question: str
+    description: str | None
+    category: Category
+    tags: list[str]
+    state: Literal["PROPOSED"]
+    creator_wallet: str
+    b_parameter: int
+    b_parameter_exact: Exact
+    initial_liquidity: int
+    initial_liquidity_exact: Exact
+    end_date: Instant
+    ipfs_question_hash: Annotated[str, Meta(description="The content id of metadata_document.")]
+    is_tradable: Annotated[bool, Meta(description="Whether b_parameter reaches the 100 SOL that trading takes.")]
+
+
+class UnsignedMarket(Unsigned, kw_only=True):
+    """A market's creation to sign."""
+
+    market: ProposedMarket
+    metadata_document: Annotated[str, Meta(description="The bytes whose content id is anchored; keep or pin them.")]
+
+
+class UnsignedOnMarket(Unsigned, kw_only=True):
+    """A step of a market's life to sign."""
+
+    market: Annotated[
+        Market | None, Meta(description="The market as GET /api/markets/{id} tells it; null before the log knows it.")
+    ]
+
+
+class SignedTransaction(Struct, kw_only=True):
+    """A transaction to pass on."""
+
+    transaction: Annotated[
+        str, Meta(min_length=1, max_length=4_000, description="base64 of the signed bytes, at most 1,232 of them.")
+    ]
+
+
+class Relayed(Struct, kw_only=True):
+    """A transaction on its way."""
+
+    message: str
+    signature: str
+    status: Literal["sent", "processed", "confirmed", "finalized", "failed"]
+    slot: int | None
+    error: str | None
+    transaction: Annotated[str, Meta(description="The signature again, by the name older clients read.")]
+    explorer: str
+
+
+class HappenedEvent(Struct, kw_only=True):
+    """What the transaction did, by the log."""
+
+    seq: int
+    name: str
+    market_id: str | None
+
+
+class TransactionStatus(Struct, kw_only=True):
+    """How far a transaction has come."""
+
+    signature: str
+    status: Annotated[
+        Literal["processed", "confirmed", "finalized", "failed", "retracted"],
+        Meta(description="retracted: it was in a block that the chain gave up."),
+    ]
+    slot: int | None
+    error: str | None
+    source: Annotated[Literal["log", "chain"], Meta(description="Who says so; the log knows only what succeeded.")]
+    events: list[HappenedEvent]
+    explorer: str
+
+
+class BallotText(Struct, kw_only=True):
+    """What to sign for a ballot."""
+
+    message: str
+    nonce: str
+    expires_at: Instant
+
+
+class CastVote(Struct, kw_only=True):
+    """A ballot that counts."""
+
+    seq: Annotated[int, Meta(description="Its place in the log.")]
+    market_id: str
+    user_wallet: str
+    vote: bool
+    voted_at: Instant
+    tx_signature: None = None
+
+
+class CastMetadata(Struct, kw_only=True):
+    """What the earlier backend says about a ballot."""
+
+    message: str
+    market_id: str
+    vote_type: BallotKind
+    user_wallet: str
+
+
+class CastVotes(Struct, kw_only=True):
+    """The ballot that was cast."""
+
+    data: list[CastVote]
+    count: int
+    metadata: CastMetadata

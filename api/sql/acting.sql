@@ -1,0 +1,20 @@
+-- What became of transactions.
+
+-- name: followed_transaction
+-- One transaction as the log has it, with its events.
+select {stated}, (
+    select json_build_object(
+        'slot', t.slot,
+        'is_final', t.slot <= coalesce(raw.finalized_through(), -1),
+        'is_retracted', t.retracted_at is not null,
+        'err', t.err,
+        'events', coalesce((
+            select json_agg(json_build_object('seq', e.seq, 'name', e.name, 'market_id', m.market_id) order by e.ordinal)
+            from raw.events as e
+            left join raw.markets_seen as m on e.market_no = m.market_no
+            where e.signature = t.signature
+        ), '[]')
+    )
+    from raw.transactions as t where t.signature = %(signature)s
+)::text as body
+from ops.as_of(array['markets']) as a

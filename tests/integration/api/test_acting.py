@@ -1,0 +1,331 @@
+"""Acting on the development chain through the API: what is handed over unsigned lands once it is signed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import api_log
+import httpx
+import pytest
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
+from wallets import SIGNING_IN, Wallet
+
+from devchain import testing as devchain
+from zmart import settings, testing
+from zmart.chain import rpc, signer, transactions
+from zmart.domain import cids
+
+SOL = 1_000_000_000
+CONFIRMED = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0}
+CREATION = {
+    "question": "Will it rain in Lisbon tomorrow?",
+    "category": "science",
+    "end_date": "2100-01-01T00:00:00Z",
+    "liquidity": SOL,
+    "description": "By the airport's own station.",
+    "tags": ["weather"],
+}
+
+
+@dataclasses.dataclass
+class Town:
+    """A chain, the API before it, and a wallet with money that is signed in."""
+
+    node: devchain.Node
+    client: httpx.AsyncClient
+    wallet: Wallet
+    headers: dict[str, str]
+    #: Admin, backend authority and receiver of fees in one.
+    office: signer.Signer
+
+    async def post(self, path: str, body: Any, *, status: int) -> Any:
+        """Post as the wallet; the answer, whose status must be this."""
+        answer = await self.client.post(path, json=body, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def land(self, prepared: dict[str, Any]) -> str:
+        """Sign what was prepared, relay it, and wait until it is confirmed; its signature."""
+        signed = self.wallet.sign_transaction(prepared["unsigned_transaction"])
+        relayed = await self.post("/api/transactions", {"transaction": signed}, status=202)
+        path = f"/api/transactions/{relayed['signature']}"
+        async with asyncio.timeout(30):
+            while (await self.client.get(path)).json()["status"] not in (  # noqa: ASYNC110 - a client can only ask
+                "confirmed",
+                "finalized",
+            ):
+                await asyncio.sleep(0.05)
+        return str(relayed["signature"])
+
+    async def official(self, name: str, market: str = "", role: str = "admin", **args: Any) -> None:
+        """Something only the admin or the backend authority can do, confirmed."""
+        accounts = {role: self.office.address}
+        if name == "initialize_global_config":
+            accounts["protocol_fee_wallet"] = self.office.address
+        async with rpc.RpcClient([self.node.url]) as chain:
+            built = transactions.instruction(
+                name, devchain.PROGRAM_ID, accounts, args, market_id=bytes.fromhex(market) if market else None
+            )
+            latest = await chain.latest_blockhash(commitment="confirmed")
+            unsigned = transactions.transaction([built], payer=self.office.address, blockhash=latest.value)
+            signed = unsigned.sign([self.office])
+            await chain.send(signed.raw, preflight_commitment="processed")
+            async with asyncio.timeout(30):
+                while True:
+                    (status,) = (await chain.signature_statuses([signed.signature], search_history=True)).value
+                    if status is not None and status.is_confirmed:
+                        assert status.err is None
+                        return
+                    await asyncio.sleep(0.02)
+
+    async def open_market(self, market: str) -> None:
+        """From a proposal to trading."""
+        votes = {"final_likes": 7, "final_dislikes": 3}
+        await self.official("aggregate_proposal_votes", market, "backend_authority", **votes)
+        await self.official("approve_proposal", market)
+        await self.official("activate_market", market, "authority")
+
+    async def active_market(self) -> str:
+        """A market of the wallet's that is open for trading; its id."""
+        created = await self.post("/api/markets", CREATION, status=201)
+        market = str(created["market"]["id"])
+        await self.land(created)
+        await self.open_market(market)
+        return market
+
+
+@pytest.fixture(scope="module")
+def shared(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+    """One database for all tests here; each makes markets of its own."""
+    with postgres_server.clone(marts_template) as database:
+        yield database
+
+
+@pytest.fixture
+async def town(shared: testing.Database, tmp_path: Path) -> AsyncIterator[Town]:
+    """A chain of the test's own and the API before it."""
+    reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
+    async with devchain.served(tmp_path / "chain") as node:
+        configured = settings.load({**reached, "SOLANA_RPC_URL": node.url, "SOLANA_CLUSTER": "localnet"})
+        async with api_log.served(configured) as client:
+            wallet, office = Wallet(), signer.Signer.generate()
+            for address in (wallet.address, office.address):
+                await node.call("requestAirdrop", address, 1_000 * SOL)
+            town = Town(node, client, wallet, await wallet.signed_in(client), office)
+            await town.official("initialize_global_config", backend_authority=office.address)
+            yield town
+
+
+async def test_a_market_from_creation_to_claim(town: Town) -> None:
+    """Create, buy, resolve, claim: every step handed over unsigned, told to the lamport, relayed and followed."""
+    created = await town.post("/api/markets", CREATION, status=201)
+    market = created["market"]
+    assert market["ipfs_question_hash"] == cids.of_file(created["metadata_document"].encode())
+    assert (market["state"], market["b_parameter_exact"], market["is_tradable"]) == ("PROPOSED", str(100 * SOL), True)
+    await town.land(created)
+    await town.open_market(market["id"])
+
+    purchase = {"market_id": market["id"], "outcome": True, "shares": 5 * SOL, "max_cost": 10 * SOL}
+    bought = await town.post("/api/trades/buy", purchase, status=201)
+    assert (bought["transaction"], bought["signers"]) == (None, [town.wallet.address])
+    trade = bought["trade"]
+    assert int(trade["shares_exact"]) >= 5 * SOL > int(trade["shares_exact"]) - 2_000_000
+    signature = await town.land(bought)
+    record = (await town.node.call("getTransaction", signature, CONFIRMED))["result"]
+    paid = record["meta"]["preBalances"][0] - record["meta"]["postBalances"][0]
+    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + 2_157_600
+
+    proposed = await town.post(
+        f"/api/markets/{market['on_chain_address']}/resolve",
+        {"outcome": True, "ipfs_evidence_hash": market["ipfs_question_hash"]},
+        status=200,
+    )
+    await town.land(proposed)
+    disputed = await town.post(f"/api/markets/{market['id']}/dispute", {}, status=200)
+    await town.land(disputed)
+    voted = await town.post(f"/api/markets/{market['id']}/dispute/vote", {"supportDispute": False}, status=200)
+    await town.land(voted)
+    again = await town.post(f"/api/markets/{market['id']}/dispute/vote", {"supportDispute": True}, status=409)
+    assert again["code"] == "account_in_use"
+    ballots = {"dispute_agree": 0, "dispute_disagree": 1}
+    await town.official("finalize_market", market["id"], "backend_authority", **ballots)
+    claimed = await town.post(f"/api/markets/{market['id']}/claim", {}, status=200)
+    await town.land(claimed)
+    refused = await town.post(f"/api/markets/{market['id']}/claim", {}, status=400)
+    assert refused["code"] == "program_refused"
+    assert "AlreadyClaimed (6022)" in refused["message"]
+
+
+async def test_a_trade_keeps_its_limits_to_the_lamport(town: Town) -> None:
+    """The least budget buys the shares, one lamport less is refused; the same for what a sale must bring."""
+    market = await town.active_market()
+    order = {"market_id": market, "outcome": False, "shares": "3000000000", "max_cost": str(5 * SOL)}
+    bought = await town.post("/api/trades/buy", order, status=201)
+    limit = int(bought["trade"]["limit_exact"])
+    exact = await town.post("/api/trades/buy", {**order, "max_cost": str(limit)}, status=201)
+    assert exact["trade"]["limit_exact"] == str(limit)
+    short = await town.post("/api/trades/buy", {**order, "max_cost": str(limit - 1)}, status=400)
+    assert "SlippageExceeded (6015)" in short["message"]
+    await town.land(bought)
+
+    sale = {"market_id": market, "outcome": False, "shares": SOL, "min_proceeds": 0}
+    sold = await town.post("/api/trades/sell", sale, status=201)
+    proceeds = int(sold["trade"]["cost_exact"])
+    await town.post("/api/trades/sell", {**sale, "min_proceeds": proceeds + 1}, status=400)
+    sold = await town.post("/api/trades/sell", {**sale, "min_proceeds": proceeds}, status=201)
+    signature = await town.land(sold)
+    record = (await town.node.call("getTransaction", signature, CONFIRMED))["result"]
+    received = record["meta"]["postBalances"][0] - record["meta"]["preBalances"][0]
+    assert received == proceeds - int(sold["fee_lamports"])
+
+
+async def test_the_program_refuses_before_anyone_signs(town: Town) -> None:
+    """A market in another state, a vote cast twice, too small a trade, no money, no market: each told as what it is."""
+    created = await town.post("/api/markets", CREATION, status=201)
+    market = created["market"]["id"]
+    missing = await town.post(f"/api/markets/{market}/vote", {"approve": True}, status=404)
+    assert missing["message"] == f"Market not found: {market}"
+    await town.land(created)
+
+    purchase = {"market_id": market, "outcome": True, "max_cost": SOL}
+    early = await town.post("/api/trades/buy", purchase, status=400)
+    assert (early["code"], early["error"]) == ("program_refused", "Bad Request")
+    assert "InvalidMarketState (6007)" in early["message"]
+    await town.land(await town.post(f"/api/markets/{market}/vote", {"approve": True}, status=200))
+    await town.post(f"/api/markets/{market}/vote", {"approve": False}, status=409)
+    taken = await town.post("/api/markets", {**CREATION, "market_id": market}, status=409)
+    assert taken["code"] == "account_in_use"
+
+    poor = Wallet()
+    headers = await poor.signed_in(town.client)
+    answer = await town.client.post("/api/markets", json=CREATION, headers=headers)
+    assert answer.status_code in (400, 503), answer.text
+
+
+BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "shares too few": ("/api/trades/buy", {"outcome": True, "shares": 999_999, "max_cost": 1}, "shares"),
+    "cost below zero": ("/api/trades/buy", {"outcome": True, "max_cost": -1}, "max_cost"),
+    "cost beyond u64": ("/api/trades/buy", {"outcome": True, "max_cost": 2**64}, "max_cost"),
+    "cost beyond everything": ("/api/trades/buy", {"outcome": True, "max_cost": 10**300}, "max_cost"),
+    "proceeds beyond u64": (
+        "/api/trades/sell",
+        {"outcome": True, "shares": SOL, "min_proceeds": str(2**64)},
+        "min_proceeds",
+    ),
+    "question too short": ("/api/markets", {**CREATION, "question": "x" * 9}, "question"),
+    "question too long": ("/api/markets", {**CREATION, "question": "x" * 201}, "question"),
+    "ended already": ("/api/markets", {**CREATION, "end_date": "2020-01-01T00:00:00Z"}, "end_date"),
+    "too little liquidity": ("/api/markets", {**CREATION, "liquidity": 999_999_999}, "liquidity"),
+    "unknown category": ("/api/markets", {**CREATION, "category": "weather"}, "category"),
+    "hash too short": (
+        f"/api/markets/{'1' * 64}/resolve",
+        {"outcome": True, "ipfs_evidence_hash": "x" * 45},
+        "ipfs_evidence_hash",
+    ),
+    "no outcome": (f"/api/markets/{'1' * 64}/resolve", {"outcome": None, "ipfs_evidence_hash": "x" * 46}, "outcome"),
+    "no truth": (f"/api/markets/{'1' * 64}/vote", {"approve": "yes"}, "approve"),
+}
+
+
+@pytest.fixture
+async def stranded(shared: testing.Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The API with no chain behind it."""
+    reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
+    dead = {"SOLANA_RPC_URL": "http://127.0.0.1:1", "SOLANA_CLUSTER": "localnet"}
+    async with api_log.served(settings.load({**reached, **dead})) as client:
+        yield client
+
+
+@pytest.mark.parametrize("case", BODIES)
+async def test_bad_bodies_name_their_field(stranded: httpx.AsyncClient, case: str) -> None:
+    """400 with the field in `details`, before the chain is asked anything."""
+    path, body, field = BODIES[case]
+    headers = await Wallet().signed_in(stranded)
+    answer = await stranded.post(path, json={"market_id": "1" * 64, **body}, headers=headers)
+    assert answer.status_code == 400, answer.text
+    assert field in str(answer.json()["details"])
+
+
+async def test_without_a_chain_callers_are_asked_to_come_back(stranded: httpx.AsyncClient) -> None:
+    """503 with Retry-After, which older clients retry by themselves; nothing about our node is told."""
+    headers = await Wallet().signed_in(stranded)
+    body = {"market_id": "1" * 64, "outcome": True, "max_cost": SOL}
+    for answer in (
+        await stranded.post("/api/trades/buy", json=body, headers=headers),
+        await stranded.post("/api/markets", json=CREATION, headers=headers),
+        await stranded.get(f"/api/transactions/{'5' * 87}"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "chain_unavailable"), answer.text
+        assert int(answer.headers["retry-after"]) >= 1
+        assert "127.0.0.1" not in answer.text
+
+
+async def test_acting_takes_a_signed_in_wallet(stranded: httpx.AsyncClient) -> None:
+    """401 without a token, and with an older proof while LEGACY_AUTH is off."""
+    wallet = Wallet()
+    body = {"market_id": "1" * 64, "outcome": True, "max_cost": SOL}
+    for more, headers in (({}, {}), (wallet.in_body(), {}), ({}, wallet.in_header())):
+        answer = await stranded.post("/api/trades/buy", json={**body, **more}, headers=headers)
+        assert answer.status_code == 401, answer.text
+
+
+async def test_the_same_bytes_are_relayed_once(town: Town) -> None:
+    """Handing a transaction in again tells how far it has come; the chain has it once."""
+    created = await town.post("/api/markets", CREATION, status=201)
+    signed = {"transaction": town.wallet.sign_transaction(created["unsigned_transaction"])}
+    first = await town.post("/api/transactions", signed, status=202)
+    second = await town.post("/api/transactions", signed, status=202)
+    assert first["signature"] == second["signature"] == first["transaction"]
+    await town.land(created)
+    third = await town.post("/api/transactions", signed, status=202)
+    assert third["status"] in ("confirmed", "finalized")
+    history = (await town.node.call("getSignaturesForAddress", town.wallet.address, CONFIRMED))["result"]
+    assert [entry["signature"] for entry in history].count(first["signature"]) == 1
+
+
+def foreign(wallet: Wallet, blockhash: str, *instructions: Instruction) -> str:
+    """A transaction of other instructions, signed, in base64."""
+    message = MessageV0.try_compile(wallet.key.pubkey(), list(instructions), [], Hash.from_string(blockhash))
+    return base64.b64encode(bytes(VersionedTransaction(message, [wallet.key]))).decode()
+
+
+async def test_only_our_program_is_relayed(town: Town) -> None:
+    """Transfers, other programs, ComputeBudget alone, unsigned, changed, padded or oversized: 422, nothing sent."""
+    created = await town.post("/api/markets", CREATION, status=201)
+    wallet, blockhash = town.wallet, created["blockhash"]
+    good = base64.b64decode(wallet.sign_transaction(created["unsigned_transaction"]))
+    payer = wallet.key.pubkey()
+    memo = Instruction(Pubkey.new_unique(), b"x", [AccountMeta(payer, True, True)])
+    ours = Instruction(Pubkey.from_string(devchain.PROGRAM_ID), b"x", [AccountMeta(payer, True, True)])
+    paid = transfer(TransferParams(from_pubkey=payer, to_pubkey=Pubkey.new_unique(), lamports=1))
+    changed = bytearray(good)
+    changed[-1] ^= 1
+    refused = {
+        "transfer": foreign(wallet, blockhash, paid),
+        "transfer beside ours": foreign(wallet, blockhash, ours, paid),
+        "another program": foreign(wallet, blockhash, ours, memo),
+        "compute budget alone": foreign(wallet, blockhash, *transactions.Cost(units=1).instructions()),
+        "unsigned": created["unsigned_transaction"],
+        "changed": base64.b64encode(bytes(changed)).decode(),
+        "padded": base64.b64encode(good + b"\0").decode(),
+        "cut": base64.b64encode(good[:-1]).decode(),
+        "oversized": base64.b64encode(good + b"\0" * 1_232).decode(),
+        "nothing": base64.b64encode(b"\0").decode(),
+    }
+    for what, transaction in refused.items():
+        answer = await town.client.post("/api/transactions", json={"transaction": transaction})
+        assert (answer.status_code, what) == (422, what), answer.text
+    garbled = await town.client.post("/api/transactions", json={"transaction": "no base64!"})
+    assert garbled.status_code == 400
+    history = (await town.node.call("getSignaturesForAddress", wallet.address, CONFIRMED))["result"]
+    assert len(history) == 1  # the airdrop
