@@ -11,7 +11,7 @@ from zmart import testing
 hypothesis.settings.register_profile("zmart", deadline=None)
 hypothesis.settings.load_profile("zmart")
 
-pytest_plugins = ["tests.fix_browser", "tests.fix_node", "tests.fix_postgres"]
+pytest_plugins = ["tests.fix_browser", "tests.fix_node", "tests.fix_postgres", "tests.fix_redis"]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

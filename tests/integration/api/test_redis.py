@@ -1,0 +1,87 @@
+"""The doorbell over Redis: quick where it rings, right where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from api_log import Log
+from push import Served, served
+
+from api.live import doorbell
+from tests.fix_redis import Redis
+from zmart.db import bell, feed
+
+
+@pytest.fixture
+async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """A server that listens to Redis and looks by itself so seldom that only a bell explains what is heard."""
+    monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(doorbell, "_BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(doorbell, "_REPORT_SECONDS", 0.1)
+    monkeypatch.setattr(bell, "_AGAIN_SECONDS", 0.1)
+    async with served(markets, BROADCAST_URL=redis.url) as found:
+        yield found
+
+
+async def test_a_bell_after_the_commit_is_heard(markets: Log, redis: Redis, server: Served) -> None:
+    """Whoever committed rings over Redis, and clients of processes that never listen to Postgres hear of it."""
+    async with server.connected() as socket, bell.Bell(redis.url) as ours:
+        start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
+        for number in range(1, 6):
+            markets.buy(1, 2)
+            await markets.deliver()
+            heard = await _rung(ours, socket.next())
+            assert heard["seq"] == start + number
+    assert _listening(markets) == 0
+
+
+async def test_a_redis_that_was_away_is_found_again(markets: Log, redis: Redis, server: Served) -> None:
+    """A server that is killed costs bells, never messages; when it is back, bells are heard again."""
+    async with server.connected() as socket, bell.Bell(redis.url) as ours:
+        start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
+        redis.stop()
+        markets.buy(1, 2)
+        await markets.deliver()
+        ours.ring()
+        redis.start()
+        assert (await _rung(ours, socket.next()))["seq"] == start + 1
+
+
+async def test_a_redis_that_is_not_there_stops_nobody(markets: Log) -> None:
+    """Without a Redis at the address the process serves all the same, a second behind at most."""
+    async with served(markets, BROADCAST_URL="redis://127.0.0.1:1") as server, server.connected() as socket:
+        start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
+        markets.buy(1, 2)
+        await markets.deliver()
+        assert (await socket.next())["seq"] == start + 1
+
+
+async def test_postgres_at_another_address(markets: Log) -> None:
+    """postgresql:// is where to listen when the other address is a pooler's; no other driver is needed."""
+    dsn = markets.database.dsn("zmart_api")
+    async with served(markets, BROADCAST_URL=dsn) as server, server.connected() as socket:
+        start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
+        markets.buy(1, 2)
+        await markets.deliver()
+        assert (await socket.next())["seq"] == start + 1
+
+
+async def _rung(ours: bell.Bell, coming: object) -> dict[str, int]:
+    """What comes, rung for until it does: a bell may be lost while its carrier is."""
+    waiting = asyncio.ensure_future(coming)  # type: ignore[call-overload]
+    while not waiting.done():
+        ours.ring()
+        await asyncio.wait([waiting], timeout=0.2)
+    found: dict[str, int] = waiting.result()
+    return found
+
+
+def _listening(log: Log) -> int:
+    row = log.owner.execute(
+        "select count(*) from pg_stat_activity"
+        " where application_name = 'zmart api feed' and datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
