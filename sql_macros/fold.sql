@@ -109,6 +109,11 @@ values ({% for name in names %}s.{{ name }}{{ ', ' if not loop.last }}{% endfor 
 array[{% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %}]::text []
 {%- endmacro %}
 
+{# An index is a text of columns, or {columns, where}. #}
+{% macro create_index(index) -%}
+create index on /*target*/ ({{ index.columns if index is mapping else index }}){{ ' where ' ~ index.where if index is mapping }}
+{%- endmacro %}
+
 {# Hand the texts to folds.install and do what dbt expects of a materialization; its outcome is the node's message. #}
 {% macro fold_install(kind, fold_sql, merge_sql, columns, key, scope, merges) -%}
     {%- set listens_to = config.require('listens_to') -%}
@@ -126,7 +131,7 @@ array[{% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor
     {%- set after = ['alter table /*target*/ add primary key (' ~ key | join(', ') ~ ')',
                      'alter table /*target*/ set (fillfactor = ' ~ (80 if merges else 100) ~ ', autovacuum_vacuum_scale_factor = 0.02)'] -%}
     {%- for index in config.get('indexes', []) -%}
-        {%- do after.append('create index on /*target*/ (' ~ index ~ ')') -%}
+        {%- do after.append(create_index(index)) -%}
     {%- endfor -%}
     {# JSON with sorted keys: the parser returns dicts in another order in each process. #}
     {%- set definition = local_md5(tojson([create | string, after, fold_sql | string, merge_sql | string, scope, listens_to, fees], sort_keys=true)) -%}

@@ -33,7 +33,7 @@
     {%- set after = ['alter table /*target*/ add primary key (' ~ key | join(', ') ~ ')',
                      'alter table /*target*/ set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)'] -%}
     {%- for index in config.get('indexes', []) -%}
-        {%- do after.append('create index on /*target*/ (' ~ index ~ ')') -%}
+        {%- do after.append(create_index(index)) -%}
     {%- endfor -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}

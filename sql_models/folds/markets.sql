@@ -27,7 +27,9 @@
         'cancelled_at': 'min', 'liquidity_withdrawn_at': 'min', 'last_trade_at': 'max',
         'lamports_key': 'max', 'market_lamports': 'last lamports_key', 'last_order_key': 'max', 'last_seq': 'max',
     },
-    indexes=['state_code, created_at desc', 'creator_wallet'],
+    indexes=[
+        'state_code, created_at desc', 'creator_wallet', 'created_at, market_no', 'ipfs_question_hash', 'ipfs_evidence_hash',
+    ],
 ) }}
 
 {#- Trades come through stg_trades alone: most events are trades, and most of what follows says nothing of them. #}

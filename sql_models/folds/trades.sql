@@ -3,7 +3,10 @@
     fold_scope=['seq'],
     listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized'],
     fee_sensitive=true,
-    indexes=['market_no, order_key', 'wallet_no, order_key', 'order_key'],
+    indexes=[
+        'market_no, order_key', 'wallet_no, order_key', 'order_key',
+        {'columns': 'market_no, order_key', 'where': "gross_from in ('totals', 'guess')"},
+    ],
 ) }}
 
 with trades as (
@@ -29,6 +32,7 @@ select
     trades.resolver_fee::numeric(39, 0) as resolver_fee,
     trades.lp_fee::numeric(39, 0) as lp_fee,
     trades.fees_exact,
+    trades.gross_from,
     trades.protocol_bps,
     trades.resolver_bps,
     trades.lp_bps,

@@ -43,26 +43,63 @@ bounded as (
     from priced
 ),
 
-settled as (
+-- Two gross amounts can leave a seller the same. The market's balance tells which: it fell by net and the protocol's part.
+weighed as (
+    select
+        *,
+        -market_lamports_delta - cost as protocol_seen,
+        {{ protocol_part('gross_low', 'bps', 'protocol_bps') }} as protocol_low,
+        {{ protocol_part('gross_high', 'bps', 'protocol_bps') }} as protocol_high
+    from bounded
+),
+
+told as (
     select
         *,
         case
-            when
-                gross_low <> gross_high
-                and cost + {{ protocol_part('gross_low', 'bps', 'protocol_bps') }} = -market_lamports_delta
-                and cost + {{ protocol_part('gross_high', 'bps', 'protocol_bps') }} <> -market_lamports_delta
-                then gross_low
-            else gross_high
+            when gross_low = gross_high then 'event'
+            when protocol_low <> protocol_high and protocol_seen in (protocol_low, protocol_high) then 'balance'
+        end as told_by
+    from weighed
+),
+
+-- Where it does not, C(q) - C(q - shares) does, if the totals before the sell are known: one lookup for each such sell alone.
+settled as (
+    select
+        told.*,
+        case
+            when told.told_by = 'event' then told.gross_high
+            when told.told_by = 'balance'
+                then case when told.protocol_seen = told.protocol_low then told.gross_low else told.gross_high end
+            when totals.gross between told.gross_low and told.gross_high then totals.gross
+            else told.gross_high
         end as gross,
-        gross_low = gross_high or (
-            {{ protocol_part('gross_low', 'bps', 'protocol_bps') }}
-            <> {{ protocol_part('gross_high', 'bps', 'protocol_bps') }}
-            and -market_lamports_delta - cost in (
-                {{ protocol_part('gross_low', 'bps', 'protocol_bps') }},
-                {{ protocol_part('gross_high', 'bps', 'protocol_bps') }}
-            )
-        ) is true as fees_exact
-    from bounded
+        coalesce(
+            told.told_by, case when totals.gross between told.gross_low and told.gross_high then 'totals' end, 'guess'
+        ) as gross_from
+    from told
+    left join lateral (
+        select
+            lmsr.proceeds(
+                div(before.b, 1000) + before.traded_yes, div(before.b, 1000) + before.traded_no,
+                before.b, told.outcome, told.shares
+            ) as gross
+        from (
+            select
+                max((earlier.payload ->> 'b_parameter')::numeric) as b,
+                coalesce(sum(
+                    case earlier.name when 'SharesSold' then -1 else 1 end * (earlier.payload ->> 'shares')::numeric
+                ) filter (where (earlier.payload ->> 'outcome')::boolean), 0) as traded_yes,
+                coalesce(sum(
+                    case earlier.name when 'SharesSold' then -1 else 1 end * (earlier.payload ->> 'shares')::numeric
+                ) filter (where not (earlier.payload ->> 'outcome')::boolean), 0) as traded_no
+            from {{ source('raw', 'events') }} as earlier
+            where
+                told.told_by is null
+                and earlier.market_no = told.market_no and earlier.order_key < told.order_key
+                and earlier.retracted_at is null and earlier.name in ('MarketCreated', 'SharesBought', 'SharesSold')
+        ) as before
+    ) as totals on true
 ),
 
 split as (
@@ -90,7 +127,8 @@ select
     protocol_fee,
     resolver_fee,
     fee - protocol_fee - resolver_fee as lp_fee,
-    fees_exact,
+    gross_from <> 'guess' as fees_exact,
+    gross_from,
     new_price_yes,
     market_lamports,
     protocol_bps,

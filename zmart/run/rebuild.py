@@ -125,6 +125,20 @@ def build(dsn: str, arguments: Sequence[str] = ("run",), *, patience: int = PATI
             f"dbt could not build the models:\n{said}\n",
             help="Mend the model named above, then run: zmart migrate",
         )
+    if arguments[0] in ("run", "build"):
+        index(dsn)
+
+
+def index(dsn: str) -> list[str]:
+    """Give live marts the indexes that their models ask for; return the statements that took.
+
+    Each is made while reads and writes go on, which no transaction can; a table built anew has its indexes already.
+    """
+    with _owner(dsn) as connection:
+        statements = [str(text) for (text,) in connection.execute(sql.index_changes)]
+        for statement in statements:
+            connection.execute(statement.encode())
+    return statements
 
 
 def environment(dsn: str) -> dict[str, str]:

@@ -23,6 +23,10 @@ lock table ops.refreshed in share row exclusive mode;
 -- Compute one refreshed mart again; the number of rows written.
 select folds.refresh(%(name)s);
 
+-- name: index_changes
+-- What gives the live marts the indexes that their models ask for.
+select statement from folds.index_changes() as changes (statement);
+
 -- name: rebuild
 -- Fold one model again from the whole log; the number of rows that differed.
 select folds.rebuild(%(name)s);
