@@ -26,7 +26,7 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import pool
+from zmart.db import bell, pool
 
 from . import backfill, dead_letters, notebook, pipeline, registration, replay, source, subscription, watch, writer
 from .app import Parts, create_app
@@ -69,6 +69,8 @@ def parts_of(configured: settings.Settings) -> Parts:
         await connection.close()
 
     committing = pipeline.Pipeline(connect)
+    carrier = configured.api.broadcast_url
+    committing.on_commit = bell.Bell(carrier.reveal() if carrier else None).ring
     return Parts(
         verifier=Verifier.of(configured.ingest),
         decoder=Decoder(configured.chain.program_id),

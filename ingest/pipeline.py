@@ -188,6 +188,8 @@ class Pipeline:
         self.room = Room(self.limits.room_bytes)
         #: When a webhook's transactions were last committed, on the monotonic clock.
         self.delivered_at: float | None = None
+        #: Told after each commit, where somebody wants to hear of it at once.
+        self.on_commit: Callable[[], None] = lambda: None
         #: One user of the writer at a time: a batch, or whoever borrowed it.
         self._turn = asyncio.Lock()
         #: When the last commit failed, on the monotonic clock; None after a success.
@@ -363,6 +365,7 @@ class Pipeline:
                 dead_letters=list(itertools.chain.from_iterable(piece.dead_letters for piece in batch)),
                 wanted=wanted,
             )
+        self.on_commit()
         if transactions and batch[0].source == "webhook":
             self.delivered_at = time.monotonic()
         self._count(len(transactions), len(wanted), appended, time.perf_counter() - began)

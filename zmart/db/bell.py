@@ -33,8 +33,6 @@ class Bell:
         self._ringing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._url is not None:
-            self._ringing = asyncio.create_task(self._ring_on())
         return self
 
     async def __aexit__(
@@ -49,7 +47,11 @@ class Bell:
                 await self._ringing
 
     def ring(self) -> None:
-        """Say that something was committed; returns at once and never fails."""
+        """Say that something was committed; returns at once and never fails. Needs a running event loop."""
+        if self._url is None:
+            return
+        if self._ringing is None:
+            self._ringing = asyncio.create_task(self._ring_on())
         self._wanted.set()
 
     async def _ring_on(self) -> None:
