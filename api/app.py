@@ -26,6 +26,7 @@ from zmart.db import bell, pool
 from zmart.settings import Settings
 
 from . import deps, errors, etags, headers, parameters, writes
+from .analyst import desk
 from .auth.gate import Gate
 from .database import Database
 from .live import tasks
@@ -42,12 +43,15 @@ from .routes import (
     discussions,
     health,
     holders,
+    leaderboard,
     lifecycle,
     markets,
+    me,
     pages,
     portfolio,
     protocol,
     quotes,
+    sql,
     stream,
     trades,
     transactions,
@@ -111,6 +115,9 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         *charts.HANDLERS,
         *discovery.HANDLERS,
         *discussions.HANDLERS,
+        *leaderboard.HANDLERS,
+        *me.HANDLERS,
+        *sql.HANDLERS,
         *quotes.HANDLERS,
         *activity.HANDLERS,
         *holders.HANDLERS,
@@ -205,6 +212,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             chain=node,
             began=time.monotonic(),
         )
+        app.state.desk = await stack.enter_async_context(desk.opened(settings))
         running = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.ended, running)
         stack.callback(hub.close)

@@ -30,6 +30,7 @@ from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.db import feed
 
+from .analyst.text import UnfitSql
 from .schemas import FieldProblem, Problem
 
 log = structlog.get_logger()
@@ -94,6 +95,7 @@ class SignInOff(errors.Unavailable):
 _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (UnfitText, 422, "unfit_text"),
     (UnfitWindow, 422, "unfit_window"),
+    (UnfitSql, 422, "unfit_sql"),
     (UnknownTopic, 422, "unknown_topic"),
     (TooManyStreams, 429, "too_many_streams"),
     (TooManyRequests, 429, "too_many_requests"),

@@ -1,0 +1,100 @@
+"""Which SQL may be asked: one statement that calls only functions of the list.
+
+This reads words, not grammar. Postgres itself checks that the text is one statement and that it only
+selects; here it matters that no function outside the list can be spelled, so whatever could hide a name
+(escapes in identifiers, comments in blocks, a schema before the name) is refused as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from zmart import errors
+
+
+class UnfitSql(errors.InvalidInput):
+    """SQL that cannot be asked here."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text))
+
+
+#: Functions of rows and values. None waits, locks, notifies, writes, or reads files or settings.
+FUNCTIONS: Final = _words(
+    """
+    abs age any_value array_agg array_length array_position avg bool_and bool_or btrim cardinality ceil ceiling
+    char_length coalesce concat concat_ws corr count cume_dist date_bin date_part date_trunc dense_rank div every exp
+    extract first_value floor generate_series greatest initcap isfinite json_agg json_array_elements
+    json_array_elements_text json_array_length json_build_array json_build_object json_each json_each_text
+    json_object_agg jsonb_agg jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array
+    jsonb_build_object jsonb_each jsonb_each_text jsonb_object_agg jsonb_object_keys jsonb_typeof justify_days
+    justify_hours lag last_value lead least left length ln log lower ltrim make_date make_interval make_timestamptz
+    max md5 min mod mode now nth_value ntile nullif numeric_scale percent_rank percentile_cont percentile_disc power
+    rank regexp_replace replace right round row_number row_to_json rtrim sign split_part sqrt starts_with stddev
+    stddev_pop stddev_samp string_agg strpos substr substring sum to_char to_date to_json to_jsonb to_number
+    to_timestamp trim trunc unnest upper var_pop var_samp variance width_bucket
+    """
+)
+#: Words before a parenthesis that are no functions.
+_WORDS: Final = _words(
+    """
+    all and any array as between bit by case cast char character cube decimal distinct else end except exists filter
+    float from group groups having ilike in inner intersect interval is join lateral like limit materialized not numeric
+    offset on or order over partition position range recursive rollup row rows select sets some then time timestamp
+    timestamptz
+    union using values varchar varying when where window with within
+    """
+)
+#: After these a word is a new name, so that a parenthesis after it holds names of columns.
+_NAMING: Final = frozenset({"as", "with", "recursive"})
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|--[^\n]*)
+    |(?P<text>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$)
+    |(?P<hidden>/\*|[uU]&["'])
+    |(?P<quoted>"(?:[^"]|"")*")
+    |(?P<word>[^\W\d][\w$]*)
+    |(?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+
+
+def checked(text: str) -> str:
+    """The text without a closing semicolon; UnfitSql says what it must not hold."""
+    statement = text.strip().removesuffix(";").strip()
+    if not statement:
+        raise UnfitSql("Write one SELECT.")
+    tokens = list(_tokens(statement))
+    for before, name, after in zip([None, None, *tokens], [None, *tokens], tokens, strict=False):
+        if name is not None and after.text == "(" and name.kind in {"word", "quoted"}:
+            _require_known(before, name)
+    return statement
+
+
+def _tokens(statement: str) -> Iterator[_Token]:
+    for found in _TOKEN.finditer(statement):
+        kind = found.lastgroup if found.lastgroup != "tag" else "text"
+        if kind == "hidden":
+            raise UnfitSql("Comments in /* */ and escapes with U& are not read here; use -- and plain names.")
+        if kind != "space":
+            yield _Token(str(kind), found[0])
+
+
+def _require_known(before: _Token | None, name: _Token) -> None:
+    if before is not None and before.text.lower() in _NAMING:
+        return
+    word = name.text.lower() if name.kind == "word" else name.text.strip('"')
+    if before is not None and before.text == ".":
+        raise UnfitSql(f"The function {word} cannot be called by a schema's name.")
+    if word not in FUNCTIONS and not (name.kind == "word" and word in _WORDS):
+        raise UnfitSql(f"The function {word} is not among those that can be called: {', '.join(sorted(FUNCTIONS))}.")

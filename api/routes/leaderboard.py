@@ -1,0 +1,54 @@
+"""Who did best, what a wallet made day by day, and the platform in sums."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from .. import documented, parameters, schemas, statements
+from ..deps import FromDatabase
+
+PeriodName = Annotated[schemas.Period, QueryParameter(description="Up to the newest event.")]
+RankedBy = Annotated[schemas.RankedBy, QueryParameter(name="by", description="What decides the rank.")]
+Days = Annotated[int, QueryParameter(ge=1, le=1000, description="Days on which something happened, the newest.")]
+
+
+@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=documented.reads())
+async def show_leaderboard(
+    database: FromDatabase,
+    period: PeriodName = "all",
+    by: RankedBy = "profit",
+    limit: parameters.PageLimit = 20,
+    offset: parameters.Offset = 0,
+) -> Response[schemas.Leaderboard]:
+    """Wallets by realized profit, volume, trades, or share of decided positions won."""
+    return await database.answer(
+        statements.composed("leaderboard", rank=f"{by}_rank"),
+        {"period": period, "by": by, "limit": limit, "offset": offset},
+    )
+
+
+@get(
+    "/api/users/{wallet:str}/pnl-history",
+    tags=["wallets"],
+    summary="What a wallet made, day by day",
+    responses=documented.reads(),
+)
+async def show_pnl_history(
+    database: FromDatabase, wallet: parameters.Wallet, limit: Days = 365
+) -> Response[schemas.PnlHistory]:
+    """Realized profit and its sum, by days in UTC; empty for a wallet without any."""
+    return await database.answer(
+        statements.composed("pnl_history"), {"wallet": parameters.wallet(wallet), "limit": limit}
+    )
+
+
+@get("/api/stats", tags=["truth"], summary="The platform in sums", responses=documented.reads())
+async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
+    """Trades, traders, fees and open interest by period."""
+    return await database.answer(statements.composed("platform"), {})
+
+
+HANDLERS = [show_leaderboard, show_pnl_history, show_platform]

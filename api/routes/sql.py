@@ -1,0 +1,82 @@
+"""SQL for people who are signed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+
+from zmart import errors as zmart_errors
+
+from .. import documented, errors, schemas
+from ..analyst import desk, text
+from ..auth.signed_in import SECURITY, FromSignedIn
+from ..database import Answer
+from ..deps import FromServices
+
+
+@get("/api/sql", tags=["truth"], summary="What SQL can be asked", responses=documented.problems())
+async def show_desk(services: FromServices) -> schemas.SqlDesk:
+    """Worked queries by name, the functions that may be called, and the bounds."""
+    return schemas.SqlDesk(
+        is_on=services.settings.api.analyst_sql,
+        named=[schemas.NamedQuery(name=name, statement=getattr(desk.NAMED, name)) for name in desk.NAMED],
+        functions=sorted(text.FUNCTIONS),
+        seconds=desk.SECONDS,
+        most_rows=desk.MOST_ROWS,
+    )
+
+
+@post(
+    "/api/sql",
+    tags=["truth"],
+    summary="Ask in SQL",
+    status_code=200,
+    security=SECURITY,
+    responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **documented.problems(401, 404, 413)},
+    opt={"weight": 10},
+)
+async def ask(state: State, signed_in: FromSignedIn, data: schemas.Question) -> Response[Any]:
+    """One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV.
+
+    Off unless the server was started with ANALYST_SQL.
+    """
+    found: desk.Desk | None = state.desk
+    if found is None:
+        raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
+    table = await found.ask(_query(data), data.limit)
+    stated = Answer(table.epoch, table.seq, table.slot, table.commitment, "").headers()
+    if data.format == "csv":
+        return Response(table.csv().encode(), media_type="text/csv", headers=stated)
+    return Response(_body(table), media_type="application/json", headers=stated)
+
+
+def _query(data: schemas.Question) -> str:
+    if (data.query is None) == (data.name is None):
+        raise errors.InvalidParameter("query", "expected either a query or the name of one")
+    if data.query is not None:
+        return data.query
+    if data.name not in set(desk.NAMED):
+        raise errors.InvalidParameter("name", f"expected one of {', '.join(desk.NAMED)}")
+    return str(getattr(desk.NAMED, data.name))
+
+
+def _body(table: desk.Table) -> bytes:
+    as_of = {"epoch": table.epoch, "seq": table.seq, "slot": table.slot, "commitment": table.commitment}
+    return msgspec.json.encode(
+        {
+            "columns": [{"name": column.name, "type": column.type} for column in table.columns],
+            # Finished by Postgres, so that no number passes through a float.
+            "rows": [msgspec.Raw(row.encode()) for row in table.rows],
+            "count": len(table.rows),
+            "is_cut": table.is_cut,
+            "took_ms": table.took_ms,
+            "as_of": as_of,
+        }
+    )
+
+
+HANDLERS = [show_desk, ask]

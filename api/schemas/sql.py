@@ -1,0 +1,58 @@
+"""SQL for people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from .answer import AsOf
+
+
+class Question(Struct, kw_only=True):
+    """One SELECT over the schema marts, or the name of a worked one."""
+
+    query: (
+        Annotated[
+            str, Meta(min_length=1, max_length=10_000, examples=["select state, count(*) from markets group by state"])
+        ]
+        | None
+    ) = None
+    name: Annotated[str, Meta(max_length=100, examples=["busiest_markets"])] | None = None
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="Rows at most.")] = 1_000
+    format: Literal["json", "csv"] = "json"
+
+
+class SqlColumn(Struct, kw_only=True):
+    """A column of the answer."""
+
+    name: str
+    type: Annotated[str, Meta(description="As Postgres names it.")]
+
+
+class SqlAnswer(Struct, kw_only=True):
+    """Rows as objects; integers of any size are exact in the JSON text."""
+
+    columns: list[SqlColumn]
+    rows: list[dict[str, Any]]
+    count: int
+    is_cut: Annotated[bool, Meta(description="There was more than is shown.")]
+    took_ms: float
+    as_of: AsOf
+
+
+class NamedQuery(Struct, kw_only=True):
+    """A worked query."""
+
+    name: str
+    statement: Annotated[str, Meta(description="Its text, which begins with what it answers.")]
+
+
+class SqlDesk(Struct, kw_only=True):
+    """What can be asked here."""
+
+    is_on: Annotated[bool, Meta(description="Whether this server takes SQL at all.")]
+    named: list[NamedQuery]
+    functions: Annotated[list[str], Meta(description="Functions that may be called.")]
+    seconds: float
+    most_rows: int
