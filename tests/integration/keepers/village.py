@@ -16,7 +16,7 @@ from typing import Any
 
 from solders.keypair import Keypair
 
-from devchain import builtins
+from devchain import builtins, store
 from devchain import testing as devchain
 from devchain.accounts import Market
 from devchain.service import Options
@@ -51,8 +51,11 @@ QUICK = Rhythm(look=0.02, resend=0.2, patience=5.0, lease=30.0, unconfirmed=600.
 class Village:
     """The chain, its people, the log, and settings for keepers."""
 
-    def __init__(self, node: devchain.Node, database: testing.Database, watch: Watch, configured: Settings) -> None:
-        self.node, self.database, self.watch, self.configured = node, database, watch, configured
+    def __init__(
+        self, folder: Path, node: devchain.Node, database: testing.Database, watch: Watch, configured: Settings
+    ) -> None:
+        self.folder, self.node, self.database, self.watch = folder, node, database, watch
+        self.configured = configured
         self._numbers = itertools.count(1)
         self.people = {name: _signer(node, name) for name in ("admin", "backend", "creator", "resolver", "fees")}
         self.voters = [_signer(node, f"voter {number}") for number in range(12)]
@@ -163,10 +166,13 @@ class Village:
     def landed(self, market: str, instruction: str) -> list[str]:
         """Signatures of every transaction in a block that put an instruction to a market, failed ones too."""
         wanted = hashlib.sha256(f"global:{instruction}".encode()).digest()[:8]
+        mentioned = self.node.chain.store.mentions(
+            Address(market), before=(1 << 40, 0), until=store.FIRST_PLACE, limit=1_000
+        )
+        found = [self.node.chain.store.transaction(one.signature) for one in mentioned]
         return [
             one.signature
-            for block in [*self.node.ledger.blocks.values(), self.node.ledger.open]
-            for one in block.transactions
+            for one in [*(one for one in found if one is not None), *self.node.ledger.open.transactions]
             for call in one.transaction.resolved()
             if market in one.transaction.keys and call.program_id == PROGRAM_ID and call.data[:8] == wanted
         ]
@@ -200,7 +206,6 @@ class Village:
         configured: Settings | None = None,
         rhythm: Rhythm = QUICK,
         checkpoint: Checkpoint = nothing,
-        between: Any = None,
     ) -> Report:
         """A round of each; the last one's report. Blocks go on being made meanwhile."""
         async with self.beating():
@@ -228,6 +233,10 @@ class Village:
             yield
         finally:
             self.node.chain.is_frozen = True
+
+    def environment(self) -> dict[str, str]:
+        """The variables of a keeper's process."""
+        return environment(self.folder, self.node.url, self.database.dsn("zmart_keeper"))
 
     def with_settings(self, **changes: Any) -> Settings:
         """The settings with other values, by group: `with_settings(voting={"min_proposal_votes": 3})`."""
@@ -265,7 +274,7 @@ async def built(folder: Path, database: testing.Database) -> AsyncIterator[Villa
         notebook = Notebook(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
             watch = Watch(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
-            village = Village(node, database, watch, _settings(folder, node, database))
+            village = Village(folder, node, database, watch, _settings(folder, node, database))
             try:
                 village.found()
                 await watch.turn()

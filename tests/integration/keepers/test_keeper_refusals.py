@@ -1,0 +1,464 @@
+"""What goes wrong around keepers: a reason for each, an alert where a person is needed, never a second send."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import psycopg
+import pytest
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+from village import DISPUTE_PERIOD, WINDOW, Village, due, reasons, row_of
+
+from devchain.accounts import Account, Vote
+from devchain.testing import PROGRAM_ID
+from orchestration.keepers.flight import Rhythm
+from orchestration.keepers.plans import Reason, Verdict
+from zmart import errors
+from zmart.chain import addresses, rpc_errors
+from zmart.chain.rpc import RpcClient
+from zmart.chain.signer import Signer
+from zmart.domain.ids import Address
+from zmart.domain.votes import VoteKind
+from zmart.settings import Cluster
+
+#: More blocks than a blockhash is good for.
+A_LONG_TIME = 200
+#: Waits no longer than it takes to see that nothing lands.
+BRIEF = Rhythm(look=0.02, resend=0.1, patience=0.3, lease=30.0, unconfirmed=0.0)
+REFUSED = {"code": -32005, "message": "Node is behind by 9 slots", "data": {"numSlotsBehind": 9}}
+
+
+async def due_market(village: Village, number: int = 1) -> str:
+    """A market whose outcome is due to be final."""
+    market = village.open(number)
+    village.resolve(market)
+    village.pass_time(DISPUTE_PERIOD)
+    await village.log()
+    return market
+
+
+async def fault(village: Village, **words: Any) -> None:
+    """Let the node misbehave."""
+    await village.node.call("devchain_fault", words)
+
+
+def sent(village: Village) -> int:
+    """How many transactions were ever signed and stored."""
+    return int(village.ask("select count(*) from ops.submissions")[0][0])
+
+
+# At the door
+
+
+async def test_a_wrong_key_is_refused_at_the_door(village: Village) -> None:
+    """The key must be the program's own authority; nothing is planned with another."""
+    await due_market(village)
+    stranger = village.folder / "stranger.json"
+    Signer.generate().save(stranger)
+
+    for variable, name in (("backend_keypair_path", "backend authority"), ("admin_keypair_path", "admin")):
+        wrong = village.with_settings(chain={variable: stranger})
+        with pytest.raises(errors.ConfigurationError, match=f"The {name} on chain is"):
+            await village.keep("market_finalizations", configured=wrong)
+        assert ("keeper_configuration", "") in village.alerts()
+    assert sent(village) == 0
+    await village.keep("market_finalizations")
+    assert ("keeper_configuration", "") not in village.alerts()
+
+
+async def test_a_wrong_chain_is_refused_at_the_door(village: Village) -> None:
+    """By genesis hash, by the log's own chain, by program."""
+    with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER says devnet, but the node is on localnet"):
+        await village.keep(configured=village.with_settings(chain={"cluster": Cluster.DEVNET}))
+    elsewhere = village.with_settings(chain={"program_id": village.people["admin"].address})
+    with pytest.raises(errors.ConfigurationError, match="The log is of program"):
+        await village.keep(configured=elsewhere)
+    with village.database.connect() as connection:
+        connection.execute("update raw.identity set genesis_hash = 'another'")
+    with pytest.raises(errors.ConfigurationError, match="The log is of genesis hash another"):
+        await village.keep()
+
+
+async def test_rules_looser_than_the_programs_are_refused(village: Village) -> None:
+    """Ours may be stricter; and the window must be the one that readers are told."""
+    for changes, said in (
+        ({"proposal_approval_threshold_bps": 6_999}, "PROPOSAL_APPROVAL_THRESHOLD is 0.6999, looser"),
+        ({"dispute_threshold_bps": 5_999}, "DISPUTE_THRESHOLD is 0.5999, looser"),
+        ({"dispute_voting_window_seconds": 60}, "readers are told 259200 s"),
+    ):
+        with pytest.raises(errors.ConfigurationError, match=said):
+            await village.keep(configured=village.with_settings(voting=changes))
+
+
+async def test_the_configuration_is_at_the_address_with_the_hyphen(village: Village) -> None:
+    """Older services derive global_config, where there is nothing (protocol.md 1.2)."""
+    wrong, _ = Pubkey.find_program_address([b"global_config"], Pubkey.from_string(PROGRAM_ID))
+    async with RpcClient([village.node.url]) as chain:
+        assert (await chain.account(str(wrong), commitment="confirmed")).value is None
+        found = await chain.account(addresses.config_address(PROGRAM_ID), commitment="confirmed")
+    assert found.value is not None
+    village.node.ledger.put(addresses.config_address(PROGRAM_ID), Account(0))
+    village.pass_blocks(3)
+    with pytest.raises(errors.ConfigurationError, match="seed global-config, with a hyphen"):
+        await village.keep()
+
+
+async def test_signing_takes_a_key_and_planning_does_not(village: Village) -> None:
+    """A dry round simulates in the name of the authority on chain."""
+    market = await due_market(village)
+    without = village.with_settings(chain={"backend_keypair_path": None, "admin_keypair_path": None})
+
+    report = await village.keep("market_finalizations", is_dry=True, configured=without)
+    with pytest.raises(errors.ConfigurationError, match="whose key is not configured"):
+        await village.keep("market_finalizations", configured=without)
+
+    assert due(report) == [market]
+    assert any("FinalizeMarket" in line or "finalize" in line.lower() for line in row_of(report, market).logs)
+    assert sent(village) == 0
+    assert village.intents() == []
+
+
+# Between plan and chain
+
+
+async def test_a_paused_protocol_is_left_alone(village: Village) -> None:
+    """The program would take it; an emergency is no time for what cannot be undone."""
+    market = await due_market(village)
+    village.act("emergency_pause", village.people["admin"], "admin")
+    await village.log()
+
+    assert reasons(await village.keep("market_finalizations")) == {market: Reason.PAUSED}
+    village.act("emergency_pause", village.people["admin"], "admin")
+    await village.log()
+    assert due(await village.keep("market_finalizations")) == [market]
+
+
+async def test_a_market_that_moved_on_is_not_sent(village: Village) -> None:
+    """Somebody approved it by hand a moment ago: the account says so, the log not yet."""
+    market = village.propose(1)
+    counts = {"final_likes": 9, "final_dislikes": 1}
+    village.act("aggregate_proposal_votes", village.people["backend"], "backend_authority", counts, market=market)
+    await village.log()
+    village.act("approve_proposal", village.people["admin"], "admin", market=market)
+    village.pass_blocks(3)
+
+    report = await village.keep("proposal_approvals")
+
+    assert reasons(report) == {market: Reason.MARKET_MOVED}
+    assert "APPROVED on chain" in row_of(report, market).words
+    assert sent(village) == 0
+
+
+async def test_a_dispute_in_the_last_moment_is_not_finalized_over(village: Village) -> None:
+    """Between the simulation and the send: the node refuses, nothing is concluded from that, and the bytes run out."""
+    market = await due_market(village)
+    config = village.node.ledger.account(addresses.config_address(PROGRAM_ID))
+    assert config is not None
+
+    def interfere(point: str) -> None:
+        if point == "before send":
+            village.configure(dispute_period=10 * DISPUTE_PERIOD)
+            village.dispute(market, agree=1)
+
+    report = await village.keep("market_finalizations", checkpoint=interfere, rhythm=BRIEF)
+    assert [one.state for one in report.sent] == ["sent"]
+    assert "NoVotesRecorded" in report.sent[0].words
+    assert village.state(market) == "DISPUTED"
+    village.configure()
+    village.pass_blocks(A_LONG_TIME)
+    await village.log()
+    await village.sweep()
+    await village.keep("market_finalizations")
+
+    assert village.state(market) == "DISPUTED"
+    assert village.intents() == [("market_finalizations", "refused", 1)]
+
+
+async def test_a_threshold_raised_on_the_way_is_not_an_alert(village: Village) -> None:
+    """InsufficientVotes is the chain's way of saying not now (protocol.md 4.5)."""
+    market = village.propose(1)
+    await village.log()
+    await village.keep("proposal_tallies")
+    await village.log()
+
+    def interfere(point: str) -> None:
+        if point == "before send":
+            village.configure(proposal_approval_threshold=9_900)
+
+    report = await village.keep("proposal_approvals", checkpoint=interfere, rhythm=BRIEF)
+    assert "InsufficientVotes" in report.sent[0].words
+    strict = village.with_settings(voting={"proposal_approval_threshold_bps": 9_900})
+    village.pass_blocks(A_LONG_TIME)
+    await village.log()
+    await village.keep("proposal_approvals", configured=strict)
+
+    assert village.state(market) == "PROPOSED"
+    assert village.alerts() == set()
+    assert village.intents()[1:] == [("proposal_approvals", "refused", 1)]
+
+
+async def test_a_threshold_changed_on_the_way_is_told_when_it_changed_the_outcome(village: Village) -> None:
+    """The program settles by its configuration of that moment; what it wrote is compared with what was planned."""
+    market = village.open(1)
+    village.resolve(market)
+    village.dispute(market, agree=6, disagree=4)
+    village.pass_time(WINDOW)
+    await village.log()
+
+    def interfere(point: str) -> None:
+        if point == "before send":
+            village.configure(dispute_success_threshold=9_000)
+
+    await village.keep("dispute_settlements", checkpoint=interfere)
+    village.configure()
+    await village.log()
+    await village.sweep()
+
+    assert village.market(market).final_outcome is True
+    assert {kind for kind, _ in village.alerts()} == {"outcome_differs"}
+
+
+# Ballots
+
+
+async def test_a_dispute_without_ballots_stays_a_dispute(village: Village) -> None:
+    """Neither of the program's exits is taken: no ballot is invented (protocol.md 4.5)."""
+    market = village.open(1)
+    village.resolve(market)
+    village.dispute(market)
+    village.pass_time(WINDOW)
+    await village.log()
+
+    report = await village.keep("dispute_settlements")
+
+    assert reasons(report) == {market: Reason.ZERO_BALLOTS}
+    assert report.needs_person
+    assert {kind for kind, _ in village.alerts()} == {"keeper_zero_ballots"}
+    village.vote("submit_dispute_vote", market, 1, 0)
+    assert village.state(market) == "DISPUTED"
+    assert sent(village) == 0
+
+
+async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Village) -> None:
+    """A ballot that never reached the log would be left out of the count."""
+    market = village.propose(1)
+    await village.log()
+    voter = village.voters[11].address
+    record = Vote(market=Address(market), user=voter, vote_type=0, vote=False, voted_at=1)
+    address = addresses.vote_address(PROGRAM_ID, market, voter, VoteKind.PROPOSAL)
+    village.node.ledger.put(address, Account.holding(record, lamports=2_000_000, owner=Address(PROGRAM_ID)))
+    village.pass_blocks(40)
+
+    report = await village.keep("proposal_tallies")
+
+    assert reasons(report) == {market: Reason.RECORDS_DIFFER}
+    assert "The chain has 9:2, the log 9:1." in row_of(report, market).words
+    assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in village.alerts()
+    assert sent(village) == 0
+
+
+async def test_a_dispute_that_was_bounced_is_left_to_a_person(village: Village) -> None:
+    """aggregate_dispute_votes put it back to RESOLVING with the rejected outcome (protocol.md 1.4.15)."""
+    market = village.open(1)
+    village.resolve(market)
+    village.dispute(market, agree=9, disagree=1)
+    counts = {"final_agrees": 9, "final_disagrees": 1}
+    village.act("aggregate_dispute_votes", village.people["backend"], "backend_authority", counts, market=market)
+    village.pass_time(DISPUTE_PERIOD)
+    await village.log()
+    assert village.state(market) == "RESOLVING"
+
+    assert reasons(await village.keep("market_finalizations")) == {market: Reason.WAS_DISPUTED}
+    assert village.state(market) == "RESOLVING"
+
+
+async def test_without_the_admins_key_approvals_are_exported(village: Village) -> None:
+    """An unsigned transaction that the admin can sign elsewhere, and that works."""
+    market = village.propose(1)
+    await village.log()
+    await village.keep("proposal_tallies")
+    await village.log()
+    without = village.with_settings(chain={"admin_keypair_path": None})
+
+    report = await village.keep("proposal_approvals", configured=without)
+
+    row = row_of(report, market)
+    assert row.verdict is Verdict.EXPORT
+    assert row.unsigned is not None
+    unsigned = VersionedTransaction.from_bytes(base64.b64decode(row.unsigned))
+    admin = village.people["admin"]
+    signed = VersionedTransaction(unsigned.message, [admin.key])
+    async with RpcClient([village.node.url]) as chain:
+        await chain.send(bytes(signed), preflight_commitment="confirmed")
+    assert village.state(market) == "APPROVED"
+
+
+# Nodes
+
+
+async def test_a_node_that_lies_about_success_is_not_believed(village: Village) -> None:
+    """It says finalized, our log never shows it: told, not done, not sent again; once it is proven dead, sent anew."""
+    market = await due_market(village)
+    lie = {"slot": 9, "confirmations": None, "err": None, "confirmationStatus": "finalized"}
+    await fault(village, method="sendTransaction", count=10**6, error=REFUSED)
+    await fault(village, method="getSignatureStatuses", count=10**6, result={"context": {"slot": 9}, "value": [lie]})
+
+    await village.keep("market_finalizations", rhythm=BRIEF)
+    village.pass_blocks(A_LONG_TIME)
+    await village.log()
+    for _ in range(3):
+        await village.keep("market_finalizations", rhythm=BRIEF)
+    assert village.intents() == [("market_finalizations", "landed", 0)]
+    assert {kind for kind, _ in village.alerts()} == {"keeper_unconfirmed"}
+    assert sent(village) == 1
+
+    await village.node.call("devchain_clear")
+    await village.keep("market_finalizations")
+    await village.log()
+    await village.sweep()
+    assert village.intents() == [("market_finalizations", "done", 1)]
+    assert len(village.landed(market, "finalize_market")) == 1
+    assert village.alerts() == set()
+
+
+async def test_a_send_that_fails_and_lands_all_the_same_is_sent_once(village: Village) -> None:
+    """The answer was lost, the transaction was not."""
+    market = await due_market(village)
+    await fault(village, method="sendTransaction", count=1, error=REFUSED, lets_through=True)
+
+    report = await village.keep("market_finalizations")
+
+    assert [one.state for one in report.sent] == ["landed"]
+    assert len(village.landed(market, "finalize_market")) == 1
+
+
+@pytest.mark.parametrize("trouble", [{"status": 429}, {"status": 503}, {"error": REFUSED}])
+async def test_a_node_in_trouble_changes_nothing(village: Village, trouble: dict[str, Any]) -> None:
+    """The round ends with the node's error, the next one goes on."""
+    market = await due_market(village)
+    await fault(village, method="*", count=10**6, **trouble)
+    with pytest.raises(rpc_errors.NodeTrouble):
+        await village.keep("market_finalizations")
+    assert village.intents() == []
+    await village.node.call("devchain_clear")
+
+    assert due(await village.keep("market_finalizations")) == [market]
+
+
+async def test_what_is_refused_on_chain_is_over_when_that_is_final(village: Village) -> None:
+    """It landed and failed: paid for once, judged when no fork can undo it."""
+    market = await due_market(village)
+
+    def interfere(point: str) -> None:
+        if point == "before send":
+            counts = {"dispute_agree": None, "dispute_disagree": None}
+            village.act("finalize_market", village.people["backend"], "backend_authority", counts, market=market)
+
+    await fault(village, method="sendTransaction", count=1, error=REFUSED)
+    report = await village.keep("market_finalizations", checkpoint=interfere)
+    assert "Refused on chain: InvalidMarketState" in report.sent[0].words
+    assert village.intents() == [("market_finalizations", "sent", 0)]
+    await village.log()
+    await village.sweep()
+
+    assert village.intents() == [("market_finalizations", "refused", 1)]
+    assert village.ask("select ending from ops.submissions") == [("failed",)]
+    assert village.alerts() == set()
+
+
+async def test_three_attempts_and_a_person_looks(village: Village) -> None:
+    """Quarantined, told, left alone; released, it begins anew."""
+    market = await due_market(village)
+    await fault(village, method="sendTransaction", count=10**6, error=REFUSED)
+    for _ in range(3):
+        await village.keep("market_finalizations", rhythm=BRIEF)
+        village.pass_blocks(A_LONG_TIME)
+        await village.log()
+        await village.sweep()
+    assert village.intents() == [("market_finalizations", "quarantined", 3)]
+    assert ("intent_quarantined", "1") in village.alerts()
+
+    await village.node.call("devchain_clear")
+    assert reasons(await village.keep("market_finalizations")) == {market: Reason.QUARANTINED}
+    assert village.ask("select ops.release_intent(1, 'a person')") == [(True,)]
+    assert due(await village.keep("market_finalizations")) == [market]
+    assert village.state(market) == "FINALIZED"
+    assert len(village.landed(market, "finalize_market")) == 1
+
+
+async def test_what_the_chain_takes_back_is_open_again(village: Village) -> None:
+    """Done, retracted, reopened; when the log holds it once more it is done once more, and nothing was sent twice."""
+    market = await due_market(village)
+    await village.keep("market_finalizations")
+    await village.log()
+    await village.sweep()
+    assert village.intents() == [("market_finalizations", "done", 0)]
+    (signature,) = village.landed(market, "finalize_market")
+    async with village.watch.walk._pipeline.borrowed() as writer:
+        await writer.retract([signature])
+
+    swept = await village.sweep()
+
+    assert swept.reopened == [1]
+    assert [state for _, state, _ in village.intents()] == ["landed"]
+    assert ("keeper_reopened", "1") in village.alerts()
+    await village.log()
+    await village.sweep()
+    assert village.intents() == [("market_finalizations", "done", 0)]
+    assert sent(village) == 1
+    assert village.alerts() == set()
+
+
+# Money and rights
+
+
+async def test_the_days_budget_is_a_hard_stop(village: Village) -> None:
+    """Beyond it nothing is stored, so nothing is sent, and a person is told."""
+    market = await due_market(village)
+    poor = village.with_settings(keepers={"daily_budget_lamports": 4_999})
+
+    report = await village.keep("market_finalizations", configured=poor)
+
+    assert "budget" in row_of(report, market).words
+    assert {kind for kind, _ in village.alerts()} == {"keeper_budget"}
+    assert sent(village) == 0
+    enough = village.with_settings(keepers={"daily_budget_lamports": 5_000})
+    assert len((await village.keep("market_finalizations", configured=enough)).sent) == 1
+
+
+async def test_a_payer_with_little_is_told_of(village: Village) -> None:
+    """Before it has nothing."""
+    await due_market(village)
+    rich = village.with_settings(keepers={"low_balance_lamports": 10**15})
+
+    await village.keep("market_finalizations", configured=rich)
+
+    assert village.alerts() == {("fee_payer_low", village.people["backend"].address)}
+
+
+def test_the_database_refuses_a_second_send(marts_database: Any) -> None:
+    """Whatever a keeper believes: not without the lease, not twice for an intent, not under another epoch."""
+    store = "select ops.store_submission('keepers', %s, %s, %s, 'x', 1, 'p', 5000, 1, 100000)"
+    with marts_database.connect() as owner:
+        owner.execute("insert into raw.markets_seen values (1, 'account', null)")
+    with marts_database.connect("zmart_keeper") as keeper:
+        (epoch,) = keeper.execute("select ops.take_lease('keepers', 'one', 60)").fetchone()
+        assert keeper.execute("select ops.take_lease('keepers', 'two', 60)").fetchone() in (None, (None,))
+        plan = "select ops.open_intent('keepers', %s, 1, 'finalize_market', '{}', '{}')"
+        (intent,) = keeper.execute(plan, [epoch]).fetchone()
+        assert keeper.execute(plan, [epoch]).fetchone() == (intent,)
+        keeper.execute(store, [epoch, intent, "first"])
+        assert keeper.execute(plan, [epoch]).fetchone() == (None,)
+        with pytest.raises(psycopg.Error, match="is not planned under epoch"):
+            keeper.execute(store, [epoch, intent, "second"])
+        keeper.execute("update ops.intents set state = 'planned'")
+        with pytest.raises(psycopg.errors.UniqueViolation, match="submissions_open"):
+            keeper.execute(store, [epoch, intent, "second"])
+        keeper.execute("select ops.give_lease('keepers', %s)", [epoch])
+        with pytest.raises(psycopg.Error, match="not held any more"):
+            keeper.execute(store, [epoch, intent, "second"])
+    for role in ("zmart_ingest", "zmart_api", "analyst"):
+        with marts_database.connect(role) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            other.execute(store, [epoch, intent, "third"])
