@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench clean
+.PHONY: help setup up test check bench fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ check: setup ## Format, lint, types, layers, SQL, dbt parse, docs
 
 bench: setup ## Measure the figures of bench/README.md; ONLY=name for one
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+fuzz: setup ## Fuzz what reads strangers' bytes, led by coverage; FUZZ_SECONDS=60
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python tests/fuzz/ingest_fuzz.py
 
 clean: ## Remove .venv and caches, never .state
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache target

@@ -2,6 +2,7 @@
 
     POST /helius/webhook   (also /api/webhooks/helius)
         200  committed, with fsync; an empty array is committed at once
+        400  no whole, well-formed request
         401  no proof, or a wrong one            413  more than 32 MB, said before it is read whole
         408  the body took too long to arrive    422  not a JSON array of transactions
         503  anything else: deliver again after Retry-After
@@ -27,7 +28,7 @@ from typing import Any, TypeAlias
 import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, InternalServerException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.types import ControllerRouterHandler
 
 from zmart import errors
@@ -186,6 +187,9 @@ class Receiver:
         except errors.Transient as exc:
             log.warning("delivery not committed", reason=str(exc))
             return self._fail(exc)
+        except ClientException as exc:
+            # Such as a Content-Length that is no number, where the server in front let it pass.
+            return self._refuse(_Refused(400, "bad_request", f"The request is malformed: {exc.detail}."), request)
         except InternalServerException:
             # The server's words for a sender that hung up in the middle of the body.
             return self._refuse(_Refused(400, "incomplete", "The body did not end."), request)
