@@ -28,7 +28,19 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import bell, pool
 
-from . import backfill, dead_letters, notebook, pipeline, registration, replay, source, subscription, watch, writer
+from . import (
+    backfill,
+    condition,
+    dead_letters,
+    notebook,
+    pipeline,
+    registration,
+    replay,
+    source,
+    subscription,
+    watch,
+    writer,
+)
 from .app import Parts, create_app
 from .auth import Verifier
 from .decode import Decoder
@@ -80,6 +92,7 @@ def parts_of(configured: settings.Settings) -> Parts:
         notebook=notebook.Notebook(dsn),
         environment=configured.chain.cluster.value,
         checks={"database": database},
+        look=condition.Look(dsn),
         metrics_token=token.reveal() if token else None,
     )
 

@@ -21,7 +21,7 @@ import datetime
 import hmac
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -35,10 +35,11 @@ from zmart import errors
 
 from . import delivery, problems
 from .auth import SIGNATURE_HEADER, Verifier
+from .condition import Look
 from .decode import Decoded, Decoder
 from .metrics import Metrics
 from .notebook import Notebook
-from .pipeline import Hold, Pipeline
+from .pipeline import Hold, Pipeline, Room
 from .source import Intake, Source, running
 from .watch import Watch
 
@@ -46,6 +47,9 @@ log = structlog.get_logger()
 
 WEBHOOK_PATHS = ["/helius/webhook", "/api/webhooks/helius"]
 BODY_LIMIT_BYTES = 32 << 20
+#: Room for bodies whose proof is in them: anybody may send those, so they must not take the room of proven ones. The
+#: greatest delivery has to fit.
+UNPROVEN_BYTES = BODY_LIMIT_BYTES
 #: Helius gives up after seconds; whoever takes longer holds room that others need.
 BODY_SECONDS = 30.0
 #: Items decoded before others get their turn, about a millisecond.
@@ -82,6 +86,10 @@ class Parts:
     metrics_token: str | None = None
     #: How long a stop waits for what is queued.
     grace_seconds: float = 1.5
+    #: What the database says of the log, for metrics; without it nothing is said about that.
+    look: Look | None = None
+    #: Where bodies stay until their signature is proven.
+    unproven: Room = field(default_factory=lambda: Room(UNPROVEN_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
     body_seconds: float = BODY_SECONDS
 
@@ -111,6 +119,8 @@ def create_app(parts: Parts) -> Litestar:
             if parts.watch is not None:
                 await parts.watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
+            if parts.look is not None:
+                await parts.look.close()
 
     return Litestar(
         HANDLERS,
@@ -152,6 +162,10 @@ async def ready(state: State) -> Answer:
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
     if parts.watch is not None:
         content["completeness"] = dataclasses.asdict(parts.watch.standing)
+    content["per_minute"] = parts.metrics.rates()
+    if parts.look is not None:
+        seen = await parts.look.again()
+        content["size"] = {"bytes": seen.database_bytes, "bytes_per_million_events": seen.bytes_per_million_events}
     return Response(content, status_code=503 if reasons else 200)
 
 
@@ -162,6 +176,8 @@ async def metrics(request: AnyRequest, state: State) -> Answer:
     if not (_is_local(request) or _has_token(request, parts.metrics_token)):
         detail = "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
         return problems.problem(403, "forbidden", detail)
+    if parts.look is not None:
+        await parts.look.again()
     return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -173,6 +189,11 @@ class Receiver:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        unproven, look = parts.unproven, parts.look
+        about = "Bytes of signed deliveries whose signature is not proven yet."
+        parts.metrics.watch_room("unproven_bytes", about, lambda: unproven.used_bytes)
+        if look is not None:
+            parts.metrics.watch_condition(lambda: look.seen)
         #: One delivery is decoded at a time. A hundred that take a turn each between two looks at the database's answer
         #: would let the writer, and everyone who waits for its lock, stand still for a tenth of a second.
         self._decoding = asyncio.Lock()
@@ -198,7 +219,7 @@ class Receiver:
             return self._fail(exc)
         finally:
             hold.release()
-        self._count("committed")
+        self._parts.metrics.count_delivery("committed")
         return Response({"success": True})
 
     async def _deliver(self, request: AnyRequest, hold: Hold) -> None:
@@ -212,9 +233,16 @@ class Receiver:
         known = verifier.knows(request.headers.get("authorization"))
         if not known and not verifier.may_sign(signature):
             raise _Refused(401, "unauthorized", _UNPROVEN)
-        body = await self._body(request, hold)
-        if not known and not verifier.signed(signature, body):
-            raise _Refused(401, "unauthorized", _UNPROVEN)
+        if known:
+            return await self._body(request, hold)
+        unproven = self._parts.unproven.hold()
+        try:
+            body = await self._body(request, unproven)
+            if not verifier.signed(signature, body):
+                raise _Refused(401, "unauthorized", _UNPROVEN)
+            hold.grow(len(body))
+        finally:
+            unproven.release()
         return body
 
     async def _body(self, request: AnyRequest, hold: Hold) -> bytes:
@@ -251,18 +279,15 @@ class Receiver:
         return decoded
 
     def _refuse(self, refusal: _Refused, request: AnyRequest) -> Answer:
-        self._count(refusal.code)
+        self._parts.metrics.count_delivery(refusal.code, refusal.status)
         client = request.client.host if request.client else None
         log.warning("delivery refused", status=refusal.status, code=refusal.code, client=client)
         return problems.problem(refusal.status, refusal.code, str(refusal))
 
     def _fail(self, error: Exception) -> Answer:
         code, answer = problems.unavailable(error)
-        self._count(code)
+        self._parts.metrics.count_delivery(code, 503)
         return answer
-
-    def _count(self, outcome: str) -> None:
-        self._parts.metrics.deliveries.labels(outcome).inc()
 
 
 _UNPROVEN = (
@@ -287,6 +312,7 @@ def _too_large(limit_bytes: int) -> _Refused:
 async def unreadiness(parts: Parts) -> list[str]:
     """Why deliveries would not be committed now, one sentence each; empty when they would."""
     reasons = [f"writer: {reason}" for reason in _writer_reasons(parts.pipeline)]
+    reasons += _full(parts)
     if parts.watch is not None and parts.watch.standing.state == "refused":
         reasons.append(f"chain: {parts.watch.standing.reason}")
     for name, check in parts.checks.items():
@@ -310,6 +336,14 @@ def _writer_reasons(pipeline: Pipeline) -> list[str]:
     if seconds is not None and seconds < FAILURE_SECONDS:
         return ["the last commit failed."]
     return []
+
+
+def _full(parts: Parts) -> Iterator[str]:
+    """Rooms that refuse, or will: a sender is told 503 and comes again, but somebody should know."""
+    for name, room in (("room", parts.pipeline.room), ("room for signed deliveries", parts.unproven)):
+        if room.is_full:
+            used, limit = room.used_bytes / 2**20, room.limit_bytes / 2**20
+            yield f"{name}: {used:.1f} of {limit:.1f} MB are in hand; more is refused until some is committed."
 
 
 def _is_local(request: AnyRequest) -> bool:

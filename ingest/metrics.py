@@ -1,17 +1,28 @@
-"""What ingest counts, in Prometheus' words; one registry per server, so that tests do not share."""
+"""What ingest counts, in Prometheus' words; one registry per server, so that tests do not share.
+
+Three kinds of numbers. Counters and histograms are what passed through this process since it began. Gauges per minute
+are the same over the last sixty seconds, for a person who has no Prometheus. Gauges of the log are read from the
+database when somebody looks (`condition`), so they also tell what other processes wrote. docs/ingest.md lists them
+all, and a test holds that list equal to /metrics.
+"""
 
 from __future__ import annotations
 
+import collections
 import functools
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
+from .condition import Condition
+
 #: From one lone delivery to the greatest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_WINDOW_SECONDS = 60
 
 
 class Standing(Protocol):
@@ -21,14 +32,44 @@ class Standing(Protocol):
     def state(self) -> str: ...  # noqa: D102
 
 
+class Appended(Protocol):
+    """What a commit did."""
+
+    @property
+    def events(self) -> int: ...  # noqa: D102
+    @property
+    def duplicates(self) -> int: ...  # noqa: D102
+    @property
+    def dead_letters(self) -> int: ...  # noqa: D102
+
+
 #: Gauges of what is proven, by the name of what they show.
 _PROVEN = {
     "verified_through": "Slot through which nothing the confirmed chain lists is missing.",
     "finalized_through": "Slot through which log and finalized chain are the same.",
     "confirmed_slot": "Newest confirmed slot the walk saw.",
     "finalized_slot": "Newest finalized slot the walk saw.",
+    "lag_slots": "Confirmed slots that are not verified yet.",
     "wanted_left": "Signatures still to be fetched.",
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
+}
+#: Gauges of what the database says, by the field of Condition.
+_CONDITION = {
+    "database_up": ("database_up", "1 when the database answered the last look, else 0."),
+    "head_seq": ("head_seq", "Last seq of the feed."),
+    "last_event_age_seconds": ("last_event_age_seconds", "Seconds since the newest event was committed."),
+    "coverage_gaps": ("coverage_gaps", "Slot ranges between proven ones that nothing proves complete."),
+    "wanted": ("wanted_open", "Signatures in raw.wanted."),
+    "suspects": ("suspects", "Transactions of ours that the finalized history does not list."),
+    "stale_models": ("stale_models", "Folded marts that stopped and wait for a rebuild."),
+    "database_bytes": ("database_bytes", "Size of the database."),
+}
+#: What of a commit is measured, by the field of Appended; a double that holds no lock has none of them.
+_TIMES = {
+    "lock_held_seconds": ("writer_lock_held_seconds", "How long a commit held the writer lock."),
+    "lock_wait_seconds": ("writer_lock_wait_seconds", "How long a batch waited for the writer lock."),
+    "folds_seconds": ("folds_seconds", "How long the folded marts took of a commit."),
+    "commit_seconds": ("commit_seconds", "From COMMIT to the server's word that it is on disk."),
 }
 
 
@@ -39,8 +80,46 @@ def _number(standing: Callable[[], Standing], name: str) -> float:
             return float(now.state in ("unverified", "refused"))
         case "wanted_left":
             return float(getattr(now, "wanted", 0))
+        case "lag_slots":
+            newest, proven = getattr(now, "confirmed_slot", None), getattr(now, "verified_through", None)
+            return -1.0 if newest is None or proven is None else float(max(0, newest - proven))
     value = getattr(now, name, None)
     return -1.0 if value is None else float(value)
+
+
+def _seen(condition: Callable[[], Condition], field: str) -> float:
+    return float(getattr(condition(), field))
+
+
+class Rate:
+    """How many in the last minute, to the second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seconds: collections.deque[tuple[int, int]] = collections.deque()
+        self._sum = 0
+
+    def add(self, count: int) -> None:
+        """Count some more, now."""
+        now = self.forget()
+        if self._seconds and self._seconds[-1][0] == now:
+            count_before = self._seconds.pop()[1]
+            self._seconds.append((now, count_before + count))
+        else:
+            self._seconds.append((now, count))
+        self._sum += count
+
+    def per_minute(self) -> int:
+        """The sum of the last sixty seconds."""
+        self.forget()
+        return self._sum
+
+    def forget(self) -> int:
+        """Drop what is older than a minute; the second it is now."""
+        now = int(self._clock())
+        while self._seconds and self._seconds[0][0] <= now - _WINDOW_SECONDS:
+            self._sum -= self._seconds.popleft()[1]
+        return now
 
 
 class Metrics:
@@ -49,38 +128,90 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
         self.deliveries = self._counter("deliveries", "Deliveries by outcome.", ("outcome",))
-        self.transactions = self._counter("transactions", "Transactions that reached the log.")
+        self.refused = self._counter("refused", "Deliveries that were not acknowledged, by HTTP status.", ("status",))
+        self.transactions = self._counter("transactions", "Transactions that reached the log.", ("source",))
         self.ignored = self._counter("ignored", "Delivered items our program took no part in.")
-        self.events = self._counter("events", "Events appended to the log.")
-        self.duplicates = self._counter("duplicates", "Transactions the log had already.")
-        self.dead_letters = self._counter("dead_letters", "Dead letters written.")
-        self.wanted = self._counter("wanted", "Signatures noted for fetching.")
+        self.events = self._counter("events", "Events appended to the log.", ("source",))
+        self.duplicates = self._counter("duplicates", "Transactions the log had already.", ("source",))
+        self.dead_letters = self._counter("dead_letters", "Dead letters written.", ("source",))
+        self.wanted = self._counter("wanted", "Signatures noted for fetching.", ("source",))
         self.failures = self._counter("failed_batches", "Batches that could not be committed.")
         self.batch_size = self._histogram("batch_transactions", "Per commit.", _BATCH_BUCKETS)
         self.append_seconds = self._histogram(
             "append_seconds", "From handing a batch to the writer to its commit.", _SECONDS_BUCKETS
         )
-        self.lock_held_seconds = self._histogram(
-            "writer_lock_held_seconds", "How long a commit held the writer lock.", _SECONDS_BUCKETS
-        )
-        self.queue_bytes = Gauge("zmart_ingest_queue_bytes", "Bytes read but not committed.", registry=self.registry)
+        self.times = {field: self._histogram(name, about, _SECONDS_BUCKETS) for field, (name, about) in _TIMES.items()}
+        self._open_letters = self._gauge("open_dead_letters", "Dead letters that are open, by reason.", ("reason",))
+        self._condition: Callable[[], Condition] = Condition
+        self._rates: dict[tuple[str, str], Rate] = {}
+        self._per_minute = {
+            what: self._gauge(f"{what}_per_minute", f"{what.capitalize()} in the last minute.", ("source",))
+            for what in ("deliveries", "transactions", "events")
+        }
 
-    def watch_queue(self, used_bytes: Callable[[], int]) -> None:
+    def count_delivery(self, outcome: str, status: int = 200) -> None:
+        """An answered delivery."""
+        self.deliveries.labels(outcome).inc()
+        if status == 200:
+            self._rate("deliveries", "webhook").add(1)
+        else:
+            self.refused.labels(str(status)).inc()
+
+    def count_commit(self, source: str, *, transactions: int, wanted: int, done: Appended, seconds: float) -> None:
+        """A committed batch."""
+        self.transactions.labels(source).inc(transactions)
+        self.events.labels(source).inc(done.events)
+        self.duplicates.labels(source).inc(done.duplicates)
+        self.dead_letters.labels(source).inc(done.dead_letters)
+        self.wanted.labels(source).inc(wanted)
+        self._rate("transactions", source).add(transactions)
+        self._rate("events", source).add(done.events)
+        self.batch_size.observe(transactions)
+        self.append_seconds.observe(seconds)
+        for field, histogram in self.times.items():
+            if (value := getattr(done, field, None)) is not None:
+                histogram.observe(value)
+
+    def rates(self) -> dict[str, dict[str, int]]:
+        """Deliveries, transactions and events in the last minute, by source."""
+        said: dict[str, dict[str, int]] = {what: {} for what in self._per_minute}
+        for (what, source), rate in self._rates.items():
+            said[what][source] = rate.per_minute()
+        return said
+
+    def watch_room(self, name: str, about: str, used_bytes: Callable[[], int]) -> None:
         """Ask for the bytes in hand whenever somebody looks."""
-        self.queue_bytes.set_function(used_bytes)
+        self._gauge(name, about).set_function(used_bytes)
 
     def watch_standing(self, standing: Callable[[], Standing]) -> None:
         """Ask for what is proven of the log whenever somebody looks; -1 where nothing is."""
         for name, about in _PROVEN.items():
-            gauge = Gauge(f"zmart_ingest_{name}", about, registry=self.registry)
-            gauge.set_function(functools.partial(_number, standing, name))
+            self._gauge(name, about).set_function(functools.partial(_number, standing, name))
+
+    def watch_condition(self, condition: Callable[[], Condition]) -> None:
+        """Ask for what the database said at the last look; -1 where it says nothing."""
+        for field, (name, about) in _CONDITION.items():
+            self._gauge(name, about).set_function(functools.partial(_seen, condition, field))
+        self._condition = condition
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
+        for what, by_source in self.rates().items():
+            for source, count in by_source.items():
+                self._per_minute[what].labels(source).set(count)
+        self._open_letters.clear()
+        for reason, count in self._condition().open_dead_letters.items():
+            self._open_letters.labels(reason).set(count)
         return prometheus_client.generate_latest(self.registry)
+
+    def _rate(self, what: str, source: str) -> Rate:
+        return self._rates.setdefault((what, source), Rate())
 
     def _counter(self, name: str, about: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(f"zmart_ingest_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"zmart_ingest_{name}", about, labels, registry=self.registry)
 
     def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"zmart_ingest_{name}", about, buckets=buckets, registry=self.registry)

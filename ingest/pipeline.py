@@ -31,21 +31,15 @@ import structlog
 
 from zmart import errors
 
-from .metrics import Metrics
+from .metrics import Appended, Metrics
 from .records import DeadLetter, TransactionRow
 
 log = structlog.get_logger()
 
-
-class Appended(Protocol):
-    """What a commit did."""
-
-    @property
-    def events(self) -> int: ...  # noqa: D102
-    @property
-    def duplicates(self) -> int: ...  # noqa: D102
-    @property
-    def dead_letters(self) -> int: ...  # noqa: D102
+#: A room this full has no place for most deliveries.
+FULL = 0.9
+#: For so long after a refusal a room counts as full.
+REFUSED_SECONDS = 5.0
 
 
 class Writer(Protocol):
@@ -85,9 +79,16 @@ class Limits:
 class Room:
     """How many bytes may be in hand at once."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
+    def __init__(self, limit_bytes: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit_bytes = limit_bytes
         self.used_bytes = 0
+        self._clock = clock
+        self._refused_at = float("-inf")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what comes now may well be refused: little is left, or something was refused a moment ago."""
+        return self.used_bytes >= FULL * self.limit_bytes or self._clock() - self._refused_at < REFUSED_SECONDS
 
     def hold(self) -> Hold:
         """A share of the room, empty at first."""
@@ -95,7 +96,8 @@ class Room:
 
     def take(self, count: int) -> None:
         """Use `count` bytes more; Overloaded where there is no room for them."""
-        if self.used_bytes + count > self._limit:
+        if self.used_bytes + count > self.limit_bytes:
+            self._refused_at = self._clock()
             raise errors.Overloaded(
                 "Ingest holds as many uncommitted bytes as it may.",
                 help="Deliver again in a moment; if this lasts, look whether Postgres is slow.",
@@ -201,7 +203,7 @@ class Pipeline:
         self._stir = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self.metrics.watch_queue(lambda: self.room.used_bytes)
+        self.metrics.watch_room("queue_bytes", "Bytes read but not committed.", lambda: self.room.used_bytes)
 
     async def __aenter__(self) -> Pipeline:
         self.start()
@@ -368,22 +370,15 @@ class Pipeline:
         self.on_commit()
         if transactions and batch[0].source == "webhook":
             self.delivered_at = time.monotonic()
-        self._count(len(transactions), len(wanted), appended, time.perf_counter() - began)
+        self.metrics.count_commit(
+            batch[0].source,
+            transactions=len(transactions),
+            wanted=len(wanted),
+            done=appended,
+            seconds=time.perf_counter() - began,
+        )
 
     async def _connected(self) -> Writer:
         if self._writer is None:
             self._writer = await self._connect()
         return self._writer
-
-    def _count(self, transactions: int, wanted: int, appended: Appended, seconds: float) -> None:
-        counted = self.metrics
-        counted.transactions.inc(transactions)
-        counted.events.inc(appended.events)
-        counted.duplicates.inc(appended.duplicates)
-        counted.dead_letters.inc(appended.dead_letters)
-        counted.wanted.inc(wanted)
-        counted.batch_size.observe(transactions)
-        counted.append_seconds.observe(seconds)
-        # A writer that measures its lock says so; the double has none to hold.
-        if (held := getattr(appended, "lock_held_seconds", None)) is not None:
-            counted.lock_held_seconds.observe(held)

@@ -204,3 +204,40 @@ select
     'finalized_through',
     %(slot)s
 where %(slot)s > coalesce(raw.finalized_through(), -1);
+
+-- name: condition
+-- The log in numbers, for whoever looks; the number of events is an estimate, for counting a large log takes long.
+select
+    (select coalesce(max(f.seq), 0) from raw.feed as f) as head_seq,
+    (select greatest(c.reltuples, 0)::bigint from pg_class as c where c.oid = 'raw.events'::regclass) as events,
+    coalesce((
+        select extract(epoch from clock_timestamp() - f.at)::double precision
+        from raw.feed as f
+        where f.seq = (select max(e.seq) from raw.events as e)
+    ), -1) as last_event_age_seconds,
+    (
+        select count(*)
+        from (
+            select
+                c.from_slot,
+                max(c.to_slot) over (order by c.from_slot rows between unbounded preceding and 1 preceding) as proven_to
+            from raw.coverage as c
+            where c.source in ('walk', 'backfill')
+        ) as ranges
+        where ranges.from_slot > ranges.proven_to + 1
+    ) as coverage_gaps,
+    (select count(*) from raw.wanted) as wanted,
+    (select count(*) from raw.suspects) as suspects,
+    (select count(*) from ops.models as m where m.stale_since is not null) as stale_models,
+    pg_database_size(current_database()) as database_bytes,
+    coalesce((
+        select jsonb_object_agg(letters.reason_code, letters.n)
+        from (
+            select
+                d.reason_code,
+                count(*) as n
+            from raw.dead_letters as d
+            where d.resolved_at is null
+            group by d.reason_code
+        ) as letters
+    ), '{}') as open_dead_letters;

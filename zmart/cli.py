@@ -7,6 +7,7 @@ It imports none of the services. What goes wrong is one sentence and the next st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -349,13 +350,30 @@ def _status(settings: Settings) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
             said: dict[str, Any] = json.load(answer)
-            return said
+            return said | {"ingest": _ingest_status(settings)}
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise errors.Unavailable(
             f"The API on {host}:{port} does not answer: {reason}.",
             help="See `zmart ps`; start it with `zmart up`.",
         ) from error
+
+
+def _ingest_status(settings: Settings) -> dict[str, Any] | None:
+    """What ingest says of itself, rates and size among it; None where it does not answer."""
+    url = f"http://{settings.hosts.ingest}:{settings.ports.ingest}/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            said: dict[str, Any] = json.load(answer)
+            return said
+    except urllib.error.HTTPError as refusal:
+        # Not ready is an answer, too: 503, with reasons.
+        with contextlib.suppress(ValueError):
+            unready: dict[str, Any] = json.load(refusal)
+            return unready
+    except (urllib.error.URLError, TimeoutError, ValueError):
+        pass
+    return None
 
 
 @main.command()
@@ -451,6 +469,7 @@ def _status_in_words(said: Mapping[str, Any]) -> Iterator[str]:
         ("final", _through(said.get("finalized_through"))),
         ("open", f"{said['wanted']} signatures wanted, {said['dead_letters']} dead letters"),
     ]
+    rows += _ingest_in_words(said.get("ingest"))
     yield from (f"{name:<10}{text}" for name, text in rows)
     yield ""
     for model in said.get("models", ()):
@@ -459,6 +478,22 @@ def _status_in_words(said: Mapping[str, Any]) -> Iterator[str]:
     for alert in said.get("alerts", ()):
         name = " ".join(filter(None, (alert["kind"], alert["subject"])))
         yield f"{alert['severity']:<10}{name} ({alert['occurrences']} x): {alert['message']}"
+
+
+def _ingest_in_words(said: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What came in the last minute, what is against more of it, and what a log of this kind weighs."""
+    if said is None:
+        return [("ingest", "does not answer")]
+    rows = [("ingest", reason) for reason in said.get("reasons", ())]
+    for place, (what, by_source) in enumerate((said.get("per_minute") or {}).items()):
+        sources = ", ".join(f"{source} {count:,}" for source, count in sorted(by_source.items()))
+        text = f"{sum(by_source.values()):,} {what}" + (f" ({sources})" if sources else "")
+        rows.append(("" if place else "a minute", text))
+    size = said.get("size") or {}
+    if (total := size.get("bytes")) is not None and total >= 0:
+        each = size.get("bytes_per_million_events")
+        rows.append(("size", f"{total / 1e6:,.0f} MB" + (f", {each / 1e6:,.0f} MB per million events" if each else "")))
+    return rows
 
 
 def _through(slot: int | None) -> str:

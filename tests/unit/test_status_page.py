@@ -30,6 +30,16 @@ SAID: dict[str, Any] = {
             "occurrences": 3,
         }
     ],
+    "ingest": {
+        "status": "unready",
+        "reasons": ["writer: the last commit failed."],
+        "per_minute": {
+            "deliveries": {"webhook": 12},
+            "transactions": {"webhook": 30, "walk": 1_000},
+            "events": {},
+        },
+        "size": {"bytes": 812_400_000, "bytes_per_million_events": 790_000_000},
+    },
 }
 
 
@@ -45,6 +55,11 @@ def test_the_page_says_how_far_and_what_is_open() -> None:
         "verified  through slot 700",
         "final     nothing yet",
         "open      5 signatures wanted, 2 dead letters",
+        "ingest    writer: the last commit failed.",
+        "a minute  12 deliveries (webhook 12)",
+        "          1,030 transactions (walk 1,000, webhook 30)",
+        "          0 events",
+        "size      812 MB, 790 MB per million events",
         "",
         "model     markets           follows the log",
         "model     trades            stopped at seq 11: overflow",

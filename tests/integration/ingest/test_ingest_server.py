@@ -140,8 +140,11 @@ def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_databas
         found = connection.execute("select signature, name from raw.events").fetchall()
     assert found == [(deliveries.signature(1), "SharesBought")]
     metrics = httpx.get(server.url + "/metrics").text
-    assert "zmart_ingest_events_total 1.0" in metrics
-    assert "zmart_ingest_writer_lock_held_seconds_count 1.0" in metrics
+    assert 'zmart_ingest_events_total{source="webhook"} 1.0' in metrics
+    for name in ("writer_lock_held", "writer_lock_wait", "folds", "commit"):
+        assert f"zmart_ingest_{name}_seconds_count 1.0" in metrics
+    for said in ("head_seq 1.0", "database_up 1.0", "stale_models 0.0", "coverage_gaps 0.0", "wanted_open 0.0"):
+        assert f"zmart_ingest_{said}" in metrics
 
 
 def test_a_stop_finishes_what_is_in_flight(start: Callable[..., Server], marts_database: testing.Database) -> None:

@@ -18,7 +18,7 @@ from ingest import auth, testing
 from ingest.app import Parts, create_app
 from ingest.auth import Verifier
 from ingest.decode import Decoder
-from ingest.pipeline import Limits, Pipeline, Writer
+from ingest.pipeline import Limits, Pipeline, Room, Writer
 from ingest.records import DeadLetter, TransactionRow
 from zmart import errors
 
@@ -292,7 +292,8 @@ async def test_health_says_that_the_process_runs(client: AsyncTestClient[Any]) -
 async def test_ready_is_ready(client: AsyncTestClient[Any]) -> None:
     """Nothing to say against it."""
     answer = await client.get("/ready")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "reasons": []})
+    said = answer.json()
+    assert (answer.status_code, said["status"], said["reasons"]) == (200, "ready", [])
 
 
 async def test_ready_says_which_check_fails_and_why(parts: Callable[..., Parts]) -> None:
@@ -308,13 +309,11 @@ async def test_ready_says_which_check_fails_and_why(parts: Callable[..., Parts])
     async with AsyncTestClient(create_app(server)) as client:
         answer = await client.get("/ready")
     assert answer.status_code == 503
-    assert answer.json() == {
-        "status": "unready",
-        "reasons": [
-            "database: Postgres is not answering.",
-            "chain: the check failed; the log says why.",
-        ],
-    }
+    assert answer.json()["status"] == "unready"
+    assert answer.json()["reasons"] == [
+        "database: Postgres is not answering.",
+        "chain: the check failed; the log says why.",
+    ]
 
 
 async def test_ready_says_that_the_last_commit_failed(client: AsyncTestClient[Any], writer: Failing) -> None:
@@ -335,6 +334,41 @@ async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any])
     text = client.app.state["parts"].metrics.text().decode()
     assert 'zmart_ingest_deliveries_total{outcome="committed"} 1.0' in text
     assert 'zmart_ingest_deliveries_total{outcome="unauthorized"} 1.0' in text
+
+
+async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writer: Failing) -> None:
+    """What was not acknowledged, and a rate of what was."""
+    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY)
+    await client.post(WEBHOOK, content=b"{}", headers=PROVEN)
+    writer.error = errors.Unavailable("Postgres is not answering.")
+    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+
+    text = client.app.state["parts"].metrics.text().decode()
+    for status in (401, 422, 503):
+        assert f'zmart_ingest_refused_total{{status="{status}"}} 1.0' in text
+    assert 'zmart_ingest_deliveries_per_minute{source="webhook"} 1.0' in text
+
+
+async def test_strangers_cannot_take_the_room_of_proven_deliveries(parts: Callable[..., Parts]) -> None:
+    """A body whose proof is in it waits in a room of its own: full, it is told apart and refused, others are taken."""
+    server = parts(unproven=Room(100))
+    stranger = {auth.SIGNATURE_HEADER: "00" * 32}
+    async with AsyncTestClient(create_app(server)) as client:
+        assert_problem(await client.post(WEBHOOK, content=BODY, headers=stranger), 503, "overloaded")
+        assert (await client.post(WEBHOOK, content=BODY, headers=PROVEN)).status_code == 200
+        reasons = (await client.get("/ready")).json()["reasons"]
+    assert [reason.split(":")[0] for reason in reasons] == ["room for signed deliveries"]
+    assert (server.unproven.used_bytes, server.pipeline.room.used_bytes) == (0, 0)
+
+
+async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: Callable[..., Parts]) -> None:
+    """Then its bytes are in the pipeline's room like all others, and refused there when that is full."""
+    server = parts(limits=Limits(room_bytes=100))
+    signed = {auth.SIGNATURE_HEADER: auth.signature(BODY, KEY)}
+    async with AsyncTestClient(create_app(server)) as client:
+        assert_problem(await client.post(WEBHOOK, content=BODY, headers=signed), 503, "overloaded")
+    assert (server.unproven.used_bytes, server.pipeline.room.used_bytes) == (0, 0)
 
 
 async def test_metrics_are_not_for_strangers(parts: Callable[..., Parts]) -> None:

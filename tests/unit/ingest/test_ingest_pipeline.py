@@ -305,11 +305,11 @@ async def test_the_counters_say_what_happened(gate: Gate) -> None:
         await pipeline.submit(rows(2))
     text = pipeline.metrics.text().decode()
     for line in (
-        "zmart_ingest_transactions_total 4.0",
-        "zmart_ingest_events_total 2.0",
-        "zmart_ingest_duplicates_total 2.0",
-        "zmart_ingest_dead_letters_total 1.0",
-        "zmart_ingest_wanted_total 1.0",
+        'zmart_ingest_transactions_total{source="webhook"} 4.0',
+        'zmart_ingest_events_total{source="webhook"} 2.0',
+        'zmart_ingest_duplicates_total{source="webhook"} 2.0',
+        'zmart_ingest_dead_letters_total{source="webhook"} 1.0',
+        'zmart_ingest_wanted_total{source="webhook"} 1.0',
         "zmart_ingest_batch_transactions_count 2.0",
         "zmart_ingest_queue_bytes 0.0",
     ):

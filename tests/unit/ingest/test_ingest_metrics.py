@@ -1,0 +1,115 @@
+"""What ingest counts: rates over a minute, and a list in the documentation that is the whole list."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ingest import app, testing
+from ingest.auth import Verifier
+from ingest.condition import Condition, Look
+from ingest.decode import Decoder
+from ingest.metrics import Metrics, Rate
+from ingest.pipeline import Pipeline, Room, Writer
+from ingest.watch import Standing
+from zmart import errors
+
+PAGE = Path(__file__).parents[3] / "docs" / "ingest.md"
+ROW = re.compile(r"^\| `(zmart_ingest_\w+)` \| ([a-z, ]*) \| (\w+):", re.MULTILINE)
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+async def nowhere() -> Writer:
+    """No writer is needed here."""
+    return testing.MemoryWriter()
+
+
+def test_the_page_lists_every_metric_with_its_labels_and_kind() -> None:
+    """docs/ingest.md and /metrics are equal, both ways."""
+    pipeline = Pipeline(nowhere)
+    pipeline.metrics.watch_standing(Standing)
+    app.Receiver(
+        app.Parts(
+            verifier=Verifier(["header"]),
+            decoder=Decoder("program"),
+            pipeline=pipeline,
+            environment="localnet",
+            look=Look(""),
+        )
+    )
+    counted = {
+        (metric.name, metric.type, tuple(getattr(collector, "_labelnames", ())))
+        for collector in list(pipeline.metrics.registry._collector_to_names)
+        for metric in collector.collect()
+    }
+    documented = {
+        (name, kind, tuple(filter(None, labels.strip().split(", "))))
+        for name, labels, kind in ROW.findall(PAGE.read_text())
+    }
+
+    assert documented == counted
+
+
+def test_a_rate_is_of_the_last_minute() -> None:
+    """What is older than sixty seconds no longer counts."""
+    clock = Clock()
+    rate = Rate(clock)
+    rate.add(2)
+    clock.now += 30
+    rate.add(3)
+    rate.add(1)
+
+    assert rate.per_minute() == 6
+    clock.now += 30
+    assert rate.per_minute() == 4
+    clock.now += 30
+    assert rate.per_minute() == 0
+
+
+def test_dead_letters_are_shown_by_reason_while_they_are_open() -> None:
+    """A reason whose last letter was resolved is gone from the list."""
+    metrics = Metrics()
+    seen = Condition(open_dead_letters={"malformed": 2, "differs": 1})
+    metrics.watch_condition(lambda: seen)
+
+    assert b'open_dead_letters{reason="differs"} 1.0' in metrics.text()
+    seen = Condition(open_dead_letters={"malformed": 2})
+    assert b"differs" not in metrics.text()
+    assert b'open_dead_letters{reason="malformed"} 2.0' in metrics.text()
+
+
+def test_a_size_is_told_per_million_events_once_there_are_some() -> None:
+    """Of a nearly empty log it would say nothing."""
+    assert Condition(events=10, database_bytes=8_000_000).bytes_per_million_events is None
+    assert Condition(events=2_000_000, database_bytes=1_600_000_000).bytes_per_million_events == 800_000_000
+
+
+def test_a_room_is_full_near_its_limit_and_for_a_moment_after_it_refused() -> None:
+    """So that whoever looks between two refusals is told."""
+    clock = Clock()
+    room = Room(100, clock=clock)
+    hold = room.hold()
+    hold.grow(80)
+    assert not room.is_full
+    hold.grow(10)
+    assert room.is_full
+    hold.release()
+    assert not room.is_full
+    other = room.hold()
+    with pytest.raises(errors.Overloaded):
+        other.grow(101)
+    assert room.is_full
+    clock.now += 10
+    assert not room.is_full
