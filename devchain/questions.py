@@ -6,11 +6,11 @@ The chain stores 46 characters of a CIDv0 and nothing else about a market's mean
 
 from __future__ import annotations
 
-import json
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from zmart.domain import cids
+from zmart.domain import cids, questions
+from zmart.domain.ids import Address, MarketId
 
 _TEMPLATES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("crypto", "Will {} close above ${} before {}?", ("SOL", "BTC", "ETH", "JUP", "BONK")),
@@ -25,38 +25,40 @@ _TEMPLATES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Will {} pass its budget with {} votes before {}?",
         ("the Senate", "the Bundestag"),
     ),
-    ("weather", "Will {} record a day above {} degrees in {}?", ("Phoenix", "Madrid", "Delhi")),
+    ("other", "Will {} record a day above {} degrees in {}?", ("Phoenix", "Madrid", "Delhi")),
     ("science", "Will {} announce at least {} new results in {}?", ("CERN", "NASA", "DeepMind")),
-    ("culture", "Will {} sell more than {} thousand tickets in {}?", ("Coldplay", "Rosalía")),
-    ("technology", "Will {} ship version {} before {}?", ("Firedancer", "Python", "PostgreSQL")),
+    ("entertainment", "Will {} sell more than {} thousand tickets in {}?", ("Coldplay", "Rosalía")),
+    ("science", "Will {} ship version {} before {}?", ("Firedancer", "Python", "PostgreSQL")),
 )
 _MONTHS = ("January", "March", "May", "July", "September", "November", "the end of the year")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What a market is about, in words."""
+class Words:
+    """What a market is about."""
 
     question: str
     category: str
     description: str
 
-    def document(self) -> bytes:
-        """The JSON whose content id is anchored."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()
+    def of(self, market_id: bytes, creator: Address) -> questions.Question:
+        """These words as the question of a market, which its creator anchors."""
+        return questions.Question(
+            market_id=MarketId(market_id.hex()),
+            creator=creator,
+            question=self.question,
+            description=self.description,
+            category=self.category,
+        )
 
-    def cid(self) -> bytes:
-        """The 46 characters the program stores."""
-        return cid(self.document())
 
-
-def question(seed: int, number: int) -> Question:
-    """The question of the market with that number."""
+def words(seed: int, number: int) -> Words:
+    """The words of the market with that number."""
     draw = random.Random(f"question {seed} {number}")  # noqa: S311 - a demo, not a secret
     category, template, subjects = draw.choice(_TEMPLATES)
     text = template.format(draw.choice(subjects), draw.randrange(2, 400), draw.choice(_MONTHS))
     described = f"Resolves YES if the statement holds by the source named first (no. {number})."
-    return Question(question=text, category=category, description=described)
+    return Words(question=text, category=category, description=described)
 
 
 def cid(document: bytes) -> bytes:

@@ -268,5 +268,5 @@ def write_questions(path: Path, traders: Traders) -> None:
     with path.open("w") as file:
         for number in range(traders.markets):
             fate = traders.plan(number)
-            words = {"market_id": fate.market_id.hex(), **vars(fate.question)}
+            words = {"market_id": fate.market_id.hex(), **vars(fate.words)}
             file.write(json.dumps(words, ensure_ascii=False) + "\n")

@@ -33,7 +33,7 @@ from zmart.domain.votes import VoteKind
 from . import builtins, questions
 from .accounts import Account, Config, Market, Position
 from .ledger import Genesis
-from .questions import Question
+from .questions import Words
 from .wire import Signer
 
 SOL = 1_000_000_000
@@ -112,7 +112,7 @@ class Plan:
 
     number: int
     market_id: bytes
-    question: Question
+    words: Words
     creator: int
     resolver: int
     disputer: int
@@ -168,7 +168,7 @@ def plan(seed: int, number: int, tempo: Tempo) -> Plan:
     return Plan(
         number=number,
         market_id=hashlib.sha256(f"market {seed} {number}".encode()).digest(),
-        question=questions.question(seed, number),
+        words=questions.words(seed, number),
         creator=draw.choice(wallets),
         resolver=draw.choice(wallets),
         disputer=draw.choice(wallets),
@@ -408,7 +408,7 @@ class Traders:
                 "market_id": fate.market_id,
                 "b_parameter": fate.b_parameter,
                 "initial_liquidity": fate.initial_liquidity,
-                "ipfs_question_hash": fate.question.cid(),
+                "ipfs_question_hash": fate.words.of(fate.market_id, creator.address).cid.encode(),
             },
         )
         self._followed[address] = _Followed(fate, address)
