@@ -26,11 +26,13 @@ export function fitting(createdAt, until = Date.now()) {
 
 export function candleChart(marketId) {
   const legend = el("div", { class: "legend num small", "aria-hidden": "true" });
-  const canvas = el("div", { class: "canvas", role: "img", "aria-label": "Candles" });
+  // The library lays out with a table; readers of the screen hear one picture with a description instead.
+  const plot = el("div", { class: "plot", "aria-hidden": "true" });
+  const canvas = el("div", { class: "canvas", role: "img", "aria-label": "Candles" }, plot);
   const message = el("p", { class: "chart-message" });
   const node = el("div", { class: "chart is-loading" }, legend, canvas, message);
 
-  const chart = createChart(canvas, options());
+  const chart = createChart(plot, options());
   const prices = chart.addSeries(CandlestickSeries, {
     priceFormat: { type: "custom", minMove: 0.0001, formatter: (price) => percent(price) },
     borderVisible: true,

@@ -45,12 +45,16 @@ export const address = (text) => el("span", { class: "mono", title: text }, shor
 
 // --- times ------------------------------------------------------------------------------------------
 
-/** How long ago, or until when. Clocks of chain and browser differ; a moment ahead is now. */
-export function relative(instant, now = Date.now()) {
+/** How long ago. The clocks of chain and browser differ: what seems to lie ahead has just happened. */
+function since(instant, now = Date.now()) {
   const seconds = Math.round((now - instant) / 1000);
-  if (seconds < -5) return `in ${span(-seconds)}`;
   if (seconds < 5) return "now";
   return seconds < 30 * 86_400 ? `${span(seconds)} ago` : DAY.format(instant);
+}
+
+/** Until when, or how long it has been over. */
+function until(instant, now = Date.now()) {
+  return instant > now ? `in ${span(Math.round((instant - now) / 1000))}` : since(instant, now);
 }
 
 function span(seconds) {
@@ -64,11 +68,18 @@ function span(seconds) {
 export function ago(text) {
   if (!text) return el("span", { class: "muted" }, "–");
   const instant = Date.parse(text);
-  return el("time", { datetime: text, title: EXACT.format(instant), "data-at": instant }, relative(instant));
+  return el("time", { datetime: text, title: EXACT.format(instant), "data-at": instant }, since(instant));
+}
+
+/** A time to come, counted down. */
+export function deadline(text) {
+  const instant = Date.parse(text);
+  return el("time", { datetime: text, title: EXACT.format(instant), "data-until": instant }, until(instant));
 }
 
 /** Tell every time on the page again; called once a second, and cheap: most texts do not change. */
 export function tick() {
   const now = Date.now();
-  for (const node of document.querySelectorAll("time[data-at]")) say(node, relative(Number(node.dataset.at), now));
+  for (const node of document.querySelectorAll("time[data-at]")) say(node, since(Number(node.dataset.at), now));
+  for (const node of document.querySelectorAll("time[data-until]")) say(node, until(Number(node.dataset.until), now));
 }

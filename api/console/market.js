@@ -2,7 +2,7 @@
 
 import { read } from "./api.js";
 import { candleChart, fitting, INTERVALS } from "./chart.js";
-import { address, ago, count, percent, relative, shares, short, sol } from "./format.js";
+import { address, ago, count, deadline, percent, shares, short, sol } from "./format.js";
 import { el, say, show } from "./dom.js";
 import { gently } from "./pace.js";
 import { DEADLINES, STATES, step, verb, WAITS_FOR } from "./words.js";
@@ -252,22 +252,14 @@ function votesCard() {
 
 function lifeCard() {
   const waits = el("p", { class: "waits" });
-  const deadline = el("p", { class: "deadline", hidden: true });
+  const next = el("p", { class: "deadline", hidden: true });
   const steps = el("ol", { class: "steps" });
-  const node = el("section", { class: "card", "aria-label": "Life" }, el("div", { class: "card-head" }, el("h2", {}, "Life")), waits, deadline, steps);
+  const node = el("section", { class: "card", "aria-label": "Life" }, el("div", { class: "card-head" }, el("h2", {}, "Life")), waits, next, steps);
 
-  function update({ timeline, next_deadline: next, outcome }) {
-    deadline.hidden = !next;
-    if (next) {
-      const instant = Date.parse(next.at);
-      const isOver = instant < Date.now();
-      show(
-        deadline,
-        isOver ? "Ended " : `${DEADLINES[next.name]}: ends `,
-        el("time", { datetime: next.at, "data-at": instant, title: new Date(instant).toLocaleString() }, relative(instant)),
-        isOver ? "; waits for somebody to act." : "",
-      );
-    }
+  function update({ timeline, next_deadline: due, outcome }) {
+    next.hidden = !due;
+    if (due && Date.parse(due.at) > Date.now()) show(next, `${DEADLINES[due.name]}: ends `, deadline(due.at));
+    else if (due) show(next, "Over since ", deadline(due.at), "; waits for somebody to act.");
     show(
       steps,
       timeline.map((one) =>
@@ -320,7 +312,7 @@ function tabList(entries) {
 
 /** Trades come one by one from the stream; the page before them is read once. */
 function tradesTable(id, store, signal) {
-  const columns = ["Trade", "Shares", "Amount", "YES after", "Wallet", "When"];
+  const columns = ["Trade", "Shares", "Amount", ["YES after", "middle-only"], ["Wallet", "wide-only"], "When"];
   const body = el("tbody");
   const empty = el("p", { class: "empty", hidden: true }, "Nobody has traded yet.");
   const node = el("div", {}, table("Trades, the latest first", columns, body), empty);
@@ -362,7 +354,7 @@ function tradeRow(trade) {
     el("td", {}, `${verb(trade)} `, el("span", { class: `side ${trade.outcome_bool ? "yes" : "no"}` }, trade.outcome)),
     el("td", {}, shares(trade.shares_exact)),
     el("td", {}, sol(trade.cost_exact)),
-    el("td", { class: "num" }, percent(trade.price_after)),
+    el("td", { class: "num middle-only" }, percent(trade.price_after)),
     el("td", { class: "wide-only" }, address(trade.user_wallet)),
     el("td", {}, ago(trade.block_time)),
   );
@@ -382,7 +374,7 @@ async function readHolders(id) {
       el("td", { class: "wide-only" }, sol(one.total_invested)),
     ),
   );
-  return table("Holders, the largest first", ["Wallet", "YES", "NO", "Invested"], el("tbody", {}, rows));
+  return table("Holders, the largest first", ["Wallet", "YES", "NO", ["Invested", "wide-only"]], el("tbody", {}, rows));
 }
 
 async function readActivity(id) {
@@ -416,10 +408,12 @@ function readTable(ask) {
   return { node, refresh };
 }
 
+/** Columns are names, or [name, class]: some are left out where there is little room (style.css). */
 function table(name, columns, body) {
-  const heads = columns.map((head, index) =>
-    el("th", { scope: "col", class: index && ["Wallet", "Invested"].includes(head) ? "wide-only" : null }, head),
-  );
+  const heads = columns.map((head) => {
+    const [text, shownFrom] = [head].flat();
+    return el("th", { scope: "col", class: shownFrom }, text);
+  });
   return el("table", { "aria-label": name }, el("thead", {}, el("tr", {}, heads)), body);
 }
 

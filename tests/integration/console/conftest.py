@@ -20,12 +20,12 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import town as towns
 from house import free_ports
 from playwright.async_api import Browser, Page, async_playwright
 
 from devchain.traders import Tempo
 from tests.fix_browser import FLAGS
-from tests.integration.ingest import town as towns
 from zmart import testing
 
 PROJECT = Path(__file__).parents[3]
@@ -33,6 +33,9 @@ PATIENCE_SECONDS = 30.0
 DESKTOP = {"width": 1440, "height": 900}
 #: Some markets that stay open, some that have ended, and a trade every second or two.
 TEMPO = Tempo(markets=7, wallets=14, trades_per_second=1.2, proposal_seconds=20, trading_seconds=420)
+HISTORY_HOURS = 0.17
+#: What the actors call weather and culture is "other" to the API.
+CATEGORIES = frozenset({"politics", "sports", "crypto", "science", "entertainment"})
 
 
 @dataclass
@@ -86,17 +89,18 @@ class Stage:
         """Creators tell the questions, as the actors wrote them down."""
         lines = (self.folder / "markets.jsonl").read_text().splitlines()
         for told in map(json.loads, lines):
-            self.ask_about(told["market_id"], told["question"], told["description"])
+            category = told["category"] if told["category"] in CATEGORIES else "other"
+            self.ask_about(told["market_id"], told["question"], told["description"], category)
 
-    def ask_about(self, market: str, question: str, description: str | None = None) -> None:
+    def ask_about(self, market: str, question: str, description: str | None = None, category: str = "other") -> None:
         """A market's creator tells its question."""
         with self.town.database.connect("postgres") as owner:
             owner.execute(
-                "insert into app.market_metadata (market_id, wallet_no, question, description)"
-                " select m.id, w.wallet_no, %s, %s from marts.markets as m"
+                "insert into app.market_metadata (market_id, wallet_no, question, description, category)"
+                " select m.id, w.wallet_no, %s, %s, %s from marts.markets as m"
                 " inner join raw.wallets_seen as w on w.wallet = m.creator_wallet where m.id = %s"
                 " on conflict (market_id, wallet_no) do update set question = excluded.question",
-                [question, description, market],
+                [question, description, category, market],
             )
 
     # --- the process
@@ -107,6 +111,7 @@ class Stage:
             "PATH": os.environ["PATH"],
             "DATABASE_URL": self.town.database.dsn(),
             "DATABASE_URL_API": self.town.database.dsn("zmart_api"),
+            "RATE_LIMIT_PER_MINUTE": "0",
             "ZMART_STATE_DIR": str(self.folder / "state"),
             "API_PORT": str(self.port),
         }
@@ -151,12 +156,16 @@ async def stage(
     postgres_server: testing.Server,
     marts_template: testing.Database,
     tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Stage]:
-    """Ten minutes of history, questions told, the API serving."""
+    """Some history (ten minutes, or what the module says), questions told, the API serving."""
+    told = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS")}
     folder = tmp_path_factory.mktemp("console")
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(postgres_server.clone(marts_template))
-        town = await stack.enter_async_context(towns.built(folder, database, tempo=TEMPO, past_hours=0.17))
+        town = await stack.enter_async_context(
+            towns.built(folder, database, tempo=told["TEMPO"], past_hours=told["HISTORY_HOURS"])
+        )
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         stack.push_async_callback(browser.close)

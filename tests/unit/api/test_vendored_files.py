@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from api import pages
 
@@ -48,3 +50,14 @@ def test_strangers_text_never_becomes_markup() -> None:
     ours = [path for path in pages.FOLDER.glob("*.js") if path.name != "dom.js"]
 
     assert [(path.name, word) for path in ours for word in forbidden if word in path.read_text()] == []
+
+
+def test_the_wheel_brings_the_console_along() -> None:
+    """Whoever installs the package has every file of the pages, not only the Python."""
+    builder = WheelBuilder(str(pages.FOLDER.parents[1]))
+    packed = {Path(file.distribution_path).as_posix() for file in builder.recurse_included_files()}
+    ours = {
+        f"api/console/{path.relative_to(pages.FOLDER).as_posix()}" for path in pages.FOLDER.rglob("*") if path.is_file()
+    }
+
+    assert ours - packed == set()
