@@ -10,6 +10,8 @@ from api_log import Log
 from push import Served, served
 
 from api.live import doorbell
+from ingest.pipeline import Pipeline
+from ingest.writer import Writer
 from tests.fix_redis import Redis
 from zmart.db import bell, feed
 
@@ -85,3 +87,18 @@ def _listening(log: Log) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+async def test_ingest_rings_after_each_commit(markets: Log, redis: Redis, server: Served) -> None:
+    """What comes through ingest is heard over Redis without anybody asking for it."""
+    markets.buy(1, 2)
+    rows = markets.story.transactions[-1:]
+
+    async def connect() -> Writer:
+        return await Writer.connect(markets.database.dsn("zmart_ingest"))
+
+    async with server.connected() as socket, Pipeline(connect) as pipeline, bell.Bell(redis.url) as ours:
+        pipeline.on_commit = ours.ring
+        start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
+        await pipeline.submit(rows)
+        assert (await socket.next())["seq"] == start + 1
