@@ -458,8 +458,10 @@ def _duration(seconds: float) -> str:
 
 
 def _status_in_words(said: Mapping[str, Any]) -> Iterator[str]:
-    """A page for a person: the log, what is proven, what is open, the models, the alerts."""
+    """A page for a person: whether all is well or what to do, then the log, what is proven and open, models, alerts."""
     lag, proven = said.get("lag") or {}, said.get("completeness") or {}
+    yield from _story_in_words(list(_needs(said)))
+    yield ""
     rows = [
         ("log", f"seq {said['seq']:,} at slot {said['slot']}, {said['commitment']}, epoch {said['epoch']}"),
         ("lag", f"last entry {_ago(lag.get('last_entry_age_seconds'))}"),
@@ -478,6 +480,32 @@ def _status_in_words(said: Mapping[str, Any]) -> Iterator[str]:
     for alert in said.get("alerts", ()):
         name = " ".join(filter(None, (alert["kind"], alert["subject"])))
         yield f"{alert['severity']:<10}{name} ({alert['occurrences']} x): {alert['message']}"
+
+
+def _story_in_words(needs: Sequence[str]) -> Iterator[str]:
+    if not needs:
+        yield "All is well: the chain lists nothing that is missing, every mart follows, nothing waits for a person."
+        return
+    yield "One thing to look at:" if len(needs) == 1 else f"{len(needs)} things to look at:"
+    yield from (f"  - {need}" for need in needs)
+
+
+def _needs(said: Mapping[str, Any]) -> Iterator[str]:
+    """What is not as it should be, each with the next step; the gravest first."""
+    if said.get("ingest") is None:
+        yield "Ingest does not answer, so nothing arrives. See: zmart ps, zmart logs ingest"
+    for alert in said.get("alerts", ()):
+        if alert["severity"] == "critical":
+            yield f"{alert['kind']}: {alert['message']}"
+    stale = [model["name"] for model in said.get("models", ()) if model["is_stale"]]
+    if stale:
+        yield f"Marts that stopped following the log: {', '.join(stale)}. See: zmart rebuild --verify"
+    proven = said.get("completeness") or {}
+    if proven.get("state") != "verified":
+        yield f"Completeness is {proven.get('state', 'unknown')}: {proven.get('reason', 'nothing is known of it.')}"
+    if said["dead_letters"]:
+        count = said["dead_letters"]
+        yield f"{count} dead letter{'s' if count > 1 else ''} nobody has looked at. See: zmart dead-letters list"
 
 
 def _ingest_in_words(said: Mapping[str, Any] | None) -> list[tuple[str, str]]:

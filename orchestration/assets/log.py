@@ -21,7 +21,10 @@ sql = queries.load("orchestration")
 OBSERVED = ("feed", "events", "transactions", "dead_letters")
 _DEAD_LETTERS = dg.AssetSpec(
     key=["raw", "dead_letters"],
-    description="What could not be used, kept with its bytes and the reason until someone retries it.",
+    description="What could not be used, kept with its bytes and the reason. `zmart dead-letters list` shows the open "
+    "ones, `show N` one with its bytes, `retry [N ...]` tries again: kept items are decoded by today's code, stored "
+    "transactions read again, signatures fetched. A letter is resolved when its trouble is gone, so a rise after a "
+    "deploy is mended by the next deploy and a retry.",
     group_name="log",
     kinds={"postgres", "table"},
     owners=models.OWNERS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from zmart import cli
 
 SAID: dict[str, Any] = {
@@ -44,10 +46,15 @@ SAID: dict[str, Any] = {
 
 
 def test_the_page_says_how_far_and_what_is_open() -> None:
-    """One line each for the log, its lag, the proofs, what is open, every model and every alert."""
+    """What to do first, then a line each for log, lag, proofs, what is open, every model and every alert."""
     page = list(cli._status_in_words(SAID))
 
     assert page == [
+        "3 things to look at:",
+        "  - webhook_silent: Nothing arrives.",
+        "  - Marts that stopped following the log: trades. See: zmart rebuild --verify",
+        "  - 2 dead letters nobody has looked at. See: zmart dead-letters list",
+        "",
         "log       seq 12,345 at slot 700, confirmed, epoch e-1",
         "lag       last entry 3 s ago",
         "          last event never",
@@ -65,3 +72,32 @@ def test_the_page_says_how_far_and_what_is_open() -> None:
         "model     trades            stopped at seq 11: overflow",
         "critical  webhook_silent (3 x): Nothing arrives.",
     ]
+
+
+def test_a_page_without_trouble_says_so_first() -> None:
+    """Nothing missing, nothing stale, nothing open: one sentence."""
+    well = {**SAID, "models": SAID["models"][:1], "dead_letters": 0, "alerts": []}
+
+    first, second, *_ = cli._status_in_words(well)
+
+    assert first.startswith("All is well")
+    assert second == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "need"),
+    [
+        ({"ingest": None}, "Ingest does not answer"),
+        ({"completeness": {"state": "behind", "reason": "7 are missing."}}, "behind: 7 are missing."),
+        ({"completeness": None}, "unknown"),
+        ({"dead_letters": 1}, "1 dead letter nobody"),
+    ],
+)
+def test_each_trouble_is_told_with_the_next_step(said: dict[str, Any], need: str) -> None:
+    """One thing is one line, and never hidden by another being well."""
+    well = {**SAID, "models": [], "dead_letters": 0, "alerts": [], **said}
+
+    first, second, *_ = cli._status_in_words(well)
+
+    assert first == "One thing to look at:"
+    assert need in second
