@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from zmart import errors
 
-from . import decode, devchain, fanout, folds, ingest, live, rebuild, startup, webhook
+from . import decode, devchain, fanout, folds, ingest, keepers, live, memory, reads, rebuild, startup, webhook
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
     decode.FIGURE,
     ingest.FIGURE,
     webhook.FIGURE,
+    memory.FIGURE,
     folds.FIGURE,
     rebuild.FIGURE,
+    reads.FIGURE,
     live.FIGURE,
     fanout.FIGURE,
+    keepers.FIGURE,
     startup.FIGURE,
     devchain.FIGURE,
 )

@@ -1,0 +1,299 @@
+"""Keepers: a million ballots to a plan, a thousand markets made final, and a round in which nothing is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from devchain import builtins
+from devchain import testing as devchain
+from devchain.service import Options
+from devchain.testing import PROGRAM_ID
+from devchain.wire import Signer as ChainSigner
+from ingest.notebook import Notebook
+from ingest.pipeline import Pipeline
+from ingest.watch import Watch
+from ingest.writer import Writer
+from orchestration.keepers import plans, rounds, tasks
+from orchestration.keepers.books import Books
+from orchestration.keepers.plans import Config, Rules, Standing, Verdict
+from orchestration.keepers.rounds import Report
+from zmart import settings, testing
+from zmart.chain import addresses, transactions
+from zmart.chain.rpc import RpcClient
+from zmart.chain.signer import Signer
+from zmart.db import queries
+from zmart.domain.ids import Address
+from zmart.settings import Cluster, Settings
+
+from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .house import House
+
+sql = queries.load("bench", "keepers.sql")
+
+BALLOTS_EACH = 100
+WALLETS = 50_000
+SOL = 1_000_000_000
+CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
+DISPUTE_PERIOD_SECONDS = 3_600
+#: As ingest walks a development chain.
+WALK_SECONDS = 2.0
+NOW = 1_761_000_000
+
+
+class Keepers(Figure):
+    """Planning, sending, idling."""
+
+    name = "keepers"
+    title = "ballots to a plan, due markets to final ones"
+    unit = "s"
+    targets = (
+        Target(label="a million ballots to a plan", bound="at most", value=5.0),
+        Target(label="a thousand finalizations, closed", bound="at most", value=120.0),
+        Target(label="a round with nothing due", bound="at most", value=1.0),
+    )
+    method = (
+        "`a million ballots` over 10,000 proposals (7 of 10 on chain, the others by 50,000 wallets of which half were"
+        " seen) are counted by class and decided row by row, with the digest of the batch's ballots; the chain is not"
+        " asked. `a thousand finalizations` runs development chain (slots of 0.4 s, finality after 32), ingest's walk"
+        " and keepers in one process on one core: proven, simulated, signed, stored, sent, landed, and closed when the"
+        " log holds all events, finalized. Half of that is waiting for finality. `a round with nothing due` then asks"
+        " at the door, sweeps and plans."
+    )
+    limit_seconds = 600.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """The three, on databases of their own."""
+        markets, due = effort.choose(200, 10_000), effort.choose(20, 1_000)
+        with house.database() as database:
+            _fill(database, markets)
+            planned = [asyncio.run(_plan(database, markets)) for _ in range(effort.choose(1, 5) + 1)][1:]
+        with house.database() as database:
+            closed, idle = asyncio.run(_finalize(house.folder / "keepers", database, due, effort.choose(2, 5)))
+        return [
+            Sample(label="a million ballots to a plan", unit="s", values=tuple(planned)),
+            Sample(label="a thousand finalizations, closed", unit="s", values=(closed,)),
+            Sample(label="a round with nothing due", unit="s", values=tuple(idle)),
+        ]
+
+
+# Ballots
+
+
+def _fill(database: testing.Database, markets: int) -> None:
+    sizes = {"markets": markets, "wallets": WALLETS, "each": BALLOTS_EACH}
+    with database.connect() as owner:
+        for name in sql:
+            statement = getattr(sql, name)
+            owner.execute(statement, sizes if "%(" in statement else None)
+    with database.connect("postgres") as superuser:
+        superuser.execute("vacuum analyze")
+
+
+async def _plan(database: testing.Database, markets: int) -> float:
+    """Seconds from the database to a complete plan."""
+    task = tasks.TASKS["proposal_tallies"]
+    standing = Standing(
+        verified_through=1 << 30, finalized_through=1 << 30, proven_at=NOW, chain_at=NOW, slot=1 << 30, our_at=NOW
+    )
+    nobody = Address("1" * 32)
+    config = Config(nobody, nobody, 7_000, 6_000, 259_200, False)
+    async with Books(database.dsn("zmart_keeper")) as books:
+        began = time.perf_counter()
+        found = await books.markets(task, before=NOW, window_seconds=259_200)
+        rows = plans.plan(task, found, standing=standing, config=config, rules=_RULES)
+        for row in rows[: _RULES.batch_size]:
+            assert task.ballots is not None
+            await books.ballots(row.market, task.ballots, before=NOW, closing=NOW)
+        seconds = time.perf_counter() - began
+    due = sum(row.verdict is Verdict.DUE or row.reason is plans.Reason.NEXT_ROUND for row in rows)
+    counted = sum(sum(row.market.tally) for row in rows)
+    if len(rows) != markets or due != markets // 2 or counted != markets * BALLOTS_EACH:
+        raise NotMeasured(f"The plan has {len(rows)} rows, {due} due, {counted} ballots.")
+    return seconds
+
+
+_RULES = Rules(
+    min_proposal_votes=10,
+    approval_threshold_bps=7_000,
+    dispute_threshold_bps=6_000,
+    voting_window_seconds=259_200,
+    eligibility="any",
+    has_admin=True,
+    activates=True,
+    batch_size=10,
+)
+
+
+# Finalizations
+
+
+async def _finalize(folder: Path, database: testing.Database, due: int, idle: int) -> tuple[float, list[float]]:
+    """Seconds for so many markets, and for rounds with nothing due afterwards."""
+    async with (
+        devchain.served(folder, Options(traders=False)) as node,
+        RpcClient([node.url]) as chain,
+        _ingest(database, chain) as watch,
+    ):
+        stage = _Stage(node)
+        stage.play(due)
+        await watch.turn()
+        configured = _settings(folder, node)
+        began = time.perf_counter()
+        walking = asyncio.create_task(_walk(watch))
+        try:
+            seconds = await _closed(configured, database, due, began)
+            return seconds, [await _idle(configured, database) for _ in range(idle)]
+        finally:
+            walking.cancel()
+            await asyncio.wait([walking])
+
+
+async def _closed(configured: Settings, database: testing.Database, due: int, began: float) -> float:
+    report = await _round(configured, database)
+    if len(report.sent) != due:
+        raise NotMeasured(f"{len(report.sent)} of {due} were sent: {report.rows[0].reason} {report.rows[0].words}")
+    while True:
+        async with rounds.opened(configured, dsn=database.dsn("zmart_keeper")) as keepers:
+            await keepers.sweep()
+        with database.connect() as connection:
+            row = connection.execute("select count(*) from ops.intents where state = 'done'").fetchone()
+        if row == (due,):
+            break
+        if time.perf_counter() - began > 300:
+            raise NotMeasured(f"After five minutes {row} of {due} are closed.")
+        await asyncio.sleep(0.5)
+    seconds = time.perf_counter() - began
+    with database.connect() as connection:
+        row = connection.execute(
+            "select count(*), count(*) filter (where ending = 'landed') from ops.submissions"
+        ).fetchone()
+    if row != (due, due):
+        raise NotMeasured(f"{row} submissions were stored and landed for {due} markets.")
+    return seconds
+
+
+async def _idle(configured: Settings, database: testing.Database) -> float:
+    began = time.perf_counter()
+    report = await _round(configured, database)
+    if report.sent or report.skipped:
+        raise NotMeasured(f"The round was not idle: {report}")
+    return time.perf_counter() - began
+
+
+async def _round(configured: Settings, database: testing.Database) -> Report:
+    chosen = [tasks.TASKS["market_finalizations"]]
+    (report,) = await rounds.run(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
+    return report
+
+
+async def _walk(watch: Watch) -> None:
+    while True:
+        await watch.look()
+        await asyncio.sleep(WALK_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _ingest(database: testing.Database, chain: RpcClient) -> AsyncIterator[Watch]:
+    async def connect() -> Writer:
+        return await Writer.connect(database.dsn("zmart_ingest"))
+
+    notebook = Notebook(database.dsn("zmart_ingest"))
+    async with Pipeline(connect) as pipeline:
+        yield Watch(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
+        await notebook.close()
+
+
+def _settings(folder: Path, node: devchain.Node) -> Settings:
+    for name in ("backend", "admin"):
+        Signer(node.ledger.genesis.signer(name).key).save(folder / f"{name}.json")
+    loaded = settings.load(
+        {
+            "ZMART_STATE_DIR": str(folder),
+            "DATABASE_URL": "postgresql://unused",
+            "SOLANA_RPC_URL": node.url,
+            "SOLANA_CLUSTER": "localnet",
+            "BACKEND_KEYPAIR_PATH": str(folder / "backend.json"),
+            "ADMIN_KEYPAIR_PATH": str(folder / "admin.json"),
+        }
+    )
+    return dataclasses.replace(loaded, monitor=dataclasses.replace(loaded.monitor, batch_size=10_000))
+
+
+class _Stage:
+    """Sets the stage without keepers: markets whose outcome is due to be final."""
+
+    def __init__(self, node: devchain.Node) -> None:
+        self._ledger, self._chain = node.ledger, node.chain
+        self._signer = node.ledger.genesis.signer
+        self._count = 0
+
+    def play(self, markets: int) -> None:
+        """So many markets, from their creation to the end of their dispute period."""
+        self._chain.is_frozen = True
+        admin, backend, creator = (self._signer(name) for name in ("admin", "backend", "creator"))
+        for person in (admin, backend, creator):
+            self._ledger.airdrop(person.address, 1_000 * SOL)
+        authority = {"backend_authority": backend.address}
+        self._act(
+            "initialize_global_config",
+            admin,
+            {"admin": admin.address, "protocol_fee_wallet": creator.address},
+            authority,
+        )
+        self._act("update_global_config", admin, {"admin": admin.address}, _CONFIGURATION)
+        accounts = [self._open(number, admin, backend, creator) for number in range(markets)]
+        self._close(2)
+        for account in accounts:
+            args = {"proposed_outcome": True, "ipfs_evidence_hash": CID}
+            self._act("resolve_market", creator, {"resolver": creator.address, "market": account}, args)
+        self._close(DISPUTE_PERIOD_SECONDS)
+        for _ in range(40):
+            self._close(0)
+        self._chain.is_frozen = False
+
+    def _open(self, number: int, admin: ChainSigner, backend: ChainSigner, creator: ChainSigner) -> Address:
+        market_id = number.to_bytes(32, "big")
+        account = addresses.market_address(PROGRAM_ID, market_id)
+        terms = {"market_id": market_id, "b_parameter": 100 * SOL, "initial_liquidity": SOL, "ipfs_question_hash": CID}
+        counts = {"final_likes": 9, "final_dislikes": 1}
+        self._act("create_market", creator, {"creator": creator.address}, terms)
+        self._act(
+            "aggregate_proposal_votes", backend, {"backend_authority": backend.address, "market": account}, counts
+        )
+        self._act("approve_proposal", admin, {"admin": admin.address, "market": account})
+        self._act("activate_market", creator, {"authority": creator.address, "market": account})
+        if number % 50 == 0:
+            self._close(0)
+        return account
+
+    def _act(
+        self, name: str, who: ChainSigner, accounts: Mapping[str, Address], args: Mapping[str, Any] | None = None
+    ) -> None:
+        self._count += 1
+        built = transactions.instruction(name, PROGRAM_ID, accounts, args)
+        landed = self._ledger.send([builtins.unit_limit(200_000 + self._count % 100_000), built], [who])
+        if landed.err is not None:
+            raise NotMeasured(f"{name} failed: {landed.err}")
+
+    def _close(self, seconds: int) -> None:
+        self._chain.warp(seconds)
+        self._chain.close_block(int(self._chain.now))
+
+
+_CONFIGURATION: dict[str, Any] = {
+    "protocol_fee_bps": 300,
+    "resolver_reward_bps": 200,
+    "liquidity_provider_fee_bps": 500,
+    "proposal_approval_threshold": 7_000,
+    "dispute_success_threshold": 6_000,
+    "min_resolution_delay": None,
+    "dispute_period": DISPUTE_PERIOD_SECONDS,
+}
+
+FIGURE = Keepers()
