@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 
+from ingest import bundle, delivery
 from ingest.decode import Decoder
 from ingest.records import TransactionRow
 from zmart import testing
@@ -21,7 +22,8 @@ TRANSACTIONS_EACH = 25
 SENDERS = 40
 #: What a batch of group commit holds at the most, here and in the peer.
 BATCH = 500
-OURS, LIGHT, WHOLE = "ours, log and marts", "Express, log without bodies", "Express, log with bodies"
+OURS, NEWEST = "ours, log and marts", "ours, newest first"
+LIGHT, WHOLE = "Express, log without bodies", "Express, log with bodies"
 COPY, SET_BASED = "limit: COPY of the rows", "limit: set-based SQL"
 
 
@@ -37,10 +39,11 @@ class Ingest(Figure):
         "deliveries of 25 transactions from 40 senders, on one Postgres with fsync on, in turn; each round "
         "has fresh transactions. Both answer after the commit, and both commit in groups of up to 500 "
         "transactions or 5 ms; the peer may have four groups in flight. Ours writes log, delivered bytes, "
-        "feed and all folded marts; the peer writes the log alone, once without and once with the delivered"
-        " transactions, and the target is about the lighter one. Every round ends with a count of the "
-        "committed rows. The limits are what Postgres does with the rows of ours once they are decoded, "
-        "marts left out: COPY, and one INSERT ... SELECT a table, in commits of 500."
+        "feed and all folded marts; `newest first` takes the same history from its end, on a database of its "
+        "own. The peer writes the log alone, once without and once with the delivered transactions, and the "
+        "target is about the lighter one. Every round ends with a count of the committed rows. The limits are "
+        "what Postgres does with the rows of ours once they are decoded, marts left out: COPY, and one INSERT "
+        "... SELECT a table, in commits of 500."
     )
     limit_seconds = 600.0
 
@@ -49,9 +52,13 @@ class Ingest(Figure):
         each, rounds = effort.choose(1_000, 5_000), effort.choose(2, 11)
         stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_EACH)
         slices = [list(itertools.islice(stream, each // TRANSACTIONS_EACH)) for _ in range(rounds + 1)]
+        newest = [[_backwards(body) for body in reversed(bodies)] for bodies in reversed(slices)]
         with contextlib.ExitStack() as stack:
             ways = _ways(house, stack)
-            seconds = [[way(bodies) for way in ways.values()] for bodies in slices][1:]
+            seconds = [
+                [way(later if label == NEWEST else bodies) for label, way in ways.items()]
+                for bodies, later in zip(slices, newest, strict=True)
+            ][1:]
         samples = {
             label: Sample(label=label, unit="events/s", values=tuple(each / took for took in column))
             for label, column in zip(ways, zip(*seconds, strict=True), strict=True)
@@ -59,6 +66,7 @@ class Ingest(Figure):
         return [
             ratio("ours to Express without bodies", samples[OURS], samples[LIGHT]),
             ratio("ours to Express with bodies", samples[OURS], samples[WHOLE]),
+            ratio("newest first to oldest first", samples[NEWEST], samples[OURS]),
             *samples.values(),
         ]
 
@@ -67,18 +75,25 @@ _Way = Callable[[Sequence[bytes]], float]
 
 
 def _ways(house: House, stack: contextlib.ExitStack) -> dict[str, _Way]:
-    databases = [stack.enter_context(house.database()) for _ in range(5)]
+    databases = [stack.enter_context(house.database()) for _ in range(6)]
     ours = stack.enter_context(house.ingest(databases[0]))
     light = stack.enter_context(house.peer(databases[1], bodies=False))
     whole = stack.enter_context(house.peer(databases[2], bodies=True))
-    copy, set_based = (stack.enter_context(_Limit(database)) for database in databases[3:])
+    copy, set_based = (stack.enter_context(_Limit(database)) for database in databases[3:5])
+    newest = stack.enter_context(house.ingest(databases[5]))
     return {
         OURS: lambda bodies: _proven(databases[0], "raw.events", bodies, lambda: _sent(ours, bodies)),
+        NEWEST: lambda bodies: _proven(databases[5], "raw.events", bodies, lambda: _sent(newest, bodies)),
         LIGHT: lambda bodies: _proven(databases[1], "peer.events", bodies, lambda: _sent(light, bodies)),
         WHOLE: lambda bodies: _proven(databases[2], "peer.events", bodies, lambda: _sent(whole, bodies)),
         COPY: copy.copy,
         SET_BASED: set_based.insert,
     }
+
+
+def _backwards(body: bytes) -> bytes:
+    """A delivery with its items in the opposite order."""
+    return b"[" + b",".join(reversed(delivery.items(body))) + b"]"
 
 
 def _sent(running: Running, bodies: Sequence[bytes]) -> float:
@@ -139,10 +154,16 @@ class _Limit:
         return time.perf_counter() - began
 
     def _batches(self, bodies: Sequence[bytes]) -> Iterator[Iterator[tuple[int, TransactionRow]]]:
+        """Numbered rows; the first of each bundle carries its bytes, the others none."""
         rows = iter([row for body in bodies for row in self._decode(body).transactions])
         while batch := list(itertools.islice(rows, BATCH)):
             first, self._next = self._next, self._next + len(batch)
-            yield zip(itertools.count(first), batch, strict=False)
+            contents, places = bundle.packed(row.body for row in batch)
+            kept = [
+                row._replace(body=b"" if place.start else contents[place.bundle - 1])
+                for row, place in zip(batch, places, strict=True)
+            ]
+            yield zip(itertools.count(first), kept, strict=False)
 
     def _fill(self, transactions: str, events: str, batch: Sequence[tuple[int, TransactionRow]]) -> None:
         cursor = self._connection.cursor()

@@ -1,0 +1,72 @@
+"""Memory: what ingest holds while a long history passes through it, and what the database makes of that history."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+from zmart import testing
+from zmart.run import postgres
+
+from . import history, load
+from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .house import House, Running, count
+
+TRANSACTIONS_EACH = 25
+SENDERS = 40
+PARTS = 10
+#: What is filled once (numbers of markets and wallets, Python's own heap) is full after the first parts.
+SETTLED = 2
+
+
+class Memory(Figure):
+    """A long history, delivered."""
+
+    name = "memory"
+    title = "ingest's memory, pace and the database's size over a long history"
+    unit = "x"
+    targets = (Target(label="memory, last tenth to third", bound="at most", value=1.1),)
+    method = (
+        "`python -m ingest` takes a history of 200,000 events (1,000,000 with --full, any number with --events) "
+        "in deliveries of 25 transactions from 40 senders. After each tenth its resident memory is read, with the "
+        "seconds the tenth took; the first two fill what is filled once. At the end the database is measured: "
+        "log, delivered bytes, feed, all marts and their indexes, per million events."
+    )
+    limit_seconds = 3_600.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """One pass; a value per tenth."""
+        each = effort.log_events // PARTS // TRANSACTIONS_EACH
+        stream = history.bodies(each * PARTS * TRANSACTIONS_EACH, each=TRANSACTIONS_EACH)
+        with house.database() as database, house.ingest(database) as running:
+            before = _bytes(database)
+            told = [_part(running, list(itertools.islice(stream, each))) for _ in range(PARTS)]
+            sent = each * PARTS * TRANSACTIONS_EACH
+            if (stored := count(database, "raw.events")) != sent:
+                raise NotMeasured(f"{sent} events were acknowledged, {stored} are stored.")
+            grown = _bytes(database) - before
+        resident = [held for held, _ in told]
+        return [
+            Sample(label="memory, last tenth to third", unit="x", values=(resident[-1] / resident[SETTLED],)),
+            Sample(label="resident memory", unit="MB", values=tuple(held / 1e6 for held in resident)),
+            Sample(label="pace", unit="events/s", values=tuple(each * TRANSACTIONS_EACH / took for _, took in told)),
+            Sample(label="database, per million events", unit="MB", values=(grown / sent,)),
+        ]
+
+
+def _part(running: Running, bodies: list[bytes]) -> tuple[int, float]:
+    """Resident bytes after these, and the seconds they took."""
+    seconds = load.closed(running, bodies, senders=SENDERS)
+    pages = int(Path(f"/proc/{running.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), seconds
+
+
+def _bytes(database: testing.Database) -> int:
+    with database.connect(postgres.SUPERUSER) as connection:
+        row = connection.execute("select pg_database_size(current_database())").fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+FIGURE = Memory()
