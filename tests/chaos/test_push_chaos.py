@@ -1,0 +1,359 @@
+"""Everything dies under the streams, again and again, and every client ends with exactly the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import stories
+import websockets
+
+from ingest.testing import address
+from ingest.writer import Writer
+from zmart import errors, testing
+from zmart.db import migrate
+from zmart.run import postgres, rebuild
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60.0
+PROCESSES = 2
+CLIENTS_OF_EACH_TRANSPORT = 12
+COMMITS = 90
+TOPICS = ("trades,status", f"market:{1:064x},wallet:{address(2)}", f"votes:{2:064x},markets")
+#: Told by the log alone, so that whoever hears it hears the same.
+LOG = frozenset({"trade", "trade_executed", "vote", "market_event", "retracted", "moved", "status", "discussion"})
+
+
+class House:
+    """A Postgres that can be killed, the log in it, and API processes that can be, too."""
+
+    def __init__(
+        self, embedded: postgres.EmbeddedPostgres, server: testing.Server, database: testing.Database, folder: Path
+    ) -> None:
+        self.embedded, self.server, self.database, self.folder = embedded, server, database, folder
+        self.ports = [_free_port() for _ in range(PROCESSES)]
+        self.processes: list[asyncio.subprocess.Process] = []
+        #: Transactions of the story that are committed.
+        self.delivered = 0
+
+    async def start(self, place: int) -> asyncio.subprocess.Process:
+        """Start the process of a place; clients find it when it listens."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT),
+            "DATABASE_URL": self.database.dsn(),
+            "DATABASE_URL_API": self.database.dsn("zmart_api"),
+            "DATABASE_URL_ANALYST": self.database.dsn("analyst"),
+            "ZMART_STATE_DIR": str(self.folder / "state"),
+            "API_PORT": str(self.ports[place]),
+            "LOG_LEVEL": "error",
+        }
+        with (self.folder / f"api-{place}.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "api", cwd=self.folder, env=environment, stdout=log, stderr=log
+            )
+
+    async def replace(self, place: int, number: signal.Signals) -> None:
+        """End a process, gently or not, and start another in its place."""
+        self.processes[place].send_signal(number)
+        await self.processes[place].wait()
+        self.processes[place] = await self.start(place)
+
+    def disconnect(self) -> None:
+        """Cut every connection that the processes have to Postgres, listeners first."""
+        with contextlib.suppress(psycopg.OperationalError), self.database.connect(postgres.SUPERUSER) as superuser:
+            superuser.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'zmart api%'"
+            )
+
+    def kill_postgres(self) -> None:
+        """Kill the server as a power cut would, and start it again."""
+        pid = self.embedded.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        self.embedded.stop()
+        self.embedded.start()
+        # Starting gave the roles the passwords of the embedded server; the processes know those of the tests.
+        self.server.provision()
+
+
+class Client:
+    """Follows topics until told to stop, coming back with its last place wherever it finds somebody."""
+
+    def __init__(self, house: House, topics: str, place: str, draw: random.Random) -> None:
+        self.house, self.topics, self.place, self.draw = house, topics, place, draw
+        #: (seq, type, id) of each message of the log, as often as it was told.
+        self.heard: list[tuple[int, str, str]] = []
+        self.seqs: list[int] = []
+        self.returns = 0
+
+    @property
+    def seq(self) -> int:
+        """How far it has come."""
+        return int(self.place.rpartition(":")[2])
+
+    async def follow(self) -> None:
+        """Come back for ever."""
+        while True:
+            port = self.draw.choice(self.house.ports)
+            with contextlib.suppress(OSError, httpx.HTTPError, websockets.WebSocketException, TimeoutError):
+                await self.listen(port)
+            self.returns += 1
+            await asyncio.sleep(self.draw.uniform(0.02, 0.2))
+
+    async def listen(self, port: int) -> None:
+        """One connection, to its end."""
+        raise NotImplementedError
+
+    def take(self, frame: dict[str, Any]) -> None:
+        """Remember a frame."""
+        assert frame.get("type") != "resync", frame
+        self.place = f"{frame['epoch']}:{frame['seq']}"
+        if not frame["messages"]:
+            return
+        self.seqs.append(frame["seq"])
+        for message in frame["messages"]:
+            if message["type"] in LOG:
+                said = message["data"]
+                self.heard.append((frame["seq"], message["type"], str(said.get("tx_signature") or said.get("id"))))
+
+
+class Sse(Client):
+    """Over server-sent events."""
+
+    async def listen(self, port: int) -> None:  # noqa: D102
+        url = f"http://127.0.0.1:{port}/api/stream?topics={self.topics}"
+        timeout = httpx.Timeout(5.0, read=30.0)
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=timeout) as client,
+            client.stream("GET", url, headers={"Last-Event-ID": self.place}) as response,
+        ):
+            if response.status_code != 200:
+                return
+            name, data = "message", None
+            async for line in response.aiter_lines():
+                if line.startswith("data: "):
+                    data = json.loads(line[6:])
+                elif line.startswith("event: "):
+                    name = line[7:]
+                elif not line:
+                    if data is not None and name == "message":
+                        self.take(data)
+                    assert name != "resync", data
+                    name, data = "message", None
+
+
+class WebSocket(Client):
+    """Over WebSocket."""
+
+    async def listen(self, port: int) -> None:  # noqa: D102
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with websockets.connect(url, proxy=None, compression=None, open_timeout=5) as raw:
+            topics = self.topics.split(",")
+            await raw.send(json.dumps({"action": "subscribe", "topics": topics, "since": self.place}))
+            async for text in raw:
+                said = json.loads(text)
+                if "messages" in said:
+                    self.take(said)
+                else:
+                    assert said["type"] == "welcome", said
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A durable Postgres with an empty log, and API processes over it."""
+    with testing.state_dir() as folder:
+        embedded = postgres.EmbeddedPostgres(folder)
+        try:
+            embedded.start()
+        except errors.ZmartError as error:
+            pytest.skip(str(error))
+        try:
+            server = testing.Server(origin="embedded", admin_dsn=embedded.dsn(postgres.SUPERUSER))
+            server.provision()
+            database = server.create()
+            await asyncio.to_thread(_filled, database)
+            made = House(embedded, server, database, tmp_path)
+            made.processes = [await made.start(place) for place in range(PROCESSES)]
+            try:
+                yield made
+            finally:
+                for process in made.processes:
+                    if process.returncode is None:
+                        process.kill()
+                        await process.wait()
+        finally:
+            embedded.stop()
+
+
+async def test_every_client_ends_with_exactly_the_log(house: House) -> None:
+    """Listeners, connections, Postgres and processes are killed while trades go on: what each client was told is what
+    the log says to its topics, in order, once, over both transports."""
+    draw = random.Random(8)
+    story = stories.Story(8)
+    await _append(house, _opening(story))
+    start = _head(house)
+    clients = [
+        kind(house, TOPICS[number % len(TOPICS)], start, random.Random(number))
+        for kind in (Sse, WebSocket)
+        for number in range(CLIENTS_OF_EACH_TRANSPORT)
+    ]
+    following = [asyncio.create_task(client.follow()) for client in clients]
+    try:
+        writing = asyncio.create_task(_write(house, story))
+        await _harm(house, draw, writing)
+        await writing
+        end = int(_head(house).rpartition(":")[2])
+        told = await _told(house, int(start.rpartition(":")[2]))
+        await _until_all_heard(clients, told, following)
+    finally:
+        for task in following:
+            task.cancel()
+        ended = await asyncio.gather(*following, return_exceptions=True)
+    assert [error for error in ended if not isinstance(error, asyncio.CancelledError)] == []
+    for client in clients:
+        assert client.heard == told[client.topics], (type(client).__name__, client.topics)
+        assert client.seqs == sorted(set(client.seqs))
+        assert client.seq <= end
+    assert sum(client.returns for client in clients) >= 2 * len(clients)
+    assert all(len(messages) > 20 for messages in told.values())
+
+
+async def _harm(house: House, draw: random.Random, writing: asyncio.Task[None]) -> None:
+    """Break one thing after another, each at least once, until all is written."""
+    harms = ["disconnect", "postgres", "kill", "term", "disconnect", "kill", "term"]
+    for harm in harms:
+        await asyncio.sleep(draw.uniform(0.3, 1.2))
+        place = draw.randrange(PROCESSES)
+        match harm:
+            case "disconnect":
+                await asyncio.to_thread(house.disconnect)
+            case "postgres":
+                await asyncio.to_thread(house.kill_postgres)
+            case "kill":
+                await house.replace(place, signal.SIGKILL)
+            case "term":
+                await house.replace(place, signal.SIGTERM)
+    assert not writing.done() or writing.exception() is None
+
+
+async def _write(house: House, story: stories.Story) -> None:
+    """Commit a few transactions at a time, again where Postgres was away: what is known already is a duplicate."""
+    for number in range(COMMITS):
+        for _ in range(1 + number % 4):
+            story.happen(story.trade(1 + number % 2))
+        if number % 5 == 0:
+            story.happen(("ProposalVoteSubmitted", 2, 100 + number, {"vote": True}, None))
+        await _append(house, story)
+        await asyncio.sleep(0.05)
+    # Heard by every one of TOPICS, so that each of them ends here.
+    terms = {"outcome": True, "shares": "1000000000", "cost": "1000000000", "new_price_yes": "500000000"}
+    story.happen(("SharesBought", 1, 2, terms, None))
+    await _append(house, story)
+
+
+async def _append(house: House, story: stories.Story) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            writer = await Writer.connect(house.database.dsn("zmart_ingest"))
+            try:
+                await writer.append(story.transactions[house.delivered :], source="webhook")
+            finally:
+                await writer.close()
+        except errors.Transient:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        else:
+            house.delivered = len(story.transactions)
+            return
+
+
+async def _told(house: House, after: int) -> dict[str, list[tuple[int, str, str]]]:
+    """What the log says to each set of topics, asked of one process after everything."""
+    found: dict[str, list[tuple[int, str, str]]] = {}
+    for topics in TOPICS:
+        reader = WebSocket(house, topics, f"{_head(house).partition(':')[0]}:{after}", random.Random(0))
+        reading = asyncio.create_task(reader.follow())
+        end = int(_head(house).rpartition(":")[2])
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while reader.seq < end and time.monotonic() < deadline:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+        found[topics] = reader.heard
+        _check_against_the_feed(house, topics, reader.heard, after)
+    return found
+
+
+def _check_against_the_feed(house: House, topics: str, heard: Sequence[tuple[int, str, str]], after: int) -> None:
+    """That reading is itself what the tables say, without any of the stream's own statements."""
+    if topics != TOPICS[0]:
+        return
+    with house.database.connect(postgres.SUPERUSER) as superuser:
+        rows = superuser.execute(
+            "select e.seq, e.signature from raw.events as e where e.seq > %s"
+            " and e.name in ('SharesBought', 'SharesSold') order by e.seq",
+            [after],
+        ).fetchall()
+    assert [(seq, signature) for seq, kind, signature in heard if kind == "trade"] == [
+        (seq, f"{signature}") for seq, signature in rows
+    ]
+
+
+async def _until_all_heard(
+    clients: Sequence[Client], told: dict[str, list[tuple[int, str, str]]], following: Sequence[asyncio.Task[None]]
+) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while any(len(client.heard) < len(told[client.topics]) for client in clients):
+        broken = [task.exception() for task in following if task.done() and not task.cancelled()]
+        assert not broken
+        missing = Counter({type(c).__name__: len(told[c.topics]) - len(c.heard) for c in clients})
+        assert time.monotonic() < deadline, missing
+        await asyncio.sleep(0.05)
+
+
+def _opening(story: stories.Story) -> stories.Story:
+    told = {"initial_liquidity": "1000000000", "ipfs_question_hash": "Q" * 46}
+    for market in (1, 2):
+        story.happen(("MarketCreated", market, 1, {"b_parameter": "100000000000", "state": 0}, told))
+    return story
+
+
+def _filled(database: testing.Database) -> None:
+    testing.migrated(database)
+    rebuild.deploy(database.dsn())
+    migrate.prepare(database.dsn(postgres.SUPERUSER))
+
+
+def _head(house: House) -> str:
+    with house.database.connect(postgres.SUPERUSER) as superuser:
+        row = superuser.execute(
+            "select epoch || ':' || (select coalesce(max(seq), 0) from raw.feed) from raw.identity"
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
