@@ -25,7 +25,7 @@ from zmart.chain import rpc
 from zmart.db import bell, pool
 from zmart.settings import Settings
 
-from . import deps, errors, etags, headers, parameters, writes
+from . import deps, errors, etags, headers, limits, parameters, told, writes
 from .analyst import desk
 from .auth.gate import Gate
 from .database import Database
@@ -134,8 +134,9 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         *ballots.HANDLERS,
         *transactions.HANDLERS,
     ]
-    return Litestar(
+    application = Litestar(
         handlers,
+        middleware=[lambda app: limits.Limits(app, settings)] if settings.api.rate_limit_per_minute else [],
         dependencies=deps.PROVIDERS,
         exception_handlers=errors.HANDLERS,
         request_max_body_size=MOST_BODY_BYTES,
@@ -145,7 +146,15 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,
-            expose_headers=["Zmart-Seq", "Zmart-Slot", "Zmart-Commitment", "ETag", "Retry-After"],
+            expose_headers=[
+                "Zmart-Seq",
+                "Zmart-Slot",
+                "Zmart-Commitment",
+                "ETag",
+                "Retry-After",
+                "X-Request-Id",
+                *limits.HEADERS,
+            ],
         ),
         openapi_config=OpenAPIConfig(
             title="ZMART",
@@ -168,6 +177,9 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         state=State({"settings": settings, "door": door}),
         debug=False,
     )
+    # Around the router, so that unknown routes are told as well.
+    application.asgi_handler = told.Told(application.asgi_handler, settings.api.trusted_proxies)
+    return application
 
 
 async def _before_request(request: Request[Any, Any, State]) -> None:
@@ -203,6 +215,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         )
         written = await stack.enter_async_context(writes.opened(dsn))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
+        app.state.limiter = limits.Limiter(limits.leasing(database, settings.api.rate_limit_per_minute))
         app.state.services = deps.Services(
             settings=settings,
             database=database,

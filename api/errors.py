@@ -68,6 +68,12 @@ class TooManyStreams(errors.Overloaded):
 class TooManyRequests(errors.Overloaded):
     """Too many requests from here, please try again later."""
 
+    def __init__(self, resets_in_seconds: float, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self.retry_after_seconds = resets_in_seconds
+        #: What is left, for the answer.
+        self.headers = headers
+
 
 class NotSignedIn(errors.Unauthorized):
     """Nobody is signed in, or the proof is not valid."""
@@ -175,7 +181,7 @@ def known(request: Request[Any, Any, State], error: errors.ZmartError) -> Respon
         code=code,
         message=_message(error, status, code),
         details=_details(error),
-        headers=_retry_after(error) | _challenge(status),
+        headers=_retry_after(error) | _challenge(status) | _left(error),
     )
 
 
@@ -247,6 +253,10 @@ def _retry_after(error: errors.ZmartError) -> dict[str, str]:
     if isinstance(error, rpc_errors.KeyRefused):
         return {"Retry-After": "60"}
     return {}
+
+
+def _left(error: errors.ZmartError) -> dict[str, str]:
+    return dict(error.headers) if isinstance(error, TooManyRequests) else {}
 
 
 def _challenge(status: int) -> dict[str, str]:

@@ -38,7 +38,9 @@ StateText = Annotated[
 ]
 SearchText = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=200, description="Words of question or description in any form, or any part of them."),
+    QueryParameter(
+        min_length=1, max_length=200, description="Words of question or description in any form, or any part of them."
+    ),
 ]
 MarketFilter = Annotated[str | None, QueryParameter(description="Only of this market: its id or its address.")]
 WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wallet.")]
@@ -103,7 +105,9 @@ def refuse_unfit_body(body: bytes) -> None:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise errors.UnfitText("The body must be UTF-8 without surrogates.") from None
-    if "\\u" in text or "\0" in text:
+    if "\0" in text:
+        raise errors.UnfitText("The body must not hold U+0000.")
+    if "\\u" in text:
         _refuse_unfit_json(text)
 
 

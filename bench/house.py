@@ -158,6 +158,7 @@ class House:
         environment = {
             "DATABASE_URL": database.dsn(),
             "DATABASE_URL_API": database.dsn("zmart_api"),
+            "RATE_LIMIT_PER_MINUTE": "0",
             "DATABASE_URL_ANALYST": database.dsn("analyst"),
             "JWT_SECRET": secrets.token_hex(32),
             "API_PORT": str(port),

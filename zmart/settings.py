@@ -214,6 +214,8 @@ class Api:
     trusted_proxies: tuple[Network, ...]
     #: The two older wallet signature forms.
     legacy_auth: bool
+    #: What an address and a wallet may ask in a minute, a read counting 1; 0 sets no limit.
+    rate_limit_per_minute: int
     #: The read-only SQL endpoint.
     analyst_sql: bool
     #: redis://... instead of Postgres NOTIFY as the doorbell.
@@ -453,6 +455,7 @@ def _api(env: Environment) -> Api:
         cors_origins=origins or ("http://localhost:3000", "http://localhost:3001"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         legacy_auth=env.flag("LEGACY_AUTH", default=False),
+        rate_limit_per_minute=env.count("RATE_LIMIT_PER_MINUTE", 100, low=0),
         analyst_sql=env.flag("ANALYST_SQL", default=False),
         broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
         streams=env.count("STREAMS", 10_000, low=1),

@@ -1,4 +1,9 @@
--- What became of transactions.
+-- What became of transactions, and what callers may ask.
+
+-- name: lease_allowance
+-- A block of a caller's allowance, for this process to count down.
+select granted, remaining, resets_in
+from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s)
 
 -- name: followed_transaction
 -- One transaction as the log has it, with its events.

@@ -141,6 +141,7 @@ class Log:
             {
                 "DATABASE_URL": self.database.dsn(),
                 "DATABASE_URL_API": self.database.dsn("zmart_api"),
+                "RATE_LIMIT_PER_MINUTE": "0",
                 **more,
             }
         )

@@ -64,6 +64,7 @@ async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
         "PATH": os.environ["PATH"],
         "DATABASE_URL": log.database.dsn(),
         "DATABASE_URL_API": log.database.dsn("zmart_api"),
+        "RATE_LIMIT_PER_MINUTE": "0",
         "ZMART_STATE_DIR": str(tmp_path),
         "API_PORT": str(port),
     }
