@@ -23,6 +23,7 @@ from zmart import errors, settings
 from zmart import log as logs
 
 from .app import Server, create_app
+from .creators import Creators
 from .delivery import Destination
 from .faults import Faults
 from .service import Chain, Options, RpcSender
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add("--trades-per-second", type=float, default=Tempo.trades_per_second)
     add("--faulty-sells", action="store_true", help="sells fail as on the deployed program")
     add("--program", type=Path, metavar="FILE.so", help="run this program instead of the model")
+    add("--tell-api", action="store_true", help="creators sign in to the API and tell their questions")
     add("--no-webhooks", action="store_true", help="deliver nothing")
     add("--helius-retries", action="store_true", help="give a delivery up after three retries")
     for name in ("duplicates", "delays", "shuffles", "drops", "missing-index"):
@@ -124,6 +126,9 @@ def server_of(configured: settings.Settings, asked: argparse.Namespace) -> Serve
     )
     host = reachable(configured.hosts.devchain)
     chain.sender = RpcSender(f"http://{host}:{configured.ports.devchain}")
+    if asked.tell_api and chain.traders is not None:
+        api = f"http://{reachable(configured.hosts.api)}:{configured.ports.api}"
+        chain.creators = Creators(api, chain.traders)
     return Server(chain)
 
 

@@ -24,6 +24,7 @@ from zmart.domain.ids import Address
 
 from . import ledger as ledgers
 from . import vm, wire
+from .creators import Creators
 from .delivery import Courier, Destination
 from .faults import Faults
 from .ledger import Block, Genesis, Ledger, Rejected
@@ -130,6 +131,8 @@ class Chain:
         self.traders = self._traders(program_id) if options.traders else None
         self.sender: Sender = DirectSender(self.ledger)
         self.courier = self._courier(destination)
+        #: Who tells an API what the markets are about.
+        self.creators: Creators | None = None
         #: Called with every block that was closed.
         self.listeners: list[Callable[[Block], None]] = []
         #: How many markets' questions are written down.
@@ -177,8 +180,7 @@ class Chain:
         tasks = [asyncio.create_task(self._beat())]
         if self.traders is not None:
             tasks.append(asyncio.create_task(self._live(self.traders)))
-        if self.courier is not None:
-            tasks.append(asyncio.create_task(self.courier.run()))
+        tasks += [asyncio.create_task(other.run()) for other in (self.courier, self.creators) if other is not None]
         try:
             await asyncio.gather(*tasks)
         finally:

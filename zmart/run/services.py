@@ -78,10 +78,10 @@ def plan(
             help="Leave --keepers out; keepers act on your cluster as MARKET_MONITOR_DRY_RUN allows.",
         )
     wanted = _wanted(settings, only, traders=traders)
-    house = _House(settings, {**environ, **_made_up(settings, wanted)})
+    house = _House(settings, {**_eased(settings), **environ, **_made_up(settings, wanted)})
     makers: dict[str, Callable[[], list[Service]]] = {
         "postgres": house.postgres,
-        "devchain": lambda: [house.devchain(traders="traders" in wanted, keepers=keepers)],
+        "devchain": lambda: [house.devchain(wanted, keepers=keepers)],
         "ingest": lambda: [house.ingest()],
         "api": lambda: [house.api()],
         "ws": lambda: [house.ws()],
@@ -128,10 +128,15 @@ class _House:
             url=f"http://{_callable(host)}:{port}/helius/webhook",
         )
 
-    def devchain(self, *, traders: bool, keepers: bool) -> Service:
+    def devchain(self, wanted: set[str], *, keepers: bool) -> Service:
         """The development chain, with or without people on it."""
         host, ports = self._settings.hosts.devchain, self._settings.ports
-        arguments = ["devchain", *([] if traders else ["--no-traders"]), *(["--leave-to-keepers"] if keepers else [])]
+        flags = {
+            "--no-traders": "traders" not in wanted,
+            "--tell-api": {"traders", "api"} <= wanted,
+            "--leave-to-keepers": keepers,
+        }
+        arguments = ["devchain", *(flag for flag, is_set in flags.items() if is_set)]
         return Service(
             name="devchain",
             launch=lambda: self._python(arguments, passing=("HELIUS_",)),
@@ -301,6 +306,11 @@ def keeper_keys(settings: Settings) -> dict[str, str]:
     if chain.admin_keypair_path is None:
         keys["ADMIN_KEYPAIR_PATH"] = str(made / "admin.json")
     return keys
+
+
+def _eased(settings: Settings) -> dict[str, str]:
+    """What is set for you where everybody is this machine: traders, consoles and you share one address."""
+    return {"RATE_LIMIT_PER_MINUTE": "6000"} if settings.chain.is_development else {}
 
 
 def _made_up(settings: Settings, wanted: set[str]) -> dict[str, str]:

@@ -1,0 +1,88 @@
+"""Creators tell what they anchored, once, and however late the API is."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+
+from devchain.creators import Creators
+from devchain.history import History
+
+
+class Api:
+    """As much of the API as creators use; it can be away, behind, and tired of a token."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+        self.known: dict[str, str | None] = {}
+        self.told: list[tuple[str, str]] = []
+        self.refusals = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        if self.is_away:
+            raise httpx.ConnectError("nobody listens", request=request)
+        path = request.url.path
+        if path == "/api/auth/nonce":
+            return httpx.Response(200, json={"message": f"I am {request.url.params['wallet']}"})
+        body = json.loads(request.content or b"null")
+        if path == "/api/auth/verify":
+            signed = Signature.from_string(body["signature"])
+            assert signed.verify(Pubkey.from_string(body["wallet"]), body["message"].encode())
+            return httpx.Response(200, json={"access_token": body["wallet"]})
+        market = path.split("/")[3]
+        if request.method == "GET":
+            return httpx.Response(200, json={"question": self.known[market]}) if market in self.known else NOT_FOUND
+        if self.refusals:
+            self.refusals -= 1
+            return httpx.Response(401)
+        self.known[market] = body["question"]
+        self.told.append((market, request.headers["Authorization"].removeprefix("Bearer ")))
+        return httpx.Response(201, json={})
+
+
+NOT_FOUND = httpx.Response(404, json={})
+
+
+async def test_every_market_is_told_once_by_its_creator() -> None:
+    """Not while the API is away, not before it knows the market, again with a new token, and never twice."""
+    history = History(seed=3)
+    list(history.play(200))
+    api = Api()
+    creators = Creators("http://api", history.traders, transport=httpx.MockTransport(api))
+    await creators.round()
+    api.is_away = False
+    await creators.round()
+    assert api.told == []
+
+    plans = [history.traders.plan(number) for number in range(history.traders.markets)]
+    api.known = {plan.market_id.hex(): None for plan in plans}
+    api.refusals = 1
+    await creators.round()
+    assert api.told == []
+    await creators.round()
+    await creators.round()
+
+    wallets = [history.traders.cast.wallets[plan.creator].address for plan in plans]
+    assert plans
+    assert api.told == [(plan.market_id.hex(), wallet) for plan, wallet in zip(plans, wallets, strict=True)]
+    assert set(api.known.values()) == {plan.words.question for plan in plans}
+
+
+def test_what_they_tell_is_what_they_anchored() -> None:
+    """Until a resolution takes its place, the account holds the content id of the words told (protocol.md 1.4.7)."""
+    history = History(seed=3)
+    list(history.play(200))
+    held = history.accounts()["markets"].values()
+    anchored = {market["market_id"]: market for market in held if market["resolution_proposed_at"] == 0}
+    plans = [history.traders.plan(number) for number in range(history.traders.markets)]
+
+    for plan in [plan for plan in plans if plan.market_id in anchored]:
+        market = anchored.pop(plan.market_id)
+        assert market["ipfs_evidence_hash"].decode() == plan.words.of(plan.market_id, market["creator"]).cid
+
+    assert plans
+    assert not anchored
