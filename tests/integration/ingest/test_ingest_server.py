@@ -143,7 +143,7 @@ def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_databas
     assert 'zmart_ingest_events_total{source="webhook"} 1.0' in metrics
     for name in ("writer_lock_held", "writer_lock_wait", "folds", "commit"):
         assert f"zmart_ingest_{name}_seconds_count 1.0" in metrics
-    for said in ("head_seq 1.0", "database_up 1.0", "stale_models 0.0", "coverage_gaps 0.0", "wanted_open 0.0"):
+    for said in ("database_up 1.0", "stale_models 0.0", "coverage_gaps 0.0", "wanted_open 0.0"):
         assert f"zmart_ingest_{said}" in metrics
 
 

@@ -308,6 +308,20 @@ async def test_a_commit_says_how_long_it_held_the_lock_and_where_the_time_went(
     assert done.lock_wait_seconds >= 0
 
 
+async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database: testing.Database) -> None:
+    """An acknowledged delivery survives a power cut, also where somebody has made the database's commits quick."""
+    with marts_database.connect("postgres") as superuser:
+        superuser.execute(f"alter role zmart_ingest in database {marts_database.name} set synchronous_commit = off")
+    writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
+    try:
+        await writer.append([transaction(1, event())], source="webhook")
+        said = await (await (await writer._connected()).execute("show synchronous_commit")).fetchone()
+    finally:
+        await writer.close()
+
+    assert said == ("on",)
+
+
 async def test_a_young_log_is_given_statistics(marts_database: testing.Database) -> None:
     """A plan made on empty tables is not kept: its writer analyzes what has outgrown its statistics."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))

@@ -109,6 +109,13 @@ def test_a_batch_has_one_source() -> None:
     assert ripe(queue[2:], 0.0, LIMITS) == 1
 
 
+def test_the_first_of_a_batch_decides_how_long_it_waits() -> None:
+    """Company that has just arrived keeps nobody waiting; and one who was first long ago does not hurry the next."""
+    queue = [piece(1, arrived=0.0), piece(1, arrived=0.004)]
+    assert ripe(queue, 0.005, LIMITS) == 2
+    assert ripe(queue[1:], 0.005, LIMITS) == 0
+
+
 def test_closing_waits_for_nobody() -> None:
     """What is queued when a stop is asked for is committed at once."""
     assert ripe([piece(1)], 0.0, LIMITS, closing=True) == 1
@@ -151,6 +158,14 @@ async def test_what_arrives_during_a_commit_waits_for_the_next(gate: Gate) -> No
         gate.open.set()
         await asyncio.gather(first, *rest)
     assert gate.batches == [1, 3]
+
+
+async def test_deliveries_are_committed_in_the_order_they_came(gate: Gate) -> None:
+    """Within a batch and from batch to batch: of two versions of a transaction the log keeps the first."""
+    gate.open.set()
+    async with pipeline_to(gate, transactions=3) as pipeline:
+        await asyncio.gather(*(pipeline.submit(rows(1, first=n)) for n in range(7)))
+    assert list(gate.transactions) == [row.signature for row in rows(7, first=0)]
 
 
 async def test_a_great_submission_is_committed_in_parts(gate: Gate) -> None:
