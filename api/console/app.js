@@ -18,8 +18,10 @@ import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const TOPICS = ["markets", "trades", "status"];
-/** Trades of one read that begin the sparklines of the busiest markets. */
-const TRADES = 300;
+/** Trades of one read that begin most sparklines; a caller has 100 reads a minute, and a page should not need them. */
+const TRADES = 500;
+/** Fewer prices than this make no line, unless the market has no more. */
+const ENOUGH = 8;
 const RETRY_MS = 3_000;
 
 const $ = (id) => document.getElementById(id);
@@ -93,7 +95,7 @@ async function seed() {
   for (const trade of trades) prices.set(trade.market_id, [trade.price_after, ...(prices.get(trade.market_id) ?? [])]);
   for (const [id, found] of prices) {
     const all = store.markets.get(id)?.trades_count;
-    if (found.length >= Math.min(all ?? Infinity, 24) && !store.prices.has(id)) store.putPrices(id, found.length === all ? [0.5, ...found] : found);
+    if (found.length >= Math.min(all ?? Infinity, ENOUGH) && !store.prices.has(id)) store.putPrices(id, found.length === all ? [0.5, ...found] : found);
   }
 }
 

@@ -125,7 +125,7 @@ export function candleChart(marketId) {
     if (candles.size) say(message, "");
     draw();
     if (hadNone) frame();
-  }, 3_000);
+  }, 6_000);
 
   /** A trade: its price shows at once. */
   function move(trade) {

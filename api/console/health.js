@@ -1,12 +1,12 @@
 // The strip at the bottom: how old the newest entry is, what is proven, what is final, and whether we
-// are connected. One small read every few seconds; finality also comes by the stream.
+// are connected. One small read now and then; finality comes by the stream as well.
 
 import { read } from "./api.js";
 import { ago, count } from "./format.js";
 import { el, say, show } from "./dom.js";
 import { gently } from "./pace.js";
 
-const EVERY_MS = 10_000;
+const EVERY_MS = 15_000;
 
 const CONNECTION = {
   connecting: "connecting",
@@ -33,7 +33,7 @@ export function healthStrip(root, pill, { store, stream, announce }) {
     } catch {
       // The pill tells about the connection; what was true last stays, with its age.
     }
-  }, 2_000);
+  }, 5_000);
 
   function showStatus(status) {
     fields.log.say(count(status.seq));
@@ -69,9 +69,9 @@ export function healthStrip(root, pill, { store, stream, announce }) {
     if (state !== "connecting") wasLost = state === "waiting";
     refresh();
   });
-  store.addEventListener("status", () => {
-    if (store.finalizedThrough !== null) showFinalized(store.finalizedThrough);
-    refresh();
+  store.addEventListener("status", ({ detail: { kind, finalized_through: slot } }) => {
+    if (kind === "finalized_through") showFinalized(slot);
+    else refresh();
   });
   setInterval(refresh, EVERY_MS);
   showConnection(stream.state);

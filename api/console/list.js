@@ -111,7 +111,7 @@ export function marketList(root, { store, announce }) {
   store.addEventListener("market", ({ detail: id }) => touch(id));
   store.addEventListener("trade", ({ detail: trade }) => touch(trade.market_id));
   // A market was proposed: it belongs on top of what is sorted by time, and the count is another.
-  const readAgain = gently(() => load().catch(() => {}), 5_000);
+  const readAgain = gently(() => load().catch(() => {}), 20_000);
   store.addEventListener("event", ({ detail }) => detail.name === "MarketCreated" && !asked.q && readAgain());
 
   function ask(change) {

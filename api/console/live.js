@@ -46,7 +46,7 @@ export function liveView(root, { store }) {
     const { activities } = await read("markets/activity", { limit: 40 }, { signal });
     for (const one of activities) put(one, false);
     empty.hidden = feed.children.length > 0;
-  }, 4_000);
+  }, 10_000);
 
   const cards = new Map();
   function feature() {

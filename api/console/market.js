@@ -79,8 +79,8 @@ export function marketView(root, id, { store, protocol, announce }) {
     for (const { type, stats } of answers) votes.tally(type, stats, limits);
   }, 3_000);
   const readLife = gently(async () => life.update(await read(`markets/${id}/lifecycle`, {}, { signal })), 3_000);
-  const readStats = gently(async () => head.stats((await read(`markets/${id}/stats`, {}, { signal })).stats), 8_000);
-  const refreshTab = gently(() => tabs.refresh(), 5_000);
+  const readStats = gently(async () => head.stats((await read(`markets/${id}/stats`, {}, { signal })).stats), 30_000);
+  const refreshTab = gently(() => tabs.refresh(), 10_000);
 
   const listen = (type, heard) => store.addEventListener(type, ({ detail }) => heard(detail), { signal });
   listen("market", (changed) => changed === id && update());

@@ -5,7 +5,7 @@
 //   facts   a trade. It has an id, so told twice it is one; taken back (`retracted`), it stays away.
 //
 // Views listen for "market" (detail: id), "trade" (detail: trade), "retracted" (detail: id),
-// "event" (detail: a market_event message) and "tally" (detail: a vote_tally message's data).
+// "event" (detail: a market_event message's data), "tally" (a vote_tally's) and "status" (a status's).
 
 /** Prices of a sparkline, trade by trade. */
 export const POINTS = 48;
@@ -17,7 +17,6 @@ export class Store extends EventTarget {
   trades = [];
   /** market id -> prices between 0 and 1, the latest last. */
   prices = new Map();
-  finalizedThrough = null;
 
   #known = new Set();
   #takenBack = new Set();
@@ -29,7 +28,6 @@ export class Store extends EventTarget {
     this.prices.clear();
     this.#known.clear();
     this.#takenBack.clear();
-    this.finalizedThrough = null;
   }
 
   /** Rows of a list, or one whole market. */
@@ -75,7 +73,6 @@ export class Store extends EventTarget {
       case "retracted":
         return this.#takeBack(`${data.tx_signature}:${data.ordinal}`);
       case "status":
-        if (data.finalized_through !== null) this.finalizedThrough = data.finalized_through;
         return this.#tell("status", data);
       // Newer servers may say more than this page knows.
       default:

@@ -22,7 +22,7 @@ import pytest
 import pytest_asyncio
 import town as towns
 from house import free_ports
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from devchain.traders import Tempo
 from tests.fix_browser import FLAGS
@@ -30,6 +30,7 @@ from zmart import testing
 
 PROJECT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30.0
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 DESKTOP = {"width": 1440, "height": 900}
 #: Some markets that stay open, some that have ended, and a trade every second or two.
 TEMPO = Tempo(markets=7, wallets=14, trades_per_second=1.2, proposal_seconds=20, trading_seconds=420)
@@ -111,9 +112,10 @@ class Stage:
             "PATH": os.environ["PATH"],
             "DATABASE_URL": self.town.database.dsn(),
             "DATABASE_URL_API": self.town.database.dsn("zmart_api"),
-            "RATE_LIMIT_PER_MINUTE": "0",
             "ZMART_STATE_DIR": str(self.folder / "state"),
             "API_PORT": str(self.port),
+            # Many pages a minute come from this one address.
+            "RATE_LIMIT_PER_MINUTE": "0",
         }
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "api", cwd=PROJECT, env=environment, stdout=asyncio.subprocess.DEVNULL

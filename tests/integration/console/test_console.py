@@ -12,7 +12,7 @@ from playwright.async_api import Page, Route, expect
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
-PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 PERCENT = re.compile(r"^\d+\.\d%$")
 
 
@@ -99,15 +99,13 @@ async def test_search_and_filters_ask_the_api(stage: Stage, page: Page) -> None:
     await expect(page.locator(".list-line .muted")).to_have_text(re.compile(f"^{finished} markets?$"))
 
 
-@pytest.mark.parametrize("path", ["/#/", "/#/markets", "/#/market/{}", "/docs"])
+@pytest.mark.parametrize("path", ["/#/", "/#/markets", "/#/market/{}"])
 async def test_a_phone_needs_no_sideways_scrolling(stage: Stage, path: str) -> None:
     """At 360 points nothing is wider than the screen."""
     async with stage.page(path.format(stage.open_market()), **PHONE) as page:
         await expect(page.locator("h1, h2, [data-market]").locator("visible=true").first).to_be_visible()
         if "{}" in path:
             await expect(page.locator("tbody tr").first).to_be_attached()
-        if path == "/docs":
-            await expect(page.locator(".opblock").first).to_be_visible()
 
         wide = "[document.documentElement, ...document.querySelectorAll('main, .list, .tab-body')]"
         assert await page.evaluate(f"{wide}.filter(e => e.scrollWidth > e.clientWidth).map(e => e.className)") == []
@@ -195,6 +193,22 @@ async def test_an_empty_log_and_a_refusal_say_what_they_are(stage: Stage) -> Non
         await expect(page.locator("[data-market]").first).to_be_visible()
 
 
+async def test_a_page_asks_seldom_and_waits_when_told_to(stage: Stage) -> None:
+    """A page needs a small part of the 100 reads a minute that a caller has; a 429 is waited out."""
+    asked: list[str] = []
+    refusal = {"detail": "Too many requests.", "code": "too_many_requests"}
+    async with stage.page("/docs") as page:
+        page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+        await page.route("**/api/markets?*", lambda route: answer(route, 429, refusal, {"Retry-After": "1"}), times=1)
+        await page.goto(f"{stage.url}/#/market/{stage.open_market()}")
+        await expect(page.locator("[data-market]").first).to_be_visible()
+        await expect(page.locator(".tally").first).to_be_visible()
+        await expect(page.locator(".pill")).to_have_text("live")
+
+    assert sum("/api/markets?" in url for url in asked) == 2
+    assert len(asked) <= 30
+
+
 async def test_an_unknown_market_says_so(stage: Stage) -> None:
     """And its account's address leads to the market."""
     async with stage.page("/#/market/" + "0" * 64) as page:
@@ -210,14 +224,17 @@ async def test_the_documentation_loads_from_here_alone(stage: Stage) -> None:
         await expect(page.locator(".opblock-summary-path", has_text="/api/stream").first).to_be_visible()
         await page.locator(".opblock-summary-control").first.click()
         await expect(page.locator(".opblock-body").first).to_be_visible()
+        await page.set_viewport_size(PHONE["viewport"])
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         assert stage.complaints[page] == []
 
 
-async def answer(route: Route, status: int, body: dict[str, Any]) -> None:
+async def answer(route: Route, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
     """Answer in the API's place."""
     as_of = {"epoch": "e", "seq": 1, "slot": 1, "commitment": "confirmed"}
     full = {"limit": 1, "offset": 0, "next_cursor": None, "as_of": as_of, **body}
-    await route.fulfill(status=status, content_type="application/json", body=json.dumps(full))
+    said = {"Content-Type": "application/json", **(headers or {})}
+    await route.fulfill(status=status, headers=said, body=json.dumps(full))
 
 
 def contrast(one: str, other: str) -> float:
