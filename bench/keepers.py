@@ -143,6 +143,9 @@ async def _finalize(folder: Path, database: testing.Database, due: int, idle: in
         stage = _Stage(node)
         stage.play(due)
         await watch.turn()
+        final = node.ledger.finalized_slot
+        while (watch.standing.finalized_through or 0) < final:
+            await watch.look()
         configured = _settings(folder, node)
         began = time.perf_counter()
         walking = asyncio.create_task(_walk(watch))
@@ -157,7 +160,7 @@ async def _finalize(folder: Path, database: testing.Database, due: int, idle: in
 async def _closed(configured: Settings, database: testing.Database, due: int, began: float) -> float:
     report = await _round(configured, database)
     if len(report.sent) != due:
-        raise NotMeasured(f"{len(report.sent)} of {due} were sent: {report.rows[0].reason} {report.rows[0].words}")
+        raise NotMeasured(f"{len(report.sent)} of {due} were sent; {len(report.rows)} were found.")
     while True:
         async with rounds.opened(configured, dsn=database.dsn("zmart_keeper")) as keepers:
             await keepers.sweep()

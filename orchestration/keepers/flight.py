@@ -192,8 +192,7 @@ class Flight:
         if outcome.meaning is Meaning.STOP and self.stopped is None:
             self.stopped = outcome
         row = replace(row, logs=tuple(getattr(error, "logs", ())), proof={**row.proof, "simulation": outcome.json()})
-        reason = {Meaning.MOVED: Reason.MARKET_MOVED}.get(outcome.meaning, Reason.SIMULATION)
-        return row.refused(reason, outcome.words)
+        return row.refused(_REASONS[outcome.meaning], outcome.words)
 
     async def _young(self) -> client.Blockhash:
         async with self._asking:
@@ -229,7 +228,7 @@ class Flight:
                 return await self._one(row, cost, key, epoch, plan)
             except BudgetSpent as spent:
                 await self._books.alert("keeper_budget", "", "critical", str(spent))
-                return row.refused(Reason.SIMULATION, str(spent))
+                return row.refused(Reason.BUDGET, str(spent))
             except StillOpen:
                 return row.refused(Reason.UNDER_WAY, "An earlier submission may still land.")
 
@@ -357,6 +356,14 @@ async def _together(steps: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
     return [one for one in ended if not isinstance(one, BaseException)]
 
 
+#: What a refusal of the simulation makes of a row.
+_REASONS: Final = {
+    Meaning.WAIT: Reason.NOT_YET,
+    Meaning.MOVED: Reason.MARKET_MOVED,
+    Meaning.RETRY: Reason.SIMULATION,
+    Meaning.PERSON: Reason.PROGRAM,
+    Meaning.STOP: Reason.PROGRAM,
+}
 _ALIVE: Final = (Verdict.DUE, Verdict.EXPORT)
 
 

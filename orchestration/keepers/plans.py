@@ -70,6 +70,7 @@ class Reason(enum.Enum):
     NEXT_ROUND = ("in the next round", Verdict.WAIT)
     LEFT_TO_OTHERS = ("left to admin and creator", Verdict.WAIT)
     PAUSED = ("the protocol is paused", Verdict.WAIT)
+    NOT_YET = ("the program says not yet", Verdict.WAIT)
 
     UNVERIFIED = ("nothing of the log is proven", Verdict.REFUSED)
     LOG_BEHIND = ("the proven log is too old", Verdict.REFUSED)
@@ -80,7 +81,8 @@ class Reason(enum.Enum):
     MARKET_MOVED = ("the market has moved on", Verdict.REFUSED)
     CONFIG_CHANGED = ("the configuration has changed", Verdict.REFUSED)
     RECORDS_DIFFER = ("vote records differ from the log", Verdict.REFUSED)
-    SIMULATION = ("the program would refuse", Verdict.REFUSED)
+    SIMULATION = ("it cannot be simulated now", Verdict.REFUSED)
+    BUDGET = ("the day's budget is used up", Verdict.REFUSED)
 
     ZERO_BALLOTS = ("a dispute without a ballot", Verdict.PERSON)
     NULL_OUTCOME = ("no outcome is proposed", Verdict.PERSON)
@@ -88,6 +90,7 @@ class Reason(enum.Enum):
     UNSEEN_DECIDE = ("unseen wallets decide", Verdict.PERSON)
     THRESHOLDS_DISAGREE = ("our threshold and the chain's disagree", Verdict.PERSON)
     TOO_MANY_BALLOTS = ("more ballots than the program counts", Verdict.PERSON)
+    PROGRAM = ("the program would refuse", Verdict.PERSON)
     QUARANTINED = ("quarantined after three attempts", Verdict.PERSON)
 
     def __init__(self, words: str, verdict: Verdict) -> None:

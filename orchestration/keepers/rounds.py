@@ -39,6 +39,7 @@ TOLD = {
     Reason.UNSEEN_DECIDE: "warning",
     Reason.THRESHOLDS_DISAGREE: "warning",
     Reason.TOO_MANY_BALLOTS: "critical",
+    Reason.PROGRAM: "critical",
     Reason.RECORDS_DIFFER: "warning",
 }
 #: Reasons that concern everything.
@@ -239,6 +240,8 @@ class Keepers:
             launched = await flight.launch(ready, key, epoch=epoch, plan=_circumstances(standing, config))
             kept = {one.market.market_no: one for one in launched if isinstance(one, Row)}
             rows = [kept.get(row.market.market_no, row) for row in rows]
+            if not any(one.reason is Reason.BUDGET for one in kept.values()):
+                await self.books.resolve("keeper_budget")
             sent = await flight.seen([one for one in launched if isinstance(one, Sent)], epoch)
         swept = await self._sweep().close()
         return Report(

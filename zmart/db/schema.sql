@@ -5289,8 +5289,69 @@ GRANT SELECT ON TABLE ops.intents TO analyst;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.submissions TO zmart_keeper;
-GRANT SELECT ON TABLE ops.submissions TO zmart_api;
-GRANT SELECT ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.signature; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(signature) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(signature) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.intent_no; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(intent_no) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(intent_no) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.stored_at; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(stored_at) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(stored_at) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.sent_at; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(sent_at) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(sent_at) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.ended_at; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(ended_at) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(ended_at) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.ending; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(ending) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(ending) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.fee_lamports; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(fee_lamports) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(fee_lamports) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.payer; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(payer) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(payer) ON TABLE ops.submissions TO analyst;
+
+--
+-- Name: COLUMN submissions.slot; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT(slot) ON TABLE ops.submissions TO zmart_api;
+GRANT SELECT(slot) ON TABLE ops.submissions TO analyst;
 
 --
 -- Name: FUNCTION release_intent(p_intent_no bigint, p_who text); Type: ACL; Schema: ops; Owner: -

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 from village import DISPUTE_PERIOD, WINDOW, Village, due, reasons, row_of
 
-from devchain.accounts import Account, Vote
+from devchain.accounts import Account, Vote, copied
 from devchain.testing import PROGRAM_ID
 from orchestration.keepers.flight import Rhythm
 from orchestration.keepers.plans import Reason, Verdict
@@ -220,6 +220,26 @@ async def test_a_threshold_changed_on_the_way_is_told_when_it_changed_the_outcom
     assert {kind for kind, _ in village.alerts()} == {"outcome_differs"}
 
 
+async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(village: Village) -> None:
+    """A ledger that lost more than it can (protocol.md 1.4.9): simulated, told, not sent."""
+    market = await due_market(village)
+    account = village.node.ledger.account(Address(market))
+    assert account is not None
+    record = copied(village.market(market))
+    record.initial_liquidity = 10**12
+    village.node.ledger.put(
+        Address(market), Account.holding(record, lamports=account.lamports, owner=Address(PROGRAM_ID))
+    )
+    village.pass_blocks(3)
+
+    report = await village.keep("market_finalizations")
+
+    assert reasons(report) == {market: Reason.PROGRAM}
+    assert "BoundedLossExceeded" in row_of(report, market).words
+    assert {kind for kind, _ in village.alerts()} == {"keeper_program"}
+    assert village.intents() == []
+
+
 # Ballots
 
 
@@ -424,8 +444,10 @@ async def test_the_days_budget_is_a_hard_stop(village: Village) -> None:
     assert "budget" in row_of(report, market).words
     assert {kind for kind, _ in village.alerts()} == {"keeper_budget"}
     assert sent(village) == 0
+    assert reasons(report) == {market: Reason.BUDGET}
     enough = village.with_settings(keepers={"daily_budget_lamports": 5_000})
     assert len((await village.keep("market_finalizations", configured=enough)).sent) == 1
+    assert village.alerts() == set()
 
 
 async def test_a_payer_with_little_is_told_of(village: Village) -> None:

@@ -182,4 +182,7 @@ comment on function ops.release_intent is
 
 grant execute on function ops.take_lease, ops.keep_lease, ops.give_lease, ops.require_lease, ops.open_intent,
 ops.store_submission, ops.reopen_retracted, ops.release_intent to zmart_keeper;
-grant select on ops.intents, ops.submissions to zmart_api, analyst;
+-- What was decided and what came of it may be read; signed bytes are the keeper's alone.
+grant select on ops.intents to zmart_api, analyst;
+grant select (signature, intent_no, payer, fee_lamports, stored_at, sent_at, ended_at, ending, slot)
+on ops.submissions to zmart_api, analyst;

@@ -1,0 +1,181 @@
+"""`python -m orchestration.keepers`: what `zmart keeper` starts.
+
+Exit status: 0 nothing is wrong, 1 node or database do not answer, 2 the configuration is refused, 3 a person has to
+look, 4 another keeper is at work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from zmart import errors, settings
+from zmart import log as logs
+
+from . import flight, rounds, tables
+from .books import Books
+from .plans import Verdict
+from .rounds import Report
+from .tasks import NAMES, chosen
+
+WELL, TROUBLE, REFUSED, PERSON, BUSY = 0, 1, 2, 3, 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was asked; the exit status."""
+    asked = parser().parse_args(arguments)
+    try:
+        configured = settings.load()
+        logs.configure(configured, service="keepers")
+        return asyncio.run(_COMMANDS[asked.command](configured, asked))
+    except errors.ConfigurationError as wrong:
+        return _failed(wrong, REFUSED)
+    except errors.ZmartError as trouble:
+        return _failed(trouble, REFUSED if isinstance(trouble, errors.NotFound) else TROUBLE)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(prog="zmart keeper", description="What is due on chain, and doing it.")
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, help_ in (("plan", "plan, prove and simulate; sign nothing"), ("run", "plan and do it")):
+        command = commands.add_parser(name, help=help_)
+        command.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+        command.add_argument("--all", action="store_true", help="show what only waits, too")
+        command.add_argument("--json", action="store_true", help="one JSON object a keeper")
+        if name == "run":
+            command.add_argument("--dry-run", action="store_true", help="the same as plan")
+    commands.add_parser("sweep", help="look after what was signed; sign nothing")
+    intents = commands.add_parser("intents", help="what was intended, and what became of it")
+    intents.add_argument("--all", action="store_true", help="those that are over, too")
+    intents.add_argument("--limit", type=int, default=50)
+    release = commands.add_parser("release", help="let a quarantined intent be planned anew")
+    release.add_argument("number", type=int)
+    return top
+
+
+async def _plan(configured: settings.Settings, asked: argparse.Namespace) -> int:
+    return await _rounds(configured, asked, is_dry=True)
+
+
+async def _run(configured: settings.Settings, asked: argparse.Namespace) -> int:
+    is_dry = asked.dry_run or configured.monitor.dry_run
+    if is_dry and not asked.dry_run:
+        print("Dry run: MARKET_MONITOR_DRY_RUN is on, as it is until SOLANA_CLUSTER is named.", file=sys.stderr)
+    return await _rounds(configured, asked, is_dry=is_dry)
+
+
+async def _rounds(configured: settings.Settings, asked: argparse.Namespace, *, is_dry: bool) -> int:
+    wanted = chosen(asked.names)
+    reports = []
+    async with rounds.opened(configured) as keepers:
+        for task in wanted:
+            report = await keepers.round(task, is_dry=is_dry)
+            reports.append(report)
+            _show(report, asked)
+    return status(reports)
+
+
+def status(reports: Sequence[Report]) -> int:
+    """The exit status of some rounds."""
+    if any(report.skipped for report in reports):
+        return BUSY
+    return PERSON if any(report.needs_person for report in reports) else WELL
+
+
+def _show(report: Report, asked: argparse.Namespace) -> None:
+    if asked.json:
+        print(json.dumps(words(report)))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(tables.summary(report), highlight=False)
+    shown = [row for row in report.rows if asked.all or row.verdict is not Verdict.WAIT]
+    if shown:
+        console.print(tables.terminal(report, shows_all=asked.all))
+    for row in report.rows:
+        if row.unsigned is not None:
+            console.print(f"{row.market.market_id} {row.unsigned}", soft_wrap=True, highlight=False)
+    for one in report.sent:
+        console.print(f"{one.signature} {one.state} {one.words}".rstrip(), soft_wrap=True, highlight=False)
+
+
+def words(report: Report) -> dict[str, Any]:
+    """A report for programs."""
+    return {
+        "keeper": report.task.name,
+        "is_dry": report.is_dry,
+        "skipped": report.skipped or None,
+        "stopped": report.stopped.json() if report.stopped else None,
+        "rows": [
+            {
+                **flight.planned(row),
+                "verdict": row.verdict.value,
+                "reason": row.reason.name.lower(),
+                "arguments": dict(row.arguments),
+                "unsigned": row.unsigned,
+            }
+            for row in report.rows
+        ],
+        "sent": [
+            {"intent": one.intent_no, "signature": one.signature, "state": one.state, "words": one.words}
+            for one in report.sent
+        ],
+    }
+
+
+async def _sweep(configured: settings.Settings, asked: argparse.Namespace) -> int:
+    async with rounds.opened(configured) as keepers:
+        swept = await keepers.sweep()
+    print("Another keeper is at work." if swept is None else swept.words())
+    return BUSY if swept is None else WELL
+
+
+async def _intents(configured: settings.Settings, asked: argparse.Namespace) -> int:
+    async with Books(configured.postgres.dsn("zmart_keeper")) as books:
+        rows = await books.intents(is_open=not asked.all, limit=asked.limit)
+    table = Table(box=None, pad_edge=False)
+    for name in ("intent", "market", "keeper", "state", "attempts", "since", "closed", "words", "signature", "ending"):
+        table.add_column(name, overflow="fold")
+    for number, market, task, state, attempts, created, closed, said, signature, ending in rows:
+        cells = (number, f"{market[:12]}…", task, state, attempts, _minute(created), _minute(closed), said, signature)
+        table.add_row(*("" if cell is None else str(cell) for cell in (*cells, ending)))
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    return WELL
+
+
+def _minute(at: Any) -> str:
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
+async def _release(configured: settings.Settings, asked: argparse.Namespace) -> int:
+    async with Books(configured.postgres.dsn("zmart_keeper")) as books:
+        released = await books.release(asked.number, getpass.getuser())
+        if released:
+            await books.resolve("intent_quarantined", str(asked.number))
+    if not released:
+        raise errors.NotFound(
+            f"Intent {asked.number} is not quarantined, or something of it may still land.",
+            help="See: zmart keeper intents",
+        )
+    print(f"Intent {asked.number} is released; the next plan begins anew.")
+    return WELL
+
+
+_COMMANDS = {"plan": _plan, "run": _run, "sweep": _sweep, "intents": _intents, "release": _release}
+
+
+def _failed(error: errors.ZmartError, code: int) -> int:
+    print(f"zmart keeper: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
