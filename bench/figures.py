@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zmart import errors
 
-from . import decode, devchain, fanout, folds, ingest, keepers, live, memory, rebuild, startup, webhook
+from . import crowd, decode, devchain, fanout, folds, ingest, keepers, live, memory, rebuild, startup, webhook
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
@@ -16,6 +16,7 @@ ALL: tuple[Figure, ...] = (
     rebuild.FIGURE,
     live.FIGURE,
     fanout.FIGURE,
+    crowd.FIGURE,
     keepers.FIGURE,
     startup.FIGURE,
     devchain.FIGURE,

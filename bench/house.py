@@ -152,8 +152,8 @@ class House:
             yield running
 
     @contextlib.contextmanager
-    def api(self, database: testing.Database) -> Iterator[Running]:
-        """`python -m api` on a database."""
+    def api(self, database: testing.Database, **settings: str) -> Iterator[Running]:
+        """`python -m api` on a database; without limits unless `settings` say otherwise."""
         port = free_port()
         environment = {
             "DATABASE_URL": database.dsn(),
@@ -162,7 +162,9 @@ class House:
             "DATABASE_URL_ANALYST": database.dsn("analyst"),
             "JWT_SECRET": secrets.token_hex(32),
             "API_PORT": str(port),
+            "STREAMS_PER_ADDRESS": "10000",
             "LOG_LEVEL": "warn",
+            **settings,
         }
         with self.python("api", environment=environment, port=port) as running:
             yield running

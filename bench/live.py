@@ -1,8 +1,9 @@
-"""Live: from a commit to the message at a client of the API's stream."""
+"""Live: from a commit to the message at a client of the API's stream, over SSE and over WebSocket."""
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import itertools
 import random
 import re
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TypeAlias
 
 from ingest import writer as writing
 from ingest.records import TransactionRow
@@ -19,26 +21,40 @@ from . import history
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
 from .house import House, Running
 
-CLIENTS = 5
+CLIENTS = 3
 PER_SECOND = 40
 SEEN_WITHIN_SECONDS = 5.0
-_FRAME = re.compile(rb"id: [0-9a-f-]+:(\d+)\ndata: ")
+#: A frame with messages reads the same over both transports.
+_FRAME = re.compile(rb'"seq":(\d+),"messages":\[{')
+_SSE = b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+_WEBSOCKET = (
+    b"GET /ws?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+#: How each transport is asked, and what says that it has begun.
+TRANSPORTS = {"WebSocket": (_WEBSOCKET, b'"subscribed"'), "SSE": (_SSE, b"event: welcome")}
+
+
+#: By what it counts from, and the transport.
+_Seconds: TypeAlias = dict[tuple[str, str], list[float]]
 
 
 class Live(Figure):
     """Commit to message."""
 
     name = "live"
-    title = "commit to message at GET /api/stream"
+    title = "commit to message at a WebSocket and at GET /api/stream"
     unit = "ms"
     targets = (
-        Target(label="p50, after the commit", bound="at most", value=5.0),
-        Target(label="p99, after the commit", bound="at most", value=25.0),
+        Target(label="p50, after the commit, WebSocket", bound="at most", value=5.0),
+        Target(label="p99, after the commit, WebSocket", bound="at most", value=25.0),
+        Target(label="p50, after the commit, SSE", bound="at most", value=5.0),
+        Target(label="p99, after the commit, SSE", bound="at most", value=25.0),
     )
     method = (
         f"Ingest's writer commits one event at a time, about {PER_SECOND} a second at uneven moments; "
-        f"{CLIENTS} clients follow `trades` at a running `python -m api`, each on a thread of its own that "
-        "notes when a frame arrives. `after the commit` counts from the moment the writer knows that it has"
+        f"{CLIENTS} clients follow `trades` over each transport at a running `python -m api`, each on a thread of its "
+        "own that notes when a frame arrives. `after the commit` counts from the moment the writer knows that it has"
         " committed (a frame that was faster counts as 0), `after the append began` from before the writer "
         "sent anything, and so bounds the truth from above. Every frame must arrive at every client, or "
         "nothing is reported."
@@ -51,11 +67,18 @@ class Live(Figure):
         with ExitStack() as stack:
             database = stack.enter_context(house.database(log_events=10_000))
             running = stack.enter_context(house.api(database))
-            listeners = [stack.enter_context(_listening(running)) for _ in range(CLIENTS)]
+            listeners = [
+                stack.enter_context(_listening(running, transport)) for transport in TRANSPORTS for _ in range(CLIENTS)
+            ]
             seen = asyncio.run(_commits(database.dsn("zmart_ingest"), listeners, rounds, commits))
         return [
-            Sample(label=f"{word}, {since}", unit="ms", values=tuple(quantile(one[since], share) * 1e3 for one in seen))
+            Sample(
+                label=f"{word}, {since}, {transport}",
+                unit="ms",
+                values=tuple(quantile(one[since, transport], share) * 1e3 for one in seen),
+            )
             for since in ("after the commit", "after the append began")
+            for transport in TRANSPORTS
             for word, share in (("p50", 0.5), ("p99", 0.99))
         ]
 
@@ -63,10 +86,11 @@ class Live(Figure):
 class _Listener:
     """One client of the stream."""
 
-    def __init__(self, running: Running) -> None:
-        self._name = running.name
+    def __init__(self, running: Running, transport: str) -> None:
+        self.transport = transport
+        asking, self._welcome = TRANSPORTS[transport]
         self._socket = socket.create_connection(("127.0.0.1", running.port))
-        self._socket.sendall(b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        self._socket.sendall(asking)
         #: When each seq arrived.
         self.arrived: dict[int, float] = {}
         self._begun = threading.Event()
@@ -81,7 +105,7 @@ class _Listener:
             while chunk := self._socket.recv(1 << 16):
                 now = time.perf_counter()
                 rest += chunk
-                if b"event: welcome" in rest:
+                if self._welcome in rest:
                     self._begun.set()
                 end = 0
                 for frame in _FRAME.finditer(rest):
@@ -99,15 +123,15 @@ class _Listener:
 
 
 @contextmanager
-def _listening(running: Running) -> Iterator[_Listener]:
-    listener = _Listener(running)
+def _listening(running: Running, transport: str) -> Iterator[_Listener]:
+    listener = _Listener(running, transport)
     try:
         yield listener
     finally:
         listener.close()
 
 
-async def _commits(dsn: str, listeners: list[_Listener], rounds: int, commits: int) -> list[dict[str, list[float]]]:
+async def _commits(dsn: str, listeners: list[_Listener], rounds: int, commits: int) -> list[_Seconds]:
     stream = (row for row in history.transactions(10**9, seed=2) if row.events[0].name.startswith("Shares"))
     draw = random.Random(1)
     writer = await writing.Writer.connect(dsn)
@@ -124,7 +148,7 @@ async def _round(
     draw: random.Random,
     listeners: list[_Listener],
     commits: int,
-) -> dict[str, list[float]]:
+) -> _Seconds:
     moments: dict[int, tuple[float, float]] = {}
     for row in itertools.islice(stream, commits):
         await asyncio.sleep(draw.uniform(0.5, 1.5) / PER_SECOND)
@@ -135,11 +159,13 @@ async def _round(
             raise NotMeasured("The writer knew a fresh transaction already.")
         moments[appended.last_seq] = began, ended
     await _until_seen(listeners, set(moments))
-    arrivals = [(seq, listener.arrived[seq]) for seq in moments for listener in listeners]
-    return {
-        "after the commit": [max(0.0, at - moments[seq][1]) for seq, at in arrivals],
-        "after the append began": [at - moments[seq][0] for seq, at in arrivals],
-    }
+    found: _Seconds = collections.defaultdict(list)
+    for listener in listeners:
+        for seq, (began, ended) in moments.items():
+            at = listener.arrived[seq]
+            found["after the commit", listener.transport].append(max(0.0, at - ended))
+            found["after the append began", listener.transport].append(at - began)
+    return found
 
 
 async def _until_seen(listeners: list[_Listener], seqs: set[int]) -> None:
