@@ -9,7 +9,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from ingest_cases import ACCOUNT, BOUGHT, MARKET, NOW, PROGRAM, STRANGER, USER, buy
+from ingest_cases import (
+    ACCOUNT,
+    BOUGHT,
+    MARKET,
+    NOW,
+    OTHER_ACCOUNT,
+    OTHER_MARKET,
+    PROGRAM,
+    STRANGER,
+    USER,
+    buy,
+)
 from solders.instruction import Instruction
 
 from devchain.history import History
@@ -118,6 +129,19 @@ def test_a_short_event_after_the_cut_keeps_its_place() -> None:
     assert ACCOUNT in row.dead_letters[0].reason
 
 
+def test_an_event_belongs_to_the_call_about_its_market() -> None:
+    """Of two votes that only differ in the market, the one that was said is not taken for the one that was lost."""
+    other = transactions.instruction(
+        "submit_proposal_vote", PROGRAM, {"user": USER}, {"vote": True}, market_id=OTHER_MARKET
+    )
+    lines = testing.log_lines(PROGRAM, [testing.data_line(_voted()._replace(market_id=OTHER_MARKET))])
+    row = row_of(cut_item(VOTE, other, lines=lines))
+    assert [(event.ordinal, event.market_account, is_rebuilt(event)) for event in row.events] == [
+        (0, ACCOUNT, True),
+        (1, OTHER_ACCOUNT, False),
+    ]
+
+
 def _voted() -> events.ProposalVoteSubmitted:
     return events.ProposalVoteSubmitted(MARKET, USER, True, NOW)
 
@@ -127,6 +151,9 @@ def test_a_withdrawal_is_what_left_the_account() -> None:
     lamports = {ACCOUNT: (9_000_000, 4_297_360)}
     (alone,) = row_of(cut_item(WITHDRAW, lamports=lamports)).events
     assert json.loads(alone.payload) == {"amount": "4702640"}
+
+    risen = row_of(cut_item(WITHDRAW, lamports={ACCOUNT: (4_297_360, 9_000_000)}))
+    assert (risen.events, [letter.ordinal for letter in risen.dead_letters]) == ((), [0])
 
     beside = row_of(cut_item(buy(), WITHDRAW, lamports=lamports))
     assert (beside.events, [letter.ordinal for letter in beside.dead_letters]) == ((), [0, 1])
