@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_replay import SAYINGS, _sayings, cut, differing, forget, place  # noqa: F401 - `place` is a fixture
 
-from ingest.records import TransactionRow
 from ingest.batch import provisional_index
+from ingest.records import TransactionRow
 from ingest.writer import Writer
 from zmart import testing
 
@@ -102,6 +102,24 @@ def test_a_settled_place_is_not_given_away(place: testing.Database) -> None:  # 
 
     assert shared == {known.signature: own, guess.signature: 5 << 24 | 32_767 << 9}
     assert alone == {guess.signature: own}
+
+
+def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.Database) -> None:  # noqa: F811
+    """Retracted, then delivered anew by somebody who does not know its index."""
+    known = stories.tell(3)[0]._replace(slot=5, index_in_block=9)
+
+    async def run() -> list[object]:
+        writer = await Writer.connect(place.dsn("zmart_ingest"))
+        await writer.append([known], source="walk")
+        await writer.retract([known.signature])
+        await writer.append([known._replace(index_in_block=None)], source="webhook")
+        await writer.close()
+        return [key for _, key in connection.execute(PLACES).fetchall()]
+
+    with place.connect() as connection:
+        forget(connection)
+        assert asyncio.run(run()) == [5 << 24 | 9 << 9]
+        assert differing(place) == {}
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -181,6 +181,7 @@ declare
     v_final bigint;
     v_bundle bigint;
     v_back record;
+    v_left bigint [] := '{}';
 begin
     lock table raw.writer in exclusive mode;
     v_taken := clock_timestamp();
@@ -259,6 +260,8 @@ begin
                 o_differing := o_differing || v_back.position;
             elsif v_back.is_retracted then
                 v_numbers[v_back.position] := v_back.transaction_no;
+                -- It keeps the place that is known of it, which this delivery may not know.
+                v_left := v_left || p_slots[v_back.position];
             end if;
         end loop;
     end if;
@@ -281,7 +284,7 @@ begin
 
     select * into o_events, o_accounts, o_market_nos, o_identified, o_wallets, o_wallet_nos
     from raw.append_events(
-        v_numbers, '{}', p_owners, p_event_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
+        v_numbers, v_left, p_owners, p_event_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
         p_market_nos, p_accounts, p_market_ids, p_wallet_nos, p_wallets
     );
 
