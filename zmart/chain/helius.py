@@ -164,8 +164,9 @@ def _remarks(ours: Webhook, wish: Wish) -> list[str]:
 
 def _is_known(header: str | None, known: Sequence[str]) -> bool:
     given = (header or "").encode()
+    # Every value is compared, so that the time does not tell which one was near.
     found = [hmac.compare_digest(given, one.encode()) for one in known]
-    return bool(header) and any(found)
+    return any(found)
 
 
 def masked(url: str) -> str:
