@@ -10,8 +10,10 @@ in the pool), the statement is sent once more on a checked one before the caller
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg_pool
 from litestar import Response
@@ -23,8 +25,9 @@ from . import etags
 from .gathering import Gatherer
 
 
-class Answer(NamedTuple):
-    """One row of `sql`."""
+@dataclass(frozen=True)
+class Answer:
+    """One row of `sql`, shared by all who asked for it at the same time."""
 
     epoch: str
     seq: int
@@ -32,6 +35,11 @@ class Answer(NamedTuple):
     commitment: str
     #: JSON.
     body: str
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a thing; the statement's body is null where there is none."""
+        return self.body is not None
 
     def headers(self) -> dict[str, str]:
         """What every answer says about itself; an empty slot while no event is known."""
@@ -42,12 +50,24 @@ class Answer(NamedTuple):
         }
 
     def told(self, body: bytes) -> Response[Any]:
-        """The answer with a body, or 304 where the caller has the same rows already."""
-        tag = etags.tag(self.epoch, body)
-        headers = {**self.headers(), "etag": tag, "cache-control": "no-cache"}
-        if etags.is_known(tag):
-            return Response(None, status_code=304, headers=headers)
-        return Response(body, media_type="application/json", headers=headers)
+        """The answer with a body made of this one, or 304 where the caller has the same rows already."""
+        return _told(body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"})
+
+    def itself(self) -> Response[Any]:
+        """The answer with its own body."""
+        return _told(*self._finished)
+
+    @functools.cached_property
+    def _finished(self) -> tuple[bytes, dict[str, str]]:
+        """The bytes and what is said about them, made once however many asked."""
+        body = self.body.encode()
+        return body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"}
+
+
+def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
+    if etags.is_known(headers["etag"]):
+        return Response(None, status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
 
 
 class Database:
@@ -55,7 +75,7 @@ class Database:
 
     def __init__(self, connections: pool.Pool) -> None:
         self._connections = connections
-        self._gatherer = Gatherer(self.rows)
+        self._gatherer = Gatherer(self.rows, lambda row: Answer(*row))
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
@@ -83,8 +103,7 @@ class Database:
         Equal requests, and those that differ in the text parameter `varying` alone, are asked
         together. Raises NotFound with the text `missing` when there is no such thing.
         """
-        found = await self.read(statement, parameters, varying=varying, missing=missing)
-        return found.told(found.body.encode())
+        return (await self.read(statement, parameters, varying=varying, missing=missing)).itself()
 
     async def read(
         self,
@@ -95,12 +114,12 @@ class Database:
         missing: str = "",
     ) -> Answer:
         """The same, for who makes the body of something else out of it."""
-        row = await self._gatherer.row(statement, parameters, varying=varying)
-        if row is None:
+        found: Answer | None = await self._gatherer.row(statement, parameters, varying=varying)
+        if found is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-        if row[-1] is None:
+        if not found.is_there:
             raise errors.NotFound(missing)
-        return Answer(*row)
+        return found
 
     async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
         with pool.translated():

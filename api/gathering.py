@@ -33,26 +33,28 @@ _WORKERS = 2
 class _Group:
     """Those who wait for rows of one statement, by the value that tells them apart."""
 
-    waiting: dict[Any, list[asyncio.Future[Row | None]]] = field(default_factory=lambda: collections.defaultdict(list))
+    waiting: dict[Any, list[asyncio.Future[Any]]] = field(default_factory=lambda: collections.defaultdict(list))
     workers: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Gatherer:
     """Answers requests a group at a time."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, made: Callable[[Row], Any] = tuple) -> None:
         self._run = run
+        #: What is made of a row, once for all who asked for it.
+        self._made = made
         self._groups: dict[tuple[Any, ...], _Group] = {}
 
-    async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: str | None) -> Row | None:
-        """The row of a statement that gives at most one, asked together with others.
+    async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: str | None) -> Any:
+        """What is made of the one row of a statement, asked together with others; None where there is none.
 
         `varying` names the text parameter in which requests of a group differ; None when they are
         all the same request.
         """
         key = (statement, varying, *(item for item in sorted(parameters.items()) if item[0] != varying))
         group = self._groups.setdefault(key, _Group())
-        answer: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         group.waiting[None if varying is None else parameters[varying]].append(answer)
         if len(group.workers) < _WORKERS:
             worker = asyncio.create_task(self._work(group, statement, parameters, varying))
@@ -76,12 +78,14 @@ class Gatherer:
 
     async def _rows(
         self, statement: str, parameters: Mapping[str, Any], varying: str | None, values: list[Any]
-    ) -> dict[int, Row]:
+    ) -> dict[int, Any]:
         """The rows by the number of their value, from 1."""
         if varying is None:
-            return dict(enumerate(await self._run(statement, parameters), start=1))
+            return {
+                number: self._made(row) for number, row in enumerate(await self._run(statement, parameters), start=1)
+            }
         rows = await self._run(together(statement, varying), {**parameters, varying: values})
-        return {row[0]: row[1:] for row in rows}
+        return {row[0]: self._made(row[1:]) for row in rows}
 
     def _leave(self, key: tuple[Any, ...], group: _Group, worker: asyncio.Task[None]) -> None:
         group.workers.discard(worker)
@@ -97,13 +101,13 @@ def together(statement: str, varying: str) -> str:
     return statements.part("together", one=one, values=f"{parameter}::text[]")
 
 
-def _tell(waiting: list[asyncio.Future[Row | None]], row: Row | None) -> None:
+def _tell(waiting: list[asyncio.Future[Any]], row: Any) -> None:
     for answer in waiting:
         if not answer.done():
             answer.set_result(row)
 
 
-def _fail(answers: list[list[asyncio.Future[Row | None]]], error: BaseException) -> None:
+def _fail(answers: list[list[asyncio.Future[Any]]], error: BaseException) -> None:
     for answer in itertools.chain.from_iterable(answers):
         if not answer.done():
             if isinstance(error, Exception):

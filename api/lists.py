@@ -38,7 +38,8 @@ _BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
 
 #: Of more finds than these the list's own order is walked; as many are counted.
 MOST_FOUND = 2_000
-_PARTS = re.compile(r"[^\W_]{3}")
+_PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
+_PLAIN = re.compile(r"[\w\s]+")
 _WORDS = re.compile(r"[^\W_]+")
 
 
@@ -98,20 +99,27 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Search:
-    """Text to look for: as words in any form, and as it stands, within words too."""
+    """Text to look for: words in any form, the last one maybe only begun; one long enough within others, too."""
 
     text: str
 
     @property
     def condition(self) -> str:
         """The part that finds it; what has no three letters in a row has no parts that an index knows."""
-        return "where_q" if _PARTS.search(self.text) else "where_short_q"
+        return "where_part" if _PART.fullmatch(self.text.strip()) else "where_words"
 
     def parameters(self) -> dict[str, str]:
         """What the statement needs to know of it."""
-        if self.condition == "where_q":
-            return {"words": self.text, "q": containing(self.text)}
-        return {"prefix": " & ".join(f"'{word}':*" for word in _WORDS.findall(self.text))}
+        if self.condition == "where_part":
+            return {"words": self.text, "part": containing(self.text.strip())}
+        return {"words": self.text, "prefix": self._begun()}
+
+    def _begun(self) -> str:
+        """All words, the last one begun; nothing where quotes or a minus say something else."""
+        if not _PLAIN.fullmatch(self.text):
+            return ""
+        *whole, last = _WORDS.findall(self.text) or [""]
+        return " & ".join([*(f"'{word}'" for word in whole), *([f"'{last}':*"] if last else [])])
 
 
 @dataclass(frozen=True)

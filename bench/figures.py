@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zmart import errors
 
-from . import crowd, decode, devchain, fanout, folds, ingest, keepers, live, memory, rebuild, startup, webhook
+from . import crowd, decode, devchain, fanout, folds, ingest, keepers, live, memory, reads, rebuild, startup, webhook
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
@@ -14,6 +14,7 @@ ALL: tuple[Figure, ...] = (
     memory.FIGURE,
     folds.FIGURE,
     rebuild.FIGURE,
+    reads.FIGURE,
     live.FIGURE,
     fanout.FIGURE,
     crowd.FIGURE,

@@ -95,7 +95,6 @@ from .discussions import (
     Done,
     Edit,
     Edits,
-    NewMetadata,
     NewPost,
     NewPostOf,
     Opinion,
@@ -126,6 +125,10 @@ from .markets import (
     MarketPage,
     MarketStats,
     TradingStats,
+)
+from .metadata import (
+    MetadataTold,
+    NewMetadata,
 )
 from .sql import (
     NamedQuery,
@@ -229,6 +232,7 @@ __all__ = [
     "MarketStats",
     "MarketTradePage",
     "MarketVotes",
+    "MetadataTold",
     "ModelStatus",
     "NamedQuery",
     "NewMetadata",

@@ -137,13 +137,3 @@ class Done(Struct, kw_only=True):
     """What was done."""
 
     message: str
-
-
-class NewMetadata(Struct, kw_only=True):
-    """What a market is about, as its creator tells it."""
-
-    question: Annotated[str, Meta(min_length=10, max_length=200, examples=["Will it rain in Lisbon on 1 May?"])]
-    description: Annotated[str, Meta(max_length=2000)] | None = None
-    category: Literal["politics", "sports", "crypto", "science", "entertainment", "other"] = "other"
-    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=50)]], Meta(max_length=10)] = []
-    end_date: Instant | None = None

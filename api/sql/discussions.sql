@@ -173,9 +173,3 @@ select app.react(%(number)s::bigint, %(vote)s::text)
 -- name: flag_comment
 -- Report a post.
 select app.flag_comment(%(number)s::bigint, %(reason)s)
-
--- name: set_market_metadata
--- Tell what a market one creates or has created is about.
-select app.set_market_metadata(
-    %(market)s, %(question)s, %(description)s, %(category)s, %(tags)s::text [], %(ends_at)s::timestamptz, %(cid)s
-)

@@ -105,16 +105,20 @@ and coalesce(d.category, 'other') = %(category)s
 -- Markets of one creator.
 and m.creator_wallet = %(creator)s
 
--- name: where_q
--- Markets whose question or description speaks of the words, in any form of them, or contains the text itself.
+-- name: where_part
+-- Markets whose question or description holds a word in any form, or contains it as a part of another.
 and (
     d.search @@ websearch_to_tsquery('english', %(words)s::text)
-    or d.question ilike %(q)s or d.description ilike %(q)s
+    or d.question ilike %(part)s or d.description ilike %(part)s
 )
 
--- name: where_short_q
--- The same for a text too short for an index of parts: markets with a word that begins so.
-and d.search @@ to_tsquery('simple', %(prefix)s::text)
+-- name: where_words
+-- Markets whose question or description holds all words in any form, or all with the last one only begun. A part of
+-- several words is not looked for: an index of parts would have to read what every frequent part stands in.
+and (
+    d.search @@ websearch_to_tsquery('english', %(words)s::text)
+    or d.search @@ to_tsquery('simple', %(prefix)s::text)
+)
 
 -- name: market_exists
 -- Whether the market is there to be shown.

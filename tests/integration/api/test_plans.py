@@ -104,6 +104,17 @@ ASKED: Mapping[str, Statement] = {
     ),
     "portfolio": (statements.composed("portfolio"), {"wallet": address(100 + BUSY), "limit": 100, "offset": 0}),
     "votes": (statements.composed("market_votes"), {"market": ONE, "kind": "proposal", "limit": 100, "offset": 0}),
+    "vote_counts": (statements.composed("vote_counts"), {"market": ONE}),
+    "positions": (
+        statements.composed("positions", nothing="'[]'"),
+        {"wallet": address(100 + BUSY), "limit": 100, "offset": 0},
+    ),
+    "wallet": (statements.composed("wallet"), {"wallet": address(100 + BUSY)}),
+    "wallet_votes": (
+        statements.composed("wallet_votes"),
+        {"wallet": address(500 + BUSY), "kind": "all", "limit": 100, "offset": 0},
+    ),
+    "wallet_stats": (statements.composed("wallet_stats"), {"wallet": address(100 + BUSY)}),
 }
 
 

@@ -51,6 +51,8 @@ async def found(client: Client, query: str) -> list[int]:
         ('"rain in lisbon"', [1]),
         ("lisbon -rain", [4]),
         ("bi", [2]),
+        ("lisbon ra", [1]),
+        ("ra lisbon", []),
         ("' or true --", []),
         ("%' or 1=1 --", []),
         ("\\", []),

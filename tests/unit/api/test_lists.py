@@ -43,13 +43,15 @@ def test_no_text_surprises_the_cursor(text: str) -> None:
         return
 
 
+@pytest.mark.parametrize("text", [None, "lisbon", "two words"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("sort", lists.MARKET_SORTS.values())
-def test_every_statement_is_complete(sort: lists.Sort, after: bool) -> None:
+def test_every_statement_is_complete(sort: lists.Sort, after: bool, text: str | None) -> None:
     """No part is left unfilled in any order of the list."""
-    filters = ["where_state", "where_category", "where_creator", "where_q"]
+    filters = ["where_state", "where_category", "where_creator"]
     cursor = lists.Cursor("any", "1", 1) if after else None
-    statement = lists.markets_statement(sort, filters, lists.Page("any", 20, 0, cursor))
+    search = lists.Search(text) if text else None
+    statement = lists.markets_statement(sort, filters, lists.Page("any", 20, 0, cursor), search)
     assert re.findall(r"\{[a-z_]+\}", statement) == []
     assert ("cursor_key" in statement) is after
 
@@ -57,3 +59,22 @@ def test_every_statement_is_complete(sort: lists.Sort, after: bool) -> None:
 def test_a_search_means_what_it_says() -> None:
     """Characters that `like` reads as patterns are found as themselves."""
     assert lists.containing("100%_\\") == "%100\\%\\_\\\\%"
+
+
+@pytest.mark.parametrize(
+    ("text", "condition", "prefix"),
+    [
+        ("lisbon", "where_part", None),
+        (" 100,000 ", "where_part", None),
+        ("li", "where_words", "'li':*"),
+        ("rain in li", "where_words", "'rain' & 'in' & 'li':*"),
+        ("rain -lisbon", "where_words", ""),
+        ("%_", "where_words", ""),
+        ("_", "where_words", ""),
+    ],
+)
+def test_a_search_is_for_words_or_for_a_part(text: str, condition: str, prefix: str | None) -> None:
+    """One word long enough is looked for within others; of several the last may be begun."""
+    search = lists.Search(text)
+    assert search.condition == condition
+    assert search.parameters().get("prefix") == prefix

@@ -18,11 +18,7 @@ comment on column app.comments.root_no is 'The post that began the thread; null 
 create index comments_threads on app.comments (market_no, comment_no desc) where root_no is null;
 create index comments_newest on app.comments (market_no, comment_no desc);
 create index comments_replies on app.comments (root_no, comment_no) where root_no is not null;
-create index comments_answers on app.comments (parent_no) where parent_no is not null;
 create index flags_of on app.flags (wallet_no);
-
--- Who reported is private; how many did is not, and is counted by views that belong to the owner.
-create policy count_them on app.flags for select to zmart_owner using (true);
 
 create or replace function app.post_comment(p_market text, p_content text, p_parent_no bigint default null) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -231,6 +227,9 @@ begin
                     using gin (question %1$I.gin_trgm_ops, description %1$I.gin_trgm_ops)', v_schema);
 end
 $$;
+
+-- Documents are looked up by what refers to them.
+grant select on ops.snapshots to zmart_api;
 
 revoke all on all functions in schema app from public;
 grant execute on function app.edit_comment, app.delete_comment, app.react, app.flag_comment to zmart_api;

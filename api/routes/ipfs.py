@@ -1,0 +1,73 @@
+"""Documents by their content ids, as far as this platform refers to them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated
+
+import httpx
+from litestar import Response, get
+from litestar.params import PathParameter
+
+from zmart import errors as zmart_errors
+
+from .. import documented, statements
+from ..deps import FromDatabase, FromServices
+
+#: What a snapshot of a day weighs at most, and how long a gateway may take.
+MOST_BYTES = 4 * 1024 * 1024
+SECONDS = 10.0
+
+Cid = Annotated[str, PathParameter(description="CIDv0, or its dag-pb spelling as CIDv1.")]
+_CID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,80}")
+#: A stranger's bytes: never run or shown as a page of ours; every answer forbids guessing at types.
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cache-control": "public, max-age=31536000, immutable",
+}
+
+
+@get(
+    ["/api/ipfs/{cid:str}", "/api/discussions/ipfs/{cid:str}"],
+    tags=["discussions"],
+    summary="A document by its content id",
+    responses=documented.problems(404),
+    media_type="application/octet-stream",
+    opt={"weight": 5},
+)
+async def show_document(database: FromDatabase, services: FromServices, cid: Cid) -> Response[bytes]:
+    """Only documents that a market or a snapshot refers to, fetched from the configured gateway."""
+    if not _CID.fullmatch(cid):
+        raise zmart_errors.NotFound("This is no content id.")
+    ((is_ours,),) = await database.rows(statements.composed("is_referenced"), {"cid": cid})
+    if not is_ours:
+        raise zmart_errors.NotFound("Nothing here refers to this content id.")
+    gateway = services.settings.ipfs.gateway_url
+    if gateway is None:
+        raise zmart_errors.Unavailable("No gateway is configured.", help="Set IPFS_GATEWAY_URL.")
+    content = await _fetched(f"{gateway.rstrip('/')}/ipfs/{cid}")
+    return Response(content, media_type="application/octet-stream", headers=_HEADERS)
+
+
+async def _fetched(url: str) -> bytes:
+    """The bytes behind an address of the gateway: at most MOST_BYTES, within SECONDS, wherever it would redirect."""
+    content = bytearray()
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            httpx.AsyncClient(timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
+            client.stream("GET", url) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise zmart_errors.Unavailable(f"The gateway answered with {response.status_code}.")
+            async for piece in response.aiter_bytes():
+                content += piece
+                if len(content) > MOST_BYTES:
+                    raise zmart_errors.NotFound(f"The document is larger than {MOST_BYTES:,} bytes.")
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise zmart_errors.Unavailable("The gateway does not answer.") from error
+    return bytes(content)
+
+
+HANDLERS = [show_document]

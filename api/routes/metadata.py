@@ -1,0 +1,65 @@
+"""What markets are about: told by their creators, since events carry no question (protocol.md 1.4.2)."""
+
+from __future__ import annotations
+
+from litestar import post
+
+from zmart import errors as zmart_errors
+from zmart.domain import ids, questions
+
+from .. import documented, parameters, schemas, writes
+from ..auth.signed_in import SECURITY, FromSignedIn
+
+
+@post(
+    "/api/markets/{market:str}/metadata",
+    tags=["markets"],
+    summary="Tell what a market is about",
+    security=SECURITY,
+    responses=documented.problems(401, 403, 404, 409, 413),
+    opt={"weight": 10},
+)
+async def tell_metadata(
+    signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewMetadata
+) -> schemas.MetadataTold:
+    """As its creator, before or after the market is created; others are refused, or never shown.
+
+    A market that was created with a content id takes exactly the words of that document. Named by its 64-hex id.
+    """
+    told = questions.Question(
+        market_id=_market_id(market),
+        creator=signed_in.wallet,
+        question=data.question,
+        description=data.description,
+        category=data.category,
+        tags=tuple(data.tags),
+        ends_at=data.end_date,
+    )
+    row = await signed_in.run(
+        writes.statement("set_market_metadata"),
+        {
+            "market_id": told.market_id,
+            "question": told.question,
+            "description": told.description,
+            "category": told.category,
+            "tags": list(told.tags),
+            "ends_at": told.ends_at,
+            "question_cid": told.cid,
+        },
+    )
+    return schemas.MetadataTold(
+        message="Metadata recorded",
+        market_id=told.market_id,
+        question_cid=told.cid,
+        seq=row[0] if row else None,
+    )
+
+
+def _market_id(text: str) -> ids.MarketId:
+    try:
+        return ids.parse_market_id(text)
+    except zmart_errors.InvalidInput:
+        raise zmart_errors.NotFound(parameters.market_missing(text)) from None
+
+
+HANDLERS = [tell_metadata]

@@ -1,0 +1,28 @@
+"""What a market is about, as its creator tells it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from .answer import Category, Instant
+
+
+class NewMetadata(Struct, kw_only=True):
+    """A market's question and what goes with it; markets created with a content id take exactly its words."""
+
+    question: Annotated[str, Meta(min_length=10, max_length=200, examples=["Will it rain in Lisbon on 1 May?"])]
+    description: Annotated[str, Meta(max_length=2_000)] | None = None
+    category: Category = "other"
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=50)]], Meta(max_length=10)] = []
+    end_date: Instant | None = None
+
+
+class MetadataTold(Struct, kw_only=True):
+    """What was told."""
+
+    message: str
+    market_id: str
+    question_cid: Annotated[str, Meta(description="The content id that a create instruction may anchor.")]
+    seq: Annotated[int | None, Meta(description="Its entry of the log; null while the market does not exist.")]

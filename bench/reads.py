@@ -1,0 +1,318 @@
+"""Reads: what the API answers, beside Express + pg over the same rows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from zmart import testing
+from zmart.run import postgres
+
+from . import house as resources
+from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
+from .house import House, Running
+
+CONNECTIONS = 32
+#: Before anything counts: statements are planned once a connection.
+WARM_SECONDS = 2.0
+#: Requests a second while latency is measured: well below what fits, so that no queue is measured.
+PER_SECOND = 100
+PAGES = ("market", "list", "trades")
+SEARCHED_MARKETS = 100_000
+_WORDS = tuple(
+    re.findall(
+        r"\w+",
+        "bitcoin ethereum election senate inflation rainfall hurricane champion league final oscar album launch"
+        " rocket treaty budget strike merger earnings index volcano harvest museum vaccine reactor ballot referendum"
+        " satellite",
+    )
+)
+#: Rare and common words, several together, a part of a word, two letters, nothing at all.
+_SEARCHES = ("bitcoin", "hurricane rainfall", "lcano", "re", "market number 77", "zebra", "%22oscar+album%22", "elect")
+
+#: A hundred thousand described markets beside the history's, written where the folds would have written them.
+_MARKETS_SEEN = """
+    insert into raw.markets_seen (market_no, account, market_id)
+    select 1000000 + n, 'account' || n, 'd' || lpad(to_hex(n), 63, '0') from generate_series(1, %s) as n
+"""
+_MARKETS = """
+    insert into marts.markets ({columns})
+    select {values} from generate_series(1, %s) as n
+    cross join (select * from marts.markets where is_known order by market_no limit 1) as m
+"""
+_METADATA = """
+    insert into app.market_metadata (market_id, wallet_no, question, description, category)
+    select
+        'd' || lpad(to_hex(n), 63, '0'), w.wallet_no,
+        'Will market number ' || n || ' see ' || a.word || ' and ' || b.word || '?',
+        'About ' || c.word || ', resolved by what is said of ' || a.word || ' in public.', 'other'
+    from generate_series(1, %s) as n
+    cross join lateral (select (%s::text [])[1 + (n * 7) %% {words}] as word) as a
+    cross join lateral (select (%s::text [])[1 + (n * 11 + n / 17) %% {words}] as word) as b
+    cross join lateral (select (%s::text [])[1 + (n / 5) %% {words}] as word) as c
+    cross join (
+        select w.wallet_no from raw.wallets_seen as w
+        inner join marts.markets as m on m.creator_wallet = w.wallet
+        where m.is_known order by m.market_no limit 1
+    ) as w
+"""
+
+
+class Reads(Figure):
+    """Pages and markets."""
+
+    name = "reads"
+    title = "reads: answers of the API beside Express + pg"
+    unit = "x"
+    targets = (
+        Target(label="market, ours to Express", bound="at least", value=2.0),
+        Target(label="list, ours to Express", bound="at least", value=2.0),
+        Target(label="trades, ours to Express", bound="at least", value=2.0),
+        Target(label="market, p99", bound="at most", value=10.0),
+        Target(label="list, p99", bound="at most", value=25.0),
+        Target(label="market, 10 x the history", bound="at most", value=1.2),
+        Target(label="list, 10 x the history", bound="at most", value=1.2),
+        Target(label="trades, 10 x the history", bound="at most", value=1.2),
+        Target(label=f"search of {SEARCHED_MARKETS:,} markets, p95", bound="at most", value=50.0),
+    )
+    method = (
+        f"`python -m api` and an Express server (peers/reader.mjs) over the same marts take turns at {CONNECTIONS} "
+        "connections that ask without pause: one market by its id, a page of 20 markets, a page of 50 trades, markets "
+        "drawn by how much they are traded. Ours answers every field of older and newer clients with exact amounts and "
+        "what it is true of; the peer the columns of its rows. Latencies are those of single requests, "
+        f"{PER_SECOND} a second. `10 x the history` is the median latency on the log to that on a tenth of it. The "
+        "search asks for rare and common words, phrases and parts of words. The limiter of the API is off."
+    )
+    limit_seconds = 1_200.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """The comparison, the latencies, the growth, the search."""
+        rounds, seconds = effort.choose(1, 5), effort.choose(1, 3)
+        with house.database(log_events=effort.log_events) as database, house.api(database) as ours:
+            paths = _paths(database)
+            with _peer(house, database) as theirs:
+                samples = _compared(ours, theirs, paths, rounds, seconds)
+            large = {page: _latencies(ours, paths[page], rounds, seconds) for page in PAGES}
+            searched = _searched(database, ours, rounds, effort.choose(4, 200))
+        with house.database(log_events=effort.log_events // 10) as database, house.api(database) as ours:
+            paths = _paths(database)
+            small = {page: _latencies(ours, paths[page], rounds, seconds) for page in PAGES}
+        return [*samples, *_told(large, small), searched]
+
+
+def _compared(ours: Running, theirs: Running, paths: dict[str, list[str]], rounds: int, seconds: float) -> list[Sample]:
+    rates: dict[tuple[str, str], list[float]] = {}
+    for page in PAGES:
+        for running in (ours, theirs):
+            _rate(running, paths[page], WARM_SECONDS)
+        for _ in range(rounds):
+            for word, running in (("ours", ours), ("Express", theirs)):
+                rates.setdefault((page, word), []).append(_rate(running, paths[page], seconds))
+    both = {
+        (page, word): Sample(label=f"{page}, {word}", unit="answers/s", values=tuple(values))
+        for (page, word), values in rates.items()
+    }
+    ratios = [ratio(f"{page}, ours to Express", both[page, "ours"], both[page, "Express"]) for page in PAGES]
+    return [*ratios, *both.values()]
+
+
+def _told(large: dict[str, list[list[float]]], small: dict[str, list[list[float]]]) -> list[Sample]:
+    tails = [
+        Sample(label=f"{page}, p99", unit="ms", values=tuple(quantile(one, 0.99) * 1e3 for one in large[page]))
+        for page in PAGES
+    ]
+    growth = [
+        Sample(
+            label=f"{page}, 10 x the history",
+            unit="x",
+            values=tuple(
+                quantile(many, 0.5) / quantile(few, 0.5) for many, few in zip(large[page], small[page], strict=True)
+            ),
+        )
+        for page in PAGES
+    ]
+    return [*tails, *growth]
+
+
+@contextmanager
+def _peer(house: House, database: testing.Database) -> Iterator[Running]:
+    port = resources.free_port()
+    environment = {"PORT": str(port), "DATABASE_URL": database.dsn(postgres.SUPERUSER), "NODE_ENV": "production"}
+    command = (resources.node(), str(resources.installed() / "reader.mjs"))
+    with house.started("the Express reader", command, environment=environment, port=port) as running:
+        resources.wait_until_ready(running, "/health")
+        yield running
+
+
+def _paths(database: testing.Database) -> dict[str, list[str]]:
+    """What is asked, in an order that is drawn once: busy markets come up more often."""
+    with database.connect(postgres.SUPERUSER) as connection:
+        found = connection.execute(
+            "select id, trades_count + 1 from marts.markets where is_known order by trades_count desc limit 200"
+        ).fetchall()
+    draw = random.Random(1)
+    ids = draw.choices([str(row[0]) for row in found], weights=[int(str(row[1])) for row in found], k=500)
+    return {
+        "market": [f"/api/markets/{one}" for one in ids],
+        "list": ["/api/markets?limit=20"],
+        "trades": [f"/api/markets/{one}/trades?limit=50" for one in ids],
+    }
+
+
+def _searched(database: testing.Database, ours: Running, rounds: int, requests: int) -> Sample:
+    """Latencies of searches among many described markets."""
+    _describe(database)
+    paths = [f"/api/markets?q={word.replace(' ', '+')}" for word in _SEARCHES]
+    asked = list(itertools.islice(itertools.cycle(paths), requests))
+    asyncio.run(_one_by_one(ours.port, paths))
+    return Sample(
+        label=f"search of {SEARCHED_MARKETS:,} markets, p95",
+        unit="ms",
+        values=tuple(quantile(asyncio.run(_one_by_one(ours.port, asked)), 0.95) * 1e3 for _ in range(rounds)),
+    )
+
+
+def _describe(database: testing.Database) -> None:
+    with database.connect(postgres.SUPERUSER) as connection:
+        connection.execute(_MARKETS_SEEN, [SEARCHED_MARKETS])
+        columns = [
+            str(row[0])
+            for row in connection.execute(
+                "select attname from pg_attribute where attrelid = 'marts.markets'::regclass"
+                " and attnum > 0 and not attisdropped and attgenerated = ''"
+            ).fetchall()
+        ]
+        changed = {
+            "market_no": "1000000 + n",
+            "id": "'d' || lpad(to_hex(n), 63, '0')",
+            "on_chain_address": "'account' || n",
+            "created_at": "m.created_at + n * interval '1 second'",
+            "ipfs_question_hash": "null",
+        }
+        values = ", ".join(changed.get(column, f"m.{column}") for column in columns)
+        connection.execute(_MARKETS.format(columns=", ".join(columns), values=values), [SEARCHED_MARKETS])
+        words = list(_WORDS)
+        connection.execute(_METADATA.format(words=len(words)), [SEARCHED_MARKETS, words, words, words])
+        connection.execute("vacuum analyze")
+
+
+# Asking
+
+
+def _rate(running: Running, paths: Sequence[str], seconds: float) -> float:
+    """Answers a second while every connection asks without pause."""
+    return asyncio.run(_closed(running.port, paths, seconds))
+
+
+def _latencies(running: Running, paths: Sequence[str], rounds: int, seconds: float) -> list[list[float]]:
+    asyncio.run(_steadily(running.port, paths, WARM_SECONDS))
+    return [asyncio.run(_steadily(running.port, paths, seconds)) for _ in range(rounds)]
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection; says when an answer is whole, and looks at no more than it must."""
+
+    def __init__(self, answered: Callable[[_Connection], None]) -> None:
+        self._answered = answered
+        self._buffer = bytearray()
+        self._length = -1
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def ask(self, path: str) -> None:
+        assert self.transport is not None
+        self.transport.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if self._length < 0:
+            head = self._buffer.find(b"\r\n\r\n")
+            if head < 0:
+                return
+            if self._buffer[9:12] != b"200":
+                raise NotMeasured(f"A request was answered with {bytes(self._buffer[:200])!r}")
+            place = self._buffer.lower().find(b"content-length:", 0, head)
+            if place < 0:
+                raise NotMeasured("An answer has no length.")
+            self._length = head + 4 + int(self._buffer[place + 15 : self._buffer.find(b"\r\n", place)])
+        if len(self._buffer) >= self._length:
+            del self._buffer[: self._length]
+            self._length = -1
+            self._answered(self)
+
+
+async def _closed(port: int, paths: Sequence[str], seconds: float) -> float:
+    loop, asked, answers, ending = asyncio.get_running_loop(), itertools.cycle(paths), 0, False
+
+    def answered(connection: _Connection) -> None:
+        nonlocal answers
+        answers += 1
+        if not ending:
+            connection.ask(next(asked))
+
+    connections = [
+        (await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
+    ]
+    began = time.perf_counter()
+    for connection in connections:
+        connection.ask(next(asked))
+    await asyncio.sleep(seconds)
+    ending, rate = True, answers / (time.perf_counter() - began)
+    for connection in connections:
+        assert connection.transport is not None
+        connection.transport.abort()
+    if not answers:
+        raise NotMeasured("Nothing was answered.")
+    return rate
+
+
+async def _steadily(port: int, paths: Sequence[str], seconds: float) -> list[float]:
+    """Latencies of requests that leave at their appointed times, from the appointment."""
+    loop, free, took = asyncio.get_running_loop(), asyncio.Queue[_Connection](), []
+    due: dict[_Connection, float] = {}
+
+    def answered(connection: _Connection) -> None:
+        took.append(time.perf_counter() - due.pop(connection))
+        free.put_nowait(connection)
+
+    for _ in range(CONNECTIONS):
+        _, connection = await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port)
+        free.put_nowait(connection)
+    began = time.perf_counter() + 0.05
+    for place in range(round(seconds * PER_SECOND)):
+        at = began + place / PER_SECOND
+        await asyncio.sleep(max(0.0, at - time.perf_counter()))
+        connection = await free.get()
+        due[connection] = at
+        connection.ask(paths[place % len(paths)])
+    async with asyncio.timeout(10):
+        for _ in range(CONNECTIONS):
+            connection = await free.get()
+            assert connection.transport is not None
+            connection.transport.abort()
+    return took
+
+
+async def _one_by_one(port: int, paths: Sequence[str]) -> list[float]:
+    loop, waiting, took = asyncio.get_running_loop(), asyncio.Event(), []
+    _, connection = await loop.create_connection(lambda: _Connection(lambda _: waiting.set()), "127.0.0.1", port)
+    for path in paths:
+        waiting.clear()
+        began = time.perf_counter()
+        connection.ask(path)
+        await asyncio.wait_for(waiting.wait(), 10)
+        took.append(time.perf_counter() - began)
+    assert connection.transport is not None
+    connection.transport.abort()
+    return took
+
+
+FIGURE = Reads()

@@ -1,0 +1,122 @@
+"""A market's question is told by its creator alone; documents are fetched only where somebody refers to them."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from api_log import CREATOR, Log, market_id, served
+
+from api.auth.gate import Gate
+from api.routes import ipfs
+from ingest.testing import address
+from zmart.domain import questions
+from zmart.domain.ids import Address, MarketId
+
+Client = httpx.AsyncClient
+SECRET = "a secret of at least thirty-two characters"
+TWO = market_id(2)
+TOLD = {"question": "Will it snow in Oslo in May?", "category": "science", "tags": ["weather"]}
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """A gateway that has one document, and is slow or large on request."""
+
+    def do_GET(self) -> None:
+        """Answer with what the path asks for."""
+        body = b"x" * (ipfs.MOST_BYTES + 1) if "Large" in self.path else b'{"a": 1}'
+        self.send_response(302 if "Moved" in self.path else 200)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("location", "http://127.0.0.1:1/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[str]:
+    """Its address."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+async def client(markets: Log, gateway: str) -> AsyncIterator[Client]:
+    """The application with signing in and a gateway."""
+    configuration = markets.settings(JWT_SECRET=SECRET, RATE_LIMIT_PER_MINUTE="0", IPFS_GATEWAY_URL=gateway)
+    async with served(configuration) as found:
+        yield found
+
+
+def of(markets: Log, wallet: str) -> dict[str, str]:
+    """Headers of a wallet that is signed in."""
+    gate = Gate(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    return {"Authorization": f"Bearer {gate.tokens.issue(wallet)}"}
+
+
+async def test_a_creator_tells_what_a_market_is_about(client: Client, markets: Log) -> None:
+    """It is shown and found at once, and the feed says so."""
+    before = markets.head()[1]
+    path = f"/api/markets/{TWO}/metadata"
+    told = await client.post(path, json=TOLD, headers=of(markets, address(CREATOR)))
+    assert (told.status_code, told.json()["seq"]) == (201, before + 1), told.text
+    shown = (await client.get(f"/api/markets/{TWO}")).json()
+    assert (shown["question"], shown["category"], shown["tags"]) == (TOLD["question"], "science", ["weather"])
+    assert [one["id"] for one in (await client.get("/api/markets?q=snowing")).json()["markets"]] == [TWO]
+    kind = markets.owner.execute("select kind from raw.feed where seq = %s", [before + 1]).fetchone()
+    assert kind == ("metadata",)
+
+
+async def test_nobody_else_tells_it(client: Client, markets: Log) -> None:
+    """403 for another wallet, 401 for none, and nothing changed."""
+    path = f"/api/markets/{TWO}/metadata"
+    assert (await client.post(path, json=TOLD, headers=of(markets, address(2)))).status_code == 403
+    assert (await client.post(path, json=TOLD)).status_code == 401
+    assert (await client.get(f"/api/markets/{TWO}")).json()["question"].startswith("Market ")
+
+
+async def test_the_words_are_those_that_were_anchored(client: Client, markets: Log) -> None:
+    """Where the create instruction names a content id, only its document is taken."""
+    creator = Address(address(CREATOR))
+    asked = questions.Question(market_id=MarketId(TWO), creator=creator, question=str(TOLD["question"]))
+    markets.owner.execute("update marts.markets set ipfs_question_hash = %s where id = %s", [asked.cid, TWO])
+    path, headers = f"/api/markets/{TWO}/metadata", of(markets, creator)
+    assert (await client.post(path, json=TOLD, headers=headers)).status_code == 409
+    told = await client.post(path, json={"question": TOLD["question"]}, headers=headers)
+    assert (told.status_code, told.json()["question_cid"]) == (201, asked.cid)
+    assert (await client.get(f"/api/markets/{TWO}")).json()["question"] == TOLD["question"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{}, {"question": "short"}, {"question": "x" * 201}, {**TOLD, "category": "weather"}, {**TOLD, "tags": ["a"] * 11}],
+)
+async def test_unfit_metadata_is_refused(client: Client, markets: Log, sent: dict[str, Any]) -> None:
+    """400, naming what is meant."""
+    response = await client.post(f"/api/markets/{TWO}/metadata", json=sent, headers=of(markets, address(CREATOR)))
+    assert (response.status_code, response.json()["code"]) == (400, "validation_failed")
+
+
+async def test_only_referenced_documents_are_fetched(client: Client, markets: Log) -> None:
+    """A market's evidence is, anybody's file is not. What is too large or moves is refused."""
+    good, large, moved = (f"Qm{word.ljust(44, 'a')}" for word in ("Good", "Large", "Moved"))
+    assert (await client.get(f"/api/ipfs/{good}")).status_code == 404
+    for cid, expected in ((good, 200), (large, 404), (moved, 503)):
+        markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
+        response = await client.get(f"/api/ipfs/{cid}")
+        assert response.status_code == expected, cid
+    markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [good, TWO])
+    found = await client.get(f"/api/discussions/ipfs/{good}")
+    assert found.content == b'{"a": 1}'
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in found.headers["content-security-policy"]
+    for name in ("..%2F..%2Fetc", "Qm", "x" * 46, "QmO" + "0" * 43):
+        assert (await client.get(f"/api/ipfs/{name}")).status_code == 404
