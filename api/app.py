@@ -180,6 +180,8 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         lifespan=[_lifespan],
         state=State({"settings": settings, "door": door}),
         debug=False,
+        # Logging is the process's own: with another, lines would go around its mask.
+        logging_config=None,
     )
     # Around the router, so that unknown routes are told as well.
     application.asgi_handler = told.Told(application.asgi_handler, settings.api.trusted_proxies)

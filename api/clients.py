@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 
@@ -44,6 +45,11 @@ def _forwarded(scope: Scope) -> list[str]:
 
 
 def _is_trusted(hop: str, trusted: Sequence[Network]) -> bool:
+    return bool(trusted) and _is_within(hop, tuple(trusted))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_within(hop: str, trusted: tuple[Network, ...]) -> bool:
     try:
         parsed = ipaddress.ip_address(hop)
     except ValueError:

@@ -13,6 +13,7 @@ window ends. When Postgres is away nobody is counted; the answer will be 503 any
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import math
 import time
@@ -29,6 +30,7 @@ from . import clients, errors, statements, told
 WINDOW_SECONDS: Final = 60
 #: What answers say about the caller's allowance.
 HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in HEADERS)
 #: What older clients may call without /api; everything else outside it is free: health, console, documents.
 _OLDER_PATHS: Final = ("/markets", "/positions", "/trades")
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -152,7 +154,7 @@ class Limits:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._per_minute = settings.api.rate_limit_per_minute
+        self._limit = b"%d" % settings.api.rate_limit_per_minute
         self._proxies = settings.api.trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,16 +167,24 @@ class Limits:
         if standing is None:
             await self._app(scope, receive, send)
             return
-        said = _headers(self._per_minute, standing)
+        said = self._headers(standing)
         if not standing.allowed:
-            raise errors.TooManyRequests(standing.resets_in_seconds, said)
+            readable = {name.decode(): value.decode() for name, value in said}
+            raise errors.TooManyRequests(standing.resets_in_seconds, readable)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *((n.lower().encode(), v.encode()) for n, v in said.items())]
+                message["headers"] = [*message["headers"], *said]
             await send(message)
 
         await self._app(scope, receive, tell)
+
+    def _headers(self, standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
+        return (
+            (_LIMIT, self._limit),
+            (_REMAINING, b"%d" % standing.remaining),
+            (_RESET, b"%d" % math.ceil(standing.resets_in_seconds)),
+        )
 
     async def _standing(self, scope: Scope, weight: int) -> Standing | None:
         """The tighter of the address's and the wallet's standing; None where nobody can be counted."""
@@ -197,6 +207,7 @@ class Limits:
         return tightest
 
 
+@functools.lru_cache(maxsize=_MOST_BUCKETS)
 def network(address: str) -> str:
     """Whom an address counts as: itself, or in IPv6 the /64 that one customer has."""
     try:
@@ -235,8 +246,3 @@ def _wallet(scope: Scope, gate: Any) -> str | None:
                 return None
             return found
     return None
-
-
-def _headers(per_minute: int, standing: Standing) -> dict[str, str]:
-    said = (per_minute, standing.remaining, math.ceil(standing.resets_in_seconds))
-    return dict(zip(HEADERS, map(str, said), strict=True))

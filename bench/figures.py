@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zmart import errors
 
-from . import crowd, decode, devchain, fanout, folds, ingest, keepers, live, memory, reads, rebuild, startup, webhook
+from . import crowd, decode, devchain, fanout, folds, ingest, keepers, limits, live, memory, reads, rebuild, startup, webhook
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
@@ -15,6 +15,7 @@ ALL: tuple[Figure, ...] = (
     folds.FIGURE,
     rebuild.FIGURE,
     reads.FIGURE,
+    limits.FIGURE,
     live.FIGURE,
     fanout.FIGURE,
     crowd.FIGURE,

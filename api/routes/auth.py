@@ -31,7 +31,6 @@ WalletToName = Annotated[
     "/api/auth/nonce",
     tags=["auth"],
     summary="What to sign",
-    operation_id="GetNonce",
     responses=documented.problems(),
 )
 async def show_nonce(
@@ -72,7 +71,6 @@ async def sign_in(gate: FromGate, data: shapes.SignedMessage) -> shapes.Session:
     "/api/auth/refresh",
     tags=["auth"],
     summary="Stay signed in",
-    operation_id="Refresh",
     status_code=200,
     responses=documented.problems(401),
 )
@@ -86,7 +84,6 @@ async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.S
     "/api/auth/logout",
     tags=["auth"],
     summary="Sign out",
-    operation_id="SignOut",
     status_code=200,
     responses=documented.problems(401),
 )
@@ -100,7 +97,6 @@ async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOu
     "/api/auth/ticket",
     tags=["auth"],
     summary="A pass for one stream",
-    operation_id="IssueTicket",
     security=SECURITY,
     responses=documented.problems(401),
 )

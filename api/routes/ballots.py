@@ -37,7 +37,6 @@ WalletAsked = Annotated[str, QueryParameter(max_length=44, description="Who will
     "/api/votes/message",
     tags=["acting"],
     summary="What to sign for a ballot",
-    operation_id="GetBallotText",
     responses=documented.problems(404),
 )
 async def show_ballot_text(

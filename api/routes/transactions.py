@@ -34,7 +34,6 @@ class _Logged(msgspec.Struct):
     "/api/transactions",
     tags=["acting"],
     summary="Pass a signed transaction on",
-    operation_id="RelayTransaction",
     opt=_WEIGHT,
     status_code=202,
     responses=documented.problems(409),
@@ -58,7 +57,6 @@ async def relay_transaction(services: FromServices, relay: FromRelay, data: shap
     "/api/transactions/{signature:str}",
     tags=["acting"],
     summary="How far a transaction has come",
-    operation_id="FollowTransaction",
     responses=documented.problems(404),
 )
 async def follow_transaction(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,21 @@ def test_the_example_takes_a_market_through_its_life(home: House, packages: Path
     assert done.returncode == 0, done.stdout + done.stderr
     assert Counter(re.findall(r"^  #\d+ (\w+)", done.stdout, flags=re.MULTILINE)) == STEPS
     assert done.stdout.splitlines()[-1] == "15 steps heard; 16 fields agree: FINALIZED, YES"
+
+
+def test_a_market_is_acted_out_through_the_api_alone(home: House) -> None:
+    """Sign in, create, vote, trade, talk, resolve and claim; the wallet is paid what the API says."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT.with_name("act.py"))],
+        env=home.environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.fullmatch(r"claimed \d+ lamports; the market is FINALIZED", done.stdout.splitlines()[-1])
 
 
 @pytest.mark.usefixtures("busy", "stillness")

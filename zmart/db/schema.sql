@@ -415,24 +415,30 @@ CREATE FUNCTION app.lease_allowance(p_bucket text, p_limit integer, p_wanted int
 declare
     v_now timestamptz := clock_timestamp();
     v_began timestamptz;
-    v_left int;
+    v_left int := p_limit;
 begin
-    insert into app.allowances (bucket, began, used) values (p_bucket, v_now, 0) on conflict do nothing;
+    -- A quarter of what is left: few calls at first, and little stranded in any one process at the end.
+    granted := case when v_left < p_wanted then 0 else greatest(p_wanted, v_left / 4) end;
+    remaining := v_left - granted;
+    resets_in := p_window_seconds;
+    insert into app.allowances (bucket, began, used) values (p_bucket, v_now, granted) on conflict do nothing;
+    if found then
+        if random() < 0.01 then
+            delete from app.allowances where bucket in (
+                select bucket from app.allowances
+                where began < v_now - interval '1 hour' limit 1000 for update skip locked);
+        end if;
+        return;
+    end if;
     select began, p_limit - used into v_began, v_left from app.allowances where bucket = p_bucket for update;
     if v_began is null or v_began <= v_now - make_interval(secs => p_window_seconds) then
         v_began := v_now;
         v_left := p_limit;
     end if;
-    -- A quarter of what is left: few calls at first, and little stranded in any one process at the end.
     granted := case when v_left < p_wanted then 0 else greatest(p_wanted, v_left / 4) end;
     remaining := v_left - granted;
     resets_in := extract(epoch from v_began - v_now) + p_window_seconds;
     update app.allowances set began = v_began, used = p_limit - remaining where bucket = p_bucket;
-    if random() < 0.01 then
-        delete from app.allowances where bucket in (
-            select bucket from app.allowances
-            where began < v_now - interval '1 hour' limit 1000 for update skip locked);
-    end if;
 end
 $$;
 
@@ -4141,6 +4147,12 @@ ALTER TABLE ONLY zmart_migrations.applied
     ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
 
 --
+-- Name: comments_answers; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_answers ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
+
+--
 -- Name: comments_market_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
@@ -4501,6 +4513,12 @@ ALTER TABLE app.comment_edits ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: flags count_them; Type: POLICY; Schema: app; Owner: -
+--
+
+CREATE POLICY count_them ON app.flags FOR SELECT TO zmart_owner USING (true);
 
 --
 -- Name: flags count_them_all; Type: POLICY; Schema: app; Owner: -
@@ -5596,7 +5614,6 @@ GRANT SELECT ON TABLE ops.settings TO zmart_keeper;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.snapshots TO zmart_keeper;
-GRANT SELECT ON TABLE ops.snapshots TO zmart_api;
 
 --
 -- Name: TABLE accounts; Type: ACL; Schema: raw; Owner: -

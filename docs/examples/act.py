@@ -1,0 +1,197 @@
+"""A market from its proposal to a claim, acted out through the API alone.
+
+    make up                                              (in the project's folder, in another terminal)
+    .venv/bin/python docs/examples/act.py
+
+Wallets sign in, ballots are texts they sign, and every step on chain is a transaction the API builds and tries out, the
+wallet signs, and the API passes on and follows. Two things are not the API's: money, which the development chain's
+faucet gives, and the steps only the admin or the backend authority may take, signed here with the demo's own keys.
+The exit status is 0 when the wallet was paid what the API said; otherwise the script says what went wrong.
+
+    API_PORT, DEVCHAIN_PORT   where they are: 4000, 8899
+    ZMART_STATE_DIR           where the demo keeps its keys: .state
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+from solders.keypair import Keypair
+from solders.transaction import VersionedTransaction
+
+from zmart.chain import idl, signer, transactions
+
+API = os.environ.get("API_URL", f"http://127.0.0.1:{os.environ.get('API_PORT', '4000')}")
+RPC = os.environ.get("SOLANA_RPC_URL", f"http://127.0.0.1:{os.environ.get('DEVCHAIN_PORT', '8899')}")
+KEYS = Path(os.environ.get("ZMART_STATE_DIR", ".state")) / "devchain" / "keys"
+SOL = 1_000_000_000
+#: Long, because a chain just born brings an hour of past, which the API is told before anything new.
+PATIENCE_SECONDS = 120
+http = httpx.Client(base_url=API, timeout=30, trust_env=False)
+
+
+def fail(message: str) -> NoReturn:
+    """Say what went wrong and stop."""
+    sys.exit(f"act.py: {message}")
+
+
+def rpc(method: str, *params: Any) -> Any:
+    """A call of the chain's node, for what is not the API's."""
+    words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = httpx.post(RPC, json=words, timeout=30, trust_env=False).json()
+    if "error" in answer:
+        fail(f"{method}: {answer['error']['message']}")
+    return answer["result"]
+
+
+def until(what: str, path: str, accepted: Callable[[Any], object]) -> Any:
+    """Ask until the answer is accepted."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answer = http.get(path)
+        if answer.status_code == 200 and accepted(answer.json()):
+            return answer.json()
+        time.sleep(0.2)
+    return fail(f"{what} did not happen in {PATIENCE_SECONDS} s: {answer.text}")
+
+
+def clock() -> int:
+    """The chain's time in seconds, by which the program judges."""
+    return int(rpc("getBlockTime", rpc("getSlot", {"commitment": "confirmed"})))
+
+
+class Wallet:
+    """A key, and what its owner's browser would do with it."""
+
+    def __init__(self) -> None:
+        self._key = Keypair()
+        self.address = str(self._key.pubkey())
+        self._headers: dict[str, str] = {}
+
+    def sign(self, text: str) -> str:
+        """A text's signature in base58."""
+        return str(self._key.sign_message(text.encode()))
+
+    def sign_in(self) -> None:
+        """Sign In With Solana: the text of a nonce, signed, for an access token."""
+        nonce = http.get("/api/auth/nonce", params={"wallet": self.address}).raise_for_status().json()
+        proof = {"wallet": self.address, "message": nonce["message"], "signature": self.sign(nonce["message"])}
+        session = http.post("/api/auth/verify", json=proof).raise_for_status().json()
+        self._headers = {"Authorization": f"Bearer {session['access_token']}"}
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Post as this wallet; the demo's admin stops the protocol now and then, for a moment."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            answer = http.post(path, json=body, headers=self._headers)
+            if answer.is_success:
+                return answer.json()
+            if "ProtocolPaused" not in answer.text or time.monotonic() > deadline:
+                fail(f"POST {path} answers {answer.status_code}: {answer.text}")
+            time.sleep(1)
+
+    def land(self, prepared: dict[str, Any]) -> None:
+        """Sign what was prepared, have it passed on, wait until it is confirmed."""
+        message = VersionedTransaction.from_bytes(base64.b64decode(prepared["unsigned_transaction"])).message
+        relay(bytes(VersionedTransaction(message, [self._key])))
+
+    def ballot(self, market: str, kind: str, *, vote: bool) -> None:
+        """A ballot off chain: a text that names market and choice, signed."""
+        asked = {"market_id": market, "kind": kind, "vote": str(vote).lower(), "wallet": self.address}
+        text = http.get("/api/votes/message", params=asked).raise_for_status().json()["message"]
+        proof = {"message": text, "signature": self.sign(text), "wallet": self.address}
+        self.post(f"/api/votes/{kind}", {"market_id": market, "vote": vote, **proof})
+
+
+def relay(raw: bytes) -> None:
+    """Pass a signed transaction on and follow it until it is confirmed."""
+    answer = http.post("/api/transactions", json={"transaction": base64.b64encode(raw).decode()})
+    if not answer.is_success:
+        fail(f"POST /api/transactions answers {answer.status_code}: {answer.text}")
+    path = f"/api/transactions/{answer.json()['signature']}"
+    followed = until("the transaction", path, lambda told: told["status"] in ("confirmed", "finalized", "failed"))
+    if followed["status"] == "failed":
+        fail(f"{followed['signature']} failed: {followed['error']}")
+
+
+def official(key: signer.Signer, role: str, name: str, market: str, **args: Any) -> None:
+    """A step that only the admin or the backend authority may take."""
+    built = transactions.instruction(
+        name, idl.load().address, {role: key.address}, args, market_id=bytes.fromhex(market)
+    )
+    latest = rpc("getLatestBlockhash", {"commitment": "confirmed"})["value"]["blockhash"]
+    relay(transactions.transaction([built], payer=key.address, blockhash=latest).sign([key]).raw)
+    print(f"  {name}")
+
+
+def main() -> None:
+    """The market's life."""
+    admin, backend = (signer.load(KEYS / f"{name}.json") for name in ("admin", "backend"))
+    creator, voters = Wallet(), [Wallet() for _ in range(3)]
+    rpc("requestAirdrop", creator.address, 500 * SOL)
+    until("the airdrop", "/health", lambda _: rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"])
+
+    creator.sign_in()
+    words = {
+        "question": "Will this example reach its last line?",
+        "description": "Resolved by its exit status.",
+        "category": "other",
+        "end_date": "2100-01-01T00:00:00Z",
+        "liquidity": SOL,
+    }
+    created = creator.post("/api/markets", words)
+    creator.land(created)
+    market = created["market"]["id"]
+    seen = until("the market", f"/api/markets/{market}", lambda told: told["question"] == words["question"])
+    print(f"{seen['state']}: {seen['question']} ({market})")
+
+    for voter, vote in zip([creator, *voters], (True, True, True, False), strict=True):
+        voter.ballot(market, "proposal", vote=vote)
+    stats = until("the tally", f"/api/markets/{market}/votes", lambda told: told["stats"]["total"] == 4)["stats"]
+    print(f"votes: {stats['likes']} for, {stats['dislikes']} against")
+    counts = {"final_likes": stats["likes"], "final_dislikes": stats["dislikes"]}
+    official(backend, "backend_authority", "aggregate_proposal_votes", market, **counts)
+    official(admin, "admin", "approve_proposal", market)
+    official(admin, "authority", "activate_market", market)
+
+    order = {"market_id": market, "outcome": True, "shares": str(5 * SOL), "max_cost": str(10 * SOL)}
+    bought = creator.post("/api/trades/buy", order)
+    creator.land(bought)
+    print(f"bought {bought['trade']['shares_exact']} YES for {bought['trade']['cost_exact']} lamports")
+
+    creator.post(f"/api/markets/{market}/discussions", {"content": "It has come this far."})
+    talk = until("the comment", f"/api/markets/{market}/discussions", lambda told: "this far" in str(told))
+    print(f"said: {len(talk['discussions'] if isinstance(talk, dict) else talk)} comment")
+
+    evidence = {"outcome": True, "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
+    creator.land(creator.post(f"/api/markets/{market}/resolve", evidence))
+    until("the resolution", f"/api/markets/{market}", lambda told: told["state"] == "RESOLVING")
+    period = int(until("the configuration", "/api/protocol", lambda _: True)["dispute_period"])
+    ends = clock() + period + 2
+    rpc("devchain_warp", period + 5)
+    until("the end of the dispute period", "/health", lambda _: clock() >= ends)
+    official(backend, "backend_authority", "finalize_market", market, dispute_agree=None, dispute_disagree=None)
+
+    before = rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"]
+    claim = creator.post(f"/api/markets/{market}/claim", {})
+    creator.land(claim)
+    path = f"/api/users/{creator.address}/positions/{market}"
+    claimed = int(until("the claim", path, lambda told: told["has_claimed"])["claimed_amount_exact"])
+    paid = (
+        rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"] - before + int(claim["fee_lamports"])
+    )
+    # The creator resolved the market, too, and the first claim pays the resolver (protocol.md 1.4.10).
+    if not 0 < claimed <= paid:
+        fail(f"The API says {claimed} lamports were claimed, the chain paid {paid}.")
+    print(f"claimed {claimed} lamports; the market is {http.get(f'/api/markets/{market}').json()['state']}")
+
+
+if __name__ == "__main__":
+    main()
