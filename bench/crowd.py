@@ -89,7 +89,7 @@ def _stalled(api: Running, database: testing.Database, seconds: float) -> tuple[
         began = time.monotonic()
         early = 0
         while (passed := time.monotonic() - began) < seconds:
-            with _never_reading(api.port):
+            with _never_reading(api.port, reader):
                 until = min(ANEW_SECONDS, seconds / 4, seconds - passed)
                 _read_for(reader, until)
             if not early and time.monotonic() - began >= seconds / 4:
@@ -105,13 +105,15 @@ def _stalled(api: Running, database: testing.Database, seconds: float) -> tuple[
 
 
 @contextmanager
-def _never_reading(port: int) -> Iterator[None]:
+def _never_reading(port: int, reader: sockets.Client) -> Iterator[None]:
+    """So many that never read, while the one who reads goes on."""
     clients = []
     try:
         for _ in range(STALLED):
             client = sockets.Client.connect(port, "/ws", ASKING)
             client.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             clients.append(client)
+            _read_for(reader, 0.0)
         yield
     finally:
         for client in clients:
@@ -119,10 +121,14 @@ def _never_reading(port: int) -> Iterator[None]:
 
 
 def _read_for(reader: sockets.Client, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not reader.read():
-            time.sleep(0.01)
+    deadline = spoken = time.monotonic()
+    deadline += seconds
+    reader.live()
+    while reader.read() or time.monotonic() < deadline:
+        time.sleep(0.005)
+        if time.monotonic() - spoken > sockets.LIVE_SECONDS:
+            spoken = time.monotonic()
+            reader.live()
 
 
 async def _commit(dsn: str, done: threading.Event) -> None:
