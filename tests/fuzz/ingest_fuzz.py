@@ -109,7 +109,8 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {"body": body, "logs": log,
 
 def seeds(target: str) -> list[bytes]:
     """Where a target begins: what was recorded, in the target's form."""
-    bodies = [path.read_bytes() for path in RECORDINGS.glob("*.json") if not path.name.endswith(".rows.json")]
+    recorded = [path.read_bytes() for path in RECORDINGS.glob("*.json") if not path.name.endswith(".rows.json")]
+    bodies = [each for each in recorded if each.lstrip().startswith(b"[")]
     items = [item for each in bodies for item in delivery.items(each)]
     if target == "body":
         return [*(b"[" + item + b"]" for item in items), *(each for each in bodies if len(each) < 8_000)]

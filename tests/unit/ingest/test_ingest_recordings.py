@@ -13,13 +13,13 @@ from ingest.decode import Decoder
 from zmart.domain import events
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
-BODIES = sorted(p for p in RECORDINGS.glob("*.json") if not p.name.endswith(".rows.json"))
-
 _spec = importlib.util.spec_from_file_location("record", RECORDINGS / "record.py")
 assert _spec is not None
 assert _spec.loader is not None
 record = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(record)
+
+BODIES = record.bodies()
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
