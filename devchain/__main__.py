@@ -93,7 +93,8 @@ def options_of(asked: argparse.Namespace) -> Options:
         traders=not asked.no_traders,
         pace=asked.pace,
         seed=asked.seed,
-        past_hours=asked.past_hours,
+        # Keepers cannot act in a past that was played before they came.
+        past_hours=0.0 if asked.leave_to_keepers else asked.past_hours,
         tempo=Tempo(
             markets=asked.markets,
             wallets=asked.wallets,

@@ -362,6 +362,10 @@ class Traders:
         yield Move("grant", [limit, transfer(params)], [self.cast.faucet])
 
     def _found(self) -> Iterator[Move]:
+        if not self.tempo.plays_backend:
+            # Keepers pay for what they do and cannot ask the faucet.
+            yield from self._grant(self.cast.backend)
+            yield from self._grant(self.cast.admin)
         if self.config is None:
             yield from self._grant(self.cast.fee_wallet)
             yield from self._move(

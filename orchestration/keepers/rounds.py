@@ -229,13 +229,14 @@ class Keepers:
         await self.books.keep_lease(epoch, self.rhythm.lease)
         flight = self._flight(task)
         payer = key.address if key else door.authority(config, task.key)
+        if key is not None and any(row.verdict is Verdict.DUE for row in rows):
+            await self._require_money(key)
         rows, costs = await self._ready(flight, task, rows, standing, config, facts, payer=payer)
         await self.books.keep_lease(epoch, self.rhythm.lease)
         due = [row for row in rows if row.verdict is Verdict.DUE and row.market.market_no in costs]
         await self.books.drop_planned(task, [row.market.market_no for row in due])
         sent: list[Sent] = []
         if key is not None and due and flight.stopped is None:
-            await self._require_money(key)
             ready = [(row, costs[row.market.market_no]) for row in due]
             launched = await flight.launch(ready, key, epoch=epoch, plan=_circumstances(standing, config))
             kept = {one.market.market_no: one for one in launched if isinstance(one, Row)}

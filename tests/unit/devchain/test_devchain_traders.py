@@ -99,3 +99,19 @@ def test_leaving_the_backend_out_leaves_its_work_undone() -> None:
 def test_a_content_id_is_the_one_ipfs_computes() -> None:
     """CIDv0 of `hello world` with a newline, as `ipfs add` prints it."""
     assert questions.cid(b"hello world\n") == b"QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
+
+
+def test_where_keepers_play_the_backend_traders_leave_it_to_them() -> None:
+    """No tally, approval or ending; both keys have money, and what nobody approves does not block new markets."""
+    history = History(5, tempo=Tempo(plays_backend=False, proposal_seconds=5, markets=3))
+    begin = history.ledger.clock.unix_timestamp
+    seen = {name for _, name in act(history, history.traders, begin, 400)}
+    cast = history.traders.cast
+
+    assert "ProposalVoteSubmitted" in seen
+    assert not seen & {"ProposalAggregated", "ProposalApproved", "MarketFinalized", "DisputeAggregated"}
+    assert history.traders.markets > 3
+    for key in (cast.backend, cast.admin):
+        account = history.ledger.account(key.address)
+        assert account is not None
+        assert account.lamports > 0
