@@ -4147,12 +4147,6 @@ ALTER TABLE ONLY zmart_migrations.applied
     ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
 
 --
--- Name: comments_answers; Type: INDEX; Schema: app; Owner: -
---
-
-CREATE INDEX comments_answers ON app.comments USING btree (parent_no) WHERE (parent_no IS NOT NULL);
-
---
 -- Name: comments_market_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
@@ -4513,12 +4507,6 @@ ALTER TABLE app.comment_edits ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.comments ENABLE ROW LEVEL SECURITY;
-
---
--- Name: flags count_them; Type: POLICY; Schema: app; Owner: -
---
-
-CREATE POLICY count_them ON app.flags FOR SELECT TO zmart_owner USING (true);
 
 --
 -- Name: flags count_them_all; Type: POLICY; Schema: app; Owner: -
@@ -5614,6 +5602,7 @@ GRANT SELECT ON TABLE ops.settings TO zmart_keeper;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.snapshots TO zmart_keeper;
+GRANT SELECT ON TABLE ops.snapshots TO zmart_api;
 
 --
 -- Name: TABLE accounts; Type: ACL; Schema: raw; Owner: -
