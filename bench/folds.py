@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from ingest import writer as writing
 from ingest.records import TransactionRow
@@ -49,7 +48,7 @@ async def _measured(database: testing.Database, effort: Effort) -> list[Sample]:
     stream = history.transactions(10**9)
     for _ in itertools.islice(stream, effort.log_events):
         pass
-    writer = _TimedWriter(database.dsn("zmart_ingest"))
+    writer = writing.Writer(database.dsn("zmart_ingest"))
     rates: dict[str, list[float]] = {
         f"{what}, batches of {size:,}": [] for what in ("folds alone", "whole append") for size in REACH
     }
@@ -67,43 +66,16 @@ async def _measured(database: testing.Database, effort: Effort) -> list[Sample]:
     return [Sample(label=label, unit="events/s", values=tuple(values)) for label, values in rates.items()]
 
 
-async def _round(writer: _TimedWriter, stream: Iterator[TransactionRow], size: int) -> tuple[float, float]:
+async def _round(writer: writing.Writer, stream: Iterator[TransactionRow], size: int) -> tuple[float, float]:
     """Seconds in the folds and in all, for a round of batches."""
-    writer.folding_seconds = 0.0
-    began = time.perf_counter()
-    waiting = 0.0
+    folding = whole = 0.0
     for _ in range(EVENTS_A_ROUND // size):
-        drawn = time.perf_counter()
         batch = list(itertools.islice(stream, size))
-        waiting += time.perf_counter() - drawn
-        await writer.append(batch, source="bench")
-    return writer.folding_seconds, time.perf_counter() - began - waiting
-
-
-class _TimedWriter(writing.Writer):
-    """Ingest's writer, with a clock at the statement that folds."""
-
-    folding_seconds = 0.0
-    _timed: object = None
-
-    async def _connected(self) -> Any:
-        connection = await super()._connected()
-        if connection is not self._timed:
-            self._timed = connection
-            self._watch(connection)
-        return connection
-
-    def _watch(self, connection: Any) -> None:
-        execute = connection.execute
-
-        async def timed(statement: Any, *arguments: Any, **keywords: Any) -> Any:
-            began = time.perf_counter()
-            done = await execute(statement, *arguments, **keywords)
-            if statement is writing.sql.fold:
-                self.folding_seconds += time.perf_counter() - began
-            return done
-
-        connection.execute = timed
+        began = time.perf_counter()
+        appended = await writer.append(batch, source="bench")
+        whole += time.perf_counter() - began
+        folding += appended.folds_seconds
+    return folding, whole
 
 
 def _check(database: testing.Database) -> None:

@@ -3,7 +3,7 @@
 
     A buy's event carries cost + floor(cost * bps / 10000); that is strictly increasing in cost, so the cost before fees is
     the smallest integer that reaches it. A sell's event carries what is left of the gross; one or two gross amounts leave
-    the same, and the market account's change of lamports (net + protocol part) tells which.
+    the same; the market account's change of lamports (net + protocol part), the market's b or its totals tell which.
 #}
 
 {% macro cost_before_fees(paid, bps) -%}
@@ -21,4 +21,26 @@
 {# The protocol's part of the fee on an amount: floor(floor(amount * bps / 10000) * protocol_bps / bps). #}
 {% macro protocol_part(amount, bps, protocol_bps) -%}
     coalesce(div(div({{ amount }} * {{ bps }}, 10000) * {{ protocol_bps }}, nullif({{ bps }}, 0)), 0)
+{%- endmacro %}
+
+{# Whether two values of the cost function with this b can lie so far apart. A cost is floor(b * a / 1e9) with a whole a, so a
+   difference is floor(b * k / 1e9) or one more; where b is whole SOL, exactly a multiple of b / 1e9 (protocol.md 2.2). #}
+{% macro is_difference_of_costs(amount, b) -%}
+    case
+        when mod({{ b }}, 1000000000) = 0 then mod({{ amount }} * 1000000000, {{ b }}) = 0
+        else
+            {{ amount }} - div({{ b }} * div({{ amount }} * 1000000000 + {{ b }} - 1, {{ b }}), 1000000000) in (0, 1)
+            or {{ amount }} - div({{ b }} * div({{ amount }} * 1000000000, {{ b }}), 1000000000) in (0, 1)
+    end
+{%- endmacro %}
+
+{# How many earlier trades of a market are read to settle one sell. #}
+{% macro most_earlier_trades() -%}
+    5000
+{%- endmacro %}
+
+{# A fence between steps. Without it the planner writes the expressions of one step out wherever the next one names them, and the
+   next does the same: five steps later each trade costs a thousand operations instead of thirty. #}
+{% macro computed_once() -%}
+    offset 0
 {%- endmacro %}

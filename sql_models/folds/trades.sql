@@ -5,7 +5,7 @@
     fee_sensitive=true,
     indexes=[
         'market_no, order_key', 'wallet_no, order_key', 'order_key',
-        {'columns': 'market_no, order_key', 'where': "gross_from in ('totals', 'guess')"},
+        {'columns': 'order_key', 'where': "gross_from in ('totals', 'guess')"},
     ],
 ) }}
 
@@ -37,7 +37,7 @@ select
     trades.resolver_bps,
     trades.lp_bps,
     trades.new_price_yes::numeric(20, 0) as new_price_yes,
-    (trades.new_price_yes / 1000000000)::numeric(30, 9) as price_after,
+    (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
     {{ instant('trades.clock') }} as block_time,
     trades.seq as last_seq
 from trades

@@ -41,6 +41,7 @@ bounded as (
             else coalesce({{ largest_gross('cost', 'bps') }}, cost)
         end as gross_high
     from priced
+    {{ computed_once() }}
 ),
 
 -- Two gross amounts can leave a seller the same. The market's balance tells which: it fell by net and the protocol's part.
@@ -58,48 +59,79 @@ told as (
         *,
         case
             when gross_low = gross_high then 'event'
-            when protocol_low <> protocol_high and protocol_seen in (protocol_low, protocol_high) then 'balance'
+            when gross_high - gross_low = 1 and protocol_low <> protocol_high and protocol_seen in (protocol_low, protocol_high) then 'balance'
         end as told_by
     from weighed
+    {{ computed_once() }}
 ),
 
--- Where it does not, C(q) - C(q - shares) does, if the totals before the sell are known: one lookup for each such sell alone.
-settled as (
+-- Where it does not, b does: C moves in steps of b / 1e9, and a difference of two such is a multiple of it, each rounded down.
+stepped as (
     select
         told.*,
-        case
-            when told.told_by = 'event' then told.gross_high
-            when told.told_by = 'balance'
-                then case when told.protocol_seen = told.protocol_low then told.gross_low else told.gross_high end
-            when totals.gross between told.gross_low and told.gross_high then totals.gross
-            else told.gross_high
-        end as gross,
-        coalesce(
-            told.told_by, case when totals.gross between told.gross_low and told.gross_high then 'totals' end, 'guess'
-        ) as gross_from
+        market.b,
+        {{ is_difference_of_costs('told.gross_low', 'market.b') }} or told.gross_high - told.gross_low > 1 as low_fits,
+        {{ is_difference_of_costs('told.gross_high', 'market.b') }} or told.gross_high - told.gross_low > 1 as high_fits
     from told
+    left join lateral (
+        select nullif((created.payload ->> 'b_parameter')::numeric, 0) as b
+        from {{ source('raw', 'events') }} as created
+        where
+            told.told_by is null
+            and created.market_no = told.market_no and created.name = 'MarketCreated' and created.retracted_at is null
+        order by created.order_key desc
+        limit 1
+    ) as market on true
+    {{ computed_once() }}
+),
+
+-- Where b does not either, which takes a crooked one, C(q) - C(q - shares) of the totals before the sell does. That reads the
+-- market's earlier trades for each such sell; past a few thousand the larger amount is taken as a guess.
+settled as (
+    select
+        stepped.*,
+        case
+            when stepped.told_by = 'event' then stepped.gross_high
+            when stepped.told_by = 'balance'
+                then case when stepped.protocol_seen = stepped.protocol_low then stepped.gross_low else stepped.gross_high end
+            when stepped.low_fits and not stepped.high_fits then stepped.gross_low
+            when totals.gross between stepped.gross_low and stepped.gross_high then totals.gross
+            else stepped.gross_high
+        end as gross,
+        case
+            when stepped.told_by is not null then stepped.told_by
+            when stepped.low_fits <> stepped.high_fits then 'step'
+            when totals.gross between stepped.gross_low and stepped.gross_high then 'totals'
+            else 'guess'
+        end as gross_from
+    from stepped
     left join lateral (
         select
             lmsr.proceeds(
-                div(before.b, 1000) + before.traded_yes, div(before.b, 1000) + before.traded_no,
-                before.b, told.outcome, told.shares
+                div(stepped.b, 1000) + before.traded_yes, div(stepped.b, 1000) + before.traded_no,
+                stepped.b, stepped.outcome, stepped.shares
             ) as gross
         from (
             select
-                max((earlier.payload ->> 'b_parameter')::numeric) as b,
-                coalesce(sum(
-                    case earlier.name when 'SharesSold' then -1 else 1 end * (earlier.payload ->> 'shares')::numeric
-                ) filter (where (earlier.payload ->> 'outcome')::boolean), 0) as traded_yes,
-                coalesce(sum(
-                    case earlier.name when 'SharesSold' then -1 else 1 end * (earlier.payload ->> 'shares')::numeric
-                ) filter (where not (earlier.payload ->> 'outcome')::boolean), 0) as traded_no
-            from {{ source('raw', 'events') }} as earlier
-            where
-                told.told_by is null
-                and earlier.market_no = told.market_no and earlier.order_key < told.order_key
-                and earlier.retracted_at is null and earlier.name in ('MarketCreated', 'SharesBought', 'SharesSold')
+                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                count(*) as trades_count
+            from (
+                select
+                    (history.payload ->> 'outcome')::boolean as outcome,
+                    case history.name when 'SharesSold' then -1 else 1 end
+                    * (history.payload ->> 'shares')::numeric as moved
+                from {{ source('raw', 'events') }} as history
+                where
+                    stepped.low_fits and stepped.high_fits
+                    and history.market_no = stepped.market_no and history.order_key < stepped.order_key
+                    and history.retracted_at is null and history.name in ('SharesBought', 'SharesSold')
+                limit {{ most_earlier_trades() }} + 1
+            ) as earlier
         ) as before
+        where before.trades_count <= {{ most_earlier_trades() }}
     ) as totals on true
+    {{ computed_once() }}
 ),
 
 split as (
@@ -109,6 +141,7 @@ split as (
         coalesce(div(abs(cost - gross) * protocol_bps, nullif(bps, 0)), 0) as protocol_fee,
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
     from settled
+    {{ computed_once() }}
 )
 
 select

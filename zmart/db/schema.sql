@@ -1855,30 +1855,50 @@ CREATE FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_a
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_since bigint;
+    v_every boolean := p_all or exists (select from ops.models where name = 'trades' and stale_since is not null);
 begin
-    if p_all or exists (select from ops.models where name = 'trades' and stale_since is not null) then
-        return (
-            select array_agg(e.seq)
-            from folds.totals_changed(p_from, p_to, p_touched) as c
-            inner join raw.events as e on e.market_no = c.market_no and e.order_key > c.since
-            where e.name = 'SharesSold' and e.seq <= p_from
-        );
-    end if;
-    -- A migration comes before the models that go with it; the log does not wait for them.
-    if not exists (
-        select from pg_attribute where attrelid = to_regclass('marts.trades') and attname = 'gross_from' and not attisdropped
-    ) then
-        return null;
-    end if;
-    -- Nearly always there is none, and this is all that happens.
-    if not exists (select from marts.trades where gross_from in ('totals', 'guess')) then
-        return null;
+    if not v_every then
+        -- A migration comes before the models that go with it; the log does not wait for them.
+        if not exists (
+            select from pg_attribute
+            where attrelid = to_regclass('marts.trades') and attname = 'gross_from' and not attisdropped
+        ) then
+            return null;
+        end if;
+        -- Nearly always nothing after the window depends on it, and this is all that happens.
+        select min(e.order_key) into v_since
+        from raw.events as e
+        where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold');
+        if p_touched is null and not exists (
+            select from marts.trades where gross_from in ('totals', 'guess') and order_key > v_since
+        ) then
+            return null;
+        end if;
     end if;
     return (
-        select array_agg(t.seq)
-        from folds.totals_changed(p_from, p_to, p_touched) as c
-        inner join marts.trades as t on t.market_no = c.market_no and t.order_key > c.since
-        where t.gross_from in ('totals', 'guess') and t.seq <= p_from
+        select array_agg(sold.seq)
+        from (
+            select w.market_no, min(w.since) as since
+            from (
+                select e.market_no, e.order_key as since
+                from raw.events as e
+                where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
+                union all
+                -- Where it stood before is not known.
+                select e.market_no, 0
+                from raw.events as e
+                where e.seq = any(p_touched) and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
+            ) as w
+            group by w.market_no
+        ) as changed
+        inner join raw.events as sold on sold.market_no = changed.market_no and sold.order_key > changed.since
+        where
+            sold.name = 'SharesSold' and sold.seq <= p_from
+            and (v_every or sold.seq in (
+                select t.seq from marts.trades as t where t.gross_from in ('step', 'totals', 'guess')
+            ))
     );
 end
 $$;
@@ -1887,7 +1907,7 @@ $$;
 -- Name: FUNCTION retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) IS 'Seqs of sells before the window whose gross follows from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
+COMMENT ON FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) IS 'Seqs of sells before the window whose gross follows from a b or from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
 
 --
 -- Name: standing_on(regclass); Type: FUNCTION; Schema: folds; Owner: -
@@ -1990,27 +2010,6 @@ $$;
 --
 
 COMMENT ON FUNCTION folds.swap(p_name text) IS 'Put the table built beside in the live one''s place, and its views back on top.';
-
---
--- Name: totals_changed(bigint, bigint, bigint[]); Type: FUNCTION; Schema: folds; Owner: -
---
-
-CREATE FUNCTION folds.totals_changed(p_from bigint, p_to bigint, p_touched bigint[]) RETURNS TABLE(market_no integer, since bigint)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT w.market_no,
-     min(w.since) AS min
-    FROM ( SELECT e.market_no,
-             e.order_key AS since
-            FROM raw.events e
-           WHERE ((e.seq > totals_changed.p_from) AND (e.seq <= totals_changed.p_to) AND (e.name = ANY (ARRAY['MarketCreated'::text, 'SharesBought'::text, 'SharesSold'::text])))
-         UNION ALL
-          SELECT e.market_no,
-             0
-            FROM raw.events e
-           WHERE ((e.seq = ANY (totals_changed.p_touched)) AND (e.name = ANY (ARRAY['MarketCreated'::text, 'SharesBought'::text, 'SharesSold'::text])))) w
-   GROUP BY w.market_no;
-END;
 
 --
 -- Name: touched(bigint, bigint, boolean, boolean); Type: FUNCTION; Schema: folds; Owner: -
@@ -4261,6 +4260,12 @@ CREATE UNIQUE INDEX submissions_open ON ops.submissions USING btree (intent_no) 
 CREATE INDEX submissions_stored ON ops.submissions USING btree (stored_at);
 
 --
+-- Name: events_creations; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX events_creations ON raw.events USING btree (market_no) WHERE (name = 'MarketCreated'::text);
+
+--
 -- Name: events_live; Type: INDEX; Schema: raw; Owner: -
 --
 
@@ -5101,12 +5106,6 @@ REVOKE ALL ON FUNCTION folds.standing_on(p_table regclass) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION folds.swap(p_name text) FROM PUBLIC;
-
---
--- Name: FUNCTION totals_changed(p_from bigint, p_to bigint, p_touched bigint[]); Type: ACL; Schema: folds; Owner: -
---
-
-REVOKE ALL ON FUNCTION folds.totals_changed(p_from bigint, p_to bigint, p_touched bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION touched(p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean); Type: ACL; Schema: folds; Owner: -

@@ -202,57 +202,63 @@ revoke execute on all functions in schema lmsr from public;
 grant execute on all functions in schema lmsr to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 -- ---- sells whose balance does not tell their gross (protocol.md 8.6) -----------------------------------------------------
--- Their gross follows from the market's totals before them, so that whatever changes those totals tells these sells again.
+-- Their gross follows from the market's b, or from its totals before them, so that whatever changes those tells these sells again.
 
--- Where each market's totals change in a window. Where what was retracted or moved stood before is not known: from the start.
-create function folds.totals_changed(p_from bigint, p_to bigint, p_touched bigint []) returns table (market_no int, since bigint)
-language sql stable
-begin atomic
-    select w.market_no, min(w.since)
-    from (
-        select e.market_no, e.order_key as since
-        from raw.events as e
-        where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
-        union all
-        select e.market_no, 0
-        from raw.events as e
-        where e.seq = any(p_touched) and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
-    ) as w
-    group by w.market_no;
-end;
+-- Creations alone, for the b of a market.
+create index events_creations on raw.events (market_no) where name = 'MarketCreated';
 
 create function folds.retold(p_from bigint, p_to bigint, p_touched bigint [], p_all boolean) returns bigint []
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_since bigint;
+    v_every boolean := p_all or exists (select from ops.models where name = 'trades' and stale_since is not null);
 begin
-    if p_all or exists (select from ops.models where name = 'trades' and stale_since is not null) then
-        return (
-            select array_agg(e.seq)
-            from folds.totals_changed(p_from, p_to, p_touched) as c
-            inner join raw.events as e on e.market_no = c.market_no and e.order_key > c.since
-            where e.name = 'SharesSold' and e.seq <= p_from
-        );
-    end if;
-    -- A migration comes before the models that go with it; the log does not wait for them.
-    if not exists (
-        select from pg_attribute where attrelid = to_regclass('marts.trades') and attname = 'gross_from' and not attisdropped
-    ) then
-        return null;
-    end if;
-    -- Nearly always there is none, and this is all that happens.
-    if not exists (select from marts.trades where gross_from in ('totals', 'guess')) then
-        return null;
+    if not v_every then
+        -- A migration comes before the models that go with it; the log does not wait for them.
+        if not exists (
+            select from pg_attribute
+            where attrelid = to_regclass('marts.trades') and attname = 'gross_from' and not attisdropped
+        ) then
+            return null;
+        end if;
+        -- Nearly always nothing after the window depends on it, and this is all that happens.
+        select min(e.order_key) into v_since
+        from raw.events as e
+        where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold');
+        if p_touched is null and not exists (
+            select from marts.trades where gross_from in ('totals', 'guess') and order_key > v_since
+        ) then
+            return null;
+        end if;
     end if;
     return (
-        select array_agg(t.seq)
-        from folds.totals_changed(p_from, p_to, p_touched) as c
-        inner join marts.trades as t on t.market_no = c.market_no and t.order_key > c.since
-        where t.gross_from in ('totals', 'guess') and t.seq <= p_from
+        select array_agg(sold.seq)
+        from (
+            select w.market_no, min(w.since) as since
+            from (
+                select e.market_no, e.order_key as since
+                from raw.events as e
+                where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
+                union all
+                -- Where it stood before is not known.
+                select e.market_no, 0
+                from raw.events as e
+                where e.seq = any(p_touched) and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
+            ) as w
+            group by w.market_no
+        ) as changed
+        inner join raw.events as sold on sold.market_no = changed.market_no and sold.order_key > changed.since
+        where
+            sold.name = 'SharesSold' and sold.seq <= p_from
+            and (v_every or sold.seq in (
+                select t.seq from marts.trades as t where t.gross_from in ('step', 'totals', 'guess')
+            ))
     );
 end
 $$;
 comment on function folds.retold is
-'Seqs of sells before the window whose gross follows from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
+'Seqs of sells before the window whose gross follows from a b or from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
 
 create or replace function folds.touched(
     p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean default false
@@ -515,5 +521,5 @@ begin
 end
 $$;
 
-revoke execute on function folds.is_out_of_time, folds.totals_changed, folds.retold, folds.indexes_of, folds.index_changes, folds.standing_on,
+revoke execute on function folds.is_out_of_time, folds.retold, folds.indexes_of, folds.index_changes, folds.standing_on,
 folds.finish_beside from public;

@@ -1,0 +1,58 @@
+"""Each way to combine is needed: with one of them broken on purpose, live is no longer what a rebuild makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import stories
+from test_replay import deliver, differing, place  # noqa: F401 - `place` is a fixture
+
+from zmart import testing
+
+#: By rule: a column that combines so, and what a careless hand would write instead.
+BROKEN = {
+    "sum": ("markets", "total_volume", "s.total_volume"),
+    "min": ("candles_1m", "low", "s.low"),
+    "max": ("candles_1m", "high", "s.high"),
+    "or": ("positions", "has_claimed", "s.has_claimed"),
+    "any": ("positions", "market_id", "null"),
+    "first": ("candles_1m", "open", "t.open"),
+    "last": ("markets", "last_price_yes", "t.last_price_yes"),
+}
+
+
+@contextmanager
+def broken(database: testing.Database, mart: str, column: str, careless: str) -> Iterator[None]:
+    """The live function of a mart with another way to combine one column."""
+    with database.connect() as owner:
+        row = owner.execute("select pg_get_functiondef(%s::regproc)", (f"folds.apply_{mart}",)).fetchone()
+        assert row is not None
+        whole = str(row[0])
+        rule = re.compile(rf"(\n\s*{column} = )(.*?)(,\n\s*\w+ = |\nwhen not matched)", re.DOTALL)
+        spoilt, times = rule.subn(lambda found: f"{found[1]}{careless}{found[3]}", whole)
+        assert times == 1
+        owner.execute(spoilt.encode())
+        try:
+            yield
+        finally:
+            owner.execute(whole.encode())
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_broken_rule_is_seen(place: testing.Database, rule: str) -> None:  # noqa: F811 - the fixture's value
+    """Among a few stories, told newest first and one transaction at a time, one shows it, in that mart alone."""
+    mart, column, careless = BROKEN[rule]
+    found: set[str] = set()
+    with broken(place, mart, column, careless):
+        for seed in range(8):
+            deliver(place, [[row] for row in stories.tell(seed)[::-1]])
+            found |= set(differing(place))
+            if found:
+                break
+    assert found == {mart}
+
+    deliver(place, [[row] for row in stories.tell(seed)[::-1]])
+    assert differing(place) == {}
