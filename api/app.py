@@ -18,8 +18,7 @@ from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.openapi.spec import Tag
 
 from zmart.chain import rpc
 from zmart.db import bell, pool
@@ -28,6 +27,7 @@ from zmart.settings import Settings
 from . import deps, errors, etags, headers, limits, parameters, told, writes
 from .analyst import desk
 from .auth.gate import Gate
+from .contract import openapi
 from .database import Database
 from .live import tasks
 from .live.doorbell import Doorbell
@@ -164,17 +164,7 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
             title="ZMART",
             version="0.1.0",
             description="Prediction markets on Solana: an append-only log, folded and served live.",
-            render_plugins=[JsonRenderPlugin()],
-            components=Components(
-                security_schemes={
-                    "access_token": SecurityScheme(
-                        type="http",
-                        scheme="bearer",
-                        bearer_format="JWT",
-                        description="The access token of POST /api/auth/verify or /api/auth/refresh.",
-                    )
-                }
-            ),
+            render_plugins=[openapi.Render()],
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],

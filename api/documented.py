@@ -10,7 +10,8 @@ from litestar.openapi import ResponseSpec
 
 from . import schemas
 
-_MEANING = {
+#: What a status means, whatever the operation.
+MEANING = {
     304: "The caller has these rows already: `If-None-Match` named their `ETag`.",
     400: "A parameter cannot be used; `details` names it.",
     401: "Nobody is signed in, or the token is no longer good.",
@@ -24,12 +25,13 @@ _MEANING = {
     503: "The database is away or busy; `Retry-After` says when to try again.",
     504: "A statement or another server took too long.",
 }
-_EVERYWHERE = (400, 422, 429, 500, 503)
+#: What every endpoint may answer.
+EVERYWHERE = (400, 422, 429, 500, 503)
 
 
 def reads(*statuses: int) -> dict[int, ResponseSpec]:
     """Of an endpoint that only reads: these statuses, 304, and those of every endpoint."""
-    return {304: ResponseSpec(None, description=_MEANING[304]), **problems(*statuses)}
+    return {304: ResponseSpec(None, description=MEANING[304]), **problems(*statuses)}
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -38,8 +40,8 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(
             schemas.Problem,
             generate_examples=False,
-            description=_MEANING[status],
+            description=MEANING[status],
             media_type="application/problem+json",
         )
-        for status in sorted({*statuses, *_EVERYWHERE})
+        for status in sorted({*statuses, *EVERYWHERE})
     }

@@ -219,6 +219,31 @@ def unforeseen(request: Request[Any, Any, State], error: Exception) -> Response[
     return problem(_path(request), status=500, code="internal", message=_UNFORESEEN)
 
 
+#: Codes that the framework's own refusals carry, and what those say.
+_FRAMEWORKS: Mapping[str, tuple[int, str]] = {
+    "validation_failed": (400, "Validation failed"),
+    "request_entity_too_large": (413, "Request Entity Too Large"),
+    "internal": (500, _UNFORESEEN),
+}
+
+
+def codes(status: int) -> list[str]:
+    """The stable codes that problems of this status may carry."""
+    ours = [code for _, found, code in _MEANING if found == status]
+    theirs = [code for code, (found, _) in _FRAMEWORKS.items() if found == status]
+    return list(dict.fromkeys([*ours, *theirs]))
+
+
+def example(code: str) -> str:
+    """What a problem of this code may say."""
+    if code in _AWAY:
+        return _AWAY[code]
+    if code in _FRAMEWORKS:
+        return _FRAMEWORKS[code][1]
+    said = next(theirs.__doc__ or "" for theirs, _, found in _MEANING if found == code)
+    return said.partition("\n")[0]
+
+
 HANDLERS: ExceptionHandlersMap = {
     errors.ZmartError: known,
     HTTPException: refused,

@@ -377,6 +377,14 @@ def _ingest_status(settings: Settings) -> dict[str, Any] | None:
 
 
 @main.command()
+@click.argument("document", type=click.Choice(["openapi", "asyncapi"]), default="openapi")
+def openapi(document: str) -> None:
+    """Print what the API promises: of its requests, or (asyncapi) of its streams."""
+    done = subprocess.run([sys.executable, "-m", "api.contract", document], check=False)  # noqa: S603 - our own module
+    raise SystemExit(done.returncode)
+
+
+@main.command()
 def doctor() -> None:
     """Look at everything a start stands on, and say what to do where it would not hold.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import lists, parameters, schemas, statements
+from .. import documented, lists, parameters, schemas, statements
 from ..deps import FromDatabase
 
 NewestType = Annotated[
@@ -25,7 +25,7 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 _BOUND = "101"
 
 
-@get("/api/markets/activity", tags=["markets"], summary="What happened lately")
+@get("/api/markets/activity", tags=["markets"], summary="What happened lately", responses=documented.reads())
 async def list_newest_activity(
     database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
 ) -> Response[schemas.NewestActivities]:
@@ -39,7 +39,12 @@ async def list_newest_activity(
     )
 
 
-@get("/api/markets/{market:str}/activity", tags=["markets"], summary="What happened in a market")
+@get(
+    "/api/markets/{market:str}/activity",
+    tags=["markets"],
+    summary="What happened in a market",
+    responses=documented.reads(404),
+)
 async def list_market_activity(
     database: FromDatabase,
     market: parameters.MarketName,
@@ -55,7 +60,7 @@ async def list_market_activity(
     )
 
 
-@get("/api/users/{wallet:str}/activity", tags=["wallets"], summary="What a wallet did")
+@get("/api/users/{wallet:str}/activity", tags=["wallets"], summary="What a wallet did", responses=documented.reads())
 async def list_wallet_activity(
     database: FromDatabase,
     wallet: parameters.Wallet,

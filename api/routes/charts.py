@@ -7,7 +7,7 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import lists, parameters, schemas, statements
+from .. import documented, lists, parameters, schemas, statements
 from ..deps import FromDatabase
 from ..window import Window
 
@@ -25,7 +25,12 @@ End = Annotated[
 Fill = Annotated[bool, QueryParameter(description="Also candles without a trade, which carry the close before them.")]
 
 
-@get("/api/markets/{market:str}/price-history", tags=["markets"], summary="A market's price, trade by trade")
+@get(
+    "/api/markets/{market:str}/price-history",
+    tags=["markets"],
+    summary="A market's price, trade by trade",
+    responses=documented.reads(404),
+)
 async def show_price_history(
     database: FromDatabase, market: parameters.MarketName, limit: HistoryLimit = 100
 ) -> Response[schemas.PriceHistory]:
@@ -38,7 +43,9 @@ async def show_price_history(
     )
 
 
-@get("/api/markets/{market:str}/candles", tags=["markets"], summary="A market's candles")
+@get(
+    "/api/markets/{market:str}/candles", tags=["markets"], summary="A market's candles", responses=documented.reads(404)
+)
 async def list_candles(
     database: FromDatabase,
     market: parameters.MarketName,

@@ -7,10 +7,11 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
 
 from zmart import errors
 
-from .. import schemas, statements
+from .. import documented, schemas, statements
 from ..database import Database
 from ..deps import FromDatabase, FromServices, Services, uptime_seconds
 
@@ -20,7 +21,7 @@ SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
 SILENCE_SECONDS = 10.0
 
 
-@get("/health", tags=["truth"], summary="The process is there")
+@get("/health", tags=["truth"], summary="The process is there", responses=documented.problems())
 async def health(services: FromServices, state: State) -> schemas.Health:
     """Liveness only; /ready says whether it can serve."""
     return schemas.Health(
@@ -32,7 +33,12 @@ async def health(services: FromServices, state: State) -> schemas.Health:
     )
 
 
-@get("/ready", tags=["truth"], summary="Whether requests can be answered")
+@get(
+    "/ready",
+    tags=["truth"],
+    summary="Whether requests can be answered",
+    responses={**documented.problems(), 503: ResponseSpec(schemas.Readiness, description="Not ready, with reasons.")},
+)
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """200, or 503 with reasons."""
     epoch, seq, reasons, warnings = await _log(services.database)
@@ -49,7 +55,12 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     return Response(body, status_code=503 if reasons else 200)
 
 
-@get(["/api/status", "/status"], tags=["truth"], summary="How the log and its marts are doing")
+@get(
+    ["/api/status", "/status"],
+    tags=["truth"],
+    summary="How the log and its marts are doing",
+    responses=documented.reads(),
+)
 async def status(database: FromDatabase) -> Response[schemas.Status]:
     """Position, lag, stale marts, dead letters, and what is proven of completeness."""
     return await database.answer(statements.composed("status"), {})

@@ -7,7 +7,7 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import lists, parameters, schemas
+from .. import documented, lists, parameters, schemas
 from ..deps import FromDatabase
 
 SideFilter = Annotated[
@@ -15,7 +15,9 @@ SideFilter = Annotated[
 ]
 
 
-@get("/api/markets/{market:str}/holders", tags=["markets"], summary="A market's holders")
+@get(
+    "/api/markets/{market:str}/holders", tags=["markets"], summary="A market's holders", responses=documented.reads(404)
+)
 async def list_holders(
     database: FromDatabase,
     market: parameters.MarketName,

@@ -7,13 +7,18 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import parameters, schemas, statements
+from .. import documented, parameters, schemas, statements
 from ..deps import FromDatabase
 
 TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, the newest.")]
 
 
-@get("/api/markets/{market:str}/lifecycle", tags=["markets"], summary="A market's life and its next deadline")
+@get(
+    "/api/markets/{market:str}/lifecycle",
+    tags=["markets"],
+    summary="A market's life and its next deadline",
+    responses=documented.reads(404),
+)
 async def show_lifecycle(
     database: FromDatabase, market: parameters.MarketName, limit: TimelineLimit = 200
 ) -> Response[schemas.Lifecycle]:

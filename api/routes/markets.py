@@ -15,7 +15,7 @@ Kind = Annotated[schemas.BallotKind, QueryParameter(name="type", description="Wh
 CategoryFilter = Annotated[schemas.Category | None, QueryParameter(description="Exact match.")]
 
 
-@get(["/api/markets", "/markets"], tags=["markets"], summary="Markets, a page at a time")
+@get(["/api/markets", "/markets"], tags=["markets"], summary="Markets, a page at a time", responses=documented.reads())
 async def list_markets(
     database: FromDatabase,
     in_state: parameters.StateText = None,
@@ -43,7 +43,12 @@ async def list_markets(
     )
 
 
-@get(["/api/markets/{market:str}", "/markets/{market:str}"], tags=["markets"], summary="One market")
+@get(
+    ["/api/markets/{market:str}", "/markets/{market:str}"],
+    tags=["markets"],
+    summary="One market",
+    responses=documented.reads(404),
+)
 async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:
     """The whole row, without a wrapper."""
     return await database.answer(
@@ -54,7 +59,7 @@ async def show_market(database: FromDatabase, market: parameters.MarketName) -> 
     )
 
 
-@get("/api/markets/{market:str}/trades", tags=["markets"], summary="A market's trades")
+@get("/api/markets/{market:str}/trades", tags=["markets"], summary="A market's trades", responses=documented.reads(404))
 async def list_market_trades(
     database: FromDatabase,
     market: parameters.MarketName,
@@ -72,7 +77,12 @@ async def list_market_trades(
     )
 
 
-@get("/api/markets/{market:str}/votes", tags=["markets"], summary="A market's ballots and tally")
+@get(
+    "/api/markets/{market:str}/votes",
+    tags=["markets"],
+    summary="A market's ballots and tally",
+    responses=documented.reads(404),
+)
 async def list_market_votes(
     database: FromDatabase,
     market: parameters.MarketName,
@@ -110,7 +120,12 @@ async def count_votes(database: FromDatabase, market: parameters.MarketName) -> 
     )
 
 
-@get("/api/markets/{market:str}/stats", tags=["markets"], summary="A market's trading in sums")
+@get(
+    "/api/markets/{market:str}/stats",
+    tags=["markets"],
+    summary="A market's trading in sums",
+    responses=documented.reads(404),
+)
 async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:
     """Volumes in lamports, trades and traders."""
     return await database.answer(

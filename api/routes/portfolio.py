@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from .. import parameters, schemas, statements
+from .. import documented, parameters, schemas, statements
 from ..deps import FromDatabase
 
 
-@get("/api/users/{wallet:str}/portfolio", tags=["wallets"], summary="A wallet's positions with their profit")
+@get(
+    "/api/users/{wallet:str}/portfolio",
+    tags=["wallets"],
+    summary="A wallet's positions with their profit",
+    responses=documented.reads(),
+)
 async def show_portfolio(
     database: FromDatabase,
     wallet: parameters.Wallet,

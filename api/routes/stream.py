@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse
 from zmart import errors as zmart_errors
 from zmart.db import feed
 
-from .. import clients, errors
+from .. import clients, documented, errors
 from ..deps import FromServices
 from ..live import sse, topics
 from ..live.identity import Doorkeeper
@@ -32,8 +32,8 @@ Authorization = Annotated[str | None, HeaderParameter(name="Authorization", desc
     "/api/stream",
     tags=["push"],
     summary="Server-sent events",
-    operation_id="Stream",
     media_type="text/event-stream",
+    responses=documented.problems(401),
 )
 async def stream(
     request: Request[Any, Any, State],

@@ -6,11 +6,11 @@ from typing import Any
 
 from litestar import Response, get
 
-from .. import lists, parameters, schemas
+from .. import documented, lists, parameters, schemas
 from ..deps import FromDatabase
 
 
-@get(["/api/trades", "/trades"], tags=["trades"], summary="Trades, a page at a time")
+@get(["/api/trades", "/trades"], tags=["trades"], summary="Trades, a page at a time", responses=documented.reads(404))
 async def list_trades(
     database: FromDatabase,
     market_id: parameters.MarketFilter = None,

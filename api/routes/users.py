@@ -49,7 +49,9 @@ async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -
     )
 
 
-@get("/api/users/{wallet:str}/positions", tags=["wallets"], summary="A wallet's positions")
+@get(
+    "/api/users/{wallet:str}/positions", tags=["wallets"], summary="A wallet's positions", responses=documented.reads()
+)
 async def list_positions(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -68,6 +70,7 @@ async def list_positions(
     ["/positions/{wallet:str}", "/api/positions/{wallet:str}"],
     tags=["wallets"],
     summary="A wallet's positions, or 404",
+    responses=documented.reads(404),
 )
 async def list_positions_or_404(
     database: FromDatabase,
@@ -88,6 +91,7 @@ async def list_positions_or_404(
     "/api/users/{wallet:str}/positions/{market:str}",
     tags=["wallets"],
     summary="A wallet's position in one market",
+    responses=documented.reads(404),
 )
 async def show_position(
     database: FromDatabase, wallet: parameters.Wallet, market: parameters.MarketName
@@ -101,7 +105,7 @@ async def show_position(
     )
 
 
-@get("/api/users/{wallet:str}/trades", tags=["wallets"], summary="A wallet's trades")
+@get("/api/users/{wallet:str}/trades", tags=["wallets"], summary="A wallet's trades", responses=documented.reads())
 async def list_wallet_trades(
     database: FromDatabase,
     wallet: parameters.Wallet,

@@ -1,0 +1,43 @@
+"""`python -m api.contract openapi`, `python -m api.contract asyncapi`: print a document as it is served."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from zmart import settings
+
+from .. import app
+from . import openapi
+
+#: The documents depend on no configuration; nothing is connected to.
+_NOWHERE: Mapping[str, str] = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
+
+
+def specification() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return openapi.document(app.create(settings.load(_NOWHERE)))
+
+
+DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {"openapi": specification}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the document that is named; 2 for one that does not exist."""
+    made = DOCUMENTS.get(arguments[0]) if len(arguments) == 1 else None
+    if made is None:
+        print(f"Name one of {', '.join(DOCUMENTS)}.", file=sys.stderr)
+        return 2
+    print(text(made()), end="")
+    return 0
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """A document as it is kept: one line a member, so that changes can be read."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

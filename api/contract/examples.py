@@ -1,0 +1,102 @@
+"""What requests and answers look like: real ones, recorded from an API over a played history.
+
+`examples.json` holds one request and one answer per operation. A test writes it (ZMART_WRITE_EXAMPLES=1) and holds each
+of them against its schema, so that no example can describe an earlier version.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+FILE: Final = Path(__file__).with_name("examples.json")
+
+_MARKET: Final = "0101010101010101010101010101010101010101010101010101010101010101"
+_WALLET: Final = "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"
+_PLACE: Final = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211"
+_STREAM: Final = {
+    "type": "string",
+    "description": "Server-sent events; every event's data is one of the messages of /schema/asyncapi.json.",
+}
+
+
+class Parameter(NamedTuple):
+    """An example, and a description for a parameter that has none of its own."""
+
+    example: Any
+    description: str = ""
+
+
+#: By name; one that has a default or a closed list of values needs no line here.
+PARAMETERS: Final[dict[str, Parameter]] = {
+    "market": Parameter(_MARKET, "The market it stands under."),
+    "market_id": Parameter(_MARKET),
+    "wallet": Parameter(_WALLET),
+    "creator": Parameter(_WALLET),
+    "name": Parameter("17"),
+    "signature": Parameter("5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv"),
+    "cid": Parameter("QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"),
+    "q": Parameter("rain lisbon"),
+    "state": Parameter("ACTIVE"),
+    "cursor": Parameter("WyIyMDI2LTAxLTMxIiw3XQ"),
+    "from": Parameter("2026-01-31T12:00:00Z"),
+    "to": Parameter("2026-02-01T00:00:00Z"),
+    "after": Parameter(17),
+    "target_cost": Parameter("1000000000"),
+    "shares": Parameter("5000000000"),
+    "vote": Parameter(True),
+    "topics": Parameter(f"trades,market:{_MARKET}"),
+    "since": Parameter(_PLACE),
+    "Last-Event-ID": Parameter(_PLACE, "The last `id` that was seen; browsers send it when they reconnect."),
+    "token": Parameter("eyJhbGciOiJIUzI1NiJ9.e30.signature"),
+    "ticket": Parameter("q83vEjRWeJA"),
+    "Authorization": Parameter("Bearer eyJhbGciOiJIUzI1NiJ9.e30.signature"),
+}
+
+#: What an operation answers with besides JSON, by media type.
+OTHERWISE: Final[dict[str, dict[str, Any]]] = {
+    "ask": {"text/csv": {"type": "string", "description": "A line of names, then a line per row; format=csv."}},
+    "stream": {"text/event-stream": _STREAM},
+    "showDocument": {"application/octet-stream": {"type": "string", "format": "binary"}},
+}
+_OF_OPERATION: Final = {("listDiscussions", "name"): _MARKET}
+_TEXTS: Final = {
+    "text/csv": "state,markets\r\nACTIVE,12\r\n",
+    "text/event-stream": (
+        f'id: {_PLACE}\ndata: {{"epoch":"{_PLACE[:36]}","seq":48211,"messages":[{{"type":"status","market_id":null,'
+        '"timestamp":"2026-01-31T12:00:00+00:00","data":{"kind":"finalized_through","finalized_through":301442107,'
+        '"seq":48211}}]}\n\n'
+    ),
+    "application/octet-stream": '{"market":"0101...","comments":[]}',
+}
+
+
+def parameter(name: str, operation: str, schema: dict[str, Any]) -> Any:
+    """An example of a parameter."""
+    if (special := _OF_OPERATION.get((operation, name))) is not None:
+        return special
+    if "default" in schema and schema["default"] != "":
+        return schema["default"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    return PARAMETERS[name].example
+
+
+def request(operation: str) -> Any:
+    """A body that the operation takes; None before one was recorded."""
+    return _recorded().get(operation, {}).get("request")
+
+
+def response(operation: str, media_type: str) -> Any:
+    """A body that it answered with; None before one was recorded."""
+    if media_type in _TEXTS:
+        return _TEXTS[media_type]
+    return _recorded().get(operation, {}).get("response")
+
+
+@functools.lru_cache(maxsize=1)
+def _recorded() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
+    return found

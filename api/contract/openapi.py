@@ -1,0 +1,344 @@
+"""The OpenAPI 3.1 document: Litestar's, completed with what only this project knows.
+
+Litestar tells paths, parameters and who answers with what. Everything else has one source of its own:
+descriptions are the handlers' docstrings, schemas are msgspec's (Litestar's lose patterns inside unions), errors are
+the table of `errors`, examples are recorded from a running API (`examples`). The document is the same bytes whatever
+the configuration, so that it can be kept and compared.
+"""
+
+from __future__ import annotations
+
+import functools
+import http
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import HTTPRoute
+from litestar.serialization import encode_json
+
+from .. import documented, errors, schemas
+from ..auth.signed_in import SECURITY
+from ..limits import HEADERS as LIMITS
+from . import examples
+
+Document = dict[str, Any]
+
+_SCHEMA: Final = "#/components/schemas/{name}"
+_PROBLEM: Final = "application/problem+json"
+#: Where one handler has several paths, the shortest under /api is the name to use; here two are as short.
+_CANONICAL: Final = {"sign_in": "/api/auth/verify"}
+_OLDER: Final = " An older path of {canonical}; new clients use that one."
+_INSTANT: Final = "2026-01-31T12:00:00+00:00"
+#: Errors that only some operations can meet, by what is true of those.
+_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
+    "program_refused": ("acting",),
+    "transaction_refused": ("relayTransaction",),
+    "blockhash_unknown": ("relayTransaction",),
+    "account_in_use": ("relayTransaction",),
+    "chain_unavailable": ("acting",),
+    "unfit_window": ("listCandles",),
+    "unfit_sql": ("ask",),
+    "unknown_topic": ("stream",),
+    "too_many_streams": ("stream",),
+    "sign_in_off": ("auth", "acting", "discussions", "push", "ask", "showMe", "tellMetadata"),
+    "unprocessable": ("discussions", "acting", "tellMetadata"),
+    # Streams tell these as events, for a browser's EventSource reads no status.
+    "foreign_epoch": (),
+    "future_position": (),
+}
+
+
+class Render(JsonRenderPlugin):
+    """Serves the completed document at /schema/openapi.json."""
+
+    def render(self, request: Request[Any, Any, State], openapi_schema: dict[str, Any]) -> bytes:
+        """The document as JSON; completed once."""
+        return _rendered(request.app)
+
+
+@functools.lru_cache(maxsize=1)
+def _rendered(app: Litestar) -> bytes:
+    return encode_json(document(app))
+
+
+def document(app: Litestar) -> Document:
+    """The whole document of an application."""
+    found: Document = json.loads(encode_json(app.openapi_schema.to_schema()))
+    handlers = dict(_handlers(app))
+    paths = found.pop("paths")
+    components = found.pop("components")
+    problems: Document = {}
+    found["servers"] = [{"url": "/", "description": "This server. `zmart up` serves on port 4000 of 127.0.0.1."}]
+    found["paths"] = {
+        path: {
+            method: _operation(path, operation, handlers[path, method], problems)
+            for method, operation in sorted(operations.items())
+        }
+        for path, operations in sorted(paths.items())
+    }
+    found["components"] = {
+        "schemas": dict(sorted(_schemas(components["schemas"]).items())),
+        "responses": dict(sorted(problems.items())),
+        "securitySchemes": _SECURITY,
+        "headers": _HEADERS,
+    }
+    return found
+
+
+def _handlers(app: Litestar) -> Iterator[tuple[tuple[str, str], HTTPRouteHandler]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                for method in handler.http_methods:
+                    # Litestar writes {name:str}, OpenAPI {name}.
+                    path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path_format)
+                    yield (path, method.lower()), handler
+
+
+# --- operations -------------------------------------------------------------------------------
+
+
+def _operation(path: str, told: Document, handler: HTTPRouteHandler, problems: Document) -> Document:
+    canonical = _canonical(handler)
+    name = _camel(handler.fn.__name__)
+    is_older = path != canonical
+    text = inspect.cleandoc(handler.fn.__doc__ or "")
+    operation: Document = {
+        "tags": told["tags"],
+        "summary": told["summary"],
+        "description": text + (_OLDER.format(canonical=canonical) if is_older else ""),
+        "operationId": name if not is_older else f"{name}At{_camel('_'.join(re.findall(r'[a-z]+', path)), first=True)}",
+        "deprecated": is_older,
+    }
+    if is_older:
+        operation["x-alias-of"] = name
+    if parameters := [_parameter(one, name) for one in told.get("parameters", ())]:
+        operation["parameters"] = parameters
+    if "requestBody" in told:
+        content = told["requestBody"]["content"]["application/json"]
+        example = examples.request(name)
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _schema(content["schema"]), "example": example}},
+        }
+    operation["responses"] = dict(sorted(_responses(name, told, problems).items()))
+    if security := told.get("security"):
+        operation["security"] = [*security, *_LEGACY]
+    elif name == "stream":
+        operation["security"] = [{}, *SECURITY, {"stream_ticket": []}]
+    return operation
+
+
+def _canonical(handler: HTTPRouteHandler) -> str:
+    if (chosen := _CANONICAL.get(handler.fn.__name__)) is not None:
+        return chosen
+    paths = [re.sub(r"\{(\w+):\w+\}", r"{\1}", path) for path in handler.paths]
+    return min(paths, key=lambda path: (not path.startswith("/api/"), path.count("/"), len(path), path))
+
+
+def _parameter(told: Document, operation: str) -> Document:
+    schema = _schema({key: value for key, value in told["schema"].items() if key != "description"}, nullable=False)
+    parameter = {
+        "name": told["name"],
+        "in": told["in"],
+        "required": told["required"],
+        "description": told.get("description") or examples.PARAMETERS[told["name"]].description,
+        "schema": schema,
+    }
+    return parameter | {"example": examples.parameter(told["name"], operation, schema)}
+
+
+def _responses(name: str, told: Document, problems: Document) -> Document:
+    documents: Document = {}
+    for status, said in told["responses"].items():
+        number = int(status)
+        if number < 300:
+            documents[status] = _success(name, number, said, is_read="304" in told["responses"])
+        elif number == 304:
+            documents[status] = {"description": said["description"], "headers": _named("Zmart-Seq", "ETag")}
+        elif "application/json" in said.get("content", {}) and number != 400:
+            documents[status] = _success(name, number, said, is_read=False)
+    wanted = {int(s) for s in told["responses"] if int(s) >= 400 and s not in documents} | set(documented.EVERYWHERE)
+    if "requestBody" in told:
+        wanted.add(413)
+    for number in wanted - {int(status) for status in documents}:
+        codes = _codes(number, name, told["tags"][0])
+        key = _camel("_".join(_title(number).split()), first=True) + _beyond(codes)
+        problems.setdefault(key, _problem(number, codes))
+        documents[str(number)] = {"$ref": f"#/components/responses/{key}"}
+    return documents
+
+
+def _success(name: str, status: int, said: Document, *, is_read: bool) -> Document:
+    content = {}
+    for kind, body in said["content"].items():
+        content[kind] = {"schema": _schema(body["schema"]), "example": examples.response(name, kind)}
+    for kind, schema in examples.OTHERWISE.get(name, {}).items():
+        content[kind] = {"schema": schema, "example": examples.response(name, kind)}
+    headers = ("Zmart-Seq", "Zmart-Slot", "Zmart-Commitment", "ETag") if is_read else ()
+    description = said.get("description", "")
+    if not description or description == _phrase_of_litestar(status):
+        description = _title(status)
+    return {"description": description, "headers": _named(*headers, "X-Request-Id"), "content": content}
+
+
+def _phrase_of_litestar(status: int) -> str:
+    return http.HTTPStatus(status).description
+
+
+def _codes(status: int, operation: str, tag: str) -> list[str]:
+    return [code for code in errors.codes(status) if {operation, tag} & set(_ONLY.get(code, (operation,)))]
+
+
+def _beyond(codes: list[str]) -> str:
+    """A name for what only some operations answer."""
+    special = [_camel(code, first=True) for code in codes if code in _ONLY]
+    return f"Or{'Or'.join(special)}" if special else ""
+
+
+def _title(status: int) -> str:
+    return http.HTTPStatus(status).phrase
+
+
+def _problem(status: int, codes: list[str]) -> Document:
+    """One way to be refused, with an example for each stable code it may carry."""
+    headers = _named("Retry-After", *LIMITS) if status == 429 else _named("Retry-After") if status == 503 else {}
+    return {
+        "description": documented.MEANING[status],
+        "headers": headers | _named("X-Request-Id"),
+        "content": {
+            _PROBLEM: {
+                "schema": {"$ref": _SCHEMA.format(name="Problem")},
+                "examples": {code: {"value": _example_of(status, code)} for code in codes},
+            }
+        },
+    }
+
+
+def _example_of(status: int, code: str) -> Document:
+    title, message = _title(status), errors.example(code)
+    said: Document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": message,
+        "instance": "/api/...",
+        "code": code,
+        "error": title,
+        "message": message,
+        "timestamp": _INSTANT,
+        "path": "/api/...",
+    }
+    if code in {"validation_failed", "unfit_window"}:
+        said["details"] = [{"field": "limit", "message": "Expected `int` <= 100"}]
+    return said
+
+
+def _camel(name: str, *, first: bool = False) -> str:
+    head, *rest = name.split("_")
+    return "".join([head.capitalize() if first else head, *(word.capitalize() for word in rest)])
+
+
+# --- schemas ----------------------------------------------------------------------------------
+
+
+def _schemas(named: Mapping[str, Any]) -> dict[str, Any]:
+    """The schemas that the document refers to, as msgspec reads and writes them."""
+    shapes = [getattr(schemas, name) for name in schemas.__all__]
+    structs = [shape for shape in shapes if isinstance(shape, type) and issubclass(shape, msgspec.Struct)]
+    _, found = msgspec.json.schema_components(structs, ref_template=_SCHEMA)
+    return {name: found[name] for name in named}
+
+
+def _schema(told: Any, *, nullable: bool = True) -> Any:
+    """A schema in plain words: no union that both sides fit, no null where nothing can be null, whole bounds."""
+    if isinstance(told, list):
+        return [_schema(one, nullable=nullable) for one in told]
+    if not isinstance(told, dict):
+        return int(told) if isinstance(told, float) and told.is_integer() else told
+    plain = {key: _schema(value, nullable=nullable) for key, value in told.items()}
+    if "oneOf" in plain:
+        choices = plain.pop("oneOf")
+        if not nullable:
+            choices = [one for one in choices if one != {"type": "null"}]
+        plain = {**choices[0], **plain} if len(choices) == 1 else {"anyOf": choices, **plain}
+    if not nullable:
+        plain = _not_null(plain)
+    return plain
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Nobody can write null into a path or a query."""
+    schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
+    if isinstance(schema.get("type"), list):
+        kinds = [kind for kind in schema["type"] if kind != "null"]
+        schema["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None]
+    return schema
+
+
+# --- what the whole document shares -----------------------------------------------------------
+
+_LEGACY: Final[list[dict[str, list[str]]]] = [{"signature_header": []}]
+_SECURITY: Final = {
+    "access_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": (
+            "The access token of POST /api/auth/verify or /api/auth/refresh. Without a token, operations that accept it"
+            " also take an older proof while LEGACY_AUTH is on: the header of signature_header, or `message`,"
+            " `signature` and `wallet` in the body, over 'Sign this message to authenticate with ZMART: <ms>'."
+        ),
+    },
+    "signature_header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": (
+            "The older proof, while LEGACY_AUTH is on: 'Signature message=<percent-encoded>&signature=<base58>"
+            "&wallet=<base58>', where the message is 'Sign in to ZMART', a line end, and 'Timestamp: <ms>' of the last"
+            " hour."
+        ),
+    },
+    "stream_ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "A ticket of POST /api/auth/ticket: opens one stream within a minute, for the topic `me`.",
+    },
+}
+
+
+def _header(description: str, example: str) -> Document:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+_HEADERS: Final = {
+    "Zmart-Seq": _header(
+        "epoch:seq: the rows are those of this entry of the log.", "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211"
+    ),
+    "Zmart-Slot": _header("The newest slot the rows reflect; empty before any event.", "301442107"),
+    "Zmart-Commitment": _header(
+        "finalized when everything up to the slot is final on chain, else confirmed.", "confirmed"
+    ),
+    "ETag": _header("Give it back as If-None-Match to be answered 304 while the rows are the same.", '"5f2b0c"'),
+    "Retry-After": _header("Seconds until trying again makes sense.", "5"),
+    "X-Request-Id": _header("The request's name in our log; yours, if you sent a plain one.", "5f0c2a9e7d41b638"),
+    "RateLimit-Limit": _header("Requests a minute, for this caller.", "100"),
+    "RateLimit-Remaining": _header("What is left of them.", "0"),
+    "RateLimit-Reset": _header("Seconds until there are more.", "17"),
+}
+
+
+def _named(*names: str) -> Document:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,143 @@
+"""The documents of the API are complete, kept, and say what the pages for people say."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import errors
+from api.contract import __main__ as contract
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+WRITES = "ZMART_WRITE_DOCUMENTS"
+#: Where paths of ours begin.
+OURS = re.compile(r"/(api|markets|trades|positions|votes|status)\b|/health$|/ready$")
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return contract.specification()
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every operation with its name."""
+    return [
+        (f"{method} {path}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+@pytest.mark.parametrize("name", contract.DOCUMENTS)
+def test_the_kept_document_is_the_served_one(name: str) -> None:
+    """Whoever changes the contract writes it again, and it shows in the change."""
+    kept, made = DOCS / f"{name}.json", contract.text(contract.DOCUMENTS[name]())
+    if os.environ.get(WRITES):
+        kept.write_text(made)
+
+    assert kept.read_text() == made, f"run: {WRITES}=1 pytest {__file__}"
+
+
+def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]]]) -> None:
+    """A tag, a sentence, a text, an id of its own; each parameter a description and an example."""
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(set(names)) == len(names)
+    for name, operation in operations:
+        assert operation["summary"], name
+        assert operation["description"].endswith((".", "`.")), name
+        assert len(operation["tags"]) == 1, name
+        for parameter in operation.get("parameters", ()):
+            assert parameter["description"], (name, parameter["name"])
+            assert parameter["example"] is not None, (name, parameter["name"])
+
+
+def test_every_operation_tells_how_it_may_refuse(
+    document: dict[str, Any], operations: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Errors are problem details with stable codes; whoever must sign in may be told 401, whoever sends a body 413."""
+    for name, operation in operations:
+        told = operation["responses"]
+        assert {"422", "429", "500", "503"} <= set(told), name
+        assert "401" in told or not operation.get("security"), name
+        assert "413" in told or "requestBody" not in operation, name
+        for status, response in told.items():
+            if int(status) < 400 or (name, status) == ("get /ready", "503"):
+                continue
+            problem = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+            (kind,) = problem["content"]
+            assert kind == "application/problem+json"
+            examples = problem["content"][kind]["examples"]
+            assert {example["value"]["code"] for example in examples.values()} == set(examples) != set(), (name, status)
+            assert {example["value"]["status"] for example in examples.values()} == {int(status)}, (name, status)
+
+
+def test_nothing_of_our_inside_is_told(document: dict[str, Any]) -> None:
+    """No other host, no page of ours, no file."""
+    text = contract.text(document)
+    assert "://" not in text
+    assert [path for path in document["paths"] if not OURS.match(path)] == []
+    assert "/work/" not in text
+    assert "Struct" not in text
+
+
+def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    """Everything that is referred to is there, and everything that is there is referred to."""
+    referred = set(re.findall(r'"\$ref": "#/components/(\w+/[\w-]+)"', contract.text(document)))
+    there = {
+        f"{kind}/{name}"
+        for kind, named in document["components"].items()
+        for name in named
+        if kind != "securitySchemes"
+    }
+    assert referred == there
+
+
+def test_the_page_for_people_lists_the_same_endpoints(document: dict[str, Any]) -> None:
+    """docs/api.md and docs/acting.md name every path of the document, and none that is not in it."""
+    pages = (DOCS / "api.md").read_text() + (DOCS / "acting.md").read_text()
+    canonical = {
+        re.sub(r"\{\w+\}", "{}", path)
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if not operation["deprecated"]
+    }
+    served = {re.sub(r"\{\w+\}", "{}", path) for path in document["paths"]}
+    named = set(_named(pages, served))
+
+    assert sorted(canonical - named) == []
+    assert sorted(named - served - {"/ws", "/docs", "/schema/openapi.json", "/schema/asyncapi.json"}) == []
+
+
+def test_the_page_for_people_lists_the_same_codes(document: dict[str, Any]) -> None:
+    """Each stable code of the document stands in docs/api.md with its status."""
+    table: dict[int, set[str]] = {}
+    for status, codes in re.findall(r"^\| (\d{3}) \| ([^|]+) \|", (DOCS / "api.md").read_text(), flags=re.MULTILINE):
+        table.setdefault(int(status), set()).update(re.findall(r"`(\w+)`", codes))
+    told: dict[int, set[str]] = {}
+    for response in document["components"]["responses"].values():
+        for example in response["content"]["application/problem+json"]["examples"].values():
+            told.setdefault(example["value"]["status"], set()).add(example["value"]["code"])
+
+    assert {(status, code) for status, codes in told.items() for code in codes - table.get(status, set())} == set()
+    known = {code for status in range(400, 600) for code in errors.codes(status)}
+    assert set.union(*table.values()) <= known | {"route_not_found", "method_not_allowed", "details"}
+
+
+def _named(text: str, served: set[str]) -> Iterator[str]:
+    """Paths that a page names, `{}` for every parameter; `/votes` after a path may be a sibling of its last part."""
+    previous = ""
+    for found in re.finditer(r"`(?:(?:GET|POST|PATCH|DELETE)\s+)?(/[a-z{][^`\s?]*)[^`]*`", text):
+        path = re.sub(r"\{\w+\}", "{}", found[1])
+        if path.endswith("..."):
+            continue
+        siblings = [f"{previous}{path}", f"{previous.rpartition('/')[0]}{path}"]
+        beside = next((one for one in siblings if one in served), None)
+        previous = path if path in served or beside is None else beside
+        yield previous
