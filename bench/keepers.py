@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from devchain import builtins
+import msgspec
+
+from devchain import builtins, delivery
 from devchain import testing as devchain
 from devchain.service import Options
 from devchain.testing import PROGRAM_ID
 from devchain.wire import Signer as ChainSigner
+from ingest.decode import Decoder
 from ingest.notebook import Notebook
 from ingest.pipeline import Pipeline
 from ingest.watch import Watch
@@ -43,6 +46,9 @@ CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 DISPUTE_PERIOD_SECONDS = 3_600
 #: As ingest walks a development chain.
 WALK_SECONDS = 2.0
+DELIVERIES_PER_WALK = 8
+#: Transactions in a delivery.
+BODY = 100
 NOW = 1_761_000_000
 
 
@@ -60,8 +66,8 @@ class Keepers(Figure):
     method = (
         "`a million ballots` over 10,000 proposals (7 of 10 on chain, the others by 50,000 wallets of which half were"
         " seen) are counted by class and decided row by row, with the digest of the batch's ballots; the chain is not"
-        " asked. `a thousand finalizations` runs development chain (slots of 0.4 s, finality after 32), ingest's walk"
-        " and keepers in one process on one core: proven, simulated, signed, stored, sent, landed, and closed when the"
+        " asked. `a thousand finalizations` runs development chain (slots of 0.4 s, finality after 32), ingest and"
+        " keepers in one process on one core: proven, simulated, signed, stored, sent, landed, and closed when the"
         " log holds all events, finalized. Half of that is waiting for finality. `a round with nothing due` then asks"
         " at the door, sweeps and plans."
     )
@@ -138,17 +144,19 @@ async def _finalize(folder: Path, database: testing.Database, due: int, idle: in
     async with (
         devchain.served(folder, Options(traders=False)) as node,
         RpcClient([node.url]) as chain,
-        _ingest(database, chain) as watch,
+        _ingest(database, chain) as (watch, pipeline),
     ):
         stage = _Stage(node)
         stage.play(due)
+        courier = _Courier(node, pipeline)
+        await courier.deliver()
         await watch.turn()
         final = node.ledger.finalized_slot
         while (watch.standing.finalized_through or 0) < final:
             await watch.look()
         configured = _settings(folder, node)
         began = time.perf_counter()
-        walking = asyncio.create_task(_walk(watch))
+        walking = asyncio.create_task(_walk(watch, courier))
         try:
             seconds = await _closed(configured, database, due, began)
             return seconds, [await _idle(configured, database) for _ in range(idle)]
@@ -195,20 +203,40 @@ async def _round(configured: Settings, database: testing.Database) -> Report:
     return report
 
 
-async def _walk(watch: Watch) -> None:
+async def _walk(watch: Watch, courier: _Courier) -> None:
+    """What ingest does: deliveries as they come, and looks at the chain."""
     while True:
+        for _ in range(DELIVERIES_PER_WALK):
+            await courier.deliver()
+            await asyncio.sleep(WALK_SECONDS / DELIVERIES_PER_WALK)
         await watch.look()
-        await asyncio.sleep(WALK_SECONDS)
+
+
+class _Courier:
+    """Delivers what has been confirmed, as webhooks do, without their HTTP."""
+
+    def __init__(self, node: devchain.Node, pipeline: Pipeline) -> None:
+        self._chain, self._pipeline = node.chain, pipeline
+        self._decoder = Decoder(PROGRAM_ID)
+
+    async def deliver(self) -> None:
+        """Everything new."""
+        while places := self._chain.store.undelivered(self._chain.ledger.confirmed_slot, BODY):
+            found = [self._chain.store.at(place) for place in places]
+            items = [msgspec.json.encode(delivery.item(landed)) for landed in found if landed is not None]
+            decoded = self._decoder.all(items)
+            await self._pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted)
+            self._chain.store.plan([], places[-1])
 
 
 @contextlib.asynccontextmanager
-async def _ingest(database: testing.Database, chain: RpcClient) -> AsyncIterator[Watch]:
+async def _ingest(database: testing.Database, chain: RpcClient) -> AsyncIterator[tuple[Watch, Pipeline]]:
     async def connect() -> Writer:
         return await Writer.connect(database.dsn("zmart_ingest"))
 
     notebook = Notebook(database.dsn("zmart_ingest"))
     async with Pipeline(connect) as pipeline:
-        yield Watch(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
+        yield Watch(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID), pipeline
         await notebook.close()
 
 

@@ -23,7 +23,7 @@ from zmart.domain.ids import Address
 from zmart.settings import Settings
 
 from . import door, fees, plans, view
-from .books import Books, Facts
+from .books import Books, Facts, LeaseLost
 from .door import Keys
 from .flight import Checkpoint, Flight, Rhythm, Sent, nothing
 from .outcomes import Outcome
@@ -213,9 +213,26 @@ class Keepers:
             words = f"Another keeper is at work: {await self.books.holder()}."
             return Report(task=task, is_dry=False, rows=(), skipped=words)
         try:
-            return await self._acted(task, key, epoch)
+            async with self._keeping(epoch):
+                return await self._acted(task, key, epoch)
         finally:
             await self.books.give_lease(epoch)
+
+    @contextlib.asynccontextmanager
+    async def _keeping(self, epoch: int) -> AsyncIterator[None]:
+        """Hold the lease while a round takes its time; who loses it stores nothing more, whatever else goes on."""
+        task = asyncio.create_task(self._keep(epoch))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _keep(self, epoch: int) -> None:
+        with contextlib.suppress(LeaseLost):
+            while True:
+                await asyncio.sleep(self.rhythm.lease / 4)
+                await self.books.keep_lease(epoch, self.rhythm.lease)
 
     def _key(self, task: Task) -> Signer | None:
         """The key, or None where what it would sign is exported, or left to others."""
@@ -226,13 +243,11 @@ class Keepers:
     async def _acted(self, task: Task, key: Signer | None, epoch: int) -> Report:
         await self._sweep().run()
         rows, standing, config, facts = await self._planned(task)
-        await self.books.keep_lease(epoch, self.rhythm.lease)
         flight = self._flight(task)
         payer = key.address if key else door.authority(config, task.key)
         if key is not None and any(row.verdict is Verdict.DUE for row in rows):
             await self._require_money(key)
         rows, costs = await self._ready(flight, task, rows, standing, config, facts, payer=payer)
-        await self.books.keep_lease(epoch, self.rhythm.lease)
         due = [row for row in rows if row.verdict is Verdict.DUE and row.market.market_no in costs]
         await self.books.drop_planned(task, [row.market.market_no for row in due])
         sent: list[Sent] = []
