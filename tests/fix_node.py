@@ -1,6 +1,7 @@
 """Node for tests that speak to us as a frontend does.
 
 packages     a folder whose node_modules hold Anchor
+unixfs       a folder whose node_modules hold another implementation of IPFS' names, and names.mjs beside them
 """
 
 from __future__ import annotations
@@ -12,21 +13,40 @@ from pathlib import Path
 import pytest
 
 PEERS = Path(__file__).parents[1] / "bench" / "peers"
+UNIXFS = Path(__file__).parent / "peers" / "unixfs"
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose node_modules hold Anchor; skips where Node or the packages are not to be had."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
+    _require_node()
     if (PEERS / "node_modules" / "@coral-xyz" / "anchor").is_dir():
         return PEERS
     folder = tmp_path_factory.mktemp("npm")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PEERS / name, folder)
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    return _installed(folder, "ci")
+
+
+@pytest.fixture(scope="session")
+def unixfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `node names.mjs` names files; skips where Node or the package is not to be had."""
+    _require_node()
+    folder = tmp_path_factory.mktemp("unixfs")
+    for name in ("package.json", "names.mjs"):
+        shutil.copy(UNIXFS / name, folder)
+    return _installed(folder, "install", "--no-package-lock")
+
+
+def _require_node() -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed")
+
+
+def _installed(folder: Path, *command: str) -> Path:
+    options = ["--no-audit", "--no-fund", "--ignore-scripts"]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=180)
+        subprocess.run(["npm", *command, *options], cwd=folder, check=True, capture_output=True, timeout=180)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
         pytest.skip(f"the npm packages cannot be installed: {exc}")
     return folder

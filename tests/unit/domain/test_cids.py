@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from zmart import errors
 from zmart.domain import cids
+
+#: Names by ipfs-unixfs-importer 15: bytes of the file, bytes of a chunk, CIDv0, CIDv1. Small chunks make deep trees:
+#: 174 are one level, 175 two, 174 * 174 + 1 three.
+NAMES: list[tuple[int, int, str, str]] = json.loads((Path(__file__).parent / "cids.json").read_text())
+
+
+def noise(size_bytes: int) -> bytes:
+    """The same bytes every time."""
+    return hashlib.shake_128(b"zmart").digest(size_bytes)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +36,38 @@ def test_a_file_has_the_name_that_ipfs_gives_it(content: bytes, cid: str) -> Non
     assert len(cid) == cids.LENGTH
 
 
-def test_a_file_of_several_blocks_is_refused() -> None:
-    """Its name would be that of a tree, which is another one."""
-    assert cids.of_file(b"x" * cids.MOST_BYTES)
+@pytest.mark.parametrize(("size_bytes", "chunk_bytes", "cid", "cid_v1"), NAMES)
+def test_trees_have_the_names_that_another_implementation_gives(
+    size_bytes: int, chunk_bytes: int, cid: str, cid_v1: str
+) -> None:
+    """One chunk, several, as many as a block lists, one more, and three levels; in both spellings."""
+    assert cids.of_file(noise(size_bytes), chunk_bytes=chunk_bytes) == cid
+    assert cids.v1(cid) == cid_v1
+
+
+def test_what_was_written_down_is_what_another_implementation_says(unixfs: Path) -> None:
+    """The list of names above, asked for anew."""
+    wanted = []
+    for size_bytes, chunk_bytes, _, _ in NAMES:
+        (file := unixfs / f"{size_bytes}").write_bytes(noise(size_bytes))
+        wanted.append({"path": str(file), "chunk_bytes": chunk_bytes})
+    said = subprocess.run(
+        ["node", "names.mjs"], cwd=unixfs, input=json.dumps(wanted), capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(said.stdout) == [[cid, cid_v1] for _, _, cid, cid_v1 in NAMES]
+
+
+def test_the_longest_file_of_one_chunk_is_one_block() -> None:
+    """One byte more makes a tree, whose name is not that of a larger chunk."""
+    content = noise(cids.CHUNK_BYTES + 1)
+
+    assert cids.of_file(content[:-1]) == cids.of_file(content[:-1], chunk_bytes=cids.CHUNK_BYTES + 1)
+    assert cids.of_file(content) != cids.of_file(content, chunk_bytes=cids.CHUNK_BYTES + 1)
+
+
+@pytest.mark.parametrize("text", ["", "Qm", "bafybeigdyrzt5sfp7udm7hu76uh7y26nf", "Qm" + "0" * 44])
+def test_only_a_cidv0_has_another_spelling(text: str) -> None:
+    """Anything else is refused."""
     with pytest.raises(errors.InvalidInput):
-        cids.of_file(b"x" * (cids.MOST_BYTES + 1))
+        cids.v1(text)
