@@ -28,10 +28,10 @@ _COLOURS: Final = {
 
 
 def plan_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The cells of a plan."""
+    """The cells of a plan; a market by the beginning of its id, so that a page shows the whole row."""
     return [
         (
-            row.market.market_id,
+            f"{row.market.market_id[:12]}…",
             row.market.state.name,
             row.verdict.value,
             row.reason.words,
@@ -103,7 +103,7 @@ def terminal(report: Report, *, shows_all: bool) -> Table:
     shown = [row for row in report.rows if shows_all or row.verdict is not Verdict.WAIT]
     for row, cells in zip(shown, plan_rows(shown), strict=True):
         market, _, *rest = cells
-        table.add_row(f"{market[:12]}…", *rest, style=_COLOURS[row.verdict])
+        table.add_row(market, *rest, style=_COLOURS[row.verdict])
     return table
 
 

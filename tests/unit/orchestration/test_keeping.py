@@ -53,7 +53,7 @@ def test_a_plan_reads_as_a_table() -> None:
     waiting = Row(task="proposal_tallies", market=proposed(1, 1), reason=Reason.TOO_FEW_BALLOTS)
     said = tables.markdown(tables.PLAN, tables.plan_rows([due, waiting]))
 
-    assert said.splitlines()[2].startswith(f"| {'01' * 32} | PROPOSED | due | due |")
+    assert said.splitlines()[2].startswith("| 010101010101… | PROPOSED | due | due |")
     assert "a \\| b" in said
     assert "chain 9:1, known 0:0, unseen 0:0" in said
     many = tables.markdown(tables.PLAN, tables.plan_rows([waiting] * 150))
