@@ -1,0 +1,141 @@
+"""The whole specification is tried with data that fits it and data that does not, signed in and as a stranger.
+
+No answer is a server error (503 apart, where it is documented), an undocumented status, another content type than said,
+or a body off its schema; what does not fit the specification is refused; a stranger gets nothing that needs a wallet.
+The examples are the same every run. FUZZ_EXAMPLES asks for more of them, and drawn anew: `make fuzz` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import played as history
+import pytest
+import requests
+import schemathesis
+from played import Played
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi import checks
+
+from zmart import testing
+
+DOCUMENT = json.loads((Path(__file__).resolve().parents[3] / "docs" / "openapi.json").read_text())
+OPERATIONS = [(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods]
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+CHECKS = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+#: Answered once about the server, not about a request.
+AWAY = 503
+SETTINGS = hypothesis.settings(
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    phases=[hypothesis.Phase.generate],
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+
+
+class World:
+    """A server, the specification over it, and what in it is real."""
+
+    def __init__(self, played: Played) -> None:
+        self.schema = schemathesis.openapi.from_dict(DOCUMENT)
+        self.url = played.url
+        self.markets = [
+            row[0]
+            for row in played.ask("select distinct on (state) id from marts.markets where is_known order by state, id")
+        ]
+        self.wallets = [row[0] for row in played.ask("select distinct user_wallet from marts.trades limit 3")]
+        self.stranger = requests.Session()
+        self.member = requests.Session()
+        self.member.headers["Authorization"] = f"Bearer {played.signed_in()['access_token']}"
+        self.member.trust_env = self.stranger.trust_env = False
+
+    def real(self, case: schemathesis.Case, choice: int) -> None:
+        """Let the request be about something that exists."""
+        real = {
+            "market": self.markets[choice % len(self.markets)],
+            "market_id": self.markets[choice % len(self.markets)],
+            "wallet": self.wallets[choice % len(self.wallets)],
+        }
+        for part in (case.path_parameters, case.query, case.body):
+            if isinstance(part, dict):
+                part.update({name: value for name, value in real.items() if isinstance(part.get(name), str)})
+
+
+@pytest.fixture(scope="module")
+def world(
+    postgres_server: testing.Server, marts_template: testing.Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """The API over a played history, without limits."""
+    with (
+        postgres_server.clone(marts_template) as database,
+        history.played(database, tmp_path_factory.mktemp("chain")) as played,
+    ):
+        yield World(played)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[f"{method} {path}" for method, path in OPERATIONS])
+def test_every_answer_is_one_that_is_promised(world: World, method: str, path: str) -> None:
+    """Whatever is asked."""
+    operation = world.schema[path][method]
+    is_private = bool(operation.definition.raw.get("security")) and {} not in operation.definition.raw["security"]
+    failures: list[str] = []
+
+    def tried(mode: GenerationMode, session: requests.Session, most: int) -> None:
+        strategy = operation.as_strategy(generation_mode=mode)
+
+        @hypothesis.settings(SETTINGS, max_examples=EXAMPLES or most)
+        @hypothesis.given(case=strategy, choice=hypothesis.strategies.integers(0, 20))
+        def attempt(case: schemathesis.Case, choice: int) -> None:
+            if mode is GenerationMode.POSITIVE and choice:
+                world.real(case, choice)
+            failures.extend(_wrong(world, case, session, mode, is_private))
+
+        attempt()
+
+    has_input = bool(operation.definition.raw.get("parameters") or operation.definition.raw.get("requestBody"))
+    tried(GenerationMode.POSITIVE, world.member, 8 if has_input else 1)
+    tried(GenerationMode.POSITIVE, world.stranger, 3 if has_input else 1)
+    if has_input:
+        # Any text fits some paths; there is nothing to refuse.
+        with contextlib.suppress(hypothesis.errors.Unsatisfiable):
+            tried(GenerationMode.NEGATIVE, world.member, 8)
+    assert failures == []
+
+
+def _wrong(
+    world: World, case: schemathesis.Case, session: requests.Session, mode: GenerationMode, is_private: bool
+) -> list[str]:
+    """What is wrong with the answer to a request."""
+    arguments = case.as_transport_kwargs(base_url=world.url)
+    headers = {name: value for name, value in arguments.pop("headers", {}).items() if name != "Authorization"}
+    arguments.pop("cookies", None)
+    with session.request(**arguments, headers=headers, stream=True, timeout=20) as response:
+        asked = f"{response.request.method} {response.request.url} {str(response.request.body)[:300]}"
+        if "event-stream" in response.headers.get("content-type", ""):
+            return [] if response.status_code == 200 else [f"{asked}: {response.status_code} as a stream"]
+        response.content  # noqa: B018 - read while the connection is open
+    found = [f"{asked}: {error}" for error in _complaints(case, response, mode)]
+    if response.status_code >= 500 and response.status_code != AWAY:
+        found.append(f"{asked}: {response.status_code} {response.text}")
+    if is_private and session is world.stranger and response.ok:
+        found.append(f"{asked}: a stranger got {response.status_code}")
+    return found
+
+
+def _complaints(case: schemathesis.Case, response: requests.Response, mode: GenerationMode) -> Iterator[str]:
+    wanted = [*CHECKS, checks.negative_data_rejection] if mode is GenerationMode.NEGATIVE else CHECKS
+    try:
+        case.validate_response(response, checks=wanted)
+    except Exception as error:
+        yield f"{response.status_code} {response.text[:300]}\n{error}"
