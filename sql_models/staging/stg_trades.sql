@@ -107,10 +107,14 @@ settled as (
     from stepped
     left join lateral (
         select
-            lmsr.proceeds(
-                div(stepped.b, 1000) + before.traded_yes, div(stepped.b, 1000) + before.traded_no,
-                stepped.b, stepped.outcome, stepped.shares
-            ) as gross
+            -- Said again here: where nothing is asked, no trades are a row as well, and this function is dear.
+            case
+                when stepped.low_fits and stepped.high_fits
+                    then lmsr.proceeds(
+                        div(stepped.b, 1000) + before.traded_yes, div(stepped.b, 1000) + before.traded_no,
+                        stepped.b, stepped.outcome, stepped.shares
+                    )
+            end as gross
         from (
             select
                 coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
