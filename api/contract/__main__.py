@@ -10,7 +10,7 @@ from typing import Any
 from zmart import settings
 
 from .. import app
-from . import openapi
+from . import asyncapi, openapi
 
 #: The documents depend on no configuration; nothing is connected to.
 _NOWHERE: Mapping[str, str] = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
@@ -21,7 +21,7 @@ def specification() -> dict[str, Any]:
     return openapi.document(app.create(settings.load(_NOWHERE)))
 
 
-DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {"openapi": specification}
+DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {"openapi": specification, "asyncapi": asyncapi.document}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 log       an empty log of the test's own
 markets   a log of the test's own with three markets in it; `client` is an application over it
 reader    an application over the same three markets, shared by tests that change nothing
+played    a played history behind a real server in a thread, for callers that block
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import api_log
 import httpx
+import played as history
 import pytest
 from api_log import Log
 
@@ -63,3 +65,15 @@ async def reader(known_markets: settings.Settings) -> AsyncIterator[httpx.AsyncC
 def unreachable() -> settings.Settings:
     """The configuration of a process whose database is away."""
     return settings.load({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"})
+
+
+@pytest.fixture(scope="session")
+def played(
+    postgres_server: testing.Server, marts_template: testing.Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[history.Played]:
+    """A played history behind a real server in a thread, without limits; shared by tests that only add to it."""
+    with (
+        postgres_server.clone(marts_template) as database,
+        history.played(database, tmp_path_factory.mktemp("chain")) as found,
+    ):
+        yield found

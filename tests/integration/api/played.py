@@ -23,6 +23,8 @@ from zmart import settings, testing
 
 SOL = 1_000_000_000
 PATIENCE_SECONDS = 60.0
+#: There is a market in each of these, whatever the actors did.
+STATES = ("PROPOSED", "ACTIVE", "FINALIZED")
 T = TypeVar("T")
 
 
@@ -94,7 +96,7 @@ class Played:
             async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
                 return await self.wallet.session(client)
 
-        return asyncio.run(sign_in())
+        return self.run(sign_in())
 
 
 @contextlib.contextmanager
@@ -105,9 +107,7 @@ def played(database: testing.Database, folder: Path, **more: str) -> Iterator[Pl
     ending = asyncio.Event()
 
     async def live() -> None:
-        async with towns.built(folder, database) as town:
-            town.node.chain.is_frozen = True
-            await town.play(150)
+        async with towns.built(folder, database, past_hours=0.2) as town:
             configuration = settings.load(
                 {
                     "DATABASE_URL": database.dsn(),
@@ -124,6 +124,11 @@ def played(database: testing.Database, folder: Path, **more: str) -> Iterator[Pl
             await town.node.call("requestAirdrop", here.wallet.address, 1_000 * SOL)
             await town.pass_blocks(2)
             await here.catch_up()
+            for _ in range(100):
+                if all(here.market(state) for state in STATES):
+                    break
+                await town.play(3)
+                await here.catch_up()
             await here.start()
             found.append(here)
             ready.set()

@@ -1,0 +1,278 @@
+"""The AsyncAPI 3 document of the streams: the same frames over WebSocket and server-sent events.
+
+Topics are those of `live.topics`, messages those of `live.messages`, what clients may say and what goes wrong those of
+`live.actions` and `live.conversation`.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..live import actions, conversation, hub, messages, topics, wire
+
+Document = dict[str, Any]
+
+_SCHEMA: Final = "#/components/schemas/{name}"
+_INSTANT: Final = {"type": "string", "format": "date-time"}
+_PLACE: Final = {
+    "epoch": {"type": "string", "format": "uuid", "description": "Which log; another one after a restore."},
+    "seq": {"type": "integer", "minimum": 0, "description": "The entry of the log."},
+}
+#: Each topic, as its first word names it.
+TOPICS: Final[Mapping[str, str]] = {
+    "markets": "How every market stands, and what happens to it beside votes.",
+    "market": "`market:<id>`: everything about one market; the id has 64 hexadecimal digits.",
+    "trades": "Every trade.",
+    "wallet": "`wallet:<address>`: what a wallet does on chain, its ballots, and how its positions stand.",
+    "me": "The same for the wallet that is signed in, and what it writes, is answered and how its comments are rated.",
+    "votes": "`votes:<id>`: ballots of one market and their tally.",
+    "discussions": "`discussions:<id>`: what is said under one market.",
+    "status": "Finality, stale marts, events of the whole protocol.",
+}
+#: RFC 6455 section 7.4, and ours from 4000; never 1000, after which older clients stay away.
+_CLOSES: Final[Mapping[int, str]] = {
+    conversation.CLOSE_RESTART: "The process goes away; come back with your place, to any process.",
+    conversation.CLOSE_FULL: "There is no room; come back later.",
+    conversation.CLOSE_POLICY: "Too many messages.",
+    conversation.CLOSE_BROKEN: "No ping was answered, or a mistake of ours.",
+    conversation.CLOSE_SLOW: "You did not keep up; come back with your place.",
+    1009: f"A message had more than {wire.MOST_BYTES} bytes.",
+    1007: "A message was no UTF-8.",
+}
+
+
+def document() -> Document:
+    """The whole document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "ZMART streams",
+            "version": "0.1.0",
+            "description": (
+                "What happens, as it happens: one frame per entry of the log, in its order, over WebSocket or"
+                " server-sent events. A place is `epoch:seq`; whoever comes back with one gets what was missed first,"
+                f" without a hole and nothing twice. Pings come every {hub.PING_SECONDS:.0f} seconds."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "api": {
+                "host": "{host}",
+                "protocol": "ws",
+                "description": "REST, server-sent events and WebSocket.",
+                "variables": {"host": {"default": "127.0.0.1:4000"}},
+            },
+            "ws": {
+                "host": "{host}",
+                "protocol": "ws",
+                "description": "The same streams in a process of their own, where older clients look.",
+                "variables": {"host": {"default": "127.0.0.1:4001"}},
+            },
+        },
+        "channels": _channels(),
+        "operations": _operations(),
+        "components": {"messages": _messages(), "schemas": _schemas()},
+    }
+
+
+def _channels() -> Document:
+    told, asked = [*_FRAMES, *_ANSWERS], [*_ACTIONS]
+    return {
+        "websocket": {
+            "address": "/ws",
+            "title": "WebSocket",
+            "description": "At `/` on WS_PORT, too. Closed with: " + " ".join(f"{c}: {t}" for c, t in _CLOSES.items()),
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*told, *asked]},
+            "x-topics": dict(TOPICS),
+            "bindings": {"ws": {"query": {"type": "object", "properties": _query()}}},
+        },
+        "stream": {
+            "address": "/api/stream",
+            "title": "Server-sent events",
+            "description": (
+                "The id of an event is your place; `Last-Event-ID` or `since` resumes. Frames have no event name;"
+                " `welcome` is a frame without messages. Every silent span a comment comes with the current id."
+            ),
+            "servers": [{"$ref": "#/servers/api"}, {"$ref": "#/servers/ws"}],
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*_FRAMES, *_EVENTS]},
+            "bindings": {"http": {"query": {"type": "object", "properties": _query()}}},
+        },
+    }
+
+
+def _operations() -> Document:
+    def of(channel: str, names: typing.Iterable[str]) -> list[Document]:
+        return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in names]
+
+    return {
+        "hear": {
+            "action": "send",
+            "channel": {"$ref": "#/channels/websocket"},
+            "summary": "What the server says.",
+            "messages": of("websocket", [*_FRAMES, *_ANSWERS]),
+        },
+        "say": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/websocket"},
+            "summary": "What a client may say.",
+            "messages": of("websocket", _ACTIONS),
+        },
+        "follow": {
+            "action": "send",
+            "channel": {"$ref": "#/channels/stream"},
+            "summary": "What the server says over server-sent events.",
+            "messages": of("stream", [*_FRAMES, *_EVENTS]),
+        },
+    }
+
+
+def _query() -> Document:
+    shown = {"topics": f"Comma-separated, of {topics.KNOWN}; {topics.MOST} at most.", "since": "A place to resume at."}
+    shown |= {"token": "An access token.", "ticket": "A ticket of POST /api/auth/ticket."}
+    return {name: {"type": "string", "description": text} for name, text in shown.items()}
+
+
+# --- messages ---------------------------------------------------------------------------------
+
+_FRAMES: Final = ("Frame",)
+_ANSWERS: Final = ("Welcome", "Subscribed", "Unsubscribed", "Authenticated", "Pong", "Resync", "Error")
+_EVENTS: Final = ("ResyncEvent", "CloseEvent")
+_ACTIONS: Final = ("Subscribe", "Unsubscribe", "Authenticate", "Ping", "PongBack")
+
+
+def _messages() -> Document:
+    names = {**{name: name for name in (*_FRAMES, *_ANSWERS, *_EVENTS, *_ACTIONS)}, **_named_types()}
+    found: Document = {}
+    ours = _said()
+    for name, schema in names.items():
+        body = ours.get(schema, {})
+        found[name] = {
+            "name": name,
+            "summary": body.get("description", "A message inside a frame."),
+            "payload": {"$ref": _SCHEMA.format(name=schema)},
+        }
+    for event, name in (("resync", "ResyncEvent"), ("close", "CloseEvent")):
+        found[name]["description"] = f"The data of an event named `{event}`."
+    for said in messages.MESSAGES:
+        kind = (
+            "how something stands; only the newest of it matters" if said.is_state else "what happened; never dropped"
+        )
+        found[pascal(said.name)] |= {
+            "title": said.name,
+            "summary": (said.data.__doc__ or "").partition("\n")[0],
+            "description": f"Of the topics {', '.join(said.topics)}: {kind}.",
+        }
+    return dict(sorted(found.items()))
+
+
+def _named_types() -> dict[str, str]:
+    return {pascal(said.name): pascal(said.name) for said in messages.MESSAGES}
+
+
+def pascal(kind: str) -> str:
+    """The name of a type of message among the schemas."""
+    return "".join(word.capitalize() for word in kind.split("_")) + "Message"
+
+
+# --- schemas ----------------------------------------------------------------------------------
+
+
+def _schemas() -> Document:
+    _, shapes = msgspec.json.schema_components([said.data for said in messages.MESSAGES], ref_template=_SCHEMA)
+    return dict(sorted({**shapes, **_told(), **_said()}.items()))
+
+
+def _told() -> Document:
+    """Each type of message in its envelope."""
+    return {
+        pascal(said.name): _object(
+            (said.data.__doc__ or "").partition("\n")[0],
+            {
+                "type": {"const": said.name},
+                "market_id": {"type": ["string", "null"]},
+                "timestamp": _INSTANT,
+                "data": {"$ref": _SCHEMA.format(name=said.data.__name__)},
+            },
+        )
+        for said in messages.MESSAGES
+    }
+
+
+def _object(description: str, properties: Document, *, optional: Document | None = None) -> Document:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": {**properties, **(optional or {})},
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _saying(kind: str, description: str, data: Document, *, placed: bool = False) -> Document:
+    """What the server says that is not of the log."""
+    return _object(
+        description,
+        {"type": {"const": kind}, "timestamp": _INSTANT, "data": data},
+        optional={"market_id": {"type": "string"}} if not placed else {},
+    )
+
+
+def _said() -> Document:
+    """What is not of the log: frames, answers, ends, and what clients say."""
+    names = {"type": "array", "items": {"type": "string"}}
+    text = {"type": "string"}
+    inside = {"anyOf": [{"$ref": _SCHEMA.format(name=pascal(said.name))} for said in messages.MESSAGES]}
+    frame = {**_PLACE, "messages": {"type": "array", "items": inside}}
+    place_maybe = {"epoch": _PLACE["epoch"], "seq": _PLACE["seq"]}
+    reason = {"enum": ["foreign_epoch", "future_position"]}
+    proof = {"token": text, "ticket": text}
+    code = {"enum": list(typing.get_args(actions.Code))}
+    return {
+        "Frame": _object(
+            "One entry of the log, as far as your topics hear it; without messages it moves your place.", frame
+        ),
+        "Welcome": _saying(
+            "welcome",
+            "The connection is open.",
+            _object("", {"client_id": text, "message": text}, optional=place_maybe),
+            placed=True,
+        ),
+        "Subscribed": _object(
+            "You hear these topics from `seq` on; messages say how they stand.",
+            {"type": {"const": "subscribed"}, "timestamp": _INSTANT, "topics": names, **frame},
+        ),
+        "Unsubscribed": _saying("unsubscribed", "The topics you still hear.", _object("", {"topics": names})),
+        "Authenticated": _saying("authenticated", "Who you are.", _object("", {"wallet": text})),
+        "Pong": _saying("pong", "The answer to a ping.", _object("", {}, optional=place_maybe), placed=True),
+        "Resync": _saying(
+            "resync",
+            "Your place is none in this log: read the state again, go on from here.",
+            _object("", {"reason": reason, **_PLACE}),
+            placed=True,
+        ),
+        "Error": _saying(
+            "error",
+            "What was wrong with what you said; the connection goes on.",
+            _object("", {"error": text, "code": code, "detail": text}),
+        ),
+        "ResyncEvent": _object("Your place is none in this log.", {"reason": reason, **_PLACE}),
+        "CloseEvent": _object(
+            "The end of the stream; connect again with your last id.",
+            {"reason": {"enum": ["shutdown", "slow", "token_expired"]}},
+        ),
+        "Subscribe": _object(
+            "Hear about more. `since` resumes, in the first subscription only.",
+            {"action": {"const": "subscribe"}},
+            optional={"topics": names, "market_id": text, "since": text, **proof},
+        ),
+        "Unsubscribe": _object(
+            "Hear about less.", {"action": {"const": "unsubscribe"}}, optional={"topics": names, "market_id": text}
+        ),
+        "Authenticate": _object("Say who you are.", {"action": {"const": "auth"}}, optional={**proof, "wallet": text}),
+        "Ping": _object("Ask for a pong.", {"action": {"const": "ping"}}),
+        "PongBack": _object("A sign of life.", {"action": {"const": "pong"}}),
+    }

@@ -1,0 +1,238 @@
+"""What messages say: their types, the topics that hear them, their fields.
+
+live.sql makes them; these classes describe them, and a test holds every message of a played history against them, no
+field more and no field less. The AsyncAPI document and the clients' types are made from here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from msgspec import Meta, Struct, field
+
+from ..schemas.answer import BallotKind, Category, Exact, Instant, Outcome, Price, Side, State
+from ..schemas.markets import MarketBrief
+
+_Seq = Annotated[int, Meta(description="The entry of the log that this is.")]
+_Slot = Annotated[int, Meta(description="The slot it landed in.")]
+_LastSeq = Annotated[int, Meta(description="The newest entry that this standing reflects.")]
+_Lamports = Annotated[int, Meta(description="Lamports.")]
+_Billionths = Annotated[int, Meta(description="Nine decimals.")]
+
+
+class TradeTold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A purchase or a sale."""
+
+    id: Annotated[str, Meta(description="tx_signature:ordinal.")]
+    trade_id: str = field(name="tradeId")
+    market_id: str
+    market_id_camel: str = field(name="marketId")
+    trade_type: Literal["buy", "sell"]
+    outcome: Side
+    outcome_bool: Annotated[bool, Meta(description="true for YES.")]
+    shares: _Billionths
+    shares_exact: Exact
+    cost: Annotated[int, Meta(description="Lamports: paid with fees, or received after fees.")]
+    cost_exact: Exact
+    user_wallet: str
+    trader: str
+    price: Annotated[float, Meta(description="Of the traded outcome, right after the trade.")]
+    price_after: Annotated[float, Meta(description="Of YES, right after the trade.")]
+    new_price_yes: _Billionths
+    tx_signature: str
+    ordinal: int
+    slot: _Slot
+    seq: _Seq
+    created_at: Instant
+    block_time: Instant
+
+
+class VoteTold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A ballot, cast on chain or here."""
+
+    vote_type: BallotKind
+    vote: bool
+    market_id: str
+    user_wallet: str
+    voted_at: Instant
+    created_at: Instant
+    source: Literal["chain", "api"]
+    tx_signature: str | None
+    seq: _Seq
+
+
+class EventTold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Any other event of the program."""
+
+    name: str
+    market_id: str | None
+    user_wallet: str | None
+    payload: Annotated[dict[str, Any], Meta(description="The event's other fields; 64-bit integers are text.")]
+    tx_signature: str
+    ordinal: int
+    slot: _Slot
+    seq: _Seq
+    created_at: Instant
+
+
+class TakenBack(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+
+    ref: Annotated[int, Meta(description="The seq that told it.")]
+    name: str
+    market_id: str | None
+    tx_signature: str
+    ordinal: int
+    slot: _Slot
+    seq: _Seq
+
+
+class PostTold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A post as it is now; one that was deleted since is told without its text."""
+
+    id: int
+    user_wallet: str
+    content: str | None
+    parent_id: int | None
+    upvotes: int
+    downvotes: int
+    created_at: Instant
+    edited_at: Instant | None
+    deleted_at: Instant | None
+
+
+class DiscussionTold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Something was said, changed or rated under a market."""
+
+    action: Literal["created", "edited", "deleted", "reacted"]
+    discussion: PostTold
+    post_id: int = field(name="postId")
+    author: str
+    content: str | None
+    parent_id: int | None = field(name="parentId")
+    market_id: str
+    seq: _Seq
+
+
+class MetadataToldLive(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a market's creator told of it."""
+
+    market_id: str
+    question: str
+    description: str | None
+    category: Category
+    tags: list[str]
+    end_date: Instant | None
+    seq: _Seq
+
+
+class StatusTold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+
+    kind: Literal["finalized_through", "mart_stale", "snapshot"]
+    finalized_through: Annotated[int | None, Meta(description="Slot; null when unknown or not what is told.")]
+    seq: Annotated[int, Meta(description="The entry of the log that this is; a snapshot has none.")] = 0
+    stale: Annotated[list[str], Meta(description="Marts that stand still; in a snapshot only.")] = []
+
+
+class MarketStanding(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a market stands, in the words of older clients."""
+
+    action: Literal["created", "updated", "snapshot"]
+    old_state: None
+    new_state: State | None
+    market: Annotated[MarketBrief | None, Meta(description="null for a market that nobody knows yet.")]
+    price_yes: Price = field(name="priceYes")
+    price_no: Price = field(name="priceNo")
+    total_shares: _Billionths = field(name="totalShares")
+
+
+class MarketChanged(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a market stands, in short."""
+
+    market_id: str
+    state: State
+    state_code: int
+    outcome: Outcome | None
+    price_yes: Price | None = field(name="priceYes")
+    price_no: Price | None = field(name="priceNo")
+    total_shares: _Billionths = field(name="totalShares")
+    total_volume: _Lamports
+    total_volume_exact: Exact
+    trades_count: int
+    last_trade_at: Instant | None
+    last_seq: _LastSeq
+
+
+class PriceChanged(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a market's shares cost now."""
+
+    market_id: str
+    price_yes_eyes: Price | None = field(name="priceYes")
+    price_no_eyes: Price | None = field(name="priceNo")
+    total_shares: _Billionths = field(name="totalShares")
+    price_yes: _Billionths | None
+    shares_yes_exact: Exact
+    shares_no_exact: Exact
+    last_seq: _LastSeq
+
+
+class TallyStands(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The ballots of one kind in a market, counted."""
+
+    market_id: str
+    vote_type: BallotKind
+    likes: int
+    dislikes: int
+    total: int
+    last_seq: _LastSeq | None
+
+
+class PositionStands(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a wallet holds in a market."""
+
+    market_id: str
+    user_wallet: str
+    shares_yes: _Billionths
+    shares_yes_exact: Exact
+    shares_no: _Billionths
+    shares_no_exact: Exact
+    total_invested: _Lamports
+    total_invested_exact: Exact
+    total_proceeds: _Lamports
+    total_proceeds_exact: Exact
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: _Lamports
+    claimed_amount_exact: Exact
+    last_seq: _LastSeq
+
+
+class Said(NamedTuple):
+    """A type of message."""
+
+    name: str
+    data: type[Struct]
+    topics: tuple[str, ...]
+    #: Whether only the newest matters; messages of the log are never dropped.
+    is_state: bool = False
+
+
+_OF_WALLET: Final = ("market", "wallet", "me")
+MESSAGES: Final = (
+    Said("trade", TradeTold, ("trades", *_OF_WALLET)),
+    Said("trade_executed", TradeTold, ("markets",)),
+    Said("vote", VoteTold, ("votes", *_OF_WALLET)),
+    Said("market_event", EventTold, ("markets", *_OF_WALLET, "status")),
+    Said("retracted", TakenBack, ("markets", "trades", "votes", *_OF_WALLET)),
+    Said("moved", TakenBack, ("markets", "trades", "votes", *_OF_WALLET)),
+    Said("discussion", DiscussionTold, ("discussions", "market", "me")),
+    Said("market_metadata", MetadataToldLive, ("markets", "market")),
+    Said("status", StatusTold, ("status",)),
+    Said("market_state", MarketStanding, ("market",), is_state=True),
+    Said("market_update", MarketChanged, ("markets", "market"), is_state=True),
+    Said("price_update", PriceChanged, ("markets", "market"), is_state=True),
+    Said("vote_tally", TallyStands, ("votes",), is_state=True),
+    Said("position_update", PositionStands, ("wallet", "me"), is_state=True),
+)
+BY_NAME: Final = {said.name: said for said in MESSAGES}

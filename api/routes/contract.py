@@ -1,0 +1,24 @@
+"""What the streams promise; Litestar itself serves what the requests do, at /schema/openapi.json."""
+
+from __future__ import annotations
+
+import functools
+
+from litestar import Response, get
+from litestar.serialization import encode_json
+
+from ..contract import asyncapi
+
+
+@get("/schema/asyncapi.json", include_in_schema=False, sync_to_thread=False)
+def show_asyncapi() -> Response[bytes]:
+    """The AsyncAPI document."""
+    return Response(_document(), media_type="application/json")
+
+
+@functools.lru_cache(maxsize=1)
+def _document() -> bytes:
+    return encode_json(asyncapi.document())
+
+
+HANDLERS = [show_asyncapi]

@@ -1,0 +1,217 @@
+"""The examples of the OpenAPI document are real requests and answers, and fit their schemas.
+
+ZMART_WRITE_EXAMPLES=1 records them anew, from an API over a played history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from played import SOL, Played
+from wallets import bearer
+
+from api.contract import __main__ as contract
+from api.contract import examples
+
+WRITES = "ZMART_WRITE_EXAMPLES"
+EVIDENCE = "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"
+Recorded = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return contract.specification()
+
+
+def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
+    """Nobody is shown a request or an answer of an earlier version."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for content in _contents(operation):
+                assert content["example"] is not None, (method, path)
+                jsonschema.validate(content["example"], content["schema"] | {"components": document["components"]})
+
+
+@pytest.mark.skipif(not os.environ.get(WRITES), reason=f"records examples; {WRITES}=1")
+def test_record_examples(document: dict[str, Any], played: Played) -> None:
+    """One request and one answer for each operation that has bodies."""
+    recorded = asyncio.run(_Recorder(document, played).all())
+    examples.FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def _contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from operation.get("requestBody", {}).get("content", {}).values()
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            yield from response["content"].values()
+
+
+class _Recorder:
+    """Acts as a wallet would, and keeps what was said."""
+
+    def __init__(self, document: dict[str, Any], played: Played) -> None:
+        self.played = played
+        self.recorded: Recorded = {}
+        self.operations = {
+            operation["operationId"]: (method, path, operation)
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+            if not operation["deprecated"]
+        }
+        self.client = httpx.AsyncClient(base_url=played.url, trust_env=False)
+
+    async def all(self) -> Recorded:
+        """Everything, with what could not be had borrowed from an operation that answers in the same shape."""
+        async with self.client:
+            await self.sign_in()
+            await self.act()
+            await self.discuss()
+            await self.read()
+        for name, (_, _, operation) in self.operations.items():
+            found = self.recorded.setdefault(name, {})
+            if "response" not in found and (like := self.same_shape(operation)) is not None:
+                found["response"] = like
+        return self.recorded
+
+    def same_shape(self, operation: dict[str, Any]) -> Any:
+        """The answer of another operation that refers to the same schema."""
+        wanted = _shape(operation)
+        return next(
+            (
+                found["response"]
+                for name, found in self.recorded.items()
+                if "response" in found and wanted is not None and _shape(self.operations[name][2]) == wanted
+            ),
+            None,
+        )
+
+    async def call(self, operation: str, body: Any = None, *, query: dict[str, Any] | None = None, **path: str) -> Any:
+        """Call an operation and keep both sides; the answer."""
+        method, template, _ = self.operations[operation]
+        answer = await self.client.request(method, template.format(**path), json=body, params=query)
+        assert answer.is_success, (operation, answer.status_code, answer.text)
+        kept = self.recorded.setdefault(operation, {})
+        if body is not None:
+            kept["request"] = body
+        kept["response"] = _short(answer.json())
+        return answer.json()
+
+    async def sign_in(self) -> None:
+        wallet = self.played.wallet
+        text = (await self.call("showNonce", query={"wallet": wallet.address}))["message"]
+        proof = {"wallet": wallet.address, "message": text, "signature": wallet.sign(text)}
+        session = await self.call("signIn", proof)
+        session = await self.call("refreshSession", {"refresh_token": session["refresh_token"]})
+        self.client.headers.update(bearer(session["access_token"]))
+        await self.call("issueTicket")
+        other = await wallet.session(self.client)
+        await self.call("signOut", {"refresh_token": other["refresh_token"]})
+
+    async def act(self) -> None:
+        """Trade, propose, vote; what the chain is not ready for is left out."""
+        active, proposed = self.played.market("ACTIVE"), self.played.market("PROPOSED")
+        assert active is not None
+        bought = await self.call(
+            "buyShares", {"market_id": active, "outcome": True, "shares": str(5 * SOL), "max_cost": str(50 * SOL)}
+        )
+        signed = self.played.wallet.sign_transaction(bought["unsigned_transaction"])
+        relayed = await self.call("relayTransaction", {"transaction": signed})
+        await self.land()
+        await self.call("followTransaction", signature=relayed["signature"])
+        sale = {"market_id": active, "outcome": True, "shares": str(SOL), "min_proceeds": "0"}
+        await self.call("sellShares", sale)
+        creation = {
+            "question": "Will it rain in Lisbon tomorrow?",
+            "category": "science",
+            "end_date": "2100-01-01T00:00:00Z",
+            "liquidity": str(SOL),
+            "description": "By the airport's own station.",
+            "tags": ["weather"],
+        }
+        created = await self.call("createMarket", creation)
+        await self.client.post(
+            "/api/transactions",
+            json={"transaction": self.played.wallet.sign_transaction(created["unsigned_transaction"])},
+        )
+        await self.land()
+        words = {name: creation[name] for name in ("question", "category", "description", "tags", "end_date")}
+        with contextlib.suppress(AssertionError):
+            await self.call("tellMetadata", words, market=created["market"]["id"])
+        self.recorded.setdefault("tellMetadata", {})["request"] = words
+        await self.vote(created["market"]["id"] if proposed is None else proposed)
+        self.recorded["resolveMarket"] = {"request": {"outcome": True, "ipfs_evidence_hash": EVIDENCE}}
+        with contextlib.suppress(AssertionError):
+            await self.call("resolveMarket", self.recorded["resolveMarket"]["request"], market=active)
+
+    async def vote(self, market: str) -> None:
+        wallet = self.played.wallet
+        await self.call("voteOnProposal", {"approve": True}, market=market)
+        self.recorded["voteOnDispute"] = {"request": {"supportDispute": True}}
+        for name, kind in (("castProposalBallot", "proposal"), ("castDisputeBallot", "dispute")):
+            asked = {"market_id": market, "kind": kind, "vote": True, "wallet": wallet.address}
+            text = (await self.call("showBallotText", query=asked))["message"]
+            ballot = {
+                "market_id": market,
+                "vote": True,
+                "message": text,
+                "signature": wallet.sign(text),
+                "wallet": wallet.address,
+            }
+            self.recorded[name] = {"request": ballot}
+            with contextlib.suppress(AssertionError):
+                await self.call(name, ballot)
+
+    async def discuss(self) -> None:
+        market = self.played.market("ACTIVE") or ""
+        said = await self.call("postDiscussion", {"market_id": market, "content": "The forecast says 80 %."})
+        await self.call("postUnderMarket", {"content": "Which station?", "parentId": None}, market=market)
+        name = str(said["discussion"]["id"])
+        await self.call("editDiscussion", {"content": "The forecast says 85 %."}, name=name)
+        await self.call("voteOnDiscussion", {"vote": "up"}, name=name)
+        await self.call("flagDiscussion", {"reason": "Repeats itself."}, name=name)
+        await self.call("listDiscussions", name=market)
+        await self.call("listReplies", name=name)
+        await self.call("listEdits", name=name)
+        await self.call("deleteDiscussion", name=name)
+
+    async def read(self) -> None:
+        """Everything that only reads."""
+        await self.call("ask", {"query": "select state, count(*) as markets from markets group by state"})
+        ((trader, market),) = self.played.ask(
+            "select user_wallet, market_id from marts.positions order by trades_count desc limit 1"
+        )
+        queries = {"showQuote": {"outcome": "YES", "target_cost": "1000000000"}}
+        for name, (method, _, _) in self.operations.items():
+            if method == "get" and name not in self.recorded and name not in {"stream", "showDocument"}:
+                chosen = self.played.market("ACTIVE") if name == "showQuote" else market
+                await self.call(name, query=queries.get(name), wallet=trader, market=chosen or market)
+
+    async def land(self) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.confirmed(), self.played.loop))
+
+    async def confirmed(self) -> None:
+        await self.played.town.pass_blocks(3)
+        await self.played.catch_up()
+
+
+def _shape(operation: dict[str, Any]) -> str | None:
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            return json.dumps(response["content"].get("application/json", {}).get("schema"))
+    return None
+
+
+def _short(value: Any) -> Any:
+    """The same with one of each list: an example, not a page."""
+    if isinstance(value, dict):
+        return {name: _short(inner) for name, inner in value.items()}
+    return [_short(inner) for inner in value[:1]] if isinstance(value, list) else value

@@ -1,0 +1,176 @@
+"""What streams say is what the AsyncAPI document promises, field by field, over both transports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+import websockets
+from played import Played
+from wallets import bearer
+
+from api.contract import asyncapi
+from api.live import messages, topics
+
+DOCUMENT = asyncapi.document()
+COMPONENTS = {"components": DOCUMENT["components"]}
+
+
+def problems(said: Any, schema: str) -> list[str]:
+    """What a schema of the document has against it."""
+    validator = jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{schema}", **COMPONENTS})
+    return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(said)]
+
+
+def message_problems(message: dict[str, Any]) -> list[str]:
+    """The same for a message, by its own type: the union would hide which field it was."""
+    found = problems(message, asyncapi.pascal(message["type"]))
+    return [f"{message['type']} {one}" for one in found]
+
+
+@pytest.fixture(scope="module")
+def told(played: Played) -> list[dict[str, Any]]:
+    """Everything a wallet heard that was there from the first entry to the last, and what it was answered."""
+    return played.run(_hear(played, played.signed_in()))
+
+
+async def _hear(played: Played, session: dict[str, Any]) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient(
+        base_url=played.url, trust_env=False, headers=bearer(session["access_token"])
+    ) as client:
+        await _act(played, client)
+    _stage(played)
+    rows = played.ask("select id from marts.markets where is_known order by trades_count desc")
+    markets = [row[0] for row in rows[:10]] + [played.market("PROPOSED") or ""]
+    (wallet,) = played.ask("select user_wallet from marts.trades limit 1")[0]
+    ((epoch, head),) = played.ask("select i.epoch::text, (select max(seq) from raw.feed) from raw.identity as i")
+    wanted = ["markets", "trades", "status", "me", f"wallet:{wallet}"]
+    wanted += [f"{kind}:{market}" for kind in ("market", "votes", "discussions") for market in markets]
+    found = []
+    async with websockets.connect(f"ws://127.0.0.1:{played.port}/ws", max_size=None, proxy=None) as socket:
+
+        async def say(**said: Any) -> None:
+            await socket.send(json.dumps(said))
+
+        await say(action="auth", token=session["access_token"])
+        await say(action="nonsense")
+        await say(action="subscribe", topics=wanted, since=f"{epoch}:0")
+        async with asyncio.timeout(60):
+            while not found or found[-1].get("seq", 0) < head:
+                found.append(json.loads(await socket.recv()))
+        await say(action="ping")
+        await say(action="unsubscribe", topics=["trades"])
+        async with asyncio.timeout(20):
+            while found[-1].get("type") != "unsubscribed":
+                found.append(json.loads(await socket.recv()))
+    async with websockets.connect(f"ws://127.0.0.1:{played.port}/ws", max_size=None, proxy=None) as socket:
+        await socket.send(
+            json.dumps({"action": "subscribe", "topics": wanted[:3] + wanted[4:], "since": f"{epoch}:9999999"})
+        )
+        async with asyncio.timeout(20):
+            while not found or found[-1].get("type") != "subscribed":
+                found.append(json.loads(await socket.recv()))
+    return found
+
+
+async def _act(played: Played, client: httpx.AsyncClient) -> None:
+    """What the actors of the chain do not do: talk, and vote here."""
+    market = played.market("PROPOSED") or played.market("ACTIVE") or ""
+    said = await client.post("/api/discussions", json={"market_id": market, "content": "Which station?"})
+    assert said.status_code == 201, said.text
+    name = said.json()["discussion"]["id"]
+    assert (await client.post(f"/api/discussions/{name}/vote", json={"vote": "up"})).is_success
+
+
+def _stage(played: Played) -> None:
+    """What a quiet chain does not do: give an event up, settle another elsewhere, come to finality, lose a mart."""
+    with played.town.database.connect("postgres") as owner:
+        for kind in ("retracted", "moved"):
+            owner.execute(
+                "insert into raw.feed (seq, kind, ref, market_no)"
+                f" select raw.next_seq(), '{kind}', seq, market_no from raw.events where name = 'SharesBought' limit 1"
+            )
+        owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1000)")
+        owner.execute(
+            "insert into app.market_metadata (market_id, wallet_no, question, category)"
+            " select s.market_id, w.wallet_no, 'Will it rain in Lisbon?', 'science'"
+            " from raw.markets_seen as s, raw.wallets_seen as w"
+            " where not exists (select from app.market_metadata as d where d.market_id = s.market_id) limit 1"
+        )
+        owner.execute(
+            "insert into raw.feed (seq, kind, ref, market_no) select raw.next_seq(), 'metadata', null, s.market_no"
+            " from app.market_metadata as d inner join raw.markets_seen as s using (market_id) limit 1"
+        )
+        owner.execute("notify zmart_feed")
+
+
+def frames(told: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those that are entries of the log."""
+    return (one for one in told if "type" not in one)
+
+
+def test_every_message_fits_its_schema(told: list[dict[str, Any]]) -> None:
+    """No field more, no field less, each of its type."""
+    inside = [message for one in told for message in one.get("messages", ())]
+    assert [problem for message in inside for problem in message_problems(message)][:10] == []
+    assert {message["type"] for message in inside} >= set(messages.BY_NAME)
+
+
+def test_every_frame_and_answer_fits_its_schema(told: list[dict[str, Any]]) -> None:
+    """So do the frames around them, and what the server says by itself."""
+    names = {one["type"]: one["type"].capitalize() for one in told if "type" in one}
+    assert set(names) >= {"welcome", "authenticated", "subscribed", "error", "pong", "unsubscribed", "resync"}
+    for one in told:
+        without = {**one, "messages": []} if "messages" in one else one
+        assert problems(without, names[one["type"]] if "type" in one else "Frame") == []
+
+
+def test_topics_are_those_of_the_code(told: list[dict[str, Any]]) -> None:
+    """The document describes each topic there is; messages come under the topics that it says."""
+    known = {name.partition(":")[0] for name in topics.KNOWN.split(", ")}
+    assert set(asyncapi.TOPICS) == known == {topic for said in messages.MESSAGES for topic in said.topics}
+
+
+def test_server_sent_events_fit_their_schema(played: Played, told: list[dict[str, Any]]) -> None:
+    """The data of an event is the same frame."""
+    first = next(frames(told))
+    url = f"{played.url}/api/stream?topics=markets&since={first['epoch']}:0"
+    seen = 0
+    with httpx.Client(trust_env=False) as client, client.stream("GET", url) as response:
+        for line in response.iter_lines():
+            if line.startswith("data: "):
+                frame = json.loads(line[6:])
+                assert problems({**frame, "messages": []}, "Frame") == []
+                assert [problem for message in frame["messages"] for problem in message_problems(message)] == []
+                seen += 1
+            if seen == 50:
+                return
+
+
+def test_the_document_is_served(played: Played) -> None:
+    """At /schema/asyncapi.json, word for word."""
+    answer = httpx.get(f"{played.url}/schema/asyncapi.json", trust_env=False)
+    assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(DOCUMENT)))
+
+
+def test_references_of_the_stream_document_lead_somewhere() -> None:
+    """Every reference names a part that is there."""
+    for reference in _references(DOCUMENT):
+        found: Any = DOCUMENT
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from ([value["$ref"]] if "$ref" in value else ())
+        for inner in value.values():
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
