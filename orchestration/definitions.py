@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from . import checks, jobs, keeping, manifest, schedules, sensors
-from .assets import backfill, docs, keepers, log, marts
+from .assets import backfill, docs, keepers, log, marts, snapshots
 from .resources import Database, Dbt
 
 
@@ -14,10 +14,17 @@ def define(database: Database | None = None) -> dg.Definitions:
     models = manifest.load()
     database = database or Database()
     return dg.Definitions(
-        assets=[*log.assets(models), *backfill.assets(), *marts.assets(models), *keepers.assets(), *docs.assets()],
+        assets=[
+            *log.assets(models),
+            *backfill.assets(),
+            *marts.assets(models),
+            *keepers.assets(),
+            *snapshots.assets(),
+            *docs.assets(),
+        ],
         asset_checks=checks.checks(models),
-        jobs=[*jobs.jobs(models), *keeping.jobs()],
-        schedules=[*schedules.schedules(), *keeping.schedules()],
+        jobs=[*jobs.jobs(models), *keeping.jobs(), *snapshots.jobs()],
+        schedules=[*schedules.schedules(), *keeping.schedules(), *snapshots.schedules()],
         sensors=[*sensors.sensors(), *backfill.sensors(), *keeping.sensors()],
         resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
         # A process for each step would take 14 s where this takes 0.3.

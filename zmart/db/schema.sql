@@ -2286,6 +2286,154 @@ END;
 COMMENT ON FUNCTION ops.as_of(p_models text[]) IS 'What rows of these marts answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped, or what a refreshed mart was computed from. slot is null before the first event. Inlined into the statement that calls it.';
 
 --
+-- Name: day_is_over(date); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.day_is_over(p_day date) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if (clock_timestamp() at time zone 'UTC')::date <= p_day then
+        return false;
+    end if;
+    perform raw.take_writer();
+    return true;
+end
+$$;
+
+--
+-- Name: FUNCTION day_is_over(p_day date); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.day_is_over(p_day date) IS 'Whether nothing more can be dated into a UTC day; waits for who is writing.';
+
+--
+-- Name: comment_edits; Type: TABLE; Schema: app; Owner: -
+--
+
+CREATE TABLE app.comment_edits (
+    comment_no bigint NOT NULL,
+    edited_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content_before text NOT NULL
+);
+
+ALTER TABLE ONLY app.comment_edits FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: TABLE comment_edits; Type: COMMENT; Schema: app; Owner: -
+--
+
+COMMENT ON TABLE app.comment_edits IS 'What a comment said before each edit.';
+
+--
+-- Name: days_discussed(date); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.days_discussed(p_from date) RETURNS TABLE(market_no integer, day date)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT c.market_no,
+     ((c.created_at AT TIME ZONE 'UTC'::text))::date AS timezone
+    FROM app.comments c
+   WHERE (c.created_at >= ((days_discussed.p_from)::timestamp without time zone AT TIME ZONE 'UTC'::text))
+ UNION
+  SELECT c.market_no,
+     ((c.deleted_at AT TIME ZONE 'UTC'::text))::date AS timezone
+    FROM app.comments c
+   WHERE (c.deleted_at >= ((days_discussed.p_from)::timestamp without time zone AT TIME ZONE 'UTC'::text))
+ UNION
+  SELECT c.market_no,
+     ((e.edited_at AT TIME ZONE 'UTC'::text))::date AS timezone
+    FROM (app.comment_edits e
+      JOIN app.comments c ON ((e.comment_no = c.comment_no)))
+   WHERE (e.edited_at >= ((days_discussed.p_from)::timestamp without time zone AT TIME ZONE 'UTC'::text));
+END;
+
+--
+-- Name: FUNCTION days_discussed(p_from date); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.days_discussed(p_from date) IS 'The UTC days from p_from on that have something to snapshot, by market.';
+
+--
+-- Name: markets_seen; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.markets_seen (
+    market_no integer NOT NULL,
+    account text NOT NULL COLLATE pg_catalog."C",
+    market_id text COLLATE pg_catalog."C",
+    CONSTRAINT markets_seen_market_id_check CHECK ((market_id ~ '^[0-9a-f]{64}$'::text))
+);
+
+--
+-- Name: TABLE markets_seen; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.markets_seen IS 'One row per market account ever named. market_id is null while only WinningsClaimed, which carries the account alone, has named it (protocol.md 1.7).';
+
+--
+-- Name: discussion_on(date); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.discussion_on(p_day date) RETURNS TABLE(market_no integer, market_id text, comment_no bigint, parent_no bigint, user_wallet text, content text, created_at timestamp with time zone, edited_at timestamp with time zone, deleted_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ WITH the_day AS (
+          SELECT ((discussion_on.p_day)::timestamp without time zone AT TIME ZONE 'UTC'::text) AS begins,
+             (((discussion_on.p_day + 1))::timestamp without time zone AT TIME ZONE 'UTC'::text) AS ends
+         ), touched AS (
+          SELECT c_1.comment_no
+            FROM app.comments c_1,
+             the_day d_1
+           WHERE (((c_1.created_at >= d_1.begins) AND (c_1.created_at < d_1.ends)) OR ((c_1.deleted_at >= d_1.begins) AND (c_1.deleted_at < d_1.ends)))
+         UNION
+          SELECT e.comment_no
+            FROM app.comment_edits e,
+             the_day d_1
+           WHERE ((e.edited_at >= d_1.begins) AND (e.edited_at < d_1.ends))
+         )
+  SELECT c.market_no,
+     m.market_id,
+     c.comment_no,
+     c.parent_no,
+     w.wallet,
+         CASE
+             WHEN (c.deleted_at < d.ends) THEN NULL::text
+             ELSE COALESCE(later.content_before, c.content)
+         END AS "coalesce",
+     c.created_at,
+     ( SELECT max(e.edited_at) AS max
+            FROM app.comment_edits e
+           WHERE ((e.comment_no = c.comment_no) AND (e.edited_at < d.ends))) AS max,
+         CASE
+             WHEN (c.deleted_at < d.ends) THEN c.deleted_at
+             ELSE NULL::timestamp with time zone
+         END AS "case"
+    FROM (((((touched t
+      JOIN app.comments c ON ((t.comment_no = c.comment_no)))
+      JOIN raw.markets_seen m ON ((c.market_no = m.market_no)))
+      JOIN raw.wallets_seen w ON ((c.wallet_no = w.wallet_no)))
+      CROSS JOIN the_day d)
+      LEFT JOIN LATERAL ( SELECT e.content_before
+            FROM app.comment_edits e
+           WHERE ((e.comment_no = c.comment_no) AND (e.edited_at >= d.ends))
+           ORDER BY e.edited_at
+          LIMIT 1) later ON (true))
+   WHERE (m.market_id IS NOT NULL)
+   ORDER BY c.market_no, c.comment_no;
+END;
+
+--
+-- Name: FUNCTION discussion_on(p_day date); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.discussion_on(p_day date) IS 'Every comment that was written, edited or deleted on a UTC day, as it stood when the day was over. A day that is over answers the same for good.';
+
+--
 -- Name: leases; Type: TABLE; Schema: ops; Owner: -
 --
 
@@ -3085,23 +3233,6 @@ $$;
 COMMENT ON FUNCTION raw.keep_statistics() IS 'Analyze the tables of log and marts that have outgrown their statistics fourfold; how many. For the writer of a young log, beside its lock.';
 
 --
--- Name: markets_seen; Type: TABLE; Schema: raw; Owner: -
---
-
-CREATE TABLE raw.markets_seen (
-    market_no integer NOT NULL,
-    account text NOT NULL COLLATE pg_catalog."C",
-    market_id text COLLATE pg_catalog."C",
-    CONSTRAINT markets_seen_market_id_check CHECK ((market_id ~ '^[0-9a-f]{64}$'::text))
-);
-
---
--- Name: TABLE markets_seen; Type: COMMENT; Schema: raw; Owner: -
---
-
-COMMENT ON TABLE raw.markets_seen IS 'One row per market account ever named. market_id is null while only WinningsClaimed, which carries the account alone, has named it (protocol.md 1.7).';
-
---
 -- Name: market_number(text); Type: FUNCTION; Schema: raw; Owner: -
 --
 
@@ -3407,24 +3538,6 @@ ALTER TABLE ONLY app.ballots FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE app.ballots IS 'One row per ballot cast through the API. vote: proposal like, dispute agree.';
 
 --
--- Name: comment_edits; Type: TABLE; Schema: app; Owner: -
---
-
-CREATE TABLE app.comment_edits (
-    comment_no bigint NOT NULL,
-    edited_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    content_before text NOT NULL
-);
-
-ALTER TABLE ONLY app.comment_edits FORCE ROW LEVEL SECURITY;
-
---
--- Name: TABLE comment_edits; Type: COMMENT; Schema: app; Owner: -
---
-
-COMMENT ON TABLE app.comment_edits IS 'What a comment said before each edit.';
-
---
 -- Name: comments_comment_no_seq; Type: SEQUENCE; Schema: app; Owner: -
 --
 
@@ -3676,7 +3789,8 @@ CREATE TABLE ops.snapshots (
     previous_cid text COLLATE pg_catalog."C",
     comments_count integer NOT NULL,
     published_at timestamp with time zone,
-    pinned_at timestamp with time zone
+    pinned_at timestamp with time zone,
+    document_bytes bigint
 );
 
 --
@@ -3684,6 +3798,30 @@ CREATE TABLE ops.snapshots (
 --
 
 COMMENT ON TABLE ops.snapshots IS 'One row per market and UTC day whose discussion was anchored.';
+
+--
+-- Name: COLUMN snapshots.previous_cid; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.snapshots.previous_cid IS 'The CIDv0 of the market''s anchored day before, as the document names it.';
+
+--
+-- Name: COLUMN snapshots.comments_count; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.snapshots.comments_count IS 'Comments in the document: written, edited or deleted that day.';
+
+--
+-- Name: COLUMN snapshots.published_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.snapshots.published_at IS 'When a node held it under this name and it was read back.';
+
+--
+-- Name: COLUMN snapshots.pinned_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.snapshots.pinned_at IS 'When the second service said it keeps it; null without one, or not yet.';
 
 --
 -- Name: accounts; Type: TABLE; Schema: raw; Owner: -
@@ -4146,6 +4284,18 @@ ALTER TABLE ONLY zmart_migrations.applied
     ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
 
 --
+-- Name: comment_edits_when; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comment_edits_when ON app.comment_edits USING btree (edited_at);
+
+--
+-- Name: comments_deleted; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_deleted ON app.comments USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
 -- Name: comments_market_no_created_at_idx; Type: INDEX; Schema: app; Owner: -
 --
 
@@ -4180,6 +4330,12 @@ CREATE INDEX comments_threads ON app.comments USING btree (market_no, comment_no
 --
 
 CREATE INDEX comments_wallet_no_created_at_idx ON app.comments USING btree (wallet_no, created_at DESC);
+
+--
+-- Name: comments_when; Type: INDEX; Schema: app; Owner: -
+--
+
+CREATE INDEX comments_when ON app.comments USING btree (created_at);
 
 --
 -- Name: flags_of; Type: INDEX; Schema: app; Owner: -
@@ -4246,6 +4402,18 @@ CREATE UNIQUE INDEX intents_open ON ops.intents USING btree (market_no, action) 
 --
 
 CREATE INDEX intents_unclosed ON ops.intents USING btree (intent_no) WHERE (state = ANY (ARRAY['planned'::text, 'sent'::text, 'landed'::text, 'reopened'::text]));
+
+--
+-- Name: snapshots_v0; Type: INDEX; Schema: ops; Owner: -
+--
+
+CREATE INDEX snapshots_v0 ON ops.snapshots USING btree (cid_v0);
+
+--
+-- Name: snapshots_v1; Type: INDEX; Schema: ops; Owner: -
+--
+
+CREATE INDEX snapshots_v1 ON ops.snapshots USING btree (cid_v1);
 
 --
 -- Name: submissions_open; Type: INDEX; Schema: ops; Owner: -
@@ -5229,6 +5397,42 @@ GRANT ALL ON FUNCTION ops.as_of(p_models text[]) TO zmart_api;
 GRANT ALL ON FUNCTION ops.as_of(p_models text[]) TO analyst;
 
 --
+-- Name: FUNCTION day_is_over(p_day date); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.day_is_over(p_day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.day_is_over(p_day date) TO zmart_keeper;
+
+--
+-- Name: TABLE comment_edits; Type: ACL; Schema: app; Owner: -
+--
+
+GRANT SELECT ON TABLE app.comment_edits TO zmart_api;
+
+--
+-- Name: FUNCTION days_discussed(p_from date); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.days_discussed(p_from date) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.days_discussed(p_from date) TO zmart_keeper;
+
+--
+-- Name: TABLE markets_seen; Type: ACL; Schema: raw; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE raw.markets_seen TO zmart_ingest;
+GRANT SELECT ON TABLE raw.markets_seen TO zmart_keeper;
+GRANT SELECT ON TABLE raw.markets_seen TO zmart_api;
+GRANT SELECT ON TABLE raw.markets_seen TO analyst;
+
+--
+-- Name: FUNCTION discussion_on(p_day date); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.discussion_on(p_day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.discussion_on(p_day date) TO zmart_keeper;
+
+--
 -- Name: TABLE leases; Type: ACL; Schema: ops; Owner: -
 --
 
@@ -5440,15 +5644,6 @@ REVOKE ALL ON FUNCTION raw.keep_statistics() FROM PUBLIC;
 GRANT ALL ON FUNCTION raw.keep_statistics() TO zmart_ingest;
 
 --
--- Name: TABLE markets_seen; Type: ACL; Schema: raw; Owner: -
---
-
-GRANT SELECT,INSERT,UPDATE ON TABLE raw.markets_seen TO zmart_ingest;
-GRANT SELECT ON TABLE raw.markets_seen TO zmart_keeper;
-GRANT SELECT ON TABLE raw.markets_seen TO zmart_api;
-GRANT SELECT ON TABLE raw.markets_seen TO analyst;
-
---
 -- Name: FUNCTION market_number(p_market text); Type: ACL; Schema: raw; Owner: -
 --
 
@@ -5528,12 +5723,6 @@ REVOKE ALL ON FUNCTION folds.average_cost(numeric[], boolean, boolean, numeric, 
 GRANT SELECT ON TABLE app.ballots TO zmart_api;
 
 --
--- Name: TABLE comment_edits; Type: ACL; Schema: app; Owner: -
---
-
-GRANT SELECT ON TABLE app.comment_edits TO zmart_api;
-
---
 -- Name: TABLE flags; Type: ACL; Schema: app; Owner: -
 --
 
@@ -5602,6 +5791,7 @@ GRANT SELECT ON TABLE ops.settings TO zmart_keeper;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.snapshots TO zmart_keeper;
 GRANT SELECT ON TABLE ops.snapshots TO zmart_api;
+GRANT SELECT ON TABLE ops.snapshots TO analyst;
 
 --
 -- Name: TABLE accounts; Type: ACL; Schema: raw; Owner: -

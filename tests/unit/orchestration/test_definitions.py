@@ -31,6 +31,7 @@ GIVEN = {
 }
 CRONS = {
     "data_tests_daily": ("data_tests", "15 3 * * *"),
+    "discussion_snapshots_daily": ("anchor_discussions", "0 0 * * *"),
     "keepers_often": ("keepers", "4-59/5 * * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
     "reconciliation_hourly": ("reconciliation", "0 * * * *"),
@@ -72,7 +73,9 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
     shown = {key.to_user_string() for key in graph.get_all_asset_keys()}
 
     assert shown >= GIVEN
-    assert shown - GIVEN == {"docs/models", "chain_backfill"} | KEEPERS | {f"marts/{name}" for name in MODELS}
+    assert shown - GIVEN == {"docs/models", "chain_backfill", "discussion_snapshots"} | KEEPERS | {
+        f"marts/{name}" for name in MODELS
+    }
 
 
 def test_lineage_goes_through_what_is_not_a_relation(graph: dg.AssetGraph) -> None:
@@ -123,6 +126,7 @@ def test_jobs() -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
     assert set(jobs) == {
+        "anchor_discussions",
         "data_tests",
         "dbt_build",
         "keepers",

@@ -1,0 +1,150 @@
+"""Discussions anchored in IPFS, a UTC day a partition; off without IPFS_API_URL.
+
+The schedule takes up every day that is over and of which something is missing, so a night without power, or a pinning
+service that was down, is made good by the next run.
+"""
+
+# No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
+
+import datetime
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+from zmart import settings
+
+from .. import manifest as models
+from ..resources import Connection, Database
+from ..snapshots import anchors, faults
+from ..snapshots.anchors import Outcome
+from ..snapshots.services import Services
+
+Job: TypeAlias = Any
+
+NAME = "discussion_snapshots"
+KEY = dg.AssetKey([NAME])
+POOL = NAME
+JOB = "anchor_discussions"
+#: Partitions begin with this day; nobody has said anything here before it.
+FIRST_DAY = datetime.date(2025, 11, 1)
+DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
+#: How far back the schedule looks for what is missing.
+LOOKS_BACK_DAYS = 31
+
+BUTTON = (
+    "What was said under each market on a UTC day, as canonical JSON in IPFS, its name in `ops.snapshots`. "
+    "**Materialize** a day that is over: each market's document is written from the log, named by us, added to the "
+    "node at IPFS_API_URL, accepted only under our name, read back through IPFS_GATEWAY_URL, anchored, and then kept "
+    "by the service at IPFS_PINNING_URL, if there is one. A second time changes nothing. A day whose log says "
+    "something else than what is anchored is left alone, unless `replaces: true` in the launchpad says otherwise. "
+    "Check one with `zmart snapshot verify CID`."
+)
+
+
+class Wanted(dg.Config):
+    """What a run may do."""
+
+    #: Anchor what the log says now, also where something else is anchored.
+    replaces: bool = False
+
+
+def assets() -> Sequence[dg.AssetsDefinition]:
+    """The one asset."""
+
+    @dg.asset(
+        key=KEY,
+        group_name="log",
+        kinds={"ipfs", "json"},
+        owners=models.OWNERS,
+        partitions_def=DAYS,
+        deps=[dg.AssetKey(["marts", "discussions"])],
+        pool=POOL,
+        required_resource_keys={"database"},
+        description=BUTTON,
+    )
+    def discussion_snapshots(context: dg.AssetExecutionContext, config: Wanted) -> dg.MaterializeResult[Any]:
+        database: Database = context.resources.database
+        day = datetime.date.fromisoformat(context.partition_key)
+        configured = settings.load()
+        with (
+            Services(configured.ipfs, api_url=faults.require_on(configured)) as services,
+            database.connect() as connection,
+        ):
+            outcomes = anchors.carry_out(connection, services, day, replaces=config.replaces)
+        if wrong := [each for each in outcomes if each.fault is not None]:
+            said = f"{len(wrong)} of {len(outcomes)} snapshots of {day} are not as they should be: {wrong[0].fault}"
+            raise dg.Failure(said, metadata=metadata(outcomes))
+        return dg.MaterializeResult(metadata=metadata(outcomes))
+
+    return [discussion_snapshots]
+
+
+def metadata(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What the UI shows of a day."""
+    return {
+        "markets": len(outcomes),
+        "comments": sum(len(each.work.document.comments) for each in outcomes),
+        "bytes": sum(len(each.work.document.content) for each in outcomes),
+        "snapshots": dg.MetadataValue.md("\n".join([*_HEAD, *(_line(each) for each in outcomes)])),
+    }
+
+
+_HEAD = ("| market | comments | bytes | cid | previous | ending |", "|---|---|---|---|---|---|")
+
+
+def _line(outcome: Outcome) -> str:
+    document = outcome.work.document
+    cells = (
+        document.market_id,
+        len(document.comments),
+        len(document.content),
+        document.cid,
+        document.previous_cid or "",
+        outcome.ending + (", kept elsewhere" if outcome.is_kept else ""),
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def jobs() -> Sequence[Job]:
+    """The asset as a job, for the schedule."""
+    return [
+        dg.define_asset_job(
+            JOB,
+            selection=dg.AssetSelection.assets(KEY),
+            partitions_def=DAYS,
+            description="Anchors the discussions of a UTC day in IPFS; choose the day. Twice is as good as once.",
+        )
+    ]
+
+
+def schedules() -> Sequence[dg.ScheduleDefinition]:
+    """The one schedule."""
+
+    @dg.schedule(
+        name="discussion_snapshots_daily",
+        job_name=JOB,
+        cron_schedule=settings.load().ipfs.snapshot_cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="By IPFS_SNAPSHOT_CRON, at midnight UTC unless it says otherwise: anchors every day of the last "
+        f"{LOOKS_BACK_DAYS} of which something is missing. Waits until IPFS_API_URL is set.",
+    )
+    def discussion_snapshots_daily(
+        context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[Database]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        configured = settings.load()
+        if configured.ipfs.api_url is None:
+            return dg.SkipReason("IPFS_API_URL is not set.")
+        with database.connect() as connection:
+            days = _missing(connection, has_keeper=configured.ipfs.pinning_url is not None)
+        if not days:
+            return dg.SkipReason("Every day that is over is anchored.")
+        return [dg.RunRequest(partition_key=day.isoformat()) for day in days]
+
+    return [discussion_snapshots_daily]
+
+
+def _missing(connection: Connection, *, has_keeper: bool) -> list[datetime.date]:
+    today = datetime.datetime.now(datetime.UTC).date()
+    since = max(today - datetime.timedelta(days=LOOKS_BACK_DAYS), FIRST_DAY)
+    return anchors.days_missing(connection, since, has_keeper=has_keeper)

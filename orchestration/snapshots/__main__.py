@@ -1,0 +1,73 @@
+"""`python -m orchestration.snapshots`: what `zmart snapshot` starts.
+
+Exit status: 0 all is well, 1 something does not answer or does not hold, 2 there is no such thing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from zmart import errors, settings
+from zmart import log as logs
+
+from ..resources import Connection, Database
+from . import anchors
+
+WELL, TROUBLE, REFUSED = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was asked; the exit status."""
+    asked = parser().parse_args(arguments)
+    try:
+        logs.configure(settings.load(), service="snapshots")
+        with Database().connect() as connection:
+            return _list(connection, asked.limit) if asked.command == "list" else _verify(connection, asked)
+    except errors.ZmartError as trouble:
+        print(f"zmart snapshot: {trouble}", file=sys.stderr)
+        return REFUSED if isinstance(trouble, errors.NotFound | errors.ConfigurationError) else TROUBLE
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(prog="zmart snapshot", description="Discussions anchored in IPFS.")
+    commands = top.add_subparsers(dest="command", required=True)
+    listed = commands.add_parser("list", help="the newest snapshots")
+    listed.add_argument("--limit", type=int, default=20)
+    verify = commands.add_parser("verify", help="make one again from the log and compare")
+    verify.add_argument("cid")
+    verify.add_argument("--show", action="store_true", help="print the document")
+    return top
+
+
+def _list(connection: Connection, limit: int) -> int:
+    table = Table(box=None, pad_edge=False)
+    for name in ("day", "market", "cid", "comments", "bytes", "published", "pinned"):
+        table.add_column(name, overflow="fold")
+    for day, market, cid, count, size, published, pinned in connection.execute(anchors.sql.newest, {"limit": limit}):
+        instants = ("" if at is None else f"{at:%Y-%m-%d %H:%M}" for at in (published, pinned))
+        table.add_row(str(day), f"{market[:12]}…", cid, str(count), str(size or ""), *instants)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return WELL
+
+
+def _verify(connection: Connection, asked: argparse.Namespace) -> int:
+    anchored, document = anchors.recomputed(connection, asked.cid)
+    if asked.show:
+        sys.stdout.buffer.write(document.content + b"\n")
+        sys.stdout.buffer.flush()
+    about = f"{document.day} of market {document.market_id}, {len(document.comments)} comments"
+    if document.cid != anchored:
+        print(f"differs: {about}: anchored as {anchored}, the log makes {document.cid}", file=sys.stderr)
+        return TROUBLE
+    print(f"equal: {about}, {len(document.content):,} bytes, {document.cid}", file=sys.stderr if asked.show else None)
+    return WELL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

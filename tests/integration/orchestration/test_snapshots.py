@@ -1,0 +1,464 @@
+"""Discussion snapshots: the same bytes every time, under our own name, and nothing anchored that was not read back."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import dagster as dg
+import ipfs_world
+import psycopg
+import pytest
+from ipfs_world import Hourglass, World
+
+from ingest.testing import address
+from orchestration.assets import snapshots
+from orchestration.resources import Database
+from orchestration.snapshots import anchors
+from orchestration.snapshots.anchors import Outcome
+from orchestration.snapshots.document import Comment, Document
+from orchestration.snapshots.services import PINNED_WITHIN_SECONDS, TIMEOUT_SECONDS, Services
+from zmart import errors, settings, testing
+from zmart.domain import cids
+
+FRIDAY = datetime.date(2026, 1, 2)
+SATURDAY = datetime.date(2026, 1, 3)
+MARKET, OTHER = "a" * 64, "b" * 64
+ALICE, BOB = address(1), address(2)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """IPFS, in this process."""
+    with ipfs_world.opened() as world:
+        yield world
+
+
+@pytest.fixture
+def talk(database: testing.Database) -> testing.Database:
+    """Two markets; on Friday one is talked about, on Saturday both, and Friday's words are changed."""
+    with database.connect() as connection:
+        for table in ("comments", "comment_edits"):
+            connection.execute(f"alter table app.{table} no force row level security".encode())
+        connection.execute("insert into raw.wallets_seen values (1, %s), (2, %s)", (ALICE, BOB))
+        connection.execute(
+            "insert into raw.markets_seen values (1, %s, %s), (2, %s, %s)", (address(11), MARKET, address(12), OTHER)
+        )
+        say(connection, 1, 1, 1, None, 'Will it räin? \u2028 \\ "', "2026-01-02T00:00:00Z")
+        say(connection, 2, 1, 2, 1, "It will not.", "2026-01-02T23:59:59.999999Z")
+        say(connection, 3, 2, 2, None, "Second market.", "2026-01-03T00:00:00Z")
+        say(connection, 4, 1, 2, None, "Never mind.", "2026-01-02T12:00:00Z")
+        edit(connection, 2, "It may.", "2026-01-03T08:00:00Z")
+        edit(connection, 2, "It will.", "2026-01-03T09:00:00Z")
+        connection.execute("update app.comments set deleted_at = '2026-01-03T10:00:00Z' where comment_no = 4")
+    return database
+
+
+def say(
+    connection: psycopg.Connection[tuple[object, ...]],
+    number: int,
+    market_no: int,
+    wallet_no: int,
+    parent: int | None,
+    content: str,
+    at: str,
+) -> None:
+    """Post something at an instant."""
+    connection.execute(
+        "insert into app.comments (comment_no, seq, market_no, wallet_no, parent_no, root_no, content, created_at) "
+        "overriding system value values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (number, number, market_no, wallet_no, parent, parent, content, at),
+    )
+
+
+def edit(connection: psycopg.Connection[tuple[object, ...]], number: int, content: str, at: str) -> None:
+    """Change it, as app.edit_comment does."""
+    connection.execute(
+        "insert into app.comment_edits select comment_no, %s, content from app.comments where comment_no = %s",
+        (at, number),
+    )
+    connection.execute(
+        "update app.comments set content = %s, edited_at = %s where comment_no = %s", (content, at, number)
+    )
+
+
+def anchor(
+    place: testing.Database,
+    world: World,
+    day: datetime.date = FRIDAY,
+    *,
+    ipfs: settings.Ipfs | None = None,
+    replaces: bool = False,
+) -> list[Outcome]:
+    """A day's work as the keeper's role; waiting takes no time."""
+    chosen = ipfs or world.ipfs()
+    with (
+        Services(chosen, api_url=chosen.api_url or "", clock=Hourglass().clock()) as services,
+        place.connect("zmart_keeper") as connection,
+    ):
+        return anchors.carry_out(connection, services, day, replaces=replaces)
+
+
+def rows(place: testing.Database) -> list[tuple[object, ...]]:
+    """What is anchored."""
+    with place.connect() as connection:
+        return connection.execute(
+            "select market_no, day, cid_v0, cid_v1, previous_cid, comments_count, pinned_at is not null "
+            "from ops.snapshots order by day, market_no"
+        ).fetchall()
+
+
+def open_alerts(place: testing.Database) -> set[tuple[object, ...]]:
+    """Kind and subject of each open alert."""
+    with place.connect() as connection:
+        return set(connection.execute("select kind, subject from ops.alerts where resolved_at is null").fetchall())
+
+
+# --- the document -----------------------------------------------------------------------------
+
+
+def test_the_document_is_written_in_one_way() -> None:
+    """Names in order, nothing between them, instants in UTC, comments by number; no word of when it was made."""
+    moment = datetime.datetime(2026, 1, 2, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
+    comments = [Comment(2, 1, BOB, None, moment, None, moment), Comment(1, None, ALICE, 'ä "', moment, moment, None)]
+    document = Document(MARKET, FRIDAY, "Qm", comments)
+
+    assert (
+        document.content
+        == (
+            '{"discussions":['
+            '{"content":"ä \\"","created_at":"2026-01-02T00:00:00.000000Z","deleted_at":null,'
+            '"edited_at":"2026-01-02T00:00:00.000000Z","id":"1","parent_id":null,"user_wallet":"' + ALICE + '"},'
+            '{"content":null,"created_at":"2026-01-02T00:00:00.000000Z","deleted_at":"2026-01-02T00:00:00.000000Z",'
+            '"edited_at":null,"id":"2","parent_id":"1","user_wallet":"' + BOB + '"}'
+            '],"discussions_count":2,"market_id":"' + MARKET + '","previous_cid":"Qm","snapshot_date":"2026-01-02",'
+            '"snapshot_version":"2.0"}'
+        ).encode()
+    )
+    assert Document(MARKET, FRIDAY, "Qm", comments[::-1]).cid == document.cid
+
+
+def test_a_day_is_told_as_it_ended(talk: testing.Database, world: World) -> None:
+    """What was edited or taken back afterwards stands in the day it was, and in the day it became something else."""
+    friday = anchor(talk, world)
+    saturday = anchor(talk, world, SATURDAY)
+
+    told = [
+        [(one["id"], one["content"]) for one in json.loads(each.work.document.content)["discussions"]]
+        for each in friday + saturday
+    ]
+    assert told == [
+        [("1", 'Will it räin? \u2028 \\ "'), ("2", "It will not."), ("4", "Never mind.")],
+        [("2", "It will."), ("4", None)],
+        [("3", "Second market.")],
+    ]
+
+
+# --- a day's work -----------------------------------------------------------------------------
+
+
+def test_a_day_is_published_read_back_and_anchored_with_the_one_before(talk: testing.Database, world: World) -> None:
+    """Both spellings of the name; the first has none before it."""
+    (friday,) = anchor(talk, world)
+    saturday = anchor(talk, world, SATURDAY)
+
+    cid = friday.work.document.cid
+    others = [each.work.document.cid for each in saturday]
+    assert rows(talk) == [
+        (1, FRIDAY, cid, cids.v1(cid), None, 3, False),
+        (1, SATURDAY, others[0], cids.v1(others[0]), cid, 2, False),
+        (2, SATURDAY, others[1], cids.v1(others[1]), None, 1, False),
+    ]
+    assert world.files[cid] == friday.work.document.content
+    assert world.calls[:2] == ["POST /api/v0/add", "GET /ipfs"]
+    assert open_alerts(talk) == set()
+
+
+def test_a_second_time_changes_nothing(talk: testing.Database, world: World) -> None:
+    """Also after later days were anchored: the link is the one it was anchored with."""
+    anchor(talk, world, SATURDAY)
+    before = rows(talk)
+    anchor(talk, world, FRIDAY)
+    anchor(talk, world, SATURDAY)
+
+    assert [row for row in rows(talk) if row[1] == SATURDAY] == before
+
+
+def test_without_a_gateway_the_node_is_read(talk: testing.Database, world: World) -> None:
+    """Something is read back in any case."""
+    anchor(talk, world, ipfs=world.ipfs(gateway=False))
+
+    assert world.calls == ["POST /api/v0/add", "POST /api/v0/cat"]
+    assert len(rows(talk)) == 1
+
+
+def test_a_long_day_takes_several_blocks(talk: testing.Database, world: World) -> None:
+    """More than 262,144 bytes are a tree, named and read back like the rest."""
+    with talk.connect() as connection:
+        for number in range(100, 500):
+            say(connection, number, 1, 1, None, "x" * 1000, "2026-01-02T11:00:00Z")
+
+    (outcome,) = anchor(talk, world)
+
+    assert outcome.ending == "anchored"
+    assert len(outcome.work.document.content) > cids.CHUNK_BYTES
+
+
+def test_today_is_refused(talk: testing.Database, world: World) -> None:
+    """Somebody may still say something."""
+    today = datetime.datetime.now(datetime.UTC).date()
+
+    with pytest.raises(errors.Conflict, match="not over yet"):
+        anchor(talk, world, today)
+
+
+def test_who_is_writing_is_waited_for(talk: testing.Database, world: World) -> None:
+    """A comment dated into the day may not have been committed yet; a day is read after that."""
+    with talk.connect() as writer, writer.transaction():
+        writer.execute("select raw.take_writer()")
+        with talk.connect("zmart_keeper") as connection:
+            connection.execute("set statement_timeout = '200ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                anchors.works(connection, FRIDAY)
+
+    assert len(anchor(talk, world)) == 1
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_another_name_is_not_anchored(talk: testing.Database, world: World) -> None:
+    """The alert is critical, and closes when the names agree."""
+    world.renames = True
+    (outcome,) = anchor(talk, world)
+
+    assert outcome.ending == "misnamed"
+    assert rows(talk) == []
+    assert open_alerts(talk) == {("snapshot_misnamed", f"2026-01-02 {MARKET}")}
+    assert world.count("GET /ipfs") == 0
+
+    world.renames = False
+    anchor(talk, world)
+    assert len(rows(talk)) == 1
+    assert open_alerts(talk) == set()
+
+
+def test_other_bytes_are_not_anchored(talk: testing.Database, world: World) -> None:
+    """A gateway that serves something else is no proof."""
+    world.corrupts = True
+    (outcome,) = anchor(talk, world)
+
+    assert outcome.ending == "unreadable"
+    assert rows(talk) == []
+    assert open_alerts(talk) == {("snapshot_unreadable", f"2026-01-02 {MARKET}")}
+
+
+def test_a_gateway_is_given_time(talk: testing.Database, world: World) -> None:
+    """What was just published is found after a while; what is never found is not anchored."""
+    world.failing["/ipfs"] = [504, 500, 504]
+    (patient,) = anchor(talk, world)
+    world.failing["/ipfs"] = [504] * 4
+    (lost, *_) = anchor(talk, world, SATURDAY)
+
+    assert (patient.ending, lost.ending) == ("anchored", "unreadable")
+    assert [row[:2] for row in rows(talk)] == [(1, FRIDAY), (2, SATURDAY)]
+
+
+def test_a_node_that_fails_is_not_asked_again_that_day(talk: testing.Database, world: World) -> None:
+    """One alert for the day, not one a market; gone with the next run that works."""
+    world.failing["/api/v0/add"] = [500]
+    outcomes = anchor(talk, world, SATURDAY)
+
+    assert [each.ending for each in outcomes] == ["unpublished", "unpublished"]
+    assert world.count("POST /api/v0/add") == 1
+    assert rows(talk) == []
+    assert open_alerts(talk) == {("snapshot_unpublished", "2026-01-03")}
+    anchor(talk, world, SATURDAY)
+    assert open_alerts(talk) == set()
+
+
+def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Database, world: World) -> None:
+    """An address may carry a password."""
+    nowhere = settings.Ipfs(
+        snapshot_cron="",
+        api_url="http://me:hunter2@127.0.0.1:1",
+        gateway_url=None,
+        pinning_url=None,
+        pinning_token=None,
+    )
+    (outcome,) = anchor(talk, world, ipfs=nowhere)
+
+    assert outcome.ending == "unpublished"
+    assert "hunter2" not in str(outcome.fault)
+    assert outcome.fault is not None
+    assert outcome.fault.__cause__ is None
+
+
+def test_a_node_that_hangs_is_left(talk: testing.Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request has a bound."""
+    assert TIMEOUT_SECONDS <= 60
+    monkeypatch.setattr("orchestration.snapshots.services.TIMEOUT_SECONDS", 0.05)
+    with ipfs_world.silent() as url:
+        hanging = settings.Ipfs(snapshot_cron="", api_url=url, gateway_url=None, pinning_url=None, pinning_token=None)
+        (outcome,) = anchor(talk, world, ipfs=hanging)
+
+    assert outcome.ending == "unpublished"
+    assert "does not answer" in str(outcome.fault)
+
+
+def test_what_is_anchored_is_not_written_over(talk: testing.Database, world: World) -> None:
+    """A log that says something else is a person's matter, who may decide for the log."""
+    (before,) = anchor(talk, world)
+    with talk.connect() as connection:
+        connection.execute("update app.comments set content = 'I never said that.' where comment_no = 1")
+
+    (changed,) = anchor(talk, world)
+    assert changed.ending == "changed"
+    assert rows(talk)[0][2] == before.work.document.cid
+    assert open_alerts(talk) == {("snapshot_changed", f"2026-01-02 {MARKET}")}
+
+    (replaced,) = anchor(talk, world, replaces=True)
+    assert rows(talk)[0][2] == replaced.work.document.cid != before.work.document.cid
+    assert open_alerts(talk) == set()
+
+
+# --- the second service -----------------------------------------------------------------------
+
+
+def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.Database, world: World) -> None:
+    """By name, once: a second run finds the request of the first."""
+    (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
+    again = anchor(talk, world, ipfs=world.ipfs(pins=True))
+
+    assert outcome.is_kept
+    assert again[0].is_kept
+    assert rows(talk)[0][-1] is True
+    assert world.count("POST /pins") == 1
+    assert [pin["pin"]["cid"] for pin in world.pins.values()] == [outcome.work.document.cid]
+
+
+@pytest.mark.parametrize(
+    ("fate", "said"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
+)
+def test_a_pin_that_fails_or_never_ends_is_told_of(
+    talk: testing.Database, world: World, fate: list[str], said: str
+) -> None:
+    """It is anchored all the same, for it is published; the row says that nobody else keeps it."""
+    world.fate = fate
+    (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
+
+    assert outcome.ending == "unpinned"
+    assert said in str(outcome.fault)
+    assert rows(talk)[0][-1] is False
+    assert open_alerts(talk) == {("snapshot_unpinned", f"2026-01-02 {MARKET}")}
+
+    world.fate = ["pinned"]
+    anchor(talk, world, ipfs=world.ipfs(pins=True))
+    assert rows(talk)[0][-1] is True
+    assert open_alerts(talk) == set()
+
+
+def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.Database, world: World) -> None:
+    """Neither its answer nor ours shows the token."""
+    world.failing["/pins"] = [500]
+    (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
+
+    assert outcome.ending == "unpinned"
+    assert ipfs_world.TOKEN not in str(outcome.fault)
+    assert len(rows(talk)) == 1
+
+
+# --- days -------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_known(talk: testing.Database, world: World) -> None:
+    """Days with something to anchor, until it is; with a second service, until that keeps it."""
+
+    def missing(*, has_keeper: bool = False) -> list[datetime.date]:
+        with talk.connect("zmart_keeper") as connection:
+            return anchors.days_missing(connection, datetime.date(2025, 12, 1), has_keeper=has_keeper)
+
+    assert missing() == [FRIDAY, SATURDAY]
+    anchor(talk, world)
+    assert missing() == [SATURDAY]
+    assert missing(has_keeper=True) == [FRIDAY, SATURDAY]
+
+
+@pytest.fixture
+def configured(talk: testing.Database, world: World, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The asset's settings."""
+    monkeypatch.setenv("IPFS_API_URL", world.url)
+    return Database(dsn_of=talk.dsn)
+
+
+def test_a_day_is_materialized(configured: Database, world: World, talk: testing.Database) -> None:
+    """The run shows each market's name, and fails where something is wrong."""
+
+    def materialize() -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            snapshots.assets(),
+            partition_key="2026-01-02",
+            resources={"database": configured},
+            raise_on_error=False,
+        )
+
+    done = materialize()
+    (event,) = done.get_asset_materialization_events()
+    shown = {name: value.value for name, value in event.materialization.metadata.items()}
+    assert (shown["markets"], shown["comments"]) == (1, 3)
+    assert str(rows(talk)[0][2]) in str(shown["snapshots"])
+
+    world.renames = True
+    assert not materialize().success
+
+
+def test_the_schedule_makes_up_for_what_is_missing(
+    configured: Database, world: World, talk: testing.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run a day that lacks something; nothing without a node."""
+    monkeypatch.setattr(snapshots, "LOOKS_BACK_DAYS", 100_000)
+    (schedule,) = snapshots.schedules()
+
+    def requested() -> list[str | None]:
+        context = dg.build_schedule_context(scheduled_execution_time=datetime.datetime.now(datetime.UTC))
+        said = schedule(context, database=configured)
+        assert isinstance(said, list)
+        return [each.partition_key for each in said]
+
+    assert requested() == ["2026-01-02", "2026-01-03"]
+    anchor(talk, world)
+    assert requested() == ["2026-01-03"]
+    monkeypatch.delenv("IPFS_API_URL")
+    assert isinstance(schedule(dg.build_schedule_context(), database=configured), dg.SkipReason)
+
+
+# --- by hand ----------------------------------------------------------------------------------
+
+
+def test_a_name_is_verified_against_the_log(talk: testing.Database, world: World) -> None:
+    """In either spelling; status 1 where the log says something else, 2 where nothing is anchored."""
+    (outcome,) = anchor(talk, world)
+    cid = outcome.work.document.cid
+
+    def verify(name: str, *flags: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "orchestration.snapshots", "verify", name, *flags],
+            env={"PATH": "", settings.RUN_VARIABLE: "test", "DATABASE_URL_KEEPER": talk.dsn("zmart_keeper")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert verify(cid).stdout.startswith(f"equal: 2026-01-02 of market {MARKET}, 3 comments")
+    shown = verify(cids.v1(cid), "--show")
+    assert shown.stdout.removesuffix("\n").encode() == outcome.work.document.content
+    assert verify("Qm" + "1" * 44).returncode == 2
+
+    with talk.connect() as connection:
+        connection.execute("update app.comments set content = 'I never said that.' where comment_no = 1")
+    differs = verify(cid)
+    assert differs.returncode == 1
+    assert "differs" in differs.stderr
