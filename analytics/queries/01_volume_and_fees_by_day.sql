@@ -1,0 +1,14 @@
+-- How much is traded each day, and what does it leave to the protocol, to resolvers and to liquidity providers?
+-- A buy counts with its fees and a sell before them, as total_volume of a market does; so the days add up to the markets.
+select
+    (block_time at time zone 'UTC')::date as day,
+    count(*) as trades,
+    count(distinct wallet_no) as traders,
+    round(sum(case trade_type when 'buy' then cost else gross end) / 1e9, 3) as volume_sol,
+    round(sum(protocol_fee) / 1e9, 3) as protocol_sol,
+    round(sum(resolver_fee) / 1e9, 3) as resolvers_sol,
+    round(sum(lp_fee) / 1e9, 3) as providers_sol
+from trades
+group by 1
+order by 1 desc
+limit 10;

@@ -1,0 +1,24 @@
+-- How much of what is held in each open market belongs to its largest holder, and to how many wallets would it be the same if
+-- all held alike?
+-- The last is 1 over the sum of squared shares (Herfindahl, turned over): 1 is one wallet alone. Phantom shares are nobody's.
+with held as (
+    select
+        market_no,
+        wallet_no,
+        shares_yes + shares_no as shares,
+        (shares_yes + shares_no)::numeric / sum(shares_yes + shares_no) over (partition by market_no) as part
+    from holders
+)
+
+select
+    left(markets.id, 8) as market,
+    count(*) as holders,
+    round(sum(held.shares) / 1e9, 1) as shares,
+    round(max(held.part) * 100, 1) as largest_percent,
+    round(1 / sum(held.part * held.part), 1) as as_if_wallets
+from held
+inner join markets on held.market_no = markets.market_no
+where markets.state = 'ACTIVE'
+group by markets.id
+order by sum(held.shares) desc, markets.id
+limit 10;

@@ -1,0 +1,105 @@
+"""Write docs/analytics.md: each worked query of analytics/queries, and what it answers on a played month.
+
+python docs/analytics.py            # play the month on a Postgres of its own, ask, write the page
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[1]
+QUERIES = ROOT / "analytics" / "queries"
+PAGE = ROOT / "docs" / "analytics.md"
+
+HEAD = """# Questions, asked in SQL
+
+Worked queries over the schema `marts`, each with its answer on a played month of 4,000 transactions
+(`analytics/history.py`). Every column they read is described in [marts.md](marts.md). Run one on your own log:
+
+```sh
+psql "$(.venv/bin/zmart dsn analyst)" -f analytics/queries/01_volume_and_fees_by_day.sql
+```
+
+The role `analyst` reads and nothing else. A query ends after 60 seconds, an idle transaction too, so that nobody's
+question holds up the log. `marts` comes first in its search path.
+
+- Amounts are integer lamports (`/ 1e9` gives SOL), shares and prices have nine decimals. Add up before dividing.
+- Instants are the chain's clock. Say `at time zone 'UTC'` before taking a day of one.
+- `is_known` is false for a market whose creation the log has not seen yet. `price_yes` is null where no trade can be.
+- Folded marts and views are never behind the log. `leaderboard`, `wallets`, `pnl_history`, `realizations` and
+  `platform_stats` are some minutes old; `ops.refreshed` says up to which seq each answers.
+
+The actors of this month know nothing of what will happen: their prices predict nothing, and after fees nearly all of
+them lose.
+
+This page is written by `python docs/analytics.py`; a test holds its answers equal.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """One file: a question, what to know about it, and the statement."""
+
+    path: Path
+    question: str
+    remarks: str
+    statement: str
+
+
+def queries() -> Iterator[Query]:
+    """All worked queries, in the order of their numbers."""
+    for path in sorted(QUERIES.glob("*.sql")):
+        lines = path.read_text().splitlines()
+        said = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
+        question, mark, remarks = " ".join(said).partition("?")
+        yield Query(
+            path=path,
+            question=question + mark,
+            remarks=remarks.strip(),
+            statement="\n".join(line for line in lines if not line.startswith("--")),
+        )
+
+
+def page(dsn: str) -> str:
+    """The whole page, asked of the database at `dsn` with the rights of its role."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return HEAD + "".join(_section(connection, query) for query in queries())
+
+
+def _section(connection: psycopg.Connection[tuple[object, ...]], query: Query) -> str:
+    answer = connection.execute(query.statement.encode())
+    assert answer.description is not None
+    table = _table([column.name for column in answer.description], answer.fetchall())
+    name = query.path.relative_to(ROOT)
+    remarks = f"{query.remarks}\n\n" if query.remarks else ""
+    return f"\n## {query.question}\n\n{remarks}[{name}](../{name})\n\n```sql\n{query.statement}\n```\n\n{table}"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    rights = [all(not isinstance(row[at], str) for row in rows) for at in range(len(names))]
+    ruler = ["---:" if right else "---" for right in rights]
+    cells = [list(names), ruler, *(["" if value is None else str(value) for value in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def main() -> int:
+    """Play, ask and write."""
+    from zmart import testing
+    from zmart.run import rebuild
+
+    fill = runpy.run_path(str(ROOT / "analytics" / "history.py"))["fill"]
+    with testing.server() as server, server.template(testing.migrated) as database:
+        rebuild.deploy(database.dsn())
+        fill(database.dsn())
+        PAGE.write_text(page(database.dsn("analyst")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""month    a played month of a small town's markets, for everything that only reads it"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zmart import testing
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def month(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+    """The played month, refreshed; change nothing in it."""
+    fill = runpy.run_path(str(ROOT / "analytics" / "history.py"))["fill"]
+    with postgres_server.clone(marts_template) as database:
+        fill(database.dsn())
+        yield database
