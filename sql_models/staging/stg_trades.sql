@@ -86,7 +86,8 @@ stepped as (
 ),
 
 -- Where b does not either, which takes a crooked one, C(q) - C(q - shares) of the totals before the sell does. That reads the
--- market's earlier trades for each such sell; past a few thousand the larger amount is taken as a guess.
+-- market's earlier trades for each such sell. Where they do not tell, because some are yet to come or there are more than a few
+-- thousand, the larger amount is taken: awaited. Where b is not known, or neither amount is of its cost function: a guess.
 settled as (
     select
         stepped.*,
@@ -102,6 +103,7 @@ settled as (
             when stepped.told_by is not null then stepped.told_by
             when stepped.low_fits <> stepped.high_fits then 'step'
             when totals.gross between stepped.gross_low and stepped.gross_high then 'totals'
+            when stepped.low_fits and stepped.high_fits then 'awaited'
             else 'guess'
         end as gross_from
     from stepped
@@ -164,7 +166,7 @@ select
     protocol_fee,
     resolver_fee,
     fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from <> 'guess' as fees_exact,
+    gross_from not in ('guess', 'awaited') as fees_exact,
     gross_from,
     new_price_yes,
     market_lamports,

@@ -1872,7 +1872,9 @@ begin
         from raw.events as e
         where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold');
         if p_touched is null and not exists (
-            select from marts.trades where gross_from in ('totals', 'guess') and order_key > v_since
+            select from marts.trades where gross_from in ('totals', 'awaited') and order_key > v_since
+        ) and not exists (
+            select from raw.events where seq > p_from and seq <= p_to and name = 'MarketCreated'
         ) then
             return null;
         end if;
@@ -1880,14 +1882,14 @@ begin
     return (
         select array_agg(sold.seq)
         from (
-            select w.market_no, min(w.since) as since
+            select w.market_no, min(w.since) as since, bool_or(w.is_creation) as is_creation
             from (
-                select e.market_no, e.order_key as since
+                select e.market_no, e.order_key as since, e.name = 'MarketCreated' as is_creation
                 from raw.events as e
                 where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
                 union all
                 -- Where it stood before is not known.
-                select e.market_no, 0
+                select e.market_no, 0, e.name = 'MarketCreated'
                 from raw.events as e
                 where e.seq = any(p_touched) and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
             ) as w
@@ -1896,8 +1898,12 @@ begin
         inner join raw.events as sold on sold.market_no = changed.market_no and sold.order_key > changed.since
         where
             sold.name = 'SharesSold' and sold.seq <= p_from
-            and (v_every or sold.seq in (
-                select t.seq from marts.trades as t where t.gross_from in ('step', 'totals', 'guess')
+            -- Later trades wait for earlier ones, all that b settles or would settle for b.
+            and (v_every or exists (
+                select from marts.trades as t
+                where
+                    t.seq = sold.seq
+                    and (t.gross_from in ('totals', 'awaited') or changed.is_creation and t.gross_from in ('step', 'guess'))
             ))
     );
 end
@@ -2163,6 +2169,66 @@ END;
 --
 
 COMMENT ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) IS 'Gross lamports of selling shares of one side, before fees, from the totals before the sell. Null where the program refuses.';
+
+--
+-- Name: alerts; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.alerts (
+    alert_no bigint NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    severity text NOT NULL COLLATE pg_catalog."C",
+    message text NOT NULL,
+    occurrences integer DEFAULT 1 NOT NULL,
+    raised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    acknowledged_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    acknowledged_by text,
+    CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
+);
+
+--
+-- Name: TABLE alerts; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.alerts IS 'What a person should look at, deduplicated by (kind, subject) while open.';
+
+--
+-- Name: COLUMN alerts.acknowledged_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.acknowledged_at IS 'When a person said that they look after it; it stays open, and quiet.';
+
+--
+-- Name: COLUMN alerts.acknowledged_by; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.acknowledged_by IS 'Who, as they call themselves.';
+
+--
+-- Name: acknowledge_alert(bigint, text); Type: FUNCTION; Schema: ops; Owner: -
+--
+
+CREATE FUNCTION ops.acknowledge_alert(p_alert_no bigint, p_by text) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ WITH acknowledged AS (
+          UPDATE ops.alerts SET acknowledged_at = clock_timestamp(), acknowledged_by = acknowledge_alert.p_by
+           WHERE ((alerts.alert_no = acknowledge_alert.p_alert_no) AND (alerts.resolved_at IS NULL) AND (alerts.acknowledged_at IS NULL))
+           RETURNING alerts.alert_no
+         )
+  SELECT (EXISTS ( SELECT
+            FROM acknowledged)) AS "exists";
+END;
+
+--
+-- Name: FUNCTION acknowledge_alert(p_alert_no bigint, p_by text); Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON FUNCTION ops.acknowledge_alert(p_alert_no bigint, p_by text) IS 'Say that one looks after an open alert; false where it is not open, or acknowledged already.';
 
 --
 -- Name: answered; Type: VIEW; Schema: ops; Owner: -
@@ -2518,30 +2584,6 @@ $$;
 --
 
 COMMENT ON FUNCTION ops.open_intent(p_lease text, p_epoch bigint, p_market_no integer, p_action text, p_arguments jsonb, p_plan jsonb) IS 'The intent for an action of a market, new or taken over from an earlier run that signed nothing; null while an open one stands in the way. ZM409 without the lease.';
-
---
--- Name: alerts; Type: TABLE; Schema: ops; Owner: -
---
-
-CREATE TABLE ops.alerts (
-    alert_no bigint NOT NULL,
-    kind text NOT NULL COLLATE pg_catalog."C",
-    subject text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    severity text NOT NULL COLLATE pg_catalog."C",
-    message text NOT NULL,
-    occurrences integer DEFAULT 1 NOT NULL,
-    raised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    acknowledged_at timestamp with time zone,
-    resolved_at timestamp with time zone,
-    CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
-);
-
---
--- Name: TABLE alerts; Type: COMMENT; Schema: ops; Owner: -
---
-
-COMMENT ON TABLE ops.alerts IS 'What a person should look at, deduplicated by (kind, subject) while open.';
 
 --
 -- Name: raise_alert(text, text, text, text); Type: FUNCTION; Schema: ops; Owner: -
@@ -5348,6 +5390,22 @@ GRANT ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_y
 GRANT ALL ON FUNCTION lmsr.proceeds(q_yes numeric, q_no numeric, b numeric, is_yes boolean, shares numeric) TO analyst;
 
 --
+-- Name: TABLE alerts; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT ON TABLE ops.alerts TO zmart_ingest;
+GRANT SELECT ON TABLE ops.alerts TO zmart_api;
+GRANT SELECT ON TABLE ops.alerts TO analyst;
+GRANT SELECT,INSERT,UPDATE ON TABLE ops.alerts TO zmart_keeper;
+
+--
+-- Name: FUNCTION acknowledge_alert(p_alert_no bigint, p_by text); Type: ACL; Schema: ops; Owner: -
+--
+
+REVOKE ALL ON FUNCTION ops.acknowledge_alert(p_alert_no bigint, p_by text) FROM PUBLIC;
+GRANT ALL ON FUNCTION ops.acknowledge_alert(p_alert_no bigint, p_by text) TO zmart_keeper;
+
+--
 -- Name: TABLE answered; Type: ACL; Schema: ops; Owner: -
 --
 
@@ -5458,15 +5516,6 @@ GRANT ALL ON FUNCTION ops.keep_lease(p_name text, p_epoch bigint, p_seconds doub
 
 REVOKE ALL ON FUNCTION ops.open_intent(p_lease text, p_epoch bigint, p_market_no integer, p_action text, p_arguments jsonb, p_plan jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION ops.open_intent(p_lease text, p_epoch bigint, p_market_no integer, p_action text, p_arguments jsonb, p_plan jsonb) TO zmart_keeper;
-
---
--- Name: TABLE alerts; Type: ACL; Schema: ops; Owner: -
---
-
-GRANT SELECT ON TABLE ops.alerts TO zmart_ingest;
-GRANT SELECT ON TABLE ops.alerts TO zmart_api;
-GRANT SELECT ON TABLE ops.alerts TO analyst;
-GRANT SELECT,INSERT,UPDATE ON TABLE ops.alerts TO zmart_keeper;
 
 --
 -- Name: FUNCTION raise_alert(p_kind text, p_subject text, p_severity text, p_message text); Type: ACL; Schema: ops; Owner: -
@@ -5798,6 +5847,7 @@ GRANT SELECT ON TABLE ops.snapshots TO analyst;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE raw.accounts TO zmart_ingest;
+GRANT SELECT,INSERT,DELETE ON TABLE raw.accounts TO zmart_keeper;
 
 --
 -- Name: TABLE bundles; Type: ACL; Schema: raw; Owner: -

@@ -227,7 +227,9 @@ begin
         from raw.events as e
         where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold');
         if p_touched is null and not exists (
-            select from marts.trades where gross_from in ('totals', 'guess') and order_key > v_since
+            select from marts.trades where gross_from in ('totals', 'awaited') and order_key > v_since
+        ) and not exists (
+            select from raw.events where seq > p_from and seq <= p_to and name = 'MarketCreated'
         ) then
             return null;
         end if;
@@ -235,14 +237,14 @@ begin
     return (
         select array_agg(sold.seq)
         from (
-            select w.market_no, min(w.since) as since
+            select w.market_no, min(w.since) as since, bool_or(w.is_creation) as is_creation
             from (
-                select e.market_no, e.order_key as since
+                select e.market_no, e.order_key as since, e.name = 'MarketCreated' as is_creation
                 from raw.events as e
                 where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
                 union all
                 -- Where it stood before is not known.
-                select e.market_no, 0
+                select e.market_no, 0, e.name = 'MarketCreated'
                 from raw.events as e
                 where e.seq = any(p_touched) and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
             ) as w
@@ -251,8 +253,12 @@ begin
         inner join raw.events as sold on sold.market_no = changed.market_no and sold.order_key > changed.since
         where
             sold.name = 'SharesSold' and sold.seq <= p_from
-            and (v_every or sold.seq in (
-                select t.seq from marts.trades as t where t.gross_from in ('step', 'totals', 'guess')
+            -- Later trades wait for earlier ones, all that b settles or would settle for b.
+            and (v_every or exists (
+                select from marts.trades as t
+                where
+                    t.seq = sold.seq
+                    and (t.gross_from in ('totals', 'awaited') or changed.is_creation and t.gross_from in ('step', 'guess'))
             ))
     );
 end
