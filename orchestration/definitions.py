@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from . import checks, jobs, keeping, manifest, schedules, sensors
-from .assets import backfill, docs, keepers, log, marts, snapshots
+from .assets import accounts, backfill, docs, keepers, log, marts, snapshots
 from .resources import Database, Dbt
 
 
@@ -19,12 +19,13 @@ def define(database: Database | None = None) -> dg.Definitions:
             *backfill.assets(),
             *marts.assets(models),
             *keepers.assets(),
+            *accounts.assets(),
             *snapshots.assets(),
             *docs.assets(),
         ],
-        asset_checks=checks.checks(models),
-        jobs=[*jobs.jobs(models), *keeping.jobs(), *snapshots.jobs()],
-        schedules=[*schedules.schedules(), *keeping.schedules(), *snapshots.schedules()],
+        asset_checks=[*checks.checks(models), *accounts.checks()],
+        jobs=[*jobs.jobs(models), *keeping.jobs(), *accounts.jobs(), *snapshots.jobs()],
+        schedules=[*schedules.schedules(), *keeping.schedules(), *accounts.schedules(), *snapshots.schedules()],
         sensors=[*sensors.sensors(), *backfill.sensors(), *keeping.sensors()],
         resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
         # A process for each step would take 14 s where this takes 0.3.

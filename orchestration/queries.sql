@@ -122,3 +122,49 @@ limit 20;
 select
     (select min(slot) from raw.transactions) as first_slot,
     raw.finalized_through() as final_slot;
+
+-- name: markets_known
+-- Every market of the log, by its account.
+select * from marts.markets;
+
+-- name: ballots_by_account
+-- Every ballot, by its market's account.
+select m.account, b.user_wallet, b.kind, b.vote, b.source
+from marts.ballots as b inner join raw.markets_seen as m on b.market_no = m.market_no;
+
+-- name: log_identity
+-- Whose log it is: genesis hash and program.
+select genesis_hash, program_id from raw.identity;
+
+-- name: keep_account
+-- Keep an account as a node showed it at a slot.
+insert into raw.accounts (account, slot, kind, lamports, data)
+values (%(account)s, %(slot)s, %(kind)s, %(lamports)s, %(data)s)
+on conflict (account, slot) do nothing;
+
+-- name: forget_accounts
+-- Forget reads older than the one before this one.
+delete from raw.accounts
+where slot < (select max(a.slot) from raw.accounts as a where a.slot < %(slot)s);
+
+-- name: last_read
+-- The slot of the newest read, how old it is in seconds, and whether the log holds everything final up to it.
+select
+    a.slot,
+    extract(epoch from clock_timestamp() - max(a.read_at))::float,
+    coalesce(raw.finalized_through() >= a.slot, false)
+from raw.accounts as a
+group by a.slot
+order by a.slot desc
+limit 1;
+
+-- name: accounts_at
+-- The accounts of one read.
+select account, lamports, data from raw.accounts where slot = %(slot)s;
+
+-- name: moved_since
+-- The accounts of markets that something happened to after a slot, or that a retraction or a late order concerns now;
+-- a null is the configuration.
+select distinct m.account
+from raw.events as e left join raw.markets_seen as m on e.market_no = m.market_no
+where e.order_key >= (%(slot)s::bigint + 1) << 24;

@@ -1,4 +1,4 @@
-"""The marts against the program's accounts, field by field (protocol.md 1.5).
+"""The marts against the program's accounts, to the last lamport (protocol.md 1.5).
 
 held = accounts.of(await client.program_accounts(...))      or history.History.accounts()
 assert accounts.differences(connection, held) == []
@@ -6,208 +6,30 @@ assert accounts.differences(connection, held) == []
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
-from zmart.chain import client, codec
+from orchestration import accounts
+from orchestration.accounts import Difference, Held, rows
+from zmart.chain import client
 
-#: Accounts by kind (`config`, `markets`, `positions`, `votes`) and address: the program's fields, and `lamports`.
-Held: TypeAlias = Mapping[str, Mapping[Any, Mapping[str, Any]]]
-
-KINDS = {"GlobalConfig": "config", "MarketAccount": "markets", "UserPosition": "positions", "VoteRecord": "votes"}
-
-#: Columns of a mart that are an account's fields under the same name.
-MARKET = (
-    "b_parameter",
-    "initial_liquidity",
-    "current_liquidity",
-    "shares_yes",
-    "shares_no",
-    "total_volume",
-    "accumulated_resolver_fees",
-    "accumulated_lp_fees",
-    "proposal_likes",
-    "proposal_dislikes",
-    "proposal_total_votes",
-    "dispute_agree",
-    "dispute_disagree",
-    "dispute_total_votes",
-    "proposed_outcome",
-    "final_outcome",
-)
-INSTANTS = (
-    "created_at",
-    "approved_at",
-    "activated_at",
-    "resolution_proposed_at",
-    "dispute_initiated_at",
-    "resolved_at",
-    "finalized_at",
-    "cancelled_at",
-)
-POSITION = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_claimed", "claimed_amount")
-CONFIG = (
-    "admin",
-    "backend_authority",
-    "protocol_fee_bps",
-    "resolver_reward_bps",
-    "liquidity_provider_fee_bps",
-    "proposal_approval_threshold",
-    "dispute_success_threshold",
-    "min_resolution_delay",
-    "dispute_period",
-    "is_paused",
-)
-NOBODY = "11111111111111111111111111111111"
-ABSENT = "absent"
-
-
-class Difference(NamedTuple):
-    """Something the marts and the chain do not agree on."""
-
-    account: str
-    field: str
-    ours: Any
-    theirs: Any
+__all__ = ["differences", "of", "rows"]
 
 
 def of(found: Iterable[client.Account]) -> Held:
     """The accounts of getProgramAccounts, decoded."""
-    held: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in KINDS.values()}
-    for account in found:
-        name, fields = codec.default().decode_account(account.data)
-        held[KINDS[name]][account.address] = {**fields, "lamports": account.lamports}
-    return held
+    return accounts.of((account.address, account.lamports, account.data) for account in found)
 
 
 def differences(connection: psycopg.Connection[Any], held: Held) -> list[Difference]:
-    """Where the marts say something else than the accounts, or lack one, or have one more; empty when they agree.
-
-    Of the configuration the marts know what events carry: neither its fee wallet nor the least reputation.
-    """
-    return [
-        *_between(_markets(connection), {address: _market(account) for address, account in held["markets"].items()}),
-        *_between(_positions(connection), {_owner(one): _position(one) for one in held["positions"].values()}),
-        *_between(_ballots(connection), {_ballot(one): {"vote": one["vote"]} for one in held["votes"].values()}),
-        *_between({"config": _configuration(connection)}, {"config": _config(held)}),
+    """As the hourly check, and nobody has sent anything to a market's account besides."""
+    known = rows(connection, "select on_chain_address, market_lamports from marts.markets")
+    return accounts.differences(connection, held) + [
+        Difference(row["on_chain_address"], "", "market_lamports", row["market_lamports"], theirs["lamports"])
+        for row in known
+        if row["market_lamports"] is not None
+        and (theirs := held["markets"].get(row["on_chain_address"])) is not None
+        and row["market_lamports"] != theirs["lamports"]
     ]
-
-
-def rows(connection: psycopg.Connection[Any], query: str) -> list[dict[str, Any]]:
-    """The rows of a query as dictionaries."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query).fetchall()
-
-
-def _between(ours: Mapping[Any, Mapping[str, Any]], theirs: Mapping[Any, Mapping[str, Any]]) -> Iterator[Difference]:
-    for key in sorted(ours.keys() | theirs.keys(), key=str):
-        mine, other = ours.get(key), theirs.get(key)
-        if mine is None or other is None:
-            yield Difference(str(key), "itself", mine or ABSENT, other or ABSENT)
-            continue
-        for field in other:
-            if not _agree(field, mine[field], other[field]):
-                yield Difference(str(key), field, mine[field], other[field])
-
-
-def _agree(field: str, ours: Any, theirs: Any) -> bool:
-    match field:
-        case "was_disputed":
-            # The program forgets an earlier dispute when it finalizes (protocol.md 1.4.15); the mart does not.
-            return bool(ours >= theirs)
-        case "market_lamports":
-            # Told by transactions that carry balances; unknown before the first.
-            return ours is None or bool(ours == theirs)
-    return bool(ours == theirs)
-
-
-# What the program holds
-
-
-def _config(held: Held) -> dict[str, Any]:
-    (account,) = held["config"].values()
-    return {name: account[name] for name in CONFIG}
-
-
-def _market(account: Mapping[str, Any]) -> dict[str, Any]:
-    """A market's account in the words of the mart."""
-    return {
-        **{name: account[name] for name in (*MARKET, *INSTANTS)},
-        "cancelled_at": account["cancelled_at"] or 0,
-        "market_id": account["market_id"].hex(),
-        "creator": account["creator"],
-        "resolver": account["resolver"],
-        "dispute_initiator": account["dispute_initiator"],
-        "state": int(account["state"]),
-        "was_disputed": account["was_disputed"],
-        "market_lamports": account["lamports"],
-    }
-
-
-def _position(account: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: account[name] for name in (*POSITION, "last_trade_at")}
-
-
-def _owner(account: Mapping[str, Any]) -> tuple[str, str]:
-    return account["market"], account["user"]
-
-
-def _ballot(account: Mapping[str, Any]) -> tuple[str, str, str]:
-    return account["market"], account["user"], "dispute" if int(account["vote_type"]) else "proposal"
-
-
-# What the marts say
-
-
-def _markets(connection: psycopg.Connection[Any]) -> dict[str, dict[str, Any]]:
-    return {
-        row["on_chain_address"]: {
-            **{name: row[name] for name in MARKET},
-            **{name: _seconds(row[name]) for name in INSTANTS},
-            "market_id": row["id"],
-            "creator": row["creator_wallet"],
-            "resolver": row["resolver_wallet"] or NOBODY,
-            "dispute_initiator": row["dispute_initiator"] or NOBODY,
-            "state": row["state_code"],
-            "was_disputed": row["was_disputed"],
-            "market_lamports": row["market_lamports"],
-        }
-        for row in rows(connection, "select * from marts.markets")
-    }
-
-
-def _positions(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {
-        (row["on_chain_address"], row["user_wallet"]): {
-            **{name: row[name] for name in POSITION},
-            "last_trade_at": _seconds(row["last_trade_at"]),
-        }
-        for row in rows(connection, "select * from marts.positions")
-    }
-
-
-def _ballots(connection: psycopg.Connection[Any]) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """The ballots cast on chain."""
-    query = """
-        select m.account, b.user_wallet, b.kind, b.vote
-        from marts.ballots as b inner join raw.markets_seen as m using (market_no)
-        where b.source = 'chain'
-    """
-    return {(row["account"], row["user_wallet"], row["kind"]): {"vote": row["vote"]} for row in rows(connection, query)}
-
-
-def _configuration(connection: psycopg.Connection[Any]) -> dict[str, Any]:
-    """What all events together say; a null was not said."""
-    said: dict[str, Any] = {}
-    for row in rows(connection, "select * from marts.protocol_config order by order_key"):
-        said |= {name: row[name] for name in CONFIG if row[name] is not None}
-    return said
-
-
-def _seconds(at: datetime | None) -> int:
-    """The program's way to write an instant: Unix seconds, zero for never."""
-    return 0 if at is None else int(at.astimezone(UTC).timestamp())

@@ -2186,6 +2186,8 @@ CREATE TABLE ops.alerts (
     acknowledged_at timestamp with time zone,
     resolved_at timestamp with time zone,
     acknowledged_by text,
+    posted_at timestamp with time zone,
+    resolution_posted_at timestamp with time zone,
     CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
 );
 
@@ -2206,6 +2208,18 @@ COMMENT ON COLUMN ops.alerts.acknowledged_at IS 'When a person said that they lo
 --
 
 COMMENT ON COLUMN ops.alerts.acknowledged_by IS 'Who, as they call themselves.';
+
+--
+-- Name: COLUMN alerts.posted_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.posted_at IS 'When it was last posted to ALERT_WEBHOOK_URL; null while it was not.';
+
+--
+-- Name: COLUMN alerts.resolution_posted_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.resolution_posted_at IS 'When it was posted that it is over.';
 
 --
 -- Name: acknowledge_alert(bigint, text); Type: FUNCTION; Schema: ops; Owner: -

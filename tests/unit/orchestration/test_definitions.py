@@ -30,6 +30,7 @@ GIVEN = {
     "raw/wallets_seen",
 }
 CRONS = {
+    "accounts_hourly": ("reconcile_accounts", "45 * * * *"),
     "data_tests_daily": ("data_tests", "15 3 * * *"),
     "discussion_snapshots_daily": ("anchor_discussions", "0 0 * * *"),
     "keepers_often": ("keepers", "4-59/5 * * * *"),
@@ -73,9 +74,12 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
     shown = {key.to_user_string() for key in graph.get_all_asset_keys()}
 
     assert shown >= GIVEN
-    assert shown - GIVEN == {"docs/models", "chain_backfill", "discussion_snapshots"} | KEEPERS | {
-        f"marts/{name}" for name in MODELS
-    }
+    assert shown - GIVEN == {
+        "account_snapshots",
+        "chain_backfill",
+        "discussion_snapshots",
+        "docs/models",
+    } | KEEPERS | {f"marts/{name}" for name in MODELS}
 
 
 def test_lineage_goes_through_what_is_not_a_relation(graph: dg.AssetGraph) -> None:
@@ -118,7 +122,7 @@ def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: manifest.Man
     tests = [node["name"] for node in models["nodes"].values() if node["resource_type"] == "test"]
     shown = [key.name for key in graph.asset_check_keys if key.name not in {checks.REPLAY, checks.FOLLOWS}]
 
-    assert sorted(shown) == sorted([*tests, "coverage_is_proven", "is_fresh", "none_is_open"])
+    assert sorted(shown) == sorted([*tests, "accounts_equal_folds", "coverage_is_proven", "is_fresh", "none_is_open"])
 
 
 def test_jobs() -> None:
@@ -132,6 +136,7 @@ def test_jobs() -> None:
         "keepers",
         "observe_log",
         "rebuild_marts",
+        "reconcile_accounts",
         "reconciliation",
         "refresh_marts",
     }

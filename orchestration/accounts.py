@@ -1,0 +1,245 @@
+"""The marts against the program's accounts, field by field (protocol.md 1.5).
+
+Accounts are what the program holds at one slot, the marts what the log says by now. They can be compared where nothing
+happened since that slot: markets that moved on are left out, and so is the configuration where it was changed. Three
+things may differ without anybody being wrong. Anybody can send lamports to a market's account without an event. The
+program forgets an earlier dispute when it finalizes (protocol.md 1.4.15). A wallet that voted here before it voted on
+chain is counted here by its first vote, which is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeAlias
+
+import psycopg
+from psycopg.rows import dict_row
+
+from zmart.chain import codec
+from zmart.db import queries
+
+sql = queries.load("orchestration")
+
+#: Accounts by kind (`config`, `markets`, `positions`, `votes`) and address: the program's fields, and `lamports`.
+Held: TypeAlias = Mapping[str, Mapping[Any, Mapping[str, Any]]]
+
+KINDS = {"GlobalConfig": "config", "MarketAccount": "markets", "UserPosition": "positions", "VoteRecord": "votes"}
+
+#: Columns of a mart that are an account's fields under the same name.
+MARKET = (
+    "b_parameter",
+    "initial_liquidity",
+    "current_liquidity",
+    "shares_yes",
+    "shares_no",
+    "total_volume",
+    "accumulated_resolver_fees",
+    "accumulated_lp_fees",
+    "proposal_likes",
+    "proposal_dislikes",
+    "proposal_total_votes",
+    "dispute_agree",
+    "dispute_disagree",
+    "dispute_total_votes",
+    "proposed_outcome",
+    "final_outcome",
+)
+INSTANTS = (
+    "created_at",
+    "approved_at",
+    "activated_at",
+    "resolution_proposed_at",
+    "dispute_initiated_at",
+    "resolved_at",
+    "finalized_at",
+    "cancelled_at",
+)
+POSITION = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_claimed", "claimed_amount")
+CONFIG = (
+    "admin",
+    "backend_authority",
+    "protocol_fee_bps",
+    "resolver_reward_bps",
+    "liquidity_provider_fee_bps",
+    "proposal_approval_threshold",
+    "dispute_success_threshold",
+    "min_resolution_delay",
+    "dispute_period",
+    "is_paused",
+)
+NOBODY = "11111111111111111111111111111111"
+ABSENT = "absent"
+
+
+class Difference(NamedTuple):
+    """Something the marts and the chain do not agree on."""
+
+    #: The address of the market's account; of the configuration, `config`.
+    market: str
+    #: Who it is about and in which vote, where it is not the market itself.
+    of: str
+    field: str
+    ours: Any
+    theirs: Any
+
+
+class Moved(NamedTuple):
+    """What happened after the accounts were read, and is left out of the comparison."""
+
+    #: Addresses of markets' accounts.
+    markets: Collection[str] = ()
+    is_configured: bool = False
+
+
+def of(found: Iterable[tuple[str, int, bytes]]) -> Held:
+    """Accounts by address, lamports and bytes, decoded. DecodeError for bytes that are no account of the program's."""
+    held: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in KINDS.values()}
+    for address, lamports, data in found:
+        name, fields = codec.default().decode_account(data)
+        held[KINDS[name]][address] = {**fields, "lamports": lamports}
+    return held
+
+
+def differences(connection: psycopg.Connection[Any], held: Held, moved: Moved | None = None) -> list[Difference]:
+    """Where the marts say something else than the accounts, or lack one, or have one more; empty when they agree.
+
+    Of the configuration the marts know what events carry: neither its fee wallet nor the least reputation.
+    """
+    moved = moved or Moved()
+    votes = {_ballot(one): {"vote": one["vote"]} for one in held["votes"].values()}
+    ballots = {
+        key: {"vote": row["vote"]} if row["source"] == "chain" else votes[key]
+        for key, row in _ballots(connection).items()
+        if row["source"] == "chain" or key in votes
+    }
+    found = [
+        *_between(_markets(connection), {address: _market(account) for address, account in held["markets"].items()}),
+        *_between(_positions(connection), {_owner(one): _position(one) for one in held["positions"].values()}),
+        *_between(ballots, votes),
+    ]
+    return [
+        *(each for each in found if each.market not in moved.markets),
+        *(() if moved.is_configured else _of_configuration(connection, held)),
+    ]
+
+
+def rows(connection: psycopg.Connection[Any], query: str) -> list[dict[str, Any]]:
+    """The rows of a query as dictionaries."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query).fetchall()
+
+
+def _between(ours: Mapping[Any, Mapping[str, Any]], theirs: Mapping[Any, Mapping[str, Any]]) -> Iterator[Difference]:
+    for key in sorted(ours.keys() | theirs.keys(), key=str):
+        mine, other = ours.get(key), theirs.get(key)
+        if mine is None or other is None:
+            yield Difference(*_name(key), "itself", _there(mine), _there(other))
+            continue
+        for field in other:
+            if not _agree(field, mine[field], other[field]):
+                yield Difference(*_name(key), field, mine[field], other[field])
+
+
+def _name(key: Any) -> tuple[str, str]:
+    market, *others = (key,) if isinstance(key, str) else key
+    return market, " ".join(others)
+
+
+def _there(row: Mapping[str, Any] | None) -> str:
+    return ABSENT if row is None else "there"
+
+
+def _agree(field: str, ours: Any, theirs: Any) -> bool:
+    match field:
+        case "was_disputed":
+            # The program forgets an earlier dispute when it finalizes (protocol.md 1.4.15); the mart does not.
+            return bool(ours >= theirs)
+        case "market_lamports":
+            # Told by transactions that carry balances; unknown before the first. Anybody may send more.
+            return ours is None or bool(ours <= theirs)
+    return bool(ours == theirs)
+
+
+# What the program holds
+
+
+def _of_configuration(connection: psycopg.Connection[Any], held: Held) -> Iterator[Difference]:
+    said, account = _configuration(connection), next(iter(held["config"].values()), None)
+    theirs = {} if account is None else {"config": {name: account[name] for name in CONFIG}}
+    yield from _between({"config": said} if said else {}, theirs)
+
+
+def _market(account: Mapping[str, Any]) -> dict[str, Any]:
+    """A market's account in the words of the mart."""
+    return {
+        **{name: account[name] for name in (*MARKET, *INSTANTS)},
+        "cancelled_at": account["cancelled_at"] or 0,
+        "market_id": account["market_id"].hex(),
+        "creator": account["creator"],
+        "resolver": account["resolver"],
+        "dispute_initiator": account["dispute_initiator"],
+        "state": int(account["state"]),
+        "was_disputed": account["was_disputed"],
+        "market_lamports": account["lamports"],
+    }
+
+
+def _position(account: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: account[name] for name in (*POSITION, "last_trade_at")}
+
+
+def _owner(account: Mapping[str, Any]) -> tuple[str, str]:
+    return account["market"], account["user"]
+
+
+def _ballot(account: Mapping[str, Any]) -> tuple[str, str, str]:
+    return account["market"], account["user"], "dispute" if int(account["vote_type"]) else "proposal"
+
+
+# What the marts say
+
+
+def _markets(connection: psycopg.Connection[Any]) -> dict[str, dict[str, Any]]:
+    return {
+        row["on_chain_address"]: {
+            **{name: row[name] for name in MARKET},
+            **{name: _seconds(row[name]) for name in INSTANTS},
+            "market_id": row["id"],
+            "creator": row["creator_wallet"],
+            "resolver": row["resolver_wallet"] or NOBODY,
+            "dispute_initiator": row["dispute_initiator"] or NOBODY,
+            "state": row["state_code"],
+            "was_disputed": row["was_disputed"],
+            "market_lamports": row["market_lamports"],
+        }
+        for row in rows(connection, sql.markets_known)
+    }
+
+
+def _positions(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (row["on_chain_address"], row["user_wallet"]): {
+            **{name: row[name] for name in POSITION},
+            "last_trade_at": _seconds(row["last_trade_at"]),
+        }
+        for row in rows(connection, "select * from marts.positions")
+    }
+
+
+def _ballots(connection: psycopg.Connection[Any]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    found = rows(connection, sql.ballots_by_account)
+    return {(row["account"], row["user_wallet"], row["kind"]): row for row in found}
+
+
+def _configuration(connection: psycopg.Connection[Any]) -> dict[str, Any]:
+    """What all events together say; a null was not said."""
+    said: dict[str, Any] = {}
+    for row in rows(connection, "select * from marts.protocol_config order by order_key"):
+        said |= {name: row[name] for name in CONFIG if row[name] is not None}
+    return dict.fromkeys(CONFIG) | said if said else {}
+
+
+def _seconds(at: datetime | None) -> int:
+    """The program's way to write an instant: Unix seconds, zero for never."""
+    return 0 if at is None else int(at.astimezone(UTC).timestamp())
