@@ -28,7 +28,7 @@ from . import deps, errors, etags, headers, limits, parameters, told, writes
 from .analyst import desk
 from .auth.gate import Gate
 from .contract import openapi
-from .database import Database
+from .database import Database, as_written
 from .live import tasks
 from .live.doorbell import Doorbell
 from .live.hub import REPLAYS, Hub
@@ -200,7 +200,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
-        database = Database(await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS)))
+        connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
+        database = Database(connections, kept_bytes=settings.api.kept_mib << 20)
         # Streams have connections of their own: no burst of requests delays them, nor the reverse.
         windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
         doorbell = Doorbell(dsn, url.reveal() if url else None)
@@ -211,7 +212,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             most_clients=settings.api.streams,
             most_per_address=settings.api.streams_per_address,
         )
-        written = await stack.enter_async_context(writes.opened(dsn))
+        written = await stack.enter_async_context(writes.opened(dsn, database.forget))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
         app.state.limiter = limits.Limiter(limits.leasing(database, settings.api.rate_limit_per_minute))
         app.state.services = deps.Services(
@@ -248,6 +249,7 @@ async def _connections(
         check=False,
         prepare_threshold=0,
         session=session,
+        context=as_written(),
     )
     await connections.open(wait=False)
     try:

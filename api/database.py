@@ -4,6 +4,9 @@ A statement of `sql` gives one row: what it is true of (epoch, seq, slot, commit
 finished JSON body, all from one snapshot. So an answer can never pair rows with another moment's
 position, and Python neither sees nor copies the rows.
 
+Most questions are asked again before anything has happened. An answer is kept for as long as the log
+ends where it was read, which is looked up each time (`api/kept.py`).
+
 Reading is safe to repeat. When a connection turns out to be dead (the server restarted while it lay
 in the pool), the statement is sent once more on a checked one before the caller hears of it.
 """
@@ -15,14 +18,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import psycopg_pool
 from litestar import Response
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Loader
 
 from zmart import errors
 from zmart.db import pool
 
-from . import etags
+from . import etags, kept, statements
 from .gathering import Gatherer
+
+
+class _AsWritten(Loader):
+    """JSON as the bytes that Postgres sent: a list has tens of thousands, and nobody here reads them."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+def as_written() -> AdaptersMap:
+    """How connections of a Database read values: as the driver does, but JSON stays bytes."""
+    context = AdaptersMap(psycopg.adapters)
+    for name in ("json", "jsonb"):
+        context.register_loader(name, _AsWritten)
+    return context
 
 
 @dataclass(frozen=True)
@@ -33,8 +54,13 @@ class Answer:
     seq: int
     slot: int | None
     commitment: str
-    #: JSON.
-    body: str
+    #: JSON, as Postgres wrote it.
+    body: bytes
+
+    @property
+    def place(self) -> kept.Place:
+        """Of which place in the log this is true."""
+        return self.epoch, self.seq
 
     @property
     def is_there(self) -> bool:
@@ -60,8 +86,7 @@ class Answer:
     @functools.cached_property
     def _finished(self) -> tuple[bytes, dict[str, str]]:
         """The bytes and what is said about them, made once however many asked."""
-        body = self.body.encode()
-        return body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"}
+        return self.body, {**self.headers(), "etag": etags.tag(self.epoch, self.body), "cache-control": "no-cache"}
 
 
 def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
@@ -73,9 +98,15 @@ def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
 class Database:
     """The pool, seen as a place to ask."""
 
-    def __init__(self, connections: pool.Pool) -> None:
+    def __init__(self, connections: pool.Pool, *, kept_bytes: int = 0) -> None:
         self._connections = connections
         self._gatherer = Gatherer(self.rows, lambda row: Answer(*row))
+        self._ends = Gatherer(self.rows)
+        self._kept = kept.Kept[Answer](self._end, most_bytes=kept_bytes)
+
+    def forget(self) -> None:
+        """Keep no answer that was read until now; for who wrote something."""
+        self._kept.forget()
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
@@ -97,13 +128,23 @@ class Database:
         *,
         varying: str | None = None,
         missing: str = "",
+        is_kept: bool = True,
     ) -> Response[Any]:
         """Answer with the body that a statement of `sql` builds.
 
         Equal requests, and those that differ in the text parameter `varying` alone, are asked
-        together. Raises NotFound with the text `missing` when there is no such thing.
+        together. Raises NotFound with the text `missing` when there is no such thing. `is_kept` must be
+        false where the body tells the time, or is for the caller alone.
         """
-        return (await self.read(statement, parameters, varying=varying, missing=missing)).itself()
+        if not is_kept:
+            return (await self.read(statement, parameters, varying=varying, missing=missing)).itself()
+        asked = (statement, *parameters.items())
+        found = await self._kept.find(asked)
+        if found is None:
+            reading = self._kept.reading()
+            found = await self.read(statement, parameters, varying=varying, missing=missing)
+            self._kept.keep(asked, found, reading)
+        return found.itself()
 
     async def read(
         self,
@@ -113,12 +154,17 @@ class Database:
         varying: str | None = None,
         missing: str = "",
     ) -> Answer:
-        """The same, for who makes the body of something else out of it."""
+        """The same, never kept, for who makes the body of something else out of it."""
         found: Answer | None = await self._gatherer.row(statement, parameters, varying=varying)
         if found is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
         if not found.is_there:
             raise errors.NotFound(missing)
+        return found
+
+    async def _end(self) -> kept.Place | None:
+        """Where the log ends, looked up for all who ask meanwhile."""
+        found: kept.Place | None = await self._ends.row(statements.composed("head"), {}, varying=None)
         return found
 
     async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ import hashlib
 from litestar.types import Scope
 
 _KNOWN: contextvars.ContextVar[str | None] = contextvars.ContextVar("known_tags", default=None)
-_DIGEST_BYTES = 12
+_DIGITS = 24
 
 
 def remember(scope: Scope) -> None:
@@ -28,8 +28,10 @@ def tag(epoch: str, body: bytes) -> str:
     # Inside a string of JSON the quotes would be escaped, so this finds the member alone.
     end = body.rfind(b'"as_of"')
     rows = body if end < 0 else memoryview(body)[:end]
-    digest = hashlib.blake2b(rows, digest_size=_DIGEST_BYTES, key=epoch.encode())
-    return f'W/"{digest.hexdigest()}"'
+    # Processors have instructions for this one: it takes half as long as BLAKE2.
+    digest = hashlib.sha256(epoch.encode())
+    digest.update(rows)
+    return f'W/"{digest.hexdigest()[:_DIGITS]}"'
 
 
 def is_known(tag: str) -> bool:

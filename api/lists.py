@@ -152,11 +152,14 @@ class Page:
 def markets_statement(sort: Sort, filters: Iterable[str], page: Page, search: Search | None = None) -> str:
     """The statement for a page of markets with these filters, of all or of those in which text is found."""
     beyond = statements.part("where_market_before", sort_key=sort.key, comparison=sort.comparison, sort_type=sort.type)
+    conditions = tuple(filters)
     words = {
         "sort_key": sort.key,
         "direction": sort.direction,
         "reverse": sort.reverse,
-        "filters": _conditions(filters),
+        "filters": _conditions(conditions),
+        # What creators told is looked up for the rows shown, and for others only where it decides.
+        "told": statements.part("told_by_creator") if "where_category" in conditions else "",
         "beyond": beyond if page.cursor else "",
         "bound": page.bound,
     }

@@ -133,6 +133,6 @@ def _text(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
-def decode(body: str) -> Basis:
+def decode(body: bytes) -> Basis:
     """The statement's body, read."""
     return msgspec.json.decode(body, type=Basis)

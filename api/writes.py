@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -40,8 +40,10 @@ _REFUSALS: Mapping[str, type[zmart_errors.ZmartError]] = {
 class Writes:
     """The connections that write, seen as a place to act."""
 
-    def __init__(self, connections: pool.Pool) -> None:
+    def __init__(self, connections: pool.Pool, written: Callable[[], None]) -> None:
         self._connections = connections
+        #: Called when something may have been written, before whoever wrote it is answered.
+        self._written = written
 
     async def as_wallet(
         self, wallet: str, statement: str, parameters: Mapping[str, Any] | None = None
@@ -59,6 +61,9 @@ class Writes:
                 if refusal is None:
                     raise
                 raise refusal from error
+            finally:
+                # Also after a failure: a commit may have happened before its connection broke.
+                self._written()
 
     async def _run(self, wallet: str, statement: str, parameters: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
         async with self._connections.connection() as connection:
@@ -69,8 +74,11 @@ class Writes:
 
 
 @contextlib.asynccontextmanager
-async def opened(dsn: str) -> AsyncIterator[Writes]:
-    """Writes over connections of their own, so that a slow write delays no reader."""
+async def opened(dsn: str, written: Callable[[], None]) -> AsyncIterator[Writes]:
+    """Writes over connections of their own, so that a slow write delays no reader.
+
+    `written` is called when something may have been written, before whoever wrote it is answered.
+    """
     connections = pool.pool(
         dsn,
         application_name="zmart api writes",
@@ -84,7 +92,7 @@ async def opened(dsn: str) -> AsyncIterator[Writes]:
     )
     await connections.open(wait=False)
     try:
-        yield Writes(connections)
+        yield Writes(connections, written)
     finally:
         await connections.close()
 

@@ -1,14 +1,25 @@
-"""Reads: what the API answers, beside Express + pg over the same rows."""
+"""Reads: what the API answers, beside Express + pg over the same rows.
+
+Two questions, never mixed. `cold`: pages that nobody asked for before, with nothing kept (KEPT_MIB=0), so every
+answer is read. `hot`: the few pages that a frontend's visitors all look at, with the server as it is shipped. The
+peer is asked for the same pages in the same order both times.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
+import os
 import random
 import re
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 from zmart import testing
 from zmart.run import postgres
@@ -17,12 +28,19 @@ from . import house as resources
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
 from .house import House, Running
 
+Heat: TypeAlias = Literal["cold", "hot"]
+
 CONNECTIONS = 32
 #: Before anything counts: statements are planned once a connection.
-WARM_SECONDS = 2.0
+WARM_SECONDS = 1.0
 #: Requests a second while latency is measured: well below what fits, so that no queue is measured.
 PER_SECOND = 100
 PAGES = ("market", "list", "trades")
+HEAT: Sequence[Heat] = ("cold", "hot")
+#: Pages that everybody looks at, of each kind.
+HOT_PAGES = 5
+#: Markets and offsets that cold pages are drawn from.
+COLD_MARKETS, COLD_PAGES = 500, 20
 SEARCHED_MARKETS = 100_000
 _WORDS = tuple(
     re.findall(
@@ -70,21 +88,25 @@ class Reads(Figure):
     title = "reads: answers of the API beside Express + pg"
     unit = "x"
     targets = (
-        Target(label="market, ours to Express", bound="at least", value=2.0),
-        Target(label="list, ours to Express", bound="at least", value=2.0),
-        Target(label="trades, ours to Express", bound="at least", value=2.0),
+        *(
+            Target(label=f"{page}, {heat}, ours to Express", bound="at least", value=2.0)
+            for heat in HEAT
+            for page in PAGES
+        ),
         Target(label="market, p99", bound="at most", value=10.0),
         Target(label="list, p99", bound="at most", value=25.0),
-        Target(label="market, 10 x the history", bound="at most", value=1.2),
-        Target(label="list, 10 x the history", bound="at most", value=1.2),
-        Target(label="trades, 10 x the history", bound="at most", value=1.2),
+        *(Target(label=f"{page}, 10 x the history", bound="at most", value=1.2) for page in PAGES),
         Target(label=f"search of {SEARCHED_MARKETS:,} markets, p95", bound="at most", value=50.0),
     )
     method = (
         f"`python -m api` and an Express server (peers/reader.mjs) over the same marts take turns at {CONNECTIONS} "
-        "connections that ask without pause: one market by its id, a page of 20 markets, a page of 50 trades, markets "
-        "drawn by how much they are traded. Ours answers every field of older and newer clients with exact amounts and "
-        "what it is true of; the peer the columns of its rows. Latencies are those of single requests, "
+        "connections that ask without pause: one market, a page of 20 markets, a page of 50 trades. Both answer the "
+        "same names from the same rows (compared before measuring); only ours reads a whole answer in one snapshot and "
+        f"has an ETag. `cold` asks for one of {COLD_MARKETS} markets and any page, and ours keeps nothing "
+        f"(KEPT_MIB=0); `hot` asks for the same {HOT_PAGES} pages again and again, and ours gives an answer again "
+        "after a look whether the log has moved, which it does not meanwhile. `processor time` is that of server and "
+        "Postgres together for one "
+        "answer. Latencies are those of single cold requests, "
         f"{PER_SECOND} a second. `10 x the history` is the median latency on the log to that on a tenth of it. The "
         "search asks for rare and common words, phrases and parts of words. The limiter of the API is off."
     )
@@ -92,33 +114,101 @@ class Reads(Figure):
 
     def measure(self, house: House, effort: Effort) -> list[Sample]:
         """The comparison, the latencies, the growth, the search."""
-        rounds, seconds = effort.choose(1, 5), effort.choose(1, 3)
-        with house.database(log_events=effort.log_events) as database, house.api(database) as ours:
-            paths = _paths(database)
-            with _peer(house, database) as theirs:
-                samples = _compared(ours, theirs, paths, rounds, seconds)
-            large = {page: _latencies(ours, paths[page], rounds, seconds) for page in PAGES}
-            searched = _searched(database, ours, rounds, effort.choose(4, 200))
-        with house.database(log_events=effort.log_events // 10) as database, house.api(database) as ours:
-            paths = _paths(database)
+        rounds, seconds = effort.choose(1, 3), effort.choose(1, 2)
+        with house.database(log_events=effort.log_events) as database, house.api(database, KEPT_MIB="0") as ours:
+            cold, hot = _cold(database), _hot(database)
+            with _peer(house, database) as theirs, house.api(database) as keeping:
+                _check_alike(ours, theirs, cold)
+                samples = _compared("cold", (ours, theirs), database, cold, rounds, seconds)
+                samples += _compared("hot", (keeping, theirs), database, hot, rounds, seconds)
+            large = {page: _latencies(ours, cold[page], rounds, seconds) for page in PAGES}
+            searched = _searched(database, ours, rounds, effort.choose(4, 100))
+        with house.database(log_events=effort.log_events // 10) as database, house.api(database, KEPT_MIB="0") as ours:
+            paths = _cold(database)
             small = {page: _latencies(ours, paths[page], rounds, seconds) for page in PAGES}
         return [*samples, *_told(large, small), searched]
 
 
-def _compared(ours: Running, theirs: Running, paths: dict[str, list[str]], rounds: int, seconds: float) -> list[Sample]:
-    rates: dict[tuple[str, str], list[float]] = {}
+def _compared(
+    heat: Heat,
+    servers: tuple[Running, Running],
+    database: testing.Database,
+    paths: dict[str, list[str]],
+    rounds: int,
+    seconds: float,
+) -> list[Sample]:
+    """Both servers in turns, page by page: answers a second, and processor time for each."""
+    samples: list[Sample] = []
     for page in PAGES:
-        for running in (ours, theirs):
+        for running in servers:
             _rate(running, paths[page], WARM_SECONDS)
-        for _ in range(rounds):
-            for word, running in (("ours", ours), ("Express", theirs)):
-                rates.setdefault((page, word), []).append(_rate(running, paths[page], seconds))
-    both = {
-        (page, word): Sample(label=f"{page}, {word}", unit="answers/s", values=tuple(values))
-        for (page, word), values in rates.items()
-    }
-    ratios = [ratio(f"{page}, ours to Express", both[page, "ours"], both[page, "Express"]) for page in PAGES]
-    return [*ratios, *both.values()]
+        took = [[_worked(running, database, paths[page], seconds) for running in servers] for _ in range(rounds)]
+        rates, costs = (
+            [
+                Sample(label=f"{page}, {heat}, {what}{word}", unit=unit, values=tuple(one[side][place] for one in took))
+                for side, word in enumerate(("ours", "Express"))
+            ]
+            for place, (what, unit) in enumerate((("", "answers/s"), ("processor time, ", "ms")))
+        )
+        samples += [
+            ratio(f"{page}, {heat}, ours to Express", *rates),
+            ratio(f"{page}, {heat}, processor time, Express to ours", *reversed(costs)),
+            *rates,
+            *costs,
+        ]
+    return samples
+
+
+def _worked(running: Running, database: testing.Database, paths: Sequence[str], seconds: float) -> tuple[float, float]:
+    """Answers a second, and milliseconds of processor time for one."""
+    with database.connect(postgres.SUPERUSER) as connection:
+        server = _parent(connection.info.backend_pid)
+        before = _processor_seconds(running.pid, server)
+        rate = _rate(running, paths, seconds)
+        return rate, (_processor_seconds(running.pid, server) - before) / (rate * seconds) * 1e3
+
+
+def _processor_seconds(server: int, postmaster: int) -> float:
+    """What a server and Postgres with all its processes have used, ended ones included."""
+    total = sum(_stat(server)[11:13]) + sum(_stat(postmaster)[11:15])
+    for entry in Path("/proc").iterdir():
+        # A process may end while we look.
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and _parent(int(entry.name)) == postmaster:
+                total += sum(_stat(int(entry.name))[11:13])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def _parent(pid: int) -> int:
+    return _stat(pid)[1]
+
+
+def _stat(pid: int) -> list[int]:
+    """The numbers of /proc/PID/stat from the state on, which stands as 0; the name before may hold anything."""
+    said = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [0, *map(int, said[1:])]
+
+
+def _check_alike(ours: Running, theirs: Running, paths: dict[str, list[str]]) -> None:
+    """Raise NotMeasured unless both answer the same names and as many rows."""
+    for page in PAGES:
+        for path in paths[page][:HOT_PAGES]:
+            one, other = (_names(_answer(running, path)) for running in (ours, theirs))
+            if one != other:
+                raise NotMeasured(f"The servers answer {path} with different names: {one} and {other}")
+
+
+def _names(value: object) -> object:
+    """The names at every depth, the rows of every list."""
+    if isinstance(value, dict):
+        return {name: _names(inner) for name, inner in value.items()}
+    return [_names(inner) for inner in value] if isinstance(value, list) else None
+
+
+def _answer(running: Running, path: str) -> object:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{running.port}{path}", timeout=5) as answer:
+        return json.load(answer)
 
 
 def _told(large: dict[str, list[list[float]]], small: dict[str, list[list[float]]]) -> list[Sample]:
@@ -149,19 +239,39 @@ def _peer(house: House, database: testing.Database) -> Iterator[Running]:
         yield running
 
 
-def _paths(database: testing.Database) -> dict[str, list[str]]:
-    """What is asked, in an order that is drawn once: busy markets come up more often."""
+def _cold(database: testing.Database) -> dict[str, list[str]]:
+    """What is asked when every question is another one, in an order that is drawn once."""
+    markets = _markets(database, COLD_MARKETS)
+    pages = {
+        "market": [f"/api/markets/{one}" for one, _ in markets],
+        "list": [f"/api/markets?limit=20&offset={offset}" for offset in range(max(1, len(markets) - 20))],
+        "trades": [
+            f"/api/markets/{one}/trades?limit=50&offset={offset}"
+            for one, trades in markets
+            for offset in range(min(COLD_PAGES, max(1, trades - 50)))
+        ],
+    }
+    draw = random.Random(1)
+    return {page: draw.sample(paths, len(paths)) for page, paths in pages.items()}
+
+
+def _hot(database: testing.Database) -> dict[str, list[str]]:
+    """What everybody asks: the busiest markets and the first page."""
+    busiest = [one for one, _ in _markets(database, HOT_PAGES)]
+    return {
+        "market": [f"/api/markets/{one}" for one in busiest],
+        "list": ["/api/markets?limit=20"],
+        "trades": [f"/api/markets/{one}/trades?limit=50" for one in busiest],
+    }
+
+
+def _markets(database: testing.Database, most: int) -> list[tuple[str, int]]:
+    """Markets with how often they were traded, the busiest first."""
     with database.connect(postgres.SUPERUSER) as connection:
         found = connection.execute(
-            "select id, trades_count + 1 from marts.markets where is_known order by trades_count desc limit 200"
+            "select id, trades_count from marts.markets where is_known order by trades_count desc, id limit %s", [most]
         ).fetchall()
-    draw = random.Random(1)
-    ids = draw.choices([str(row[0]) for row in found], weights=[int(str(row[1])) for row in found], k=500)
-    return {
-        "market": [f"/api/markets/{one}" for one in ids],
-        "list": ["/api/markets?limit=20"],
-        "trades": [f"/api/markets/{one}/trades?limit=50" for one in ids],
-    }
+    return [(str(row[0]), int(str(row[1]))) for row in found]
 
 
 def _searched(database: testing.Database, ours: Running, rounds: int, requests: int) -> Sample:

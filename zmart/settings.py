@@ -223,6 +223,8 @@ class Api:
     #: Streams (SSE and WebSocket) that one process serves, and of these from one address.
     streams: int
     streams_per_address: int
+    #: Memory for answers that are given again while the log has not moved; 0 keeps none.
+    kept_mib: int
     #: Lets metrics be read from elsewhere than loopback.
     metrics_token: Secret | None
 
@@ -460,6 +462,7 @@ def _api(env: Environment) -> Api:
         broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
         streams=env.count("STREAMS", 10_000, low=1),
         streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
+        kept_mib=env.count("KEPT_MIB", 32, low=0),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
 

@@ -63,7 +63,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
 )
 async def status(database: FromDatabase) -> Response[schemas.Status]:
     """Position, lag, stale marts, dead letters, and what is proven of completeness."""
-    return await database.answer(statements.composed("status"), {})
+    return await database.answer(statements.composed("status"), {}, is_kept=False)
 
 
 async def _log(database: Database) -> tuple[str | None, int | None, list[str], list[str]]:

@@ -18,7 +18,8 @@ from ..deps import FromDatabase
 )
 async def show_me(database: FromDatabase, signed_in: FromSignedIn) -> Response[schemas.Wallet]:
     """In counts, as /api/users/{wallet} shows it to everybody."""
-    return await database.answer(statements.composed("wallet"), {"wallet": signed_in.wallet}, varying="wallet")
+    asked = {"wallet": signed_in.wallet}
+    return await database.answer(statements.composed("wallet"), asked, varying="wallet", is_kept=False)
 
 
 HANDLERS = [show_me]

@@ -48,7 +48,7 @@ async def ask(state: State, signed_in: FromSignedIn, data: schemas.Question) -> 
     if found is None:
         raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
     table = await found.ask(_query(data), data.limit)
-    stated = Answer(table.epoch, table.seq, table.slot, table.commitment, "").headers()
+    stated = Answer(table.epoch, table.seq, table.slot, table.commitment, b"").headers()
     if data.format == "csv":
         return Response(table.csv().encode(), media_type="text/csv", headers=stated)
     return Response(_body(table), media_type="application/json", headers=stated)

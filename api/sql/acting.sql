@@ -21,5 +21,5 @@ select {stated}, (
         ), '[]')
     )
     from raw.transactions as t where t.signature = %(signature)s
-)::text as body
+) as body
 from ops.as_of(array['markets']) as a

@@ -27,7 +27,7 @@ select {stated}, json_build_object(
     ), '[]'),
     'count', (select count(*) from page),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['trades', 'market_lifecycle', 'markets']) as a
 
 -- name: activity
@@ -52,11 +52,10 @@ select {stated}, case when {it_exists} then json_build_object(
     'count', (select count(*) from shown),
     'limit', %(limit)s::int,
     'next_cursor', (
-        select {cursor} from shown as p
+        select {cursor} from (select s.* from shown as s order by s.sort_key, s.number limit 1) as p
         where (select count(*) from page) > %(limit)s
-        order by p.sort_key, p.number limit 1
     ),
     {named}
     'as_of', {as_of}
-) end::text as body
+) end as body
 from ops.as_of(array['markets']) as a

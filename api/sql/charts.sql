@@ -32,7 +32,7 @@ select {stated}, (
         ) as q
     ) as h
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['trades', 'markets']) as a
 
 -- name: candles
@@ -102,5 +102,5 @@ select {stated}, (
             ) as from_at
     ) as w
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['candles_1m', 'markets']) as a

@@ -62,7 +62,7 @@ select {stated}, json_build_object(
     ), '[]'),
     'count', (select count(*) from shown),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['markets', 'trades', 'positions', 'candles_1m']) as a
 
 -- name: categories
@@ -101,7 +101,7 @@ select {stated}, json_build_object(
     ), '[]'),
     'count', (select count(*) from shown),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['markets']) as a
 
 -- name: related
@@ -142,7 +142,7 @@ select {stated}, json_build_object(
     ), '[]'),
     'count', (select count(*) from shown),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['markets']) as a
 
 -- name: pool
@@ -165,5 +165,5 @@ select {stated}, (
     )
     from marts.markets as m
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['markets', 'protocol_config']) as a

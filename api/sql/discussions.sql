@@ -25,13 +25,12 @@ select {stated}, case when {market_exists} then json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'next_cursor', (
-        select {cursor} from shown as p
+        select {cursor} from (select s.* from shown as s order by s.number limit 1) as p
         where (select count(*) from page) > %(limit)s
-        order by p.number limit 1
     ),
     {named_market}
     'as_of', {as_of}
-) end::text as body
+) end as body
 from ops.as_of(array['markets']) as a
 
 -- name: threads
@@ -79,13 +78,12 @@ select {stated}, case when {market_exists} then json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'next_cursor', (
-        select {cursor} from shown as p
+        select {cursor} from (select s.* from shown as s order by s.number limit 1) as p
         where (select count(*) from page) > %(limit)s
-        order by p.number limit 1
     ),
     {named_market}
     'as_of', {as_of}
-) end::text as body
+) end as body
 from ops.as_of(array['markets']) as a
 
 -- name: replies
@@ -112,14 +110,13 @@ select {stated}, (
         'count', (select count(*) from shown),
         'limit', %(limit)s::int,
         'next_cursor', (
-            select {cursor} from shown as p
+            select {cursor} from (select s.* from shown as s order by s.number desc limit 1) as p
             where (select count(*) from page) > %(limit)s
-            order by p.number desc limit 1
         ),
         'as_of', {as_of}
     )
     from app.comments as t where t.comment_no = %(number)s::bigint and t.root_no is null
-)::text as body
+) as body
 from ops.as_of('{}') as a
 
 -- name: edits
@@ -141,7 +138,7 @@ select {stated}, (
     )
     from app.comments as c
     where c.comment_no = %(number)s::bigint and c.deleted_at is null
-)::text as body
+) as body
 from ops.as_of('{}') as a
 
 -- name: discussion
@@ -151,7 +148,7 @@ select {stated}, (
         select {post} from marts.discussions as c
         where c.comment_no = %(number)s::bigint and not c.is_deleted
     ) as r
-)::text as body
+) as body
 from ops.as_of('{}') as a
 
 -- name: post_comment

@@ -31,7 +31,7 @@ select {stated}, json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['leaderboard']) as a
 
 -- name: pnl_history
@@ -58,7 +58,7 @@ select {stated}, json_build_object(
     ), '[]'),
     'limit', %(limit)s::int,
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['pnl_history']) as a
 
 -- name: platform
@@ -90,5 +90,5 @@ select {stated}, json_build_object(
         from marts.platform_stats as p
     ), '[]'),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['platform_stats']) as a

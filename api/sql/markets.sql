@@ -8,7 +8,7 @@ select {stated}, (
         from {from_markets}
         where m.is_known and m.market_no = {the_market}
     ) as r
-)::text as body
+) as body
 from ops.as_of(array['markets']) as a
 
 -- name: markets
@@ -35,12 +35,11 @@ select {stated}, json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'next_cursor', (
-        select {cursor} from shown as p
+        select {cursor} from (select s.* from shown as s order by s.sort_key {reverse}, s.number {reverse} limit 1) as p
         where (select count(*) from page) > %(limit)s
-        order by p.sort_key {reverse}, p.number {reverse} limit 1
     ),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['markets']) as a
 
 -- name: market_stats
@@ -71,7 +70,7 @@ select {stated}, (
         where p.market_no = m.market_no
     ) as s
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['positions', 'markets']) as a
 
 -- name: holders
@@ -112,13 +111,12 @@ select {stated}, case when {market_exists} then json_build_object(
     'count', (select count(*) from shown),
     'limit', %(limit)s::int,
     'next_cursor', (
-        select {cursor} from shown as p
+        select {cursor} from (select s.* from shown as s order by s.sort_key, s.number limit 1) as p
         where (select count(*) from page) > %(limit)s
-        order by p.sort_key, p.number limit 1
     ),
     {named_market}
     'as_of', {as_of}
-) end::text as body
+) end as body
 from ops.as_of(array['positions', 'markets']) as a
 
 -- name: lifecycle
@@ -168,5 +166,5 @@ select {stated}, (
             case when m.state = 'DISPUTED' then {voting_end} end as voting_closes_at
     ) as w
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['market_lifecycle', 'markets', 'protocol_config']) as a

@@ -25,11 +25,10 @@ select {stated}, case when {it_exists} then json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'next_cursor', (
-        select {cursor} from shown as p
+        select {cursor} from (select s.* from shown as s order by s.sort_key, s.number limit 1) as p
         where (select count(*) from page) > %(limit)s
-        order by p.sort_key, p.number limit 1
     ),
     {named}
     'as_of', {as_of}
-) end::text as body
+) end as body
 from ops.as_of(array['trades', 'markets']) as a

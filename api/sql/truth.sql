@@ -47,7 +47,7 @@ select {stated}, (
     left join ops.cursors as k on k.name = 'completeness'
     left join (select o.at from raw.feed as o order by o.seq desc limit 1) as l on true
     left join (select v.clock from raw.events as v order by v.order_key desc limit 1) as e on true
-)::text as body
+) as body
 from ops.as_of('{}') as a
 
 -- name: readiness
@@ -74,5 +74,9 @@ select {stated}, (
         'as_of', {as_of}
     )
     from {config_in_force}
-)::text as body
+) as body
 from ops.as_of(array['protocol_config']) as a
+
+-- name: head
+-- Where the log ends.
+select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0) from raw.identity as i

@@ -38,7 +38,7 @@ select {stated}, (
     from marts.markets as m
     left join marts.vote_tallies as y on m.market_no = y.market_no and y.kind = %(kind)s
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['ballots', 'markets']) as a
 
 -- name: vote_counts
@@ -61,5 +61,5 @@ select {stated}, (
     )
     from marts.markets as m
     where m.is_known and m.market_no = {the_market}
-)::text as body
+) as body
 from ops.as_of(array['ballots', 'markets']) as a

@@ -8,7 +8,7 @@ select {stated}, coalesce((
         order by p.last_trade_at desc nulls last, p.market_no
         limit %(limit)s offset %(offset)s
     ) as r
-), {nothing})::text as body
+), {nothing}) as body
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: position
@@ -19,7 +19,7 @@ select {stated}, (
             {the_positions} and p.market_no = {the_market}
         ) as q
     ) as r
-)::text as body
+) as body
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: portfolio
@@ -62,7 +62,7 @@ select {stated}, json_build_object(
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: wallet
@@ -81,7 +81,7 @@ select {stated}, json_build_object(
         )
     ),
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['positions', 'ballots']) as a
 cross join lateral (
     select
@@ -115,7 +115,7 @@ select {stated}, json_build_object(
     'offset', %(offset)s::int,
     'wallet', %(wallet)s::text,
     'as_of', {as_of}
-)::text as body
+) as body
 from ops.as_of(array['ballots', 'markets']) as a
 
 -- name: wallet_stats
@@ -142,5 +142,5 @@ select {stated}, (
     where
         p.wallet_no = {the_wallet}
         and (select m.is_known from marts.markets as m where m.market_no = p.market_no)
-)::text as body
+) as body
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a

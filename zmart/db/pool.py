@@ -18,6 +18,7 @@ import psycopg
 import psycopg_pool
 from psycopg import errors as pg
 from psycopg import sql
+from psycopg.abc import AdaptContext
 
 from zmart import errors
 
@@ -68,13 +69,15 @@ def pool(
     autocommit: bool = False,
     check: bool = True,
     session: Mapping[str, str] | None = None,
+    context: AdaptContext | None = None,
 ) -> Pool:
     """Make a pool, still closed: enter it with `async with`, or call `.open()` in the event loop.
 
     A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting`
     (0: no bound); either limit is Overloaded under `translated()`. With `check` a connection is
     tried before it is lent, which costs a round trip; without, the borrower may be lent a dead one.
-    `session` holds further settings of Postgres for each connection.
+    `session` holds further settings of Postgres for each connection, `context` how values are
+    written and read where that is not as the driver does.
     """
     return psycopg_pool.AsyncConnectionPool(
         dsn,
@@ -90,6 +93,7 @@ def pool(
             "autocommit": autocommit,
             "prepare_threshold": prepare_threshold,
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "context": context,
         },
     )
 
