@@ -1,7 +1,9 @@
 """Telling a person, once.
 
 Whatever finds trouble raises an alert in `ops.alerts`, where the same trouble is one row that counts. One sensor
-delivers new rows to ALERT_WEBHOOK_URL, so that every part of the system is heard and nothing is posted twice.
+delivers news of them to ALERT_WEBHOOK_URL, so that every part of the system is heard and nothing is posted twice: an
+alert when it is raised, a critical one again each day until somebody acknowledges it, and that it is over. The row
+itself remembers what was posted. docs/runbook.md has a section for each kind.
 """
 
 from __future__ import annotations
@@ -26,17 +28,22 @@ Severity: TypeAlias = Literal["info", "warning", "critical"]
 #: Chat services answer within a second; a slow one must not hold up the other sensors.
 TIMEOUT_SECONDS = 10.0
 _SIGNS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
+_OVER = "✅"
+#: A critical alert that nobody acknowledges is posted again after so long.
+REMIND_AFTER_HOURS = 24
+RUNBOOK = "docs/runbook.md"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One open row of ops.alerts."""
+    """A row of ops.alerts."""
 
     alert_no: int
     kind: str
     subject: str
     severity: Severity
     message: str
+    is_over: bool = False
 
 
 def raise_alert(connection: Connection, kind: str, subject: str, severity: Severity, message: str) -> None:
@@ -57,13 +64,18 @@ def open_subjects(connection: Connection, kind: str) -> set[str]:
     return {subject for (subject,) in connection.execute(sql.open_subjects, {"kind": kind})}
 
 
-def open_after(connection: Connection, alert_no: int) -> list[Alert]:
-    """Open alerts raised after `alert_no`, oldest first, at most 20."""
-    rows = connection.execute(sql.open_alerts_after, {"alert_no": alert_no})
+def news(connection: Connection) -> list[Alert]:
+    """What is to be posted now, oldest first, at most 20: alerts raised, left unacknowledged, or over since."""
+    rows = connection.execute(sql.alert_news, {"remind_after_hours": REMIND_AFTER_HOURS})
     return [
-        Alert(alert_no=no, kind=kind, subject=subject, severity=severity, message=message)
-        for no, kind, subject, severity, message in rows
+        Alert(alert_no=no, kind=kind, subject=subject, severity=severity, message=message, is_over=is_over)
+        for no, kind, subject, severity, message, is_over in rows
     ]
+
+
+def posted(connection: Connection, alert: Alert) -> None:
+    """Remember that it was."""
+    connection.execute(sql.alert_posted, {"alert_no": alert.alert_no, "is_over": alert.is_over})
 
 
 def post(url: Secret, alert: Alert) -> None:
@@ -88,7 +100,10 @@ def post(url: Secret, alert: Alert) -> None:
 
 
 def body(alert: Alert) -> bytes:
-    """The alert as `{"text": ...}`."""
+    """The alert as `{"text": ...}`; one that is open with the section of the runbook that belongs to it."""
     about = f" ({alert.subject})" if alert.subject else ""
-    text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {alert.message}"
+    if alert.is_over:
+        text = f"{_OVER} *ZMART {alert.kind}*{about} is over."
+    else:
+        text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {alert.message}\n{RUNBOOK}#{alert.kind}"
     return json.dumps({"text": text}, ensure_ascii=False).encode()

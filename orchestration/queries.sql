@@ -110,12 +110,25 @@ select subject from ops.alerts where kind = %(kind)s and resolved_at is null;
 update ops.alerts set resolved_at = clock_timestamp()
 where kind = %(kind)s and subject = %(subject)s and resolved_at is null;
 
--- name: open_alerts_after
--- Open alerts that were raised after the one last delivered, oldest first.
-select alert_no, kind, subject, severity, message from ops.alerts
-where alert_no > %(alert_no)s and resolved_at is null
-order by alert_no
+-- name: alert_news
+-- Alerts that nobody was told of, critical ones that nobody acknowledges, and told ones that are over, oldest first.
+select alert_no, kind, subject, severity, message, resolved_at is not null as is_over
+from ops.alerts
+where
+    (resolved_at is null and acknowledged_at is null and (
+        posted_at is null
+        or severity = 'critical' and posted_at < clock_timestamp() - make_interval(hours => %(remind_after_hours)s)
+    ))
+    or (resolved_at is not null and posted_at is not null and resolution_posted_at is null)
+order by coalesce(resolved_at, raised_at), alert_no
 limit 20;
+
+-- name: alert_posted
+-- Remember that an alert was posted, or that it is over.
+update ops.alerts set
+    posted_at = case when %(is_over)s then posted_at else clock_timestamp() end,
+    resolution_posted_at = case when %(is_over)s then clock_timestamp() end
+where alert_no = %(alert_no)s;
 
 -- name: slots_held
 -- The first slot the log knows a transaction of, and the last it holds finally.

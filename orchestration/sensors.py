@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from zmart import errors, settings
+from zmart import settings
 from zmart.db import queries
-from zmart.settings import Secret
 
 from . import alerts
 from .resources import Database
@@ -147,32 +146,20 @@ def dead_letter_growth(context: dg.SensorEvaluationContext, database: dg.Resourc
 @dg.sensor(
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="Posts every new open alert to ALERT_WEBHOOK_URL, once, whoever raised it; waits until that is set.",
+    description="Posts to ALERT_WEBHOOK_URL, whoever raised it: every new alert once, a critical one again each day "
+    "until it is acknowledged, and that one is over. Waits until the address is set.",
 )
-def alert_delivery(
-    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
-) -> dg.SensorResult | dg.SkipReason:
-    """Deliver what has been raised since the last delivery; on failure the next tick goes on from there."""
+def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+    """Post what nobody was told of yet; what the webhook refuses is posted by a later tick."""
     url = settings.load().alert_webhook_url
     if url is None:
         return dg.SkipReason("ALERT_WEBHOOK_URL is not set.")
     with database.connect() as connection:
-        fresh = alerts.open_after(connection, int(context.cursor or 0))
-    delivered = _deliver(url, fresh)
-    cursor = str(delivered[-1].alert_no) if delivered else context.cursor
-    return dg.SensorResult(skip_reason=f"{len(delivered)} alerts delivered.", cursor=cursor)
-
-
-def _deliver(url: Secret, fresh: Sequence[alerts.Alert]) -> Sequence[alerts.Alert]:
-    """Post what can be posted. A tick that fails forgets its cursor, so only one that did nothing may fail."""
-    for count, alert in enumerate(fresh):
-        try:
-            alerts.post(url, alert)
-        except errors.Unavailable:
-            if count == 0:
-                raise
-            return fresh[:count]
-    return fresh
+        fresh = alerts.news(connection)
+        for each in fresh:
+            alerts.post(url, each)
+            alerts.posted(connection, each)
+    return dg.SkipReason(f"{len(fresh)} messages delivered.")
 
 
 def _first_line(text: str | None) -> str:

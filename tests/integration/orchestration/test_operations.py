@@ -352,29 +352,58 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Chat]]:
 
 def test_every_alert_is_posted_once(story: testing.Database, database: Database, chat: type[_Chat]) -> None:
     """Whoever raised it; a webhook that refuses gets it at the next tick."""
-    cursor: str | None = None
-
-    def tick() -> None:
-        nonlocal cursor
-        result = sensors.alert_delivery(dg.build_sensor_context(cursor=cursor), database=database)
-        assert isinstance(result, dg.SensorResult)
-        cursor = result.cursor
-
     break_trades(story)
     chat.refuses_after = 0
     with pytest.raises(errors.Unavailable, match="did not take alert"):
-        tick()
+        deliver(database)
     chat.refuses_after = 1
     execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
-    tick()
+    with pytest.raises(errors.Unavailable, match="did not take alert"):
+        deliver(database)
     assert len(chat.taken) == 1
     chat.refuses_after = 9
     for _ in range(2):
-        tick()
+        deliver(database)
 
     assert len(chat.taken) == 2
     assert chat.taken[0].startswith("🔴 *ZMART mart_stale* (trades): The mart trades stopped")
-    assert chat.taken[1] == "⚠️ *ZMART silence* (webhook): No delivery for a minute."
+    assert chat.taken[1].startswith("⚠️ *ZMART silence* (webhook): No delivery for a minute.\n")
+
+
+def test_what_is_over_is_said_once(story: testing.Database, database: Database, chat: type[_Chat]) -> None:
+    """Of what was told; trouble that came and went between two ticks is nobody's."""
+    execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
+    deliver(database)
+    execute(story, "select ops.raise_alert('blink', '', 'critical', 'Gone already.')")
+    execute(story, "select ops.resolve_alert('blink', ''), ops.resolve_alert('silence', 'webhook')")
+    for _ in range(2):
+        deliver(database)
+
+    assert chat.taken[1:] == ["✅ *ZMART silence* (webhook) is over."]
+
+
+def test_a_critical_alert_is_repeated_until_it_is_acknowledged(
+    story: testing.Database, database: Database, chat: type[_Chat]
+) -> None:
+    """Once a day; a warning is not, and neither is one that somebody looks after."""
+    execute(
+        story, "select ops.raise_alert('fire', '', 'critical', 'Fire.'), ops.raise_alert('dust', '', 'info', 'Dust.')"
+    )
+
+    def a_day_later() -> list[str]:
+        del chat.taken[:]
+        deliver(database)
+        execute(story, "update ops.alerts set posted_at = posted_at - interval '25 hours'")
+        return [said.split("*")[1] for said in chat.taken]
+
+    assert [a_day_later() for _ in range(2)] == [["ZMART fire", "ZMART dust"], ["ZMART fire"]]
+    execute(story, "select ops.acknowledge_alert(alert_no, 'me') from ops.alerts")
+    assert a_day_later() == []
+
+
+def deliver(database: Database) -> None:
+    """One tick of the sensor."""
+    assert isinstance(sensors.alert_delivery(dg.build_sensor_context(), database=database), dg.SkipReason)
 
 
 def test_without_an_address_alerts_wait(

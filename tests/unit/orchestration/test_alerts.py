@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Iterator
@@ -54,11 +55,15 @@ def chat() -> Iterator[Chat]:
 
 
 def test_a_chat_reads_it(chat: Chat) -> None:
-    """Slack and its likes take one JSON object with a text."""
+    """Slack and its likes take one JSON object with a text: the trouble and where to read on, or that it is over."""
     alerts.post(chat.url, ALERT)
 
-    (taken,) = chat.taken
-    assert json.loads(taken) == {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"'}
+    alerts.post(chat.url, dataclasses.replace(ALERT, is_over=True))
+
+    assert [json.loads(taken) for taken in chat.taken] == [
+        {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"\ndocs/runbook.md#mart_stale'},
+        {"text": "✅ *ZMART mart_stale* (trades) is over."},
+    ]
 
 
 @pytest.mark.parametrize("status", [404, 500])

@@ -1,0 +1,55 @@
+"""`zmart alerts`: what is open, and who looks after it."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zmart import cli, settings, testing
+
+
+@pytest.fixture
+def trouble(database: testing.Database, monkeypatch: pytest.MonkeyPatch) -> testing.Database:
+    """Three alerts, one of them over."""
+    monkeypatch.setenv(settings.RUN_VARIABLE, "test")
+    monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
+    with database.connect() as connection:
+        for kind, severity in (("dust", "info"), ("fire", "critical"), ("rain", "warning")):
+            connection.execute("select ops.raise_alert(%s, 'house', %s, %s)", (kind, severity, f"There is {kind}."))
+        connection.execute("select ops.resolve_alert('rain', 'house')")
+    return database
+
+
+def zmart(*arguments: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def test_what_is_open_is_listed_the_gravest_first(trouble: testing.Database) -> None:
+    """What is over only where it is asked for."""
+    lines = zmart("alerts", "list").output.splitlines()
+
+    assert [line.split()[0] for line in lines] == ["NO", "2", "1"]
+    assert "There is fire." in lines[1]
+    assert "rain house" in zmart("alerts", "list", "--all").output
+
+
+def test_an_alert_is_acknowledged_once(trouble: testing.Database) -> None:
+    """It stays open, says with whom, and goes behind the others; what is over or unknown is refused."""
+    assert zmart("alerts", "ack", "2", "--by", "ada").output == "alert 2 is with ada\n"
+    lines = zmart("alerts", "list").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["NO", "1", "2"]
+    assert "with ada" in lines[2]
+
+    for number in ("2", "3", "99"):
+        refused = zmart("alerts", "ack", number, "--by", "eve")
+        assert refused.exit_code == 1
+        assert "zmart alerts list" in refused.output
+
+
+def test_nothing_to_look_at_is_said(database: testing.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a sentence."""
+    monkeypatch.setenv(settings.RUN_VARIABLE, "test")
+    monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
+
+    assert zmart("alerts", "list").output == "Nothing waits for a person.\n"
