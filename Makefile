@@ -24,8 +24,9 @@ check: setup ## Format, lint, types, layers, SQL, dbt parse, docs
 bench: setup ## Measure the figures of bench/README.md; ONLY=name for one
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-fuzz: setup ## Fuzz what reads strangers' bytes, led by coverage; FUZZ_SECONDS=60
+fuzz: setup ## Fuzz what reads strangers' bytes, led by coverage, and every request; FUZZ_SECONDS=60
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python tests/fuzz/ingest_fuzz.py
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/pytest -q tests/integration/api/test_fuzzed_requests.py
 
 clean: ## Remove .venv and caches, never .state
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache target

@@ -31,6 +31,7 @@ parse_models() {
 step "format" $bin/ruff format --check .
 step "lint" $bin/ruff check .
 step "types" $bin/mypy
+step "types of the client" $bin/mypy --strict clients/python/zmart_client
 step "layers" $bin/lint-imports
 step "models: SQL" $bin/sqlfluff lint sql_models
 step "models: parse" parse_models

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 PEERS = Path(__file__).parents[1] / "bench" / "peers"
+CLIENT = Path(__file__).parents[1] / "clients" / "typescript"
 UNIXFS = Path(__file__).parent / "peers" / "unixfs"
 
 
@@ -49,4 +50,23 @@ def _installed(folder: Path, *command: str) -> Path:
         subprocess.run(["npm", *command, *options], cwd=folder, check=True, capture_output=True, timeout=180)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
         pytest.skip(f"the npm packages cannot be installed: {exc}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The TypeScript client, compiled as strictly as its settings say; skips where it cannot be built."""
+    _require_node()
+    folder = tmp_path_factory.mktemp("typescript") / "client"
+    shutil.copytree(CLIENT, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    _installed(folder, "install", "--no-package-lock")
+    compiled = subprocess.run(
+        ["node", "node_modules/typescript/bin/tsc"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert compiled.returncode == 0, compiled.stdout
     return folder

@@ -2,7 +2,7 @@
 
 No answer is a server error (503 apart, where it is documented), an undocumented status, another content type than said,
 or a body off its schema; what does not fit the specification is refused; a stranger gets nothing that needs a wallet.
-The examples are the same every run. FUZZ_EXAMPLES asks for more of them, and drawn anew: `make fuzz` does.
+The examples are the same every run. With FUZZ_SECONDS they are drawn anew and many, as `make fuzz` does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from schemathesis.specs.openapi import checks
 
 DOCUMENT = json.loads((Path(__file__).resolve().parents[3] / "docs" / "openapi.json").read_text())
 OPERATIONS = [(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods]
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+#: Some fifty requests a second are tried, shared among the operations.
+EXAMPLES = int(os.environ.get("FUZZ_SECONDS", "0")) * 50 // len(OPERATIONS) // 3
 CHECKS = [
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -52,6 +53,7 @@ class World:
             for row in played.ask("select distinct on (state) id from marts.markets where is_known order by state, id")
         ]
         self.wallets = [row[0] for row in played.ask("select distinct user_wallet from marts.trades limit 3")]
+        self.signatures = [row[0] for row in played.ask("select signature from raw.transactions limit 5")]
         self.stranger = requests.Session()
         self.member = requests.Session()
         self.member.headers["Authorization"] = f"Bearer {played.signed_in()['access_token']}"
@@ -63,6 +65,9 @@ class World:
             "market": self.markets[choice % len(self.markets)],
             "market_id": self.markets[choice % len(self.markets)],
             "wallet": self.wallets[choice % len(self.wallets)],
+            "signature": self.signatures[choice % len(self.signatures)],
+            # Posts are counted from one; a market can be named in the same place.
+            "name": str(choice) if choice % 2 else self.markets[0],
         }
         for part in (case.path_parameters, case.query, case.body):
             if isinstance(part, dict):

@@ -1,0 +1,14 @@
+"""ZMART from Python: every call of the API, and streams that come back by themselves.
+
+    async with Zmart("http://127.0.0.1:4000") as zmart:
+        page = await zmart.list_markets(state="ACTIVE")
+        async for frame in zmart.follow("trades"):
+            ...
+
+Answers are dictionaries with the fields that `zmart_client.types` names.
+"""
+
+from .client import Problem, Zmart
+from .stream import Refused, Stream
+
+__all__ = ["Problem", "Refused", "Stream", "Zmart"]

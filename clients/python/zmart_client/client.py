@@ -1,0 +1,106 @@
+"""One API and, perhaps, one wallet that is signed in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from . import types
+from .requests import Requests
+from .stream import Resync, Stream, Transport
+
+#: Signs a text as the wallet; the signature in base58 or base64.
+Sign = Callable[[str], "str | Awaitable[str]"]
+
+
+class Problem(Exception):
+    """A call was refused; `code` is stable, `message` is for people."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        is_problem = "json" in answer.headers.get("content-type", "")
+        self.body: dict[str, Any] = answer.json() if is_problem else {}
+        self.status = answer.status_code
+        self.code: str = self.body.get("code", "")
+        self.message: str = self.body.get("message", answer.reason_phrase)
+        self.details: list[types.FieldProblem] = self.body.get("details", [])
+        #: Seconds until trying again makes sense; None where it does not say.
+        self.retry_after = float(answer.headers["retry-after"]) if "retry-after" in answer.headers else None
+        super().__init__(f"{self.status} {self.code}: {self.message}")
+
+
+class Zmart(Requests):
+    """The API at an address. Use it in `async with`, or `close()` it."""
+
+    def __init__(self, url: str = "http://127.0.0.1:4000", *, http: httpx.AsyncClient | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._http = http or httpx.AsyncClient(timeout=30)
+        self._owns_http = http is None
+        self._session: types.Session | None = None
+        self._transport = self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let connections go."""
+        if self._owns_http:
+            await self._http.aclose()
+
+    async def connect(self, wallet: str, sign: Sign) -> types.Session:
+        """Sign in as a wallet and stay so: the access token is renewed when it runs out."""
+        text = (await self.show_nonce(wallet=wallet))["message"] or ""
+        signature = sign(text)
+        signed = await signature if inspect.isawaitable(signature) else signature
+        self._session = await self.sign_in(wallet=wallet, message=text, signature=signed)
+        return self._session
+
+    def follow(
+        self, *topics: str, since: str | None = None, transport: Transport = "sse", on_resync: Resync | None = None
+    ) -> Stream:
+        """What happens, a frame for each entry of the log: `async for frame in zmart.follow("trades")`."""
+        return Stream(self.url, topics, since=since, transport=transport, on_resync=on_resync, token=self._token)
+
+    async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        """Carry a call; Problem where it is refused."""
+        answer = await self._sent(method, path, query, body)
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._session is not None and _is_expired(answer):
+            await self._renew()
+            answer = await self._sent(method, path, query, body)
+        if answer.is_error:
+            raise Problem(answer)
+        return (
+            answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.content
+        )
+
+    async def _sent(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
+        said = {name: _written(value) for name, value in (query or {}).items() if value is not None}
+        headers = {"Authorization": f"Bearer {self._session['access_token']}"} if self._session else {}
+        return await self._http.request(method, self.url + path, params=said, json=body, headers=headers)
+
+    async def _renew(self) -> None:
+        session, self._session = self._session, None
+        assert session is not None
+        self._session = await self.refresh_session(refresh_token=session["refresh_token"])
+
+    async def _token(self, *, is_expired: bool) -> str | None:
+        """The access token for a stream, renewed where the last one has run out."""
+        if is_expired and self._session is not None:
+            await self._renew()
+        return self._session["access_token"] if self._session else None
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_expired(answer: httpx.Response) -> bool:
+    return bool(Problem(answer).code == "token_expired")

@@ -1,0 +1,194 @@
+"""A stream that comes back: every entry of the log that concerns its topics, in order, once.
+
+Its place is `epoch:seq`, the last frame that was handed out. When the connection is lost it waits, connects again, to
+whichever process answers, and asks for what came after its place; so there is no hole, and what is told twice is left
+out. Where the server says `resync`, the place is none in its log (a restored database): `on_resync` is called, to read
+the state again, and the stream goes on from where the log is now. An error of `on_resync` ends the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Literal, Protocol, TypeAlias
+
+import httpx
+import websockets
+
+from .types import Frame
+
+Transport: TypeAlias = Literal["sse", "websocket"]
+#: Told the reason (`foreign_epoch`, `future_position`) and the new place.
+Resync: TypeAlias = Callable[[str, str], "Awaitable[None] | None"]
+
+#: The server says something every 15 seconds; three times that without a word is a dead connection.
+PATIENCE_SECONDS = 45.0
+#: Waits before coming back: doubled each time nothing was heard in between.
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 30.0
+#: Errors that trying again does not mend.
+_FINAL = {"unknown_topic", "too_many_topics", "not_signed_in", "wrong_wallet", "invalid_since", "validation_failed"}
+_EXPIRED = "token_expired"
+
+
+class Tokens(Protocol):
+    """Gives the access token of the wallet that is signed in."""
+
+    async def __call__(self, *, is_expired: bool) -> str | None:
+        """The token, a new one where the last has run out; None for nobody."""
+        ...
+
+
+class Refused(Exception):
+    """The server will not serve this stream, however often it is asked; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Stream:
+    """Frames of some topics; iterate over it. `place` can be kept, and a stream begun `since` it."""
+
+    def __init__(
+        self,
+        url: str,
+        topics: Iterable[str],
+        *,
+        since: str | None = None,
+        transport: Transport = "sse",
+        on_resync: Resync | None = None,
+        token: Tokens | None = None,
+    ) -> None:
+        self.place = since
+        self._url = url.rstrip("/")
+        self._topics = list(topics)
+        self._connected = self._over_sse if transport == "sse" else self._over_websocket
+        self._on_resync = on_resync
+        self._tokens = token
+        self._is_expired = False
+        self._wait = FIRST_WAIT_SECONDS
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        while True:
+            async with contextlib.aclosing(self._connected()) as connection:
+                while (said := await self._heard(connection)) is not None:
+                    if (frame := await self._understood(said)) is not None:
+                        yield frame
+            await asyncio.sleep(self._wait * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
+            self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+
+    async def _heard(self, connection: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
+        """The next thing that is said; None when the connection is lost."""
+        try:
+            said = await anext(connection, None)
+        except (OSError, TimeoutError, httpx.HTTPError, websockets.WebSocketException):
+            return None
+        match said:
+            case {"type": "close", "data": {"reason": reason}}:
+                self._is_expired = reason == _EXPIRED
+                return None
+            case {"type": "error", "data": {"code": code, "error": message}}:
+                self._fail(code, message)
+                return None
+        return said
+
+    async def _understood(self, said: dict[str, Any]) -> Frame | None:
+        """What was said, as a frame to hand out."""
+        match said.get("type"):
+            case None if self._is_new(said):
+                self._move(said)
+            case "subscribed":
+                self._move(said)
+            case "resync":
+                await self._resynced(said["data"])
+                self._move(said["data"])
+                return None
+            case _:
+                return None
+        return Frame(epoch=said["epoch"], seq=said["seq"], messages=said["messages"]) if said["messages"] else None
+
+    def _is_new(self, said: dict[str, Any]) -> bool:
+        epoch, _, seq = (self.place or ":-1").rpartition(":")
+        return bool(said["epoch"] != epoch or said["seq"] > int(seq))
+
+    def _move(self, said: dict[str, Any]) -> None:
+        self.place = f"{said['epoch']}:{said['seq']}"
+        self._wait = FIRST_WAIT_SECONDS
+
+    async def _resynced(self, data: dict[str, Any]) -> None:
+        if self._on_resync is not None:
+            waiting = self._on_resync(data["reason"], f"{data['epoch']}:{data['seq']}")
+            if waiting is not None:
+                await waiting
+
+    def _fail(self, code: str, message: str) -> None:
+        """Raise Refused where coming back would not help."""
+        if code in _FINAL:
+            raise Refused(code, message)
+        self._is_expired = code == _EXPIRED
+
+    async def _token(self) -> str | None:
+        if self._tokens is None:
+            return None
+        token = await self._tokens(is_expired=self._is_expired)
+        self._is_expired = False
+        return token
+
+    # --- over server-sent events ------------------------------------------------------------------
+
+    async def _over_sse(self) -> AsyncGenerator[dict[str, Any], None]:
+        query = {"topics": ",".join(self._topics), **({"since": self.place} if self.place else {})}
+        token = await self._token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = httpx.Timeout(PATIENCE_SECONDS)
+        async with (
+            httpx.AsyncClient(timeout=timeout) as http,
+            http.stream("GET", f"{self._url}/api/stream", params=query, headers=headers) as answer,
+        ):
+            if answer.is_error:
+                problem = json.loads(await answer.aread() or b"{}")
+                self._fail(problem.get("code", ""), problem.get("message", ""))
+                return
+            event: dict[str, str] = {}
+            async for line in answer.aiter_lines():
+                if line:
+                    name, _, value = line.partition(":")
+                    event[name] = value.removeprefix(" ")
+                else:
+                    # An event is whole at its empty line; one that was cut off is told again.
+                    if (said := _of_event(event)) is not None:
+                        yield said
+                    event = {}
+
+    # --- over WebSocket ---------------------------------------------------------------------------
+
+    async def _over_websocket(self) -> AsyncGenerator[dict[str, Any], None]:
+        address = f"ws{self._url.removeprefix('http')}/ws"
+        async with websockets.connect(address, max_size=None, compression=None) as socket:
+            asked: dict[str, Any] = {"action": "subscribe", "topics": self._topics}
+            if self.place:
+                asked["since"] = self.place
+            if token := await self._token():
+                asked["token"] = token
+            await socket.send(json.dumps(asked))
+            while True:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    text = await socket.recv()
+                yield json.loads(text)
+
+
+def _of_event(event: dict[str, str]) -> dict[str, Any] | None:
+    """A server-sent event in the words of the WebSocket; None for one that says nothing."""
+    match event.get("event", ""):
+        case "" | "welcome" if "data" in event:
+            frame: dict[str, Any] = json.loads(event["data"])
+            return frame
+        case "resync" | "close" as kind:
+            return {"type": kind, "data": json.loads(event["data"])}
+    if "id" in event:
+        epoch, _, seq = event["id"].rpartition(":")
+        return {"epoch": epoch, "seq": int(seq), "messages": []}
+    return None

@@ -1,0 +1,2304 @@
+"""The shapes of requests and answers.
+
+Written by clients/generate.py from the specification; change that instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Activity(TypedDict):
+    """One event of the program, in words."""
+
+    id: str
+    """tx_signature:ordinal."""
+    type: Literal["approval", "creation", "dispute", "payout", "protocol", "resolution", "trade", "vote"]
+    event: str
+    """The program's name of it."""
+    action: str
+    """Words that follow the wallet's name."""
+    market_id: str | None
+    """Null for what concerns the whole protocol."""
+    user_wallet: str | None
+    """Who acted, where the event says so."""
+    amount: str | None
+    """Lamports that changed hands, where any did."""
+    tx_signature: str
+    ordinal: int
+    slot: int
+    seq: int
+    block_time: str
+
+
+class Alert(TypedDict):
+    """Something a person should look at."""
+
+    kind: str
+    subject: str
+    severity: Literal["critical", "info", "warning"]
+    message: str
+    occurrences: int
+    raised_at: str
+    last_at: str
+
+
+class AsOf(TypedDict):
+    """What the rows of an answer are true of: this log up to this entry."""
+
+    epoch: str
+    """Which log; another one after a restore."""
+    seq: int
+    """The newest entry of the log that the rows reflect."""
+    slot: int | None
+    """The newest slot with an event; null before any."""
+    commitment: Literal["confirmed", "finalized"]
+
+
+class Authenticate(TypedDict):
+    """Say who you are."""
+
+    action: Literal["auth"]
+    token: NotRequired[str]
+    ticket: NotRequired[str]
+    wallet: NotRequired[str]
+
+
+class Authenticated(TypedDict):
+    """Who you are."""
+
+    type: Literal["authenticated"]
+    timestamp: str
+    data: dict[str, Any]
+    market_id: NotRequired[str]
+
+
+class BallotText(TypedDict):
+    """What to sign for a ballot."""
+
+    message: str
+    nonce: str
+    expires_at: str
+
+
+class BothSides(TypedDict):
+    """A tally: each wallet once."""
+
+    agree: int
+    """Likes of a proposal, or ballots for a dispute."""
+    disagree: int
+    total: int
+
+
+class BuyShares(TypedDict):
+    """A purchase: of so many shares for at most so much, or of what so much buys."""
+
+    market_id: str
+    """A market's 64 hexadecimal digits, or the address of its account."""
+    outcome: bool
+    """true for YES."""
+    max_cost: int | str
+    """The most you pay in lamports, fees included."""
+    shares: NotRequired[int | str]
+    """Nine decimals; at least 1000000. Without it, what max_cost buys."""
+
+
+class Candle(TypedDict):
+    """The price of YES in a span of time, and what was traded."""
+
+    bucket_at: str
+    """Where the span begins, by the chain's clock."""
+    open: str
+    """Billionths, after the first trade."""
+    high: str
+    """An integer; text, for it may be beyond 2**53."""
+    low: str
+    """An integer; text, for it may be beyond 2**53."""
+    close: str
+    """Billionths, after the last trade."""
+    open_price: float
+    """For eyes; 0 to 1."""
+    high_price: float
+    low_price: float
+    close_price: float
+    volume: str
+    """Lamports: buys with fees, sells before fees."""
+    buy_volume: str
+    """Lamports of buys with fees."""
+    shares_volume: str
+    """Shares that changed hands, in billionths."""
+    trades_count: int
+    is_carried: bool
+    """Nothing was traded; all prices are the close before."""
+
+
+Candles = TypedDict(
+    "Candles",
+    {
+        "market_id": "str",
+        "interval": "Literal['1d', '1h', '1m', '5m']",
+        "candles": "list[Candle]",
+        "from": "str | None",
+        "to": "str | None",
+        "limit": "int",
+        "as_of": "AsOf",
+    },
+)
+"""A market's candles, the newest last."""
+
+
+class CastBallot(TypedDict):
+    """A ballot and its proof: the text of GET /api/votes/message, signed."""
+
+    market_id: str
+    """A market's 64 hexadecimal digits, or the address of its account."""
+    vote: bool
+    """proposal: true likes it; dispute: true agrees with the dispute."""
+    message: str
+    signature: str
+    """An ed25519 signature of 64 bytes, in base58 (or base64)."""
+    wallet: str
+    """A wallet's address in base58."""
+
+
+class CastMetadata(TypedDict):
+    """What the earlier backend says about a ballot."""
+
+    message: str
+    market_id: str
+    vote_type: Literal["dispute", "proposal"]
+    user_wallet: str
+
+
+class CastVote(TypedDict):
+    """A ballot that counts."""
+
+    seq: int
+    """Its place in the log."""
+    market_id: str
+    user_wallet: str
+    vote: bool
+    voted_at: str
+    tx_signature: NotRequired[None]
+
+
+class CastVotes(TypedDict):
+    """The ballot that was cast."""
+
+    data: list[CastVote]
+    count: int
+    metadata: CastMetadata
+
+
+class Categories(TypedDict):
+    """The five largest categories; those without a market are left out."""
+
+    categories: list[CategoryCount]
+    count: int
+    as_of: AsOf
+
+
+class CategoryCount(TypedDict):
+    """A category with its markets."""
+
+    id: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    name: str
+    """The id with a capital letter."""
+    count: int
+    emoji: str
+    trend: str
+    """Growth in the last week, such as "+12%"."""
+
+
+class Caution(TypedDict):
+    """What to know before sending."""
+
+    code: Literal["becomes_past_turning_point", "no_shares", "past_turning_point", "sales_unproven"]
+    message: str
+
+
+class ChangedPost(TypedDict):
+    """What a post is to say instead."""
+
+    content: str
+    """Text, kept as it is."""
+
+
+class CloseEvent(TypedDict):
+    """The end of the stream; connect again with your last id."""
+
+    reason: Literal["shutdown", "slow", "token_expired"]
+
+
+class Completeness(TypedDict):
+    """What is proven: nothing at all, up to somewhere, or everything so far."""
+
+    state: Literal["behind", "refused", "unverified", "verified"]
+    reason: str
+
+
+class Counts(TypedDict):
+    """Tallies by kind."""
+
+    proposal: BothSides
+    dispute: BothSides
+
+
+class CreateMarket(TypedDict):
+    """A new market. Its words are anchored on chain by their content id, so they cannot change."""
+
+    question: str
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    end_date: str
+    liquidity: int | str
+    """Lamports, at least 1000000000; declared, not paid (protocol.md 1.4.2)."""
+    b_parameter: NotRequired[int | str]
+    """Lamports. Without it the liquidity, and at least the 100 SOL that trading takes."""
+    description: NotRequired[str | None]
+    tags: NotRequired[list[str]]
+    market_id: NotRequired[str]
+    """Yours; drawn at random without it."""
+
+
+class Deadline(TypedDict):
+    """What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it."""
+
+    name: Literal["dispute_closes_at", "voting_closes_at"]
+    at: str
+
+
+class Discussion(TypedDict):
+    """One post. `content` is text, never markup: show it as text."""
+
+    id: str
+    market_id: str
+    marketId: str
+    user_wallet: str
+    author: str
+    content: str
+    """Empty once deleted."""
+    parent_id: str | None
+    """The post that this one answers."""
+    parentId: str | None
+    upvotes: int
+    downvotes: int
+    flags: int
+    """How many wallets reported it."""
+    isFlagged: bool
+    edits: int
+    """How often it was edited."""
+    created_at: str
+    createdAt: str
+    edited_at: str | None
+    deleted_at: str | None
+    last_seq: int
+
+
+class DiscussionMessage(TypedDict):
+    """Something was said, changed or rated under a market."""
+
+    type: Literal["discussion"]
+    market_id: str | None
+    timestamp: str
+    data: DiscussionTold
+
+
+class DiscussionTold(TypedDict):
+    """Something was said, changed or rated under a market."""
+
+    action: Literal["created", "deleted", "edited", "reacted"]
+    discussion: PostTold
+    postId: int
+    author: str
+    content: str | None
+    parentId: int | None
+    market_id: str
+    seq: int
+    """The entry of the log that this is."""
+
+
+class Discussions(TypedDict):
+    """A market's posts, the newest first."""
+
+    discussions: list[Discussion]
+    count: int
+    """How many are on this page."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    market_id: str
+    as_of: AsOf
+
+
+class Done(TypedDict):
+    """What was done."""
+
+    message: str
+
+
+class Edit(TypedDict):
+    """What a post said until it was edited."""
+
+    content_before: str
+    edited_at: str
+
+
+class Edits(TypedDict):
+    """A post's history, the latest edit first; at most 100."""
+
+    id: str
+    content: str
+    edits: list[Edit]
+    as_of: AsOf
+
+
+class Error(TypedDict):
+    """What was wrong with what you said; the connection goes on."""
+
+    type: Literal["error"]
+    timestamp: str
+    data: dict[str, Any]
+    market_id: NotRequired[str]
+
+
+class EventTold(TypedDict):
+    """Any other event of the program."""
+
+    name: str
+    market_id: str | None
+    user_wallet: str | None
+    payload: dict[str, Any]
+    """The event's other fields; 64-bit integers are text."""
+    tx_signature: str
+    ordinal: int
+    slot: int
+    """The slot it landed in."""
+    seq: int
+    """The entry of the log that this is."""
+    created_at: str
+
+
+class FieldProblem(TypedDict):
+    """What is wrong with one parameter."""
+
+    field: str
+    message: str
+
+
+class Frame(TypedDict):
+    """One entry of the log, as far as your topics hear it; without messages it moves your place."""
+
+    epoch: str
+    """Which log; another one after a restore."""
+    seq: int
+    """The entry of the log."""
+    messages: list[
+        TradeMessage
+        | TradeExecutedMessage
+        | VoteMessage
+        | MarketEventMessage
+        | RetractedMessage
+        | MovedMessage
+        | DiscussionMessage
+        | MarketMetadataMessage
+        | StatusMessage
+        | MarketStateMessage
+        | MarketUpdateMessage
+        | PriceUpdateMessage
+        | VoteTallyMessage
+        | PositionUpdateMessage
+    ]
+
+
+class HappenedEvent(TypedDict):
+    """What the transaction did, by the log."""
+
+    seq: int
+    name: str
+    market_id: str | None
+
+
+class Health(TypedDict):
+    """The process is there."""
+
+    status: Literal["healthy"]
+    service: str
+    timestamp: str
+    uptime: float
+    """Seconds since the process began to serve."""
+    environment: str
+
+
+class Holder(TypedDict):
+    """A wallet that holds shares of a market."""
+
+    user_wallet: str
+    shares_yes: str
+    """An integer; text, for it may be beyond 2**53."""
+    shares_no: str
+    """An integer; text, for it may be beyond 2**53."""
+    total_invested: str
+    """Lamports paid for buys, fees included."""
+    share_of_yes_bps: int
+    """Of all YES shares that wallets hold."""
+    share_of_no_bps: int
+    last_seq: int
+
+
+class Holders(TypedDict):
+    """A market's holders, the largest first."""
+
+    market_id: str
+    holders: list[Holder]
+    count: int
+    """How many are on this page."""
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class Lag(TypedDict):
+    """How old the newest things are."""
+
+    last_entry_at: str | None
+    last_entry_age_seconds: float | None
+    last_event_at: str | None
+    """By the chain's clock."""
+    last_event_age_seconds: float | None
+
+
+class Leaderboard(TypedDict):
+    """Wallets by rank; by win rate only those with a record."""
+
+    leaderboard: list[Ranked]
+    count: int
+    period: Literal["24h", "30d", "7d", "all"]
+    by: Literal["profit", "trades", "volume", "win_rate"]
+    limit: int
+    offset: int
+    as_of: AsOf
+
+
+class Lifecycle(TypedDict):
+    """How a market came to where it stands, the oldest first."""
+
+    market_id: str
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    timeline: list[LifecycleEvent]
+    dispute_period_seconds: str
+    """By the configuration in force now."""
+    voting_window_seconds: str
+    """How long ballots on a dispute are taken."""
+    dispute_closes_at: str | None
+    """While the outcome is open to dispute or disputed."""
+    voting_closes_at: str | None
+    """While disputed."""
+    next_deadline: Deadline | None
+    as_of: AsOf
+
+
+class LifecycleEvent(TypedDict):
+    """A step in a market's life."""
+
+    event: str
+    to_state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"] | None
+    """Null when it changes none."""
+    user_wallet: str | None
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: str
+
+
+class Market(TypedDict):
+    """A market, the whole row."""
+
+    id: str
+    """The market id: 64 hexadecimal digits."""
+    on_chain_address: str
+    question: str
+    """A placeholder naming the id until its creator has told us one."""
+    description: str | None
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    tags: list[str]
+    end_date: str | None
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    """The same as state."""
+    state_code: int
+    """state as the program numbers it."""
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    """Null until finalized."""
+    creator_wallet: str
+    creator: str
+    b_parameter: int
+    b_parameter_exact: str
+    """The integer beside it, exactly."""
+    liquidityParameter: int
+    initial_liquidity: int | None
+    initial_liquidity_exact: str | None
+    current_liquidity: int | None
+    current_liquidity_exact: str | None
+    shares_yes: int
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    shares_no: int
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    totalShares: int
+    total_volume: int
+    total_volume_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    price_yes: int | None
+    """Billionths; null below the smallest tradable liquidity."""
+    current_price_yes: float | None
+    current_price_no: float | None
+    priceYes: float | None
+    priceNo: float | None
+    proposed_outcome: bool | None
+    final_outcome: bool | None
+    """Null before the end and for INVALID; outcome tells."""
+    was_disputed: bool
+    is_cancelled: bool
+    created_at: str
+    approved_at: str | None
+    activated_at: str | None
+    resolution_proposed_at: str | None
+    dispute_initiated_at: str | None
+    resolved_at: str | None
+    finalized_at: str | None
+    cancelled_at: str | None
+    last_trade_at: str | None
+    createdAt: str
+    activatedAt: str | None
+    resolutionTime: str | None
+    finalizedAt: str | None
+    last_seq: int
+    """The newest entry that changed this row."""
+    resolver_wallet: str | None
+    dispute_initiator: str | None
+    ipfs_question_hash: str | None
+    ipfs_evidence_hash: str | None
+    proposal_likes: int
+    """As last aggregated on chain."""
+    proposal_dislikes: int
+    proposal_total_votes: int
+    dispute_agree: int
+    dispute_disagree: int
+    dispute_total_votes: int
+    accumulated_resolver_fees: int
+    accumulated_resolver_fees_exact: str
+    """The integer beside it, exactly."""
+    accumulated_lp_fees: int
+    accumulated_lp_fees_exact: str
+    """The integer beside it, exactly."""
+    protocol_fees_paid: int
+    protocol_fees_paid_exact: str
+    """The integer beside it, exactly."""
+    market_lamports: int | None
+    """The account's balance when last told."""
+    market_lamports_exact: str | None
+    liquidity_withdrawn_at: str | None
+    as_of: AsOf
+
+
+class MarketActivity(TypedDict):
+    """What happened in one market."""
+
+    activity: list[Activity]
+    count: int
+    """How many are on this page."""
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+    market_id: str
+
+
+class MarketBrief(TypedDict):
+    """A market in a list."""
+
+    id: str
+    """The market id: 64 hexadecimal digits."""
+    on_chain_address: str
+    question: str
+    """A placeholder naming the id until its creator has told us one."""
+    description: str | None
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    tags: list[str]
+    end_date: str | None
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    """The same as state."""
+    state_code: int
+    """state as the program numbers it."""
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    """Null until finalized."""
+    creator_wallet: str
+    creator: str
+    b_parameter: int
+    b_parameter_exact: str
+    """The integer beside it, exactly."""
+    liquidityParameter: int
+    initial_liquidity: int | None
+    initial_liquidity_exact: str | None
+    current_liquidity: int | None
+    current_liquidity_exact: str | None
+    shares_yes: int
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    shares_no: int
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    totalShares: int
+    total_volume: int
+    total_volume_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    price_yes: int | None
+    """Billionths; null below the smallest tradable liquidity."""
+    current_price_yes: float | None
+    current_price_no: float | None
+    priceYes: float | None
+    priceNo: float | None
+    proposed_outcome: bool | None
+    final_outcome: bool | None
+    """Null before the end and for INVALID; outcome tells."""
+    was_disputed: bool
+    is_cancelled: bool
+    created_at: str
+    approved_at: str | None
+    activated_at: str | None
+    resolution_proposed_at: str | None
+    dispute_initiated_at: str | None
+    resolved_at: str | None
+    finalized_at: str | None
+    cancelled_at: str | None
+    last_trade_at: str | None
+    createdAt: str
+    activatedAt: str | None
+    resolutionTime: str | None
+    finalizedAt: str | None
+    last_seq: int
+    """The newest entry that changed this row."""
+
+
+class MarketChanged(TypedDict):
+    """How a market stands, in short."""
+
+    market_id: str
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state_code: int
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    priceYes: float | None
+    priceNo: float | None
+    totalShares: int
+    """Nine decimals."""
+    total_volume: int
+    """Lamports."""
+    total_volume_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    last_trade_at: str | None
+    last_seq: int
+    """The newest entry that this standing reflects."""
+
+
+class MarketEventMessage(TypedDict):
+    """Any other event of the program."""
+
+    type: Literal["market_event"]
+    market_id: str | None
+    timestamp: str
+    data: EventTold
+
+
+class MarketMetadataMessage(TypedDict):
+    """What a market's creator told of it."""
+
+    type: Literal["market_metadata"]
+    market_id: str | None
+    timestamp: str
+    data: MetadataToldLive
+
+
+class MarketPage(TypedDict):
+    """Some of the markets."""
+
+    markets: list[MarketBrief]
+    count: int
+    """How many there are in all with these filters."""
+    count_is_exact: bool
+    """False when `q` finds more than were counted."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    """Give it as `cursor`; null at the end."""
+    as_of: AsOf
+
+
+class MarketStanding(TypedDict):
+    """How a market stands, in the words of older clients."""
+
+    action: Literal["created", "snapshot", "updated"]
+    old_state: None
+    new_state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"] | None
+    market: MarketBrief | None
+    """null for a market that nobody knows yet."""
+    priceYes: float
+    """0 to 1."""
+    priceNo: float
+    """0 to 1."""
+    totalShares: int
+    """Nine decimals."""
+
+
+class MarketStateMessage(TypedDict):
+    """How a market stands, in the words of older clients."""
+
+    type: Literal["market_state"]
+    market_id: str | None
+    timestamp: str
+    data: MarketStanding
+
+
+class MarketStats(TypedDict):
+    """A market's trading in sums."""
+
+    market_id: str
+    stats: TradingStats
+    as_of: AsOf
+
+
+class MarketTradePage(TypedDict):
+    """Trades of one market."""
+
+    trades: list[Trade]
+    count: int
+    """How many are on this page."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    as_of: AsOf
+    market_id: str
+
+
+class MarketUpdateMessage(TypedDict):
+    """How a market stands, in short."""
+
+    type: Literal["market_update"]
+    market_id: str | None
+    timestamp: str
+    data: MarketChanged
+
+
+class MarketVotes(TypedDict):
+    """A market's ballots of one kind."""
+
+    votes: list[Vote]
+    stats: VoteStats
+    limit: int
+    offset: int
+    market_id: str
+    type: Literal["dispute", "proposal"]
+    as_of: AsOf
+
+
+class MetadataTold(TypedDict):
+    """What was told."""
+
+    message: str
+    market_id: str
+    question_cid: str
+    """The content id that a create instruction may anchor."""
+    seq: int | None
+    """Its entry of the log; null while the market does not exist."""
+
+
+class MetadataToldLive(TypedDict):
+    """What a market's creator told of it."""
+
+    market_id: str
+    question: str
+    description: str | None
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    tags: list[str]
+    end_date: str | None
+    seq: int
+    """The entry of the log that this is."""
+
+
+class ModelStatus(TypedDict):
+    """A mart, and the entry it answers for."""
+
+    name: str
+    kind: str
+    is_stale: bool
+    applied_seq: int
+    behind: int
+    stale_since: str | None
+    failed_event: int | None
+    reason: str | None
+    built_at: str
+
+
+class MovedMessage(TypedDict):
+    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+
+    type: Literal["moved"]
+    market_id: str | None
+    timestamp: str
+    data: TakenBack
+
+
+class NamedQuery(TypedDict):
+    """A worked query."""
+
+    name: str
+    statement: str
+    """Its text, which begins with what it answers."""
+
+
+class NewMetadata(TypedDict):
+    """A market's question and what goes with it; markets created with a content id take exactly its words."""
+
+    question: str
+    description: NotRequired[str | None]
+    category: NotRequired[Literal["crypto", "entertainment", "other", "politics", "science", "sports"]]
+    tags: NotRequired[list[str]]
+    end_date: NotRequired[str | None]
+
+
+class NewPost(TypedDict):
+    """What to say under a market."""
+
+    content: str
+    """Text, kept as it is."""
+    parent_id: NotRequired[str | None]
+    parentId: NotRequired[str | None]
+
+
+class NewPostOf(TypedDict):
+    """What to say, and under which market."""
+
+    content: str
+    """Text, kept as it is."""
+    parent_id: NotRequired[str | None]
+    parentId: NotRequired[str | None]
+    market_id: str
+    """The market's id or address."""
+
+
+class NewestActivities(TypedDict):
+    """What happened lately anywhere, the latest first."""
+
+    activities: list[NewestActivity]
+    count: int
+    as_of: AsOf
+
+
+class NewestActivity(TypedDict):
+    """Something that happened lately, as the browser's home page shows it."""
+
+    id: str
+    type: Literal["creation", "resolution", "trade"]
+    user: str
+    """A wallet as "ABCDEF...WXYZ"; "protocol" where no wallet acted."""
+    action: str
+    market: str
+    """The question."""
+    marketId: str
+    time: str
+    amount: NotRequired[str]
+    """"1.10 SOL"; left out where nothing was paid."""
+
+
+class NonceToSign(TypedDict):
+    """The fields for a wallet's signIn, and the text of them where the wallet is known."""
+
+    nonce: str
+    """Good once, until expires_at."""
+    domain: str
+    """Host and port that the text must name."""
+    uri: str
+    """The address that the text must name; of the domain."""
+    version: str
+    chain_id: str
+    """mainnet, devnet or localnet."""
+    statement: str
+    issued_at: str
+    expires_at: str
+    message: str | None
+    """The text to sign, for wallets that sign messages only; null unless `wallet` was given."""
+
+
+class OnePosition(TypedDict):
+    """A wallet's position in the market that was asked for."""
+
+    market_id: str
+    marketId: str
+    market_address: str
+    user_wallet: str
+    userId: str
+    shares_yes: int
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    sharesYes: int
+    shares_no: int
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    sharesNo: int
+    total_invested: int
+    """Lamports paid, fees included."""
+    total_invested_exact: str
+    """The integer beside it, exactly."""
+    totalCost: int
+    total_proceeds: int
+    total_proceeds_exact: str
+    """The integer beside it, exactly."""
+    current_value: int
+    """Lamports: shares at the current price; once final, what is claimable."""
+    current_value_exact: str
+    """The integer beside it, exactly."""
+    claimable_amount: int
+    claimable_amount_exact: str
+    """The integer beside it, exactly."""
+    unrealizedPnL: int
+    """Lamports; with realizedPnL the profit."""
+    unrealized_pnl_exact: str
+    """The integer beside it, exactly."""
+    realizedPnL: int
+    """Lamports."""
+    realized_pnl_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: int
+    claimed_amount_exact: str
+    """The integer beside it, exactly."""
+    first_trade_at: str | None
+    last_trade_at: str | None
+    claimed_at: str | None
+    question: str
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state_code: int
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    current_price_yes: float | None
+    current_price_no: float | None
+    last_seq: int
+    as_of: AsOf
+
+
+class Opinion(TypedDict):
+    """What to say of a post; null takes an earlier opinion back."""
+
+    vote: Literal["down", "up"] | None
+
+
+class Ping(TypedDict):
+    """Ask for a pong."""
+
+    action: Literal["ping"]
+
+
+class Platform(TypedDict):
+    """The platform's sums, the shortest period first."""
+
+    periods: list[PlatformPeriod]
+    as_of: AsOf
+
+
+class PlatformPeriod(TypedDict):
+    """The whole platform in a span of time."""
+
+    period: Literal["24h", "30d", "7d", "all"]
+    from_at: str | None
+    to_at: str | None
+    trades_count: int
+    volume: str
+    """An integer; text, for it may be beyond 2**53."""
+    buy_volume: str
+    """An integer; text, for it may be beyond 2**53."""
+    sell_volume: str
+    """An integer; text, for it may be beyond 2**53."""
+    traders_count: int
+    new_wallets_count: int
+    markets_created: int
+    markets_finalized: int
+    disputes_count: int
+    ballots_count: int
+    claims_paid: str
+    """An integer; text, for it may be beyond 2**53."""
+    protocol_fees: str
+    """An integer; text, for it may be beyond 2**53."""
+    resolver_fees: str
+    """An integer; text, for it may be beyond 2**53."""
+    lp_fees: str
+    """An integer; text, for it may be beyond 2**53."""
+    markets_count: int
+    active_markets_count: int
+    open_interest_shares: str
+    """An integer; text, for it may be beyond 2**53."""
+
+
+class PnlDay(TypedDict):
+    """What a wallet did and made on a day in UTC."""
+
+    day: str
+    trades_count: int
+    volume: str
+    """An integer; text, for it may be beyond 2**53."""
+    invested: str
+    """An integer; text, for it may be beyond 2**53."""
+    proceeds: str
+    """An integer; text, for it may be beyond 2**53."""
+    claimed: str
+    """An integer; text, for it may be beyond 2**53."""
+    realized_pnl: str
+    """An integer; text, for it may be beyond 2**53."""
+    cumulative_realized_pnl: str
+    """An integer; text, for it may be beyond 2**53."""
+    last_seq: int
+
+
+class PnlHistory(TypedDict):
+    """The days on which something happened, the latest last."""
+
+    wallet: str
+    days: list[PnlDay]
+    limit: int
+    as_of: AsOf
+
+
+class Pong(TypedDict):
+    """The answer to a ping."""
+
+    type: Literal["pong"]
+    timestamp: str
+    data: dict[str, Any]
+
+
+class PongBack(TypedDict):
+    """A sign of life."""
+
+    action: Literal["pong"]
+
+
+class Portfolio(TypedDict):
+    """What a wallet's positions are worth and have made, the latest traded first."""
+
+    wallet: str
+    totals: PortfolioTotals
+    positions: list[PortfolioPosition]
+    count: int
+    """How many positions there are in all."""
+    limit: int
+    offset: int
+    as_of: AsOf
+
+
+class PortfolioPosition(TypedDict):
+    """A position, what it is worth and what it has made, in lamports."""
+
+    market_id: str
+    market_address: str
+    question: str
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    shares_yes: str
+    """An integer; text, for it may be beyond 2**53."""
+    shares_no: str
+    """An integer; text, for it may be beyond 2**53."""
+    cost_yes: str
+    """Paid for the YES shares still held, at their average cost."""
+    cost_no: str
+    """An integer; text, for it may be beyond 2**53."""
+    total_invested: str
+    """An integer; text, for it may be beyond 2**53."""
+    total_proceeds: str
+    """An integer; text, for it may be beyond 2**53."""
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: str
+    """An integer; text, for it may be beyond 2**53."""
+    claimable: str
+    """What a claim would pay now."""
+    is_pool_withdrawn: bool
+    """The creator emptied the pool; winning claims pay nothing."""
+    current_value: str
+    """Shares at the current price; once final, claimable."""
+    realized_pnl: str
+    """An integer; text, for it may be beyond 2**53."""
+    unrealized_pnl: str
+    """An integer; text, for it may be beyond 2**53."""
+    profit: str
+    """realized_pnl and unrealized_pnl together."""
+    first_trade_at: str | None
+    last_trade_at: str | None
+    last_seq: int
+
+
+class PortfolioTotals(TypedDict):
+    """Sums over all positions of the wallet, in lamports."""
+
+    total_invested: str
+    """An integer; text, for it may be beyond 2**53."""
+    total_proceeds: str
+    """An integer; text, for it may be beyond 2**53."""
+    claimed_amount: str
+    """An integer; text, for it may be beyond 2**53."""
+    claimable: str
+    """An integer; text, for it may be beyond 2**53."""
+    current_value: str
+    """An integer; text, for it may be beyond 2**53."""
+    realized_pnl: str
+    """An integer; text, for it may be beyond 2**53."""
+    unrealized_pnl: str
+    """An integer; text, for it may be beyond 2**53."""
+    profit: str
+    """An integer; text, for it may be beyond 2**53."""
+
+
+class Position(TypedDict):
+    """What a wallet holds in a market."""
+
+    market_id: str
+    marketId: str
+    market_address: str
+    user_wallet: str
+    userId: str
+    shares_yes: int
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    sharesYes: int
+    shares_no: int
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    sharesNo: int
+    total_invested: int
+    """Lamports paid, fees included."""
+    total_invested_exact: str
+    """The integer beside it, exactly."""
+    totalCost: int
+    total_proceeds: int
+    total_proceeds_exact: str
+    """The integer beside it, exactly."""
+    current_value: int
+    """Lamports: shares at the current price; once final, what is claimable."""
+    current_value_exact: str
+    """The integer beside it, exactly."""
+    claimable_amount: int
+    claimable_amount_exact: str
+    """The integer beside it, exactly."""
+    unrealizedPnL: int
+    """Lamports; with realizedPnL the profit."""
+    unrealized_pnl_exact: str
+    """The integer beside it, exactly."""
+    realizedPnL: int
+    """Lamports."""
+    realized_pnl_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: int
+    claimed_amount_exact: str
+    """The integer beside it, exactly."""
+    first_trade_at: str | None
+    last_trade_at: str | None
+    claimed_at: str | None
+    question: str
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state_code: int
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    current_price_yes: float | None
+    current_price_no: float | None
+    last_seq: int
+
+
+class PositionStands(TypedDict):
+    """What a wallet holds in a market."""
+
+    market_id: str
+    user_wallet: str
+    shares_yes: int
+    """Nine decimals."""
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    shares_no: int
+    """Nine decimals."""
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    total_invested: int
+    """Lamports."""
+    total_invested_exact: str
+    """The integer beside it, exactly."""
+    total_proceeds: int
+    """Lamports."""
+    total_proceeds_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: int
+    """Lamports."""
+    claimed_amount_exact: str
+    """The integer beside it, exactly."""
+    last_seq: int
+    """The newest entry that this standing reflects."""
+
+
+class PositionUpdateMessage(TypedDict):
+    """What a wallet holds in a market."""
+
+    type: Literal["position_update"]
+    market_id: str | None
+    timestamp: str
+    data: PositionStands
+
+
+class PostTold(TypedDict):
+    """A post as it is now; one that was deleted since is told without its text."""
+
+    id: int
+    user_wallet: str
+    content: str | None
+    parent_id: int | None
+    upvotes: int
+    downvotes: int
+    created_at: str
+    edited_at: str | None
+    deleted_at: str | None
+
+
+class PriceChanged(TypedDict):
+    """What a market's shares cost now."""
+
+    market_id: str
+    priceYes: float | None
+    priceNo: float | None
+    totalShares: int
+    """Nine decimals."""
+    price_yes: int | None
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    last_seq: int
+    """The newest entry that this standing reflects."""
+
+
+class PriceHistory(TypedDict):
+    """Even odds when the market was created, then its newest trades, the latest last."""
+
+    market_id: str
+    price_history: list[PricePoint]
+    count: int
+    """How many points there are: the first one and up to `limit` trades."""
+    as_of: AsOf
+
+
+class PricePoint(TypedDict):
+    """A market's price at an instant, for a chart."""
+
+    timestamp: str
+    yes: float
+    """Percent, kept between 1 and 99."""
+    no: float
+    """100 less yes."""
+
+
+class PriceUpdateMessage(TypedDict):
+    """What a market's shares cost now."""
+
+    type: Literal["price_update"]
+    market_id: str | None
+    timestamp: str
+    data: PriceChanged
+
+
+class Problem(TypedDict):
+    """RFC 9457 problem details, with the members that older clients read."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    """Stable; what a program should compare."""
+    error: str
+    message: str
+    timestamp: str
+    path: str
+    details: NotRequired[list[FieldProblem]]
+
+
+class ProposedMarket(TypedDict):
+    """A market that its transaction will create."""
+
+    id: str
+    on_chain_address: str
+    question: str
+    description: str | None
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    tags: list[str]
+    state: Literal["PROPOSED"]
+    creator_wallet: str
+    b_parameter: int
+    b_parameter_exact: str
+    """The integer beside it, exactly."""
+    initial_liquidity: int
+    initial_liquidity_exact: str
+    """The integer beside it, exactly."""
+    end_date: str
+    ipfs_question_hash: str
+    """The content id of metadata_document."""
+    is_tradable: bool
+    """Whether b_parameter reaches the 100 SOL that trading takes."""
+
+
+class ProposedTrade(TypedDict):
+    """What the trade comes to now, to the lamport."""
+
+    market_id: str
+    on_chain_address: str
+    user_wallet: str
+    trade_type: Literal["buy", "sell"]
+    outcome: bool
+    side: Literal["NO", "YES"]
+    shares: int
+    shares_exact: str
+    """The integer beside it, exactly."""
+    cost: int
+    """Lamports paid, or received, fees counted."""
+    cost_exact: str
+    """The integer beside it, exactly."""
+    limit_exact: str
+    """What the program is told: target_cost or min_proceeds, in lamports."""
+    protocol_fee_exact: str
+    """An integer; text, for it may be beyond 2**53."""
+    resolver_fee_exact: str
+    """An integer; text, for it may be beyond 2**53."""
+    lp_fee_exact: str
+    """An integer; text, for it may be beyond 2**53."""
+    new_price_yes_exact: str
+    """Nine decimals."""
+    slot: int
+    """The market is that of this slot."""
+
+
+class Protocol(TypedDict):
+    """The program's configuration as of now."""
+
+    protocol_fee_bps: int
+    resolver_reward_bps: int
+    liquidity_provider_fee_bps: int
+    proposal_approval_threshold: int
+    """Basis points of likes that approve a proposal."""
+    dispute_success_threshold: int
+    """Basis points of agrees that uphold a dispute."""
+    min_resolution_delay: str
+    """Seconds; the program stores it and never enforces it."""
+    dispute_period: str
+    """Seconds in which a proposed outcome can be disputed."""
+    is_paused: bool
+    admin: str | None
+    backend_authority: str | None
+    said_by: SaidBy
+    as_of: AsOf
+
+
+class Question(TypedDict):
+    """One SELECT over the schema marts, or the name of a worked one."""
+
+    query: NotRequired[str | None]
+    name: NotRequired[str | None]
+    limit: NotRequired[int]
+    """Rows at most."""
+    format: NotRequired[Literal["csv", "json"]]
+
+
+class Quote(TypedDict):
+    """What a trade would do if nobody else traded first. Amounts are lamports, shares and prices have nine decimals."""
+
+    market_id: str
+    side: Literal["buy", "sell"]
+    outcome: Literal["NO", "YES"]
+    is_possible: bool
+    """False when the program would refuse; `refusal` says how."""
+    refusal: Refusal | None
+    target_cost: str | None
+    """Of a purchase: the most that may be paid, fees included."""
+    shares: str | None
+    """Bought or sold."""
+    before_fees: str | None
+    """What the shares cost or bring before fees."""
+    protocol_fee: str | None
+    resolver_fee: str | None
+    lp_fee: str | None
+    total: str | None
+    """What the buyer pays, or the seller receives."""
+    average_price: str | None
+    """total for one whole share."""
+    price_before: str | None
+    """Of one share of the outcome; null where there is none."""
+    price_after: str | None
+    impact_bps: int | None
+    """How far the price moves, of the price before."""
+    smallest: str | None
+    """The least target_cost, or number of shares, that works now; null when none does."""
+    warnings: list[Caution]
+    as_of: AsOf
+
+
+class Ranked(TypedDict):
+    """A wallet and its place."""
+
+    rank: int
+    """Equal ones share a rank."""
+    user_wallet: str
+    profit: str
+    """Realized within the period."""
+    volume: str
+    """An integer; text, for it may be beyond 2**53."""
+    trades_count: int
+    markets_count: int
+    decided_count: int
+    """Positions decided YES or NO within the period."""
+    won_count: int
+    """Of them, those with a profit."""
+    win_rate_bps: int | None
+    """won_count of decided_count."""
+    last_seq: int
+
+
+class Readiness(TypedDict):
+    """Whether requests can be answered, and why not."""
+
+    status: Literal["ready", "unready"]
+    service: str
+    reasons: list[str]
+    """What stands in the way."""
+    warnings: list[str]
+    """What does not, but should be looked at."""
+    epoch: str | None
+    seq: int | None
+    streams: int
+    """Open streams of this process."""
+
+
+class RefreshToken(TypedDict):
+    """A refresh token to be exchanged or revoked."""
+
+    refresh_token: str
+
+
+class Refusal(TypedDict):
+    """How the program would refuse."""
+
+    name: str
+    code: int
+    """The program's number, from 6000."""
+    message: str
+
+
+class Related(TypedDict):
+    """Other ACTIVE markets, those of the same category first; empty for a market nobody knows."""
+
+    related: list[RelatedMarket]
+    count: int
+    as_of: AsOf
+
+
+class RelatedMarket(TypedDict):
+    """Another market somebody may like."""
+
+    id: str
+    question: str
+    yesPrice: float | None
+    category: str
+    """With a capital letter."""
+    categoryMatch: bool
+    """Of the same category as the market that was asked for."""
+
+
+class Relayed(TypedDict):
+    """A transaction on its way."""
+
+    message: str
+    signature: str
+    status: Literal["confirmed", "failed", "finalized", "processed", "sent"]
+    slot: int | None
+    error: str | None
+    transaction: str
+    """The signature again, by the name older clients read."""
+    explorer: str
+
+
+class Replies(TypedDict):
+    """A thread's replies, the first first."""
+
+    replies: list[Discussion]
+    count: int
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class Report(TypedDict):
+    """Why a post should be looked at."""
+
+    reason: str
+
+
+class ResolveMarket(TypedDict):
+    """A proposed outcome and its evidence."""
+
+    outcome: bool | None
+    """true for YES; null (INVALID) cannot be proposed on chain."""
+    ipfs_evidence_hash: str
+    """A CIDv0, exactly 46 characters."""
+
+
+class Resync(TypedDict):
+    """Your place is none in this log: read the state again, go on from here."""
+
+    type: Literal["resync"]
+    timestamp: str
+    data: dict[str, Any]
+
+
+class ResyncEvent(TypedDict):
+    """Your place is none in this log."""
+
+    reason: Literal["foreign_epoch", "future_position"]
+    epoch: str
+    """Which log; another one after a restore."""
+    seq: int
+    """The entry of the log."""
+
+
+class RetractedMessage(TypedDict):
+    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+
+    type: Literal["retracted"]
+    market_id: str | None
+    timestamp: str
+    data: TakenBack
+
+
+class Said(TypedDict):
+    """What was done, and how the post stands now."""
+
+    message: str
+    discussion: Discussion
+
+
+class SaidBy(TypedDict):
+    """Who said each field; null where no event did and the value is what initialize sets."""
+
+    protocol_fee_bps: Saying | None
+    resolver_reward_bps: Saying | None
+    liquidity_provider_fee_bps: Saying | None
+    proposal_approval_threshold: Saying | None
+    dispute_success_threshold: Saying | None
+    min_resolution_delay: Saying | None
+    dispute_period: Saying | None
+    is_paused: Saying | None
+    admin: Saying | None
+    backend_authority: Saying | None
+
+
+class Saying(TypedDict):
+    """The event that said something."""
+
+    event: str
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: str
+
+
+class SellShares(TypedDict):
+    """A sale of so many shares for at least so much."""
+
+    market_id: str
+    """A market's 64 hexadecimal digits, or the address of its account."""
+    outcome: bool
+    """true for YES."""
+    shares: int | str
+    """Nine decimals; at least 1000000."""
+    min_proceeds: NotRequired[int | str]
+    """The least you receive in lamports, after fees."""
+
+
+class Session(TypedDict):
+    """A wallet that is signed in."""
+
+    wallet: str
+    """A wallet's address in base58."""
+    access_token: str
+    """For Authorization: Bearer."""
+    token_type: str
+    """Always Bearer."""
+    expires_in: int
+    """Seconds until the access token expires."""
+    refresh_token: str
+    """Good once, for the next pair of tokens."""
+    refresh_expires_at: str
+
+
+class SideCount(TypedDict):
+    """Ballots of one class."""
+
+    likes: int
+    dislikes: int
+
+
+class SignedMessage(TypedDict):
+    """What a wallet returned: the text it signed, as text or as its bytes, and the signature."""
+
+    wallet: str
+    """A wallet's address in base58."""
+    signature: str
+    """An ed25519 signature of 64 bytes, in base58 (or base64)."""
+    message: NotRequired[str]
+    """The signed text; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn returns them."""
+
+
+class SignedOut(TypedDict):
+    """The session is over."""
+
+    message: str
+
+
+class SignedTransaction(TypedDict):
+    """A transaction to pass on."""
+
+    transaction: str
+    """base64 of the signed bytes, at most 1,232 of them."""
+
+
+class SqlAnswer(TypedDict):
+    """Rows as objects; integers of any size are exact in the JSON text."""
+
+    columns: list[SqlColumn]
+    rows: list[dict[str, Any]]
+    count: int
+    is_cut: bool
+    """There was more than is shown."""
+    took_ms: float
+    as_of: AsOf
+
+
+class SqlColumn(TypedDict):
+    """A column of the answer."""
+
+    name: str
+    type: str
+    """As Postgres names it."""
+
+
+class SqlDesk(TypedDict):
+    """What can be asked here."""
+
+    is_on: bool
+    """Whether this server takes SQL at all."""
+    named: list[NamedQuery]
+    functions: list[str]
+    """Functions that may be called."""
+    seconds: float
+    most_rows: int
+
+
+class Status(TypedDict):
+    """How the log and its marts are doing."""
+
+    epoch: str
+    seq: int
+    slot: int | None
+    commitment: Literal["confirmed", "finalized"]
+    verified_through: int | None
+    """Slot; null when nothing is proven."""
+    finalized_through: int | None
+    completeness: Completeness
+    lag: Lag
+    models: list[ModelStatus]
+    dead_letters: int
+    """Deliveries kept because they were unusable."""
+    wanted: int
+    """Transactions known of but not fetched yet."""
+    alerts: list[Alert]
+    as_of: AsOf
+
+
+class StatusMessage(TypedDict):
+    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+
+    type: Literal["status"]
+    market_id: str | None
+    timestamp: str
+    data: StatusTold
+
+
+class StatusTold(TypedDict):
+    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+
+    kind: Literal["finalized_through", "mart_stale", "snapshot"]
+    finalized_through: int | None
+    """Slot; null when unknown or not what is told."""
+    seq: NotRequired[int]
+    """The entry of the log that this is; a snapshot has none."""
+    stale: NotRequired[list[str]]
+    """Marts that stand still; in a snapshot only."""
+
+
+class Subscribe(TypedDict):
+    """Hear about more. `since` resumes, in the first subscription only."""
+
+    action: Literal["subscribe"]
+    topics: NotRequired[list[str]]
+    market_id: NotRequired[str]
+    since: NotRequired[str]
+    token: NotRequired[str]
+    ticket: NotRequired[str]
+
+
+class Subscribed(TypedDict):
+    """You hear these topics from `seq` on; messages say how they stand."""
+
+    type: Literal["subscribed"]
+    timestamp: str
+    topics: list[str]
+    epoch: str
+    """Which log; another one after a restore."""
+    seq: int
+    """The entry of the log."""
+    messages: list[
+        TradeMessage
+        | TradeExecutedMessage
+        | VoteMessage
+        | MarketEventMessage
+        | RetractedMessage
+        | MovedMessage
+        | DiscussionMessage
+        | MarketMetadataMessage
+        | StatusMessage
+        | MarketStateMessage
+        | MarketUpdateMessage
+        | PriceUpdateMessage
+        | VoteTallyMessage
+        | PositionUpdateMessage
+    ]
+
+
+class TakenBack(TypedDict):
+    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+
+    ref: int
+    """The seq that told it."""
+    name: str
+    market_id: str | None
+    tx_signature: str
+    ordinal: int
+    slot: int
+    """The slot it landed in."""
+    seq: int
+    """The entry of the log that this is."""
+
+
+class TallyStands(TypedDict):
+    """The ballots of one kind in a market, counted."""
+
+    market_id: str
+    vote_type: Literal["dispute", "proposal"]
+    likes: int
+    dislikes: int
+    total: int
+    last_seq: int | None
+
+
+class Thread(TypedDict):
+    """A post that began a thread, with its first replies, flat and in the order in which they were made."""
+
+    id: str
+    market_id: str
+    marketId: str
+    user_wallet: str
+    author: str
+    content: str
+    """Empty once deleted."""
+    parent_id: str | None
+    """The post that this one answers."""
+    parentId: str | None
+    upvotes: int
+    downvotes: int
+    flags: int
+    """How many wallets reported it."""
+    isFlagged: bool
+    edits: int
+    """How often it was edited."""
+    created_at: str
+    createdAt: str
+    edited_at: str | None
+    deleted_at: str | None
+    last_seq: int
+    replies_count: int
+    """Replies that are not deleted, at any depth."""
+    replies: list[Discussion]
+
+
+class Threads(TypedDict):
+    """A market's threads, the newest first."""
+
+    discussions: list[Thread]
+    count: int
+    """How many threads are on this page."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    market_id: str
+    as_of: AsOf
+
+
+class Ticket(TypedDict):
+    """A pass for one stream."""
+
+    ticket: str
+    """Put it into the address of one stream: ?ticket=..."""
+    expires_in: int
+    """Seconds."""
+
+
+class Trade(TypedDict):
+    """One purchase or sale of shares."""
+
+    id: str
+    """tx_signature:ordinal."""
+    market_id: str
+    marketId: str
+    user_wallet: str
+    trader: str
+    trade_type: Literal["buy", "sell"]
+    outcome: Literal["NO", "YES"]
+    outcome_bool: bool
+    """True for YES."""
+    shares: int
+    shares_exact: str
+    """The integer beside it, exactly."""
+    cost: int
+    """Lamports: paid with fees, or received after fees."""
+    cost_exact: str
+    """The integer beside it, exactly."""
+    gross_lamports: str
+    """The cost before fees."""
+    protocol_fee_lamports: str
+    resolver_fee_lamports: str
+    lp_fee_lamports: str
+    are_fees_exact: bool
+    """False for a sale whose fees the chain does not tell apart by one."""
+    price_after: float
+    """Price of YES after the trade."""
+    price: float
+    """Price of the traded outcome after the trade."""
+    new_price_yes: int
+    """price_after in billionths."""
+    tx_signature: str
+    ordinal: int
+    slot: int
+    seq: int
+    block_time: str
+    created_at: str
+    timestamp: str
+
+
+class TradeExecutedMessage(TypedDict):
+    """A purchase or a sale."""
+
+    type: Literal["trade_executed"]
+    market_id: str | None
+    timestamp: str
+    data: TradeTold
+
+
+class TradeMessage(TypedDict):
+    """A purchase or a sale."""
+
+    type: Literal["trade"]
+    market_id: str | None
+    timestamp: str
+    data: TradeTold
+
+
+class TradePage(TypedDict):
+    """Trades, the latest on chain first."""
+
+    trades: list[Trade]
+    count: int
+    """How many are on this page."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
+class TradeTold(TypedDict):
+    """A purchase or a sale."""
+
+    id: str
+    """tx_signature:ordinal."""
+    tradeId: str
+    market_id: str
+    marketId: str
+    trade_type: Literal["buy", "sell"]
+    outcome: Literal["NO", "YES"]
+    outcome_bool: bool
+    """true for YES."""
+    shares: int
+    """Nine decimals."""
+    shares_exact: str
+    """The integer beside it, exactly."""
+    cost: int
+    """Lamports: paid with fees, or received after fees."""
+    cost_exact: str
+    """The integer beside it, exactly."""
+    user_wallet: str
+    trader: str
+    price: float
+    """Of the traded outcome, right after the trade."""
+    price_after: float
+    """Of YES, right after the trade."""
+    new_price_yes: int
+    """Nine decimals."""
+    tx_signature: str
+    ordinal: int
+    slot: int
+    """The slot it landed in."""
+    seq: int
+    """The entry of the log that this is."""
+    created_at: str
+    block_time: str
+
+
+class TradingStats(TypedDict):
+    """What trades add up to, in lamports."""
+
+    total_volume: int
+    total_volume_exact: str
+    """The integer beside it, exactly."""
+    total_trades: int
+    unique_traders: int
+    buy_volume: int
+    """Paid by buyers, fees included."""
+    buy_volume_exact: str
+    """The integer beside it, exactly."""
+    sell_volume: int
+    """Paid out for sales, before fees."""
+    sell_volume_exact: str
+    """The integer beside it, exactly."""
+
+
+class TransactionStatus(TypedDict):
+    """How far a transaction has come."""
+
+    signature: str
+    status: Literal["confirmed", "failed", "finalized", "processed", "retracted"]
+    """retracted: it was in a block that the chain gave up."""
+    slot: int | None
+    error: str | None
+    source: Literal["chain", "log"]
+    """Who says so; the log knows only what succeeded."""
+    events: list[HappenedEvent]
+    explorer: str
+
+
+class Trending(TypedDict):
+    """The most traded ACTIVE markets of the day up to the newest event."""
+
+    trending: list[TrendingMarket]
+    count: int
+    as_of: AsOf
+
+
+class TrendingMarket(TypedDict):
+    """A market that is talked of."""
+
+    id: str
+    question: str
+    yesPrice: float | None
+    change24h: float
+    """Percentage points of YES gained in the last day."""
+    volume24h: float
+    """SOL traded in the last day; for eyes."""
+    volume_24h_exact: str
+    """The same in lamports."""
+    uniqueTraders: int
+    """Wallets that traded in the last day."""
+    trendingScore: float
+    """0.6 of volume24h and 0.4 of uniqueTraders."""
+
+
+class Trial(TypedDict):
+    """What trying it out showed."""
+
+    slot: int
+    """The chain's slot at which it succeeded."""
+    units_consumed: int
+    """Compute units."""
+
+
+class UnsignedMarket(TypedDict):
+    """A market's creation to sign."""
+
+    message: str
+    unsigned_transaction: str
+    """base64; versioned, with zeros for its signatures."""
+    signers: list[str]
+    """Who has to sign, the payer first."""
+    blockhash: str
+    last_valid_block_height: int
+    """It can land until the chain has this many blocks."""
+    fee_lamports: str
+    """What landing costs, beside what the instruction moves."""
+    simulation: Trial
+    transaction: NotRequired[None]
+    """Its signature, once you have signed it; null here."""
+    explorer: NotRequired[None]
+    """null until it is sent."""
+    market: ProposedMarket
+    metadata_document: str
+    """The bytes whose content id is anchored; keep or pin them."""
+
+
+class UnsignedOnMarket(TypedDict):
+    """A step of a market's life to sign."""
+
+    message: str
+    unsigned_transaction: str
+    """base64; versioned, with zeros for its signatures."""
+    signers: list[str]
+    """Who has to sign, the payer first."""
+    blockhash: str
+    last_valid_block_height: int
+    """It can land until the chain has this many blocks."""
+    fee_lamports: str
+    """What landing costs, beside what the instruction moves."""
+    simulation: Trial
+    transaction: NotRequired[None]
+    """Its signature, once you have signed it; null here."""
+    explorer: NotRequired[None]
+    """null until it is sent."""
+    market: Market | None
+    """The market as GET /api/markets/{id} tells it; null before the log knows it."""
+
+
+class UnsignedTrade(TypedDict):
+    """A trade to sign."""
+
+    message: str
+    unsigned_transaction: str
+    """base64; versioned, with zeros for its signatures."""
+    signers: list[str]
+    """Who has to sign, the payer first."""
+    blockhash: str
+    last_valid_block_height: int
+    """It can land until the chain has this many blocks."""
+    fee_lamports: str
+    """What landing costs, beside what the instruction moves."""
+    simulation: Trial
+    transaction: NotRequired[None]
+    """Its signature, once you have signed it; null here."""
+    explorer: NotRequired[None]
+    """null until it is sent."""
+    trade: ProposedTrade
+
+
+class Unsubscribe(TypedDict):
+    """Hear about less."""
+
+    action: Literal["unsubscribe"]
+    topics: NotRequired[list[str]]
+    market_id: NotRequired[str]
+
+
+class Unsubscribed(TypedDict):
+    """The topics you still hear."""
+
+    type: Literal["unsubscribed"]
+    timestamp: str
+    data: dict[str, Any]
+    market_id: NotRequired[str]
+
+
+class Vote(TypedDict):
+    """One ballot."""
+
+    id: str
+    market_id: str
+    user_wallet: str
+    vote_type: Literal["dispute", "proposal"]
+    vote: bool
+    """proposal: like; dispute: agree with the dispute."""
+    voted_at: str
+    created_at: str
+    source: Literal["api", "chain"]
+    tx_signature: str | None
+    last_seq: int
+
+
+class VoteCounts(TypedDict):
+    """A market's tallies."""
+
+    market_id: str
+    counts: Counts
+    as_of: AsOf
+
+
+class VoteMessage(TypedDict):
+    """A ballot, cast on chain or here."""
+
+    type: Literal["vote"]
+    market_id: str | None
+    timestamp: str
+    data: VoteTold
+
+
+class VoteOnDispute(TypedDict):
+    """A vote on a dispute."""
+
+    supportDispute: bool
+    """true agrees with the dispute."""
+
+
+class VoteOnProposal(TypedDict):
+    """A vote on a proposal."""
+
+    approve: bool
+    """true likes it."""
+
+
+class VoteStats(TypedDict):
+    """The tally: each wallet once, in all and by where the ballot comes from."""
+
+    likes: int
+    dislikes: int
+    total: int
+    approval_rate: str
+    """Percent with two digits, such as "75.00"."""
+    on_chain: SideCount
+    off_chain_known: SideCount
+    off_chain_unseen: SideCount
+    voting_closes_at: str | None
+
+
+class VoteTallyMessage(TypedDict):
+    """The ballots of one kind in a market, counted."""
+
+    type: Literal["vote_tally"]
+    market_id: str | None
+    timestamp: str
+    data: TallyStands
+
+
+class VoteTold(TypedDict):
+    """A ballot, cast on chain or here."""
+
+    vote_type: Literal["dispute", "proposal"]
+    vote: bool
+    market_id: str
+    user_wallet: str
+    voted_at: str
+    created_at: str
+    source: Literal["api", "chain"]
+    tx_signature: str | None
+    seq: int
+    """The entry of the log that this is."""
+
+
+class Wallet(TypedDict):
+    """A wallet in counts; zeros for one that nobody has met."""
+
+    wallet: str
+    stats: WalletCounts
+    as_of: AsOf
+
+
+class WalletActivity(TypedDict):
+    """What one wallet did."""
+
+    activity: list[Activity]
+    count: int
+    """How many are on this page."""
+    limit: int
+    next_cursor: str | None
+    as_of: AsOf
+    wallet: str
+
+
+class WalletCounts(TypedDict):
+    """How often a wallet acted."""
+
+    total_trades: int
+    total_votes: int
+    proposal_votes: int
+    dispute_votes: int
+    discussions: int
+    """Posts that are not deleted."""
+
+
+class WalletStats(TypedDict):
+    """What a wallet's trading came to."""
+
+    wallet: str
+    totalTrades: int
+    totalVolume: int
+    """Lamports paid with fees and received after fees."""
+    total_volume_exact: str
+    """The integer beside it, exactly."""
+    winRate: float
+    """Share of positions decided YES or NO that made a profit, 0 to 1."""
+    totalPnL: int
+    """Lamports, realized and unrealized."""
+    total_pnl_exact: str
+    """The integer beside it, exactly."""
+    activePositions: int
+    settledPositions: int
+    as_of: AsOf
+
+
+class WalletTradePage(TypedDict):
+    """Trades of one wallet."""
+
+    trades: list[Trade]
+    count: int
+    """How many are on this page."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    as_of: AsOf
+    wallet: str
+
+
+class WalletVotes(TypedDict):
+    """A wallet's ballots, the latest first."""
+
+    proposal_votes: list[Vote]
+    dispute_votes: list[Vote]
+    total: int
+    """How many there are in all of the wanted kinds."""
+    limit: int
+    offset: int
+    wallet: str
+    as_of: AsOf
+
+
+class Welcome(TypedDict):
+    """The connection is open."""
+
+    type: Literal["welcome"]
+    timestamp: str
+    data: dict[str, Any]

@@ -1,0 +1,92 @@
+/** One API and, perhaps, one wallet that is signed in. */
+
+import { Requests } from "./requests.js";
+import { Stream, type StreamOptions } from "./stream.js";
+import type { FieldProblem, Session } from "./types.js";
+
+/** Signs a text as the wallet; the signature in base58 or base64. */
+export type Sign = (text: string) => string | Promise<string>;
+
+/** A call was refused; `code` is stable, `message` is for people. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly details: FieldProblem[],
+    /** Seconds until trying again makes sense; null where it does not say. */
+    readonly retryAfter: number | null,
+  ) {
+    super(`${status} ${code}: ${message}`);
+    this.name = "Problem";
+  }
+
+  static async of(answer: Response): Promise<Problem> {
+    const isProblem = answer.headers.get("content-type")?.includes("json") ?? false;
+    const body = (isProblem ? await answer.json() : {}) as { code?: string; message?: string; details?: FieldProblem[] };
+    const after = answer.headers.get("retry-after");
+    const message = body.message ?? answer.statusText;
+    return new Problem(answer.status, body.code ?? "", message, body.details ?? [], after === null ? null : Number(after));
+  }
+}
+
+/** The API at an address. */
+export class Zmart extends Requests {
+  readonly url: string;
+  private session: Session | null = null;
+
+  constructor(url = "http://127.0.0.1:4000") {
+    super({ request: (method, path, said) => this.request(method, path, said) });
+    this.url = url.replace(/\/$/, "");
+  }
+
+  /** Sign in as a wallet and stay so: the access token is renewed when it runs out. */
+  async connect(wallet: string, sign: Sign): Promise<Session> {
+    const message = (await this.showNonce({ wallet })).message ?? "";
+    this.session = await this.signIn({ wallet, message, signature: await sign(message) });
+    return this.session;
+  }
+
+  /** What happens, a frame for each entry of the log: `for await (const frame of zmart.follow(["trades"]))`. */
+  follow(topics: string[], options: Omit<StreamOptions, "token"> = {}): Stream {
+    return new Stream(this.url, topics, { ...options, token: (isExpired) => this.token(isExpired) });
+  }
+
+  private async request(method: string, path: string, said: { query?: object; body?: unknown } = {}): Promise<unknown> {
+    let answer = await this.sent(method, path, said);
+    if (answer.status === 401 && this.session !== null) {
+      if ((await Problem.of(answer.clone())).code === "token_expired") {
+        await this.renew();
+        answer = await this.sent(method, path, said);
+      }
+    }
+    if (!answer.ok) throw await Problem.of(answer);
+    const isJson = answer.headers.get("content-type")?.startsWith("application/json") ?? false;
+    return isJson ? await answer.json() : new Uint8Array(await answer.arrayBuffer());
+  }
+
+  private sent(method: string, path: string, said: { query?: object; body?: unknown }): Promise<Response> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(said.query ?? {})) {
+      if (value !== undefined) query.set(name, String(value));
+    }
+    const headers: Record<string, string> = this.session ? { Authorization: `Bearer ${this.session.access_token}` } : {};
+    const init: RequestInit = { method, headers };
+    if (said.body !== undefined) {
+      headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(said.body);
+    }
+    return fetch(`${this.url}${path}${query.size > 0 ? `?${query}` : ""}`, init);
+  }
+
+  private async renew(): Promise<void> {
+    const refresh_token = this.session?.refresh_token ?? "";
+    this.session = null;
+    this.session = await this.refreshSession({ refresh_token });
+  }
+
+  private async token(isExpired: boolean): Promise<string | null> {
+    if (isExpired && this.session !== null) await this.renew();
+    return this.session?.access_token ?? null;
+  }
+}

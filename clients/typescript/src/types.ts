@@ -1,0 +1,2133 @@
+/** The shapes of requests and answers. Written by clients/generate.py from the specification; change that instead. */
+
+/** One event of the program, in words. */
+export interface Activity {
+  /** tx_signature:ordinal. */
+  id: string;
+  type: "approval" | "creation" | "dispute" | "payout" | "protocol" | "resolution" | "trade" | "vote";
+  /** The program's name of it. */
+  event: string;
+  /** Words that follow the wallet's name. */
+  action: string;
+  /** Null for what concerns the whole protocol. */
+  market_id: string | null;
+  /** Who acted, where the event says so. */
+  user_wallet: string | null;
+  /** Lamports that changed hands, where any did. */
+  amount: string | null;
+  tx_signature: string;
+  ordinal: number;
+  slot: number;
+  seq: number;
+  block_time: string;
+}
+
+/** Something a person should look at. */
+export interface Alert {
+  kind: string;
+  subject: string;
+  severity: "critical" | "info" | "warning";
+  message: string;
+  occurrences: number;
+  raised_at: string;
+  last_at: string;
+}
+
+/** What the rows of an answer are true of: this log up to this entry. */
+export interface AsOf {
+  /** Which log; another one after a restore. */
+  epoch: string;
+  /** The newest entry of the log that the rows reflect. */
+  seq: number;
+  /** The newest slot with an event; null before any. */
+  slot: number | null;
+  commitment: "confirmed" | "finalized";
+}
+
+/** Say who you are. */
+export interface Authenticate {
+  action: "auth";
+  token?: string;
+  ticket?: string;
+  wallet?: string;
+}
+
+/** Who you are. */
+export interface Authenticated {
+  type: "authenticated";
+  timestamp: string;
+  data: {
+  wallet: string;
+};
+  market_id?: string;
+}
+
+/** What to sign for a ballot. */
+export interface BallotText {
+  message: string;
+  nonce: string;
+  expires_at: string;
+}
+
+/** A tally: each wallet once. */
+export interface BothSides {
+  /** Likes of a proposal, or ballots for a dispute. */
+  agree: number;
+  disagree: number;
+  total: number;
+}
+
+/** A purchase: of so many shares for at most so much, or of what so much buys. */
+export interface BuyShares {
+  /** A market's 64 hexadecimal digits, or the address of its account. */
+  market_id: string;
+  /** true for YES. */
+  outcome: boolean;
+  /** The most you pay in lamports, fees included. */
+  max_cost: number | string;
+  /** Nine decimals; at least 1000000. Without it, what max_cost buys. */
+  shares?: number | string;
+}
+
+/** The price of YES in a span of time, and what was traded. */
+export interface Candle {
+  /** Where the span begins, by the chain's clock. */
+  bucket_at: string;
+  /** Billionths, after the first trade. */
+  open: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  high: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  low: string;
+  /** Billionths, after the last trade. */
+  close: string;
+  /** For eyes; 0 to 1. */
+  open_price: number;
+  high_price: number;
+  low_price: number;
+  close_price: number;
+  /** Lamports: buys with fees, sells before fees. */
+  volume: string;
+  /** Lamports of buys with fees. */
+  buy_volume: string;
+  /** Shares that changed hands, in billionths. */
+  shares_volume: string;
+  trades_count: number;
+  /** Nothing was traded; all prices are the close before. */
+  is_carried: boolean;
+}
+
+/** A market's candles, the newest last. */
+export interface Candles {
+  market_id: string;
+  interval: "1d" | "1h" | "1m" | "5m";
+  candles: Candle[];
+  from: string | null;
+  to: string | null;
+  limit: number;
+  as_of: AsOf;
+}
+
+/** A ballot and its proof: the text of GET /api/votes/message, signed. */
+export interface CastBallot {
+  /** A market's 64 hexadecimal digits, or the address of its account. */
+  market_id: string;
+  /** proposal: true likes it; dispute: true agrees with the dispute. */
+  vote: boolean;
+  message: string;
+  /** An ed25519 signature of 64 bytes, in base58 (or base64). */
+  signature: string;
+  /** A wallet's address in base58. */
+  wallet: string;
+}
+
+/** What the earlier backend says about a ballot. */
+export interface CastMetadata {
+  message: string;
+  market_id: string;
+  vote_type: "dispute" | "proposal";
+  user_wallet: string;
+}
+
+/** A ballot that counts. */
+export interface CastVote {
+  /** Its place in the log. */
+  seq: number;
+  market_id: string;
+  user_wallet: string;
+  vote: boolean;
+  voted_at: string;
+  tx_signature?: null;
+}
+
+/** The ballot that was cast. */
+export interface CastVotes {
+  data: CastVote[];
+  count: number;
+  metadata: CastMetadata;
+}
+
+/** The five largest categories; those without a market are left out. */
+export interface Categories {
+  categories: CategoryCount[];
+  count: number;
+  as_of: AsOf;
+}
+
+/** A category with its markets. */
+export interface CategoryCount {
+  id: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  /** The id with a capital letter. */
+  name: string;
+  count: number;
+  emoji: string;
+  /** Growth in the last week, such as "+12%". */
+  trend: string;
+}
+
+/** What to know before sending. */
+export interface Caution {
+  code: "becomes_past_turning_point" | "no_shares" | "past_turning_point" | "sales_unproven";
+  message: string;
+}
+
+/** What a post is to say instead. */
+export interface ChangedPost {
+  /** Text, kept as it is. */
+  content: string;
+}
+
+/** The end of the stream; connect again with your last id. */
+export interface CloseEvent {
+  reason: "shutdown" | "slow" | "token_expired";
+}
+
+/** What is proven: nothing at all, up to somewhere, or everything so far. */
+export interface Completeness {
+  state: "behind" | "refused" | "unverified" | "verified";
+  reason: string;
+}
+
+/** Tallies by kind. */
+export interface Counts {
+  proposal: BothSides;
+  dispute: BothSides;
+}
+
+/** A new market. Its words are anchored on chain by their content id, so they cannot change. */
+export interface CreateMarket {
+  question: string;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  end_date: string;
+  /** Lamports, at least 1000000000; declared, not paid (protocol.md 1.4.2). */
+  liquidity: number | string;
+  /** Lamports. Without it the liquidity, and at least the 100 SOL that trading takes. */
+  b_parameter?: number | string;
+  description?: string | null;
+  tags?: string[];
+  /** Yours; drawn at random without it. */
+  market_id?: string;
+}
+
+/** What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it. */
+export interface Deadline {
+  name: "dispute_closes_at" | "voting_closes_at";
+  at: string;
+}
+
+/** One post. `content` is text, never markup: show it as text. */
+export interface Discussion {
+  id: string;
+  market_id: string;
+  marketId: string;
+  user_wallet: string;
+  author: string;
+  /** Empty once deleted. */
+  content: string;
+  /** The post that this one answers. */
+  parent_id: string | null;
+  parentId: string | null;
+  upvotes: number;
+  downvotes: number;
+  /** How many wallets reported it. */
+  flags: number;
+  isFlagged: boolean;
+  /** How often it was edited. */
+  edits: number;
+  created_at: string;
+  createdAt: string;
+  edited_at: string | null;
+  deleted_at: string | null;
+  last_seq: number;
+}
+
+/** Something was said, changed or rated under a market. */
+export interface DiscussionMessage {
+  type: "discussion";
+  market_id: string | null;
+  timestamp: string;
+  data: DiscussionTold;
+}
+
+/** Something was said, changed or rated under a market. */
+export interface DiscussionTold {
+  action: "created" | "deleted" | "edited" | "reacted";
+  discussion: PostTold;
+  postId: number;
+  author: string;
+  content: string | null;
+  parentId: number | null;
+  market_id: string;
+  /** The entry of the log that this is. */
+  seq: number;
+}
+
+/** A market's posts, the newest first. */
+export interface Discussions {
+  discussions: Discussion[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  offset: number;
+  next_cursor: string | null;
+  market_id: string;
+  as_of: AsOf;
+}
+
+/** What was done. */
+export interface Done {
+  message: string;
+}
+
+/** What a post said until it was edited. */
+export interface Edit {
+  content_before: string;
+  edited_at: string;
+}
+
+/** A post's history, the latest edit first; at most 100. */
+export interface Edits {
+  id: string;
+  content: string;
+  edits: Edit[];
+  as_of: AsOf;
+}
+
+/** What was wrong with what you said; the connection goes on. */
+export interface Error {
+  type: "error";
+  timestamp: string;
+  data: {
+  error: string;
+  code: "invalid_message" | "unknown_action" | "market_id_required" | "unknown_topic" | "too_many_topics" | "invalid_since" | "since_comes_first" | "not_signed_in" | "token_expired" | "wrong_wallet" | "too_many_messages" | "too_many_streams" | "unavailable";
+  detail: string;
+};
+  market_id?: string;
+}
+
+/** Any other event of the program. */
+export interface EventTold {
+  name: string;
+  market_id: string | null;
+  user_wallet: string | null;
+  /** The event's other fields; 64-bit integers are text. */
+  payload: Record<string, unknown>;
+  tx_signature: string;
+  ordinal: number;
+  /** The slot it landed in. */
+  slot: number;
+  /** The entry of the log that this is. */
+  seq: number;
+  created_at: string;
+}
+
+/** What is wrong with one parameter. */
+export interface FieldProblem {
+  field: string;
+  message: string;
+}
+
+/** One entry of the log, as far as your topics hear it; without messages it moves your place. */
+export interface Frame {
+  /** Which log; another one after a restore. */
+  epoch: string;
+  /** The entry of the log. */
+  seq: number;
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+}
+
+/** What the transaction did, by the log. */
+export interface HappenedEvent {
+  seq: number;
+  name: string;
+  market_id: string | null;
+}
+
+/** The process is there. */
+export interface Health {
+  status: "healthy";
+  service: string;
+  timestamp: string;
+  /** Seconds since the process began to serve. */
+  uptime: number;
+  environment: string;
+}
+
+/** A wallet that holds shares of a market. */
+export interface Holder {
+  user_wallet: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  shares_yes: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  shares_no: string;
+  /** Lamports paid for buys, fees included. */
+  total_invested: string;
+  /** Of all YES shares that wallets hold. */
+  share_of_yes_bps: number;
+  share_of_no_bps: number;
+  last_seq: number;
+}
+
+/** A market's holders, the largest first. */
+export interface Holders {
+  market_id: string;
+  holders: Holder[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+}
+
+/** How old the newest things are. */
+export interface Lag {
+  last_entry_at: string | null;
+  last_entry_age_seconds: number | null;
+  /** By the chain's clock. */
+  last_event_at: string | null;
+  last_event_age_seconds: number | null;
+}
+
+/** Wallets by rank; by win rate only those with a record. */
+export interface Leaderboard {
+  leaderboard: Ranked[];
+  count: number;
+  period: "24h" | "30d" | "7d" | "all";
+  by: "profit" | "trades" | "volume" | "win_rate";
+  limit: number;
+  offset: number;
+  as_of: AsOf;
+}
+
+/** How a market came to where it stands, the oldest first. */
+export interface Lifecycle {
+  market_id: string;
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  outcome: "INVALID" | "NO" | "YES" | null;
+  timeline: LifecycleEvent[];
+  /** By the configuration in force now. */
+  dispute_period_seconds: string;
+  /** How long ballots on a dispute are taken. */
+  voting_window_seconds: string;
+  /** While the outcome is open to dispute or disputed. */
+  dispute_closes_at: string | null;
+  /** While disputed. */
+  voting_closes_at: string | null;
+  next_deadline: Deadline | null;
+  as_of: AsOf;
+}
+
+/** A step in a market's life. */
+export interface LifecycleEvent {
+  event: string;
+  /** Null when it changes none. */
+  to_state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING" | null;
+  user_wallet: string | null;
+  tx_signature: string;
+  slot: number;
+  seq: number;
+  block_time: string;
+}
+
+/** A market, the whole row. */
+export interface Market {
+  /** The market id: 64 hexadecimal digits. */
+  id: string;
+  on_chain_address: string;
+  /** A placeholder naming the id until its creator has told us one. */
+  question: string;
+  description: string | null;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags: string[];
+  end_date: string | null;
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
+  status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** state as the program numbers it. */
+  state_code: number;
+  /** Null until finalized. */
+  outcome: "INVALID" | "NO" | "YES" | null;
+  creator_wallet: string;
+  creator: string;
+  b_parameter: number;
+  /** The integer beside it, exactly. */
+  b_parameter_exact: string;
+  liquidityParameter: number;
+  initial_liquidity: number | null;
+  initial_liquidity_exact: string | null;
+  current_liquidity: number | null;
+  current_liquidity_exact: string | null;
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  totalShares: number;
+  total_volume: number;
+  /** The integer beside it, exactly. */
+  total_volume_exact: string;
+  trades_count: number;
+  /** Billionths; null below the smallest tradable liquidity. */
+  price_yes: number | null;
+  current_price_yes: number | null;
+  current_price_no: number | null;
+  priceYes: number | null;
+  priceNo: number | null;
+  proposed_outcome: boolean | null;
+  /** Null before the end and for INVALID; outcome tells. */
+  final_outcome: boolean | null;
+  was_disputed: boolean;
+  is_cancelled: boolean;
+  created_at: string;
+  approved_at: string | null;
+  activated_at: string | null;
+  resolution_proposed_at: string | null;
+  dispute_initiated_at: string | null;
+  resolved_at: string | null;
+  finalized_at: string | null;
+  cancelled_at: string | null;
+  last_trade_at: string | null;
+  createdAt: string;
+  activatedAt: string | null;
+  resolutionTime: string | null;
+  finalizedAt: string | null;
+  /** The newest entry that changed this row. */
+  last_seq: number;
+  resolver_wallet: string | null;
+  dispute_initiator: string | null;
+  ipfs_question_hash: string | null;
+  ipfs_evidence_hash: string | null;
+  /** As last aggregated on chain. */
+  proposal_likes: number;
+  proposal_dislikes: number;
+  proposal_total_votes: number;
+  dispute_agree: number;
+  dispute_disagree: number;
+  dispute_total_votes: number;
+  accumulated_resolver_fees: number;
+  /** The integer beside it, exactly. */
+  accumulated_resolver_fees_exact: string;
+  accumulated_lp_fees: number;
+  /** The integer beside it, exactly. */
+  accumulated_lp_fees_exact: string;
+  protocol_fees_paid: number;
+  /** The integer beside it, exactly. */
+  protocol_fees_paid_exact: string;
+  /** The account's balance when last told. */
+  market_lamports: number | null;
+  market_lamports_exact: string | null;
+  liquidity_withdrawn_at: string | null;
+  as_of: AsOf;
+}
+
+/** What happened in one market. */
+export interface MarketActivity {
+  activity: Activity[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+  market_id: string;
+}
+
+/** A market in a list. */
+export interface MarketBrief {
+  /** The market id: 64 hexadecimal digits. */
+  id: string;
+  on_chain_address: string;
+  /** A placeholder naming the id until its creator has told us one. */
+  question: string;
+  description: string | null;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags: string[];
+  end_date: string | null;
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
+  status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** state as the program numbers it. */
+  state_code: number;
+  /** Null until finalized. */
+  outcome: "INVALID" | "NO" | "YES" | null;
+  creator_wallet: string;
+  creator: string;
+  b_parameter: number;
+  /** The integer beside it, exactly. */
+  b_parameter_exact: string;
+  liquidityParameter: number;
+  initial_liquidity: number | null;
+  initial_liquidity_exact: string | null;
+  current_liquidity: number | null;
+  current_liquidity_exact: string | null;
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  totalShares: number;
+  total_volume: number;
+  /** The integer beside it, exactly. */
+  total_volume_exact: string;
+  trades_count: number;
+  /** Billionths; null below the smallest tradable liquidity. */
+  price_yes: number | null;
+  current_price_yes: number | null;
+  current_price_no: number | null;
+  priceYes: number | null;
+  priceNo: number | null;
+  proposed_outcome: boolean | null;
+  /** Null before the end and for INVALID; outcome tells. */
+  final_outcome: boolean | null;
+  was_disputed: boolean;
+  is_cancelled: boolean;
+  created_at: string;
+  approved_at: string | null;
+  activated_at: string | null;
+  resolution_proposed_at: string | null;
+  dispute_initiated_at: string | null;
+  resolved_at: string | null;
+  finalized_at: string | null;
+  cancelled_at: string | null;
+  last_trade_at: string | null;
+  createdAt: string;
+  activatedAt: string | null;
+  resolutionTime: string | null;
+  finalizedAt: string | null;
+  /** The newest entry that changed this row. */
+  last_seq: number;
+}
+
+/** How a market stands, in short. */
+export interface MarketChanged {
+  market_id: string;
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  state_code: number;
+  outcome: "INVALID" | "NO" | "YES" | null;
+  priceYes: number | null;
+  priceNo: number | null;
+  /** Nine decimals. */
+  totalShares: number;
+  /** Lamports. */
+  total_volume: number;
+  /** The integer beside it, exactly. */
+  total_volume_exact: string;
+  trades_count: number;
+  last_trade_at: string | null;
+  /** The newest entry that this standing reflects. */
+  last_seq: number;
+}
+
+/** Any other event of the program. */
+export interface MarketEventMessage {
+  type: "market_event";
+  market_id: string | null;
+  timestamp: string;
+  data: EventTold;
+}
+
+/** What a market's creator told of it. */
+export interface MarketMetadataMessage {
+  type: "market_metadata";
+  market_id: string | null;
+  timestamp: string;
+  data: MetadataToldLive;
+}
+
+/** Some of the markets. */
+export interface MarketPage {
+  markets: MarketBrief[];
+  /** How many there are in all with these filters. */
+  count: number;
+  /** False when `q` finds more than were counted. */
+  count_is_exact: boolean;
+  limit: number;
+  offset: number;
+  /** Give it as `cursor`; null at the end. */
+  next_cursor: string | null;
+  as_of: AsOf;
+}
+
+/** How a market stands, in the words of older clients. */
+export interface MarketStanding {
+  action: "created" | "snapshot" | "updated";
+  old_state: null;
+  new_state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING" | null;
+  /** null for a market that nobody knows yet. */
+  market: MarketBrief | null;
+  /** 0 to 1. */
+  priceYes: number;
+  /** 0 to 1. */
+  priceNo: number;
+  /** Nine decimals. */
+  totalShares: number;
+}
+
+/** How a market stands, in the words of older clients. */
+export interface MarketStateMessage {
+  type: "market_state";
+  market_id: string | null;
+  timestamp: string;
+  data: MarketStanding;
+}
+
+/** A market's trading in sums. */
+export interface MarketStats {
+  market_id: string;
+  stats: TradingStats;
+  as_of: AsOf;
+}
+
+/** Trades of one market. */
+export interface MarketTradePage {
+  trades: Trade[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  offset: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+  market_id: string;
+}
+
+/** How a market stands, in short. */
+export interface MarketUpdateMessage {
+  type: "market_update";
+  market_id: string | null;
+  timestamp: string;
+  data: MarketChanged;
+}
+
+/** A market's ballots of one kind. */
+export interface MarketVotes {
+  votes: Vote[];
+  stats: VoteStats;
+  limit: number;
+  offset: number;
+  market_id: string;
+  type: "dispute" | "proposal";
+  as_of: AsOf;
+}
+
+/** What was told. */
+export interface MetadataTold {
+  message: string;
+  market_id: string;
+  /** The content id that a create instruction may anchor. */
+  question_cid: string;
+  /** Its entry of the log; null while the market does not exist. */
+  seq: number | null;
+}
+
+/** What a market's creator told of it. */
+export interface MetadataToldLive {
+  market_id: string;
+  question: string;
+  description: string | null;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags: string[];
+  end_date: string | null;
+  /** The entry of the log that this is. */
+  seq: number;
+}
+
+/** A mart, and the entry it answers for. */
+export interface ModelStatus {
+  name: string;
+  kind: string;
+  is_stale: boolean;
+  applied_seq: number;
+  behind: number;
+  stale_since: string | null;
+  failed_event: number | null;
+  reason: string | null;
+  built_at: string;
+}
+
+/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+export interface MovedMessage {
+  type: "moved";
+  market_id: string | null;
+  timestamp: string;
+  data: TakenBack;
+}
+
+/** A worked query. */
+export interface NamedQuery {
+  name: string;
+  /** Its text, which begins with what it answers. */
+  statement: string;
+}
+
+/** A market's question and what goes with it; markets created with a content id take exactly its words. */
+export interface NewMetadata {
+  question: string;
+  description?: string | null;
+  category?: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags?: string[];
+  end_date?: string | null;
+}
+
+/** What to say under a market. */
+export interface NewPost {
+  /** Text, kept as it is. */
+  content: string;
+  parent_id?: string | null;
+  parentId?: string | null;
+}
+
+/** What to say, and under which market. */
+export interface NewPostOf {
+  /** Text, kept as it is. */
+  content: string;
+  parent_id?: string | null;
+  parentId?: string | null;
+  /** The market's id or address. */
+  market_id: string;
+}
+
+/** What happened lately anywhere, the latest first. */
+export interface NewestActivities {
+  activities: NewestActivity[];
+  count: number;
+  as_of: AsOf;
+}
+
+/** Something that happened lately, as the browser's home page shows it. */
+export interface NewestActivity {
+  id: string;
+  type: "creation" | "resolution" | "trade";
+  /** A wallet as "ABCDEF...WXYZ"; "protocol" where no wallet acted. */
+  user: string;
+  action: string;
+  /** The question. */
+  market: string;
+  marketId: string;
+  time: string;
+  /** "1.10 SOL"; left out where nothing was paid. */
+  amount?: string;
+}
+
+/** The fields for a wallet's signIn, and the text of them where the wallet is known. */
+export interface NonceToSign {
+  /** Good once, until expires_at. */
+  nonce: string;
+  /** Host and port that the text must name. */
+  domain: string;
+  /** The address that the text must name; of the domain. */
+  uri: string;
+  version: string;
+  /** mainnet, devnet or localnet. */
+  chain_id: string;
+  statement: string;
+  issued_at: string;
+  expires_at: string;
+  /** The text to sign, for wallets that sign messages only; null unless `wallet` was given. */
+  message: string | null;
+}
+
+/** A wallet's position in the market that was asked for. */
+export interface OnePosition {
+  market_id: string;
+  marketId: string;
+  market_address: string;
+  user_wallet: string;
+  userId: string;
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  sharesYes: number;
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  sharesNo: number;
+  /** Lamports paid, fees included. */
+  total_invested: number;
+  /** The integer beside it, exactly. */
+  total_invested_exact: string;
+  totalCost: number;
+  total_proceeds: number;
+  /** The integer beside it, exactly. */
+  total_proceeds_exact: string;
+  /** Lamports: shares at the current price; once final, what is claimable. */
+  current_value: number;
+  /** The integer beside it, exactly. */
+  current_value_exact: string;
+  claimable_amount: number;
+  /** The integer beside it, exactly. */
+  claimable_amount_exact: string;
+  /** Lamports; with realizedPnL the profit. */
+  unrealizedPnL: number;
+  /** The integer beside it, exactly. */
+  unrealized_pnl_exact: string;
+  /** Lamports. */
+  realizedPnL: number;
+  /** The integer beside it, exactly. */
+  realized_pnl_exact: string;
+  trades_count: number;
+  has_claimed: boolean;
+  claimed_amount: number;
+  /** The integer beside it, exactly. */
+  claimed_amount_exact: string;
+  first_trade_at: string | null;
+  last_trade_at: string | null;
+  claimed_at: string | null;
+  question: string;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  state_code: number;
+  outcome: "INVALID" | "NO" | "YES" | null;
+  current_price_yes: number | null;
+  current_price_no: number | null;
+  last_seq: number;
+  as_of: AsOf;
+}
+
+/** What to say of a post; null takes an earlier opinion back. */
+export interface Opinion {
+  vote: "down" | "up" | null;
+}
+
+/** Ask for a pong. */
+export interface Ping {
+  action: "ping";
+}
+
+/** The platform's sums, the shortest period first. */
+export interface Platform {
+  periods: PlatformPeriod[];
+  as_of: AsOf;
+}
+
+/** The whole platform in a span of time. */
+export interface PlatformPeriod {
+  period: "24h" | "30d" | "7d" | "all";
+  from_at: string | null;
+  to_at: string | null;
+  trades_count: number;
+  /** An integer; text, for it may be beyond 2**53. */
+  volume: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  buy_volume: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  sell_volume: string;
+  traders_count: number;
+  new_wallets_count: number;
+  markets_created: number;
+  markets_finalized: number;
+  disputes_count: number;
+  ballots_count: number;
+  /** An integer; text, for it may be beyond 2**53. */
+  claims_paid: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  protocol_fees: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  resolver_fees: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  lp_fees: string;
+  markets_count: number;
+  active_markets_count: number;
+  /** An integer; text, for it may be beyond 2**53. */
+  open_interest_shares: string;
+}
+
+/** What a wallet did and made on a day in UTC. */
+export interface PnlDay {
+  day: string;
+  trades_count: number;
+  /** An integer; text, for it may be beyond 2**53. */
+  volume: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  invested: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  proceeds: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  claimed: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  realized_pnl: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  cumulative_realized_pnl: string;
+  last_seq: number;
+}
+
+/** The days on which something happened, the latest last. */
+export interface PnlHistory {
+  wallet: string;
+  days: PnlDay[];
+  limit: number;
+  as_of: AsOf;
+}
+
+/** The answer to a ping. */
+export interface Pong {
+  type: "pong";
+  timestamp: string;
+  data: {
+  /** Which log; another one after a restore. */
+  epoch?: string;
+  /** The entry of the log. */
+  seq?: number;
+};
+}
+
+/** A sign of life. */
+export interface PongBack {
+  action: "pong";
+}
+
+/** What a wallet's positions are worth and have made, the latest traded first. */
+export interface Portfolio {
+  wallet: string;
+  totals: PortfolioTotals;
+  positions: PortfolioPosition[];
+  /** How many positions there are in all. */
+  count: number;
+  limit: number;
+  offset: number;
+  as_of: AsOf;
+}
+
+/** A position, what it is worth and what it has made, in lamports. */
+export interface PortfolioPosition {
+  market_id: string;
+  market_address: string;
+  question: string;
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  outcome: "INVALID" | "NO" | "YES" | null;
+  /** An integer; text, for it may be beyond 2**53. */
+  shares_yes: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  shares_no: string;
+  /** Paid for the YES shares still held, at their average cost. */
+  cost_yes: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  cost_no: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  total_invested: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  total_proceeds: string;
+  trades_count: number;
+  has_claimed: boolean;
+  /** An integer; text, for it may be beyond 2**53. */
+  claimed_amount: string;
+  /** What a claim would pay now. */
+  claimable: string;
+  /** The creator emptied the pool; winning claims pay nothing. */
+  is_pool_withdrawn: boolean;
+  /** Shares at the current price; once final, claimable. */
+  current_value: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  realized_pnl: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  unrealized_pnl: string;
+  /** realized_pnl and unrealized_pnl together. */
+  profit: string;
+  first_trade_at: string | null;
+  last_trade_at: string | null;
+  last_seq: number;
+}
+
+/** Sums over all positions of the wallet, in lamports. */
+export interface PortfolioTotals {
+  /** An integer; text, for it may be beyond 2**53. */
+  total_invested: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  total_proceeds: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  claimed_amount: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  claimable: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  current_value: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  realized_pnl: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  unrealized_pnl: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  profit: string;
+}
+
+/** What a wallet holds in a market. */
+export interface Position {
+  market_id: string;
+  marketId: string;
+  market_address: string;
+  user_wallet: string;
+  userId: string;
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  sharesYes: number;
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  sharesNo: number;
+  /** Lamports paid, fees included. */
+  total_invested: number;
+  /** The integer beside it, exactly. */
+  total_invested_exact: string;
+  totalCost: number;
+  total_proceeds: number;
+  /** The integer beside it, exactly. */
+  total_proceeds_exact: string;
+  /** Lamports: shares at the current price; once final, what is claimable. */
+  current_value: number;
+  /** The integer beside it, exactly. */
+  current_value_exact: string;
+  claimable_amount: number;
+  /** The integer beside it, exactly. */
+  claimable_amount_exact: string;
+  /** Lamports; with realizedPnL the profit. */
+  unrealizedPnL: number;
+  /** The integer beside it, exactly. */
+  unrealized_pnl_exact: string;
+  /** Lamports. */
+  realizedPnL: number;
+  /** The integer beside it, exactly. */
+  realized_pnl_exact: string;
+  trades_count: number;
+  has_claimed: boolean;
+  claimed_amount: number;
+  /** The integer beside it, exactly. */
+  claimed_amount_exact: string;
+  first_trade_at: string | null;
+  last_trade_at: string | null;
+  claimed_at: string | null;
+  question: string;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  state_code: number;
+  outcome: "INVALID" | "NO" | "YES" | null;
+  current_price_yes: number | null;
+  current_price_no: number | null;
+  last_seq: number;
+}
+
+/** What a wallet holds in a market. */
+export interface PositionStands {
+  market_id: string;
+  user_wallet: string;
+  /** Nine decimals. */
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  /** Nine decimals. */
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  /** Lamports. */
+  total_invested: number;
+  /** The integer beside it, exactly. */
+  total_invested_exact: string;
+  /** Lamports. */
+  total_proceeds: number;
+  /** The integer beside it, exactly. */
+  total_proceeds_exact: string;
+  trades_count: number;
+  has_claimed: boolean;
+  /** Lamports. */
+  claimed_amount: number;
+  /** The integer beside it, exactly. */
+  claimed_amount_exact: string;
+  /** The newest entry that this standing reflects. */
+  last_seq: number;
+}
+
+/** What a wallet holds in a market. */
+export interface PositionUpdateMessage {
+  type: "position_update";
+  market_id: string | null;
+  timestamp: string;
+  data: PositionStands;
+}
+
+/** A post as it is now; one that was deleted since is told without its text. */
+export interface PostTold {
+  id: number;
+  user_wallet: string;
+  content: string | null;
+  parent_id: number | null;
+  upvotes: number;
+  downvotes: number;
+  created_at: string;
+  edited_at: string | null;
+  deleted_at: string | null;
+}
+
+/** What a market's shares cost now. */
+export interface PriceChanged {
+  market_id: string;
+  priceYes: number | null;
+  priceNo: number | null;
+  /** Nine decimals. */
+  totalShares: number;
+  price_yes: number | null;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  /** The newest entry that this standing reflects. */
+  last_seq: number;
+}
+
+/** Even odds when the market was created, then its newest trades, the latest last. */
+export interface PriceHistory {
+  market_id: string;
+  price_history: PricePoint[];
+  /** How many points there are: the first one and up to `limit` trades. */
+  count: number;
+  as_of: AsOf;
+}
+
+/** A market's price at an instant, for a chart. */
+export interface PricePoint {
+  timestamp: string;
+  /** Percent, kept between 1 and 99. */
+  yes: number;
+  /** 100 less yes. */
+  no: number;
+}
+
+/** What a market's shares cost now. */
+export interface PriceUpdateMessage {
+  type: "price_update";
+  market_id: string | null;
+  timestamp: string;
+  data: PriceChanged;
+}
+
+/** RFC 9457 problem details, with the members that older clients read. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  /** Stable; what a program should compare. */
+  code: string;
+  error: string;
+  message: string;
+  timestamp: string;
+  path: string;
+  details?: FieldProblem[];
+}
+
+/** A market that its transaction will create. */
+export interface ProposedMarket {
+  id: string;
+  on_chain_address: string;
+  question: string;
+  description: string | null;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags: string[];
+  state: "PROPOSED";
+  creator_wallet: string;
+  b_parameter: number;
+  /** The integer beside it, exactly. */
+  b_parameter_exact: string;
+  initial_liquidity: number;
+  /** The integer beside it, exactly. */
+  initial_liquidity_exact: string;
+  end_date: string;
+  /** The content id of metadata_document. */
+  ipfs_question_hash: string;
+  /** Whether b_parameter reaches the 100 SOL that trading takes. */
+  is_tradable: boolean;
+}
+
+/** What the trade comes to now, to the lamport. */
+export interface ProposedTrade {
+  market_id: string;
+  on_chain_address: string;
+  user_wallet: string;
+  trade_type: "buy" | "sell";
+  outcome: boolean;
+  side: "NO" | "YES";
+  shares: number;
+  /** The integer beside it, exactly. */
+  shares_exact: string;
+  /** Lamports paid, or received, fees counted. */
+  cost: number;
+  /** The integer beside it, exactly. */
+  cost_exact: string;
+  /** What the program is told: target_cost or min_proceeds, in lamports. */
+  limit_exact: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  protocol_fee_exact: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  resolver_fee_exact: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  lp_fee_exact: string;
+  /** Nine decimals. */
+  new_price_yes_exact: string;
+  /** The market is that of this slot. */
+  slot: number;
+}
+
+/** The program's configuration as of now. */
+export interface Protocol {
+  protocol_fee_bps: number;
+  resolver_reward_bps: number;
+  liquidity_provider_fee_bps: number;
+  /** Basis points of likes that approve a proposal. */
+  proposal_approval_threshold: number;
+  /** Basis points of agrees that uphold a dispute. */
+  dispute_success_threshold: number;
+  /** Seconds; the program stores it and never enforces it. */
+  min_resolution_delay: string;
+  /** Seconds in which a proposed outcome can be disputed. */
+  dispute_period: string;
+  is_paused: boolean;
+  admin: string | null;
+  backend_authority: string | null;
+  said_by: SaidBy;
+  as_of: AsOf;
+}
+
+/** One SELECT over the schema marts, or the name of a worked one. */
+export interface Question {
+  query?: string | null;
+  name?: string | null;
+  /** Rows at most. */
+  limit?: number;
+  format?: "csv" | "json";
+}
+
+/** What a trade would do if nobody else traded first. Amounts are lamports, shares and prices have nine decimals. */
+export interface Quote {
+  market_id: string;
+  side: "buy" | "sell";
+  outcome: "NO" | "YES";
+  /** False when the program would refuse; `refusal` says how. */
+  is_possible: boolean;
+  refusal: Refusal | null;
+  /** Of a purchase: the most that may be paid, fees included. */
+  target_cost: string | null;
+  /** Bought or sold. */
+  shares: string | null;
+  /** What the shares cost or bring before fees. */
+  before_fees: string | null;
+  protocol_fee: string | null;
+  resolver_fee: string | null;
+  lp_fee: string | null;
+  /** What the buyer pays, or the seller receives. */
+  total: string | null;
+  /** total for one whole share. */
+  average_price: string | null;
+  /** Of one share of the outcome; null where there is none. */
+  price_before: string | null;
+  price_after: string | null;
+  /** How far the price moves, of the price before. */
+  impact_bps: number | null;
+  /** The least target_cost, or number of shares, that works now; null when none does. */
+  smallest: string | null;
+  warnings: Caution[];
+  as_of: AsOf;
+}
+
+/** A wallet and its place. */
+export interface Ranked {
+  /** Equal ones share a rank. */
+  rank: number;
+  user_wallet: string;
+  /** Realized within the period. */
+  profit: string;
+  /** An integer; text, for it may be beyond 2**53. */
+  volume: string;
+  trades_count: number;
+  markets_count: number;
+  /** Positions decided YES or NO within the period. */
+  decided_count: number;
+  /** Of them, those with a profit. */
+  won_count: number;
+  /** won_count of decided_count. */
+  win_rate_bps: number | null;
+  last_seq: number;
+}
+
+/** Whether requests can be answered, and why not. */
+export interface Readiness {
+  status: "ready" | "unready";
+  service: string;
+  /** What stands in the way. */
+  reasons: string[];
+  /** What does not, but should be looked at. */
+  warnings: string[];
+  epoch: string | null;
+  seq: number | null;
+  /** Open streams of this process. */
+  streams: number;
+}
+
+/** A refresh token to be exchanged or revoked. */
+export interface RefreshToken {
+  refresh_token: string;
+}
+
+/** How the program would refuse. */
+export interface Refusal {
+  name: string;
+  /** The program's number, from 6000. */
+  code: number;
+  message: string;
+}
+
+/** Other ACTIVE markets, those of the same category first; empty for a market nobody knows. */
+export interface Related {
+  related: RelatedMarket[];
+  count: number;
+  as_of: AsOf;
+}
+
+/** Another market somebody may like. */
+export interface RelatedMarket {
+  id: string;
+  question: string;
+  yesPrice: number | null;
+  /** With a capital letter. */
+  category: string;
+  /** Of the same category as the market that was asked for. */
+  categoryMatch: boolean;
+}
+
+/** A transaction on its way. */
+export interface Relayed {
+  message: string;
+  signature: string;
+  status: "confirmed" | "failed" | "finalized" | "processed" | "sent";
+  slot: number | null;
+  error: string | null;
+  /** The signature again, by the name older clients read. */
+  transaction: string;
+  explorer: string;
+}
+
+/** A thread's replies, the first first. */
+export interface Replies {
+  replies: Discussion[];
+  count: number;
+  limit: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+}
+
+/** Why a post should be looked at. */
+export interface Report {
+  reason: string;
+}
+
+/** A proposed outcome and its evidence. */
+export interface ResolveMarket {
+  /** true for YES; null (INVALID) cannot be proposed on chain. */
+  outcome: boolean | null;
+  /** A CIDv0, exactly 46 characters. */
+  ipfs_evidence_hash: string;
+}
+
+/** Your place is none in this log: read the state again, go on from here. */
+export interface Resync {
+  type: "resync";
+  timestamp: string;
+  data: {
+  reason: "foreign_epoch" | "future_position";
+  /** Which log; another one after a restore. */
+  epoch: string;
+  /** The entry of the log. */
+  seq: number;
+};
+}
+
+/** Your place is none in this log. */
+export interface ResyncEvent {
+  reason: "foreign_epoch" | "future_position";
+  /** Which log; another one after a restore. */
+  epoch: string;
+  /** The entry of the log. */
+  seq: number;
+}
+
+/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+export interface RetractedMessage {
+  type: "retracted";
+  market_id: string | null;
+  timestamp: string;
+  data: TakenBack;
+}
+
+/** What was done, and how the post stands now. */
+export interface Said {
+  message: string;
+  discussion: Discussion;
+}
+
+/** Who said each field; null where no event did and the value is what initialize sets. */
+export interface SaidBy {
+  protocol_fee_bps: Saying | null;
+  resolver_reward_bps: Saying | null;
+  liquidity_provider_fee_bps: Saying | null;
+  proposal_approval_threshold: Saying | null;
+  dispute_success_threshold: Saying | null;
+  min_resolution_delay: Saying | null;
+  dispute_period: Saying | null;
+  is_paused: Saying | null;
+  admin: Saying | null;
+  backend_authority: Saying | null;
+}
+
+/** The event that said something. */
+export interface Saying {
+  event: string;
+  tx_signature: string;
+  slot: number;
+  seq: number;
+  block_time: string;
+}
+
+/** A sale of so many shares for at least so much. */
+export interface SellShares {
+  /** A market's 64 hexadecimal digits, or the address of its account. */
+  market_id: string;
+  /** true for YES. */
+  outcome: boolean;
+  /** Nine decimals; at least 1000000. */
+  shares: number | string;
+  /** The least you receive in lamports, after fees. */
+  min_proceeds?: number | string;
+}
+
+/** A wallet that is signed in. */
+export interface Session {
+  /** A wallet's address in base58. */
+  wallet: string;
+  /** For Authorization: Bearer. */
+  access_token: string;
+  /** Always Bearer. */
+  token_type: string;
+  /** Seconds until the access token expires. */
+  expires_in: number;
+  /** Good once, for the next pair of tokens. */
+  refresh_token: string;
+  refresh_expires_at: string;
+}
+
+/** Ballots of one class. */
+export interface SideCount {
+  likes: number;
+  dislikes: number;
+}
+
+/** What a wallet returned: the text it signed, as text or as its bytes, and the signature. */
+export interface SignedMessage {
+  /** A wallet's address in base58. */
+  wallet: string;
+  /** An ed25519 signature of 64 bytes, in base58 (or base64). */
+  signature: string;
+  /** The signed text; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn returns them. */
+  signed_message?: string;
+}
+
+/** The session is over. */
+export interface SignedOut {
+  message: string;
+}
+
+/** A transaction to pass on. */
+export interface SignedTransaction {
+  /** base64 of the signed bytes, at most 1,232 of them. */
+  transaction: string;
+}
+
+/** Rows as objects; integers of any size are exact in the JSON text. */
+export interface SqlAnswer {
+  columns: SqlColumn[];
+  rows: Record<string, unknown>[];
+  count: number;
+  /** There was more than is shown. */
+  is_cut: boolean;
+  took_ms: number;
+  as_of: AsOf;
+}
+
+/** A column of the answer. */
+export interface SqlColumn {
+  name: string;
+  /** As Postgres names it. */
+  type: string;
+}
+
+/** What can be asked here. */
+export interface SqlDesk {
+  /** Whether this server takes SQL at all. */
+  is_on: boolean;
+  named: NamedQuery[];
+  /** Functions that may be called. */
+  functions: string[];
+  seconds: number;
+  most_rows: number;
+}
+
+/** How the log and its marts are doing. */
+export interface Status {
+  epoch: string;
+  seq: number;
+  slot: number | null;
+  commitment: "confirmed" | "finalized";
+  /** Slot; null when nothing is proven. */
+  verified_through: number | null;
+  finalized_through: number | null;
+  completeness: Completeness;
+  lag: Lag;
+  models: ModelStatus[];
+  /** Deliveries kept because they were unusable. */
+  dead_letters: number;
+  /** Transactions known of but not fetched yet. */
+  wanted: number;
+  alerts: Alert[];
+  as_of: AsOf;
+}
+
+/** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
+export interface StatusMessage {
+  type: "status";
+  market_id: string | null;
+  timestamp: string;
+  data: StatusTold;
+}
+
+/** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
+export interface StatusTold {
+  kind: "finalized_through" | "mart_stale" | "snapshot";
+  /** Slot; null when unknown or not what is told. */
+  finalized_through: number | null;
+  /** The entry of the log that this is; a snapshot has none. */
+  seq?: number;
+  /** Marts that stand still; in a snapshot only. */
+  stale?: string[];
+}
+
+/** Hear about more. `since` resumes, in the first subscription only. */
+export interface Subscribe {
+  action: "subscribe";
+  topics?: string[];
+  market_id?: string;
+  since?: string;
+  token?: string;
+  ticket?: string;
+}
+
+/** You hear these topics from `seq` on; messages say how they stand. */
+export interface Subscribed {
+  type: "subscribed";
+  timestamp: string;
+  topics: string[];
+  /** Which log; another one after a restore. */
+  epoch: string;
+  /** The entry of the log. */
+  seq: number;
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+}
+
+/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+export interface TakenBack {
+  /** The seq that told it. */
+  ref: number;
+  name: string;
+  market_id: string | null;
+  tx_signature: string;
+  ordinal: number;
+  /** The slot it landed in. */
+  slot: number;
+  /** The entry of the log that this is. */
+  seq: number;
+}
+
+/** The ballots of one kind in a market, counted. */
+export interface TallyStands {
+  market_id: string;
+  vote_type: "dispute" | "proposal";
+  likes: number;
+  dislikes: number;
+  total: number;
+  last_seq: number | null;
+}
+
+/** A post that began a thread, with its first replies, flat and in the order in which they were made. */
+export interface Thread {
+  id: string;
+  market_id: string;
+  marketId: string;
+  user_wallet: string;
+  author: string;
+  /** Empty once deleted. */
+  content: string;
+  /** The post that this one answers. */
+  parent_id: string | null;
+  parentId: string | null;
+  upvotes: number;
+  downvotes: number;
+  /** How many wallets reported it. */
+  flags: number;
+  isFlagged: boolean;
+  /** How often it was edited. */
+  edits: number;
+  created_at: string;
+  createdAt: string;
+  edited_at: string | null;
+  deleted_at: string | null;
+  last_seq: number;
+  /** Replies that are not deleted, at any depth. */
+  replies_count: number;
+  replies: Discussion[];
+}
+
+/** A market's threads, the newest first. */
+export interface Threads {
+  discussions: Thread[];
+  /** How many threads are on this page. */
+  count: number;
+  limit: number;
+  offset: number;
+  next_cursor: string | null;
+  market_id: string;
+  as_of: AsOf;
+}
+
+/** A pass for one stream. */
+export interface Ticket {
+  /** Put it into the address of one stream: ?ticket=... */
+  ticket: string;
+  /** Seconds. */
+  expires_in: number;
+}
+
+/** One purchase or sale of shares. */
+export interface Trade {
+  /** tx_signature:ordinal. */
+  id: string;
+  market_id: string;
+  marketId: string;
+  user_wallet: string;
+  trader: string;
+  trade_type: "buy" | "sell";
+  outcome: "NO" | "YES";
+  /** True for YES. */
+  outcome_bool: boolean;
+  shares: number;
+  /** The integer beside it, exactly. */
+  shares_exact: string;
+  /** Lamports: paid with fees, or received after fees. */
+  cost: number;
+  /** The integer beside it, exactly. */
+  cost_exact: string;
+  /** The cost before fees. */
+  gross_lamports: string;
+  protocol_fee_lamports: string;
+  resolver_fee_lamports: string;
+  lp_fee_lamports: string;
+  /** False for a sale whose fees the chain does not tell apart by one. */
+  are_fees_exact: boolean;
+  /** Price of YES after the trade. */
+  price_after: number;
+  /** Price of the traded outcome after the trade. */
+  price: number;
+  /** price_after in billionths. */
+  new_price_yes: number;
+  tx_signature: string;
+  ordinal: number;
+  slot: number;
+  seq: number;
+  block_time: string;
+  created_at: string;
+  timestamp: string;
+}
+
+/** A purchase or a sale. */
+export interface TradeExecutedMessage {
+  type: "trade_executed";
+  market_id: string | null;
+  timestamp: string;
+  data: TradeTold;
+}
+
+/** A purchase or a sale. */
+export interface TradeMessage {
+  type: "trade";
+  market_id: string | null;
+  timestamp: string;
+  data: TradeTold;
+}
+
+/** Trades, the latest on chain first. */
+export interface TradePage {
+  trades: Trade[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  offset: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+}
+
+/** A purchase or a sale. */
+export interface TradeTold {
+  /** tx_signature:ordinal. */
+  id: string;
+  tradeId: string;
+  market_id: string;
+  marketId: string;
+  trade_type: "buy" | "sell";
+  outcome: "NO" | "YES";
+  /** true for YES. */
+  outcome_bool: boolean;
+  /** Nine decimals. */
+  shares: number;
+  /** The integer beside it, exactly. */
+  shares_exact: string;
+  /** Lamports: paid with fees, or received after fees. */
+  cost: number;
+  /** The integer beside it, exactly. */
+  cost_exact: string;
+  user_wallet: string;
+  trader: string;
+  /** Of the traded outcome, right after the trade. */
+  price: number;
+  /** Of YES, right after the trade. */
+  price_after: number;
+  /** Nine decimals. */
+  new_price_yes: number;
+  tx_signature: string;
+  ordinal: number;
+  /** The slot it landed in. */
+  slot: number;
+  /** The entry of the log that this is. */
+  seq: number;
+  created_at: string;
+  block_time: string;
+}
+
+/** What trades add up to, in lamports. */
+export interface TradingStats {
+  total_volume: number;
+  /** The integer beside it, exactly. */
+  total_volume_exact: string;
+  total_trades: number;
+  unique_traders: number;
+  /** Paid by buyers, fees included. */
+  buy_volume: number;
+  /** The integer beside it, exactly. */
+  buy_volume_exact: string;
+  /** Paid out for sales, before fees. */
+  sell_volume: number;
+  /** The integer beside it, exactly. */
+  sell_volume_exact: string;
+}
+
+/** How far a transaction has come. */
+export interface TransactionStatus {
+  signature: string;
+  /** retracted: it was in a block that the chain gave up. */
+  status: "confirmed" | "failed" | "finalized" | "processed" | "retracted";
+  slot: number | null;
+  error: string | null;
+  /** Who says so; the log knows only what succeeded. */
+  source: "chain" | "log";
+  events: HappenedEvent[];
+  explorer: string;
+}
+
+/** The most traded ACTIVE markets of the day up to the newest event. */
+export interface Trending {
+  trending: TrendingMarket[];
+  count: number;
+  as_of: AsOf;
+}
+
+/** A market that is talked of. */
+export interface TrendingMarket {
+  id: string;
+  question: string;
+  yesPrice: number | null;
+  /** Percentage points of YES gained in the last day. */
+  change24h: number;
+  /** SOL traded in the last day; for eyes. */
+  volume24h: number;
+  /** The same in lamports. */
+  volume_24h_exact: string;
+  /** Wallets that traded in the last day. */
+  uniqueTraders: number;
+  /** 0.6 of volume24h and 0.4 of uniqueTraders. */
+  trendingScore: number;
+}
+
+/** What trying it out showed. */
+export interface Trial {
+  /** The chain's slot at which it succeeded. */
+  slot: number;
+  /** Compute units. */
+  units_consumed: number;
+}
+
+/** A market's creation to sign. */
+export interface UnsignedMarket {
+  message: string;
+  /** base64; versioned, with zeros for its signatures. */
+  unsigned_transaction: string;
+  /** Who has to sign, the payer first. */
+  signers: string[];
+  blockhash: string;
+  /** It can land until the chain has this many blocks. */
+  last_valid_block_height: number;
+  /** What landing costs, beside what the instruction moves. */
+  fee_lamports: string;
+  simulation: Trial;
+  /** Its signature, once you have signed it; null here. */
+  transaction?: null;
+  /** null until it is sent. */
+  explorer?: null;
+  market: ProposedMarket;
+  /** The bytes whose content id is anchored; keep or pin them. */
+  metadata_document: string;
+}
+
+/** A step of a market's life to sign. */
+export interface UnsignedOnMarket {
+  message: string;
+  /** base64; versioned, with zeros for its signatures. */
+  unsigned_transaction: string;
+  /** Who has to sign, the payer first. */
+  signers: string[];
+  blockhash: string;
+  /** It can land until the chain has this many blocks. */
+  last_valid_block_height: number;
+  /** What landing costs, beside what the instruction moves. */
+  fee_lamports: string;
+  simulation: Trial;
+  /** Its signature, once you have signed it; null here. */
+  transaction?: null;
+  /** null until it is sent. */
+  explorer?: null;
+  /** The market as GET /api/markets/{id} tells it; null before the log knows it. */
+  market: Market | null;
+}
+
+/** A trade to sign. */
+export interface UnsignedTrade {
+  message: string;
+  /** base64; versioned, with zeros for its signatures. */
+  unsigned_transaction: string;
+  /** Who has to sign, the payer first. */
+  signers: string[];
+  blockhash: string;
+  /** It can land until the chain has this many blocks. */
+  last_valid_block_height: number;
+  /** What landing costs, beside what the instruction moves. */
+  fee_lamports: string;
+  simulation: Trial;
+  /** Its signature, once you have signed it; null here. */
+  transaction?: null;
+  /** null until it is sent. */
+  explorer?: null;
+  trade: ProposedTrade;
+}
+
+/** Hear about less. */
+export interface Unsubscribe {
+  action: "unsubscribe";
+  topics?: string[];
+  market_id?: string;
+}
+
+/** The topics you still hear. */
+export interface Unsubscribed {
+  type: "unsubscribed";
+  timestamp: string;
+  data: {
+  topics: string[];
+};
+  market_id?: string;
+}
+
+/** One ballot. */
+export interface Vote {
+  id: string;
+  market_id: string;
+  user_wallet: string;
+  vote_type: "dispute" | "proposal";
+  /** proposal: like; dispute: agree with the dispute. */
+  vote: boolean;
+  voted_at: string;
+  created_at: string;
+  source: "api" | "chain";
+  tx_signature: string | null;
+  last_seq: number;
+}
+
+/** A market's tallies. */
+export interface VoteCounts {
+  market_id: string;
+  counts: Counts;
+  as_of: AsOf;
+}
+
+/** A ballot, cast on chain or here. */
+export interface VoteMessage {
+  type: "vote";
+  market_id: string | null;
+  timestamp: string;
+  data: VoteTold;
+}
+
+/** A vote on a dispute. */
+export interface VoteOnDispute {
+  /** true agrees with the dispute. */
+  supportDispute: boolean;
+}
+
+/** A vote on a proposal. */
+export interface VoteOnProposal {
+  /** true likes it. */
+  approve: boolean;
+}
+
+/** The tally: each wallet once, in all and by where the ballot comes from. */
+export interface VoteStats {
+  likes: number;
+  dislikes: number;
+  total: number;
+  /** Percent with two digits, such as "75.00". */
+  approval_rate: string;
+  on_chain: SideCount;
+  off_chain_known: SideCount;
+  off_chain_unseen: SideCount;
+  voting_closes_at: string | null;
+}
+
+/** The ballots of one kind in a market, counted. */
+export interface VoteTallyMessage {
+  type: "vote_tally";
+  market_id: string | null;
+  timestamp: string;
+  data: TallyStands;
+}
+
+/** A ballot, cast on chain or here. */
+export interface VoteTold {
+  vote_type: "dispute" | "proposal";
+  vote: boolean;
+  market_id: string;
+  user_wallet: string;
+  voted_at: string;
+  created_at: string;
+  source: "api" | "chain";
+  tx_signature: string | null;
+  /** The entry of the log that this is. */
+  seq: number;
+}
+
+/** A wallet in counts; zeros for one that nobody has met. */
+export interface Wallet {
+  wallet: string;
+  stats: WalletCounts;
+  as_of: AsOf;
+}
+
+/** What one wallet did. */
+export interface WalletActivity {
+  activity: Activity[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+  wallet: string;
+}
+
+/** How often a wallet acted. */
+export interface WalletCounts {
+  total_trades: number;
+  total_votes: number;
+  proposal_votes: number;
+  dispute_votes: number;
+  /** Posts that are not deleted. */
+  discussions: number;
+}
+
+/** What a wallet's trading came to. */
+export interface WalletStats {
+  wallet: string;
+  totalTrades: number;
+  /** Lamports paid with fees and received after fees. */
+  totalVolume: number;
+  /** The integer beside it, exactly. */
+  total_volume_exact: string;
+  /** Share of positions decided YES or NO that made a profit, 0 to 1. */
+  winRate: number;
+  /** Lamports, realized and unrealized. */
+  totalPnL: number;
+  /** The integer beside it, exactly. */
+  total_pnl_exact: string;
+  activePositions: number;
+  settledPositions: number;
+  as_of: AsOf;
+}
+
+/** Trades of one wallet. */
+export interface WalletTradePage {
+  trades: Trade[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  offset: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+  wallet: string;
+}
+
+/** A wallet's ballots, the latest first. */
+export interface WalletVotes {
+  proposal_votes: Vote[];
+  dispute_votes: Vote[];
+  /** How many there are in all of the wanted kinds. */
+  total: number;
+  limit: number;
+  offset: number;
+  wallet: string;
+  as_of: AsOf;
+}
+
+/** The connection is open. */
+export interface Welcome {
+  type: "welcome";
+  timestamp: string;
+  data: {
+  client_id: string;
+  message: string;
+  /** Which log; another one after a restore. */
+  epoch?: string;
+  /** The entry of the log. */
+  seq?: number;
+};
+}

@@ -1,0 +1,392 @@
+"""The clients in `clients/`: written from the specification, compiled, and used against a real API.
+
+Their streams are cut in the middle of frames, the server is stopped and comes back; each hands out every entry once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from played import Played
+
+from api.auth import tokens
+from api.live import messages
+
+ROOT = Path(__file__).resolve().parents[3]
+CLIENTS = ROOT / "clients"
+PATIENCE_SECONDS = 60
+#: Never dropped and never told otherwise; messages of state depend on when they were read.
+LASTING = {said.name for said in messages.MESSAGES if not said.is_state}
+sys.path.insert(0, str(CLIENTS / "python"))
+
+from zmart_client import Problem, Refused, Zmart  # noqa: E402
+
+FOLLOWING = """
+import { Zmart, Refused, Problem } from "./dist/index.js";
+const [url, topics, since, transport, last] = process.argv.slice(2);
+const resyncs = [];
+const onResync = async (reason, place) => { resyncs.push(reason); };
+const stream = new Zmart(url).follow(topics.split(","), { ...(since ? { since } : {}), transport, onResync });
+try {
+  for await (const frame of stream) {
+    console.log(JSON.stringify({ frame, place: stream.place, resyncs }));
+    if (frame.seq >= Number(last)) break;
+  }
+} catch (error) {
+  console.log(JSON.stringify({ refused: error instanceof Refused ? error.code : String(error) }));
+}
+"""
+
+ACTING = """
+import { createPrivateKey, sign } from "node:crypto";
+import { Problem, Zmart } from "./dist/index.js";
+const [url, wallet, seed] = process.argv.slice(2);
+const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), Buffer.from(seed, "hex")]);
+const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+const zmart = new Zmart(url);
+const refusal = await zmart.showMarket("nonsense").catch((error) => error);
+await zmart.connect(wallet, (text) => sign(null, Buffer.from(text), key).toString("base64"));
+const me = await zmart.showMe();
+const page = await zmart.listMarkets({ state: "ACTIVE", limit: 1 });
+const market = page.markets[0];
+const quote = await zmart.showQuote(market.id, { outcome: "YES", target_cost: "1000000000" });
+const bought = await zmart.buyShares({ market_id: market.id, outcome: true, max_cost: quote.target_cost });
+const since = `${page.as_of.epoch}:0`;
+for await (const frame of zmart.follow(["trades", "me"], { since })) {
+  const refused = refusal instanceof Problem ? [refusal.status, refusal.code] : String(refusal);
+  console.log(JSON.stringify({ refused, me: me.wallet, quote, bought, heard: frame.messages[0].type }));
+  break;
+}
+"""
+
+
+class Proxy:
+    """Between a client and the server: cuts each connection after so many bytes, wherever that is."""
+
+    def __init__(self, port: int, cuts: Iterator[int]) -> None:
+        self._port = port
+        self._cuts = cuts
+        self.connections = 0
+        self._running: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its address."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for task in self._running:
+                task.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        left = next(self._cuts)
+        with contextlib.suppress(OSError):
+            inner, outer = await asyncio.open_connection("127.0.0.1", self._port)
+            asked = asyncio.create_task(self._pass(reader, outer))
+            self._running.add(asked)
+            with contextlib.suppress(asyncio.CancelledError):
+                while left > 0 and (piece := await inner.read(min(left, 4096))):
+                    writer.write(piece)
+                    await writer.drain()
+                    left -= len(piece)
+            asked.cancel()
+            outer.transport.abort()
+        writer.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(4096):
+                writer.write(piece)
+                await writer.drain()
+
+
+def cuts() -> Iterator[int]:
+    """After a few bytes at first, and later and later."""
+    size = 300
+    while True:
+        yield size
+        size = size * 5 // 4 + 777
+
+
+def generator() -> ModuleType:
+    """clients/generate.py."""
+    spec = importlib.util.spec_from_file_location("generate", CLIENTS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["generate"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def lasting(frames: list[dict[str, Any]]) -> list[tuple[int, str, Any]]:
+    """The messages of the log, with their entries."""
+    return [(f["seq"], m["type"], m["data"]) for f in frames for m in f["messages"] if m["type"] in LASTING]
+
+
+def place(played: Played) -> tuple[str, int]:
+    """Epoch and newest seq."""
+    return played.ask("select i.epoch::text, (select max(seq) from raw.feed) from raw.identity as i")[0]
+
+
+@pytest.fixture(scope="module")
+def told(played: Played) -> list[dict[str, Any]]:
+    """Every frame of two topics, read in one go without any of the clients."""
+    epoch, _ = place(played)
+    ((last,),) = played.ask("select max(seq) from raw.events where name in ('SharesBought', 'SharesSold')")
+    found: list[dict[str, Any]] = []
+    url = f"{played.url}/api/stream?topics=markets,trades&since={epoch}:0"
+    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client, client.stream("GET", url) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                found.append(json.loads(line[6:]))
+                if found[-1]["seq"] >= last:
+                    return found
+    pytest.fail("the stream ended")
+
+
+def test_what_is_written_is_what_the_specification_says() -> None:
+    """Whoever changes the contract writes the clients again."""
+    for path, text in generator().files().items():
+        assert path.read_text() == text, "run: python clients/generate.py"
+
+
+async def follow_in_python(url: str, since: str, transport: Any, last: int) -> list[dict[str, Any]]:
+    """The frames that the Python client hands out."""
+    async with Zmart(url) as zmart, asyncio.timeout(PATIENCE_SECONDS):
+        found: list[dict[str, Any]] = []
+        stream = zmart.follow("markets", "trades", since=since, transport=transport)
+        async for frame in stream:
+            assert stream.place == f"{frame['epoch']}:{frame['seq']}"
+            found.append(dict(frame))
+            if frame["seq"] >= last:
+                return found
+    pytest.fail("the stream ended")
+
+
+async def node(folder: Path, script: str, *arguments: str) -> list[dict[str, Any]]:
+    """The lines that a script prints."""
+    file = folder / f"{abs(hash(script))}.mjs"
+    file.write_text(script)
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        "--experimental-websocket",
+        file,
+        *arguments,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        limit=1 << 26,
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        said, complaints = await process.communicate()
+    assert process.returncode == 0, complaints.decode()
+    return [json.loads(line) for line in said.splitlines()]
+
+
+async def follow_in_typescript(folder: Path, url: str, since: str, transport: str, last: int) -> list[dict[str, Any]]:
+    """The frames that the TypeScript client hands out."""
+    lines = await node(folder, FOLLOWING, url, "markets,trades", since, transport, str(last))
+    for line in lines:
+        assert line["place"] == f"{line['frame']['epoch']}:{line['frame']['seq']}"
+    return [line["frame"] for line in lines]
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("language", ["python", "typescript"])
+async def test_a_stream_that_is_cut_hands_out_every_entry_once(
+    played: Played, told: list[dict[str, Any]], transport: str, language: str, request: pytest.FixtureRequest
+) -> None:
+    """Cut in the middle of frames again and again, and while the server is away: no hole, nothing twice."""
+    folder = request.getfixturevalue("typescript_client") if language == "typescript" else None
+    last, since = told[-1]["seq"], f"{told[0]['epoch']}:0"
+    proxy = Proxy(played.port, cuts())
+    async with proxy.listening() as url:
+        following = asyncio.create_task(
+            follow_in_python(url, since, transport, last)
+            if folder is None
+            else follow_in_typescript(folder, url, since, transport, last)
+        )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while proxy.connections < 3 and not following.done():  # noqa: ASYNC110 - only the proxy knows
+                await asyncio.sleep(0.01)
+        await asyncio.to_thread(played.run, played.stop())
+        await asyncio.to_thread(played.run, played.start())
+        found = await following
+    assert proxy.connections > 3
+    seqs = [frame["seq"] for frame in found]
+    assert seqs == sorted(set(seqs))
+    assert lasting(found) == lasting(told)
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("language", ["python", "typescript"])
+async def test_a_place_of_another_log_is_told(
+    played: Played, transport: str, language: str, request: pytest.FixtureRequest
+) -> None:
+    """The caller reads the state again; the stream goes on from where the log is."""
+    foreign = "00000000-0000-4000-8000-000000000000:5"
+    resyncs: list[str] = []
+    following: asyncio.Task[Any]
+    if language == "python":
+
+        async def follow() -> dict[str, Any]:
+            async with Zmart(played.url) as zmart, asyncio.timeout(PATIENCE_SECONDS):
+                told = lambda reason, _: resyncs.append(reason)  # noqa: E731
+                async for frame in zmart.follow(
+                    "trades", "markets", since=foreign, transport=transport, on_resync=told
+                ):  # type: ignore[arg-type]
+                    return dict(frame)
+            pytest.fail("the stream ended")
+
+        following = asyncio.create_task(follow())
+    else:
+        folder = request.getfixturevalue("typescript_client")
+        following = asyncio.create_task(node(folder, FOLLOWING, played.url, "trades,markets", foreign, transport, "0"))
+    epoch, before = place(played)
+    while not following.done():
+        await asyncio.to_thread(played.run, _trade(played))
+        await asyncio.wait([following], timeout=0.5)
+    frame = following.result()
+    if language == "typescript":
+        resyncs, frame = frame[0]["resyncs"], frame[0]["frame"]
+    assert resyncs == ["foreign_epoch"]
+    assert (frame["epoch"], frame["seq"] > before) == (epoch, True)
+
+
+async def _trade(played: Played) -> None:
+    await played.town.play(1)
+    await played.catch_up()
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("language", ["python", "typescript"])
+async def test_a_topic_that_does_not_exist_is_refused_for_good(
+    played: Played, transport: Any, language: str, request: pytest.FixtureRequest
+) -> None:
+    """Coming back would not help, so it is said."""
+    if language == "typescript":
+        lines = await node(
+            request.getfixturevalue("typescript_client"), FOLLOWING, played.url, "nonsense", "", transport, "0"
+        )
+        assert lines == [{"refused": "unknown_topic"}]
+        return
+    async with Zmart(played.url) as zmart:
+        with pytest.raises(Refused) as refused:
+            async for _ in zmart.follow("nonsense", transport=transport):
+                pass
+    assert refused.value.code == "unknown_topic"
+
+
+async def test_python_signs_in_and_buys(played: Played) -> None:
+    """Sign in with a wallet, list, quote, buy, pass on, and hear of it."""
+    async with Zmart(played.url) as zmart:
+        with pytest.raises(Problem) as refused:
+            await zmart.show_market("nonsense")
+        assert (refused.value.status, refused.value.code) == (404, "not_found")
+        await zmart.connect(played.wallet.address, played.wallet.sign)
+        assert (await zmart.show_me())["wallet"] == played.wallet.address
+        page = await zmart.list_markets(state="ACTIVE", limit=1)
+        market = page["markets"][0]
+        quote = await zmart.show_quote(market["id"], outcome="YES", target_cost="1000000000")
+        bought = await zmart.buy_shares(market_id=market["id"], outcome=True, max_cost="1000000000")
+        assert bought["trade"]["shares_exact"] == quote["shares"]
+        signed = played.wallet.sign_transaction(bought["unsigned_transaction"])
+        sent = await zmart.relay_transaction(transaction=signed)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.to_thread(played.run, _confirm(played))
+            async for frame in zmart.follow("me", since=f"{page['as_of']['epoch']}:{page['as_of']['seq']}"):
+                trades = [message["data"] for message in frame["messages"] if message["type"] == "trade"]
+                if sent["signature"] in [trade["tx_signature"] for trade in trades]:
+                    break
+        assert (await zmart.follow_transaction(sent["signature"]))["status"] in {"confirmed", "finalized"}
+
+
+async def _confirm(played: Played) -> None:
+    await played.town.pass_blocks(3)
+    await played.catch_up()
+
+
+async def test_typescript_signs_in_and_buys(played: Played, typescript_client: Path) -> None:
+    """Sign in with a wallet, list, quote, buy (to be signed), follow."""
+    seed = bytes(played.wallet.key)[:32].hex()
+    (said,) = await node(typescript_client, ACTING, played.url, played.wallet.address, seed)
+    assert said["refused"] == [404, "not_found"]
+    assert said["me"] == played.wallet.address
+    assert said["bought"]["trade"]["shares_exact"] == said["quote"]["shares"]
+    assert base64.b64decode(said["bought"]["unsigned_transaction"])
+    assert said["heard"]
+
+
+async def test_a_session_that_ran_out_is_renewed(played: Played) -> None:
+    """Whoever is signed in stays so: an access token that has run out is exchanged on the way."""
+    async with Zmart(played.url) as zmart:
+        session = await zmart.connect(played.wallet.address, played.wallet.sign)
+        services = played.running.application.state.services  # type: ignore[union-attr]
+        past = tokens.Tokens(services.gate.tokens._keys, lifetime_seconds=-60)
+        zmart._session = {**session, "access_token": past.issue(played.wallet.address)}
+        assert (await zmart.show_me())["wallet"] == played.wallet.address
+        assert zmart._session["refresh_token"] != session["refresh_token"]
+
+
+def blocks(language: str) -> list[str]:
+    """The programs of the clients' page: those that import something."""
+    found = re.findall(rf"```{language}\n(.*?)```", (CLIENTS / "README.md").read_text(), flags=re.DOTALL)
+    return [block for block in found if "import" in block]
+
+
+def test_the_python_example_runs(played: Played) -> None:
+    """Word for word, but for the address."""
+    (block,) = blocks("python")
+    ran = subprocess.run(
+        [sys.executable, "-c", block.replace("http://127.0.0.1:4000", played.url)],
+        env={**os.environ, "PYTHONPATH": str(CLIENTS / "python")},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert len(ran.stdout.splitlines()) == 2
+
+
+def test_the_typescript_example_compiles_and_runs(played: Played, typescript_client: Path) -> None:
+    """Word for word, but for the address and where the client is."""
+    (block,) = blocks("ts")
+    text = block.replace("http://127.0.0.1:4000", played.url).replace('"zmart-client"', '"./dist/index.js"')
+    (typescript_client / "example.ts").write_text(text)
+    compiler = [
+        "node_modules/typescript/bin/tsc",
+        "--target",
+        "ES2022",
+        "--module",
+        "NodeNext",
+        "--strict",
+        "example.ts",
+    ]
+    for command in (compiler, ["example.js"]):
+        ran = subprocess.run(
+            ["node", *command],
+            cwd=typescript_client,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("\n") >= 2
