@@ -38,9 +38,7 @@ StateText = Annotated[
 ]
 SearchText = Annotated[
     str | None,
-    QueryParameter(
-        min_length=1, max_length=200, description="Words of question or description in any form, or any part of them."
-    ),
+    QueryParameter(min_length=1, max_length=200, description="Words of question or description, or any part of them."),
 ]
 MarketFilter = Annotated[str | None, QueryParameter(description="Only of this market: its id or its address.")]
 WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wallet.")]
