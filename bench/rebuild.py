@@ -26,7 +26,8 @@ class Rebuild(Figure):
     )
     method = (
         "What `zmart rebuild` does, on a log of 200,000 events (1,000,000 with --full): each mart is folded"
-        " beside the live one and the difference merged. `all marts` divides the events of the log by the "
+        " beside the live one and the difference merged, as many at once as there are processors. `all marts`"
+        " divides the events of the log by the "
         "time for all of them; the rounds begin with marts that are right already, `from emptied marts` "
         "with none of their rows. The time for ten times the log is held against a log of a tenth; small "
         "logs flatter it, so judge it with --full."
@@ -41,16 +42,13 @@ class Rebuild(Figure):
         with house.database(log_events=effort.log_events) as database:
             large = _rounds(database, rounds)
             emptied = _from_nothing(database)
-        totals = [sum(seconds.values()) for seconds in large]
-        ratios = [sum(after.values()) / sum(before.values()) for before, after in zip(small, large, strict=True)]
+            alone = _one_by_one(database)
+        ratios = [after / before for before, after in zip(small, large, strict=True)]
         return [
-            _rate("all marts", effort.log_events, totals),
-            _rate("from emptied marts", effort.log_events, [sum(emptied.values())]),
+            _rate("all marts", effort.log_events, large),
+            _rate("from emptied marts", effort.log_events, [emptied]),
             Sample(label="time for ten times the log", unit="x", values=tuple(ratios)),
-            *(
-                Sample(label=f"mart {name}", unit="s", values=tuple(seconds[name] for seconds in large))
-                for name in large[0]
-            ),
+            *(Sample(label=f"mart {name} alone", unit="s", values=(seconds,)) for name, seconds in alone.items()),
         ]
 
 
@@ -58,28 +56,35 @@ def _rate(label: str, events: int, seconds: Sequence[float]) -> Sample:
     return Sample(label=label, unit="events/s", values=tuple(events / took for took in seconds))
 
 
-def _rounds(database: testing.Database, rounds: int) -> list[dict[str, float]]:
+def _rounds(database: testing.Database, rounds: int) -> list[float]:
     return [_all(database, expect_none=True) for _ in range(rounds)]
 
 
-def _from_nothing(database: testing.Database) -> dict[str, float]:
+def _from_nothing(database: testing.Database) -> float:
     with database.connect() as owner:
         for name in _names(owner):
             owner.execute(psycopg.sql.SQL("truncate {}").format(psycopg.sql.Identifier("marts", name)))
     return _all(database, expect_none=False)
 
 
-def _all(database: testing.Database, *, expect_none: bool) -> dict[str, float]:
-    """Seconds by mart."""
-    seconds = {}
+def _one_by_one(database: testing.Database) -> dict[str, float]:
     with database.connect() as owner:
-        for name in _names(owner):
-            began = time.perf_counter()
-            differed = rebuild.rebuild(database.dsn(), [name], tell=lambda _: None)
-            seconds[name] = time.perf_counter() - began
-            if differed and expect_none:
-                raise NotMeasured(f"{differed} rows of {name} were not what a rebuild makes of the log.")
-    return seconds
+        return {name: _timed(database, [name], expect_none=True) for name in _names(owner)}
+
+
+def _all(database: testing.Database, *, expect_none: bool) -> float:
+    with database.connect() as owner:
+        return _timed(database, _names(owner), expect_none=expect_none)
+
+
+def _timed(database: testing.Database, names: Sequence[str], *, expect_none: bool) -> float:
+    """Seconds for these marts."""
+    began = time.perf_counter()
+    differed = rebuild.rebuild(database.dsn(), names, tell=lambda _: None)
+    took = time.perf_counter() - began
+    if differed and expect_none:
+        raise NotMeasured(f"{differed} rows of {', '.join(names)} were not what a rebuild makes of the log.")
+    return took
 
 
 def _names(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = ("dbt_project.yml", "sql_models/**/*", "sql_macros/**/*")
 
 DEFAULT_VOTING_WINDOW_SECONDS = 259_200
+
+#: How many models are rebuilt at once, at most: each keeps one processor of the server busy.
+AT_ONCE = 4
 
 #: How often a deployment is tried that met a reader in the way of a swap, and the pause between.
 PATIENCE = 10
@@ -157,16 +161,21 @@ def environment(dsn: str) -> dict[str, str]:
 def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> int:
     """Fold models again from the whole log, all or the named, then refresh; return how many folded rows differed.
 
-    Each is one transaction; the log waits only while the difference is merged. Raises NotFound for an unknown name
-    and, after the others, ConfigurationError for a model that cannot fold the log.
+    Each is one transaction, and as many run at once as there are processors, the largest first; the log waits only
+    while a difference is merged. Raises NotFound for an unknown name and, after the others, ConfigurationError for a
+    model that cannot fold the log.
     """
     with _owner(dsn) as connection:
         folded, refreshed = _chosen(connection, names)
-        broken: dict[str, str] = {}
-        total = 0
-        for name in folded:
+        folded.sort(key=lambda name: -_number(connection, sql.size, name))
+    broken: dict[str, str] = {}
+    total = 0
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, AT_ONCE), thread_name_prefix="rebuild") as workers:
+        begun = {workers.submit(_rebuilt, dsn, name): name for name in folded}
+        for done in as_completed(begun):
+            name = begun[done]
             try:
-                differed = _number(connection, sql.rebuild, name)
+                differed = done.result()
             except _MODELS_FAULT as error:
                 broken[name] = _in_short(error)
                 tell(f"{name}: as it was, {broken[name]}")
@@ -181,6 +190,11 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] 
             help=f"Mend the SQL of what is named, then run: zmart migrate && zmart rebuild {' '.join(broken)}",
         )
     return total
+
+
+def _rebuilt(dsn: str, name: str) -> int:
+    with _owner(dsn) as connection:
+        return _number(connection, sql.rebuild, name)
 
 
 def refresh(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> dict[str, int]:

@@ -35,6 +35,10 @@ select folds.rebuild(%(name)s);
 -- Rows of one mart that differ from a rebuild on this snapshot, both ways, all columns.
 select folds.differences(%(name)s);
 
+-- name: size
+-- How large one mart is, in bytes.
+select pg_table_size(to_regclass('marts.' || quote_ident(%(name)s)));
+
 -- name: rows
 -- Rows of one mart on this snapshot; {mart} is put in as an identifier.
 select count(*) from marts.{mart};
