@@ -371,6 +371,16 @@ def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
         click.echo(f"alert {number} is with {by}")
 
 
+@alert_group.command("close")
+@click.argument("numbers", nargs=-1, type=int, required=True)
+def close_alerts(numbers: tuple[int, ...]) -> None:
+    """Close the alerts NUMBERS, for what cannot close by itself; trouble that is still there is raised again."""
+    from zmart.run import alerts
+
+    for number in alerts.close(configuration.load().postgres.dsn("zmart_keeper"), numbers):
+        click.echo(f"alert {number} is closed")
+
+
 @main.group()
 def snapshot() -> None:
     """Discussions anchored in IPFS, a document for each market and day."""

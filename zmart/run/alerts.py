@@ -1,7 +1,7 @@
 """What a person should look at, and saying that one does.
 
-An alert that is acknowledged stays open until its trouble is gone; it is only not posted again. Nobody closes alerts by
-hand: what raised one closes it.
+An alert that is acknowledged stays open until its trouble is gone; it is only not posted again. Most are closed by what
+raised them. A few tell of something that happened and cannot unhappen: those a person closes.
 """
 
 from __future__ import annotations
@@ -57,4 +57,13 @@ def acknowledge(dsn: str, numbers: Sequence[int], by: str) -> Iterator[int]:
                 raise errors.NotFound(
                     f"Alert {number} is not open, or somebody looks after it already.", help="See: zmart alerts list"
                 )
+            yield number
+
+
+def close(dsn: str, numbers: Sequence[int]) -> Iterator[int]:
+    """Close these alerts; each number that was open. NotFound for one that is not."""
+    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+        for number in numbers:
+            if connection.execute(sql.close, {"alert_no": number}).rowcount == 0:
+                raise errors.NotFound(f"Alert {number} is not open.", help="See: zmart alerts list")
             yield number

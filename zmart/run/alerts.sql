@@ -13,3 +13,7 @@ limit %(limit)s;
 -- name: acknowledge
 -- Say that somebody looks after an alert; false where it is not open, or acknowledged already.
 select ops.acknowledge_alert(%(alert_no)s, %(by)s);
+
+-- name: close
+-- Close an alert; one whose trouble is still there is raised again by whoever looks for it.
+update ops.alerts set resolved_at = clock_timestamp() where alert_no = %(alert_no)s and resolved_at is null;

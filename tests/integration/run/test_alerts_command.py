@@ -47,6 +47,13 @@ def test_an_alert_is_acknowledged_once(trouble: testing.Database) -> None:
         assert "zmart alerts list" in refused.output
 
 
+def test_an_alert_is_closed_by_hand(trouble: testing.Database) -> None:
+    """Once; for what happened and cannot unhappen."""
+    assert zmart("alerts", "close", "1").output == "alert 1 is closed\n"
+    assert zmart("alerts", "close", "1").exit_code == 1
+    assert len(zmart("alerts", "list").output.splitlines()) == 2
+
+
 def test_nothing_to_look_at_is_said(database: testing.Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a sentence."""
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")

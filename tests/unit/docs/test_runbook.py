@@ -1,0 +1,77 @@
+"""The runbook has a section for each alert that the code can raise, and for no other."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest import writer
+from orchestration.keepers import rounds
+from orchestration.snapshots.faults import FAULTS
+
+ROOT = Path(__file__).parents[3]
+SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (ROOT / name).rglob("*.py")]
+#: What raises an alert, and where among its arguments the kind stands.
+RAISERS = {"alert": 0, "raise_alert": 1, "_keep": 1}
+#: Kinds that are made, by the expression that makes them.
+MADE = {
+    "_kind(reason)": {f"keeper_{reason.name.lower()}" for reason in (*rounds.TOLD, *rounds.TOLD_ONCE)},
+    "fault.kind": {fault.kind for fault in FAULTS},
+}
+#: Where a raiser is handed a kind and hands it on.
+HANDED_ON = {"kind"}
+
+
+def calls() -> Iterator[tuple[Path, ast.expr]]:
+    """Each call that raises an alert: where, and the expression of its kind."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name in RAISERS and _is_raised(node, RAISERS[name]):
+                yield path, node.args[RAISERS[name]]
+
+
+def _is_raised(call: ast.Call, place: int) -> bool:
+    """Not a method of the same name: a function is handed the connection first, then kind, severity and words."""
+    return bool(call.args) if place == 0 else len(call.args) >= 4 and ast.unparse(call.args[0]) == "connection"
+
+
+def raised() -> set[str]:
+    """Every kind; fails on an expression that it cannot tell the kind of."""
+    kinds = {f"dead_letter_{code}" for code in writer.ALERTING}
+    for path, expression in calls():
+        text = ast.unparse(expression)
+        if isinstance(expression, ast.Constant):
+            kinds.add(str(expression.value))
+        elif text in MADE:
+            kinds |= MADE[text]
+        elif text.isupper():
+            module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            kinds.add(getattr(module, text))
+        elif text not in HANDED_ON:
+            pytest.fail(f"{path.relative_to(ROOT)} raises an alert of kind {text}: say in MADE what that can be")
+    for path in ROOT.glob("zmart/db/migrations/*.sql"):
+        kinds |= set(re.findall(r"ops\.raise_alert\('(\w+)'", path.read_text()))
+    return kinds
+
+
+def sections() -> dict[str, str]:
+    """The runbook's sections by kind."""
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    return dict(re.findall(r"^## (\w+)\n(.*?)(?=^#|\Z)", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
+    """Whoever adds an alert says what to do about it."""
+    assert sorted(sections()) == sorted(raised())
+
+
+@pytest.mark.parametrize("kind", sorted(sections()))
+def test_a_section_says_what_it_means_how_to_look_and_what_to_do(kind: str) -> None:
+    """In this order."""
+    assert re.findall(r"^\*\*(\w+)\.\*\*", sections()[kind], flags=re.MULTILINE) == ["Means", "Look", "Do"]
