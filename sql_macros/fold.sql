@@ -29,15 +29,15 @@
     {%- elif words[0] == 'last' and words | length == 2 -%}
         {%- set tk, sk = 't.' ~ words[1], 's.' ~ words[1] -%}
         case
-            when {{ sk }} is null or {{ tk }} > {{ sk }} then {{ t }}
-            when {{ tk }} = {{ sk }} then greatest({{ t }}, {{ s }}) else {{ s }}
-        end
+        when {{ sk }} is null or {{ tk }} > {{ sk }} then {{ t }}
+        when {{ tk }} = {{ sk }} then greatest({{ t }}, {{ s }}) else {{ s }}
+    end
     {%- elif words[0] == 'first' and words | length == 2 -%}
         {%- set tk, sk = 't.' ~ words[1], 's.' ~ words[1] -%}
         case
-            when {{ sk }} is null or {{ tk }} < {{ sk }} then {{ t }}
-            when {{ tk }} = {{ sk }} then least({{ t }}, {{ s }}) else {{ s }}
-        end
+        when {{ sk }} is null or {{ tk }} < {{ sk }} then {{ t }}
+        when {{ tk }} = {{ sk }} then least({{ t }}, {{ s }}) else {{ s }}
+    end
     {%- else -%}
         {{ exceptions.raise_compiler_error("Column " ~ column ~ ": unknown rule '" ~ rule ~ "'. Use sum, min, max, or, any, last <key>, first <key>.") }}
     {%- endif -%}
@@ -59,22 +59,28 @@
 
 {% macro fold_merge(select_sql, columns, key, combine) -%}
     {%- set names = columns | map(attribute='name') | list -%}
+    {%- set select_sql = select_sql | trim -%}
     {%- if not combine -%}
+-- A row for each row of the log: nothing to combine.
 insert into /*target*/ ({{ names | join(', ') }})
 select {{ names | join(', ') }} from (
 {{ select_sql }}
 ) as s
     {%- else -%}
+-- One row per {{ key | join(', ') }}. The rule of each column stands behind it: what two partial results of one row become.
 merge into /*target*/ as t
 using (
 {{ select_sql }}
 ) as s on {% for k in key %}t.{{ k }} = s.{{ k }}{{ ' and ' if not loop.last }}{% endfor %}
 when matched then update set
     {% for name in names if name not in key -%}
-    {{ name }} = {{ fold_combine(name, combine[name]) }}{{ ',\n    ' if not loop.last }}
+    {{ name }} = {{ fold_combine(name, combine[name]) }} /* {{ combine[name] }} */{{ ',\n    ' if not loop.last }}
     {%- endfor %}
-when not matched then insert ({{ names | join(', ') }})
-values ({% for name in names %}s.{{ name }}{{ ', ' if not loop.last }}{% endfor %})
+when not matched then insert (
+    {{ names | join(',\n    ') }}
+) values (
+    s.{{ names | join(',\n    s.') }}
+)
     {%- endif -%}
 {%- endmacro %}
 

@@ -16,9 +16,10 @@
     )
 {%- endmacro %}
 
-{# API ballots are rows of the log too: their seq is a place in the same feed. #}
+{# API ballots are rows of the log too: their seq is a place in the same feed. They have no place on chain, only an instant;
+   the second marker says so to what is asked as of a slot. #}
 {% macro log_ballots() -%}
-    (select * from {{ source('app', 'ballots') }} where (true /*fold*/))
+    (select * from {{ source('app', 'ballots') }} where (true /*fold*/) and (true /*unplaced*/))
 {%- endmacro %}
 
 {# The chain's clock as a timestamp. Clamped, so that no i64 can overflow it. #}

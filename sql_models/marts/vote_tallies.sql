@@ -1,34 +1,4 @@
 -- Counts ballots, each wallet once. The three classes add up to the merged counts; keepers compare them.
-with ballots as (
-    select
-        ballots.*,
-        ballots.source = 'chain' as is_on_chain,
-        ballots.source = 'api' and exists (
-            select 1 from {{ source('raw', 'events') }} as events
-            where events.wallet_no = ballots.wallet_no and events.retracted_at is null
-        ) as is_known,
-        markets.dispute_initiated_at + make_interval(secs => settings.value) as voting_closes_at
-    from {{ ref('ballots') }} as ballots
-    inner join {{ ref('markets') }} as markets on ballots.market_no = markets.market_no
-    cross join {{ source('ops', 'settings') }} as settings
-    where settings.name = 'dispute_voting_window_seconds'
-)
+{{ config(post_hook="{{ write_tallies_as_of() }}") }}
 
-select
-    market_no,
-    max(market_id) as market_id,
-    kind,
-    count(*) filter (where vote) as agree,
-    count(*) filter (where not vote) as disagree,
-    count(*) as total,
-    count(*) filter (where vote and is_on_chain) as on_chain_agree,
-    count(*) filter (where not vote and is_on_chain) as on_chain_disagree,
-    count(*) filter (where vote and is_known) as off_chain_known_agree,
-    count(*) filter (where not vote and is_known) as off_chain_known_disagree,
-    count(*) filter (where vote and not is_on_chain and not is_known) as off_chain_unseen_agree,
-    count(*) filter (where not vote and not is_on_chain and not is_known) as off_chain_unseen_disagree,
-    case kind when 'dispute' then max(voting_closes_at) end as voting_closes_at,
-    max(last_seq) as last_seq
-from ballots
-where kind = 'proposal' or cast_at < voting_closes_at
-group by market_no, kind
+{{ tallies(ref('ballots'), ref('markets'), source('ops', 'settings'), source('raw', 'events')) }}

@@ -852,6 +852,20 @@ $$;
 COMMENT ON FUNCTION app.standing_comment(p_comment_no bigint) IS 'A comment that is not deleted, holding raw.writer. ZM404.';
 
 --
+-- Name: as_of_sql(text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.as_of_sql(p_sql text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN replace(replace(p_sql, '(true /*fold*/) and (true /*unplaced*/)'::text, '(cast_at < v_until and (p_market_no is null or market_no = p_market_no))'::text), '(true /*fold*/)'::text, '(order_key < v_bound and (p_market_no is null or market_no = p_market_no))'::text);
+
+--
+-- Name: FUNCTION as_of_sql(p_sql text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.as_of_sql(p_sql text) IS 'A model''s select over what the log holds up to a place on chain.';
+
+--
 -- Name: average_cost_step(numeric[], numeric[], boolean, boolean, numeric, numeric); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1008,6 +1022,89 @@ END;
 COMMENT ON FUNCTION folds.columns_of(p_table regclass) IS 'Names, types and expressions of a table''s columns as one text, to compare two tables.';
 
 --
+-- Name: write_as_of(text, text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.write_as_of(p_mart text, p_select text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
+    AS $_$
+declare
+    v_function text := format('marts.%I', p_mart || '_as_of');
+    v_result text := (
+        select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+        from pg_attribute as a
+        where a.attrelid = to_regclass(format('marts.%I', p_mart)) and a.attnum > 0 and not a.attisdropped
+    );
+begin
+    -- Its columns are those of the mart, which `create or replace` would not let change.
+    execute format('drop function if exists %s(bigint, int)', v_function);
+    execute format($f$
+create function %1$s(p_slot bigint, p_market_no int default null) returns table (%2$s)
+language plpgsql stable security definer
+-- Planned for the slot and market that are asked for.
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan
+as $body$
+#variable_conflict use_column
+declare
+    v_bound bigint := (least(p_slot, 549755813886) + 1) << 24;
+    v_until timestamptz := coalesce((
+        select to_timestamp(least(greatest(e.clock, 0), 253402300799))
+        from raw.events as e
+        where e.order_key >= v_bound and e.retracted_at is null
+        order by e.order_key
+        limit 1
+    ), 'infinity');
+begin
+return query
+%3$s;
+end
+$body$ $f$, v_function, v_result, p_select);
+    execute format('grant execute on function %s to analyst', v_function);
+    execute format('comment on function %s is %L', v_function, format(
+        'marts.%s as it would be if the log ended with that slot, of one market or all. Made with the mart, from the same select; it reads the history, so ask for one market where one is enough.',
+        p_mart
+    ));
+end
+$_$;
+
+--
+-- Name: FUNCTION write_as_of(p_mart text, p_select text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.write_as_of(p_mart text, p_select text) IS 'Write marts.<mart>_as_of(slot, market) around a select that says v_bound, v_until and p_market_no; its columns are the mart''s.';
+
+--
+-- Name: create_as_of(text, text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.create_as_of(p_model text, p_fold text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT folds.write_as_of(p_model, format('select
+    %s
+from (
+%s
+) as folded'::text, ( SELECT string_agg(format(
+                 CASE
+                     WHEN (a.attgenerated = ''::"char") THEN '%2$I'::text
+                     ELSE '(%1$s)::%3$s as %2$I'::text
+                 END, pg_get_expr(d.adbin, d.adrelid), a.attname, format_type(a.atttypid, a.atttypmod)), ',
+    '::text ORDER BY a.attnum) AS string_agg
+            FROM (pg_attribute a
+              LEFT JOIN pg_attrdef d ON (((d.adrelid = a.attrelid) AND (d.adnum = a.attnum))))
+           WHERE ((a.attrelid = (to_regclass(format('marts.%I'::text, create_as_of.p_model)))::oid) AND (a.attnum > 0) AND (NOT a.attisdropped))), folds.as_of_sql(p_fold))) AS write_as_of;
+END;
+
+--
+-- Name: FUNCTION create_as_of(p_model text, p_fold text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.create_as_of(p_model text, p_fold text) IS 'Write marts.<model>_as_of from the folded model''s own select.';
+
+--
 -- Name: create_dispatcher(); Type: FUNCTION; Schema: folds; Owner: -
 --
 
@@ -1068,8 +1165,11 @@ create or replace function folds.%1$I(p_touched bigint [], p_upto bigint) return
 language plpgsql set search_path = pg_catalog, pg_temp
 set enable_hashjoin = on set enable_mergejoin = on set enable_seqscan = on set plan_cache_mode = auto
 as $body$
+-- Written by folds.create_functions from sql_models/folds/%2$s.sql; changes belong there.
+--
+-- Tells the rows of marts.%2$s that these events touched again from their whole history up to p_upto: after a retraction, a settled
+-- order, or whatever else changes the meaning of what was folded before. A row is found by (%7$s).
 begin
--- Fold the keys of these events again from their whole history up to p_upto.
 delete from marts.%2$I as t using (select distinct %3$s from raw.events as k where k.seq = any(p_touched)) as k where %4$s;
 insert into marts.%2$I (%5$s)
 select %5$s from (
@@ -1077,7 +1177,7 @@ select %5$s from (
 ) as refolded;
 end
 $body$ $f$, 'refold_' || p_model, p_model, v_keys, v_of, v_columns,
-        folds.windowed(p_fold, format('(%s and seq <= p_upto)', v_touched)));
+        folds.windowed(p_fold, format('(%s and seq <= p_upto)', v_touched)), v_scope);
     -- One plan for all windows: planning these statements takes as long as running them on a hundred events. Left alone, a
     -- generic plan guesses a window to be half a percent of the log and hashes the whole mart for it; hence the switches.
     execute format($f$
@@ -1085,16 +1185,22 @@ create or replace function folds.%1$I(p_from bigint, p_to bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $body$
+-- Written by folds.create_functions from sql_models/folds/%5$s.sql; changes belong there.
+--
+-- Takes the window (p_from, p_to] of the log into marts.%5$s. First, rows whose past the window changes are told again. Then the
+-- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
 declare
     v_touched bigint [] := folds.touched(p_from, p_to, %2$L);
 begin
 if v_touched is not null then
     perform folds.%3$I(v_touched, p_from);
 end if;
+
 %4$s;
 end
 $body$ $f$, 'apply_' || p_model, p_fees, 'refold_' || p_model,
-        replace(folds.windowed(p_merge, '(seq > p_from and seq <= p_to)'), '/*target*/', format('marts.%I', p_model)));
+        replace(folds.windowed(p_merge, '(seq > p_from and seq <= p_to)'), '/*target*/', format('marts.%I', p_model)), p_model);
+    perform folds.create_as_of(p_model, p_fold);
 end
 $_$;
 
@@ -1102,7 +1208,7 @@ $_$;
 -- Name: FUNCTION create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) IS 'Write folds.apply_<model> and folds.refold_<model> from the model''s texts.';
+COMMENT ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) IS 'Write folds.apply_<model>, folds.refold_<model> and marts.<model>_as_of from the model''s texts.';
 
 --
 -- Name: distinct_sql(text[]); Type: FUNCTION; Schema: folds; Owner: -
@@ -4520,6 +4626,12 @@ CREATE INDEX events_protocol ON raw.events USING btree (seq) WHERE (market_no IS
 CREATE INDEX events_wallet_no_market_no_order_key_idx ON raw.events USING btree (wallet_no, market_no, order_key);
 
 --
+-- Name: events_wallet_no_order_key_idx; Type: INDEX; Schema: raw; Owner: -
+--
+
+CREATE INDEX events_wallet_no_order_key_idx ON raw.events USING btree (wallet_no, order_key) WHERE (wallet_no IS NOT NULL);
+
+--
 -- Name: feed_corrections; Type: INDEX; Schema: raw; Owner: -
 --
 
@@ -5142,6 +5254,12 @@ GRANT ALL ON FUNCTION app.set_market_metadata(p_market_id text, p_question text,
 REVOKE ALL ON FUNCTION app.standing_comment(p_comment_no bigint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION as_of_sql(p_sql text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.as_of_sql(p_sql text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION average_cost_step(p_state numeric[], p_before numeric[], p_is_buy boolean, p_is_yes boolean, p_shares numeric, p_lamports numeric); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -5167,6 +5285,18 @@ REVOKE ALL ON FUNCTION folds.catch_up(p_target text, p_model ops.models, p_from 
 --
 
 REVOKE ALL ON FUNCTION folds.columns_of(p_table regclass) FROM PUBLIC;
+
+--
+-- Name: FUNCTION write_as_of(p_mart text, p_select text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.write_as_of(p_mart text, p_select text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION create_as_of(p_model text, p_fold text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.create_as_of(p_model text, p_fold text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION create_dispatcher(); Type: ACL; Schema: folds; Owner: -

@@ -1,0 +1,108 @@
+"""Marts as of a slot: what they would be if the log ended with it, from the same text that keeps them live."""
+
+from __future__ import annotations
+
+import random
+
+import psycopg
+import pytest
+import stories
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_replay import SAYINGS, deliver, forget, place  # noqa: F401 - `place` is a fixture
+
+from zmart import testing
+from zmart.db import migrate
+
+#: Views and folded marts that can be asked as of a slot, with what depends on the order of arrival.
+ASKED = {**SAYINGS, "vote_tallies": "market_no, last_seq"}
+LAST_SLOT = 2**62
+
+
+def said(connection: psycopg.Connection[tuple[object, ...]], relation: str, mart: str) -> list[str]:
+    """What a mart, or the mart as of a slot, says; sorted."""
+    columns = "{" + ASKED[mart].replace(" ", "") + "}"
+    rows = connection.execute(
+        f"select (to_jsonb(m) - %s::text[])::text from marts.{relation} as m order by 1", (columns,)
+    )
+    return [str(text) for (text,) in rows]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
+def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
+    place: testing.Database,  # noqa: F811 - the fixture's value
+    seed: int,
+    order: int,
+) -> None:
+    """Every mart as of a slot equals the mart over the history up to it, in whatever order all of it arrived."""
+    draw = random.Random(order)
+    story = stories.tell(seed)
+    slot = draw.choice(story).slot
+    deliver(place, [[row for row in story if row.slot <= slot]])
+    with place.connect() as owner:
+        then = {mart: said(owner, mart, mart) for mart in ASKED}
+
+    deliver(place, [draw.sample(story, len(story))])
+    with place.connect("analyst") as analyst:
+        asked = {mart: said(analyst, f"{mart}_as_of({slot})", mart) for mart in ASKED}
+        whole = {mart: said(analyst, f"{mart}_as_of({LAST_SLOT})", mart) for mart in ASKED}
+        now = {mart: said(analyst, mart, mart) for mart in ASKED}
+        nothing = {mart: said(analyst, f"{mart}_as_of(0)", mart) for mart in ASKED}
+
+    assert asked == then
+    assert whole == now
+    assert nothing == {mart: [] for mart in ASKED}
+
+
+def test_one_market_is_asked_as_of_a_slot_alone(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
+    """With a market, only its rows are folded and told."""
+    deliver(place, [stories.tell(11)])
+    with place.connect("analyst") as analyst:
+        numbers = [number for (number,) in analyst.execute("select market_no from markets order by 1")]
+        for mart in ("markets", "positions", "vote_tallies", "trades"):
+            every = analyst.execute(
+                f"select * from {mart}_as_of(%s) where market_no = %s order by 1, 2, 3", (1010, numbers[0])
+            )
+            alone = analyst.execute(f"select * from {mart}_as_of(%s, %s) order by 1, 2, 3", (1010, numbers[0]))
+            assert alone.fetchall() == every.fetchall()
+    assert len(numbers) > 1
+
+
+def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
+    place: testing.Database,  # noqa: F811 - the fixture's value
+) -> None:
+    """It has an instant and no place: it counts from the last slot whose successor it precedes."""
+    story = stories.Story(3)
+    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    for wallet in (2, 3, 4, 5):
+        story.happen(("ProposalVoteSubmitted", 1, wallet, {"vote": True}, None))
+    deliver(place, [story.transactions])
+    with place.connect() as owner:
+        # The story's clock lies in the past; a ballot cast now comes after all of it.
+        with owner.transaction():
+            owner.execute("select set_config('zmart.wallet', %s, true)", (stories.address(77),))
+            owner.execute("select app.cast_ballot(%s, 'proposal', false, 'no', 'one')", (f"{1:064x}",))
+        counts = "select disagree, off_chain_unseen_disagree from marts.vote_tallies_as_of(%s)"
+        assert owner.execute(counts, (1000,)).fetchall() == [(0, 0)]
+        assert owner.execute(counts, (1001,)).fetchall() == [(1, 1)]
+        forget(owner)
+
+
+def test_an_analyst_is_bounded_there_too(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
+    """The statement's time counts while history is folded."""
+    deliver(place, [stories.tell(5)])
+    with place.connect("analyst") as analyst:
+        analyst.execute("set statement_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled) as caught:
+            analyst.execute("select count(*) from generate_series(1, 10000) as n, markets_as_of(2000 + n % 2)")
+    assert "markets_as_of" in str(caught.value)
+
+
+def test_what_was_installed_before_gets_its_function(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
+    """The migration writes the functions of models that were there already."""
+    (migration,) = [one for one in migrate.read() if one.version == 25]
+    with place.connect() as owner, owner.transaction(force_rollback=True):
+        owner.execute("drop function marts.markets_as_of(bigint, int)")
+        owner.execute("do $$ " + migration.text.split("do $$", 1)[1])
+        assert owner.execute("select count(*) from marts.markets_as_of(1)").fetchone() == (0,)
