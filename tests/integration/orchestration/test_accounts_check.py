@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,11 +12,13 @@ import msgspec
 import pytest
 
 from devchain import history
+from devchain.service import Options
+from devchain.testing import served
 from ingest import decode
 from ingest.writer import Writer
 from orchestration.assets import accounts
 from orchestration.resources import Database
-from zmart import testing
+from zmart import errors, testing
 from zmart.chain import client, codec
 from zmart.domain.ids import Address, Slot
 
@@ -208,3 +211,28 @@ def test_a_log_that_is_behind_is_not_compared(
     assert "does not yet hold" in str(evaluation.description)
     assert shown == {}
     assert open_alerts(database) == []
+
+
+async def test_accounts_are_read_from_a_node_of_the_logs_chain(
+    database: testing.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their slot and bytes; a node of another chain is refused, and so nothing is compared with it."""
+    options = Options(pace=20.0, past_hours=0.2)
+    async with served(tmp_path, options) as node:
+        monkeypatch.setenv("SOLANA_RPC_URL", node.url)
+        monkeypatch.setenv("SOLANA_CLUSTER", "localnet")
+        with database.connect() as owner, database.connect("zmart_keeper") as keeper:
+            owner.execute("select raw.renew_identity()")
+            identity = "update raw.identity set genesis_hash = %s, program_id = %s"
+            owner.execute(identity, ("another", history.PROGRAM_ID))
+            with pytest.raises(errors.ConfigurationError, match="another chain"):
+                await accounts._read(keeper)
+
+            owner.execute(identity, (node.ledger.genesis.hash, history.PROGRAM_ID))
+            found = await accounts._read(keeper)
+            accounts._keep(keeper, found)
+            rows = keeper.execute("select account, slot, kind, data from raw.accounts").fetchall()
+
+    assert {(row[0], row[1], row[3]) for row in rows} == {(a.address, found.slot, a.data) for a in found.value}
+    assert "GlobalConfig" in {row[2] for row in rows}
+    assert found.slot > 0
