@@ -31,6 +31,7 @@ from . import examples
 
 Document = dict[str, Any]
 
+_CITATION: Final = re.compile(r"[,;]? \(?protocol\.md [0-9., and]*[0-9]\)?")
 _SCHEMA: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = "application/problem+json"
 #: Where one handler has several paths, the shortest under /api is the name to use; here two are as short.
@@ -42,7 +43,7 @@ _ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "program_refused": ("acting",),
     "transaction_refused": ("relayTransaction",),
     "blockhash_unknown": ("relayTransaction",),
-    "account_in_use": ("relayTransaction",),
+    "account_in_use": ("acting",),
     "chain_unavailable": ("acting",),
     "unfit_window": ("listCandles",),
     "unfit_sql": ("ask",),
@@ -71,6 +72,13 @@ def _rendered(app: Litestar) -> bytes:
 
 def document(app: Litestar) -> Document:
     """The whole document of an application."""
+    found = _completed(app)
+    # Citations are for who reads the code.
+    told: Document = json.loads(_CITATION.sub("", json.dumps(found, ensure_ascii=False)))
+    return told
+
+
+def _completed(app: Litestar) -> Document:
     found: Document = json.loads(encode_json(app.openapi_schema.to_schema()))
     handlers = dict(_handlers(app))
     paths = found.pop("paths")

@@ -277,7 +277,7 @@ class Requests:
     async def create_market(self, **body: Unpack[CreateMarket]) -> UnsignedMarket:
         """A market to sign.
 
-        The words are kept for you at once, and shown when the market that anchors them exists (protocol.md 1.4.2).
+        The words are kept for you at once, and shown when the market that anchors them exists.
         """
         return cast("UnsignedMarket", await self._transport.request("POST", "/api/markets", body=body))
 
@@ -354,7 +354,7 @@ class Requests:
     async def claim_winnings(self, market: str) -> UnsignedOnMarket:
         """A claim to sign.
 
-        What a finalized market owes the wallet: its share of the pool, or its stake back (protocol.md 1.4.10).
+        What a finalized market owes the wallet: its share of the pool, or its stake back.
         """
         return cast("UnsignedOnMarket", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/claim"))
 
@@ -393,7 +393,7 @@ class Requests:
     async def dispute_market(self, market: str) -> UnsignedOnMarket:
         """A dispute to sign.
 
-        Anyone may dispute a proposed outcome until the dispute period is over (protocol.md 1.4.8).
+        Anyone may dispute a proposed outcome until the dispute period is over.
         """
         return cast(
             "UnsignedOnMarket", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/dispute")
@@ -496,7 +496,7 @@ class Requests:
     async def resolve_market(self, market: str, **body: Unpack[ResolveMarket]) -> UnsignedOnMarket:
         """A proposed outcome to sign.
 
-        Anyone may propose the outcome of an active market, once; others may dispute it (protocol.md 1.4.7).
+        Anyone may propose the outcome of an active market, once; others may dispute it.
         """
         return cast(
             "UnsignedOnMarket",
@@ -630,14 +630,14 @@ class Requests:
     async def buy_shares(self, **body: Unpack[BuyShares]) -> UnsignedTrade:
         """A purchase to sign.
 
-        What you pay at most is certain, what it buys is not, should others trade first (protocol.md 1.4.5).
+        What you pay at most is certain, what it buys is not, should others trade first.
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/buy", body=body))
 
     async def sell_shares(self, **body: Unpack[SellShares]) -> UnsignedTrade:
         """A sale to sign.
 
-        The deployed program cannot carry out any sale; where that is so, the trial says it (protocol.md 1.4.6).
+        The deployed program cannot carry out any sale; where that is so, the trial says it.
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/sell", body=body))
 

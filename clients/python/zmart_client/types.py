@@ -251,7 +251,7 @@ class CreateMarket(TypedDict):
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     end_date: str
     liquidity: int | str
-    """Lamports, at least 1000000000; declared, not paid (protocol.md 1.4.2)."""
+    """Lamports, at least 1000000000; declared, not paid."""
     b_parameter: NotRequired[int | str]
     """Lamports. Without it the liquidity, and at least the 100 SOL that trading takes."""
     description: NotRequired[str | None]

@@ -158,8 +158,7 @@ export class Requests {
   /**
    * A market to sign.
    *
-   * The words are kept for you at once, and shown when the market that anchors them exists (protocol.md
-   * 1.4.2).
+   * The words are kept for you at once, and shown when the market that anchors them exists.
    */
   async createMarket(body: types.CreateMarket): Promise<types.UnsignedMarket> {
     return (await this.transport.request("POST", `/api/markets`, { body })) as types.UnsignedMarket;
@@ -222,7 +221,7 @@ export class Requests {
   /**
    * A claim to sign.
    *
-   * What a finalized market owes the wallet: its share of the pool, or its stake back (protocol.md 1.4.10).
+   * What a finalized market owes the wallet: its share of the pool, or its stake back.
    */
   async claimWinnings(market: string): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/claim`)) as types.UnsignedOnMarket;
@@ -249,7 +248,7 @@ export class Requests {
   /**
    * A dispute to sign.
    *
-   * Anyone may dispute a proposed outcome until the dispute period is over (protocol.md 1.4.8).
+   * Anyone may dispute a proposed outcome until the dispute period is over.
    */
   async disputeMarket(market: string): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/dispute`)) as types.UnsignedOnMarket;
@@ -324,7 +323,7 @@ export class Requests {
   /**
    * A proposed outcome to sign.
    *
-   * Anyone may propose the outcome of an active market, once; others may dispute it (protocol.md 1.4.7).
+   * Anyone may propose the outcome of an active market, once; others may dispute it.
    */
   async resolveMarket(market: string, body: types.ResolveMarket): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/resolve`, { body })) as types.UnsignedOnMarket;
@@ -434,7 +433,7 @@ export class Requests {
   /**
    * A purchase to sign.
    *
-   * What you pay at most is certain, what it buys is not, should others trade first (protocol.md 1.4.5).
+   * What you pay at most is certain, what it buys is not, should others trade first.
    */
   async buyShares(body: types.BuyShares): Promise<types.UnsignedTrade> {
     return (await this.transport.request("POST", `/api/trades/buy`, { body })) as types.UnsignedTrade;
@@ -443,7 +442,7 @@ export class Requests {
   /**
    * A sale to sign.
    *
-   * The deployed program cannot carry out any sale; where that is so, the trial says it (protocol.md 1.4.6).
+   * The deployed program cannot carry out any sale; where that is so, the trial says it.
    */
   async sellShares(body: types.SellShares): Promise<types.UnsignedTrade> {
     return (await this.transport.request("POST", `/api/trades/sell`, { body })) as types.UnsignedTrade;

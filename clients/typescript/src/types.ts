@@ -219,7 +219,7 @@ export interface CreateMarket {
   question: string;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   end_date: string;
-  /** Lamports, at least 1000000000; declared, not paid (protocol.md 1.4.2). */
+  /** Lamports, at least 1000000000; declared, not paid. */
   liquidity: number | string;
   /** Lamports. Without it the liquidity, and at least the 100 SOL that trading takes. */
   b_parameter?: number | string;

@@ -86,6 +86,7 @@ def test_nothing_of_our_inside_is_told(document: dict[str, Any]) -> None:
     assert [path for path in document["paths"] if not OURS.match(path)] == []
     assert "/work/" not in text
     assert "Struct" not in text
+    assert "protocol.md" not in text
 
 
 def test_references_lead_somewhere(document: dict[str, Any]) -> None:
