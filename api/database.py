@@ -28,7 +28,7 @@ from zmart import errors
 from zmart.db import pool
 
 from . import etags, kept, statements
-from .gathering import Gatherer
+from .gathering import Gatherer, Row
 
 
 class _AsWritten(Loader):
@@ -95,12 +95,18 @@ def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
     return Response(body, media_type="application/json", headers=headers)
 
 
+def _answer(row: Row) -> Answer:
+    epoch, seq, slot, commitment, body = row
+    # Where a body was put together as text, Postgres does not read it once more to call it JSON.
+    return Answer(epoch, seq, slot, commitment, body.encode() if isinstance(body, str) else body)
+
+
 class Database:
     """The pool, seen as a place to ask."""
 
     def __init__(self, connections: pool.Pool, *, kept_bytes: int = 0) -> None:
         self._connections = connections
-        self._gatherer = Gatherer(self.rows, lambda row: Answer(*row))
+        self._gatherer = Gatherer(self.rows, _answer)
         self._ends = Gatherer(self.rows)
         self._kept = kept.Kept[Answer](self._end, most_bytes=kept_bytes)
 

@@ -15,12 +15,11 @@ with page as materialized (
 shown as materialized (
     select * from page order by sort_key desc, number desc limit %(limit)s
 )
-select {stated}, case when {it_exists} then json_build_object(
-    'trades', coalesce((
-        select json_agg(row_to_json(r)) from (
-            select {trade} from shown as t order by t.sort_key desc, t.number desc
-        ) as r
-    ), '[]'),
+select {stated}, case when {it_exists} then concat('{"trades":[', (
+    select string_agg(r.trade, ',') from (
+        select {trade} as trade from shown as t order by t.sort_key desc, t.number desc
+    ) as r
+), '],', substr(json_build_object(
     'count', (select count(*) from shown),
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
@@ -30,5 +29,5 @@ select {stated}, case when {it_exists} then json_build_object(
     ),
     {named}
     'as_of', {as_of}
-) end as body
+)::text, 2)) end as body
 from ops.as_of(array['trades', 'markets']) as a

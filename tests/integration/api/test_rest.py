@@ -10,7 +10,7 @@ import pytest
 from answers import body
 from api_log import CREATOR, SOL, Log, market_address, market_id
 
-from api import schemas
+from api import schemas, statements
 from ingest.testing import address
 
 Client = httpx.AsyncClient
@@ -354,3 +354,19 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
             (answer,) = [said for status, said in operation["responses"].items() if status.startswith("2")]
             content = answer["content"]
             assert all(kind.get("schema") or "event-stream" in name for name, kind in content.items()), path
+
+
+async def test_a_trade_is_json_whatever_is_in_it(markets: Log) -> None:
+    """It is put together as text, so each kind of value is tried: both outcomes, and no name of the market yet."""
+    text = f"select ({statements.part('trade')})::json from marts.trades as t"
+    for outcome in (True, False):
+        markets.owner.execute("update marts.trades set market_id = null, outcome = %s", [outcome])
+        trades = [row[0] for row in markets.owner.execute(text).fetchall()]
+        assert trades
+        for trade in trades:
+            assert list(trade) == [field.encode_name for field in msgspec.structs.fields(schemas.Trade)]
+            assert (trade["market_id"], trade["marketId"]) == (None, None)
+            assert (trade["outcome"], trade["outcome_bool"]) == ("YES" if outcome else "NO", outcome)
+            assert str(trade["shares"]) == trade["shares_exact"]
+            assert trade["price"] == pytest.approx(trade["price_after"] if outcome else 1 - trade["price_after"])
+            assert trade["timestamp"] == trade["block_time"]
