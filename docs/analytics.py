@@ -29,6 +29,14 @@ psql "$(.venv/bin/zmart dsn analyst)" -f analytics/queries/01_volume_and_fees_by
 The role `analyst` reads and nothing else. A query ends after 60 seconds, an idle transaction too, so that nobody's
 question holds up the log. `marts` comes first in its search path.
 
+For pictures run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb):
+
+![The price of the busiest market, with what was bought and sold](images/analytics-price-path.png)
+
+![Price impact of each buy over its size, a line for each depth of the market maker](images/analytics-impact.png)
+
+![Trading fees by day, split among liquidity providers, resolvers and the protocol](images/analytics-fees.png)
+
 - Amounts are integer lamports (`/ 1e9` gives SOL), shares and prices have nine decimals. Add up before dividing.
 - Instants are the chain's clock. Say `at time zone 'UTC'` before taking a day of one.
 - `is_known` is false for a market whose creation the log has not seen yet. `price_yes` is null where no trade can be.
