@@ -185,7 +185,11 @@ async def test_signing_out_ends_the_session(client: httpx.AsyncClient, log: Log)
     assert (expired.status_code, expired.json()["code"]) == (401, "token_expired")
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b", f"{Wallet().address}.{'x' * 43}", "\ud800"])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "a.b", f"{Wallet().address}.{'x' * 43}", "\ud800"],
+    ids=["empty", "short", "parts", "unknown", "unfit"],
+)
 async def test_what_is_no_refresh_token_is_refused(door: httpx.AsyncClient, token: str) -> None:
     """Made-up tokens, also of a wallet that exists, get 401; an empty one is a bad request, bad text is 422."""
     body = b'{"refresh_token": "\\ud800"}' if token == "\ud800" else f'{{"refresh_token": "{token}"}}'.encode()

@@ -167,7 +167,11 @@ async def test_an_unproven_body_is_not_read(parts: Callable[..., Parts]) -> None
     assert read == 0
 
 
-@pytest.mark.parametrize("body", [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"], ids=repr)
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"],
+    ids=["object", "text", "empty", "null", "half", "compressed", "not UTF-8"],
+)
 async def test_what_is_no_array_is_told_what_was_expected(client: AsyncTestClient[Any], body: bytes) -> None:
     """422 names the expectation and what came."""
     said = assert_problem(await client.post(WEBHOOK, content=body, headers=PROVEN), 422, "not_transactions")
