@@ -19,7 +19,16 @@ from zmart.settings import Network
 from . import clients
 
 _NARROW = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-_POLICIES = {"docs.html": f"{_NARROW}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"}
+#: dbt's page is one file with its script inside, which asks a tracker elsewhere. It may run, in an origin of its own,
+#: and call nobody.
+_SEALED = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_POLICIES = {
+    "docs.html": f"{_NARROW}; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+    "models.html": _SEALED,
+}
 
 _POLICY = (b"content-security-policy", _NARROW.encode())
 _ALWAYS: Sequence[tuple[bytes, bytes]] = (

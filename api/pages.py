@@ -103,6 +103,14 @@ class Files:
         return found
 
 
+def models(state_dir: Path) -> File | None:
+    """The models' documentation as dbt wrote it last (`docs/models` in Dagster), or None while it never has."""
+    path = state_dir / "dbt" / "static_index.html"
+    if not path.is_file():
+        return None
+    return File("models.html", path.stat().st_mtime_ns, path.read_bytes())
+
+
 def _names(known: str, tag: str) -> bool:
     tags = [one.strip().removeprefix("W/") for one in known.split(",")]
     return tag in tags or "*" in tags

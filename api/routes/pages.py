@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from litestar import Response, get
+from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import HeaderParameter, PathParameter
 
@@ -31,6 +32,15 @@ def show_documentation(accepted: Accepted = "", known: Known = "") -> Response[b
     return _answer("docs.html", accepted, known)
 
 
+@get("/docs/models", include_in_schema=False, sync_to_thread=True)
+def show_models(state: State, accepted: Accepted = "", known: Known = "") -> Response[bytes]:
+    """The marts and their lineage, as dbt documents them."""
+    found = pages.models(state.settings.state_dir)
+    if found is None:
+        raise NotFoundException("Nobody has written this page yet: press Materialize on docs/models in Dagster.")
+    return found.answer(accepted=accepted, known=known)
+
+
 @get("/console/{name:path}", include_in_schema=False, sync_to_thread=True)
 def show_file(name: Name, accepted: Accepted = "", known: Known = "") -> Response[bytes]:
     """One file of either page."""
@@ -44,4 +54,4 @@ def _answer(name: str, accepted: str, known: str) -> Response[bytes]:
     return found.answer(accepted=accepted, known=known)
 
 
-HANDLERS = [show_console, show_documentation, show_file]
+HANDLERS = [show_console, show_documentation, show_models, show_file]

@@ -6,10 +6,12 @@ import gzip
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from litestar import Litestar
+from litestar.datastructures import State
 
 from api import headers, pages
 from api.routes import pages as routes
@@ -99,3 +101,25 @@ def test_a_changed_file_is_another(tmp_path: Path) -> None:
     assert after is not None
     assert before.tag != after.tag
     assert gzip.decompress(after.packed) == b"2"
+
+
+async def test_the_models_page_runs_in_an_origin_of_its_own_and_calls_nobody(tmp_path: Path) -> None:
+    """dbt's page asks a tracker elsewhere; it is served sandboxed, and 404 with what to do before it was written."""
+    state = State({"settings": SimpleNamespace(state_dir=tmp_path)})
+    app = Litestar(routes.HANDLERS, before_send=[headers.adding([])], openapi_config=None, state=state)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        before = await client.get("/docs/models")
+        (tmp_path / "dbt").mkdir()
+        (tmp_path / "dbt" / "static_index.html").write_text("<html>models</html>")
+        after = await client.get("/docs/models")
+
+    assert before.status_code == 404
+    assert "Materialize" in before.text
+    assert after.text == "<html>models</html>"
+    assert after.headers["content-type"] == "text/html; charset=utf-8"
+    policy = {part.split()[0]: part.split()[1:] for part in after.headers["content-security-policy"].split(";")}
+    assert policy["sandbox"] == ["allow-scripts"]
+    assert policy["default-src"] == ["'none'"]
+    assert "connect-src" not in policy
+    assert not any(source.startswith(("http", "'self'", "*")) for sources in policy.values() for source in sources)
