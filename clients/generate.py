@@ -3,7 +3,7 @@
 python clients/generate.py          writes `types` and `requests` of both languages; a test holds them equal
 
 Only what these documents use is understood: objects, arrays, unions, enums, references. Anything else stops here with
-its name, so that a client never quietly says `any`. Older paths of an operation are left out (ADR 17).
+its name, so that a client never quietly says `any`. Older paths of an operation are left out (ADR 16).
 """
 
 from __future__ import annotations
