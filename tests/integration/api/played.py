@@ -151,4 +151,8 @@ def _run(loop: asyncio.AbstractEventLoop, life: Coroutine[Any, Any, None], ready
         loop.run_until_complete(life)
     finally:
         ready.set()
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()
