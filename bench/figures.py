@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from zmart import errors
 
-from . import crowd, decode, devchain, fanout, folds, ingest, keepers, limits, live, memory, reads, rebuild, startup, webhook
+from . import (
+    crowd,
+    decode,
+    devchain,
+    fanout,
+    folds,
+    ingest,
+    keepers,
+    limits,
+    live,
+    memory,
+    reads,
+    rebuild,
+    startup,
+    webhook,
+)
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
