@@ -16,7 +16,7 @@ from zmart import testing
 from zmart.db import migrate
 from zmart.run import binaries, rebuild
 
-SCHEMAS = ("dagster", "marts", "folds", "app", "ops", "raw", "zmart_migrations")
+OURS = "select nspname from pg_namespace where nspowner = 'zmart_owner'::regrole or nspname = 'dagster'"
 
 
 def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
@@ -53,8 +53,8 @@ def test_a_dump_restored_into_its_own_database_is_another_epoch(
         rebuild.deploy(marts_database.dsn())  # A clone is another database than its template: this is its own epoch.
         before = _epoch(marts_database)
         subprocess.run([dump, "-Fc", "-f", file, "-d", marts_database.dsn("postgres")], check=True)
-        for schema in SCHEMAS:
-            superuser.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+        for (schema,) in superuser.execute(OURS).fetchall():
+            superuser.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(str(schema))))
         subprocess.run([restore, "--exit-on-error", "-d", marts_database.dsn("postgres"), file], check=True)
 
     assert migrate.pending(marts_database.dsn()) == []
