@@ -70,7 +70,8 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         """Whether it did what it should."""
-        return self.status in {"success", "pass", "warn"}
+        # Exposures are only named: dbt does nothing about them.
+        return self.status in {"success", "pass", "warn", "no-op"}
 
 
 @dataclass(kw_only=True)
