@@ -16,10 +16,11 @@ from solders.transaction import Transaction
 from zmart.chain import codec, transactions
 from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
+from zmart.run import ports
 
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import House, Running, free_port
+from .house import House, Running
 
 WALLETS, SENDERS = 20, 8
 FUNDS_LAMPORTS = 1_000_000_000_000
@@ -46,7 +47,7 @@ class Devchain(Figure):
     def measure(self, house: House, effort: Effort) -> list[Sample]:
         """Rounds of buys."""
         each, rounds = effort.choose(100, 1_000), effort.choose(1, 5)
-        port = free_port()
+        port = ports.free()
         environment = {"DEVCHAIN_PORT": str(port), "LOG_LEVEL": "warn", "HELIUS_AUTH_HEADER": "unused"}
         with house.python("devchain", "--no-webhooks", environment=environment, port=port) as running:
             market = _Market(running)

@@ -12,10 +12,11 @@ from contextlib import ExitStack, contextmanager
 from ingest import writer as writing
 from ingest.records import TransactionRow
 from zmart import testing
+from zmart.run import ports
 
 from . import history, sockets
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
-from .house import House, Running, free_port, installed, node, wait_until_ready
+from .house import House, Running, installed, node, wait_until_ready
 
 SOCKETS = 500
 COMMIT_EVENTS = 50
@@ -65,7 +66,7 @@ class FanOut(Figure):
 @contextmanager
 def _peer(house: House, database: testing.Database) -> Iterator[Running]:
     folder = installed()
-    port = free_port()
+    port = ports.free()
     environment = {"PORT": str(port), "DATABASE_URL": database.dsn(), "NODE_ENV": "production"}
     with house.started(
         "the Node ws server", (node(), str(folder / "fanout.mjs")), environment=environment, port=port

@@ -15,7 +15,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ import psycopg
 from ingest import writer as writing
 from zmart import errors, testing
 from zmart.db import migrate
-from zmart.run import postgres, process, rebuild
+from zmart.run import ports, postgres, process, rebuild
 
 from . import history
 from .figure import NotMeasured
@@ -140,7 +139,7 @@ class House:
     @contextlib.contextmanager
     def ingest(self, database: testing.Database) -> Iterator[Running]:
         """`python -m ingest` on a database."""
-        port = free_port()
+        port = ports.free()
         environment = {
             "DATABASE_URL": database.dsn(),
             "DATABASE_URL_INGEST": database.dsn("zmart_ingest"),
@@ -154,7 +153,7 @@ class House:
     @contextlib.contextmanager
     def api(self, database: testing.Database, **settings: str) -> Iterator[Running]:
         """`python -m api` on a database; without limits unless `settings` say otherwise."""
-        port = free_port()
+        port = ports.free()
         environment = {
             "DATABASE_URL": database.dsn(),
             "DATABASE_URL_API": database.dsn("zmart_api"),
@@ -183,7 +182,7 @@ class House:
     @contextlib.contextmanager
     def peer(self, database: testing.Database, *, bodies: bool) -> Iterator[Running]:
         """The Express indexer on a database; `bodies` lets it keep the delivered transactions."""
-        port = free_port()
+        port = ports.free()
         environment = {
             "PORT": str(port),
             "DATABASE_URL": database.dsn(),
@@ -263,14 +262,6 @@ def wait_until_ready(running: Running, path: str, *, within_seconds: float = REA
         if time.monotonic() > deadline:
             raise NotMeasured(f"{running.name} was not ready within {within_seconds:.0f} s: {running.last_words()}")
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def count(database: testing.Database, table: str) -> int:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from zmart import testing
-from zmart.run import postgres
+from zmart.run import ports, postgres
 
 from . import house as resources
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
@@ -231,7 +231,7 @@ def _told(large: dict[str, list[list[float]]], small: dict[str, list[list[float]
 
 @contextmanager
 def _peer(house: House, database: testing.Database) -> Iterator[Running]:
-    port = resources.free_port()
+    port = ports.free()
     environment = {"PORT": str(port), "DATABASE_URL": database.dsn(postgres.SUPERUSER), "NODE_ENV": "production"}
     command = (resources.node(), str(resources.installed() / "reader.mjs"))
     with house.started("the Express reader", command, environment=environment, port=port) as running:

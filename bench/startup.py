@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from zmart import testing
-from zmart.run import board, process
+from zmart.run import board, ports, process
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import ROOT, House, Running, free_port
+from .house import ROOT, House, Running
 
 READY_WITHIN_SECONDS = 120.0
 #: Everything stops in its order, Postgres last and with a checkpoint.
@@ -77,7 +77,7 @@ def _check_installed() -> None:
 
 
 def _ports() -> dict[str, int]:
-    return {name: free_port() for name in PORTS}
+    return {name: ports.free() for name in PORTS}
 
 
 def _until_ready(running: Running) -> None:

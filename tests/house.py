@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import psycopg
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from zmart import testing
-from zmart.run import board
+from zmart.run import board, ports
 
 PATIENCE_SECONDS = 90
 
@@ -50,21 +49,16 @@ def eventually(check: Callable[[], Any]) -> Any:
     return attempt()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now, the devchain's followed by a free one (its WebSocket)."""
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in taken:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in taken]
-
-
 class House:
     """A running `zmart up` in a state directory of its own."""
 
     def __init__(self, folder: Path) -> None:
-        api, ws, ingest, chain, dagster = free_ports(5)
+        api, ws, ingest, dagster = (ports.free() for _ in range(4))
+        # Its WebSocket is on the next one.
+        chain = ports.free(following=1)
         self.folder = folder
+        #: What a person at its terminal would see.
+        self.said = folder / "said.txt"
         self.api = f"http://127.0.0.1:{api}"
         self.rpc = f"http://127.0.0.1:{chain}"
         self.environ = {
@@ -85,18 +79,22 @@ class House:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "zmart.cli", "up", "--only", "postgres,devchain,traders,ingest,api"],
             env=self.environ,
-            stdout=subprocess.PIPE,
+            stdout=self.said.open("w"),
             stderr=subprocess.STDOUT,
             text=True,
         )
-        eventually(lambda: httpx.get(f"{self.api}/ready").status_code == 200)
+        eventually(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.said.read_text()
+        return httpx.get(f"{self.api}/ready").status_code == 200
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Interrupt it; its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.communicate(timeout=60)
-        return self.process.returncode
+        return self.process.wait(timeout=60)
 
     def pid(self, name: str) -> int:
         """The process id of a service that is up."""

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,7 +35,7 @@ from devchain.traders import Tempo
 from ingest import testing as deliveries
 from zmart import testing
 from zmart.domain import events
-from zmart.run import rebuild
+from zmart.run import ports, rebuild
 from zmart.settings import Secret
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -53,14 +52,6 @@ SHARED = (
     "dispute_disagree", "proposed_outcome", "final_outcome",
 )  # fmt: skip
 HOLDING = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_claimed", "claimed_amount")
-
-
-def free_port() -> int:
-    """A port nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Stage:
@@ -172,7 +163,7 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Stage]:
     """A busy chain whose webhooks are as bad as they get, and a started ingest."""
-    port = free_port()
+    port = ports.free()
     destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(PROOF))
     options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
     async with devchain.served(tmp_path / "chain", options, destination=destination) as node:

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 import time
 from collections import Counter
@@ -26,7 +25,7 @@ from ingest.testing import address
 from ingest.writer import Writer
 from zmart import errors, testing
 from zmart.db import migrate
-from zmart.run import postgres, rebuild
+from zmart.run import ports, postgres, rebuild
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -47,7 +46,7 @@ class House:
         self, embedded: postgres.EmbeddedPostgres, server: testing.Server, database: testing.Database, folder: Path
     ) -> None:
         self.embedded, self.server, self.database, self.folder = embedded, server, database, folder
-        self.ports = [_free_port() for _ in range(PROCESSES)]
+        self.ports = [ports.free() for _ in range(PROCESSES)]
         self.processes: list[asyncio.subprocess.Process] = []
         #: Transactions of the story that are committed.
         self.delivered = 0
@@ -350,10 +349,3 @@ def _head(house: House) -> str:
         ).fetchone()
     assert row is not None
     return str(row[0])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

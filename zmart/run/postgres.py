@@ -23,7 +23,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -37,7 +36,7 @@ from psycopg import sql
 from zmart import errors, settings
 from zmart.db import migrate, pool
 
-from . import binaries, process
+from . import binaries, ports, process
 
 HOST = "127.0.0.1"
 DATABASE = "zmart"
@@ -379,15 +378,15 @@ class EmbeddedPostgres:
 
     def _choose_port(self, known: Record | None) -> int:
         if self._wanted_port is not None:
-            if not _is_free(self._wanted_port):
+            if not ports.is_free(self._wanted_port):
                 raise errors.ConfigurationError(
                     f"Port {self._wanted_port} (PGPORT) on {HOST} is in use.",
                     help="Stop what listens there, or set PGPORT to another port, or remove it.",
                 )
             return self._wanted_port
-        if known is not None and _is_free(known.port):
+        if known is not None and ports.is_free(known.port):
             return known.port
-        return _free_port()
+        return ports.free()
 
     def _wait_until_ready(self) -> None:
         assert self._server is not None
@@ -482,23 +481,6 @@ def _servers_in(data: Path) -> list[int]:
             if entry.readlink() == data:
                 found.append(int(entry.parent.name))
     return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _last_complaint(log: Path) -> str:

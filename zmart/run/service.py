@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import process, restarts
+from . import ports, process, restarts
 from .probes import Probe
 
 MEMORY_CEILING_BYTES = 500 * 1024 * 1024
@@ -22,14 +21,7 @@ class Port:
 
     def is_free(self) -> bool:
         """Whether the port can be bound now."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self.host, self.number))
-            except OSError:
-                return False
-        return True
+        return ports.is_free(self.number, self.host)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,15 @@ class Played:
         """Rows of the database."""
         return self.town.ask(query)
 
+    async def reach(self, *states: str) -> None:
+        """Let the actors act until there is a market in each of these states; markets go on to their ends."""
+        for _ in range(100):
+            if all(self.market(state) for state in states):
+                return
+            await self.town.play(3)
+            await self.catch_up()
+        raise AssertionError(f"in 300 blocks there was no market in each of {states}")
+
     def market(self, state: str) -> str | None:
         """A market of this state, the most traded first; None where there is none."""
         rows = self.ask(
@@ -124,11 +133,7 @@ def played(database: testing.Database, folder: Path, **more: str) -> Iterator[Pl
             await town.node.call("requestAirdrop", here.wallet.address, 1_000 * SOL)
             await town.pass_blocks(2)
             await here.catch_up()
-            for _ in range(100):
-                if all(here.market(state) for state in STATES):
-                    break
-                await town.play(3)
-                await here.catch_up()
+            await here.reach(*STATES)
             await here.start()
             found.append(here)
             ready.set()

@@ -298,23 +298,30 @@ async def test_a_topic_that_does_not_exist_is_refused_for_good(
     assert refused.value.code == "unknown_topic"
 
 
-async def test_python_signs_in_and_buys(played: Played) -> None:
+@pytest.fixture
+def trading(played: Played) -> Played:
+    """With a market that is traded on: the tests before may have played on until none was left."""
+    played.run(played.reach("ACTIVE"))
+    return played
+
+
+async def test_python_signs_in_and_buys(trading: Played) -> None:
     """Sign in with a wallet, list, quote, buy, pass on, and hear of it."""
-    async with Zmart(played.url) as zmart:
+    async with Zmart(trading.url) as zmart:
         with pytest.raises(Problem) as refused:
             await zmart.show_market("nonsense")
         assert (refused.value.status, refused.value.code) == (404, "not_found")
-        await zmart.connect(played.wallet.address, played.wallet.sign)
-        assert (await zmart.show_me())["wallet"] == played.wallet.address
+        await zmart.connect(trading.wallet.address, trading.wallet.sign)
+        assert (await zmart.show_me())["wallet"] == trading.wallet.address
         page = await zmart.list_markets(state="ACTIVE", limit=1)
         market = page["markets"][0]
         quote = await zmart.show_quote(market["id"], outcome="YES", target_cost="1000000000")
         bought = await zmart.buy_shares(market_id=market["id"], outcome=True, max_cost="1000000000")
         assert bought["trade"]["shares_exact"] == quote["shares"]
-        signed = played.wallet.sign_transaction(bought["unsigned_transaction"])
+        signed = trading.wallet.sign_transaction(bought["unsigned_transaction"])
         sent = await zmart.relay_transaction(transaction=signed)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.to_thread(played.run, _confirm(played))
+            await asyncio.to_thread(trading.run, _confirm(trading))
             async for frame in zmart.follow("me", since=f"{page['as_of']['epoch']}:{page['as_of']['seq']}"):
                 trades = [message["data"] for message in frame["messages"] if message["type"] == "trade"]
                 if sent["signature"] in [trade["tx_signature"] for trade in trades]:
@@ -327,12 +334,12 @@ async def _confirm(played: Played) -> None:
     await played.catch_up()
 
 
-async def test_typescript_signs_in_and_buys(played: Played, typescript_client: Path) -> None:
+async def test_typescript_signs_in_and_buys(trading: Played, typescript_client: Path) -> None:
     """Sign in with a wallet, list, quote, buy (to be signed), follow."""
-    seed = bytes(played.wallet.key)[:32].hex()
-    (said,) = await node(typescript_client, ACTING, played.url, played.wallet.address, seed)
+    seed = bytes(trading.wallet.key)[:32].hex()
+    (said,) = await node(typescript_client, ACTING, trading.url, trading.wallet.address, seed)
     assert said["refused"] == [404, "not_found"]
-    assert said["me"] == played.wallet.address
+    assert said["me"] == trading.wallet.address
     assert said["bought"]["trade"]["shares_exact"] == said["quote"]["shares"]
     assert base64.b64decode(said["bought"]["unsigned_transaction"])
     assert said["heard"]
@@ -355,11 +362,11 @@ def blocks(language: str) -> list[str]:
     return [block for block in found if "import" in block]
 
 
-def test_the_python_example_runs(played: Played) -> None:
+def test_the_python_example_runs(trading: Played) -> None:
     """Word for word, but for the address."""
     (block,) = blocks("python")
     ran = subprocess.run(
-        [sys.executable, "-c", block.replace("http://127.0.0.1:4000", played.url)],
+        [sys.executable, "-c", block.replace("http://127.0.0.1:4000", trading.url)],
         env={**os.environ, "PYTHONPATH": str(CLIENTS / "python")},
         capture_output=True,
         text=True,
@@ -370,10 +377,10 @@ def test_the_python_example_runs(played: Played) -> None:
     assert len(ran.stdout.splitlines()) == 2
 
 
-def test_the_typescript_example_compiles_and_runs(played: Played, typescript_client: Path) -> None:
+def test_the_typescript_example_compiles_and_runs(trading: Played, typescript_client: Path) -> None:
     """Word for word, but for the address and where the client is."""
     (block,) = blocks("ts")
-    text = block.replace("http://127.0.0.1:4000", played.url).replace('"zmart-client"', '"./dist/index.js"')
+    text = block.replace("http://127.0.0.1:4000", trading.url).replace('"zmart-client"', '"./dist/index.js"')
     (typescript_client / "example.ts").write_text(text)
     compiler = [
         "node_modules/typescript/bin/tsc",

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -18,17 +17,11 @@ import httpx
 import pytest
 from api_log import Log
 
+from zmart.run import ports
+
 PROJECT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30.0
 STOPS_WITHIN_SECONDS = 5.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:
@@ -59,7 +52,7 @@ class Process:
 @contextlib.asynccontextmanager
 async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
     """A process that serves this log."""
-    port = free_port()
+    port = ports.free()
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": log.database.dsn(),

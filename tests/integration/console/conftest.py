@@ -21,12 +21,12 @@ import httpx
 import pytest
 import pytest_asyncio
 import town as towns
-from house import free_ports
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from devchain.traders import Tempo
 from tests.fix_browser import FLAGS
 from zmart import testing
+from zmart.run import ports
 
 PROJECT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30.0
@@ -171,7 +171,7 @@ async def stage(
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         stack.push_async_callback(browser.close)
-        stage = Stage(town, browser, free_ports(1)[0], folder)
+        stage = Stage(town, browser, ports.free(), folder)
         stack.push_async_callback(stage.stop)
         await town.play(8)
         await stage.deliver()

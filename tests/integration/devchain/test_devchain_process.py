@@ -18,13 +18,15 @@ import httpx
 import orjson
 import pytest
 
+from zmart.run import ports
+
 
 class Process:
     """`python -m devchain` in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_ports()
+        self.port = ports.free(following=1)
         self.running: asyncio.subprocess.Process | None = None
 
     async def start(self, *options: str) -> asyncio.subprocess.Process:
@@ -65,17 +67,6 @@ class Process:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.post(f"http://127.0.0.1:{self.port}", json=words)
         return answer.json()["result"]
-
-
-def free_ports() -> int:
-    """A port that is free, and so is the next."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            with contextlib.suppress(OSError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 from ingest import testing as deliveries
 from zmart import settings, testing
 from zmart.domain import events
+from zmart.run import ports
 
 PROGRAM = settings.DEFAULT_PROGRAM_ID
 HEADER = "hush-header-value"
@@ -33,14 +34,6 @@ STOP_SECONDS = 5.0
 def body(number: int) -> bytes:
     """A delivery of one buy."""
     return deliveries.body(deliveries.item(PROGRAM, [BOUGHT], number=number))
-
-
-def free_port() -> int:
-    """A port nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -72,7 +65,7 @@ def environment(marts_database: testing.Database, tmp_path: Path) -> dict[str, s
         "DATABASE_URL": marts_database.dsn(),
         "DATABASE_URL_INGEST": marts_database.dsn("zmart_ingest"),
         "HELIUS_AUTH_HEADER": HEADER,
-        "INGEST_PORT": str(free_port()),
+        "INGEST_PORT": str(ports.free()),
         # Nobody's chain: what a neighbour runs on the usual port is none of ours.
         "DEVCHAIN_PORT": "1",
         "ZMART_STATE_DIR": str(tmp_path),
@@ -230,7 +223,7 @@ def test_every_log_line_passes_the_projects_own_logging(start: Callable[..., Ser
 
 def test_without_a_database_it_serves_503_and_says_so(start: Callable[..., Server]) -> None:
     """It starts all the same: deliveries stay at their sender, readiness names the database."""
-    nobody = f"postgresql://zmart_ingest@127.0.0.1:{free_port()}/zmart"
+    nobody = f"postgresql://zmart_ingest@127.0.0.1:{ports.free()}/zmart"
     server = start(DATABASE_URL=nobody, DATABASE_URL_INGEST=nobody)
     answer = deliver(server, body(1))
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

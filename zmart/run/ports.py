@@ -1,0 +1,55 @@
+"""Choosing a port for a server of ours.
+
+Not by binding port 0: what the kernel gives then is from the range that it also gives to callers, so a server that is
+started again may find its port taken by somebody's connection. Worse, a client that keeps trying to reach such a port
+while nobody listens is sooner or later given that very port for its own end, and is connected to itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from pathlib import Path
+
+from zmart import errors
+
+HOST = "127.0.0.1"
+LOWEST = 10_000
+#: Linux's own default, where it does not say what it does.
+CALLERS_FROM = 32_768
+ATTEMPTS = 1_000
+
+
+def is_free(port: int, host: str = HOST) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free(following: int = 0) -> int:
+    """A port nobody listens on and no caller is given, and as many free ones after it.
+
+    Raises Unavailable when none is found.
+    """
+    highest = max(_callers_from() - following - 1, LOWEST + 1)
+    for _ in range(ATTEMPTS):
+        port = LOWEST + secrets.randbelow(highest - LOWEST)
+        if all(is_free(each) for each in range(port, port + following + 1)):
+            return port
+    raise errors.Unavailable(
+        f"No free port was found between {LOWEST} and {highest} in {ATTEMPTS} attempts.",
+        help="See what listens there with: ss -ltn",
+    )
+
+
+def _callers_from() -> int:
+    """The lowest port that the kernel gives to whoever connects."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        return CALLERS_FROM
