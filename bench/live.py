@@ -17,7 +17,7 @@ from typing import TypeAlias
 from ingest import writer as writing
 from ingest.records import TransactionRow
 
-from . import history
+from . import history, sockets
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
 from .house import House, Running
 
@@ -115,6 +115,11 @@ class _Listener:
         except OSError:
             return
 
+    def live(self) -> None:
+        """Say that we are there, as pings go unanswered; nobody expects it over SSE."""
+        if self.transport == "WebSocket":
+            self._socket.sendall(sockets.PONG)
+
     def close(self) -> None:
         """Hang up."""
         self._socket.shutdown(socket.SHUT_RDWR)
@@ -150,6 +155,8 @@ async def _round(
     commits: int,
 ) -> _Seconds:
     moments: dict[int, tuple[float, float]] = {}
+    for listener in listeners:
+        listener.live()
     for row in itertools.islice(stream, commits):
         await asyncio.sleep(draw.uniform(0.5, 1.5) / PER_SECOND)
         began = time.perf_counter()

@@ -75,7 +75,7 @@ class Client:
 
     def live(self) -> None:
         """Say that we are there: bytes are counted here, so pings go unanswered, and this counts as an answer."""
-        self.raw.sendall(_PONG)
+        self.raw.sendall(PONG)
 
     def close(self) -> None:
         """Hang up."""
@@ -90,7 +90,8 @@ def masked(payload: bytes) -> bytes:
     return head + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
 
 
-_PONG = masked(json.dumps({"action": "pong"}).encode())
+#: What says that we are there.
+PONG = masked(json.dumps({"action": "pong"}).encode())
 
 
 @contextmanager

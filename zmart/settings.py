@@ -302,13 +302,13 @@ class Keepers:
 
 @dataclass(frozen=True, kw_only=True)
 class Ipfs:
-    """Discussion snapshots; off without an API address."""
+    """Discussion snapshots; off without an API address. Hosted nodes and gateways have credentials in their addresses."""
 
     snapshot_cron: str
-    api_url: str | None
-    pinning_url: str | None
+    api_url: Secret | None
+    pinning_url: Secret | None
     pinning_token: Secret | None
-    gateway_url: str | None
+    gateway_url: Secret | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -531,10 +531,10 @@ def _keepers(env: Environment) -> Keepers:
 def _ipfs(env: Environment) -> Ipfs:
     return Ipfs(
         snapshot_cron=env.text("IPFS_SNAPSHOT_CRON") or "0 0 * * *",
-        api_url=env.url("IPFS_API_URL", ("http", "https")),
-        pinning_url=env.url("IPFS_PINNING_URL", ("http", "https")),
+        api_url=env.secret_url("IPFS_API_URL", ("http", "https")),
+        pinning_url=env.secret_url("IPFS_PINNING_URL", ("http", "https")),
         pinning_token=env.secret("IPFS_PINNING_TOKEN"),
-        gateway_url=env.url("IPFS_GATEWAY_URL", ("http", "https")),
+        gateway_url=env.secret_url("IPFS_GATEWAY_URL", ("http", "https")),
     )
 
 

@@ -1,4 +1,10 @@
-"""Documents by their content ids, as far as this platform refers to them."""
+"""Documents by their content ids, as far as this platform refers to them.
+
+A content id is a promise about bytes, and a gateway is somebody else's server. So what it sends is named again here,
+and passed on only where the name is the one asked for. That settles every file that was added as `ipfs add` does by
+itself: our snapshots and questions, and what creators usually anchor (zmart/domain/cids.py). A file that was cut in
+another way is told from a forged one by nothing that a gateway sends with it, so it is refused, too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ from litestar import Response, get
 from litestar.params import PathParameter
 
 from zmart import errors as zmart_errors
+from zmart.domain import cids
 
 from .. import documented, statements
 from ..deps import FromDatabase, FromServices
@@ -21,7 +28,8 @@ SECONDS = 10.0
 
 Cid = Annotated[str, PathParameter(description="CIDv0, or its dag-pb spelling as CIDv1.")]
 _CID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,80}")
-#: A stranger's bytes: never run or shown as a page of ours; every answer forbids guessing at types.
+#: A stranger's bytes: never run or shown as a page of ours; every answer forbids guessing at types. The name says which
+#: bytes, and they were compared with it, so they can be kept for ever.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; sandbox",
     "cache-control": "public, max-age=31536000, immutable",
@@ -37,7 +45,11 @@ _HEADERS = {
     opt={"weight": 5},
 )
 async def show_document(database: FromDatabase, services: FromServices, cid: Cid) -> Response[bytes]:
-    """Only documents that a market or a snapshot refers to, fetched from the configured gateway."""
+    """Only documents that a market or a snapshot refers to, fetched from the configured gateway.
+
+    What the gateway sends is hashed and compared with the content id; other bytes are refused (503). So are files that
+    were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be compared.
+    """
     if not _CID.fullmatch(cid):
         raise zmart_errors.NotFound("This is no content id.")
     ((is_ours,),) = await database.rows(statements.composed("is_referenced"), {"cid": cid})
@@ -46,7 +58,12 @@ async def show_document(database: FromDatabase, services: FromServices, cid: Cid
     gateway = services.settings.ipfs.gateway_url
     if gateway is None:
         raise zmart_errors.Unavailable("No gateway is configured.", help="Set IPFS_GATEWAY_URL.")
-    content = await _fetched(f"{gateway.rstrip('/')}/ipfs/{cid}")
+    content = await _fetched(f"{gateway.reveal().rstrip('/')}/ipfs/{cid}")
+    if not await asyncio.to_thread(cids.names, cid, content):
+        raise zmart_errors.Unavailable(
+            "The gateway's bytes do not make this content id.",
+            help="See IPFS_GATEWAY_URL; a file that was not added in the default way of ipfs add cannot be verified.",
+        )
     return Response(content, media_type="application/octet-stream", headers=_HEADERS)
 
 

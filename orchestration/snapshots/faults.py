@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zmart import errors
-from zmart.settings import Settings
+from zmart.settings import Secret, Settings
 
 from ..alerts import Severity
 
@@ -74,7 +74,7 @@ class Off(errors.ConfigurationError):
     help = "Set IPFS_API_URL to the API of a Kubo node."
 
 
-def require_on(configured: Settings) -> str:
+def require_on(configured: Settings) -> Secret:
     """The node's address; Off without one."""
     if configured.ipfs.api_url is None:
         raise Off

@@ -60,11 +60,15 @@ class Clock:
 class _Server:
     """A base address and how its failures are called."""
 
-    def __init__(self, url: str, fault: type[Fault], name: str, *, token: Secret | None = None) -> None:
+    def __init__(self, url: Secret, fault: type[Fault], name: str, *, token: Secret | None = None) -> None:
         self._fault, self._name = fault, name
         headers = {"authorization": f"Bearer {token.reveal()}"} if token else {}
         self._http = httpx.Client(
-            base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=True
+            base_url=url.reveal().rstrip("/"),
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            follow_redirects=True,
         )
 
     def close(self) -> None:
@@ -93,7 +97,7 @@ class _Server:
 class Services:
     """The configured ones; close them, or use them with `with`."""
 
-    def __init__(self, ipfs: Ipfs, *, api_url: str, clock: Clock | None = None) -> None:
+    def __init__(self, ipfs: Ipfs, *, api_url: Secret, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._node = _Server(api_url, Unpublished, "The IPFS node")
         self._reader = _Server(

@@ -134,8 +134,8 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
     ("name", "known"),
     [
         ("ingest", {"DATABASE_URL_INGEST", "HELIUS_AUTH_HEADER"}),
-        ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
-        ("ws", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET"}),
+        ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
+        ("ws", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
         ("migrate", {"DATABASE_URL"}),
         ("dagster-code", {"DATABASE_URL", "DATABASE_URL_KEEPER", "BACKEND_KEYPAIR_PATH", "ADMIN_KEYPAIR_PATH"}),
         ("dagster", {"DATABASE_URL_KEEPER"}),

@@ -141,12 +141,15 @@ def test_no_secret_shows_in_repr() -> None:
             "DATABASE_URL": f"postgresql://u:{secret}@h/d",
             "SOLANA_RPC_URL": f"https://node.example.org/?api-key={secret}",
             "ALERT_WEBHOOK_URL": f"https://hooks.example.org/{secret}",
+            "IPFS_API_URL": f"https://id:{secret}@ipfs.example.org",
+            "IPFS_PINNING_URL": f"https://pins.example.org/{secret}",
+            "IPFS_GATEWAY_URL": f"https://gateway.example.org/{secret}",
         }
     )
 
     assert secret not in repr(loaded)
     assert secret not in str(loaded.api.jwt_secrets[0])
-    assert sum(secret in found.reveal() for found in loaded.secrets()) == 7
+    assert sum(secret in found.reveal() for found in loaded.secrets()) == 10
 
 
 def test_libpq_variables_select_a_server() -> None:

@@ -49,6 +49,15 @@ def of_file(content: bytes, *, chunk_bytes: int = CHUNK_BYTES) -> str:
     return base58.encode(level[0].multihash)
 
 
+def names(cid: str, content: bytes) -> bool:
+    """Whether a name, in either spelling, is the one that this profile gives these bytes.
+
+    False also says: made in another way (other chunks, raw leaves, a directory), which bytes alone do not tell.
+    """
+    ours = of_file(content)
+    return cid in (ours, v1(ours))
+
+
 def v1(cid: str) -> str:
     """The same name as a CIDv1 in base32, which is what gateways put into host names. InvalidInput for no CIDv0."""
     if not _V0.fullmatch(cid) or not (multihash := base58.decode(cid)).startswith(_SHA_256):

@@ -44,7 +44,9 @@ _GUARDED = (
     "JWT_",
     "BACKEND_",
     "ADMIN_",
-    "IPFS_PINNING_TOKEN",
+    "IPFS_API_URL",
+    "IPFS_PINNING_",
+    "IPFS_GATEWAY_URL",
     "ALERT_WEBHOOK_URL",
     "METRICS_TOKEN",
     "DAGSTER_STORAGE_URL",
@@ -156,7 +158,7 @@ class _House:
             name="api",
             launch=lambda: self._python(
                 ["api"],
-                passing=("JWT_", "METRICS_TOKEN"),
+                passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
                 roles=("zmart_api", "analyst"),
             ),
             probe=probes.answers(_callable(host), port, "/ready"),
@@ -171,7 +173,7 @@ class _House:
             name="ws",
             launch=lambda: self._python(
                 ["api", "ws"],
-                passing=("JWT_", "METRICS_TOKEN"),
+                passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
                 roles=("zmart_api", "analyst"),
             ),
             after=("migrate",),
@@ -221,7 +223,7 @@ class _House:
             # Dagster's own schema alone.
             launch = self._dagster(
                 orchestrator.code_server(state_dir),
-                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_PINNING_TOKEN"),
+                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_"),
             )
             return replace(launch, environment={**launch.environment, **keeper_keys(self._settings)})
 

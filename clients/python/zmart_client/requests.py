@@ -205,7 +205,9 @@ class Requests:
     async def show_document(self, cid: str) -> bytes:
         """A document by its content id.
 
-        Only documents that a market or a snapshot refers to, fetched from the configured gateway.
+        Only documents that a market or a snapshot refers to, fetched from the configured gateway. What the gateway
+        sends is hashed and compared with the content id; other bytes are never passed on (503). So are files that
+        were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves): they cannot be compared.
         """
         return cast("bytes", await self._transport.request("GET", f"/api/ipfs/{_quoted(cid)}"))
 

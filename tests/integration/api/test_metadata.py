@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from api_log import CREATOR, Log, market_id, served
 from api.auth.gate import Gate
 from api.routes import ipfs
 from ingest.testing import address
-from zmart.domain import questions
+from zmart.domain import cids, questions
 from zmart.domain.ids import Address, MarketId
 
 Client = httpx.AsyncClient
@@ -23,12 +23,20 @@ TWO = market_id(2)
 TOLD = {"question": "Will it snow in Oslo in May?", "category": "science", "tags": ["weather"]}
 
 
+SMALL = b'{"a": 1}'
+#: More than one block, so its name is that of a tree.
+TREE = b"x" * (cids.CHUNK_BYTES + 1)
+
+
 class Gateway(http.server.BaseHTTPRequestHandler):
-    """A gateway that has one document, and is slow or large on request."""
+    """A gateway that has two documents, and sends something large, or elsewhere, or a lie on request."""
+
+    files: ClassVar[dict[str, bytes]] = {}
 
     def do_GET(self) -> None:
         """Answer with what the path asks for."""
-        body = b"x" * (ipfs.MOST_BYTES + 1) if "Large" in self.path else b'{"a": 1}'
+        cid = self.path.removeprefix("/ipfs/")
+        body = b"x" * (ipfs.MOST_BYTES + 1) if "Large" in cid else self.files.get(cid, SMALL)
         self.send_response(302 if "Moved" in self.path else 200)
         self.send_header("content-length", str(len(body)))
         self.send_header("location", "http://127.0.0.1:1/")
@@ -107,7 +115,8 @@ async def test_unfit_metadata_is_refused(client: Client, markets: Log, sent: dic
 
 async def test_only_referenced_documents_are_fetched(client: Client, markets: Log) -> None:
     """A market's evidence is, anybody's file is not. What is too large or moves is refused."""
-    good, large, moved = (f"Qm{word.ljust(44, 'a')}" for word in ("Good", "Large", "Moved"))
+    good = cids.of_file(SMALL)
+    large, moved = (f"Qm{word.ljust(44, 'a')}" for word in ("Large", "Moved"))
     assert (await client.get(f"/api/ipfs/{good}")).status_code == 404
     for cid, expected in ((good, 200), (large, 404), (moved, 503)):
         markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
@@ -115,8 +124,35 @@ async def test_only_referenced_documents_are_fetched(client: Client, markets: Lo
         assert response.status_code == expected, cid
     markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [good, TWO])
     found = await client.get(f"/api/discussions/ipfs/{good}")
-    assert found.content == b'{"a": 1}'
+    assert found.content == SMALL
     assert found.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in found.headers["content-security-policy"]
     for name in ("..%2F..%2Fetc", "Qm", "x" * 46, "QmO" + "0" * 43):
         assert (await client.get(f"/api/ipfs/{name}")).status_code == 404
+
+
+async def test_a_gateway_that_lies_is_not_passed_on(
+    client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sends is named again: a byte more, a byte less, another file, each ends at 503 without the bytes."""
+    for true in (SMALL, TREE):
+        cid = cids.of_file(true)
+        markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
+        for told, expected in ((true, 200), (true + b"!", 503), (true[:-1], 503), (b"", 503), (b"<h1>Hello</h1>", 503)):
+            monkeypatch.setitem(Gateway.files, cid, told)
+            response = await client.get(f"/api/ipfs/{cid}")
+            assert response.status_code == expected, (cid, told[:20])
+            assert (response.content == told) == (expected == 200)
+        assert response.json()["code"] == "unavailable"
+        assert "immutable" not in response.headers.get("cache-control", "")
+
+
+async def test_a_snapshot_is_verified_under_both_of_its_names(
+    client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CIDv1 in base32 says the same as its CIDv0, and is compared as well."""
+    cid = cids.v1(cids.of_file(TREE))
+    markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
+    for told, expected in ((TREE, 200), (SMALL, 503)):
+        monkeypatch.setitem(Gateway.files, cid, told)
+        assert (await client.get(f"/api/ipfs/{cid}")).status_code == expected

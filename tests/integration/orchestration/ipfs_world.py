@@ -48,9 +48,9 @@ class World:
         """Settings that name its parts."""
         return Ipfs(
             snapshot_cron="0 0 * * *",
-            api_url=self.url,
-            gateway_url=f"{self.url}/" if gateway else None,
-            pinning_url=self.url if pins else None,
+            api_url=Secret(self.url),
+            gateway_url=Secret(f"{self.url}/") if gateway else None,
+            pinning_url=Secret(self.url) if pins else None,
             pinning_token=Secret(TOKEN) if pins else None,
         )
 

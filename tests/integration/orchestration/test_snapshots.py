@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import subprocess
@@ -96,7 +97,7 @@ def anchor(
     """A day's work as the keeper's role; waiting takes no time."""
     chosen = ipfs or world.ipfs()
     with (
-        Services(chosen, api_url=chosen.api_url or "", clock=Hourglass().clock()) as services,
+        Services(chosen, api_url=chosen.api_url or settings.Secret(""), clock=Hourglass().clock()) as services,
         place.connect("zmart_keeper") as connection,
     ):
         return anchors.carry_out(connection, services, day, replaces=replaces)
@@ -284,7 +285,7 @@ def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Dat
     """An address may carry a password."""
     nowhere = settings.Ipfs(
         snapshot_cron="",
-        api_url="http://me:hunter2@127.0.0.1:1",
+        api_url=settings.Secret("http://me:hunter2@127.0.0.1:1"),
         gateway_url=None,
         pinning_url=None,
         pinning_token=None,
@@ -302,7 +303,7 @@ def test_a_node_that_hangs_is_left(talk: testing.Database, world: World, monkeyp
     assert TIMEOUT_SECONDS <= 60
     monkeypatch.setattr("orchestration.snapshots.services.TIMEOUT_SECONDS", 0.05)
     with ipfs_world.silent() as url:
-        hanging = settings.Ipfs(snapshot_cron="", api_url=url, gateway_url=None, pinning_url=None, pinning_token=None)
+        hanging = dataclasses.replace(world.ipfs(), api_url=settings.Secret(url))
         (outcome,) = anchor(talk, world, ipfs=hanging)
 
     assert outcome.ending == "unpublished"

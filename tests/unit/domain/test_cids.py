@@ -66,6 +66,16 @@ def test_the_longest_file_of_one_chunk_is_one_block() -> None:
     assert cids.of_file(content) != cids.of_file(content, chunk_bytes=cids.CHUNK_BYTES + 1)
 
 
+@pytest.mark.parametrize("size_bytes", [0, 1, cids.CHUNK_BYTES, cids.CHUNK_BYTES + 1])
+def test_a_name_is_that_of_its_bytes_alone(size_bytes: int) -> None:
+    """In both spellings; one byte changed, added or left out has another."""
+    content = noise(size_bytes)
+    for cid in (cids.of_file(content), cids.v1(cids.of_file(content))):
+        assert cids.names(cid, content)
+        for other in (content + b"\0", content[:-1] if content else b"\0", b"\0" + content[1:]):
+            assert not cids.names(cid, other)
+
+
 @pytest.mark.parametrize("text", ["", "Qm", "bafybeigdyrzt5sfp7udm7hu76uh7y26nf", "Qm" + "0" * 44])
 def test_only_a_cidv0_has_another_spelling(text: str) -> None:
     """Anything else is refused."""
