@@ -43,6 +43,9 @@ def foreign(tmp_path: Path) -> dict[str, str]:
         "JWT_SECRET": JWT,
         "BACKEND_KEYPAIR_PATH": "key.json",
         "ADMIN_KEYPAIR_PATH": "admin.json",
+        "IPFS_API_URL": "https://id:password@ipfs.example.org",
+        "IPFS_PINNING_TOKEN": "pin",
+        "IPFS_GATEWAY_URL": "https://gateway.example.org/secret",
     }
 
 
@@ -137,7 +140,11 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
         ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
         ("ws", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
         ("migrate", {"DATABASE_URL"}),
-        ("dagster-code", {"DATABASE_URL", "DATABASE_URL_KEEPER", "BACKEND_KEYPAIR_PATH", "ADMIN_KEYPAIR_PATH"}),
+        (
+            "dagster-code",
+            {"DATABASE_URL", "DATABASE_URL_KEEPER", "BACKEND_KEYPAIR_PATH", "ADMIN_KEYPAIR_PATH"}
+            | {"IPFS_API_URL", "IPFS_PINNING_TOKEN", "IPFS_GATEWAY_URL"},
+        ),
         ("dagster", {"DATABASE_URL_KEEPER"}),
         ("dagster-daemon", {"DATABASE_URL_KEEPER"}),
     ],
@@ -145,7 +152,7 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
 def test_a_service_knows_what_its_work_takes(foreign: dict[str, str], name: str, known: set[str]) -> None:
     """The API cannot leak the webhook's secret, nor ingest the owner's password."""
     environment = _environment(_plan(foreign), name)
-    secret = ("DATABASE_URL", "HELIUS_", "JWT_", "BACKEND_", "ADMIN_", "PG")
+    secret = ("DATABASE_URL", "HELIUS_", "JWT_", "BACKEND_", "ADMIN_", "PG", "IPFS_")
 
     assert {variable for variable in environment if variable.startswith(secret)} == known
     assert environment["SOLANA_RPC_URL"] == "https://node.example.org"

@@ -206,8 +206,8 @@ class Requests:
         """A document by its content id.
 
         Only documents that a market or a snapshot refers to, fetched from the configured gateway. What the gateway
-        sends is hashed and compared with the content id; other bytes are never passed on (503). So are files that
-        were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves): they cannot be compared.
+        sends is hashed and compared with the content id; other bytes are refused (503). So are files that were not
+        added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be compared.
         """
         return cast("bytes", await self._transport.request("GET", f"/api/ipfs/{_quoted(cid)}"))
 

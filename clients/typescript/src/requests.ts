@@ -132,9 +132,9 @@ export class Requests {
    * A document by its content id.
    *
    * Only documents that a market or a snapshot refers to, fetched from the configured gateway. What the
-   * gateway sends is hashed and compared with the content id; other bytes are never passed on (503). So are
-   * files that were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves): they
-   * cannot be compared.
+   * gateway sends is hashed and compared with the content id; other bytes are refused (503). So are files
+   * that were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be
+   * compared.
    */
   async showDocument(cid: string): Promise<Uint8Array> {
     return (await this.transport.request("GET", `/api/ipfs/${encodeURIComponent(cid)}`)) as Uint8Array;
