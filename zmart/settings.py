@@ -302,7 +302,7 @@ class Keepers:
 
 @dataclass(frozen=True, kw_only=True)
 class Ipfs:
-    """Discussion snapshots; off without an API address. An address may hold credentials, as hosted services give them."""
+    """Discussion snapshots; off without an API address. Addresses may hold credentials, as those of hosted nodes do."""
 
     snapshot_cron: str
     api_url: Secret | None

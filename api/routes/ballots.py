@@ -10,21 +10,24 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any, Final
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 
 from zmart.domain.ids import Address
 
-from .. import ballots, documented, errors, parameters, schemas, writes
+from .. import ballots, documented, errors, parameters, schemas, statements, writes
 from ..auth import legacy, signatures
 from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
+from ..database import Database
 from ..deps import FromDatabase, FromPreparer, FromServices, Services
 from ..schemas import acting as shapes
 from . import acting
 
 #: 10 ballots a minute of the usual 100.
 _WEIGHT: Final = {"weight": 10}
+#: How the earlier vote aggregator's names of ballots begin.
+_LETTER: Final[dict[ballots.Kind, str]] = {"proposal": "P", "dispute": "D"}
 _BOUND_ONLY: Final = "A dispute takes a ballot whose signed text names it: see GET /api/votes/message."
 
 MarketAsked = Annotated[str, QueryParameter(max_length=100, description="The market's id or account.")]
@@ -124,6 +127,91 @@ async def vote_on_dispute(
     )
 
 
+@get(
+    "/api/votes/proposal/{market:str}",
+    tags=["markets"],
+    summary="A proposal's tally",
+    responses=documented.reads(404),
+)
+async def count_proposal_votes(
+    database: FromDatabase, market: parameters.MarketName
+) -> Response[schemas.ProposalCounts]:
+    """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
+    return await _counted(database, market, "proposal")
+
+
+@get(
+    "/api/votes/dispute/{market:str}",
+    tags=["markets"],
+    summary="A dispute's tally",
+    responses=documented.reads(404),
+)
+async def count_dispute_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.DisputeCounts]:
+    """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
+    return await _counted(database, market, "dispute")
+
+
+@post(
+    "/api/votes/proposal/{market:str}",
+    tags=["acting"],
+    summary="Cast a ballot on the proposal named here",
+    opt=_WEIGHT,
+    status_code=200,
+    responses=documented.problems(401, 403, 404, 409),
+)
+async def cast_named_proposal_ballot(
+    services: FromServices, market: parameters.MarketName, data: shapes.ProposalBallot
+) -> shapes.RecordedBallot:
+    """The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules."""
+    return await _recorded(services, "proposal", market, data)
+
+
+@post(
+    "/api/votes/dispute/{market:str}",
+    tags=["acting"],
+    summary="Cast a ballot on the dispute named here",
+    opt=_WEIGHT,
+    status_code=200,
+    responses=documented.problems(401, 403, 404, 409),
+)
+async def cast_named_dispute_ballot(
+    services: FromServices, market: parameters.MarketName, data: shapes.DisputeBallot
+) -> shapes.RecordedBallot:
+    """The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules."""
+    return await _recorded(services, "dispute", market, data)
+
+
+async def _counted(database: Database, market: str, kind: ballots.Kind) -> Response[Any]:
+    return await database.answer(
+        statements.composed("vote_counts_of_kind"),
+        {"market": parameters.market(market), "kind": kind},
+        varying="market",
+        missing=parameters.market_missing(market),
+    )
+
+
+async def _recorded(
+    services: Services, kind: ballots.Kind, market: str, data: shapes.ProposalBallot | shapes.DisputeBallot
+) -> shapes.RecordedBallot:
+    """Cast the ballot that those words mean."""
+    means = {word: vote for vote, word in ballots.CHOICES[kind].items()}
+    ballot = shapes.CastBallot(
+        market_id=market,
+        vote=means[data.vote],
+        message=data.message,
+        signature=data.signature,
+        wallet=data.public_key,
+    )
+    (cast,) = (await _cast(services, kind, ballot)).data
+    return shapes.RecordedBallot(
+        success=True,
+        vote_id=f"{_LETTER[kind]}V-{cast.seq}",
+        market_id=market,
+        vote=data.vote,
+        timestamp=cast.voted_at,
+    )
+
+
 async def _cast(services: Services, kind: ballots.Kind, data: shapes.CastBallot) -> shapes.CastVotes:
     wallet, market = parameters.wallet(data.wallet), parameters.market(data.market_id)
     if services.gate.legacy and not ballots.is_ballot(data.message):
@@ -203,4 +291,8 @@ HANDLERS = [
     cast_dispute_ballot,
     vote_on_proposal,
     vote_on_dispute,
+    count_proposal_votes,
+    count_dispute_votes,
+    cast_named_proposal_ballot,
+    cast_named_dispute_ballot,
 ]

@@ -106,6 +106,38 @@ class CastBallot(Struct, kw_only=True):
     wallet: WalletAddress
 
 
+class _NamedBallot(Struct, kw_only=True):
+    """A ballot on the market that the path names, in the words of the earlier vote aggregator (protocol.md 4.2)."""
+
+    signature: SignatureText
+    public_key: WalletAddress = msgspec.field(name="publicKey")
+    message: Annotated[str, Meta(max_length=1_000, description="The text of GET /api/votes/message.")]
+
+
+class ProposalBallot(_NamedBallot, kw_only=True):
+    """A ballot on a proposal."""
+
+    vote: Literal["like", "dislike"]
+
+
+class DisputeBallot(_NamedBallot, kw_only=True):
+    """A ballot on a dispute; agree is against the proposed outcome."""
+
+    vote: Literal["agree", "disagree"]
+
+
+class RecordedBallot(Struct, kw_only=True):
+    """A ballot that counts."""
+
+    success: Literal[True]
+    vote_id: Annotated[str, Meta(description="PV- or DV- and the ballot's place in the log.")] = msgspec.field(
+        name="voteId"
+    )
+    market_id: str = msgspec.field(name="marketId")
+    vote: Literal["like", "dislike", "agree", "disagree"]
+    timestamp: Instant
+
+
 class Trial(Struct, kw_only=True):
     """What trying it out showed."""
 

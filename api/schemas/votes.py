@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from .answer import AsOf, BallotKind, Instant
@@ -76,4 +77,38 @@ class VoteCounts(Struct, kw_only=True):
 
     market_id: str
     counts: Counts
+    as_of: AsOf
+
+
+class Likes(Struct, kw_only=True):
+    """A proposal's tally."""
+
+    likes: int
+    dislikes: int
+    total: int
+
+
+class Agreement(Struct, kw_only=True):
+    """A dispute's tally."""
+
+    agrees: Annotated[int, Meta(description="With the dispute, and so against the proposed outcome.")]
+    disagrees: int
+    total: int
+
+
+class ProposalCounts(Struct, kw_only=True):
+    """A proposal's tally, in the words of the earlier vote aggregator (protocol.md 4.2)."""
+
+    success: Literal[True]
+    market_id: str = msgspec.field(name="marketId")
+    counts: Likes
+    as_of: AsOf
+
+
+class DisputeCounts(Struct, kw_only=True):
+    """A dispute's tally, in the words of the earlier vote aggregator (protocol.md 4.2)."""
+
+    success: Literal[True]
+    market_id: str = msgspec.field(name="marketId")
+    counts: Agreement
     as_of: AsOf

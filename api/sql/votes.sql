@@ -63,3 +63,25 @@ select {stated}, (
     where m.is_known and m.market_no = {the_market}
 ) as body
 from ops.as_of(array['ballots', 'markets']) as a
+
+-- name: vote_counts_of_kind
+-- A market's tally of one kind, as clients of the earlier vote aggregator read it.
+select {stated}, (
+    select json_build_object(
+        'success', true,
+        'marketId', m.id,
+        'counts', case %(kind)s
+            when 'proposal' then json_build_object(
+                'likes', coalesce(y.agree, 0), 'dislikes', coalesce(y.disagree, 0), 'total', coalesce(y.total, 0)
+            )
+            else json_build_object(
+                'agrees', coalesce(y.agree, 0), 'disagrees', coalesce(y.disagree, 0), 'total', coalesce(y.total, 0)
+            )
+        end,
+        'as_of', {as_of}
+    )
+    from marts.markets as m
+    left join marts.vote_tallies as y on m.market_no = y.market_no and y.kind = %(kind)s
+    where m.is_known and m.market_no = {the_market}
+) as body
+from ops.as_of(array['ballots', 'markets']) as a

@@ -19,6 +19,8 @@ from .types import (
     ChangedPost,
     CreateMarket,
     Discussions,
+    DisputeBallot,
+    DisputeCounts,
     Done,
     Edits,
     Health,
@@ -44,10 +46,13 @@ from .types import (
     Portfolio,
     Position,
     PriceHistory,
+    ProposalBallot,
+    ProposalCounts,
     Protocol,
     Question,
     Quote,
     Readiness,
+    RecordedBallot,
     RefreshToken,
     Related,
     Relayed,
@@ -783,6 +788,22 @@ class Requests:
         """
         return cast("CastVotes", await self._transport.request("POST", "/api/votes/dispute", body=body))
 
+    async def count_dispute_votes(self, market: str) -> DisputeCounts:
+        """A dispute's tally.
+
+        As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+        """
+        return cast("DisputeCounts", await self._transport.request("GET", f"/api/votes/dispute/{_quoted(market)}"))
+
+    async def cast_named_dispute_ballot(self, market: str, **body: Unpack[DisputeBallot]) -> RecordedBallot:
+        """Cast a ballot on the dispute named here.
+
+        The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules.
+        """
+        return cast(
+            "RecordedBallot", await self._transport.request("POST", f"/api/votes/dispute/{_quoted(market)}", body=body)
+        )
+
     async def show_ballot_text(
         self, *, market_id: str, kind: Literal["proposal", "dispute"], vote: bool, wallet: str
     ) -> BallotText:
@@ -805,6 +826,22 @@ class Requests:
         One ballot per wallet; the second is 409, and so is one beside a vote on chain.
         """
         return cast("CastVotes", await self._transport.request("POST", "/api/votes/proposal", body=body))
+
+    async def count_proposal_votes(self, market: str) -> ProposalCounts:
+        """A proposal's tally.
+
+        As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+        """
+        return cast("ProposalCounts", await self._transport.request("GET", f"/api/votes/proposal/{_quoted(market)}"))
+
+    async def cast_named_proposal_ballot(self, market: str, **body: Unpack[ProposalBallot]) -> RecordedBallot:
+        """Cast a ballot on the proposal named here.
+
+        The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules.
+        """
+        return cast(
+            "RecordedBallot", await self._transport.request("POST", f"/api/votes/proposal/{_quoted(market)}", body=body)
+        )
 
     async def count_votes(self, market: str) -> VoteCounts:
         """A market's tallies.

@@ -31,6 +31,15 @@ class Activity(TypedDict):
     block_time: str
 
 
+class Agreement(TypedDict):
+    """A dispute's tally."""
+
+    agrees: int
+    """With the dispute, and so against the proposed outcome."""
+    disagrees: int
+    total: int
+
+
 class Alert(TypedDict):
     """Something a person should look at."""
 
@@ -330,6 +339,27 @@ class Discussions(TypedDict):
     as_of: AsOf
 
 
+class DisputeBallot(TypedDict):
+    """A ballot on a dispute; agree is against the proposed outcome."""
+
+    signature: str
+    """An ed25519 signature of 64 bytes, in base58 (or base64)."""
+    publicKey: str
+    """A wallet's address in base58."""
+    message: str
+    """The text of GET /api/votes/message."""
+    vote: Literal["agree", "disagree"]
+
+
+class DisputeCounts(TypedDict):
+    """A dispute's tally, in the words of the earlier vote aggregator."""
+
+    success: Literal[True]
+    marketId: str
+    counts: Agreement
+    as_of: AsOf
+
+
 class Done(TypedDict):
     """What was done."""
 
@@ -509,6 +539,14 @@ class LifecycleEvent(TypedDict):
     slot: int
     seq: int
     block_time: str
+
+
+class Likes(TypedDict):
+    """A proposal's tally."""
+
+    likes: int
+    dislikes: int
+    total: int
 
 
 class Market(TypedDict):
@@ -1335,6 +1373,27 @@ class Problem(TypedDict):
     details: NotRequired[list[FieldProblem]]
 
 
+class ProposalBallot(TypedDict):
+    """A ballot on a proposal."""
+
+    signature: str
+    """An ed25519 signature of 64 bytes, in base58 (or base64)."""
+    publicKey: str
+    """A wallet's address in base58."""
+    message: str
+    """The text of GET /api/votes/message."""
+    vote: Literal["dislike", "like"]
+
+
+class ProposalCounts(TypedDict):
+    """A proposal's tally, in the words of the earlier vote aggregator."""
+
+    success: Literal[True]
+    marketId: str
+    counts: Likes
+    as_of: AsOf
+
+
 class ProposedMarket(TypedDict):
     """A market that its transaction will create."""
 
@@ -1487,6 +1546,17 @@ class Readiness(TypedDict):
     seq: int | None
     streams: int
     """Open streams of this process."""
+
+
+class RecordedBallot(TypedDict):
+    """A ballot that counts."""
+
+    success: Literal[True]
+    voteId: str
+    """PV- or DV- and the ballot's place in the log."""
+    marketId: str
+    vote: Literal["agree", "disagree", "dislike", "like"]
+    timestamp: str
 
 
 class RefreshToken(TypedDict):

@@ -570,6 +570,24 @@ export class Requests {
   }
 
   /**
+   * A dispute's tally.
+   *
+   * As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+   */
+  async countDisputeVotes(market: string): Promise<types.DisputeCounts> {
+    return (await this.transport.request("GET", `/api/votes/dispute/${encodeURIComponent(market)}`)) as types.DisputeCounts;
+  }
+
+  /**
+   * Cast a ballot on the dispute named here.
+   *
+   * The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules.
+   */
+  async castNamedDisputeBallot(market: string, body: types.DisputeBallot): Promise<types.RecordedBallot> {
+    return (await this.transport.request("POST", `/api/votes/dispute/${encodeURIComponent(market)}`, { body })) as types.RecordedBallot;
+  }
+
+  /**
    * What to sign for a ballot.
    *
    * A text with a nonce of its own, good for five minutes and one ballot.
@@ -585,6 +603,24 @@ export class Requests {
    */
   async castProposalBallot(body: types.CastBallot): Promise<types.CastVotes> {
     return (await this.transport.request("POST", `/api/votes/proposal`, { body })) as types.CastVotes;
+  }
+
+  /**
+   * A proposal's tally.
+   *
+   * As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+   */
+  async countProposalVotes(market: string): Promise<types.ProposalCounts> {
+    return (await this.transport.request("GET", `/api/votes/proposal/${encodeURIComponent(market)}`)) as types.ProposalCounts;
+  }
+
+  /**
+   * Cast a ballot on the proposal named here.
+   *
+   * The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules.
+   */
+  async castNamedProposalBallot(market: string, body: types.ProposalBallot): Promise<types.RecordedBallot> {
+    return (await this.transport.request("POST", `/api/votes/proposal/${encodeURIComponent(market)}`, { body })) as types.RecordedBallot;
   }
 
   /**

@@ -22,6 +22,14 @@ export interface Activity {
   block_time: string;
 }
 
+/** A dispute's tally. */
+export interface Agreement {
+  /** With the dispute, and so against the proposed outcome. */
+  agrees: number;
+  disagrees: number;
+  total: number;
+}
+
 /** Something a person should look at. */
 export interface Alert {
   kind: string;
@@ -294,6 +302,25 @@ export interface Discussions {
   as_of: AsOf;
 }
 
+/** A ballot on a dispute; agree is against the proposed outcome. */
+export interface DisputeBallot {
+  /** An ed25519 signature of 64 bytes, in base58 (or base64). */
+  signature: string;
+  /** A wallet's address in base58. */
+  publicKey: string;
+  /** The text of GET /api/votes/message. */
+  message: string;
+  vote: "agree" | "disagree";
+}
+
+/** A dispute's tally, in the words of the earlier vote aggregator. */
+export interface DisputeCounts {
+  success: true;
+  marketId: string;
+  counts: Agreement;
+  as_of: AsOf;
+}
+
 /** What was done. */
 export interface Done {
   message: string;
@@ -447,6 +474,13 @@ export interface LifecycleEvent {
   slot: number;
   seq: number;
   block_time: string;
+}
+
+/** A proposal's tally. */
+export interface Likes {
+  likes: number;
+  dislikes: number;
+  total: number;
 }
 
 /** A market, the whole row. */
@@ -1233,6 +1267,25 @@ export interface Problem {
   details?: FieldProblem[];
 }
 
+/** A ballot on a proposal. */
+export interface ProposalBallot {
+  /** An ed25519 signature of 64 bytes, in base58 (or base64). */
+  signature: string;
+  /** A wallet's address in base58. */
+  publicKey: string;
+  /** The text of GET /api/votes/message. */
+  message: string;
+  vote: "dislike" | "like";
+}
+
+/** A proposal's tally, in the words of the earlier vote aggregator. */
+export interface ProposalCounts {
+  success: true;
+  marketId: string;
+  counts: Likes;
+  as_of: AsOf;
+}
+
 /** A market that its transaction will create. */
 export interface ProposedMarket {
   id: string;
@@ -1378,6 +1431,16 @@ export interface Readiness {
   seq: number | null;
   /** Open streams of this process. */
   streams: number;
+}
+
+/** A ballot that counts. */
+export interface RecordedBallot {
+  success: true;
+  /** PV- or DV- and the ballot's place in the log. */
+  voteId: string;
+  marketId: string;
+  vote: "agree" | "disagree" | "dislike" | "like";
+  timestamp: string;
 }
 
 /** A refresh token to be exchanged or revoked. */

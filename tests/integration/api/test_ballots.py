@@ -73,6 +73,49 @@ async def test_a_ballot_is_cast_and_counted(client: httpx.AsyncClient, markets: 
     assert markets.owner.execute(tally, [PROPOSED]).fetchone() == (1,)
 
 
+@pytest.mark.parametrize("market", [PROPOSED, market_address(2)])
+async def test_the_earlier_aggregators_words_cast_a_ballot(
+    client: httpx.AsyncClient, markets: Log, market: str
+) -> None:
+    """protocol.md 4.2: market in the path, like or dislike, publicKey; the ballot is bound and counted all the same."""
+    wallet = Wallet()
+    bound = await signed(client, wallet, market=market, vote=False)
+    body = {
+        "vote": "dislike",
+        "publicKey": wallet.address,
+        "message": bound["message"],
+        "signature": bound["signature"],
+    }
+    path = f"/api/votes/proposal/{market}"
+    before = (await client.get(path)).json()["counts"]
+    for lie in ({"vote": "like"}, {"publicKey": Wallet().address}, {"message": "anything"}):
+        assert (await client.post(path, json=body | lie)).status_code == 401
+    assert (await client.post(f"/api/votes/proposal/{market_id(1)}", json=body)).status_code == 401
+    assert (await client.post(path, json=body | {"vote": "agree"})).status_code == 400
+
+    answer = await client.post(path, json=body)
+
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["success"], told["marketId"], told["vote"]) == (True, market, "dislike")
+    assert markets.owner.execute("select 'PV-' || seq from app.ballots").fetchone() == (told["voteId"],)
+    assert isinstance(told["timestamp"], str)
+    counts = (await client.get(path)).json()["counts"]
+    assert counts == before | {"dislikes": before["dislikes"] + 1, "total": before["total"] + 1}
+    again = await client.post(path, json=body)
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+
+async def test_the_earlier_aggregators_words_obey_the_same_rules(older: httpx.AsyncClient, markets: Log) -> None:
+    """A signature bound to nothing votes on proposals while LEGACY_AUTH is on, and never on disputes."""
+    proof = Wallet().in_body()
+    body = {"publicKey": proof["wallet"], "message": proof["message"], "signature": proof["signature"]}
+    like = await older.post(f"/api/votes/proposal/{PROPOSED}", json=body | {"vote": "like"})
+    agree = await older.post(f"/api/votes/dispute/{PROPOSED}", json=body | {"vote": "agree"})
+    assert (like.status_code, agree.status_code) == (200, 403)
+    assert ballots(markets) == [("proposal", True)]
+
+
 async def test_the_second_ballot_is_a_conflict(client: httpx.AsyncClient, markets: Log) -> None:
     """409 for another choice, for the same signed text again, and beside a vote on chain."""
     wallet = Wallet()

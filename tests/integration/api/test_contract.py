@@ -1,6 +1,6 @@
 """Every call that older clients make is answered with the fields and JSON types they read.
 
-The tables of protocol.md 5.2 and 5.3, one line a call: the types are those the clients compute with, so
+The tables of protocol.md 4.2, 5.2 and 5.3, one line a call: the types are those the clients compute with, so
 an integer that turned into text would fail here although our own shapes agreed with it.
 """
 
@@ -193,6 +193,14 @@ CALLS: list[tuple[str, Any]] = [
         },
     ),
     (f"/api/votes/{TWO}", {"counts": dict}),
+    (
+        f"/api/votes/proposal/{market_address(2)}",
+        {"success": bool, "marketId": text, "counts": {"likes": int, "dislikes": int, "total": int}},
+    ),
+    (
+        f"/api/votes/dispute/{TWO}",
+        {"success": bool, "marketId": text, "counts": {"agrees": int, "disagrees": int, "total": int}},
+    ),
 ]
 
 

@@ -105,6 +105,7 @@ ASKED: Mapping[str, Statement] = {
     "portfolio": (statements.composed("portfolio"), {"wallet": address(100 + BUSY), "limit": 100, "offset": 0}),
     "votes": (statements.composed("market_votes"), {"market": ONE, "kind": "proposal", "limit": 100, "offset": 0}),
     "vote_counts": (statements.composed("vote_counts"), {"market": ONE}),
+    "vote_counts_of_kind": (statements.composed("vote_counts_of_kind"), {"market": ONE, "kind": "proposal"}),
     "positions": (
         statements.composed("positions", nothing="'[]'"),
         {"wallet": address(100 + BUSY), "limit": 100, "offset": 0},
