@@ -110,7 +110,8 @@ async def keep_running(
     while True:
         began = time.monotonic()
         try:
-            await source.run(intake)
+            async with _back(notebook, source, patience):
+                await source.run(intake)
         except errors.Transient as trouble:
             now = time.monotonic()
             is_forgiven = not failures or now - began >= patience.forgiven_after_seconds
@@ -131,6 +132,25 @@ async def _tell(notebook: Notebook | None, source: Source, message: str) -> None
     if notebook is not None:
         with contextlib.suppress(errors.ZmartError):
             await notebook.alert("source_stopped", message, subject=source.name)
+
+
+@contextlib.asynccontextmanager
+async def _back(notebook: Notebook | None, source: Source, patience: Patience) -> AsyncIterator[None]:
+    """Around a run: one that has lasted, or has come to its end, takes back what a person was told."""
+    lasting = asyncio.create_task(_untell(notebook, source, after_seconds=patience.forgiven_after_seconds))
+    try:
+        yield
+    finally:
+        lasting.cancel()
+        await asyncio.wait([lasting])
+    await _untell(notebook, source)
+
+
+async def _untell(notebook: Notebook | None, source: Source, *, after_seconds: float = 0.0) -> None:
+    await asyncio.sleep(after_seconds)
+    if notebook is not None:
+        with contextlib.suppress(errors.ZmartError):
+            await notebook.resolve("source_stopped", source.name)
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,8 @@ from town import TO_FINALITY, Town
 from devchain.faults import RpcFault
 from ingest import testing as deliveries
 from ingest.decode import Decoder
-from ingest.watch import Silence, at_the_door, identify
+from ingest.source import Intake, Patience, keep_running
+from ingest.watch import STUCK_SLOTS, Silence, at_the_door, identify
 from zmart import errors, settings, testing
 from zmart.chain import rpc_errors
 from zmart.run import rebuild
@@ -277,3 +278,77 @@ async def test_a_watch_that_stays_blind_says_so(town: Town) -> None:
     standing = await town.watch.look()
     assert standing.state == "verified"
     assert town.ask("select kind from ops.alerts where resolved_at is null") == []
+
+
+async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one slot beyond the limit on, once however often it is seen, not while something is still to be fetched;
+    it is over when the watermark has caught up."""
+    await town.watch.look()
+    await town.play(6)
+    await town.deliver(town.landed())
+    await town.node.call("devchain_fork", 4)
+    await town.play(3)
+    await town.pass_blocks(TO_FINALITY)
+    standing = await town.watch.look()
+    behind = (standing.finalized_slot or 0) - (standing.finalized_through or 0)
+    stuck = (
+        "select subject, severity, occurrences from ops.alerts where kind = 'finality_stuck' and resolved_at is null"
+    )
+    assert 0 < behind < STUCK_SLOTS
+    assert town.ask(stuck) == []
+
+    monkeypatch.setattr("ingest.watch.STUCK_SLOTS", behind)
+    await town.watch.look()
+    assert town.ask(stuck) == []
+
+    monkeypatch.setattr("ingest.watch.STUCK_SLOTS", behind - 1)
+    await town.watch.look()
+    await town.watch.look()
+    assert town.ask(stuck) == [("", "warning", 2)]
+
+    await town.pipeline.submit([], wanted=["5" * 88])
+    await town.watch.look()
+    assert town.ask(stuck) == []
+
+    with town.database.connect() as connection:
+        connection.execute("delete from raw.wanted")
+    await town.watch.look()
+    assert town.ask(stuck) == [("", "warning", 1)]
+    await town.pass_blocks(160)
+    standing = await town.watch.look()
+    assert standing.finalized_through == standing.finalized_slot
+    assert town.ask(stuck) == []
+
+
+async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(town: Town) -> None:
+    """However often it fails; another source's is another."""
+
+    class Lost:
+        def __init__(self, name: str, troubles: int) -> None:
+            self.name = name
+            self.troubles = troubles
+
+        async def run(self, intake: Intake) -> None:
+            self.troubles -= 1
+            if self.troubles >= 0:
+                raise rpc_errors.Unreachable(f"gone {self.troubles}")
+
+    intake = Intake(Decoder(towns.PROGRAM_ID), town.pipeline)
+    patience = Patience(first_seconds=0.0, longest_seconds=0.0, told_after_seconds=0.0)
+    seen = (
+        "select subject, occurrences, message, resolved_at is null from ops.alerts where kind = 'source_stopped'"
+        " order by subject"
+    )
+    await keep_running(Lost("left", 3), intake, town.notebook, patience=patience)
+    left = ("left", 3, "The source left brings nothing: gone 0", False)
+    assert town.ask(seen) == [left]
+
+    class Refused(Lost):
+        async def run(self, intake: Intake) -> None:
+            raise rpc_errors.KeyRefused("not you")
+
+    for _ in range(2):
+        await keep_running(Refused("right", 0), intake, town.notebook, patience=patience)
+    assert town.ask(seen) == [left, ("right", 2, "The source right has stopped: not you", True)]

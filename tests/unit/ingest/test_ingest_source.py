@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import types
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ingest_cases import BOUGHT, PROGRAM
 
 from ingest import testing
 from ingest.decode import Decoder
+from ingest.notebook import Notebook
 from ingest.pipeline import Limits, Pipeline
 from ingest.replay import File
 from ingest.source import Intake, Patience, keep_running, running
@@ -110,6 +112,106 @@ async def test_a_refusal_is_final(intake: Intake, writer: testing.MemoryWriter) 
     source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.KeyRefused("not you"))
     await keep_running(source, intake, patience=AT_ONCE)
     assert (source.runs, writer.wanted) == (2, set())
+
+
+class Heard(Notebook):
+    """A notebook that keeps what it is told, or has no database."""
+
+    def __init__(self, *, is_away: bool = False) -> None:
+        super().__init__("nowhere")
+        self.said: list[tuple[str, ...]] = []
+        self.is_away = is_away
+        self.was_told = asyncio.Event()
+
+    async def alert(self, kind: str, message: str, *, subject: str = "", severity: str = "warning") -> None:
+        """Keep it."""
+        self._hear(kind, subject, message)
+
+    async def resolve(self, kind: str, subject: str = "") -> None:
+        """Keep it."""
+        self._hear(kind, subject)
+
+    def _hear(self, *words: str) -> None:
+        self.said.append(words)
+        self.was_told.set()
+        if self.is_away:
+            raise errors.Unavailable("no log")
+
+
+class Timed(Unsteady):
+    """Runs that take time, on a clock of their own: (seconds, how it ended) each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *runs: tuple[float, Exception]) -> None:
+        super().__init__(*(trouble for _, trouble in runs))
+        self.lengths = [seconds for seconds, _ in runs]
+        self.now = 1_000.0
+        monkeypatch.setattr("ingest.source.time", types.SimpleNamespace(monotonic=lambda: self.now))
+
+    async def run(self, intake: Intake) -> None:
+        """Let time pass, then fail or be done."""
+        self.now += self.lengths.pop(0) if self.lengths else 0.0
+        await super().run(intake)
+
+
+GONE = rpc_errors.Unreachable("gone")
+
+
+@pytest.mark.parametrize(
+    ("runs", "alerts"),
+    [
+        ((0.0, 59.9), 0),
+        ((0.0, 59.9, 0.1), 1),
+        ((0.0, 30.0, 30.0, 5.0), 2),
+        # A minute's run ends the history of failures: what comes after it is a new one.
+        ((0.0, 59.0, 60.0, 59.0), 0),
+    ],
+)
+async def test_a_person_is_told_of_a_source_that_is_away_for_a_minute(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, runs: tuple[float, ...], alerts: int
+) -> None:
+    """From the first trouble on, not before, and each time again: the database counts; its end takes it back."""
+    heard = Heard()
+    source = Timed(monkeypatch, *((seconds, GONE) for seconds in runs))
+
+    await keep_running(source, intake, heard, patience=AT_ONCE)
+
+    told = ("source_stopped", "unsteady", "The source unsteady brings nothing: gone")
+    assert heard.said == [told] * alerts + [("source_stopped", "unsteady")]
+
+
+async def test_a_person_is_told_of_a_refusal_at_once(intake: Intake) -> None:
+    """And it stays told: nobody takes it back."""
+    heard = Heard()
+    await keep_running(Unsteady(rpc_errors.KeyRefused("not you")), intake, heard, patience=AT_ONCE)
+    assert heard.said == [("source_stopped", "unsteady", "The source unsteady has stopped: not you")]
+
+
+async def test_a_source_that_runs_again_takes_the_alert_back(intake: Intake) -> None:
+    """While it runs, once it has run for long enough; a start alone proves nothing."""
+
+    class Endless(Unsteady):
+        async def run(self, intake: Intake) -> None:
+            await super().run(intake)
+            is_running.set()
+            await asyncio.Event().wait()
+
+    for lasting_seconds, said in ((0.0, [("source_stopped", "unsteady")]), (3_600.0, [])):
+        is_running = asyncio.Event()
+        heard, source = Heard(), Endless(GONE)
+        patience = Patience(first_seconds=0.0, longest_seconds=0.0, forgiven_after_seconds=lasting_seconds)
+        going_on = asyncio.create_task(keep_running(source, intake, heard, patience=patience))
+        await asyncio.wait_for((heard.was_told if said else is_running).wait(), 5.0)
+        going_on.cancel()
+        await asyncio.wait([going_on])
+        assert (source.runs, heard.said) == (2, said)
+
+
+async def test_a_database_that_is_away_does_not_stop_a_source(intake: Intake, writer: testing.MemoryWriter) -> None:
+    """Nobody can be told; the source goes on."""
+    patience = Patience(first_seconds=0.0, longest_seconds=0.0, told_after_seconds=0.0)
+    heard = Heard(is_away=True)
+    await keep_running(Unsteady(GONE, GONE), intake, heard, patience=patience)
+    assert (len(heard.said), writer.wanted) == (3, {"done"})
 
 
 async def test_sources_end_with_what_they_run_beside(intake: Intake) -> None:
