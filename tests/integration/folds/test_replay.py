@@ -161,17 +161,17 @@ def land_again(place: testing.Database, rows: list[TransactionRow]) -> dict[str,
         return {mart: _sayings(connection, mart, columns) for mart, columns in SAYINGS.items()}
 
 
-def test_a_late_configuration_reprices_the_trades_after_it(place: testing.Database) -> None:
-    """Fees follow the configuration in force at the trade's place on chain, however late we learn of it."""
+@pytest.mark.parametrize("arrival", [[[0, 1, 2, 3]], [[0], [1], [2], [3]], [[0, 1, 3], [2]], [[2], [3], [1], [0]]])
+def test_a_configuration_prices_the_trades_after_it(place: testing.Database, arrival: list[list[int]]) -> None:
+    """Fees follow the configuration in force at the trade's place on chain: in its turn, before its time or late."""
     story = stories.Story(7)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
     story.happen(("SharesBought", 1, 2, bought, None))
     story.happen(("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None))
     story.happen(("SharesBought", 1, 3, bought, None))
-    first, second, config, third = story.transactions
 
-    deliver(place, [[first, second, third], [config]])
+    deliver(place, [[story.transactions[number] for number in batch] for batch in arrival])
 
     with place.connect() as connection:
         fees = connection.execute("select gross, protocol_fee from marts.trades order by order_key").fetchall()
