@@ -39,9 +39,20 @@ where kind = 'proposal' or cast_at < voting_closes_at
 group by market_no, kind
 {%- endmacro %}
 
+{# When disputes had begun by then. Not marts.markets_as_of, which prices every trade of the market to tell its row. #}
+{% macro disputes_as_of() -%}
+    (
+        select
+            market_no,
+            {{ instant(last_by('clock', 'order_key', "name = 'DisputeInitiated'")) }} as dispute_initiated_at
+        from raw.events
+        where order_key < v_bound and retracted_at is null and (p_market_no is null or market_no = p_market_no)
+        group by market_no
+    )
+{%- endmacro %}
+
 {% macro write_tallies_as_of() -%}
 select folds.write_as_of('{{ this.identifier }}', $as_of_text${{ tallies(
-    'marts.ballots_as_of(p_slot, p_market_no)', 'marts.markets_as_of(p_slot, p_market_no)', 'ops.settings', 'raw.events',
-    'events.order_key < v_bound'
+    'marts.ballots_as_of(p_slot, p_market_no)', disputes_as_of(), 'ops.settings', 'raw.events', 'events.order_key < v_bound'
 ) }}$as_of_text$)
 {%- endmacro %}

@@ -22,46 +22,15 @@ order by v.order_key desc, v.seq desc
 limit {bound}
 
 -- name: activity_of_wallet
--- A page's rows of what one wallet did. The log has its events by market: of each market the newest place is one look,
--- and the newest rows of all stand in the markets with the newest places. So a busy wallet's history is never read whole.
-with recursive visited as (
-    (
-        select e.market_no from raw.events as e
-        where e.wallet_no = {the_wallet} and e.market_no is not null
-        order by e.market_no limit 1
-    )
-    union all
-    select n.market_no from visited as p cross join lateral (
-        select e.market_no from raw.events as e
-        where e.wallet_no = {the_wallet} and e.market_no > p.market_no
-        order by e.market_no limit 1
-    ) as n
-),
-newest as (
-    select p.market_no from visited as p
-    cross join lateral (
-        select v.order_key from marts.activity as v
-        where v.wallet_no = {the_wallet} and v.market_no = p.market_no {beyond}
-        order by v.order_key desc limit 1
-    ) as n
-    where (select m.is_known from marts.markets as m where m.market_no = p.market_no)
-    order by n.order_key desc
-    limit {bound}
-)
-select r.number, r.sort_key from (
-    select w.* from newest as p cross join lateral (
-        select v.seq as number, v.order_key as sort_key from marts.activity as v
-        where v.wallet_no = {the_wallet} and v.market_no = p.market_no {beyond}
-        order by v.order_key desc limit {bound}
-    ) as w
-    union all
-    select w.* from (
-        select v.seq as number, v.order_key as sort_key from marts.activity as v
-        where v.wallet_no = {the_wallet} and v.market_no is null {beyond}
-        order by v.order_key desc limit {bound}
-    ) as w
-) as r
-order by r.sort_key desc, r.number desc
+-- A page's rows of what one wallet did, in markets that are known or in none. The log has a wallet's events by their place, so
+-- that of a busy wallet's history the page is read and no more.
+select v.seq as number, v.order_key as sort_key
+from marts.activity as v
+where
+    v.wallet_no = {the_wallet}
+    and (v.market_no is null or (select m.is_known from marts.markets as m where m.market_no = v.market_no))
+    {beyond}
+order by v.order_key desc, v.seq desc
 limit {bound}
 
 -- name: where_activity_before

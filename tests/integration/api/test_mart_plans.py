@@ -1,0 +1,190 @@
+"""Refreshed marts, discussions and marts as of a slot read what is asked for, however much there is beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+from api_log import market_id
+from test_plans import BUSY, MOST_ROWS, ONE, Statement, explained, long_log, rows_read  # noqa: F401 - a fixture
+
+from api import app, lists, statements
+from ingest.testing import address
+from zmart import testing
+from zmart.run import rebuild
+
+QUIET = 12
+#: Marts and tables that grow with the log, with wallets or with what people say.
+GROWING = {
+    *("leaderboard", "pnl_history", "realizations", "wallets", "positions", "position_costs", "trades", "events"),
+    *("comments", "comment_edits", "reactions", "flags"),
+}
+#: A wallet of the story, and how many stand beside each.
+WALLET, TIMES = 100 + BUSY, 60
+#: The first post of the busy market, and one that has replies.
+THREAD = 10_001
+
+#: What makes the small marts of the story long: wallets that did the same, at other ranks and on other days.
+WIDER = f"""
+insert into marts.leaderboard select (jsonb_populate_record(l, jsonb_build_object(
+    'wallet_no', l.wallet_no + 1000 * n, 'user_wallet', l.user_wallet || n,
+    'profit_rank', l.profit_rank + 100 * n, 'volume_rank', l.volume_rank + 100 * n,
+    'trades_rank', l.trades_rank + 100 * n, 'win_rate_rank', l.trades_rank + 100 * n
+))).* from marts.leaderboard as l cross join generate_series(1, {TIMES}) as n;
+insert into marts.wallets select (jsonb_populate_record(w, jsonb_build_object(
+    'wallet_no', w.wallet_no + 1000 * n, 'user_wallet', w.user_wallet || n
+))).* from marts.wallets as w cross join generate_series(1, {TIMES}) as n;
+insert into marts.pnl_history select (jsonb_populate_record(h, jsonb_build_object('day', h.day + 10 * n))).*
+    from marts.pnl_history as h cross join generate_series(1, {2 * TIMES}) as n;
+insert into marts.realizations (market_no, wallet_no, kind, trade_seq, user_wallet, realized_at, lamports, last_seq)
+    select p.market_no, p.wallet_no, 'sell', n, p.user_wallet, p.last_trade_at, n, p.last_seq
+    from marts.positions as p cross join generate_series(1, {TIMES}) as n;
+insert into app.comments (comment_no, seq, market_no, wallet_no, parent_no, root_no, content) overriding system value
+    select n, 1000000 + n, m.market_no, w.wallet_no, case when n % 10 <> 1 then n - (n - 1) % 10 end,
+        case when n % 10 <> 1 then n - (n - 1) % 10 end, 'I say ' || n
+    from generate_series(1, 12000) as n
+    cross join lateral (select 1 + n % 60 as wallet_no) as w
+    inner join marts.markets as m
+        on m.id = case when n > 10000 then '{ONE}' else lpad(to_hex(n % {BUSY - 1} + 1), 64, '0') end;
+insert into app.reactions (comment_no, wallet_no, seq, vote)
+    select c.comment_no, c.wallet_no, 2000000 + c.comment_no, 'up' from app.comments as c;
+insert into app.flags (comment_no, wallet_no, reason) select c.comment_no, c.wallet_no, 'spam' from app.comments as c;
+insert into app.comment_edits (comment_no, edited_at, content_before)
+    select c.comment_no, c.created_at, 'I said' from app.comments as c;
+analyze;
+"""
+
+
+@pytest.fixture(scope="module")
+def wide_log(long_log: testing.Database) -> testing.Database:  # noqa: F811 - the fixture's value
+    """The long log with thousands of wallets, days, realizations and posts."""
+    rebuild.refresh(long_log.dsn(), tell=lambda _: None)
+    with long_log.connect("postgres") as owner:
+        for statement in filter(str.strip, WIDER.split(";\n")):
+            owner.execute(statement.encode())
+    return long_log
+
+
+def _ranked(by: str) -> Statement:
+    asked = {"period": "all", "by": by, "limit": 50, "offset": 0}
+    return statements.composed("leaderboard", rank=f"{by}_rank"), asked
+
+
+def _posts(name: str, view: str, **more: int) -> Statement:
+    page = lists.Page.of(view, 10, 0, None)
+    return statements.composed(name, beyond=""), {"market": ONE, **page.parameters(), **more}
+
+
+_REALIZED = (
+    "select * from marts.realizations"
+    " where wallet_no = (select wallet_no from raw.wallets_seen where wallet = %(wallet)s)"
+)
+ASKED: Mapping[str, Statement] = {
+    "leaderboard_by_profit": _ranked("profit"),
+    "leaderboard_by_volume": _ranked("volume"),
+    "leaderboard_by_trades": _ranked("trades"),
+    "leaderboard_by_win_rate": _ranked("win_rate"),
+    "pnl_history": (statements.composed("pnl_history"), {"wallet": address(WALLET), "limit": 90}),
+    "wallet": (statements.composed("wallet"), {"wallet": address(WALLET)}),
+    "wallet_stats": (statements.composed("wallet_stats"), {"wallet": address(WALLET)}),
+    "holders": (
+        lists.holders_statement("YES", lists.Page.of("h", 20, 0, None)),
+        {"market": ONE, **lists.Page.of("h", 20, 0, None).parameters()},
+    ),
+    "discussions": _posts("discussions", "all"),
+    "threads": _posts("threads", "threads", replies=5),
+    "replies": (
+        statements.composed("replies"),
+        {"number": THREAD, "after": 0, "limit": 20, "sort": "replies"},
+    ),
+    "edits": (statements.composed("edits"), {"number": THREAD}),
+    # As analysts ask.
+    "realizations": (f"{_REALIZED} order by realized_at desc limit 20", {"wallet": address(WALLET)}),
+    "realizations_of_a_position": (
+        f"{_REALIZED} and market_no = (select market_no from marts.markets where id = %(market)s)",
+        {"wallet": address(WALLET), "market": ONE},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_an_answer_reads_what_it_is_about(wide_log: testing.Database, name: str) -> None:
+    """The plan that is made once for all parameters looks at few rows of what grows."""
+    statement, parameters = ASKED[name]
+    with wide_log.connect("analyst" if name.startswith("realizations") else "zmart_api") as connection:
+        for setting, value in app.PLANNED_ONCE.items():
+            connection.execute("select set_config(%s, %s, false)", [setting, value])
+        read = [
+            (relation, rows)
+            for relation, rows in rows_read(explained(connection, statement, parameters))
+            if relation in GROWING
+        ]
+    assert sum(rows for _, rows in read) > 0
+    assert sum(rows for _, rows in read) < MOST_ROWS, read
+
+
+#: Marts that can be asked as of a slot.
+AS_OF = (
+    "markets",
+    "positions",
+    "position_costs",
+    "trades",
+    "candles_1m",
+    "ballots",
+    "market_lifecycle",
+    "vote_tallies",
+)
+
+
+def looked_at(connection: psycopg.Connection[Any], query: str, *parameters: object) -> tuple[int, int]:
+    """How many rows a query told, and how many of the log it read to tell them, inside functions too."""
+    counted = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_all_tables where relid = 'raw.events'::regclass"
+    with connection.transaction():
+        ((before,),) = connection.execute(counted).fetchall()
+        told = connection.execute(query.encode(), parameters).fetchall()
+        ((after,),) = connection.execute(counted).fetchall()
+    return len(told), after - before
+
+
+@pytest.mark.parametrize("mart", AS_OF)
+def test_a_market_as_of_a_slot_reads_its_own_events(wide_log: testing.Database, mart: str) -> None:
+    """Neither other markets' events nor what came after the slot."""
+    with wide_log.connect("analyst") as analyst:
+        (number,) = _number(analyst, QUIET)
+        told, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 2**62, number)
+        assert told > 0
+        assert read < MOST_ROWS
+
+        (number,) = _number(analyst, BUSY)
+        told, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 1100, number)
+        assert read < MOST_ROWS
+
+
+def _number(connection: psycopg.Connection[Any], market: int) -> tuple[int]:
+    row = connection.execute("select market_no from marts.markets where id = %s", (market_id(market),)).fetchone()
+    assert row is not None
+    return row
+
+
+def indexes(node: Mapping[str, Any]) -> Iterator[str]:
+    """The indexes that a plan looks into."""
+    if "Index Name" in node:
+        yield node["Index Name"]
+    for inner in node.get("Plans", ()):
+        yield from indexes(inner)
+
+
+@pytest.mark.parametrize("wallet", [2, WALLET, 99_999])
+def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.Database, wallet: int) -> None:
+    """The newest events of a wallet, whatever the markets: no more of a busy one's than of another's."""
+    page = lists.Page.of("activity", 20, 0, None)
+    asked = {"wallet": address(wallet), **page.parameters()}
+    with wide_log.connect("zmart_api") as connection:
+        for setting, value in app.PLANNED_ONCE.items():
+            connection.execute("select set_config(%s, %s, false)", [setting, value])
+        plan = explained(connection, lists.activity_statement("wallet", page), asked)
+    assert "events_wallet_no_order_key_idx" in set(indexes(plan))
+    # The page and one more, found by place and then told by seq; besides, how far the log has come.
+    assert sum(rows for relation, rows in rows_read(plan) if relation == "events") < 3 * (20 + 1)
