@@ -118,8 +118,10 @@ class Server:
     def provision(self) -> None:
         """Make the roles and give them the passwords that `dsn` uses."""
         passwords: dict[str, str] = {role: self._password(role) for role in settings.ROLES}
-        migrate.prepare(self.admin_dsn)
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            # Roles are the server's: on one of yours, another worker of the same run may be making them at this moment.
+            connection.execute("select pg_advisory_lock(hashtext('roles for tests'))")
+            migrate.prepare(self.admin_dsn)
             postgres.set_passwords(connection, passwords)
 
     def _password(self, role: str) -> str:
