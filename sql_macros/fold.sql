@@ -120,10 +120,25 @@ array[{% for value in values %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor
 create index on /*target*/ ({{ index.columns if index is mapping else index }}){{ ' where ' ~ index.where if index is mapping }}
 {%- endmacro %}
 
+{# The step that the model shares with others: an ephemeral model that reads the log, its name and its select as dbt wrote it in
+   front of ours. folds.apply works it out once for all who share it; its name says what it is made of. #}
+{% macro shared_step() -%}
+    {%- set steps = [] -%}
+    {%- for cte in model.extra_ctes if '(true /*fold*/)' in cte.sql -%}
+        {%- set select_sql = cte.sql[cte.sql.index(' as (') + 5:cte.sql.rindex(')')] -%}
+        {%- do steps.append({'name': cte.id.split('.')[-1] ~ '_' ~ local_md5(select_sql)[:8], 'sql': select_sql}) -%}
+    {%- endfor -%}
+    {%- if steps | length > 1 -%}
+        {{ exceptions.raise_compiler_error("A fold shares one step at most; this one reads " ~ steps | map(attribute='name') | join(', ')) }}
+    {%- endif -%}
+    {{ return(steps[0] if steps else none) }}
+{%- endmacro %}
+
 {# Hand the texts to folds.install and do what dbt expects of a materialization; its outcome is the node's message. #}
 {% macro fold_install(kind, fold_sql, merge_sql, columns, key, scope, merges) -%}
     {%- set listens_to = config.require('listens_to') -%}
     {%- set fees = config.get('fee_sensitive', false) -%}
+    {%- set step = shared_step() -%}
     {%- set folded = columns | rejectattr('generated') | list -%}
     {%- set generated = columns | selectattr('generated') | list -%}
     {%- set create -%}
@@ -140,7 +155,7 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
         {%- do after.append(create_index(index)) -%}
     {%- endfor -%}
     {# JSON with sorted keys: the parser returns dicts in another order in each process. #}
-    {%- set definition = local_md5(tojson([create | string, after, fold_sql | string, merge_sql | string, scope, listens_to, fees], sort_keys=true)) -%}
+    {%- set definition = local_md5(tojson([create | string, after, fold_sql | string, merge_sql | string, scope, listens_to, fees, step.name if step else none], sort_keys=true)) -%}
     {%- set install -%}
         select folds.install(
             jsonb_populate_record(null::ops.models, jsonb_build_object(
@@ -148,6 +163,7 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
                 'listens_to', {{ text_array(listens_to) }}, 'key_columns', {{ text_array(key) }},
                 'scope_columns', {{ text_array(scope) }}, 'columns', {{ text_array(folded | map(attribute='name')) }},
                 'fee_sensitive', {{ fees }},
+                {% if step %}'staged_as', '{{ step.name }}', 'staged_sql', $step_text${{ step.sql }}$step_text$,{% endif %}
                 'fold_sql', $fold_text${{ fold_sql }}$fold_text$, 'merge_sql', $merge_text${{ merge_sql }}$merge_text$
             )),
             $create_text${{ create }}$create_text$,

@@ -922,7 +922,10 @@ CREATE TABLE ops.models (
     failed_event bigint,
     reason text,
     indexes text[],
+    staged_as text COLLATE pg_catalog."C",
+    staged_sql text,
     CONSTRAINT models_check CHECK (((stale_since IS NULL) = (applied_seq IS NULL))),
+    CONSTRAINT models_check1 CHECK (((staged_as IS NULL) = (staged_sql IS NULL))),
     CONSTRAINT models_kind_check CHECK ((kind = ANY (ARRAY['fold'::text, 'ordered'::text])))
 );
 
@@ -961,6 +964,18 @@ COMMENT ON COLUMN ops.models.scope_columns IS 'Columns, in log and mart alike, t
 --
 
 COMMENT ON COLUMN ops.models.indexes IS 'The indexes that the model asks for, as Postgres writes them after USING; null before it was installed with them.';
+
+--
+-- Name: COLUMN models.staged_as; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.staged_as IS 'The step it shares with other models: a type in folds for its rows and a function of that name for those of a window; null where it shares none.';
+
+--
+-- Name: COLUMN models.staged_sql; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.staged_sql IS 'The select of that step, word for word as it stands in fold_sql and merge_sql.';
 
 --
 -- Name: catch_up(text, ops.models, bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
@@ -1117,9 +1132,15 @@ begin
 create or replace function folds.apply(p_from bigint, p_to bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
 as $body$
+-- Written by folds.create_dispatcher from ops.models.
+--
+-- Takes the window (p_from, p_to] of the log into every healthy mart that listens to something in it. What several models ask of the
+-- window is found out once.
 declare
     v_news text [];
     v_stale text [];
+    v_touched bigint [];
+    v_priced bigint [];%s
 begin
 select array_agg(distinct n) into v_news from (
     select name as n from raw.events where seq > p_from and seq <= p_to
@@ -1127,12 +1148,41 @@ select array_agg(distinct n) into v_news from (
     select kind from raw.feed where seq > p_from and seq <= p_to and kind <> 'event'
 ) as news;
 select coalesce(array_agg(name), '{}') into v_stale from ops.models where stale_since is not null;
+if v_news && '{retracted,moved}' then
+    v_touched := folds.touched(p_from, p_to, false);
+end if;
+%s
+
 %s
 end
 $body$ $f$, (
+        select string_agg(distinct format(E'\n    v_%s folds.%I [];', staged_as, staged_as), '')
+        from ops.models where staged_as is not null
+    ), (
+        select string_agg(said, E'\n' order by said)
+        from (
+            select format(
+                E'if v_news && %L then\n    v_priced := folds.touched(p_from, p_to, true);\nend if;',
+                array_agg(distinct news.name) || array['retracted', 'moved']
+            ) as said
+            from ops.models as m
+            cross join lateral unnest(m.listens_to) as news (name)
+            where m.fee_sensitive
+            having count(*) > 0
+            union all
+            select format(
+                E'if v_news && %L then\n    v_%s := folds.%I(p_from, p_to);\nend if;', array_agg(distinct news.name), m.staged_as, m.staged_as
+            )
+            from ops.models as m
+            cross join lateral unnest(m.listens_to) as news (name)
+            where m.staged_as is not null
+            group by m.staged_as
+        ) as prepared
+    ), (
         select string_agg(format(
-            E'if v_news && %L and not %L = any(v_stale) then\n    perform folds.%I(p_from, p_to);\nend if;',
-            listens_to || array['retracted', 'moved'], name, 'apply_' || name
+            E'if v_news && %L and not %L = any(v_stale) then\n    perform folds.%I(p_from, p_to, true, %s%s);\nend if;',
+            listens_to || array['retracted', 'moved'], name, 'apply_' || name,
+            case when fee_sensitive then 'v_priced' else 'v_touched' end, ', v_' || staged_as
         ), E'\n' order by name)
         from ops.models
     ));
@@ -1146,19 +1196,22 @@ $_$;
 COMMENT ON FUNCTION folds.create_dispatcher() IS 'Write folds.apply, one arm per model of ops.models.';
 
 --
--- Name: create_functions(text, text, text, text[], text[], boolean); Type: FUNCTION; Schema: folds; Owner: -
+-- Name: create_functions(ops.models); Type: FUNCTION; Schema: folds; Owner: -
 --
 
-CREATE FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) RETURNS void
+CREATE FUNCTION folds.create_functions(m ops.models) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
     AS $_$
 declare
-    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_columns) as c);
-    v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(p_scope) as c);
-    v_keys text := (select string_agg('k.' || quote_ident(c), ', ') from unnest(p_scope) as c);
+    v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(m.columns) as c);
+    v_scope text := (select string_agg(quote_ident(c), ', ') from unnest(m.scope_columns) as c);
+    v_keys text := (select string_agg('k.' || quote_ident(c), ', ') from unnest(m.scope_columns) as c);
     v_touched text := format('(%s) in (select %s from raw.events as k where k.seq = any(p_touched))', v_scope, v_keys);
-    v_of text := (select string_agg(format('t.%I = k.%I', c, c), ' and ') from unnest(p_scope) as c);
+    v_of text := (select string_agg(format('t.%I = k.%I', c, c), ' and ') from unnest(m.scope_columns) as c);
+    v_merge text := m.merge_sql;
+    v_other regprocedure;
 begin
     execute format($f$
 create or replace function folds.%1$I(p_touched bigint [], p_upto bigint) returns void
@@ -1176,12 +1229,24 @@ select %5$s from (
 %6$s
 ) as refolded;
 end
-$body$ $f$, 'refold_' || p_model, p_model, v_keys, v_of, v_columns,
-        folds.windowed(p_fold, format('(%s and seq <= p_upto)', v_touched)), v_scope);
+$body$ $f$, 'refold_' || m.name, m.name, v_keys, v_of, v_columns,
+        folds.windowed(m.fold_sql, format('(%s and seq <= p_upto)', v_touched)), v_scope);
+
+    if m.staged_as is not null then
+        perform folds.create_stage(m.staged_as, m.staged_sql);
+        v_merge := replace(v_merge, m.staged_sql, E'\nselect * from unnest(v_staged)\n');
+    end if;
+    for v_other in
+        select p.oid from pg_proc as p where p.pronamespace = 'folds'::regnamespace and p.proname = 'apply_' || m.name
+    loop
+        execute format('drop function %s', v_other);
+    end loop;
     -- One plan for all windows: planning these statements takes as long as running them on a hundred events. Left alone, a
     -- generic plan guesses a window to be half a percent of the log and hashes the whole mart for it; hence the switches.
     execute format($f$
-create or replace function folds.%1$I(p_from bigint, p_to bigint) returns void
+create function folds.%1$I(
+    p_from bigint, p_to bigint, p_is_prepared boolean default false, p_touched bigint [] default null%6$s
+) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $body$
@@ -1189,26 +1254,81 @@ as $body$
 --
 -- Takes the window (p_from, p_to] of the log into marts.%5$s. First, rows whose past the window changes are told again. Then the
 -- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
+-- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
 declare
-    v_touched bigint [] := folds.touched(p_from, p_to, %2$L);
+    v_touched bigint [] := p_touched;%7$s
 begin
+if not p_is_prepared then
+    v_touched := folds.touched(p_from, p_to, %2$L);%8$s
+end if;
 if v_touched is not null then
     perform folds.%3$I(v_touched, p_from);
 end if;
 
 %4$s;
 end
-$body$ $f$, 'apply_' || p_model, p_fees, 'refold_' || p_model,
-        replace(folds.windowed(p_merge, '(seq > p_from and seq <= p_to)'), '/*target*/', format('marts.%I', p_model)), p_model);
-    perform folds.create_as_of(p_model, p_fold);
+$body$ $f$, 'apply_' || m.name, m.fee_sensitive, 'refold_' || m.name,
+        replace(folds.windowed(v_merge, '(seq > p_from and seq <= p_to)'), '/*target*/', format('marts.%I', m.name)), m.name,
+        case when m.staged_as is not null then format(', p_staged folds.%I [] default null', m.staged_as) else '' end,
+        case when m.staged_as is not null then format(E'\n    v_staged folds.%I [] := p_staged;', m.staged_as) else '' end,
+        case when m.staged_as is not null then format(E'\n    v_staged := folds.%I(p_from, p_to);', m.staged_as) else '' end);
+    perform folds.create_as_of(m.name, m.fold_sql);
 end
 $_$;
 
 --
--- Name: FUNCTION create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean); Type: COMMENT; Schema: folds; Owner: -
+-- Name: FUNCTION create_functions(m ops.models); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) IS 'Write folds.apply_<model>, folds.refold_<model> and marts.<model>_as_of from the model''s texts.';
+COMMENT ON FUNCTION folds.create_functions(m ops.models) IS 'Write folds.apply_<model>, folds.refold_<model>, marts.<model>_as_of and the step it shares from the model''s texts.';
+
+--
+-- Name: create_stage(text, text); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.create_stage(p_name text, p_sql text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
+    AS $_$
+declare
+    v_columns text;
+begin
+    -- Its name says what it is made of: what is there already is the same.
+    if to_regtype(format('folds.%I', p_name)) is not null then
+        return;
+    end if;
+    execute format('create temporary view staged as %s', p_sql);
+    select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) into v_columns
+    from pg_attribute as a
+    where a.attrelid = 'pg_temp.staged'::regclass and a.attnum > 0;
+    drop view pg_temp.staged;
+    execute format('create type folds.%I as (%s)', p_name, v_columns);
+    execute format($f$
+create function folds.%1$I(p_from bigint, p_to bigint) returns folds.%1$I []
+language plpgsql stable set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $body$
+-- Written by folds.create_stage from sql_models/staging; changes belong there.
+--
+-- A step that several folded models begin with, for the window (p_from, p_to] of the log; null where it has no row.
+begin
+return (
+    select array_agg(row(staged.*)::folds.%1$I)
+    from (
+%2$s
+    ) as staged
+);
+end
+$body$ $f$, p_name, folds.windowed(p_sql, '(seq > p_from and seq <= p_to)'));
+end
+$_$;
+
+--
+-- Name: FUNCTION create_stage(p_name text, p_sql text); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.create_stage(p_name text, p_sql text) IS 'Write the type and the function of a step that models share.';
 
 --
 -- Name: distinct_sql(text[]); Type: FUNCTION; Schema: folds; Owner: -
@@ -1280,6 +1400,35 @@ $$;
 --
 
 COMMENT ON FUNCTION folds.differences(p_name text) IS 'How many rows of a mart differ from a rebuild, both ways, all columns. Call it in a REPEATABLE READ transaction: one snapshot for both.';
+
+--
+-- Name: drop_stages(); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.drop_stages() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_name text;
+begin
+    for v_name in
+        select p.proname
+        from pg_proc as p
+        inner join pg_type as t on t.typname = p.proname and t.typnamespace = p.pronamespace and t.typtype = 'c'
+        where p.pronamespace = 'folds'::regnamespace and p.proname not in (select staged_as from ops.models where staged_as is not null)
+    loop
+        execute format('drop function folds.%I(bigint, bigint)', v_name);
+        execute format('drop type folds.%I', v_name);
+    end loop;
+end
+$$;
+
+--
+-- Name: FUNCTION drop_stages(); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.drop_stages() IS 'Drop steps that no model shares any more.';
 
 --
 -- Name: events; Type: TABLE; Schema: raw; Owner: -
@@ -1449,16 +1598,21 @@ begin
         if v_state = '57014' then
             -- The timer of a statement rings once: the model it rang in is not tried again, and the others are not late.
             v_model := (regexp_match(v_context, 'folds\.(?:apply|refold)_(\w+)\('))[1];
+            select array_agg(name) into v_failed
+            from ops.models
+            where
+                stale_since is null
+                -- In a step that is shared, all who share it are late.
+                and (name = v_model or v_model is null and strpos(v_context, 'folds.' || staged_as || '(') > 0);
             if
-                v_model is null or not folds.is_out_of_time(v_reason, statement_timestamp())
+                v_failed is null or not folds.is_out_of_time(v_reason, statement_timestamp())
                 -- Time that was spent elsewhere, waiting for a lock or a disk, says nothing about a model.
                 or clock_timestamp() - v_began < 0.5 * current_setting('statement_timeout')::interval
             then
                 raise;
             end if;
-            v_failed := array[v_model];
-            v_states := array[v_state];
-            v_reasons := array[v_reason];
+            v_states := array_fill(v_state, array[cardinality(v_failed)]);
+            v_reasons := array_fill(v_reason, array[cardinality(v_failed)]);
         end if;
     end;
     for v_model in select name from ops.models where stale_since is null and name <> all(v_failed) order by name loop
@@ -1625,7 +1779,7 @@ begin
     if v_live is not null and exists (
         select from ops.models as known
         where known.name = m.name and known.definition_hash = m.definition_hash and known.stale_since is null
-    ) and to_regprocedure(format('folds.%I(bigint, bigint)', 'apply_' || m.name)) is not null then
+    ) and to_regproc(format('folds.%I', 'apply_' || m.name)) is not null then
         return 'FOLD unchanged';
     end if;
     execute format('drop table if exists %s', v_beside);
@@ -1657,8 +1811,9 @@ begin
     m.applied_seq := null;
     delete from ops.models where name = m.name;
     insert into ops.models select m.*;
-    perform folds.create_functions(m.name, m.fold_sql, m.merge_sql, m.columns, m.scope_columns, m.fee_sensitive);
+    perform folds.create_functions(m);
     perform folds.create_dispatcher();
+    perform folds.drop_stages();
     if v_in_place then
         return format('FOLD in place, %s rows changed', folds.rebuild(m.name));
     end if;
@@ -3067,6 +3222,7 @@ CREATE FUNCTION raw.append(p_source text, p_signatures text[], p_slots bigint[],
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
     AS $$
 declare
     v_began timestamptz := clock_timestamp();
@@ -3214,6 +3370,7 @@ CREATE FUNCTION raw.append_events(p_numbers bigint[], p_left bigint[], p_owners 
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
     AS $$
 declare
     v_head bigint;
@@ -5306,10 +5463,16 @@ REVOKE ALL ON FUNCTION folds.create_as_of(p_model text, p_fold text) FROM PUBLIC
 REVOKE ALL ON FUNCTION folds.create_dispatcher() FROM PUBLIC;
 
 --
--- Name: FUNCTION create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean); Type: ACL; Schema: folds; Owner: -
+-- Name: FUNCTION create_functions(m ops.models); Type: ACL; Schema: folds; Owner: -
 --
 
-REVOKE ALL ON FUNCTION folds.create_functions(p_model text, p_fold text, p_merge text, p_columns text[], p_scope text[], p_fees boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION folds.create_functions(m ops.models) FROM PUBLIC;
+
+--
+-- Name: FUNCTION create_stage(p_name text, p_sql text); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.create_stage(p_name text, p_sql text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION distinct_sql(p_columns text[]); Type: ACL; Schema: folds; Owner: -
@@ -5334,6 +5497,12 @@ REVOKE ALL ON FUNCTION folds.difference_sql(m ops.models) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION folds.differences(p_name text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION drop_stages(); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.drop_stages() FROM PUBLIC;
 
 --
 -- Name: TABLE events; Type: ACL; Schema: raw; Owner: -

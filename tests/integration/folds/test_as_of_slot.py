@@ -89,6 +89,30 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
         forget(owner)
 
 
+def test_a_dispute_that_came_later_moves_no_deadline(
+    place: testing.Database,  # noqa: F811 - the fixture's value
+) -> None:
+    """An upheld dispute may be followed by another: as of a slot before it, ballots were counted by the first one's clock."""
+    story = stories.Story(4)
+    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
+    story.happen(("DisputeVoteSubmitted", 1, 3, {"vote": True}, None))
+    first = story.transactions[-2].events[0].clock
+    for _ in range(9):
+        story.happen(("ProposalVoteSubmitted", 1, 4, {"vote": True}, None))
+    story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": False}, None))
+    second = story.transactions[-1].events[0].clock
+    assert first < second
+    deliver(place, [story.transactions])
+    closes = (
+        "select total, extract(epoch from voting_closes_at)::bigint - 259200 from marts.vote_tallies_as_of(%s)"
+        " where kind = 'dispute'"
+    )
+    with place.connect("analyst") as analyst:
+        assert analyst.execute(closes, (1000,)).fetchall() == [(1, first)]
+        assert analyst.execute(closes, (LAST_SLOT,)).fetchall() == [(1, second)]
+
+
 def test_an_analyst_is_bounded_there_too(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
     """The statement's time counts while history is folded."""
     deliver(place, [stories.tell(5)])
@@ -101,7 +125,7 @@ def test_an_analyst_is_bounded_there_too(place: testing.Database) -> None:  # no
 
 def test_what_was_installed_before_gets_its_function(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
     """The migration writes the functions of models that were there already."""
-    (migration,) = [one for one in migrate.read() if one.version == 25]
+    (migration,) = [one for one in migrate.read() if one.version == 26]
     with place.connect() as owner, owner.transaction(force_rollback=True):
         owner.execute("drop function marts.markets_as_of(bigint, int)")
         owner.execute("do $$ " + migration.text.split("do $$", 1)[1])

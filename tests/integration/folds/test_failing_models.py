@@ -78,6 +78,29 @@ def test_a_model_that_takes_all_the_time_stops_alone(unfolded: testing.Database)
     spared(unfolded, "positions")
 
 
+def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: testing.Database) -> None:
+    """The models that begin with it stop, the others take the window at once."""
+    shares = "select array_agg(name order by name), min(staged_as) from ops.models where staged_as is not null"
+    with unfolded.connect() as owner:
+        models, step = owner.execute(shares).fetchone() or ([], "")
+        assert models == ["candles_1m", "markets", "trades"]
+        (whole,) = owner.execute("select pg_get_functiondef(%s::regproc)", (f"folds.{step}",)).fetchone() or ("",)
+        owner.execute(
+            f"create or replace function folds.{step}(p_from bigint, p_to bigint) returns folds.{step} [] language plpgsql"
+            " as $$ begin perform pg_sleep(60); return null; end $$"
+        )
+        owner.execute("set statement_timeout = '1500ms'")
+
+        fold(owner)
+
+        assert list(stale(owner)) == models
+        assert owner.execute("select count(*) from marts.positions").fetchone() != (0,)
+        owner.execute("set statement_timeout = 0")
+        owner.execute(whole.encode())
+    rebuild.rebuild(unfolded.dsn(), models, tell=lambda _: None)
+    assert [verdict for verdict in rebuild.verify(unfolded.dsn()) if not verdict.holds] == []
+
+
 def test_a_caller_who_cancels_is_obeyed(unfolded: testing.Database) -> None:
     """The same error by another hand: nothing is folded, nothing is blamed."""
     with unfolded.connect() as owner, concurrent.futures.ThreadPoolExecutor() as pool:
@@ -145,8 +168,11 @@ def test_when_all_lack_memory_it_is_the_server(unfolded: testing.Database) -> No
     """Every model at once out of memory says nothing about any of them."""
     with unfolded.connect() as owner:
         for (mart,) in owner.execute("select name from ops.models").fetchall():
+            (arguments,) = owner.execute(
+                "select pg_get_function_arguments(%s::regproc)", (f"folds.apply_{mart}",)
+            ).fetchone() or ("",)
             owner.execute(
-                f"create or replace function folds.apply_{mart}(p_from bigint, p_to bigint) returns void"
+                f"create or replace function folds.apply_{mart}({arguments}) returns void"
                 " language plpgsql as $$ begin raise exception 'out of memory' using errcode = '53200'; end $$"
             )
         with pytest.raises(psycopg.errors.OutOfMemory):
