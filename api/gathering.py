@@ -64,7 +64,8 @@ class Gatherer:
 
     async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], varying: str | None) -> None:
         while group.waiting:
-            values = list(itertools.islice(group.waiting, MOST_VALUES))
+            # In one order, whoever asks: statements that lock a row for each value never wait in a circle.
+            values = sorted(itertools.islice(group.waiting, MOST_VALUES))
             answers = [group.waiting.pop(value) for value in values]
             try:
                 found = await self._rows(statement, parameters, varying, values)

@@ -26,6 +26,7 @@ from zmart import errors as zmart_errors
 from zmart.settings import Settings
 
 from . import clients, errors, statements, told
+from .gathering import Gatherer
 
 WINDOW_SECONDS: Final = 60
 #: What answers say about the caller's allowance.
@@ -137,14 +138,12 @@ class Asked(Protocol):
 
 
 def leasing(database: Asked, per_minute: int) -> Lease:
-    """Leases from Postgres, where all processes take from the same allowance."""
+    """Leases from Postgres, where all processes take from the same allowance; those asked at the same time, together."""
+    gatherer = Gatherer(database.rows)
 
     async def lease(bucket: str, weight: int) -> Leased:
-        rows = await database.rows(
-            statements.composed("lease_allowance"),
-            {"bucket": bucket, "limit": per_minute, "wanted": weight, "window": WINDOW_SECONDS},
-        )
-        return Leased(*rows[0])
+        asked = {"bucket": bucket, "limit": per_minute, "wanted": weight, "window": WINDOW_SECONDS}
+        return Leased(*await gatherer.row(statements.composed("lease_allowance"), asked, varying="bucket"))
 
     return lease
 

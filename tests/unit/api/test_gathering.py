@@ -114,3 +114,15 @@ async def test_a_crowd_is_served_in_bounded_statements(server: Server, gatherer:
     answers = await asyncio.gather(*asking)
     assert [answer[0] for answer in answers] == [str(number) for number in range(100)]
     assert max(map(len, server.asked)) <= gathering.MOST_VALUES
+
+
+async def test_a_statement_asks_in_one_order(server: Server, gatherer: gathering.Gatherer) -> None:
+    """Two statements that lock a row for each value lock them in the same order, so neither waits for the other for ever."""
+    first = [ask(gatherer, "a"), ask(gatherer, "b")]
+    await settle()
+    later = [ask(gatherer, name) for name in ("d", "c", "e")]
+    await settle()
+    for _ in range(3):
+        server.go.release()
+    await asyncio.gather(*first, *later)
+    assert server.asked[-1] == ["c", "d", "e"]
