@@ -53,11 +53,13 @@ class Gate:
         )
         return await self.sessions.open(wallet, self.nonces.check(message.nonce or ""))
 
-    def wallet_of_header(self, authorization: str) -> Address:
-        """The wallet behind an Authorization header; NotSignedIn where it proves none."""
+    def claims_of_header(self, authorization: str) -> tokens.Claims | None:
+        """What the access token in an Authorization header says, None where there is none; NotSignedIn as of tokens."""
         scheme, _, rest = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return self.wallet_of(rest.strip())
+        return self.tokens.claims_of(rest.strip()) if scheme.lower() == "bearer" else None
+
+    def wallet_of_header(self, authorization: str) -> Address:
+        """The wallet behind an older proof in an Authorization header; NotSignedIn where it proves none."""
         proof = legacy.in_header(authorization) if self.legacy else None
         if proof is None:
             raise errors.NotSignedIn("This Authorization header proves nothing here.", help=_HOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -27,6 +28,8 @@ class SignedIn:
     #: `token`, or one of the older signature forms, which are bound to nothing (protocol.md 6).
     by: Literal["token", "header", "body"]
     writes: writes.Writes
+    #: When the access token runs out; the older proofs have none.
+    expires_at: datetime.datetime | None = None
 
     async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
         """Run one statement as this wallet, in a transaction of its own; its first row.
@@ -43,7 +46,7 @@ async def of_request(request: Request[Any, Any, State], gate: Gate, written: wri
     """Who a request comes from; NotSignedIn where it does not say, or proves nothing."""
     authorization = request.headers.get("authorization")
     if authorization:
-        is_token = authorization[:7].lower() == "bearer "
-        wallet = gate.wallet_of_header(authorization)
-        return SignedIn(wallet=wallet, by="token" if is_token else "header", writes=written)
+        if (claims := gate.claims_of_header(authorization)) is not None:
+            return SignedIn(wallet=claims.wallet, by="token", writes=written, expires_at=claims.expires_at)
+        return SignedIn(wallet=gate.wallet_of_header(authorization), by="header", writes=written)
     return SignedIn(wallet=gate.wallet_of_body(await request.body()), by="body", writes=written)

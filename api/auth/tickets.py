@@ -2,22 +2,33 @@
 
 A browser's EventSource and WebSocket send no Authorization, and what stands in an address ends up in
 logs. So a signed-in wallet asks for a ticket and puts that into the address; by the time a log line
-could be read it is used up.
+could be read it is used up. What a ticket opens stays open as long as the access token would have that it
+was asked for with, and no longer: a ticket makes no session last.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import datetime
+from typing import Final, NamedTuple
 
 from zmart import errors as zmart_errors
 from zmart.domain.ids import Address
 
 from .. import errors, writes
+from .tokens import LIFETIME_SECONDS as ACCESS_SECONDS
 from .tokens import Tokens
 
 #: What a ticket is good for.
 STREAM: Final = "zmart-stream"
 LIFETIME_SECONDS: Final = 60
+
+
+class Pass(NamedTuple):
+    """What a ticket was good for."""
+
+    wallet: Address
+    #: When what it opened is to be closed.
+    until: datetime.datetime
 
 
 class Tickets:
@@ -27,12 +38,13 @@ class Tickets:
         self._tokens = tokens
         self._writes = written
 
-    def issue(self, wallet: str) -> str:
-        """A new ticket of this wallet."""
-        return self._tokens.issue(wallet)
+    def issue(self, wallet: str, until: datetime.datetime | None = None) -> str:
+        """A new ticket of this wallet; what it opens is closed at `until`, or after an access token's lifetime."""
+        closes = until or datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=ACCESS_SECONDS)
+        return self._tokens.issue(wallet, until=closes)
 
-    async def redeem(self, ticket: str) -> Address:
-        """The wallet whose ticket this was.
+    async def redeem(self, ticket: str) -> Pass:
+        """The wallet whose ticket this was, and until when it is good.
 
         NotSignedIn (TokenExpired after its minute) when it is nobody's or was used before, Unavailable
         when the database cannot say so.
@@ -46,4 +58,4 @@ class Tickets:
             )
         except zmart_errors.Conflict:
             raise errors.NotSignedIn("This ticket was used before.", help="Ask for a new one.") from None
-        return claims.wallet
+        return Pass(claims.wallet, claims.until)

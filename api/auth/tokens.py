@@ -38,6 +38,8 @@ class Claims(NamedTuple):
     #: The token's own name, for what may be used once.
     token_id: str
     expires_at: datetime.datetime
+    #: How long what it opens may stay open; for an access token as long as itself.
+    until: datetime.datetime
 
 
 class Tokens:
@@ -49,10 +51,10 @@ class Tokens:
         self.lifetime_seconds = lifetime_seconds
         self._checked: dict[str, Claims] = {}
 
-    def issue(self, wallet: str) -> str:
-        """A new token of this wallet; SignInOff where no secret is set."""
+    def issue(self, wallet: str, *, until: datetime.datetime | None = None) -> str:
+        """A new token of this wallet; SignInOff where no secret is set. What it opens ends with it, or at `until`."""
         now = _now()
-        claims = {
+        claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": self._audience,
             "sub": wallet,
@@ -60,6 +62,8 @@ class Tokens:
             "exp": now + datetime.timedelta(seconds=self.lifetime_seconds),
             "jti": secrets.token_hex(16),
         }
+        if until is not None:
+            claims["until"] = until.timestamp()
         return jwt.encode(claims, self._keys.signing, algorithm=_ALGORITHM)
 
     def wallet_of(self, token: str) -> Address:
@@ -104,10 +108,13 @@ class Tokens:
 
 
 def _claims(decoded: dict[str, Any]) -> Claims:
+    expires_at = datetime.datetime.fromtimestamp(decoded["exp"], datetime.UTC)
+    until = decoded.get("until")
     return Claims(
         ids.parse_address(decoded["sub"]),
         str(decoded["jti"]),
-        datetime.datetime.fromtimestamp(decoded["exp"], datetime.UTC),
+        expires_at,
+        expires_at if until is None else datetime.datetime.fromtimestamp(until, datetime.UTC),
     )
 
 

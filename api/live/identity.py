@@ -7,9 +7,6 @@ from typing import NamedTuple, Protocol
 
 from zmart.domain.ids import Address
 
-#: A ticket is used up at once; what it opened stays open this long, then another one is needed.
-TICKET_SECONDS = 3600
-
 
 class Claims(Protocol):
     """What a valid token says."""
@@ -28,11 +25,20 @@ class Tokens(Protocol):
         ...
 
 
+class Pass(Protocol):
+    """What a ticket was good for."""
+
+    @property
+    def wallet(self) -> Address: ...  # noqa: D102
+    @property
+    def until(self) -> datetime.datetime: ...  # noqa: D102
+
+
 class Tickets(Protocol):
     """Takes tickets back."""
 
-    async def redeem(self, ticket: str) -> Address:
-        """Whose it was; NotSignedIn or TokenExpired when it is nobody's or was used before."""
+    async def redeem(self, ticket: str) -> Pass:
+        """Whose it was, and until when; NotSignedIn or TokenExpired when it is nobody's or was used before."""
         ...
 
 
@@ -61,6 +67,6 @@ class Doorkeeper:
             claims = self._tokens.claims_of(token)
             return Identity(claims.wallet, claims.expires_at)
         if ticket:
-            until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=TICKET_SECONDS)
-            return Identity(await self._tickets.redeem(ticket), until)
+            found = await self._tickets.redeem(ticket)
+            return Identity(found.wallet, found.until)
         return None

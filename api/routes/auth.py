@@ -88,7 +88,10 @@ async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.S
     responses=documented.problems(401),
 )
 async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOut:
-    """End the session of this refresh token. Access tokens it gave out live their fifteen minutes to the end."""
+    """End the session of this refresh token.
+
+    Access tokens it gave out, and streams opened with them, live their fifteen minutes to the end.
+    """
     closed = await gate.sessions.close(data.refresh_token)
     return shapes.SignedOut(message="Signed out." if closed else "There was no such session.")
 
@@ -101,8 +104,12 @@ async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOu
     responses=documented.problems(401),
 )
 async def issue_ticket(gate: FromGate, signed_in: FromSignedIn) -> shapes.Ticket:
-    """For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use."""
-    return shapes.Ticket(ticket=gate.tickets.issue(signed_in.wallet), expires_in=tickets.LIFETIME_SECONDS)
+    """For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use.
+
+    The topic `me` that it opens ends when the access token does that asked for it, at most fifteen minutes later.
+    """
+    ticket = gate.tickets.issue(signed_in.wallet, signed_in.expires_at)
+    return shapes.Ticket(ticket=ticket, expires_in=tickets.LIFETIME_SECONDS)
 
 
 def _site(request: Request[Any, Any, State], gate: Gate) -> tuple[str, str]:

@@ -107,7 +107,8 @@ class Requests:
     async def sign_out(self, **body: Unpack[RefreshToken]) -> SignedOut:
         """Sign out.
 
-        End the session of this refresh token. Access tokens it gave out live their fifteen minutes to the end.
+        End the session of this refresh token. Access tokens it gave out, and streams opened with them, live their
+        fifteen minutes to the end.
         """
         return cast("SignedOut", await self._transport.request("POST", "/api/auth/logout", body=body))
 
@@ -128,7 +129,8 @@ class Requests:
     async def issue_ticket(self) -> Ticket:
         """A pass for one stream.
 
-        For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use.
+        For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use. The topic `me` that
+        it opens ends when the access token does that asked for it, at most fifteen minutes later.
         """
         return cast("Ticket", await self._transport.request("POST", "/api/auth/ticket"))
 

@@ -14,7 +14,8 @@ export class Requests {
   /**
    * Sign out.
    *
-   * End the session of this refresh token. Access tokens it gave out live their fifteen minutes to the end.
+   * End the session of this refresh token. Access tokens it gave out, and streams opened with them, live
+   * their fifteen minutes to the end.
    */
   async signOut(body: types.RefreshToken): Promise<types.SignedOut> {
     return (await this.transport.request("POST", `/api/auth/logout`, { body })) as types.SignedOut;
@@ -41,7 +42,8 @@ export class Requests {
   /**
    * A pass for one stream.
    *
-   * For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use.
+   * For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use. The topic `me`
+   * that it opens ends when the access token does that asked for it, at most fifteen minutes later.
    */
   async issueTicket(): Promise<types.Ticket> {
     return (await this.transport.request("POST", `/api/auth/ticket`)) as types.Ticket;

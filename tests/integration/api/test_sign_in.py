@@ -261,12 +261,32 @@ async def test_a_ticket_is_used_once(log: Log) -> None:
     async with api_log.alive(application):
         gate = application.state.services.gate
         ticket = gate.tickets.issue(wallet.address)
-        assert await gate.tickets.redeem(ticket) == wallet.address
+        assert (await gate.tickets.redeem(ticket)).wallet == wallet.address
         for refused in (ticket, gate.tokens.issue(wallet.address)):
             with pytest.raises(errors.NotSignedIn):
                 await gate.tickets.redeem(refused)
         with pytest.raises(errors.NotSignedIn):
             gate.wallet_of(gate.tickets.issue(wallet.address))
+
+
+async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> None:
+    """What it opens ends when the access token does that asked for it; with an older proof, after as long."""
+    from api import app
+    from api.live.identity import Doorkeeper
+
+    wallet = Wallet()
+    application = app.create(log.settings(**SIGNING_IN, LEGACY_AUTH="true"))
+    transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
+    async with api_log.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        gate = application.state.services.gate
+        keeper = Doorkeeper(gate.tokens, gate.tickets)
+        soon = tokens.Tokens(gate.tokens._keys, lifetime_seconds=90)
+        for headers, most in ((bearer(soon.issue(wallet.address)), 90), (wallet.in_header(), 900)):
+            asked = await client.post("/api/auth/ticket", headers=headers)
+            opened = await keeper.identity(ticket=asked.json()["ticket"])
+            assert opened is not None
+            assert opened.wallet == wallet.address
+            assert most - 30 < opened.seconds_left <= most
 
 
 async def test_nobody_signs_in_without_a_secret(log: Log) -> None:

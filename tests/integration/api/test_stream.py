@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,8 +16,10 @@ from api_log import Log, alive, market_id
 from api import app, errors
 from api.deps import Services
 from api.live import client, sse, topics
+from api.live.identity import Identity
 from ingest.testing import address
 from zmart.db import feed
+from zmart.domain.ids import Address
 
 ONE, TWO = market_id(1), market_id(2)
 PATIENCE_SECONDS = 20.0
@@ -45,8 +48,11 @@ class Event:
 class Stream:
     """A client reading one stream."""
 
-    def __init__(self, services: Services, names: str, since: feed.Position | None = None) -> None:
-        self._chunks = sse.events(services.hub, topics.parse(names), "192.0.2.1", since)
+    def __init__(
+        self, services: Services, names: str, since: feed.Position | None = None, identity: Identity | None = None
+    ) -> None:
+        wanted = topics.owned(topics.parse(names), identity.wallet if identity else None)
+        self._chunks = sse.events(services.hub, wanted, "192.0.2.1", since, identity)
         self._events: list[Event] = []
 
     async def next(self) -> Event:
@@ -359,6 +365,39 @@ async def test_closing_says_goodbye(markets: Log, services: Services) -> None:
     with pytest.raises(StopAsyncIteration):
         await stream.next()
     assert welcome.id is not None
+
+
+class Proven(Identity):
+    """Somebody whose proof runs out when the test says so."""
+
+    left = 60.0
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of it."""
+        return type(self).left
+
+
+async def test_a_proof_that_runs_out_ends_the_stream(
+    markets: Log, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream of a wallet ends with the word for it, before anything that happened since."""
+    identity = Proven(Address(address(2)), datetime.datetime.now(datetime.UTC))
+    stream = Stream(services, "me,trades", identity=identity)
+    welcome = await stream.next()
+    markets.buy(1, 2)
+    await markets.deliver()
+    assert said([await stream.next()], "trade")
+    monkeypatch.setattr(Proven, "left", 0.0)
+    markets.buy(1, 2)
+    await markets.deliver()
+    goodbye = await stream.next()
+    assert (goodbye.name, goodbye.data) == ("close", {"reason": "token_expired"})
+    with pytest.raises(StopAsyncIteration):
+        await stream.next()
+    monkeypatch.setattr(Proven, "left", 60.0)
+    again = Stream(services, "me,trades", welcome.id, identity)
+    assert said(await again.until(markets.head()[1]), "trade") == [markets.head()[1] - 1, markets.head()[1]]
 
 
 async def test_limits_on_streams(markets: Log) -> None:
