@@ -117,7 +117,7 @@ async def test_a_crowd_is_served_in_bounded_statements(server: Server, gatherer:
 
 
 async def test_a_statement_asks_in_one_order(server: Server, gatherer: gathering.Gatherer) -> None:
-    """Two statements that lock a row for each value lock them in the same order, so neither waits for the other for ever."""
+    """Two statements that lock a row for each value lock them in the same order, and never wait in a circle."""
     first = [ask(gatherer, "a"), ask(gatherer, "b")]
     await settle()
     later = [ask(gatherer, name) for name in ("d", "c", "e")]
