@@ -138,7 +138,7 @@ class Asked(Protocol):
 
 
 def leasing(database: Asked, per_minute: int) -> Lease:
-    """Leases from Postgres, where all processes take from the same allowance; who asks together is asked for together."""
+    """Leases from Postgres, where all processes take from the same allowance, for all who ask at once together."""
     gatherer = Gatherer(database.rows)
 
     async def lease(bucket: str, weight: int) -> Leased:
