@@ -23,6 +23,8 @@ sql = queries.load("ingest", "queries.sql")
 #: A look is at most this old.
 FRESH_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 5.0
+#: Of fewer, what Postgres takes for a database with nothing in it is the larger part.
+FEWEST_EVENTS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Condition:
     @property
     def bytes_per_million_events(self) -> int | None:
         """What a million events take, indexes and marts included; None while there are too few to tell."""
-        if self.events < 1_000:
+        if self.events < FEWEST_EVENTS:
             return None
         return round(self.database_bytes * 1_000_000 / self.events)
 

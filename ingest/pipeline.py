@@ -7,6 +7,9 @@ the commit its own piece was in:
     submit -> [piece piece piece] -- ripe? --> Writer.append -> committed -> submit returns
                     ^ meanwhile, what arrives waits for the next
 
+A batch is closed as late as possible, when the writer is free, and is then as large as it can be. Only one that is full
+already is closed while another commits: compressing it and laying out its columns is then done in that time.
+
 When to close a batch is a pure function of the queue and the clock (`ripe`); waiting is elsewhere.
 
 Memory is bounded by bytes, not by pieces, and counts from the first byte read to the commit
@@ -38,12 +41,17 @@ log = structlog.get_logger()
 
 #: A room this full has no place for most deliveries.
 FULL = 0.9
+STOPPED = "Ingest stopped before this was committed."
 #: For so long after a refusal a room counts as full.
 REFUSED_SECONDS = 5.0
 
 
 class Writer(Protocol):
     """What appends to the log: durable when it returns, one call at a time."""
+
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+        """The same transactions, with everything done that needs no database: for `append`, later."""
+        ...
 
     async def append(
         self,
@@ -162,22 +170,25 @@ class Piece:
             self.done.set_result(None) if error is None else self.done.set_exception(error)
 
 
-def ripe(queue: Iterable[Piece], now: float, limits: Limits, *, closing: bool = False) -> int:
+def ripe(queue: Iterable[Piece], now: float, limits: Limits, *, closing: bool = False, committing: bool = False) -> int:
     """How many pieces from the front make a batch now; 0 while it is better to wait.
 
     A batch has one source, never splits a piece, and closes when the next piece would be too much,
-    when the first has waited long enough, or at once while `closing`.
+    when the first has waited long enough, or at once while `closing`. While another one is
+    `committing`, it closes only when it is full.
     """
     count = weight = 0
     first: Piece | None = None
     for piece in queue:
         first = first or piece
-        if piece.source != first.source or (count and weight + piece.weight > limits.transactions):
+        if piece.source != first.source:
+            return 0 if committing else count
+        if count and weight + piece.weight > limits.transactions:
             return count
         count, weight = count + 1, weight + piece.weight
     if first is None:
         return 0
-    waited = closing or now - first.arrived >= limits.wait_seconds
+    waited = not committing and (closing or now - first.arrived >= limits.wait_seconds)
     return count if waited or weight >= limits.transactions else 0
 
 
@@ -276,7 +287,7 @@ class Pipeline:
             await asyncio.wait([self._task], timeout=grace_seconds)
             self._task.cancel()
             await asyncio.wait([self._task])
-        stopped = errors.Unavailable("Ingest stopped before this was committed.")
+        stopped = errors.Unavailable(STOPPED)
         for piece in self._take(len(self._queue)):
             piece.settle(stopped)
         if self._writer is not None:
@@ -326,25 +337,63 @@ class Pipeline:
         return taken
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._queue or not self._closing:
-            if count := ripe(self._queue, loop.time(), self.limits, closing=self._closing):
-                await self._commit(self._take(count))
-            else:
-                await self._wait()
+        committing: asyncio.Task[None] | None = None
+        try:
+            while self._queue or not self._closing:
+                committing = await self._step(committing)
+            if committing is not None:
+                await asyncio.wait([committing])
+        finally:
+            if committing is not None:
+                # Where we are cancelled it still tells everyone who waits for it.
+                committing.cancel()
+                await asyncio.wait([committing])
 
-    async def _wait(self) -> None:
-        """Until something arrives, or the first in the queue has waited long enough."""
+    async def _step(self, committing: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
+        """Begin a batch or wait for a reason to; the commit that is under way afterwards."""
+        if committing is not None and committing.done():
+            committing = None
+        now, is_busy = asyncio.get_running_loop().time(), committing is not None
+        count = ripe(self._queue, now, self.limits, closing=self._closing, committing=is_busy)
+        if not count:
+            await self._wait(is_busy=is_busy)
+            return committing
+        batch = self._take(count)
+        transactions = self._prepared(batch)
+        if committing is not None:
+            try:
+                await asyncio.wait([committing])
+            except asyncio.CancelledError:
+                stopped = errors.Unavailable(STOPPED)
+                for piece in batch:
+                    piece.settle(stopped)
+                raise
+        begun = asyncio.create_task(self._commit(batch, transactions), name="ingest commit")
+        begun.add_done_callback(lambda _: self._stir.set())
+        return begun
+
+    def _prepared(self, batch: Sequence[Piece]) -> Sequence[TransactionRow]:
+        rows = list(itertools.chain.from_iterable(piece.transactions for piece in batch))
+        if self._writer is None:
+            return rows
+        try:
+            return self._writer.prepared(rows)
+        except Exception:
+            # What cannot be laid out is for `append` to come upon: it finds the culprit and keeps the others.
+            return rows
+
+    async def _wait(self, *, is_busy: bool) -> None:
+        """Until something arrives, a commit ends, or the first in the queue has waited long enough."""
         self._stir.clear()
-        due = self._queue[0].arrived + self.limits.wait_seconds if self._queue else None
+        due = self._queue[0].arrived + self.limits.wait_seconds if self._queue and not is_busy else None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(due):
                 await self._stir.wait()
 
-    async def _commit(self, batch: Sequence[Piece]) -> None:
-        error: BaseException | None = errors.Unavailable("Ingest stopped before this was committed.")
+    async def _commit(self, batch: Sequence[Piece], transactions: Sequence[TransactionRow]) -> None:
+        error: BaseException | None = errors.Unavailable(STOPPED)
         try:
-            await self._append(batch)
+            await self._append(batch, transactions)
             error = None
         except Exception as exc:
             # It goes to everyone who waits; nobody else can do anything about it.
@@ -355,8 +404,7 @@ class Pipeline:
             for piece in batch:
                 piece.settle(error)
 
-    async def _append(self, batch: Sequence[Piece]) -> None:
-        transactions = list(itertools.chain.from_iterable(piece.transactions for piece in batch))
+    async def _append(self, batch: Sequence[Piece], transactions: Sequence[TransactionRow]) -> None:
         wanted = list(itertools.chain.from_iterable(piece.wanted for piece in batch))
         began = time.perf_counter()
         async with self._turn:

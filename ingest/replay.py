@@ -74,6 +74,10 @@ class Counted:
         self._appending = appending
         self.total = writer.NOTHING
 
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+        """As the writer has them."""
+        return self._appending.prepared(transactions)
+
     async def append(
         self,
         transactions: Sequence[TransactionRow],

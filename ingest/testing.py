@@ -178,6 +178,10 @@ class MemoryWriter:
         self.closed = False
         self._seq = 0
 
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+        """As they are."""
+        return transactions
+
     async def append(
         self,
         transactions: Sequence[TransactionRow],

@@ -115,6 +115,17 @@ class _Poison(Exception):
     """Postgres refused what is in the batch."""
 
 
+class Prepared(list[TransactionRow]):
+    """Transactions whose columns are laid out already."""
+
+    def __init__(self, transactions: Sequence[TransactionRow], numbers: batch.Numbers) -> None:
+        super().__init__(transactions)
+        self.sightings = list(_sightings(self))
+        #: The memory that the columns were made with: another one's numbers are other markets.
+        self.numbers = numbers
+        self.columns = _columns(self.sightings, numbers)
+
+
 @dataclass(frozen=True)
 class _Load:
     """What is to be committed together."""
@@ -123,6 +134,13 @@ class _Load:
     letters: Sequence[DeadLetter]
     wanted: Sequence[str]
     source: str
+    prepared: Prepared | None = None
+
+    def columns(self, numbers: batch.Numbers) -> dict[str, batch.Array]:
+        """The columns of its transactions, laid out beforehand where that still holds."""
+        if self.prepared is not None and self.prepared.numbers is numbers:
+            return self.prepared.columns
+        return _columns(self.sightings, numbers)
 
     @property
     def weight(self) -> int:
@@ -134,12 +152,14 @@ class _Load:
         middle, n, m = self.weight // 2, len(self.sightings), len(self.sightings) + len(self.letters)
         first = dataclasses.replace(
             self,
+            prepared=None,
             sightings=self.sightings[:middle],
             letters=self.letters[: max(0, middle - n)],
             wanted=self.wanted[: max(0, middle - m)],
         )
         second = dataclasses.replace(
             self,
+            prepared=None,
             sightings=self.sightings[middle:],
             letters=self.letters[max(0, middle - n) :],
             wanted=self.wanted[max(0, middle - m) :],
@@ -206,6 +226,10 @@ class Writer:
             await self._connection.close()
             self._connection = None
 
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Prepared:
+        """The same transactions with their columns laid out, which `append` then need not do."""
+        return Prepared(transactions, self._numbers)
+
     async def append(
         self,
         transactions: Sequence[TransactionRow],
@@ -220,7 +244,9 @@ class Writer:
         Raises Unavailable or Overloaded when Postgres cannot take it now.
         """
         letters = [*dead_letters, *_conflicting(transactions)]
-        appended = await self._store(_Load(list(_sightings(transactions)), letters, wanted, source))
+        prepared = transactions if isinstance(transactions, Prepared) else None
+        sightings = prepared.sightings if prepared else list(_sightings(transactions))
+        appended = await self._store(_Load(sightings, letters, wanted, source, prepared))
         await self._keep_statistics(appended.last_seq)
         return appended
 
@@ -331,7 +357,8 @@ class Writer:
         letter = load.letter(reason)
         log.error("rejected", signature=letter.signature, reason=reason)
         try:
-            return await self._commit(dataclasses.replace(load, sightings=(), letters=(letter,), wanted=()))
+            alone = dataclasses.replace(load, sightings=(), letters=(letter,), wanted=(), prepared=None)
+            return await self._commit(alone)
         except _Poison as again:
             raise errors.Unavailable(f"The log refuses even a dead letter: {again}") from again
 
@@ -367,11 +394,7 @@ class Writer:
 
     async def _transact(self, load: _Load) -> Appended:
         connection = await self._connected()
-        columns = {
-            **batch.transactions(load.sightings),
-            **batch.events([sighting.row for sighting in load.sightings], self._numbers),
-            "wanted": batch.texts(load.wanted),
-        }
+        columns = {**load.columns(self._numbers), "wanted": batch.texts(load.wanted)}
         # BEGIN travels with the call: one journey to append, one to commit.
         async with connection.pipeline(), connection.transaction():
             answer = _Answer._make(await _one(connection, sql.append, {"source": load.source, **columns}))
@@ -407,6 +430,10 @@ class Writer:
                 await connection.execute(sql.keep_statistics)
         except (errors.ZmartError, psycopg.Error) as trouble:
             log.warning("statistics not kept", reason=str(trouble))
+
+
+def _columns(sightings: Sequence[Sighting], numbers: batch.Numbers) -> dict[str, batch.Array]:
+    return {**batch.transactions(sightings), **batch.events([sighting.row for sighting in sightings], numbers)}
 
 
 def _sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ingest import bundle
+from ingest import batch, bundle
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from ingest.testing import address, signature
-from ingest.writer import FIRST_LOOK, Writer
+from ingest.writer import FIRST_LOOK, Prepared, Writer
 from zmart import errors, testing
 
 MARKET = "11" * 32
@@ -337,3 +337,33 @@ async def test_a_young_log_is_given_statistics(marts_database: testing.Database)
             (FIRST_LOOK,),
         ).fetchall()
     assert known == [("events",), ("trades",)]
+
+
+async def test_columns_of_another_logs_numbers_are_laid_out_again(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """What was prepared before a connection was lost says nothing of the log that the next one finds."""
+    await writer.append([transaction(1, event())], source="webhook")
+    others = batch.Numbers(markets={address(1): (8, True)}, wallets={address(2): 9})
+
+    appended = await writer.append(Prepared([transaction(2, event())], others), source="webhook")
+    same = await writer.append(writer.prepared([transaction(3, event())]), source="webhook")
+
+    assert (appended.events, same.events) == (1, 1)
+    with marts_database.connect() as connection:
+        numbers = connection.execute("select distinct market_no, wallet_no from raw.events").fetchall()
+    assert numbers == [(1, 1)]
+
+
+async def test_a_poisonous_transaction_is_found_among_prepared_ones(
+    writer: Writer, marts_database: testing.Database
+) -> None:
+    """Halves of a batch have columns of their own."""
+    rows = [transaction(n, event()) for n in range(1, 6)]
+    rows[1] = transaction(2, event()._replace(payload=b'{"shares": "\\u0000"}'))
+
+    done = await writer.append(writer.prepared(rows), source="webhook")
+
+    assert (done.events, done.dead_letters) == (4, 1)
+    with marts_database.connect() as connection:
+        assert connection.execute("select count(distinct signature) from raw.events").fetchone() == (4,)

@@ -92,7 +92,7 @@ def test_dead_letters_are_shown_by_reason_while_they_are_open() -> None:
 
 def test_a_size_is_told_per_million_events_once_there_are_some() -> None:
     """Of a nearly empty log it would say nothing."""
-    assert Condition(events=10, database_bytes=8_000_000).bytes_per_million_events is None
+    assert Condition(events=9_999, database_bytes=8_000_000).bytes_per_million_events is None
     assert Condition(events=2_000_000, database_bytes=1_600_000_000).bytes_per_million_events == 800_000_000
 
 

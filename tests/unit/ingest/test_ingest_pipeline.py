@@ -329,3 +329,101 @@ async def test_the_counters_say_what_happened(gate: Gate) -> None:
         "zmart_ingest_queue_bytes 0.0",
     ):
         assert line in text
+
+
+class Preparing(Gate):
+    """A writer that notes what it prepares, and what of it it is handed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prepared_at: list[tuple[int, int]] = []
+        self.handed: list[bool] = []
+        self.refuses = False
+
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+        """A tuple, to be told from what is not prepared."""
+        self.prepared_at.append((len(transactions), len(self.batches)))
+        if self.refuses:
+            raise ValueError("no column takes this")
+        return tuple(transactions)
+
+    async def append(
+        self,
+        transactions: Sequence[TransactionRow],
+        *,
+        source: str,
+        dead_letters: Sequence[DeadLetter] = (),
+        wanted: Sequence[str] = (),
+    ) -> testing.MemoryAppended:
+        """Note whether it was prepared."""
+        self.handed.append(isinstance(transactions, tuple))
+        return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
+
+
+async def settled() -> None:
+    """Let every task run until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_full_batch_is_prepared_while_another_commits() -> None:
+    """What needs no database is done in that time; what is not full waits for company instead."""
+    writer = Preparing()
+    async with pipeline_to(writer, transactions=4, wait_seconds=0.0) as pipeline:
+        first = asyncio.create_task(pipeline.submit(rows(1)))
+        await writer.entered.wait()
+        second = asyncio.create_task(pipeline.submit(rows(3, first=10)))
+        await settled()
+        assert writer.prepared_at == []
+        third = asyncio.create_task(pipeline.submit(rows(2, first=20)))
+        await settled()
+        assert writer.prepared_at == [(3, 1)]
+        writer.open.set()
+        await asyncio.gather(first, second, third)
+    assert writer.batches == [1, 3, 2]
+    assert writer.handed == [False, True, True]
+    assert len(writer.transactions) == 6
+
+
+async def test_what_cannot_be_prepared_is_handed_over_as_it_is() -> None:
+    """The writer finds the culprit when it appends; the pipeline goes on."""
+    writer = Preparing()
+    writer.open.set()
+    async with pipeline_to(writer) as pipeline:
+        await pipeline.submit(rows(1))
+        writer.refuses = True
+        await pipeline.submit(rows(2, first=5))
+    assert writer.handed == [False, False]
+    assert len(writer.transactions) == 3
+
+
+async def test_a_batch_that_waits_for_a_commit_is_told_when_ingest_stops() -> None:
+    """It was closed and prepared, and is committed by nobody: its deliverer hears that."""
+    writer = Preparing()
+    pipeline = pipeline_to(writer, transactions=2, wait_seconds=0.0)
+    pipeline.start()
+    waiting = [asyncio.create_task(pipeline.submit(rows(2)))]
+    await writer.entered.wait()
+    waiting += [asyncio.create_task(pipeline.submit(rows(2, first=start))) for start in (10, 20)]
+    await settled()
+    assert writer.prepared_at == [(2, 1)]
+    await pipeline.close(grace_seconds=0.0)
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [errors.Unavailable] * 3
+    assert pipeline.room.used_bytes == 0
+
+
+async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:
+    """Closing commits what is queued, and returns when the last commit has."""
+    writer = Preparing()
+    pipeline = pipeline_to(writer, wait_seconds=0.0)
+    pipeline.start()
+    waiting = [asyncio.create_task(pipeline.submit(rows(2, first=start))) for start in (1, 10)]
+    await writer.entered.wait()
+    closing = asyncio.create_task(pipeline.close(grace_seconds=30.0))
+    await settled()
+    assert not closing.done()
+    writer.open.set()
+    await asyncio.gather(closing, *waiting)
+    assert len(writer.transactions) == 4
+    assert writer.closed
