@@ -92,7 +92,7 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
 def test_a_dispute_that_came_later_moves_no_deadline(
     place: testing.Database,  # noqa: F811 - the fixture's value
 ) -> None:
-    """An upheld dispute may be followed by another: as of a slot before it, ballots were counted by the first one's clock."""
+    """An upheld dispute may be followed by another: as of a slot before it, the first one's clock counts ballots."""
     story = stories.Story(4)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
