@@ -41,6 +41,8 @@ HEAT: Sequence[Heat] = ("cold", "hot")
 HOT_PAGES = 5
 #: Markets and offsets that cold pages are drawn from.
 COLD_MARKETS, COLD_PAGES = 500, 20
+#: Traded enough, even in a tenth of the history.
+GROWN_MARKETS = 10
 SEARCHED_MARKETS = 100_000
 _WORDS = tuple(
     re.findall(
@@ -81,6 +83,10 @@ _METADATA = """
 """
 
 
+#: Seconds of each answer, by page, in rounds.
+_Latencies: TypeAlias = dict[str, list[list[float]]]
+
+
 class Reads(Figure):
     """Pages and markets."""
 
@@ -107,8 +113,9 @@ class Reads(Figure):
         "after a look whether the log has moved, which it does not meanwhile. `processor time` is that of server and "
         "Postgres together for one "
         "answer. Latencies are those of single cold requests, "
-        f"{PER_SECOND} a second. `10 x the history` is the median latency on the log to that on a tenth of it. The "
-        "search asks for rare and common words, phrases and parts of words. The limiter of the API is off."
+        f"{PER_SECOND} a second. `10 x the history` is the median latency on the log to that on a tenth of it, of "
+        f"answers of one size: trades are those of the {GROWN_MARKETS} busiest markets, whose pages are full in both. "
+        "The search asks for rare and common words, phrases and parts of words. The limiter of the API is off."
     )
     limit_seconds = 1_200.0
 
@@ -121,12 +128,12 @@ class Reads(Figure):
                 _check_alike(ours, theirs, cold)
                 samples = _compared("cold", (ours, theirs), database, cold, rounds, seconds)
                 samples += _compared("hot", (keeping, theirs), database, hot, rounds, seconds)
-            large = {page: _latencies(ours, cold[page], rounds, seconds) for page in PAGES}
+            single = {page: _latencies(ours, cold[page], rounds, seconds) for page in PAGES}
+            large = _growing(ours, database, effort, seconds)
             searched = _searched(database, ours, rounds, effort.choose(4, 100))
         with house.database(log_events=effort.log_events // 10) as database, house.api(database, KEPT_MIB="0") as ours:
-            paths = _cold(database)
-            small = {page: _latencies(ours, paths[page], rounds, seconds) for page in PAGES}
-        return [*samples, *_told(large, small), searched]
+            small = _growing(ours, database, effort, seconds)
+        return [*samples, *_told(single, large, small), searched]
 
 
 def _compared(
@@ -211,9 +218,9 @@ def _answer(running: Running, path: str) -> object:
         return json.load(answer)
 
 
-def _told(large: dict[str, list[list[float]]], small: dict[str, list[list[float]]]) -> list[Sample]:
+def _told(single: _Latencies, large: _Latencies, small: _Latencies) -> list[Sample]:
     tails = [
-        Sample(label=f"{page}, p99", unit="ms", values=tuple(quantile(one, 0.99) * 1e3 for one in large[page]))
+        Sample(label=f"{page}, p99", unit="ms", values=tuple(quantile(one, 0.99) * 1e3 for one in single[page]))
         for page in PAGES
     ]
     growth = [
@@ -317,6 +324,18 @@ def _describe(database: testing.Database) -> None:
 def _rate(running: Running, paths: Sequence[str], seconds: float) -> float:
     """Answers a second while every connection asks without pause."""
     return asyncio.run(_closed(running.port, paths, seconds))
+
+
+def _growing(running: Running, database: testing.Database, effort: Effort, seconds: float) -> _Latencies:
+    """Latencies of answers that are as long on a short history as on a long one."""
+    busiest = _markets(database, GROWN_MARKETS)
+    if busiest[-1][1] < COLD_PAGES + 50 and effort.pace != "quick":
+        raise NotMeasured(f"Not {GROWN_MARKETS} markets have {COLD_PAGES + 50} trades: ask for more events.")
+    trades = [
+        f"/api/markets/{one}/trades?limit=50&offset={offset}" for one, _ in busiest for offset in range(COLD_PAGES)
+    ]
+    paths = {**_cold(database), "trades": trades}
+    return {page: _latencies(running, paths[page], effort.choose(1, 3), seconds) for page in PAGES}
 
 
 def _latencies(running: Running, paths: Sequence[str], rounds: int, seconds: float) -> list[list[float]]:
