@@ -86,8 +86,8 @@ def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: tes
         assert models == ["candles_1m", "markets", "trades"]
         (whole,) = owner.execute("select pg_get_functiondef(%s::regproc)", (f"folds.{step}",)).fetchone() or ("",)
         owner.execute(
-            f"create or replace function folds.{step}(p_from bigint, p_to bigint) returns folds.{step} [] language plpgsql"
-            " as $$ begin perform pg_sleep(60); return null; end $$"
+            f"create or replace function folds.{step}(p_from bigint, p_to bigint) returns folds.{step} []"
+            " language plpgsql as $$ begin perform pg_sleep(60); return null; end $$"
         )
         owner.execute("set statement_timeout = '1500ms'")
 
