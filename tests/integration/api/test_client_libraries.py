@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import pytest
+import websockets
 from played import Played
 
 from api.auth import tokens
@@ -237,6 +238,50 @@ async def test_a_stream_that_is_cut_hands_out_every_entry_once(
     seqs = [frame["seq"] for frame in found]
     assert seqs == sorted(set(seqs))
     assert lasting(found) == lasting(told)
+
+
+class Repeating:
+    """A WebSocket server that tells some entries twice, as one does whose place moved back a little."""
+
+    EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
+    #: Entries told by connection; after the last entry it is cut.
+    TOLD = ([11, 12, 12, 11, 13], [12, 13, 14, 14, 15])
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its address."""
+        async with websockets.serve(self._tell, "127.0.0.1", 0) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _tell(self, socket: websockets.ServerConnection) -> None:
+        asked = json.loads(await socket.recv())
+        told = self.TOLD[len(self.asked)]
+        self.asked.append(asked)
+        _, _, seq = asked["since"].rpartition(":")
+        await socket.send(json.dumps({"type": "subscribed", **self._frame(int(seq), messages=[])}))
+        for entry in told:
+            message = {"type": "trade", "market_id": "a", "timestamp": "2026-01-31T12:00:00Z", "data": {"entry": entry}}
+            await socket.send(json.dumps(self._frame(entry, messages=[message])))
+
+    def _frame(self, seq: int, *, messages: list[Any]) -> dict[str, Any]:
+        return {"epoch": self.EPOCH, "seq": seq, "messages": messages}
+
+
+@pytest.mark.parametrize("language", ["python", "typescript"])
+async def test_what_a_socket_tells_twice_is_handed_out_once(language: str, request: pytest.FixtureRequest) -> None:
+    """On one connection and after coming back: each entry once, in order, and the place never moves back."""
+    server, since = Repeating(), f"{Repeating.EPOCH}:10"
+    async with server.listening() as url:
+        if language == "python":
+            found = await follow_in_python(url, since, "websocket", 15)
+        else:
+            folder = request.getfixturevalue("typescript_client")
+            found = await follow_in_typescript(folder, url, since, "websocket", 15)
+    assert [frame["seq"] for frame in found] == [11, 12, 13, 14, 15]
+    assert [asked["since"] for asked in server.asked] == [since, f"{Repeating.EPOCH}:13"]
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
