@@ -17,7 +17,8 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         dg.ScheduleDefinition(
             name="reconciliation_hourly",
             job_name=jobs.RECONCILIATION,
-            cron_schedule="0 * * * *",
+            # Not on the hour: at midnight UTC the day's discussions are anchored.
+            cron_schedule="10 * * * *",
             default_status=_RUNNING,
             description="Every hour: prove that live equals rebuilt, and that the log is fresh, whole and used.",
         ),

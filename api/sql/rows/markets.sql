@@ -128,10 +128,6 @@ exists (select from marts.markets as m where m.is_known and m.market_no = {the_m
 -- Markets that stand below a cursor.
 and ({sort_key}, m.market_no) {comparison} (%(cursor_key)s::{sort_type}, %(cursor_no)s::int)
 
--- name: market_brief_row
--- The brief columns as one JSON object, in a statement that has m and d.
-(select row_to_json(r) from (select {market_brief}) as r)
-
 -- name: where_holder_before
 -- Holders that stand below a cursor.
 and ({sort_key}, h.wallet_no) < (%(cursor_key)s::numeric, %(cursor_no)s::int)

@@ -35,7 +35,7 @@ CRONS = {
     "discussion_snapshots_daily": ("anchor_discussions", "0 0 * * *"),
     "keepers_often": ("keepers", "4-59/5 * * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
-    "reconciliation_hourly": ("reconciliation", "0 * * * *"),
+    "reconciliation_hourly": ("reconciliation", "10 * * * *"),
     "refresh_marts_often": ("refresh_marts", "2-59/5 * * * *"),
 }
 SENSORS = {
@@ -146,6 +146,15 @@ def test_jobs() -> None:
     refreshed = jobs["refresh_marts"].asset_layer
     assert {key.path[-1] for key in refreshed.selected_asset_keys} == REFRESHED
     assert not rebuilt.selected_asset_keys & jobs["reconciliation"].asset_layer.selected_asset_keys
+
+
+def test_no_two_schedules_begin_in_one_minute_of_the_hour() -> None:
+    """At most two runs go at once, and each of them wants the machine."""
+    begun: dict[int, str] = {}
+    for name, (_, cron) in CRONS.items():
+        first, _, rest = cron.split()[0].partition("-")
+        for minute in range(int(first), 60, int(rest.partition("/")[2] or 60)):
+            assert begun.setdefault(minute, name) == name, minute
 
 
 def test_schedules() -> None:
