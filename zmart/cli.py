@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import click
 import psycopg
@@ -37,6 +37,9 @@ from zmart.settings import ROLES, Role, Settings
 #: Colours to tell services apart by; errors and warnings have their own.
 _COLOURS = ("cyan", "green", "magenta", "blue", "bright_black")
 _FOLLOW_EVERY_SECONDS = 0.2
+#: Services that are of no use without a database, and how long it may take to answer.
+_ON_POSTGRES = frozenset({"ingest", "api", "ws", "dagster-code"})
+_DATABASE_SECONDS = 5
 Teller: TypeAlias = Callable[[str, str, Importance], None]
 
 
@@ -46,6 +49,9 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except BrokenPipeError:
+            # Whoever read us has seen enough (`| head`); click ends without a word.
+            raise
         except (errors.ZmartError, psycopg.Error, OSError) as error:
             if context.params.get("debug"):
                 raise
@@ -78,7 +84,22 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
     settings = configuration.load(environ)
     chosen = [name.strip() for name in only.split(",") if name.strip()]
     plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
+    _require_database(settings, {service.name for service in plan})
     asyncio.run(_up(settings, plan))
+
+
+def _require_database(settings: Settings, names: set[str]) -> None:
+    """See at once that Postgres answers where services stand on one that is not started with them."""
+    if "migrate" in names or not names & _ON_POSTGRES:
+        return
+    try:
+        psycopg.connect(settings.postgres.dsn(), connect_timeout=_DATABASE_SECONDS).close()
+    except (psycopg.OperationalError, errors.ConfigurationError) as error:
+        chosen = ",".join(sorted({"postgres", *(name.partition("-")[0] for name in names & _ON_POSTGRES)}))
+        raise errors.Unavailable(
+            f"{', '.join(sorted(names & _ON_POSTGRES))}: Postgres does not answer, and --only leaves it out.",
+            help=f"Start it with them: zmart up --only {chosen}",
+        ) from error
 
 
 async def _up(settings: Settings, plan: Sequence[Service]) -> None:
@@ -250,14 +271,28 @@ def create_webhook() -> None:
 
 
 def _ingest(*arguments: str) -> None:
-    """Run one of ingest's commands as the role that may; its exit status is ours."""
+    """Run one of ingest's commands as the role that may."""
     settings = configuration.load()
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "ingest", *arguments],
-        env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")},
-        check=False,
-    )
-    raise SystemExit(done.returncode)
+    _run("ingest", *arguments, env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")})
+
+
+def _run(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> NoReturn:
+    """Run a module of ours; its exit status is ours.
+
+    What it says goes through here where it goes into a pipe: a reader that leaves (`| head`) ends neither its work,
+    which may be sending a transaction, nor us with a traceback.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    if sys.stdout.isatty():
+        raise SystemExit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - our own module
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own module
+        assert child.stdout is not None
+        while piece := os.read(child.stdout.fileno(), 1 << 16):
+            try:
+                click.echo(piece, nl=False)
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(child.returncode)
 
 
 @main.group()
@@ -319,19 +354,12 @@ def _flags(**chosen: bool) -> list[str]:
 
 
 def _keepers(*arguments: str) -> None:
-    """Run one of the keepers' commands as the role and with the keys that may; its exit status is ours."""
+    """Run one of the keepers' commands as the role and with the keys that may."""
     environ = configuration.process_environment()
     settings = configuration.load(environ)
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "orchestration.keepers", *arguments],
-        env={
-            **environ,
-            **services.keeper_keys(settings),
-            "DATABASE_URL_KEEPER": settings.postgres.dsn("zmart_keeper"),
-        },
-        check=False,
-    )
-    raise SystemExit(done.returncode)
+    keys = services.keeper_keys(settings)
+    dsn = settings.postgres.dsn("zmart_keeper")
+    _run("orchestration.keepers", *arguments, env={**environ, **keys, "DATABASE_URL_KEEPER": dsn})
 
 
 @main.group("alerts")
@@ -405,14 +433,9 @@ def verify_snapshot(cid: str, show: bool) -> None:
 
 
 def _snapshots(*arguments: str) -> None:
-    """Run one of the snapshots' commands as the role that may; its exit status is ours."""
-    settings = configuration.load()
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "orchestration.snapshots", *arguments],
-        env={**os.environ, "DATABASE_URL_KEEPER": settings.postgres.dsn("zmart_keeper")},
-        check=False,
-    )
-    raise SystemExit(done.returncode)
+    """Run one of the snapshots' commands as the role that may."""
+    dsn = configuration.load().postgres.dsn("zmart_keeper")
+    _run("orchestration.snapshots", *arguments, env={**os.environ, "DATABASE_URL_KEEPER": dsn})
 
 
 @main.group()
@@ -532,8 +555,7 @@ def _ingest_status(settings: Settings) -> dict[str, Any] | None:
 @click.argument("document", type=click.Choice(["openapi", "asyncapi"]), default="openapi")
 def openapi(document: str) -> None:
     """Print what the API promises: of its requests, or (asyncapi) of its streams."""
-    done = subprocess.run([sys.executable, "-m", "api.contract", document], check=False)  # noqa: S603 - our own module
-    raise SystemExit(done.returncode)
+    _run("api.contract", document)
 
 
 @main.command()
@@ -557,6 +579,9 @@ def doctor() -> None:
 
 def _overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
     rows = [(service.name, service.url) for service in plan if service.url]
+    api = next((url for name, url in rows if name == "api"), None)
+    if api is not None:
+        rows = [("console", f"{api}/"), ("docs", f"{api}/docs"), *rows]
     rows.append(("psql", f'{_psql()} "$({_command()} dsn analyst)"'))
     rows.append(("logs", f"{_command()} logs NAME   ({settings.state_dir / 'logs'})"))
     lines = "\n".join(f"  {name:<10} {text}" for name, text in rows)
@@ -680,7 +705,8 @@ def _ingest_in_words(said: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     size = said.get("size") or {}
     if (total := size.get("bytes")) is not None and total >= 0:
         each = size.get("bytes_per_million_events")
-        rows.append(("size", f"{total / 1e6:,.0f} MB" + (f", {each / 1e6:,.0f} MB per million events" if each else "")))
+        told = f"{each / 1e6:,.0f} MB per million events" if each else "too few events to tell what a million take"
+        rows.append(("size", f"{total / 1e6:,.0f} MB, {told}"))
     return rows
 
 

@@ -53,6 +53,33 @@ def test_what_goes_wrong_is_a_sentence(environ: dict[str, str], arguments: list[
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["openapi"], ["logs", "api", "-n", "100000"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(environ: dict[str, str], arguments: list[str]) -> None:
+    """`zmart ... | head` says nothing on standard error, whether the command speaks itself or runs another."""
+    logs = Path(environ["ZMART_STATE_DIR"]) / "logs"
+    logs.mkdir(parents=True)
+    (logs / "api.log").write_text("a line of the log\n" * 50_000)
+    with subprocess.Popen(
+        [*ZMART, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == ""
+
+
+def test_services_without_their_database_say_so_at_once(environ: dict[str, str]) -> None:
+    """Nobody waits a minute to be told what is missing, or guesses what to do about it."""
+    for more in ({}, {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/z"}):
+        done = zmart({**environ, **more}, "up", "--only", "api,ws")
+
+        assert done.returncode == 1
+        assert "api, ws: Postgres does not answer" in done.stderr
+        assert "zmart up --only api,postgres,ws" in done.stderr
+        assert "Ready" not in done.stdout
+
+
 def test_debug_shows_where_it_went_wrong(environ: dict[str, str]) -> None:
     """--debug is for whoever mends the code."""
     assert "Traceback" in zmart(environ, "--debug", "ps").stderr

@@ -101,3 +101,10 @@ def test_each_trouble_is_told_with_the_next_step(said: dict[str, Any], need: str
 
     assert first == "One thing to look at:"
     assert need in second
+
+
+def test_a_small_log_says_nothing_of_a_million_events() -> None:
+    """What an empty database takes would be counted as theirs."""
+    small = {**SAID, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
+
+    assert "size      21 MB, too few events to tell what a million take" in list(cli._status_in_words(small))
