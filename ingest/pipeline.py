@@ -42,6 +42,9 @@ log = structlog.get_logger()
 #: A room this full has no place for most deliveries.
 FULL = 0.9
 STOPPED = "Ingest stopped before this was committed."
+#: How much later those of a batch are answered when the next one is ready: their answers, and what they send next,
+#: would keep this process from sending it, while Postgres has nothing to do.
+HEAD_START_SECONDS = 0.003
 #: For so long after a refusal a room counts as full.
 REFUSED_SECONDS = 5.0
 
@@ -213,6 +216,10 @@ class Pipeline:
         self._weight = 0
         self._stir = asyncio.Event()
         self._closing = False
+        #: Batches whose commit is over, with what became of them.
+        self._unanswered: deque[tuple[Sequence[Piece], BaseException | None]] = deque()
+        #: Whether a batch waits for the commit that is under way.
+        self._next_is_ready = False
         self._task: asyncio.Task[None] | None = None
         self.metrics.watch_room("queue_bytes", "Bytes read but not committed.", lambda: self.room.used_bytes)
 
@@ -287,9 +294,8 @@ class Pipeline:
             await asyncio.wait([self._task], timeout=grace_seconds)
             self._task.cancel()
             await asyncio.wait([self._task])
-        stopped = errors.Unavailable(STOPPED)
-        for piece in self._take(len(self._queue)):
-            piece.settle(stopped)
+        self._answer()
+        _settle(self._take(len(self._queue)), errors.Unavailable(STOPPED))
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
@@ -361,13 +367,14 @@ class Pipeline:
         batch = self._take(count)
         transactions = self._prepared(batch)
         if committing is not None:
+            self._next_is_ready = True
             try:
                 await asyncio.wait([committing])
             except asyncio.CancelledError:
-                stopped = errors.Unavailable(STOPPED)
-                for piece in batch:
-                    piece.settle(stopped)
+                _settle(batch, errors.Unavailable(STOPPED))
                 raise
+            finally:
+                self._next_is_ready = False
         begun = asyncio.create_task(self._commit(batch, transactions), name="ingest commit")
         begun.add_done_callback(lambda _: self._stir.set())
         return begun
@@ -401,8 +408,16 @@ class Pipeline:
             self.metrics.failures.inc()
         finally:
             self._failed_at = None if error is None else time.monotonic()
-            for piece in batch:
-                piece.settle(error)
+            self._unanswered.append((batch, error))
+            if self._next_is_ready and not self._closing:
+                asyncio.get_running_loop().call_later(HEAD_START_SECONDS, self._answer)
+            else:
+                self._answer()
+
+    def _answer(self) -> None:
+        """Tell those whose commit is over, in the order of commits."""
+        while self._unanswered:
+            _settle(*self._unanswered.popleft())
 
     async def _append(self, batch: Sequence[Piece], transactions: Sequence[TransactionRow]) -> None:
         wanted = list(itertools.chain.from_iterable(piece.wanted for piece in batch))
@@ -430,3 +445,9 @@ class Pipeline:
         if self._writer is None:
             self._writer = await self._connect()
         return self._writer
+
+
+def _settle(batch: Iterable[Piece], error: BaseException | None) -> None:
+    """Tell all who wait for a batch."""
+    for piece in batch:
+        piece.settle(error)

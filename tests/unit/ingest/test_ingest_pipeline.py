@@ -427,3 +427,21 @@ async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:
     await asyncio.gather(closing, *waiting)
     assert len(writer.transactions) == 4
     assert writer.closed
+
+
+async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> None:
+    """Whoever is answered sends more, and Postgres would wait for that to be read."""
+    writer, story = Preparing(), []
+    async with pipeline_to(writer, transactions=2, wait_seconds=0.0) as pipeline:
+
+        async def deliver(first: int) -> None:
+            await pipeline.submit(rows(2, first=first))
+            story.append((first, len(writer.batches)))
+
+        one = asyncio.create_task(deliver(1))
+        await writer.entered.wait()
+        two = asyncio.create_task(deliver(10))
+        await settled()
+        writer.open.set()
+        await asyncio.gather(one, two)
+    assert story == [(1, 2), (10, 2)]
