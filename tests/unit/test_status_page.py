@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zmart import cli
+from zmart import cli, settings
+from zmart.run import services
 
 SAID: dict[str, Any] = {
     "epoch": "e-1",
@@ -108,3 +110,15 @@ def test_a_small_log_says_nothing_of_a_million_events() -> None:
     small = {**SAID, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
 
     assert "size      21 MB, too few events to tell what a million take" in list(cli._status_in_words(small))
+
+
+def test_a_start_ends_with_the_addresses_to_open(tmp_path: Path) -> None:
+    """The console and the documentation are pages of the API; without it there is neither."""
+    configured = settings.load({"ZMART_STATE_DIR": str(tmp_path), "API_PORT": "4567"})
+    everything = services.plan(configured, {})
+    page = cli._overview(configured, everything, 1.0)
+
+    assert "console    http://127.0.0.1:4567/\n" in page
+    assert "docs       http://127.0.0.1:4567/docs\n" in page
+    without = [service for service in everything if service.name != "api"]
+    assert "4567" not in cli._overview(configured, without, 1.0)

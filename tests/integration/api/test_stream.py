@@ -409,5 +409,9 @@ async def test_limits_on_streams(markets: Log) -> None:
         with pytest.raises(errors.TooManyStreams, match="from this address"):
             services.hub.admit("192.0.2.1")
         services.hub.admit("192.0.2.2")
+        third = client.Client(frozenset(), "192.0.2.2")
+        with services.hub.registered(third), pytest.raises(errors.TooManyStreams, match="All 3 streams"):
+            services.hub.admit("192.0.2.3")
+        services.hub.admit("192.0.2.3")
         await one.leave()
         services.hub.admit("192.0.2.1")

@@ -1,0 +1,70 @@
+"""Peers that take nothing: whoever is being told something does not wait for them for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from api.live import conversation, sse
+from api.live.conversation import CLOSE_SLOW, Conversation
+from api.live.frames import Frame, Message
+from zmart.db import feed
+
+START = feed.Position("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 1)
+
+
+class Stalled:
+    """A WebSocket's wire whose peer takes nothing more."""
+
+    is_ready = is_gone = False
+
+    def __init__(self) -> None:
+        self.ended: tuple[int, str] | None = None
+
+    def write_all(self, packets: Any) -> None:
+        """Take them; they stay here."""
+
+    async def drained(self, within_seconds: float) -> None:
+        """Say that the time is over."""
+        raise TimeoutError
+
+    def end(self, code: int, reason: str = "") -> None:
+        """Remember how it ended."""
+        self.ended = code, reason
+
+
+async def test_a_socket_that_takes_nothing_of_its_past_is_closed() -> None:
+    """Its history is not read on for it: it is closed as slow, to come back with its place."""
+    wire = Stalled()
+    told = Conversation(hub=None, doorkeeper=None, wire=wire, address="::1")  # type: ignore[arg-type]
+    with pytest.raises(conversation._Gone):
+        await told._tell([Frame(START, (Message(("trades",), None, "{}"),))])
+    assert wire.ended == (CLOSE_SLOW, "slow")
+
+
+async def test_a_stream_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was made from is closed with it, and nothing is raised."""
+    monkeypatch.setattr(sse, "SEND_SECONDS", 0.01)
+    ended = asyncio.Event()
+
+    async def events() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"data: {}\n\n"
+        finally:
+            ended.set()
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await never()
+
+    scope: Any = {"type": "http", "method": "GET", "path": "/api/stream", "headers": []}
+    async with asyncio.timeout(10):
+        await sse.Stream(events())(scope, never, send)
+        await ended.wait()
