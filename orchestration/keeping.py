@@ -129,7 +129,7 @@ def standing_markets(context: dg.SensorEvaluationContext, database: dg.ResourceP
     with database.connect() as connection:
         overdue = _overdue(connection)
         pulled = {
-            market: f"The creator withdrew the pool of {market}; {count} positions that won can claim nothing."
+            market: f"The creator withdrew the pool of {market}; winning positions that can claim nothing: {count}."
             for market, count in connection.execute(sql.pulled)
         }
         _keep(connection, "market_overdue", "warning", overdue)
