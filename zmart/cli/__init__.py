@@ -1,0 +1,56 @@
+"""The `zmart` command: starts the services as processes, and answers questions about them.
+
+It imports none of the services. What goes wrong is one sentence and the next step, with status 1
+(2 for a command that was mistyped); `--debug` adds the traceback.
+
+One module holds the commands of one noun: the house and how it is (`house`, `status`, `doctor`), what comes in and what
+is made of it (`log`, `database`), what is done on chain and after it (`keepers`, `snapshots`, `alerts`), keys to try it
+with (`wallets`), what is promised (`documents`). What only one command needs and takes long to import is imported in
+that command, so that `zmart --help` stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import psycopg
+
+from zmart import errors
+
+from . import alerts, database, doctor, documents, house, keepers, log, snapshots, status, wallets
+
+_COMMANDS: tuple[click.Command, ...] = (
+    *(house.up, house.ps, house.logs, house.restart, status.status, doctor.doctor),
+    *(log.replay, log.backfill, log.dead_letters, log.webhook),
+    *(database.dsn, database.migrate, database.rebuild),
+    *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
+    *(wallets.key, wallets.demo_wallets, documents.openapi),
+)
+
+
+class _Commands(click.Group):
+    """A group that turns what we raise on purpose into a sentence."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # Whoever read us has seen enough (`| head`); click ends without a word.
+            raise
+        except (errors.ZmartError, psycopg.Error, OSError) as error:
+            if context.params.get("debug"):
+                raise
+            message = f"{click.style('zmart:', fg='red', bold=True)} {error}"
+            raise SystemExit(_fail(message)) from None
+
+
+@click.group(cls=_Commands, commands=_COMMANDS)
+@click.option("--debug", is_flag=True, help="Show the traceback of what goes wrong.")
+def main(debug: bool) -> None:
+    """The ZMART backend: an append-only log of a prediction market, folded by SQL, served live."""
+
+
+def _fail(message: str) -> int:
+    click.echo(message, err=True)
+    return 1

@@ -1,0 +1,59 @@
+"""Alerts: what is open, who looks after it, and closing what cannot close by itself."""
+
+from __future__ import annotations
+
+import getpass
+import time
+
+import click
+
+from zmart import settings as configuration
+
+from . import words
+
+
+@click.group("alerts")
+def alert_group() -> None:
+    """What a person should look at, and saying that one does."""
+
+
+@alert_group.command("list")
+@click.option("--all", "shows_all", is_flag=True, help="Those that are over, too.")
+@click.option("--limit", default=50, show_default=True, help="How many, the gravest first.")
+def list_alerts(shows_all: bool, limit: int) -> None:
+    """List open alerts; docs/runbook.md says what to do about each kind."""
+    from zmart.run import alerts
+
+    dsn = configuration.load().postgres.dsn("zmart_keeper")
+    found = alerts.standing(dsn, shows_all=shows_all, limit=limit)
+    if not found:
+        click.echo("Nothing waits for a person.")
+        return
+    rows = [("NO", "SEVERITY", "STATE", "FOR", "TIMES", "ALERT", "")]
+    for each in found:
+        age = words.duration(time.time() - each.raised_at.timestamp())
+        name = " ".join(filter(None, (each.kind, each.subject)))
+        rows.append((str(each.number), each.severity, each.state, age, str(each.occurrences), name, each.message))
+    for line in words.table(iter(rows)):
+        click.echo(line)
+
+
+@alert_group.command("ack")
+@click.argument("numbers", nargs=-1, type=int, required=True)
+@click.option("--by", default=getpass.getuser, show_default="you", help="Who looks after them.")
+def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
+    """Say that you look after the alerts NUMBERS: they stay open until their trouble is gone, and quiet."""
+    from zmart.run import alerts
+
+    for number in alerts.acknowledge(configuration.load().postgres.dsn("zmart_keeper"), numbers, by):
+        click.echo(f"alert {number} is with {by}")
+
+
+@alert_group.command("close")
+@click.argument("numbers", nargs=-1, type=int, required=True)
+def close_alerts(numbers: tuple[int, ...]) -> None:
+    """Close the alerts NUMBERS, for what cannot close by itself; trouble that is still there is raised again."""
+    from zmart.run import alerts
+
+    for number in alerts.close(configuration.load().postgres.dsn("zmart_keeper"), numbers):
+        click.echo(f"alert {number} is closed")

@@ -1,0 +1,72 @@
+"""The database: how to log in, bring it up to date, fold its marts again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zmart import errors
+from zmart import settings as configuration
+from zmart.db import migrate as migrations
+from zmart.settings import ROLES, Role, Settings
+
+
+@click.command()
+@click.argument("role", type=click.Choice(ROLES), default="zmart_owner")
+def dsn(role: Role) -> None:
+    """Print one URI that logs in as ROLE, and nothing else."""
+    click.echo(configuration.load().postgres.dsn(role))
+
+
+@click.command()
+def migrate() -> None:
+    """Bring roles, schema and models of the database up to date."""
+    settings = configuration.load()
+    for missing in _prepare(settings):
+        click.echo(f"note: {missing}", err=True)
+    owner = settings.postgres.dsn()
+    for name in migrations.migrate(owner):
+        click.echo(f"applied {name}")
+    from zmart.run import rebuild as models
+
+    window = settings.voting.dispute_voting_window_seconds
+    if models.deploy(owner, voting_window_seconds=window):
+        click.echo("deployed the models")
+
+
+def _prepare(settings: Settings) -> list[str]:
+    if settings.postgres.url is not None:
+        return migrations.prepare(settings.postgres.url.reveal())
+    from zmart.run.postgres import EmbeddedPostgres
+
+    EmbeddedPostgres(settings.state_dir).provision()
+    return []
+
+
+@click.command()
+@click.option("--verify", is_flag=True, help="Change nothing; compare the live marts with a rebuild.")
+@click.argument("models", nargs=-1)
+def rebuild(verify: bool, models: tuple[str, ...]) -> None:
+    """Fold MODELS (all, when none is named) again from the whole log."""
+    from zmart.run import rebuild as marts
+
+    owner = configuration.load().postgres.dsn()
+    if not verify:
+        marts.rebuild(owner, models, tell=click.echo)
+        return
+    verdicts = list(marts.verify(owner, models))
+    for verdict in verdicts:
+        click.echo(_verdict_in_words(verdict))
+    if remedies := [verdict.remedy for verdict in verdicts if not verdict.holds]:
+        raise errors.Conflict("Not all marts say what the log says.", help=" ".join(remedies))
+
+
+def _verdict_in_words(verdict: Any) -> str:
+    if verdict.broken_because:
+        return f"{verdict.name}: cannot fold the log: {verdict.broken_because}"
+    if verdict.stale_because:
+        return f"{verdict.name}: stopped following the log: {verdict.stale_because}"
+    if verdict.differing_rows:
+        return f"{verdict.name}: {verdict.differing_rows:,} of {verdict.rows:,} rows differ"
+    return f"{verdict.name}: {verdict.rows:,} rows, equal"

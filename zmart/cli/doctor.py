@@ -1,0 +1,30 @@
+"""The doctor: whether a start would hold, finding by finding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command()
+def doctor() -> None:
+    """Look at everything a start stands on, and say what to do where it would not hold.
+
+    Changes nothing. Status 1 if anything is a no.
+    """
+    from zmart.run import diagnosis
+    from zmart.run import doctor as examination
+
+    findings = []
+    for finding in examination.examine():
+        click.echo(_finding_in_words(finding))
+        findings.append(finding)
+    raise SystemExit(0 if diagnosis.is_well(findings) else 1)
+
+
+def _finding_in_words(finding: Any) -> str:
+    colour = {"yes": "green", "warn": "yellow", "no": "red"}.get(finding.answer)
+    answer = click.style(f"{finding.answer:<4}", fg=colour, bold=finding.answer == "no")
+    step = f"\n{'':<18} -> {finding.step}" if finding.step else ""
+    return f"{answer}  {finding.check:<12} {finding.said}{step}"

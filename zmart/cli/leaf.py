@@ -1,0 +1,35 @@
+"""Commands that a leaf of ours answers: its module is run as a process, never imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+import click
+
+
+def run(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> NoReturn:
+    """Run a module of ours; its exit status is ours.
+
+    What it says goes through here where it goes into a pipe: a reader that leaves (`| head`) ends neither its work,
+    which may be sending a transaction, nor us with a traceback.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    if sys.stdout.isatty():
+        raise SystemExit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - our own module
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own module
+        assert child.stdout is not None
+        while piece := os.read(child.stdout.fileno(), 1 << 16):
+            try:
+                click.echo(piece, nl=False)
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(child.returncode)
+
+
+def flags(**chosen: bool) -> list[str]:
+    """Options that are on, as one writes them: `dry_run=True` is `--dry-run`."""
+    return [f"--{name.replace('_', '-')}" for name, is_on in chosen.items() if is_on]
