@@ -1,8 +1,9 @@
 """The marts against the program's accounts, field by field (protocol.md 1.5).
 
 Accounts are what the program holds at one slot, the marts what the log says by now. They can be compared where nothing
-happened since that slot: markets that moved on are left out, and so is the configuration where it was changed. Three
-things may differ without anybody being wrong. Anybody can send lamports to a market's account without an event. The
+happened since that slot (`differences`); a market that moved on since, or a configuration that was changed, is compared
+with what the marts were as of the slot (`differences_as_of`), which is folded from the same text. Three things may
+differ without anybody being wrong. Anybody can send lamports to a market's account without an event. The
 program forgets an earlier dispute when it finalizes (protocol.md 1.4.15). A wallet that voted here before it voted on
 chain is counted here by its first vote, which is ours.
 """
@@ -85,7 +86,7 @@ class Difference(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What happened after the accounts were read, and is left out of the comparison."""
+    """What happened after the accounts were read, and is left out where the marts of now are compared."""
 
     #: Addresses of markets' accounts.
     markets: Collection[str] = ()
@@ -107,27 +108,63 @@ def differences(connection: psycopg.Connection[Any], held: Held, moved: Moved | 
     Of the configuration the marts know what events carry: neither its fee wallet nor the least reputation.
     """
     moved = moved or Moved()
+    found = _compared(held, _markets(connection), _positions(connection), _ballots(connection))
+    return [
+        *(each for each in found if each.market not in moved.markets),
+        *(() if moved.is_configured else _of_configuration(held, _configuration(connection))),
+    ]
+
+
+def differences_as_of(
+    connection: psycopg.Connection[Any], held: Held, market_no: int | None, slot: int
+) -> list[Difference]:
+    """The same of one market, given its accounts alone, and of the marts as they were at a slot; None: configuration.
+
+    Reads the market's whole history. The connection's role must be allowed to ask marts as of a slot.
+    """
+    if market_no is None:
+        return list(_of_configuration(held, _configuration(connection, slot)))
+    then = {"market_no": market_no, "slot": slot}
+    markets = _markets(connection, sql.markets_then, then)
+    positions = _positions(connection, sql.positions_then, then)
+    return list(_compared(held, markets, positions, _ballots(connection, sql.ballots_then, then)))
+
+
+def by_market(held: Held) -> dict[str | None, Held]:
+    """Accounts by the address of the market they belong to; the configuration's by None."""
+    parts: dict[str | None, dict[str, dict[Any, Mapping[str, Any]]]] = {}
+    for kind, found in held.items():
+        for address, account in found.items():
+            whose = None if kind == "config" else address if kind == "markets" else account["market"]
+            part = parts.setdefault(whose, {each: {} for each in KINDS.values()})
+            part[kind][address] = account
+    return dict(parts)
+
+
+def rows(
+    connection: psycopg.Connection[Any], query: str, params: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a query as dictionaries."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, params).fetchall()
+
+
+def _compared(
+    held: Held,
+    markets: Mapping[str, Mapping[str, Any]],
+    positions: Mapping[tuple[str, str], Mapping[str, Any]],
+    said: Mapping[tuple[str, str, str], Mapping[str, Any]],
+) -> Iterator[Difference]:
+    """What the marts say of markets, positions and ballots, against the accounts."""
     votes = {_ballot(one): {"vote": one["vote"]} for one in held["votes"].values()}
     ballots = {
         key: {"vote": row["vote"]} if row["source"] == "chain" else votes[key]
-        for key, row in _ballots(connection).items()
+        for key, row in said.items()
         if row["source"] == "chain" or key in votes
     }
-    found = [
-        *_between(_markets(connection), {address: _market(account) for address, account in held["markets"].items()}),
-        *_between(_positions(connection), {_owner(one): _position(one) for one in held["positions"].values()}),
-        *_between(ballots, votes),
-    ]
-    return [
-        *(each for each in found if each.market not in moved.markets),
-        *(() if moved.is_configured else _of_configuration(connection, held)),
-    ]
-
-
-def rows(connection: psycopg.Connection[Any], query: str) -> list[dict[str, Any]]:
-    """The rows of a query as dictionaries."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query).fetchall()
+    yield from _between(markets, {address: _market(account) for address, account in held["markets"].items()})
+    yield from _between(positions, {_owner(one): _position(one) for one in held["positions"].values()})
+    yield from _between(ballots, votes)
 
 
 def _between(ours: Mapping[Any, Mapping[str, Any]], theirs: Mapping[Any, Mapping[str, Any]]) -> Iterator[Difference]:
@@ -164,8 +201,8 @@ def _agree(field: str, ours: Any, theirs: Any) -> bool:
 # What the program holds
 
 
-def _of_configuration(connection: psycopg.Connection[Any], held: Held) -> Iterator[Difference]:
-    said, account = _configuration(connection), next(iter(held["config"].values()), None)
+def _of_configuration(held: Held, said: Mapping[str, Any]) -> Iterator[Difference]:
+    account = next(iter(held["config"].values()), None)
     theirs = {} if account is None else {"config": {name: account[name] for name in CONFIG}}
     yield from _between({"config": said} if said else {}, theirs)
 
@@ -200,7 +237,9 @@ def _ballot(account: Mapping[str, Any]) -> tuple[str, str, str]:
 # What the marts say
 
 
-def _markets(connection: psycopg.Connection[Any]) -> dict[str, dict[str, Any]]:
+def _markets(
+    connection: psycopg.Connection[Any], query: str = sql.markets_known, params: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
     return {
         row["on_chain_address"]: {
             **{name: row[name] for name in MARKET},
@@ -213,29 +252,35 @@ def _markets(connection: psycopg.Connection[Any]) -> dict[str, dict[str, Any]]:
             "was_disputed": row["was_disputed"],
             "market_lamports": row["market_lamports"],
         }
-        for row in rows(connection, sql.markets_known)
+        for row in rows(connection, query, params)
     }
 
 
-def _positions(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], dict[str, Any]]:
+def _positions(
+    connection: psycopg.Connection[Any],
+    query: str = "select * from marts.positions",
+    params: Mapping[str, Any] | None = None,
+) -> dict[tuple[str, str], dict[str, Any]]:
     return {
         (row["on_chain_address"], row["user_wallet"]): {
             **{name: row[name] for name in POSITION},
             "last_trade_at": _seconds(row["last_trade_at"]),
         }
-        for row in rows(connection, "select * from marts.positions")
+        for row in rows(connection, query, params)
     }
 
 
-def _ballots(connection: psycopg.Connection[Any]) -> dict[tuple[str, str, str], dict[str, Any]]:
-    found = rows(connection, sql.ballots_by_account)
+def _ballots(
+    connection: psycopg.Connection[Any], query: str = sql.ballots_by_account, params: Mapping[str, Any] | None = None
+) -> dict[tuple[str, str, str], dict[str, Any]]:
+    found = rows(connection, query, params)
     return {(row["account"], row["user_wallet"], row["kind"]): row for row in found}
 
 
-def _configuration(connection: psycopg.Connection[Any]) -> dict[str, Any]:
-    """What all events together say; a null was not said."""
+def _configuration(connection: psycopg.Connection[Any], slot: int | None = None) -> dict[str, Any]:
+    """What all events up to a slot, or all, together say; a null was not said."""
     said: dict[str, Any] = {}
-    for row in rows(connection, "select * from marts.protocol_config order by order_key"):
+    for row in rows(connection, sql.configuration_then, {"slot": slot}):
         said |= {name: row[name] for name in CONFIG if row[name] is not None}
     return dict.fromkeys(CONFIG) | said if said else {}
 

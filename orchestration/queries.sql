@@ -176,8 +176,45 @@ limit 1;
 select account, lamports, data from raw.accounts where slot = %(slot)s;
 
 -- name: moved_since
--- The accounts of markets that something happened to after a slot, or that a retraction or a late order concerns now;
--- a null is the configuration.
-select distinct m.account
+-- The accounts and numbers of markets that something happened to after a slot, or that a retraction or a late order
+-- concerns now; a null is the configuration.
+select distinct m.account, m.market_no
 from raw.events as e left join raw.markets_seen as m on e.market_no = m.market_no
 where e.order_key >= (%(slot)s::bigint + 1) << 24;
+
+-- name: slots_after
+-- The slots after a slot, up to another, in which something happened to a market, or (null) to the configuration.
+select distinct e.order_key >> 24 as slot
+from raw.events as e
+where
+    e.order_key >= (%(slot)s::bigint + 1) << 24 and e.order_key < (%(until)s::bigint + 1) << 24
+    and e.market_no is not distinct from %(market_no)s::int and e.retracted_at is null
+order by slot;
+
+-- name: is_unsettled
+-- Whether the order of a market's transactions up to a slot is provisional somewhere.
+select exists (
+    select from raw.transactions as t inner join raw.events as e on t.transaction_no = e.transaction_no
+    where
+        not t.order_settled and t.retracted_at is null and t.slot <= %(until)s
+        and e.market_no is not distinct from %(market_no)s::int
+);
+
+-- name: markets_then
+-- A market as of a slot.
+select * from marts.markets_as_of(%(slot)s, %(market_no)s);
+
+-- name: positions_then
+-- A market's positions as of a slot.
+select * from marts.positions_as_of(%(slot)s, %(market_no)s);
+
+-- name: ballots_then
+-- A market's ballots as of a slot.
+select m.account, b.user_wallet, b.kind, b.vote, b.source
+from marts.ballots_as_of(%(slot)s, %(market_no)s) as b inner join raw.markets_seen as m on b.market_no = m.market_no;
+
+-- name: configuration_then
+-- What events said of the configuration, up to a slot, in order; all of them where that is null.
+select * from marts.protocol_config
+where order_key < (coalesce(%(slot)s::bigint, 549755813886) + 1) << 24
+order by order_key;
