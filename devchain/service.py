@@ -140,6 +140,7 @@ class Chain:
         self.is_ready = False
         #: While true no slot passes; for tests and for seeing what others do then.
         self.is_frozen = False
+        self._acting = asyncio.Lock()
         self._draw = random.Random()  # noqa: S311 - leaders missing their turn, not a secret
         self._began = self._chain_began = 0.0
 
@@ -219,7 +220,14 @@ class Chain:
         while True:
             await asyncio.sleep(self._slot_seconds)
             if not self.is_frozen:
-                await self._act(traders)
+                async with self._acting:
+                    await self._act(traders)
+
+    async def stand_still(self) -> None:
+        """Let time and actors stop; whoever was about to act has done so when this returns."""
+        self.is_frozen = True
+        async with self._acting:
+            pass
 
     @property
     def _slot_seconds(self) -> float:

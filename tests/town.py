@@ -93,7 +93,7 @@ async def built(folder: Path, database: testing.Database, **options: Any) -> Asy
     """A town with a history of some minutes; its chain stands still unless it is told to go on."""
     chosen = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
     async with devchain.served(folder, chosen) as node, RpcClient([node.url]) as client:
-        node.chain.is_frozen = True
+        await node.chain.stand_still()
 
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))

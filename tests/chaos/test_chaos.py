@@ -223,7 +223,7 @@ async def test_whatever_happens_the_marts_are_the_chain(stage: Stage) -> None:
     assert stage.crashes == len(STEPS)
     await stage.slots(10)
 
-    node.chain.is_frozen = True
+    await node.chain.stand_still()
     await node.call("devchain_clear")
     await node.call("devchain_advance", 40, 0)
     await stage.until(lambda: missed(stage), "everything is fetched, and what is not on the chain is suspected")

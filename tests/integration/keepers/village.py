@@ -232,7 +232,7 @@ class Village:
         try:
             yield
         finally:
-            self.node.chain.is_frozen = True
+            await self.node.chain.stand_still()
 
     def environment(self) -> dict[str, str]:
         """The variables of a keeper's process."""
@@ -266,7 +266,7 @@ async def built(folder: Path, database: testing.Database) -> AsyncIterator[Villa
         devchain.served(folder / "chain", Options(traders=False, pace=20.0)) as node,
         RpcClient([node.url]) as chain,
     ):
-        node.chain.is_frozen = True
+        await node.chain.stand_still()
 
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))
