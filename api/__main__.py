@@ -6,19 +6,25 @@ streams in a process of their own, a burst of requests delays none of them.
 Under uvicorn, because it holds a sender back when its peer stops reading (a stalled stream costs a
 buffer, not memory without end), and because it lets streams end: at the first signal the hub tells
 every stream to close, each client gets what was queued and a `close` event, and what has not ended
-after three seconds is cut off.
+after three seconds is cut off. What still holds the process then, a connection to a Postgres that is away or a
+cancellation that the driver lost, is named in the log and left behind: every transaction is Postgres's to finish.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
 import resource
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
+import structlog
 import uvicorn
 from litestar import Litestar
 
@@ -29,7 +35,11 @@ from .deps import Services
 from .live import wire
 from .live.hub import PING_SECONDS
 
+logger = structlog.get_logger()
+
 GRACEFUL_SECONDS = 3
+#: From the first signal to the end, whatever happens: a little less than `zmart up` waits before it kills.
+LAST_SECONDS = 9.0
 
 
 class Server(uvicorn.Server):
@@ -39,6 +49,15 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.application = application
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._last: threading.Timer | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        try:
+            super().run(sockets)
+        finally:
+            if self._last is not None:
+                self._last.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Remember the loop that signals must be handed to."""
@@ -49,15 +68,38 @@ class Server(uvicorn.Server):
         gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Close the streams, then let uvicorn stop."""
+        """Close the streams, then let uvicorn stop; end the process where it does not."""
+        if self._last is None:
+            self._last = threading.Timer(LAST_SECONDS, self._leave)
+            self._last.daemon = True
+            self._last.start()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._close_streams)
         super().handle_exit(sig, frame)
+
+    def _leave(self) -> None:
+        held: list[str] = []
+        # Another thread's tasks may change while we look.
+        with contextlib.suppress(RuntimeError):
+            held = sorted(_waiting(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
+        logger.error("shutdown_hangs", seconds=LAST_SECONDS, held_by=held)
+        sys.stdout.flush()
+        os._exit(1)
 
     def _close_streams(self) -> None:
         services: Services | None = self.application.state.get("services")
         if services is not None:
             services.hub.close()
+
+
+def _waiting(task: asyncio.Task[Any]) -> str:
+    """Where a task waits: its coroutine, what that awaits, and so on inwards."""
+    names: list[str] = []
+    inner: Any = task.get_coro()
+    while inner is not None:
+        names.append(getattr(inner, "__qualname__", type(inner).__name__))
+        inner = getattr(inner, "cr_await", None) or getattr(inner, "ag_await", None)
+    return " > ".join(names)
 
 
 def server(configuration: settings.Settings, door: app.Door = "api") -> Server:

@@ -15,6 +15,7 @@ The exit status is 0 when the wallet was paid what the API said; otherwise the s
 from __future__ import annotations
 
 import base64
+import datetime
 import os
 import sys
 import time
@@ -170,6 +171,10 @@ def main() -> None:
     talk = until("the comment", f"/api/markets/{market}/discussions", lambda told: "this far" in str(told))
     print(f"said: {len(talk['discussions'] if isinstance(talk, dict) else talk)} comment")
 
+    active = until("the activation", f"/api/markets/{market}", lambda told: told["activated_at"])
+    # The program takes no outcome in the second in which trading began (protocol.md 1.4.7).
+    began = datetime.datetime.fromisoformat(active["activated_at"]).timestamp()
+    until("a second of trading", "/health", lambda _: clock() > began)
     evidence = {"outcome": True, "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
     creator.land(creator.post(f"/api/markets/{market}/resolve", evidence))
     until("the resolution", f"/api/markets/{market}", lambda told: told["state"] == "RESOLVING")

@@ -199,3 +199,51 @@ async def test_a_peer_that_stops_reading_holds_nobody_up(markets: Log, tmp_path:
         assert heard == list(range(start + 1, seq + 1))
         assert await running.stop() < STOPS_WITHIN_SECONDS
         writer.close()
+
+
+#: A server whose application says when it is up, and never comes to its end.
+STUCK = """
+import asyncio, contextlib, sys
+import uvicorn
+from litestar import Litestar
+from api import __main__ as process
+from zmart import log, settings
+
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    print("up", flush=True)
+    yield
+    await asyncio.Event().wait()
+
+process.LAST_SECONDS = 0.2
+log.configure(settings.load({}), service="api")
+application = Litestar([], lifespan=[lifespan], logging_config=None)
+process.Server(application, uvicorn.Config(application, port=int(sys.argv[1]), log_config=None)).run()
+"""
+
+
+async def test_a_process_that_something_holds_leaves_all_the_same() -> None:
+    """Whoever stops it need not kill it: it says what held it, and its status is a failure's."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        STUCK,
+        str(ports.free()),
+        cwd=PROJECT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while b"up" not in await child.stdout.readline():
+                pass
+            child.send_signal(signal.SIGTERM)
+            said = await child.stdout.read()
+            assert await child.wait() == 1
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    assert b"shutdown_hangs" in said
+    assert b"lifespan" in said
