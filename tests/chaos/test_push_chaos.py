@@ -223,7 +223,7 @@ async def test_every_client_ends_with_exactly_the_log(house: House) -> None:
         told = await _told(house, int(start.rpartition(":")[2]))
         await _until_all_heard(clients, told, following)
     finally:
-        # Until they have ended: once is not always enough (api.live.tasks), and who goes on following is waited for for ever.
+        # Until they have ended: cancelling once is not always enough (api.live.tasks).
         ended = await asyncio.gather(*(tasks.ended(task) for task in following), return_exceptions=True)
     assert [error for error in ended if error is not None] == []
     for client in clients:
