@@ -1,23 +1,21 @@
 """What dbt knows about the models, read from its manifest, and named the way operators know them.
 
-dbt writes `manifest.json` whenever it runs. Deploying leaves a fresh one in the state directory; when the models'
-sources are younger than it, they are parsed again in a child process, so that this one never loads dbt for it.
+Deploying leaves it in the state directory; when the models' sources are others than those it speaks of, they are parsed
+again in a child process, so that this one never loads dbt for it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
 import dagster_dbt
 
-from zmart import errors, settings
+from zmart.run import manifest as kept
 from zmart.run import rebuild
 
-Manifest: TypeAlias = Mapping[str, Any]
+Manifest: TypeAlias = kept.Manifest
 Node: TypeAlias = Mapping[str, Any]
 
 OWNERS = ["team:operators"]
@@ -44,16 +42,7 @@ _UNUSED = {
 
 def load() -> Manifest:
     """Return the manifest of the models in this checkout; raises ConfigurationError when they do not parse."""
-    path = settings.load().state_dir / "dbt" / "manifest.json"
-    if not _is_fresh(path):
-        rebuild.build("", ("parse",))
-    try:
-        manifest: Manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise errors.ConfigurationError(
-            f"dbt left no manifest at {path}.", help="Set ZMART_STATE_DIR in the environment."
-        ) from None
-    return manifest
+    return rebuild.manifest()
 
 
 class Translator(dagster_dbt.DagsterDbtTranslator):
@@ -152,12 +141,3 @@ def _in_words(node: Node) -> str:
         return "No row may come back."
     words = ", ".join(f"{name}: {value}" for name, value in test["kwargs"].items() if name != "model")
     return f"{test['name']} ({words})"
-
-
-def _is_fresh(path: Path) -> bool:
-    """Whether the manifest is younger than every source of the models."""
-    if not path.exists():
-        return False
-    made = path.stat().st_mtime
-    sources = (file for pattern in rebuild.SOURCES for file in rebuild.PROJECT.glob(pattern))
-    return all(file.stat().st_mtime <= made for file in sources)

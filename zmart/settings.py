@@ -343,9 +343,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return read(Environment(process_environment() if environ is None else environ))
 
 
+def state_dir() -> Path:
+    """Where this service keeps its files, asked by what needs no other setting."""
+    return _state_dir(Environment(process_environment()))
+
+
 def read(env: Environment) -> Settings:
     """Read the settings from `env`, which remembers every name it was asked for."""
-    state_dir = env.path("ZMART_STATE_DIR", Path(".state")).absolute()
+    state_dir = _state_dir(env)
     ports = _ports(env)
     hosts = _hosts(env)
     return Settings(
@@ -376,6 +381,10 @@ def replaced(environ: Mapping[str, str]) -> dict[str, str]:
 def _log_level(env: Environment) -> LogLevel:
     word = env.choice("LOG_LEVEL", ("debug", "info", "warn", "warning", "error"), "info")
     return "warning" if word == "warn" else cast("LogLevel", word)
+
+
+def _state_dir(env: Environment) -> Path:
+    return env.path("ZMART_STATE_DIR", Path(".state")).absolute()
 
 
 def _postgres(env: Environment, state_dir: Path) -> Postgres:

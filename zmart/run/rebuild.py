@@ -16,6 +16,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -26,8 +27,9 @@ import psycopg
 from psycopg import conninfo
 from psycopg import sql as composed
 
-from zmart import errors
+from zmart import errors, settings
 from zmart.db import pool, queries
+from zmart.run.manifest import Kept, Manifest
 
 sql = queries.load("zmart.run", "rebuild.sql")
 
@@ -108,11 +110,18 @@ def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECON
     return True
 
 
-def build(dsn: str, arguments: Sequence[str] = ("run",), *, patience: int = PATIENCE) -> None:
-    """Run dbt in a child against the database at `dsn`. Raises ConfigurationError with the end of its output."""
+def build(
+    dsn: str, arguments: Sequence[str] = ("run",), *, target: Path | None = None, patience: int = PATIENCE
+) -> None:
+    """Run dbt in a child against the database at `dsn`; it writes what it makes of the models below `target`.
+
+    Raises ConfigurationError with the end of its output.
+    """
+    target = target or _scratch()
+    digest = sources_digest()
     run = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "zmart.run.rebuild", *arguments],
-        env=environment(dsn),
+        env={**environment(dsn), "DBT_TARGET_PATH": str(target)},
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -121,7 +130,7 @@ def build(dsn: str, arguments: Sequence[str] = ("run",), *, patience: int = PATI
     if run.returncode and "lock timeout" in run.stdout + run.stderr and patience > 1:
         # A reader was in the way of a swap; the log was not kept waiting for it.
         time.sleep(RETRY_SECONDS)
-        build(dsn, arguments, patience=patience - 1)
+        build(dsn, arguments, target=target, patience=patience - 1)
         return
     if run.returncode:
         said = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
@@ -129,8 +138,26 @@ def build(dsn: str, arguments: Sequence[str] = ("run",), *, patience: int = PATI
             f"dbt could not build the models:\n{said}\n",
             help="Mend the model named above, then run: zmart migrate",
         )
+    # Every dbt has read all models by now, so that nobody has to parse them for their manifest alone.
+    Kept(folder=_scratch()).take(target / "manifest.json", digest)
     if arguments[0] in ("run", "build"):
         index(dsn)
+
+
+def manifest() -> Manifest:
+    """Return what dbt knows of the models in this checkout; raises ConfigurationError when they do not parse."""
+    kept = Kept(folder=_scratch())
+    known = kept.read(sources_digest())
+    if known is None:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.folder, prefix="parse-") as alone:
+            build("", ("parse",), target=Path(alone))
+        known = kept.read(sources_digest())
+    if known is None:
+        raise errors.ConfigurationError(
+            f"dbt left no manifest at {kept.path}.", help="Set ZMART_STATE_DIR in the environment."
+        )
+    return known
 
 
 def index(dsn: str) -> list[str]:
@@ -149,13 +176,17 @@ def environment(dsn: str) -> dict[str, str]:
     """The process environment with libpq's variables set for `dsn`."""
     parts = conninfo.conninfo_to_dict(dsn)
     named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
-    scratch = os.environ.get("ZMART_STATE_DIR", ".state")
     return {
         **os.environ,
-        "DBT_TARGET_PATH": f"{scratch}/dbt",
-        "DBT_LOG_PATH": f"{scratch}/dbt",
+        "DBT_TARGET_PATH": str(_scratch()),
+        "DBT_LOG_PATH": str(_scratch()),
         **named,
     }
+
+
+def _scratch() -> Path:
+    """The folder that dbt works in."""
+    return settings.state_dir() / "dbt"
 
 
 def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> int:
