@@ -134,10 +134,19 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
     {{ return(steps[0] if steps else none) }}
 {%- endmacro %}
 
+{# What the fee split of a trade follows from: itself, the rates in force, its market's b, the trades before it. #}
+{% macro pricing_events() -%}
+    {{ return(['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized', 'MarketCreated']) }}
+{%- endmacro %}
+
 {# Hand the texts to folds.install and do what dbt expects of a materialization; its outcome is the node's message. #}
 {% macro fold_install(kind, fold_sql, merge_sql, columns, key, scope, merges) -%}
     {%- set listens_to = config.require('listens_to') -%}
     {%- set fees = config.get('fee_sensitive', false) -%}
+    {%- set unheard = pricing_events() | reject('in', listens_to) | list -%}
+    {%- if fees and unheard -%}
+        {{ exceptions.raise_compiler_error(this.identifier ~ " is fee_sensitive and does not listen to " ~ unheard | join(', ')) }}
+    {%- endif -%}
     {%- set step = shared_step() -%}
     {%- set folded = columns | rejectattr('generated') | list -%}
     {%- set generated = columns | selectattr('generated') | list -%}

@@ -1,7 +1,7 @@
 {{ config(
     fold_key=['market_no', 'bucket_at'],
     fold_scope=['market_no'],
-    listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized'],
+    listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized', 'MarketCreated'],
     fee_sensitive=true,
     combine={
         'market_id': 'any',

@@ -1,7 +1,7 @@
 {{ config(
     fold_key=['seq'],
     fold_scope=['seq'],
-    listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized'],
+    listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized', 'MarketCreated'],
     fee_sensitive=true,
     indexes=[
         'market_no, order_key', 'wallet_no, order_key', 'order_key',

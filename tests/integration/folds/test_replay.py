@@ -181,6 +181,23 @@ def test_a_configuration_prices_the_trades_after_it(place: testing.Database, arr
     assert differing(place) == {}
 
 
+def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place: testing.Database) -> None:
+    """What b tells of a sell (protocol.md 8.6) is told again when b is heard of, whatever else the window holds."""
+    story = stories.Story(9)
+    # Both 999 and 1,000 leave 900 after fees of 10 %; costs of this market differ by multiples of 999.
+    story.happen(("MarketCreated", 1, 1, {"b_parameter": "999000000000", "state": 0}, None))
+    sold = {"outcome": True, "shares": "5", "proceeds": "900", "new_price_yes": "5"}
+    story.happen(("SharesSold", 1, 2, sold, None))
+    created, trade = story.transactions
+
+    deliver(place, [[trade], [created]])
+
+    with place.connect() as connection:
+        assert connection.execute("select gross, gross_from from marts.trades").fetchall() == [(999, "step")]
+        assert connection.execute("select volume from marts.candles_1m").fetchall() == [(999,)]
+    assert differing(place) == {}
+
+
 def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.Database) -> None:
     """A late configuration committed while a mart is being folded anew reprices the anew folded rows as well."""
     story = stories.Story(8)
