@@ -5,7 +5,8 @@ finished JSON body, all from one snapshot. So an answer can never pair rows with
 position, and Python neither sees nor copies the rows.
 
 Most questions are asked again before anything has happened. An answer is kept for as long as the log
-ends where it was read, which is looked up each time (`api/kept.py`).
+ends where it was read, which is looked up each time (`api/kept.py`). Of a list that must be read, only
+rows are written that nobody has been shown since they last changed (`api/listing.py`).
 
 Reading is safe to repeat. When a connection turns out to be dead (the server restarted while it lay
 in the pool), the statement is sent once more on a checked one before the caller hears of it.
@@ -13,8 +14,9 @@ in the pool), the statement is sent once more on a checked one before the caller
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,8 @@ from zmart import errors
 from zmart.db import pool
 
 from . import etags, kept, statements
-from .gathering import Gatherer, Row
+from .gathering import Gatherer, Row, Run
+from .listing import Listed, Listings
 
 
 class _AsWritten(Loader):
@@ -96,9 +99,19 @@ def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
 
 
 def _answer(row: Row) -> Answer:
-    epoch, seq, slot, commitment, body = row
-    # Where a body was put together as text, Postgres does not read it once more to call it JSON.
-    return Answer(epoch, seq, slot, commitment, body.encode() if isinstance(body, str) else body)
+    return Answer(*row)
+
+
+def _there(found: Answer | None, missing: str) -> Answer:
+    if found is None:
+        raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
+    if not found.is_there:
+        raise errors.NotFound(missing)
+    return found
+
+
+#: How much of the memory for what is kept belongs to the texts of rows, which more pages share.
+_TEXTS_SHARE = 0.75
 
 
 class Database:
@@ -108,7 +121,9 @@ class Database:
         self._connections = connections
         self._gatherer = Gatherer(self.rows, _answer)
         self._ends = Gatherer(self.rows)
-        self._kept = kept.Kept[Answer](self._end, most_bytes=kept_bytes)
+        texts_bytes = int(_TEXTS_SHARE * kept_bytes)
+        self._listings = Listings(self.rows, self._snapshot, most_bytes=texts_bytes)
+        self._kept = kept.Kept[Answer](self._end, most_bytes=kept_bytes - texts_bytes)
 
     def forget(self) -> None:
         """Keep no answer that was read until now; for who wrote something."""
@@ -144,11 +159,30 @@ class Database:
         """
         if not is_kept:
             return (await self.read(statement, parameters, varying=varying, missing=missing)).itself()
-        asked = (statement, *parameters.items())
+        reading = functools.partial(self.read, statement, parameters, varying=varying, missing=missing)
+        return await self._keeping((statement, *parameters.items()), reading)
+
+    async def page(
+        self,
+        listed: Listed,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        varying: str | None = None,
+        missing: str = "",
+    ) -> Response[Any]:
+        """Answer with a page of rows that a statement of `sql` names; `listed.texts` writes those that are new here.
+
+        Otherwise as `answer`.
+        """
+        reading = functools.partial(self._page, listed, statement, parameters, varying=varying, missing=missing)
+        return await self._keeping((statement, *parameters.items()), reading)
+
+    async def _keeping(self, asked: Hashable, read: Callable[[], Awaitable[Answer]]) -> Response[Any]:
         found = await self._kept.find(asked)
         if found is None:
             reading = self._kept.reading()
-            found = await self.read(statement, parameters, varying=varying, missing=missing)
+            found = await read()
             self._kept.keep(asked, found, reading)
         return found.itself()
 
@@ -161,17 +195,30 @@ class Database:
         missing: str = "",
     ) -> Answer:
         """The same, never kept, for who makes the body of something else out of it."""
-        found: Answer | None = await self._gatherer.row(statement, parameters, varying=varying)
-        if found is None:
-            raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-        if not found.is_there:
-            raise errors.NotFound(missing)
-        return found
+        return _there(await self._gatherer.row(statement, parameters, varying=varying), missing)
+
+    async def _page(
+        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: str | None, missing: str
+    ) -> Answer:
+        whole = await self._listings.read(listed, statement, parameters, varying=varying)
+        return _there(None if whole is None else _answer(whole), missing)
 
     async def _end(self) -> kept.Place | None:
         """Where the log ends, looked up for all who ask meanwhile."""
         found: kept.Place | None = await self._ends.row(statements.composed("head"), {}, varying=None)
         return found
+
+    @contextlib.asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Run]:
+        """Run statements that all see the same moment."""
+        with pool.translated():
+            async with self._connections.connection() as connection, connection.transaction():
+                await connection.execute("set transaction isolation level repeatable read")
+
+                async def run(statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+                    return await (await connection.execute(statement, parameters)).fetchall()
+
+                yield run
 
     async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
         with pool.translated():

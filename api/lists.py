@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from . import errors, statements
+from .listing import Listed
 
 Direction: TypeAlias = Literal["asc", "desc"]
 MarketSort: TypeAlias = Literal[
@@ -41,6 +42,10 @@ MOST_FOUND = 2_000
 _PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
 _PLAIN = re.compile(r"[\w\s]+")
 _WORDS = re.compile(r"[^\W_]+")
+
+
+MARKETS = Listed("markets", statements.composed("market_texts"))
+TRADES = Listed("trades", statements.composed("trade_texts"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,9 +81,10 @@ class _Market:
     held: dict[tuple[Address, bool], int] = field(default_factory=dict)
 
 
-def transactions(events: int, *, seed: int = 1, scale: Scale | None = None) -> Iterator[TransactionRow]:
-    """Transactions of one event each, as rows."""
-    return (_row(seed, happening) for happening in happenings(events, seed=seed, scale=scale))
+def transactions(events: int, *, after: int = 0, seed: int = 1, scale: Scale | None = None) -> Iterator[TransactionRow]:
+    """Transactions of one event each, as rows; those that come `after` so many."""
+    told = happenings(after + events, seed=seed, scale=scale)
+    return (_row(seed, happening) for happening in itertools.islice(told, after, None))
 
 
 def items(events: int, *, seed: int = 1, scale: Scale | None = None, failures: float = 0.0) -> Items:

@@ -1,8 +1,9 @@
 """Reads: what the API answers, beside Express + pg over the same rows.
 
-Two questions, never mixed. `cold`: pages that nobody asked for before, with nothing kept (KEPT_MIB=0), so every
-answer is read. `hot`: the few pages that a frontend's visitors all look at, with the server as it is shipped. The
-peer is asked for the same pages in the same order both times.
+Three questions, never mixed. `moving`: any page, while trades are committed, so that no answer is ever given again and
+each has to be found anew; the server is as it is shipped, and may know rows that have not changed. `cold`: any page,
+with nothing kept at all (KEPT_MIB=0), as after a start. `hot`: the few pages that a frontend's visitors all look at,
+while nothing happens. The peer is asked for the same pages in the same order each time.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ import json
 import os
 import random
 import re
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ingest.writer import Writer
 from zmart import testing
 from zmart.run import ports, postgres
 
+from . import history
 from . import house as resources
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
 from .house import House, Running
 
-Heat: TypeAlias = Literal["cold", "hot"]
+Heat: TypeAlias = Literal["moving", "cold", "hot"]
 
 CONNECTIONS = 32
 #: Before anything counts: statements are planned once a connection.
@@ -36,11 +41,13 @@ WARM_SECONDS = 1.0
 #: Requests a second while latency is measured: well below what fits, so that no queue is measured.
 PER_SECOND = 100
 PAGES = ("market", "list", "trades")
-HEAT: Sequence[Heat] = ("cold", "hot")
+HEATS: Sequence[Heat] = ("moving", "cold", "hot")
 #: Pages that everybody looks at, of each kind.
 HOT_PAGES = 5
 #: Markets and offsets that cold pages are drawn from.
 COLD_MARKETS, COLD_PAGES = 500, 20
+#: While the log moves: commits a second, and transactions in each.
+COMMITS_PER_SECOND, TRANSACTIONS_EACH = 20, 5
 #: Traded enough, even in a tenth of the history.
 GROWN_MARKETS = 10
 SEARCHED_MARKETS = 100_000
@@ -96,7 +103,7 @@ class Reads(Figure):
     targets = (
         *(
             Target(label=f"{page}, {heat}, ours to Express", bound="at least", value=2.0)
-            for heat in HEAT
+            for heat in HEATS
             for page in PAGES
         ),
         Target(label="market, p99", bound="at most", value=10.0),
@@ -108,8 +115,10 @@ class Reads(Figure):
         f"`python -m api` and an Express server (peers/reader.mjs) over the same marts take turns at {CONNECTIONS} "
         "connections that ask without pause: one market, a page of 20 markets, a page of 50 trades. Both answer the "
         "same names from the same rows (compared before measuring); only ours reads a whole answer in one snapshot and "
-        f"has an ETag. `cold` asks for one of {COLD_MARKETS} markets and any page, and ours keeps nothing "
-        f"(KEPT_MIB=0); `hot` asks for the same {HOT_PAGES} pages again and again, and ours gives an answer again "
+        f"has an ETag. `moving` asks for one of {COLD_MARKETS} markets and any page while {COMMITS_PER_SECOND} times a "
+        f"second {TRANSACTIONS_EACH} transactions are committed with their folds; `cold` for the same while nothing "
+        "happens, and ours keeps nothing (KEPT_MIB=0), so that every row is written each time; "
+        f"`hot` asks for the same {HOT_PAGES} pages again and again, and ours gives an answer again "
         "after a look whether the log has moved, which it does not meanwhile. `processor time` is that of server and "
         "Postgres together for one "
         "answer. Latencies are those of single cold requests, "
@@ -126,7 +135,9 @@ class Reads(Figure):
             cold, hot = _cold(database), _hot(database)
             with _peer(house, database) as theirs, house.api(database) as keeping:
                 _check_alike(ours, theirs, cold)
-                samples = _compared("cold", (ours, theirs), database, cold, rounds, seconds)
+                with _moving(database, effort.log_events):
+                    samples = _compared("moving", (keeping, theirs), database, cold, rounds, seconds)
+                samples += _compared("cold", (ours, theirs), database, cold, rounds, seconds)
                 samples += _compared("hot", (keeping, theirs), database, hot, rounds, seconds)
             single = {page: _latencies(ours, cold[page], rounds, seconds) for page in PAGES}
             large = _growing(ours, database, effort, seconds)
@@ -244,6 +255,30 @@ def _peer(house: House, database: testing.Database) -> Iterator[Running]:
     with house.started("the Express reader", command, environment=environment, port=port) as running:
         resources.wait_until_ready(running, "/health")
         yield running
+
+
+@contextmanager
+def _moving(database: testing.Database, log_events: int) -> Iterator[None]:
+    """The history goes on, commit by commit, until the end."""
+    ready, ending = threading.Event(), threading.Event()
+
+    async def go_on() -> None:
+        writer = await Writer.connect(database.dsn("zmart_ingest"))
+        rows = history.transactions(1_000_000, after=log_events)
+        while not ending.wait(1 / COMMITS_PER_SECOND):
+            await writer.append(list(itertools.islice(rows, TRANSACTIONS_EACH)), source="bench")
+            ready.set()
+        await writer.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(asyncio.run, go_on())
+        try:
+            while not ready.wait(1) and not done.done():
+                pass
+            yield
+        finally:
+            ending.set()
+        done.result()
 
 
 def _cold(database: testing.Database) -> dict[str, list[str]]:

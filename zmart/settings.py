@@ -471,7 +471,7 @@ def _api(env: Environment) -> Api:
         broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
         streams=env.count("STREAMS", 10_000, low=1),
         streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
-        kept_mib=env.count("KEPT_MIB", 32, low=0),
+        kept_mib=env.count("KEPT_MIB", 64, low=0),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
 

@@ -37,7 +37,8 @@ async def list_markets(
     wanted = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
     page = lists.Page.of(sort, limit, offset, cursor)
     search = lists.Search(q) if q is not None else None
-    return await database.answer(
+    return await database.page(
+        lists.MARKETS,
         lists.markets_statement(lists.MARKET_SORTS[sort], wanted, page, search),
         {**filters, **page.parameters(), **(search.parameters() if search else {})},
     )
@@ -69,7 +70,8 @@ async def list_market_trades(
 ) -> Response[schemas.MarketTradePage]:
     """List trades, the latest on chain first."""
     page = lists.Page.of("trades", limit, offset, cursor)
-    return await database.answer(
+    return await database.page(
+        lists.TRADES,
         lists.trades_statement(["where_market"], page),
         {"market": parameters.market(market), **page.parameters()},
         varying="market",

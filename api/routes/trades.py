@@ -26,7 +26,8 @@ async def list_trades(
     }
     wanted = [f"where_{name}" for name, value in filters.items() if value is not None]
     page = lists.Page.of("trades", limit, offset, cursor)
-    return await database.answer(
+    return await database.page(
+        lists.TRADES,
         lists.trades_statement(wanted, page),
         {**filters, **page.parameters()},
         missing=parameters.market_missing(market_id or ""),

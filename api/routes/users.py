@@ -115,7 +115,8 @@ async def list_wallet_trades(
 ) -> Response[schemas.WalletTradePage]:
     """List trades, the latest on chain first."""
     page = lists.Page.of("trades", limit, offset, cursor)
-    return await database.answer(
+    return await database.page(
+        lists.TRADES,
         lists.trades_statement(["where_wallet"], page),
         {"wallet": parameters.wallet(wallet), **page.parameters()},
         varying="wallet",

@@ -12,7 +12,7 @@ select {stated}, (
 from ops.as_of(array['markets']) as a
 
 -- name: markets
--- A page of markets in one of the sort orders, with how many there are in all.
+-- A page of markets in one of the sort orders, by number and version, with how many there are in all.
 with {found} page as materialized (
     select * from ({page}) as bounded
     limit %(limit)s + 1 offset %(offset)s
@@ -20,16 +20,12 @@ with {found} page as materialized (
 shown as materialized (
     select * from page order by sort_key {direction}, number {direction} limit %(limit)s
 )
-select {stated}, json_build_object(
-    'markets', coalesce((
-        select json_agg(row_to_json(r)) from (
-            select {market_brief}
-            from shown as p
-            inner join marts.markets as m on p.number = m.market_no
-            {told_by_creator}
-            order by p.sort_key {direction}, p.number {direction}
-        ) as r
-    ), '[]'),
+select {stated}, {server}, (
+    select string_agg({market_version}, ' ' order by p.sort_key {direction}, p.number {direction})
+    from shown as p
+    inner join marts.markets as m on p.number = m.market_no
+    {told_by_creator}
+) as versions, json_build_object(
     'count', {count},
     'count_is_exact', {is_exact},
     'limit', %(limit)s::int,
@@ -39,8 +35,14 @@ select {stated}, json_build_object(
         where (select count(*) from page) > %(limit)s
     ),
     'as_of', {as_of}
-) as body
+) as rest
 from ops.as_of(array['markets']) as a
+
+-- name: market_texts
+-- What a list shows of each of these markets, by version.
+select {market_version} as version, (select row_to_json(r)::text from (select {market_brief}) as r) as text
+from {from_markets}
+where m.market_no = any(%(numbers)s::text[]::int[])
 
 -- name: market_stats
 -- What a market's trades add up to.

@@ -1,25 +1,24 @@
 -- Trades.
 
 -- name: trades
--- A page of trades, the latest on chain first.
+-- A page of trades by number and version, the latest on chain first.
 with page as materialized (
-    select * from (
-        select t.*, t.seq as number, t.order_key as sort_key
+    -- What is passed over is not put into words.
+    select t.seq as number, t.order_key as sort_key, {trade_version} as version from (
+        select t.seq, t.order_key, t.tableoid, t.xmin
         from marts.trades as t
         where {is_shown} {filters} {beyond}
         order by t.order_key desc, t.seq desc
         limit {bound}
-    ) as bounded
+    ) as t
     limit %(limit)s + 1 offset %(offset)s
 ),
 shown as materialized (
     select * from page order by sort_key desc, number desc limit %(limit)s
 )
-select {stated}, case when {it_exists} then concat('{"trades":[', (
-    select string_agg(r.trade, ',') from (
-        select {trade} as trade from shown as t order by t.sort_key desc, t.number desc
-    ) as r
-), '],', substr(json_build_object(
+select {stated}, {server}, (
+    select string_agg(s.version, ' ' order by s.sort_key desc, s.number desc) from shown as s
+) as versions, case when {it_exists} then json_build_object(
     'count', (select count(*) from shown),
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
@@ -29,5 +28,11 @@ select {stated}, case when {it_exists} then concat('{"trades":[', (
     ),
     {named}
     'as_of', {as_of}
-)::text, 2)) end as body
+) end as rest
 from ops.as_of(array['trades', 'markets']) as a
+
+-- name: trade_texts
+-- What a list shows of each of these trades, by version.
+select {trade_version} as version, {trade} as text
+from marts.trades as t
+where t.seq = any(%(numbers)s::text[]::bigint[])

@@ -2,6 +2,10 @@
 -- What an answer says about itself, taken from ops.as_of as a.
 a.epoch, a.seq, a.slot, a.commitment
 
+-- name: server
+-- Where versions of rows are unique beside the epoch: at one start of the server.
+pg_postmaster_start_time()::text as started_at
+
 -- name: as_of
 -- The same as an object in the body.
 json_build_object('epoch', a.epoch, 'seq', a.seq, 'slot', a.slot, 'commitment', a.commitment)

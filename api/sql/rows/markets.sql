@@ -52,6 +52,10 @@ m.resolution_proposed_at as "resolutionTime",
 m.finalized_at as "finalizedAt",
 m.last_seq
 
+-- name: market_version
+-- Which version of which market m is, and of its metadata d: all that what a list shows of it depends on.
+concat_ws(':', m.market_no, m.tableoid, m.xmin, d.xmin)
+
 -- name: market_full
 -- What is shown of market m alone, beyond the brief columns.
 m.resolver_wallet,

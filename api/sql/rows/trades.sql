@@ -33,6 +33,10 @@ concat(
     '}'
 )
 
+-- name: trade_version
+-- Which version of which trade t is: all that its text depends on.
+concat_ws(':', t.seq, t.tableoid, t.xmin)
+
 -- name: where_market
 -- Trades of one market.
 and t.market_no = {the_market}

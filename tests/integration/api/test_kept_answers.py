@@ -13,6 +13,7 @@ from psycopg import sql
 from api import kept
 from api.auth.gate import Gate
 from api.database import Answer, Database
+from api.listing import Listed, Listings, Whole
 from ingest.testing import address
 from zmart.domain.ids import Address
 
@@ -47,7 +48,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         statements.append(statement)
         return await reading(self, statement, *values, **more)
 
+    listing = Listings.read
+
+    async def counted_page(self: Listings, listed: Listed, statement: str, *values: Any, **more: Any) -> Whole | None:
+        statements.append(statement)
+        return await listing(self, listed, statement, *values, **more)
+
     monkeypatch.setattr(Database, "read", counted)
+    monkeypatch.setattr(Listings, "read", counted_page)
     return statements
 
 

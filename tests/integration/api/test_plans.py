@@ -97,6 +97,16 @@ ASKED: Mapping[str, Statement] = {
         statements.composed("newest_activity", kinds=_kinds()),
         {"limit": 20, "trades": 10, "others": 5},
     ),
+    "market_trades": (
+        lists.trades_statement(["where_market"], _page("trades")),
+        {"market": ONE, **_page("trades").parameters()},
+    ),
+    "busy_wallet_trades": (
+        lists.trades_statement(["where_wallet"], _page("trades")),
+        {"wallet": address(2), **_page("trades").parameters()},
+    ),
+    "trades": (lists.trades_statement([], _page("trades")), _page("trades").parameters()),
+    "trade_texts": (lists.TRADES.texts, {"numbers": [str(3 * MARKETS + number) for number in range(50)]}),
     "holders": (lists.holders_statement(None, _page("h")), {"market": ONE, **_page("h").parameters()}),
     "lifecycle": (
         statements.composed("lifecycle", dispute_end="m.created_at", voting_end="m.created_at"),
@@ -141,7 +151,7 @@ def explained(connection: psycopg.Connection[Any], statement: str, parameters: M
     """The generic plan of a statement with what each node really did."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
     numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement)
-    kinds = {int: "bigint", str: "text", type(None): "timestamptz"}
+    kinds = {int: "bigint", str: "text", list: "text[]", type(None): "timestamptz"}
     types = ", ".join(kinds[type(parameters[name])] for name in names)
     connection.execute(f"prepare asked ({types}) as {numbered}")
     values = ", ".join(psycopg.sql.Literal(parameters[name]).as_string(connection) for name in names)
