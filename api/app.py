@@ -140,10 +140,11 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         *ballots.HANDLERS,
         *transactions.HANDLERS,
     ]
+    given = deps.Given()
     application = Litestar(
         handlers,
         middleware=[lambda app: limits.Limits(app, settings)] if settings.api.rate_limit_per_minute else [],
-        dependencies=deps.PROVIDERS,
+        dependencies=given.providers(),
         exception_handlers=errors.HANDLERS,
         request_max_body_size=MOST_BODY_BYTES,
         before_request=_before_request,
@@ -170,7 +171,7 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],
-        state=State({"settings": settings, "door": door}),
+        state=State({"settings": settings, "door": door, "given": given}),
         debug=False,
         # Logging is the process's own: with another, lines would go around its mask.
         logging_config=None,
@@ -215,7 +216,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         written = await stack.enter_async_context(writes.opened(dsn, database.forget))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
         app.state.limiter = limits.Limiter(limits.leasing(database, settings.api.rate_limit_per_minute))
-        app.state.services = deps.Services(
+        app.state.services = app.state.given.services = deps.Services(
             settings=settings,
             database=database,
             hub=hub,

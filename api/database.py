@@ -30,7 +30,7 @@ from zmart import errors
 from zmart.db import pool
 
 from . import etags, kept, statements
-from .gathering import Gatherer, Row, Run
+from .gathering import Gatherer, Row, Run, Varying
 from .listing import Listed, Listings
 
 
@@ -147,13 +147,13 @@ class Database:
         statement: str,
         parameters: Mapping[str, Any],
         *,
-        varying: str | None = None,
+        varying: Varying = None,
         missing: str = "",
         is_kept: bool = True,
     ) -> Response[Any]:
         """Answer with the body that a statement of `sql` builds.
 
-        Equal requests, and those that differ in the text parameter `varying` alone, are asked
+        Equal requests, and those that differ in the parameters `varying` alone, are asked
         together. Raises NotFound with the text `missing` when there is no such thing. `is_kept` must be
         false where the body tells the time, or is for the caller alone.
         """
@@ -168,7 +168,7 @@ class Database:
         statement: str,
         parameters: Mapping[str, Any],
         *,
-        varying: str | None = None,
+        varying: Varying = None,
         missing: str = "",
     ) -> Response[Any]:
         """Answer with a page of rows that a statement of `sql` names; `listed.texts` writes those that are new here.
@@ -191,14 +191,14 @@ class Database:
         statement: str,
         parameters: Mapping[str, Any],
         *,
-        varying: str | None = None,
+        varying: Varying = None,
         missing: str = "",
     ) -> Answer:
         """The same, never kept, for who makes the body of something else out of it."""
         return _there(await self._gatherer.row(statement, parameters, varying=varying), missing)
 
     async def _page(
-        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: str | None, missing: str
+        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying, missing: str
     ) -> Answer:
         whole = await self._listings.read(listed, statement, parameters, varying=varying)
         return _there(None if whole is None else _answer(whole), missing)

@@ -53,44 +53,29 @@ def uptime_seconds(of: Services) -> float:
     return time.monotonic() - of.began
 
 
-def _services(state: State) -> Services:
-    found: Services = state.services
-    return found
+class Given:
+    """How handlers come by them: what takes no part of a request is not looked for in it, request after request."""
 
+    #: Set while the process serves.
+    services: Services
 
-def _database(state: State) -> Database:
-    return _services(state).database
+    def providers(self) -> dict[str, Provide]:
+        """The names by which handlers ask."""
+        return {
+            "services": Provide(lambda: self.services, sync_to_thread=False),
+            "database": Provide(lambda: self.services.database, sync_to_thread=False),
+            "hub": Provide(lambda: self.services.hub, sync_to_thread=False),
+            "gate": Provide(lambda: self.services.gate, sync_to_thread=False),
+            "preparer": Provide(self._preparer, sync_to_thread=False),
+            "relay": Provide(self._relay, sync_to_thread=False),
+            "signed_in": Provide(self._signed_in),
+        }
 
+    def _preparer(self) -> Preparer:
+        return Preparer(self.services.chain, self.services.settings.chain.program_id)
 
-def _hub(state: State) -> Hub:
-    return _services(state).hub
+    def _relay(self) -> Relay:
+        return Relay(self.services.chain, self.services.settings.chain.program_id)
 
-
-def _gate(state: State) -> Gate:
-    return _services(state).gate
-
-
-def _preparer(state: State) -> Preparer:
-    services = _services(state)
-    return Preparer(services.chain, services.settings.chain.program_id)
-
-
-def _relay(state: State) -> Relay:
-    services = _services(state)
-    return Relay(services.chain, services.settings.chain.program_id)
-
-
-async def _signed_in(request: Request[Any, Any, State], state: State) -> signed_in.SignedIn:
-    services = _services(state)
-    return await signed_in.of_request(request, services.gate, services.writes)
-
-
-PROVIDERS = {
-    "services": Provide(_services, sync_to_thread=False),
-    "database": Provide(_database, sync_to_thread=False),
-    "hub": Provide(_hub, sync_to_thread=False),
-    "gate": Provide(_gate, sync_to_thread=False),
-    "preparer": Provide(_preparer, sync_to_thread=False),
-    "relay": Provide(_relay, sync_to_thread=False),
-    "signed_in": Provide(_signed_in),
-}
+    async def _signed_in(self, request: Request[Any, Any, State]) -> signed_in.SignedIn:
+        return await signed_in.of_request(request, self.services.gate, self.services.writes)

@@ -21,6 +21,8 @@ from typing import Any, TypeAlias
 from . import statements
 
 Row: TypeAlias = tuple[Any, ...]
+#: The parameter in which requests of a group differ, or several; None when they are all the same request.
+Varying: TypeAlias = str | tuple[str, ...] | None
 Run: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[list[Row]]]
 
 #: Values in one statement; more would make the first wait for the last.
@@ -46,29 +48,31 @@ class Gatherer:
         self._made = made
         self._groups: dict[tuple[Any, ...], _Group] = {}
 
-    async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: str | None) -> Any:
+    async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: Varying) -> Any:
         """What is made of the one row of a statement, asked together with others; None where there is none.
 
-        `varying` names the text parameter in which requests of a group differ; None when they are
-        all the same request.
+        Parameters that vary travel as text: the statement says at each place what they are.
         """
-        key = (statement, varying, *(item for item in sorted(parameters.items()) if item[0] != varying))
-        group = self._groups.setdefault(key, _Group())
+        names = _names(varying)
+        key = (statement, names, *(item for item in sorted(parameters.items()) if item[0] not in names))
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group()
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        group.waiting[None if varying is None else parameters[varying]].append(answer)
+        group.waiting[tuple([parameters[name] for name in names])].append(answer)
         if len(group.workers) < _WORKERS:
-            worker = asyncio.create_task(self._work(group, statement, parameters, varying))
+            worker = asyncio.create_task(self._work(group, statement, parameters, names))
             group.workers.add(worker)
             worker.add_done_callback(functools.partial(self._leave, key, group))
         return await answer
 
-    async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], varying: str | None) -> None:
+    async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...]) -> None:
         while group.waiting:
             # In one order, whoever asks: statements that lock a row for each value never wait in a circle.
             values = sorted(itertools.islice(group.waiting, MOST_VALUES))
             answers = [group.waiting.pop(value) for value in values]
             try:
-                found = await self._rows(statement, parameters, varying, values)
+                found = await self._rows(statement, parameters, names, values)
             except BaseException as error:
                 _fail(answers, error)
                 if not isinstance(error, Exception):
@@ -78,14 +82,15 @@ class Gatherer:
                     _tell(waiting, found.get(number))
 
     async def _rows(
-        self, statement: str, parameters: Mapping[str, Any], varying: str | None, values: list[Any]
+        self, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...], values: list[tuple[Any, ...]]
     ) -> dict[int, Any]:
         """The rows by the number of their value, from 1."""
-        if varying is None:
+        if not names:
             return {
                 number: self._made(row) for number, row in enumerate(await self._run(statement, parameters), start=1)
             }
-        rows = await self._run(together(statement, varying), {**parameters, varying: values})
+        columns = {name: list(column) for name, column in zip(names, zip(*values, strict=True), strict=True)}
+        rows = await self._run(together(statement, names), {**parameters, **columns})
         return {row[0]: self._made(row[1:]) for row in rows}
 
     def _leave(self, key: tuple[Any, ...], group: _Group, worker: asyncio.Task[None]) -> None:
@@ -95,11 +100,21 @@ class Gatherer:
 
 
 @functools.cache
-def together(statement: str, varying: str) -> str:
-    """The statement for an array of values: its columns after the number of the value, from 1."""
-    parameter = f"%({varying})s"
-    one = statement.replace(parameter, "asked.value")
-    return statements.part("together", one=one, values=f"{parameter}::text[]")
+def together(statement: str, names: tuple[str, ...]) -> str:
+    """The statement for arrays of values, an array a name: its columns after the number of the values, from 1."""
+    one = statement
+    for name in names:
+        one = one.replace(f"%({name})s", f'asked."{name}"')
+    return statements.part(
+        "together",
+        one=one,
+        names=", ".join(f'"{name}"' for name in names),
+        values=", ".join(f"%({name})s::text[]" for name in names),
+    )
+
+
+def _names(varying: Varying) -> tuple[str, ...]:
+    return () if varying is None else (varying,) if isinstance(varying, str) else varying
 
 
 def _tell(waiting: list[asyncio.Future[Any]], row: Any) -> None:

@@ -80,6 +80,8 @@ class Kept(Generic[_Answer]):
         self._entries: collections.OrderedDict[Hashable, _Entry[_Answer]] = collections.OrderedDict()
         self._bytes = 0
         self._generation = 0
+        #: The furthest place that an answer or a look has told of.
+        self._seen: Place | None = None
 
     @property
     def bytes(self) -> int:
@@ -91,7 +93,7 @@ class Kept(Generic[_Answer]):
         entry = self._entries.get(asked)
         if entry is None:
             return None
-        if self._clock() - entry.began < SECONDS and await self._end() == entry.answer.place:
+        if self._clock() - entry.began < SECONDS and await self._ends_at(entry.answer.place):
             if asked in self._entries:
                 self._entries.move_to_end(asked)
             return entry.answer
@@ -99,12 +101,25 @@ class Kept(Generic[_Answer]):
             self._discard(asked)
         return None
 
+    async def _ends_at(self, place: Place) -> bool:
+        # A log does not go back: where it is known to have moved on, nothing needs to be looked up.
+        if self._seen is not None and self._seen[0] == place[0] and self._seen[1] > place[1]:
+            return False
+        end = await self._end()
+        self._see(end)
+        return end == place
+
+    def _see(self, place: Place | None) -> None:
+        if place is not None and (self._seen is None or self._seen[0] != place[0] or self._seen[1] < place[1]):
+            self._seen = place
+
     def reading(self) -> Reading:
         """Call before a statement is sent, so that its answer may be kept."""
         return Reading(self._clock(), self._generation)
 
     def keep(self, asked: Hashable, answer: _Answer, reading: Reading) -> None:
         """Keep an answer that came of a reading, unless this process wrote something meanwhile."""
+        self._see(answer.place)
         if answer.body is None or reading.generation != self._generation:
             return
         if asked in self._entries:

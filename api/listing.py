@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from .gathering import Gatherer, Row, Run
+from .gathering import Gatherer, Row, Run, Varying
 from .texts import Server, Texts, numbers
 
 #: How often a page is looked up whose rows change meanwhile, before one snapshot is held for it.
@@ -85,17 +85,40 @@ class _Page:
         return self.whole
 
 
+class _Scribe:
+    """Has rows written: those that pages lack at the same time, by one statement."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        #: By statement: the rows that it will be asked for next, and the asking.
+        self._next: dict[str, tuple[set[str], asyncio.Task[dict[str, bytes]]]] = {}
+
+    async def write(self, statement: str, wanted: Iterable[str]) -> dict[str, bytes]:
+        """The texts of rows by version, of these numbers and maybe of others."""
+        if statement not in self._next:
+            rows: set[str] = set()
+            self._next[statement] = rows, asyncio.create_task(self._write(statement, rows))
+        rows, writing = self._next[statement]
+        rows.update(wanted)
+        return await asyncio.shield(writing)
+
+    async def _write(self, statement: str, rows: set[str]) -> dict[str, bytes]:
+        # Pages that were looked up together have come in the turn of the loop before this one.
+        del self._next[statement]
+        return {version: text.encode() for version, text in await self._run(statement, {"numbers": sorted(rows)})}
+
+
 class Listings:
     """Pages, read for all who ask for the same at a time, and the texts of their rows."""
 
     def __init__(self, run: Run, snapshot: Snapshot, *, most_bytes: int) -> None:
-        self._run = run
         self._snapshot = snapshot
+        self._scribe = _Scribe(run)
         self._pages = Gatherer(run, _page)
         self._texts = Texts(most_bytes=most_bytes)
 
     async def read(
-        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: str | None
+        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying
     ) -> Whole | None:
         """The page as it is at a moment after this call; None where there is no log."""
         for _ in range(TRIES):
@@ -107,7 +130,7 @@ class Listings:
         async with self._snapshot() as run:
             if not (found := await run(statement, parameters)):
                 return None
-            whole = await self._written(listed, _page(found[0]), run)
+            whole = await self._written(listed, _page(found[0]), _Scribe(run))
         assert whole is not None, "both statements see one moment"
         return whole
 
@@ -116,15 +139,14 @@ class Listings:
         if page.whole is None and page.writing is None:
             known = self._texts.find(page.server, page.rows)
             if page.filled(listed.name, known) is None:
-                page.writing = asyncio.create_task(self._written(listed, page, self._run))
+                page.writing = asyncio.create_task(self._written(listed, page, self._scribe))
         # Who goes away does not take it with him: others wait.
         return page.whole if page.writing is None else await asyncio.shield(page.writing)
 
-    async def _written(self, listed: Listed, page: _Page, run: Run) -> Whole | None:
+    async def _written(self, listed: Listed, page: _Page, scribe: _Scribe) -> Whole | None:
         texts = self._texts.find(page.server, page.rows)
         if unknown := [row for row in page.rows if row not in texts]:
-            found = await run(listed.texts, {"numbers": numbers(unknown)})
-            written = {version: text.encode() for version, text in found}
+            written = await scribe.write(listed.texts, numbers(unknown))
             self._texts.learn(page.server, written)
             texts |= written
         return page.filled(listed.name, texts)

@@ -148,6 +148,11 @@ class Page:
         wanted = self.offset + self.limit + 1
         return str(next(bound for bound in _BOUNDS if bound >= wanted))
 
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The parameters that tell apart pages of one statement: many are looked up together."""
+        return ("offset", "cursor_key", "cursor_no") if self.cursor else ("offset",)
+
     def parameters(self) -> dict[str, Any]:
         """What the statement needs to know of the page."""
         place = {"cursor_key": self.cursor.key, "cursor_no": self.cursor.number} if self.cursor else {}

@@ -41,6 +41,7 @@ async def list_markets(
         lists.MARKETS,
         lists.markets_statement(lists.MARKET_SORTS[sort], wanted, page, search),
         {**filters, **page.parameters(), **(search.parameters() if search else {})},
+        varying=page.varying,
     )
 
 
@@ -74,7 +75,7 @@ async def list_market_trades(
         lists.TRADES,
         lists.trades_statement(["where_market"], page),
         {"market": parameters.market(market), **page.parameters()},
-        varying="market",
+        varying=("market", *page.varying),
         missing=parameters.market_missing(market),
     )
 

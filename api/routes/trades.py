@@ -30,6 +30,7 @@ async def list_trades(
         lists.TRADES,
         lists.trades_statement(wanted, page),
         {**filters, **page.parameters()},
+        varying=page.varying,
         missing=parameters.market_missing(market_id or ""),
     )
 

@@ -119,7 +119,7 @@ async def list_wallet_trades(
         lists.TRADES,
         lists.trades_statement(["where_wallet"], page),
         {"wallet": parameters.wallet(wallet), **page.parameters()},
-        varying="wallet",
+        varying=("wallet", *page.varying),
     )
 
 

@@ -15,7 +15,7 @@ from ops.as_of(array['markets']) as a
 -- A page of markets in one of the sort orders, by number and version, with how many there are in all.
 with {found} page as materialized (
     select * from ({page}) as bounded
-    limit %(limit)s + 1 offset %(offset)s
+    limit %(limit)s + 1 offset %(offset)s::int
 ),
 shown as materialized (
     select * from page order by sort_key {direction}, number {direction} limit %(limit)s

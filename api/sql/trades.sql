@@ -11,7 +11,7 @@ with page as materialized (
         order by t.order_key desc, t.seq desc
         limit {bound}
     ) as t
-    limit %(limit)s + 1 offset %(offset)s
+    limit %(limit)s + 1 offset %(offset)s::int
 ),
 shown as materialized (
     select * from page order by sort_key desc, number desc limit %(limit)s

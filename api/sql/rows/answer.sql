@@ -16,9 +16,9 @@ translate(encode(convert_to(json_build_array(%(sort)s::text, p.sort_key::text, p
     E'+/=\n', '-_')
 
 -- name: together
--- A statement for many values of one parameter: its columns after the number of the value, from 1.
+-- A statement for many values of some parameters: its columns after the number of the values, from 1.
 select asked.number, answer.*
-from unnest({values}) with ordinality as asked (value, number)
+from unnest({values}) with ordinality as asked ({names}, number)
 cross join lateral (
     {one}
 ) as answer

@@ -24,7 +24,7 @@ class Server:
 
     async def run(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """One row per value, numbered; none for `nothing`."""
-        assert statement == gathering.together(STATEMENT, "market")
+        assert statement == gathering.together(STATEMENT, ("market",))
         self.asked.append(parameters["market"])
         truth = self.truth
         await self.go.acquire()

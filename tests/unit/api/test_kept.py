@@ -69,6 +69,26 @@ async def test_an_answer_of_an_earlier_place_is_not_given_again(world: World) ->
     assert await world.kept.find("page") is None
 
 
+async def test_what_another_answer_has_outdated_needs_no_look(world: World) -> None:
+    """The log does not go back: once an answer told of a later place, those before it are read again at once."""
+    world.read("page")
+    world.read("other", seq=8)
+    assert await world.kept.find("page") is None
+    assert world.looks == 0
+    world.end = ("epoch", 8)
+    assert await world.kept.find("other") is not None
+
+
+async def test_a_look_outdates_what_was_kept_before(world: World) -> None:
+    """One look tells of all that is older than what it found."""
+    world.read("page")
+    world.read("other")
+    world.end = ("epoch", 8)
+    assert await world.kept.find("page") is None
+    assert await world.kept.find("other") is None
+    assert world.looks == 1
+
+
 async def test_nothing_is_kept_for_longer_than_a_second(world: World) -> None:
     """The age counts from the beginning of the reading, and is judged without a look."""
     reading = world.kept.reading()
