@@ -37,6 +37,8 @@ MarketSort: TypeAlias = Literal[
 _BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
 
 
+#: Pages this far are looked up together with others.
+_NEAR = 2_000
 #: Of more finds than these the list's own order is walked; as many are counted.
 MOST_FOUND = 2_000
 _PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
@@ -150,7 +152,12 @@ class Page:
 
     @property
     def varying(self) -> tuple[str, ...]:
-        """The parameters that tell apart pages of one statement: many are looked up together."""
+        """The parameters that tell apart pages of one statement: many are looked up together.
+
+        None of a far page: it takes its time, and nobody else is to wait for it.
+        """
+        if self.offset > _NEAR:
+            return ()
         return ("offset", "cursor_key", "cursor_no") if self.cursor else ("offset",)
 
     def parameters(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Ingest(Figure):
 
     def measure(self, house: House, effort: Effort) -> list[Sample]:
         """Alternate rounds of all ways."""
-        each, rounds = effort.choose(1_000, 5_000), effort.choose(2, 11)
+        each, rounds = effort.choose(1_000, 20_000), effort.choose(2, 7)
         stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_EACH)
         slices = [list(itertools.islice(stream, each // TRANSACTIONS_EACH)) for _ in range(rounds + 1)]
         newest = [[_backwards(body) for body in reversed(bodies)] for bodies in reversed(slices)]

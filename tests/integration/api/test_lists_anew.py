@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -66,6 +67,29 @@ async def test_a_list_is_the_same_however_much_of_it_was_known(
             assert one.status_code == 200
             assert one.content == other.content
             assert one.headers["etag"] == other.headers["etag"]
+
+
+async def test_pages_asked_for_at_once_are_each_their_own(client: httpx.AsyncClient, fresh: httpx.AsyncClient) -> None:
+    """Other markets, offsets, cursors and sorts in one statement: as if each had been asked alone."""
+    cursor = (await fresh.get("/api/markets?limit=1")).json()["next_cursor"]
+    place = (await fresh.get(f"/api/markets/{ONE}/trades?limit=1")).json()["next_cursor"]
+    paths = [
+        *(f"/api/markets?limit={limit}&offset={offset}" for limit in (1, 2) for offset in range(4)),
+        f"/api/markets?limit=1&cursor={cursor}",
+        "/api/markets?sort=volume&limit=1&offset=1",
+        "/api/markets?sort=volume&limit=1",
+        *(f"/api/markets/{market_id(market)}/trades?limit=1&offset={offset}" for market in (1, 3) for offset in (0, 1)),
+        f"/api/markets/{ONE}/trades?limit=1&cursor={place}",
+        f"/api/markets/{market_id(99)}/trades?limit=1",
+        *(f"/api/users/{address(wallet)}/trades?limit=1&offset={offset}" for wallet in (2, 3) for offset in (0, 1)),
+    ]
+    together = await asyncio.gather(*(client.get(path) for path in paths))
+    for path, one in zip(paths, together, strict=True):
+        alone = await fresh.get(path)
+        assert (path, one.status_code) == (path, alone.status_code)
+        # A problem tells the time.
+        assert not one.is_success or one.content == alone.content, path
+    assert {one.status_code for one in together} == {200, 404}
 
 
 async def test_rows_that_did_not_change_are_not_written_again(written: list[str], markets: Log) -> None:

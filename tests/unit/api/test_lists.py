@@ -56,6 +56,15 @@ def test_every_statement_is_complete(sort: lists.Sort, after: bool, text: str | 
     assert ("cursor_key" in statement) is after
 
 
+@pytest.mark.parametrize("cursor", [None, lists.Cursor("any", "1", 1)])
+def test_near_pages_are_looked_up_together(cursor: lists.Cursor | None) -> None:
+    """By parameters that the statement has; a far one is looked up alone."""
+    page = lists.Page("any", 20, 0, cursor)
+    assert set(page.varying) <= page.parameters().keys()
+    assert page.varying
+    assert lists.Page("any", 20, 100_000, cursor).varying == ()
+
+
 def test_a_search_means_what_it_says() -> None:
     """Characters that `like` reads as patterns are found as themselves."""
     assert lists.containing("100%_\\") == "%100\\%\\_\\\\%"
