@@ -160,6 +160,21 @@ on conflict (account, slot) do nothing;
 delete from raw.accounts
 where slot < (select max(a.slot) from raw.accounts as a where a.slot < %(slot)s);
 
+-- name: keep_uncompared
+-- Keep which markets a check did not compare; those that it did are forgotten.
+with kept as (
+    insert into ops.uncompared (account, reason)
+    select n.account, n.reason from unnest(%(accounts)s::text[], %(reasons)s::text[]) as n (account, reason)
+    on conflict (account) do update set reason = excluded.reason
+)
+delete from ops.uncompared as u where not u.account = any(%(accounts)s::text[]);
+
+-- name: long_uncompared
+-- Markets that no check has compared for so many hours, the longest first.
+select u.account, u.reason from ops.uncompared as u
+where u.since <= clock_timestamp() - make_interval(hours => %(hours)s)
+order by u.since, u.account;
+
 -- name: last_read
 -- The slot of the newest read, how old it is in seconds, and whether the log holds everything final up to it.
 select

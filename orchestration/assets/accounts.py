@@ -5,7 +5,7 @@ something has happened since is compared with the marts as of that slot, folded 
 again until it rests: that takes no luck, so a market that is always busy is compared in every run. A node may answer a
 scan with its newest root, which can be a little past the slot it names, and so such an account may also be what the
 marts were at one of the market's next events. What differs is a row in a table: the account, the field, what we say and
-what the chain says; a market that could not be compared is named.
+what the chain says; a market that could not be compared is named, and told of once that has lasted for a day.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -37,6 +37,9 @@ KEY = dg.AssetKey(["account_snapshots"])
 CHECK = "accounts_equal_folds"
 JOB = "reconcile_accounts"
 ALERT = "accounts_differ"
+MISSED_ALERT = "accounts_uncompared"
+#: A market that a run does not reach is compared in one of the next; for so long it is nothing for a person.
+MISSED_FOR_HOURS = 24
 #: How long the log may take until it holds what was final when the accounts were read.
 COVERED_WITHIN_SECONDS = 60.0
 _ASK_EVERY_SECONDS = 1.0
@@ -133,6 +136,7 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
             with database.connect("zmart_owner") as reader:
                 seen = compare(reader, standing.slot)
             _tell(connection, standing.slot, seen.differences)
+            _remember(connection, seen.not_compared)
         return dg.AssetCheckResult(
             passed=not seen.differences,
             description=_summary(seen),
@@ -265,6 +269,20 @@ def _tell(connection: Connection, slot: int, found: Sequence[Difference]) -> Non
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
     message = f"At slot {slot} the chain holds something else than the marts: {some}{more}. See the check {CHECK}."
     alerts.raise_alert(connection, ALERT, "", "critical", message)
+
+
+def _remember(connection: Connection, missed: Mapping[str, str]) -> None:
+    """Keep what was not compared, and tell of what has not been for long."""
+    connection.execute(sql.keep_uncompared, {"accounts": list(missed), "reasons": list(missed.values())})
+    long: dict[str, str] = dict(connection.execute(sql.long_uncompared, {"hours": MISSED_FOR_HOURS}).fetchall())
+    if not long:
+        alerts.resolve(connection, MISSED_ALERT, "")
+        return
+    message = (
+        f"For {MISSED_FOR_HOURS} hours no check has compared these with what the chain holds: {_some(long)}. "
+        f"See the check {CHECK}."
+    )
+    alerts.raise_alert(connection, MISSED_ALERT, "", "warning", message)
 
 
 def _sentence(each: Difference) -> str:

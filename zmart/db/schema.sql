@@ -4144,6 +4144,41 @@ COMMENT ON COLUMN ops.snapshots.published_at IS 'When a node held it under this 
 COMMENT ON COLUMN ops.snapshots.pinned_at IS 'When the second service said it keeps it; null without one, or not yet.';
 
 --
+-- Name: uncompared; Type: TABLE; Schema: ops; Owner: -
+--
+
+CREATE TABLE ops.uncompared (
+    account text NOT NULL COLLATE pg_catalog."C",
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT uncompared_account_check CHECK ((account <> ''::text))
+);
+
+--
+-- Name: TABLE uncompared; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON TABLE ops.uncompared IS 'Markets that the newest check of the program''s accounts did not compare; kept by the check accounts_equal_folds.';
+
+--
+-- Name: COLUMN uncompared.account; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.uncompared.account IS 'Address of the market''s account, or config for the configuration.';
+
+--
+-- Name: COLUMN uncompared.since; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.uncompared.since IS 'When the first of the checks ran that missed it one after the other.';
+
+--
+-- Name: COLUMN uncompared.reason; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.uncompared.reason IS 'Why the newest did.';
+
+--
 -- Name: accounts; Type: TABLE; Schema: raw; Owner: -
 --
 
@@ -4462,6 +4497,13 @@ ALTER TABLE ONLY ops.snapshots
 
 ALTER TABLE ONLY ops.submissions
     ADD CONSTRAINT submissions_pkey PRIMARY KEY (signature);
+
+--
+-- Name: uncompared uncompared_pkey; Type: CONSTRAINT; Schema: ops; Owner: -
+--
+
+ALTER TABLE ONLY ops.uncompared
+    ADD CONSTRAINT uncompared_pkey PRIMARY KEY (account);
 
 --
 -- Name: accounts accounts_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
@@ -6155,6 +6197,12 @@ GRANT SELECT ON TABLE ops.settings TO zmart_keeper;
 GRANT SELECT,INSERT,UPDATE ON TABLE ops.snapshots TO zmart_keeper;
 GRANT SELECT ON TABLE ops.snapshots TO zmart_api;
 GRANT SELECT ON TABLE ops.snapshots TO analyst;
+
+--
+-- Name: TABLE uncompared; Type: ACL; Schema: ops; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ops.uncompared TO zmart_keeper;
 
 --
 -- Name: TABLE accounts; Type: ACL; Schema: raw; Owner: -

@@ -125,12 +125,10 @@ def look(
     return evaluation, {name: value.value for name, value in evaluation.metadata.items()}
 
 
-def open_alerts(place: testing.Database) -> list[str]:
+def open_alerts(place: testing.Database, kind: str = "accounts_differ") -> list[str]:
     """What open alerts of the kind say."""
     with place.connect() as connection:
-        rows = connection.execute(
-            "select message from ops.alerts where kind = %s and resolved_at is null", ("accounts_differ",)
-        )
+        rows = connection.execute("select message from ops.alerts where kind = %s and resolved_at is null", (kind,))
         return [str(message) for (message,) in rows]
 
 
@@ -313,6 +311,40 @@ def test_what_cannot_be_compared_is_named(
     shown = look(log, monkeypatch)[1]
     assert f"{market} (time ran out)" in shown["not compared, first"]
     assert shown["markets compared"] > 0
+
+
+def test_what_no_check_has_compared_for_a_day_is_told(
+    log: tuple[testing.Database, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what one run missed; and it is over when a run compares it."""
+    database, chain = log
+    market, *others = sorted(moved_on(database, earlier).keys() & chain.held.keys())
+    assert others
+    # A fold that fails for one market, as long as it is told to.
+    compared = accounts.accounts.differences_as_of
+
+    def fails(connection: Any, held: accounts.accounts.Held, *place: Any) -> Any:
+        if market in held["markets"]:
+            connection.execute("select 1 / 0")
+        return compared(connection, held, *place)
+
+    with monkeypatch.context() as patch, database.connect() as owner:
+        patch.setattr(accounts.accounts, "differences_as_of", fails)
+        look(log, monkeypatch)
+        look(log, monkeypatch)
+        missed = owner.execute("select account, since from ops.uncompared").fetchall()
+        assert [account for account, _ in missed] == [market]
+        assert open_alerts(database, "accounts_uncompared") == []
+
+        owner.execute("update ops.uncompared set since = since - interval '24 hours'")
+        assert look(log, monkeypatch)[0].passed
+        (said,) = open_alerts(database, "accounts_uncompared")
+        assert f"{market} (folding it failed: division by zero)" in said
+
+    look(log, monkeypatch)
+    assert open_alerts(database, "accounts_uncompared") == []
+    with database.connect() as owner:
+        assert owner.execute("select from ops.uncompared").fetchall() == []
 
 
 def test_lamports_that_somebody_sent_are_no_difference(
