@@ -122,7 +122,7 @@ class Database:
         self._gatherer = Gatherer(self.rows, _answer)
         self._ends = Gatherer(self.rows)
         texts_bytes = int(_TEXTS_SHARE * kept_bytes)
-        self._listings = Listings(self.rows, self._snapshot, most_bytes=texts_bytes)
+        self._listings = Listings(self.rows, self._snapshot, _answer, most_bytes=texts_bytes)
         self._kept = kept.Kept[Answer](self._end, most_bytes=kept_bytes - texts_bytes)
 
     def forget(self) -> None:
@@ -200,8 +200,7 @@ class Database:
     async def _page(
         self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying, missing: str
     ) -> Answer:
-        whole = await self._listings.read(listed, statement, parameters, varying=varying)
-        return _there(None if whole is None else _answer(whole), missing)
+        return _there(await self._listings.read(listed, statement, parameters, varying=varying), missing)
 
     async def _end(self) -> kept.Place | None:
         """Where the log ends, looked up for all who ask meanwhile."""
@@ -214,6 +213,8 @@ class Database:
         with pool.translated():
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute("set transaction isolation level repeatable read")
+                # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
+                await connection.execute(statements.composed("hold_lists"))
 
                 async def run(statement: str, parameters: Mapping[str, Any]) -> list[Row]:
                     return await (await connection.execute(statement, parameters)).fetchall()

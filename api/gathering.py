@@ -68,8 +68,9 @@ class Gatherer:
 
     async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...]) -> None:
         while group.waiting:
+            values = list(itertools.islice(group.waiting, MOST_VALUES))
             # In one order, whoever asks: statements that lock a row for each value never wait in a circle.
-            values = sorted(itertools.islice(group.waiting, MOST_VALUES))
+            values.sort()
             answers = [group.waiting.pop(value) for value in values]
             try:
                 found = await self._rows(statement, parameters, names, values)

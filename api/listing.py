@@ -13,13 +13,19 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from .gathering import Gatherer, Row, Run, Varying
 from .texts import Server, Texts, numbers
 
 #: How often a page is looked up whose rows change meanwhile, before one snapshot is held for it.
 TRIES = 3
+
+#: How many rows one statement writes for several pages: a small page is not to wait for many large ones.
+MOST_ROWS = 1_000
+
+_T = TypeVar("_T")
+_Whole = TypeVar("_Whole")
 
 #: Runs statements that all see one moment.
 Snapshot: TypeAlias = Callable[[], AbstractAsyncContextManager[Run]]
@@ -35,17 +41,6 @@ class Listed:
     texts: str
 
 
-class Whole(NamedTuple):
-    """A page with its rows, as an answer has it."""
-
-    epoch: str
-    seq: int
-    slot: int | None
-    commitment: str
-    #: None where there is no such list.
-    body: bytes | None
-
-
 @dataclass
 class _Page:
     """A row of a page's statement."""
@@ -59,9 +54,10 @@ class _Page:
     versions: str | None
     #: The other members of the body, as a JSON object; None where there is no such list.
     rest: bytes | None
-    #: What becomes of it, for all who asked for it together.
-    whole: Whole | None = field(default=None, init=False)
-    writing: asyncio.Task[Whole | None] | None = field(default=None, init=False)
+    #: What becomes of it, for all who asked for it together: the whole, its rows being written, another reading.
+    whole: Any = field(default=None, init=False)
+    writing: asyncio.Task[Any] | None = field(default=None, init=False)
+    anew: asyncio.Task[Any] | None = field(default=None, init=False)
 
     @property
     def server(self) -> Server:
@@ -73,16 +69,10 @@ class _Page:
         """The versions, one by one."""
         return (self.versions or "").split()
 
-    def filled(self, name: str, texts: Mapping[str, bytes]) -> Whole | None:
-        """The page with its rows; None where one of them is not among the texts."""
-        if self.rest is None:
-            body = None
-        elif all(map(texts.__contains__, self.rows)):
-            body = b'{"%s":[%s],%s' % (name.encode(), b",".join([texts[row] for row in self.rows]), self.rest[1:])
-        else:
-            return None
-        self.whole = Whole(self.epoch, self.seq, self.slot, self.commitment, body)
-        return self.whole
+    def body(self, name: str, texts: Mapping[str, bytes]) -> bytes:
+        """The page with its rows; KeyError where one of them is not among the texts."""
+        assert self.rest is not None
+        return b'{"%s":[%s],%s' % (name.encode(), b",".join([texts[row] for row in self.rows]), self.rest[1:])
 
 
 class _Scribe:
@@ -95,31 +85,35 @@ class _Scribe:
 
     async def write(self, statement: str, wanted: Iterable[str]) -> dict[str, bytes]:
         """The texts of rows by version, of these numbers and maybe of others."""
-        if statement not in self._next:
-            rows: set[str] = set()
-            self._next[statement] = rows, asyncio.create_task(self._write(statement, rows))
-        rows, writing = self._next[statement]
+        rows, writing = self._next.get(statement, (None, None))
+        if rows is None or writing is None or len(rows) >= MOST_ROWS:
+            rows = set()
+            writing = _heard(asyncio.create_task(self._write(statement, rows)))
+            self._next[statement] = rows, writing
         rows.update(wanted)
         return await asyncio.shield(writing)
 
     async def _write(self, statement: str, rows: set[str]) -> dict[str, bytes]:
         # Pages that were looked up together have come in the turn of the loop before this one.
-        del self._next[statement]
+        if self._next[statement][0] is rows:
+            del self._next[statement]
         return {version: text.encode() for version, text in await self._run(statement, {"numbers": sorted(rows)})}
 
 
-class Listings:
+class Listings(Generic[_Whole]):
     """Pages, read for all who ask for the same at a time, and the texts of their rows."""
 
-    def __init__(self, run: Run, snapshot: Snapshot, *, most_bytes: int) -> None:
+    def __init__(self, run: Run, snapshot: Snapshot, made: Callable[[Row], _Whole], *, most_bytes: int) -> None:
         self._snapshot = snapshot
+        #: What is made of epoch, seq, slot, commitment and body (None where there is no such list), once for all.
+        self._made = made
         self._scribe = _Scribe(run)
         self._pages = Gatherer(run, _page)
         self._texts = Texts(most_bytes=most_bytes)
 
     async def read(
         self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying
-    ) -> Whole | None:
+    ) -> _Whole | None:
         """The page as it is at a moment after this call; None where there is no log."""
         for _ in range(TRIES):
             page: _Page | None = await self._pages.row(statement, parameters, varying=varying)
@@ -127,6 +121,13 @@ class Listings:
                 return None
             if whole := await self._filled(listed, page):
                 return whole
+        assert page is not None
+        if page.anew is None:
+            page.anew = _heard(asyncio.create_task(self._at_one_moment(listed, statement, parameters)))
+        found: _Whole | None = await asyncio.shield(page.anew)
+        return found
+
+    async def _at_one_moment(self, listed: Listed, statement: str, parameters: Mapping[str, Any]) -> _Whole | None:
         async with self._snapshot() as run:
             if not (found := await run(statement, parameters)):
                 return None
@@ -134,23 +135,39 @@ class Listings:
         assert whole is not None, "both statements see one moment"
         return whole
 
-    async def _filled(self, listed: Listed, page: _Page) -> Whole | None:
+    async def _filled(self, listed: Listed, page: _Page) -> _Whole | None:
         """The page with its rows, put together once; None where a row changed before it was written."""
         if page.whole is None and page.writing is None:
             known = self._texts.find(page.server, page.rows)
-            if page.filled(listed.name, known) is None:
-                page.writing = asyncio.create_task(self._written(listed, page, self._scribe))
+            if self._whole(listed, page, known) is None:
+                page.writing = _heard(asyncio.create_task(self._written(listed, page, self._scribe)))
         # Who goes away does not take it with him: others wait.
-        return page.whole if page.writing is None else await asyncio.shield(page.writing)
+        found: _Whole | None = page.whole if page.writing is None else await asyncio.shield(page.writing)
+        return found
 
-    async def _written(self, listed: Listed, page: _Page, scribe: _Scribe) -> Whole | None:
+    async def _written(self, listed: Listed, page: _Page, scribe: _Scribe) -> _Whole | None:
         texts = self._texts.find(page.server, page.rows)
         if unknown := [row for row in page.rows if row not in texts]:
             written = await scribe.write(listed.texts, numbers(unknown))
             self._texts.learn(page.server, written)
             texts |= written
-        return page.filled(listed.name, texts)
+        return self._whole(listed, page, texts)
+
+    def _whole(self, listed: Listed, page: _Page, texts: Mapping[str, bytes]) -> _Whole | None:
+        """What is made of the page with its rows; None where one of them is not among the texts."""
+        try:
+            body = None if page.rest is None else page.body(listed.name, texts)
+        except KeyError:
+            return None
+        page.whole = whole = self._made((page.epoch, page.seq, page.slot, page.commitment, body))
+        return whole
 
 
 def _page(row: Row) -> _Page:
     return _Page(*row)
+
+
+def _heard(task: asyncio.Task[_T]) -> asyncio.Task[_T]:
+    """The task; where all who waited for it have gone, what went wrong in it is nobody's trouble."""
+    task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    return task

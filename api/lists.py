@@ -41,6 +41,8 @@ _BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
 _NEAR = 2_000
 #: Of more finds than these the list's own order is walked; as many are counted.
 MOST_FOUND = 2_000
+#: Sort keys as Postgres writes them: numbers, instants, -infinity.
+_KEY = re.compile(r"[0-9A-Za-z+:. -]{1,64}", re.ASCII)
 _PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
 _PLAIN = re.compile(r"[\w\s]+")
 _WORDS = re.compile(r"[^\W_]+")
@@ -97,9 +99,10 @@ class Cursor:
         try:
             name, key, number = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             cursor = cls(name, str(key), int(number))
-        except (ValueError, TypeError, binascii.Error):
+        except (ValueError, TypeError, OverflowError, binascii.Error):
             raise _no_cursor(sort) from None
-        if cursor.sort != sort or not 0 <= cursor.number < 1 << 63:
+        is_ours = isinstance(key, str) and _KEY.fullmatch(key) and 0 <= cursor.number < 1 << 63
+        if cursor.sort != sort or not is_ours:
             raise _no_cursor(sort)
         return cursor
 
@@ -154,11 +157,10 @@ class Page:
     def varying(self) -> tuple[str, ...]:
         """The parameters that tell apart pages of one statement: many are looked up together.
 
-        None of a far page: it takes its time, and nobody else is to wait for it.
+        None of a far page: it takes its time, and nobody else is to wait for it. And none where there is a cursor: what
+        it holds came from outside, and what Postgres refuses of it fails the statement.
         """
-        if self.offset > _NEAR:
-            return ()
-        return ("offset", "cursor_key", "cursor_no") if self.cursor else ("offset",)
+        return ("offset",) if self.cursor is None and self.offset <= _NEAR else ()
 
     def parameters(self) -> dict[str, Any]:
         """What the statement needs to know of the page."""

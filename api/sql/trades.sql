@@ -36,3 +36,7 @@ from ops.as_of(array['trades', 'markets']) as a
 select {trade_version} as version, {trade} as text
 from marts.trades as t
 where t.seq = any(%(numbers)s::text[]::bigint[])
+
+-- name: hold_lists
+-- Keep what lists are read from as it is until the transaction ends.
+lock table marts.markets, marts.trades, app.market_metadata in access share mode

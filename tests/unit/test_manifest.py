@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 from pathlib import Path
 
 import pytest
 
-from zmart.run import rebuild
+from zmart.run import manifest, rebuild
 from zmart.run.manifest import Kept
 
 WHOLE = {"nodes": {"model.zmart.markets": {}}}
@@ -20,38 +21,49 @@ def kept(tmp_path: Path) -> Kept:
     return Kept(folder=tmp_path)
 
 
-def written(kept: Kept, text: str) -> Path:
-    """What dbt has written so far."""
-    path = kept.folder / "manifest.json"
-    path.write_text(text)
-    return path
-
-
-def test_what_was_taken_is_read(kept: Kept) -> None:
-    """Whole, under its digest."""
-    assert kept.take(written(kept, json.dumps(WHOLE)), "one")
-    assert kept.read("one") == WHOLE
-
-
-def test_nothing_and_another_checkouts_are_none(kept: Kept) -> None:
-    """A reader whose models are others has to parse them."""
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"digest": "one"}', json.dumps(WHOLE)[:-1]])
+def test_what_is_not_ours_is_none(kept: Kept, text: str | None) -> None:
+    """A reader then parses the models himself."""
+    if text is not None:
+        kept.path.write_text(text)
     assert kept.read("one") is None
-    kept.take(written(kept, json.dumps(WHOLE)), "one")
+
+
+def test_what_is_kept_is_read_by_who_has_the_same_models(kept: Kept) -> None:
+    """Whole, under its digest; nothing else is left in the folder."""
+    kept.keep({}, "none")
+    kept.keep(WHOLE, "one")
+    assert kept.read("one") == WHOLE
     assert kept.read("two") is None
+    assert list(kept.folder.iterdir()) == [kept.path]
+
+
+def test_a_folder_that_cannot_be_written_is_no_trouble(kept: Kept) -> None:
+    """A disk that is full, say: what was kept is only there to save time."""
+    kept.path.mkdir()
+    kept.keep(WHOLE, "one")
+    assert kept.read("one") is None
+    assert list(kept.folder.iterdir()) == [kept.path]
 
 
 @pytest.mark.parametrize("text", ["", json.dumps(WHOLE)[:-1]])
-def test_half_of_one_is_not_taken(kept: Kept, text: str) -> None:
-    """Another dbt is writing at the moment: what was kept stays."""
-    kept.take(written(kept, json.dumps(WHOLE)), "one")
-    assert not kept.take(written(kept, text), "two")
-    assert kept.read("one") == WHOLE
-    assert [path.name for path in sorted(kept.folder.iterdir())] == ["manifest.json", "models.json"]
+def test_half_of_one_is_none(tmp_path: Path, text: str) -> None:
+    """Another dbt is writing at the moment, or was told to write elsewhere."""
+    path = tmp_path / "manifest.json"
+    assert manifest.written(path) is None
+    path.write_text(text)
+    assert manifest.written(path) is None
+    path.write_text(json.dumps(WHOLE))
+    assert manifest.written(path) == WHOLE
 
 
-def test_none_written_is_not_taken(kept: Kept) -> None:
-    """dbt was told to write elsewhere."""
-    assert not kept.take(kept.folder / "manifest.json", "one")
+def test_models_that_change_while_they_are_read_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose manifest it is cannot be said, so the next reader parses again; this one has what was parsed."""
+    monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
+    digests = itertools.count()
+    monkeypatch.setattr(rebuild, "sources_digest", lambda: str(next(digests)))
+    assert "model.zmart.markets" in rebuild.manifest()["nodes"]
+    assert not Kept(folder=tmp_path / "dbt").path.exists()
 
 
 def names() -> list[str]:
@@ -63,7 +75,7 @@ def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monke
     """Dagster starts several; while they do, a dbt that works in the same folder has written half of its own."""
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
     (tmp_path / "dbt").mkdir()
-    written(Kept(folder=tmp_path / "dbt"), '{"nodes": {')
+    (tmp_path / "dbt" / "manifest.json").write_text('{"nodes": {')
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         one, other = (pool.apply_async(names) for _ in range(2))
         assert one.get() == other.get()

@@ -7,9 +7,10 @@ reader finds the manifest of its own checkout or none.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,20 +34,26 @@ class Kept:
         """The manifest of the sources with this digest; None when another's is kept, or none that can be read."""
         try:
             kept = json.loads(self.path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            manifest: Manifest = kept["manifest"]
+            return manifest if kept["digest"] == digest else None
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        manifest: Manifest = kept["manifest"]
-        return manifest if kept["digest"] == digest else None
 
-    def take(self, written: Path, digest: str) -> bool:
-        """Keep what dbt wrote there; False, and nothing changed, when another dbt is writing it at the moment."""
+    def keep(self, manifest: Manifest, digest: str) -> None:
+        """Keep it in place of another; nothing where it cannot be written, for it only saves time."""
+        written = self.folder / f".models-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            manifest = json.loads(written.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return False
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self.folder, prefix=".models-", encoding="utf-8", delete=False
-        ) as file:
-            json.dump({"digest": digest, "manifest": manifest}, file)
-        os.replace(file.name, self.path)
-        return True
+            written.write_text(json.dumps({"digest": digest, "manifest": manifest}), encoding="utf-8")
+            written.replace(self.path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)
+
+
+def written(path: Path) -> Manifest | None:
+    """What dbt wrote there; None where it wrote none, or another dbt is writing it at the moment."""
+    try:
+        manifest: Manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return manifest

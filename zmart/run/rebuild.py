@@ -29,7 +29,7 @@ from psycopg import sql as composed
 
 from zmart import errors, settings
 from zmart.db import pool, queries
-from zmart.run.manifest import Kept, Manifest
+from zmart.run.manifest import Kept, Manifest, written
 
 sql = queries.load("zmart.run", "rebuild.sql")
 
@@ -138,24 +138,25 @@ def build(
             f"dbt could not build the models:\n{said}\n",
             help="Mend the model named above, then run: zmart migrate",
         )
-    # Every dbt has read all models by now, so that nobody has to parse them for their manifest alone.
-    Kept(folder=_scratch()).take(target / "manifest.json", digest)
     if arguments[0] in ("run", "build"):
         index(dsn)
+    # Every dbt reads all models, so that nobody has to parse them for their manifest alone.
+    known = written(target / "manifest.json")
+    if known is not None and sources_digest() == digest:
+        Kept(folder=_scratch()).keep(known, digest)
 
 
 def manifest() -> Manifest:
     """Return what dbt knows of the models in this checkout; raises ConfigurationError when they do not parse."""
-    kept = Kept(folder=_scratch())
-    known = kept.read(sources_digest())
+    known = Kept(folder=_scratch()).read(sources_digest())
     if known is None:
-        kept.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.folder, prefix="parse-") as alone:
+        _scratch().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_scratch(), prefix="parse-") as alone:
             build("", ("parse",), target=Path(alone))
-        known = kept.read(sources_digest())
+            known = written(Path(alone) / "manifest.json")
     if known is None:
         raise errors.ConfigurationError(
-            f"dbt left no manifest at {kept.path}.", help="Set ZMART_STATE_DIR in the environment."
+            "dbt read the models and left no manifest.", help="Look at the output of: zmart migrate"
         )
     return known
 

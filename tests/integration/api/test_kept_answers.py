@@ -13,7 +13,7 @@ from psycopg import sql
 from api import kept
 from api.auth.gate import Gate
 from api.database import Answer, Database
-from api.listing import Listed, Listings, Whole
+from api.listing import Listed, Listings
 from ingest.testing import address
 from zmart.domain.ids import Address
 
@@ -50,7 +50,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     listing = Listings.read
 
-    async def counted_page(self: Listings, listed: Listed, statement: str, *values: Any, **more: Any) -> Whole | None:
+    async def counted_page(self: Listings[Any], listed: Listed, statement: str, *values: Any, **more: Any) -> Any:
         statements.append(statement)
         return await listing(self, listed, statement, *values, **more)
 

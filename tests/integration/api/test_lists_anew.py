@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -38,7 +40,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     numbers: list[str] = []
     opened = Listings.__init__
 
-    def watched(self: Listings, run: Any, *rest: Any, **more: Any) -> None:
+    def watched(self: Listings[Any], run: Any, *rest: Any, **more: Any) -> None:
         async def counted(statement: str, parameters: Mapping[str, Any]) -> Any:
             numbers.extend(parameters.get("numbers", ()))
             return await run(statement, parameters)
@@ -90,6 +92,43 @@ async def test_pages_asked_for_at_once_are_each_their_own(client: httpx.AsyncCli
         # A problem tells the time.
         assert not one.is_success or one.content == alone.content, path
     assert {one.status_code for one in together} == {200, 404}
+
+
+async def test_a_page_that_goes_on_changing_is_read_in_one_transaction(
+    client: httpx.AsyncClient, fresh: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answer, each row and the place of one moment."""
+    expected = [(await fresh.get(path)).content for path in LISTS]
+
+    async def never(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(Listings, "_filled", never)
+    for path, content in zip(LISTS, expected, strict=True):
+        answers = await asyncio.gather(*(client.get(path) for _ in range(10)))
+        assert {(answer.status_code, answer.content) for answer in answers} == {(200, content)}
+
+
+async def test_a_strangers_cursor_fails_nobody_else(client: httpx.AsyncClient) -> None:
+    """What Postgres cannot read as a number or an instant is the sender's trouble, and never ours."""
+    good = [
+        (await client.get(f"{path}limit=1")).json()["next_cursor"]
+        for path in ("/api/markets?sort=volume&", "/api/trades?")
+    ]
+    for path, cursor, sort in zip(
+        ("/api/markets?sort=volume", "/api/trades?"), good, ("volume", "trades"), strict=True
+    ):
+        forged = [
+            base64.urlsafe_b64encode(json.dumps([sort, key, 1]).encode()).decode()
+            for key in ("abc", "\0", "\ud800", "1e999999", "2026-13-45", "9" * 64, "infinity")
+        ]
+        answers = await asyncio.gather(
+            *(client.get(f"{path}&limit=1&cursor={each}") for each in (cursor, *forged, cursor))
+        )
+        first, *others, last = [answer.status_code for answer in answers]
+        assert (first, last) == (200, 200)
+        assert set(others) <= {200, 400}
+        assert 400 in others
 
 
 async def test_rows_that_did_not_change_are_not_written_again(written: list[str], markets: Log) -> None:
