@@ -58,7 +58,7 @@ export function marketView(root, id, { store, protocol, announce }) {
       return;
     }
     const market = store.markets.get(id);
-    frames.choose(fitting(market.activated_at ?? market.created_at, Date.parse(market.finalized_at ?? "") || Date.now()));
+    frames.suggest(fitting(market.activated_at ?? market.created_at, Date.parse(market.finalized_at ?? "") || Date.now()));
     update();
     await Promise.allSettled([readVotes(), readLife(), readStats(), tabs.refresh()]);
   }
@@ -189,21 +189,28 @@ function copyable(id) {
 
 // --- candles' widths ----------------------------------------------------------------------------------
 
+/** Widths of candles to choose from; what is suggested gives way to what somebody chose, also before it was suggested. */
 function intervalChoice(chosen) {
+  let isChosen = false;
   const inputs = Object.keys(INTERVALS).map((width) => [
     width,
-    el("input", { type: "radio", name: "interval", value: width, onchange: () => chosen(width) }),
+    el("input", { type: "radio", name: "interval", value: width, onchange: () => choose(width) }),
   ]);
   const node = el(
     "div",
     { class: "chips small", role: "radiogroup", "aria-label": "Candle width" },
     inputs.map(([width, input]) => el("label", { class: "chip" }, input, el("span", {}, width))),
   );
-  const choose = (wanted) => {
+  const set = (wanted) => {
     for (const [width, input] of inputs) input.checked = width === wanted;
     chosen(wanted);
   };
-  return { node, choose };
+  const choose = (wanted) => {
+    isChosen = true;
+    set(wanted);
+  };
+  const suggest = (wanted) => isChosen || set(wanted);
+  return { node, choose, suggest };
 }
 
 // --- votes and life -----------------------------------------------------------------------------------
