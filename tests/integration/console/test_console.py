@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import Any
@@ -84,24 +83,6 @@ async def test_the_keyboard_is_enough(page: Page) -> None:
     await expect(page.locator("dialog")).to_be_hidden()
     await page.keyboard.press("Escape")
     await expect(page).to_have_url(re.compile("#/markets$"))
-
-
-async def test_what_was_chosen_before_a_market_was_read_stays(stage: Stage, page: Page) -> None:
-    """The width of candles that fits the market is for who has not chosen one."""
-    market, chosen = stage.open_market(), asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await chosen.wait()
-        await route.continue_()
-
-    await expect(page.locator("[data-market]").first).to_be_visible()
-    await page.route(f"**/api/markets/{market}", hold)
-    await page.evaluate("id => { location.hash = `#/market/${id}`; }", market)
-    await expect(page.locator("input[name=interval]").first).to_be_attached()
-    await page.keyboard.press("4")
-    chosen.set()
-    await expect(page.locator("h1")).not_to_be_empty()
-    await expect(page.locator("input[name=interval][value='1d']")).to_be_checked()
 
 
 async def test_search_and_filters_ask_the_api(stage: Stage, page: Page) -> None:
