@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from zmart import testing
-from zmart.run import diagnosis, doctor
+from zmart.run import diagnosis, doctor, ports
 from zmart.run.diagnosis import Finding
 
 SECRET = "a-proof-of-thirty-two-characters"
@@ -38,10 +37,8 @@ def answers(found: dict[str, list[Finding]], check: str) -> list[str]:
 def environ(tmp_path: Path) -> dict[str, str]:
     """Ports that are free, nothing else."""
     names = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
-    with contextlib.ExitStack() as held:
-        listeners = [held.enter_context(_listening()) for _ in names]
-        ports = {name: str(one.getsockname()[1]) for name, one in zip(names, listeners, strict=True)}
-    return {"ZMART_STATE_DIR": str(tmp_path), **ports}
+    taken = {name: str(ports.free()) for name in names}
+    return {"ZMART_STATE_DIR": str(tmp_path), **taken}
 
 
 def _listening(port: int = 0) -> socket.socket:
