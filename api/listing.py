@@ -21,7 +21,7 @@ from .texts import Server, Texts, numbers
 #: How often a page is looked up whose rows change meanwhile, before one snapshot is held for it.
 TRIES = 3
 
-#: How many rows one statement writes for several pages: a small page is not to wait for many large ones.
+#: A statement that is to write so many rows takes no further page: a small one is not to wait for many large ones.
 MOST_ROWS = 1_000
 
 _T = TypeVar("_T")

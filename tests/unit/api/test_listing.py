@@ -145,7 +145,7 @@ async def test_pages_that_lack_rows_at_once_share_statements_of_bounded_size() -
         listings.read(other, PAGE, {"another": 1}, varying=None),
         listings.read(other, PAGE, {"another": 2}, varying=None),
     )
-    assert all(len(numbers) <= MOST_ROWS for numbers in mart.asked if numbers is not None)
+    assert sum(numbers is not None for numbers in mart.asked) == 3
 
 
 async def test_nobody_hears_of_a_failure_that_nobody_waits_for(
