@@ -69,8 +69,9 @@ _TASKS: Final = (
         event="MarketActivated",
         key="admin",
         role="authority",
-        ballots=None,
-        says="Opens approved markets for trading, where the admin's key is present.",
+        ballots=VoteKind.PROPOSAL,
+        says="Opens approved markets for trading, where the admin's key is present and the approval does not rest on "
+        "unseen wallets.",
     ),
     Task(
         name="market_finalizations",

@@ -261,6 +261,63 @@ async def test_a_dispute_without_ballots_stays_a_dispute(village: Village) -> No
     assert sent(village) == 0
 
 
+def fresh(count: int, *, agree: bool = True) -> dict[str, bool]:
+    """Ballots of wallets made a moment ago, which cost nothing."""
+    return {Signer.generate().address: agree for _ in range(count)}
+
+
+async def test_new_wallets_move_nothing_on_chain(village: Village) -> None:
+    """Ten of them vote off chain: no tally, no approval of a tally that is there, no activation of an approval."""
+    market = village.propose(1, likes=0, dislikes=0)
+    await village.log()
+    village.cast(market, "proposal", fresh(10))
+
+    for name in ("proposal_tallies", "proposal_approvals", "market_activations"):
+        await village.keep(name)
+        await village.log()
+    assert village.state(market) == "PROPOSED"
+    report = await village.keep("proposal_tallies")
+    assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
+    assert report.needs_person
+    assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).words
+    assert {kind for kind, _ in village.alerts()} == {"keeper_unseen_decide"}
+
+    counts = {"final_likes": 10, "final_dislikes": 0}
+    village.act("aggregate_proposal_votes", village.people["backend"], "backend_authority", counts, market=market)
+    await village.log()
+    without = village.with_settings(chain={"admin_keypair_path": None})
+    exported = await village.keep("proposal_approvals", configured=without)
+    assert reasons(exported) == {market: Reason.UNSEEN_DECIDE}
+    assert row_of(exported, market).unsigned is None
+    assert reasons(await village.keep("proposal_approvals")) == {market: Reason.UNSEEN_DECIDE}
+
+    village.act("approve_proposal", village.people["admin"], "admin", market=market)
+    await village.log()
+    assert reasons(await village.keep("market_activations")) == {market: Reason.UNSEEN_DECIDE}
+    assert village.state(market) == "APPROVED"
+    assert sent(village) == 0
+
+
+async def test_new_wallets_are_not_in_what_is_written_on_chain(village: Village) -> None:
+    """Where they change no result: the tally of a proposal, and that of a dispute."""
+    market = village.propose(1)
+    await village.log()
+    village.cast(market, "proposal", fresh(5))
+    await village.keep("proposal_tallies")
+    assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (9, 1)
+
+    disputed = village.open(2)
+    village.resolve(disputed)
+    village.dispute(disputed, agree=6, disagree=4)
+    await village.log()
+    village.cast(disputed, "dispute", fresh(5))
+    village.pass_time(WINDOW)
+    await village.log()
+    await village.keep("dispute_settlements")
+    assert (village.market(disputed).dispute_agree, village.market(disputed).dispute_disagree) == (6, 4)
+    assert village.alerts() == set()
+
+
 async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Village) -> None:
     """A ballot that never reached the log would be left out of the count."""
     market = village.propose(1)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from solders.keypair import Keypair
 
 from devchain import builtins, store
@@ -188,6 +189,14 @@ class Village:
         """Rows of the database."""
         with self.database.connect() as connection:
             return connection.execute(query, parameters or None).fetchall()
+
+    def cast(self, market: str, kind: str, ballots: Mapping[str, bool]) -> None:
+        """Ballots by wallet through the API's own function, as its own role."""
+        with psycopg.connect(self.database.dsn("zmart_api")) as api:
+            for wallet, vote in ballots.items():
+                api.execute("select set_config('zmart.wallet', %s, true)", [wallet])
+                api.execute("select app.cast_ballot(%s, %s, %s, 'message', 'signature')", [market, kind, vote])
+                api.commit()
 
     def alerts(self) -> set[tuple[str, str]]:
         """Open alerts."""

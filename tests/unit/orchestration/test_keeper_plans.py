@@ -117,13 +117,60 @@ def test_a_tally_waits_for_a_reason(found: Market, reason: Reason) -> None:
     assert one("proposal_tallies", found).reason is reason
 
 
-def test_unknown_wallets_count_only_where_anybody_may_vote() -> None:
-    """BALLOT_ELIGIBILITY=known leaves out wallets that the chain has never shown."""
-    found = market(MarketState.PROPOSED, tally=Tally(on_chain_agree=3, known_agree=2, unseen_agree=8))
+#: Enough ballots, or a share that is high enough, only with unseen wallets; and the other way round.
+UNSEEN_DECIDE = (
+    Tally(unseen_agree=10),
+    Tally(on_chain_agree=3, known_agree=2, unseen_agree=8),
+    Tally(on_chain_agree=6, on_chain_disagree=4, unseen_agree=10),
+    Tally(on_chain_agree=9, known_disagree=1, unseen_disagree=9),
+)
 
-    assert one("proposal_tallies", found).arguments["final_likes"] == 13
+
+@pytest.mark.parametrize("tally", UNSEEN_DECIDE)
+@pytest.mark.parametrize("has_admin", [True, False])
+def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admin: bool) -> None:
+    """Neither is sent or exported where the result differs without them; an operator reads both counts."""
+    rules = replace(RULES, has_admin=has_admin)
+    row = one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=rules)
+    assert row.reason is Reason.UNSEEN_DECIDE
+    assert row.verdict is Verdict.PERSON
+    assert row.arguments == {}
+    agree, disagree = tally.without_unseen()
+    assert f"without wallets that the chain has never shown {agree}:{disagree}, " in row.words
+
+    tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
+    assert one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
+    assert one("proposal_tallies", tallied, rules=rules).reason is Reason.TALLY_SUFFICES
+
+
+def test_an_approval_that_unseen_wallets_bore_is_not_followed_by_an_activation() -> None:
+    """An earlier release may have sent the approval. Ballots of unseen wallets against it hold nothing back."""
+    for tally in UNSEEN_DECIDE[:3]:
+        row = one("market_activations", market(MarketState.APPROVED, tally=tally))
+        assert row.reason is Reason.UNSEEN_DECIDE
+    assert one("market_activations", market(MarketState.APPROVED, tally=UNSEEN_DECIDE[3])).reason is Reason.DUE
+    too_many = market(MarketState.APPROVED, tally=Tally(on_chain_agree=1 << 32))
+    assert one("market_activations", too_many).reason is Reason.TOO_MANY_BALLOTS
+
+
+def test_what_is_written_on_chain_leaves_unseen_wallets_out() -> None:
+    """The tally leaves them out also where they change no result."""
+    found = market(
+        MarketState.PROPOSED, tally=Tally(on_chain_agree=8, known_agree=2, unseen_agree=8, unseen_disagree=1)
+    )
+    row = one("proposal_tallies", found)
+    assert (row.reason, row.arguments) == (Reason.DUE, {"final_likes": 10, "final_dislikes": 0})
+
+
+def test_unknown_wallets_are_left_out_where_only_known_ones_may_vote() -> None:
+    """BALLOT_ELIGIBILITY=known: then there is nothing to compare."""
     known = replace(RULES, eligibility="known")
-    assert one("proposal_tallies", found, rules=known).reason is Reason.TOO_FEW_BALLOTS
+    for tally, reason in zip(
+        UNSEEN_DECIDE,
+        (Reason.TOO_FEW_BALLOTS, Reason.TOO_FEW_BALLOTS, Reason.BELOW_THRESHOLD, Reason.DUE),
+        strict=True,
+    ):
+        assert one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=known).reason is reason
 
 
 def test_a_stricter_rule_of_ours_holds_over_the_chains() -> None:
@@ -191,7 +238,7 @@ def test_a_dispute_is_settled_by_its_ballots(tally: Tally, outcome: bool) -> Non
 
     assert row.reason is Reason.DUE
     assert row.expected_outcome is outcome
-    assert (row.arguments["dispute_agree"], row.arguments["dispute_disagree"]) == tally.counted("any")
+    assert (row.arguments["dispute_agree"], row.arguments["dispute_disagree"]) == tally.without_unseen()
 
 
 @pytest.mark.parametrize(
