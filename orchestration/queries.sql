@@ -187,8 +187,15 @@ order by a.slot desc
 limit 1;
 
 -- name: accounts_at
--- The accounts of one read.
-select account, lamports, data from raw.accounts where slot = %(slot)s;
+-- The accounts of one read that could be decoded.
+select account, lamports, data from raw.accounts where slot = %(slot)s and kind <> 'unknown';
+
+-- name: unknown_accounts
+-- The accounts of one read that could not be decoded, with how each begins.
+select account, 'begins with ' || coalesce(nullif(encode(substr(data, 1, 8), 'hex'), ''), 'nothing')
+from raw.accounts
+where slot = %(slot)s and kind = 'unknown'
+order by account;
 
 -- name: moved_since
 -- The accounts and numbers of markets that something happened to after a slot, or that a retraction or a late order

@@ -38,6 +38,13 @@ CHECK = "accounts_equal_folds"
 JOB = "reconcile_accounts"
 ALERT = "accounts_differ"
 MISSED_ALERT = "accounts_uncompared"
+UNKNOWN_ALERT = "accounts_unknown"
+#: The kind of an account that cannot be decoded. Anybody can make one by paying its rent: 100 zero bytes that the
+#: system program assigns to ours (0.0016 SOL), or Anchor's account for an IDL. One such account stopped every
+#: comparison for good.
+UNKNOWN = "unknown"
+#: Bytes stored of such an account, which may have ten megabytes; an account of the program has fewer than this.
+UNKNOWN_BYTES = 1024
 #: A market that a run does not reach is compared in one of the next; for so long it is nothing for a person.
 MISSED_FOR_HOURS = 24
 #: How long the log may take until it holds what was final when the accounts were read.
@@ -64,14 +71,17 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         required_resource_keys={"database"},
         description="Every account of the program, as the node at SOLANA_RPC_URL holds them at its finalized slot. "
         "**Materialize** reads them into `raw.accounts`, where this read and the one before are kept; folds never read "
-        f"that table. The check `{CHECK}` compares them with the marts.",
+        f"that table. The check `{CHECK}` compares them with the marts. Accounts that are none of the program's types "
+        "are counted and named, and not compared.",
     )
     def account_snapshots(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         database: Database = context.resources.database
         with database.connect() as connection:
             found = asyncio.run(_read(connection))
-            _keep(connection, found)
-        return dg.MaterializeResult(metadata={"slot": found.slot, "accounts": len(found.value)})
+            unknown = _keep(connection, found)
+        return dg.MaterializeResult(
+            metadata={"slot": found.slot, "accounts": len(found.value), **_unknown_in_metadata(unknown)}
+        )
 
     return [account_snapshots]
 
@@ -90,20 +100,34 @@ async def _read(connection: Connection) -> client.At[tuple[client.Account, ...]]
         return await node.program_accounts(configured.program_id, commitment="finalized")
 
 
-def _keep(connection: Connection, found: client.At[tuple[client.Account, ...]]) -> None:
+def _keep(connection: Connection, found: client.At[tuple[client.Account, ...]]) -> dict[str, str]:
+    """Store the read. Returns why an account cannot be decoded, by address of each such account."""
+    unknown: dict[str, str] = {}
+    rows = []
+    for account in found.value:
+        try:
+            kind, data = codec.default().decode_account(account.data)[0], account.data
+        except errors.DecodeError as why:
+            kind, data = UNKNOWN, account.data[:UNKNOWN_BYTES]
+            unknown[account.address] = str(why)
+        row = {"account": account.address, "slot": found.slot, "kind": kind, "lamports": account.lamports}
+        rows.append({**row, "data": data})
     with connection.transaction(), connection.cursor() as cursor:
-        rows = [
-            {
-                "account": account.address,
-                "slot": found.slot,
-                "kind": codec.default().decode_account(account.data)[0],
-                "lamports": account.lamports,
-                "data": account.data,
-            }
-            for account in found.value
-        ]
         cursor.executemany(sql.keep_account, rows)
         cursor.execute(sql.forget_accounts, {"slot": found.slot})
+    return unknown
+
+
+def _unknown(connection: Connection, slot: int) -> dict[str, str]:
+    """The accounts of a read that could not be decoded, by address; each with how it begins."""
+    return dict(connection.execute(sql.unknown_accounts, {"slot": slot}).fetchall())
+
+
+def _unknown_in_metadata(unknown: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "accounts of unknown type": len(unknown),
+        **({"accounts of unknown type, first": _some(unknown)} if unknown else {}),
+    }
 
 
 class Standing(NamedTuple):
@@ -124,6 +148,7 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
         description="Markets, positions, votes and the configuration: the marts say what the program's accounts hold, "
         "field by field. Compared only once the log holds everything final up to the slot of the read; until that it "
         "warns and compares nothing. Where something has happened since, the marts as of that slot are compared. "
+        "Accounts of unknown type are counted and named. "
         "Changes nothing.",
     )
     def accounts_equal_folds(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
@@ -136,10 +161,12 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
             with database.connect("zmart_owner") as reader:
                 seen = compare(reader, standing.slot)
             _tell(connection, standing.slot, seen.differences)
+            unknown = _unknown(connection, standing.slot)
+            _alert_unknown(connection, standing.slot, unknown)
             _remember(connection, seen.not_compared)
         return dg.AssetCheckResult(
             passed=not seen.differences,
-            description=_summary(seen),
+            description=_summary(seen, len(unknown)),
             metadata={
                 "slot": standing.slot,
                 "seconds since the read": round(standing.age_seconds, 1),
@@ -147,6 +174,7 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
                 "markets compared as of the read": seen.as_of_read,
                 "not compared": len(seen.not_compared),
                 **({"not compared, first": _some(seen.not_compared)} if seen.not_compared else {}),
+                **_unknown_in_metadata(unknown),
                 **({"differences": dg.MetadataValue.md(table(seen.differences))} if seen.differences else {}),
             },
         )
@@ -249,10 +277,11 @@ def _within(
     return accounts.differences_as_of(connection, held, market_no, slot)
 
 
-def _summary(seen: Seen) -> str:
+def _summary(seen: Seen, unknown: int) -> str:
     words = f"{len(seen.differences)} differences." if seen.differences else "The marts say what the accounts hold."
     missed = len(seen.not_compared)
-    return f"{words} Not compared: {missed} of those that have changed since the read." if missed else words
+    words += f" Not compared: {missed} of those that have changed since the read." if missed else ""
+    return f"{words} Accounts of unknown type: {unknown}." if unknown else words
 
 
 def _some(missed: Mapping[str, str]) -> str:
@@ -269,6 +298,17 @@ def _tell(connection: Connection, slot: int, found: Sequence[Difference]) -> Non
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
     message = f"At slot {slot} the chain holds something else than the marts: {some}{more}. See the check {CHECK}."
     alerts.raise_alert(connection, ALERT, "", "critical", message)
+
+
+def _alert_unknown(connection: Connection, slot: int, unknown: Mapping[str, str]) -> None:
+    if not unknown:
+        alerts.resolve(connection, UNKNOWN_ALERT, "")
+        return
+    message = (
+        f"At slot {slot} the program owns {len(unknown)} account(s) that cannot be decoded, so they were not compared: "
+        f"{_some(unknown)}. Anybody can make such an account. See the check {CHECK}."
+    )
+    alerts.raise_alert(connection, UNKNOWN_ALERT, "", "info", message)
 
 
 def _remember(connection: Connection, missed: Mapping[str, str]) -> None:

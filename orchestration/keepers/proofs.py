@@ -39,9 +39,14 @@ class Ballots:
 
 
 def record_filters(market: bytes, kind: VoteKind) -> list[client.Memcmp | client.DataSize]:
-    """Which of the program's accounts are a market's vote records of a kind; `market` is the address's 32 bytes."""
+    """Which of the program's accounts are a market's vote records of a kind; `market` is the address's 32 bytes.
+
+    The type is asked for as well: a buffer for an IDL, which Anchor lets anybody make for most programs, can have this
+    size and hold any market's address and any vote. One such account would refuse a market's tally for good.
+    """
     return [
         client.DataSize(RECORD_BYTES),
+        client.Memcmp(0, codec.default().account_tag("VoteRecord")),
         client.Memcmp(_MARKET_AT, market),
         client.Memcmp(_KIND_AT, bytes([kind])),
     ]

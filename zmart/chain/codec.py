@@ -85,6 +85,10 @@ class Codec:
             raise errors.DecodeError(f"{named.name} is followed by bytes that are not zero.")
         return named.name, dict(zip(named.record.names, values, strict=True))
 
+    def account_tag(self, name: str) -> bytes:
+        """The eight bytes that an account of this type begins with."""
+        return self._account_by_name[name].tag
+
     def encode_account(self, name: str, fields: Mapping[str, Any], *, padded: bool = False) -> bytes:
         """An account's bytes, with zeros to its allocated size where asked; InvalidInput."""
         named = self._account_by_name[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any
 
 import psycopg
@@ -262,12 +263,12 @@ async def test_a_dispute_without_ballots_stays_a_dispute(village: Village) -> No
 
 
 def fresh(count: int, *, agree: bool = True) -> dict[str, bool]:
-    """Ballots of wallets made a moment ago, which cost nothing."""
+    """Ballots of wallets that were made a moment ago and cost nothing."""
     return {Signer.generate().address: agree for _ in range(count)}
 
 
 async def test_new_wallets_move_nothing_on_chain(village: Village) -> None:
-    """Ten of them vote off chain: no tally, no approval of a tally that is there, no activation of an approval."""
+    """Ten new wallets vote off chain; keepers send no tally, no approval and no activation because of them."""
     market = village.propose(1, likes=0, dislikes=0)
     await village.log()
     village.cast(market, "proposal", fresh(10))
@@ -299,7 +300,7 @@ async def test_new_wallets_move_nothing_on_chain(village: Village) -> None:
 
 
 async def test_new_wallets_are_not_in_what_is_written_on_chain(village: Village) -> None:
-    """Where they change no result: the tally of a proposal, and that of a dispute."""
+    """The counts of a proposal and of a dispute leave them out, also where they change no result."""
     market = village.propose(1)
     await village.log()
     village.cast(market, "proposal", fresh(5))
@@ -334,6 +335,22 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Vil
     assert "The chain has 9:2, the log 9:1." in row_of(report, market).words
     assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in village.alerts()
     assert sent(village) == 0
+
+
+async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(village: Village) -> None:
+    """Anchor lets anybody make a buffer for an IDL, of any size, with any address and any bytes in it."""
+    market = village.propose(1)
+    record = Vote(market=Address(market), user=village.voters[11].address, vote_type=0, vote=False, voted_at=1)
+    forged = hashlib.sha256(b"account:IdlAccount").digest()[:8] + record.encode()[8:]
+    assert len(forged) == record.size_bytes
+    for data in (forged, bytes(len(forged)), bytes(100)):
+        village.node.ledger.put(Signer.generate().address, Account(2_000_000, Address(PROGRAM_ID), data))
+    await village.log()
+
+    report = await village.keep("proposal_tallies")
+
+    assert due(report) == [market]
+    assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (9, 1)
 
 
 async def test_a_dispute_that_was_bounced_is_left_to_a_person(village: Village) -> None:

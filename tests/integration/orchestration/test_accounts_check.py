@@ -56,6 +56,8 @@ class Chain:
         )
         self.slot = max(each.slot for each in self.transactions)
         self.held = before
+        #: Accounts of the program's that the program did not make, by address.
+        self.others: dict[str, bytes] = {}
 
     def answer(self) -> client.At[tuple[client.Account, ...]]:
         """What getProgramAccounts says."""
@@ -71,6 +73,10 @@ class Chain:
                     ),
                 )
                 for address, (name, fields) in self.held.items()
+            )
+            + tuple(
+                client.Account(address=Address(address), lamports=1_600_000, owner=history.PROGRAM_ID, data=data)
+                for address, data in self.others.items()
             ),
         )
 
@@ -122,7 +128,9 @@ def look(
         [*accounts.assets(), *accounts.checks()], resources={"database": Database(dsn_of=database.dsn)}
     )
     (evaluation,) = done.get_asset_check_evaluations()
-    return evaluation, {name: value.value for name, value in evaluation.metadata.items()}
+    (read,) = done.asset_materializations_for_node("account_snapshots")
+    shown = {f"read: {name}": value.value for name, value in read.metadata.items()}
+    return evaluation, shown | {name: value.value for name, value in evaluation.metadata.items()}
 
 
 def open_alerts(place: testing.Database, kind: str = "accounts_differ") -> list[str]:
@@ -176,6 +184,51 @@ def test_what_differs_is_shown_and_told_until_it_is_right(
 
     chain.held = held
     assert look(log, monkeypatch)[0].passed
+    assert open_alerts(database) == []
+
+
+def test_accounts_that_anybody_made_are_counted_and_stop_nothing(
+    log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zero bytes, an IDL, nothing at all: named in both reports and as an alert, while the rest is compared."""
+    database, chain = log
+    idl = bytes.fromhex("184662bf3a907b9e") + bytes(5000)
+    others = {"zeros": bytes(100), "idl": idl, "empty": b""}
+    monkeypatch.setattr(chain, "others", others)
+
+    evaluation, shown = look(log, monkeypatch)
+    assert evaluation.passed, shown
+    assert shown["markets compared"] > 3
+    assert shown["accounts of unknown type"] == shown["read: accounts of unknown type"] == 3
+    assert shown["accounts of unknown type, first"] == (
+        "empty (begins with nothing); idl (begins with 184662bf3a907b9e); zeros (begins with 0000000000000000)"
+    )
+    assert "zeros (No account begins with 0000000000000000.)" in shown["read: accounts of unknown type, first"]
+    assert "Accounts of unknown type: 3." in str(evaluation.description)
+    (alert,) = open_alerts(database, "accounts_unknown")
+    assert "owns 3 account(s)" in alert
+    with database.connect() as connection:
+        assert connection.execute("select max(length(data)) from raw.accounts where kind = 'unknown'").fetchone() == (
+            accounts.UNKNOWN_BYTES,
+        )
+
+    # An account of a known type that cannot be decoded hides nothing: it is missing among those that are compared.
+    market, (_, fields) = next((key, value) for key, value in chain.held.items() if value[0] == "MarketAccount")
+    held = {key: value for key, value in chain.held.items() if key != market}
+    broken = codec.default().encode_account(
+        "MarketAccount", {key: value for key, value in fields.items() if key != "lamports"}, padded=True
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "held", held)
+        patch.setattr(chain, "others", {market: broken + b"\1"})
+        evaluation, shown = look(log, monkeypatch)
+        assert not evaluation.passed
+        assert f"| {market} |  | itself | there | absent |" in shown["differences"]
+        assert f"{market} (MarketAccount is followed by" in shown["read: accounts of unknown type, first"]
+
+    monkeypatch.setattr(chain, "others", {})
+    assert look(log, monkeypatch)[0].passed
+    assert open_alerts(database, "accounts_unknown") == []
     assert open_alerts(database) == []
 
 
@@ -377,7 +430,7 @@ def test_a_log_that_is_behind_is_not_compared(
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
     assert "does not yet hold" in str(evaluation.description)
-    assert shown == {}
+    assert all(name.startswith("read: ") for name in shown)
     assert open_alerts(database) == []
 
 

@@ -113,10 +113,15 @@ def test_vote_records_must_be_the_logs() -> None:
 
 
 def test_the_filter_finds_one_kind_of_one_market() -> None:
-    """Size, market and kind at their fixed places (protocol.md 1.5)."""
+    """Size, type, market and kind at their fixed places (protocol.md 1.5)."""
     filters = proofs.record_filters(b"m" * 32, VoteKind.DISPUTE)
 
-    assert filters == [client.DataSize(83), client.Memcmp(8, b"m" * 32), client.Memcmp(72, b"\x01")]
+    assert filters == [
+        client.DataSize(83),
+        client.Memcmp(0, accounts.Vote().encode()[:8]),
+        client.Memcmp(8, b"m" * 32),
+        client.Memcmp(72, b"\x01"),
+    ]
 
 
 def test_a_configuration_that_is_none_is_refused() -> None:
