@@ -78,7 +78,7 @@ def transaction_json(landed: Landed, options: Options) -> dict[str, Any]:
     """`meta`, `transaction` and, where the client speaks of versions, `version`."""
     transaction = landed.transaction
     supported = options.get("maxSupportedTransactionVersion")
-    if transaction.version is not None and supported is None:
+    if transaction.version is not None and (supported is None or transaction.version > arguments.integer(supported)):
         text = (
             f"Transaction version ({transaction.version}) is not supported by the requesting "
             "client. Please try the request again with the following configuration parameter: "

@@ -106,6 +106,9 @@ class Decoder:
     def _read(self, raw: bytes, item: Item) -> Outcome:
         signature = _signature(item)
         meta, lines = item.meta, None if item.meta is None else item.meta.log_messages
+        if lines is None and meta is not None and meta.err is not None:
+            # A failed transaction has no events, and one that never ran has no logs anywhere (SIMD-0290).
+            lines = []
         if meta is None or lines is None:
             return Wanted(signature) if self._mention in raw else None
         keys = context.account_keys(item)

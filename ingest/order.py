@@ -10,6 +10,7 @@ from __future__ import annotations
 import structlog
 
 from zmart import errors
+from zmart.chain import rpc_errors
 from zmart.chain.client import Client
 
 from .notebook import Notebook, sql
@@ -55,7 +56,14 @@ class Order:
             log.warning("a block is no longer kept; its order stays provisional", slot=slot, reason=str(gone))
             self._forgotten.add(slot)
             return False
+        except rpc_errors.UnsupportedVersion as refused:
+            # Nodes ask for no version where only signatures are wanted; one that does must not stop the whole walk.
+            log.warning(
+                "a block of an unsupported version; its order stays provisional", slot=slot, reason=str(refused)
+            )
+            return False
         if block is None:
+            # This node does not serve the block: asked again at the next walk, and finality waits meanwhile.
             return False
         places = {signature: index for index, signature in enumerate(block.signatures)}
         async with self._pipeline.borrowed() as writer:

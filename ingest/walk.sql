@@ -178,7 +178,8 @@ where
 select
     signature,
     reason,
-    attempts
+    attempts,
+    coalesce(extract(epoch from clock_timestamp() - failing_since)::double precision, 0)
 from raw.wanted
 where next_attempt_at <= clock_timestamp()
 order by slot nulls first, wanted_at
@@ -190,8 +191,24 @@ update raw.wanted
 set
     attempts = attempts + %(counted)s,
     last_error = %(error)s,
+    last_error_kind = %(kind)s,
+    failing_since = coalesce(failing_since, clock_timestamp()),
     next_attempt_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 where signature = %(signature)s;
+
+-- name: failing
+-- Signatures that could not be fetched for so long, of one kind of error or of any; how many there are.
+select
+    signature,
+    slot,
+    coalesce(last_error, ''),
+    count(*) over ()
+from raw.wanted
+where
+    failing_since <= clock_timestamp() - make_interval(secs => %(seconds)s)
+    and (%(kind)s::text is null or last_error_kind = %(kind)s)
+order by slot nulls last, failing_since
+limit %(limit)s;
 
 -- name: unwant
 -- Nothing more to fetch.
@@ -323,4 +340,4 @@ where dead_letter_no = %(number)s;
 -- Fetch a signature now, for the reason given.
 insert into raw.wanted as w (signature, reason) values (%(signature)s, %(reason)s)
 on conflict (signature) do update
-set reason = excluded.reason, attempts = 0, next_attempt_at = clock_timestamp();
+set reason = excluded.reason, attempts = 0, failing_since = null, last_error_kind = null, next_attempt_at = clock_timestamp();

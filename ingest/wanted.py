@@ -9,6 +9,10 @@ decoder, the one writer.
     unknown          asked again later, each time twice as late; a signature that only a delivery named is given up
                      after ATTEMPTS and becomes a dead letter
     node in trouble  nobody's fault: asked again after as long as the node wants
+    -32015           the transaction's version is above our ceiling: alert, asked again ever later, never skipped, never
+                     a dead letter (an indexer that skipped such transactions lost data)
+
+A signature that could not be fetched for UNFETCHED_SECONDS is named by an alert, whatever the reason.
 
 A silent or failing node proves nothing, so nothing is ever given up because of one.
 """
@@ -49,8 +53,14 @@ DIFFERS = "differs"
 
 #: Troubles of the node, whatever it is asked; any other may be that of one transaction, and must not hold up the rest.
 _AWAY = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
+#: Errors of a request that say nothing about the transaction.
+_REFUSALS = (rpc_errors.NodeTrouble, rpc_errors.KeyRefused, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
 #: How long one transaction's own trouble is left alone.
 TROUBLE_SECONDS = 30.0
+#: How long a signature may resist before an operator is alerted: it may hold verification and finality.
+UNFETCHED_SECONDS = 300.0
+#: Signatures that an alert names.
+NAMED = 5
 
 
 class Due(NamedTuple):
@@ -60,6 +70,8 @@ class Due(NamedTuple):
     reason: str
     #: How often a node has answered that it does not know it.
     attempts: int
+    #: For how long attempts have brought nothing.
+    failing_seconds: float = 0.0
 
     @property
     def source(self) -> str:
@@ -117,7 +129,7 @@ class Fetcher:
             words = await self._client.transaction(due.signature, commitment=commitment)  # type: ignore[arg-type]
         except errors.Overloaded:
             raise
-        except (rpc_errors.NodeTrouble, rpc_errors.KeyRefused, rpc_errors.BadRequest, errors.NotFound) as trouble:
+        except (*_REFUSALS, errors.NotFound) as trouble:
             return Found(due, trouble=trouble)
         if words is None:
             return Found(due, is_unknown=True)
@@ -168,7 +180,7 @@ class Fetcher:
         """Index by signature in a slot's block; empty where no node tells, which leaves the order provisional."""
         try:
             block = await self._client.block_signatures(slot, commitment="confirmed")
-        except (rpc_errors.NodeTrouble, rpc_errors.KeyRefused, rpc_errors.BadRequest, errors.NotFound):
+        except (*_REFUSALS, errors.NotFound):
             return {}
         signatures = block.signatures[: MAX_INDEX_IN_BLOCK + 1] if block else ()
         return {signature: index for index, signature in enumerate(signatures)}
@@ -189,7 +201,10 @@ class Fetcher:
             if one.is_unknown:
                 await self._wait_or_give_up(one.due)
             elif one.trouble is not None:
-                await self._postpone(one.due, str(one.trouble), _pause_seconds(one.trouble), counted=0)
+                seconds, kind = _pause_seconds(one.due, one.trouble), type(one.trouble).__name__
+                await self._postpone(one.due, str(one.trouble), seconds, kind=kind, counted=0)
+        if any(isinstance(one.trouble, rpc_errors.UnsupportedVersion) for one in found):
+            await self.report()
         away = [one.trouble for one in found if isinstance(one.trouble, _AWAY)]
         if away and len(away) == len(found):
             raise away[0]
@@ -197,18 +212,51 @@ class Fetcher:
     async def _wait_or_give_up(self, due: Due) -> None:
         if due.reason in LISTED or due.reason == DIFFERS or due.attempts + 1 < ATTEMPTS:
             seconds = min(2.0**due.attempts, LONGEST_WAIT_SECONDS)
-            await self._postpone(due, "No node knows this signature yet.", seconds, counted=1)
+            await self._postpone(due, "No node knows this signature yet.", seconds, kind="Unknown", counted=1)
             return
         reason = f"No node knows this signature after {ATTEMPTS} attempts."
         letter = DeadLetter(due.signature, None, "unknown", reason, None)
         await self._intake.take(Decoded(dead_letters=[letter]), source=due.source)
         await self._notebook.do(sql.unwant, signatures=[due.signature])
 
-    async def _postpone(self, due: Due, error: str, seconds: float, *, counted: int) -> None:
+    async def _postpone(self, due: Due, error: str, seconds: float, *, kind: str, counted: int) -> None:
         await self._notebook.do(
-            sql.postpone, signature=due.signature, error=error[:500], seconds=seconds, counted=counted
+            sql.postpone, signature=due.signature, error=error[:500], kind=kind, seconds=seconds, counted=counted
         )
 
+    async def report(self) -> None:
+        """Raise or resolve the alerts about signatures that cannot be fetched."""
+        if refused := await self._failing(seconds=0.0, kind=rpc_errors.UnsupportedVersion.__name__):
+            await self._notebook.alert(
+                "unsupported_version",
+                f"This release cannot read the version of some transactions, and proof of the log stops before them. "
+                f"Install a release that can (docs/runbook.md, unsupported_version). Signatures: {refused}",
+                severity="critical",
+            )
+        else:
+            await self._notebook.resolve("unsupported_version")
+        if failing := await self._failing(seconds=UNFETCHED_SECONDS):
+            await self._notebook.alert(
+                "unfetched",
+                f"Signatures could not be fetched for {UNFETCHED_SECONDS / 60:g} minutes. They are tried on; "
+                f"see docs/runbook.md, unfetched. Signatures: {failing}",
+            )
+        else:
+            await self._notebook.resolve("unfetched")
 
-def _pause_seconds(trouble: Exception) -> float:
+    async def _failing(self, *, seconds: float, kind: str | None = None) -> str:
+        """Signatures that fail for so long, for an alert; empty where none does."""
+        rows = await self._notebook.all(sql.failing, kind=kind, seconds=seconds, limit=NAMED)
+        if not rows:
+            return ""
+        count, error = rows[0][3], rows[0][2]
+        named = ", ".join(f"{signature}{'' if slot is None else f' (slot {slot})'}" for signature, slot, *_ in rows)
+        more = f" and {count - len(rows)} more" if count > len(rows) else ""
+        return f"{named}{more}. The first error: {error}"
+
+
+def _pause_seconds(due: Due, trouble: Exception) -> float:
+    if isinstance(trouble, rpc_errors.UnsupportedVersion):
+        # As long again as it has failed already: the cure is a newer release, and until then every request is spent.
+        return min(max(TROUBLE_SECONDS, due.failing_seconds), LONGEST_WAIT_SECONDS)
     return trouble.retry_after_seconds if isinstance(trouble, _AWAY) else TROUBLE_SECONDS

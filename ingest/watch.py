@@ -140,7 +140,7 @@ class Watch:
         self._is_identified = False
         self._kept: dict[Commitment, tuple[Listed, int, float]] = {}
         self._registration = registration
-        self._next_walk = self._next_probe = self._next_registration = 0.0
+        self._next_walk = self._next_probe = self._next_registration = self._next_report = 0.0
         #: Since when nothing can be proven, on the monotonic clock.
         self._blind_since: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -196,6 +196,10 @@ class Watch:
         if self._registration is not None and now >= self._next_registration:
             self._next_registration = now + self.rhythm.registration_seconds
             await self._registration.tell(self._notebook)
+        if now >= self._next_report:
+            # Before the chain is asked: a node that fails on every question must not silence the alert.
+            self._next_report = now + self.rhythm.probe_seconds
+            await self.fetcher.report()
         await self._identify()
         await self.fetcher.round()
         now = time.monotonic()
@@ -277,11 +281,12 @@ class Watch:
         self._blind_since = None
         await self._notebook.resolve("unverified")
         behind = (standing.finalized_slot or 0) - (standing.finalized_through or 0)
-        if behind > STUCK_SLOTS and not standing.wanted:
+        if behind > STUCK_SLOTS:
             await self._notebook.alert(
                 "finality_stuck",
                 f"finalized_through stands {behind} slots behind the chain: the log holds something that the finalized "
-                "chain does not list, or the other way round. See raw.suspects and raw.wanted.",
+                f"chain does not list, or the other way round ({standing.wanted} signatures are still to be fetched). "
+                "The alerts unlisted, unfetched and unsupported_version name signatures; see raw.suspects, raw.wanted.",
             )
         else:
             await self._notebook.resolve("finality_stuck")

@@ -17,10 +17,9 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 import msgspec
 
 from zmart import errors, settings
-from zmart.domain import base58
 from zmart.domain.ids import Address, Signature, Slot
 
-from . import client, rpc_errors
+from . import client, rpc_errors, transactions
 from .node import TIMEOUT_SECONDS, Node
 from .pace import Pace
 
@@ -141,7 +140,11 @@ class RpcClient:
         skip_preflight: bool = False,
         min_context_slot: int | None = None,
     ) -> Signature:
-        """Ask `sendTransaction`, and hold its answer against the transaction's own signature."""
+        """Ask `sendTransaction`, and hold its answer against the transaction's own signature.
+
+        InvalidInput where the bytes are no transaction.
+        """
+        signature = transactions.signature_of(transaction)
         options = {
             "encoding": "base64",
             "maxRetries": 0,
@@ -150,10 +153,9 @@ class RpcClient:
             **_options(None, min_context_slot),
         }
         answered = await self._ask("sendTransaction", [_base64(transaction), options], str)
-        signature = base58.encode(transaction[1:65])
         if answered != signature:
             raise rpc_errors.Garbled(f"The node answers sendTransaction of {signature} with {answered[:100]}.")
-        return Signature(signature)
+        return signature
 
     async def simulate(
         self,
@@ -190,7 +192,11 @@ class RpcClient:
 
     async def transaction(self, signature: str, *, commitment: client.Commitment) -> dict[str, Any] | None:
         """Ask `getTransaction`."""
-        options = {"encoding": "json", "maxSupportedTransactionVersion": 0, "commitment": commitment}
+        options = {
+            "encoding": "json",
+            "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION,
+            "commitment": commitment,
+        }
         found: dict[str, Any] | None = await self._ask("getTransaction", [signature, options], _OptionalObject)
         return found
 
@@ -199,7 +205,7 @@ class RpcClient:
         options = {
             "transactionDetails": "signatures",
             "rewards": False,
-            "maxSupportedTransactionVersion": 0,
+            "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION,
             "commitment": commitment,
         }
         try:

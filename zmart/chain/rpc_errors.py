@@ -7,6 +7,7 @@
     └── NodeFailed, Garbled         an answer that is none
     KeyRefused (Unauthorized)       the node does not believe our key; another may
     BadRequest (InvalidInput)       every node would refuse it
+    UnsupportedVersion (Permanent)  the transaction's version is above the ceiling this release names
     SlotSkipped, History... (NotFound)
     TransactionTrouble (Transient)  the same transaction may land later: BlockhashUnknown, busy accounts
     TransactionRefused (Permanent)  it never lands as it is
@@ -84,6 +85,10 @@ class KeyRefused(errors.Unauthorized):
 
 class BadRequest(errors.InvalidInput):
     """The node refuses the request itself; no node would take it."""
+
+
+class UnsupportedVersion(errors.Permanent):
+    """The transaction is of a newer version than this release reads; a newer release reads it."""
 
 
 class SlotSkipped(errors.NotFound):
@@ -257,7 +262,8 @@ _KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
     **dict.fromkeys((-32007, -32009), SlotSkipped),
     **dict.fromkeys((-32001, -32011, -32020, -32021), HistoryGone),
     **dict.fromkeys((-32700, -32600, -32601, -32602), BadRequest),
-    **dict.fromkeys((-32003, -32006, -32010, -32013, -32015, -32018), BadRequest),
+    **dict.fromkeys((-32003, -32006, -32010, -32013, -32018), BadRequest),
+    -32015: UnsupportedVersion,
 }
 
 

@@ -179,6 +179,17 @@ def transaction(
     return _fitting(Unsigned(message=_compiled(payer, [*first, *instructions], blockhash), cost=cost))
 
 
+def signature_of(raw: bytes) -> Signature:
+    """The signature by which a signed transaction is known, whatever its version; InvalidInput for other bytes.
+
+    Legacy and version-0 transactions begin with their signatures, version 1 ends with them.
+    """
+    try:
+        return Signature(str(VersionedTransaction.from_bytes(raw).signatures[0]))
+    except (ValueError, IndexError) as exc:
+        raise errors.InvalidInput("These bytes are no signed transaction.") from exc
+
+
 def _compiled(payer: str, instructions: Sequence[Instruction], blockhash: str) -> MessageV0:
     try:
         return MessageV0.try_compile(_pubkey(payer), instructions, [], Hash.from_string(blockhash))

@@ -4286,7 +4286,9 @@ CREATE TABLE raw.wanted (
     wanted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     slot bigint,
-    last_error text
+    last_error text,
+    failing_since timestamp with time zone,
+    last_error_kind text COLLATE pg_catalog."C"
 );
 
 --
@@ -4312,6 +4314,18 @@ COMMENT ON COLUMN raw.wanted.slot IS 'Where the chain lists it, so that the olde
 --
 
 COMMENT ON COLUMN raw.wanted.last_error IS 'Why the last attempt did not bring it.';
+
+--
+-- Name: COLUMN wanted.failing_since; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.wanted.failing_since IS 'When the first attempt brought nothing; null before an attempt.';
+
+--
+-- Name: COLUMN wanted.last_error_kind; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.wanted.last_error_kind IS 'The kind of the last error (a class of zmart.chain.rpc_errors); Unknown where no node knows the signature.';
 
 --
 -- Name: writer; Type: TABLE; Schema: raw; Owner: -

@@ -22,11 +22,11 @@ from wallets import SIGNING_IN, Wallet
 
 from devchain import testing as devchain
 from zmart import settings, testing
-from zmart.chain import rpc, signer, transactions
+from zmart.chain import client, rpc, signer, transactions
 from zmart.domain import cids
 
 SOL = 1_000_000_000
-CONFIRMED = {"commitment": "confirmed", "maxSupportedTransactionVersion": 0}
+CONFIRMED = {"commitment": "confirmed", "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION}
 CREATION = {
     "question": "Will it rain in Lisbon tomorrow?",
     "category": "science",

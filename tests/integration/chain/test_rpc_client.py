@@ -125,6 +125,30 @@ async def test_sending(chain: RpcClient, node: ScriptedNode) -> None:
     ]
 
 
+#: A version-1 transaction: the byte 0x81 first, its one signature last (SIMD-0385). The key is a throwaway one.
+VERSION_1 = bytes.fromhex(
+    "810100010f000000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0103e67eae1b31a8a6763271303"
+    "1f59b1c64d34f2c15c460b1ec5c78df5f9f8c0c4a09090909090909090909090909090909090909090909090909090909090909090707"
+    "070707070707070707070707070707070707070707070707070707070707e803000000000000400d030000000100020203000001a1b2"
+    "c36ced48cfd8511f1660a83ba10f23f784306c48ff8e66b1378d7668e8c1ad31868c770ddc2b445365ae1df1e79a35a6f5d2228e210f"
+    "bea96bee482b7c4ff39505"
+)
+ITS_SIGNATURE = "3BK7RJHLUQb5eqAyjy3crhpdi7MFwgZx7WihqmyuE6dLbvJSYQv1ifn3Ha6hrDB7Am61CzSyM3TZ37y9Vd3H8HeC"
+
+
+async def test_sending_version_1(chain: RpcClient, node: ScriptedNode) -> None:
+    """Its signature is at the end; read from the front, a transaction that lands would be reported as not sent."""
+    node.will("sendTransaction", result(ITS_SIGNATURE))
+    assert await chain.send(VERSION_1, preflight_commitment="confirmed") == ITS_SIGNATURE
+
+
+async def test_bytes_that_are_no_transaction_are_not_sent(chain: RpcClient, node: ScriptedNode) -> None:
+    """The caller learns it at once, and no node is asked."""
+    with pytest.raises(errors.InvalidInput):
+        await chain.send(b"\x81", preflight_commitment="confirmed")
+    assert node.requests == []
+
+
 async def test_a_node_that_names_another_signature(chain: RpcClient, node: ScriptedNode) -> None:
     """We know what we sent; a node that says otherwise is not believed."""
     node.will("sendTransaction", result("1" * 64))
@@ -182,7 +206,7 @@ async def test_transactions(chain: RpcClient, node: ScriptedNode) -> None:
 
     assert await chain.transaction("a", commitment="confirmed") == words
     assert await chain.transaction("b", commitment="confirmed") is None
-    options = {"encoding": "json", "maxSupportedTransactionVersion": 0, "commitment": "confirmed"}
+    options = {"encoding": "json", "maxSupportedTransactionVersion": 1, "commitment": "confirmed"}
     assert node.asked("getTransaction") == [["a", options], ["b", options]]
 
 
@@ -200,6 +224,8 @@ async def test_blocks(chain: RpcClient, node: ScriptedNode) -> None:
     )
     found = await chain.block_signatures(5, commitment="finalized")
 
+    ((_, options),) = node.asked("getBlock")
+    assert options["maxSupportedTransactionVersion"] == 1
     assert found is not None
     assert (found.signatures, found.parent_slot) == (("a", "b"), 4)
     assert [await chain.block_signatures(slot, commitment="finalized") for slot in (6, 7, 8)] == [None] * 3

@@ -65,7 +65,7 @@ const account = await program.account.marketAccount.fetch(market);
 const all = await program.account.userPosition.all();
 const transaction = await connection.getTransaction(signature, {
   commitment: 'confirmed',
-  maxSupportedTransactionVersion: 0,
+  maxSupportedTransactionVersion: 1,
 });
 const simulated = await buy('500000000').simulate();
 

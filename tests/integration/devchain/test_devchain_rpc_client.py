@@ -123,7 +123,7 @@ async def test_a_market_is_made_and_traded_over_the_wire(client: AsyncClient) ->
     sent = await client.send_raw_transaction(bytes(wanted))
     assert sent.value == wanted.signatures[0]
     await client.confirm_transaction(sent.value, Confirmed, sleep_seconds=0.02)
-    found = await client.get_transaction(sent.value, max_supported_transaction_version=0)
+    found = await client.get_transaction(sent.value, max_supported_transaction_version=1)
     assert found.value is not None
     meta = found.value.transaction.meta
     assert meta is not None
@@ -215,7 +215,7 @@ async def test_reads_of_every_kind_parse(client: AsyncClient, node: Node) -> Non
     assert (await client.get_fee_for_message(message)).value == 5_000
     (first, *_) = (await client.get_signatures_for_address(key.pubkey())).value
     assert first.signature == sent.value
-    block = (await client.get_block(first.slot, max_supported_transaction_version=0)).value
+    block = (await client.get_block(first.slot, max_supported_transaction_version=1)).value
     assert block is not None
     assert (await client.get_block_time(first.slot)).value == first.block_time
     assert first.slot in (await client.get_blocks(first.slot, first.slot + 3)).value

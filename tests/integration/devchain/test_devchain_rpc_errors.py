@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from websockets.asyncio.client import connect
 
-from devchain import testing, wire
+from devchain import testing, views, wire
 from devchain.ledger import Landed
+from devchain.rpc_errors import RpcError
 from devchain.service import Options
 from devchain.testing import Node
 from devchain.wire import Signer
+from zmart.chain import client
 
 SOL = 1_000_000_000
 
@@ -140,7 +143,7 @@ async def test_the_same_transaction_again_is_already_processed(node: Node) -> No
 
 
 async def test_versions_are_spoken_of_only_when_asked(node: Node) -> None:
-    """A versioned transaction is -32015 to a client that knows of none."""
+    """A versioned transaction is -32015 to a client that knows of none, and one above the ceiling to any."""
     from solders.message import MessageV0
     from solders.transaction import VersionedTransaction
 
@@ -154,9 +157,14 @@ async def test_versions_are_spoken_of_only_when_asked(node: Node) -> None:
     assert refused["error"]["code"] == -32015
     block = await node.call("getBlock", landed.slot, options)
     assert block["error"]["code"] == -32015
-    told = options | {"maxSupportedTransactionVersion": 0}
-    found = await node.call("getTransaction", landed.signature, told)
-    assert found["result"]["version"] == 0
+    for ceiling in (0, client.MAX_TRANSACTION_VERSION):
+        asked = options | {"maxSupportedTransactionVersion": ceiling}
+        found = await node.call("getTransaction", landed.signature, asked)
+        assert found["result"]["version"] == 0
+    newer = replace(landed, transaction=replace(landed.transaction, version=client.MAX_TRANSACTION_VERSION + 1))
+    with pytest.raises(RpcError) as above:
+        views.transaction_json(newer, {"maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION})
+    assert above.value.code == -32015
 
 
 async def advanced(node: Node, blocks: int) -> None:

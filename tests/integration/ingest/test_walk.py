@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ import town as towns
 from town import TO_FINALITY, Town
 
 from devchain.faults import RpcFault
+from devchain.rpc_errors import UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode import Decoder
 from ingest.source import Intake, Patience, keep_running
@@ -170,6 +172,72 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> N
     assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
 
 
+async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """-32015 for one transaction: all others are taken, verification stops before it, an alert names it, it never
+    becomes a dead letter, and the pause grows; a release that reads it ends all of that."""
+    successes = [one for one in town.landed() if one.err is None]
+    newer = successes[len(successes) // 2]
+    rpc = town.node.server.rpc
+    real = rpc._methods["getTransaction"]
+
+    def refused(params: Any) -> Any:
+        if params[0] == str(newer.signature):
+            raise RpcError(UNSUPPORTED_VERSION, "Transaction version (2) is not supported by the requesting client.")
+        return real(params)
+
+    opened = "select kind, severity, message like %s from ops.alerts where resolved_at is null"
+    named = f"%{newer.signature} (slot {newer.slot})%"
+    with monkeypatch.context() as ahead:
+        ahead.setitem(rpc._methods, "getTransaction", refused)
+        standing = await town.watch.look()
+        assert town.held() >= town.successes() - {str(newer.signature)}
+        assert (standing.verified_through, standing.finalized_through) == (newer.slot - 1, newer.slot - 1)
+        assert town.ask(opened, named) == [("unsupported_version", "critical", True)]
+        with town.database.connect() as connection:
+            connection.execute(
+                "update raw.wanted set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
+                " failing_since = now() - interval '200 s'"
+            )
+        await town.watch.fetcher.round()
+    wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.wanted"
+    assert town.ask(wanted) == [(str(newer.signature), 99, True)]
+    assert town.ask("select count(*) from raw.dead_letters") == [(0,)]
+
+    with town.database.connect() as connection:
+        connection.execute("update raw.wanted set next_attempt_at = now()")
+    standing = await town.watch.look()
+    await town.watch.fetcher.report()
+    assert standing.verified_through == standing.confirmed_slot
+    assert town.ask(opened, named) == []
+
+
+async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(town: Town) -> None:
+    """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
+    await town.watch.turn()
+    await town.pipeline.submit([], wanted=["5" * 88])
+    await town.watch.fetcher.round()
+    opened = "select severity, message like %s from ops.alerts where kind = 'unfetched' and resolved_at is null"
+    await town.watch.fetcher.report()
+    assert town.ask(opened, f"%{'5' * 88}%") == []
+
+    with town.database.connect() as connection:
+        connection.execute(
+            "update raw.wanted set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
+        )
+    await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
+    town.watch._next_report = town.watch._next_probe = 0.0
+    with pytest.raises(rpc_errors.NodeTrouble):
+        await town.watch.turn()
+    assert town.ask(opened, f"%{'5' * 88}%") == [("warning", True)]
+
+    with town.database.connect() as connection:
+        connection.execute("delete from raw.wanted")
+    await town.watch.fetcher.report()
+    assert town.ask(opened, "%") == []
+
+
 async def test_the_finalized_chain_decides_between_two_versions(town: Town) -> None:
     """A forged first delivery loses to the chain's version, a forged second one to ours; both are kept for people."""
     early, late = [one for one in town.landed() if one.err is None][5:7]
@@ -283,7 +351,7 @@ async def test_a_watch_that_stays_blind_says_so(town: Town) -> None:
 async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From one slot beyond the limit on, once however often it is seen, not while something is still to be fetched;
+    """From one slot beyond the limit on, once however often it is seen, also while something is still to be fetched;
     it is over when the watermark has caught up."""
     await town.watch.look()
     await town.play(6)
@@ -310,12 +378,8 @@ async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
 
     await town.pipeline.submit([], wanted=["5" * 88])
     await town.watch.look()
-    assert town.ask(stuck) == []
+    assert town.ask(stuck) == [("", "warning", 3)]
 
-    with town.database.connect() as connection:
-        connection.execute("delete from raw.wanted")
-    await town.watch.look()
-    assert town.ask(stuck) == [("", "warning", 1)]
     await town.pass_blocks(160)
     standing = await town.watch.look()
     assert standing.finalized_through == standing.finalized_slot

@@ -114,6 +114,7 @@ PREFLIGHT = "Transaction simulation failed: "
         (-32007, "Slot 5 was skipped", None, rpc_errors.SlotSkipped),
         (-32009, "Slot 5 was skipped", None, rpc_errors.SlotSkipped),
         (-32001, "Block 5 cleaned up", None, rpc_errors.HistoryGone),
+        (-32015, "Transaction version (1) is not supported", None, rpc_errors.UnsupportedVersion),
         (-32016, "Minimum context slot has not been reached", {"contextSlot": 4}, rpc_errors.NodeBehind),
         (-32602, "Invalid params", None, rpc_errors.BadRequest),
         (-32601, "Method not found", None, rpc_errors.BadRequest),

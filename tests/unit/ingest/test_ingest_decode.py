@@ -375,6 +375,18 @@ def test_a_raw_item_whose_node_kept_no_logs_is_wanted(decoder: Decoder) -> None:
     assert outcome == Wanted(testing.signature(1))
 
 
+@pytest.mark.parametrize("lines", [None, ...], ids=["null", "absent"])
+def test_a_failed_transaction_without_logs_is_a_failed_row(decoder: Decoder, lines: object) -> None:
+    """One that never ran has an error and no logs at any node (SIMD-0290); fetching it again would never end."""
+    item = testing.item(PROGRAM, [BOUGHT], err="InsufficientFundsForFee")
+    item["meta"]["logMessages"] = lines
+    if lines is ...:
+        del item["meta"]["logMessages"]
+    row = decoder.item(msgspec.json.encode(item))
+    assert isinstance(row, TransactionRow)
+    assert (row.err, row.events, row.dead_letters) == ('"InsufficientFundsForFee"', (), ())
+
+
 def test_the_digest_tells_by_slot_error_and_lines_alone(decoder: Decoder) -> None:
     """The same transaction from another source, spelled differently, has the same digest."""
     here = testing.item(PROGRAM, [BOUGHT])
