@@ -13,7 +13,11 @@ retracted only when all of this holds, at one node that has seen every slot we e
     - transactions before and after its slot are listed, twice, more than 150 blocks apart, and it is not;
     - so its blockhash is dead, and it cannot land any more;
     - the node's whole history does not know its status;
-    - its block, if the slot has one, does not hold it.
+    - the node serves the slot's block and it does not hold the transaction, or parent links prove that the slot has no
+      block: the next served block's parent is an older block, which the node serves too.
+
+"Slot skipped", "block not available" and null say only that this node does not serve the block; nothing follows from
+them. A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
 
 An error on the way ends the walk without any conclusion.
 """
@@ -40,6 +44,13 @@ Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
 #: Blocks for which a blockhash is good.
 BLOCKHASH_AGE: Final = 150
+#: How far above a slot the next served block is searched for. A leader who is away leaves 4 slots empty, two 8.
+MOST_SKIPPED: Final = 16
+#: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A fork's is
+#: retracted sooner (150 blocks), and with a walk each minute the alert is out within five minutes.
+UNLISTED_SECONDS: Final = 240.0
+#: Signatures that an alert names.
+NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests holds the log for milliseconds.
 PROOF_SIZE: Final = 10_000
 SOURCES: Final[dict[Commitment, str]] = {"confirmed": "walk", "finalized": "finalized"}
@@ -189,30 +200,73 @@ class Walk:
             async with self._pipeline.borrowed() as writer:
                 await writer.retract(gone)
             self.retracted += len(gone)
-            log.warning("transactions retracted: the finalized chain does not hold them", signatures=gone)
+            log.error("transactions retracted: the finalized chain does not hold them", signatures=gone)
+            more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
             await self._notebook.alert(
-                "retracted", f"{len(gone)} transactions were proven gone from the chain and retracted.", severity="info"
+                "retracted",
+                f"{len(gone)} transactions were proven gone from the chain and retracted: "
+                f"{', '.join(gone[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
+                severity="critical",
             )
         return len(gone)
 
+    async def report_unlisted(self, listed: Listed) -> None:
+        """Raise or resolve the alert about transactions of ours that hold the watermark because no node lists them."""
+        bounds = {"floor": listed.floor, "top": listed.top}
+        rows = await self._notebook.all(sql.unlisted, **bounds, seconds=UNLISTED_SECONDS, limit=NAMED)
+        if not rows:
+            await self._notebook.resolve("unlisted")
+            return
+        count = rows[0][2]
+        named = ", ".join(f"{signature} (slot {slot})" for signature, slot, _ in rows)
+        more = f" and {count - len(rows)} more" if count > len(rows) else ""
+        await self._notebook.alert(
+            "unlisted",
+            f"{count} delivered transactions are missing from the node's finalized list, and finality waits before "
+            f"slot {rows[0][1]}: {named}{more}. Nothing is retracted without proof. "
+            "Set SOLANA_RPC_URL to a node that serves these slots (docs/runbook.md, unlisted).",
+            severity="critical",
+        )
+
     async def _absent(self, condemned: Sequence[tuple[str, int]], top: int) -> list[str]:
-        """Those that neither the node's history nor their block knows."""
+        """Those that the node's history does not know, and that are proven not to be in a block of their slot."""
         node = self._client.pinned()
         await node.slot(commitment="finalized", min_context_slot=top)
         statuses = await node.signature_statuses([signature for signature, _ in condemned], search_history=True)
         if statuses.slot < top:
             raise rpc_errors.NodeBehind(f"The node answers at slot {statuses.slot}, before {top}.")
         unknown = [pair for pair, status in zip(condemned, statuses.value, strict=True) if status is None]
-        return [signature for signature, slot in unknown if await _block_lacks(node, signature, slot)]
+        blocks = _Blocks(node)
+        return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 
 
-async def _block_lacks(node: chain.Client, signature: str, slot: int) -> bool:
-    try:
-        block = await node.block_signatures(slot, commitment="finalized")
-    except errors.NotFound:
-        # No longer kept: that says nothing about what was in it.
+class _Blocks:
+    """Finalized blocks of one node, each asked for once; neighbouring slots need the same ones."""
+
+    def __init__(self, node: chain.Client) -> None:
+        self._node = node
+        self._found: dict[int, chain.BlockSignatures | None] = {}
+
+    async def prove_absence(self, signature: str, slot: int, top: int) -> bool:
+        """Whether the served block of the slot lacks the transaction, or parent links pass the slot by."""
+        block = await self._served(slot)
+        if block is not None:
+            return signature not in block.signatures
+        for later in range(slot + 1, min(slot + MOST_SKIPPED, top) + 1):
+            child = await self._served(later)
+            if child is not None:
+                # A parent that is not served may be a default: nodes write 0 where they do not know it.
+                return child.parent_slot < slot and await self._served(child.parent_slot) is not None
         return False
-    return block is None or signature not in block.signatures
+
+    async def _served(self, slot: int) -> chain.BlockSignatures | None:
+        """The block, None where this node does not serve it; that proves nothing about the slot."""
+        if slot not in self._found:
+            try:
+                self._found[slot] = await self._node.block_signatures(slot, commitment="finalized")
+            except (errors.NotFound, rpc_errors.NodeBehind, rpc_errors.UnsupportedVersion):
+                self._found[slot] = None
+        return self._found[slot]
 
 
 def _require_order(page: Sequence[chain.SignatureInfo], below: int | None) -> None:

@@ -157,6 +157,20 @@ where
 order by p.slot, p.signature
 limit 256;
 
+-- name: unlisted
+-- Successes of ours that a finalized list does not have although they have been here for a while; how many there are.
+select
+    t.signature,
+    t.slot,
+    count(*) over ()
+from raw.transactions as t
+where
+    t.slot > %(floor)s and t.slot <= %(top)s and t.err is null and t.retracted_at is null
+    and t.first_seen_at <= clock_timestamp() - make_interval(secs => %(seconds)s)
+    and not exists (select from seen as s where s.commitment = 'finalized' and s.signature = t.signature)
+order by t.slot, t.signature
+limit %(limit)s;
+
 -- name: unsettled
 -- Slots whose transactions still lack their place in the block, the oldest first.
 select distinct t.slot

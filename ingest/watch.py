@@ -225,8 +225,11 @@ class Watch:
             await self.order.settle(0, confirmed.top)
         finalized = await self._filled("finalized")
         final = await self.walk.finalize(finalized, below=await self.order.first_open())
-        if await self.walk.judge(finalized):
-            final = await self.walk.finalize(finalized, below=await self.order.first_open())
+        try:
+            if await self.walk.judge(finalized):
+                final = await self.walk.finalize(finalized, below=await self.order.first_open())
+        finally:
+            await self.walk.report_unlisted(finalized)
         (wanted,) = await self._notebook.one(sql.count_wanted)
         self.standing = _standing(verified, final, confirmed.top, finalized.top, wanted)
         await self._tell(self.standing)

@@ -228,7 +228,7 @@ class Client(Protocol):
         ...
 
     async def block_signatures(self, slot: int, *, commitment: Commitment) -> BlockSignatures | None:
-        """A block's signatures in order, None for a slot without a block.
+        """A block's signatures in order, None where the node serves none, which does not prove that there is none.
 
         NodeBehind where the slot is not reached yet, HistoryGone where it is no longer kept.
         """

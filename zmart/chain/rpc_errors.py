@@ -92,7 +92,7 @@ class UnsupportedVersion(errors.Permanent):
 
 
 class SlotSkipped(errors.NotFound):
-    """The slot has no block."""
+    """The node serves no block of the slot: it was skipped, or this node lacks it. The codes do not tell which."""
 
 
 class HistoryGone(errors.NotFound):

@@ -211,7 +211,7 @@ async def test_transactions(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_blocks(chain: RpcClient, node: ScriptedNode) -> None:
-    """A slot without a block is None, one not reached or no longer kept an error."""
+    """A block that is not served is None, one not reached or no longer kept an error."""
     block = {"blockhash": BLOCKHASH, "parentSlot": 4, "signatures": ["a", "b"], "blockHeight": 4, "blockTime": 9}
     node.will(
         "getBlock",

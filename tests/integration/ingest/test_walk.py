@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ import town as towns
 from town import TO_FINALITY, Town
 
 from devchain.faults import RpcFault
-from devchain.rpc_errors import UNSUPPORTED_VERSION, RpcError
+from devchain.rpc_errors import (
+    BLOCK_CLEANED_UP,
+    BLOCK_NOT_AVAILABLE,
+    SLOT_SKIPPED,
+    UNSUPPORTED_VERSION,
+    RpcError,
+)
 from ingest import testing as deliveries
 from ingest.decode import Decoder
 from ingest.source import Intake, Patience, keep_running
@@ -167,9 +173,82 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> N
 
     succeeded = {s for (s,) in town.ask("select signature from raw.transactions where err is null")}
     assert town.held() & gone & succeeded == set()
+    ((severity, message),) = town.ask("select severity, message from ops.alerts where kind = 'retracted'")
+    assert severity == "critical"
+    assert any(signature in message for signature in gone)
     assert standing.finalized_through == standing.finalized_slot
     assert town.ask("select count(*) > 0 from raw.feed where kind = 'retracted'") == [(True,)]
     assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+
+
+def hide_slots(
+    town: Town, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
+) -> None:
+    """Let the node lack some slots: it lists nothing of them, knows none of their transactions and serves no block."""
+    rpc = town.node.server.rpc
+    real = dict(rpc._methods)
+    hidden = {str(one.signature) for one in town.landed() if one.slot in slots}
+
+    def signatures(params: Any) -> Any:
+        return [one for one in real["getSignaturesForAddress"](params) if one["slot"] not in slots]
+
+    def statuses(params: Any) -> Any:
+        answer = real["getSignatureStatuses"](params)
+        known = zip(params[0], answer["value"], strict=True)
+        return answer | {"value": [None if signature in hidden else status for signature, status in known]}
+
+    def transaction(params: Any) -> Any:
+        return None if params[0] in hidden else real["getTransaction"](params)
+
+    def served(params: Any) -> Any:
+        return block(params[0]) if params[0] in slots else real["getBlock"](params)
+
+    for method, answer in (
+        ("getSignaturesForAddress", signatures),
+        ("getSignatureStatuses", statuses),
+        ("getTransaction", transaction),
+        ("getBlock", served),
+    ):
+        monkeypatch.setitem(rpc._methods, method, answer)
+
+
+async def test_a_node_that_lacks_slots_proves_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists without some slots, null for their transactions and any "not here" for their blocks retract nothing;
+    finality waits before them and a critical alert names them, until a node serves them."""
+    monkeypatch.setattr("ingest.walk.UNLISTED_SECONDS", 0.0)
+    await town.watch.look()
+    await town.play(10)
+    await town.deliver(town.landed())
+    await town.pass_blocks(TO_FINALITY)
+    slots = sorted({one.slot for one in town.landed() if one.err is None})[-6:-2]
+    lacking = frozenset(range(slots[0], slots[-1] + 1))
+    genuine = {str(one.signature) for one in town.landed() if one.slot in lacking and one.err is None}
+    refusal = [SLOT_SKIPPED]
+
+    def block(slot: int) -> Any:
+        if refusal[0] == 0:
+            return None
+        raise RpcError(refusal[0], f"Slot {slot} was skipped, or missing in long-term storage")
+
+    with monkeypatch.context() as lost:
+        hide_slots(town, lost, lacking, block=block)
+        await town.watch.look()
+        assert town.ask("select count(*) > 0 from raw.suspects") == [(True,)]
+        await town.pass_blocks(160)
+        for refusal[0] in (SLOT_SKIPPED, -32_009, BLOCK_NOT_AVAILABLE, BLOCK_CLEANED_UP, 0):
+            standing = await town.watch.look()
+            assert genuine <= town.held()
+            assert (standing.finalized_through or 0) < slots[0] < (standing.finalized_slot or 0)
+    alert = "select severity, message from ops.alerts where kind = 'unlisted' and resolved_at is null"
+    ((severity, message),) = town.ask(alert)
+    assert severity == "critical"
+    first = min((one.slot, str(one.signature)) for one in town.landed() if str(one.signature) in genuine)
+    assert f"{first[1]} (slot {first[0]})" in message
+
+    standing = await town.watch.look()
+    assert standing.finalized_through == standing.finalized_slot
+    assert town.ask(alert) == []
+    assert town.ask("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
 
 
 async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
