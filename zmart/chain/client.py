@@ -39,7 +39,7 @@ MAX_TRANSACTION_VERSION: Final = 1
 GENESIS: Final[Mapping[str, str]] = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet",
     "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
-    "4uhcVJyU9pJkvQyUS88uRDiswHXSCQY3zQawwTPkNgjn": "testnet",
+    "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY": "testnet",
 }
 
 _T = TypeVar("_T")

@@ -455,7 +455,7 @@ async def test_nodes_of_two_clusters(node: ScriptedNode, second: ScriptedNode) -
     [
         (MAINNET, "mainnet"),
         (DEVNET, "devnet"),
-        ("4uhcVJyU9pJkvQyUS88uRDiswHXSCQY3zQawwTPkNgjn", "testnet"),
+        ("4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY", "testnet"),
         (BLOCKHASH, "localnet"),
     ],
 )
