@@ -202,7 +202,10 @@ class Rpc:
         if not self.ledger.is_valid_blockhash(str(message.recent_blockhash)):
             return _with_context(slot, None)
         signatures = [SoldersSignature.default()] * message.header.num_required_signatures
-        fee = self.ledger.fee(wire.populated(message, signatures))
+        try:
+            fee = self.ledger.fee(wire.populated(message, signatures))
+        except Rejected as rejected:
+            raise RpcError(INVALID_PARAMS, f"invalid transaction message: {rejected}") from rejected
         return _with_context(slot, fee)
 
     def get_minimum_balance_for_rent_exemption(self, params: Params) -> int:

@@ -41,6 +41,9 @@ DEFAULT_PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 #: Where webhooks are registered; every account's, whatever the cluster.
 DEFAULT_HELIUS_API_URL = "https://api.helius.xyz"
 
+#: Hosts on which the API is a site of its own that wallets can sign in to.
+LOOPBACK = ("127.0.0.1", "localhost")
+
 #: A key for HMAC-SHA256 shorter than its hash weakens it (RFC 7518 section 3.2).
 JWT_SECRET_BYTES = 32
 
@@ -359,7 +362,7 @@ def read(env: Environment) -> Settings:
         postgres=_postgres(env, state_dir),
         chain=_chain(env, ports, hosts),
         ingest=_ingest(env),
-        api=_api(env),
+        api=_api(env, hosts),
         ports=ports,
         hosts=hosts,
         voting=_voting(env),
@@ -459,11 +462,10 @@ def _ingest(env: Environment) -> Ingest:
     )
 
 
-def _api(env: Environment) -> Api:
-    origins = env.words("CORS_ORIGINS") or env.words("CORS_ORIGIN")
+def _api(env: Environment, hosts: Hosts) -> Api:
     return Api(
         jwt_secrets=_jwt_secrets(env),
-        cors_origins=origins or ("http://localhost:3000", "http://localhost:3001"),
+        cors_origins=_cors_origins(env, hosts),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         legacy_auth=env.flag("LEGACY_AUTH", default=False),
         rate_limit_per_minute=env.count("RATE_LIMIT_PER_MINUTE", 100, low=0),
@@ -474,6 +476,30 @@ def _api(env: Environment) -> Api:
         kept_mib=env.count("KEPT_MIB", 64, low=0),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
+
+
+def _cors_origins(env: Environment, hosts: Hosts) -> tuple[str, ...]:
+    name = "CORS_ORIGINS" if env.words("CORS_ORIGINS") else "CORS_ORIGIN"
+    # Browsers send an origin without a slash at its end.
+    origins = tuple(origin.rstrip("/") for origin in env.words(name))
+    if any(not _is_origin(origin) for origin in origins if origin != "*"):
+        env.refuse(name, "* or origins such as https://app.example, comma separated")
+    if set(origins) == {"*"} and hosts.api not in LOOPBACK:
+        # A wallet signs in to a site by its name, and * names none: /api/auth/nonce would have nothing to offer.
+        env.refuse(
+            name,
+            f"* with at least one origin beside it while API_HOST is {hosts.api}: wallets sign in to a named site",
+            f"Add yours: {name}=https://app.example,*",
+        )
+    return origins or ("http://localhost:3000", "http://localhost:3001")
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
 
 
 def _jwt_secrets(env: Environment) -> tuple[Secret, ...]:

@@ -12,7 +12,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from solders.transaction import VersionedTransaction
+from solders.transaction import SanitizeError, VersionedTransaction
 
 from zmart.chain import rpc_errors, transactions
 from zmart.chain.client import Client, SignatureStatus
@@ -114,6 +114,9 @@ def _parsed(raw: bytes) -> VersionedTransaction:
         transaction.sanitize()
     except ValueError as error:
         raise errors.Unprocessable("These bytes are no transaction.") from error
+    except SanitizeError as error:
+        # solders derives it from Exception alone, so `except ValueError` does not catch it.
+        raise errors.Unprocessable(f"The transaction contradicts itself ({error}). Build and sign it again.") from error
     # Bytes after the end are signed by nobody.
     if bytes(transaction) != raw:
         raise errors.Unprocessable("These bytes are no transaction.")

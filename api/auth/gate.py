@@ -7,13 +7,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from zmart.domain.ids import Address
-from zmart.settings import Settings
+from zmart.settings import LOOPBACK, Settings
 
 from .. import errors, writes
 from . import legacy, nonces, sessions, signatures, siws, tickets, tokens
 from .keys import Keys
 
-_LOOPBACK: Final = ("127.0.0.1", "localhost")
 _HOW: Final = "Send Authorization: Bearer with an access token; GET /api/auth/nonce begins."
 
 
@@ -75,6 +74,6 @@ class Gate:
 
 
 def _sites(settings: Settings) -> dict[str, str]:
-    own = [f"http://{host}:{settings.ports.api}" for host in _LOOPBACK] if settings.hosts.api in _LOOPBACK else []
+    own = [f"http://{host}:{settings.ports.api}" for host in LOOPBACK] if settings.hosts.api in LOOPBACK else []
     origins = [origin for origin in [*settings.api.cors_origins, *own] if urlsplit(origin).netloc]
     return {urlsplit(origin).netloc: origin for origin in origins}

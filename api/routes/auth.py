@@ -6,7 +6,6 @@ import base64
 import binascii
 import datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from litestar import Request, get, post
 from litestar.datastructures import State
@@ -115,7 +114,8 @@ async def issue_ticket(gate: FromGate, signed_in: FromSignedIn) -> shapes.Ticket
 def _site(request: Request[Any, Any, State], gate: Gate) -> tuple[str, str]:
     """The site that asks, where people sign in from it; else the first of those sites."""
     origin = request.headers.get("origin")
-    domain = urlsplit(origin).netloc if origin else request.headers.get("host", "")
+    # urlsplit raises on some of what a client can write there, such as http://[::1
+    domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
     if domain not in gate.sites:
         domain = next(iter(gate.sites))
     return domain, gate.sites[domain]

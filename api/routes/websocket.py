@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar import WebSocket, websocket
 from litestar.datastructures import State
@@ -51,7 +50,8 @@ def _is_welcome(socket: Socket, settings: Settings) -> bool:
     allowed = settings.api.cors_origins
     if origin is None or "*" in allowed or origin in allowed:
         return True
-    return urlsplit(origin).netloc == socket.headers.get("host")
+    # urlsplit raises on some of what a client can write there, such as http://[::1
+    return origin.partition("://")[2] == socket.headers.get("host")
 
 
 async def _refuse(socket: Socket) -> None:

@@ -72,6 +72,11 @@ def test_an_empty_variable_is_an_absent_one() -> None:
         ("DISPUTE_VOTING_WINDOW", "3 days"),
         ("BROADCAST_URL", "kafka://x"),
         ("BALLOT_ELIGIBILITY", "friends"),
+        ("CORS_ORIGINS", "app.example"),
+        ("CORS_ORIGINS", "https://app.example/markets"),
+        ("CORS_ORIGINS", "http://[::1"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGIN", "https://"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(name: str, value: str) -> None:
@@ -98,6 +103,17 @@ def test_lists_are_comma_separated() -> None:
 
     assert [secret.reveal() for secret in loaded.ingest.auth_headers] == ["new", "old"]
     assert loaded.api.cors_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1", "api.example"])
+def test_any_origin_needs_a_named_one_beside_it_on_a_public_host(host: str) -> None:
+    """Wallets sign in to a named site: * alone leaves them none where the API is not one itself."""
+    with pytest.raises(errors.ConfigurationError, match=r"CORS_ORIGINS must be \* with at least one .*https://app"):
+        settings.load({"CORS_ORIGINS": "*", "API_HOST": host})
+
+    both = settings.load({"CORS_ORIGINS": "*, https://a.example/", "API_HOST": host})
+    assert both.api.cors_origins == ("*", "https://a.example")
+    assert settings.load({"CORS_ORIGINS": "*"}).api.cors_origins == ("*",)
 
 
 def test_a_secret_may_be_a_file(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import api_log
 import httpx
 import pytest
 from solders.hash import Hash
-from solders.instruction import AccountMeta, Instruction
-from solders.message import MessageV0
+from solders.instruction import AccountMeta, CompiledInstruction, Instruction
+from solders.message import Message, MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
@@ -299,8 +299,17 @@ def foreign(wallet: Wallet, blockhash: str, *instructions: Instruction) -> str:
     return base64.b64encode(bytes(VersionedTransaction(message, [wallet.key]))).decode()
 
 
+def beyond_its_accounts(raw: bytes, blockhash: str) -> bytes:
+    """A legacy transaction of the same accounts, with a call of a program beyond them."""
+    known = VersionedTransaction.from_bytes(raw)
+    keys = known.message.account_keys
+    call = CompiledInstruction(program_id_index=len(keys), data=b"", accounts=b"")
+    message = Message.new_with_compiled_instructions(1, 0, 0, keys, Hash.from_string(blockhash), [call])
+    return bytes(VersionedTransaction.populate(message, known.signatures))
+
+
 async def test_only_our_program_is_relayed(town: Town) -> None:
-    """Transfers, other programs, ComputeBudget alone, unsigned, changed, padded or oversized: 422, nothing sent."""
+    """Transfers, other programs, ComputeBudget alone, unsigned, changed, padded, oversized, contradicting: 422."""
     created = await town.post("/api/markets", CREATION, status=201)
     wallet, blockhash = town.wallet, created["blockhash"]
     good = base64.b64decode(wallet.sign_transaction(created["unsigned_transaction"]))
@@ -321,6 +330,7 @@ async def test_only_our_program_is_relayed(town: Town) -> None:
         "cut": base64.b64encode(good[:-1]).decode(),
         "oversized": base64.b64encode(good + b"\0" * 1_232).decode(),
         "nothing": base64.b64encode(b"\0").decode(),
+        "index that leads nowhere": base64.b64encode(beyond_its_accounts(good, created["blockhash"])).decode(),
     }
     for what, transaction in refused.items():
         answer = await town.client.post("/api/transactions", json={"transaction": transaction})

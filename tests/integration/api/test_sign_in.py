@@ -94,6 +94,17 @@ async def test_a_wallets_own_bytes_are_read(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200, answer.text
 
 
+async def test_a_public_host_offers_a_named_site(shared: testing.Database) -> None:
+    """With * beside it the named origin is what a wallet signs for, whatever Origin a client writes."""
+    public = {"API_HOST": "0.0.0.0", "CORS_ORIGINS": "*,https://app.example"}
+    reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
+    async with api_log.served(settings.load({**reached, **public})) as client:
+        for origin in ("https://elsewhere.example", "null", "http://[::1"):
+            answer = await client.get("/api/auth/nonce", headers={"Origin": origin})
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["uri"] == "https://app.example"
+
+
 FORGERIES = {
     "domain": ("localhost:3000 wants", "evil.example wants"),
     "uri of another site": ("URI: http://localhost:3000", "URI: http://evil.example"),

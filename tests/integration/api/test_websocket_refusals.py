@@ -170,7 +170,9 @@ async def test_nobody_signs_in_where_no_secret_is_set(markets: Log) -> None:
         assert (await socket.ask(action="subscribe", topics=["trades"]))["type"] == "subscribed"
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1.elsewhere.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://elsewhere.example", "null", "http://[::1", "http://127.0.0.1.elsewhere.example"]
+)
 async def test_a_strange_page_is_refused(server: Served, origin: str) -> None:
     """A page of an origin that is not in CORS_ORIGINS gets no connection, and the reason in words."""
     with pytest.raises(InvalidStatus) as refused:

@@ -12,6 +12,8 @@ import httpx
 import orjson
 import pytest
 from solders.hash import Hash
+from solders.instruction import CompiledInstruction
+from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 from websockets.asyncio.client import connect
@@ -56,6 +58,19 @@ def payment(node: Node, signer: Signer, blockhash: Hash | None = None) -> wire.T
         lamports=1,
     )
     return wire.signed([transfer(params)], [signer], blockhash or node.ledger.blockhash)
+
+
+async def test_a_message_that_contradicts_itself_has_no_fee(node: Node) -> None:
+    """Invalid params, as a validator answers, where a call leads beyond the accounts; the connection stays."""
+    key = rich(node).pubkey
+    call = CompiledInstruction(program_id_index=9, data=b"", accounts=b"")
+    message = Message.new_with_compiled_instructions(1, 0, 0, [key], node.ledger.blockhash, [call])
+    options = {"commitment": "processed"}
+
+    answer = await node.call("getFeeForMessage", base64.b64encode(bytes(message)).decode(), options)
+
+    assert answer["error"]["code"] == -32602
+    assert "invalid transaction message" in answer["error"]["message"]
 
 
 def encoded(transaction: wire.Transaction) -> str:
