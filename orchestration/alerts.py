@@ -3,13 +3,15 @@
 Whatever finds trouble raises an alert in `ops.alerts`, where the same trouble is one row that counts. One sensor
 delivers news of them to ALERT_WEBHOOK_URL, so that every part of the system is heard and nothing is posted twice: an
 alert when it is raised, a critical one again each day until somebody acknowledges it, and that it is over. The row
-itself remembers what was posted. docs/runbook.md has a section for each kind.
+itself remembers what was posted. Each alert is posted by itself: one that the chat refuses is counted, retried and
+reported, and the others go on. docs/runbook.md has a section for each kind.
 """
 
 from __future__ import annotations
 
-import http
+import http.client
 import json
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -27,6 +29,17 @@ Severity: TypeAlias = Literal["info", "warning", "critical"]
 
 #: Chat services answer within a second; a slow one must not hold up the other sensors.
 TIMEOUT_SECONDS = 10.0
+#: A tick has 60 s; one more alert may take TIMEOUT_SECONDS to connect and as much to answer.
+DELIVERY_SECONDS = 30.0
+#: Discord takes 2,000 characters and Slack cuts at 40,000; the whole message is in `zmart alerts list`.
+MOST_MESSAGE_CHARACTERS = 1_500
+MOST_SUBJECT_CHARACTERS = 200
+#: Refusals in a row that make the alert REFUSED: a chat that restarts is back sooner.
+REPORT_AFTER_REFUSALS = 3
+#: From so many on (five minutes) an alert is tried only every so often.
+SLOW_AFTER_REFUSALS = 10
+SLOW_SECONDS = 600.0
+REFUSED = "alert_refused"
 _SIGNS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
 _OVER = "✅"
 #: A critical alert that nobody acknowledges is posted again after so long.
@@ -66,16 +79,67 @@ def open_subjects(connection: Connection, kind: str) -> set[str]:
 
 def news(connection: Connection) -> list[Alert]:
     """What is to be posted now, oldest first, at most 20: alerts raised, left unacknowledged, or over since."""
-    rows = connection.execute(sql.alert_news, {"remind_after_hours": REMIND_AFTER_HOURS})
+    rows = connection.execute(
+        sql.alert_news,
+        {
+            "remind_after_hours": REMIND_AFTER_HOURS,
+            "slow_after": SLOW_AFTER_REFUSALS,
+            "slow_seconds": SLOW_SECONDS,
+        },
+    )
     return [
         Alert(alert_no=no, kind=kind, subject=subject, severity=severity, message=message, is_over=is_over)
         for no, kind, subject, severity, message, is_over in rows
     ]
 
 
-def posted(connection: Connection, alert: Alert) -> None:
-    """Remember that it was."""
-    connection.execute(sql.alert_posted, {"alert_no": alert.alert_no, "is_over": alert.is_over})
+def deliver(connection: Connection, url: Secret) -> tuple[int, list[errors.Unavailable]]:
+    """Post the news, each by itself; return how many were posted, and why the others were not.
+
+    What was refused is counted in its row and tried again. REPORT_AFTER_REFUSALS in a row open the alert REFUSED, which
+    closes when nothing is refused any more.
+    """
+    posted, refused = 0, []
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    for each in news(connection):
+        if time.monotonic() > deadline:
+            break
+        try:
+            post(url, each)
+        except errors.Unavailable as error:
+            refused.append(error)
+            connection.execute(sql.alert_refused, {"alert_no": each.alert_no, "refusal": error.args[0]})
+        else:
+            posted += 1
+            connection.execute(sql.alert_posted, {"alert_no": each.alert_no, "is_over": each.is_over})
+    _report_refused(connection, is_news=bool(refused))
+    return posted, refused
+
+
+def _report_refused(connection: Connection, *, is_news: bool) -> None:
+    rows = connection.execute(sql.alerts_refused, {"least": REPORT_AFTER_REFUSALS, "about": REFUSED}).fetchall()
+    if not rows:
+        resolve(connection, REFUSED, "")
+    elif is_news:
+        alert_no, kind, refusals, refusal = rows[0]
+        raise_alert(
+            connection,
+            REFUSED,
+            "",
+            "warning",
+            f"ALERT_WEBHOOK_URL does not accept {len(rows)} alerts, among them alert {alert_no} ({kind}), "
+            f"{refusals} times in a row: {refusal} Read them with: zmart alerts list",
+        )
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """urllib follows a redirect of a POST with a GET: the alert would count as posted and be lost."""
+
+    def redirect_request(self, *_: object) -> None:
+        """None makes the redirect an HTTPError."""
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
 
 
 def post(url: Secret, alert: Alert) -> None:
@@ -84,26 +148,32 @@ def post(url: Secret, alert: Alert) -> None:
         url.reveal(), data=body(alert), headers={"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - the same
-            pass
+        with _opener.open(request, timeout=TIMEOUT_SECONDS):
+            return
     except urllib.error.HTTPError as error:
-        said = f"{error.code} {http.HTTPStatus(error.code).phrase}"
-    except (OSError, ValueError) as error:
-        said = type(error).__name__
-    else:
-        return
+        error.close()
+        # http.HTTPStatus knows 62 statuses and raises ValueError for others; proxies send 499 and 520 to 599.
+        answer = f"{error.code} {http.client.responses.get(error.code, '')}".rstrip()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # HTTPException: what answers is no HTTP, or its status line is cut; it is neither of the other two.
+        answer = type(error).__name__
     # From None: the cause carries the address, which is a secret.
     raise errors.Unavailable(
-        f"The alert webhook did not take alert {alert.alert_no}: {said}.",
+        f"The alert webhook did not take alert {alert.alert_no}: {answer}.",
         help="Correct ALERT_WEBHOOK_URL; delivery is tried again.",
     ) from None
 
 
 def body(alert: Alert) -> bytes:
     """The alert as `{"text": ...}`; one that is open with the section of the runbook that belongs to it."""
-    about = f" ({alert.subject})" if alert.subject else ""
+    about = f" ({_bounded(alert.subject, MOST_SUBJECT_CHARACTERS)})" if alert.subject else ""
     if alert.is_over:
         text = f"{_OVER} *ZMART {alert.kind}*{about} is over."
     else:
-        text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {alert.message}\n{RUNBOOK}#{alert.kind}"
+        message = _bounded(alert.message, MOST_MESSAGE_CHARACTERS)
+        text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {message}\n{RUNBOOK}#{alert.kind}"
     return json.dumps({"text": text}, ensure_ascii=False).encode()
+
+
+def _bounded(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

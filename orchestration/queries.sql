@@ -111,24 +111,47 @@ update ops.alerts set resolved_at = clock_timestamp()
 where kind = %(kind)s and subject = %(subject)s and resolved_at is null;
 
 -- name: alert_news
--- Alerts that nobody was told of, critical ones that nobody acknowledges, and told ones that are over, oldest first.
+-- Alerts that nobody was told of, critical ones that nobody acknowledges, and told ones that are over: those that were never
+-- refused first, the oldest of them before others, so that refused ones cannot fill the limit. One that was refused often
+-- waits a while.
 select alert_no, kind, subject, severity, message, resolved_at is not null as is_over
 from ops.alerts
 where
-    (resolved_at is null and acknowledged_at is null and (
-        posted_at is null
-        or severity = 'critical' and posted_at < clock_timestamp() - make_interval(hours => %(remind_after_hours)s)
-    ))
-    or (resolved_at is not null and posted_at is not null and resolution_posted_at is null)
-order by coalesce(resolved_at, raised_at), alert_no
+    (
+        (resolved_at is null and acknowledged_at is null and (
+            posted_at is null
+            or severity = 'critical' and posted_at < clock_timestamp() - make_interval(hours => %(remind_after_hours)s)
+        ))
+        or (resolved_at is not null and posted_at is not null and resolution_posted_at is null)
+    )
+    and (refusals < %(slow_after)s or refused_at < clock_timestamp() - make_interval(secs => %(slow_seconds)s))
+order by refused_at nulls first, coalesce(resolved_at, raised_at), alert_no
 limit 20;
 
 -- name: alert_posted
 -- Remember that an alert was posted, or that it is over.
 update ops.alerts set
     posted_at = case when %(is_over)s then posted_at else clock_timestamp() end,
-    resolution_posted_at = case when %(is_over)s then clock_timestamp() end
+    resolution_posted_at = case when %(is_over)s then clock_timestamp() end,
+    refusals = 0, refused_at = null, refusal = null
 where alert_no = %(alert_no)s;
+
+-- name: alert_refused
+-- Count that the chat did not accept an alert.
+update ops.alerts set refusals = refusals + 1, refused_at = clock_timestamp(), refusal = %(refusal)s
+where alert_no = %(alert_no)s;
+
+-- name: alerts_refused
+-- Alerts that still have to be posted and were refused several times in a row, the oldest first, without the alert about them.
+select alert_no, kind, refusals, refusal
+from ops.alerts
+where
+    refusals >= %(least)s and kind <> %(about)s
+    and (
+        (resolved_at is null and acknowledged_at is null)
+        or (resolved_at is not null and posted_at is not null and resolution_posted_at is null)
+    )
+order by alert_no;
 
 -- name: slots_held
 -- The first slot the log knows a transaction of, and the last it holds finally.

@@ -150,16 +150,16 @@ def dead_letter_growth(context: dg.SensorEvaluationContext, database: dg.Resourc
     "until it is acknowledged, and that one is over. Waits until the address is set.",
 )
 def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
-    """Post what nobody was told of yet; what the webhook refuses is posted by a later tick."""
+    """Post what nobody was told of yet; what the webhook refuses keeps nothing back and is tried by a later tick."""
     url = settings.load().alert_webhook_url
     if url is None:
         return dg.SkipReason("ALERT_WEBHOOK_URL is not set.")
     with database.connect() as connection:
-        fresh = alerts.news(connection)
-        for each in fresh:
-            alerts.post(url, each)
-            alerts.posted(connection, each)
-    return dg.SkipReason(f"{len(fresh)} messages delivered.")
+        posted, refused = alerts.deliver(connection, url)
+    if refused:
+        # The tick fails, so that Dagster shows why. What was posted is recorded.
+        raise refused[0]
+    return dg.SkipReason(f"{posted} messages delivered.")
 
 
 def _first_line(text: str | None) -> str:

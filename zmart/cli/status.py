@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -37,7 +38,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
             said: dict[str, Any] = json.load(answer)
             return said | {"ingest": _ingest_status(settings)}
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+    except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise errors.Unavailable(
             f"The API on {host}:{port} does not answer: {reason}.",
@@ -57,7 +58,7 @@ def _ingest_status(settings: Settings) -> dict[str, Any] | None:
         with contextlib.suppress(ValueError):
             unready: dict[str, Any] = json.load(refusal)
             return unready
-    except (urllib.error.URLError, TimeoutError, ValueError):
+    except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException):
         pass
     return None
 

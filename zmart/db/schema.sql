@@ -2450,6 +2450,9 @@ CREATE TABLE ops.alerts (
     acknowledged_by text,
     posted_at timestamp with time zone,
     resolution_posted_at timestamp with time zone,
+    refusals integer DEFAULT 0 NOT NULL,
+    refused_at timestamp with time zone,
+    refusal text,
     CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
 );
 
@@ -2482,6 +2485,24 @@ COMMENT ON COLUMN ops.alerts.posted_at IS 'When it was last posted to ALERT_WEBH
 --
 
 COMMENT ON COLUMN ops.alerts.resolution_posted_at IS 'When it was posted that it is over.';
+
+--
+-- Name: COLUMN alerts.refusals; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.refusals IS 'How often in a row ALERT_WEBHOOK_URL did not accept it; 0 once it does.';
+
+--
+-- Name: COLUMN alerts.refused_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.refused_at IS 'When that happened last.';
+
+--
+-- Name: COLUMN alerts.refusal; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.alerts.refusal IS 'The last answer, or the error where there was none.';
 
 --
 -- Name: acknowledge_alert(bigint, text); Type: FUNCTION; Schema: ops; Owner: -

@@ -7,6 +7,7 @@ said and skipped. No value of a secret is read into a finding.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import importlib.metadata
 import json
 import os
@@ -332,6 +333,6 @@ def _service_at(host: str, port: int) -> str:
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/health", timeout=PATIENCE_SECONDS) as answer:
             said = json.load(answer)
-    except (urllib.error.URLError, TimeoutError, OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return ""
     return str(said.get("service", "")) if isinstance(said, dict) and "status" in said else ""

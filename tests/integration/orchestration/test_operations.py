@@ -16,7 +16,7 @@ import pytest
 from devchain import history
 from ingest.decode import Decoder
 from ingest.writer import Writer
-from orchestration import checks, sensors
+from orchestration import alerts, checks, sensors
 from orchestration.definitions import define
 from orchestration.resources import Database
 from zmart import errors, settings, testing
@@ -336,14 +336,16 @@ def _started(run: dg.DagsterRun) -> dg.DagsterEvent:
 
 class _Chat(BaseHTTPRequestHandler):
     refuses_after = 9
+    #: What it answers 400 to wherever it stands in a message.
+    refuses = "nothing"
     taken: list[str]
 
     def do_POST(self) -> None:
         said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
-        takes = len(self.taken) < self.refuses_after
-        if takes:
+        status = 400 if self.refuses in said else 200 if len(self.taken) < self.refuses_after else 503
+        if status == 200:
             self.taken.append(said)
-        self.send_response(200 if takes else 503)
+        self.send_response(status)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -378,8 +380,61 @@ def test_every_alert_is_posted_once(story: testing.Database, database: Database,
         deliver(database)
 
     assert len(chat.taken) == 2
-    assert chat.taken[0].startswith("🔴 *ZMART mart_stale* (trades): The mart trades stopped")
-    assert chat.taken[1].startswith("⚠️ *ZMART silence* (webhook): No delivery for a minute.\n")
+    # What was never refused goes first.
+    assert chat.taken[0].startswith("⚠️ *ZMART silence* (webhook): No delivery for a minute.\n")
+    assert chat.taken[1].startswith("🔴 *ZMART mart_stale* (trades): The mart trades stopped")
+
+
+def test_refused_alerts_keep_nothing_back(
+    story: testing.Database, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later alerts are posted though more are refused than fit a tick; those are counted, reported and tried again."""
+    monkeypatch.setattr(alerts, "SLOW_AFTER_REFUSALS", 4)
+    chat.refuses, chat.refuses_after = "Unfit.", 99
+    refused = "select ops.raise_alert('unfit', 'n' || n, 'critical', 'Unfit.') from generate_series(1, 25) as n"
+    execute(story, refused)
+    execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
+
+    def tick() -> None:
+        with pytest.raises(errors.Unavailable, match="400 Bad Request"):
+            deliver(database)
+
+    for _ in range(2):
+        tick()
+    assert chat.taken == ["⚠️ *ZMART silence* (webhook): No delivery for a minute.\ndocs/runbook.md#silence"]
+    for _ in range(3):
+        tick()
+    (about,) = chat.taken[1:]
+    assert about.startswith("⚠️ *ZMART alert_refused*: ALERT_WEBHOOK_URL does not accept ")
+    assert "(unfit), 3 times in a row: The alert webhook did not take alert" in about
+    # After 125 attempts, of which each tick makes 20, all 25 have been refused often and wait; others go on.
+    tick()
+    deliver(database)
+    execute(story, "select ops.raise_alert('later', '', 'info', 'Later.')")
+    deliver(database)
+    assert chat.taken[2:] == ["ℹ️ *ZMART later*: Later.\ndocs/runbook.md#later"]
+    assert open_alerts(story)["alert_refused", ""] >= 1
+
+    chat.refuses = "nothing"
+    execute(story, "update ops.alerts set refused_at = refused_at - interval '11 minutes'")
+    for _ in range(2):
+        deliver(database)
+    assert sum("*ZMART unfit*" in said for said in chat.taken) == 25
+    deliver(database)
+    assert ("alert_refused", "") not in open_alerts(story)
+    assert chat.taken[-1] == "✅ *ZMART alert_refused* is over."
+
+
+def test_a_slow_chat_does_not_hold_up_the_tick(
+    story: testing.Database, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster ends a tick after a minute: the rest waits for the next one."""
+    monkeypatch.setattr(alerts, "DELIVERY_SECONDS", -1.0)
+    execute(story, "select ops.raise_alert('fire', '', 'critical', 'Fire.')")
+
+    deliver(database)
+
+    assert chat.taken == []
 
 
 def test_what_is_over_is_said_once(story: testing.Database, database: Database, chat: type[_Chat]) -> None:

@@ -108,10 +108,11 @@ def test_a_server_that_is_not_there(environ: dict[str, str]) -> None:
     assert "hidden-word" not in str(found)
 
 
-def test_a_taken_port(environ: dict[str, str]) -> None:
-    """A stranger on a port of ours is found."""
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_a_taken_port(environ: dict[str, str], greeting: bytes) -> None:
+    """A stranger on a port of ours is found, whether it speaks HTTP or not."""
     with _listening(int(environ["API_PORT"])) as stranger:
-        closing = threading.Thread(target=_hang_up_on_one, args=(stranger,), daemon=True)
+        closing = threading.Thread(target=_hang_up_on_one, args=(stranger, greeting), daemon=True)
         closing.start()
         found = findings(environ)
         closing.join(10)
@@ -120,8 +121,11 @@ def test_a_taken_port(environ: dict[str, str]) -> None:
     assert f"API_PORT {environ['API_PORT']} is taken" in found["ports"][0].said
 
 
-def _hang_up_on_one(listener: socket.socket) -> None:
+def _hang_up_on_one(listener: socket.socket, greeting: bytes) -> None:
     connection, _ = listener.accept()
+    # Read first: closing with the request unread would reset the connection before the greeting is seen.
+    connection.recv(65_536)
+    connection.sendall(greeting)
     connection.close()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -77,6 +79,55 @@ def test_a_refusal_says_what_came_back_but_not_where(chat: Chat, status: int) ->
     assert "very-secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"HTTP/1.1 %d \r\nContent-Length: 0\r\n\r\n" % status for status in (199, 304, 418, 499, *range(520, 600))),
+        *(b"HTTP/1.1 %d Moved\r\nLocation: /elsewhere\r\n\r\n" % status for status in (301, 302, 303, 307, 308)),
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+        b"",
+    ],
+    ids=lambda answer: answer[:14].decode().strip() or "nothing",
+)
+def test_any_other_answer_is_a_refusal(answer: bytes) -> None:
+    """Statuses without a name, redirects, and what is no HTTP are Unavailable and nothing else."""
+    with answering(answer) as url, pytest.raises(errors.Unavailable, match="did not take alert 7"):
+        alerts.post(url, ALERT)
+
+
+@contextlib.contextmanager
+def answering(answer: bytes) -> Iterator[Secret]:
+    """A server that gives one connection these bytes and closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                received = b""
+                while not received.endswith(b"}"):
+                    received += connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Secret(f"http://127.0.0.1:{server.getsockname()[1]}/very-secret")
+        thread.join()
+
+
+def test_texts_are_bounded() -> None:
+    """Discord takes 2,000 characters, and a message may name every slot of a gap."""
+    long = dataclasses.replace(ALERT, subject="s" * 10_000, message="é" * 100_000)
+
+    for alert in (long, dataclasses.replace(long, is_over=True)):
+        text = json.loads(alerts.body(alert))["text"]
+        assert len(text) < 2_000
+        assert "…" in text
 
 
 def test_nobody_at_home_is_unavailable(chat: Chat) -> None:
