@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -126,11 +127,23 @@ def wardens(run: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in children if b"warden" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+#: Prints a line every moment.
+CHATTERS = """
+import sys, time, pathlib
+pathlib.Path(sys.argv[1]).touch()
+while True:
+    print("line", flush=True)
+    time.sleep(0.01)
+"""
+
+
 class Run:
     """A supervisor in a process of its own."""
 
     def __init__(self, state: Path, services: list[dict[str, Any]]) -> None:
         self.state = state
+        #: What `line` has read.
+        self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, str(state), json.dumps(services)],
             stdout=subprocess.PIPE,
@@ -145,6 +158,15 @@ class Run:
             if line == "READY\n":
                 return self
         return pytest.fail("it never got ready")
+
+    def line(self, *parts: str) -> str:
+        """The next line of output that contains all of these."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if all(part in line for part in parts):
+                return line
+        return pytest.fail(f"it ended without printing {parts}")
 
     def status(self, name: str) -> board.Status:
         """What the board says of one service."""
@@ -218,6 +240,74 @@ def test_a_crash_is_mended(start: Callable[..., Run]) -> None:
 
     until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
     assert "exit code 3" in run.status("a").message or run.status("a").message == ""
+
+
+def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
+    """Neither logs nor run.json can be written: one report, services go on and restart, and all resumes with space."""
+    run = start({"name": "a", "code": CHATTERS}, {"name": "b", "code": CHATTERS}).ready()
+    before = run.status("a").pid
+    assert before is not None
+    unlimited = resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE)
+
+    # No file of the supervisor takes another byte, as on a full disk; pipes do.
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    run.line("zmart", "cannot be written: File too large. Services go on", "error")
+    os.kill(before, signal.SIGKILL)
+    run.line("a is ready again")
+    # The signal that asks for a restart finds run.json as it was, and the restart is made.
+    board.ask_restart(run.state, "b")
+    run.line("b is ready again")
+    assert run.status("a").pid == before
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, unlimited)
+
+    run.line("The state directory is written again;", "log lines were lost", "warning")
+    assert sum("cannot be written" in line for line in run.lines) == 1
+    until(lambda: run.status("a").pid not in {before, None} and run.status("a").restarts == 1)
+    for name in "ab":
+        assert "lines were lost here" in (run.state / "logs" / f"{name}.log").read_text()
+
+
+def test_a_state_directory_that_cannot_be_written_is_refused_at_start(
+    start: Callable[..., Run], tmp_path: Path
+) -> None:
+    """One sentence with the folder, the reason and the next step, before anything starts."""
+    (tmp_path / "run.lock").mkdir()
+
+    code, said = start({"name": "a", "code": STAYS}).ended()
+
+    assert code == 1
+    assert said.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free space there")
+
+
+def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) -> None:
+    """What a launch has to write may not fit: it is reported once, and the service comes back with the space."""
+    run = start({"name": "a", "code": STAYS}).ready()
+    ready, pid = run.state / "a.ready", run.status("a").pid
+    assert pid is not None
+    ready.unlink()
+    ready.mkdir()
+
+    os.kill(pid, signal.SIGKILL)
+    run.line("a a cannot be run: Is a directory.", "error")
+    until(lambda: run.status("a").restarts >= 3)
+    ready.rmdir()
+
+    until(lambda: run.status("a").state == "ready")
+    run.process.terminate()
+    assert "cannot be run" not in run.ended()[1]
+
+
+def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None:
+    """Nobody reads its output any more: services are restarted as before."""
+    run = start({"name": "a", "code": STAYS}).ready()
+    before = run.status("a").pid
+    assert before is not None
+    assert run.process.stdout is not None
+    run.process.stdout.close()
+
+    os.kill(before, signal.SIGKILL)
+
+    until(lambda: run.status("a").state == "ready" and run.status("a").pid not in {before, None})
 
 
 def test_a_service_that_will_not_stay_is_left_alone_until_asked(

@@ -50,6 +50,17 @@ def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
         assert _ask(server, "select count(*) from pg_namespace where nspname = 's'") == 1
 
 
+def test_a_restart_writes_no_record(folder: Path) -> None:
+    """A server that a full disk ended starts again while nothing new can be written beside its data."""
+    server = postgres.EmbeddedPostgres(folder, durable=False)
+    server.initialise()
+    (folder / "postgres" / "server.new").mkdir()
+
+    server.initialise()
+
+    assert postgres.EmbeddedPostgres(folder).port == server.port
+
+
 def test_only_loopback_and_only_with_a_password(folder: Path) -> None:
     """It listens on 127.0.0.1 alone, without a socket file, and lets nobody in unasked."""
     with postgres.EmbeddedPostgres(folder, durable=False) as server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,21 @@ def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monke
         one, other = (pool.apply_async(names) for _ in range(2))
         assert one.get() == other.get()
     assert "model.zmart.markets" in names()
+
+
+def test_models_are_read_where_the_state_directory_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's code server starts without it: dbt works in the system's temporary folder instead."""
+    (tmp_path / "state").touch()
+    monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path / "state"))
+    folders: list[Path] = []
+
+    def build(dsn: str, arguments: Sequence[str], *, target: Path) -> None:
+        folders.append(target)
+        (target / "manifest.json").write_text("{}")
+
+    monkeypatch.setattr(rebuild, "build", build)
+
+    assert rebuild.manifest() == {}
+    assert tmp_path not in folders[0].parents

@@ -214,3 +214,17 @@ def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
     assert len(bytes(orchestrator.socket(deep))) <= 107
     assert orchestrator.socket(deep) != orchestrator.socket(tmp_path / ("e" * 120))
     assert orchestrator.socket(Path("/srv/zmart")) == Path("/srv/zmart/dagster/code.sock")
+
+
+def test_dagsters_configuration_is_never_half_a_file(tmp_path: Path) -> None:
+    """A full disk neither truncates it nor keeps Dagster from starting again with the one that is there."""
+    orchestrator.prepare(tmp_path)
+    target = tmp_path / "dagster" / "dagster.yaml"
+    (tmp_path / "dagster" / "dagster.new").mkdir()
+    orchestrator.prepare(tmp_path)
+
+    target.write_text("of another checkout")
+    with pytest.raises(OSError, match="directory"):
+        orchestrator.prepare(tmp_path)
+
+    assert target.read_text() == "of another checkout"

@@ -20,6 +20,8 @@ from typing import Literal, TypeAlias
 
 from zmart import errors
 
+from .output import WriteFailures
+
 #: Dagster takes half a minute on a busy machine.
 RESTARTED_WITHIN_SECONDS = 150.0
 LOOK_EVERY_SECONDS = 0.1
@@ -45,26 +47,41 @@ class Status:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the state directory; raises Conflict when another supervisor does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "run.lock").open("a+") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: closing a file that still holds what a full disk did not take would raise once more.
+        file = (folder / "run.lock").open("ab+", buffering=0)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise errors.Conflict(
-                f"zmart is already running here (pid {file.read().strip() or 'unknown'}).",
+                f"zmart is already running here (pid {file.read().decode().strip() or 'unknown'}).",
                 help="See `zmart ps`, or set ZMART_STATE_DIR to run another beside it.",
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         yield
+
+
+def _unwritable(folder: Path, error: OSError) -> errors.ConfigurationError:
+    return errors.ConfigurationError(
+        f"The state directory {folder} cannot be written: {error.strerror or error}.",
+        help="Free space there or make it writable, or set ZMART_STATE_DIR to another folder.",
+    )
 
 
 def running_pid(folder: Path) -> int | None:
     """Return the supervisor that holds `folder`, or None when nothing runs."""
     try:
-        with (folder / "run.lock").open("r+") as file:
+        # For reading only: the file system may have become read-only.
+        with (folder / "run.lock").open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -122,8 +139,11 @@ def ask_restart(folder: Path, name: str) -> None:
     if name not in names:
         raise errors.NotFound(f"There is no service {name!r}.", help=f"One of: {', '.join(names)}.")
     wish = request_file(folder, name)
-    wish.parent.mkdir(exist_ok=True)
-    wish.touch()
+    try:
+        wish.parent.mkdir(exist_ok=True)
+        wish.touch()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     os.kill(pid, signal.SIGUSR1)
 
 
@@ -133,10 +153,14 @@ def request_file(folder: Path, name: str) -> Path:
 
 
 class Board:
-    """`run.json`: what every service is doing, replaced in one step at each change."""
+    """`run.json`: what every service is doing, replaced in one step at each change.
 
-    def __init__(self, path: Path) -> None:
+    A write that fails is reported and never raised: services do not stand on this file.
+    """
+
+    def __init__(self, path: Path, failures: WriteFailures | None = None) -> None:
         self._path = path
+        self._failures = failures
         self._statuses: list[Status] = []
         self._is_open = False
 
@@ -153,15 +177,25 @@ class Board:
 
     def write(self) -> None:
         """Write what has changed."""
-        if self._is_open:
-            fresh = self._path.with_suffix(".new")
+        if not self._is_open:
+            return
+        fresh = self._path.with_suffix(".new")
+        try:
             fresh.write_text(json.dumps([asdict(status) for status in self._statuses], indent=1))
             fresh.replace(self._path)
+        except OSError as error:
+            if self._failures is not None:
+                self._failures.record_failure(self._path, error)
+        else:
+            if self._failures is not None:
+                self._failures.record_success(self._path)
 
     def close(self) -> None:
         """Remove the file: nothing runs any more."""
         self._is_open = False
-        self._path.unlink(missing_ok=True)
+        # What is left on a read-only disk misleads nobody: the lock says whether a supervisor runs.
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     @staticmethod
     def read(path: Path) -> list[Status]:

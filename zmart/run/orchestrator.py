@@ -12,7 +12,6 @@ of the log's own Postgres, entered as the keeper.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -51,7 +50,15 @@ def socket(state_dir: Path) -> Path:
 def prepare(state_dir: Path) -> None:
     """Make DAGSTER_HOME as the checkout wants it."""
     home(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copyfile(INSTANCE, home(state_dir) / "dagster.yaml")
+    target = home(state_dir) / "dagster.yaml"
+    wanted = INSTANCE.read_bytes()
+    if target.is_file() and target.read_bytes() == wanted:
+        # A restart needs no space, then.
+        return
+    # In one step: half a file, as a full disk leaves it, would give Dagster another storage.
+    fresh = target.with_suffix(".new")
+    fresh.write_bytes(wanted)
+    fresh.replace(target)
 
 
 def environment(state_dir: Path, keeper_dsn: str) -> Mapping[str, str]:

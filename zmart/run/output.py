@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
 Importance: TypeAlias = Literal["detail", "warning", "error"]
+Report: TypeAlias = Callable[[str, Importance], None]
 
 LOG_BYTES = 10 * 1024 * 1024
 #: Files kept besides the current one.
@@ -39,24 +42,64 @@ def importance(line: str) -> Importance:
     return "warning" if _WARNING.search(line) else "detail"
 
 
-class RotatedLog:
-    """A file that is put aside at 10 MB; three older ones are kept as NAME.log.1 to .3."""
+class WriteFailures:
+    """Which files of the state directory cannot be written; reports the first failure and the end of the last one.
 
-    def __init__(self, path: Path, *, limit_bytes: int = LOG_BYTES) -> None:
+    A full disk fails every log at once and each line again: one report is enough, and none of it may end a service.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._failing: set[str] = set()
+        self._lost_lines = 0
+
+    def record_failure(self, path: Path, error: OSError) -> None:
+        """Note that `path` could not be written."""
+        if not self._failing:
+            self._report(
+                f"{path} cannot be written: {error.strerror or error}. Services go on; until it is written, log lines "
+                "are lost and `zmart ps` is out of date. Free space there or make it writable.",
+                "error",
+            )
+        self._failing.add(str(path))
+
+    def record_success(self, path: Path, *, lost_lines: int = 0) -> None:
+        """Note that `path` was written, without so many lines that came before."""
+        if not self._failing or str(path) not in self._failing:
+            return
+        self._failing.discard(str(path))
+        self._lost_lines += lost_lines
+        if not self._failing:
+            self._report(f"The state directory is written again; {self._lost_lines} log lines were lost.", "warning")
+            self._lost_lines = 0
+
+
+class RotatedLog:
+    """A file that is put aside at 10 MB; three older ones are kept as NAME.log.1 to .3.
+
+    A line that cannot be written is lost and counted, never an error: the service that printed it goes on.
+    """
+
+    def __init__(self, path: Path, *, limit_bytes: int = LOG_BYTES, failures: WriteFailures | None = None) -> None:
         self.path = path
         self._limit = limit_bytes
+        self._failures = failures
         self._file: IO[bytes] | None = None
         self._size = 0
+        self._lost_lines = 0
+        self._is_cut = False
         self._last: collections.deque[str] = collections.deque(maxlen=LAST_WORDS)
 
     def write(self, line: bytes) -> None:
         """Append one line."""
-        if self._file is None or self._size + len(line) > self._limit:
-            self._open()
-        assert self._file is not None
-        self._file.write(line)
-        self._size += len(line)
         self._last.append(line.decode(errors="replace").rstrip())
+        if not self._append(line):
+            self._lost_lines += 1
+
+    def retry(self) -> None:
+        """Where lines were lost, write how many; nothing happens while that fails, too."""
+        if self._lost_lines:
+            self._append(b"")
 
     def close(self) -> None:
         """Close the file; the next line opens it again."""
@@ -67,6 +110,37 @@ class RotatedLog:
     def last_words(self) -> str:
         """Return the last lines, each on a line of its own and indented."""
         return "".join(f"\n    {line}" for line in self._last if line)
+
+    def _append(self, line: bytes) -> bool:
+        try:
+            if self._file is None or self._size + len(line) > self._limit:
+                self._open()
+            if self._lost_lines:
+                notice = f"zmart: {self._lost_lines} lines were lost here: the file could not be written.\n"
+                self._write_whole(b"\n" * self._is_cut + notice.encode())
+            self._write_whole(line)
+        except OSError as error:
+            # The next line opens it again: the folder may be another by then.
+            with contextlib.suppress(OSError):
+                self.close()
+            self._file = None
+            if self._failures is not None:
+                self._failures.record_failure(self.path, error)
+            return False
+        if self._failures is not None:
+            self._failures.record_success(self.path, lost_lines=self._lost_lines)
+        self._lost_lines = 0
+        self._is_cut = False
+        return True
+
+    def _write_whole(self, line: bytes) -> None:
+        """An unbuffered file writes the part that fits on a full disk, and fails at the next attempt."""
+        assert self._file is not None
+        while line:
+            written = self._file.write(line)
+            self._is_cut = written < len(line)
+            self._size += written
+            line = line[written:]
 
     def _open(self) -> None:
         self.close()

@@ -178,8 +178,11 @@ class EmbeddedPostgres:
             self._check_data(data)
         else:
             self._initdb(data, record.passwords[SUPERUSER])
-        record.port = self._choose_port(known)
-        record.write(self._file)
+        port = self._choose_port(known)
+        if known is None or port != known.port:
+            # A restart on a full disk needs no space where nothing has changed.
+            record.port = port
+            record.write(self._file)
         self._record = record
 
     def launch(self) -> process.Launch:

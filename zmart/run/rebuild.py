@@ -150,8 +150,7 @@ def manifest() -> Manifest:
     """Return what dbt knows of the models in this checkout; raises ConfigurationError when they do not parse."""
     known = Kept(folder=_scratch()).read(sources_digest())
     if known is None:
-        _scratch().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_scratch(), prefix="parse-") as alone:
+        with tempfile.TemporaryDirectory(dir=_parsing_folder(), prefix="parse-") as alone:
             build("", ("parse",), target=Path(alone))
             known = written(Path(alone) / "manifest.json")
     if known is None:
@@ -183,6 +182,15 @@ def environment(dsn: str) -> dict[str, str]:
         "DBT_LOG_PATH": str(_scratch()),
         **named,
     }
+
+
+def _parsing_folder() -> Path | None:
+    """The folder that dbt works in; None, for the system's temporary one, where that cannot be made."""
+    try:
+        _scratch().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return _scratch() if os.access(_scratch(), os.W_OK) else None
 
 
 def _scratch() -> Path:

@@ -29,7 +29,7 @@ from zmart import errors
 from zmart.settings import RUN_VARIABLE
 
 from . import board, process, restarts, warden
-from .output import Importance, RotatedLog, importance
+from .output import Importance, RotatedLog, WriteFailures, importance
 from .service import Service
 
 Say: TypeAlias = Callable[[str, str, Importance], None]
@@ -48,8 +48,9 @@ class Supervisor:
     def __init__(self, services: Sequence[Service], *, state_dir: Path, say: Say) -> None:
         self._folder = state_dir
         self._run_id = secrets.token_hex(8)
-        self._say = say
-        self._board = board.Board(state_dir / "run.json")
+        self._say = _unfailing(say)
+        self._failures = WriteFailures(lambda text, weight: self._say("zmart", text, weight))
+        self._board = board.Board(state_dir / "run.json", self._failures)
         self._warden = _Warden(self._run_id)
         # One thread each, for waiting on a process that has its own idea of when to end.
         self._threads = ThreadPoolExecutor(max(len(services), 1), thread_name_prefix="wait")
@@ -68,7 +69,8 @@ class Supervisor:
             with self._warden, self._signals():
                 try:
                     if await self._start():
-                        when_ready()
+                        with contextlib.suppress(OSError):
+                            when_ready()
                         await self._supervise()
                 finally:
                     await self._stop_all()
@@ -83,7 +85,7 @@ class Supervisor:
 
     def _child(self, service: Service) -> _Child:
         status = self._board.add(service.name, url=service.url)
-        log = RotatedLog(self._folder / "logs" / f"{service.name}.log")
+        log = RotatedLog(self._folder / "logs" / f"{service.name}.log", failures=self._failures)
         return _Child(service, status, log, supervisor=self)
 
     def _check_ports(self) -> None:
@@ -154,8 +156,10 @@ class Supervisor:
         for child in self._children:
             wish = board.request_file(self._folder, child.service.name)
             if wish.exists():
-                wish.unlink()
-                child.ask_restart("asked for")
+                # One that cannot be removed would be granted again at every signal.
+                with contextlib.suppress(OSError):
+                    wish.unlink()
+                    child.ask_restart("asked for")
 
 
 class _Child:
@@ -173,6 +177,8 @@ class _Child:
         self._ending = False
         self._reason: str | None = None
         self._stops: list[float] = []
+        #: Launches in a row that failed before there was a process.
+        self._failed_launches = 0
 
     def begin(self) -> None:
         self._task = asyncio.create_task(self._live(), name=self.service.name)
@@ -196,6 +202,7 @@ class _Child:
 
     def measure(self) -> None:
         """Look at the memory in use, and restart what is above its ceiling."""
+        self._log.retry()
         ceiling = self.service.memory_ceiling_bytes
         if self._process is None or self._status.state != "ready":
             return
@@ -225,12 +232,12 @@ class _Child:
         try:
             running = await self._spawn()
         except errors.ZmartError as error:
-            self._fail_first(error)
-            self._tell(str(error), "error")
+            self._fail_launch(error)
             return
         except OSError as error:
-            self._fail_first(errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}."))
+            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}."))
             return
+        self._failed_launches = 0
         loop = asyncio.get_running_loop()
         ended = loop.run_in_executor(self._owner._threads, running.wait)
         watch = asyncio.create_task(self._watch_readiness(ended))
@@ -242,6 +249,15 @@ class _Child:
         self._process = None
         await self._read_to_the_end()
         self._after(status)
+
+    def _fail_launch(self, error: errors.ZmartError) -> None:
+        """End a start-up; later, report it and let `_pause` try again: the disk may be full or the port in use."""
+        self._fail_first(error)
+        self._failed_launches += 1
+        if not self._ending:
+            self._set("restarting", message=str(error))
+        if self._failed_launches == 1:
+            self._tell(str(error), "error")
 
     async def _spawn(self) -> subprocess.Popen[bytes]:
         launch = await asyncio.to_thread(self.service.launch)
@@ -337,6 +353,14 @@ class _Child:
         if asked == "asked for":
             self._wake.clear()
             self._again(asked)
+            return
+        if self._failed_launches:
+            # Nothing ran that could have stopped: it is tried for as long as it takes, and only counted.
+            self._status.restarts += 1
+            delay = self.service.policy.first_delay_seconds * 2 ** min(self._failed_launches, 16)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(delay, self.service.policy.longest_delay_seconds))
+            self._wake.clear()
             return
         match restarts.decide(self.service.policy, self._stops, time.monotonic()):
             case restarts.Restart(after_seconds=delay):
@@ -455,6 +479,16 @@ def _ending_in_words(status: int) -> str:
     with contextlib.suppress(ValueError):
         return f"killed by {signal.Signals(-status).name}"
     return f"killed by signal {-status}"
+
+
+def _unfailing(say: Say) -> Say:
+    """Return `say` without its OSErrors: the terminal may be gone, or a file on a full disk."""
+
+    def say_or_skip(name: str, text: str, weight: Importance) -> None:
+        with contextlib.suppress(OSError):
+            say(name, text, weight)
+
+    return say_or_skip
 
 
 def _megabytes(amount: int) -> str:
