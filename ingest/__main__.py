@@ -30,6 +30,7 @@ from zmart.db import bell, pool
 
 from . import (
     backfill,
+    behind,
     condition,
     dead_letters,
     notebook,
@@ -93,6 +94,7 @@ def parts_of(configured: settings.Settings) -> Parts:
         environment=configured.chain.cluster.value,
         checks={"database": database},
         look=condition.Look(dsn),
+        behind=behind.BehindMarts(dsn),
         metrics_token=token.reveal() if token else None,
     )
 

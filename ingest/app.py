@@ -35,6 +35,7 @@ from zmart import errors
 
 from . import delivery, problems
 from .auth import SIGNATURE_HEADER, Verifier
+from .behind import BehindMarts
 from .condition import Look
 from .decode import Decoded, Decoder
 from .metrics import Metrics
@@ -88,6 +89,8 @@ class Parts:
     grace_seconds: float = 1.5
     #: What the database says of the log, for metrics; without it nothing is said about that.
     look: Look | None = None
+    #: The task that retries marts which are behind.
+    behind: BehindMarts | None = None
     #: Where bodies stay until their signature is proven.
     unproven: Room = field(default_factory=lambda: Room(UNPROVEN_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -112,12 +115,16 @@ def create_app(parts: Parts) -> Litestar:
         parts.pipeline.start()
         if parts.watch is not None:
             parts.watch.start()
+        if parts.behind is not None:
+            parts.behind.start()
         try:
             async with running(parts.sources, parts.intake, parts.notebook):
                 yield
         finally:
             if parts.watch is not None:
                 await parts.watch.stop()
+            if parts.behind is not None:
+                await parts.behind.stop()
             await parts.pipeline.close(parts.grace_seconds)
             if parts.look is not None:
                 await parts.look.close()

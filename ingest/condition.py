@@ -39,6 +39,7 @@ class Condition:
     wanted: int = -1
     suspects: int = -1
     stale_models: int = -1
+    behind_models: int = -1
     database_bytes: int = -1
     #: Reason code to count.
     open_dead_letters: Mapping[str, int] = field(default_factory=dict)

@@ -62,6 +62,7 @@ _CONDITION = {
     "wanted": ("wanted_open", "Signatures in raw.wanted."),
     "suspects": ("suspects", "Transactions of ours that the finalized history does not list."),
     "stale_models": ("stale_models", "Folded marts that stopped and wait for a rebuild."),
+    "behind_models": ("behind_models", "Folded marts that are behind the log and retried."),
     "database_bytes": ("database_bytes", "Size of the database."),
 }
 #: What of a commit is measured, by the field of Appended; a double that holds no lock has none of them.

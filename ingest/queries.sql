@@ -42,6 +42,10 @@ select coalesce(max(seq), 0) from raw.feed;
 -- Bring every folded mart up to the head, in this transaction.
 select folds.fold(%(from)s, %(to)s);
 
+-- name: retry_behind
+-- One attempt to bring a mart that is behind nearer to the log; whether there was one to make.
+select folds.retry_behind();
+
 -- name: ring
 -- The doorbell: one per transaction, without data.
 notify zmart_feed;
@@ -229,6 +233,7 @@ select
     (select count(*) from raw.wanted) as wanted,
     (select count(*) from raw.suspects) as suspects,
     (select count(*) from ops.models as m where m.stale_since is not null) as stale_models,
+    (select count(*) from ops.models as m where m.applied_seq is not null and m.stale_since is null) as behind_models,
     pg_database_size(current_database()) as database_bytes,
     coalesce((
         select jsonb_object_agg(letters.reason_code, letters.n)

@@ -170,7 +170,7 @@ def _standing(row: tuple[Any, ...] | None) -> tuple[bool, str, Mapping[str, Any]
     is_stale, applied_seq, behind, since, failed_event, reason = row
     metadata = {"answers for seq": applied_seq, "entries behind": behind}
     if not is_stale:
-        return True, "Follows the log.", metadata
+        return not behind, f"Behind the log, and retried: {reason}" if behind else "Follows the log.", metadata
     stopped = {"stale since": dg.MetadataValue.timestamp(since), "failed at event": failed_event}
     return False, f"Stopped following the log: {reason}", {**metadata, **stopped}
 

@@ -70,7 +70,7 @@ states as materialized (
     cross join reach as r
     where
         m.is_known and m.last_seq <= r.seq
-        and not exists (select from ops.models as o where o.name = 'markets' and o.stale_since is not null)
+        and not exists (select from ops.models as o where o.name = 'markets' and o.applied_seq is not null)
 ),
 held as materialized (
     select v.market_no, v.wallet_no, max(v.seq) as seq
@@ -402,7 +402,7 @@ messages as not materialized (
     cross join reach as r
     where
         p.last_seq <= r.seq
-        and not exists (select from ops.models as o where o.name = 'positions' and o.stale_since is not null)
+        and not exists (select from ops.models as o where o.name = 'positions' and o.applied_seq is not null)
 )
 select
     r.epoch,
@@ -464,7 +464,7 @@ messages as (
         json_build_object(
             'kind', 'snapshot',
             'finalized_through', raw.finalized_through(),
-            'stale', array(select o.name from ops.models as o where o.stale_since is not null order by o.name)
+            'stale', array(select o.name from ops.models as o where o.applied_seq is not null order by o.name)
         )
     from asked as a
     where a.kind = 'status'

@@ -71,10 +71,11 @@ async def _log(database: Database) -> tuple[str | None, int | None, list[str], l
         rows: list[tuple[Any, ...]] = await database.rows(statements.composed("readiness"))
     except errors.ZmartError:
         return None, None, ["Postgres does not answer, or refuses the role zmart_api."], []
-    epoch, seq, missing, stale = rows[0]
+    epoch, seq, missing, stale, behind = rows[0]
     reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
     reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
     warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
+    warnings += [f"The mart {name} is behind and catches up by itself; see /api/status." for name in behind]
     return epoch, seq, reasons, warnings
 
 

@@ -52,13 +52,16 @@ class ModelStatus(Struct, kw_only=True):
 
     name: str
     kind: str
-    is_stale: bool
+    is_stale: Annotated[bool, Meta(description="It stopped and waits for an operator.")]
     applied_seq: int
-    behind: int
+    behind: Annotated[int, Meta(description="Entries of the log that it has not taken yet.")]
     stale_since: Instant | None
     failed_event: int | None
     reason: str | None
     built_at: Instant
+    is_behind: Annotated[bool, Meta(description="An entry failed; it is retried and catches up by itself.")]
+    behind_since: Instant | None
+    next_attempt_at: Instant | None
 
 
 class Alert(Struct, kw_only=True):

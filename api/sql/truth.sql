@@ -27,7 +27,7 @@ select {stated}, (
             select json_agg(row_to_json(s) order by s.name) from (
                 select
                     m.name, m.kind, m.is_stale, m.applied_seq, m.behind, m.stale_since, m.failed_event, m.reason,
-                    m.built_at
+                    m.built_at, m.is_behind, m.behind_since, m.next_attempt_at
                 from ops.model_status as m
             ) as s
         ), '[]'),
@@ -51,7 +51,7 @@ select {stated}, (
 from ops.as_of('{}') as a
 
 -- name: readiness
--- The log's epoch and head, and which marts that the answers need are missing or stale.
+-- The log's epoch and head, and which marts that the answers need are missing, stale or behind.
 select
     (select i.epoch::text from raw.identity as i) as epoch,
     coalesce((select max(f.seq) from raw.feed as f), 0) as seq,
@@ -62,7 +62,8 @@ select
         ]) as n
         where to_regclass('marts.' || n) is null
     ) as missing,
-    array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale
+    array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale,
+    array(select m.name from ops.model_status as m where m.is_behind order by m.name) as behind
 
 -- name: protocol
 -- The program's configuration as of now, and which event said each part of it.

@@ -269,7 +269,10 @@ def _general(task: Task, standing: Standing, config: Config, rules: Rules) -> tu
     if standing.finalized_through is None or standing.proven_at is None or standing.verified_through is None:
         return Reason.UNVERIFIED, "No walk has proven the log yet; see zmart status."
     if standing.stale:
-        return Reason.MART_STALE, f"Mend it with: zmart rebuild {' '.join(standing.stale)}"
+        return (
+            Reason.MART_STALE,
+            f"{', '.join(standing.stale)}: one that is behind catches up; a stale one needs zmart rebuild NAME.",
+        )
     lag = standing.chain_at - standing.proven_at
     if lag > LARGEST_LAG_SECONDS:
         return Reason.LOG_BEHIND, f"Proven through slot {standing.finalized_through}, {lag} s behind the chain."

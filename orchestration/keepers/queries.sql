@@ -1,12 +1,12 @@
 -- name: log
--- What the log says of itself: chain, program, deployed voting window, what is proven, stale models, our clock.
+-- What the log says of itself: chain, program, deployed voting window, what is proven, models that do not follow, our clock.
 select
     i.genesis_hash,
     i.program_id,
     (select s.value from ops.settings as s where s.name = 'dispute_voting_window_seconds'),
     raw.verified_through(),
     raw.finalized_through(),
-    array(select m.name from ops.models as m where m.stale_since is not null and m.name in ('markets', 'ballots') order by 1),
+    array(select m.name from ops.models as m where m.applied_seq is not null and m.name in ('markets', 'ballots') order by 1),
     extract(epoch from clock_timestamp())::float
 from raw.identity as i;
 

@@ -178,6 +178,8 @@ def test_migrations_and_models() -> None:
     assert answers(diagnosis.models(ModelsSeen(is_current=None))) == ["no"]
     stale = ModelsSeen(is_current=True, names=["markets"], stale={"markets": "division by zero"})
     assert "division by zero -> zmart rebuild markets" in said(diagnosis.models(stale))
+    behind = diagnosis.models(ModelsSeen(is_current=True, names=["markets"], behind={"markets": "lock timeout"}))
+    assert [(finding.answer, finding.step) for finding in behind] == [("warn", "zmart status")]
 
 
 def test_the_environment() -> None:

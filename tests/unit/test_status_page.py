@@ -23,6 +23,7 @@ SAID: dict[str, Any] = {
     "models": [
         {"name": "markets", "is_stale": False, "applied_seq": 12_345, "reason": None},
         {"name": "trades", "is_stale": True, "applied_seq": 11, "reason": "overflow"},
+        {"name": "holders", "is_stale": False, "is_behind": True, "applied_seq": 9, "reason": "lock timeout"},
     ],
     "dead_letters": 2,
     "wanted": 5,
@@ -53,9 +54,10 @@ def test_the_page_says_how_far_and_what_is_open() -> None:
     page = list(status.page(SAID))
 
     assert page == [
-        "3 things to look at:",
+        "4 things to look at:",
         "  - webhook_silent: Nothing arrives.",
         "  - Marts that stopped following the log: trades. See: zmart rebuild --verify",
+        "  - Marts that are behind the log and retried: holders. They catch up by themselves.",
         "  - 2 dead letters nobody has looked at. See: zmart dead-letters list",
         "",
         "log       seq 12,345 at slot 700, confirmed, epoch e-1",
@@ -73,6 +75,7 @@ def test_the_page_says_how_far_and_what_is_open() -> None:
         "",
         "model     markets           follows the log",
         "model     trades            stopped at seq 11: overflow",
+        "model     holders           behind since seq 9, is retried: lock timeout",
         "critical  webhook_silent (3 x): Nothing arrives.",
     ]
 

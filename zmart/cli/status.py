@@ -81,7 +81,11 @@ def page(said: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{name:<10}{text}" for name, text in rows)
     yield ""
     for model in said.get("models", ()):
-        state = f"stopped at seq {model['applied_seq']}: {model['reason']}" if model["is_stale"] else "follows the log"
+        state = "follows the log"
+        if model["is_stale"]:
+            state = f"stopped at seq {model['applied_seq']}: {model['reason']}"
+        elif model.get("is_behind"):
+            state = f"behind since seq {model['applied_seq']}, is retried: {model['reason']}"
         yield f"{'model':<10}{model['name']:<18}{state}"
     for alert in said.get("alerts", ()):
         name = " ".join(filter(None, (alert["kind"], alert["subject"])))
@@ -106,6 +110,9 @@ def _needs(said: Mapping[str, Any]) -> Iterator[str]:
     stale = [model["name"] for model in said.get("models", ()) if model["is_stale"]]
     if stale:
         yield f"Marts that stopped following the log: {', '.join(stale)}. See: zmart rebuild --verify"
+    behind = [model["name"] for model in said.get("models", ()) if model.get("is_behind")]
+    if behind:
+        yield f"Marts that are behind the log and retried: {', '.join(behind)}. They catch up by themselves."
     proven = said.get("completeness") or {}
     if proven.get("state") != "verified":
         yield f"Completeness is {proven.get('state', 'unknown')}: {proven.get('reason', 'nothing is known of it.')}"

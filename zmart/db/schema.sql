@@ -132,7 +132,7 @@ declare
     v_seq bigint;
 begin
     perform raw.take_writer();
-    if exists (select from ops.models where name = 'markets' and stale_since is not null) then
+    if exists (select from ops.models where name = 'markets' and applied_seq is not null) then
         raise exception 'the markets are being mended; no ballot can be judged until they follow the log'
             using errcode = 'ZM409';
     end if;
@@ -924,7 +924,11 @@ CREATE TABLE ops.models (
     indexes text[],
     staged_as text COLLATE pg_catalog."C",
     staged_sql text,
-    CONSTRAINT models_check CHECK (((stale_since IS NULL) = (applied_seq IS NULL))),
+    behind_since timestamp with time zone,
+    attempts integer,
+    data_failures integer,
+    next_attempt_at timestamp with time zone,
+    CONSTRAINT models_check CHECK (((stale_since IS NULL) OR (applied_seq IS NOT NULL))),
     CONSTRAINT models_check1 CHECK (((staged_as IS NULL) = (staged_sql IS NULL))),
     CONSTRAINT models_kind_check CHECK ((kind = ANY (ARRAY['fold'::text, 'ordered'::text])))
 );
@@ -933,7 +937,7 @@ CREATE TABLE ops.models (
 -- Name: TABLE models; Type: COMMENT; Schema: ops; Owner: -
 --
 
-COMMENT ON TABLE ops.models IS 'One row per folded model. A healthy one follows the log (applied_seq null); a stale one stopped at applied_seq, for reason, at failed_event.';
+COMMENT ON TABLE ops.models IS 'One row per folded model. One that follows the log has no applied_seq. One that is behind stopped at applied_seq, for reason, and is retried. A stale one (stale_since) waits for a rebuild.';
 
 --
 -- Name: COLUMN models.listens_to; Type: COMMENT; Schema: ops; Owner: -
@@ -976,6 +980,30 @@ COMMENT ON COLUMN ops.models.staged_as IS 'The step it shares with other models:
 --
 
 COMMENT ON COLUMN ops.models.staged_sql IS 'The select of that step, word for word as it stands in fold_sql and merge_sql.';
+
+--
+-- Name: COLUMN models.behind_since; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.behind_since IS 'When it stopped following the log; null while it follows.';
+
+--
+-- Name: COLUMN models.attempts; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.attempts IS 'Attempts that failed, less those that made progress: the pause grows with it, and the window of an attempt shrinks.';
+
+--
+-- Name: COLUMN models.data_failures; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.data_failures IS 'Attempts that failed for another reason than the environment; the third makes the model stale.';
+
+--
+-- Name: COLUMN models.next_attempt_at; Type: COMMENT; Schema: ops; Owner: -
+--
+
+COMMENT ON COLUMN ops.models.next_attempt_at IS 'When it is tried again.';
 
 --
 -- Name: catch_up(text, ops.models, bigint, bigint); Type: FUNCTION; Schema: folds; Owner: -
@@ -1147,7 +1175,7 @@ select array_agg(distinct n) into v_news from (
     union all
     select kind from raw.feed where seq > p_from and seq <= p_to and kind <> 'event'
 ) as news;
-select coalesce(array_agg(name), '{}') into v_stale from ops.models where stale_since is not null;
+select coalesce(array_agg(name), '{}') into v_stale from ops.models where applied_seq is not null;
 if v_news && '{retracted,moved}' then
     v_touched := folds.touched(p_from, p_to, false);
 end if;
@@ -1574,6 +1602,7 @@ CREATE FUNCTION folds.fold(p_from bigint, p_to bigint) RETURNS void
     AS $_$
 declare
     v_began timestamptz := clock_timestamp();
+    v_trying timestamptz;
     v_model text;
     v_state text;
     v_reason text;
@@ -1582,6 +1611,7 @@ declare
     v_failed text [] := '{}';
     v_states text [] := '{}';
     v_reasons text [] := '{}';
+    v_seconds double precision [] := '{}';
 begin
     if to_regprocedure('folds.apply(bigint, bigint)') is null then
         return;
@@ -1592,52 +1622,54 @@ begin
     exception when query_canceled or others then
         get stacked diagnostics
             v_state = returned_sqlstate, v_reason = message_text, v_context = pg_exception_context;
-        if folds.is_environmental(v_state) then
-            raise;
-        end if;
         if v_state = '57014' then
-            -- The timer of a statement rings once: the model it rang in is not tried again, and the others are not late.
-            v_model := (regexp_match(v_context, 'folds\.(?:apply|refold)_(\w+)\('))[1];
-            select array_agg(name) into v_failed
-            from ops.models
-            where
-                stale_since is null
-                -- In a step that is shared, all who share it are late.
-                and (name = v_model or v_model is null and strpos(v_context, 'folds.' || staged_as || '(') > 0);
             if
-                v_failed is null or not folds.is_out_of_time(v_reason, statement_timestamp())
+                not folds.is_out_of_time(v_reason, statement_timestamp())
                 -- Time that was spent elsewhere, waiting for a lock or a disk, says nothing about a model.
                 or clock_timestamp() - v_began < 0.5 * current_setting('statement_timeout')::interval
             then
                 raise;
             end if;
+            -- The timer of a statement rings once: the model it rang in is not tried again, and the others are not late.
+            v_model := (regexp_match(v_context, 'folds\.(?:apply|refold)_(\w+)\('))[1];
+            select array_agg(name) into v_failed
+            from ops.models
+            where
+                applied_seq is null
+                -- In a step that is shared, all who share it are late.
+                and (name = v_model or v_model is null and strpos(v_context, 'folds.' || staged_as || '(') > 0);
+            if v_failed is null then
+                -- It rang in what is prepared for all of them. Refusing the append would refuse it each time it is delivered;
+                -- models that are behind take the same entries in smaller windows.
+                select coalesce(array_agg(name), '{}') into v_failed from ops.models where applied_seq is null;
+            end if;
             v_states := array_fill(v_state, array[cardinality(v_failed)]);
             v_reasons := array_fill(v_reason, array[cardinality(v_failed)]);
+            v_seconds := array_fill(extract(epoch from clock_timestamp() - v_began)::float8, array[cardinality(v_failed)]);
         end if;
     end;
-    for v_model in select name from ops.models where stale_since is null and name <> all(v_failed) order by name loop
+    for v_model in select name from ops.models where applied_seq is null and name <> all(v_failed) order by name loop
         v_tried := v_tried + 1;
+        v_trying := clock_timestamp();
         begin
             execute format('select folds.%I($1, $2)', 'apply_' || v_model) using p_from, p_to;
         exception when others then
             get stacked diagnostics v_state = returned_sqlstate, v_reason = message_text;
-            if folds.is_environmental(v_state) then
-                raise;
-            end if;
             v_failed := v_failed || v_model;
             v_states := v_states || v_state;
             v_reasons := v_reasons || v_reason;
+            v_seconds := v_seconds || extract(epoch from clock_timestamp() - v_trying)::float8;
         end;
     end loop;
-    if cardinality(v_failed) = v_tried and v_tried > 1 and left(v_states[1], 2) in ('53', '55') then
-        -- All of them at once, for want of something: that is the server.
+    if cardinality(v_failed) = v_tried and v_tried > 1 and folds.is_environmental(v_states[1]) then
+        -- All of them at once, for want of something: that is the server, and the append is repeated.
         raise exception '%', v_reasons[1] using errcode = v_states[1];
     end if;
     for i in 1 .. cardinality(v_failed) loop
-        perform folds.mark_stale(v_failed[i], p_from, case
+        perform folds.mark_behind(v_failed[i], p_from, case
             -- Whether a part of the window would have fitted in the time or memory says nothing of an event.
-            when left(v_states[i], 2) not in ('53', '55', '57') then folds.first_failing(v_failed[i], p_from, p_to)
-        end, v_reasons[i]);
+            when not folds.is_environmental(v_states[i]) then folds.first_failing(v_failed[i], p_from, p_to)
+        end, v_states[i], v_reasons[i], v_seconds[i]);
     end loop;
 end
 $_$;
@@ -1646,7 +1678,7 @@ $_$;
 -- Name: FUNCTION fold(p_from bigint, p_to bigint); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.fold(p_from bigint, p_to bigint) IS 'Merge the window (from, to] of the feed into every healthy folded mart, in the caller''s transaction. A model that fails, or takes all of the statement''s time, is marked stale, never the log. Raises what is the server''s condition, and the caller''s cancel.';
+COMMENT ON FUNCTION folds.fold(p_from bigint, p_to bigint) IS 'Merge the window (from, to] of the feed into every mart that follows, in the caller''s transaction. A model that fails, or takes all of the statement''s time, is behind from then on; the append goes on. Raises what all models fail with alike, and the caller''s cancel.';
 
 --
 -- Name: indexes_of(regclass); Type: FUNCTION; Schema: folds; Owner: -
@@ -1884,13 +1916,13 @@ COMMENT ON FUNCTION folds.install_refreshed(r ops.refreshed, p_create text, p_af
 
 CREATE FUNCTION folds.is_environmental(p_sqlstate text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((p_sqlstate = ANY (ARRAY['53100'::text, '53300'::text, 'XX001'::text, 'XX002'::text])) OR ("left"(p_sqlstate, 2) = ANY (ARRAY['08'::text, '40'::text, '58'::text])) OR (("left"(p_sqlstate, 2) = '57'::text) AND (p_sqlstate <> '57014'::text)));
+    RETURN ("left"(p_sqlstate, 2) = ANY (ARRAY['08'::text, '40'::text, '53'::text, '55'::text, '57'::text, '58'::text]));
 
 --
 -- Name: FUNCTION is_environmental(p_sqlstate text); Type: COMMENT; Schema: folds; Owner: -
 --
 
-COMMENT ON FUNCTION folds.is_environmental(p_sqlstate text) IS 'Whether an error is the server''s condition (disk, connections, shutdown, deadlock, corruption) whatever the model does.';
+COMMENT ON FUNCTION folds.is_environmental(p_sqlstate text) IS 'Whether an error comes from the environment (connection, deadlock, resources, lock, cancel or timeout, system), so that trying again can help.';
 
 --
 -- Name: is_out_of_time(text, timestamp with time zone); Type: FUNCTION; Schema: folds; Owner: -
@@ -1905,6 +1937,51 @@ CREATE FUNCTION folds.is_out_of_time(p_words text, p_began timestamp with time z
 --
 
 COMMENT ON FUNCTION folds.is_out_of_time(p_words text, p_began timestamp with time zone) IS 'Whether a 57014 with these words, of a statement that began then, was its own timeout rather than somebody''s cancel.';
+
+--
+-- Name: mark_behind(text, bigint, bigint, text, text, double precision); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.mark_behind(p_model text, p_applied_seq bigint, p_failed_event bigint, p_sqlstate text, p_reason text, p_seconds double precision) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    m ops.models;
+begin
+    update ops.models
+    set
+        applied_seq = p_applied_seq,
+        behind_since = coalesce(behind_since, clock_timestamp()),
+        failed_event = p_failed_event,
+        reason = p_reason,
+        attempts = coalesce(attempts, 0) + 1,
+        data_failures = coalesce(data_failures, 0) + case when folds.is_environmental(p_sqlstate) then 0 else 1 end,
+        next_attempt_at = clock_timestamp() + case
+            -- Three attempts with these pauses span ten minutes: time for a deployment to end, or for an operator to read.
+            when not folds.is_environmental(p_sqlstate) then interval '5 minutes'
+            -- An attempt holds the log, so attempts take a tenth of the time at most.
+            else make_interval(secs => greatest(2 ^ least(coalesce(attempts, 0), 5), 10 * p_seconds))
+        end
+    where name = p_model and stale_since is null
+    returning * into m;
+    if m.data_failures >= 3 then
+        perform folds.mark_stale(p_model, p_applied_seq, p_failed_event, p_reason);
+        perform ops.resolve_alert('mart_behind', p_model);
+    elsif m.data_failures > 0 or m.behind_since < clock_timestamp() - interval '1 minute' then
+        -- A lock that is gone a moment later is nothing to look at.
+        perform ops.raise_alert('mart_behind', p_model, 'warning', format(
+            'The mart %s is behind since seq %s: %s failed with "%s". Ingest goes on, and the mart is retried. If this lasts, see: zmart status',
+            p_model, p_applied_seq, coalesce('event ' || p_failed_event, 'what came next'), p_reason));
+    end if;
+end
+$$;
+
+--
+-- Name: FUNCTION mark_behind(p_model text, p_applied_seq bigint, p_failed_event bigint, p_sqlstate text, p_reason text, p_seconds double precision); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.mark_behind(p_model text, p_applied_seq bigint, p_failed_event bigint, p_sqlstate text, p_reason text, p_seconds double precision) IS 'Take a model out of the live path until an attempt succeeds; the third failure that is not the environment''s makes it stale.';
 
 --
 -- Name: mark_stale(text, bigint, bigint, text); Type: FUNCTION; Schema: folds; Owner: -
@@ -1962,10 +2039,12 @@ begin
     execute folds.difference_sql(m);
     get diagnostics v_changed = row_count;
     update ops.models
-    set built_to = v_head, built_at = clock_timestamp(), stale_since = null, applied_seq = null, failed_event = null, reason = null
+    set
+        built_to = v_head, built_at = clock_timestamp(), stale_since = null, applied_seq = null, failed_event = null, reason = null,
+        behind_since = null, attempts = null, data_failures = null, next_attempt_at = null
     where name = p_name;
     update ops.alerts set resolved_at = clock_timestamp()
-    where kind = 'mart_stale' and subject = p_name and resolved_at is null;
+    where kind in ('mart_stale', 'mart_behind') and subject = p_name and resolved_at is null;
     drop table pg_temp.rebuilt;
     return v_changed;
 end
@@ -2118,7 +2197,7 @@ CREATE FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_a
     AS $$
 declare
     v_since bigint;
-    v_every boolean := p_all or exists (select from ops.models where name = 'trades' and stale_since is not null);
+    v_every boolean := p_all or exists (select from ops.models where name = 'trades' and applied_seq is not null);
 begin
     if not v_every then
         -- A migration comes before the models that go with it; the log does not wait for them.
@@ -2176,6 +2255,78 @@ $$;
 --
 
 COMMENT ON FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) IS 'Seqs of sells before the window whose gross follows from a b or from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
+
+--
+-- Name: retry_behind(); Type: FUNCTION; Schema: folds; Owner: -
+--
+
+CREATE FUNCTION folds.retry_behind() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '5s'
+    AS $$
+declare
+    m ops.models;
+    v_began timestamptz;
+    v_to bigint;
+    v_head bigint;
+    v_state text;
+    v_reason text;
+begin
+    if not exists (
+        select from ops.models where applied_seq is not null and stale_since is null and next_attempt_at <= clock_timestamp()
+    ) then
+        return false;
+    end if;
+    perform raw.take_writer();
+    -- The log waits from here on. A model that is being installed is left to its installation.
+    select * into m
+    from ops.models
+    where applied_seq is not null and stale_since is null and next_attempt_at <= clock_timestamp()
+    order by next_attempt_at, name
+    limit 1
+    for update skip locked;
+    if not found then
+        return false;
+    end if;
+    perform set_config('lock_timeout', '100ms', true);
+    v_began := clock_timestamp();
+    select coalesce(max(seq), 0) into v_head from raw.feed;
+    v_to := least(v_head, m.applied_seq + greatest(1, 10000 >> least(m.attempts, 20)));
+    begin
+        perform folds.catch_up(format('marts.%I', m.name), m, m.applied_seq, v_to);
+    exception when query_canceled or others then
+        get stacked diagnostics v_state = returned_sqlstate, v_reason = message_text;
+        if v_state = '57014' and not folds.is_out_of_time(v_reason, statement_timestamp()) then
+            raise;
+        end if;
+        perform folds.mark_behind(m.name, m.applied_seq, m.failed_event, v_state, v_reason,
+            extract(epoch from clock_timestamp() - v_began)::float8);
+        -- Being stale is an entry of the feed.
+        notify zmart_feed;
+        return true;
+    end;
+    if v_to < v_head then
+        update ops.models
+        set applied_seq = v_to, attempts = greatest(m.attempts - 1, 0), next_attempt_at = clock_timestamp()
+        where name = m.name;
+        return true;
+    end if;
+    update ops.models
+    set
+        applied_seq = null, behind_since = null, failed_event = null, reason = null,
+        attempts = null, data_failures = null, next_attempt_at = null
+    where name = m.name;
+    perform ops.resolve_alert('mart_behind', m.name);
+    return true;
+end
+$$;
+
+--
+-- Name: FUNCTION retry_behind(); Type: COMMENT; Schema: folds; Owner: -
+--
+
+COMMENT ON FUNCTION folds.retry_behind() IS 'One attempt to bring one model that is behind, and due, nearer to the log, in a window of at most 10,000 entries; false where none is due. Each call is a transaction of its own, so that the log waits for one window at most.';
 
 --
 -- Name: standing_on(regclass); Type: FUNCTION; Schema: folds; Owner: -
@@ -4091,7 +4242,13 @@ CREATE VIEW ops.model_status AS
     m.stale_since,
     m.failed_event,
     m.reason,
-    m.built_at
+    m.built_at,
+    ((m.applied_seq IS NOT NULL) AND (m.stale_since IS NULL)) AS is_behind,
+    m.behind_since,
+        CASE
+            WHEN (m.stale_since IS NULL) THEN m.next_attempt_at
+            ELSE NULL::timestamp with time zone
+        END AS next_attempt_at
    FROM (ops.models m
      CROSS JOIN ( SELECT COALESCE(max(feed.seq), (0)::bigint) AS seq
            FROM raw.feed) h);
@@ -5661,6 +5818,12 @@ REVOKE ALL ON FUNCTION folds.is_environmental(p_sqlstate text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION folds.is_out_of_time(p_words text, p_began timestamp with time zone) FROM PUBLIC;
 
 --
+-- Name: FUNCTION mark_behind(p_model text, p_applied_seq bigint, p_failed_event bigint, p_sqlstate text, p_reason text, p_seconds double precision); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.mark_behind(p_model text, p_applied_seq bigint, p_failed_event bigint, p_sqlstate text, p_reason text, p_seconds double precision) FROM PUBLIC;
+
+--
 -- Name: FUNCTION mark_stale(p_model text, p_applied_seq bigint, p_failed_event bigint, p_reason text); Type: ACL; Schema: folds; Owner: -
 --
 
@@ -5695,6 +5858,13 @@ REVOKE ALL ON FUNCTION folds.repriced(p_from bigint, p_to bigint, p_touched bigi
 --
 
 REVOKE ALL ON FUNCTION folds.retold(p_from bigint, p_to bigint, p_touched bigint[], p_all boolean) FROM PUBLIC;
+
+--
+-- Name: FUNCTION retry_behind(); Type: ACL; Schema: folds; Owner: -
+--
+
+REVOKE ALL ON FUNCTION folds.retry_behind() FROM PUBLIC;
+GRANT ALL ON FUNCTION folds.retry_behind() TO zmart_ingest;
 
 --
 -- Name: FUNCTION standing_on(p_table regclass); Type: ACL; Schema: folds; Owner: -

@@ -324,6 +324,8 @@ class ModelsSeen:
     #: All of them; the stale ones with why they stopped.
     names: Sequence[str] = ()
     stale: Mapping[str, str] = field(default_factory=dict)
+    #: Those that are retried, with why.
+    behind: Mapping[str, str] = field(default_factory=dict)
 
 
 def models(seen: ModelsSeen) -> list[Finding]:
@@ -335,6 +337,8 @@ def models(seen: ModelsSeen) -> list[Finding]:
         check.warn("The sources of the models changed since they were deployed.", "zmart migrate")
     for name, reason in seen.stale.items():
         check.no(f"{name} stopped following the log: {reason}", f"zmart rebuild {name}")
+    for name, reason in seen.behind.items():
+        check.warn(f"{name} is behind the log and retried: {reason}", "zmart status")
     return check.end(f"{len(seen.names)} models follow the log.")
 
 

@@ -227,6 +227,7 @@ class _Examination:
                 is_current=None if deployed is None else deployed == (rebuild.sources_digest(),),
                 names=[row[0] for row in rows],
                 stale={row[0]: row[4] for row in rows if row[1]},
+                behind={row[0]: row[4] for row in rows if row[3] and not row[1]},
             )
         )
 

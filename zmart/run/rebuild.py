@@ -232,9 +232,16 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] 
     return total
 
 
-def _rebuilt(dsn: str, name: str) -> int:
-    with _owner(dsn) as connection:
-        return _number(connection, sql.rebuild, name)
+def _rebuilt(dsn: str, name: str, *, patience: int = PATIENCE) -> int:
+    try:
+        with _owner(dsn) as connection:
+            return _number(connection, sql.rebuild, name)
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        # The log waits for the merge, so that the merge waits for nobody's lock longer than raw.take_writer says.
+        if patience <= 1:
+            raise
+        time.sleep(RETRY_SECONDS)
+        return _rebuilt(dsn, name, patience=patience - 1)
 
 
 def refresh(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> dict[str, int]:
@@ -268,7 +275,9 @@ def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[Verdict]:
     with _owner(dsn, autocommit=False) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         chosen, _ = _chosen(connection, names)
-        reasons = {name: reason for name, is_stale, _, _, reason in connection.execute(sql.models) if is_stale}
+        reasons = {
+            name: reason for name, is_stale, _, behind, reason in connection.execute(sql.models) if is_stale or behind
+        }
         for name in chosen:
             differing, broken_because = _compared(connection, name)
             yield Verdict(

@@ -873,12 +873,18 @@ class ModelStatus(TypedDict):
     name: str
     kind: str
     is_stale: bool
+    """It stopped and waits for an operator."""
     applied_seq: int
     behind: int
+    """Entries of the log that it has not taken yet."""
     stale_since: str | None
     failed_event: int | None
     reason: str | None
     built_at: str
+    is_behind: bool
+    """An entry failed; it is retried and catches up by itself."""
+    behind_since: str | None
+    next_attempt_at: str | None
 
 
 class MovedMessage(TypedDict):

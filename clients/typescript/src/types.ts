@@ -790,13 +790,19 @@ export interface MetadataToldLive {
 export interface ModelStatus {
   name: string;
   kind: string;
+  /** It stopped and waits for an operator. */
   is_stale: boolean;
   applied_seq: number;
+  /** Entries of the log that it has not taken yet. */
   behind: number;
   stale_since: string | null;
   failed_event: number | null;
   reason: string | null;
   built_at: string;
+  /** An entry failed; it is retried and catches up by itself. */
+  is_behind: boolean;
+  behind_since: string | null;
+  next_attempt_at: string | null;
 }
 
 /** An event that the chain gave up, or that stands elsewhere on it than was told. */

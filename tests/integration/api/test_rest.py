@@ -303,6 +303,18 @@ async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets
     assert any("ballots" in warning for warning in ready["warnings"])
 
 
+async def test_a_mart_that_is_behind_answers_for_where_it_stands(client: Client, markets: Log) -> None:
+    """Its answers, the status and readiness say that it is behind and retried; it is not stale."""
+    markets.owner.execute("select folds.mark_behind('ballots', 4, null, '55P03', 'staged', 0)")
+    assert (await client.get(f"/api/markets/{TWO}/votes")).json()["as_of"]["seq"] == 4
+    status = (await client.get("/api/status")).json()
+    (behind,) = [model for model in status["models"] if model["is_behind"]]
+    assert (behind["name"], behind["reason"], behind["is_stale"]) == ("ballots", "staged", False)
+    assert behind["behind_since"] < behind["next_attempt_at"]
+    ready = (await client.get("/ready")).json()
+    assert "The mart ballots is behind and catches up by itself; see /api/status." in ready["warnings"]
+
+
 async def test_rows_and_position_are_of_one_moment(client: Client, markets: Log) -> None:
     """While the writer appends, a market never shows more or fewer trades than its as_of says."""
     first = markets.head()[1]

@@ -123,6 +123,19 @@ def deliver(server: Server, content: bytes, header: str | None = HEADER) -> http
     return httpx.post(server.url + WEBHOOK, content=content, headers=headers, timeout=30)
 
 
+def test_a_mart_that_is_behind_catches_up_by_itself(
+    start: Callable[..., Server], marts_database: testing.Database
+) -> None:
+    """A server without a chain and without a delivery brings it up to the log."""
+    with marts_database.connect() as connection:
+        connection.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 7)")
+        connection.execute("select folds.mark_behind('trades', 0, null, '55P03', 'staged', 0)")
+        start()
+        deadline = time.monotonic() + 30
+        while connection.execute("select name from ops.model_status where is_behind").fetchone() is not None:
+            assert time.monotonic() < deadline
+
+
 def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_database: testing.Database) -> None:
     """Ready, 200, and the event is there for another connection."""
     server = start()

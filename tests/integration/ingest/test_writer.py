@@ -109,7 +109,7 @@ async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
 
 
 async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, marts_database: testing.Database) -> None:
-    """A model that fails stops itself at the failing event and tells why; the log and the others have it all."""
+    """A model that fails is behind, names the failing event and why; the log and the others have it all."""
     await writer.append([transaction(1, event())], source="webhook")
     bad = event(0, shares="1" + "0" * 60)  # beyond numeric(39, 0)
 
@@ -119,13 +119,13 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, mar
 
     assert done.events == 3
     with marts_database.connect() as connection:
-        stale = connection.execute(
-            "select name, applied_seq, failed_event from ops.model_status where is_stale order by name"
+        behind = connection.execute(
+            "select name, applied_seq, failed_event from ops.model_status where is_behind order by name"
         ).fetchall()
-        healthy = connection.execute("select count(*) from ops.model_status where not is_stale").fetchone()
-        alerts = connection.execute("select count(*) from ops.alerts where kind = 'mart_stale'").fetchone()
+        healthy = connection.execute("select count(*) from ops.models where applied_seq is null").fetchone()
+        alerts = connection.execute("select count(*) from ops.alerts where kind = 'mart_behind'").fetchone()
         kinds = connection.execute("select kind from raw.feed where seq > 4").fetchall()
-    assert [(name, applied, failed) for name, applied, failed in stale] == [
+    assert [(name, applied, failed) for name, applied, failed in behind] == [
         ("candles_1m", 1, 3),
         ("markets", 1, 3),
         ("positions", 1, 3),
@@ -133,7 +133,7 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, mar
     ]
     assert healthy == (4,)
     assert alerts == (4,)
-    assert kinds == [("mart_stale",)] * 4
+    assert kinds == []
 
 
 async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_database: testing.Database) -> None:
