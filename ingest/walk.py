@@ -138,7 +138,7 @@ class Walk:
 
     async def want(self, listed: Listed) -> int:
         """Ask for what is listed and not held, or held otherwise; how many successes are missing."""
-        (missing,) = await self._notebook.one(sql.want_missing, commitment=listed.commitment)
+        missing, _ = await self._notebook.one(sql.want_missing, commitment=listed.commitment)
         if listed.commitment == "finalized":
             await self._notebook.do(sql.want_differing, commitment=listed.commitment)
         return int(missing)

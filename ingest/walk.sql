@@ -49,26 +49,26 @@ with missing as (
         )
 ),
 
-wanted as (
-    insert into raw.wanted as w (signature, reason, slot)
+-- Once all of it is wanted, the writer's lock is not taken.
+news as (
     select
-        missing.signature,
-        'walk',
-        missing.slot
+        array_agg(missing.signature) as signatures,
+        array_agg(missing.slot) as slots
     from missing
-    on conflict (signature) do update set slot = excluded.slot
-    where w.slot is distinct from excluded.slot
+    where not exists (
+        select from raw.wanted as w
+        where w.signature = missing.signature and w.slot is not distinct from missing.slot
+    )
 )
 
-select count(*) from missing;
+select
+    (select count(*) from missing) as missing,
+    raw.want(news.signatures, 'walk', news.slots) as written
+from news;
 
 -- name: want_differing
 -- What we hold at another slot or with another end than the chain lists: the finalized chain decides.
-insert into raw.wanted as w (signature, reason, slot)
-select
-    s.signature,
-    'differs',
-    s.slot
+select raw.want(array_agg(s.signature), 'differs', array_agg(s.slot))
 from seen as s
 inner join raw.transactions as t on s.signature = t.signature
 where
@@ -78,8 +78,7 @@ where
         or (t.err is null) <> s.succeeded
         or t.retracted_at is not null and s.succeeded
     )
-on conflict (signature) do update set reason = 'differs', slot = excluded.slot
-where w.reason <> 'differs';
+    and not exists (select from raw.wanted as w where w.signature = s.signature and w.reason = 'differs');
 
 -- name: first_hole
 -- The lowest slot with something that the confirmed chain lists and we lack.
@@ -135,14 +134,21 @@ where
     and not exists (select from seen as s where s.commitment = 'finalized' and s.signature = t.signature)
     and exists (select from seen as s where s.commitment = 'finalized' and s.slot > t.slot)
     and exists (select from seen as s where s.commitment = 'finalized' and s.slot < t.slot)
+order by t.signature
 on conflict (signature) do nothing;
 
 -- name: clear_suspects
 -- Those that are listed after all, or are no longer ours to doubt.
-delete from raw.suspects as p
-where
-    exists (select from seen as s where s.commitment = 'finalized' and s.signature = p.signature)
-    or not exists (select from raw.transactions as t where t.signature = p.signature and t.retracted_at is null);
+-- Suspects that a retraction holds are left to it.
+delete from raw.suspects
+where signature in (
+    select p.signature
+    from raw.suspects as p
+    where
+        exists (select from seen as s where s.commitment = 'finalized' and s.signature = p.signature)
+        or not exists (select from raw.transactions as t where t.signature = p.signature and t.retracted_at is null)
+    for update skip locked
+);
 
 -- name: condemned
 -- Suspects missed again, between two listed slots, when no blockhash of theirs can be alive any more.
@@ -225,8 +231,15 @@ order by slot nulls last, failing_since
 limit %(limit)s;
 
 -- name: unwant
--- Nothing more to fetch.
-delete from raw.wanted where signature = any(%(signatures)s);
+-- Nothing more to fetch. What an append holds at this moment is left to it: waiting for it here, with other rows locked, was half
+-- of a deadlock.
+delete from raw.wanted
+where signature in (
+    select w.signature
+    from raw.wanted as w
+    where w.signature = any(%(signatures)s)
+    for update skip locked
+);
 
 -- name: count_wanted
 -- How many signatures are still to be fetched.
@@ -275,21 +288,11 @@ on conflict (name) do update set value = excluded.value, moved_at = clock_timest
 
 -- name: want_for_backfill
 -- Ask for what a page lists and we do not hold; how many that are.
-with wanted as (
-    insert into raw.wanted (signature, reason, slot)
-    select
-        given.signature,
-        'backfill',
-        given.slot
-    from unnest(%(signatures)s::text [], %(slots)s::bigint []) as given (signature, slot)
-    where not exists (
-        select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null
-    )
-    on conflict (signature) do nothing
-    returning 1
-)
-
-select count(*) from wanted;
+select raw.want(array_agg(given.signature), 'backfill', array_agg(given.slot))
+from unnest(%(signatures)s::text [], %(slots)s::bigint []) as given (signature, slot)
+where
+    not exists (select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null)
+    and not exists (select from raw.wanted as w where w.signature = given.signature);
 
 -- name: count_backfill
 -- How many signatures between two slots are still to be fetched.

@@ -3975,6 +3975,40 @@ $$;
 COMMENT ON FUNCTION raw.wallet_number(p_wallet text) IS 'Number of a wallet, handed out on first sight. Call it holding raw.writer.';
 
 --
+-- Name: want(text[], text, bigint[]); Type: FUNCTION; Schema: raw; Owner: -
+--
+
+CREATE FUNCTION raw.want(p_signatures text[], p_reason text, p_slots bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_wanted int;
+begin
+    if coalesce(cardinality(p_signatures), 0) = 0 then
+        return 0;
+    end if;
+    -- Only now: finding out what is missing may take long, and the log must not wait for it.
+    lock table raw.writer in exclusive mode;
+    insert into raw.wanted as w (signature, reason, slot)
+    select given.signature, p_reason, given.slot
+    from unnest(p_signatures, p_slots) as given (signature, slot)
+    order by given.signature
+    on conflict (signature) do update
+    set slot = excluded.slot, reason = case excluded.reason when 'differs' then 'differs' else w.reason end
+    where w.slot is distinct from excluded.slot or excluded.reason = 'differs' and w.reason <> 'differs';
+    get diagnostics v_wanted = row_count;
+    return v_wanted;
+end
+$$;
+
+--
+-- Name: FUNCTION want(p_signatures text[], p_reason text, p_slots bigint[]); Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON FUNCTION raw.want(p_signatures text[], p_reason text, p_slots bigint[]) IS 'Ask for signatures that the chain lists, with their slots, under the writer''s lock; how many rows that wrote. What differs stays so until the chain has decided.';
+
+--
 -- Name: average_cost(numeric[], boolean, boolean, numeric, numeric); Type: AGGREGATE; Schema: folds; Owner: -
 --
 
@@ -6319,6 +6353,13 @@ GRANT ALL ON FUNCTION raw.verified_through() TO analyst;
 
 REVOKE ALL ON FUNCTION raw.wallet_number(p_wallet text) FROM PUBLIC;
 GRANT ALL ON FUNCTION raw.wallet_number(p_wallet text) TO zmart_ingest;
+
+--
+-- Name: FUNCTION want(p_signatures text[], p_reason text, p_slots bigint[]); Type: ACL; Schema: raw; Owner: -
+--
+
+REVOKE ALL ON FUNCTION raw.want(p_signatures text[], p_reason text, p_slots bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION raw.want(p_signatures text[], p_reason text, p_slots bigint[]) TO zmart_ingest;
 
 --
 -- Name: FUNCTION average_cost(numeric[], boolean, boolean, numeric, numeric); Type: ACL; Schema: folds; Owner: -
