@@ -42,12 +42,7 @@ class Database:
         """Open one autocommit connection; raises Unavailable when the server does not answer."""
         with (
             pool.translated(),
-            psycopg.connect(
-                self.dsn_of(role),
-                autocommit=True,
-                application_name="zmart dagster",
-                connect_timeout=pool.CONNECT_TIMEOUT_SECONDS,
-            ) as connection,
+            pool.connect_sync(self.dsn_of(role), autocommit=True, application_name="zmart dagster") as connection,
         ):
             yield connection
 

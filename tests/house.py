@@ -74,10 +74,10 @@ class House:
         }
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, only: str = "postgres,devchain,traders,ingest,api") -> None:
         """Start it and wait until it says that it is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zmart.cli", "up", "--only", "postgres,devchain,traders,ingest,api"],
+            [sys.executable, "-m", "zmart.cli", "up", "--only", only],
             env=self.environ,
             stdout=self.said.open("w"),
             stderr=subprocess.STDOUT,

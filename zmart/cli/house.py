@@ -20,6 +20,7 @@ import psycopg
 
 from zmart import errors
 from zmart import settings as configuration
+from zmart.db import pool
 from zmart.run import binaries, board, services
 from zmart.run.output import Importance
 from zmart.run.service import Service
@@ -62,7 +63,7 @@ def _require_database(settings: Settings, names: set[str]) -> None:
     if "migrate" in names or not names & _ON_POSTGRES:
         return
     try:
-        psycopg.connect(settings.postgres.dsn(), connect_timeout=_DATABASE_SECONDS).close()
+        pool.connect_sync(settings.postgres.dsn(), connect_timeout_seconds=_DATABASE_SECONDS).close()
     except (psycopg.OperationalError, errors.ConfigurationError) as error:
         chosen = ",".join(sorted({"postgres", *(name.partition("-")[0] for name in names & _ON_POSTGRES)}))
         raise errors.Unavailable(

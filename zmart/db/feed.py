@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, TypeAlias
 
 import structlog
-from psycopg import conninfo
 
 from zmart import errors
 
@@ -62,13 +61,6 @@ POLL_SECONDS = 1.0
 BATCH_ENTRIES = 1000
 #: Waits between attempts to connect grow from the first to the second.
 BACKOFF_SECONDS = (0.05, 3.0)
-#: A peer that vanished without a word is noticed within this time, by the kernel.
-_KEEPALIVE = {
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
 _STATEMENT_TIMEOUT_SECONDS = 10.0
 
 _SQL = queries.load("zmart.db", "feed.sql")
@@ -232,7 +224,7 @@ class Listener:
     ) -> None:
         #: Everything up to here was handed out. None, until connected, stands for the end.
         self.position = after
-        self._dsn = conninfo.make_conninfo(dsn, **_KEEPALIVE)
+        self._dsn = dsn
         self._limit = limit
         self._poll_seconds = poll_seconds
         self._application_name = application_name

@@ -76,7 +76,7 @@ def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
 
 def pending(dsn: str, *, directory: Path | None = None) -> list[str]:
     """Return the names of the files that `migrate` would apply, without applying them."""
-    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+    with pool.translated(), pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection:
         known = connection.execute(_SQL.has_history).fetchone() == (True,)
         history = _history(connection) if known else []
     return [migration.name for migration in plan(read(directory), history)]
@@ -86,7 +86,7 @@ def prepare(dsn: str) -> list[str]:
     """Create roles and rights as far as the connection may; return what is missing, as SQL."""
     text = resources.files("zmart.db").joinpath("roles.sql").read_text(encoding="utf-8")
     missing: list[str] = []
-    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+    with pool.translated(), pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection:
         connection.add_notice_handler(lambda notice: missing.append(notice.message_primary or ""))
         connection.execute(_SQL.without_limits)
         connection.execute(text)
@@ -158,7 +158,7 @@ def _deployment(dsn: str) -> Iterator[Connection]:
 
 @contextmanager
 def _owner(dsn: str) -> Iterator[Connection]:
-    with psycopg.connect(dsn, autocommit=True, application_name="zmart migrate") as connection:
+    with pool.connect_sync(dsn, autocommit=True, application_name="zmart migrate") as connection:
         _check_server(connection)
         connection.execute(_SQL.without_limits)
         _become_owner(connection)

@@ -10,8 +10,6 @@ import datetime
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import psycopg
-
 from zmart import errors
 from zmart.db import pool, queries
 
@@ -43,14 +41,14 @@ class Alert(NamedTuple):
 
 def standing(dsn: str, *, shows_all: bool = False, limit: int = 50) -> list[Alert]:
     """Open alerts, or all of them, the gravest first. Raises Unavailable where Postgres does not answer."""
-    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+    with pool.translated(), pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection:
         rows = connection.execute(sql.standing, {"shows_all": shows_all, "limit": limit})
         return [Alert(*row) for row in rows]
 
 
 def acknowledge(dsn: str, numbers: Sequence[int], by: str) -> Iterator[int]:
     """Say that `by` looks after these alerts; each number that took. NotFound for one not open, or acknowledged."""
-    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+    with pool.translated(), pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection:
         for number in numbers:
             (took,) = connection.execute(sql.acknowledge, {"alert_no": number, "by": by}).fetchone() or (False,)
             if not took:
@@ -62,7 +60,7 @@ def acknowledge(dsn: str, numbers: Sequence[int], by: str) -> Iterator[int]:
 
 def close(dsn: str, numbers: Sequence[int]) -> Iterator[int]:
     """Close these alerts; each number that was open. NotFound for one that is not."""
-    with pool.translated(), psycopg.connect(dsn, autocommit=True) as connection:
+    with pool.translated(), pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection:
         for number in numbers:
             if connection.execute(sql.close, {"alert_no": number}).rowcount == 0:
                 raise errors.NotFound(f"Alert {number} is not open.", help="See: zmart alerts list")

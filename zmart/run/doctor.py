@@ -310,7 +310,13 @@ def _mode(path: Path) -> int | None:
 
 
 def _connected(dsn: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(dsn, autocommit=True, connect_timeout=PATIENCE_SECONDS, prepare_threshold=None)
+    return pool.connect_sync(
+        dsn,
+        application_name="zmart doctor",
+        autocommit=True,
+        connect_timeout_seconds=PATIENCE_SECONDS,
+        prepare_threshold=None,
+    )
 
 
 def _right(connection: psycopg.Connection[Any], role: Role, privilege: str, relation: str, should: bool) -> Right:

@@ -279,7 +279,7 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _superuser(self, database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         dsn = self.dsn(SUPERUSER, database=database)
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+        with pool.connect_sync(dsn, autocommit=True, connect_timeout_seconds=5) as connection:
             yield connection
 
     def _make_folders(self) -> None:

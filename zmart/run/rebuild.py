@@ -55,7 +55,7 @@ _LIBPQ = {
     "user": "PGUSER",
     "password": "PGPASSWORD",
     "dbname": "PGDATABASE",
-    # The role to act as, on a server of yours.
+    # The role to act as, on a server of yours, and what every connection sets.
     "options": "PGOPTIONS",
     "sslmode": "PGSSLMODE",
 }
@@ -175,6 +175,7 @@ def index(dsn: str) -> list[str]:
 def environment(dsn: str) -> dict[str, str]:
     """The process environment with libpq's variables set for `dsn`."""
     parts = conninfo.conninfo_to_dict(dsn)
+    parts["options"] = pool.with_session_options(str(parts.get("options") or ""))
     named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
     return {
         **os.environ,
@@ -302,12 +303,9 @@ def sources_digest() -> str:
 
 def _owner(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[object, ...]]:
     with pool.translated():
-        connection = psycopg.connect(dsn, autocommit=autocommit)
-        connection.execute("set statement_timeout = 0")
-        connection.execute("set application_name = 'zmart rebuild'")
-        if not autocommit:
-            connection.commit()
-    return connection
+        return pool.connect_sync(
+            dsn, application_name="zmart rebuild", statement_timeout_seconds=0, autocommit=autocommit
+        )
 
 
 def _chosen(

@@ -1,0 +1,66 @@
+"""What a connection of ours sets by itself, on a database that says otherwise."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from zmart import testing
+from zmart.db import feed, pool
+
+
+@pytest.fixture
+def compiling(database: testing.Database) -> testing.Database:
+    """A database whose sessions begin with the just-in-time compiler on, as an unchanged Postgres has it."""
+    with database.connect("postgres") as owner:
+        owner.execute(sql.SQL("alter database {} set jit = on").format(sql.Identifier(database.name)))
+    with database.connect() as connection:
+        assert connection.execute("show jit").fetchone() == ("on",)
+    return database
+
+
+def _require_settings(info: psycopg.ConnectionInfo) -> None:
+    parameters = info.get_parameters()
+    assert {name: parameters[name] for name in pool.KEEPALIVE} == dict(pool.KEEPALIVE)
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+async def test_connections_of_their_own(compiling: testing.Database, autocommit: bool) -> None:
+    """Asynchronous, synchronous, and after a rollback, too."""
+    connection = await pool.connect(compiling.dsn(), autocommit=autocommit)
+    await connection.rollback()
+    assert await (await connection.execute("show jit")).fetchone() == ("off",)
+    _require_settings(connection.info)
+    await connection.close()
+    with pool.connect_sync(compiling.dsn(), autocommit=autocommit, application_name="a test") as other:
+        other.rollback()
+        assert other.execute("show jit").fetchone() == ("off",)
+        assert other.execute("show application_name").fetchone() == ("a test",)
+        _require_settings(other.info)
+
+
+async def test_pools_and_listeners(compiling: testing.Database) -> None:
+    """Each connection of a pool, and the one of a listener."""
+    async with (
+        pool.pool(compiling.dsn(), min_size=2) as connections,
+        connections.connection() as one,
+        connections.connection() as two,
+    ):
+        for connection in (one, two):
+            assert await (await connection.execute("show jit")).fetchone() == ("off",)
+            _require_settings(connection.info)
+    async with feed.Listener(compiling.dsn(), after=feed.Position(str(uuid.uuid4()), 0)) as listener:
+        await listener.start()
+        assert listener._connection is not None
+        assert await (await listener._connection.execute("show jit")).fetchone() == ("off",)
+        _require_settings(listener._connection.info)
+
+
+def test_an_address_of_yours_may_say_otherwise(database: testing.Database) -> None:
+    """Keepalive settings in DATABASE_URL are kept, the others are added."""
+    with pool.connect_sync(f"{database.dsn()}?keepalives_idle=60") as connection:
+        parameters = connection.info.get_parameters()
+    assert (parameters["keepalives_idle"], parameters["keepalives_count"]) == ("60", "3")
