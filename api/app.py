@@ -111,7 +111,8 @@ Door: TypeAlias = Literal["api", "ws"]
 
 
 def create(settings: Settings, *, door: Door = "api") -> Litestar:
-    """The application, not yet started."""
+    """The application, not yet started. Raises ConfigurationError where SQL is on without a login for it."""
+    settings.require_analyst_login()
     handlers = [
         *health.HANDLERS,
         *markets.HANDLERS,

@@ -333,6 +333,18 @@ class Settings:
     #: Where alerts are posted besides ops.alerts.
     alert_webhook_url: Secret | None
 
+    def require_analyst_login(self) -> None:
+        """Raise ConfigurationError where SQL over HTTP would log in as more than an analyst and step down.
+
+        Whoever gets past the list of functions steps up again with `set role`.
+        """
+        if self.api.analyst_sql and not self.postgres.has_own_login("analyst"):
+            raise errors.ConfigurationError(
+                "ANALYST_SQL is set, but DATABASE_URL_ANALYST, the login that it needs for itself, is not.",
+                help="Set DATABASE_URL_ANALYST to the login of the role analyst (alter role analyst password '...'), "
+                "or remove ANALYST_SQL.",
+            )
+
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that is set, for the log's mask."""
         return tuple(_secrets_in(self))

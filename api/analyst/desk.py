@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
+import structlog
 from psycopg import errors as pg
 
 from zmart import errors
@@ -32,7 +33,20 @@ ANSWER_BYTES: Final = 4 * 1024 * 1024
 
 NAMED: Final = queries.load("api.analyst", "named.sql")
 
+log = structlog.get_logger()
+
+_SQL: Final = queries.load("api.analyst", "login.sql")
 _BEGIN: Final = "begin isolation level repeatable read read only"
+#: Set for each question, because what follows one (`discard all`) also ends the settings of the connection. Without the
+#: last one a backslash ends a literal elsewhere than `text` reads.
+_SETTINGS: Final = "; ".join(
+    f"set local {name} = {value}"
+    for name, value in {
+        **pool.SESSION,
+        "statement_timeout": round(SECONDS * 1000),
+        "standard_conforming_strings": "on",
+    }.items()
+)
 _ROWS: Final = """select case when octet_length(j.row) <= {bytes} then j.row end
 from (select to_json(q)::text as row from (
 {sql}
@@ -102,7 +116,9 @@ class Desk:
     async def _asked(self, connection: pool.Connection, statement: str, limit: int) -> Table:
         began = time.perf_counter()
         await connection.execute(_BEGIN)
-        await connection.execute(f"set local statement_timeout = {round(SECONDS * 1000)}")
+        await connection.execute(_SETTINGS)
+        await _require_analyst(connection)
+        await _require_columns(connection, statement)
         stated = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
         if stated is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
@@ -157,6 +173,30 @@ async def opened(settings: Settings) -> AsyncIterator[Desk | None]:
         yield Desk(connections)
     finally:
         await connections.close()
+
+
+async def _require_analyst(connection: pool.Connection) -> None:
+    """Refuse a login that may do more than read: the list of functions is no boundary by itself.
+
+    Asked each time, because a right may be granted while the connection lives.
+    """
+    found = await (await connection.execute(_SQL.excess_rights)).fetchall()
+    if found:
+        log.error(
+            "sql_login_refused",
+            login=found[0][0],
+            reasons=[reason for _, reason in found],
+            next_step="Set DATABASE_URL_ANALYST to the login of the role analyst, and revoke what else it was granted.",
+        )
+        raise errors.NotFound("This server takes no SQL.", help="Its log says why, under sql_login_refused.")
+
+
+async def _require_columns(connection: pool.Connection, statement: str) -> None:
+    """Refuse a call that is written as a column."""
+    names = text.fields(statement)
+    found = await (await connection.execute(_SQL.calling_fields, {"names": list(names)})).fetchone()
+    if found is not None:
+        raise UnfitSql(f"The function {found[0]} cannot be called as a column; name columns otherwise.")
 
 
 async def _sent(connection: pool.Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:

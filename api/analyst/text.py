@@ -2,11 +2,15 @@
 
 This reads words, not grammar. Postgres itself checks that the text is one statement and that it only
 selects; here it matters that no function outside the list can be spelled, so whatever could hide a name
-(escapes in identifiers, comments in blocks, a schema before the name) is refused as well.
+(escapes in identifiers, comments in blocks, a schema before the name) is refused as well, and so is
+whatever Postgres may split into words differently: control characters, letters beyond ASCII outside of
+literals, a literal that is continued. This list is the second line: the first is a login that may do
+nothing but read (`login.sql`).
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -53,15 +57,20 @@ _NAMING: Final = frozenset({"as", "with", "recursive"})
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>\s+|--[^\n]*)
+    (?P<space>\s+|--[^\r\n]*)
     |(?P<text>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$)
     |(?P<hidden>/\*|[uU]&["'])
     |(?P<quoted>"(?:[^"]|"")*")
     |(?P<word>[^\W\d][\w$]*)
+    # A number by itself: Postgres ends it before a $, where it would begin a literal.
+    |(?P<number>\d\w*)
     |(?P<other>.)
     """,
-    re.VERBOSE | re.DOTALL,
+    # Of Postgres' letters, those beyond ASCII are refused before they could be told from its blanks.
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
+#: Tabs and ends of lines are the only ones that every reader of SQL takes for blanks.
+_CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]")
 
 
 class _Token(NamedTuple):
@@ -71,6 +80,8 @@ class _Token(NamedTuple):
 
 def checked(text: str) -> str:
     """The text without a closing semicolon; UnfitSql says what it must not hold."""
+    if _CONTROL.search(text):
+        raise UnfitSql("Control characters are not read here; use blanks, tabs and ends of lines.")
     statement = text.strip().removesuffix(";").strip()
     if not statement:
         raise UnfitSql("Write one SELECT.")
@@ -78,7 +89,17 @@ def checked(text: str) -> str:
     for before, name, after in zip([None, None, *tokens], [None, *tokens], tokens, strict=False):
         if name is not None and after.text == "(" and name.kind in {"word", "quoted"}:
             _require_known(before, name)
+        if name is not None and name.kind == after.kind == "text":
+            # Postgres reads on in the first one's way: after E'' a backslash in the second escapes the quote.
+            raise UnfitSql("A literal must not follow another; join them with ||.")
     return statement
+
+
+def fields(statement: str) -> frozenset[str]:
+    """The names after a dot, as Postgres spells them, except functions that may be called anyway."""
+    tokens = list(_tokens(statement))
+    named = [name for dot, name in itertools.pairwise(tokens) if dot.text == "." and name.kind in {"word", "quoted"}]
+    return frozenset(map(_spelled, named)) - FUNCTIONS
 
 
 def _tokens(statement: str) -> Iterator[_Token]:
@@ -86,6 +107,8 @@ def _tokens(statement: str) -> Iterator[_Token]:
         kind = found.lastgroup if found.lastgroup != "tag" else "text"
         if kind == "hidden":
             raise UnfitSql("Comments in /* */ and escapes with U& are not read here; use -- and plain names.")
+        if not found[0].isascii() and not (kind == "text" and found[0].endswith("'")):
+            raise UnfitSql("Letters beyond ASCII are read in literals in single quotes only.")
         if kind != "space":
             yield _Token(str(kind), found[0])
 
@@ -93,8 +116,12 @@ def _tokens(statement: str) -> Iterator[_Token]:
 def _require_known(before: _Token | None, name: _Token) -> None:
     if before is not None and before.text.lower() in _NAMING:
         return
-    word = name.text.lower() if name.kind == "word" else name.text.strip('"')
+    word = _spelled(name)
     if before is not None and before.text == ".":
         raise UnfitSql(f"The function {word} cannot be called by a schema's name.")
     if word not in FUNCTIONS and not (name.kind == "word" and word in _WORDS):
         raise UnfitSql(f"The function {word} is not among those that can be called: {', '.join(sorted(FUNCTIONS))}.")
+
+
+def _spelled(name: _Token) -> str:
+    return name.text.lower() if name.kind == "word" else name.text[1:-1].replace('""', '"')

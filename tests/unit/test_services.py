@@ -125,6 +125,25 @@ def test_a_real_cluster_needs_real_secrets(foreign: dict[str, str], name: str) -
         _plan(foreign)
 
 
+@pytest.mark.parametrize("only", ["api", "ws"])
+def test_sql_over_http_needs_a_login_of_its_own(foreign: dict[str, str], only: str) -> None:
+    """DATABASE_URL's login could step up again from the analyst's role; a login of its own is passed on."""
+    foreign["ANALYST_SQL"] = "true"
+    with pytest.raises(errors.ConfigurationError, match=r"DATABASE_URL_ANALYST.*alter role analyst password"):
+        _plan(foreign, only=[only])
+    assert _plan(foreign, only=["ingest"])
+
+    foreign["DATABASE_URL_ANALYST"] = "postgresql://analyst:p@db/z"
+    assert _environment(_plan(foreign), only)["DATABASE_URL_ANALYST"] == "postgresql://analyst:p@db/z"
+
+
+def test_the_embedded_server_has_a_login_for_sql(local: dict[str, str]) -> None:
+    """Nothing has to be set for SQL over HTTP there."""
+    environment = _environment(_plan({**local, "ANALYST_SQL": "true"}), "api")
+
+    assert environment["DATABASE_URL_ANALYST"] == "postgresql://analyst:pw-analyst@127.0.0.1:5433/zmart"
+
+
 def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
     """One way of proving where a delivery comes from suffices."""
     del foreign["HELIUS_AUTH_HEADER"]
@@ -137,8 +156,8 @@ def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
     ("name", "known"),
     [
         ("ingest", {"DATABASE_URL_INGEST", "HELIUS_AUTH_HEADER"}),
-        ("api", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
-        ("ws", {"DATABASE_URL_API", "DATABASE_URL_ANALYST", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
+        ("api", {"DATABASE_URL_API", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
+        ("ws", {"DATABASE_URL_API", "JWT_SECRET", "IPFS_GATEWAY_URL"}),
         ("migrate", {"DATABASE_URL"}),
         (
             "dagster-code",

@@ -80,6 +80,8 @@ def plan(
             help="Leave --keepers out; keepers act on your cluster as MARKET_MONITOR_DRY_RUN allows.",
         )
     wanted = _wanted(settings, only, traders=traders)
+    if wanted & {"api", "ws"}:
+        settings.require_analyst_login()
     house = _House(settings, {**_eased(settings), **environ, **_made_up(settings, wanted)})
     makers: dict[str, Callable[[], list[Service]]] = {
         "postgres": house.postgres,
@@ -159,7 +161,7 @@ class _House:
             launch=lambda: self._python(
                 ["api"],
                 passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
-                roles=("zmart_api", "analyst"),
+                roles=self._api_roles(),
             ),
             probe=probes.answers(_callable(host), port, "/ready"),
             ports=(Port(variable="API_PORT", host=host, number=port),),
@@ -174,7 +176,7 @@ class _House:
             launch=lambda: self._python(
                 ["api", "ws"],
                 passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
-                roles=("zmart_api", "analyst"),
+                roles=self._api_roles(),
             ),
             after=("migrate",),
             probe=probes.answers(_callable(host), port, "/ready"),
@@ -268,6 +270,11 @@ class _House:
         launch = self._python(arguments, passing=passing, roles=("zmart_keeper",))
         variables = orchestrator.environment(self._settings.state_dir, self._settings.postgres.dsn("zmart_keeper"))
         return replace(launch, environment={**launch.environment, **variables})
+
+    def _api_roles(self) -> Sequence[Role]:
+        """The analyst's login only where it is one: stepped down to, it would pass for one in the service."""
+        has_login = self._settings.postgres.has_own_login("analyst")
+        return ("zmart_api", "analyst") if has_login else ("zmart_api",)
 
     def _python(
         self,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
+import hypothesis
 import msgspec
+import psycopg
 import pytest
+import structlog
 from api_log import Log, market_id, served
+from hypothesis import strategies
 
-from api import schemas
-from api.analyst import desk
+from api import app, schemas
+from api.analyst import desk, text
 from api.auth.gate import Gate
 from ingest.testing import address
+from zmart import errors, settings
 
 Client = httpx.AsyncClient
 SECRET = "a secret of at least thirty-two characters"
@@ -101,6 +107,12 @@ REFUSED = [
     "select string_agg(id, '') from (select m.id from markets m, generate_series(1, 2000)) as t",
     "commit",
     "",
+    "select 1 --\r) as q; set role zmart_owner; --",
+    "select 1 --\r, pg_sleep(1)",
+    "select (1).pg_sleep",
+    "select g.pg_advisory_lock from generate_series(1, 1) as g",
+    "select ('server_version'::text) . \"current_setting\"",
+    "select E'a'\n'\\' || ', pg_sleep(1) --'",
 ]
 
 
@@ -115,6 +127,126 @@ async def test_what_may_not_be_asked(client: Client, markets: Log) -> None:
         assert (await ask(client, "select 1 as one")).json()["rows"] == [{"one": 1}]
 
 
+#: What a login is granted too much, how it is taken back, and the reason for refusing it.
+EXCESS = [
+    ("alter role analyst superuser", "alter role analyst nosuperuser", "superuser"),
+    ("alter role analyst createrole", "alter role analyst nocreaterole", "create roles"),
+    ("alter role analyst bypassrls", "alter role analyst nobypassrls", "row security"),
+    ("grant zmart_keeper to analyst", "revoke zmart_keeper from analyst", "member"),
+    ("grant pg_monitor to analyst", "revoke pg_monitor from analyst", "member"),
+    ("create schema its authorization analyst", "drop schema its", "owns"),
+]
+
+
+async def test_a_login_that_is_more_than_an_analyst_is_refused(client: Client, markets: Log) -> None:
+    """Whatever it may do besides reading, and from the moment on at which it may; the log says which."""
+    with markets.database.connect("postgres") as superuser:
+        for grant, revoke, reason in EXCESS:
+            superuser.execute(grant.encode())
+            try:
+                with structlog.testing.capture_logs() as logged:
+                    response = await ask(client, "select 1 as one")
+            finally:
+                superuser.execute(revoke.encode())
+            assert (response.status_code, response.json()["code"]) == (404, "not_found"), grant
+            (refusal,) = [line for line in logged if line["event"] == "sql_login_refused"]
+            assert reason in " ".join(refusal["reasons"])
+            assert (await ask(client, "select 1 as one")).json()["rows"] == [{"one": 1}]
+
+
+async def test_an_analysts_temporary_table_is_no_reason(client: Client, markets: Log) -> None:
+    """Whoever works in psql as the analyst takes SQL from nobody."""
+    with markets.database.connect("analyst") as analyst:
+        analyst.execute("set default_transaction_read_only = off")
+        analyst.execute("create temporary table mine as select 1 as one")
+        assert (await ask(client, "select 1 as one")).json()["rows"] == [{"one": 1}]
+
+
+async def test_a_login_that_steps_down_is_refused(markets: Log) -> None:
+    """DATABASE_URL_ANALYST that names a superuser and the role analyst: `set role` would lead back."""
+    dsn = settings.acting_as(markets.database.dsn("postgres"), "analyst")
+    configuration = markets.settings(**{**more(markets), "DATABASE_URL_ANALYST": dsn})
+    token = Gate(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    async with served(configuration) as found:
+        found.headers["Authorization"] = f"Bearer {token}"
+        response = await ask(found, "select 1 as one")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def test_no_application_without_a_login_for_sql(markets: Log) -> None:
+    """With DATABASE_URL alone, SQL over HTTP would begin as whoever that is."""
+    configuration = settings.load({"DATABASE_URL": markets.database.dsn("postgres"), "ANALYST_SQL": "true"})
+    with pytest.raises(errors.ConfigurationError, match="DATABASE_URL_ANALYST"):
+        app.create(configuration)
+
+
+#: What literals, names and comments begin and end with, and calls that may be inside of them or not.
+PIECES = [
+    *(
+        "'",
+        "''",
+        '"',
+        "$$",
+        "$a$",
+        "E'",
+        "b'",
+        "\\",
+        "\\'",
+        "--",
+        "/*",
+        "*/",
+        "U&'",
+        "1_0",
+        "0x1",
+        "1e",
+        "a",
+        "a$",
+        ".",
+    ),
+    *("\n", "\r", "\t", " ", "\f", "\v", "\x1f", "\x7f", "\x85", "\xa0", "\u2028", "é"),
+    *(", ", " || ", "x", ", forbidden(1)", ", (1).forbidden ", ", forbidden(1) --", ", 'a'", " -- ' ", "(", ")"),
+]
+
+
+@pytest.fixture
+def passes_with_a_call(markets: Log) -> Iterator[Callable[[str], bool]]:
+    """Whether the list lets a text pass in which Postgres reads a call of a function that is not on it."""
+    with markets.database.connect() as owner, markets.database.connect("analyst") as analyst:
+        # Not in SQL: the planner would put its text in the place of the call.
+        owner.execute("create function public.forbidden(int) returns int language plpgsql as 'begin return 1; end'")
+        owner.execute("grant execute on function public.forbidden to analyst")
+
+        def calls(query: str) -> bool:
+            plan = analyst.execute(f"explain (verbose, costs off)\n{query}".encode())
+            shown = "\n".join(str(line) for (line,) in plan)
+            return "forbidden(" in re.sub(r"'(?:[^']|'')*'", "", shown)
+
+        def passes(query: str) -> bool:
+            try:
+                statement = text.checked(query)
+                named = {"names": list(text.fields(statement))}
+                is_refused = analyst.execute(desk._SQL.calling_fields, named).fetchone() is not None
+                return not is_refused and calls(statement)
+            except (text.UnfitSql, psycopg.Error):
+                return False
+
+        # Postgres' reading is seen: of a call, and of none.
+        assert calls("select (1).forbidden, 'x'")
+        assert not calls("select 'forbidden(1)' -- forbidden(1)")
+        yield passes
+
+
+# Each example is a round trip, and Postgres' part of it is what is tested.
+@hypothesis.settings(max_examples=3000, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(strategies.lists(strategies.sampled_from(PIECES), max_size=9).map("".join))
+@hypothesis.example(" --\r, forbidden(1)")
+@hypothesis.example(", E'a'\n'\\' || ', forbidden(1) --'")
+@hypothesis.example(", (1).forbidden ")
+def test_the_list_reads_as_postgres_does(passes_with_a_call: Callable[[str], bool], pieces: str) -> None:
+    """No text that passes calls a function that is not on the list, wherever literals and comments begin and end."""
+    assert not passes_with_a_call(f"select 1{pieces}")
+
+
 async def test_nothing_is_left_for_the_next(client: Client) -> None:
     """Settings and prepared statements of one question are unknown to another on the same connection."""
     for _ in range(3):
@@ -122,6 +254,17 @@ async def test_nothing_is_left_for_the_next(client: Client) -> None:
         assert table["rows"] == [{"n": 0}]
         setting = "select setting from pg_settings where name = 'transaction_read_only'"
         assert (await ask(client, setting)).json()["rows"] == [{"setting": "on"}]
+
+
+async def test_each_question_has_its_settings(client: Client, markets: Log) -> None:
+    """On a server that compiles and reads backslashes in literals, and after the connection was cleaned."""
+    with markets.database.connect("postgres") as superuser:
+        for setting in ("jit = on", "standard_conforming_strings = off"):
+            superuser.execute(f"alter database {markets.database.name} set {setting}".encode())
+    names = "('jit', 'standard_conforming_strings', 'statement_timeout')"
+    for _ in range(3):
+        table = (await ask(client, f"select setting from pg_settings where name in {names} order by name")).json()
+        assert [row["setting"] for row in table["rows"]] == ["off", "on", "2000"]
 
 
 async def test_only_who_is_signed_in_asks(client: Client) -> None:

@@ -19,6 +19,8 @@ from api.analyst import text
         "with pg_sleep(x) as (select 1) select x from pg_sleep",
         "select count(*) filter (where true), mode() within group (order by 1) from generate_series(1, 3)",
         'select "count"(*) from markets',
+        "select 'Größe \u00a0' as size,\r\n\te'\\'é' || '…' from markets -- the end\rwhere true",
+        "select 1_000, 0x1f, 1.5e3, .5, t.name from t",
     ],
 )
 def test_what_selects_is_asked(sql: str) -> None:
@@ -48,6 +50,18 @@ def test_what_selects_is_asked(sql: str) -> None:
         "select 'a' '\\', pg_sleep(1), '",
         "",
         " ; ",
+        "select 1 --\r, pg_sleep(1)",
+        "select E'a'\n'\\' || ', pg_sleep(1) --'",
+        "select E'a' -- b\n'\\' || ', pg_sleep(1) --'",
+        "select 'a'\n'b'",
+        "select 1 -- \u00e9",
+        'select 1 as "\u00e9"',
+        "select 1 as gr\u00f6\u00dfe",
+        "select $$\u00e9$$",
+        "select\u00a01",
+        "select\u20281",
+        *(f"select '{chr(code)}'" for code in (*range(9), 11, 12, *range(14, 32), 127)),
+        "\x1cselect 1",
         "-- nothing",
     ],
 )
@@ -58,3 +72,10 @@ def test_what_calls_anything_else_is_not(sql: str) -> None:
         return
     with pytest.raises(text.UnfitSql):
         text.checked(sql)
+
+
+def test_names_after_a_dot_are_found() -> None:
+    """`(5).pg_sleep` is a call to Postgres; blanks, quotes and case do not hide it, and literals hold none."""
+    statement = """select (5).pg_sleep, g . "Pg_Sleep", h.-- x
+        PG_LS_DIR, 'a.b', (m).abs, 1.5, m.* from marts.markets as m"""
+    assert text.fields(statement) == {"pg_sleep", "Pg_Sleep", "pg_ls_dir", "markets"}
