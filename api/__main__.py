@@ -31,7 +31,7 @@ from litestar import Litestar
 from zmart import errors, log, settings
 
 from . import app
-from .deps import Services
+from .dependencies import Services
 from .live import wire
 from .live.hub import PING_SECONDS
 

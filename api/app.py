@@ -21,18 +21,19 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Tag
 
 from zmart.chain import rpc
-from zmart.db import bell, pool
+from zmart.db import pool, redis_notify
 from zmart.settings import Settings
 
-from . import deps, errors, etags, headers, limits, parameters, told, writes
-from .analyst import desk
-from .auth.gate import Gate
+from . import dependencies, errors, parameters, writes
+from .auth.service import Gate
 from .contract import openapi
-from .database import Database, as_written
 from .live import tasks
-from .live.doorbell import Doorbell
 from .live.hub import REPLAYS, Hub
+from .live.notifications import Doorbell
 from .live.reader import LogReader
+from .middleware import access_log, rate_limit, security_headers
+from .reads import etags
+from .reads.database import Database, as_written
 from .routes import (
     acting,
     activity,
@@ -61,6 +62,7 @@ from .routes import (
     users,
     websocket,
 )
+from .sql_console import executor
 
 log = structlog.get_logger()
 
@@ -141,16 +143,16 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         *ballots.HANDLERS,
         *transactions.HANDLERS,
     ]
-    given = deps.Given()
+    given = dependencies.Given()
     application = Litestar(
         handlers,
-        middleware=[lambda app: limits.Limits(app, settings)] if settings.api.rate_limit_per_minute else [],
+        middleware=[lambda app: rate_limit.Limits(app, settings)] if settings.api.rate_limit_per_minute else [],
         dependencies=given.providers(),
         exception_handlers=errors.HANDLERS,
         request_max_body_size=MOST_BODY_BYTES,
         before_request=_before_request,
         after_response=_ring,
-        before_send=[headers.adding(settings.api.trusted_proxies)],
+        before_send=[security_headers.adding(settings.api.trusted_proxies)],
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,
@@ -161,7 +163,7 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
                 "ETag",
                 "Retry-After",
                 "X-Request-Id",
-                *limits.HEADERS,
+                *rate_limit.HEADERS,
             ],
         ),
         openapi_config=OpenAPIConfig(
@@ -178,7 +180,7 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         logging_config=None,
     )
     # Around the router, so that unknown routes are told as well.
-    application.asgi_handler = told.Told(application.asgi_handler, settings.api.trusted_proxies)
+    application.asgi_handler = access_log.Told(application.asgi_handler, settings.api.trusted_proxies)
     return application
 
 
@@ -207,7 +209,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         # Streams have connections of their own: no burst of requests delays them, nor the reverse.
         windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
         doorbell = Doorbell(dsn, url.reveal() if url else None)
-        app.state.bell = await stack.enter_async_context(bell.Bell(url.reveal() if url else None))
+        app.state.bell = await stack.enter_async_context(redis_notify.Bell(url.reveal() if url else None))
         hub = Hub(
             LogReader(Database(windows)),
             doorbell,
@@ -216,8 +218,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         )
         written = await stack.enter_async_context(writes.opened(dsn, database.forget))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
-        app.state.limiter = limits.Limiter(limits.leasing(database, settings.api.rate_limit_per_minute))
-        app.state.services = app.state.given.services = deps.Services(
+        app.state.limiter = rate_limit.Limiter(rate_limit.leasing(database, settings.api.rate_limit_per_minute))
+        app.state.services = app.state.given.services = dependencies.Services(
             settings=settings,
             database=database,
             hub=hub,
@@ -226,7 +228,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             chain=node,
             began=time.monotonic(),
         )
-        app.state.desk = await stack.enter_async_context(desk.opened(settings))
+        app.state.desk = await stack.enter_async_context(executor.opened(settings))
         running = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.ended, running)
         stack.callback(hub.close)

@@ -30,8 +30,8 @@ from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.db import feed
 
-from .analyst.text import UnfitSql
 from .schemas import FieldProblem, Problem
+from .sql_console.validator import UnfitSql
 
 log = structlog.get_logger()
 

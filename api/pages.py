@@ -19,7 +19,7 @@ from pathlib import Path
 
 from litestar import Response
 
-from . import headers
+from .middleware import security_headers
 
 FOLDER = Path(__file__).with_name("console")
 
@@ -74,7 +74,7 @@ class File:
             "etag": tag,
             "cache-control": self.cache_control,
             "vary": "Accept-Encoding",
-            "content-security-policy": headers.policy(self.name),
+            "content-security-policy": security_headers.policy(self.name),
         }
         if _names(known, tag):
             return Response(b"", status_code=304, headers=said)

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
+from bench.environment import House
 from zmart import errors
 
 from . import figures, machine, plot, results
 from .figure import Effort, Figure, NotMeasured
-from .house import House
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from ingest import bundle
-from ingest.decode import Decoder
+from bench import environment, history
+from ingest.decode.decoder import Decoder
+from ingest.store import body_compression
 from zmart.chain import logs
 from zmart.domain import events
 
-from . import history, house
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
 
 TRANSACTIONS_EACH = 25
@@ -73,7 +73,7 @@ class Decode(Figure):
     )
     limit_seconds = 300.0
 
-    def measure(self, house: house.House, effort: Effort) -> list[Sample]:
+    def measure(self, house: environment.House, effort: Effort) -> list[Sample]:
         """Alternate, a round of each."""
         bodies = deliveries(effort.choose(2_000, 5_000))
         file = house.folder / "deliveries.jsonl"
@@ -107,7 +107,7 @@ def _alternated(ways: dict[str, Callable[[], float]], found: int, rounds: int) -
 
 def _kept(body: bytes) -> object:
     """Rows, and what the log keeps of the delivery."""
-    return bundle.packed(row.body for row in Decoder(history.PROGRAM).body(body).transactions)
+    return body_compression.packed(row.body for row in Decoder(history.PROGRAM).body(body).transactions)
 
 
 def _ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
@@ -121,8 +121,8 @@ def _ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
 @contextmanager
 def _anchor(file: Path) -> Iterator[Callable[[int], float]]:
     """Anchor's reader in a process that has the file in memory; each call decodes all of it once."""
-    script = house.installed() / "decode.mjs"
-    command = [house.node(), str(script), str(house.IDL), history.PROGRAM, str(file)]
+    script = environment.installed() / "decode.mjs"
+    command = [environment.node(), str(script), str(environment.IDL), history.PROGRAM, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
@@ -131,13 +131,13 @@ def _anchor(file: Path) -> Iterator[Callable[[int], float]]:
         def once(found: int) -> float:
             stdin.write(b"\n")
             stdin.flush()
-            answer = house.said(stdout.readline(), "Anchor's reader")
+            answer = environment.said(stdout.readline(), "Anchor's reader")
             if answer["events"] != found:
                 raise NotMeasured(f"Anchor found {answer['events']} events where there are {found}.")
             return float(answer["seconds"])
 
         try:
-            house.said(stdout.readline(), "Anchor's reader")
+            environment.said(stdout.readline(), "Anchor's reader")
             yield once
         finally:
             child.kill()

@@ -13,6 +13,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.transaction import Transaction
 
+from bench.environment import House, Running
 from zmart.chain import codec, transactions
 from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
@@ -20,7 +21,6 @@ from zmart.run import ports
 
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import House, Running
 
 WALLETS, SENDERS = 20, 8
 FUNDS_LAMPORTS = 1_000_000_000_000

@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from ingest import writer as writing
+from bench.environment import House, Running, installed, node, wait_until_ready
 from ingest.records import TransactionRow
+from ingest.store import writer as writing
 from zmart import testing
 from zmart.run import ports
 
 from . import history, sockets
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
-from .house import House, Running, installed, node, wait_until_ready
 
 SOCKETS = 500
 COMMIT_EVENTS = 50

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, assert_never
 from zmart import errors
 
 if TYPE_CHECKING:
-    from .house import House
+    from bench.environment import House
 
 Bound = Literal["at least", "at most"]
 Pace = Literal["quick", "usual", "full"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from zmart import errors
-
-from . import (
-    crowd,
+from bench import (
+    connections,
     decode,
     devchain,
     fanout,
@@ -20,6 +18,8 @@ from . import (
     startup,
     webhook,
 )
+from zmart import errors
+
 from .figure import Figure
 
 ALL: tuple[Figure, ...] = (
@@ -33,7 +33,7 @@ ALL: tuple[Figure, ...] = (
     limits.FIGURE,
     live.FIGURE,
     fanout.FIGURE,
-    crowd.FIGURE,
+    connections.FIGURE,
     keepers.FIGURE,
     startup.FIGURE,
     devchain.FIGURE,

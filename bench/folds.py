@@ -7,13 +7,13 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from ingest import writer as writing
+from bench.environment import House
 from ingest.records import TransactionRow
+from ingest.store import writer as writing
 from zmart import testing
 
 from . import history
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import House
 
 #: Events a second to reach, by batch size.
 REACH = {100: 7_500, 500: 10_000, 2_000: 15_000}

@@ -26,7 +26,7 @@ import msgspec
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from ingest import payload
+from ingest.decode import event_rows
 from ingest.records import TransactionRow
 from zmart.chain import addresses, codec
 from zmart.domain import base58, events
@@ -200,7 +200,7 @@ def _row(seed: int, happening: Happening) -> TransactionRow:
     number, event, _, before, after = happening
     digest = hashlib.sha512(b"%d %d" % (seed, number)).digest()
     context = _context(event, before, after)
-    row = payload.row(event, 0, payload.market(event, PROGRAM), context)
+    row = event_rows.row(event, 0, event_rows.market(event, PROGRAM), context)
     return TransactionRow(
         str(Signature(digest)),
         FIRST_SLOT + number // TRANSACTIONS_PER_SLOT,
@@ -221,7 +221,7 @@ def _context(event: events.Event, before: int, after: int) -> bytes:
         case events.SharesSold():
             return b'{"market_lamports_delta":"%d","market_lamports":"%d"}' % (after - before, after)
         case events.MarketCreated():
-            found = {"initial_liquidity": str(LIQUIDITY_LAMPORTS), "ipfs_question_hash": payload.readable(QUESTION)}
+            found = {"initial_liquidity": str(LIQUIDITY_LAMPORTS), "ipfs_question_hash": event_rows.readable(QUESTION)}
             return _encode({**found, "market_lamports": str(after)})
         case events.MarketFinalized():
             return b'{"dispute_agree":null,"dispute_disagree":null,"market_lamports":"%d"}' % after
@@ -326,7 +326,7 @@ def _instruction(event: events.Event) -> tuple[str, Mapping[str, Any], list[int]
 
 
 def _actor(event: events.Event) -> Address | None:
-    actor = payload.ACTOR.get(str(event.name))
+    actor = event_rows.ACTOR.get(str(event.name))
     return Address(getattr(event, actor)) if actor else None
 
 

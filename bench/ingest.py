@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 
-from ingest import bundle, delivery
-from ingest.decode import Decoder
+from bench.environment import House, Running, count
+from ingest.decode import delivery_body
+from ingest.decode.decoder import Decoder
 from ingest.records import TransactionRow
+from ingest.store import body_compression
 from zmart import testing
 
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
-from .house import House, Running, count
 
 TRANSACTIONS_EACH = 25
 SENDERS = 40
@@ -93,7 +94,7 @@ def _ways(house: House, stack: contextlib.ExitStack) -> dict[str, _Way]:
 
 def _backwards(body: bytes) -> bytes:
     """A delivery with its items in the opposite order."""
-    return b"[" + b",".join(reversed(delivery.items(body))) + b"]"
+    return b"[" + b",".join(reversed(delivery_body.items(body))) + b"]"
 
 
 def _sent(running: Running, bodies: Sequence[bytes]) -> float:
@@ -158,7 +159,7 @@ class _Limit:
         rows = iter([row for body in bodies for row in self._decode(body).transactions])
         while batch := list(itertools.islice(rows, BATCH)):
             first, self._next = self._next, self._next + len(batch)
-            contents, places = bundle.packed(row.body for row in batch)
+            contents, places = body_compression.packed(row.body for row in batch)
             kept = [
                 row._replace(body=b"" if place.start else contents[place.bundle - 1])
                 for row, place in zip(batch, places, strict=True)

@@ -12,20 +12,21 @@ from typing import Any
 
 import msgspec
 
+from bench.environment import House
 from devchain import builtins, delivery
 from devchain import testing as devchain
 from devchain.service import Options
 from devchain.testing import PROGRAM_ID
 from devchain.wire import Signer as ChainSigner
-from ingest.decode import Decoder
-from ingest.notebook import Notebook
-from ingest.pipeline import Pipeline
-from ingest.watch import Watch
-from ingest.writer import Writer
-from orchestration.keepers import plans, rounds, tasks
-from orchestration.keepers.books import Books
+from ingest.decode.decoder import Decoder
+from ingest.store.group_commit import Pipeline
+from ingest.store.writer import Writer
+from ingest.sync.database import Notebook
+from ingest.sync.task import Watch
+from orchestration.keepers import actions, plans, runner
+from orchestration.keepers.intent_store import Books
 from orchestration.keepers.plans import Config, Rules, Standing, Verdict
-from orchestration.keepers.rounds import Report
+from orchestration.keepers.runner import Report
 from zmart import settings, testing
 from zmart.chain import addresses, transactions
 from zmart.chain.rpc import RpcClient
@@ -35,7 +36,6 @@ from zmart.domain.ids import Address
 from zmart.settings import Cluster, Settings
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import House
 
 sql = queries.load("bench", "keepers.sql")
 
@@ -103,7 +103,7 @@ def _fill(database: testing.Database, markets: int) -> None:
 
 async def _plan(database: testing.Database, markets: int) -> float:
     """Seconds from the database to a complete plan."""
-    task = tasks.TASKS["proposal_tallies"]
+    task = actions.TASKS["proposal_tallies"]
     standing = Standing(
         verified_through=1 << 30, finalized_through=1 << 30, proven_at=NOW, chain_at=NOW, slot=1 << 30, our_at=NOW
     )
@@ -170,7 +170,7 @@ async def _closed(configured: Settings, database: testing.Database, due: int, be
     if len(report.sent) != due:
         raise NotMeasured(f"{len(report.sent)} of {due} were sent; {len(report.rows)} were found.")
     while True:
-        async with rounds.opened(configured, dsn=database.dsn("zmart_keeper")) as keepers:
+        async with runner.opened(configured, dsn=database.dsn("zmart_keeper")) as keepers:
             await keepers.sweep()
         with database.connect() as connection:
             row = connection.execute("select count(*) from ops.intents where state = 'done'").fetchone()
@@ -198,8 +198,8 @@ async def _idle(configured: Settings, database: testing.Database) -> float:
 
 
 async def _round(configured: Settings, database: testing.Database) -> Report:
-    chosen = [tasks.TASKS["market_finalizations"]]
-    (report,) = await rounds.run(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
+    chosen = [actions.TASKS["market_finalizations"]]
+    (report,) = await runner.run(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
     return report
 
 

@@ -8,11 +8,11 @@ import itertools
 import time
 from collections.abc import Iterator
 
+from bench.environment import House, Running
 from zmart import testing
-from zmart.run import postgres
+from zmart.run.postgres import embedded
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
-from .house import House, Running
 
 CONNECTIONS = 32
 #: Requests of one address before the next one's: a visitor's, well inside the allowance of 100.
@@ -58,7 +58,7 @@ class Limits(Figure):
 
 
 def _pages(database: testing.Database) -> list[str]:
-    with database.connect(postgres.SUPERUSER) as connection:
+    with database.connect(embedded.SUPERUSER) as connection:
         found = connection.execute("select id from marts.markets where is_known order by id limit %s", [MARKETS])
         return [f"/api/markets/{row[0]}" for row in found.fetchall()]
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
-from ingest import writer as writing
+from bench.environment import House, Running
 from ingest.records import TransactionRow
+from ingest.store import writer as writing
 
 from . import history, sockets
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
-from .house import House, Running
 
 CLIENTS = 3
 PER_SECOND = 40

@@ -13,8 +13,9 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.environment import AUTHORIZATION, Running
+
 from .figure import NotMeasured
-from .house import AUTHORIZATION, Running
 
 PATH = "/helius/webhook"
 ANSWER_SECONDS = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from zmart import errors
-from zmart.run import binaries
+from zmart.run.postgres import binaries
 
 PACKAGES = ("litestar", "uvicorn", "granian", "msgspec", "psycopg", "solders")
 

@@ -6,12 +6,12 @@ import itertools
 import os
 from pathlib import Path
 
+from bench.environment import House, Running, count
 from zmart import testing
-from zmart.run import postgres
+from zmart.run.postgres import embedded
 
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import House, Running, count
 
 TRANSACTIONS_EACH = 25
 SENDERS = 40
@@ -63,7 +63,7 @@ def _part(running: Running, bodies: list[bytes]) -> tuple[int, float]:
 
 
 def _bytes(database: testing.Database) -> int:
-    with database.connect(postgres.SUPERUSER) as connection:
+    with database.connect(embedded.SUPERUSER) as connection:
         row = connection.execute("select pg_database_size(current_database())").fetchone()
     assert row is not None
     return int(str(row[0]))

@@ -24,14 +24,15 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from ingest.writer import Writer
+from bench import environment as resources
+from bench.environment import House, Running
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import ports, postgres
+from zmart.run import ports
+from zmart.run.postgres import embedded
 
 from . import history
-from . import house as resources
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
-from .house import House, Running
 
 Heat: TypeAlias = Literal["moving", "cold", "hot"]
 
@@ -180,7 +181,7 @@ def _compared(
 
 def _worked(running: Running, database: testing.Database, paths: Sequence[str], seconds: float) -> tuple[float, float]:
     """Answers a second, and milliseconds of processor time for one."""
-    with database.connect(postgres.SUPERUSER) as connection:
+    with database.connect(embedded.SUPERUSER) as connection:
         server = _parent(connection.info.backend_pid)
         before = _processor_seconds(running.pid, server)
         rate = _rate(running, paths, seconds)
@@ -251,7 +252,7 @@ def _told(single: _Latencies, large: _Latencies, small: _Latencies) -> list[Samp
 @contextmanager
 def _peer(house: House, database: testing.Database) -> Iterator[Running]:
     port = ports.free()
-    environment = {"PORT": str(port), "DATABASE_URL": database.dsn(postgres.SUPERUSER), "NODE_ENV": "production"}
+    environment = {"PORT": str(port), "DATABASE_URL": database.dsn(embedded.SUPERUSER), "NODE_ENV": "production"}
     command = (resources.node(), str(resources.installed() / "reader.mjs"))
     with house.started("the Express reader", command, environment=environment, port=port) as running:
         resources.wait_until_ready(running, "/health")
@@ -317,7 +318,7 @@ def _hot(database: testing.Database) -> dict[str, list[str]]:
 
 def _markets(database: testing.Database, most: int) -> list[tuple[str, int]]:
     """Markets with how often they were traded, the busiest first."""
-    with database.connect(postgres.SUPERUSER) as connection:
+    with database.connect(embedded.SUPERUSER) as connection:
         found = connection.execute(
             "select id, trades_count from marts.markets where is_known order by trades_count desc, id limit %s", [most]
         ).fetchall()
@@ -338,7 +339,7 @@ def _searched(database: testing.Database, ours: Running, rounds: int, requests: 
 
 
 def _describe(database: testing.Database) -> None:
-    with database.connect(postgres.SUPERUSER) as connection:
+    with database.connect(embedded.SUPERUSER) as connection:
         connection.execute(_MARKETS_SEEN, [SEARCHED_MARKETS])
         columns = [
             str(row[0])

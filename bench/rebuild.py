@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import psycopg
 
+from bench.environment import House
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import House
 
 
 class Rebuild(Figure):

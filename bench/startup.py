@@ -7,11 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench.environment import ROOT, House, Running
 from zmart import testing
-from zmart.run import board, ports, process
+from zmart.run import ports
+from zmart.run.supervisor import process, state_file
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target
-from .house import ROOT, House, Running
 
 READY_WITHIN_SECONDS = 120.0
 #: Everything stops in its order, Postgres last and with a checkpoint.
@@ -57,7 +58,7 @@ class Startup(Figure):
                     ready.append(time.monotonic() - began)
                     time.sleep(effort.choose(3, 20))
                     memory.append(process.memory_bytes(running.pid) / 2**20)
-                    for status in board.Board.read(state / "run.json"):
+                    for status in state_file.Board.read(state / "run.json"):
                         if status.pid is not None:
                             parts.setdefault(status.name, []).append(process.memory_bytes(status.pid) / 2**20)
         return [

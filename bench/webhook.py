@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+from bench.environment import House, count
+
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
-from .house import House, count
 
 TRANSACTIONS_PER_SECOND = 500
 SIZES = (1, 25)

@@ -23,9 +23,9 @@ from zmart import errors, settings
 from zmart import log as logs
 
 from .app import Server, create_app
-from .creators import Creators
 from .delivery import Destination
 from .faults import Faults
+from .metadata_bot import Creators
 from .service import Chain, Options, RpcSender
 from .traders import Tempo
 

@@ -24,10 +24,10 @@ from zmart.domain.ids import Address
 
 from . import ledger as ledgers
 from . import vm, wire
-from .creators import Creators
 from .delivery import Courier, Destination
 from .faults import Faults
 from .ledger import Block, Genesis, Ledger, Rejected
+from .metadata_bot import Creators
 from .program import Program
 from .store import Store
 from .traders import Move, Tempo, Traders

@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "analytics.md"
 HEAD = """# Questions, asked in SQL
 
 Worked queries over the schema `marts`, each with its answer on a played month of 4,000 transactions
-(`analytics/history.py`). Every column they read is described in [marts.md](marts.md). Run one on your own log:
+(`analytics/sample_data.py`). Every column they read is described in [marts.md](marts.md). Run one on your own log:
 
 ```sh
 psql "$(.venv/bin/zmart dsn analyst)" -f analytics/queries/01_volume_and_fees_by_day.sql
@@ -99,9 +99,9 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def main() -> int:
     """Play, ask and write."""
     from zmart import testing
-    from zmart.run import rebuild
+    from zmart.run.deploy import rebuild
 
-    fill = runpy.run_path(str(ROOT / "analytics" / "history.py"))["fill"]
+    fill = runpy.run_path(str(ROOT / "analytics" / "sample_data.py"))["fill"]
     with testing.server() as server, server.template(testing.migrated) as database:
         rebuild.deploy(database.dsn())
         fill(database.dsn())

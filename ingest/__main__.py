@@ -26,25 +26,16 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import bell, pool
+from zmart.db import pool, redis_notify
 
-from . import (
-    backfill,
-    behind,
-    condition,
-    dead_letters,
-    notebook,
-    pipeline,
-    registration,
-    replay,
-    source,
-    subscription,
-    watch,
-    writer,
-)
-from .app import Parts, create_app
-from .auth import Verifier
-from .decode import Decoder
+from . import log_stats
+from .commands import backfill, dead_letters, replay
+from .decode.decoder import Decoder
+from .store import behind_marts, group_commit, writer
+from .sync import logs_subscribe, sources, task, webhook_registration
+from .sync.database import Notebook
+from .webhook.app import Parts, create_app
+from .webhook.auth import Verifier
 
 log = structlog.get_logger()
 
@@ -60,7 +51,7 @@ def main() -> int:
         logs.configure(configured, service="ingest")
         parts = parts_of(configured)
         listener = bound(configured.hosts.ingest, configured.ports.ingest)
-        asyncio.run(watch.at_the_door(configured))
+        asyncio.run(task.at_the_door(configured))
     except errors.ConfigurationError as exc:
         print(f"ingest: {exc}", file=sys.stderr)
         return 2
@@ -74,36 +65,36 @@ def parts_of(configured: settings.Settings) -> Parts:
     dsn = configured.postgres.dsn("zmart_ingest")
     token = configured.api.metrics_token
 
-    async def connect() -> pipeline.Writer:
+    async def connect() -> group_commit.Writer:
         return await writer.Writer.connect(dsn)
 
     async def database() -> None:
         connection = await pool.connect(dsn, application_name="zmart ingest readiness")
         await connection.close()
 
-    committing = pipeline.Pipeline(connect)
+    committing = group_commit.Pipeline(connect)
     carrier = configured.api.broadcast_url
-    committing.on_commit = bell.Bell(carrier.reveal() if carrier else None).ring
+    committing.on_commit = redis_notify.Bell(carrier.reveal() if carrier else None).ring
     return Parts(
         verifier=Verifier.of(configured.ingest),
         decoder=Decoder(configured.chain.program_id),
         pipeline=committing,
-        watch=watch.Watch.of(configured, committing),
+        watch=task.Watch.of(configured, committing),
         sources=sources_of(configured),
-        notebook=notebook.Notebook(dsn),
+        notebook=Notebook(dsn),
         environment=configured.chain.cluster.value,
         checks={"database": database},
-        look=condition.Look(dsn),
-        behind=behind.BehindMarts(dsn),
+        look=log_stats.Look(dsn),
+        behind=behind_marts.BehindMarts(dsn),
         metrics_token=token.reveal() if token else None,
     )
 
 
-def sources_of(configured: settings.Settings) -> list[source.Source]:
+def sources_of(configured: settings.Settings) -> list[sources.Source]:
     """What brings transactions besides deliveries."""
     if not configured.ingest.logs_subscribe:
         return []
-    return [subscription.Subscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
+    return [logs_subscribe.Subscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -161,5 +152,5 @@ if __name__ == "__main__":
         case ["dead-letters", *arguments]:
             sys.exit(dead_letters.main(arguments))
         case ["webhook", *arguments]:
-            sys.exit(registration.main(arguments))
+            sys.exit(webhook_registration.main(arguments))
     sys.exit(main())

@@ -17,7 +17,7 @@ from typing import Protocol
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
-from .condition import Condition
+from .log_stats import Condition
 
 #: From one lone delivery to the greatest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)

@@ -13,12 +13,12 @@ import dagster as dg
 
 from zmart import errors
 from zmart.db import queries
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 from . import alerts
-from . import manifest as models
+from . import dbt_manifest as models
 from .assets.marts import POOL
-from .differences import sample
+from .diff_report import sample
 from .resources import Database, Dbt
 
 sql = queries.load("orchestration")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dagster as dg
 
-from . import checks, jobs, keeping, manifest, schedules, sensors
+from . import checks, dbt_manifest, jobs, keeper_jobs, schedules, sensors
 from .assets import accounts, backfill, docs, keepers, log, marts, snapshots
 from .resources import Database, Dbt
 
 
 def define(database: Database | None = None) -> dg.Definitions:
     """Put the parts together, on the configured database unless another is given."""
-    models = manifest.load()
+    models = dbt_manifest.load()
     database = database or Database()
     return dg.Definitions(
         assets=[
@@ -24,9 +24,9 @@ def define(database: Database | None = None) -> dg.Definitions:
             *docs.assets(),
         ],
         asset_checks=[*checks.checks(models), *accounts.checks()],
-        jobs=[*jobs.jobs(models), *keeping.jobs(), *accounts.jobs(), *snapshots.jobs()],
-        schedules=[*schedules.schedules(), *keeping.schedules(), *accounts.schedules(), *snapshots.schedules()],
-        sensors=[*sensors.sensors(), *backfill.sensors(), *keeping.sensors()],
+        jobs=[*jobs.jobs(models), *keeper_jobs.jobs(), *accounts.jobs(), *snapshots.jobs()],
+        schedules=[*schedules.schedules(), *keeper_jobs.schedules(), *accounts.schedules(), *snapshots.schedules()],
+        sensors=[*sensors.sensors(), *backfill.sensors(), *keeper_jobs.sensors()],
         resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
         # A process for each step would take 14 s where this takes 0.3.
         executor=dg.in_process_executor,

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import dagster as dg
 
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
-from . import manifest as models
+from . import dbt_manifest as models
 from .assets import accounts, log
 from .assets.marts import LIVE, POOL
 from .resources import Dbt, Outcome

@@ -15,7 +15,7 @@ import psycopg
 
 from zmart import errors, settings
 from zmart.db import pool
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 from zmart.settings import Role
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]

@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-from orchestration import accounts
-from orchestration.accounts import Difference, Held, rows
+from orchestration import account_reconciliation
+from orchestration.account_reconciliation import Difference, Held, rows
 from zmart.chain import client
 
 __all__ = ["differences", "of", "rows"]
@@ -20,13 +20,13 @@ __all__ = ["differences", "of", "rows"]
 
 def of(found: Iterable[client.Account]) -> Held:
     """The accounts of getProgramAccounts, decoded."""
-    return accounts.of((account.address, account.lamports, account.data) for account in found)
+    return account_reconciliation.of((account.address, account.lamports, account.data) for account in found)
 
 
 def differences(connection: psycopg.Connection[Any], held: Held) -> list[Difference]:
     """As the hourly check, and nobody has sent anything to a market's account besides."""
     known = rows(connection, "select on_chain_address, market_lamports from marts.markets")
-    return accounts.differences(connection, held) + [
+    return account_reconciliation.differences(connection, held) + [
         Difference(row["on_chain_address"], "", "market_lamports", row["market_lamports"], theirs["lamports"])
         for row in known
         if row["market_lamports"] is not None

@@ -36,9 +36,9 @@ def template(postgres_server: testing.Server) -> Iterator[testing.Database]:
 @pytest.fixture(scope="session")
 def marts_template(postgres_server: testing.Server, template: testing.Database) -> Iterator[testing.Database]:
     """The migrated log with every model deployed, to clone from."""
-    if importlib.util.find_spec("zmart.run.rebuild") is None:
+    if importlib.util.find_spec("zmart.run.deploy.rebuild") is None:
         pytest.skip("zmart.run.rebuild does not exist yet")
-    rebuild = importlib.import_module("zmart.run.rebuild")
+    rebuild = importlib.import_module("zmart.run.deploy.rebuild")
     with postgres_server.clone(template) as database:
         rebuild.deploy(database.dsn())
         yield database

@@ -30,7 +30,7 @@ from psycopg import sql
 
 from zmart import errors, settings
 from zmart.db import migrate
-from zmart.run import binaries, postgres
+from zmart.run.postgres import binaries, embedded
 
 DSN_VARIABLE = "ZMART_TEST_DSN"
 DOCKER_IMAGE = "postgres:18"
@@ -69,7 +69,7 @@ class Server:
     def dsn(self, role: str, *, database: str) -> str:
         """Return a URI for `role` in `database`."""
         parts = urlsplit(self.admin_dsn)
-        if role == postgres.SUPERUSER:
+        if role == embedded.SUPERUSER:
             return parts._replace(path=f"/{database}").geturl()
         return settings.postgres_uri(
             host=parts.hostname or "127.0.0.1",
@@ -110,7 +110,7 @@ class Server:
         database = self.create(template=template)
         try:
             # Rights on a database belong to the database, not to what a clone copies.
-            migrate.prepare(database.dsn(postgres.SUPERUSER))
+            migrate.prepare(database.dsn(embedded.SUPERUSER))
             yield database
         finally:
             self.drop(database)
@@ -122,7 +122,7 @@ class Server:
             # Roles are the server's: on one of yours, another worker of the same run may be making them at this moment.
             connection.execute("select pg_advisory_lock(hashtext('roles for tests'))")
             migrate.prepare(self.admin_dsn)
-            postgres.set_passwords(connection, passwords)
+            embedded.set_passwords(connection, passwords)
 
     def _password(self, role: str) -> str:
         # Derived, so that two runs on one server agree on it.
@@ -135,7 +135,7 @@ class Server:
 
 def migrated(database: Database) -> None:
     """Fill a template with roles' rights and the whole schema."""
-    migrate.prepare(database.dsn(postgres.SUPERUSER))
+    migrate.prepare(database.dsn(embedded.SUPERUSER))
     migrate.migrate(database.dsn())
 
 
@@ -197,7 +197,7 @@ def _found() -> Iterator[Server]:
 def _in_docker() -> Iterator[Server]:
     from testcontainers.community.postgres import PostgresContainer
 
-    container = PostgresContainer(DOCKER_IMAGE, username=postgres.SUPERUSER, driver=None)
+    container = PostgresContainer(DOCKER_IMAGE, username=embedded.SUPERUSER, driver=None)
     container.with_command("postgres -c fsync=off -c synchronous_commit=off -c jit=off")
     with container:
         yield Server(origin="Docker", admin_dsn=container.get_connection_url())
@@ -213,16 +213,16 @@ def _from_binaries() -> Iterator[Server]:
             help="Run `make setup`.",
         )
     with temporary_server(programs) as running:
-        yield Server(origin=programs.origin, admin_dsn=running.dsn(postgres.SUPERUSER))
+        yield Server(origin=programs.origin, admin_dsn=running.dsn(embedded.SUPERUSER))
 
 
 @contextlib.contextmanager
 def temporary_server(
     programs: binaries.Binaries | None = None,
-) -> Iterator[postgres.EmbeddedPostgres]:
+) -> Iterator[embedded.EmbeddedPostgres]:
     """Run an embedded server in a folder that goes with it."""
     with state_dir() as folder:
-        running = postgres.EmbeddedPostgres(folder, durable=False, programs=programs)
+        running = embedded.EmbeddedPostgres(folder, durable=False, programs=programs)
         with running:
             yield running
 

@@ -14,7 +14,7 @@ from litestar.params import Dependency
 from zmart.domain.ids import Address
 
 from .. import writes
-from .gate import Gate
+from .service import Gate
 
 #: For `security=` of a handler that takes FromSignedIn.
 SECURITY: list[dict[str, list[str]]] = [{"access_token": []}]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..live import actions, conversation, hub, messages, topics, wire
+from ..live import client_messages, hub, messages, topics, websocket_session, wire
 
 Document = dict[str, Any]
 
@@ -35,11 +35,11 @@ TOPICS: Final[Mapping[str, str]] = {
 }
 #: RFC 6455 section 7.4, and ours from 4000; never 1000, after which older clients stay away.
 _CLOSES: Final[Mapping[int, str]] = {
-    conversation.CLOSE_RESTART: "The process goes away; come back with your place, to any process.",
-    conversation.CLOSE_FULL: "There is no room; come back later.",
-    conversation.CLOSE_POLICY: "Too many messages.",
-    conversation.CLOSE_BROKEN: "No ping was answered, or a mistake of ours.",
-    conversation.CLOSE_SLOW: "You did not keep up; come back with your place.",
+    websocket_session.CLOSE_RESTART: "The process goes away; come back with your place, to any process.",
+    websocket_session.CLOSE_FULL: "There is no room; come back later.",
+    websocket_session.CLOSE_POLICY: "Too many messages.",
+    websocket_session.CLOSE_BROKEN: "No ping was answered, or a mistake of ours.",
+    websocket_session.CLOSE_SLOW: "You did not keep up; come back with your place.",
     1009: f"A message had more than {wire.MOST_BYTES} bytes.",
     1007: "A message was no UTF-8.",
 }
@@ -230,7 +230,7 @@ def _said() -> Document:
     place_maybe = {"epoch": _PLACE["epoch"], "seq": _PLACE["seq"]}
     reason = {"enum": ["foreign_epoch", "future_position"]}
     proof = {"token": text, "ticket": text}
-    code = {"enum": list(typing.get_args(actions.Code))}
+    code = {"enum": list(typing.get_args(client_messages.Code))}
     return {
         "Frame": _object(
             "One entry of the log, as far as your topics hear it; without messages it moves your place.", frame

@@ -24,9 +24,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 from litestar.serialization import encode_json
 
-from .. import documented, errors, schemas
+from .. import errors, response_docs, schemas
 from ..auth.signed_in import SECURITY
-from ..limits import HEADERS as LIMITS
+from ..middleware.rate_limit import HEADERS as LIMITS
 from . import examples
 
 Document = dict[str, Any]
@@ -174,7 +174,7 @@ def _responses(name: str, told: Document, problems: Document) -> Document:
             documents[status] = {"description": said["description"], "headers": _named("Zmart-Seq", "ETag")}
         elif "application/json" in said.get("content", {}) and number != 400:
             documents[status] = _success(name, number, said, is_read=False)
-    wanted = {int(s) for s in told["responses"] if int(s) >= 400 and s not in documents} | set(documented.EVERYWHERE)
+    wanted = {int(s) for s in told["responses"] if int(s) >= 400 and s not in documents} | set(response_docs.EVERYWHERE)
     if "requestBody" in told:
         wanted.add(413)
     for number in wanted - {int(status) for status in documents}:
@@ -220,7 +220,7 @@ def _problem(status: int, codes: list[str]) -> Document:
     """One way to be refused, with an example for each stable code it may carry."""
     headers = _named("Retry-After", *LIMITS) if status == 429 else _named("Retry-After") if status == 503 else {}
     return {
-        "description": documented.MEANING[status],
+        "description": response_docs.MEANING[status],
         "headers": headers | _named("X-Request-Id"),
         "content": {
             _PROBLEM: {

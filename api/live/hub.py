@@ -22,10 +22,10 @@ from zmart.db import feed
 
 from .. import errors
 from .client import QUEUE_FRAMES, Client, Closed, Resync, ResyncReason
-from .doorbell import Doorbell
 from .frames import Batch, Frame, Window, heard
+from .notifications import Doorbell
 from .reader import Reader
-from .routes import Routes
+from .subscriptions import Routes
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 from zmart import errors
 from zmart.db import feed, queries
 
-from .. import statements
-from ..database import Database
+from ..reads import statements
+from ..reads.database import Database
 from .frames import Message, Window
 
 

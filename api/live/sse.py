@@ -24,10 +24,10 @@ from starlette.types import Receive, Scope, Send
 
 from zmart.db import feed
 
+from .authentication import Identity
 from .client import Client, Closed, Resync
 from .frames import Batch, Frame
 from .hub import PING_SECONDS, Hub
-from .identity import Identity
 
 log = structlog.get_logger()
 

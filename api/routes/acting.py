@@ -18,11 +18,12 @@ from zmart.chain import addresses
 from zmart.domain import ids, lmsr, quote
 from zmart.domain.ids import Address, MarketId
 
-from .. import documented, errors, parameters, schemas, statements, writes
+from .. import errors, parameters, response_docs, schemas, writes
 from ..acting import metadata, preparing, trading
 from ..auth.signed_in import SECURITY, FromSignedIn
-from ..database import Database
-from ..deps import FromDatabase, FromPreparer
+from ..dependencies import FromDatabase, FromPreparer
+from ..reads import statements
+from ..reads.database import Database
 from ..schemas import acting as shapes
 
 #: The least liquidity a market may declare, in lamports (protocol.md 5.2).
@@ -31,7 +32,7 @@ LEAST_LIQUIDITY: Final = 1_000_000_000
 _TRADE_WEIGHT: Final = {"weight": 5}
 _MARKET_WEIGHT: Final = {"weight": 10}
 _SIGN: Final = "Sign unsigned_transaction with your wallet, then send it or POST it to /api/transactions."
-_REFUSALS: Final = documented.problems(401, 404)
+_REFUSALS: Final = response_docs.problems(401, 404)
 
 
 @post(
@@ -87,7 +88,7 @@ async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: sha
     summary="A market to sign",
     security=SECURITY,
     opt=_MARKET_WEIGHT,
-    responses=documented.problems(401, 403, 409),
+    responses=response_docs.problems(401, 403, 409),
 )
 async def create_market(
     preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.CreateMarket

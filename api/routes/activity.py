@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, lists, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import pagination, statements
 
 NewestType = Annotated[
     Literal["trade", "resolution", "creation"] | None,
@@ -25,7 +26,7 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 _BOUND = "101"
 
 
-@get("/api/markets/activity", tags=["markets"], summary="What happened lately", responses=documented.reads())
+@get("/api/markets/activity", tags=["markets"], summary="What happened lately", responses=response_docs.reads())
 async def list_newest_activity(
     database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
 ) -> Response[schemas.NewestActivities]:
@@ -43,7 +44,7 @@ async def list_newest_activity(
     "/api/markets/{market:str}/activity",
     tags=["markets"],
     summary="What happened in a market",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_market_activity(
     database: FromDatabase,
@@ -52,15 +53,15 @@ async def list_market_activity(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketActivity]:
     """Every event of the market, the latest on chain first."""
-    page = lists.Page.of("activity", limit, 0, cursor)
+    page = pagination.Page.of("activity", limit, 0, cursor)
     return await database.answer(
-        lists.activity_statement("market", page),
+        pagination.activity_statement("market", page),
         {"market": parameters.market(market), **page.parameters()},
         missing=parameters.market_missing(market),
     )
 
 
-@get("/api/users/{wallet:str}/activity", tags=["wallets"], summary="What a wallet did", responses=documented.reads())
+@get("/api/users/{wallet:str}/activity", tags=["wallets"], summary="What a wallet did", responses=response_docs.reads())
 async def list_wallet_activity(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -68,9 +69,9 @@ async def list_wallet_activity(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletActivity]:
     """Every event in which the wallet acted, the latest on chain first."""
-    page = lists.Page.of("activity", limit, 0, cursor)
+    page = pagination.Page.of("activity", limit, 0, cursor)
     return await database.answer(
-        lists.activity_statement("wallet", page), {"wallet": parameters.wallet(wallet), **page.parameters()}
+        pagination.activity_statement("wallet", page), {"wallet": parameters.wallet(wallet), **page.parameters()}
     )
 
 

@@ -13,12 +13,12 @@ from litestar.params import QueryParameter
 
 from zmart.domain.ids import Address
 
-from .. import documented, errors, parameters
+from .. import errors, parameters, response_docs
 from ..auth import sessions, siws, tickets, tokens
-from ..auth.gate import Gate
 from ..auth.nonces import Nonce
+from ..auth.service import Gate
 from ..auth.signed_in import SECURITY, FromSignedIn
-from ..deps import FromGate
+from ..dependencies import FromGate
 from ..schemas import auth as shapes
 
 WalletToName = Annotated[
@@ -30,7 +30,7 @@ WalletToName = Annotated[
     "/api/auth/nonce",
     tags=["auth"],
     summary="What to sign",
-    responses=documented.problems(),
+    responses=response_docs.problems(),
 )
 async def show_nonce(
     request: Request[Any, Any, State], gate: FromGate, wallet: WalletToName = None
@@ -57,7 +57,7 @@ async def show_nonce(
     tags=["auth"],
     summary="Sign in",
     status_code=200,
-    responses=documented.problems(401),
+    responses=response_docs.problems(401),
 )
 async def sign_in(gate: FromGate, data: shapes.SignedMessage) -> shapes.Session:
     """Exchange a signed text for tokens. Every field of the text is compared; its nonce is used up."""
@@ -71,7 +71,7 @@ async def sign_in(gate: FromGate, data: shapes.SignedMessage) -> shapes.Session:
     tags=["auth"],
     summary="Stay signed in",
     status_code=200,
-    responses=documented.problems(401),
+    responses=response_docs.problems(401),
 )
 async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.Session:
     """Exchange a refresh token for the next pair. Using one twice ends the session."""
@@ -84,7 +84,7 @@ async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.S
     tags=["auth"],
     summary="Sign out",
     status_code=200,
-    responses=documented.problems(401),
+    responses=response_docs.problems(401),
 )
 async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOut:
     """End the session of this refresh token.
@@ -100,7 +100,7 @@ async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOu
     tags=["auth"],
     summary="A pass for one stream",
     security=SECURITY,
-    responses=documented.problems(401),
+    responses=response_docs.problems(401),
 )
 async def issue_ticket(gate: FromGate, signed_in: FromSignedIn) -> shapes.Ticket:
     """For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use.

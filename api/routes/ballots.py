@@ -16,11 +16,12 @@ from litestar.params import QueryParameter
 
 from zmart.domain.ids import Address
 
-from .. import ballots, documented, errors, parameters, schemas, statements, writes
+from .. import ballots, errors, parameters, response_docs, schemas, writes
 from ..auth import legacy, signatures
 from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
-from ..database import Database
-from ..deps import FromDatabase, FromPreparer, FromServices, Services
+from ..dependencies import FromDatabase, FromPreparer, FromServices, Services
+from ..reads import statements
+from ..reads.database import Database
 from ..schemas import acting as shapes
 from . import acting
 
@@ -40,7 +41,7 @@ WalletAsked = Annotated[str, QueryParameter(max_length=44, description="Who will
     "/api/votes/message",
     tags=["acting"],
     summary="What to sign for a ballot",
-    responses=documented.problems(404),
+    responses=response_docs.problems(404),
 )
 async def show_ballot_text(
     services: FromServices, market_id: MarketAsked, kind: KindAsked, vote: VoteAsked, wallet: WalletAsked
@@ -56,7 +57,7 @@ async def show_ballot_text(
     tags=["acting"],
     summary="Cast a ballot on a proposal",
     opt=_WEIGHT,
-    responses=documented.problems(401, 403, 404, 409),
+    responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
     """One ballot per wallet; the second is 409, and so is one beside a vote on chain."""
@@ -68,7 +69,7 @@ async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) 
     tags=["acting"],
     summary="Cast a ballot on a dispute",
     opt=_WEIGHT,
-    responses=documented.problems(401, 403, 404, 409),
+    responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
     """true agrees with the dispute, and so against the proposed outcome. One ballot per wallet."""
@@ -82,7 +83,7 @@ async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -
     security=SECURITY,
     opt=_WEIGHT,
     status_code=200,
-    responses=documented.problems(401, 403, 404, 409),
+    responses=response_docs.problems(401, 403, 404, 409),
 )
 async def vote_on_proposal(
     request: Request[Any, Any, State],
@@ -110,7 +111,7 @@ async def vote_on_proposal(
     security=SECURITY,
     opt=_WEIGHT,
     status_code=200,
-    responses=documented.problems(401, 403, 404, 409),
+    responses=response_docs.problems(401, 403, 404, 409),
 )
 async def vote_on_dispute(
     preparer: FromPreparer,
@@ -131,7 +132,7 @@ async def vote_on_dispute(
     "/api/votes/proposal/{market:str}",
     tags=["markets"],
     summary="A proposal's tally",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def count_proposal_votes(
     database: FromDatabase, market: parameters.MarketName
@@ -144,7 +145,7 @@ async def count_proposal_votes(
     "/api/votes/dispute/{market:str}",
     tags=["markets"],
     summary="A dispute's tally",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def count_dispute_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.DisputeCounts]:
     """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
@@ -157,7 +158,7 @@ async def count_dispute_votes(database: FromDatabase, market: parameters.MarketN
     summary="Cast a ballot on the proposal named here",
     opt=_WEIGHT,
     status_code=200,
-    responses=documented.problems(401, 403, 404, 409),
+    responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_named_proposal_ballot(
     services: FromServices, market: parameters.MarketName, data: shapes.ProposalBallot
@@ -172,7 +173,7 @@ async def cast_named_proposal_ballot(
     summary="Cast a ballot on the dispute named here",
     opt=_WEIGHT,
     status_code=200,
-    responses=documented.problems(401, 403, 404, 409),
+    responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_named_dispute_ballot(
     services: FromServices, market: parameters.MarketName, data: shapes.DisputeBallot

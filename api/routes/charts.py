@@ -7,9 +7,10 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, lists, parameters, schemas, statements
-from ..deps import FromDatabase
-from ..window import Window
+from .. import parameters, response_docs, schemas
+from ..candle_window import Window
+from ..dependencies import FromDatabase
+from ..reads import pagination, statements
 
 HistoryLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Trades, the newest.")]
 CandleLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Candles, the newest of the window.")]
@@ -29,13 +30,13 @@ Fill = Annotated[bool, QueryParameter(description="Also candles without a trade,
     "/api/markets/{market:str}/price-history",
     tags=["markets"],
     summary="A market's price, trade by trade",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def show_price_history(
     database: FromDatabase, market: parameters.MarketName, limit: HistoryLimit = 100
 ) -> Response[schemas.PriceHistory]:
     """Percent of YES and NO: 50 to 50 at creation, then the newest trades, the latest last."""
-    page = lists.Page.of("trades", limit, 0, None)
+    page = pagination.Page.of("trades", limit, 0, None)
     return await database.answer(
         statements.composed("price_history", bound=page.bound),
         {"market": parameters.market(market), "limit": limit},
@@ -44,7 +45,10 @@ async def show_price_history(
 
 
 @get(
-    "/api/markets/{market:str}/candles", tags=["markets"], summary="A market's candles", responses=documented.reads(404)
+    "/api/markets/{market:str}/candles",
+    tags=["markets"],
+    summary="A market's candles",
+    responses=response_docs.reads(404),
 )
 async def list_candles(
     database: FromDatabase,

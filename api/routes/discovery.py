@@ -7,8 +7,9 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import statements
 
 FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Markets, the best.")]
 
@@ -17,14 +18,14 @@ FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Markets, th
     "/api/markets/trending",
     tags=["markets"],
     summary="The markets that are traded most",
-    responses=documented.reads(),
+    responses=response_docs.reads(),
 )
 async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Response[schemas.Trending]:
     """ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock."""
     return await database.answer(statements.composed("trending"), {"limit": limit})
 
 
-@get("/api/markets/categories", tags=["markets"], summary="The largest categories", responses=documented.reads())
+@get("/api/markets/categories", tags=["markets"], summary="The largest categories", responses=response_docs.reads())
 async def list_categories(database: FromDatabase) -> Response[schemas.Categories]:
     """At most five; `trend` is the growth in the week up to the newest event."""
     return await database.answer(statements.composed("categories"), {})
@@ -34,7 +35,7 @@ async def list_categories(database: FromDatabase) -> Response[schemas.Categories
     "/api/markets/{market:str}/related",
     tags=["markets"],
     summary="Markets like another",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_related(
     database: FromDatabase, market: parameters.MarketName, limit: FewMarkets = 3

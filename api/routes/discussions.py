@@ -10,10 +10,11 @@ from litestar.params import PathParameter, QueryParameter
 
 from zmart import errors as zmart_errors
 
-from .. import documented, lists, parameters, schemas, statements
+from .. import parameters, response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
-from ..database import Database
-from ..deps import FromDatabase
+from ..dependencies import FromDatabase
+from ..reads import pagination, statements
+from ..reads.database import Database
 
 #: What a post weighs against what a wallet may do in a minute.
 _WEIGHT = {"weight": 10}
@@ -35,7 +36,7 @@ MarketOrPost = Annotated[str, PathParameter(description="A market's id or addres
     "/api/markets/{market:str}/discussions",
     tags=["discussions"],
     summary="What is said under a market",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_market_discussions(
     database: FromDatabase,
@@ -47,7 +48,7 @@ async def list_market_discussions(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Threads | schemas.Discussions]:
     """Threads, the newest first, each with its first replies; or all posts by themselves."""
-    page = lists.Page.of(view, limit, offset, cursor)
+    page = pagination.Page.of(view, limit, offset, cursor)
     return await _listed(database, market, page, replies)
 
 
@@ -55,7 +56,7 @@ async def list_market_discussions(
     "/api/discussions/{name:str}",
     tags=["discussions"],
     summary="All posts under a market",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_discussions(
     database: FromDatabase,
@@ -65,14 +66,14 @@ async def list_discussions(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Discussions]:
     """Every post by itself, the newest first, deleted ones left out."""
-    return await _listed(database, name, lists.Page.of("all", limit, offset, cursor), 0)
+    return await _listed(database, name, pagination.Page.of("all", limit, offset, cursor), 0)
 
 
 @get(
     "/api/discussions/{name:str}/replies",
     tags=["discussions"],
     summary="A thread's replies",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_replies(
     database: FromDatabase, name: PostName, after: After = "0", limit: parameters.PageLimit = 50
@@ -89,7 +90,7 @@ async def list_replies(
     "/api/discussions/{name:str}/edits",
     tags=["discussions"],
     summary="What a post said before",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas.Edits]:
     """Its history, the latest edit first."""
@@ -101,7 +102,7 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
     tags=["discussions"],
     summary="Post under a market",
     security=SECURITY,
-    responses=documented.problems(401, 404, 413),
+    responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,
 )
 async def post_under_market(
@@ -116,7 +117,7 @@ async def post_under_market(
     tags=["discussions"],
     summary="Post",
     security=SECURITY,
-    responses=documented.problems(401, 404, 413),
+    responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,
 )
 async def post_discussion(database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewPostOf) -> schemas.Said:
@@ -129,7 +130,7 @@ async def post_discussion(database: FromDatabase, signed_in: FromSignedIn, data:
     tags=["discussions"],
     summary="Edit one's own post",
     security=SECURITY,
-    responses=documented.problems(401, 403, 404, 413),
+    responses=response_docs.problems(401, 403, 404, 413),
     opt=_WEIGHT,
 )
 async def edit_discussion(
@@ -147,7 +148,7 @@ async def edit_discussion(
     summary="Delete one's own post",
     status_code=200,
     security=SECURITY,
-    responses=documented.problems(401, 403, 404),
+    responses=response_docs.problems(401, 403, 404),
 )
 async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.Done:
     """It says nothing any more; replies to it stay."""
@@ -161,7 +162,7 @@ async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.
     summary="Say up or down of a post",
     status_code=200,
     security=SECURITY,
-    responses=documented.problems(401, 404, 413),
+    responses=response_docs.problems(401, 404, 413),
 )
 async def vote_on_discussion(
     database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.Opinion
@@ -177,7 +178,7 @@ async def vote_on_discussion(
     tags=["discussions"],
     summary="Report a post",
     security=SECURITY,
-    responses=documented.problems(401, 404, 409, 413),
+    responses=response_docs.problems(401, 404, 409, 413),
 )
 async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas.Report) -> schemas.Done:
     """Once a wallet. How many reported it is shown, who did is not."""
@@ -185,7 +186,7 @@ async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas
     return schemas.Done(message="Discussion reported")
 
 
-async def _listed(database: Database, market: str, page: lists.Page, replies: int) -> Response[Any]:
+async def _listed(database: Database, market: str, page: pagination.Page, replies: int) -> Response[Any]:
     beyond = statements.part("where_post_before") if page.cursor else ""
     name, more = ("threads", {"replies": replies}) if page.sort == "threads" else ("discussions", {})
     return await database.answer(

@@ -11,9 +11,10 @@ from litestar.openapi import ResponseSpec
 
 from zmart import errors
 
-from .. import documented, schemas, statements
-from ..database import Database
-from ..deps import FromDatabase, FromServices, Services, uptime_seconds
+from .. import response_docs, schemas
+from ..dependencies import FromDatabase, FromServices, Services, uptime_seconds
+from ..reads import statements
+from ..reads.database import Database
 
 #: By what earlier monitors call them.
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
@@ -21,7 +22,7 @@ SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
 SILENCE_SECONDS = 10.0
 
 
-@get("/health", tags=["truth"], summary="The process is there", responses=documented.problems())
+@get("/health", tags=["truth"], summary="The process is there", responses=response_docs.problems())
 async def health(services: FromServices, state: State) -> schemas.Health:
     """Liveness only; /ready says whether it can serve."""
     return schemas.Health(
@@ -37,7 +38,10 @@ async def health(services: FromServices, state: State) -> schemas.Health:
     "/ready",
     tags=["truth"],
     summary="Whether requests can be answered",
-    responses={**documented.problems(), 503: ResponseSpec(schemas.Readiness, description="Not ready, with reasons.")},
+    responses={
+        **response_docs.problems(),
+        503: ResponseSpec(schemas.Readiness, description="Not ready, with reasons."),
+    },
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """200, or 503 with reasons."""
@@ -59,7 +63,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     ["/api/status", "/status"],
     tags=["truth"],
     summary="How the log and its marts are doing",
-    responses=documented.reads(),
+    responses=response_docs.reads(),
 )
 async def status(database: FromDatabase) -> Response[schemas.Status]:
     """Position, lag, stale marts, dead letters, and what is proven of completeness."""

@@ -7,8 +7,9 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, lists, parameters, schemas
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import pagination
 
 SideFilter = Annotated[
     schemas.Side | None, QueryParameter(name="side", description="Only holders of YES, or of NO, by what they hold.")
@@ -16,7 +17,10 @@ SideFilter = Annotated[
 
 
 @get(
-    "/api/markets/{market:str}/holders", tags=["markets"], summary="A market's holders", responses=documented.reads(404)
+    "/api/markets/{market:str}/holders",
+    tags=["markets"],
+    summary="A market's holders",
+    responses=response_docs.reads(404),
 )
 async def list_holders(
     database: FromDatabase,
@@ -26,9 +30,9 @@ async def list_holders(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Holders]:
     """The largest first, by shares of the side or of both together."""
-    page = lists.Page.of(f"holders_{side or 'both'}", limit, 0, cursor)
+    page = pagination.Page.of(f"holders_{side or 'both'}", limit, 0, cursor)
     return await database.answer(
-        lists.holders_statement(side, page),
+        pagination.holders_statement(side, page),
         {"market": parameters.market(market), **page.parameters()},
         missing=parameters.market_missing(market),
     )

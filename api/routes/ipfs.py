@@ -19,8 +19,9 @@ from litestar.params import PathParameter
 from zmart import errors as zmart_errors
 from zmart.domain import cids
 
-from .. import documented, statements
-from ..deps import FromDatabase, FromServices
+from .. import response_docs
+from ..dependencies import FromDatabase, FromServices
+from ..reads import statements
 
 #: What a snapshot of a day weighs at most, and how long a gateway may take.
 MOST_BYTES = 4 * 1024 * 1024
@@ -40,7 +41,7 @@ _HEADERS = {
     ["/api/ipfs/{cid:str}", "/api/discussions/ipfs/{cid:str}"],
     tags=["discussions"],
     summary="A document by its content id",
-    responses=documented.problems(404),
+    responses=response_docs.problems(404),
     media_type="application/octet-stream",
     opt={"weight": 5},
 )

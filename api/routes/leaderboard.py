@@ -7,15 +7,16 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import statements
 
 PeriodName = Annotated[schemas.Period, QueryParameter(description="Up to the newest event.")]
 RankedBy = Annotated[schemas.RankedBy, QueryParameter(name="by", description="What decides the rank.")]
 Days = Annotated[int, QueryParameter(ge=1, le=1000, description="Days on which something happened, the newest.")]
 
 
-@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=documented.reads())
+@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=response_docs.reads())
 async def show_leaderboard(
     database: FromDatabase,
     period: PeriodName = "all",
@@ -34,7 +35,7 @@ async def show_leaderboard(
     "/api/users/{wallet:str}/pnl-history",
     tags=["wallets"],
     summary="What a wallet made, day by day",
-    responses=documented.reads(),
+    responses=response_docs.reads(),
 )
 async def show_pnl_history(
     database: FromDatabase, wallet: parameters.Wallet, limit: Days = 365
@@ -45,7 +46,7 @@ async def show_pnl_history(
     )
 
 
-@get("/api/stats", tags=["truth"], summary="The platform in sums", responses=documented.reads())
+@get("/api/stats", tags=["truth"], summary="The platform in sums", responses=response_docs.reads())
 async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
     """Trades, traders, fees and open interest by period."""
     return await database.answer(statements.composed("platform"), {})

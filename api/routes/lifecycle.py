@@ -7,8 +7,9 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import statements
 
 TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, the newest.")]
 
@@ -17,7 +18,7 @@ TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, 
     "/api/markets/{market:str}/lifecycle",
     tags=["markets"],
     summary="A market's life and its next deadline",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def show_lifecycle(
     database: FromDatabase, market: parameters.MarketName, limit: TimelineLimit = 200

@@ -7,15 +7,18 @@ from typing import Annotated, Any
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, lists, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import pagination, statements
 
-Sort = Annotated[lists.MarketSort, QueryParameter(description="Order of the list.")]
+Sort = Annotated[pagination.MarketSort, QueryParameter(description="Order of the list.")]
 Kind = Annotated[schemas.BallotKind, QueryParameter(name="type", description="Which ballots.")]
 CategoryFilter = Annotated[schemas.Category | None, QueryParameter(description="Exact match.")]
 
 
-@get(["/api/markets", "/markets"], tags=["markets"], summary="Markets, a page at a time", responses=documented.reads())
+@get(
+    ["/api/markets", "/markets"], tags=["markets"], summary="Markets, a page at a time", responses=response_docs.reads()
+)
 async def list_markets(
     database: FromDatabase,
     in_state: parameters.StateText = None,
@@ -35,11 +38,11 @@ async def list_markets(
     }
     conditions = {"state_code": "where_state"}
     wanted = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
-    page = lists.Page.of(sort, limit, offset, cursor)
-    search = lists.Search(q) if q is not None else None
+    page = pagination.Page.of(sort, limit, offset, cursor)
+    search = pagination.Search(q) if q is not None else None
     return await database.page(
-        lists.MARKETS,
-        lists.markets_statement(lists.MARKET_SORTS[sort], wanted, page, search),
+        pagination.MARKETS,
+        pagination.markets_statement(pagination.MARKET_SORTS[sort], wanted, page, search),
         {**filters, **page.parameters(), **(search.parameters() if search else {})},
         varying=page.varying,
     )
@@ -49,7 +52,7 @@ async def list_markets(
     ["/api/markets/{market:str}", "/markets/{market:str}"],
     tags=["markets"],
     summary="One market",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:
     """The whole row, without a wrapper."""
@@ -61,7 +64,12 @@ async def show_market(database: FromDatabase, market: parameters.MarketName) -> 
     )
 
 
-@get("/api/markets/{market:str}/trades", tags=["markets"], summary="A market's trades", responses=documented.reads(404))
+@get(
+    "/api/markets/{market:str}/trades",
+    tags=["markets"],
+    summary="A market's trades",
+    responses=response_docs.reads(404),
+)
 async def list_market_trades(
     database: FromDatabase,
     market: parameters.MarketName,
@@ -70,10 +78,10 @@ async def list_market_trades(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketTradePage]:
     """List trades, the latest on chain first."""
-    page = lists.Page.of("trades", limit, offset, cursor)
+    page = pagination.Page.of("trades", limit, offset, cursor)
     return await database.page(
-        lists.TRADES,
-        lists.trades_statement(["where_market"], page),
+        pagination.TRADES,
+        pagination.trades_statement(["where_market"], page),
         {"market": parameters.market(market), **page.parameters()},
         varying=("market", *page.varying),
         missing=parameters.market_missing(market),
@@ -84,7 +92,7 @@ async def list_market_trades(
     "/api/markets/{market:str}/votes",
     tags=["markets"],
     summary="A market's ballots and tally",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_market_votes(
     database: FromDatabase,
@@ -111,7 +119,7 @@ async def list_market_votes(
     ["/api/votes/{market:str}", "/votes/{market:str}"],
     tags=["markets"],
     summary="A market's tallies",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def count_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.VoteCounts]:
     """Both tallies at once: ballots cast on chain and here, each wallet once."""
@@ -127,7 +135,7 @@ async def count_votes(database: FromDatabase, market: parameters.MarketName) -> 
     "/api/markets/{market:str}/stats",
     tags=["markets"],
     summary="A market's trading in sums",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:
     """Volumes in lamports, trades and traders."""

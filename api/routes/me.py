@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from .. import documented, schemas, statements
+from .. import response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn
-from ..deps import FromDatabase
+from ..dependencies import FromDatabase
+from ..reads import statements
 
 
 @get(
@@ -14,7 +15,7 @@ from ..deps import FromDatabase
     tags=["wallets"],
     summary="The wallet that is signed in",
     security=SECURITY,
-    responses=documented.reads(401),
+    responses=response_docs.reads(401),
 )
 async def show_me(database: FromDatabase, signed_in: FromSignedIn) -> Response[schemas.Wallet]:
     """In counts, as /api/users/{wallet} shows it to everybody."""

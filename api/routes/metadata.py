@@ -7,7 +7,7 @@ from litestar import post
 from zmart import errors as zmart_errors
 from zmart.domain import ids, questions
 
-from .. import documented, parameters, schemas, writes
+from .. import parameters, response_docs, schemas, writes
 from ..auth.signed_in import SECURITY, FromSignedIn
 
 
@@ -16,7 +16,7 @@ from ..auth.signed_in import SECURITY, FromSignedIn
     tags=["markets"],
     summary="Tell what a market is about",
     security=SECURITY,
-    responses=documented.problems(401, 403, 404, 409, 413),
+    responses=response_docs.problems(401, 403, 404, 409, 413),
     opt={"weight": 10},
 )
 async def tell_metadata(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from .. import documented, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import statements
 
 
 @get(
     "/api/users/{wallet:str}/portfolio",
     tags=["wallets"],
     summary="A wallet's positions with their profit",
-    responses=documented.reads(),
+    responses=response_docs.reads(),
 )
 async def show_portfolio(
     database: FromDatabase,

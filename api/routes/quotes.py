@@ -10,8 +10,9 @@ from litestar.params import QueryParameter
 
 from zmart.settings import Cluster
 
-from .. import documented, errors, parameters, quoting, schemas, statements
-from ..deps import FromDatabase, FromServices
+from .. import errors, parameters, quoting, response_docs, schemas
+from ..dependencies import FromDatabase, FromServices
+from ..reads import statements
 
 QuoteKind = Annotated[quoting.Kind, QueryParameter(name="side", description="Buying or selling.")]
 Wanted = Annotated[schemas.Side, QueryParameter(name="outcome", description="Shares of YES or of NO.")]
@@ -26,7 +27,7 @@ Shares = Annotated[str | None, QueryParameter(max_length=20, description="To sel
     "/api/markets/{market:str}/quote",
     tags=["markets"],
     summary="What a trade would do",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def show_quote(
     database: FromDatabase,

@@ -11,22 +11,22 @@ from litestar.openapi import ResponseSpec
 
 from zmart import errors as zmart_errors
 
-from .. import documented, errors, schemas
-from ..analyst import desk, text
+from .. import errors, response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn
-from ..database import Answer
-from ..deps import FromServices
+from ..dependencies import FromServices
+from ..reads.database import Answer
+from ..sql_console import executor, validator
 
 
-@get("/api/sql", tags=["truth"], summary="What SQL can be asked", responses=documented.problems())
+@get("/api/sql", tags=["truth"], summary="What SQL can be asked", responses=response_docs.problems())
 async def show_desk(services: FromServices) -> schemas.SqlDesk:
     """Worked queries by name, the functions that may be called, and the bounds."""
     return schemas.SqlDesk(
         is_on=services.settings.api.analyst_sql,
-        named=[schemas.NamedQuery(name=name, statement=getattr(desk.NAMED, name)) for name in desk.NAMED],
-        functions=sorted(text.FUNCTIONS),
-        seconds=desk.SECONDS,
-        most_rows=desk.MOST_ROWS,
+        named=[schemas.NamedQuery(name=name, statement=getattr(executor.NAMED, name)) for name in executor.NAMED],
+        functions=sorted(validator.FUNCTIONS),
+        seconds=executor.SECONDS,
+        most_rows=executor.MOST_ROWS,
     )
 
 
@@ -36,7 +36,7 @@ async def show_desk(services: FromServices) -> schemas.SqlDesk:
     summary="Ask in SQL",
     status_code=200,
     security=SECURITY,
-    responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **documented.problems(401, 404, 413)},
+    responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **response_docs.problems(401, 404, 413)},
     opt={"weight": 10},
 )
 async def ask(state: State, signed_in: FromSignedIn, data: schemas.Question) -> Response[Any]:
@@ -44,7 +44,7 @@ async def ask(state: State, signed_in: FromSignedIn, data: schemas.Question) -> 
 
     Off unless the server was started with ANALYST_SQL.
     """
-    found: desk.Desk | None = state.desk
+    found: executor.Desk | None = state.desk
     if found is None:
         raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
     table = await found.ask(_query(data), data.limit)
@@ -59,12 +59,12 @@ def _query(data: schemas.Question) -> str:
         raise errors.InvalidParameter("query", "expected either a query or the name of one")
     if data.query is not None:
         return data.query
-    if data.name not in set(desk.NAMED):
-        raise errors.InvalidParameter("name", f"expected one of {', '.join(desk.NAMED)}")
-    return str(getattr(desk.NAMED, data.name))
+    if data.name not in set(executor.NAMED):
+        raise errors.InvalidParameter("name", f"expected one of {', '.join(executor.NAMED)}")
+    return str(getattr(executor.NAMED, data.name))
 
 
-def _body(table: desk.Table) -> bytes:
+def _body(table: executor.Table) -> bytes:
     as_of = {"epoch": table.epoch, "seq": table.seq, "slot": table.slot, "commitment": table.commitment}
     return msgspec.json.encode(
         {

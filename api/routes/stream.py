@@ -12,10 +12,11 @@ from sse_starlette import EventSourceResponse
 from zmart import errors as zmart_errors
 from zmart.db import feed
 
-from .. import clients, documented, errors
-from ..deps import FromServices
+from .. import errors, response_docs
+from ..dependencies import FromServices
 from ..live import sse, topics
-from ..live.identity import Doorkeeper
+from ..live.authentication import Doorkeeper
+from ..middleware import client_address
 
 Since = Annotated[
     str | None,
@@ -33,7 +34,7 @@ Authorization = Annotated[str | None, HeaderParameter(name="Authorization", desc
     tags=["push"],
     summary="Server-sent events",
     media_type="text/event-stream",
-    responses=documented.problems(401),
+    responses=response_docs.problems(401),
 )
 async def stream(
     request: Request[Any, Any, State],
@@ -57,7 +58,7 @@ async def stream(
         keeper = Doorkeeper(services.gate.tokens, services.gate.tickets)
         identity = await keeper.identity(token=_bearer(authorization) or token, ticket=ticket)
         wanted = topics.owned(wanted, identity.wallet if identity else None)
-    address = clients.address(request.scope, services.settings.api.trusted_proxies)
+    address = client_address.address(request.scope, services.settings.api.trusted_proxies)
     services.hub.admit(address)
     return sse.Stream(sse.events(services.hub, wanted, address, position, identity))
 

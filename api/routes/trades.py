@@ -6,11 +6,14 @@ from typing import Any
 
 from litestar import Response, get
 
-from .. import documented, lists, parameters, schemas
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import pagination
 
 
-@get(["/api/trades", "/trades"], tags=["trades"], summary="Trades, a page at a time", responses=documented.reads(404))
+@get(
+    ["/api/trades", "/trades"], tags=["trades"], summary="Trades, a page at a time", responses=response_docs.reads(404)
+)
 async def list_trades(
     database: FromDatabase,
     market_id: parameters.MarketFilter = None,
@@ -25,10 +28,10 @@ async def list_trades(
         "wallet": parameters.wallet(wallet) if wallet is not None else None,
     }
     wanted = [f"where_{name}" for name, value in filters.items() if value is not None]
-    page = lists.Page.of("trades", limit, offset, cursor)
+    page = pagination.Page.of("trades", limit, offset, cursor)
     return await database.page(
-        lists.TRADES,
-        lists.trades_statement(wanted, page),
+        pagination.TRADES,
+        pagination.trades_statement(wanted, page),
         {**filters, **page.parameters()},
         varying=page.varying,
         missing=parameters.market_missing(market_id or ""),

@@ -11,9 +11,10 @@ from litestar.params import PathParameter
 from zmart import errors as zmart_errors
 from zmart.domain import ids
 
-from .. import documented, statements
+from .. import response_docs
 from ..acting import relaying
-from ..deps import FromDatabase, FromRelay, FromServices
+from ..dependencies import FromDatabase, FromRelay, FromServices
+from ..reads import statements
 from ..schemas import acting as shapes
 
 _WEIGHT: Final = {"weight": 5}
@@ -36,7 +37,7 @@ class _Logged(msgspec.Struct):
     summary="Pass a signed transaction on",
     opt=_WEIGHT,
     status_code=202,
-    responses=documented.problems(409),
+    responses=response_docs.problems(409),
 )
 async def relay_transaction(services: FromServices, relay: FromRelay, data: shapes.SignedTransaction) -> shapes.Relayed:
     """Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how far
@@ -57,7 +58,7 @@ async def relay_transaction(services: FromServices, relay: FromRelay, data: shap
     "/api/transactions/{signature:str}",
     tags=["acting"],
     summary="How far a transaction has come",
-    responses=documented.problems(404),
+    responses=response_docs.problems(404),
 )
 async def follow_transaction(
     services: FromServices, database: FromDatabase, relay: FromRelay, signature: SignatureName

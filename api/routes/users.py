@@ -7,21 +7,22 @@ from typing import Annotated, Literal
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from .. import documented, lists, parameters, schemas, statements
-from ..deps import FromDatabase
+from .. import parameters, response_docs, schemas
+from ..dependencies import FromDatabase
+from ..reads import pagination, statements
 
 _MISSING = "Position not found"
 
 VoteKinds = Annotated[Literal["all", "proposal", "dispute"], QueryParameter(name="type", description="Which ballots.")]
 
 
-@get("/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=documented.reads())
+@get("/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=response_docs.reads())
 async def show_wallet(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Wallet]:
     """How often it traded, voted and posted; zeros for a wallet that nobody has met."""
     return await database.answer(statements.composed("wallet"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
 
 
-@get("/api/users/{wallet:str}/votes", tags=["wallets"], summary="A wallet's ballots", responses=documented.reads())
+@get("/api/users/{wallet:str}/votes", tags=["wallets"], summary="A wallet's ballots", responses=response_docs.reads())
 async def list_wallet_votes(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -40,7 +41,7 @@ async def list_wallet_votes(
     "/api/users/{wallet:str}/stats",
     tags=["wallets"],
     summary="What a wallet's trading came to",
-    responses=documented.reads(),
+    responses=response_docs.reads(),
 )
 async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.WalletStats]:
     """Sums over its positions, valued as in its portfolio; zeros for a wallet without any."""
@@ -50,7 +51,10 @@ async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -
 
 
 @get(
-    "/api/users/{wallet:str}/positions", tags=["wallets"], summary="A wallet's positions", responses=documented.reads()
+    "/api/users/{wallet:str}/positions",
+    tags=["wallets"],
+    summary="A wallet's positions",
+    responses=response_docs.reads(),
 )
 async def list_positions(
     database: FromDatabase,
@@ -70,7 +74,7 @@ async def list_positions(
     ["/positions/{wallet:str}", "/api/positions/{wallet:str}"],
     tags=["wallets"],
     summary="A wallet's positions, or 404",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def list_positions_or_404(
     database: FromDatabase,
@@ -91,7 +95,7 @@ async def list_positions_or_404(
     "/api/users/{wallet:str}/positions/{market:str}",
     tags=["wallets"],
     summary="A wallet's position in one market",
-    responses=documented.reads(404),
+    responses=response_docs.reads(404),
 )
 async def show_position(
     database: FromDatabase, wallet: parameters.Wallet, market: parameters.MarketName
@@ -105,7 +109,7 @@ async def show_position(
     )
 
 
-@get("/api/users/{wallet:str}/trades", tags=["wallets"], summary="A wallet's trades", responses=documented.reads())
+@get("/api/users/{wallet:str}/trades", tags=["wallets"], summary="A wallet's trades", responses=response_docs.reads())
 async def list_wallet_trades(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -114,10 +118,10 @@ async def list_wallet_trades(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletTradePage]:
     """List trades, the latest on chain first."""
-    page = lists.Page.of("trades", limit, offset, cursor)
+    page = pagination.Page.of("trades", limit, offset, cursor)
     return await database.page(
-        lists.TRADES,
-        lists.trades_statement(["where_wallet"], page),
+        pagination.TRADES,
+        pagination.trades_statement(["where_wallet"], page),
         {"wallet": parameters.wallet(wallet), **page.parameters()},
         varying=("wallet", *page.varying),
     )

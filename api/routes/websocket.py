@@ -9,11 +9,11 @@ from litestar.datastructures import State
 
 from zmart.settings import Settings
 
-from .. import clients
-from ..deps import FromServices
-from ..live import actions, wire
-from ..live.conversation import Conversation
-from ..live.identity import Doorkeeper
+from ..dependencies import FromServices
+from ..live import client_messages, wire
+from ..live.authentication import Doorkeeper
+from ..live.websocket_session import Conversation
+from ..middleware import client_address
 
 Socket = WebSocket[Any, Any, State]
 
@@ -29,7 +29,7 @@ async def talk(socket: Socket, services: FromServices) -> None:
         await _refuse(socket)
         return
     await socket.accept()
-    address = clients.address(socket.scope, services.settings.api.trusted_proxies)
+    address = client_address.address(socket.scope, services.settings.api.trusted_proxies)
     conversation = Conversation(
         hub=services.hub,
         doorkeeper=Doorkeeper(services.gate.tokens, services.gate.tickets),
@@ -41,7 +41,7 @@ async def talk(socket: Socket, services: FromServices) -> None:
 
 def _said(socket: Socket) -> dict[str, str]:
     """What the address asks for."""
-    return {name: value for name, value in socket.query_params.items() if name in actions.IN_ADDRESS}
+    return {name: value for name, value in socket.query_params.items() if name in client_messages.IN_ADDRESS}
 
 
 def _is_welcome(socket: Socket, settings: Settings) -> bool:

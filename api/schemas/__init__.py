@@ -140,23 +140,12 @@ from .sql import (
     SqlColumn,
     SqlDesk,
 )
+from .status import Alert, Completeness, Health, Lag, ModelStatus, Protocol, Readiness, SaidBy, Saying, Status
 from .trades import (
     MarketTradePage,
     Trade,
     TradePage,
     WalletTradePage,
-)
-from .truth import (
-    Alert,
-    Completeness,
-    Health,
-    Lag,
-    ModelStatus,
-    Protocol,
-    Readiness,
-    SaidBy,
-    Saying,
-    Status,
 )
 from .votes import (
     BothSides,

@@ -24,9 +24,9 @@ from zmart.chain import client, codec
 from zmart.chain.rpc import RpcClient
 from zmart.db import queries
 
-from .. import accounts, alerts
-from .. import manifest as models
-from ..accounts import Difference
+from .. import account_reconciliation, alerts
+from .. import dbt_manifest as models
+from ..account_reconciliation import Difference
 from ..resources import Connection, Database
 
 sql = queries.load("orchestration")
@@ -218,11 +218,13 @@ def compare(connection: Connection, slot: int) -> Seen:
     """What differs from a read, all on one snapshot of the log. The connection is zmart_owner's."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        held = accounts.of(connection.execute(sql.accounts_at, {"slot": slot}))
+        held = account_reconciliation.of(connection.execute(sql.accounts_at, {"slot": slot}))
         moved: dict[str | None, int | None] = dict(connection.execute(sql.moved_since, {"slot": slot}).fetchall())
-        away = accounts.Moved(markets=[one for one in moved if one is not None], is_configured=None in moved)
-        found = accounts.differences(connection, held, away)
-        parts, nothing = accounts.by_market(held), accounts.of(())
+        away = account_reconciliation.Moved(
+            markets=[one for one in moved if one is not None], is_configured=None in moved
+        )
+        found = account_reconciliation.differences(connection, held, away)
+        parts, nothing = account_reconciliation.by_market(held), account_reconciliation.of(())
         missed: dict[str, str] = {}
         deadline = time.monotonic() + AS_OF_WITHIN_SECONDS
         # In another order each time: where time runs out, it is not always the same markets that are missed.
@@ -242,7 +244,7 @@ class _Missed(Exception):
 
 
 def _as_of(
-    connection: Connection, held: accounts.Held, market_no: int | None, slot: int, deadline: float
+    connection: Connection, held: account_reconciliation.Held, market_no: int | None, slot: int, deadline: float
 ) -> list[Difference]:
     """What differs in one market, or the configuration, as of the read. _Missed where that cannot be known."""
     one = {"market_no": market_no, "slot": slot, "until": slot + LEAD_SLOTS}
@@ -268,13 +270,13 @@ def _as_of(
 
 
 def _within(
-    connection: Connection, held: accounts.Held, market_no: int | None, slot: int, deadline: float
+    connection: Connection, held: account_reconciliation.Held, market_no: int | None, slot: int, deadline: float
 ) -> list[Difference]:
     milliseconds = int((deadline - time.monotonic()) * 1000)
     if milliseconds <= 0:
         raise _Missed("time ran out")
     connection.execute("select set_config('statement_timeout', %s, true)", (str(milliseconds),))
-    return accounts.differences_as_of(connection, held, market_no, slot)
+    return account_reconciliation.differences_as_of(connection, held, market_no, slot)
 
 
 def _summary(seen: Seen, unknown: int) -> str:

@@ -23,7 +23,7 @@ from zmart import settings
 from zmart.db import queries
 from zmart.settings import Cluster
 
-from .. import manifest as models
+from .. import dbt_manifest as models
 from ..resources import Database
 
 sql = queries.load("orchestration")

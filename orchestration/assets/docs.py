@@ -9,7 +9,7 @@ import dagster as dg
 
 from zmart import settings
 
-from .. import manifest as models
+from .. import dbt_manifest as models
 from ..resources import Dbt
 from .marts import POOL
 

@@ -14,10 +14,11 @@ import dagster as dg
 
 from zmart import settings
 
-from .. import manifest as models
-from ..keepers import rounds, tables, tasks
+from .. import dbt_manifest as models
+from ..keepers import actions, runner
+from ..keepers import report as rendering
 from ..keepers.plans import Verdict
-from ..keepers.rounds import Report
+from ..keepers.runner import Report
 from ..resources import Database
 
 #: One place: whoever signs, signs alone. The lease in ops.leases says the same to those outside Dagster.
@@ -41,10 +42,10 @@ def key(name: str) -> dg.AssetKey:
 
 def assets() -> Sequence[dg.AssetsDefinition]:
     """The five keepers."""
-    return [_asset(task) for task in tasks.TASKS.values()]
+    return [_asset(task) for task in actions.TASKS.values()]
 
 
-def _asset(task: tasks.Task) -> dg.AssetsDefinition:
+def _asset(task: actions.Task) -> dg.AssetsDefinition:
     @dg.asset(
         key=key(task.name),
         group_name=GROUP,
@@ -61,7 +62,7 @@ def _asset(task: tasks.Task) -> dg.AssetsDefinition:
     def keeper(context: dg.AssetExecutionContext, config: Wanted) -> dg.MaterializeResult[Any]:
         database: Database = context.resources.database
         report = _round(task, database, is_dry=config.dry_run)
-        context.log.info(tables.summary(report))
+        context.log.info(rendering.summary(report))
         if report.stopped is not None:
             raise dg.Failure(f"{task.name} stopped: {report.stopped.words}", metadata=metadata(report))
         return dg.MaterializeResult(metadata=metadata(report))
@@ -69,10 +70,10 @@ def _asset(task: tasks.Task) -> dg.AssetsDefinition:
     return keeper
 
 
-def _round(task: tasks.Task, database: Database, *, is_dry: bool) -> Report:
+def _round(task: actions.Task, database: Database, *, is_dry: bool) -> Report:
     configured = settings.load()
     is_dry = is_dry or configured.monitor.dry_run
-    (report,) = asyncio.run(rounds.run(configured, [task], is_dry=is_dry, dsn=database.dsn_of("zmart_keeper")))
+    (report,) = asyncio.run(runner.run(configured, [task], is_dry=is_dry, dsn=database.dsn_of("zmart_keeper")))
     return report
 
 
@@ -80,9 +81,9 @@ def metadata(report: Report) -> dict[str, Any]:
     """What the UI shows of a round."""
     standing = report.standing
     shown: dict[str, Any] = {
-        "summary": tables.summary(report),
-        "plan": dg.MetadataValue.md(tables.markdown(tables.PLAN, tables.plan_rows(report.rows))),
-        "simulations": dg.MetadataValue.md(tables.simulations(report.rows)),
+        "summary": rendering.summary(report),
+        "plan": dg.MetadataValue.md(rendering.markdown(rendering.PLAN, rendering.plan_rows(report.rows))),
+        "simulations": dg.MetadataValue.md(rendering.simulations(report.rows)),
         "dry run": report.is_dry,
         "seconds": round(report.seconds, 3),
         **{verdict.value: report.count(verdict) for verdict in Verdict},
@@ -96,10 +97,10 @@ def metadata(report: Report) -> dict[str, Any]:
     if report.config is not None:
         shown["configuration on chain"] = dict(report.config._asdict())
     if report.sent:
-        rows = tables.submission_rows(report)
-        shown["submissions"] = dg.MetadataValue.md(tables.markdown(tables.SUBMISSIONS, rows))
+        rows = rendering.submission_rows(report)
+        shown["submissions"] = dg.MetadataValue.md(rendering.markdown(rendering.SUBMISSIONS, rows))
     if any(row.unsigned for row in report.rows):
-        shown["to be signed by the admin"] = dg.MetadataValue.md(tables.unsigned(report.rows))
+        shown["to be signed by the admin"] = dg.MetadataValue.md(rendering.unsigned(report.rows))
     if not report.is_dry:
         shown["sweep"] = report.swept.words()
     return shown

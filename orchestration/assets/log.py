@@ -13,7 +13,7 @@ import dagster as dg
 
 from zmart.db import queries
 
-from .. import manifest as models
+from .. import dbt_manifest as models
 from ..resources import Connection, Database
 
 sql = queries.load("orchestration")

@@ -14,9 +14,9 @@ import dagster as dg
 
 from zmart import errors
 from zmart.db import queries
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
-from .. import manifest as models
+from .. import dbt_manifest as models
 from ..resources import Connection, Database, Dbt
 
 sql = queries.load("orchestration")

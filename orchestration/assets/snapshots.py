@@ -14,10 +14,10 @@ import dagster as dg
 
 from zmart import settings
 
-from .. import manifest as models
+from .. import dbt_manifest as models
 from ..resources import Connection, Database
-from ..snapshots import anchors, faults
-from ..snapshots.anchors import Outcome
+from ..snapshots import errors, publish
+from ..snapshots.publish import Outcome
 from ..snapshots.services import Services
 
 Job: TypeAlias = Any
@@ -68,10 +68,10 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         day = datetime.date.fromisoformat(context.partition_key)
         configured = settings.load()
         with (
-            Services(configured.ipfs, api_url=faults.require_on(configured)) as services,
+            Services(configured.ipfs, api_url=errors.require_on(configured)) as services,
             database.connect() as connection,
         ):
-            outcomes = anchors.carry_out(connection, services, day, replaces=config.replaces)
+            outcomes = publish.carry_out(connection, services, day, replaces=config.replaces)
         if wrong := [each for each in outcomes if each.fault is not None]:
             said = f"{len(wrong)} of {len(outcomes)} snapshots of {day} are not as they should be: {wrong[0].fault}"
             raise dg.Failure(said, metadata=metadata(outcomes))
@@ -147,4 +147,4 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
 def _missing(connection: Connection, *, has_keeper: bool) -> list[datetime.date]:
     today = datetime.datetime.now(datetime.UTC).date()
     since = max(today - datetime.timedelta(days=LOOKS_BACK_DAYS), FIRST_DAY)
-    return anchors.days_missing(connection, since, has_keeper=has_keeper)
+    return publish.days_missing(connection, since, has_keeper=has_keeper)

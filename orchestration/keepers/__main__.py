@@ -20,11 +20,12 @@ from rich.table import Table
 from zmart import errors, settings
 from zmart import log as logs
 
-from . import flight, rounds, tables
-from .books import Books
+from . import report as rendering
+from . import runner, submit
+from .actions import NAMES, chosen
+from .intent_store import Books
 from .plans import Verdict
-from .rounds import Report
-from .tasks import NAMES, chosen
+from .runner import Report
 
 WELL, TROUBLE, REFUSED, PERSON, BUSY = 0, 1, 2, 3, 4
 
@@ -76,7 +77,7 @@ async def _run(configured: settings.Settings, asked: argparse.Namespace) -> int:
 async def _rounds(configured: settings.Settings, asked: argparse.Namespace, *, is_dry: bool) -> int:
     wanted = chosen(asked.names)
     reports = []
-    async with rounds.opened(configured) as keepers:
+    async with runner.opened(configured) as keepers:
         for task in wanted:
             report = await keepers.round(task, is_dry=is_dry)
             reports.append(report)
@@ -96,10 +97,10 @@ def _show(report: Report, asked: argparse.Namespace) -> None:
         print(json.dumps(words(report)))
         return
     console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(tables.summary(report), highlight=False)
+    console.print(rendering.summary(report), highlight=False)
     shown = [row for row in report.rows if asked.all or row.verdict is not Verdict.WAIT]
     if shown:
-        console.print(tables.terminal(report, shows_all=asked.all))
+        console.print(rendering.terminal(report, shows_all=asked.all))
     for row in report.rows:
         if row.unsigned is not None:
             console.print(f"{row.market.market_id} {row.unsigned}", soft_wrap=True, highlight=False)
@@ -116,7 +117,7 @@ def words(report: Report) -> dict[str, Any]:
         "stopped": report.stopped.json() if report.stopped else None,
         "rows": [
             {
-                **flight.planned(row),
+                **submit.planned(row),
                 "verdict": row.verdict.value,
                 "reason": row.reason.name.lower(),
                 "arguments": dict(row.arguments),
@@ -132,7 +133,7 @@ def words(report: Report) -> dict[str, Any]:
 
 
 async def _sweep(configured: settings.Settings, asked: argparse.Namespace) -> int:
-    async with rounds.opened(configured) as keepers:
+    async with runner.opened(configured) as keepers:
         swept = await keepers.sweep()
     print("Another keeper is at work." if swept is None else swept.words())
     return BUSY if swept is None else WELL

@@ -31,7 +31,7 @@ from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
 from zmart.settings import Eligibility
 
-from .tasks import Name, Task
+from .actions import Name, Task
 
 #: A tally is sent for one market at most so often: each costs a fee and shows up in its history.
 TALLY_INTERVAL_SECONDS: Final = 3_600

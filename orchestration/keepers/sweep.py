@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from zmart import errors
 from zmart.chain import client, rpc_errors
 
-from . import endings, outcomes
-from .books import Books, Closed, Unclosed
-from .endings import Ending
-from .flight import Checkpoint, Rhythm, nothing
-from .outcomes import Meaning, Outcome
-from .tasks import TASKS
+from . import error_policy, submission_status
+from .actions import TASKS
+from .error_policy import Meaning, Outcome
+from .intent_store import Books, Closed, Unclosed
+from .submission_status import Ending
+from .submit import Checkpoint, Rhythm, nothing
 
 
 @dataclass(kw_only=True)
@@ -121,7 +121,7 @@ class Sweep:
         statuses = await one_node.signature_statuses([each.signature for each in found], search_history=True)
         landed: dict[str, int] = {}
         for each, status in zip(found, statuses.value, strict=True):
-            ending = endings.decide(
+            ending = submission_status.decide(
                 status,
                 finalized_height=height,
                 last_valid_block_height=each.last_valid_block_height,
@@ -163,7 +163,7 @@ class Sweep:
 
     async def _fail(self, one: Unclosed, status: client.SignatureStatus) -> None:
         error = rpc_errors.of_transaction(status.err, program_id=self._program_id)
-        outcome = outcomes.of(error, TASKS[one.task])
+        outcome = error_policy.of(error, TASKS[one.task])
         is_over = outcome.meaning in (Meaning.MOVED, Meaning.WAIT)
         state = await self._books.fail(one.signature, outcome, slot=status.slot, is_over=is_over)
         self._swept.failed.append(one.intent_no)

@@ -16,7 +16,7 @@ from zmart import errors, settings
 from zmart import log as logs
 
 from ..resources import Connection, Database
-from . import anchors
+from . import publish
 
 WELL, TROUBLE, REFUSED = 0, 1, 2
 
@@ -49,7 +49,7 @@ def _list(connection: Connection, limit: int) -> int:
     table = Table(box=None, pad_edge=False)
     for name in ("day", "market", "cid", "comments", "bytes", "published", "pinned"):
         table.add_column(name, overflow="fold")
-    for day, market, cid, count, size, published, pinned in connection.execute(anchors.sql.newest, {"limit": limit}):
+    for day, market, cid, count, size, published, pinned in connection.execute(publish.sql.newest, {"limit": limit}):
         instants = ("" if at is None else f"{at:%Y-%m-%d %H:%M}" for at in (published, pinned))
         table.add_row(str(day), f"{market[:12]}…", cid, str(count), str(size or ""), *instants)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
@@ -57,7 +57,7 @@ def _list(connection: Connection, limit: int) -> int:
 
 
 def _verify(connection: Connection, asked: argparse.Namespace) -> int:
-    anchored, document = anchors.recomputed(connection, asked.cid)
+    anchored, document = publish.recomputed(connection, asked.cid)
     if asked.show:
         sys.stdout.buffer.write(document.content + b"\n")
         sys.stdout.buffer.flush()

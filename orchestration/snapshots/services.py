@@ -17,7 +17,7 @@ import httpx
 
 from zmart.settings import Ipfs, Secret
 
-from .faults import Fault, Unpinned, Unpublished, Unreadable
+from .errors import Fault, Unpinned, Unpublished, Unreadable
 
 # At INFO it writes addresses with what is in them.
 logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from zmart import testing
-from zmart.run import board
+from zmart.run.supervisor import state_file
 
 pytestmark = pytest.mark.acceptance
 
@@ -138,7 +138,7 @@ def test_up_and_down(environ: dict[str, str]) -> None:
     assert f"already running here (pid {up.pid})" in second.stderr
     assert (second.returncode, verdict.returncode) == (1, 0)
     assert (up.returncode, last) == (0, "Everything is stopped.\n")
-    assert board.running_pid(folder) is None
+    assert state_file.running_pid(folder) is None
     assert _left(folder) == []
 
 

@@ -18,10 +18,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from ingest.decode import Decoder
-from ingest.writer import Writer
+from ingest.decode.decoder import Decoder
+from ingest.store.writer import Writer
 from zmart import settings, testing
-from zmart.run import board
+from zmart.run.supervisor import state_file
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -158,7 +158,7 @@ def test_nothing_that_only_asks_knows_the_owner(dagster: Dagster) -> None:
             "select distinct schemaname, tableowner from pg_tables where tablename = 'event_logs'"
         )
         assert rows.fetchall() == [("dagster", "zmart_keeper")]
-    services = board.Board.read(dagster.settings.state_dir / "run.json")
+    services = state_file.Board.read(dagster.settings.state_dir / "run.json")
     (pid,) = (each.pid for each in services if each.name == "dagster")
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     logins = [each for each in environment if each.startswith((b"DATABASE_URL", b"PG", b"DAGSTER_STORAGE_URL"))]

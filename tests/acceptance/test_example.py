@@ -15,7 +15,7 @@ import accounts
 import httpx
 import psycopg
 import pytest
-from house import House, eventually, opened
+from stack import House, eventually, opened
 
 from zmart.chain import client, idl, rpc
 

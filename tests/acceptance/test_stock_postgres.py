@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from house import House, eventually, opened
+from stack import House, eventually, opened
 
 from zmart import settings, testing
-from zmart.run import postgres
+from zmart.run.postgres import embedded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -47,8 +47,8 @@ APPLICATIONS = {
 class Stock:
     """The server, and what its log says."""
 
-    def __init__(self, server: postgres.EmbeddedPostgres) -> None:
-        self.url = server.dsn(postgres.SUPERUSER)
+    def __init__(self, server: embedded.EmbeddedPostgres) -> None:
+        self.url = server.dsn(embedded.SUPERUSER)
         self._log: Path = server.log_file
 
     def switched_off(self) -> dict[str, set[bool]]:
@@ -63,7 +63,7 @@ class Stock:
 @pytest.fixture
 def stock() -> Iterator[Stock]:
     """A server that nobody configured for us."""
-    with testing.state_dir() as folder, postgres.EmbeddedPostgres(folder, durable=False, tuning=STOCK) as server:
+    with testing.state_dir() as folder, embedded.EmbeddedPostgres(folder, durable=False, tuning=STOCK) as server:
         stock = Stock(server)
         with psycopg.connect(stock.url, application_name="test") as connection:
             assert connection.execute("show jit").fetchone() == ("on",)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from zmart import errors
-from zmart.run import board
+from zmart.run.supervisor import state_file
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -168,9 +168,9 @@ class Run:
                 return line
         return pytest.fail(f"it ended without printing {parts}")
 
-    def status(self, name: str) -> board.Status:
+    def status(self, name: str) -> state_file.Status:
         """What the board says of one service."""
-        statuses = board.Board.read(self.state / "run.json")
+        statuses = state_file.Board.read(self.state / "run.json")
         return next(status for status in statuses if status.name == name)
 
     def ended(self) -> tuple[int, str]:
@@ -217,7 +217,7 @@ def test_killed_it_leaves_nothing_behind(start: Callable[..., Run]) -> None:
     run.process.wait()
 
     until(lambda: not alive(run.state), seconds=60)
-    assert board.running_pid(run.state) is None
+    assert state_file.running_pid(run.state) is None
 
 
 def test_killed_with_its_warden_the_children_still_end(start: Callable[..., Run]) -> None:
@@ -255,7 +255,7 @@ def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
     os.kill(before, signal.SIGKILL)
     run.line("a is ready again")
     # The signal that asks for a restart finds run.json as it was, and the restart is made.
-    board.ask_restart(run.state, "b")
+    state_file.ask_restart(run.state, "b")
     run.line("b is ready again")
     assert run.status("a").pid == before
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, unlimited)
@@ -319,7 +319,7 @@ def test_a_service_that_will_not_stay_is_left_alone_until_asked(
     until(lambda: run.status("a").state == "failed")
     assert run.status("b").state == "ready"
 
-    board.ask_restart(run.state, "a")
+    state_file.ask_restart(run.state, "a")
 
     until(lambda: run.status("a").state == "ready")
 
@@ -329,7 +329,7 @@ def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> Non
     run = start({"name": "a", "code": STAYS}).ready()
     before = run.status("a").pid
 
-    status = board.restart(run.state, "a")
+    status = state_file.restart(run.state, "a")
 
     assert status.state == "ready"
     assert status.pid not in {before, None}
@@ -341,7 +341,7 @@ def test_a_restart_that_fails_says_so(start: Callable[..., Run]) -> None:
     run = start({"name": "a", "code": NEVER_AGAIN, "limit": 2}).ready()
 
     with pytest.raises(errors.Unavailable, match="zmart logs a"):
-        board.restart(run.state, "a")
+        state_file.restart(run.state, "a")
 
 
 def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:

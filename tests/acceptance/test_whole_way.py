@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from house import House, eventually, opened
+from stack import House, eventually, opened
 
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)]
 

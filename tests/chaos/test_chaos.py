@@ -35,7 +35,8 @@ from devchain.traders import Tempo
 from ingest import testing as deliveries
 from zmart import testing
 from zmart.domain import events
-from zmart.run import ports, rebuild
+from zmart.run import ports
+from zmart.run.deploy import rebuild
 from zmart.settings import Secret
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

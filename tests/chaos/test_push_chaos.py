@@ -15,18 +15,20 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import event_histories
 import httpx
 import psycopg
 import pytest
-import stories
 import websockets
 
 from api.live import tasks
+from ingest.store.writer import Writer
 from ingest.testing import address
-from ingest.writer import Writer
 from zmart import errors, testing
 from zmart.db import migrate
-from zmart.run import ports, postgres, rebuild
+from zmart.run import ports
+from zmart.run.deploy import rebuild
+from zmart.run.postgres.embedded import SUPERUSER, EmbeddedPostgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -44,7 +46,7 @@ class House:
     """A Postgres that can be killed, the log in it, and API processes that can be, too."""
 
     def __init__(
-        self, embedded: postgres.EmbeddedPostgres, server: testing.Server, database: testing.Database, folder: Path
+        self, embedded: EmbeddedPostgres, server: testing.Server, database: testing.Database, folder: Path
     ) -> None:
         self.embedded, self.server, self.database, self.folder = embedded, server, database, folder
         self.ports = [ports.free() for _ in range(PROCESSES)]
@@ -77,7 +79,7 @@ class House:
 
     def disconnect(self) -> None:
         """Cut every connection that the processes have to Postgres, listeners first."""
-        with contextlib.suppress(psycopg.OperationalError), self.database.connect(postgres.SUPERUSER) as superuser:
+        with contextlib.suppress(psycopg.OperationalError), self.database.connect(SUPERUSER) as superuser:
             superuser.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'zmart api%'"
             )
@@ -179,13 +181,13 @@ class WebSocket(Client):
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A durable Postgres with an empty log, and API processes over it."""
     with testing.state_dir() as folder:
-        embedded = postgres.EmbeddedPostgres(folder)
+        embedded = EmbeddedPostgres(folder)
         try:
             embedded.start()
         except errors.ZmartError as error:
             pytest.skip(str(error))
         try:
-            server = testing.Server(origin="embedded", admin_dsn=embedded.dsn(postgres.SUPERUSER))
+            server = testing.Server(origin="embedded", admin_dsn=embedded.dsn(SUPERUSER))
             server.provision()
             database = server.create()
             await asyncio.to_thread(_filled, database)
@@ -206,7 +208,7 @@ async def test_every_client_ends_with_exactly_the_log(house: House) -> None:
     """Listeners, connections, Postgres and processes are killed while trades go on: what each client was told is what
     the log says to its topics, in order, once, over both transports."""
     draw = random.Random(8)
-    story = stories.Story(8)
+    story = event_histories.Story(8)
     await _append(house, _opening(story))
     start = _head(house)
     clients = [
@@ -252,7 +254,7 @@ async def _harm(house: House, draw: random.Random, writing: asyncio.Task[None]) 
     assert not writing.done() or writing.exception() is None
 
 
-async def _write(house: House, story: stories.Story) -> None:
+async def _write(house: House, story: event_histories.Story) -> None:
     """Commit a few transactions at a time, again where Postgres was away: what is known already is a duplicate."""
     for number in range(COMMITS):
         for _ in range(1 + number % 4):
@@ -267,7 +269,7 @@ async def _write(house: House, story: stories.Story) -> None:
     await _append(house, story)
 
 
-async def _append(house: House, story: stories.Story) -> None:
+async def _append(house: House, story: event_histories.Story) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -304,7 +306,7 @@ def _check_against_the_feed(house: House, topics: str, heard: Sequence[tuple[int
     """That reading is itself what the tables say, without any of the stream's own statements."""
     if topics != TOPICS[0]:
         return
-    with house.database.connect(postgres.SUPERUSER) as superuser:
+    with house.database.connect(SUPERUSER) as superuser:
         rows = superuser.execute(
             "select e.seq, e.signature from raw.events as e where e.seq > %s"
             " and e.name in ('SharesBought', 'SharesSold') order by e.seq",
@@ -327,7 +329,7 @@ async def _until_all_heard(
         await asyncio.sleep(0.05)
 
 
-def _opening(story: stories.Story) -> stories.Story:
+def _opening(story: event_histories.Story) -> event_histories.Story:
     told = {"initial_liquidity": "1000000000", "ipfs_question_hash": "Q" * 46}
     for market in (1, 2):
         story.happen(("MarketCreated", market, 1, {"b_parameter": "100000000000", "state": 0}, told))
@@ -337,11 +339,11 @@ def _opening(story: stories.Story) -> stories.Story:
 def _filled(database: testing.Database) -> None:
     testing.migrated(database)
     rebuild.deploy(database.dsn())
-    migrate.prepare(database.dsn(postgres.SUPERUSER))
+    migrate.prepare(database.dsn(SUPERUSER))
 
 
 def _head(house: House) -> str:
-    with house.database.connect(postgres.SUPERUSER) as superuser:
+    with house.database.connect(SUPERUSER) as superuser:
         row = superuser.execute(
             "select epoch || ':' || (select coalesce(max(seq), 0) from raw.feed) from raw.identity"
         ).fetchone()

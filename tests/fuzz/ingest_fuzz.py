@@ -26,30 +26,31 @@ from typing import Any, Final
 import atheris
 
 with atheris.instrument_imports(include=["ingest", "zmart.chain", "zmart.domain"]):
-    from ingest import decode, delivery, wanted
+    from ingest.decode import decoder, delivery_body
+    from ingest.sync import fetch
     from ingest.testing import signature
     from zmart import errors, settings
     from zmart.chain import logs, rpc
 
 PROGRAM: Final = settings.DEFAULT_PROGRAM_ID
 RECORDINGS: Final = Path(__file__).parents[1] / "recordings"
-DECODER: Final = decode.Decoder(PROGRAM)
-FETCHER: Final = wanted.Fetcher(None, DECODER, None, None)  # type: ignore[arg-type]
-DUE: Final = wanted.Due(signature(1), "walk", 0)
+DECODER: Final = decoder.Decoder(PROGRAM)
+FETCHER: Final = fetch.Fetcher(None, DECODER, None, None)  # type: ignore[arg-type]
+DUE: Final = fetch.Due(signature(1), "walk", 0)
 CLIENT: Final = rpc.RpcClient(["http://127.0.0.1:1"])
 LOOP: Final = asyncio.new_event_loop()
 
 
-def storable(decoded: decode.Decoded) -> None:
+def storable(decoded: decoder.Decoded) -> None:
     """Every text is one that Postgres takes, every number one that its column holds."""
     for row in decoded.transactions:
-        assert 0 <= row.slot < decode.SLOT_LIMIT
-        assert row.index_in_block is None or 0 <= row.index_in_block < decode.INDEX_LIMIT
+        assert 0 <= row.slot < decoder.SLOT_LIMIT
+        assert row.index_in_block is None or 0 <= row.index_in_block < decoder.INDEX_LIMIT
         assert "\0" not in (row.err or "").encode().decode()
         ordinals = [event.ordinal for event in row.events]
         assert ordinals == sorted(set(ordinals))
         for event in row.events:
-            assert 0 <= event.ordinal < decode.ORDINAL_LIMIT
+            assert 0 <= event.ordinal < decoder.ORDINAL_LIMIT
             assert -(1 << 63) <= event.clock < 1 << 63
             for text in (event.payload, event.context or b"{}"):
                 json.loads(text.decode())
@@ -62,7 +63,7 @@ def storable(decoded: decode.Decoded) -> None:
 def body(data: bytes) -> None:
     """A delivery."""
     try:
-        items = delivery.items(data)
+        items = delivery_body.items(data)
     except errors.InvalidInput:
         return
     storable(DECODER.all(items))
@@ -99,7 +100,7 @@ def answer(data: bytes) -> None:
             continue
         if isinstance(words, dict):
             found = FETCHER._read(DUE, words)
-            decoded = decode.Decoded()
+            decoded = decoder.Decoded()
             decoded.add(found.outcome)
             storable(decoded)
 
@@ -111,7 +112,7 @@ def seeds(target: str) -> list[bytes]:
     """Where a target begins: what was recorded, in the target's form."""
     recorded = [path.read_bytes() for path in RECORDINGS.glob("*.json") if not path.name.endswith(".rows.json")]
     bodies = [each for each in recorded if each.lstrip().startswith(b"[")]
-    items = [item for each in bodies for item in delivery.items(each)]
+    items = [item for each in bodies for item in delivery_body.items(each)]
     if target == "body":
         return [*(b"[" + item + b"]" for item in items), *(each for each in bodies if len(each) < 8_000)]
     read = [json.loads(item) for item in items]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import event_histories
 import psycopg
 import pytest
-import stories
 
 from ingest.testing import address
 from zmart import testing
@@ -19,9 +19,9 @@ MARKET = f"{1:064x}"
 @pytest.fixture
 async def proposed(marts_database: testing.Database) -> testing.Database:
     """A log with one market that is PROPOSED."""
-    from ingest.writer import Writer
+    from ingest.store.writer import Writer
 
-    story = stories.Story(1)
+    story = event_histories.Story(1)
     story.happen(("MarketCreated", 1, 9, {"b_parameter": "100000000000", "state": 0}, None))
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     await writer.append(story.transactions, source="webhook")

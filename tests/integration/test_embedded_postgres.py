@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from zmart import errors, testing
-from zmart.run import binaries, postgres, process
+from zmart.run.postgres import binaries, embedded
+from zmart.run.supervisor import process
 
 pytestmark = pytest.mark.skipif(next(binaries.installations(), None) is None, reason="no Postgres binaries here")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes accounts")
@@ -31,7 +32,7 @@ def folder() -> Iterator[Path]:
         yield path
 
 
-def _ask(server: postgres.EmbeddedPostgres, question: str, role: str = "zmart_owner") -> object:
+def _ask(server: embedded.EmbeddedPostgres, question: str, role: str = "zmart_owner") -> object:
     with psycopg.connect(server.dsn(role)) as connection:
         row = connection.execute(question).fetchone()
     assert row is not None
@@ -40,30 +41,30 @@ def _ask(server: postgres.EmbeddedPostgres, question: str, role: str = "zmart_ow
 
 def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
     """What was printed once stays true: a DSN survives a restart, and so does the data."""
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         first = server.dsn()
         with psycopg.connect(first) as connection:
             connection.execute("create schema s")
 
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert server.dsn() == first
         assert _ask(server, "select count(*) from pg_namespace where nspname = 's'") == 1
 
 
 def test_a_restart_writes_no_record(folder: Path) -> None:
     """A server that a full disk ended starts again while nothing new can be written beside its data."""
-    server = postgres.EmbeddedPostgres(folder, durable=False)
+    server = embedded.EmbeddedPostgres(folder, durable=False)
     server.initialise()
     (folder / "postgres" / "server.new").mkdir()
 
     server.initialise()
 
-    assert postgres.EmbeddedPostgres(folder).port == server.port
+    assert embedded.EmbeddedPostgres(folder).port == server.port
 
 
 def test_only_loopback_and_only_with_a_password(folder: Path) -> None:
     """It listens on 127.0.0.1 alone, without a socket file, and lets nobody in unasked."""
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert _ask(server, "show listen_addresses") == "127.0.0.1"
         assert _ask(server, "show unix_socket_directories", "postgres") == ""
         wrong = server.dsn().replace("@", "x@", 1)
@@ -73,7 +74,7 @@ def test_only_loopback_and_only_with_a_password(folder: Path) -> None:
 
 def test_durable_unless_it_is_for_tests(folder: Path) -> None:
     """An acknowledged delivery is on disk: fsync and synchronous_commit are on by default."""
-    with postgres.EmbeddedPostgres(folder, tuning={"shared_buffers": "16MB"}) as server:
+    with embedded.EmbeddedPostgres(folder, tuning={"shared_buffers": "16MB"}) as server:
         assert _ask(server, "show fsync") == "on"
         assert _ask(server, "show synchronous_commit") == "on"
         assert _ask(server, "show full_page_writes") == "on"
@@ -82,14 +83,14 @@ def test_durable_unless_it_is_for_tests(folder: Path) -> None:
 
 def test_letters_are_unicode_and_order_is_by_bytes(folder: Path) -> None:
     """Search folds letters of every script; sorting is the same on every machine."""
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert _ask(server, "select lower('ÄÉЖ')") == "äéж"
         assert _ask(server, "select 'Z' < 'a'") is True
 
 
 def test_passwords_are_for_their_owner_only(folder: Path) -> None:
     """server.json is readable by nobody else, and no password reaches the server's log."""
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         record = folder / "postgres" / "server.json"
         passwords = json.loads(record.read_text())["passwords"]
 
@@ -100,43 +101,43 @@ def test_passwords_are_for_their_owner_only(folder: Path) -> None:
 
 def test_the_next_start_after_a_kill_just_works(folder: Path) -> None:
     """A killed server leaves its pid file behind; that stops nobody."""
-    server = postgres.EmbeddedPostgres(folder, durable=False)
+    server = embedded.EmbeddedPostgres(folder, durable=False)
     server.start()
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
 
-    with postgres.EmbeddedPostgres(folder, durable=False) as again:
+    with embedded.EmbeddedPostgres(folder, durable=False) as again:
         assert _ask(again, "select 1") == 1
     server.stop()
 
 
 def test_a_pid_file_that_names_a_stranger_is_stale(folder: Path) -> None:
     """After a restart of a container the old pid may belong to anybody, us included."""
-    with postgres.EmbeddedPostgres(folder, durable=False):
+    with embedded.EmbeddedPostgres(folder, durable=False):
         pid_file = folder / "postgres" / "data" / "postmaster.pid"
         content = pid_file.read_text()
     pid_file.write_text(content.replace(content.splitlines()[0], str(os.getpid()), 1))
 
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert _ask(server, "select 1") == 1
 
 
 def test_a_running_server_is_not_disturbed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second server on the same data is refused with the first one's pid."""
-    monkeypatch.setattr(postgres, "LEFTOVERS_WITHIN_SECONDS", 0.1)
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    monkeypatch.setattr(embedded, "LEFTOVERS_WITHIN_SECONDS", 0.1)
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         with pytest.raises(errors.ConfigurationError, match=r"Another Postgres .* kill -INT"):
-            postgres.EmbeddedPostgres(folder, durable=False).start()
+            embedded.EmbeddedPostgres(folder, durable=False).start()
         assert _ask(server, "select 1") == 1
 
 
 def test_data_of_another_version_is_refused(folder: Path) -> None:
     """Neither destroyed nor misread: the versions and two ways on are named."""
-    postgres.EmbeddedPostgres(folder, durable=False).initialise()
+    embedded.EmbeddedPostgres(folder, durable=False).initialise()
     (folder / "postgres" / "data" / "PG_VERSION").write_text("12\n")
 
     with pytest.raises(errors.ConfigurationError, match=r"written by Postgres 12.*DATABASE_URL"):
-        postgres.EmbeddedPostgres(folder, durable=False).start()
+        embedded.EmbeddedPostgres(folder, durable=False).start()
 
 
 def test_a_taken_port_is_named(folder: Path) -> None:
@@ -144,16 +145,16 @@ def test_a_taken_port_is_named(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(errors.ConfigurationError, match=rf"Port {port} \(PGPORT\).*in use"):
-            postgres.EmbeddedPostgres(folder, port=port, durable=False).start()
+            embedded.EmbeddedPostgres(folder, port=port, durable=False).start()
 
 
 def test_a_remembered_port_that_is_taken_moves(folder: Path) -> None:
     """A port nobody asked for is not worth stopping for."""
-    server = postgres.EmbeddedPostgres(folder, durable=False)
+    server = embedded.EmbeddedPostgres(folder, durable=False)
     server.initialise()
     with (
         socket.create_server(("127.0.0.1", server.port)),
-        postgres.EmbeddedPostgres(folder, durable=False) as moved,
+        embedded.EmbeddedPostgres(folder, durable=False) as moved,
     ):
         assert moved.port != server.port
         assert _ask(moved, "select 1") == 1
@@ -164,7 +165,7 @@ def test_a_half_made_data_directory_is_made_again(folder: Path) -> None:
     (folder / "postgres" / "data.new").mkdir(parents=True)
     (folder / "postgres" / "data.new" / "base").mkdir()
 
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert _ask(server, "select 1") == 1
 
 
@@ -174,7 +175,7 @@ def test_a_damaged_record_is_said(folder: Path) -> None:
     (folder / "postgres" / "server.json").write_text("{")
 
     with pytest.raises(errors.ConfigurationError, match=r"server\.json is damaged.*start afresh"):
-        postgres.EmbeddedPostgres(folder, durable=False).start()
+        embedded.EmbeddedPostgres(folder, durable=False).start()
 
 
 @as_root
@@ -182,7 +183,7 @@ def test_root_steps_down_to_an_existing_account(folder: Path) -> None:
     """The server does not run as root, and no user was added for it."""
     account = process.unprivileged_account()
     assert account is not None
-    with postgres.EmbeddedPostgres(folder, durable=False) as server:
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert Path(f"/proc/{server.pid}").stat().st_uid == account.uid
 
 
@@ -192,14 +193,14 @@ def test_a_closed_home_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = Path(tempfile.mkdtemp(prefix="zmart-closed-"))
     shelter = Path(tempfile.mkdtemp(prefix="zmart-shelter-"))
     shelter.chmod(0o755)
-    monkeypatch.setattr(postgres, "SHELTERS", shelter)
+    monkeypatch.setattr(embedded, "SHELTERS", shelter)
     state = closed / "project" / ".state"
     try:
-        with postgres.EmbeddedPostgres(state, durable=False) as server:
+        with embedded.EmbeddedPostgres(state, durable=False) as server:
             first = server.dsn()
             data = Path(json.loads((state / "postgres" / "server.json").read_text())["data"])
             assert data.is_relative_to(shelter)
-        with postgres.EmbeddedPostgres(state, durable=False) as server:
+        with embedded.EmbeddedPostgres(state, durable=False) as server:
             assert server.dsn() == first
             assert _ask(server, "select 1") == 1
     finally:
@@ -273,7 +274,7 @@ def test_an_ordinary_user_needs_no_root() -> None:
 @as_root
 def test_somebody_elses_state_is_left_alone(folder: Path) -> None:
     """A folder that root made says so to an ordinary user, and what to do."""
-    postgres.EmbeddedPostgres(folder, durable=False).initialise()
+    embedded.EmbeddedPostgres(folder, durable=False).initialise()
     account = process.account_of(65534) or process.unprivileged_account()
     assert account is not None
     done = subprocess.run(

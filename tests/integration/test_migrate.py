@@ -11,7 +11,7 @@ import pytest
 
 from zmart import errors, settings, testing
 from zmart.db import migrate
-from zmart.run import binaries, postgres
+from zmart.run.postgres import binaries, embedded
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Databas
 
 
 @pytest.fixture(params=["embedded", "Debian"])
-def own_server(request: pytest.FixtureRequest) -> Iterator[postgres.EmbeddedPostgres]:
+def own_server(request: pytest.FixtureRequest) -> Iterator[embedded.EmbeddedPostgres]:
     """A server of each installation there is here, old and new."""
     found = [each for each in binaries.installations() if each.origin == request.param]
     if not found:
@@ -203,7 +203,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[postgres.EmbeddedPost
 
 
 def test_the_schema_arrives_on_every_supported_server(
-    own_server: postgres.EmbeddedPostgres,
+    own_server: embedded.EmbeddedPostgres,
 ) -> None:
     """All of our migrations apply on the oldest and on the newest Postgres at hand."""
     applied = migrate.migrate(own_server.dsn())

@@ -10,11 +10,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ingest.writer import Writer
-from tests import stories
+from ingest.store.writer import Writer
+from tests import event_histories
 from zmart import testing
 from zmart.db import migrate
-from zmart.run import binaries, rebuild
+from zmart.run.deploy import rebuild
+from zmart.run.postgres import binaries
 
 OURS = "select nspname from pg_namespace where nspowner = 'zmart_owner'::regrole or nspname = 'dagster'"
 
@@ -33,7 +34,7 @@ def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
 
 async def _deliver(database: testing.Database) -> None:
     log = Writer(database.dsn("zmart_ingest"))
-    await log.append(stories.tell(5), source="webhook")
+    await log.append(event_histories.tell(5), source="webhook")
     await log.close()
 
 

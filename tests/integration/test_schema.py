@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from zmart import testing
-from zmart.run import binaries
+from zmart.run.postgres import binaries
 
 SNAPSHOT = Path(str(resources.files("zmart.db").joinpath("schema.sql")))
 #: Set this to write the snapshot anew after a migration was added.

@@ -33,7 +33,7 @@ from ingest_cases import (  # noqa: E402
 
 from devchain.runtime import Log  # noqa: E402
 from ingest import testing  # noqa: E402
-from ingest.decode import Decoded, Decoder  # noqa: E402
+from ingest.decode.decoder import Decoded, Decoder  # noqa: E402
 from zmart.domain import events  # noqa: E402
 
 RENT = 4_287_360

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from zmart.run import process, restarts
-from zmart.run.service import Service
-from zmart.run.supervisor import stop_stages
+from zmart.run.supervisor import process, restarts
+from zmart.run.supervisor.service import Service
+from zmart.run.supervisor.supervisor import stop_stages
 
 POLICY = restarts.Policy(limit=4, window_seconds=60, first_delay_seconds=0.5, longest_delay_seconds=1.5)
 

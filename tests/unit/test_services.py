@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from zmart import errors, settings
-from zmart.run import orchestrator, services
-from zmart.run.service import Service
+from zmart.run.supervisor import dagster_services, services
+from zmart.run.supervisor.service import Service
 
 JWT = "j" * 40
 
@@ -230,20 +230,20 @@ def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
     """The path of a Unix socket has room for 107 bytes; a longer one moves to the system's temporary folder."""
     deep = tmp_path / ("d" * 120)
 
-    assert len(bytes(orchestrator.socket(deep))) <= 107
-    assert orchestrator.socket(deep) != orchestrator.socket(tmp_path / ("e" * 120))
-    assert orchestrator.socket(Path("/srv/zmart")) == Path("/srv/zmart/dagster/code.sock")
+    assert len(bytes(dagster_services.socket(deep))) <= 107
+    assert dagster_services.socket(deep) != dagster_services.socket(tmp_path / ("e" * 120))
+    assert dagster_services.socket(Path("/srv/zmart")) == Path("/srv/zmart/dagster/code.sock")
 
 
 def test_dagsters_configuration_is_never_half_a_file(tmp_path: Path) -> None:
     """A full disk neither truncates it nor keeps Dagster from starting again with the one that is there."""
-    orchestrator.prepare(tmp_path)
+    dagster_services.prepare(tmp_path)
     target = tmp_path / "dagster" / "dagster.yaml"
     (tmp_path / "dagster" / "dagster.new").mkdir()
-    orchestrator.prepare(tmp_path)
+    dagster_services.prepare(tmp_path)
 
     target.write_text("of another checkout")
     with pytest.raises(OSError, match="directory"):
-        orchestrator.prepare(tmp_path)
+        dagster_services.prepare(tmp_path)
 
     assert target.read_text() == "of another checkout"

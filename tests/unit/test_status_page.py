@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from zmart import settings
-from zmart.cli import house, status
-from zmart.run import services
+from zmart.cli import services as cli_services
+from zmart.cli import status
+from zmart.run.supervisor import services
 
 SAID: dict[str, Any] = {
     "epoch": "e-1",
@@ -120,9 +121,9 @@ def test_a_start_ends_with_the_addresses_to_open(tmp_path: Path) -> None:
     """The console and the documentation are pages of the API; without it there is neither."""
     configured = settings.load({"ZMART_STATE_DIR": str(tmp_path), "API_PORT": "4567"})
     everything = services.plan(configured, {})
-    page = house.overview(configured, everything, 1.0)
+    page = cli_services.overview(configured, everything, 1.0)
 
     assert "console    http://127.0.0.1:4567/\n" in page
     assert "docs       http://127.0.0.1:4567/docs\n" in page
     without = [service for service in everything if service.name != "api"]
-    assert "4567" not in house.overview(configured, without, 1.0)
+    assert "4567" not in cli_services.overview(configured, without, 1.0)

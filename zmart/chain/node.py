@@ -25,7 +25,7 @@ from solana.rpc.async_http_provider import AsyncHTTPProvider
 from zmart import errors
 
 from . import rpc_errors
-from .pace import Pace
+from .request_pacer import Pace
 
 #: A node answers in milliseconds; a program scan or an old block takes seconds.
 TIMEOUT_SECONDS: Final = 20.0

@@ -21,7 +21,7 @@ from zmart.domain.ids import Address, Signature, Slot
 
 from . import client, rpc_errors, transactions
 from .node import TIMEOUT_SECONDS, Node
-from .pace import Pace
+from .request_pacer import Pace
 
 _T = TypeVar("_T")
 _CLOCK_FIELDS: Final = struct.Struct("<QqQQq")

@@ -18,14 +18,14 @@ import psycopg
 
 from zmart import errors
 
-from . import alerts, database, doctor, documents, house, keepers, log, snapshots, status, wallets
+from . import alerts, database, doctor, keepers, log, openapi, services, snapshots, status, wallets
 
 _COMMANDS: tuple[click.Command, ...] = (
-    *(house.up, house.ps, house.logs, house.restart, status.status, doctor.doctor),
+    *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.dead_letters, log.webhook),
     *(database.dsn, database.migrate, database.rebuild),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
-    *(wallets.key, wallets.demo_wallets, documents.openapi),
+    *(wallets.key, wallets.demo_wallets, openapi.openapi),
 )
 
 

@@ -9,7 +9,7 @@ import click
 
 from zmart import settings as configuration
 
-from . import words
+from . import formatting
 
 
 @click.group("alerts")
@@ -31,10 +31,10 @@ def list_alerts(shows_all: bool, limit: int) -> None:
         return
     rows = [("NO", "SEVERITY", "STATE", "FOR", "TIMES", "ALERT", "")]
     for each in found:
-        age = words.duration(time.time() - each.raised_at.timestamp())
+        age = formatting.duration(time.time() - each.raised_at.timestamp())
         name = " ".join(filter(None, (each.kind, each.subject)))
         rows.append((str(each.number), each.severity, each.state, age, str(each.occurrences), name, each.message))
-    for line in words.table(iter(rows)):
+    for line in formatting.table(iter(rows)):
         click.echo(line)
 
 

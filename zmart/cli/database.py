@@ -28,7 +28,7 @@ def migrate() -> None:
     owner = settings.postgres.dsn()
     for name in migrations.migrate(owner):
         click.echo(f"applied {name}")
-    from zmart.run import rebuild as models
+    from zmart.run.deploy import rebuild as models
 
     window = settings.voting.dispute_voting_window_seconds
     if models.deploy(owner, voting_window_seconds=window):
@@ -38,7 +38,7 @@ def migrate() -> None:
 def _prepare(settings: Settings) -> list[str]:
     if settings.postgres.url is not None:
         return migrations.prepare(settings.postgres.url.reveal())
-    from zmart.run.postgres import EmbeddedPostgres
+    from zmart.run.postgres.embedded import EmbeddedPostgres
 
     EmbeddedPostgres(settings.state_dir).provision()
     return []
@@ -49,7 +49,7 @@ def _prepare(settings: Settings) -> list[str]:
 @click.argument("models", nargs=-1)
 def rebuild(verify: bool, models: tuple[str, ...]) -> None:
     """Fold MODELS (all, when none is named) again from the whole log."""
-    from zmart.run import rebuild as marts
+    from zmart.run.deploy import rebuild as marts
 
     owner = configuration.load().postgres.dsn()
     if not verify:

@@ -13,14 +13,14 @@ def doctor() -> None:
 
     Changes nothing. Status 1 if anything is a no.
     """
-    from zmart.run import diagnosis
-    from zmart.run import doctor as examination
+    from zmart.run.doctor import doctor as examination
+    from zmart.run.doctor import doctor_checks
 
     findings = []
     for finding in examination.examine():
         click.echo(_finding_in_words(finding))
         findings.append(finding)
-    raise SystemExit(0 if diagnosis.is_well(findings) else 1)
+    raise SystemExit(0 if doctor_checks.is_well(findings) else 1)
 
 
 def _finding_in_words(finding: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from zmart import settings as configuration
-from zmart.run import services
+from zmart.run.supervisor import services
 
-from . import leaf
+from . import subprocesses
 
 
 @click.group()
@@ -26,7 +26,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a 
 @_JSON
 def plan_keepers(names: tuple[str, ...], shows_all: bool, as_json: bool) -> None:
     """Plan, prove and simulate, and sign nothing: the keepers NAME, or all five."""
-    _keepers("plan", *names, *leaf.flags(all=shows_all, json=as_json))
+    _keepers("plan", *names, *subprocesses.flags(all=shows_all, json=as_json))
 
 
 @keeper.command("run")
@@ -40,7 +40,7 @@ def run_keepers(names: tuple[str, ...], dry_run: bool, shows_all: bool, as_json:
     Status 0 when nothing is wrong, 1 when node or database do not answer, 2 when the configuration is refused, 3 when a
     person has to look, 4 when another keeper is at work.
     """
-    _keepers("run", *names, *leaf.flags(dry_run=dry_run, all=shows_all, json=as_json))
+    _keepers("run", *names, *subprocesses.flags(dry_run=dry_run, all=shows_all, json=as_json))
 
 
 @keeper.command("sweep")
@@ -54,7 +54,7 @@ def sweep_keepers() -> None:
 @click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
 def list_intents(shows_all: bool, limit: int) -> None:
     """List what was intended, and what became of it."""
-    _keepers("intents", *leaf.flags(all=shows_all), "--limit", str(limit))
+    _keepers("intents", *subprocesses.flags(all=shows_all), "--limit", str(limit))
 
 
 @keeper.command("release")
@@ -70,4 +70,4 @@ def _keepers(*arguments: str) -> None:
     settings = configuration.load(environ)
     keys = services.keeper_keys(settings)
     dsn = settings.postgres.dsn("zmart_keeper")
-    leaf.run("orchestration.keepers", *arguments, env={**environ, **keys, "DATABASE_URL_KEEPER": dsn})
+    subprocesses.run("orchestration.keepers", *arguments, env={**environ, **keys, "DATABASE_URL_KEEPER": dsn})

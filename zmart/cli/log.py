@@ -12,7 +12,7 @@ import click
 
 from zmart import settings as configuration
 
-from . import leaf
+from . import subprocesses
 
 
 @click.command()
@@ -81,4 +81,6 @@ def create_webhook() -> None:
 def _ingest(*arguments: str) -> None:
     """Run one of ingest's commands as the role that may."""
     settings = configuration.load()
-    leaf.run("ingest", *arguments, env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")})
+    subprocesses.run(
+        "ingest", *arguments, env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")}
+    )

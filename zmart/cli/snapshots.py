@@ -8,7 +8,7 @@ import click
 
 from zmart import settings as configuration
 
-from . import leaf
+from . import subprocesses
 
 
 @click.group()
@@ -31,10 +31,10 @@ def verify_snapshot(cid: str, show: bool) -> None:
 
     Status 0 when they are equal, 1 when they differ, 2 when nothing is anchored under that name.
     """
-    _snapshots("verify", cid, *leaf.flags(show=show))
+    _snapshots("verify", cid, *subprocesses.flags(show=show))
 
 
 def _snapshots(*arguments: str) -> None:
     """Run one of the snapshots' commands as the role that may."""
     dsn = configuration.load().postgres.dsn("zmart_keeper")
-    leaf.run("orchestration.snapshots", *arguments, env={**os.environ, "DATABASE_URL_KEEPER": dsn})
+    subprocesses.run("orchestration.snapshots", *arguments, env={**os.environ, "DATABASE_URL_KEEPER": dsn})

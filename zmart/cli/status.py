@@ -16,7 +16,7 @@ from zmart import errors
 from zmart import settings as configuration
 from zmart.settings import Settings
 
-from . import words
+from . import formatting
 
 
 @click.command()
@@ -143,4 +143,4 @@ def _through(slot: int | None) -> str:
 
 
 def _ago(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{words.duration(max(0.0, float(seconds)))} ago"
+    return "never" if seconds is None else f"{formatting.duration(max(0.0, float(seconds)))} ago"

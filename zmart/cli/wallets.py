@@ -22,18 +22,18 @@ def key() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def new_key(file: Path) -> None:
     """Make a key into the new FILE (mode 0600) and print its address; a file that is there is left alone."""
-    from zmart.run import wallets
+    from zmart.run import keypairs
 
-    click.echo(wallets.new(file))
+    click.echo(keypairs.new(file))
 
 
 @key.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
 def show_key(file: Path) -> None:
     """Print the address of the key in FILE, and nothing else of it."""
-    from zmart.run import wallets
+    from zmart.run import keypairs
 
-    click.echo(wallets.show(file))
+    click.echo(keypairs.show(file))
 
 
 _SOL = click.option("--sol", default=Decimal(10), show_default=True, type=Decimal, help="How much, in SOL.")
@@ -44,10 +44,10 @@ _SOL = click.option("--sol", default=Decimal(10), show_default=True, type=Decima
 @_SOL
 def airdrop_key(name: str, sol: Decimal) -> None:
     """Give an address, or the key in a file, lamports out of nothing; only where the genesis hash says localnet."""
-    from zmart.run import wallets
+    from zmart.run import keypairs
 
-    address = wallets.named(name)
-    held = asyncio.run(wallets.airdrop(configuration.load().chain, address, _lamports(sol)))
+    address = keypairs.named(name)
+    held = asyncio.run(keypairs.airdrop(configuration.load().chain, address, _lamports(sol)))
     click.echo(f"{address} holds {_in_sol(held)} SOL")
 
 
@@ -64,9 +64,9 @@ def demo_wallets(count: int, sol: Decimal) -> None:
 
 
 async def _demo_wallets(settings: Settings, count: int, lamports: int) -> None:
-    from zmart.run import wallets
+    from zmart.run import keypairs
 
-    async for each in wallets.demo_wallets(settings.chain, settings.state_dir / "wallets", count, lamports):
+    async for each in keypairs.demo_wallets(settings.chain, settings.state_dir / "wallets", count, lamports):
         click.echo(f"{each.address}  {_in_sol(each.lamports)} SOL  {each.path}")
 
 

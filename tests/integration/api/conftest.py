@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
-import api_log
+import api_fixtures
 import httpx
-import played as history
 import pytest
-from api_log import Log
+import recorded_chain as history
+from api_fixtures import Log
 
 from zmart import settings, testing
 
@@ -37,7 +37,7 @@ async def markets(log: Log) -> Log:
 @pytest.fixture
 async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
     """The application over the three markets of this test."""
-    async with api_log.served(markets.settings()) as found:
+    async with api_fixtures.served(markets.settings()) as found:
         yield found
 
 
@@ -57,7 +57,7 @@ def known_markets(postgres_server: testing.Server, marts_template: testing.Datab
 @pytest.fixture
 async def reader(known_markets: settings.Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The application over the shared three markets."""
-    async with api_log.served(known_markets) as found:
+    async with api_fixtures.served(known_markets) as found:
         yield found
 
 

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import websockets
-from api_log import Log
+from api_fixtures import Log
 from websockets.asyncio.client import ClientConnection
 
 from api.__main__ import Server, server
 from api.app import Door
-from api.deps import Services
+from api.dependencies import Services
 
 PATIENCE_SECONDS = 20.0
 JWT_SECRET = "0123456789abcdef0123456789abcdef-a-secret-of-the-tests"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import api_log
+import api_fixtures
 import httpx
 import pytest
 from solders.hash import Hash
@@ -117,7 +117,7 @@ async def town(shared: testing.Database, tmp_path: Path) -> AsyncIterator[Town]:
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     async with devchain.served(tmp_path / "chain") as node:
         configured = settings.load({**reached, "SOLANA_RPC_URL": node.url, "SOLANA_CLUSTER": "localnet"})
-        async with api_log.served(configured) as client:
+        async with api_fixtures.served(configured) as client:
             wallet, office = Wallet(), signer.Signer.generate()
             for address in (wallet.address, office.address):
                 await node.call("requestAirdrop", address, 1_000 * SOL)
@@ -242,7 +242,7 @@ async def stranded(shared: testing.Database) -> AsyncIterator[httpx.AsyncClient]
     """The API with no chain behind it."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     dead = {"SOLANA_RPC_URL": "http://127.0.0.1:1", "SOLANA_CLUSTER": "localnet"}
-    async with api_log.served(settings.load({**reached, **dead})) as client:
+    async with api_fixtures.served(settings.load({**reached, **dead})) as client:
         yield client
 
 

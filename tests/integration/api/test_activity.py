@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from answers import body
-from api_log import CREATOR, SOL, Log, market_id, served
+from api_fixtures import CREATOR, SOL, Log, market_id, served
+from assertions import body
 
 from api import schemas
 from ingest.testing import address

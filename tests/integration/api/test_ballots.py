@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import api_log
+import api_fixtures
 import httpx
 import pytest
-from api_log import Log, market_address, market_id
+from api_fixtures import Log, market_address, market_id
 from wallets import SIGNING_IN, Wallet
 
 PROPOSED = market_id(2)
@@ -17,14 +17,14 @@ PROPOSED = market_id(2)
 @pytest.fixture
 async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
     """The application over the three markets: 2 is PROPOSED."""
-    async with api_log.served(markets.settings(**SIGNING_IN)) as found:
+    async with api_fixtures.served(markets.settings(**SIGNING_IN)) as found:
         yield found
 
 
 @pytest.fixture
 async def older(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
     """The same with LEGACY_AUTH."""
-    async with api_log.served(markets.settings(**SIGNING_IN, LEGACY_AUTH="true")) as found:
+    async with api_fixtures.served(markets.settings(**SIGNING_IN, LEGACY_AUTH="true")) as found:
         yield found
 
 
@@ -204,7 +204,7 @@ async def test_only_known_wallets_where_that_is_asked(markets: Log) -> None:
         [creator.address],
     )
     configured = markets.settings(**SIGNING_IN, BALLOT_ELIGIBILITY="known")
-    async with api_log.served(configured) as client:
+    async with api_fixtures.served(configured) as client:
         await stranger.session(client)  # signing in is not being known
         for wallet, status in ((stranger, 403), (creator, 201)):
             answer = await client.post("/api/votes/proposal", json=await signed(client, wallet))

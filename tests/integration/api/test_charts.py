@@ -6,11 +6,11 @@ import datetime
 from collections.abc import AsyncIterator
 from typing import Any
 
+import event_histories
 import httpx
 import pytest
-import stories
-from answers import body
-from api_log import SOL, Log, market_id, served
+from api_fixtures import SOL, Log, market_id, served
+from assertions import body
 
 from api import schemas
 
@@ -148,7 +148,7 @@ async def test_a_window_holds_the_candles_that_begin_in_it(
 @pytest.mark.parametrize("interval", ["1m", "5m", "1h", "1d"])
 async def test_candles_are_those_of_the_marts(chart: Client, log: Log, interval: str) -> None:
     """Whatever the story, every candle with trades is the row of the mart of that width."""
-    told = stories.tell(7, markets=2, length=60)
+    told = event_histories.tell(7, markets=2, length=60)
     await log.writer.append(told, source="webhook")
     answer = await body(chart, f"/api/markets/{ONE}/candles?interval={interval}&fill=false&limit=1000", schemas.Candles)
     rows = log.owner.execute(

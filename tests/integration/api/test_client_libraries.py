@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from played import Played
+from recorded_chain import Played
 
 from api.auth import tokens
 from api.live import messages

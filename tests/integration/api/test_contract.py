@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_log import market_address, market_id
+from api_fixtures import market_address, market_id
 
 from ingest.testing import address
 

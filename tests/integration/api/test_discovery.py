@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from answers import body
-from api_log import SOL, Log, market_id
+from api_fixtures import SOL, Log, market_id
+from assertions import body
 
 from api import schemas
 from ingest.testing import address

@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-from played import Played
+from recorded_chain import Played
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 

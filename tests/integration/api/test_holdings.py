@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import httpx
-from answers import body
-from api_log import CREATOR, SOL, Log, market_address, market_id
+from api_fixtures import CREATOR, SOL, Log, market_address, market_id
+from assertions import body
 
 from api import schemas
 from ingest.testing import address

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from answers import body
-from api_log import Log
+from api_fixtures import Log
+from assertions import body
 
 from api import schemas
 from ingest.testing import address

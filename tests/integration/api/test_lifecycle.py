@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from answers import body
-from api_log import CREATOR, Log, market_id
+from api_fixtures import CREATOR, Log, market_id
+from assertions import body
 
 from api import schemas
 from ingest.testing import address

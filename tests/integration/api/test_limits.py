@@ -8,10 +8,10 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import api_log
+import api_fixtures
 import httpx
 import pytest
-from api_log import market_id
+from api_fixtures import market_id
 from wallets import JWT_SECRET, Wallet
 
 from api import app
@@ -40,7 +40,7 @@ def limited(
 async def processes(environ: dict[str, str], count: int = 1) -> AsyncIterator[list[httpx.AsyncClient]]:
     """So many processes over one database."""
     async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(api_log.served(settings.load(environ))) for _ in range(count)]
+        yield [await stack.enter_async_context(api_fixtures.served(settings.load(environ))) for _ in range(count)]
 
 
 def from_address(address: str) -> dict[str, str]:

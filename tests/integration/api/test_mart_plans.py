@@ -7,13 +7,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from api_log import market_id
+from api_fixtures import market_id
 from test_plans import BUSY, MOST_ROWS, ONE, Statement, explained, long_log, rows_read  # noqa: F401 - a fixture
 
-from api import app, lists, statements
+from api import app
+from api.reads import pagination, statements
 from ingest.testing import address
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 QUIET = 12
 #: Marts and tables that grow with the log, with wallets or with what people say.
@@ -76,7 +77,7 @@ def _ranked(by: str) -> Statement:
 
 
 def _posts(name: str, view: str, **more: int) -> Statement:
-    page = lists.Page.of(view, 10, 0, None)
+    page = pagination.Page.of(view, 10, 0, None)
     return statements.composed(name, beyond=""), {"market": ONE, **page.parameters(), **more}
 
 
@@ -93,8 +94,8 @@ ASKED: Mapping[str, Statement] = {
     "wallet": (statements.composed("wallet"), {"wallet": address(WALLET)}),
     "wallet_stats": (statements.composed("wallet_stats"), {"wallet": address(WALLET)}),
     "holders": (
-        lists.holders_statement("YES", lists.Page.of("h", 20, 0, None)),
-        {"market": ONE, **lists.Page.of("h", 20, 0, None).parameters()},
+        pagination.holders_statement("YES", pagination.Page.of("h", 20, 0, None)),
+        {"market": ONE, **pagination.Page.of("h", 20, 0, None).parameters()},
     ),
     "discussions": _posts("discussions", "all"),
     "threads": _posts("threads", "threads", replies=5),
@@ -210,12 +211,12 @@ def _number(connection: psycopg.Connection[Any], market: int) -> tuple[int]:
 @pytest.mark.parametrize("wallet", [2, WALLET, 99_999])
 def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.Database, wallet: int) -> None:
     """The newest events of a wallet, whatever the markets: no more of a busy one's than of another's."""
-    page = lists.Page.of("activity", 20, 0, None)
+    page = pagination.Page.of("activity", 20, 0, None)
     asked = {"wallet": address(wallet), **page.parameters()}
     with wide_log.connect("zmart_api") as connection:
         for setting, value in app.PLANNED_ONCE.items():
             connection.execute("select set_config(%s, %s, false)", [setting, value])
-        plan = explained(connection, lists.activity_statement("wallet", page), asked)
+        plan = explained(connection, pagination.activity_statement("wallet", page), asked)
     assert "events (wallet_no, order_key) WHERE (wallet_no IS NOT NULL)" in led_by(wide_log, plan)
     # The page and one more, found by place and then told by seq; besides, how far the log has come.
     assert sum(rows for relation, rows in rows_read(plan) if relation == "events") < 3 * (20 + 1)

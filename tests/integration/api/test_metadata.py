@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from api_log import CREATOR, Log, market_id, served
+from api_fixtures import CREATOR, Log, market_id, served
 
-from api.auth.gate import Gate
+from api.auth.service import Gate
 from api.routes import ipfs
 from ingest.testing import address
 from zmart.domain import cids, questions

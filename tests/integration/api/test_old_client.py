@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from api_log import Log, market_id
+from api_fixtures import Log, market_id
 from push import PATIENCE_SECONDS, Served, Socket, served
 
 from ingest.testing import address

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from api_log import Log, market_id
+from api_fixtures import Log, market_id
 
-from api import app, lists, statements
+from api import app
+from api.candle_window import Window
+from api.reads import pagination, statements
 from api.routes import activity
-from api.window import Window
 from ingest.testing import address
 from zmart import testing
 
@@ -48,8 +49,8 @@ def long_log(postgres_server: testing.Server, marts_template: testing.Database) 
         yield database
 
 
-def _page(sort: str) -> lists.Page:
-    return lists.Page.of(sort, 20, 0, None)
+def _page(sort: str) -> pagination.Page:
+    return pagination.Page.of(sort, 20, 0, None)
 
 
 def _candles(interval: str, part: str) -> Statement:
@@ -78,19 +79,19 @@ ASKED: Mapping[str, Statement] = {
     "candles_1m_traded": _candles("1m", "buckets_traded"),
     "candles_1h_traded": _candles("1h", "buckets_traded"),
     "market_activity": (
-        lists.activity_statement("market", _page("activity")),
+        pagination.activity_statement("market", _page("activity")),
         {"market": ONE, **_page("activity").parameters()},
     ),
     "wallet_activity": (
-        lists.activity_statement("wallet", _page("activity")),
+        pagination.activity_statement("wallet", _page("activity")),
         {"wallet": address(100 + BUSY), **_page("activity").parameters()},
     ),
     "stranger_activity": (
-        lists.activity_statement("wallet", _page("activity")),
+        pagination.activity_statement("wallet", _page("activity")),
         {"wallet": address(99_999), **_page("activity").parameters()},
     ),
     "busy_wallet_activity": (
-        lists.activity_statement("wallet", _page("activity")),
+        pagination.activity_statement("wallet", _page("activity")),
         {"wallet": address(2), **_page("activity").parameters()},
     ),
     "newest_activity": (
@@ -98,16 +99,16 @@ ASKED: Mapping[str, Statement] = {
         {"limit": 20, "trades": 10, "others": 5},
     ),
     "market_trades": (
-        lists.trades_statement(["where_market"], _page("trades")),
+        pagination.trades_statement(["where_market"], _page("trades")),
         {"market": ONE, **_page("trades").parameters()},
     ),
     "busy_wallet_trades": (
-        lists.trades_statement(["where_wallet"], _page("trades")),
+        pagination.trades_statement(["where_wallet"], _page("trades")),
         {"wallet": address(2), **_page("trades").parameters()},
     ),
-    "trades": (lists.trades_statement([], _page("trades")), _page("trades").parameters()),
-    "trade_texts": (lists.TRADES.texts, {"numbers": [str(3 * MARKETS + number) for number in range(50)]}),
-    "holders": (lists.holders_statement(None, _page("h")), {"market": ONE, **_page("h").parameters()}),
+    "trades": (pagination.trades_statement([], _page("trades")), _page("trades").parameters()),
+    "trade_texts": (pagination.TRADES.texts, {"numbers": [str(3 * MARKETS + number) for number in range(50)]}),
+    "holders": (pagination.holders_statement(None, _page("h")), {"market": ONE, **_page("h").parameters()}),
     "lifecycle": (
         statements.composed("lifecycle", dispute_end="m.created_at", voting_end="m.created_at"),
         {"market": ONE, "limit": 200},

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_log import Log
+from api_fixtures import Log
 
 from zmart.run import ports
 

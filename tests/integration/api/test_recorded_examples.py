@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
-from played import SOL, Played
+from recorded_chain import SOL, Played
 from wallets import Wallet, bearer
 
 from api.contract import __main__ as contract

@@ -6,30 +6,30 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from api_log import Log
+from api_fixtures import Log
 from push import Served, served
 
-from api.live import doorbell
-from ingest.pipeline import Pipeline
-from ingest.writer import Writer
+from api.live import notifications
+from ingest.store.group_commit import Pipeline
+from ingest.store.writer import Writer
 from tests.fix_redis import Redis
-from zmart.db import bell, feed
+from zmart.db import feed, redis_notify
 
 
 @pytest.fixture
 async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """A server that listens to Redis and looks by itself so seldom that only a bell explains what is heard."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(doorbell, "_BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(doorbell, "_REPORT_SECONDS", 0.1)
-    monkeypatch.setattr(bell, "_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(notifications, "_BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(notifications, "_REPORT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_notify, "_AGAIN_SECONDS", 0.1)
     async with served(markets, BROADCAST_URL=redis.url) as found:
         yield found
 
 
 async def test_a_bell_after_the_commit_is_heard(markets: Log, redis: Redis, server: Served) -> None:
     """Whoever committed rings over Redis, and clients of processes that never listen to Postgres hear of it."""
-    async with server.connected() as socket, bell.Bell(redis.url) as ours:
+    async with server.connected() as socket, redis_notify.Bell(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         for number in range(1, 6):
             markets.buy(1, 2)
@@ -41,7 +41,7 @@ async def test_a_bell_after_the_commit_is_heard(markets: Log, redis: Redis, serv
 
 async def test_a_redis_that_was_away_is_found_again(markets: Log, redis: Redis, server: Served) -> None:
     """A server that is killed costs bells, never messages; when it is back, bells are heard again."""
-    async with server.connected() as socket, bell.Bell(redis.url) as ours:
+    async with server.connected() as socket, redis_notify.Bell(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         redis.stop()
         markets.buy(1, 2)
@@ -70,7 +70,7 @@ async def test_postgres_at_another_address(markets: Log) -> None:
         assert (await socket.next())["seq"] == start + 1
 
 
-async def _rung(ours: bell.Bell, coming: object) -> dict[str, int]:
+async def _rung(ours: redis_notify.Bell, coming: object) -> dict[str, int]:
     """What comes, rung for until it does: a bell may be lost while its carrier is."""
     waiting = asyncio.ensure_future(coming)  # type: ignore[call-overload]
     while not waiting.done():
@@ -97,7 +97,7 @@ async def test_ingest_rings_after_each_commit(markets: Log, redis: Redis, server
     async def connect() -> Writer:
         return await Writer.connect(markets.database.dsn("zmart_ingest"))
 
-    async with server.connected() as socket, Pipeline(connect) as pipeline, bell.Bell(redis.url) as ours:
+    async with server.connected() as socket, Pipeline(connect) as pipeline, redis_notify.Bell(redis.url) as ours:
         pipeline.on_commit = ours.ring
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         await pipeline.submit(rows)

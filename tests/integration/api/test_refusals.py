@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from api_log import Log, market_id, served
+from api_fixtures import Log, market_id, served
 
 from api import schemas
 from ingest.testing import address

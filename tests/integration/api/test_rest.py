@@ -7,10 +7,11 @@ import asyncio
 import httpx
 import msgspec
 import pytest
-from answers import body
-from api_log import CREATOR, SOL, Log, market_address, market_id
+from api_fixtures import CREATOR, SOL, Log, market_address, market_id
+from assertions import body
 
-from api import schemas, statements
+from api import schemas
+from api.reads import statements
 from ingest.testing import address
 
 Client = httpx.AsyncClient

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from answers import body
-from api_log import Log, market_id, served
+from api_fixtures import Log, market_id, served
+from assertions import body
 
-from api import kept, lists, schemas
+from api import schemas
+from api.reads import pagination, response_cache
 from ingest.testing import address
 
 Client = httpx.AsyncClient
@@ -72,7 +73,7 @@ async def test_search_combines_with_filters_sorts_and_cursors(client: Client) ->
     """A page of what was found goes on like any other."""
     assert await found(client, "q=lisbon&state=PROPOSED") == [4]
     assert await found(client, "q=lisbon&category=sports") == []
-    for sort in lists.MARKET_SORTS:
+    for sort in pagination.MARKET_SORTS:
         first = (await client.get(f"/api/markets?q=lisbon&limit=1&sort={sort}")).json()
         second = (await client.get(f"/api/markets?q=lisbon&limit=1&sort={sort}&cursor={first['next_cursor']}")).json()
         whole = (await client.get(f"/api/markets?q=lisbon&sort={sort}")).json()["markets"]
@@ -83,7 +84,7 @@ async def test_search_combines_with_filters_sorts_and_cursors(client: Client) ->
 async def test_a_common_word_walks_the_list(client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what is sorted, the same markets come in the same order, and the count says that it stopped."""
     exact = (await client.get("/api/markets?q=lisbon&sort=volume")).json()
-    monkeypatch.setattr(lists, "MOST_FOUND", 1)
+    monkeypatch.setattr(pagination, "MOST_FOUND", 1)
     walked = (await client.get("/api/markets?q=lisbon&sort=volume")).json()
     assert walked["markets"] == exact["markets"]
     assert (walked["count"], walked["count_is_exact"]) == (1, False)
@@ -94,7 +95,7 @@ async def test_what_a_stranger_told_is_neither_shown_nor_found(
 ) -> None:
     """A market's question is its creator's alone, and what the create instruction anchored."""
     # Rows are changed behind the log's back, which an answer may take a second to show.
-    monkeypatch.setattr(kept, "SECONDS", 0.0)
+    monkeypatch.setattr(response_cache, "SECONDS", 0.0)
     markets.owner.execute(
         "insert into app.market_metadata (market_id, wallet_no, question)"
         " select %s, wallet_no, 'Is this a swindle of somebody else?' from raw.wallets_seen where wallet = %s",

@@ -7,11 +7,11 @@ import datetime
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import api_log
+import api_fixtures
 import httpx
 import jwt
 import pytest
-from api_log import Log
+from api_fixtures import Log
 from wallets import SIGNING_IN, Wallet, bearer
 
 from api.auth import tokens
@@ -33,14 +33,14 @@ def shared(postgres_server: testing.Server, marts_template: testing.Database) ->
 async def door(shared: testing.Database) -> AsyncIterator[httpx.AsyncClient]:
     """The application over the shared database."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api")}
-    async with api_log.served(settings.load({**reached, **SIGNING_IN})) as found:
+    async with api_fixtures.served(settings.load({**reached, **SIGNING_IN})) as found:
         yield found
 
 
 @pytest.fixture
 async def client(log: Log) -> AsyncIterator[httpx.AsyncClient]:
     """The application over an empty log."""
-    async with api_log.served(log.settings(**SIGNING_IN)) as found:
+    async with api_fixtures.served(log.settings(**SIGNING_IN)) as found:
         yield found
 
 
@@ -98,7 +98,7 @@ async def test_a_public_host_offers_a_named_site(shared: testing.Database) -> No
     """With * beside it the named origin is what a wallet signs for, whatever Origin a client writes."""
     public = {"API_HOST": "0.0.0.0", "CORS_ORIGINS": "*,https://app.example"}
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
-    async with api_log.served(settings.load({**reached, **public})) as client:
+    async with api_fixtures.served(settings.load({**reached, **public})) as client:
         for origin in ("https://elsewhere.example", "null", "http://[::1"):
             answer = await client.get("/api/auth/nonce", headers={"Origin": origin})
             assert answer.status_code == 200, answer.text
@@ -165,7 +165,7 @@ async def test_a_nonce_signs_in_once(client: httpx.AsyncClient, log: Log) -> Non
     assert [answer.status_code for answer in answers] == [200, 401]
     assert "used before" in answers[1].json()["message"]
 
-    async with api_log.served(log.settings(**{**SIGNING_IN, "JWT_SECRET": "x" * 32})) as elsewhere:
+    async with api_fixtures.served(log.settings(**{**SIGNING_IN, "JWT_SECRET": "x" * 32})) as elsewhere:
         assert (await attempt(elsewhere, wallet, (await wallet.nonce(client))["message"])).status_code == 401
 
 
@@ -258,7 +258,7 @@ async def test_secrets_are_rotated_without_signing_out(log: Log) -> None:
     old, new = SIGNING_IN["JWT_SECRET"], "n" * 32
     token = forged(key=Keys([Secret(old)], "access").signing)
     for secrets, status in ((f"{new},{old}", 201), (new, 401)):
-        async with api_log.served(log.settings(**{**SIGNING_IN, "JWT_SECRET": secrets})) as rotating:
+        async with api_fixtures.served(log.settings(**{**SIGNING_IN, "JWT_SECRET": secrets})) as rotating:
             answer = await rotating.post("/api/auth/ticket", headers=bearer(token))
             assert answer.status_code == status
 
@@ -269,7 +269,7 @@ async def test_a_ticket_is_used_once(log: Log) -> None:
 
     wallet = Wallet()
     application = app.create(log.settings(**SIGNING_IN))
-    async with api_log.alive(application):
+    async with api_fixtures.alive(application):
         gate = application.state.services.gate
         ticket = gate.tickets.issue(wallet.address)
         assert (await gate.tickets.redeem(ticket)).wallet == wallet.address
@@ -283,12 +283,12 @@ async def test_a_ticket_is_used_once(log: Log) -> None:
 async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> None:
     """What it opens ends when the access token does that asked for it; with an older proof, after as long."""
     from api import app
-    from api.live.identity import Doorkeeper
+    from api.live.authentication import Doorkeeper
 
     wallet = Wallet()
     application = app.create(log.settings(**SIGNING_IN, LEGACY_AUTH="true"))
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
-    async with api_log.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+    async with api_fixtures.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         gate = application.state.services.gate
         keeper = Doorkeeper(gate.tokens, gate.tickets)
         soon = tokens.Tokens(gate.tokens._keys, lifetime_seconds=90)
@@ -302,6 +302,6 @@ async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> N
 
 async def test_nobody_signs_in_without_a_secret(log: Log) -> None:
     """503 and a reason, rather than a secret that everyone knows."""
-    async with api_log.served(log.settings()) as client:
+    async with api_fixtures.served(log.settings()) as client:
         for answer in (await client.get("/api/auth/nonce"), await client.post("/api/auth/ticket", headers=bearer("x"))):
             assert (answer.status_code, answer.json()["code"]) == (503, "sign_in_off")

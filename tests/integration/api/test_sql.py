@@ -12,12 +12,12 @@ import msgspec
 import psycopg
 import pytest
 import structlog
-from api_log import Log, market_id, served
+from api_fixtures import Log, market_id, served
 from hypothesis import strategies
 
 from api import app, schemas
-from api.analyst import desk, text
-from api.auth.gate import Gate
+from api.auth.service import Gate
+from api.sql_console import executor, validator
 from ingest.testing import address
 from zmart import errors, settings
 
@@ -69,7 +69,7 @@ async def test_worked_queries_work(client: Client) -> None:
     """Each is listed, and asked by its name."""
     listed = msgspec.json.decode((await client.get("/api/sql")).content, type=schemas.SqlDesk)
     assert listed.is_on
-    assert [one.name for one in listed.named] == list(desk.NAMED)
+    assert [one.name for one in listed.named] == list(executor.NAMED)
     for one in listed.named:
         response = await client.post("/api/sql", json={"name": one.name})
         assert response.status_code == 200, response.text
@@ -223,11 +223,11 @@ def passes_with_a_call(markets: Log) -> Iterator[Callable[[str], bool]]:
 
         def passes(query: str) -> bool:
             try:
-                statement = text.checked(query)
-                named = {"names": list(text.fields(statement))}
-                is_refused = analyst.execute(desk._SQL.calling_fields, named).fetchone() is not None
+                statement = validator.checked(query)
+                named = {"names": list(validator.fields(statement))}
+                is_refused = analyst.execute(executor._SQL.calling_fields, named).fetchone() is not None
                 return not is_refused and calls(statement)
-            except (text.UnfitSql, psycopg.Error):
+            except (validator.UnfitSql, psycopg.Error):
                 return False
 
         # Postgres' reading is seen: of a call, and of none.

@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from api_log import Log, alive, market_id
+from api_fixtures import Log, alive, market_id
 
 from api import app, errors
-from api.deps import Services
+from api.dependencies import Services
 from api.live import client, sse, topics
-from api.live.identity import Identity
+from api.live.authentication import Identity
 from ingest.testing import address
 from zmart.db import feed
 from zmart.domain.ids import Address

@@ -11,7 +11,7 @@ import httpx
 import jsonschema
 import pytest
 import websockets
-from played import Played
+from recorded_chain import Played
 from wallets import bearer
 
 from api.contract import asyncapi

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from api_log import Log, market_id
+from api_fixtures import Log, market_id
 from push import Served, of_type, served
 
 from ingest.testing import address

@@ -11,14 +11,14 @@ from collections.abc import AsyncIterator
 
 import jwt
 import pytest
-from api_log import Log, market_id
+from api_fixtures import Log, market_id
 from push import JWT_SECRET, Served, served
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from api.auth import tickets, tokens
 from api.auth.keys import Keys
-from api.live import actions, conversation, wire
+from api.live import client_messages, websocket_session, wire
 from ingest.testing import address
 from zmart.settings import Secret
 
@@ -211,7 +211,7 @@ async def test_text_that_is_not_utf_8(server: Served) -> None:
 async def test_somebody_who_talks_too_much(server: Served) -> None:
     """Hundreds of messages in a moment are no conversation: told, then closed with 1008."""
     async with server.connected() as socket:
-        for _ in range(conversation.MOST_MESSAGES + 1):
+        for _ in range(websocket_session.MOST_MESSAGES + 1):
             await socket.say(action="pong")
         said = await socket.next()
         assert said["data"]["code"] == "too_many_messages"
@@ -294,5 +294,5 @@ def _masked(payload: bytes) -> bytes:
 
 def test_a_proof_shows_nothing() -> None:
     """What a client proves itself with is in no repr."""
-    shown = repr(actions.Proof(token="secret", ticket="secret"))
+    shown = repr(client_messages.Proof(token="secret", ticket="secret"))
     assert "secret" not in shown

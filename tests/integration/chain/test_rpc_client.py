@@ -15,7 +15,7 @@ from scripted_node import HANG_UP, SILENCE, Reply, ScriptedNode, error, result, 
 from zmart import errors, settings
 from zmart.chain import client, rpc_errors, transactions
 from zmart.chain.client import Client, DataSize, DataSlice, Memcmp
-from zmart.chain.pace import Pace
+from zmart.chain.request_pacer import Pace
 from zmart.chain.rpc import RpcClient
 from zmart.chain.signer import Signer
 from zmart.settings import Cluster

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import chain_stack as towns
 import httpx
 import pytest
 import pytest_asyncio
-import town as towns
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from devchain.traders import Tempo

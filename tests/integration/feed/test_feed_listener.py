@@ -13,7 +13,7 @@ from feed_log import Log
 
 from zmart import testing
 from zmart.db import feed, migrate, pool
-from zmart.run import postgres
+from zmart.run.postgres import embedded
 
 #: Longer than any test: a reader with this poll lives on the doorbell alone.
 NEVER_POLLS = 120.0
@@ -200,7 +200,7 @@ async def test_its_heartbeat_is_visible(feed_log: Log) -> None:
 
 
 @contextlib.contextmanager
-def log_of(server: postgres.EmbeddedPostgres) -> Iterator[Log]:
+def log_of(server: embedded.EmbeddedPostgres) -> Iterator[Log]:
     """The log of a server that starts and stops."""
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as owner:
         yield Log(owner=owner, dsn=server.dsn("zmart_api"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
+import event_histories
 import psycopg
 import pytest
-import stories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_replay import SAYINGS, deliver, forget, place  # noqa: F401 - `place` is a fixture
@@ -37,7 +37,7 @@ def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
 ) -> None:
     """Every mart as of a slot equals the mart over the history up to it, in whatever order all of it arrived."""
     draw = random.Random(order)
-    story = stories.tell(seed)
+    story = event_histories.tell(seed)
     slot = draw.choice(story).slot
     deliver(place, [[row for row in story if row.slot <= slot]])
     with place.connect() as owner:
@@ -57,7 +57,7 @@ def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
 
 def test_one_market_is_asked_as_of_a_slot_alone(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
     """With a market, only its rows are folded and told."""
-    deliver(place, [stories.tell(11)])
+    deliver(place, [event_histories.tell(11)])
     with place.connect("analyst") as analyst:
         numbers = [number for (number,) in analyst.execute("select market_no from markets order by 1")]
         for mart in ("markets", "positions", "vote_tallies", "trades"):
@@ -73,7 +73,7 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
     place: testing.Database,  # noqa: F811 - the fixture's value
 ) -> None:
     """It has an instant and no place: it counts from the last slot whose successor it precedes."""
-    story = stories.Story(3)
+    story = event_histories.Story(3)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     for wallet in (2, 3, 4, 5):
         story.happen(("ProposalVoteSubmitted", 1, wallet, {"vote": True}, None))
@@ -81,7 +81,7 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
     with place.connect() as owner:
         # The story's clock lies in the past; a ballot cast now comes after all of it.
         with owner.transaction():
-            owner.execute("select set_config('zmart.wallet', %s, true)", (stories.address(77),))
+            owner.execute("select set_config('zmart.wallet', %s, true)", (event_histories.address(77),))
             owner.execute("select app.cast_ballot(%s, 'proposal', false, 'no', 'one')", (f"{1:064x}",))
         counts = "select disagree, off_chain_unseen_disagree from marts.vote_tallies_as_of(%s)"
         assert owner.execute(counts, (1000,)).fetchall() == [(0, 0)]
@@ -93,7 +93,7 @@ def test_a_dispute_that_came_later_moves_no_deadline(
     place: testing.Database,  # noqa: F811 - the fixture's value
 ) -> None:
     """An upheld dispute may be followed by another: as of a slot before it, the first one's clock counts ballots."""
-    story = stories.Story(4)
+    story = event_histories.Story(4)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
     story.happen(("DisputeVoteSubmitted", 1, 3, {"vote": True}, None))
@@ -115,7 +115,7 @@ def test_a_dispute_that_came_later_moves_no_deadline(
 
 def test_an_analyst_is_bounded_there_too(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
     """The statement's time counts while history is folded."""
-    deliver(place, [stories.tell(5)])
+    deliver(place, [event_histories.tell(5)])
     with place.connect("analyst") as analyst:
         analyst.execute("set statement_timeout = '50ms'")
         with pytest.raises(psycopg.errors.QueryCanceled) as caught:

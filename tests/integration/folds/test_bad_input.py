@@ -8,17 +8,17 @@ import random
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import event_histories
 import msgspec
 import psycopg
 import pytest
-import stories
 from test_replay import deliver, differing, place  # noqa: F401 - `place` is a fixture
 
 from devchain import history
-from ingest import decode
+from ingest.decode import decoder
 from ingest.records import TransactionRow
+from ingest.store.writer import Writer
 from ingest.testing import address
-from ingest.writer import Writer
 from zmart import testing
 from zmart.domain import lmsr
 
@@ -30,7 +30,7 @@ Place: TypeAlias = testing.Database
 
 def told(
     place: Place,  # noqa: F811 - the fixture's value
-    story: stories.Story,
+    story: event_histories.Story,
     query: str,
     *,
     backwards: bool = False,
@@ -44,7 +44,7 @@ def told(
 
 
 def market(
-    story: stories.Story, number: int = 1, *, b: int = 100 * SOL, creator: int = 1, liquidity: int = SOL // 10
+    story: event_histories.Story, number: int = 1, *, b: int = 100 * SOL, creator: int = 1, liquidity: int = SOL // 10
 ) -> None:
     """A market is created and opened."""
     initial = {"initial_liquidity": str(liquidity)}
@@ -59,7 +59,7 @@ def trade(name: str, wallet: int, *, shares: int, lamports: int, price: int, yes
     return name, number, wallet, {**terms, money: str(lamports)}, None
 
 
-def finalize(story: stories.Story, outcome: bool | None, *, lamports: int | None = None) -> None:
+def finalize(story: event_histories.Story, outcome: bool | None, *, lamports: int | None = None) -> None:
     """A market ends: without an outcome by the path that emits no MarketFinalized (protocol.md 1.4.15)."""
     context = None if lamports is None else {"market_lamports": str(lamports)}
     story.happen(("MarketResolved", 1, 5, {"outcome": True, "evidence_hash": "E" * 46}, None))
@@ -74,7 +74,7 @@ def finalize(story: stories.Story, outcome: bool | None, *, lamports: int | None
 @pytest.mark.parametrize("backwards", [False, True])
 def test_b_below_the_trading_minimum(place: Place, backwards: bool) -> None:  # noqa: F811
     """It exists and has no price: the program refuses every trade (protocol.md 2.6)."""
-    story = stories.Story(1)
+    story = event_histories.Story(1)
     market(story, b=100 * SOL - 1)
     query = "select state, price_yes, current_price_yes, shares_yes, is_known from marts.markets"
     assert told(place, story, query, backwards=backwards) == [("ACTIVE", None, None, (100 * SOL - 1) // 1000, True)]
@@ -82,7 +82,7 @@ def test_b_below_the_trading_minimum(place: Place, backwards: bool) -> None:  # 
 
 def test_trades_of_nothing(place: Place) -> None:  # noqa: F811
     """Zero shares for zero lamports is a trade (protocol.md 1.4.5): counted, worth nothing, dividing nothing."""
-    story = stories.Story(2)
+    story = event_histories.Story(2)
     market(story)
     story.happen(trade(BOUGHT, 2, shares=0, lamports=0, price=500_000_000))
     story.happen(trade(SOLD, 2, shares=0, lamports=0, price=500_000_000))
@@ -95,7 +95,7 @@ def test_trades_of_nothing(place: Place) -> None:  # noqa: F811
 
 def test_imbalance_beyond_the_turn_of_the_price(place: Place) -> None:  # noqa: F811
     """Past 3.46 b the price falls while shares are bought (protocol.md 2.6); it is shown as it is, and lmsr agrees."""
-    story, b = stories.Story(3), 100 * SOL
+    story, b = event_histories.Story(3), 100 * SOL
     market(story, b=b)
     held, prices = b // 1000, []
     for step in (7 * b // 2, 3 * b // 2, 4 * b):
@@ -112,7 +112,7 @@ def test_imbalance_beyond_the_turn_of_the_price(place: Place) -> None:  # noqa: 
 
 def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
     """u64 everywhere: exact sums beyond u64, nothing overflows, nothing stops."""
-    story = stories.Story(4)
+    story = event_histories.Story(4)
     market(story, b=U64_MAX, liquidity=U64_MAX)
     for _ in range(3):
         story.happen(trade(BOUGHT, 2, shares=U64_MAX, lamports=U64_MAX, price=U64_MAX))
@@ -136,7 +136,7 @@ def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
 
 def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None:  # noqa: F811
     """Told apart by their ordinals, each a market of its own, with its own trades."""
-    story = stories.Story(5)
+    story = event_histories.Story(5)
     created = {"b_parameter": str(100 * SOL), "state": 0}
     story.happen(
         *[("MarketCreated", number, 1, created, {"initial_liquidity": str(number)}) for number in (1, 2, 3)],
@@ -154,7 +154,7 @@ def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None
 
 def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811
     """WinningsClaimed names the account alone (protocol.md 1.7): the row waits for its market and owes nothing."""
-    story = stories.Story(6)
+    story = event_histories.Story(6)
     story.happen(trade(BOUGHT, 2, shares=5, lamports=11, price=7))
     story.happen((CLAIMED, 2, 3, {"outcome": None, "amount": "9"}, None))
     query = (
@@ -169,7 +169,7 @@ def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811
 
 def test_invalid_refunds_what_was_invested(place: Place) -> None:  # noqa: F811
     """Without an outcome everybody gets back what they paid, fees included, while the account can pay it in full."""
-    story = stories.Story(7)
+    story = event_histories.Story(7)
     market(story)
     story.happen(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
     story.happen(trade(BOUGHT, 3, shares=5 * SOL, lamports=SOL, price=7, yes=False))
@@ -192,7 +192,7 @@ def test_invalid_refunds_what_was_invested(place: Place) -> None:  # noqa: F811
 
 def test_a_pool_that_was_emptied_before_the_claims(place: Place) -> None:  # noqa: F811
     """The creator may take everything at once (protocol.md 1.4.11): who won has won nothing, and is told why."""
-    story = stories.Story(8)
+    story = event_histories.Story(8)
     market(story)
     story.happen(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
     story.happen(trade(BOUGHT, 3, shares=5 * SOL, lamports=SOL, price=7, yes=False))
@@ -209,7 +209,7 @@ def test_a_pool_that_was_emptied_before_the_claims(place: Place) -> None:  # noq
     ("clock", "tally"),
     [
         # likes, dislikes, all, dislikes on chain, likes here by a wallet that the log knows (it voted on chain as well)
-        pytest.param(stories.CLOCK, (0, 1, 1, 1, 0), id="earlier on chain"),
+        pytest.param(event_histories.CLOCK, (0, 1, 1, 1, 0), id="earlier on chain"),
         pytest.param(4_000_000_000, (1, 0, 1, 0, 1), id="earlier here"),
     ],
 )
@@ -220,7 +220,7 @@ def test_a_wallet_votes_on_chain_and_here(
     tally: tuple[int, ...],
 ) -> None:
     """The earlier instant counts, whichever the log learns of first."""
-    story = stories.Story(9)
+    story = event_histories.Story(9)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": str(100 * SOL), "state": 0}, None))
     deliver(place, [story.transactions])
     story.happen(("ProposalVoteSubmitted", 1, 2, {"vote": False}, None))
@@ -251,7 +251,7 @@ def test_sells_that_no_balance_tells_are_settled_by_the_markets_maths(
 ) -> None:
     """A played chain without any balances, in any order: every gross and fee is what the balances had told."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_200)]
-    rows = list(decode.Decoder(history.PROGRAM_ID).all(items).transactions)
+    rows = list(decoder.Decoder(history.PROGRAM_ID).all(items).transactions)
     asked = (
         "select order_key, gross, protocol_fee, resolver_fee, lp_fee, fees_exact from marts.trades order by order_key"
     )

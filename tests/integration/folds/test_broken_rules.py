@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import event_histories
 import pytest
-import stories
 from test_replay import deliver, differing, place  # noqa: F401 - `place` is a fixture
 
 from zmart import testing
@@ -48,11 +48,11 @@ def test_a_broken_rule_is_seen(place: testing.Database, rule: str) -> None:  # n
     found: set[str] = set()
     with broken(place, mart, column, careless):
         for seed in range(8):
-            deliver(place, [[row] for row in stories.tell(seed)[::-1]])
+            deliver(place, [[row] for row in event_histories.tell(seed)[::-1]])
             found |= set(differing(place))
             if found:
                 break
     assert found == {mart}
 
-    deliver(place, [[row] for row in stories.tell(seed)[::-1]])
+    deliver(place, [[row] for row in event_histories.tell(seed)[::-1]])
     assert differing(place) == {}

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from devchain import history
-from ingest import decode
-from ingest.writer import Writer
+from ingest.decode.decoder import Decoder
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 TRANSACTIONS = 4_000
 
@@ -36,7 +36,7 @@ def ingest(database: testing.Database, items: list[bytes]) -> None:
     """Decode and append, some hundred transactions at a time."""
 
     async def run() -> None:
-        decoder = decode.Decoder(history.PROGRAM_ID)
+        decoder = Decoder(history.PROGRAM_ID)
         writer = await Writer.connect(database.dsn("zmart_ingest"))
         for start in range(0, len(items), 400):
             decoded = decoder.all(items[start : start + 400])

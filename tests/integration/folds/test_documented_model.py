@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import stories
+import event_histories
 
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 PAGE = (rebuild.PROJECT / "docs" / "folds.md").read_text()
 
@@ -54,7 +54,7 @@ def deliver(database: testing.Database, rows: list[TransactionRow]) -> None:
 
 def test_the_documented_model_follows_the_log(marts_database: testing.Database, tmp_path: Path) -> None:
     """Installed on a log that has begun, it counts what was there and what comes, and equals its rebuild."""
-    story = stories.Story(1)
+    story = event_histories.Story(1)
     for wallet in range(101):
         bought = {"outcome": True, "shares": "5", "cost": "11", "new_price_yes": str(600 - wallet)}
         story.happen(("SharesBought", 1, wallet, bought, None))

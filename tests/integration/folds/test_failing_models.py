@@ -10,15 +10,15 @@ import concurrent.futures
 import random
 from typing import Any, TypeAlias
 
+import event_histories
 import psycopg
 import pytest
-import stories
 
-from ingest.behind import BehindMarts
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.behind_marts import BehindMarts
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
@@ -29,7 +29,7 @@ def unfolded(marts_database: testing.Database) -> testing.Database:
 
     async def run() -> None:
         writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-        await writer.append(stories.tell(3), source="webhook")
+        await writer.append(event_histories.tell(3), source="webhook")
         await writer.close()
 
     with marts_database.connect() as owner:
@@ -224,7 +224,7 @@ def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.
 
 def test_small_windows_in_any_order_of_arrival_end_as_a_rebuild(marts_database: testing.Database) -> None:
     """Marts that are behind take the log one entry at a time, and nothing differs at the end."""
-    story = stories.tell(5)
+    story = event_histories.tell(5)
     random.Random(5).shuffle(story)
 
     async def deliver(rows: list[TransactionRow]) -> None:

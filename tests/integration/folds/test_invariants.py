@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from devchain import history
-from ingest import decode
-from ingest.writer import Writer
+from ingest.decode import decoder
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -141,7 +141,7 @@ def played(
     async def ingest() -> None:
         items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
         writer = await Writer.connect(database.dsn("zmart_ingest"))
-        await writer.append(decode.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
+        await writer.append(decoder.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
         await writer.close()
 
     with postgres_server.clone(marts_template) as database, pytest.MonkeyPatch.context() as patch:

@@ -7,10 +7,10 @@ import asyncio
 import msgspec
 
 from devchain import history
-from ingest import decode
-from ingest.writer import Writer
+from ingest.decode import decoder
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 
 def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.Database) -> None:
@@ -19,7 +19,7 @@ def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.Database
     async def ingest() -> None:
         items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
         writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-        await writer.append(decode.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
+        await writer.append(decoder.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
         await writer.close()
 
     asyncio.run(ingest())

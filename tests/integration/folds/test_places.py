@@ -6,15 +6,15 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+import event_histories
 import pytest
-import stories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_replay import SAYINGS, _sayings, cut, differing, forget, place  # noqa: F401 - `place` is a fixture
 
-from ingest.batch import provisional_index
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.arrays import provisional_index
+from ingest.store.writer import Writer
 from zmart import testing
 
 #: (signature, order_key) of every event that counts.
@@ -26,7 +26,7 @@ def crowded(seed: int) -> list[TransactionRow]:
     draw = random.Random(seed)
     return [
         row._replace(slot=1000 + number // 7, index_in_block=draw.choice((None, 0, 0, 1, 32_767)))
-        for number, row in enumerate(stories.tell(seed, markets=2, length=36))
+        for number, row in enumerate(event_histories.tell(seed, markets=2, length=36))
     ]
 
 
@@ -81,7 +81,7 @@ def test_one_place_is_one_transactions_whoever_came_first(place: testing.Databas
 
 def test_a_settled_place_is_not_given_away(place: testing.Database) -> None:  # noqa: F811
     """Who is known to stand somewhere stands there; a guess goes to the end, and comes back when the place is free."""
-    first, second = stories.tell(3)[:2]
+    first, second = event_histories.tell(3)[:2]
     guess = first._replace(slot=5, index_in_block=None)
     known = second._replace(slot=5, index_in_block=provisional_index(first.signature))
     own = 5 << 24 | provisional_index(first.signature) << 9
@@ -106,7 +106,7 @@ def test_a_settled_place_is_not_given_away(place: testing.Database) -> None:  # 
 
 def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.Database) -> None:  # noqa: F811
     """Retracted, then delivered anew by somebody who does not know its index."""
-    known = stories.tell(3)[0]._replace(slot=5, index_in_block=9)
+    known = event_histories.tell(3)[0]._replace(slot=5, index_in_block=9)
 
     async def run() -> list[object]:
         writer = await Writer.connect(place.dsn("zmart_ingest"))
@@ -125,7 +125,7 @@ def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.Dat
 @pytest.mark.parametrize("number", range(3))
 def test_python_and_postgres_guess_the_same_place(place: testing.Database, number: int) -> None:  # noqa: F811
     """The stand-in for an unknown index is one function in two languages."""
-    named = stories.signature(number)
+    named = event_histories.signature(number)
     with place.connect() as connection:
         assert connection.execute("select raw.provisional_index(%s)", (named,)).fetchone() == (
             provisional_index(named),

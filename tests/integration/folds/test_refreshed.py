@@ -7,17 +7,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import event_histories
 import msgspec
 import psycopg
 import pytest
-import stories
 
 from devchain import history
-from ingest import decode
+from ingest.decode import decoder
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.writer import Writer
 from zmart import errors, testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 CONFIG = {"proposal_approval_threshold": 8000, "dispute_success_threshold": 6000, "min_resolution_delay": "86400"}
 MARTS = {"leaderboard", "platform_stats", "pnl_history", "realizations", "wallets"}
@@ -75,7 +75,7 @@ def polling(database: testing.Database, query: str) -> Iterator[list[object]]:
 
 def test_each_says_how_far_it_answers(marts_database: testing.Database) -> None:
     """What arrives after a refresh is not in it, and the mart says so; the next refresh catches up."""
-    story = stories.tell(3)
+    story = event_histories.tell(3)
     half = len(story) // 2
     deliver(marts_database, story[:half])
     assert set(refresh(marts_database)) == MARTS
@@ -92,7 +92,7 @@ def test_each_says_how_far_it_answers(marts_database: testing.Database) -> None:
 
 def test_refreshing_twice_writes_nothing(marts_database: testing.Database) -> None:
     """The difference is what is written, and there is none."""
-    deliver(marts_database, stories.tell(3))
+    deliver(marts_database, event_histories.tell(3))
     refresh(marts_database)
 
     assert refresh(marts_database) == dict.fromkeys(MARTS, 0)
@@ -100,7 +100,7 @@ def test_refreshing_twice_writes_nothing(marts_database: testing.Database) -> No
 
 def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testing.Database) -> None:
     """A leaderboard made of trades that stopped at seq 2 does not claim to know more."""
-    deliver(marts_database, stories.tell(3))
+    deliver(marts_database, event_histories.tell(3))
     with marts_database.connect() as connection:
         connection.execute("select folds.mark_stale('trades', 2, 3, 'on purpose')")
         refresh(marts_database)
@@ -110,7 +110,7 @@ def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testin
 
 def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.Database) -> None:
     """While rows are merged and while a table of another shape is swapped in: no error, never empty."""
-    story = stories.tell(5)
+    story = event_histories.tell(5)
     deliver(marts_database, story[: len(story) // 2])
     refresh(marts_database)
     with (
@@ -133,7 +133,7 @@ def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.
 
 def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: testing.Database) -> None:
     """Its rows stay, and the next step is named."""
-    deliver(marts_database, stories.tell(3))
+    deliver(marts_database, event_histories.tell(3))
     refresh(marts_database)
     with marts_database.connect() as connection:
         before = one(connection, "select count(*), sum(volume) from marts.wallets")
@@ -150,7 +150,7 @@ def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: t
 def test_wallets_and_days_add_up(marts_database: testing.Database) -> None:
     """What is realized moment by moment and day by day is the profit that portfolio defines, to the lamport."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
-    deliver(marts_database, decode.Decoder(history.PROGRAM_ID).all(items).transactions)
+    deliver(marts_database, decoder.Decoder(history.PROGRAM_ID).all(items).transactions)
     refresh(marts_database)
     with marts_database.connect() as connection:
         differing = connection.execute(
@@ -165,7 +165,7 @@ def test_wallets_and_days_add_up(marts_database: testing.Database) -> None:
 
 def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.Database) -> None:
     """Everyone sees how often a comment was flagged; a wallet reads its own flags alone. Deleted text is gone."""
-    deliver(marts_database, stories.tell(3))
+    deliver(marts_database, event_histories.tell(3))
     with marts_database.connect() as owner:
         wallets = [str(name) for (name,) in owner.execute("select wallet from raw.wallets_seen order by 1 limit 2")]
         (market,) = one(owner, "select id from marts.markets where is_known limit 1")
@@ -189,7 +189,7 @@ def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.D
 
 def test_deadlines_follow_the_current_configuration(marts_database: testing.Database) -> None:
     """A configuration that comes after a proposed outcome moves its deadline: the program reads the current one."""
-    story = stories.Story(5)
+    story = event_histories.Story(5)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     story.happen(("MarketActivated", 1, 1, {"initial_liquidity": "1"}, None))
     story.happen(("MarketResolved", 1, 1, {"outcome": True, "evidence_hash": "Qm"}, None))
@@ -201,7 +201,7 @@ def test_deadlines_follow_the_current_configuration(marts_database: testing.Data
     with marts_database.connect() as connection:
         assert one(connection, deadlines) == (259_200, False, 7000)
 
-        config = dict(zip(stories.CONFIG, (300, 200, 500), strict=True))
+        config = dict(zip(event_histories.CONFIG, (300, 200, 500), strict=True))
         story.happen(("ConfigUpdated", None, None, CONFIG | config | {"dispute_period": "1"}, None))
         story.happen(("ProtocolPauseStatusChanged", None, None, {"is_paused": True}, None))
         deliver(marts_database, story.transactions[-2:])

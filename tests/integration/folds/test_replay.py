@@ -7,16 +7,16 @@ import concurrent.futures
 import random
 from collections.abc import Iterator, Sequence
 
+import event_histories
 import psycopg
 import pytest
-import stories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.writer import Writer
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 #: What a row says, without the numbers that depend on the order of arrival.
 SAYINGS = {
@@ -93,7 +93,7 @@ def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[Transactio
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
 def test_any_order_any_cut_any_repetition_gives_the_same_marts(place: testing.Database, seed: int, order: int) -> None:
     """Shuffled, repeated and cut anyhow, a history says what it says delivered whole, and equals its rebuild."""
-    story = stories.tell(seed)
+    story = event_histories.tell(seed)
     whole = deliver(place, [story])
     assert differing(place) == {}
 
@@ -110,7 +110,7 @@ def test_any_order_any_cut_any_repetition_gives_the_same_marts(place: testing.Da
 @given(seed=st.integers(0, 10**6))
 def test_a_retraction_leaves_no_trace(place: testing.Database, seed: int) -> None:
     """Retracting some transactions gives the marts of a history without them; landing again gives them back."""
-    story = stories.tell(seed)
+    story = event_histories.tell(seed)
     whole = deliver(place, [story])
     gone = random.Random(seed).sample(range(len(story)), len(story) // 5)
     without = deliver(place, [[row for n, row in enumerate(story) if n not in gone]])
@@ -164,11 +164,11 @@ def land_again(place: testing.Database, rows: list[TransactionRow]) -> dict[str,
 @pytest.mark.parametrize("arrival", [[[0, 1, 2, 3]], [[0], [1], [2], [3]], [[0, 1, 3], [2]], [[2], [3], [1], [0]]])
 def test_a_configuration_prices_the_trades_after_it(place: testing.Database, arrival: list[list[int]]) -> None:
     """Fees follow the configuration in force at the trade's place on chain: in its turn, before its time or late."""
-    story = stories.Story(7)
+    story = event_histories.Story(7)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
     story.happen(("SharesBought", 1, 2, bought, None))
-    story.happen(("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.happen(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
     story.happen(("SharesBought", 1, 3, bought, None))
 
     deliver(place, [[story.transactions[number] for number in batch] for batch in arrival])
@@ -183,7 +183,7 @@ def test_a_configuration_prices_the_trades_after_it(place: testing.Database, arr
 
 def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place: testing.Database) -> None:
     """What b tells of a sell (protocol.md 8.6) is told again when b is heard of, whatever else the window holds."""
-    story = stories.Story(9)
+    story = event_histories.Story(9)
     # Both 999 and 1,000 leave 900 after fees of 10 %; costs of this market differ by multiples of 999.
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "999000000000", "state": 0}, None))
     sold = {"outcome": True, "shares": "5", "proceeds": "900", "new_price_yes": "5"}
@@ -200,10 +200,10 @@ def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place:
 
 def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.Database) -> None:
     """A late configuration committed while a mart is being folded anew reprices the anew folded rows as well."""
-    story = stories.Story(8)
+    story = event_histories.Story(8)
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
-    story.happen(("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.happen(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
     story.happen(("SharesBought", 1, 2, bought, None))
     created, config, trade = story.transactions
     deliver(place, [[created, trade]])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import stories
+import event_histories
 from test_replay import deliver, differing, place  # noqa: F401 - `place` is a fixture
 
-from ingest.writer import Writer
+from ingest.store.writer import Writer
 from zmart import testing
 
 BOUGHT = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "7"}
@@ -21,10 +21,10 @@ POSITIONS = "select shares_yes, total_invested, trades_count from marts.position
 
 def told() -> list[Any]:
     """A market, other fees, and two buys after them."""
-    story = stories.Story(7)
+    story = event_histories.Story(7)
     created = {"b_parameter": "100000000000", "state": 0}
     story.happen(("MarketCreated", 1, 1, created, {"initial_liquidity": "1"}))
-    story.happen(("ConfigUpdated", None, None, dict(zip(stories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.happen(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
     story.happen(("SharesBought", 1, 2, BOUGHT, None))
     story.happen(("SharesBought", 1, 2, {**BOUGHT, "new_price_yes": "9"}, None))
     return story.transactions

@@ -5,13 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any, TypeAlias
 
+import event_histories
 import psycopg
 import pytest
-import stories
 from test_refreshed import deliver, one, polling
 
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
@@ -43,7 +43,7 @@ def swap(connection: Connection, mart: str) -> int:
 
 def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.Database) -> None:
     """Whoever reads the old table keeps it: the swap gives way, holding nobody up, and comes through in the end."""
-    deliver(marts_database, stories.tell(5))
+    deliver(marts_database, event_histories.tell(5))
     ask = "select count(*) from marts.markets"
     with (
         marts_database.connect() as owner,
@@ -56,7 +56,7 @@ def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.D
             reader.execute("set transaction isolation level repeatable read")
             before = one(reader, ask)
             swapping = pool.submit(swap, owner, "markets")
-            deliver(marts_database, stories.tell(6)[:5])
+            deliver(marts_database, event_histories.tell(6)[:5])
             assert one(reader, ask) == before
             assert before != (0,)
         assert swapping.result(timeout=60) >= 1
@@ -66,7 +66,7 @@ def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.D
 
 def test_an_older_snapshot_sees_its_rows_through_a_rebuild(marts_database: testing.Database) -> None:
     """A rebuild changes rows in place: a snapshot from before, that had not looked yet, finds what was there."""
-    deliver(marts_database, stories.tell(5))
+    deliver(marts_database, event_histories.tell(5))
     with marts_database.connect() as owner, marts_database.connect("analyst") as reader:
         owner.execute("update marts.positions set total_invested = total_invested + 1")
         expected = one(owner, "select count(*), sum(total_invested) from marts.positions")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import chain_stack as towns
 import pytest
-import town as towns
+from chain_stack import TO_FINALITY, Town
 from rich.progress import Progress
-from town import TO_FINALITY, Town
 
-from ingest.backfill import Backfill, Range
+from ingest.commands.backfill import Backfill, Range
 from zmart import errors, testing
-from zmart.chain.pace import Pace
+from zmart.chain.request_pacer import Pace
 from zmart.chain.rpc import RpcClient
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from ingest import dead_letters
 from ingest import testing as deliveries
-from ingest.dead_letters import Retry
-from ingest.decode import Decoder
-from ingest.notebook import Notebook
+from ingest.commands import dead_letters
+from ingest.commands.dead_letters import Retry
+from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter
-from ingest.writer import Writer
+from ingest.store.writer import Writer
+from ingest.sync.database import Notebook
 from zmart import settings, testing
 from zmart.domain import events
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from ingest import testing as deliveries
-from ingest.notebook import Notebook, sql
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.writer import Writer
+from ingest.sync.database import Notebook, sql
 from zmart import testing
 
 HIGH, LOW = sorted((deliveries.signature(1), deliveries.signature(2)), reverse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest import replay
+from ingest.commands import replay
 from ingest.testing import body, item
 from zmart import errors, testing
 from zmart.domain import events

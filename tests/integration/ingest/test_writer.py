@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ingest import batch, bundle
 from ingest.records import DeadLetter, EventRow, TransactionRow
+from ingest.store import arrays, body_compression
+from ingest.store.writer import FIRST_LOOK, Prepared, Writer
 from ingest.testing import address, signature
-from ingest.writer import FIRST_LOOK, Prepared, Writer
 from zmart import errors, testing
 
 MARKET = "11" * 32
@@ -248,7 +248,7 @@ def bodies(database: testing.Database) -> dict[str, bytes]:
         " from raw.transactions as t inner join raw.bundles as b using (bundle_no)"
     )
     with database.connect() as connection:
-        return {name: bundle.opened(*kept) for name, *kept in connection.execute(statement).fetchall()}
+        return {name: body_compression.opened(*kept) for name, *kept in connection.execute(statement).fetchall()}
 
 
 async def test_what_was_delivered_is_kept_byte_for_byte(writer: Writer, marts_database: testing.Database) -> None:
@@ -344,7 +344,7 @@ async def test_columns_of_another_logs_numbers_are_laid_out_again(
 ) -> None:
     """What was prepared before a connection was lost says nothing of the log that the next one finds."""
     await writer.append([transaction(1, event())], source="webhook")
-    others = batch.Numbers(markets={address(1): (8, True)}, wallets={address(2): 9})
+    others = arrays.Numbers(markets={address(1): (8, True)}, wallets={address(2): 9})
 
     appended = await writer.append(Prepared([transaction(2, event())], others), source="webhook")
     same = await writer.append(writer.prepared([transaction(3, event())]), source="webhook")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from village import Village, built
+from keeper_stack import Village, built
 
 from zmart import testing
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from village import DISPUTE_PERIOD, Village
+from keeper_stack import DISPUTE_PERIOD, Village
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ A_LONG_TIME = 200
 
 async def killed(village: Village, point: str, *, lease_seconds: float = 60.0) -> None:
     """A round in a process of its own that is killed at the point."""
-    script = Path(__file__).with_name("crashing.py")
+    script = Path(__file__).with_name("keeper_crash_child.py")
     async with village.beating():
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -12,12 +12,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from village import DISPUTE_PERIOD, QUICK, WINDOW, Village
+from keeper_stack import DISPUTE_PERIOD, QUICK, WINDOW, Village
 
-from orchestration import keeping
+from orchestration import keeper_jobs
 from orchestration.definitions import define
 from orchestration.keepers import __main__ as command
-from orchestration.keepers import tasks
+from orchestration.keepers import actions
 from orchestration.resources import Database
 from zmart.settings import Settings
 
@@ -30,7 +30,7 @@ def cast(village: Village, market: str, kind: str, ballots: dict[int, bool]) -> 
 async def rounds(village: Village, count: int, configured: Settings | None = None) -> None:
     """What the schedule does, so many times."""
     for _ in range(count):
-        await village.keep(*tasks.NAMES, configured=configured)
+        await village.keep(*actions.NAMES, configured=configured)
         await village.log()
         await village.sweep()
 
@@ -93,7 +93,7 @@ async def test_the_job_of_the_ui_does_the_same(village: Village, monkeypatch: py
     for name, value in village.environment().items():
         monkeypatch.setenv(name, value)
     database = Database(dsn_of=village.database.dsn)
-    dry = {"ops": {f"keepers__{name}": {"config": {"dry_run": True}} for name in tasks.NAMES}}
+    dry = {"ops": {f"keepers__{name}": {"config": {"dry_run": True}} for name in actions.NAMES}}
 
     async with village.beating():
         tried = await asyncio.to_thread(_run, database, dry)
@@ -106,10 +106,10 @@ async def test_the_job_of_the_ui_does_the_same(village: Village, monkeypatch: py
     assert "aggregate" in str(tried["proposal_tallies"]["simulations"]).lower()
     assert village.landed(market, "aggregate_proposal_votes")[0] in str(done["proposal_tallies"]["submissions"])
     assert done["proposal_tallies"]["due"] == 1
-    assert done.keys() == set(tasks.NAMES)
+    assert done.keys() == set(actions.NAMES)
 
     await village.log()
-    said = await asyncio.to_thread(keeping.keeper_sweep, dg.build_sensor_context(), database=database)
+    said = await asyncio.to_thread(keeper_jobs.keeper_sweep, dg.build_sensor_context(), database=database)
     assert isinstance(said, dg.SkipReason)
     assert said.skip_message == "1 done."
     assert village.intents() == [("proposal_tallies", "done", 0)]
@@ -117,7 +117,7 @@ async def test_the_job_of_the_ui_does_the_same(village: Village, monkeypatch: py
 
 def _run(database: Database, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     with dg.DagsterInstance.ephemeral() as instance:
-        job = define(database).resolve_job_def(keeping.JOB)
+        job = define(database).resolve_job_def(keeper_jobs.JOB)
         result = job.execute_in_process(instance=instance, run_config=config)
     return {
         event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
@@ -213,10 +213,10 @@ async def test_markets_that_stand_are_told_of(village: Village, monkeypatch: pyt
     database = Database(dsn_of=village.database.dsn)
 
     for _ in range(2):
-        await asyncio.to_thread(keeping.standing_markets, dg.build_sensor_context(), database=database)
+        await asyncio.to_thread(keeper_jobs.standing_markets, dg.build_sensor_context(), database=database)
 
     assert village.alerts() == {("market_overdue", "01" * 32), ("liquidity_pulled", "02" * 32)}
     await village.keep("market_finalizations", rhythm=QUICK)
     await village.log()
-    await asyncio.to_thread(keeping.standing_markets, dg.build_sensor_context(), database=database)
+    await asyncio.to_thread(keeper_jobs.standing_markets, dg.build_sensor_context(), database=database)
     assert village.alerts() == {("liquidity_pulled", "02" * 32)}

@@ -8,14 +8,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from keeper_stack import DISPUTE_PERIOD, WINDOW, Village, due, reasons, row_of
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
-from village import DISPUTE_PERIOD, WINDOW, Village, due, reasons, row_of
 
 from devchain.accounts import Account, Vote, copied
 from devchain.testing import PROGRAM_ID
-from orchestration.keepers.flight import Rhythm
 from orchestration.keepers.plans import Reason, Verdict
+from orchestration.keepers.submit import Rhythm
 from zmart import errors
 from zmart.chain import addresses, rpc_errors
 from zmart.chain.rpc import RpcClient

@@ -14,8 +14,8 @@ import pytest
 from devchain import history
 from devchain.service import Options
 from devchain.testing import served
-from ingest import decode
-from ingest.writer import Writer
+from ingest.decode import decoder
+from ingest.store.writer import Writer
 from orchestration.assets import accounts
 from orchestration.resources import Database
 from zmart import errors, testing
@@ -52,7 +52,7 @@ class Chain:
             items.append(item)
             before = named(played)
         self.transactions = (
-            decode.Decoder(history.PROGRAM_ID).all([msgspec.json.encode(item) for item in items]).transactions
+            decoder.Decoder(history.PROGRAM_ID).all([msgspec.json.encode(item) for item in items]).transactions
         )
         self.slot = max(each.slot for each in self.transactions)
         self.held = before

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import chain_stack as towns
 import dagster as dg
 import pytest
-import town as towns
-from town import TO_FINALITY, Town
+from chain_stack import TO_FINALITY, Town
 
 from orchestration.assets import backfill
 from orchestration.resources import Database
 from zmart import testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from devchain import history
-from ingest.decode import Decoder
-from ingest.writer import Writer
+from ingest.decode.decoder import Decoder
+from ingest.store.writer import Writer
 from orchestration import alerts, checks, sensors
 from orchestration.definitions import define
 from orchestration.resources import Database

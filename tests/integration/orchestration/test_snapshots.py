@@ -10,17 +10,17 @@ import sys
 from collections.abc import Iterator
 
 import dagster as dg
-import ipfs_world
+import fake_ipfs
 import psycopg
 import pytest
-from ipfs_world import Hourglass, World
+from fake_ipfs import Hourglass, World
 
 from ingest.testing import address
 from orchestration.assets import snapshots
 from orchestration.resources import Database
-from orchestration.snapshots import anchors
-from orchestration.snapshots.anchors import Outcome
+from orchestration.snapshots import publish
 from orchestration.snapshots.document import Comment, Document
+from orchestration.snapshots.publish import Outcome
 from orchestration.snapshots.services import PINNED_WITHIN_SECONDS, TIMEOUT_SECONDS, Services
 from zmart import errors, settings, testing
 from zmart.domain import cids
@@ -34,7 +34,7 @@ ALICE, BOB = address(1), address(2)
 @pytest.fixture
 def world() -> Iterator[World]:
     """IPFS, in this process."""
-    with ipfs_world.opened() as world:
+    with fake_ipfs.opened() as world:
         yield world
 
 
@@ -100,7 +100,7 @@ def anchor(
         Services(chosen, api_url=chosen.api_url or settings.Secret(""), clock=Hourglass().clock()) as services,
         place.connect("zmart_keeper") as connection,
     ):
-        return anchors.carry_out(connection, services, day, replaces=replaces)
+        return publish.carry_out(connection, services, day, replaces=replaces)
 
 
 def rows(place: testing.Database) -> list[tuple[object, ...]]:
@@ -223,7 +223,7 @@ def test_who_is_writing_is_waited_for(talk: testing.Database, world: World) -> N
         with talk.connect("zmart_keeper") as connection:
             connection.execute("set statement_timeout = '200ms'")
             with pytest.raises(psycopg.errors.QueryCanceled):
-                anchors.works(connection, FRIDAY)
+                publish.works(connection, FRIDAY)
 
     assert len(anchor(talk, world)) == 1
 
@@ -302,7 +302,7 @@ def test_a_node_that_hangs_is_left(talk: testing.Database, world: World, monkeyp
     """Every request has a bound."""
     assert TIMEOUT_SECONDS <= 60
     monkeypatch.setattr("orchestration.snapshots.services.TIMEOUT_SECONDS", 0.05)
-    with ipfs_world.silent() as url:
+    with fake_ipfs.silent() as url:
         hanging = dataclasses.replace(world.ipfs(), api_url=settings.Secret(url))
         (outcome,) = anchor(talk, world, ipfs=hanging)
 
@@ -368,7 +368,7 @@ def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.Database, worl
     (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
 
     assert outcome.ending == "unpinned"
-    assert ipfs_world.TOKEN not in str(outcome.fault)
+    assert fake_ipfs.TOKEN not in str(outcome.fault)
     assert len(rows(talk)) == 1
 
 
@@ -380,7 +380,7 @@ def test_what_is_missing_is_known(talk: testing.Database, world: World) -> None:
 
     def missing(*, has_keeper: bool = False) -> list[datetime.date]:
         with talk.connect("zmart_keeper") as connection:
-            return anchors.days_missing(connection, datetime.date(2025, 12, 1), has_keeper=has_keeper)
+            return publish.days_missing(connection, datetime.date(2025, 12, 1), has_keeper=has_keeper)
 
     assert missing() == [FRIDAY, SATURDAY]
     anchor(talk, world)

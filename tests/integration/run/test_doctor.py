@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from zmart import testing
-from zmart.run import diagnosis, doctor, ports
-from zmart.run.diagnosis import Finding
+from zmart.run import ports
+from zmart.run.doctor import doctor, doctor_checks
+from zmart.run.doctor.doctor_checks import Finding
 
 SECRET = "a-proof-of-thirty-two-characters"
 
@@ -59,7 +60,7 @@ def test_before_the_first_start(environ: dict[str, str]) -> None:
     """On a fresh machine nothing is wrong: what `zmart up` starts does not run yet."""
     found = findings(environ)
 
-    assert diagnosis.is_well(finding for each in found.values() for finding in each)
+    assert doctor_checks.is_well(finding for each in found.values() for finding in each)
     assert answers(found, "postgres") == answers(found, "chain") == ["warn"]
     assert answers(found, "models") == ["skip"]
 

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import event_histories
 import psycopg
 import pytest
-import stories
 
 from ingest.records import TransactionRow
-from ingest.writer import Writer
+from ingest.store.writer import Writer
 from zmart import errors, testing
-from zmart.run import rebuild
+from zmart.run.deploy import rebuild
 
 
 def deliver(database: testing.Database, rows: Sequence[TransactionRow]) -> None:
@@ -80,7 +80,7 @@ def test_building_unchanged_models_keeps_their_tables(marts_database: testing.Da
 
 def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.Database) -> None:
     """Ingest goes on past a model broken on purpose; the status names it, and a rebuild brings it back."""
-    story = stories.tell(3)
+    story = event_histories.tell(3)
     half = len(story) // 2
     deliver(marts_database, story[:half])
     with marts_database.connect() as connection:
@@ -101,7 +101,7 @@ def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testi
 
 def test_verify_sees_a_single_changed_cell(marts_database: testing.Database) -> None:
     """One lamport off in one row is one differing row; a rebuild writes exactly that row."""
-    deliver(marts_database, stories.tell(4))
+    deliver(marts_database, event_histories.tell(4))
     with marts_database.connect() as connection:
         connection.execute(
             "update marts.positions set total_invested = total_invested + 1 "
@@ -117,7 +117,7 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.Database) -> 
 
 def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.Database) -> None:
     """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, none empty."""
-    deliver(marts_database, stories.tell(5))
+    deliver(marts_database, event_histories.tell(5))
     query = "select count(*) from marts.markets cross join (select count(*) from marts.vote_tallies) as t"
     with marts_database.connect() as connection, reading(marts_database, query) as trouble:
         rebuild.rebuild(marts_database.dsn(), tell=lambda _: None)

@@ -13,14 +13,15 @@ import pytest
 from litestar import Litestar
 from litestar.datastructures import State
 
-from api import headers, pages
+from api import pages
+from api.middleware import security_headers
 from api.routes import pages as routes
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """The pages alone; they need no database."""
-    app = Litestar(routes.HANDLERS, before_send=[headers.adding([])], openapi_config=None)
+    app = Litestar(routes.HANDLERS, before_send=[security_headers.adding([])], openapi_config=None)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as found:
         yield found
@@ -106,7 +107,7 @@ def test_a_changed_file_is_another(tmp_path: Path) -> None:
 async def test_the_models_page_runs_in_an_origin_of_its_own_and_calls_nobody(tmp_path: Path) -> None:
     """dbt's page asks a tracker elsewhere; it is served sandboxed, and 404 with what to do before it was written."""
     state = State({"settings": SimpleNamespace(state_dir=tmp_path)})
-    app = Litestar(routes.HANDLERS, before_send=[headers.adding([])], openapi_config=None, state=state)
+    app = Litestar(routes.HANDLERS, before_send=[security_headers.adding([])], openapi_config=None, state=state)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         before = await client.get("/docs/models")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.live import conversation, sse
-from api.live.conversation import CLOSE_SLOW, Conversation
+from api.live import sse, websocket_session
 from api.live.frames import Frame, Message
+from api.live.websocket_session import CLOSE_SLOW, Conversation
 from zmart.db import feed
 
 START = feed.Position("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 1)
@@ -40,7 +40,7 @@ async def test_a_socket_that_takes_nothing_of_its_past_is_closed() -> None:
     """Its history is not read on for it: it is closed as slow, to come back with its place."""
     wire = Stalled()
     told = Conversation(hub=None, doorkeeper=None, wire=wire, address="::1")  # type: ignore[arg-type]
-    with pytest.raises(conversation._Gone):
+    with pytest.raises(websocket_session._Gone):
         await told._tell([Frame(START, (Message(("trades",), None, "{}"),))])
     assert wire.ended == (CLOSE_SLOW, "slow")
 

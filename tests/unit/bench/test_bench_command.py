@@ -9,8 +9,8 @@ import pytest
 
 from bench import __main__ as command
 from bench import figures
+from bench.environment import House
 from bench.figure import Effort, Figure, NotMeasured, Sample, Target
-from bench.house import House
 
 Run = Callable[..., int]
 

@@ -6,7 +6,7 @@ import collections
 import itertools
 
 from bench import history
-from ingest.decode import Decoder
+from ingest.decode.decoder import Decoder
 from ingest.records import TransactionRow
 
 #: Small enough for markets to end within a few thousand transactions.

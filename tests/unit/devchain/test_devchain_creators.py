@@ -8,8 +8,8 @@ import httpx
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from devchain.creators import Creators
 from devchain.history import History
+from devchain.metadata_bot import Creators
 
 
 class Api:

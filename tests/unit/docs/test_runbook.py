@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest import writer
-from orchestration.keepers import rounds
-from orchestration.snapshots.faults import FAULTS
+from ingest.store import writer
+from orchestration.keepers import runner
+from orchestration.snapshots.errors import FAULTS
 
 ROOT = Path(__file__).parents[3]
 SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (ROOT / name).rglob("*.py")]
@@ -20,7 +20,7 @@ SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (RO
 RAISERS = {"alert": 0, "raise_alert": 1, "_keep": 1}
 #: Kinds that are made, by the expression that makes them.
 MADE = {
-    "_kind(reason)": {f"keeper_{reason.name.lower()}" for reason in (*rounds.TOLD, *rounds.TOLD_ONCE)},
+    "_kind(reason)": {f"keeper_{reason.name.lower()}" for reason in (*runner.TOLD, *runner.TOLD_ONCE)},
     "fault.kind": {fault.kind for fault in FAULTS},
 }
 #: Where a raiser is handed a kind and hands it on.

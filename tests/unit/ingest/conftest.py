@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ingest_cases import PROGRAM
 
-from ingest.decode import Decoder
+from ingest.decode.decoder import Decoder
 
 
 @pytest.fixture

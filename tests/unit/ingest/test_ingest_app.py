@@ -14,12 +14,13 @@ from ingest_cases import BOUGHT, PROGRAM, SOLD
 from litestar.testing import AsyncTestClient
 from structlog.testing import capture_logs
 
-from ingest import auth, testing
-from ingest.app import Parts, create_app
-from ingest.auth import Verifier
-from ingest.decode import Decoder
-from ingest.pipeline import Limits, Pipeline, Room, Writer
+from ingest import testing
+from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter, TransactionRow
+from ingest.store.group_commit import Limits, Pipeline, Room, Writer
+from ingest.webhook import auth
+from ingest.webhook.app import Parts, create_app
+from ingest.webhook.auth import Verifier
 from zmart import errors
 
 HEADER = "hush-header-value"

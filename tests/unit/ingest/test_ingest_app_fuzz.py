@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_cases import BOUGHT, PROGRAM
 
-from ingest import auth, testing
-from ingest.app import Parts, create_app
-from ingest.auth import Verifier
-from ingest.decode import Decoder
-from ingest.pipeline import Limits, Pipeline
+from ingest import testing
+from ingest.decode.decoder import Decoder
+from ingest.store.group_commit import Limits, Pipeline
+from ingest.webhook import auth
+from ingest.webhook.app import Parts, create_app
+from ingest.webhook.auth import Verifier
 
 HEADER, KEY = "hush-header-value", "hush-signing-key"
 LIMIT_BYTES = 4_096

@@ -7,8 +7,8 @@ import hmac
 
 import pytest
 
-from ingest import auth
-from ingest.auth import Verifier
+from ingest.webhook import auth
+from ingest.webhook.auth import Verifier
 from zmart import errors, settings
 
 BODY = b'[{"slot": 1}]'

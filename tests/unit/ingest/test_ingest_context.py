@@ -28,7 +28,7 @@ from ingest_cases import (
 from solders.instruction import Instruction
 
 from ingest import testing
-from ingest.decode import Decoder
+from ingest.decode.decoder import Decoder
 from ingest.records import TransactionRow
 from zmart.domain import events
 

@@ -23,7 +23,7 @@ from ingest_cases import (
 )
 
 from ingest import testing
-from ingest.decode import Decoder, Wanted
+from ingest.decode.decoder import Decoder, Wanted
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from zmart.chain import codec
 from zmart.domain import events

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest_cases import BOUGHT, CREATED, FINALIZED, PROGRAM, SOLD, buy, create, sell
 
 from ingest import testing
-from ingest.decode import Decoded, Decoder
+from ingest.decode.decoder import Decoded, Decoder
 
 DECODER = Decoder(PROGRAM)
 #: Every sign JSON can spell, lone surrogates and U+0000 among them.

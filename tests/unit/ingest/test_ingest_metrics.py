@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ingest import app, testing
-from ingest.auth import Verifier
-from ingest.condition import Condition, Look
-from ingest.decode import Decoder
+from ingest import testing
+from ingest.decode.decoder import Decoder
+from ingest.log_stats import Condition, Look
 from ingest.metrics import Metrics, Rate
-from ingest.pipeline import Pipeline, Room, Writer
-from ingest.watch import Standing
+from ingest.store.group_commit import Pipeline, Room, Writer
+from ingest.sync.task import Standing
+from ingest.webhook import app
+from ingest.webhook.auth import Verifier
 from zmart import errors
 
 PAGE = Path(__file__).parents[3] / "docs" / "ingest.md"

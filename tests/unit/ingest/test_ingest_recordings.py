@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ingest_cases import PROGRAM
 
-from ingest.decode import Decoder
+from ingest.decode.decoder import Decoder
 from zmart.domain import events
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"

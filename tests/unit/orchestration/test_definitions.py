@@ -5,13 +5,13 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from orchestration import checks, manifest
+from orchestration import checks, dbt_manifest
 from orchestration.definitions import definitions
-from orchestration.keepers import tasks
-from zmart.run import rebuild
+from orchestration.keepers import actions
+from zmart.run.deploy import rebuild
 
 MODELS = {path.stem for path in rebuild.PROJECT.glob("sql_models/*/*.sql") if path.parent.name != "staging"}
-REFRESHED = {path.stem for path in rebuild.PROJECT.glob("sql_models/refreshed/*.sql")}
+REFRESHED = {path.stem for path in rebuild.PROJECT.glob("sql_models/scheduled/*.sql")}
 FOLDED = {path.stem for path in rebuild.PROJECT.glob("sql_models/folds/*.sql")}
 
 GIVEN = {
@@ -49,7 +49,7 @@ SENSORS = {
     "stale_models",
     "standing_markets",
 }
-KEEPERS = {f"keepers/{name}" for name in tasks.NAMES}
+KEEPERS = {f"keepers/{name}" for name in actions.NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def graph() -> dg.AssetGraph:
 
 
 @pytest.fixture(scope="module")
-def models() -> manifest.Manifest:
+def models() -> dbt_manifest.Manifest:
     """What dbt knows of the models."""
-    return manifest.load()
+    return dbt_manifest.load()
 
 
 def test_definitions_load() -> None:
@@ -94,15 +94,15 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {"log", "app", "ops", "folds", "refreshed", "marts", "keepers", "docs"}, key
-        assert node.owners == manifest.OWNERS, key
+        assert node.group_name in {"log", "app", "ops", "folds", "scheduled", "views", "keepers", "docs"}, key
+        assert node.owners == dbt_manifest.OWNERS, key
         assert node.kinds, key
         assert "**" in node.description or not (node.is_materializable or node.is_observable), key
 
 
-def test_columns_are_shown_with_their_descriptions(models: manifest.Manifest) -> None:
+def test_columns_are_shown_with_their_descriptions(models: dbt_manifest.Manifest) -> None:
     """The page of a mart answers what a column means."""
-    (markets,) = [s for s in manifest.specs(models, "fold") if s.key.path[-1] == "markets"]
+    (markets,) = [s for s in dbt_manifest.specs(models, "fold") if s.key.path[-1] == "markets"]
     columns = markets.metadata["dagster/column_schema"].columns
 
     assert len(columns) > 20
@@ -117,7 +117,7 @@ def test_every_folded_mart_is_checked_against_its_replay(graph: dg.AssetGraph) -
         assert about == FOLDED
 
 
-def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: manifest.Manifest) -> None:
+def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: dbt_manifest.Manifest) -> None:
     """dbt's data tests and the checks of the log are there, and nothing besides."""
     tests = [node["name"] for node in models["nodes"].values() if node["resource_type"] == "test"]
     shown = [key.name for key in graph.asset_check_keys if key.name not in {checks.REPLAY, checks.FOLLOWS}]

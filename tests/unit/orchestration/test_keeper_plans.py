@@ -9,8 +9,8 @@ import pytest
 
 from ingest.testing import address
 from orchestration.keepers import plans
+from orchestration.keepers.actions import NEVER, TASKS
 from orchestration.keepers.plans import Config, Market, Open, Reason, Row, Rules, Standing, Tally, Verdict
-from orchestration.keepers.tasks import NEVER, TASKS
 from zmart.domain.market import MarketState
 
 DAY = 86_400

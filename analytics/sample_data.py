@@ -1,0 +1,81 @@
+"""A month of a small town's markets, the same to the last row each time it is played.
+
+The worked queries, the page made of them and the notebook all look at this log. It is played by the actors of the
+development chain (devchain.history), slowed down from minutes to weeks, and written by the one writer that writes every
+log; then a few people vote here rather than on chain. The actors know nothing of outcomes, so prices predict nothing.
+
+Filling an empty, migrated database that has the models takes about six seconds:
+
+    history.fill(database.dsn())
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import psycopg
+
+from devchain.history import PROGRAM_ID, History
+from devchain.traders import Tempo
+from ingest.decode import decoder
+from ingest.store.writer import Writer
+from ingest.testing import address
+from zmart.run.deploy import rebuild
+
+HOUR = 3_600
+DAY = 24 * HOUR
+SEED = 12
+TRANSACTIONS = 4_000
+#: A day has about seventy trades, and a market lives for a week or two.
+TEMPO = Tempo(
+    markets=14,
+    wallets=240,
+    trades_per_second=3 / HOUR,
+    longest_pause_seconds=2 * HOUR,
+    proposal_seconds=10 * HOUR,
+    trading_seconds=6 * DAY,
+    dispute_period_seconds=DAY,
+    claiming_seconds=3 * DAY,
+)
+SECONDS_PER_SLOT = 1_200.0
+BATCH = 500
+
+
+def fill(dsn: str) -> None:
+    """Play the month into the log at `dsn`, as its owner, and compute what is refreshed."""
+    asyncio.run(_write(dsn))
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        _vote(owner)
+        owner.execute("analyze")
+    rebuild.refresh(dsn, tell=lambda _: None)
+
+
+async def _write(dsn: str) -> None:
+    played = History(SEED, tempo=TEMPO, seconds_per_slot=SECONDS_PER_SLOT).play(TRANSACTIONS)
+    items = [msgspec.json.encode(item) for item in played]
+    writer = await Writer.connect(dsn)
+    try:
+        for first in range(0, len(items), BATCH):
+            batch = decoder.Decoder(PROGRAM_ID).all(items[first : first + BATCH])
+            await writer.append(batch.transactions, source="file")
+    finally:
+        await writer.close()
+
+
+def _vote(owner: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Ballots through the API on what is still proposed: by wallets the chain has shown, and by some it never has."""
+    proposed = owner.execute("select id from marts.markets where state = 'PROPOSED' order by market_no").fetchall()
+    known = owner.execute(
+        "select w.wallet from raw.wallets_seen as w where not exists ("
+        " select from marts.ballots as b where b.wallet_no = w.wallet_no) order by w.wallet_no limit 3"
+    ).fetchall()
+    strangers = [address(9_000 + number) for number in range(4)]
+    for turn, (market,) in enumerate(proposed):
+        for number, wallet in enumerate([*(str(w) for (w,) in known), *strangers[: turn % 5]]):
+            with owner.transaction():
+                owner.execute("select set_config('zmart.wallet', %s, true)", (wallet,))
+                owner.execute(
+                    "select app.cast_ballot(%s, 'proposal', %s, 'a worked example', %s)",
+                    (market, (turn + number) % 3 > 0, f"{turn} {number}"),
+                )

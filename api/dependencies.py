@@ -1,0 +1,81 @@
+"""What handlers are given: the settings, the database, the hub. One of each per process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.params import Dependency
+
+from zmart.chain.client import Client
+from zmart.settings import Settings
+
+from .acting.preparing import Preparer
+from .acting.relaying import Relay
+from .auth import signed_in
+from .auth.service import Gate
+from .live.hub import Hub
+from .reads.database import Database
+from .writes import Writes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything a process has one of."""
+
+    settings: Settings
+    database: Database
+    hub: Hub
+    #: Where wallets write.
+    writes: Writes
+    #: Who is asking.
+    gate: Gate
+    #: A node of the cluster.
+    chain: Client
+    #: time.monotonic() when the process began to serve.
+    began: float
+
+
+FromServices = Annotated[Services, Dependency(skip_validation=True)]
+FromDatabase = Annotated[Database, Dependency(skip_validation=True)]
+FromHub = Annotated[Hub, Dependency(skip_validation=True)]
+FromPreparer = Annotated[Preparer, Dependency(skip_validation=True)]
+FromRelay = Annotated[Relay, Dependency(skip_validation=True)]
+FromGate = Annotated[Gate, Dependency(skip_validation=True)]
+
+
+def uptime_seconds(of: Services) -> float:
+    """How long the process has been serving."""
+    return time.monotonic() - of.began
+
+
+class Given:
+    """How handlers come by them: what takes no part of a request is not looked for in it, request after request."""
+
+    #: Set while the process serves.
+    services: Services
+
+    def providers(self) -> dict[str, Provide]:
+        """The names by which handlers ask."""
+        return {
+            "services": Provide(lambda: self.services, sync_to_thread=False),
+            "database": Provide(lambda: self.services.database, sync_to_thread=False),
+            "hub": Provide(lambda: self.services.hub, sync_to_thread=False),
+            "gate": Provide(lambda: self.services.gate, sync_to_thread=False),
+            "preparer": Provide(self._preparer, sync_to_thread=False),
+            "relay": Provide(self._relay, sync_to_thread=False),
+            "signed_in": Provide(self._signed_in),
+        }
+
+    def _preparer(self) -> Preparer:
+        return Preparer(self.services.chain, self.services.settings.chain.program_id)
+
+    def _relay(self) -> Relay:
+        return Relay(self.services.chain, self.services.settings.chain.program_id)
+
+    async def _signed_in(self, request: Request[Any, Any, State]) -> signed_in.SignedIn:
+        return await signed_in.of_request(request, self.services.gate, self.services.writes)

@@ -1,0 +1,1 @@
+"""ASGI middleware: access log, security headers, rate limits, client addresses."""

@@ -1,0 +1,1 @@
+"""Reads answers from Postgres: statements, pages, batching and caches."""

@@ -1,0 +1,228 @@
+"""Asking Postgres, one statement an answer.
+
+A statement of `sql` gives one row: what it is true of (epoch, seq, slot, commitment) and the
+finished JSON body, all from one snapshot. So an answer can never pair rows with another moment's
+position, and Python neither sees nor copies the rows.
+
+Most questions are asked again before anything has happened. An answer is kept for as long as the log
+ends where it was read, which is looked up each time (`api/reads/response_cache.py`). Of a list that must be read, only
+rows are written that nobody has been shown since they last changed (`api/reads/row_pages.py`).
+
+Reading is safe to repeat. When a connection turns out to be dead (the server restarted while it lay
+in the pool), the statement is sent once more on a checked one before the caller hears of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import psycopg_pool
+from litestar import Response
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Loader
+
+from zmart import errors
+from zmart.db import pool
+
+from . import etags, response_cache, statements
+from .batching import Gatherer, Row, Run, Varying
+from .row_pages import Listed, Listings
+
+
+class _AsWritten(Loader):
+    """JSON as the bytes that Postgres sent: a list has tens of thousands, and nobody here reads them."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+def as_written() -> AdaptersMap:
+    """How connections of a Database read values: as the driver does, but JSON stays bytes."""
+    context = AdaptersMap(psycopg.adapters)
+    for name in ("json", "jsonb"):
+        context.register_loader(name, _AsWritten)
+    return context
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of `sql`, shared by all who asked for it at the same time."""
+
+    epoch: str
+    seq: int
+    slot: int | None
+    commitment: str
+    #: JSON, as Postgres wrote it.
+    body: bytes
+
+    @property
+    def place(self) -> response_cache.Place:
+        """Of which place in the log this is true."""
+        return self.epoch, self.seq
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a thing; the statement's body is null where there is none."""
+        return self.body is not None
+
+    def headers(self) -> dict[str, str]:
+        """What every answer says about itself; an empty slot while no event is known."""
+        return {
+            "zmart-seq": f"{self.epoch}:{self.seq}",
+            "zmart-slot": "" if self.slot is None else str(self.slot),
+            "zmart-commitment": self.commitment,
+        }
+
+    def told(self, body: bytes) -> Response[Any]:
+        """The answer with a body made of this one, or 304 where the caller has the same rows already."""
+        return _told(body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"})
+
+    def itself(self) -> Response[Any]:
+        """The answer with its own body."""
+        return _told(*self._finished)
+
+    @functools.cached_property
+    def _finished(self) -> tuple[bytes, dict[str, str]]:
+        """The bytes and what is said about them, made once however many asked."""
+        return self.body, {**self.headers(), "etag": etags.tag(self.epoch, self.body), "cache-control": "no-cache"}
+
+
+def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
+    if etags.is_known(headers["etag"]):
+        return Response(None, status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _answer(row: Row) -> Answer:
+    return Answer(*row)
+
+
+def _there(found: Answer | None, missing: str) -> Answer:
+    if found is None:
+        raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
+    if not found.is_there:
+        raise errors.NotFound(missing)
+    return found
+
+
+#: How much of the memory for what is kept belongs to the texts of rows, which more pages share.
+_TEXTS_SHARE = 0.75
+
+
+class Database:
+    """The pool, seen as a place to ask."""
+
+    def __init__(self, connections: pool.Pool, *, kept_bytes: int = 0) -> None:
+        self._connections = connections
+        self._gatherer = Gatherer(self.rows, _answer)
+        self._ends = Gatherer(self.rows)
+        texts_bytes = int(_TEXTS_SHARE * kept_bytes)
+        self._listings = Listings(self.rows, self._snapshot, _answer, most_bytes=texts_bytes)
+        self._kept = response_cache.Kept[Answer](self._end, most_bytes=kept_bytes - texts_bytes)
+
+    def forget(self) -> None:
+        """Keep no answer that was read until now; for who wrote something."""
+        self._kept.forget()
+
+    async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
+        try:
+            return await self._rows(statement, parameters)
+        except errors.Unavailable:
+            with pool.translated():
+                await self._connections.check()
+            return await self._rows(statement, parameters)
+        except errors.Overloaded as error:
+            if isinstance(error.__cause__, psycopg_pool.PoolTimeout):
+                raise errors.Unavailable("No connection to Postgres became free in time.") from error
+            raise
+
+    async def answer(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        varying: Varying = None,
+        missing: str = "",
+        is_kept: bool = True,
+    ) -> Response[Any]:
+        """Answer with the body that a statement of `sql` builds.
+
+        Equal requests, and those that differ in the parameters `varying` alone, are asked
+        together. Raises NotFound with the text `missing` when there is no such thing. `is_kept` must be
+        false where the body tells the time, or is for the caller alone.
+        """
+        if not is_kept:
+            return (await self.read(statement, parameters, varying=varying, missing=missing)).itself()
+        reading = functools.partial(self.read, statement, parameters, varying=varying, missing=missing)
+        return await self._keeping((statement, *parameters.items()), reading)
+
+    async def page(
+        self,
+        listed: Listed,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        varying: Varying = None,
+        missing: str = "",
+    ) -> Response[Any]:
+        """Answer with a page of rows that a statement of `sql` names; `listed.texts` writes those that are new here.
+
+        Otherwise as `answer`.
+        """
+        reading = functools.partial(self._page, listed, statement, parameters, varying=varying, missing=missing)
+        return await self._keeping((statement, *parameters.items()), reading)
+
+    async def _keeping(self, asked: Hashable, read: Callable[[], Awaitable[Answer]]) -> Response[Any]:
+        found = await self._kept.find(asked)
+        if found is None:
+            reading = self._kept.reading()
+            found = await read()
+            self._kept.keep(asked, found, reading)
+        return found.itself()
+
+    async def read(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        varying: Varying = None,
+        missing: str = "",
+    ) -> Answer:
+        """The same, never kept, for who makes the body of something else out of it."""
+        return _there(await self._gatherer.row(statement, parameters, varying=varying), missing)
+
+    async def _page(
+        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying, missing: str
+    ) -> Answer:
+        return _there(await self._listings.read(listed, statement, parameters, varying=varying), missing)
+
+    async def _end(self) -> response_cache.Place | None:
+        """Where the log ends, looked up for all who ask meanwhile."""
+        found: response_cache.Place | None = await self._ends.row(statements.composed("head"), {}, varying=None)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Run]:
+        """Run statements that all see the same moment."""
+        with pool.translated():
+            async with self._connections.connection() as connection, connection.transaction():
+                await connection.execute("set transaction isolation level repeatable read")
+                # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
+                await connection.execute(statements.composed("hold_lists"))
+
+                async def run(statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+                    return await (await connection.execute(statement, parameters)).fetchall()
+
+                yield run
+
+    async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
+        with pool.translated():
+            async with self._connections.connection() as connection:
+                cursor = await connection.execute(statement, parameters)
+                return await cursor.fetchall()

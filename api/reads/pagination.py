@@ -1,0 +1,260 @@
+"""Pages of rows: how a list is sorted, filtered and continued.
+
+A page ends with a cursor that names the last row by its sort key and number. The next page is "what
+stands below that row", so rows that arrive meanwhile neither repeat nor hide others, and a far page
+costs what a near one does. `offset` works too, for clients that count.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from .. import errors
+from . import statements
+from .row_pages import Listed
+
+Direction: TypeAlias = Literal["asc", "desc"]
+MarketSort: TypeAlias = Literal[
+    "newest",
+    "oldest",
+    "volume",
+    "liquidity",
+    "trades",
+    "price_high",
+    "price_low",
+    "contested",
+    "last_trade",
+    "activity",
+]
+
+
+#: Few, for each makes statements of its own; the last holds the furthest page there is.
+_BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
+
+
+#: Pages this far are looked up together with others.
+_NEAR = 2_000
+#: Of more finds than these the list's own order is walked; as many are counted.
+MOST_FOUND = 2_000
+#: Sort keys as Postgres writes them: numbers, instants, -infinity.
+_KEY = re.compile(r"[0-9A-Za-z+:. -]{1,64}", re.ASCII)
+_PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
+_PLAIN = re.compile(r"[\w\s]+")
+_WORDS = re.compile(r"[^\W_]+")
+
+
+MARKETS = Listed("markets", statements.composed("market_texts"))
+TRADES = Listed("trades", statements.composed("trade_texts"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sort:
+    """An order of markets: never null, so that a cursor can stand anywhere in it."""
+
+    key: str
+    type: str
+    direction: Direction = "desc"
+
+    @property
+    def reverse(self) -> Direction:
+        """The other way round."""
+        return "asc" if self.direction == "desc" else "desc"
+
+    @property
+    def comparison(self) -> str:
+        """What stands between a row and the cursor it comes after."""
+        return "<" if self.direction == "desc" else ">"
+
+
+MARKET_SORTS: dict[MarketSort, Sort] = {
+    "newest": Sort(key="m.created_at", type="timestamptz"),
+    "oldest": Sort(key="m.created_at", type="timestamptz", direction="asc"),
+    "volume": Sort(key="m.total_volume", type="numeric"),
+    "liquidity": Sort(key="coalesce(m.current_liquidity, 0)", type="numeric"),
+    "trades": Sort(key="m.trades_count", type="bigint"),
+    "price_high": Sort(key="coalesce(m.price_yes, -1)", type="bigint"),
+    "price_low": Sort(key="coalesce(m.price_yes, 1000000001)", type="bigint", direction="asc"),
+    "contested": Sort(key="abs(coalesce(m.price_yes, 1000000001) - 500000000)", type="bigint", direction="asc"),
+    "last_trade": Sort(key="coalesce(m.last_trade_at, '-infinity')", type="timestamptz"),
+    "activity": Sort(key="m.last_order_key", type="bigint"),
+}
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in a sorted list: the sort's name, the key's text and the row's number."""
+
+    sort: str
+    key: str
+    number: int
+
+    @classmethod
+    def parse(cls, text: str, *, sort: str) -> Cursor:
+        """Read a cursor of this sort; Invalid says how to get one."""
+        try:
+            name, key, number = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            cursor = cls(name, str(key), int(number))
+        except (ValueError, TypeError, OverflowError, binascii.Error):
+            raise _no_cursor(sort) from None
+        is_ours = isinstance(key, str) and _KEY.fullmatch(key) and 0 <= cursor.number < 1 << 63
+        if cursor.sort != sort or not is_ours:
+            raise _no_cursor(sort)
+        return cursor
+
+
+@dataclass(frozen=True)
+class Search:
+    """Text to look for: words in any form, the last one maybe only begun; one long enough within others, too."""
+
+    text: str
+
+    @property
+    def condition(self) -> str:
+        """The part that finds it; what has no three letters in a row has no parts that an index knows."""
+        return "where_part" if _PART.fullmatch(self.text.strip()) else "where_words"
+
+    def parameters(self) -> dict[str, str]:
+        """What the statement needs to know of it."""
+        if self.condition == "where_part":
+            return {"words": self.text, "part": containing(self.text.strip())}
+        return {"words": self.text, "prefix": self._begun()}
+
+    def _begun(self) -> str:
+        """All words, the last one begun; nothing where quotes or a minus say something else."""
+        if not _PLAIN.fullmatch(self.text):
+            return ""
+        *whole, last = _WORDS.findall(self.text) or [""]
+        return " & ".join([*(f"'{word}'" for word in whole), *([f"'{last}':*"] if last else [])])
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    sort: str
+    limit: int
+    offset: int
+    cursor: Cursor | None
+
+    @classmethod
+    def of(cls, sort: str, limit: int, offset: int, cursor: str | None) -> Page:
+        """The page that a client asked for; InvalidParameter for a cursor that is none."""
+        place = None if cursor is None else Cursor.parse(cursor, sort=sort)
+        return cls(sort, limit, offset, place)
+
+    @property
+    def bound(self) -> str:
+        """The smallest of our bounds that holds what is passed over, shown, and one row more."""
+        wanted = self.offset + self.limit + 1
+        return str(next(bound for bound in _BOUNDS if bound >= wanted))
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The parameters that tell apart pages of one statement: many are looked up together.
+
+        None of a far page: it takes its time, and nobody else is to wait for it. And none where there is a cursor: what
+        it holds came from outside, and what Postgres refuses of it fails the statement.
+        """
+        return ("offset",) if self.cursor is None and self.offset <= _NEAR else ()
+
+    def parameters(self) -> dict[str, Any]:
+        """What the statement needs to know of the page."""
+        place = {"cursor_key": self.cursor.key, "cursor_no": self.cursor.number} if self.cursor else {}
+        return {"sort": self.sort, "limit": self.limit, "offset": self.offset, **place}
+
+
+def markets_statement(sort: Sort, filters: Iterable[str], page: Page, search: Search | None = None) -> str:
+    """The statement for a page of markets with these filters, of all or of those in which text is found."""
+    beyond = statements.part("where_market_before", sort_key=sort.key, comparison=sort.comparison, sort_type=sort.type)
+    conditions = tuple(filters)
+    words = {
+        "sort_key": sort.key,
+        "direction": sort.direction,
+        "reverse": sort.reverse,
+        "filters": _conditions(conditions),
+        # What creators told is looked up for the rows shown, and for others only where it decides.
+        "told": statements.part("told_by_creator") if "where_category" in conditions else "",
+        "beyond": beyond if page.cursor else "",
+        "bound": page.bound,
+    }
+    if search is None:
+        return statements.composed(
+            "markets",
+            found="",
+            page=statements.part("page_listed", **words),
+            count=statements.part("count_listed", **words),
+            is_exact="true",
+            **words,
+        )
+    words |= {"matches": statements.part(search.condition), "most_found": str(MOST_FOUND)}
+    return statements.composed(
+        "markets",
+        page=statements.part("page_found", **words),
+        count=statements.part("count_found", **words),
+        is_exact=statements.part("is_found_exactly", **words),
+        **words,
+    )
+
+
+def trades_statement(filters: Iterable[str], page: Page) -> str:
+    """The statement for a page of trades, of a market, of a wallet, or of all."""
+    wanted = tuple(filters)
+    of_market, of_wallet = "where_market" in wanted, "where_wallet" in wanted
+    return statements.composed(
+        "trades",
+        filters=_conditions(wanted),
+        beyond=statements.part("where_trade_before") if page.cursor else "",
+        bound=page.bound,
+        it_exists=statements.part("market_exists") if of_market else "true",
+        is_shown="true" if of_market else statements.part("of_a_shown_market"),
+        named=" ".join(
+            statements.part(name)
+            for name, wished in (("named_market", of_market), ("named_wallet", of_wallet))
+            if wished
+        ),
+    )
+
+
+def activity_statement(of: Literal["market", "wallet"], page: Page) -> str:
+    """The statement for a page of what happened in a market, or of what a wallet did."""
+    placed = {
+        "beyond": statements.part("where_activity_before") if page.cursor else "",
+        "bound": page.bound,
+    }
+    return statements.composed(
+        "activity",
+        rows=statements.part(f"activity_of_{of}", **placed),
+        it_exists=statements.part("market_exists") if of == "market" else "true",
+        named=statements.part(f"named_{of}"),
+    )
+
+
+def holders_statement(side: Literal["YES", "NO"] | None, page: Page) -> str:
+    """The statement for a page of holders of one side, or of both together."""
+    sort_key = {"YES": "h.shares_yes", "NO": "h.shares_no", None: "(h.shares_yes + h.shares_no)"}[side]
+    return statements.composed(
+        "holders",
+        sort_key=sort_key,
+        beyond=statements.part("where_holder_before", sort_key=sort_key) if page.cursor else "",
+        bound=page.bound,
+    )
+
+
+def _conditions(names: Iterable[str]) -> str:
+    return " ".join(statements.part(name) for name in names)
+
+
+def containing(text: str) -> str:
+    """A pattern for `ilike` that finds the text itself, wherever it stands."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _no_cursor(sort: str) -> errors.InvalidParameter:
+    return errors.InvalidParameter("cursor", f"take next_cursor from an answer with sort={sort}, or leave it out")

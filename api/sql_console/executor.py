@@ -1,0 +1,237 @@
+"""Where an analyst's SQL is asked: two connections, a short queue, two seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import decimal
+import io
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import psycopg
+import structlog
+from psycopg import errors as pg
+
+from zmart import errors
+from zmart.db import pool, queries
+from zmart.settings import Settings
+
+from . import validator
+from .validator import UnfitSql
+
+CONNECTIONS: Final = 2
+WAITING: Final = 4
+SECONDS: Final = 2.0
+MOST_ROWS: Final = 10_000
+#: One row, and one answer; what is longer is refused, or cut.
+ROW_BYTES: Final = 64 * 1024
+ANSWER_BYTES: Final = 4 * 1024 * 1024
+
+NAMED: Final = queries.load("api.sql_console", "named.sql")
+
+log = structlog.get_logger()
+
+_SQL: Final = queries.load("api.sql_console", "login.sql")
+_BEGIN: Final = "begin isolation level repeatable read read only"
+#: Set for each question, because what follows one (`discard all`) also ends the settings of the connection. Without the
+#: last one a backslash ends a literal elsewhere than `text` reads.
+_SETTINGS: Final = "; ".join(
+    f"set local {name} = {value}"
+    for name, value in {
+        **pool.SESSION,
+        "statement_timeout": round(SECONDS * 1000),
+        "standard_conforming_strings": "on",
+    }.items()
+)
+_ROWS: Final = """select case when octet_length(j.row) <= {bytes} then j.row end
+from (select to_json(q)::text as row from (
+{sql}
+) as q limit {most}) as j"""
+_COLUMNS: Final = "select * from (\n{sql}\n) as q limit 0"
+#: What Postgres says about the text of a statement, rather than about itself.
+_OURS = (pg.OperationalError, pg.InternalError, pg.InsufficientResources)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of an answer."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What was answered: rows as JSON objects, and what they are true of."""
+
+    columns: Sequence[Column]
+    rows: Sequence[str]
+    #: Whether there was more than is shown.
+    is_cut: bool
+    took_ms: float
+    epoch: str
+    seq: int
+    slot: int | None
+    commitment: str
+
+    def csv(self) -> str:
+        """The rows as RFC 4180, with a line of names; numbers as Postgres wrote them."""
+        decoder = msgspec.json.Decoder(float_hook=decimal.Decimal)
+        out = io.StringIO()
+        writer = csv.writer(out)
+        names = [column.name for column in self.columns]
+        writer.writerow(names)
+        for row in self.rows:
+            values = decoder.decode(row)
+            writer.writerow([_cell(values[name]) for name in names])
+        return out.getvalue()
+
+
+class Desk:
+    """Two connections as the role analyst."""
+
+    def __init__(self, connections: pool.Pool) -> None:
+        self._connections = connections
+
+    async def ask(self, sql: str, limit: int) -> Table:
+        """The answer to one SELECT. UnfitSql for what Postgres or the list refuses, Overloaded beyond the queue."""
+        statement = validator.checked(sql)
+        with pool.translated():
+            async with self._connections.connection() as connection:
+                try:
+                    return await self._asked(connection, statement, limit)
+                except pg.QueryCanceled as error:
+                    raise UnfitSql(f"It took more than {SECONDS:g} seconds; ask for less.") from error
+                except psycopg.Error as error:
+                    if isinstance(error, _OURS):
+                        raise
+                    raise UnfitSql(_said(error)) from error
+                finally:
+                    await _cleaned(connection)
+
+    async def _asked(self, connection: pool.Connection, statement: str, limit: int) -> Table:
+        began = time.perf_counter()
+        await connection.execute(_BEGIN)
+        await connection.execute(_SETTINGS)
+        await _require_analyst(connection)
+        await _require_columns(connection, statement)
+        stated = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
+        if stated is None:
+            raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
+        # By itself first: what is one statement here cannot close the parenthesis that stands around it below.
+        await _sent(connection, f"prepare asked as\n{statement}")
+        columns = await self._columns(connection, statement)
+        rows = await _sent(connection, _ROWS.format(bytes=ROW_BYTES, sql=statement, most=limit + 1))
+        found = [row[0] for row in await rows.fetchall()]
+        if any(row is None for row in found):
+            raise UnfitSql(f"A row is longer than {ROW_BYTES // 1024} KiB; select less of it.")
+        shown = list(_fitting(found[:limit]))
+        epoch, seq, slot, commitment = stated
+        return Table(
+            columns=columns,
+            rows=shown,
+            is_cut=len(shown) < len(found),
+            took_ms=round((time.perf_counter() - began) * 1000, 1),
+            epoch=epoch,
+            seq=seq,
+            slot=slot,
+            commitment=commitment,
+        )
+
+    async def _columns(self, connection: pool.Connection, statement: str) -> list[Column]:
+        cursor = await _sent(connection, _COLUMNS.format(sql=statement))
+        found = cursor.description or []
+        names = [column.name for column in found]
+        if len(set(names)) < len(names):
+            raise UnfitSql("Two columns have one name; give each its own with AS.")
+        return [Column(name=column.name, type=column.type_display) for column in found]
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Desk | None]:
+    """The desk, where ANALYST_SQL says that there is one."""
+    if not settings.api.analyst_sql:
+        yield None
+        return
+    connections = pool.pool(
+        settings.postgres.dsn("analyst"),
+        application_name="zmart api sql",
+        min_size=0,
+        max_size=CONNECTIONS,
+        max_waiting=WAITING,
+        wait_seconds=SECONDS * 2,
+        statement_timeout_seconds=SECONDS,
+        autocommit=True,
+        prepare_threshold=None,
+    )
+    await connections.open(wait=False)
+    try:
+        yield Desk(connections)
+    finally:
+        await connections.close()
+
+
+async def _require_analyst(connection: pool.Connection) -> None:
+    """Refuse a login that may do more than read: the list of functions is no boundary by itself.
+
+    Asked each time, because a right may be granted while the connection lives.
+    """
+    found = await (await connection.execute(_SQL.excess_rights)).fetchall()
+    if found:
+        log.error(
+            "sql_login_refused",
+            login=found[0][0],
+            reasons=[reason for _, reason in found],
+            next_step="Set DATABASE_URL_ANALYST to the login of the role analyst, and revoke what else it was granted.",
+        )
+        raise errors.NotFound("This server takes no SQL.", help="Its log says why, under sql_login_refused.")
+
+
+async def _require_columns(connection: pool.Connection, statement: str) -> None:
+    """Refuse a call that is written as a column."""
+    names = validator.fields(statement)
+    found = await (await connection.execute(_SQL.calling_fields, {"names": list(names)})).fetchone()
+    if found is not None:
+        raise UnfitSql(f"The function {found[0]} cannot be called as a column; name columns otherwise.")
+
+
+async def _sent(connection: pool.Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+    """Send text as the one statement that it must be: with binary results the protocol takes no second."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(statement.encode())
+    return cursor
+
+
+async def _cleaned(connection: pool.Connection) -> None:
+    """Leave nothing behind: no transaction, setting, lock or prepared statement."""
+    with contextlib.suppress(psycopg.Error):
+        await connection.execute("rollback")
+        await connection.execute("discard all")
+
+
+def _fitting(rows: Sequence[str]) -> Sequence[str]:
+    """The first rows that together are no longer than an answer may be."""
+    length = 0
+    for place, row in enumerate(rows):
+        length += len(row)
+        if length > ANSWER_BYTES:
+            return rows[:place]
+    return rows
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return msgspec.json.encode(value).decode()
+    return value
+
+
+def _said(error: psycopg.Error) -> str:
+    said = error.diag.message_primary or "Postgres does not take it"
+    place = error.diag.statement_position
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}{f' (at character {place})' if place else ''}."

@@ -1,0 +1,144 @@
+"""A crowd: what thousands of idle sockets weigh, and what dozens of clients that never read cost."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from bench import history, sockets
+from bench.environment import House, Running
+from bench.figure import Effort, Figure, NotMeasured, Sample, Target
+from ingest.store import writer as writing
+from zmart import testing
+from zmart.run.supervisor import process
+
+IDLE = 5_000
+STALLED = 50
+#: A stalled client is closed in the end; so that there are always so many, all come anew this often.
+ANEW_SECONDS = 20.0
+EVENTS_A_COMMIT, COMMIT_EVERY_SECONDS = 40, 0.2
+ASKING: dict[str, object] = {"action": "subscribe", "topics": ["trades", "markets"]}
+
+
+class Crowd(Figure):
+    """Memory of one process under many sockets."""
+
+    name = "connections"
+    title = f"memory with {IDLE:,} idle sockets, and with {STALLED} clients that never read"
+    unit = "KiB"
+    targets = (
+        Target(label="memory of an idle socket", bound="at most", value=64.0),
+        Target(label="growth with stalled clients", bound="at most", value=16.0),
+    )
+    method = (
+        f"One `python -m api`. {IDLE:,} WebSockets are welcomed and subscribe to `status`; what the process weighs "
+        "more than before (proportional set size), divided by them, is the memory of one. Then they leave, and "
+        f"{STALLED} clients follow all trades and markets without ever reading, while the writer commits "
+        f"{EVENTS_A_COMMIT} events five times a second for five minutes and one client reads everything. "
+        f"They come anew every {ANEW_SECONDS:.0f} s, for each is closed when its queue is full. Growth is the weight "
+        "at the end less the weight after a quarter of that time, when queues and buffers have been full once."
+    )
+    limit_seconds = 700.0
+
+    def measure(self, house: House, effort: Effort) -> list[Sample]:
+        """One process, once."""
+        idle, seconds = effort.choose(500, IDLE), effort.choose(12, 300)
+        with ExitStack() as stack:
+            database = stack.enter_context(house.database(log_events=10_000))
+            api = stack.enter_context(house.api(database))
+            each = _idle(api, idle)
+            early, late, heard = _stalled(api, database, seconds)
+        return [
+            Sample(label="memory of an idle socket", unit="KiB", values=(each / 2**10,)),
+            Sample(label="growth with stalled clients", unit="MiB", values=((late - early) / 2**20,)),
+            Sample(label="the process at the end", unit="MiB", values=(late / 2**20,)),
+            Sample(label="frames to the one who reads", unit="frames", values=(float(heard),)),
+        ]
+
+
+def _idle(api: Running, count: int) -> float:
+    """Bytes a socket."""
+    with sockets.connected(api.port, 50, path="/ws", asking=ASKING):
+        # What is loaded with the first client is nobody's.
+        pass
+    before = process.memory_bytes(api.pid)
+    with sockets.connected(api.port, count, path="/ws", asking={"action": "subscribe", "topics": ["status"]}):
+        return (process.memory_bytes(api.pid) - before) / count
+
+
+def _stalled(api: Running, database: testing.Database, seconds: float) -> tuple[int, int, int]:
+    """The process's memory after a quarter of the time and at its end, and what a reader heard."""
+    done = threading.Event()
+    failed: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            asyncio.run(_commit(database.dsn("zmart_ingest"), done))
+        except BaseException as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=write, daemon=True)
+    with sockets.connected(api.port, 1, path="/ws", asking={"action": "subscribe", "topics": ["trades"]}) as (reader,):
+        writer.start()
+        began = time.monotonic()
+        early = 0
+        while (passed := time.monotonic() - began) < seconds:
+            with _never_reading(api.port, reader):
+                until = min(ANEW_SECONDS, seconds / 4, seconds - passed)
+                _read_for(reader, until)
+            if not early and time.monotonic() - began >= seconds / 4:
+                early = process.memory_bytes(api.pid)
+        late = process.memory_bytes(api.pid)
+        done.set()
+        writer.join()
+        if failed:
+            raise NotMeasured(f"The writer failed: {failed[0]!r}")
+        if not reader.messages:
+            raise NotMeasured("The client that reads heard nothing.")
+        return early, late, reader.messages
+
+
+@contextmanager
+def _never_reading(port: int, reader: sockets.Client) -> Iterator[None]:
+    """So many that never read, while the one who reads goes on."""
+    clients = []
+    try:
+        for _ in range(STALLED):
+            client = sockets.Client.connect(port, "/ws", ASKING)
+            client.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            clients.append(client)
+            _read_for(reader, 0.0)
+        yield
+    finally:
+        for client in clients:
+            client.close()
+
+
+def _read_for(reader: sockets.Client, seconds: float) -> None:
+    deadline = spoken = time.monotonic()
+    deadline += seconds
+    reader.live()
+    while reader.read() or time.monotonic() < deadline:
+        time.sleep(0.005)
+        if time.monotonic() - spoken > sockets.LIVE_SECONDS:
+            spoken = time.monotonic()
+            reader.live()
+
+
+async def _commit(dsn: str, done: threading.Event) -> None:
+    stream = (row for row in history.transactions(10**9, seed=6) if row.events[0].name.startswith("Shares"))
+    writer = await writing.Writer.connect(dsn)
+    try:
+        while not done.is_set():
+            await writer.append(list(itertools.islice(stream, EVENTS_A_COMMIT)), source="bench")
+            await asyncio.sleep(COMMIT_EVERY_SECONDS)
+    finally:
+        await writer.close()
+
+
+FIGURE = Crowd()

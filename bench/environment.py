@@ -1,0 +1,320 @@
+"""What figures stand on: a durable Postgres of their own, our processes, and the peers; all gone at the end.
+
+Everything is made when a figure first asks for it and shared with those after it: one server, one migrated
+template, one log filled with history per size. Databases are clones, so no figure sees another's rows. Processes
+get groups of their own and die with this one, whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from bench import history
+from bench.figure import NotMeasured
+from ingest.store import writer as writing
+from zmart import errors, testing
+from zmart.db import migrate
+from zmart.run import ports
+from zmart.run.deploy import rebuild
+from zmart.run.postgres import embedded
+from zmart.run.supervisor import process
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = Path(__file__).parent / "peers"
+IDL = ROOT / "zmart" / "chain" / "idl" / "zmart_core.json"
+AUTHORIZATION = "bench-header-value"
+READY_SECONDS = 60.0
+STOP_SECONDS = 8.0
+LAST_WORDS = 240
+FILL_BATCH = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A process that was started here."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id, also its group's."""
+        return self.process.pid
+
+    def check(self) -> None:
+        """Raise NotMeasured when it has ended by itself."""
+        if (status := self.process.poll()) is not None:
+            raise NotMeasured(f"{self.name} ended with status {status}: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The last line it printed, cut to what a sentence can hold."""
+        said = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        return said[-1][-LAST_WORDS:] if said else "it said nothing"
+
+
+class House:
+    """The resources of one run. Use as a context manager, in the main thread."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._server: testing.Server | None = None
+        self._template: testing.Database | None = None
+        self._logs: dict[int, testing.Database] = {}
+        self._embedded: embedded.EmbeddedPostgres | None = None
+        self.folder = Path()
+
+    def __enter__(self) -> House:
+        self.folder = self._stack.enter_context(testing.state_dir())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # --- databases ------------------------------------------------------------------------------
+
+    @property
+    def server(self) -> testing.Server:
+        """A Postgres with fsync on, tuned as `zmart up` tunes it."""
+        if self._server is None:
+            self._embedded = embedded.EmbeddedPostgres(self.folder)
+            try:
+                self._embedded.start()
+            except errors.ZmartError as error:
+                raise NotMeasured(f"Postgres did not start: {error}") from error
+            self._stack.callback(self._embedded.stop)
+            self._server = testing.Server(origin="embedded", admin_dsn=self._embedded.dsn(embedded.SUPERUSER))
+            self._server.provision()
+            _check_durable(self._server)
+        return self._server
+
+    @contextlib.contextmanager
+    def database(self, *, log_events: int = 0) -> Iterator[testing.Database]:
+        """A database with every mart deployed and a log of so many events, for one figure."""
+        template = self._filled(log_events) if log_events else self._deployed()
+        with self.server.clone(template) as database:
+            with database.connect("postgres") as superuser:
+                superuser.execute("checkpoint")
+            yield database
+
+    def _deployed(self) -> testing.Database:
+        if self._template is None:
+            self._template = self.server.create()
+            testing.migrated(self._template)
+            rebuild.deploy(self._template.dsn())
+        return self._template
+
+    def _filled(self, log_events: int) -> testing.Database:
+        """A log as it grows: through the writer, folds included."""
+        if log_events not in self._logs:
+            database = self.server.create(template=self._deployed())
+            with contextlib.ExitStack() as unless_filled:
+                unless_filled.callback(self.server.drop, database)
+                migrate.prepare(database.dsn(embedded.SUPERUSER))
+                asyncio.run(_fill(database.dsn("zmart_ingest"), log_events))
+                with database.connect(embedded.SUPERUSER) as superuser:
+                    superuser.execute("vacuum analyze")
+                unless_filled.pop_all()
+            self._logs[log_events] = database
+        return self._logs[log_events]
+
+    # --- processes ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def ingest(self, database: testing.Database) -> Iterator[Running]:
+        """`python -m ingest` on a database."""
+        port = ports.free()
+        environment = {
+            "DATABASE_URL": database.dsn(),
+            "DATABASE_URL_INGEST": database.dsn("zmart_ingest"),
+            "HELIUS_AUTH_HEADER": AUTHORIZATION,
+            "INGEST_PORT": str(port),
+            "LOG_LEVEL": "warn",
+        }
+        with self.python("ingest", environment=environment, port=port) as running:
+            yield running
+
+    @contextlib.contextmanager
+    def api(self, database: testing.Database, **settings: str) -> Iterator[Running]:
+        """`python -m api` on a database; without limits unless `settings` say otherwise."""
+        port = ports.free()
+        environment = {
+            "DATABASE_URL": database.dsn(),
+            "DATABASE_URL_API": database.dsn("zmart_api"),
+            "RATE_LIMIT_PER_MINUTE": "0",
+            "DATABASE_URL_ANALYST": database.dsn("analyst"),
+            "JWT_SECRET": secrets.token_hex(32),
+            "API_PORT": str(port),
+            "STREAMS_PER_ADDRESS": "10000",
+            "LOG_LEVEL": "warn",
+            **settings,
+        }
+        with self.python("api", environment=environment, port=port) as running:
+            yield running
+
+    @contextlib.contextmanager
+    def python(
+        self, *arguments: str, environment: Mapping[str, str], port: int, ready: str = "/ready"
+    ) -> Iterator[Running]:
+        """A module of ours, once it is ready."""
+        command = (sys.executable, "-m", *arguments)
+        ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "ZMART_STATE_DIR": str(self._scratch(arguments[0]))}
+        with self.started(arguments[0], command, environment={**ours, **environment}, port=port) as running:
+            wait_until_ready(running, ready)
+            yield running
+
+    @contextlib.contextmanager
+    def peer(self, database: testing.Database, *, bodies: bool) -> Iterator[Running]:
+        """The Express indexer on a database; `bodies` lets it keep the delivered transactions."""
+        port = ports.free()
+        environment = {
+            "PORT": str(port),
+            "DATABASE_URL": database.dsn(),
+            "AUTHORIZATION": AUTHORIZATION,
+            "BODIES": "1" if bodies else "0",
+            "NODE_ENV": "production",
+        }
+        command = (node(), str(installed() / "indexer.mjs"), str(IDL), history.PROGRAM)
+        with self.started("the Express indexer", command, environment=environment, port=port) as running:
+            wait_until_ready(running, "/health")
+            yield running
+
+    @contextlib.contextmanager
+    def started(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        port: int = 0,
+        cwd: Path | None = None,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> Iterator[Running]:
+        """A process in a group of its own, asked to stop at the end, killed where it does not."""
+        log = self._scratch("logs") / f"{secrets.token_hex(4)}.log"
+        launch = process.Launch(
+            command=tuple(command),
+            environment={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), **environment},
+            cwd=str(cwd or self._scratch("cwd")),
+            # Asked, not killed, when we are gone: `make up` has children of its own to end.
+            death_signal=signal.SIGTERM,
+        )
+        with log.open("wb") as output:
+            running = Running(name=name, process=process.start(launch, output=output.fileno()), port=port, log=log)
+        try:
+            yield running
+            running.check()
+        finally:
+            _end(running.process, stop_seconds)
+
+    def _scratch(self, name: str) -> Path:
+        folder = self.folder / "scratch" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def installed() -> Path:
+    """The peers' folder, with their packages in it; installs them when they are missing."""
+    wanted = (PEERS / "package-lock.json").read_text()
+    stamp = PEERS / "node_modules" / ".installed-from"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        npm = shutil.which("npm")
+        if npm is None:
+            raise NotMeasured("The peers need npm, which is not installed.")
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or ["npm said nothing"])[0]
+            raise NotMeasured(f"The peers could not be installed: {said}")
+        stamp.write_text(wanted)
+    return PEERS
+
+
+def node() -> str:
+    """The node command."""
+    found = shutil.which("node")
+    if found is None:
+        raise NotMeasured("The peers need node, which is not installed.")
+    return found
+
+
+def wait_until_ready(running: Running, path: str, *, within_seconds: float = READY_SECONDS) -> None:
+    """Return when a GET of `path` is answered with 200; NotMeasured when it ends or takes too long."""
+    deadline = time.monotonic() + within_seconds
+    while not _answers(running.port, path):
+        running.check()
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"{running.name} was not ready within {within_seconds:.0f} s: {running.last_words()}")
+        time.sleep(0.05)
+
+
+def count(database: testing.Database, table: str) -> int:
+    """The rows of a table."""
+    with database.connect(embedded.SUPERUSER) as connection:
+        row = connection.execute(f"select count(*) from {table}").fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def _answers(port: int, path: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _end(child: subprocess.Popen[bytes], stop_seconds: float) -> None:
+    if child.poll() is None:
+        process.signal_group(child.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(stop_seconds)
+    process.signal_group(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _check_durable(server: testing.Server) -> None:
+    """Refuse to measure a server that forgets: it would be faster than anything we ship."""
+    with psycopg.connect(server.admin_dsn) as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            row = connection.execute("select current_setting(%s)", (name,)).fetchone()
+            if row != ("on",):
+                raise NotMeasured(f"The server runs with {name} off.")
+
+
+async def _fill(dsn: str, log_events: int) -> None:
+    writer = await writing.Writer.connect(dsn)
+    rows = history.transactions(log_events)
+    try:
+        while batch := list(itertools.islice(rows, FILL_BATCH)):
+            await writer.append(batch, source="bench")
+    finally:
+        await writer.close()
+
+
+def said(line: bytes, name: str) -> dict[str, float]:
+    """One JSON line of a peer."""
+    try:
+        found: dict[str, float] = json.loads(line)
+    except ValueError:
+        raise NotMeasured(f"{name} said something else than JSON: {line[:200]!r}") from None
+    return found

@@ -1,0 +1,1 @@
+"""Implements the `zmart` commands that change the log."""

@@ -1,0 +1,121 @@
+"""`zmart replay FILE`: webhook bodies from a file, one JSON array a line, through the pipeline without HTTP.
+
+What a line holds goes the way of a delivery: decoded, appended, folded. A line that is no delivery stops the replay
+with its number; everything before it is committed, and running the same file again changes nothing, because known
+transactions are only counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import progress
+
+from zmart import errors, settings
+
+from ..decode import delivery_body
+from ..decode.decoder import Decoder
+from ..records import DeadLetter, TransactionRow
+from ..store import writer
+from ..store.group_commit import Limits, Pipeline
+from ..sync.sources import Intake
+
+#: Nobody else delivers meanwhile, so there is nobody to wait for.
+LIMITS = Limits(wait_seconds=0.0)
+
+
+def main(path: Path) -> int:
+    """Replay `path`; 0 when every line was taken, 1 with a sentence when one was not."""
+    try:
+        configured = settings.load()
+        total = asyncio.run(replay(path, configured.postgres.dsn("zmart_ingest"), configured.chain.program_id))
+    except (errors.ZmartError, OSError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 1
+    print(f"{total.transactions:,} new transactions, {total.duplicates:,} known, {total.dead_letters:,} dead letters")
+    return 0
+
+
+async def replay(path: Path, dsn: str, program_id: str) -> writer.Appended:
+    """Write every body of `path` into the log at `dsn`; the sums of what the commits did."""
+    counted = Counted(await writer.Writer.connect(dsn))
+
+    async def connect() -> Counted:
+        return counted
+
+    async with Pipeline(connect, limits=LIMITS) as pipeline:
+        await File(path).run(Intake(Decoder(program_id), pipeline))
+    return counted.total
+
+
+class File:
+    """A `source.Source`: the bodies of a file, in its order."""
+
+    name = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def run(self, intake: Intake) -> None:
+        """Bring every line; InvalidInput names the first that is no delivery."""
+        with _progress(self._path) as shown:
+            for number, line in enumerate(_lines(self._path), start=1):
+                if line.strip():
+                    await intake.items(_items(line, number), source=self.name)
+                shown.advance(shown.task_ids[0], len(line))
+
+
+class Counted:
+    """A writer whose commits are added up."""
+
+    def __init__(self, appending: writer.Writer) -> None:
+        self._appending = appending
+        self.total = writer.NOTHING
+
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+        """As the writer has them."""
+        return self._appending.prepared(transactions)
+
+    async def append(
+        self,
+        transactions: Sequence[TransactionRow],
+        *,
+        source: str,
+        dead_letters: Sequence[DeadLetter] = (),
+        wanted: Sequence[str] = (),
+    ) -> writer.Appended:
+        """Commit, and remember what that did."""
+        done = await self._appending.append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
+        self.total = self.total.plus(done)
+        return done
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self._appending.close()
+
+
+def _items(line: bytes, number: int) -> list[bytes]:
+    try:
+        return delivery_body.items(line)
+    except errors.InvalidInput as error:
+        raise errors.InvalidInput(f"Line {number}: {error}") from error
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _progress(path: Path) -> progress.Progress:
+    shown = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TimeRemainingColumn(),
+        transient=True,
+    )
+    shown.add_task(path.name, total=path.stat().st_size)
+    return shown

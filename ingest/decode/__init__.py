@@ -1,0 +1,1 @@
+"""Decodes delivered transactions into rows. Pure: no I/O, no clock."""

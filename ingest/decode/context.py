@@ -1,0 +1,76 @@
+"""What a transaction tells beyond its events: arguments the program does not repeat, and balances.
+
+MarketCreated says neither the liquidity nor the question, MarketFinalized not the dispute's counts:
+both are arguments of the instruction that caused it. A sell says what the seller received, and for
+a fifth of all amounts two prices before fees would fit; the change of the market account's lamports
+tells them apart, as long as nothing else moved lamports there (protocol.md 8.6).
+
+All of it is extra. A part that is missing, or not as it should be, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from zmart.domain import events
+
+from . import event_rows
+from .instructions import Told
+from .webhook_types import Item, LoadedAddresses
+
+_encode = msgspec.json.Encoder().encode
+
+
+def account_keys(item: Item) -> list[str]:
+    """Keys in the order instructions count them: static, loaded writable, loaded read-only."""
+    message = item.transaction and item.transaction.message
+    if not message:
+        return []
+    loaded = (item.meta and item.meta.loaded_addresses) or LoadedAddresses()
+    return message.account_keys + loaded.writable + loaded.readonly
+
+
+def of_events(said: Sequence[tuple[events.Event, str | None]], told: Told) -> list[bytes | None]:
+    """The context of each event, given with its market's account, as JSON.
+
+    None where the transaction adds nothing. Balances stand on a market's last event alone.
+    """
+    last = {account: place for place, (_, account) in enumerate(said)}
+    return [
+        _about(told, event, account, is_last=last[account] == place) if account else None
+        for place, (event, account) in enumerate(said)
+    ]
+
+
+def _about(told: Told, event: events.Event, account: str, *, is_last: bool) -> bytes | None:
+    found: dict[str, str | int | None] = {}
+    match event:
+        case events.MarketCreated(market_id=market_id):
+            found |= _created(told, market_id)
+        case events.MarketFinalized():
+            found |= _finalized(told, account)
+        case events.SharesSold():
+            change = told.change_by("sell_shares", account)
+            found |= {} if change is None else {"market_lamports_delta": str(change)}
+    if is_last and (after := told.after(account)) is not None:
+        found["market_lamports"] = str(after)
+    return _encode(found) if found else None
+
+
+def _created(told: Told, market_id: bytes) -> dict[str, str | int | None]:
+    for call in told.calls:
+        if call.name == "create_market" and call.args["market_id"] == market_id:
+            return {
+                "initial_liquidity": str(call.args["initial_liquidity"]),
+                "ipfs_question_hash": event_rows.readable(call.args["ipfs_question_hash"]),
+            }
+    return {}
+
+
+def _finalized(told: Told, account: str) -> dict[str, str | int | None]:
+    for call in told.calls:
+        if call.name == "finalize_market" and told.account(call, "market") == account:
+            return {name: call.args[name] for name in ("dispute_agree", "dispute_disagree")}
+    return {}

@@ -1,0 +1,133 @@
+"""How an event is written into the log: who, where, when, and the rest as JSON.
+
+The log has columns for the market, the acting wallet and the clock; `payload` holds the other
+fields under the program's names. Integers of 64 bits are strings, because JSON readers round them;
+smaller ones are numbers. A hash of 46 bytes is the text it nearly always is, else `0x` and hex
+digits: the program stores whatever it is given (protocol.md 1.4.2), and a U+0000 must not reach
+jsonb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from zmart import errors
+from zmart.chain import addresses, codec, idl
+from zmart.domain import events
+
+from ..records import EventRow
+
+#: The field that names who acted; events that are not here name nobody.
+ACTOR = {
+    "MarketCreated": "creator",
+    "ProposalApproved": "approved_by",
+    "MarketActivated": "creator",
+    "SharesBought": "user",
+    "SharesSold": "user",
+    "MarketResolved": "resolver",
+    "DisputeInitiated": "initiator",
+    "ProposalVoteSubmitted": "user",
+    "DisputeVoteSubmitted": "user",
+    "WinningsClaimed": "user",
+    "LiquidityWithdrawn": "creator",
+    "MarketCancelled": "cancelled_by",
+    "ProtocolPauseStatusChanged": "paused_by",
+    "GlobalConfigInitialized": "admin",
+}
+MARKET_ID = "market_id"
+#: WinningsClaimed names the account, not the id (protocol.md 1.7).
+MARKET_ACCOUNT = "market"
+CLOCKS = frozenset({"timestamp", "cancelled_at"})
+
+#: A market's id and its account; WinningsClaimed tells only the latter.
+Market: TypeAlias = tuple[str | None, str | None]
+_Write: TypeAlias = Callable[[Any], Any]
+_encode = msgspec.json.Encoder().encode
+
+
+def readable(raw: bytes) -> str:
+    """A hash as text where it is printable ASCII, else `0x` and its hex digits."""
+    text = raw.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else f"0x{raw.hex()}"
+
+
+def market(event: events.Event, program_id: str) -> Market:
+    """The event's market; both parts are None where an event is about the whole protocol."""
+    layout, values = _LAYOUTS[type(event)], event
+    if layout.market_id is not None:
+        raw: Any = values[layout.market_id]
+        return raw.hex(), addresses.market_address(program_id, raw)
+    account: Any = None if layout.market_account is None else values[layout.market_account]
+    return None, account
+
+
+def row(event: events.Event, ordinal: int, market: Market, context: bytes | None) -> EventRow:
+    """The row of an event of `market`; `context` is what its transaction tells beyond it."""
+    layout = _LAYOUTS[type(event)]
+    values: tuple[Any, ...] = event
+    wallet = None if layout.actor is None else values[layout.actor]
+    clock, fields = values[layout.clock], layout.payload(values)
+    return EventRow(ordinal, layout.name, *market, wallet, clock, fields, context)
+
+
+class _Layout(NamedTuple):
+    """Where the parts of one kind of event are, by index."""
+
+    name: str
+    market_id: int | None
+    market_account: int | None
+    actor: int | None
+    clock: int
+    rest: tuple[tuple[str, int, _Write | None], ...]
+
+    def payload(self, event: Any) -> bytes:
+        fields = {}
+        for name, index, write in self.rest:
+            value = event[index]
+            fields[name] = value if write is None or value is None else write(value)
+        return _encode(fields)
+
+
+def _layout(kind: type[events.Event], fields: tuple[idl.Field, ...]) -> _Layout:
+    name, names = kind.name, kind._fields
+    places = {field: index for index, field in enumerate(names)}
+    actor = ACTOR.get(name)
+    said = {MARKET_ID, MARKET_ACCOUNT, actor, *CLOCKS}
+    rest = tuple((f.name, places[f.name], _writer(f.type)) for f in fields if f.name not in said)
+    return _Layout(
+        name,
+        places.get(MARKET_ID),
+        places.get(MARKET_ACCOUNT),
+        places[actor] if actor else None,
+        next(places[clock] for clock in CLOCKS if clock in places),
+        rest,
+    )
+
+
+def _writer(kind: idl.Type) -> _Write | None:
+    """What turns a value into JSON; None where it is JSON already."""
+    match kind:
+        case "u64" | "i64" | "u128" | "i128":
+            return str
+        case "u8" | "u16" | "u32" | "bool" | "pubkey":
+            return None
+        case idl.Composite(option=inner) if inner is not None:
+            return _writer(inner)
+        case idl.Composite(array=("u8", _)):
+            return readable
+        case idl.Composite(defined=defined) if defined is not None:
+            return None
+    raise errors.ConfigurationError(f"The IDL has an event field of a kind not known here: {kind}.")
+
+
+def _layouts() -> dict[type[events.Event], _Layout]:
+    bodies = idl.load().bodies
+    known = {kind: _layout(kind, tuple(bodies[name].fields)) for name, kind in events.EVENTS.items()}
+    earlier = events.WinningsClaimedV0
+    return known | {earlier: _layout(earlier, codec.WINNINGS_CLAIMED_V0)}
+
+
+_LAYOUTS = _layouts()

@@ -1,0 +1,162 @@
+"""A transaction's instructions as they ran, and what its accounts held before and after.
+
+Some of what the log wants is not in any event but in the instruction that caused it, or in balances: `context` adds it
+to events, `cut` makes events of it where the runtime dropped the log. Both read a transaction through `Told`, which
+reads each part when somebody first asks for it: most transactions are trades, and nobody asks them more than a balance.
+
+Every part may be missing or odd. What cannot be read is None or left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from zmart import errors
+from zmart.chain import codec, idl
+from zmart.domain import base58
+
+from .webhook_types import InnerInstructions, Instruction, Item
+
+#: Instructions of ours that leave the market account's lamports alone (protocol.md 1.4).
+STILL = frozenset(
+    {
+        "approve_proposal",
+        "activate_market",
+        "resolve_market",
+        "initiate_dispute",
+        "finalize_market",
+        "submit_proposal_vote",
+        "submit_dispute_vote",
+        "aggregate_proposal_votes",
+        "aggregate_dispute_votes",
+        "cancel_market",
+    }
+)
+#: The longest data of ours is 102 bytes; a transaction cannot carry more than 1,232, but a forged
+#: item could, and base58 takes the square of its length.
+_LONGEST_DATA = 2_048
+
+_T = TypeVar("_T")
+_BALANCES = msgspec.json.Decoder(list[int] | None)
+_INSTRUCTIONS = msgspec.json.Decoder(list[Instruction] | None)
+_INNER = msgspec.json.Decoder(list[InnerInstructions] | None)
+
+
+class Call(NamedTuple):
+    """An instruction as it ran."""
+
+    #: Which top-level instruction it is, or was called by.
+    top: int
+    is_inner: bool
+    is_ours: bool
+    #: None when another program ran, or ours was asked for something unknown.
+    name: str | None
+    args: dict[str, Any]
+    #: Places in the account keys, in the instruction's order.
+    accounts: list[int]
+
+
+class Told:
+    """What one transaction tells beyond its log."""
+
+    def __init__(self, item: Item, keys: list[str], program_id: str) -> None:
+        self._item = item
+        self._keys = keys
+        self._program_id = program_id
+
+    def place(self, account: str) -> int | None:
+        """Where an account stands among the keys."""
+        return self._keys.index(account) if account in self._keys else None
+
+    def account(self, call: Call, name: str) -> str | None:
+        """The account that a call of ours gave under the program's name for it."""
+        index = _ACCOUNTS[call.name or ""].index(name)
+        place = call.accounts[index] if index < len(call.accounts) else -1
+        return self._keys[place] if 0 <= place < len(self._keys) else None
+
+    def before(self, account: str) -> int | None:
+        """Lamports of an account before the transaction."""
+        meta = self._item.meta
+        return None if meta is None else self._balance(meta.pre_balances, account)
+
+    def after(self, account: str) -> int | None:
+        """Lamports of an account after the transaction."""
+        meta = self._item.meta
+        return None if meta is None else self._balance(meta.post_balances, account)
+
+    def change_by(self, name: str, account: str) -> int | None:
+        """By how many lamports one call of `name`, and what it called itself, changed a market's account.
+
+        None unless it is the only thing in the transaction that may have moved lamports there.
+        """
+        before, after, place = self.before(account), self.after(account), self.place(account)
+        if before is None or after is None:
+            return None
+        movers = [call for call in self.calls if place in call.accounts and call.name not in STILL]
+        named = [call for call in movers if call.name == name]
+        if len(named) != 1:
+            return None
+        (one,) = named
+        is_alone = all(c is one or (c.is_inner and not one.is_inner and c.top == one.top) for c in movers)
+        return after - before if is_alone else None
+
+    @functools.cached_property
+    def calls(self) -> list[Call]:
+        """Every instruction that can be read, in the order in which they ran."""
+        message = self._item.transaction and self._item.transaction.message
+        if not message or not self._item.meta:
+            return []
+        tops = _read(_INSTRUCTIONS, message.instructions) or ()
+        inner = {one.index: one.instructions for one in self._inner or ()}
+        return list(self._in_order(tops, inner))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the calls are all there were: the node recorded inner instructions, even if there were none."""
+        return bool(self.calls) and self._inner is not None
+
+    @functools.cached_property
+    def _inner(self) -> list[InnerInstructions] | None:
+        return None if self._item.meta is None else _read(_INNER, self._item.meta.inner_instructions)
+
+    def _in_order(self, tops: Sequence[Instruction], inner: dict[int, list[Instruction]]) -> Iterator[Call]:
+        for top, instruction in enumerate(tops):
+            yield self._call(instruction, top, is_inner=False)
+            for called in inner.get(top, ()):
+                yield self._call(called, top, is_inner=True)
+
+    def _call(self, instruction: Instruction, top: int, *, is_inner: bool) -> Call:
+        place = instruction.program_id_index
+        is_ours = 0 <= place < len(self._keys) and self._keys[place] == self._program_id
+        name, args = _arguments(instruction.data) if is_ours else (None, {})
+        return Call(top, is_inner, is_ours, name, args, instruction.accounts)
+
+    def _balance(self, raw: msgspec.Raw, account: str) -> int | None:
+        place = self.place(account)
+        balances: list[int] | None = None if place is None else _read(_BALANCES, raw)
+        if place is None or balances is None or len(balances) != len(self._keys):
+            return None
+        return balances[place]
+
+
+_ACCOUNTS = {one.name: [account.name for account in one.accounts] for one in idl.load().instructions}
+
+
+def _arguments(data: str) -> tuple[str | None, dict[str, Any]]:
+    if len(data) > _LONGEST_DATA:
+        return None, {}
+    try:
+        return codec.default().decode_instruction(base58.decode(data))
+    except (errors.DecodeError, errors.InvalidInput):
+        return None, {}
+
+
+def _read(decoder: msgspec.json.Decoder[_T], raw: msgspec.Raw) -> _T | None:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

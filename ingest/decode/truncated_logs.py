@@ -1,0 +1,230 @@
+"""Events of a log that the runtime cut, from the instructions that caused them.
+
+A transaction's log ends at ten kilobytes: the first line that does not fit becomes `Log truncated`, and after it only
+lines still come that are short enough for the room that is left (protocol.md 1.7), so that a short event may stand
+where a long one was dropped. The instructions are all there, and every instruction of our program emits exactly one
+event (protocol.md 1.3). So calls and events are laid side by side, in the order in which they ran; a call without its
+event lost it. Where that does not come out even, or anything of ours cannot be read, nothing is rebuilt.
+
+What is rebuilt is exactly what the program would have said. Its clock is that of the transaction's other events or the
+block's time, which validators take from the same Clock. Which events can be:
+
+    always      GlobalConfigInitialized   signer, argument, and the rate that initialize sets (1.4.1)
+                MarketCreated             arguments and signer; it is PROPOSED
+                ProposalApproved          accounts alone
+                MarketResolved            arguments and accounts
+                ProposalVoteSubmitted     argument and accounts
+                DisputeVoteSubmitted      the same
+                MarketCancelled           accounts alone
+    sometimes   ConfigUpdated             where both time limits were given; one left out keeps a value nobody says here
+                LiquidityWithdrawn        from the market's balances, where nothing else moved lamports there
+    never       SharesBought, SharesSold  shares and price come out of the market's state at that instant
+                MarketActivated           says the creator and the liquidity, which only the account holds
+                DisputeInitiated          says the outcome that had been proposed
+                MarketFinalized           says an outcome that depends on state, counts and threshold
+                WinningsClaimed           says the final outcome; its amount depends on the position
+                ProposalAggregated, DisputeAggregated    say whether a threshold of the configuration was met
+                ProtocolPauseStatusChanged               says which way the switch went
+
+What is never rebuilt is a dead letter of its transaction, with the event's name and ordinal, and a person is told: no
+amount, price or outcome is ever made up. Reconciliation compares that market with its account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from zmart.chain.logs import LogRead
+from zmart.domain import events
+from zmart.domain.ids import Address
+
+from ..records import EventRow
+from . import event_rows
+from .instructions import Call, Told
+
+#: What each instruction emits (protocol.md 1.3).
+EMITS: Final = {
+    "initialize_global_config": "GlobalConfigInitialized",
+    "create_market": "MarketCreated",
+    "approve_proposal": "ProposalApproved",
+    "activate_market": "MarketActivated",
+    "buy_shares": "SharesBought",
+    "sell_shares": "SharesSold",
+    "resolve_market": "MarketResolved",
+    "initiate_dispute": "DisputeInitiated",
+    "finalize_market": "MarketFinalized",
+    "claim_winnings": "WinningsClaimed",
+    "withdraw_liquidity": "LiquidityWithdrawn",
+    "submit_proposal_vote": "ProposalVoteSubmitted",
+    "aggregate_proposal_votes": "ProposalAggregated",
+    "submit_dispute_vote": "DisputeVoteSubmitted",
+    "aggregate_dispute_votes": "DisputeAggregated",
+    "update_global_config": "ConfigUpdated",
+    "emergency_pause": "ProtocolPauseStatusChanged",
+    "cancel_market": "MarketCancelled",
+}
+#: The rate that initialize sets and its event repeats (protocol.md 1.4.1).
+INITIAL_PROTOCOL_FEE_BPS: Final = 300
+PROPOSED: Final = 0
+#: A rebuilt event names its market by the account; the id is not in the instruction.
+UNSAID: Final = b""
+#: Says in an event's context that it is not the program's own word.
+MARK: Final = {"rebuilt_from": "instruction"}
+
+
+class Missing(NamedTuple):
+    """An event that the log lost."""
+
+    ordinal: int
+    name: str
+    #: The event, where the transaction tells all of it.
+    event: events.Event | None
+    market: event_rows.Market
+
+
+def missing(found: LogRead, told: Told, block_time: int | None, program_id: str) -> list[Missing] | None:
+    """What a cut log lost, in order; None where calls and events cannot be laid side by side."""
+    if not told.is_whole or found.undecodable:
+        return None
+    ours = [call for call in told.calls if call.is_ours]
+    if any(call.name is None for call in ours):
+        return None
+    said = [event for _, event in found.events]
+    clock = next((_clock(event) for event in said), block_time)
+    lost: list[Missing] = []
+    for ordinal, call in enumerate(ours):
+        if said and _is_of(said[0], call, told, program_id):
+            said.pop(0)
+        else:
+            lost.append(_missing(ordinal, call, told, clock))
+    return None if said else lost
+
+
+def _clock(event: events.Event) -> int:
+    instant: Any = event[_CLOCK[event.name]]
+    return int(instant)
+
+
+_CLOCK: Final = {
+    name: next(place for place, field in enumerate(kind._fields) if field in event_rows.CLOCKS)
+    for name, kind in events.EVENTS.items()
+}
+
+
+def _is_of(event: events.Event, call: Call, told: Told, program_id: str) -> bool:
+    """Whether a call may have emitted an event: the right kind, about the right market, by the right wallet."""
+    _, account = event_rows.market(event, program_id)
+    return (
+        EMITS[call.name or ""] == event.name
+        and (account is None or account == told.account(call, "market"))
+        and (
+            event.name not in _BY or getattr(event, event_rows.ACTOR[event.name]) == told.account(call, _BY[event.name])
+        )
+    )
+
+
+#: Under which name the instruction of an event has the wallet that the event names; MarketActivated names another.
+_BY: Final = {
+    "MarketCreated": "creator",
+    "ProposalApproved": "admin",
+    "SharesBought": "user",
+    "SharesSold": "user",
+    "MarketResolved": "resolver",
+    "DisputeInitiated": "initiator",
+    "ProposalVoteSubmitted": "user",
+    "DisputeVoteSubmitted": "user",
+    "WinningsClaimed": "user",
+    "LiquidityWithdrawn": "creator",
+    "MarketCancelled": "admin",
+    "ProtocolPauseStatusChanged": "admin",
+    "GlobalConfigInitialized": "admin",
+}
+
+
+def _missing(ordinal: int, call: Call, told: Told, clock: int | None) -> Missing:
+    name = EMITS[call.name or ""]
+    rebuild = _REBUILD.get(name)
+    event = None if rebuild is None or clock is None else rebuild(_Source(call, told, clock))
+    market_id = call.args["market_id"].hex() if name == "MarketCreated" else None
+    is_of_market = not {event_rows.MARKET_ID, event_rows.MARKET_ACCOUNT}.isdisjoint(events.EVENTS[name]._fields)
+    account = told.account(call, "market") if is_of_market else None
+    is_whole = event is not None and None not in event and (account is not None or not is_of_market)
+    return Missing(ordinal, name, event if is_whole else None, (market_id, account))
+
+
+class _Source(NamedTuple):
+    call: Call
+    told: Told
+    clock: int
+
+    def by(self, name: str) -> Any:
+        account = self.told.account(self.call, name)
+        return None if account is None else Address(account)
+
+    def arg(self, name: str) -> Any:
+        return self.call.args[name]
+
+
+_Rebuild: TypeAlias = Callable[[_Source], events.Event | None]
+
+
+def _withdrawn(source: _Source) -> events.Event | None:
+    account = source.told.account(source.call, "market")
+    change = None if account is None else source.told.change_by("withdraw_liquidity", account)
+    # The program refuses to withdraw nothing (protocol.md 1.4.11).
+    if change is None or change >= 0:
+        return None
+    return events.LiquidityWithdrawn(UNSAID, source.by("creator"), -change, source.clock)
+
+
+def _configured(source: _Source) -> events.Event:
+    args = source.call.args
+    return events.ConfigUpdated(
+        **{field: args[field] for field in events.ConfigUpdated._fields if field != "timestamp"},
+        timestamp=source.clock,
+    )
+
+
+#: An event with None in it is not whole, and is not used.
+_REBUILD: Final[dict[str, _Rebuild]] = {
+    "GlobalConfigInitialized": lambda s: events.GlobalConfigInitialized(
+        s.by("admin"), s.arg("backend_authority"), INITIAL_PROTOCOL_FEE_BPS, s.clock
+    ),
+    "MarketCreated": lambda s: events.MarketCreated(
+        s.arg("market_id"), s.by("creator"), s.arg("b_parameter"), PROPOSED, s.clock
+    ),
+    "ProposalApproved": lambda s: events.ProposalApproved(UNSAID, s.by("admin"), s.clock),
+    "MarketResolved": lambda s: events.MarketResolved(
+        UNSAID, s.by("resolver"), s.arg("proposed_outcome"), s.arg("ipfs_evidence_hash"), s.clock
+    ),
+    "ProposalVoteSubmitted": lambda s: events.ProposalVoteSubmitted(UNSAID, s.by("user"), s.arg("vote"), s.clock),
+    "DisputeVoteSubmitted": lambda s: events.DisputeVoteSubmitted(UNSAID, s.by("user"), s.arg("vote"), s.clock),
+    "MarketCancelled": lambda s: events.MarketCancelled(UNSAID, s.by("admin"), s.clock),
+    "ConfigUpdated": _configured,
+    "LiquidityWithdrawn": _withdrawn,
+}
+#: Every event that a transaction alone can tell.
+REBUILT: Final = frozenset(_REBUILD)
+
+
+def numbered(found: LogRead, lost: Sequence[Missing]) -> Iterator[tuple[int, events.Event]]:
+    """The events the log still has, each with its place among all that were emitted."""
+    gone = {one.ordinal for one in lost}
+    places = (place for place in range(len(found.events) + len(lost)) if place not in gone)
+    for place, (_, event) in zip(places, found.events, strict=True):
+        yield place, event
+
+
+def marked(row: EventRow) -> EventRow:
+    """A rebuilt event's row, saying so."""
+    context: dict[str, Any] = {} if row.context is None else msgspec.json.decode(row.context)
+    return row._replace(context=msgspec.json.encode(context | MARK))
+
+
+def regret(one: Missing) -> str:
+    """Why an event is a dead letter, for a person."""
+    about = f" of market account {one.market[1]}" if one.market[1] else ""
+    return f"The runtime cut the log before {one.name}{about}, and the transaction does not tell all of it."

@@ -1,0 +1,1 @@
+"""Reads the chain beside the webhooks: fetches what is missing and proves the log complete."""

@@ -1,0 +1,114 @@
+"""The walker's own connection: where it lists what the chain shows, and compares that with the log.
+
+Lists live in a temporary table, so that a history of any length takes no memory here and comparing is a join. They
+die with the connection: `generation` tells whoever made a list whether it is still there. Nothing of the log is
+written through it; that is the writer's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from zmart import errors
+from zmart.db import pool, queries
+
+sql = queries.load("ingest.sync", "queries.sql")
+
+#: Comparing whole histories takes its time, and holds up nobody.
+STATEMENT_TIMEOUT_SECONDS = 300.0
+
+
+class Notebook:
+    """Statements of queries.sql on one connection that comes back by itself."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: pool.Connection | None = None
+        #: Grows whenever lists were lost.
+        self.generation = 0
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Every row of a statement. Raises Unavailable where Postgres does not answer."""
+        connection = await self._connected()
+        with _said_plainly():
+            return await (await connection.execute(statement, parameters)).fetchall()
+
+    async def one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
+        """The row of a statement that has one."""
+        rows = await self.all(statement, **parameters)
+        return rows[0]
+
+    async def do(self, statement: str, **parameters: Any) -> int:
+        """Run a statement without rows; how many rows it changed."""
+        connection = await self._connected()
+        with _said_plainly():
+            return (await connection.execute(statement, parameters)).rowcount
+
+    async def alert(self, kind: str, message: str, *, subject: str = "", severity: str = "warning") -> None:
+        """Tell a person, once however often this is said."""
+        await self.all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
+
+    async def resolve(self, kind: str, subject: str = "") -> None:
+        """It is over."""
+        await self.all(sql.resolve_alert, kind=kind, subject=subject)
+
+    async def keep(self, standing: dict[str, Any]) -> None:
+        """Leave in the database what is known now."""
+        await self.do(sql.keep_standing, value=Jsonb(standing))
+
+    async def _connected(self) -> pool.Connection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = await pool.connect(
+                self._dsn,
+                application_name="zmart ingest walk",
+                statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+                autocommit=True,
+            )
+            with pool.translated():
+                await self._connection.execute(sql.create_seen)
+            self.generation += 1
+        return self._connection
+
+
+@contextlib.contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Errors of ours out of the driver's; where the schema is not there yet, it may be in a moment."""
+    try:
+        with pool.translated():
+            yield
+    except psycopg.Error as bug:
+        raise errors.Unavailable(f"The log cannot be read: {bug.diag.message_primary or bug}.") from bug
+
+
+async def require_identity(notebook: Notebook, *, genesis_hash: str, program_id: str) -> None:
+    """Make sure that this log is of this chain and program, or make it so where it is new.
+
+    Raises ConfigurationError where it is of another: two chains in one log could never be told apart again.
+    """
+    found = await notebook.all(sql.identity)
+    if not found:
+        raise errors.Unavailable("This database has a log without an identity.", help="Deploy it first: zmart migrate")
+    known_genesis, known_program = found[0]
+    if known_genesis not in (None, genesis_hash):
+        raise errors.ConfigurationError(
+            f"The log is of the chain with genesis hash {known_genesis}, but the node's is {genesis_hash}.",
+            help="Set SOLANA_RPC_URL to a node of the log's chain, or use another database.",
+        )
+    if known_program not in (None, program_id):
+        raise errors.ConfigurationError(
+            f"The log is of program {known_program}, but SOLANA_PROGRAM_ID_CORE says {program_id}.",
+            help="Set it to the log's program, or use another database.",
+        )
+    if (known_genesis, known_program) != (genesis_hash, program_id):
+        await notebook.do(sql.keep_identity, genesis_hash=genesis_hash, program_id=program_id)

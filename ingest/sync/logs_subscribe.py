@@ -1,0 +1,118 @@
+"""`logsSubscribe`: the chain says a signature within a second of it, where no webhook reaches this machine.
+
+A notification holds a signature, an error and the lines of the log; neither instructions nor balances, no fee, no
+place in the block. Events made of it would lack what keepers and fees need, and a WebSocket may lose notifications
+without saying so. So a notification is a hint like a webhook's enhanced item: its signature is wanted,
+`getTransaction` brings the rest, and the walk finds what was never said. Failed transactions have no events and are
+left to whoever asks for them.
+
+The socket's queue is bounded and drops the oldest notification when we are slow; that, too, is the walk's to find.
+Every way in which a connection can end is one of two errors: `NodeTrouble`, after which `source.Patience` says when
+to connect again, and `KeyRefused`, after which a person has to look at SOLANA_WS_URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+from solana.exceptions import SolanaRpcException
+from solana.rpc.commitment import Confirmed
+from solana.rpc.jsonrpc import SolanaJsonRpcError
+from solana.rpc.websocket_api import OverflowPolicy, SolanaWsClient
+from solders.errors import SerdeJSONError
+from solders.pubkey import Pubkey
+from solders.rpc.config import RpcTransactionLogsFilterMentions
+from solders.rpc.responses import LogsNotification
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from zmart.chain import rpc_errors
+
+from .sources import Intake
+
+log = structlog.get_logger()
+
+#: Notifications that may wait here; a node sends at most some thousand a second.
+QUEUE_SIZE: Final = 10_000
+#: Signatures noted in one commit, and how long the first of them waits for others.
+BATCH: Final = 500
+WAIT_SECONDS: Final = 0.05
+_REFUSED: Final = frozenset({401, 403})
+
+
+class Subscription:
+    """A `source.Source`: one WebSocket to one node, for one program."""
+
+    name = "logs"
+
+    def __init__(self, url: str, program_id: str, *, queue_size: int = QUEUE_SIZE) -> None:
+        """Subscribe at `url`, which may hold a key and is never shown."""
+        self._url = url
+        self._node = urlsplit(url).hostname or "the node"
+        self._filter = RpcTransactionLogsFilterMentions(Pubkey.from_string(program_id))
+        self._queue_size = queue_size
+        #: Notifications that came when too many waited.
+        self.dropped = 0
+        #: Whether the node has confirmed the subscription.
+        self.is_subscribed = asyncio.Event()
+
+    async def run(self, intake: Intake) -> None:
+        """Hint at every success that the node says; NodeTrouble or KeyRefused when it stops saying."""
+        try:
+            with self._translated():
+                async with self._client() as client:
+                    await client.logs_subscribe(filter_=self._filter, commitment=Confirmed)
+                    self.is_subscribed.set()
+                    log.info("subscribed to logs", node=self._node)
+                    while True:
+                        signatures = await self._batch(client)
+                        if signatures:
+                            await intake.hints(signatures, source=self.name)
+        finally:
+            self.is_subscribed.clear()
+
+    def _client(self) -> SolanaWsClient:
+        return SolanaWsClient(self._url, notification_queue_size=self._queue_size, overflow=OverflowPolicy.DROP_OLDEST)
+
+    async def _batch(self, client: SolanaWsClient) -> list[str]:
+        """The next notification, and those that come right after it."""
+        told = [await client.recv()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_SECONDS):
+                while len(told) < BATCH:
+                    told.append(await client.recv())
+        self._count(client.dropped_notifications)
+        values = [one.result.value for one in told if isinstance(one, LogsNotification)]
+        return list(dict.fromkeys(str(value.signature) for value in values if value.err is None))
+
+    def _count(self, dropped: int) -> None:
+        if dropped > self.dropped:
+            log.warning("notifications dropped; the walk finds them", count=dropped - self.dropped)
+        self.dropped = max(self.dropped, dropped)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except InvalidStatus as refused:
+            status = refused.response.status_code
+            if status in _REFUSED:
+                raise rpc_errors.KeyRefused(
+                    f"{self._node} refuses the subscription with status {status}.", help="See SOLANA_WS_URL."
+                ) from None
+            raise rpc_errors.NodeFailed(f"{self._node} answers the handshake with status {status}.") from None
+        except SolanaJsonRpcError as refused:
+            raise rpc_errors.NodeFailed(f"{self._node} refuses the subscription: {refused}.") from None
+        except (WebSocketException, SolanaRpcException, OSError) as broken:
+            raise rpc_errors.Unreachable(f"The WebSocket of {self._node} ended: {_said(broken)}.") from None
+        except (ValueError, SerdeJSONError) as garbled:
+            raise rpc_errors.Garbled(f"{self._node} sends no JSON-RPC: {type(garbled).__name__}.") from None
+
+
+def _said(broken: BaseException) -> str:
+    """What happened, without an address in it."""
+    return type(broken).__name__ if "://" in str(broken) or not str(broken) else str(broken).rstrip(".")

@@ -1,0 +1,101 @@
+"""`zmart webhook check|create`, and the same check by a running ingest: does Helius still deliver here, and to us?
+
+A webhook that Helius has switched off, or that somebody pointed elsewhere, is silent; only Helius' own API says so.
+Ingest asks once an hour and whenever deliveries stop while the program is used, and tells a person what is wrong.
+Not being able to ask is not a fault of the webhook: it is logged and tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from zmart import errors, settings
+from zmart.chain import helius
+
+from .database import Notebook
+
+log = structlog.get_logger()
+
+ALERT: Final = "webhook_registration"
+
+
+class Registration:
+    """Compares what Helius has with what the configuration wants, and tells a person."""
+
+    def __init__(self, configured: settings.Settings, wish: helius.Wish) -> None:
+        self._configured = configured
+        self._wish = wish
+
+    @classmethod
+    def of(cls, configured: settings.Settings) -> Registration | None:
+        """The check of a configuration; None where it does not say enough to make one."""
+        if configured.chain.helius_api_key is None:
+            return None
+        try:
+            return cls(configured, helius.Wish.of(configured))
+        except errors.ConfigurationError as missing:
+            log.info("the webhook's registration is not checked", reason=str(missing))
+            return None
+
+    async def tell(self, notebook: Notebook) -> None:
+        """Ask Helius, and open or close the alert."""
+        try:
+            async with helius.Helius.of(self._configured) as api:
+                verdict = helius.judge(await api.webhooks(), self._wish)
+        except errors.Unauthorized as refused:
+            await notebook.alert(ALERT, f"Helius does not say what is registered: {refused}")
+            return
+        except errors.ZmartError as trouble:
+            log.warning("the webhook's registration cannot be checked", reason=str(trouble))
+            return
+        if verdict.faults:
+            faults = " ".join(verdict.faults)
+            log.error("the webhook is not registered as it should be", faults=verdict.faults)
+            await notebook.alert(ALERT, f"{faults} Mend it: zmart webhook create", severity="critical")
+        else:
+            await notebook.resolve(ALERT)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; 0 when the webhook is right, 1 with a sentence when it is not."""
+    asked = _parser().parse_args(arguments)
+    try:
+        configured = settings.load()
+        return asyncio.run(_check(configured) if asked.command == "check" else _create(configured))
+    except errors.ZmartError as error:
+        print(f"webhook: {error}", file=sys.stderr)
+        return 1
+
+
+async def _check(configured: settings.Settings) -> int:
+    wish = helius.Wish.of(configured)
+    async with helius.Helius.of(configured) as api:
+        verdict = helius.judge(await api.webhooks(), wish)
+    for sentence in [*verdict.faults, *verdict.remarks]:
+        print(sentence)
+    if verdict.webhook is not None and not verdict.faults:
+        print(f"Webhook {verdict.webhook.id} delivers {wish.program_id} to {helius.masked(wish.url)}.")
+    if verdict.faults:
+        print("Mend it: zmart webhook create", file=sys.stderr)
+    return 1 if verdict.faults else 0
+
+
+async def _create(configured: settings.Settings) -> int:
+    wish = helius.Wish.of(configured)
+    async with helius.Helius.of(configured) as api:
+        print(await api.make_right(wish))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zmart webhook")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check")
+    commands.add_parser("create")
+    return parser

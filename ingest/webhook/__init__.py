@@ -1,0 +1,1 @@
+"""Serves the webhook endpoint: authentication, the HTTP app and its problem details."""

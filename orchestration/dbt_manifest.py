@@ -1,0 +1,143 @@
+"""What dbt knows about the models, read from its manifest, and named the way operators know them.
+
+Deploying leaves it in the state directory; when the models' sources are others than those it speaks of, they are parsed
+again in a child process, so that this one never loads dbt for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import dagster as dg
+import dagster_dbt
+
+from zmart.run.deploy import manifest_cache as kept
+from zmart.run.deploy import rebuild
+
+Manifest: TypeAlias = kept.Manifest
+Node: TypeAlias = Mapping[str, Any]
+
+OWNERS = ["team:operators"]
+
+_BUTTON = {
+    "fold": "**Materialize** folds this mart again from the whole log and merges the rows that differ, in place: "
+    "readers, grants and views notice nothing. A healthy mart reports 0 rows. A stale one follows the log again "
+    "afterwards. Changed SQL is installed by the job `dbt_build`.",
+    "refreshed": "**Materialize** computes this mart again from the others and merges the rows that differ, in place: "
+    "readers see the old rows or the new. The schedule `refresh_marts_often` presses it every five minutes; "
+    "`ops.refreshed` says up to which seq it answers. Changed SQL is installed by the job `dbt_build`.",
+    "view": "A view: always as fresh as what it reads, so nothing has to be done. **Materialize** installs its "
+    "SQL again from the checkout, replacing it in place.",
+}
+
+_UNUSED = {
+    "dagster_dbt/manifest",
+    "dagster_dbt/dagster_dbt_translator",
+    "dagster_dbt/project_id",
+    "dagster/storage_kind",
+    "dagster-dbt/materialization_type",
+}
+
+
+def load() -> Manifest:
+    """Return the manifest of the models in this checkout; raises ConfigurationError when they do not parse."""
+    return rebuild.manifest()
+
+
+class Translator(dagster_dbt.DagsterDbtTranslator):
+    """Says what a model is called in the UI, and what its button does."""
+
+    def get_description(self, dbt_resource_props: Node) -> str:
+        """The model's own description, then what pressing the button does."""
+        said: str = dbt_resource_props["description"]
+        button = _BUTTON.get(kept_as(dbt_resource_props))
+        return f"{said}\n\n{button}" if button else said
+
+    def get_group_name(self, dbt_resource_props: Node) -> str:
+        """The folder: folds, views or scheduled."""
+        folder: str = dbt_resource_props["fqn"][1]
+        return folder
+
+    def get_owners(self, dbt_resource_props: Node) -> Sequence[str]:
+        """Whoever operates the system."""
+        del dbt_resource_props
+        return OWNERS
+
+    def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
+        """How it is kept true: fold (in the ingest transaction), view, refreshed."""
+        return {"kept_as": kept_as(dbt_resource_props)}
+
+
+def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
+    """The models that are kept true in one way (fold, refreshed, view), with lineage through the ephemeral ones."""
+    every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
+    return [_lean(spec) for spec in every if spec.tags["kept_as"] == kind]
+
+
+def sources(manifest: Manifest) -> list[dg.AssetSpec]:
+    """The tables that models read and dbt does not make."""
+    return [
+        dg.AssetSpec(
+            key=[node["source_name"], node["name"]],
+            description=node["description"],
+            group_name={"raw": "log"}.get(node["source_name"], node["source_name"]),
+            kinds={"postgres", "table"},
+            owners=OWNERS,
+            tags={"kept_as": "log"},
+        )
+        for node in manifest["sources"].values()
+    ]
+
+
+def keys(manifest: Manifest) -> dict[str, dg.AssetKey]:
+    """The asset key of every model by dbt's unique id."""
+    return {
+        unique_id: dg.AssetKey(["marts", node["name"]])
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and kept_as(node) != "ephemeral"
+    }
+
+
+def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
+    """Every data test about a model, by unique id, as an asset check."""
+    models = keys(manifest)
+    for unique_id, node in manifest["nodes"].items():
+        about = [models[each] for each in _about(node) if each in models]
+        if node["resource_type"] == "test" and about:
+            yield (
+                unique_id,
+                dg.AssetCheckSpec(
+                    name=node["name"],
+                    asset=about[0],
+                    additional_deps=about[1:],
+                    description=node["description"] or _in_words(node),
+                ),
+            )
+
+
+def kept_as(node: Node) -> str:
+    """fold, refreshed, view, ephemeral, or source: how a model is kept true."""
+    kind: str = node["config"].get("materialized", "source")
+    return {"ordered": "fold", "replaced_view": "view"}.get(kind, kind)
+
+
+def _lean(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """The spec without the manifest that dagster-dbt hangs on it: nothing here runs dbt's CLI."""
+    metadata = {name: value for name, value in spec.metadata.items() if name not in _UNUSED}
+    return spec.replace_attributes(kinds={"dbt", "postgres", spec.tags["kept_as"]}, metadata=metadata)
+
+
+def _about(node: Node) -> list[str]:
+    """The models a test is about, the one it is attached to first."""
+    attached = node.get("attached_node")
+    others: list[str] = node["depends_on"].get("nodes", [])
+    return list(dict.fromkeys([attached, *others] if attached else others))
+
+
+def _in_words(node: Node) -> str:
+    test = node.get("test_metadata")
+    if not test:
+        return "No row may come back."
+    words = ", ".join(f"{name}: {value}" for name, value in test["kwargs"].items() if name != "model")
+    return f"{test['name']} ({words})"

@@ -1,0 +1,155 @@
+"""When keepers act: a job, its schedule, and two sensors that look after what was signed and after markets that stand.
+
+VOTE_AGGREGATION_INTERVAL is the schedule's; markets are made final by it only while MARKET_MONITOR_ENABLED is on.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads which resources a sensor asks for from its annotations.
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+from zmart import settings
+from zmart.db import queries
+from zmart.settings import Settings
+
+from . import alerts
+from .assets import keepers as shown
+from .keepers import actions, runner
+from .keepers.intent_store import Books
+from .resources import Connection, Database
+
+sql = queries.load("orchestration.keepers")
+
+Job: TypeAlias = Any
+
+JOB = "keepers"
+SETTLING = ("market_finalizations", "dispute_settlements")
+#: In which minute of its interval the schedule begins, so that it does not begin together with others.
+OFFSET_MINUTES = 4
+_EVERY_SECONDS = 30
+
+
+def jobs() -> Sequence[Job]:
+    """The job of all five, one after another."""
+    return [
+        dg.define_asset_job(
+            JOB,
+            selection=dg.AssetSelection.assets(*(shown.key(name) for name in actions.NAMES)),
+            description="A round of every keeper, in the order in which a market meets them: tallies, approvals, "
+            "activations, finalizations, settlements. Each plans, proves, simulates and, unless it is a dry run, signs "
+            "and sends; select some in the launchpad for a round of only those. Pressing it twice does nothing twice.",
+        )
+    ]
+
+
+def schedules() -> Sequence[dg.ScheduleDefinition]:
+    """The one schedule."""
+
+    @dg.schedule(
+        name="keepers_often",
+        job_name=JOB,
+        cron_schedule=cron(settings.load().voting.aggregation_interval_ms),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every VOTE_AGGREGATION_INTERVAL: a round of the keepers. Waits until a key is configured; "
+        "finalizations and settlements wait until MARKET_MONITOR_ENABLED is on.",
+    )
+    def keepers_often(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        configured = settings.load()
+        if not has_key(configured):
+            return dg.SkipReason("No key is configured: set BACKEND_KEYPAIR_PATH.")
+        return dg.RunRequest(asset_selection=[shown.key(name) for name in scheduled(configured)])
+
+    return [keepers_often]
+
+
+def cron(interval_ms: int) -> str:
+    """The schedule of an interval, to the minute: whole minutes below an hour, whole hours above."""
+    minutes = max(1, round(interval_ms / 60_000))
+    if minutes == 1:
+        return "* * * * *"
+    if minutes < 60:
+        return f"{min(OFFSET_MINUTES, minutes - 1)}-59/{minutes} * * * *"
+    hours = min(24, minutes // 60)
+    return f"{OFFSET_MINUTES} */{hours} * * *" if hours < 24 else f"{OFFSET_MINUTES} 0 * * *"
+
+
+def has_key(configured: Settings) -> bool:
+    """Whether anything could be signed; which key it is, the door asks."""
+    chain = configured.chain
+    return chain.backend_keypair_path is not None or chain.backend_private_key is not None
+
+
+def scheduled(configured: Settings) -> list[str]:
+    """The keepers that begin by the clock: those that the keys that are there make sense of."""
+    return [
+        task.name
+        for task in actions.TASKS.values()
+        if (configured.monitor.enabled or task.name not in SETTLING)
+        and (task.name != "market_activations" or configured.chain.admin_keypair_path is not None)
+    ]
+
+
+def sensors() -> Sequence[dg.SensorDefinition]:
+    """The two sensors."""
+    return [keeper_sweep, standing_markets]
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="Looks after what keepers signed: sends again what may still land, closes what the log shows finally, "
+    "ends what can never land, opens again what the chain took back. Signs nothing.",
+)
+def keeper_sweep(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+    """Sweep, where there is anything to sweep."""
+    return dg.SkipReason(asyncio.run(_swept(database)))
+
+
+async def _swept(database: Database) -> str:
+    dsn = database.dsn_of("zmart_keeper")
+    async with Books(dsn) as books:
+        if not await books.has_unclosed():
+            return "Nothing is under way."
+    async with runner.opened(settings.load(), dsn=dsn) as keepers:
+        swept = await keepers.sweep()
+    return "A keeper is at work; it sweeps itself." if swept is None else f"{swept.words()}."
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="A market that should have been final a day ago raises `market_overdue`; one whose creator withdrew "
+    "the pool before its winners claimed raises `liquidity_pulled`.",
+)
+def standing_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+    """Keep an alert open for each market that stands still, or cannot pay."""
+    with database.connect() as connection:
+        overdue = _overdue(connection)
+        pulled = {
+            market: f"The creator withdrew the pool of {market}; winning positions that can claim nothing: {count}."
+            for market, count in connection.execute(sql.pulled)
+        }
+        _keep(connection, "market_overdue", "warning", overdue)
+        _keep(connection, "liquidity_pulled", "info", pulled)
+    return dg.SkipReason(f"{len(overdue)} markets are overdue, {len(pulled)} lost their pool.")
+
+
+def _overdue(connection: Connection) -> dict[str, str]:
+    row = connection.execute(sql.dispute_period).fetchone()
+    if row is None:
+        return {}
+    window = settings.load().voting.dispute_voting_window_seconds
+    rows = connection.execute(sql.overdue, {"dispute_period": row[0], "window": window})
+    return {market: f"Market {market} is {words}" for market, _, words in rows}
+
+
+def _keep(connection: Connection, kind: str, severity: alerts.Severity, found: dict[str, str]) -> None:
+    """Raise what is new, close what is over; one that is open is left as it is."""
+    known = alerts.open_subjects(connection, kind)
+    for subject in found.keys() - known:
+        alerts.raise_alert(connection, kind, subject, severity, found[subject])
+    for subject in known - found.keys():
+        alerts.resolve(connection, kind, subject)

@@ -1,0 +1,350 @@
+"""What is intended and what was signed: ops.intents and ops.submissions, on one connection, under one lease.
+
+Every statement is a transaction of its own, so whatever a crash leaves behind is a state that some statement left. The
+two that matter most are functions of the database: `ops.open_intent` and `ops.store_submission` (migration 0011).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from zmart import errors
+from zmart.chain.transactions import Signed
+from zmart.db import pool, queries
+from zmart.domain.ids import Address, Signature
+from zmart.domain.market import MarketState
+from zmart.domain.votes import VoteKind
+
+from .actions import TASKS, Name, Task
+from .error_policy import Outcome
+from .plans import Market, Open, Tally
+from .preflight import Log
+from .proofs import Ballots
+
+sql = queries.load("orchestration.keepers")
+
+LEASE: Final = "keepers"
+#: So many submissions of one intent may end without success before a person has to look.
+MOST_ATTEMPTS: Final = 3
+#: Counting a million ballots takes seconds.
+STATEMENT_TIMEOUT_SECONDS: Final = 60.0
+#: What a vote of each kind leaves in the log.
+VOTES: Final[Mapping[VoteKind, str]] = {
+    VoteKind.PROPOSAL: "ProposalVoteSubmitted",
+    VoteKind.DISPUTE: "DisputeVoteSubmitted",
+}
+
+
+class LeaseLost(errors.Conflict):
+    """Another keeper acts now; what was planned here is not signed."""
+
+
+class BudgetSpent(errors.Overloaded):
+    """The day's budget for fees is used up."""
+
+
+class StillOpen(errors.Conflict):
+    """An earlier submission of the intent may still land."""
+
+
+class Unclosed(NamedTuple):
+    """A submission that has not ended."""
+
+    signature: Signature
+    intent_no: int
+    market_no: int
+    market_id: str
+    action: str
+    task: Name
+    state: str
+    raw: bytes
+    last_valid_block_height: int
+    in_log: bool
+    age_seconds: float
+
+
+class Closed(NamedTuple):
+    """An intent that is done."""
+
+    intent_no: int
+    market_id: str
+    task: Name
+    event: Mapping[str, Any]
+    expected_outcome: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the database knows about itself."""
+
+    log: Log
+    verified_through: int | None
+    finalized_through: int | None
+    stale: tuple[str, ...]
+    #: Seconds since 1970 by its clock.
+    our_at: float
+
+
+class Books:
+    """The connection; `async with`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: pool.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        self._connection = await pool.connect(
+            self._dsn,
+            application_name="zmart keepers",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            autocommit=True,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        assert self._connection is not None
+        with _said_plainly():
+            cursor = await self._connection.execute(statement, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def _one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
+        rows = await self._all(statement, **parameters)
+        return rows[0]
+
+    # Reading
+
+    async def facts(self) -> Facts:
+        """Where the log stands. Raises ConfigurationError where there is none."""
+        rows = await self._all(sql.log)
+        if not rows:
+            raise errors.ConfigurationError("This database has no log.", help="Deploy it first: zmart migrate")
+        genesis_hash, program_id, window, verified, finalized, stale, our_at = rows[0]
+        return Facts(
+            log=Log(genesis_hash=genesis_hash, program_id=program_id, voting_window_seconds=int(window)),
+            verified_through=verified,
+            finalized_through=finalized,
+            stale=tuple(stale),
+            our_at=our_at,
+        )
+
+    async def markets(self, task: Task, *, before: int, window_seconds: int) -> list[Market]:
+        """The markets in a task's state, with the ballots of before an instant."""
+        tallies: dict[int, Tally] = {}
+        if task.ballots is not None:
+            counted = await self._all(
+                sql.tallies, state=task.state, kind=task.ballots.label, before=before, window=window_seconds
+            )
+            tallies = {row[0]: Tally(*row[1:]) for row in counted}
+        rows = await self._all(sql.markets, state=task.state, action=task.instruction)
+        return [_market(row, tallies) for row in rows]
+
+    async def ballots(self, market: Market, kind: VoteKind, *, before: int, closing: int) -> Ballots:
+        """A market's votes on chain before an instant, and the digest of the ballots that count before another."""
+        agree, disagree, digest = await self._one(
+            sql.ballots,
+            market_no=market.market_no,
+            kind=kind.label,
+            event=VOTES[kind],
+            before=before,
+            closing=closing,
+        )
+        return Ballots(agree=agree, disagree=disagree, digest=digest)
+
+    async def unclosed(self) -> list[Unclosed]:
+        """Every submission that has not ended, the oldest first."""
+        rows = await self._all(sql.unclosed)
+        return [Unclosed(*row) for row in rows]
+
+    async def has_unclosed(self) -> bool:
+        """Whether there is anything to sweep."""
+        return any(await self._one(sql.unclosed_count))
+
+    async def spent_today(self) -> int:
+        """Lamports of today's fees."""
+        (lamports,) = await self._one(sql.spent_today)
+        return int(lamports)
+
+    async def intents(self, *, is_open: bool, limit: int) -> list[tuple[Any, ...]]:
+        """Intents for people, the newest first."""
+        return await self._all(sql.intents, is_open=is_open, limit=limit)
+
+    # The lease
+
+    async def take_lease(self, holder: str, seconds: float) -> int | None:
+        """The epoch under which this process acts alone, or None while another does."""
+        rows = await self._all(sql.take_lease, name=LEASE, holder=holder, seconds=seconds)
+        return rows[0][0] if rows else None
+
+    async def keep_lease(self, epoch: int, seconds: float) -> None:
+        """Hold it longer; LeaseLost."""
+        (held,) = await self._one(sql.keep_lease, name=LEASE, epoch=epoch, seconds=seconds)
+        if not held:
+            raise LeaseLost
+
+    async def give_lease(self, epoch: int) -> None:
+        """Let the next one begin."""
+        await self._all(sql.give_lease, name=LEASE, epoch=epoch)
+
+    async def holder(self) -> str:
+        """Who holds it, for people."""
+        rows = await self._all(sql.lease, name=LEASE)
+        return f"{rows[0][0]}, for {rows[0][1]:.0f} s yet" if rows else "nobody"
+
+    # Writing
+
+    async def open_intent(
+        self, epoch: int, market_no: int, action: str, arguments: Mapping[str, Any], plan: Mapping[str, Any]
+    ) -> int | None:
+        """The number of the intent, new or taken over; None while another stands in the way. LeaseLost."""
+        (number,) = await self._one(
+            sql.open_intent,
+            lease=LEASE,
+            epoch=epoch,
+            market_no=market_no,
+            action=action,
+            arguments=Jsonb(dict(arguments)),
+            plan=Jsonb(dict(plan)),
+        )
+        return None if number is None else int(number)
+
+    async def store(
+        self,
+        epoch: int,
+        intent_no: int,
+        signed: Signed,
+        *,
+        payer: Address,
+        last_valid_block_height: int,
+        fee_lamports: int,
+        units: int,
+        budget_lamports: int,
+    ) -> None:
+        """Keep signed bytes. LeaseLost, StillOpen, BudgetSpent: then nothing was kept and nothing may be sent."""
+        await self._all(
+            sql.store_submission,
+            lease=LEASE,
+            epoch=epoch,
+            intent_no=intent_no,
+            signature=signed.signature,
+            bytes=signed.raw,
+            last_valid_block_height=last_valid_block_height,
+            payer=payer,
+            fee_lamports=fee_lamports,
+            units=units,
+            budget_lamports=budget_lamports,
+        )
+
+    async def mark_sent(self, signatures: Sequence[str]) -> None:
+        """They have left at least once."""
+        await self._all(sql.mark_sent, signatures=list(signatures))
+
+    async def note(self, signature: str, outcome: Outcome) -> None:
+        """What kept it from landing so far."""
+        await self._all(sql.note, signature=signature, outcome=Jsonb(outcome.json()))
+
+    async def land(self, slots: Mapping[str, int]) -> None:
+        """A node says that these have landed, by signature."""
+        if slots:
+            await self._all(sql.land, signatures=list(slots), slots=list(slots.values()))
+
+    async def drop_planned(self, task: Task, due: Sequence[int]) -> int:
+        """Give up what was decided, never signed and is not due any more; how many."""
+        return len(await self._all(sql.drop_planned, action=task.instruction, task=task.name, due=list(due)))
+
+    async def reopen_retracted(self) -> list[int]:
+        """The intents that are open again, because the chain took them back."""
+        return [number for (number,) in await self._all(sql.reopen_retracted)]
+
+    async def close_done(self) -> list[Closed]:
+        """End what our own log holds, finalized."""
+        events = json.dumps({task.instruction: task.event for task in TASKS.values()})
+        return [Closed(*row) for row in await self._all(sql.close_done, events=events)]
+
+    async def expire(self, signature: str, outcome: Outcome) -> str | None:
+        """It can never land; the intent's state, None where it had ended before."""
+        rows = await self._all(sql.expire, signature=signature, most=MOST_ATTEMPTS, outcome=Jsonb(outcome.json()))
+        return rows[0][0] if rows else None
+
+    async def fail(self, signature: str, outcome: Outcome, *, slot: int, is_over: bool) -> str | None:
+        """It was refused on chain, finally; the intent's state, None where it had ended before."""
+        rows = await self._all(
+            sql.fail,
+            signature=signature,
+            most=MOST_ATTEMPTS,
+            outcome=Jsonb(outcome.json()),
+            slot=slot,
+            is_over=is_over,
+        )
+        return rows[0][0] if rows else None
+
+    async def release(self, intent_no: int, who: str) -> bool:
+        """Let the next plan begin anew; False where there is nothing to release."""
+        (released,) = await self._one(sql.release, intent_no=intent_no, who=who)
+        return bool(released)
+
+    # Telling
+
+    async def alert(self, kind: str, subject: str, severity: str, message: str) -> None:
+        """Tell a person, once however often this is said."""
+        await self._all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
+
+    async def resolve(self, kind: str, subject: str = "") -> None:
+        """It is over."""
+        await self._all(sql.resolve_alert, kind=kind, subject=subject)
+
+    async def resolve_others(self, kind: str, task: Name, subjects: Sequence[str]) -> None:
+        """A task's alerts of this kind about anything else are over; a subject begins with the task's name."""
+        await self._all(sql.resolve_others, kind=kind, task=task, subjects=list(subjects))
+
+
+def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> Market:
+    number, market_id, address, state, proposed, disputed, slot, created, resolving, initiated, *rest = row
+    likes, dislikes, intent_no, intent_state, sent_at = rest
+    return Market(
+        market_no=number,
+        market_id=market_id,
+        address=Address(address),
+        state=MarketState(state),
+        proposed_outcome=proposed,
+        was_disputed=disputed,
+        decisive_slot=slot,
+        created_at=created,
+        resolution_proposed_at=resolving,
+        dispute_initiated_at=initiated,
+        likes=likes or 0,
+        dislikes=dislikes or 0,
+        tally=tallies.get(number, Tally()),
+        open=None if intent_no is None else Open(intent_no, intent_state),
+        last_sent_at=sent_at,
+    )
+
+
+@contextlib.contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Errors of ours out of the driver's, and out of the codes that the functions of migration 0011 raise."""
+    try:
+        with pool.translated():
+            yield
+    except psycopg.Error as error:
+        said = error.diag.message_primary or str(error)
+        match error.sqlstate:
+            case "ZM409":
+                raise LeaseLost(f"{said}.") from error
+            case "ZM429":
+                raise BudgetSpent(
+                    f"{said[0].upper()}{said[1:]}.", help="Raise KEEPER_DAILY_BUDGET_LAMPORTS, or wait until tomorrow."
+                ) from error
+        raise
+    except errors.Conflict as error:
+        raise StillOpen(str(error)) from error

@@ -1,0 +1,120 @@
+"""What is asked before anything else: which chain, which program, whose keys, and whether our rules suit the program's.
+
+A configuration that cannot work is refused here in words, before a plan is made. Without keys a plan can still be made
+and simulated, in the name of the authorities on chain; it is signing that takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zmart import errors, settings
+from zmart.chain import addresses, client, signer
+from zmart.chain.signer import Signer
+from zmart.domain.ids import Address
+
+from . import proofs
+from .actions import Key, Task
+from .plans import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """Who may sign."""
+
+    backend: Signer | None = None
+    admin: Signer | None = None
+
+    @classmethod
+    def of(cls, chain: settings.Chain) -> Keys:
+        """The configured keys. Raises ConfigurationError where one cannot be used."""
+        return cls(backend=signer.backend(chain), admin=signer.admin(chain))
+
+    def of_role(self, key: Key) -> Signer | None:
+        """The key of a role."""
+        return self.backend if key == "backend" else self.admin
+
+
+def authority(config: Config, key: Key) -> Address:
+    """Whom the program takes a role's signature from."""
+    return config.backend_authority if key == "backend" else config.admin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """What the log says of itself."""
+
+    genesis_hash: str | None
+    program_id: str | None
+    #: Seconds, as the views were deployed with.
+    voting_window_seconds: int
+
+
+async def require_chain(node: client.Client, chain: settings.Chain, log: Log) -> None:
+    """Make sure that node, settings and log mean one chain and one program; ConfigurationError, NodeTrouble."""
+    genesis_hash = await client.guard(node, chain.cluster)
+    if log.genesis_hash != genesis_hash:
+        known = f"of genesis hash {log.genesis_hash}" if log.genesis_hash else "of no chain yet"
+        raise errors.ConfigurationError(
+            f"The log is {known}, the node's genesis hash is {genesis_hash}.",
+            help="Let ingest walk the node's chain first, or set SOLANA_RPC_URL to a node of the log's chain.",
+        )
+    if log.program_id != chain.program_id:
+        raise errors.ConfigurationError(
+            f"The log is of program {log.program_id}, SOLANA_PROGRAM_ID_CORE says {chain.program_id}.",
+            help="Set it to the log's program, or use another database.",
+        )
+
+
+async def configuration(node: client.Client, program_id: str, *, min_context_slot: int | None = None) -> Config:
+    """The program's configuration as it is now; ConfigurationError where there is none."""
+    address = addresses.config_address(program_id)
+    found = await node.account(address, commitment="confirmed", min_context_slot=min_context_slot)
+    return proofs.config_of(found.value, program_id=program_id, address=address)
+
+
+def require_roles(config: Config, keys: Keys) -> None:
+    """Refuse a key that the program would refuse; the program's authorities cannot be changed (protocol.md 1.5)."""
+    named: Iterable[tuple[str, str, Signer | None, Address]] = (
+        ("backend authority", "BACKEND_KEYPAIR_PATH", keys.backend, config.backend_authority),
+        ("admin", "ADMIN_KEYPAIR_PATH", keys.admin, config.admin),
+    )
+    for role, variable, key, wanted in named:
+        if key is not None and key.address != wanted:
+            raise errors.ConfigurationError(
+                f"The {role} on chain is {wanted}, the key configured is {key.address}.",
+                help=f"Set {variable} to the key of {wanted}, or SOLANA_PROGRAM_ID_CORE to the program it belongs to.",
+            )
+
+
+def require_rules(config: Config, voting: settings.Voting, log: Log) -> None:
+    """Refuse thresholds looser than the program's, and a voting window other than the one that readers are told."""
+    compared = (
+        ("PROPOSAL_APPROVAL_THRESHOLD", voting.proposal_approval_threshold_bps, config.proposal_approval_threshold),
+        ("DISPUTE_THRESHOLD", voting.dispute_threshold_bps, config.dispute_success_threshold),
+    )
+    for variable, ours, theirs in compared:
+        if ours < theirs:
+            raise errors.ConfigurationError(
+                f"{variable} is {ours / 10_000:g}, looser than the program's {theirs / 10_000:g}.",
+                help=f"Set it to {theirs / 10_000:g} or more.",
+            )
+    if voting.dispute_voting_window_seconds != log.voting_window_seconds:
+        raise errors.ConfigurationError(
+            f"DISPUTE_VOTING_WINDOW is {voting.dispute_voting_window_seconds} s, readers are told "
+            f"{log.voting_window_seconds} s.",
+            help="Deploy it: zmart migrate",
+        )
+
+
+def require_key(task: Task, keys: Keys) -> Signer:
+    """The key that a task signs with; ConfigurationError where it is not here."""
+    key = keys.of_role(task.key)
+    if key is None:
+        variable = "BACKEND_KEYPAIR_PATH" if task.key == "backend" else "ADMIN_KEYPAIR_PATH"
+        raise errors.ConfigurationError(
+            f"{task.name} signs as the {task.key}, whose key is not configured.",
+            help=f"Set {variable}, or only plan: zmart keeper plan {task.name}",
+        )
+    return key

@@ -1,0 +1,136 @@
+"""A round in tables: the plan, the submissions and the simulations, as markdown for the UI and for a terminal."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich import box
+from rich.table import Table
+
+from .plans import Row, Verdict
+from .runner import Report
+
+#: Rows in a table of the UI: what acts or needs somebody comes first, so the rest is only counted.
+MOST_ROWS: Final = 100
+#: Lines of a simulation's log that are shown.
+MOST_LINES: Final = 40
+PLAN: Final = ("market", "state", "verdict", "why", "arguments", "due from", "ballots", "details")
+SUBMISSIONS: Final = ("market", "intent", "signature", "state", "fee, lamports", "details")
+_COLOURS: Final = {
+    Verdict.DUE: "green",
+    Verdict.EXPORT: "cyan",
+    Verdict.PERSON: "red",
+    Verdict.REFUSED: "yellow",
+    Verdict.WAIT: "bright_black",
+}
+
+
+def plan_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The cells of a plan; a market by the beginning of its id, so that a page shows the whole row."""
+    return [
+        (
+            f"{row.market.market_id[:12]}…",
+            row.market.state.name,
+            row.verdict.value,
+            row.reason.words,
+            ", ".join(f"{name} {_argument(value)}" for name, value in row.arguments.items()),
+            _instant(row.deadline),
+            _ballots(row),
+            row.words,
+        )
+        for row in rows
+    ]
+
+
+def submission_rows(report: Report) -> list[tuple[str, ...]]:
+    """The cells of what was signed."""
+    return [
+        (
+            one.row.market.market_id,
+            str(one.intent_no),
+            one.signature,
+            one.state,
+            f"{one.fee_lamports:,}",
+            one.words,
+        )
+        for one in report.sent
+    ]
+
+
+def summary(report: Report) -> str:
+    """A round in one line."""
+    if report.skipped:
+        return f"{report.task.name}: nothing done. {report.skipped}"
+    counts = ", ".join(f"{count} {verdict.value}" for verdict in Verdict if (count := report.count(verdict)))
+    said = f"{report.task.name}{' (dry run)' if report.is_dry else ''}: {counts or 'no market in question'}"
+    sent = f"; {len(report.sent)} sent, {report.swept.words()}" if not report.is_dry else ""
+    stopped = f"; STOPPED: {report.stopped.words}" if report.stopped else ""
+    return f"{said}{sent}{stopped}; {report.seconds:.1f} s"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, at most so many rows; the rest is counted below it."""
+    lines = [_line(header), _line(["---"] * len(header)), *(_line(map(_cell, row)) for row in rows[:MOST_ROWS])]
+    if len(rows) > MOST_ROWS:
+        lines.append(f"\n... and {len(rows) - MOST_ROWS:,} more.")
+    return "\n".join(lines)
+
+
+def simulations(rows: Iterable[Row]) -> str:
+    """The simulations' logs of what is due, one block for each market."""
+    blocks = [
+        f"**{row.market.market_id}** ({row.reason.words})\n\n```\n" + "\n".join(row.logs[:MOST_LINES]) + "\n```"
+        for row in rows
+        if row.logs
+    ]
+    return "\n\n".join(blocks[:MOST_ROWS]) or "Nothing was simulated."
+
+
+def unsigned(rows: Iterable[Row]) -> str:
+    """The transactions that wait for the admin, in base64."""
+    return markdown(
+        ("market", "transaction"), [(row.market.market_id, row.unsigned) for row in rows if row.unsigned is not None]
+    )
+
+
+def terminal(report: Report, *, shows_all: bool) -> Table:
+    """The plan for a terminal; what only waits is left out unless asked for."""
+    table = Table(title=report.task.name, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name in ("market", "verdict", "why", "arguments", "due from", "ballots", "details"):
+        table.add_column(name, overflow="fold")
+    shown = [row for row in report.rows if shows_all or row.verdict is not Verdict.WAIT]
+    for row, cells in zip(shown, plan_rows(shown), strict=True):
+        market, _, *rest = cells
+        table.add_row(market, *rest, style=_COLOURS[row.verdict])
+    return table
+
+
+def _argument(value: int | None) -> str:
+    return "none" if value is None else str(value)
+
+
+def _ballots(row: Row) -> str:
+    """By class: on chain, off chain by known wallets, off chain by unseen ones."""
+    tally = row.market.tally
+    if not any(tally):
+        return ""
+    return (
+        f"chain {tally.on_chain_agree}:{tally.on_chain_disagree}, known {tally.known_agree}:{tally.known_disagree}, "
+        f"unseen {tally.unseen_agree}:{tally.unseen_disagree}"
+    )
+
+
+def _instant(seconds: int | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,108 @@
+"""A development chain with actors, and an ingest beside it whose looks at the chain are made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from devchain import delivery
+from devchain import testing as devchain
+from devchain.ledger import Landed
+from devchain.service import DirectSender, Options
+from devchain.traders import Tempo
+from ingest.decode.decoder import Decoder
+from ingest.store.group_commit import Pipeline
+from ingest.store.writer import Writer
+from ingest.sync.database import Notebook
+from ingest.sync.task import Watch
+from zmart import testing
+from zmart.chain.rpc import RpcClient
+from zmart.settings import Cluster
+
+PROGRAM_ID = devchain.PROGRAM_ID
+#: Much happens in little time, and markets reach their ends.
+TEMPO = Tempo(
+    markets=4, wallets=12, trades_per_second=1.0, proposal_seconds=10, trading_seconds=60, dispute_period_seconds=20
+)
+#: Confirmed to finalized, with some to spare.
+TO_FINALITY = 40
+
+
+@dataclass
+class Town:
+    """Chain, log and the watch between them."""
+
+    node: devchain.Node
+    database: testing.Database
+    watch: Watch
+    pipeline: Pipeline
+    client: RpcClient
+    notebook: Notebook
+
+    async def play(self, blocks: int) -> None:
+        """Let the actors act for some blocks, and nothing else happen meanwhile."""
+        chain = self.node.chain
+        assert chain.traders is not None
+        for _ in range(blocks):
+            for move in chain.traders.step(chain.now):
+                await DirectSender(chain.ledger).send(move)
+            chain.warp(4)
+            chain.close_block(int(chain.now))
+
+    async def pass_blocks(self, blocks: int) -> None:
+        """Close blocks in which nothing happens."""
+        await self.node.call("devchain_advance", blocks, 0)
+
+    def landed(self) -> list[Landed]:
+        """Every transaction of the program that is on the chain, in order."""
+        store = self.node.chain.store
+        places = store.undelivered(10**9, 10**6)
+        return [found for place in places if (found := store.at(place)) is not None]
+
+    async def deliver(self, landed: Sequence[Landed], *, index: bool = True) -> None:
+        """Deliver transactions as a webhook would."""
+        items = [delivery.item(one) for one in landed]
+        for item in items:
+            if not index:
+                del item["indexWithinBlock"]
+        decoded = Decoder(devchain.PROGRAM_ID).all(msgspec.json.encode(item) for item in items)
+        await self.pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted)
+
+    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        with self.database.connect() as connection:
+            return connection.execute(query, parameters or None).fetchall()
+
+    def held(self) -> set[str]:
+        """Signatures that count in the log."""
+        return {s for (s,) in self.ask("select signature from raw.transactions where retracted_at is null")}
+
+    def successes(self) -> set[str]:
+        """Signatures of the chain's successes."""
+        return {str(one.signature) for one in self.landed() if one.err is None}
+
+
+@contextlib.asynccontextmanager
+async def built(folder: Path, database: testing.Database, **options: Any) -> AsyncIterator[Town]:
+    """A town with a history of some minutes; its chain stands still unless it is told to go on."""
+    chosen = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
+    async with devchain.served(folder, chosen) as node, RpcClient([node.url]) as client:
+        await node.chain.stand_still()
+
+        async def connect() -> Writer:
+            return await Writer.connect(database.dsn("zmart_ingest"))
+
+        notebook = Notebook(database.dsn("zmart_ingest"))
+        async with Pipeline(connect) as pipeline:
+            watch = Watch(client, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID)
+            try:
+                yield Town(node, database, watch, pipeline, client, notebook)
+            finally:
+                await notebook.close()
+        await asyncio.sleep(0)

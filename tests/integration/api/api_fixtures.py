@@ -1,0 +1,147 @@
+"""A log for the API's tests: what happens on chain, told in a line each and appended as ingest does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import Any
+
+import event_histories
+import httpx
+import psycopg
+from litestar import Litestar
+
+from api import app
+from ingest.store.writer import Appended, Writer
+from ingest.testing import address
+from zmart import settings, testing
+
+SOL = 1_000_000_000
+CREATOR = 1
+
+
+def market_id(market: int) -> str:
+    """The id of a story's market."""
+    return f"{market:064x}"
+
+
+def market_address(market: int) -> str:
+    """The account of a story's market."""
+    return address(1000 + market)
+
+
+@contextlib.asynccontextmanager
+async def alive(application: Litestar) -> AsyncIterator[None]:
+    """The application's lifespan, in a task of its own: what begins it must end it."""
+    began, ending = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with application.lifespan():
+            began.set()
+            await ending.wait()
+
+    living = asyncio.create_task(live())
+    await asyncio.wait([living, asyncio.create_task(began.wait())], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield
+    finally:
+        ending.set()
+        await living
+
+
+@contextlib.asynccontextmanager
+async def served(configuration: settings.Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, in this event loop."""
+    application = app.create(configuration)
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+
+
+@dataclasses.dataclass(kw_only=True)
+class Log:
+    """A database of the test's own, and the writer that appends to it as ingest does."""
+
+    database: testing.Database
+    writer: Writer
+    #: For arranging what ingest does not write, and for staging faults.
+    owner: psycopg.Connection[tuple[Any, ...]]
+    story: event_histories.Story = dataclasses.field(default_factory=lambda: event_histories.Story(1))
+    _delivered: int = 0
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def of(cls, database: testing.Database) -> AsyncIterator[Log]:
+        """The log of a database, with its writer."""
+        writer = await Writer.connect(database.dsn("zmart_ingest"))
+        with database.connect("postgres") as owner:
+            yield cls(database=database, writer=writer, owner=owner)
+        await writer.close()
+
+    async def three_markets(self) -> None:
+        """1 is traded and described, 2 proposed and voted on, 3 known by a trade alone."""
+        self.create(1)
+        self.activate(1)
+        self.buy(1, 2, yes=True, shares=5 * SOL, price=612_345_678)
+        self.buy(1, 3, yes=False, shares=2 * SOL, price=590_000_000)
+        self.create(2)
+        for wallet, like in ((2, True), (3, True), (4, True), (5, False)):
+            self.vote(2, wallet, like=like)
+        self.buy(3, 2)
+        await self.deliver()
+        self.describe(1, "Will it rain in Lisbon tomorrow?")
+
+    async def deliver(self) -> Appended:
+        """Append what the story has told since."""
+        rows = self.story.transactions[self._delivered :]
+        self._delivered = len(self.story.transactions)
+        return await self.writer.append(rows, source="webhook")
+
+    def create(self, market: int, *, b: int = 100 * SOL) -> None:
+        """A market is proposed."""
+        told = {"initial_liquidity": str(10 * SOL), "ipfs_question_hash": "Q" * 46}
+        created = {"b_parameter": str(b), "state": 0}
+        self.story.happen(("MarketCreated", market, CREATOR, created, told))
+
+    def activate(self, market: int) -> None:
+        """It is approved and opened for trading."""
+        self.story.happen(("ProposalApproved", market, 99, {}, None))
+        self.story.happen(("MarketActivated", market, CREATOR, {"initial_liquidity": str(10 * SOL)}, None))
+
+    def buy(self, market: int, wallet: int, *, yes: bool = True, shares: int = SOL, price: int = 600_000_000) -> None:
+        """A wallet buys; the price is that of YES afterwards."""
+        terms = {"outcome": yes, "shares": str(shares), "new_price_yes": str(price)}
+        self.story.happen(("SharesBought", market, wallet, {**terms, "cost": str(11 * SOL // 10)}, None))
+
+    def vote(self, market: int, wallet: int, *, like: bool) -> None:
+        """A wallet votes on chain."""
+        self.story.happen(("ProposalVoteSubmitted", market, wallet, {"vote": like}, None))
+
+    def describe(self, market: int, question: str, *, category: str = "crypto") -> None:
+        """A market's creator tells its question."""
+        self.owner.execute(
+            "insert into app.market_metadata (market_id, wallet_no, question, category)"
+            " select %s, wallet_no, %s, %s from raw.wallets_seen where wallet = %s",
+            [market_id(market), question, category, address(CREATOR)],
+        )
+
+    def head(self) -> tuple[str, int]:
+        """Epoch and newest seq."""
+        row = self.owner.execute(
+            "select epoch::text, (select coalesce(max(seq), 0) from raw.feed) from raw.identity"
+        ).fetchone()
+        assert row is not None
+        return row[0], row[1]
+
+    def settings(self, **more: str) -> settings.Settings:
+        """The configuration of a process that reads this log."""
+        return settings.load(
+            {
+                "DATABASE_URL": self.database.dsn(),
+                "DATABASE_URL_API": self.database.dsn("zmart_api"),
+                "RATE_LIMIT_PER_MINUTE": "0",
+                **more,
+            }
+        )

@@ -1,0 +1,163 @@
+"""A played history behind a real API: chain, log, marts, server, and a wallet with money, in a thread of their own.
+
+For callers that block (schemathesis, a client in another process, Node) while everything they talk to runs on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import chain_stack as towns
+import httpx
+from wallets import SIGNING_IN, Wallet
+
+from api.__main__ import Server, server
+from devchain.ledger import Landed
+from zmart import settings, testing
+
+SOL = 1_000_000_000
+PATIENCE_SECONDS = 60.0
+#: There is a market in each of these, whatever the actors did.
+STATES = ("PROPOSED", "ACTIVE", "FINALIZED")
+T = TypeVar("T")
+
+
+@dataclass
+class Played:
+    """What the thread serves."""
+
+    town: towns.Town
+    loop: asyncio.AbstractEventLoop
+    configuration: settings.Settings
+    wallet: Wallet
+    running: Server | None = None
+    task: asyncio.Task[Any] | None = None
+    port: int = 0
+    delivered: set[str] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run something where the chain and the server live, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE_SECONDS)
+
+    async def start(self) -> None:
+        """Serve on a free port, or on the one that was served on before."""
+        self.running = server(self.configuration)
+        self.running.config.port = self.port
+        self.task = asyncio.create_task(self.running._serve())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not self.running.started:
+                assert not self.task.done()
+                await asyncio.sleep(0.01)
+        self.port = self.running.servers[0].sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """What SIGTERM does."""
+        assert self.running is not None
+        assert self.task is not None
+        self.running._close_streams()
+        self.running.should_exit = True
+        await self.task
+
+    async def catch_up(self) -> None:
+        """Deliver what landed since."""
+        new = [one for one in self.town.landed() if str(one.signature) not in self.delivered]
+        await self._deliver(new)
+
+    async def _deliver(self, landed: list[Landed]) -> None:
+        await self.town.deliver(landed)
+        self.delivered.update(str(one.signature) for one in landed)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        return self.town.ask(query)
+
+    async def reach(self, *states: str) -> None:
+        """Let the actors act until there is a market in each of these states; markets go on to their ends."""
+        for _ in range(100):
+            if all(self.market(state) for state in states):
+                return
+            await self.town.play(3)
+            await self.catch_up()
+        raise AssertionError(f"in 300 blocks there was no market in each of {states}")
+
+    def market(self, state: str) -> str | None:
+        """A market of this state, the most traded first; None where there is none."""
+        rows = self.ask(
+            f"select id from marts.markets where is_known and state = '{state}' order by trades_count desc limit 1"
+        )
+        return rows[0][0] if rows else None
+
+    def signed_in(self) -> dict[str, Any]:
+        """A new session of the wallet."""
+
+        async def sign_in() -> dict[str, Any]:
+            async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+                return await self.wallet.session(client)
+
+        return self.run(sign_in())
+
+
+@contextlib.contextmanager
+def played(database: testing.Database, folder: Path, **more: str) -> Iterator[Played]:
+    """Some minutes of history, all delivered, and an API over it without limits."""
+    ready, found = threading.Event(), []
+    loop = asyncio.new_event_loop()
+    ending = asyncio.Event()
+
+    async def live() -> None:
+        async with towns.built(folder, database, past_hours=0.2) as town:
+            configuration = settings.load(
+                {
+                    "DATABASE_URL": database.dsn(),
+                    "DATABASE_URL_API": database.dsn("zmart_api"),
+                    "DATABASE_URL_ANALYST": database.dsn("analyst"),
+                    "ANALYST_SQL": "true",
+                    "SOLANA_RPC_URL": town.node.url,
+                    "SOLANA_CLUSTER": "localnet",
+                    **SIGNING_IN,
+                    **more,
+                }
+            )
+            here = Played(town, loop, configuration, Wallet())
+            await town.node.call("requestAirdrop", here.wallet.address, 1_000 * SOL)
+            await town.pass_blocks(2)
+            await here.catch_up()
+            await here.reach(*STATES)
+            await here.start()
+            found.append(here)
+            ready.set()
+            await ending.wait()
+            await here.stop()
+
+    thread = threading.Thread(target=_run, args=(loop, live(), ready), daemon=True)
+    thread.start()
+    ready.wait(120)
+    assert found, "the history could not be played"
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(ending.set)
+        thread.join(PATIENCE_SECONDS)
+
+
+def _run(loop: asyncio.AbstractEventLoop, life: Coroutine[Any, Any, None], ready: threading.Event) -> None:
+    try:
+        loop.run_until_complete(life)
+    finally:
+        ready.set()
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left))
+        loop.close()

@@ -1,0 +1,146 @@
+"""Answers are given again only while they are true: to whom, after which writes, and what is read instead."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from api_fixtures import Log, market_id, served
+from psycopg import sql
+
+from api.auth.service import Gate
+from api.reads import response_cache
+from api.reads.database import Answer, Database
+from api.reads.row_pages import Listed, Listings
+from ingest.testing import address
+from zmart.domain.ids import Address
+
+ONE = market_id(1)
+ANN, BOB = address(2), address(3)
+PAGE = "/api/markets?limit=20"
+THREADS = f"/api/markets/{ONE}/discussions"
+SECRET = "a secret of at least thirty-two characters"
+
+
+@pytest.fixture
+async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
+    """The application with signing in."""
+    async with served(markets.settings(JWT_SECRET=SECRET, RATE_LIMIT_PER_MINUTE="0")) as found:
+        yield found
+
+
+@pytest.fixture
+def of(markets: Log) -> Any:
+    """Headers of a wallet that is signed in."""
+    gate = Gate(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    return lambda wallet: {"Authorization": f"Bearer {gate.tokens.issue(Address(wallet))}"}
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that were read for an answer, rather than found."""
+    statements: list[str] = []
+    reading = Database.read
+
+    async def counted(self: Database, statement: str, *values: Any, **more: Any) -> Answer:
+        statements.append(statement)
+        return await reading(self, statement, *values, **more)
+
+    listing = Listings.read
+
+    async def counted_page(self: Listings[Any], listed: Listed, statement: str, *values: Any, **more: Any) -> Any:
+        statements.append(statement)
+        return await listing(self, listed, statement, *values, **more)
+
+    monkeypatch.setattr(Database, "read", counted)
+    monkeypatch.setattr(Listings, "read", counted_page)
+    return statements
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing grows old: what goes, goes for another reason."""
+    monkeypatch.setattr(response_cache, "SECONDS", float("inf"))
+
+
+async def test_a_page_is_read_once_while_nothing_happens(
+    client: httpx.AsyncClient, read: list[str], stopped_clock: None
+) -> None:
+    """The second answer is the first one, headers included, and a 304 comes of it, too."""
+    first, second = await client.get(PAGE), await client.get(PAGE)
+    assert len(read) == 1
+    assert second.content == first.content
+    for name in ("etag", "zmart-seq", "zmart-slot", "zmart-commitment", "cache-control", "content-type"):
+        assert second.headers[name] == first.headers[name]
+    known = await client.get(PAGE, headers={"If-None-Match": first.headers["etag"]})
+    assert (known.status_code, known.content, len(read)) == (304, b"", 1)
+
+
+async def test_another_question_is_another_answer(
+    client: httpx.AsyncClient, read: list[str], stopped_clock: None
+) -> None:
+    """Every parameter counts."""
+    pages = [(await client.get(f"/api/markets?limit={limit}")).json() for limit in (1, 2)]
+    assert [len(page["markets"]) for page in pages] == [1, 2]
+    assert len(read) == 2
+
+
+async def test_what_another_process_commits_is_in_the_next_answer(
+    client: httpx.AsyncClient, markets: Log, stopped_clock: None
+) -> None:
+    """No doorbell is waited for: once it is committed, nobody is shown the time before it."""
+    before = (await client.get(f"/api/markets/{ONE}")).json()
+    for count in range(1, 6):
+        markets.buy(1, 2)
+        await markets.deliver()
+        response = await client.get(f"/api/markets/{ONE}")
+        assert response.json()["trades_count"] == before["trades_count"] + count
+        assert response.headers["zmart-seq"] == "{}:{}".format(*markets.head())
+
+
+async def test_who_wrote_sees_what_he_wrote(
+    client: httpx.AsyncClient, of: Any, markets: Log, stopped_clock: None
+) -> None:
+    """A flag stands in no log, so only forgetting shows it."""
+    said = await client.post(THREADS, json={"content": "Look at this."}, headers=of(ANN))
+    number = said.json()["discussion"]["id"]
+    assert (await client.get(THREADS)).json()["discussions"][0]["flags"] == 0
+    end = markets.head()
+    response = await client.post(f"/api/discussions/{number}/flag", json={"reason": "spam"}, headers=of(BOB))
+    assert response.is_success, response.text
+    assert markets.head() == end
+    assert (await client.get(THREADS)).json()["discussions"][0]["flags"] == 1
+
+
+async def test_what_is_for_the_caller_alone_is_always_read(
+    client: httpx.AsyncClient, of: Any, read: list[str], stopped_clock: None
+) -> None:
+    """So is what tells the time."""
+    for path in ("/api/users/me", "/api/status"):
+        del read[:]
+        for _ in range(2):
+            assert (await client.get(path, headers=of(ANN))).is_success
+        assert len(read) == 2
+
+
+async def test_nothing_is_kept_where_no_memory_is_given(markets: Log, read: list[str], stopped_clock: None) -> None:
+    """KEPT_MIB=0."""
+    async with served(markets.settings(KEPT_MIB="0")) as client:
+        for _ in range(2):
+            await client.get(PAGE)
+    assert len(read) == 2
+
+
+async def test_a_database_that_is_away_is_not_hidden(markets: Log, stopped_clock: None) -> None:
+    """What was kept cannot be proven any more, so it is not given."""
+    async with served(markets.settings()) as client:
+        assert (await client.get(PAGE)).status_code == 200
+        here = sql.Identifier(markets.owner.info.dbname)
+        markets.owner.execute(sql.SQL("alter database {} connection limit 0").format(here))
+        markets.owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where usename = 'zmart_api' and datname = current_database()"
+        )
+        assert (await client.get(PAGE)).status_code == 503

@@ -1,0 +1,127 @@
+"""`logsSubscribe` as a source: hints within a moment, a connection that comes back, and a refusal that is told."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import chain_stack as towns
+import pytest
+from chain_stack import Town
+from websockets.asyncio.server import serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from ingest.decode.decoder import Decoder
+from ingest.sync.logs_subscribe import Subscription
+from ingest.sync.sources import Intake, Patience, keep_running
+from zmart import testing
+from zmart.chain import rpc_errors
+
+AT_ONCE = Patience(first_seconds=0.0, longest_seconds=0.0)
+
+
+@pytest.fixture
+async def town(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Town]:
+    """A chain of some minutes, and an empty log."""
+    async with towns.built(tmp_path, marts_database) as town:
+        yield town
+
+
+def intake_of(town: Town) -> Intake:
+    """The way into the town's log."""
+    return Intake(Decoder(towns.PROGRAM_ID), town.pipeline)
+
+
+async def until(check: Callable[[], bool]) -> None:
+    """Return once something is so."""
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(check):  # noqa: ASYNC110 - nothing tells when a row appears
+            await asyncio.sleep(0.02)
+
+
+def wanted(town: Town) -> set[str]:
+    """Signatures that the subscription has hinted at and nobody has fetched."""
+    return {s for (s,) in town.ask("select signature from raw.wanted where reason = 'named by logs without logs'")}
+
+
+async def test_what_the_node_says_is_fetched_and_counted(town: Town) -> None:
+    """Each success becomes a hint, `getTransaction` brings it whole; failures are not hinted at."""
+    before = town.successes()
+    subscription = Subscription(town.node.ws_url, towns.PROGRAM_ID)
+    task = asyncio.create_task(subscription.run(intake_of(town)))
+    await subscription.is_subscribed.wait()
+    await town.play(6)
+    await town.pass_blocks(3)
+    news = town.successes() - before
+
+    await until(lambda: wanted(town) >= news)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert wanted(town) == news != set()
+    assert await town.watch.fetcher.drain() == len(news)
+    rows = town.ask("select signature, sightings, index_in_block is not null, fee_lamports > 0 from raw.transactions")
+    assert sorted(rows) == sorted((signature, {"fetch": 1}, True, True) for signature in news)
+
+
+async def test_a_lost_connection_comes_back(town: Town) -> None:
+    """After the node hangs up, the source subscribes again and hears what follows."""
+    subscription = Subscription(town.node.ws_url, towns.PROGRAM_ID)
+    task = asyncio.create_task(keep_running(subscription, intake_of(town), patience=AT_ONCE))
+    await subscription.is_subscribed.wait()
+
+    hub = town.node.server.hub
+    for session in tuple(hub._sessions):
+        hub.close(session)
+    await until(lambda: not subscription.is_subscribed.is_set() or bool(hub._sessions))
+    await until(lambda: bool(hub._sessions) and subscription.is_subscribed.is_set())
+    before = town.successes()
+    await town.play(4)
+    await town.pass_blocks(3)
+
+    await until(lambda: wanted(town) >= town.successes() - before)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert wanted(town) != set()
+
+
+async def test_nobody_there_is_transient() -> None:
+    """A node that cannot be reached may be back; its address, which may hold a key, is not told."""
+    subscription = Subscription("ws://127.0.0.1:1/?api-key=hush", towns.PROGRAM_ID)
+    with pytest.raises(rpc_errors.Unreachable) as caught:
+        await subscription.run(None)  # type: ignore[arg-type]
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, rpc_errors.KeyRefused), (403, rpc_errors.KeyRefused), (503, rpc_errors.NodeFailed)]
+)
+async def test_a_refused_handshake_says_whether_to_come_back(status: int, kind: type[Exception]) -> None:
+    """A key that is not believed is for a person; a node in trouble is waited for."""
+
+    def refuse(connection: object, request: Request) -> Response:
+        reason = http.HTTPStatus(status).phrase
+        return Response(status, reason, headers=Headers(), body=b"")
+
+    async with serve(lambda _: asyncio.sleep(0), "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(kind):
+            await Subscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("said", ["not json", '{"a": 1}', '{"jsonrpc": "2.0", "error": {"code": -32005}, "id": null}'])
+async def test_a_node_that_talks_nonsense_is_left_and_asked_again(said: str) -> None:
+    """Whatever comes over the socket, the source ends with a trouble that is tried again, and never with a crash."""
+
+    async def babble(socket: object) -> None:
+        await socket.recv()  # type: ignore[attr-defined]
+        await socket.send(said)  # type: ignore[attr-defined]
+        await socket.wait_closed()  # type: ignore[attr-defined]
+
+    async with serve(babble, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(rpc_errors.NodeTrouble):
+            await Subscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]

@@ -1,0 +1,221 @@
+"""The webhook as Helius has it: what is told about it, and what making it right asks for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import helius_account
+import pytest
+
+from ingest.sync import webhook_registration
+from ingest.sync.database import Notebook
+from ingest.sync.webhook_registration import ALERT, Registration
+from zmart import settings, testing
+from zmart.chain import helius, rpc_errors
+from zmart.run.doctor import doctor
+
+URL = "https://indexer.example.org/helius/webhook"
+HEADER = "the-header-we-expect-from-helius"
+OTHER = "11111111111111111111111111111112"
+
+
+@pytest.fixture
+def account() -> Iterator[helius_account.Account]:
+    """An account of ours at Helius."""
+    with helius_account.served() as account:
+        yield account
+
+
+def environ(account: helius_account.Account, **said: str) -> dict[str, str]:
+    """Variables that want a webhook of `account`."""
+    return {
+        "SOLANA_RPC_URL": "http://127.0.0.1:1",
+        "HELIUS_API_URL": account.url,
+        "HELIUS_API_KEY": helius_account.KEY,
+        "HELIUS_WEBHOOK_URL": URL,
+        "HELIUS_AUTH_HEADER": f"another-while-rotating,{HEADER}",
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        **said,
+    }
+
+
+async def verdict_of(configured: settings.Settings) -> helius.Verdict:
+    """What is wrong by Helius' own account of it."""
+    async with helius.Helius.of(configured) as api:
+        return helius.judge(await api.webhooks(), helius.Wish.of(configured))
+
+
+async def test_a_right_webhook_is_right(account: helius_account.Account) -> None:
+    """Nothing is found wrong with it, and making it right does nothing."""
+    account.has(webhookURL="https://elsewhere.example.org/", accountAddresses=[OTHER])
+    account.has()
+    configured = settings.load(environ(account))
+
+    assert (await verdict_of(configured)).faults == ()
+    async with helius.Helius.of(configured) as api:
+        assert "nothing was done" in await api.make_right(helius.Wish.of(configured))
+    assert {method for method, *_ in account.asked} == {"GET"}
+
+
+WRONG = [
+    ({"active": False}, "switched off"),
+    (
+        {"webhookURL": "https://elsewhere.example.org/helius?token=hush"},
+        "delivers to https://elsewhere.example.org/...",
+    ),
+    ({"accountAddresses": [OTHER]}, "does not watch"),
+    ({"authHeader": "somebody-elses"}, "authHeader"),
+    ({"authHeader": None}, "authHeader"),
+    ({"authHeader": ""}, "authHeader"),
+    ({"webhookType": "raw"}, "type is 'raw'"),
+    ({"webhookType": "discordDevnet"}, "type is 'discordDevnet'"),
+    ({"transactionTypes": ["NFT_SALE"]}, "ANY"),
+]
+
+
+@pytest.mark.parametrize(("said", "fault"), WRONG, ids=[fault for _, fault in WRONG])
+async def test_a_wrong_webhook_is_told_and_made_right(
+    account: helius_account.Account, said: dict[str, Any], fault: str
+) -> None:
+    """Each way of being silent has its sentence, none of them with a secret, and `create` mends it."""
+    account.has(**said)
+    configured = settings.load(environ(account))
+
+    (told,) = (await verdict_of(configured)).faults
+    assert fault in told
+    assert "hush" not in told
+
+    async with helius.Helius.of(configured) as api:
+        await api.make_right(helius.Wish.of(configured))
+    assert (await verdict_of(configured)).faults == ()
+    assert len(account.webhooks) == 1
+
+
+async def test_what_is_not_there_is_created(account: helius_account.Account) -> None:
+    """With the type of the cluster, every transaction type, our address and the first of our headers."""
+    configured = settings.load(environ(account))
+    assert "no webhook" in (await verdict_of(configured)).faults[0]
+
+    async with helius.Helius.of(configured) as api:
+        await api.make_right(helius.Wish.of(configured))
+
+    assert account.asked[-1] == (
+        "POST",
+        "/v0/webhooks",
+        {
+            "webhookURL": URL,
+            "webhookType": "rawDevnet",
+            "transactionTypes": ["ANY"],
+            "accountAddresses": [settings.DEFAULT_PROGRAM_ID],
+            "authHeader": "another-while-rotating",
+        },
+    )
+
+
+async def test_mending_leaves_other_addresses_alone(account: helius_account.Account) -> None:
+    """A webhook may serve others besides."""
+    account.has(accountAddresses=[OTHER])
+    configured = settings.load(environ(account))
+    async with helius.Helius.of(configured) as api:
+        await api.make_right(helius.Wish.of(configured))
+    assert account.webhooks[0]["accountAddresses"] == [settings.DEFAULT_PROGRAM_ID, OTHER]
+
+
+async def test_enhanced_is_a_remark(account: helius_account.Account) -> None:
+    """It works, more slowly."""
+    account.has(webhookType="enhancedDevnet")
+    verdict = await verdict_of(settings.load(environ(account)))
+    assert (verdict.faults, len(verdict.remarks)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, rpc_errors.KeyRefused),
+        (429, rpc_errors.RateLimited),
+        (500, rpc_errors.NodeFailed),
+        (200, rpc_errors.Garbled),
+    ],
+)
+async def test_trouble_is_typed_and_keeps_the_key_to_itself(
+    account: helius_account.Account, status: int, kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither message nor log shows the key, whatever Helius answers."""
+    account.status = status
+    with caplog.at_level(logging.DEBUG, logger="httpx"), pytest.raises(kind) as caught:
+        await verdict_of(settings.load(environ(account)))
+    assert helius_account.KEY not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_account.Account) -> None:
+    """The transport's own error has the URL in it, and is not passed on."""
+    configured = settings.load(environ(account, HELIUS_API_URL="http://127.0.0.1:1"))
+    with pytest.raises(rpc_errors.Unreachable) as caught:
+        await verdict_of(configured)
+    assert helius_account.KEY not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+async def test_a_running_ingest_opens_and_closes_the_alert(
+    account: helius_account.Account, database: testing.Database
+) -> None:
+    """A fault is an alert with the next step; not being able to ask changes nothing; being right again ends it."""
+    webhook = account.has(active=False)
+    watched = Registration.of(settings.load(environ(account)))
+    assert watched is not None
+    notebook = Notebook(database.dsn("zmart_ingest"))
+
+    def alerts() -> list[tuple[Any, ...]]:
+        with database.connect() as connection:
+            return connection.execute(
+                "select severity, message like '%%switched off%%zmart webhook create%%', resolved_at is null"
+                " from ops.alerts where kind = %s",
+                (ALERT,),
+            ).fetchall()
+
+    await watched.tell(notebook)
+    assert alerts() == [("critical", True, True)]
+    account.status = 503
+    await watched.tell(notebook)
+    assert alerts() == [("critical", True, True)]
+    account.status, webhook["active"] = None, True
+    await watched.tell(notebook)
+    assert alerts() == [("critical", True, False)]
+    await notebook.close()
+
+
+@pytest.mark.parametrize("name", ["HELIUS_API_KEY", "HELIUS_WEBHOOK_URL", "HELIUS_AUTH_HEADER", "SOLANA_RPC_URL"])
+def test_without_a_wish_nothing_is_checked(account: helius_account.Account, name: str) -> None:
+    """The development chain, or a configuration that says too little, has nothing to compare."""
+    assert Registration.of(settings.load(environ(account, **{name: ""}))) is None
+
+
+def test_the_command_and_the_doctor_say_the_same(
+    account: helius_account.Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1 with the fault and the next step, then created, then 0; the doctor's line turns with it."""
+    given = environ(account)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    def line() -> str:
+        (found,) = [f for f in doctor.examine_settings(given, {}) if f.check == "registration"]
+        return found.answer
+
+    assert (webhook_registration.main(["check"]), line()) == (1, "no")
+    assert webhook_registration.main(["create"]) == 0
+    assert (webhook_registration.main(["check"]), line()) == (0, "yes")
+    said = "".join(capsys.readouterr())
+    assert "zmart webhook create" in said
+    assert helius_account.KEY not in said
+    assert HEADER not in said
+
+
+def test_a_mask_keeps_the_host_alone() -> None:
+    """User, path and query may be secrets; the wish does not show its headers either."""
+    assert helius.masked("https://user:pass@host.example:8443/hush?token=x") == "https://host.example:8443/..."
+    assert helius.masked("https://host.example") == "https://host.example"
+    wish = helius.Wish(url=URL, program_id="p", cluster=settings.Cluster.DEVNET, auth_headers=("hush",))
+    assert "hush" not in repr(replace(wish, url="https://x/hush"))

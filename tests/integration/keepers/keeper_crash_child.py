@@ -1,0 +1,28 @@
+"""A keeper's round that kills its own process at a point: `python crashing.py KEEPER POINT SECONDS_OF_LEASE`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from orchestration.keepers import actions, runner
+from orchestration.keepers.submit import Rhythm
+from zmart import settings
+
+
+def main(name: str, point: str, lease_seconds: str) -> None:
+    """Run until the point, and not one statement further."""
+
+    def checkpoint(reached: str) -> None:
+        if reached == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    rhythm = Rhythm(look=0.02, resend=0.2, patience=5.0, lease=float(lease_seconds))
+    configured = settings.load(os.environ)
+    asyncio.run(runner.run(configured, actions.chosen([name]), is_dry=False, rhythm=rhythm, checkpoint=checkpoint))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

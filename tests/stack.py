@@ -1,0 +1,145 @@
+"""A whole house for tests: `zmart up` in a state directory of its own, and what to ask it.
+
+with house.opened() as home:
+    home.start()
+    home.get("/api/status")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from zmart import testing
+from zmart.run import ports
+from zmart.run.supervisor import state_file
+
+PATIENCE_SECONDS = 90
+
+
+def eventually(check: Callable[[], Any]) -> Any:
+    """The first true answer of `check`; fails when there is none in time. Not answering counts as not yet."""
+
+    class NotYetError(Exception):
+        """The check has not come true."""
+
+    @retry(
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        wait=wait_fixed(0.1),
+        retry=retry_if_exception_type((NotYetError, httpx.TransportError, psycopg.OperationalError, OSError)),
+        reraise=True,
+    )
+    def attempt() -> Any:
+        answer = check()
+        if not answer:
+            raise NotYetError(check)
+        return answer
+
+    return attempt()
+
+
+class House:
+    """A running `zmart up` in a state directory of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        api, ws, ingest, dagster = (ports.free() for _ in range(4))
+        # Its WebSocket is on the next one.
+        chain = ports.free(following=1)
+        self.folder = folder
+        #: What a person at its terminal would see.
+        self.said = folder / "said.txt"
+        self.api = f"http://127.0.0.1:{api}"
+        self.rpc = f"http://127.0.0.1:{chain}"
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            # Tests ask more often than people.
+            "RATE_LIMIT_PER_MINUTE": "0",
+            "ZMART_STATE_DIR": str(folder),
+            "API_PORT": str(api),
+            "WS_PORT": str(ws),
+            "INGEST_PORT": str(ingest),
+            "DEVCHAIN_PORT": str(chain),
+            "DAGSTER_PORT": str(dagster),
+        }
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, only: str = "postgres,devchain,traders,ingest,api") -> None:
+        """Start it and wait until it says that it is ready."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "zmart.cli", "up", "--only", only],
+            env=self.environ,
+            stdout=self.said.open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        eventually(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.said.read_text()
+        return httpx.get(f"{self.api}/ready").status_code == 200
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Interrupt it; its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+    def pid(self, name: str) -> int:
+        """The process id of a service that is up."""
+        pids = {status.name: status.pid for status in state_file.Board.read(self.folder / "run.json")}
+        return pids[name] or -1
+
+    def get(self, path: str) -> Any:
+        """The JSON body of an API answer."""
+        answer = httpx.get(self.api + path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def dsn(self, role: str = "zmart_owner") -> str:
+        """What `zmart dsn` prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "zmart.cli", "dsn", role],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def acknowledged(self) -> set[str]:
+        """Signatures of our program whose delivery was answered 200, by the chain's own books."""
+        with contextlib.closing(sqlite3.connect(self.folder / "devchain" / "ledger.sqlite", timeout=30)) as ledger:
+            books = ledger.execute("select value from facts where name = 'delivery_cursor'").fetchone()
+            planned = tuple(json.loads(books[0])) if books else (-1, -1)
+            waiting = {
+                tuple(place)
+                for (places,) in ledger.execute("select places from deliveries")
+                for place in json.loads(places)
+            }
+            ours = ledger.execute("select slot, position, signature from transactions where is_ours").fetchall()
+        return {s for *place, s in ours if tuple(place) <= planned and tuple(place) not in waiting}
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[House]:
+    """A house that is torn down, whatever happened in it."""
+    with testing.state_dir() as folder:
+        home = House(folder)
+        try:
+            yield home
+        finally:
+            if home.process is not None and home.process.poll() is None:
+                home.stop(signal.SIGTERM)

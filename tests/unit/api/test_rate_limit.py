@@ -1,0 +1,102 @@
+"""Counting: blocks out of a shared allowance, few questions, and never more than there is."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+
+from api.middleware import rate_limit
+from api.middleware.rate_limit import Leased, Limiter
+
+
+class Shared:
+    """An allowance for all processes, as app.lease_allowance keeps it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.now = 0.0
+        self.questions = 0
+        self._began = -math.inf
+        self._left = limit
+
+    async def lease(self, bucket: str, wanted: int) -> Leased:
+        """A quarter of what is left, at least what is wanted, or nothing."""
+        self.questions += 1
+        if self.now - self._began >= rate_limit.WINDOW_SECONDS:
+            self._began, self._left = self.now, self.limit
+        granted = 0 if self._left < wanted else max(wanted, self._left // 4)
+        self._left -= granted
+        return Leased(granted, self._left, self._began + rate_limit.WINDOW_SECONDS - self.now)
+
+    def process(self) -> Limiter:
+        """A process that counts."""
+        return Limiter(self.lease, clock=lambda: self.now)
+
+
+async def allowed(limiter: Limiter, weight: int = 1, times: int = 1) -> int:
+    """How many of so many requests are allowed."""
+    return sum([(await limiter.take("ip", weight)).allowed for _ in range(times)])
+
+
+async def test_an_allowance_is_used_up_and_comes_back() -> None:
+    """A hundred of a hundred and fifty, few questions for them, none for the refused; all again a minute later."""
+    shared = Shared(100)
+    limiter = shared.process()
+    assert await allowed(limiter, times=150) == 100
+    assert shared.questions < 25
+    asked = shared.questions
+    assert await allowed(limiter, times=50) == 0
+    assert shared.questions == asked
+    shared.now += rate_limit.WINDOW_SECONDS
+    assert await allowed(limiter, times=150) == 100
+
+
+async def test_processes_share_an_allowance() -> None:
+    """Two processes together allow as much as one, to the last request."""
+    shared = Shared(100)
+    processes = [shared.process(), shared.process()]
+    granted = [await allowed(process) for _ in range(100) for process in processes]
+    assert sum(granted) == 100
+
+
+async def test_a_heavy_request_leaves_the_rest_to_light_ones() -> None:
+    """What is too little for a write is still enough for reads."""
+    limiter = Shared(12).process()
+    assert await allowed(limiter, weight=5, times=3) == 2
+    assert await allowed(limiter, weight=1, times=3) == 2
+
+
+async def test_requests_at_once_ask_once() -> None:
+    """A burst waits for one lease instead of asking for each of its requests."""
+    shared = Shared(1_000)
+    limiter = shared.process()
+    standings = await asyncio.gather(*(limiter.take("ip", 1) for _ in range(200)))
+    assert all(standing.allowed for standing in standings)
+    assert shared.questions == 1
+    assert min(standing.remaining for standing in standings) == 800
+
+
+async def test_memory_is_bounded() -> None:
+    """More callers than are remembered: those whose window is over are forgotten, and counting goes on."""
+    shared = Shared(10)
+    limiter = shared.process()
+    for number in range(rate_limit._MOST_BUCKETS + 10):
+        await limiter.take(f"ip {number}", 1)
+    assert len(limiter._buckets) <= rate_limit._MOST_BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_ipv6_customer_counts_as_one(address: str, counted: str) -> None:
+    """IPv4 by address, also inside IPv6; IPv6 by /64."""
+    assert rate_limit.network(address) == counted

@@ -1,0 +1,45 @@
+"""How fast a node may be asked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zmart import errors
+from zmart.chain.request_pacer import Pace
+
+
+def test_a_burst_and_then_in_step() -> None:
+    """The first come at once, the next ones an interval apart, and quiet makes up for it."""
+    pace = Pace(per_second=10, burst=2)
+    assert [round(pace.reserve(100.0), 6) for _ in range(4)] == [0.0, 0.0, 0.1, 0.2]
+    assert [round(pace.reserve(200.0), 6) for _ in range(3)] == [0.0, 0.0, 0.1]
+
+
+@given(st.lists(st.floats(0, 0.5), min_size=2, max_size=40), st.integers(1, 5))
+def test_never_more_in_a_second(gaps: list[float], burst: int) -> None:
+    """Whenever requests come, no window of a second lets more through than the rate and the burst."""
+    pace, now, starts = Pace(per_second=4, burst=burst), 0.0, []
+    for gap in gaps:
+        now += gap
+        starts.append(now + pace.reserve(now))
+    for start in starts:
+        assert sum(start <= other < start + 1 - 1e-9 for other in starts) <= 4 + burst
+
+
+async def test_a_budget_ends() -> None:
+    """The last request of a total is the last."""
+    pace = Pace(per_second=1e6, total=2)
+    await pace.take()
+    await pace.take()
+    assert pace.left == 0
+    with pytest.raises(errors.Overloaded, match="All 2 requests"):
+        await pace.take()
+
+
+@pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (-1, 1), (1, 0)])
+def test_a_pace_that_is_none(per_second: float, burst: int) -> None:
+    """Never asking is not a pace."""
+    with pytest.raises(errors.InvalidInput):
+        Pace(per_second=per_second, burst=burst)

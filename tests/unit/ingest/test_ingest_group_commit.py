@@ -1,0 +1,447 @@
+"""Group commit: when a batch closes, who is told what, and how much may be in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ingest_cases import BOUGHT, PROGRAM
+
+from ingest import testing
+from ingest.decode.decoder import Decoder
+from ingest.records import DeadLetter, TransactionRow
+from ingest.store.group_commit import Limits, Piece, Pipeline, Room, Writer, ripe
+from zmart import errors
+
+LIMITS = Limits(transactions=10, wait_seconds=0.005)
+
+
+def rows(count: int, first: int = 0) -> list[TransactionRow]:
+    """Transactions of one event each."""
+    items = [testing.item(PROGRAM, [BOUGHT], number=first + n) for n in range(count)]
+    return Decoder(PROGRAM).body(testing.body(*items)).transactions
+
+
+ONE = rows(1)[0]
+
+
+class Gate(testing.MemoryWriter):
+    """A writer that waits to be let through, and fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+        self.batches: list[int] = []
+        self.entered = asyncio.Event()
+        self.error: BaseException | None = None
+
+    async def append(
+        self,
+        transactions: Sequence[TransactionRow],
+        *,
+        source: str,
+        dead_letters: Sequence[DeadLetter] = (),
+        wanted: Sequence[str] = (),
+    ) -> testing.MemoryAppended:
+        """Note the batch, wait for the gate, then do as told."""
+        self.batches.append(len(transactions))
+        self.entered.set()
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """The writer behind the pipeline."""
+    return Gate()
+
+
+def pipeline_to(writer: Writer, **limits: float) -> Pipeline:
+    """A pipeline in front of a writer."""
+
+    async def connect() -> Writer:
+        return writer
+
+    return Pipeline(connect, limits=Limits(**limits))  # type: ignore[arg-type]
+
+
+def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> Piece:
+    """A piece that nobody waits for."""
+    return Piece(
+        transactions=[ONE] * weight,
+        dead_letters=(),
+        wanted=(),
+        source=source,
+        arrived=arrived,
+        hold=Room(0).hold(),
+        done=asyncio.Future(loop=asyncio.new_event_loop()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "now", "expected"),
+    [
+        ([], 1.0, 0),
+        ([1], 0.004, 0),
+        ([1], 0.005, 1),
+        ([3, 3], 0.004, 0),
+        ([3, 3], 0.005, 2),
+        ([5, 5], 0.0, 2),
+        ([5, 6], 0.0, 1),
+        ([9, 1, 1], 0.0, 2),
+        ([50], 0.0, 1),
+    ],
+)
+def test_a_batch_closes_when_full_or_when_its_first_has_waited(weights: list[int], now: float, expected: int) -> None:
+    """Ten transactions or five milliseconds here, and never half a piece."""
+    assert ripe([piece(weight) for weight in weights], now, LIMITS) == expected
+
+
+def test_a_batch_has_one_source() -> None:
+    """The log counts sightings by source; another source closes the batch before it."""
+    queue = [piece(1), piece(1), piece(1, source="walk"), piece(1)]
+    assert ripe(queue, 0.0, LIMITS) == 2
+    assert ripe(queue[2:], 0.0, LIMITS) == 1
+
+
+def test_the_first_of_a_batch_decides_how_long_it_waits() -> None:
+    """Company that has just arrived keeps nobody waiting; and one who was first long ago does not hurry the next."""
+    queue = [piece(1, arrived=0.0), piece(1, arrived=0.004)]
+    assert ripe(queue, 0.005, LIMITS) == 2
+    assert ripe(queue[1:], 0.005, LIMITS) == 0
+
+
+def test_closing_waits_for_nobody() -> None:
+    """What is queued when a stop is asked for is committed at once."""
+    assert ripe([piece(1)], 0.0, LIMITS, closing=True) == 1
+
+
+@given(st.lists(st.integers(0, 12), max_size=8), st.floats(0, 0.01))
+def test_batches_never_exceed_the_limit_but_for_a_lone_piece(weights: list[int], now: float) -> None:
+    """And whenever something has waited long enough, something is taken."""
+    taken = ripe([piece(weight) for weight in weights], now, LIMITS)
+    assert taken <= 1 or sum(weights[:taken]) <= LIMITS.transactions
+    assert taken > 0 or not weights or now < LIMITS.wait_seconds
+
+
+async def test_submit_returns_after_the_commit(gate: Gate) -> None:
+    """Not when it is queued and not when the writer has it."""
+    async with pipeline_to(gate) as pipeline:
+        waiter = asyncio.create_task(pipeline.submit([ONE]))
+        await gate.entered.wait()
+        assert not waiter.done()
+        gate.open.set()
+        await waiter
+        assert list(gate.transactions) == [ONE.signature]
+
+
+async def test_what_arrives_together_is_committed_together(gate: Gate) -> None:
+    """Fifty senders share one commit."""
+    gate.open.set()
+    async with pipeline_to(gate, wait_seconds=0.05) as pipeline:
+        await asyncio.gather(*(pipeline.submit([row]) for row in rows(50)))
+    assert gate.batches == [50]
+
+
+async def test_what_arrives_during_a_commit_waits_for_the_next(gate: Gate) -> None:
+    """One append at a time."""
+    async with pipeline_to(gate) as pipeline:
+        first = asyncio.create_task(pipeline.submit(rows(1)))
+        await gate.entered.wait()
+        rest = [asyncio.create_task(pipeline.submit([row])) for row in rows(3, first=1)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, *rest)
+    assert gate.batches == [1, 3]
+
+
+async def test_deliveries_are_committed_in_the_order_they_came(gate: Gate) -> None:
+    """Within a batch and from batch to batch: of two versions of a transaction the log keeps the first."""
+    gate.open.set()
+    async with pipeline_to(gate, transactions=3) as pipeline:
+        await asyncio.gather(*(pipeline.submit(rows(1, first=n)) for n in range(7)))
+    assert list(gate.transactions) == [row.signature for row in rows(7, first=0)]
+
+
+async def test_a_great_submission_is_committed_in_parts(gate: Gate) -> None:
+    """No single delivery holds the writer lock for thousands of transactions."""
+    gate.open.set()
+    async with pipeline_to(gate, transactions=10) as pipeline:
+        await pipeline.submit(rows(25), [DeadLetter(None, None, "malformed", "No.", b"1")])
+    assert sum(gate.batches) == len(gate.transactions) == 25
+    assert max(gate.batches) <= 10
+    assert len(gate.dead_letters) == 1
+
+
+async def test_nothing_to_commit_is_committed(gate: Gate) -> None:
+    """An empty delivery does not even wait."""
+    async with pipeline_to(gate) as pipeline:
+        await pipeline.submit([])
+    assert gate.batches == []
+
+
+@pytest.mark.parametrize("error", [errors.Unavailable("Postgres is gone."), ValueError("a bug")])
+async def test_a_failed_commit_fails_its_waiters_and_nobody_else(gate: Gate, error: Exception) -> None:
+    """The next batch is tried as if nothing had happened."""
+    gate.open.set()
+    gate.error = error
+    async with pipeline_to(gate, wait_seconds=0.02) as pipeline:
+        both = (pipeline.submit([row]) for row in rows(2))
+        assert await asyncio.gather(*both, return_exceptions=True) == [error, error]
+        assert pipeline.seconds_since_failure is not None
+        gate.error = None
+        await pipeline.submit(rows(1, first=9))
+        assert pipeline.seconds_since_failure is None
+        assert pipeline.room.used_bytes == 0
+    assert list(gate.transactions) == [testing.signature(9)]
+
+
+async def test_a_part_that_fails_fails_the_whole_submission(gate: Gate) -> None:
+    """A sender whose delivery is half committed must deliver it again."""
+    async with pipeline_to(gate, transactions=10) as pipeline:
+        waiter = asyncio.create_task(pipeline.submit(rows(20)))
+        await gate.entered.wait()
+        gate.error = errors.Unavailable("Postgres is gone.")
+        gate.open.set()
+        with pytest.raises(errors.Unavailable):
+            await waiter
+
+
+async def test_a_writer_that_cannot_be_had_is_asked_for_again() -> None:
+    """Ingest may start before Postgres; the first batch after it is up goes through."""
+    attempts: list[testing.MemoryWriter] = []
+
+    async def connect() -> Writer:
+        attempts.append(testing.MemoryWriter())
+        if len(attempts) == 1:
+            raise errors.Unavailable("Postgres is not up yet.")
+        return attempts[-1]
+
+    async with Pipeline(connect) as pipeline:
+        with pytest.raises(errors.Unavailable):
+            await pipeline.submit([ONE])
+        await pipeline.submit([ONE])
+        await pipeline.submit([ONE])
+    assert len(attempts) == 2
+    assert list(attempts[1].transactions) == [ONE.signature]
+    assert attempts[1].closed
+
+
+async def test_a_sender_that_goes_away_changes_nothing(gate: Gate) -> None:
+    """Its piece is committed with the others, and its bytes are given back."""
+    async with pipeline_to(gate, wait_seconds=0.02) as pipeline:
+        gone, stays = (asyncio.create_task(pipeline.submit([row], (), 100)) for row in rows(2))
+        await gate.entered.wait()
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert pipeline.room.used_bytes == 200
+        gate.open.set()
+        await stays
+        assert len(gate.transactions) == 2
+        assert pipeline.room.used_bytes == 0
+
+
+async def test_beyond_the_room_is_overloaded(gate: Gate) -> None:
+    """Bytes count until they are committed; what is refused takes none."""
+    async with pipeline_to(gate, room_bytes=100) as pipeline:
+        first = asyncio.create_task(pipeline.submit([ONE], (), 60))
+        await gate.entered.wait()
+        with pytest.raises(errors.Overloaded):
+            await pipeline.submit([ONE], (), 41)
+        assert pipeline.room.used_bytes == 60
+        fits = asyncio.create_task(pipeline.submit([ONE], (), 40))
+        await asyncio.sleep(0)
+        assert pipeline.room.used_bytes == 100
+        gate.open.set()
+        await asyncio.gather(first, fits)
+        await pipeline.submit([ONE], (), 100)
+
+
+async def test_closing_commits_what_is_queued(gate: Gate) -> None:
+    """And takes no more."""
+    gate.open.set()
+    pipeline = pipeline_to(gate, wait_seconds=60)
+    pipeline.start()
+    waiter = asyncio.create_task(pipeline.submit([ONE]))
+    await asyncio.sleep(0)
+    await pipeline.close()
+    await waiter
+    assert gate.closed
+    with pytest.raises(errors.Unavailable):
+        await pipeline.submit([ONE])
+
+
+async def test_closing_does_not_wait_for_ever(gate: Gate) -> None:
+    """A stuck commit is given up after the grace, and everyone is told to deliver again."""
+    pipeline = pipeline_to(gate, transactions=1)
+    pipeline.start()
+    waiters = [asyncio.create_task(pipeline.submit([row], (), 10)) for row in rows(2)]
+    await gate.entered.wait()
+    await pipeline.close(grace_seconds=0.01)
+    outcomes = await asyncio.gather(*waiters, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [errors.Unavailable] * 2
+    assert pipeline.room.used_bytes == 0
+    assert gate.transactions == {}
+
+
+async def test_sources_are_told_apart() -> None:
+    """Each append says who delivered."""
+    seen: list[tuple[str, int]] = []
+
+    class Noting(testing.MemoryWriter):
+        async def append(
+            self,
+            transactions: Sequence[TransactionRow],
+            *,
+            source: str,
+            dead_letters: Sequence[DeadLetter] = (),
+            wanted: Sequence[str] = (),
+        ) -> testing.MemoryAppended:
+            seen.append((source, len(transactions)))
+            return await super().append(transactions, source=source)
+
+    async with pipeline_to(Noting(), wait_seconds=0.02) as pipeline:
+        await asyncio.gather(pipeline.submit(rows(2)), pipeline.submit(rows(3, first=5), source="walk"))
+    assert seen == [("webhook", 2), ("walk", 3)]
+
+
+async def test_the_counters_say_what_happened(gate: Gate) -> None:
+    """Transactions, events, duplicates, dead letters and wanted signatures are counted once."""
+    gate.open.set()
+    letter = DeadLetter(None, None, "malformed", "No.", b"1")
+    async with pipeline_to(gate) as pipeline:
+        await pipeline.submit(rows(2), [letter], wanted=["s"])
+        await pipeline.submit(rows(2))
+    text = pipeline.metrics.text().decode()
+    for line in (
+        'zmart_ingest_transactions_total{source="webhook"} 4.0',
+        'zmart_ingest_events_total{source="webhook"} 2.0',
+        'zmart_ingest_duplicates_total{source="webhook"} 2.0',
+        'zmart_ingest_dead_letters_total{source="webhook"} 1.0',
+        'zmart_ingest_wanted_total{source="webhook"} 1.0',
+        "zmart_ingest_batch_transactions_count 2.0",
+        "zmart_ingest_queue_bytes 0.0",
+    ):
+        assert line in text
+
+
+class Preparing(Gate):
+    """A writer that notes what it prepares, and what of it it is handed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prepared_at: list[tuple[int, int]] = []
+        self.handed: list[bool] = []
+        self.refuses = False
+
+    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+        """A tuple, to be told from what is not prepared."""
+        self.prepared_at.append((len(transactions), len(self.batches)))
+        if self.refuses:
+            raise ValueError("no column takes this")
+        return tuple(transactions)
+
+    async def append(
+        self,
+        transactions: Sequence[TransactionRow],
+        *,
+        source: str,
+        dead_letters: Sequence[DeadLetter] = (),
+        wanted: Sequence[str] = (),
+    ) -> testing.MemoryAppended:
+        """Note whether it was prepared."""
+        self.handed.append(isinstance(transactions, tuple))
+        return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
+
+
+async def settled() -> None:
+    """Let every task run until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_full_batch_is_prepared_while_another_commits() -> None:
+    """What needs no database is done in that time; what is not full waits for company instead."""
+    writer = Preparing()
+    async with pipeline_to(writer, transactions=4, wait_seconds=0.0) as pipeline:
+        first = asyncio.create_task(pipeline.submit(rows(1)))
+        await writer.entered.wait()
+        second = asyncio.create_task(pipeline.submit(rows(3, first=10)))
+        await settled()
+        assert writer.prepared_at == []
+        third = asyncio.create_task(pipeline.submit(rows(2, first=20)))
+        await settled()
+        assert writer.prepared_at == [(3, 1)]
+        writer.open.set()
+        await asyncio.gather(first, second, third)
+    assert writer.batches == [1, 3, 2]
+    assert writer.handed == [False, True, True]
+    assert len(writer.transactions) == 6
+
+
+async def test_what_cannot_be_prepared_is_handed_over_as_it_is() -> None:
+    """The writer finds the culprit when it appends; the pipeline goes on."""
+    writer = Preparing()
+    writer.open.set()
+    async with pipeline_to(writer) as pipeline:
+        await pipeline.submit(rows(1))
+        writer.refuses = True
+        await pipeline.submit(rows(2, first=5))
+    assert writer.handed == [False, False]
+    assert len(writer.transactions) == 3
+
+
+async def test_a_batch_that_waits_for_a_commit_is_told_when_ingest_stops() -> None:
+    """It was closed and prepared, and is committed by nobody: its deliverer hears that."""
+    writer = Preparing()
+    pipeline = pipeline_to(writer, transactions=2, wait_seconds=0.0)
+    pipeline.start()
+    waiting = [asyncio.create_task(pipeline.submit(rows(2)))]
+    await writer.entered.wait()
+    waiting += [asyncio.create_task(pipeline.submit(rows(2, first=start))) for start in (10, 20)]
+    await settled()
+    assert writer.prepared_at == [(2, 1)]
+    await pipeline.close(grace_seconds=0.0)
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [errors.Unavailable] * 3
+    assert pipeline.room.used_bytes == 0
+
+
+async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:
+    """Closing commits what is queued, and returns when the last commit has."""
+    writer = Preparing()
+    pipeline = pipeline_to(writer, wait_seconds=0.0)
+    pipeline.start()
+    waiting = [asyncio.create_task(pipeline.submit(rows(2, first=start))) for start in (1, 10)]
+    await writer.entered.wait()
+    closing = asyncio.create_task(pipeline.close(grace_seconds=30.0))
+    await settled()
+    assert not closing.done()
+    writer.open.set()
+    await asyncio.gather(closing, *waiting)
+    assert len(writer.transactions) == 4
+    assert writer.closed
+
+
+async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> None:
+    """Whoever is answered sends more, and Postgres would wait for that to be read."""
+    writer, story = Preparing(), []
+    async with pipeline_to(writer, transactions=2, wait_seconds=0.0) as pipeline:
+
+        async def deliver(first: int) -> None:
+            await pipeline.submit(rows(2, first=first))
+            story.append((first, len(writer.batches)))
+
+        one = asyncio.create_task(deliver(1))
+        await writer.entered.wait()
+        two = asyncio.create_task(deliver(10))
+        await settled()
+        writer.open.set()
+        await asyncio.gather(one, two)
+    assert story == [(1, 2), (10, 2)]

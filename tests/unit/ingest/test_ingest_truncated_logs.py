@@ -1,0 +1,199 @@
+"""Logs that the runtime cut: what the instructions tell is rebuilt exactly, and the rest is said to be lost."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from ingest_cases import (
+    ACCOUNT,
+    BOUGHT,
+    MARKET,
+    NOW,
+    OTHER_ACCOUNT,
+    OTHER_MARKET,
+    PROGRAM,
+    STRANGER,
+    USER,
+    buy,
+)
+from solders.instruction import Instruction
+
+from devchain.history import History
+from ingest import testing
+from ingest.decode import truncated_logs
+from ingest.decode.decoder import Decoder
+from ingest.records import EventRow, TransactionRow
+from zmart.chain import transactions
+from zmart.domain import events
+
+DECODER = Decoder(PROGRAM)
+#: Kinds that a transaction alone always tells; the module's docstring says why.
+ALWAYS = truncated_logs.REBUILT - {"ConfigUpdated", "LiquidityWithdrawn"}
+CONFIG = {
+    "protocol_fee_bps": 300,
+    "resolver_reward_bps": 200,
+    "liquidity_provider_fee_bps": 500,
+    "proposal_approval_threshold": 7_000,
+    "dispute_success_threshold": 6_000,
+    "min_resolution_delay": 60,
+    "dispute_period": 120,
+}
+VOTE = transactions.instruction("submit_proposal_vote", PROGRAM, {"user": USER}, {"vote": True}, market_id=MARKET)
+WITHDRAW = transactions.instruction("withdraw_liquidity", PROGRAM, {"creator": USER}, None, market_id=MARKET)
+
+
+def row_of(item: dict[str, Any]) -> TransactionRow:
+    """A transaction that must be one."""
+    row = DECODER.item(msgspec.json.encode(item))
+    assert isinstance(row, TransactionRow)
+    return row
+
+
+def cut_at(lines: Sequence[str], limit: int) -> list[str]:
+    """A log as validators keep it when there is room for `limit` bytes: shorter lines may follow the cut."""
+    kept, written, is_cut = [], 0, False
+    for line in lines:
+        if written + len(line.encode()) < limit:
+            written += len(line.encode())
+            kept.append(line)
+        elif not is_cut:
+            is_cut = True
+            kept.append("Log truncated")
+    return kept
+
+
+def said(row: EventRow) -> tuple[Any, ...]:
+    """What an event says, however it was learned."""
+    return row.ordinal, row.name, row.market_account, row.wallet, row.clock, json.loads(row.payload)
+
+
+def is_rebuilt(row: EventRow) -> bool:
+    """Whether its context says that the log did not say it."""
+    return row.context is not None and json.loads(row.context).get("rebuilt_from") == "instruction"
+
+
+@pytest.mark.parametrize("limit", [1, 400, 900])
+def test_a_cut_history_says_nothing_but_what_happened(limit: int) -> None:
+    """Whatever is left of the logs of a chain: each event is told as it was or named as lost, under its own ordinal."""
+    fates: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for item in History(seed=11).play(1_500):
+        whole = row_of(item)
+        item["meta"]["logMessages"] = cut_at(item["meta"]["logMessages"], limit)
+        if "Log truncated" not in item["meta"]["logMessages"]:
+            continue
+        row = row_of(item)
+        truth = {event.ordinal: event for event in whole.events}
+        lost = {letter.ordinal for letter in row.dead_letters}
+        assert {event.ordinal for event in row.events} | lost == set(truth)
+        assert {event.ordinal for event in row.events} & lost == set()
+        for event in row.events:
+            assert said(event) == said(truth[event.ordinal])
+            fates[event.name]["rebuilt" if is_rebuilt(event) else "read"] += 1
+        for ordinal in lost:
+            fates[truth[ordinal].name if ordinal is not None else "?"]["lost"] += 1
+    assert "?" not in fates
+    assert {name for name, fate in fates.items() if fate["rebuilt"]} <= truncated_logs.REBUILT
+    assert [name for name in ALWAYS if fates[name]["lost"]] == []
+    if limit == 1:
+        assert {name for name, fate in fates.items() if fate["rebuilt"]} >= ALWAYS | {"LiquidityWithdrawn"}
+
+
+def cut_item(*instructions: Instruction, lines: Sequence[str] = (), **extra: Any) -> dict[str, Any]:
+    """A transaction whose log is `lines` and a cut."""
+    kept = [*lines, "Log truncated"]
+    return testing.item(PROGRAM, lines=kept, instructions=instructions, block_time=NOW, **extra)
+
+
+def test_an_event_before_the_cut_is_the_programs_own_word() -> None:
+    """What was read stays as it was read, gets no second row, and lends its clock to what is rebuilt."""
+    lines = testing.log_lines(PROGRAM, [testing.data_line(BOUGHT._replace(timestamp=NOW + 7))])
+    row = row_of(cut_item(buy(), VOTE, lines=lines))
+    assert [(e.ordinal, e.name, e.clock, is_rebuilt(e)) for e in row.events] == [
+        (0, "SharesBought", NOW + 7, False),
+        (1, "ProposalVoteSubmitted", NOW + 7, True),
+    ]
+    assert row.dead_letters == ()
+
+
+def test_a_short_event_after_the_cut_keeps_its_place() -> None:
+    """A long event that did not fit before a short one that did: the short one is not taken for the first."""
+    lines = ["Log truncated", *testing.log_lines(PROGRAM, [testing.data_line(_voted())])]
+    row = row_of(testing.item(PROGRAM, lines=lines, instructions=(buy(), VOTE)))
+    assert [(event.ordinal, event.name) for event in row.events] == [(1, "ProposalVoteSubmitted")]
+    assert [(each.reason_code, each.ordinal) for each in row.dead_letters] == [("truncated", 0)]
+    assert "SharesBought" in row.dead_letters[0].reason
+    assert ACCOUNT in row.dead_letters[0].reason
+
+
+def test_an_event_belongs_to_the_call_about_its_market() -> None:
+    """Of two votes that only differ in the market, the one that was said is not taken for the one that was lost."""
+    other = transactions.instruction(
+        "submit_proposal_vote", PROGRAM, {"user": USER}, {"vote": True}, market_id=OTHER_MARKET
+    )
+    lines = testing.log_lines(PROGRAM, [testing.data_line(_voted()._replace(market_id=OTHER_MARKET))])
+    row = row_of(cut_item(VOTE, other, lines=lines))
+    assert [(event.ordinal, event.market_account, is_rebuilt(event)) for event in row.events] == [
+        (0, ACCOUNT, True),
+        (1, OTHER_ACCOUNT, False),
+    ]
+
+
+def _voted() -> events.ProposalVoteSubmitted:
+    return events.ProposalVoteSubmitted(MARKET, USER, True, NOW)
+
+
+def test_a_withdrawal_is_what_left_the_account() -> None:
+    """By the balances, where nothing else moved lamports there; with a trade beside it, nobody can tell."""
+    lamports = {ACCOUNT: (9_000_000, 4_297_360)}
+    (alone,) = row_of(cut_item(WITHDRAW, lamports=lamports)).events
+    assert json.loads(alone.payload) == {"amount": "4702640"}
+
+    risen = row_of(cut_item(WITHDRAW, lamports={ACCOUNT: (4_297_360, 9_000_000)}))
+    assert (risen.events, [letter.ordinal for letter in risen.dead_letters]) == ((), [0])
+
+    beside = row_of(cut_item(buy(), WITHDRAW, lamports=lamports))
+    assert (beside.events, [letter.ordinal for letter in beside.dead_letters]) == ((), [0, 1])
+
+
+@pytest.mark.parametrize("left_out", [None, "min_resolution_delay", "dispute_period"])
+def test_a_configuration_is_told_only_whole(left_out: str | None) -> None:
+    """A limit that was left out keeps a value that is nowhere in the transaction."""
+    args = {**CONFIG, **({left_out: None} if left_out else {})}
+    row = row_of(cut_item(transactions.instruction("update_global_config", PROGRAM, {"admin": USER}, args)))
+    assert [event.name for event in row.events] == ([] if left_out else ["ConfigUpdated"])
+    assert [letter.ordinal for letter in row.dead_letters] == ([0] if left_out else [])
+
+
+@pytest.mark.parametrize(
+    ("what", "item"),
+    [
+        ("unrecorded inner calls", cut_item(VOTE) | {"meta": {**cut_item(VOTE)["meta"], "innerInstructions": None}}),
+        ("no clock", cut_item(VOTE) | {"blockTime": None}),
+        ("an event without a call", cut_item(VOTE, lines=testing.log_lines(PROGRAM, [testing.data_line(BOUGHT)]))),
+        ("a line that is no event", cut_item(VOTE, lines=testing.log_lines(PROGRAM, ["Program data: AAAA"]))),
+        ("an unknown call", cut_item(VOTE, Instruction(VOTE.program_id, b"unheard of", VOTE.accounts))),
+    ],
+)
+def test_what_cannot_be_laid_side_by_side_is_not_rebuilt(what: str, item: dict[str, Any]) -> None:
+    """Then the events after the cut are lost, and that is said."""
+    row = row_of(item)
+    assert [event for event in row.events if is_rebuilt(event)] == [], what
+    assert "truncated" in [letter.reason_code for letter in row.dead_letters]
+
+
+def test_a_stranger_is_not_taken_for_ours() -> None:
+    """Another program's instruction with our data emits nothing of ours."""
+    forged = Instruction(type(VOTE.program_id).from_string(STRANGER), bytes(VOTE.data), VOTE.accounts)
+    row = row_of(cut_item(forged, inner={0: [VOTE]}))
+    assert [event.name for event in row.events] == ["ProposalVoteSubmitted"]
+
+
+def test_a_failed_transaction_did_nothing() -> None:
+    """Its instructions are not rebuilt into events."""
+    row = row_of(cut_item(VOTE, err={"InstructionError": [0, {"Custom": 6000}]}))
+    assert (row.events, row.dead_letters) == ((), ())

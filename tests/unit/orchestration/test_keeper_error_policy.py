@@ -1,0 +1,126 @@
+"""Errors, fees and endings: every number of the program has a meaning, and only two facts allow another signature."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestration.keepers import error_policy, fees, submission_status
+from orchestration.keepers.actions import TASKS
+from orchestration.keepers.error_policy import Meaning
+from orchestration.keepers.submission_status import Ending
+from zmart import errors
+from zmart.chain import client, rpc_errors, transactions
+from zmart.domain.program_errors import Refusal
+
+TALLY, APPROVAL = TASKS["proposal_tallies"], TASKS["proposal_approvals"]
+FINAL, SETTLED = TASKS["market_finalizations"], TASKS["dispute_settlements"]
+
+
+def test_every_refusal_of_the_program_is_classified() -> None:
+    """A new one cannot be forgotten."""
+    assert set(error_policy.REFUSALS) == set(Refusal)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "task", "meaning"),
+    [
+        (Refusal.InsufficientVotes, APPROVAL, Meaning.WAIT),
+        (Refusal.NoVotesRecorded, APPROVAL, Meaning.WAIT),
+        (Refusal.NoVotesRecorded, SETTLED, Meaning.PERSON),
+        (Refusal.Unauthorized, APPROVAL, Meaning.STOP),
+        (Refusal.InvalidGlobalConfig, TALLY, Meaning.STOP),
+        (Refusal.InvalidStateForVoting, TALLY, Meaning.MOVED),
+        (Refusal.InvalidStateTransition, APPROVAL, Meaning.MOVED),
+        (Refusal.InvalidMarketState, FINAL, Meaning.MOVED),
+        (Refusal.DisputePeriodNotEnded, FINAL, Meaning.WAIT),
+        (Refusal.BoundedLossExceeded, FINAL, Meaning.PERSON),
+        (Refusal.InvalidTimestamp, FINAL, Meaning.PERSON),
+        (Refusal.ProtocolPaused, TALLY, Meaning.WAIT),
+    ],
+)
+def test_the_tables_of_the_protocol(refusal: Refusal, task: object, meaning: Meaning) -> None:
+    """Protocol.md 4.5 and 11, line by line."""
+    assert error_policy.of(refusal.error(), task).meaning is meaning  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", sorted(error_policy.ANCHOR))
+def test_a_wrong_account_stops_everything(code: int) -> None:
+    """Anchor's numbers mean a wrong PDA, account or program: ours is misconfigured."""
+    found = error_policy.of(errors.ProgramError("Custom", code, "custom program error"), FINAL)
+
+    assert (found.meaning, found.kind) == (Meaning.STOP, error_policy.ANCHOR[code])
+
+
+def test_a_number_of_another_build_is_not_guessed() -> None:
+    """An older program numbers the same names otherwise (protocol.md 1.8): a person looks."""
+    assert error_policy.of(errors.ProgramError("Unauthorized", 6_028, ""), FINAL).meaning is Meaning.PERSON
+    assert error_policy.of(errors.ProgramError("Custom", 7_001, ""), FINAL).meaning is Meaning.PERSON
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (rpc_errors.TimedOut("x"), Meaning.RETRY),
+        (rpc_errors.RateLimited("x"), Meaning.RETRY),
+        (rpc_errors.NodeBehind("x"), Meaning.RETRY),
+        (rpc_errors.BlockhashUnknown(), Meaning.RETRY),
+        (rpc_errors.KeyRefused("x"), Meaning.RETRY),
+        (rpc_errors.AlreadyProcessed(), Meaning.RETRY),
+        (rpc_errors.TransactionRefused("InsufficientFundsForFee"), Meaning.PERSON),
+        (rpc_errors.BadRequest("x"), Meaning.PERSON),
+        (errors.ConfigurationError("x"), Meaning.STOP),
+    ],
+)
+def test_errors_of_nodes(error: errors.ZmartError, meaning: Meaning) -> None:
+    """Trouble is asked again, nonsense goes to a person."""
+    assert error_policy.of(error, TALLY).meaning is meaning
+
+
+def status(err: object = None, confirmation: client.Commitment = "confirmed") -> client.SignatureStatus:
+    """What a node says of a transaction it knows."""
+    return client.SignatureStatus(slot=7, err=err, confirmation_status=confirmation)
+
+
+@pytest.mark.parametrize(
+    ("said", "height", "searched", "in_log", "ending"),
+    [
+        (None, 100, True, False, Ending.RESEND),
+        (None, 101, True, False, Ending.EXPIRED),
+        (None, 101, False, False, Ending.WAIT),
+        (None, 999, True, True, Ending.LANDED),
+        (status(), 999, True, False, Ending.LANDED),
+        (status(confirmation="processed"), 999, True, False, Ending.WAIT),
+        (status(err="x"), 999, True, False, Ending.WAIT),
+        (status(err="x", confirmation="finalized"), 50, True, False, Ending.FAILED),
+        (status(confirmation="finalized"), 999, True, False, Ending.LANDED),
+    ],
+)
+def test_what_ends_a_submission(
+    said: client.SignatureStatus | None, height: int, searched: bool, in_log: bool, ending: Ending
+) -> None:
+    """Dead is only what a node that has seen the blockhash die has searched its whole history for."""
+    assert (
+        submission_status.decide(
+            said, finalized_height=height, last_valid_block_height=100, searched=searched, in_log=in_log
+        )
+        is ending
+    )
+
+
+POLICY = fees.Policy(percentile=75, most_micro_lamports=1_000, daily_budget_lamports=10_000, low_balance_lamports=1)
+
+
+@pytest.mark.parametrize(
+    ("paid", "price"), [([], 0), ([0, 0, 0, 8], 0), ([1, 2, 3, 4], 3), ([4, 3, 2, 1], 3), ([5_000] * 4, 1_000)]
+)
+def test_the_price_is_a_percentile_and_capped(paid: list[int], price: int) -> None:
+    """The nearest rank, never more than the cap."""
+    recent = [client.PriorityFee(slot=slot, prioritization_fee=each) for slot, each in enumerate(paid)]
+
+    assert fees.price(recent, POLICY) == price
+
+
+def test_the_limit_is_the_simulation_and_a_tenth() -> None:
+    """Rounded up, never nothing, never beyond what a transaction may ask for."""
+    assert [fees.units(used) for used in (0, 1, 10_000, 10_001)] == [1, 2, 11_000, 11_002]
+    assert fees.units(1_400_000) == transactions.MOST_UNITS

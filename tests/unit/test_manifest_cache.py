@@ -1,0 +1,101 @@
+"""The manifest that many processes read: whole, and of the reader's own models, or none."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from zmart.run.deploy import manifest_cache, rebuild
+from zmart.run.deploy.manifest_cache import Kept
+
+WHOLE = {"nodes": {"model.zmart.markets": {}}}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    """Nothing kept yet."""
+    return Kept(folder=tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"digest": "one"}', json.dumps(WHOLE)[:-1]])
+def test_what_is_not_ours_is_none(kept: Kept, text: str | None) -> None:
+    """A reader then parses the models himself."""
+    if text is not None:
+        kept.path.write_text(text)
+    assert kept.read("one") is None
+
+
+def test_what_is_kept_is_read_by_who_has_the_same_models(kept: Kept) -> None:
+    """Whole, under its digest; nothing else is left in the folder."""
+    kept.keep({}, "none")
+    kept.keep(WHOLE, "one")
+    assert kept.read("one") == WHOLE
+    assert kept.read("two") is None
+    assert list(kept.folder.iterdir()) == [kept.path]
+
+
+def test_a_folder_that_cannot_be_written_is_no_trouble(kept: Kept) -> None:
+    """A disk that is full, say: what was kept is only there to save time."""
+    kept.path.mkdir()
+    kept.keep(WHOLE, "one")
+    assert kept.read("one") is None
+    assert list(kept.folder.iterdir()) == [kept.path]
+
+
+@pytest.mark.parametrize("text", ["", json.dumps(WHOLE)[:-1]])
+def test_half_of_one_is_none(tmp_path: Path, text: str) -> None:
+    """Another dbt is writing at the moment, or was told to write elsewhere."""
+    path = tmp_path / "manifest.json"
+    assert manifest_cache.written(path) is None
+    path.write_text(text)
+    assert manifest_cache.written(path) is None
+    path.write_text(json.dumps(WHOLE))
+    assert manifest_cache.written(path) == WHOLE
+
+
+def test_models_that_change_while_they_are_read_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose manifest it is cannot be said, so the next reader parses again; this one has what was parsed."""
+    monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
+    digests = itertools.count()
+    monkeypatch.setattr(rebuild, "sources_digest", lambda: str(next(digests)))
+    assert "model.zmart.markets" in rebuild.manifest()["nodes"]
+    assert not Kept(folder=tmp_path / "dbt").path.exists()
+
+
+def names() -> list[str]:
+    """What a process reads that needs the manifest."""
+    return sorted(rebuild.manifest()["nodes"])
+
+
+def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster starts several; while they do, a dbt that works in the same folder has written half of its own."""
+    monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
+    (tmp_path / "dbt").mkdir()
+    (tmp_path / "dbt" / "manifest.json").write_text('{"nodes": {')
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        one, other = (pool.apply_async(names) for _ in range(2))
+        assert one.get() == other.get()
+    assert "model.zmart.markets" in names()
+
+
+def test_models_are_read_where_the_state_directory_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's code server starts without it: dbt works in the system's temporary folder instead."""
+    (tmp_path / "state").touch()
+    monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path / "state"))
+    folders: list[Path] = []
+
+    def build(dsn: str, arguments: Sequence[str], *, target: Path) -> None:
+        folders.append(target)
+        (target / "manifest.json").write_text("{}")
+
+    monkeypatch.setattr(rebuild, "build", build)
+
+    assert rebuild.manifest() == {}
+    assert tmp_path not in folders[0].parents

@@ -1,0 +1,192 @@
+"""The house: start it, see what runs, read what it says, begin one of its services anew.
+
+`up` stays in front of the services it started; the others speak to it through the state directory
+(`zmart.run.supervisor.state_file`), from wherever they are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+import psycopg
+
+from zmart import errors
+from zmart import settings as configuration
+from zmart.db import pool
+from zmart.run.postgres import binaries
+from zmart.run.supervisor import services, state_file
+from zmart.run.supervisor.log_files import Importance
+from zmart.run.supervisor.service import Service
+from zmart.run.supervisor.supervisor import Supervisor
+from zmart.settings import Settings
+
+from . import formatting
+
+#: Colours to tell services apart by; errors and warnings have their own.
+_COLOURS = ("cyan", "green", "magenta", "blue", "bright_black")
+_FOLLOW_EVERY_SECONDS = 0.2
+#: Services that are of no use without a database, and how long it may take to answer.
+_ON_POSTGRES = frozenset({"ingest", "api", "ws", "dagster-code"})
+_DATABASE_SECONDS = 5
+Teller: TypeAlias = Callable[[str, str, Importance], None]
+
+
+@click.command()
+@click.option("--no-traders", is_flag=True, help="Leave the development chain quiet.")
+@click.option("--keepers", is_flag=True, help="On the development chain, leave the backend's part to keepers.")
+@click.option("--only", metavar="A,B", default="", help=f"Of {', '.join(services.NAMES)}.")
+def up(no_traders: bool, keepers: bool, only: str) -> None:
+    """Start everything and stay; Ctrl-C stops it all.
+
+    Without DATABASE_URL or PGHOST an embedded Postgres is started, without SOLANA_RPC_URL a
+    development chain with traders on it.
+    """
+    environ = configuration.process_environment()
+    if keepers:
+        environ = {**services.KEPT, **environ}
+    settings = configuration.load(environ)
+    chosen = [name.strip() for name in only.split(",") if name.strip()]
+    plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
+    _require_database(settings, {service.name for service in plan})
+    asyncio.run(_up(settings, plan))
+
+
+def _require_database(settings: Settings, names: set[str]) -> None:
+    """See at once that Postgres answers where services stand on one that is not started with them."""
+    if "migrate" in names or not names & _ON_POSTGRES:
+        return
+    try:
+        pool.connect_sync(settings.postgres.dsn(), connect_timeout_seconds=_DATABASE_SECONDS).close()
+    except (psycopg.OperationalError, errors.ConfigurationError) as error:
+        chosen = ",".join(sorted({"postgres", *(name.partition("-")[0] for name in names & _ON_POSTGRES)}))
+        raise errors.Unavailable(
+            f"{', '.join(sorted(names & _ON_POSTGRES))}: Postgres does not answer, and --only leaves it out.",
+            help=f"Start it with them: zmart up --only {chosen}",
+        ) from error
+
+
+async def _up(settings: Settings, plan: Sequence[Service]) -> None:
+    started = time.monotonic()
+    supervisor = Supervisor(plan, state_dir=settings.state_dir, say=_teller(plan))
+
+    def when_ready() -> None:
+        click.echo(overview(settings, plan, time.monotonic() - started))
+
+    await supervisor.run(when_ready)
+    click.echo("Everything is stopped.")
+
+
+@click.command()
+def ps() -> None:
+    """Show what runs, since when, and how much memory it takes."""
+    settings = configuration.load()
+    pid = state_file.running_pid(settings.state_dir)
+    if pid is None:
+        raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
+    click.echo(f"zmart up, pid {pid}, state in {settings.state_dir}")
+    for line in formatting.table(_rows(state_file.Board.read(settings.state_dir / "run.json"))):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Stay and print what comes.")
+@click.option("-n", "--lines", default=100, show_default=True, help="How many to begin with.")
+def logs(name: str, follow: bool, lines: int) -> None:
+    """Print the log of the service NAME."""
+    state = configuration.load().state_dir
+    folder = state / "logs"
+    path = folder / f"{name}.log"
+    if not path.is_file():
+        if name in {status.name for status in state_file.Board.read(state / "run.json")}:
+            raise errors.NotFound(f"{name} has said nothing yet.", help="See what it is doing: zmart ps")
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
+        raise errors.NotFound(f"There is no log of {name!r}.", help=f"There are: {known}.")
+    click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+    if follow:
+        for text in _following(path):
+            click.echo(text, nl=False)
+
+
+@click.command()
+@click.argument("name")
+def restart(name: str) -> None:
+    """Restart the service NAME of a running `zmart up`, and wait until it is ready."""
+    started = time.monotonic()
+    status = state_file.restart(configuration.load().state_dir, name)
+    click.echo(f"{name} is {status.state} after {time.monotonic() - started:.1f} s, pid {status.pid or '-'}")
+
+
+def overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
+    """What a person reads when everything is ready: the addresses to open, how to ask the database, where logs are."""
+    rows = [(service.name, service.url) for service in plan if service.url]
+    api = next((url for name, url in rows if name == "api"), None)
+    if api is not None:
+        rows = [("console", f"{api}/"), ("docs", f"{api}/docs"), *rows]
+    rows.append(("psql", f'{_psql()} "$({_command()} dsn analyst)"'))
+    rows.append(("logs", f"{_command()} logs NAME   ({settings.state_dir / 'logs'})"))
+    lines = "\n".join(f"  {name:<10} {text}" for name, text in rows)
+    return f"\nReady after {seconds:.1f} s; Ctrl-C stops everything.\n\n{lines}\n"
+
+
+def _command() -> str:
+    """How this command is called from here."""
+    path = Path(sys.executable).with_name("zmart")
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "zmart"
+
+
+def _psql() -> str:
+    """The system's psql, else the one beside the embedded server."""
+    if shutil.which("psql"):
+        return "psql"
+    beside = [found.folder / "psql" for found in binaries.installations()]
+    return next((str(path) for path in beside if path.exists()), "psql")
+
+
+def _teller(plan: Sequence[Service]) -> Teller:
+    names = [service.name for service in plan]
+    width = max((len(name) for name in names), default=0)
+
+    def tell(name: str, text: str, weight: Importance) -> None:
+        colour = {"error": "red", "warning": "yellow", "detail": None}[weight]
+        own = _COLOURS[names.index(name) % len(_COLOURS)] if name in names else None
+        click.echo(f"{click.style(name.ljust(width), fg=own)} | {click.style(text, fg=colour)}")
+
+    return tell
+
+
+def _rows(statuses: Sequence[state_file.Status]) -> Iterator[tuple[str, ...]]:
+    yield ("NAME", "STATE", "PID", "FOR", "MEMORY", "RESTARTS", "")
+    for each in statuses:
+        yield (
+            each.name,
+            each.state,
+            str(each.pid or "-"),
+            formatting.duration(time.time() - each.since),
+            f"{each.memory_bytes / 1024 / 1024:.0f} MB" if each.memory_bytes else "-",
+            str(each.restarts),
+            each.url or each.message,
+        )
+
+
+def _following(path: Path) -> Iterator[str]:
+    """What is appended to `path` from now on, across rotations."""
+    file = path.open(errors="replace")
+    file.seek(0, os.SEEK_END)
+    while True:
+        text = file.read()
+        if text:
+            yield text
+        elif path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+            file.close()
+            file = path.open(errors="replace")
+        else:
+            time.sleep(_FOLLOW_EVERY_SECONDS)

@@ -1,0 +1,1 @@
+"""Deploys the dbt models to Postgres and rebuilds marts from the log."""

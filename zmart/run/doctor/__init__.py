@@ -1,0 +1,1 @@
+"""Checks whether a start would succeed, and says what to do where it would not."""

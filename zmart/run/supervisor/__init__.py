@@ -1,0 +1,1 @@
+"""Starts the services as processes, restarts them and stops them all."""

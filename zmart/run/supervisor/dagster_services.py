@@ -1,0 +1,128 @@
+"""Dagster's three processes, as the supervisor runs them.
+
+    dagster-code     holds the definitions on a Unix socket, evaluates sensors, and starts runs as its children
+    dagster          the web interface, on loopback unless DAGSTER_HOST says otherwise: it knows no users
+    dagster-daemon   starts what is due, and takes runs from the queue
+
+One code server serves the other two, so the definitions are loaded once. Dagster's instance is configured by
+`dagster.yaml` of the checkout, copied into DAGSTER_HOME below the state directory; its storage is the schema `dagster`
+of the log's own Postgres, entered as the keeper.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+
+from zmart.db import pool
+
+from ..deploy import rebuild
+
+MODULE = "orchestration.definitions"
+SCHEMA = "dagster"
+INSTANCE = rebuild.PROJECT / "dagster.yaml"
+WORKSPACE = rebuild.PROJECT / "workspace.yaml"
+
+#: The kernel takes 108 bytes for a socket's path, the last of them zero.
+_LONGEST_SOCKET_PATH = 107
+#: The daemons that must beat; the others (backfills, assets) are Dagster's own affair.
+_DAEMONS = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR")
+
+
+def home(state_dir: Path) -> Path:
+    """DAGSTER_HOME: the instance's configuration and the output of runs."""
+    return state_dir / "dagster"
+
+
+def socket(state_dir: Path) -> Path:
+    """Where the code server listens: in DAGSTER_HOME, unless that is too deep for the path of a socket."""
+    path = home(state_dir) / "code.sock"
+    if len(bytes(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(bytes(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"zmart-{digest}.sock"
+
+
+def prepare(state_dir: Path) -> None:
+    """Make DAGSTER_HOME as the checkout wants it."""
+    home(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = home(state_dir) / "dagster.yaml"
+    wanted = INSTANCE.read_bytes()
+    if target.is_file() and target.read_bytes() == wanted:
+        # A restart needs no space, then.
+        return
+    # In one step: half a file, as a full disk leaves it, would give Dagster another storage.
+    fresh = target.with_suffix(".new")
+    fresh.write_bytes(wanted)
+    fresh.replace(target)
+
+
+def environment(state_dir: Path, keeper_dsn: str) -> Mapping[str, str]:
+    """The variables that dagster.yaml and workspace.yaml name."""
+    return {
+        "DAGSTER_HOME": str(home(state_dir)),
+        "DAGSTER_STORAGE_URL": storage_url(keeper_dsn),
+        "DAGSTER_CODE_SOCKET": str(socket(state_dir)),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        # Threads that each keep an arena would cost some 50 MB of it.
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def storage_url(dsn: str) -> str:
+    """`dsn` with Dagster's schema as the only one that unqualified names mean, and what every connection sets."""
+    parts = urlsplit(dsn)
+    query = {**pool.KEEPALIVE, "application_name": "zmart dagster storage", **dict(parse_qsl(parts.query))}
+    options = f"{query.get('options', '')} -c search_path={SCHEMA}".strip()
+    query["options"] = pool.with_session_options(options)
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
+
+
+def code_server(state_dir: Path) -> list[str]:
+    """Arguments of the code server."""
+    where = ["--socket", str(socket(state_dir)), "--module-name", MODULE, "--attribute", "definitions"]
+    return ["dagster", "api", "grpc", *where, "--location-name", "zmart", "--log-level", "warning"]
+
+
+def webserver(host: str, port: int) -> list[str]:
+    """Arguments of the web interface."""
+    return ["dagster_webserver", "-h", host, "-p", str(port), "-w", str(WORKSPACE), "--dagster-log-level", "warning"]
+
+
+def daemon() -> list[str]:
+    """Arguments of the daemon."""
+    return ["dagster._daemon", "run", "-w", str(WORKSPACE), "--log-level", "warning"]
+
+
+class Heartbeat:
+    """Whether the daemon that was launched last is at work."""
+
+    def __init__(self, dsn: Callable[[], str]) -> None:
+        self._dsn = dsn
+        self._launched = 0.0
+
+    def expect(self) -> None:
+        """From now on only later beats count."""
+        self._launched = time.time()
+
+    def __call__(self) -> bool:
+        """Ask the storage; false while there is none."""
+        try:
+            with pool.connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:
+                rows = connection.execute(_BEATS, {"since": self._launched, "names": list(_DAEMONS)})
+                return rows.fetchone() == (len(_DAEMONS),)
+        except psycopg.Error:
+            return False
+
+
+_BEATS = """
+select count(*)
+from daemon_heartbeats
+where daemon_type = any(%(names)s) and timestamp at time zone 'UTC' >= to_timestamp(%(since)s)
+"""

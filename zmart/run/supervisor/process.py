@@ -1,0 +1,172 @@
+"""What a child process is born with: an account, a group of its own, and an end when we end.
+
+Linux can signal a child when the *thread* that forked it dies (PR_SET_PDEATHSIG), so children are
+started from a thread that lives as long as they should: the main one. The setting does not reach
+grandchildren; `zmart.run.supervisor.reaper` looks after those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A user of this system that a child runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def can_enter(self, folder: Path) -> bool:
+        """Whether this user may go through every folder down to `folder` and into it."""
+        return self._holds("-x", folder)
+
+    def can_execute(self, file: Path) -> bool:
+        """Whether this user may reach and run `file`."""
+        return self._holds("-x", file)
+
+    def _holds(self, test: str, path: Path) -> bool:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["/bin/sh", "-c", f'test {test} "$0"', str(path)],
+            cwd="/",
+            user=self.uid,
+            group=self.gid,
+            extra_groups=[],
+            check=False,
+        )
+        return done.returncode == 0
+
+
+def account_of(uid: int) -> Account | None:
+    """Return the user with that number, or None when the system has no entry for it."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return None
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def unprivileged_account() -> Account | None:
+    """Return an existing user that is not root, for programs that refuse to be root."""
+    for name in ("postgres", "nobody", "daemon"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How to run a program."""
+
+    command: tuple[str, ...]
+    #: The whole environment; it may hold secrets.
+    environment: Mapping[str, str] = field(repr=False)
+    account: Account | None = None
+    cwd: str = "/"
+    #: What asks it to end.
+    stop_signal: signal.Signals = signal.SIGTERM
+    #: What it gets when its parent is gone.
+    death_signal: signal.Signals = signal.SIGKILL
+
+
+def start(launch: Launch, *, output: int) -> subprocess.Popen[bytes]:
+    """Start a program in a group of its own, writing to the file descriptor `output`.
+
+    Call it from a thread that lives as long as the child should. Raises OSError when it cannot run.
+    """
+    return subprocess.Popen(  # noqa: S603 - our own programs and arguments
+        launch.command,
+        cwd=launch.cwd,
+        env=dict(launch.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        process_group=0,
+        preexec_fn=_birth(launch.death_signal),  # noqa: PLW1509 - it takes no lock
+        **identity(launch.account),
+    )
+
+
+def identity(account: Account | None) -> dict[str, Any]:
+    """Return subprocess's arguments for running as `account`."""
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    """Signal a process group; nothing happens when it is gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def memory_bytes(root: int) -> int:
+    """Return what a process, its descendants and its group occupy, shared pages in proportion.
+
+    0 where the system does not tell.
+    """
+    return sum(_memory_bytes(pid) for pid in _family(root))
+
+
+def _family(root: int) -> set[int]:
+    """`root`, what is in its group, and what descends from either (Postgres leaves the group)."""
+    relations = list(_relations())
+    family = {root, *(pid for pid, _, group in relations if group == root)}
+    while more := {pid for pid, parent, _ in relations if parent in family} - family:
+        family |= more
+    return family
+
+
+def _relations() -> Iterator[tuple[int, int, int]]:
+    """Every process as (pid, parent, group)."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The command's name, in parentheses, may hold blanks: count from behind it.
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            yield int(entry.name), int(fields[1]), int(fields[2])
+
+
+def _memory_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _birth(dies_by: signal.Signals) -> Callable[[], None]:
+    """Return what a child runs before its program: default signals, and `dies_by` when we end.
+
+    It runs after the change of user, which would clear the setting.
+    """
+    parent = os.getpid()
+
+    def prepare() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(dies_by), 0, 0, 0)
+        # The parent may have died between the fork and the line above.
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare

@@ -1,0 +1,206 @@
+"""What a running supervisor shows in the state directory, and how it is asked for something.
+
+run.lock            held while it runs, with its pid inside
+run.json            what every service is doing
+run.requests/NAME   a wish that NAME be restarted, announced by SIGUSR1
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from zmart import errors
+
+from .log_files import WriteFailures
+
+#: Dagster takes half a minute on a busy machine.
+RESTARTED_WITHIN_SECONDS = 150.0
+LOOK_EVERY_SECONDS = 0.1
+
+State: TypeAlias = Literal["waiting", "starting", "ready", "done", "restarting", "failed", "stopped"]
+
+
+@dataclass(kw_only=True)
+class Status:
+    """One service as `run.json` has it."""
+
+    name: str
+    state: State = "waiting"
+    pid: int | None = None
+    #: Unix time of the last change of state.
+    since: float = field(default_factory=time.time)
+    restarts: int = 0
+    memory_bytes: int = 0
+    url: str | None = None
+    message: str = ""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the state directory; raises Conflict when another supervisor does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: closing a file that still holds what a full disk did not take would raise once more.
+        file = (folder / "run.lock").open("ab+", buffering=0)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise errors.Conflict(
+                f"zmart is already running here (pid {file.read().decode().strip() or 'unknown'}).",
+                help="See `zmart ps`, or set ZMART_STATE_DIR to run another beside it.",
+            ) from None
+        try:
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        yield
+
+
+def _unwritable(folder: Path, error: OSError) -> errors.ConfigurationError:
+    return errors.ConfigurationError(
+        f"The state directory {folder} cannot be written: {error.strerror or error}.",
+        help="Free space there or make it writable, or set ZMART_STATE_DIR to another folder.",
+    )
+
+
+def running_pid(folder: Path) -> int | None:
+    """Return the supervisor that holds `folder`, or None when nothing runs."""
+    try:
+        # For reading only: the file system may have become read-only.
+        with (folder / "run.lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read().strip() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN_SECONDS) -> Status:
+    """Ask for a restart and wait until the service is ready in a new process; return its status then.
+
+    Raises NotFound as `ask_restart` does, Conflict for a task that is done, Unavailable when the
+    service fails, takes too long, or the supervisor ends meanwhile.
+    """
+    before = _status_of(folder, name)
+    if before is not None and before.state == "done":
+        raise errors.Conflict(f"{name} has done its work and does not run.", help="Start all again: zmart up")
+    ask_restart(folder, name)
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        now = _status_of(folder, name)
+        if now is None:
+            raise errors.Unavailable("zmart ended meanwhile.", help="Start it with `zmart up`.")
+        if _is_anew(before, now) and now.state == "ready":
+            return now
+        if _is_anew(before, now) and now.state == "failed":
+            raise errors.Unavailable(f"{name} failed: {now.message}.", help=f"See why: zmart logs {name}")
+        time.sleep(LOOK_EVERY_SECONDS)
+    raise errors.Unavailable(
+        f"{name} is not ready after {within_seconds:.0f} s.", help=f"See why: zmart logs {name}; zmart ps"
+    )
+
+
+def _is_anew(before: Status | None, now: Status) -> bool:
+    if before is None or now.restarts > before.restarts:
+        return True
+    # One that had been given up is started without counting as a restart.
+    return now.pid not in {before.pid, None}
+
+
+def _status_of(folder: Path, name: str) -> Status | None:
+    return next((status for status in Board.read(folder / "run.json") if status.name == name), None)
+
+
+def ask_restart(folder: Path, name: str) -> None:
+    """Ask the running supervisor to restart one service.
+
+    Raises NotFound when nothing runs or there is no such service.
+    """
+    pid = running_pid(folder)
+    if pid is None:
+        raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
+    names = [status.name for status in Board.read(folder / "run.json")]
+    if name not in names:
+        raise errors.NotFound(f"There is no service {name!r}.", help=f"One of: {', '.join(names)}.")
+    wish = request_file(folder, name)
+    try:
+        wish.parent.mkdir(exist_ok=True)
+        wish.touch()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    os.kill(pid, signal.SIGUSR1)
+
+
+def request_file(folder: Path, name: str) -> Path:
+    """Where a wish for a restart is left."""
+    return folder / "run.requests" / name
+
+
+class Board:
+    """`run.json`: what every service is doing, replaced in one step at each change.
+
+    A write that fails is reported and never raised: services do not stand on this file.
+    """
+
+    def __init__(self, path: Path, failures: WriteFailures | None = None) -> None:
+        self._path = path
+        self._failures = failures
+        self._statuses: list[Status] = []
+        self._is_open = False
+
+    def add(self, name: str, *, url: str | None) -> Status:
+        """Put up a service."""
+        status = Status(name=name, url=url)
+        self._statuses.append(status)
+        return status
+
+    def open(self) -> None:
+        """Start writing."""
+        self._is_open = True
+        self.write()
+
+    def write(self) -> None:
+        """Write what has changed."""
+        if not self._is_open:
+            return
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps([asdict(status) for status in self._statuses], indent=1))
+            fresh.replace(self._path)
+        except OSError as error:
+            if self._failures is not None:
+                self._failures.record_failure(self._path, error)
+        else:
+            if self._failures is not None:
+                self._failures.record_success(self._path)
+
+    def close(self) -> None:
+        """Remove the file: nothing runs any more."""
+        self._is_open = False
+        # What is left on a read-only disk misleads nobody: the lock says whether a supervisor runs.
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    @staticmethod
+    def read(path: Path) -> list[Status]:
+        """Return what a running supervisor wrote; empty when there is nothing."""
+        try:
+            return [Status(**status) for status in json.loads(path.read_text())]
+        except FileNotFoundError:
+            return []

@@ -1,0 +1,495 @@
+"""Starts services in order, keeps them running, stops them all.
+
+Each service is a process in a group of its own. It is started when those it stands on are ready (all before it, unless
+it says which), and counts as ready when its probe says so. While starting up, the first failure stops everything: a
+configuration that cannot work should not be retried. Afterwards a service that stops, or outgrows
+its memory ceiling, is started again as `zmart.run.supervisor.restarts` decides. Foundations (Postgres) stop
+last.
+
+Nothing outlives the supervisor. It ends its children when it ends, the kernel signals them when it
+is killed, and the warden ends what those two miss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, Self, TypeAlias
+
+from zmart import errors
+from zmart.settings import RUN_VARIABLE
+
+from . import process, reaper, restarts, state_file
+from .log_files import Importance, RotatedLog, WriteFailures, importance
+from .service import Service
+
+Say: TypeAlias = Callable[[str, str, Importance], None]
+
+MEMORY_EVERY_SECONDS = 2.0
+PROBE_EVERY_SECONDS = 0.1
+LAST_OUTPUT_WITHIN_SECONDS = 2.0
+
+
+class Supervisor:
+    """Runs `services` from start to stop; `say` gets what a person at the terminal should see.
+
+    Make it inside the event loop, in the main thread.
+    """
+
+    def __init__(self, services: Sequence[Service], *, state_dir: Path, say: Say) -> None:
+        self._folder = state_dir
+        self._run_id = secrets.token_hex(8)
+        self._say = _unfailing(say)
+        self._failures = WriteFailures(lambda text, weight: self._say("zmart", text, weight))
+        self._board = state_file.Board(state_dir / "run.json", self._failures)
+        self._warden = _Warden(self._run_id)
+        # One thread each, for waiting on a process that has its own idea of when to end.
+        self._threads = ThreadPoolExecutor(max(len(services), 1), thread_name_prefix="wait")
+        self._children = [self._child(service) for service in services]
+        self._stop = asyncio.Event()
+
+    async def run(self, when_ready: Callable[[], None] = lambda: None) -> None:
+        """Start everything, call `when_ready`, and stay until SIGINT, SIGTERM, SIGHUP or `stop()`.
+
+        Raises Conflict when another supervisor has the state directory, ConfigurationError when a
+        port is taken, Unavailable when a service does not become ready. Nothing runs afterwards.
+        """
+        with state_file.locked(self._folder):
+            self._check_ports()
+            self._board.open()
+            with self._warden, self._signals():
+                try:
+                    if await self._start():
+                        with contextlib.suppress(OSError):
+                            when_ready()
+                        await self._supervise()
+                finally:
+                    await self._stop_all()
+                    self._threads.shutdown(wait=False, cancel_futures=True)
+                    self._board.close()
+
+    def stop(self) -> None:
+        """Ask for the end."""
+        self._stop.set()
+
+    # --- private ------------------------------------------------------------------------------
+
+    def _child(self, service: Service) -> _Child:
+        status = self._board.add(service.name, url=service.url)
+        log = RotatedLog(self._folder / "logs" / f"{service.name}.log", failures=self._failures)
+        return _Child(service, status, log, supervisor=self)
+
+    def _check_ports(self) -> None:
+        for child in self._children:
+            for port in child.service.ports:
+                if not port.is_free():
+                    raise errors.ConfigurationError(
+                        f"Port {port.number} on {port.host} ({child.service.name}) is in use.",
+                        help=f"Stop what listens there, or set {port.variable} to another port.",
+                    )
+
+    async def _start(self) -> bool:
+        """Start each when what it stands on is ready; false when the end was asked for meanwhile."""
+        starts = asyncio.gather(*(self._start_one(child) for child in self._children))
+        stop = asyncio.create_task(self._stop.wait())
+        either: set[asyncio.Future[Any]] = {starts, stop}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set():
+                starts.result()
+        finally:
+            stop.cancel()
+            starts.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await starts
+        return not self._stop.is_set()
+
+    async def _start_one(self, child: _Child) -> None:
+        for earlier in self._below(child):
+            # Shielded: who waits may be cancelled, what is waited for goes on.
+            await asyncio.shield(earlier.first_ready)
+        child.begin()
+        await asyncio.shield(child.first_ready)
+
+    def _below(self, child: _Child) -> list[_Child]:
+        """What has to be ready before `child` is started."""
+        before, after = self._children[: self._children.index(child)], child.service.after
+        return before if after is None else [each for each in before if each.service.name in after]
+
+    async def _supervise(self) -> None:
+        while not self._stop.is_set():
+            self._measure()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), MEMORY_EVERY_SECONDS)
+
+    def _measure(self) -> None:
+        for child in self._children:
+            child.measure()
+        self._board.write()
+
+    async def _stop_all(self) -> None:
+        for stage in stop_stages([child.service for child in self._children]):
+            await asyncio.gather(*(child.end() for child in self._children if child.service in stage))
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGUSR1, self._take_requests)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+                loop.remove_signal_handler(number)
+
+    def _take_requests(self) -> None:
+        for child in self._children:
+            wish = state_file.request_file(self._folder, child.service.name)
+            if wish.exists():
+                # One that cannot be removed would be granted again at every signal.
+                with contextlib.suppress(OSError):
+                    wish.unlink()
+                    child.ask_restart("asked for")
+
+
+class _Child:
+    """One service's life: started, watched, started again, ended."""
+
+    def __init__(self, service: Service, status: state_file.Status, log: RotatedLog, *, supervisor: Supervisor) -> None:
+        self.service = service
+        self.first_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._status = status
+        self._log = log
+        self._owner = supervisor
+        self._process: subprocess.Popen[bytes] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._ending = False
+        self._reason: str | None = None
+        self._stops: list[float] = []
+        #: Launches in a row that failed before there was a process.
+        self._failed_launches = 0
+
+    def begin(self) -> None:
+        self._task = asyncio.create_task(self._live(), name=self.service.name)
+
+    async def end(self) -> None:
+        """Stop the process, politely first, and wait until nothing of it is left."""
+        self._ending = True
+        self._wake.set()
+        self._terminate()
+        if self._task is not None:
+            await self._task
+        if not self.first_ready.done():
+            self.first_ready.cancel()
+
+    def ask_restart(self, reason: str) -> None:
+        """Stop the process so that it is started again at once, or start it if it is down."""
+        self._reason = reason
+        self._stops.clear()
+        self._wake.set()
+        self._terminate()
+
+    def measure(self) -> None:
+        """Look at the memory in use, and restart what is above its ceiling."""
+        self._log.retry()
+        ceiling = self.service.memory_ceiling_bytes
+        if self._process is None or self._status.state != "ready":
+            return
+        used = self._status.memory_bytes = process.memory_bytes(self._process.pid)
+        if ceiling is not None and used > ceiling and self._reason is None:
+            self._reason = f"memory {_megabytes(used)} above the ceiling of {_megabytes(ceiling)}"
+            self._terminate()
+
+    # --- private ------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        try:
+            while not self._ending:
+                await self._once()
+                if self._ending or self._status.state == "done":
+                    break
+                await self._pause()
+        except Exception as error:
+            self._fail_first(error)
+        finally:
+            if self._status.state not in {"done", "failed"}:
+                self._set("stopped")
+
+    async def _once(self) -> None:
+        """Run the process from start to end."""
+        self._set("starting", message="")
+        try:
+            running = await self._spawn()
+        except errors.ZmartError as error:
+            self._fail_launch(error)
+            return
+        except OSError as error:
+            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}."))
+            return
+        self._failed_launches = 0
+        loop = asyncio.get_running_loop()
+        ended = loop.run_in_executor(self._owner._threads, running.wait)
+        watch = asyncio.create_task(self._watch_readiness(ended))
+        status = await ended
+        watch.cancel()
+        # What it left in its group has nobody to answer to.
+        process.signal_group(running.pid, signal.SIGKILL)
+        self._owner._warden.forget(running.pid)
+        self._process = None
+        await self._read_to_the_end()
+        self._after(status)
+
+    def _fail_launch(self, error: errors.ZmartError) -> None:
+        """End a start-up; later, report it and let `_pause` try again: the disk may be full or the port in use."""
+        self._fail_first(error)
+        self._failed_launches += 1
+        if not self._ending:
+            self._set("restarting", message=str(error))
+        if self._failed_launches == 1:
+            self._tell(str(error), "error")
+
+    async def _spawn(self) -> subprocess.Popen[bytes]:
+        launch = await asyncio.to_thread(self.service.launch)
+        environment = {**launch.environment, RUN_VARIABLE: self._owner._run_id}
+        reader, writer = os.pipe()
+        try:
+            running = process.start(_with_environment(launch, environment), output=writer)
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        self._owner._warden.remember(running.pid, launch.stop_signal, self.service.grace_seconds)
+        self._launch, self._process = launch, running
+        self._reading = asyncio.create_task(self._read(os.fdopen(reader, "rb", buffering=0)))
+        self._set("starting", pid=running.pid)
+        if self._ending:
+            self._terminate()
+        return running
+
+    async def _read(self, pipe: IO[bytes]) -> None:
+        """Copy the output to the log, and what matters to the terminal."""
+        loop = asyncio.get_running_loop()
+        stream = asyncio.StreamReader(limit=1 << 16)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+        try:
+            while line := await _line(stream):
+                self._log.write(line)
+                self._show(line.decode(errors="replace").rstrip())
+        finally:
+            transport.close()
+
+    async def _read_to_the_end(self) -> None:
+        """Take in what is still in the pipe; a process that left the group may hold it open."""
+        _, unfinished = await asyncio.wait({self._reading}, timeout=LAST_OUTPUT_WITHIN_SECONDS)
+        for task in unfinished:
+            task.cancel()
+        self._log.close()
+
+    def _show(self, line: str) -> None:
+        weight = importance(line)
+        # A server that is starting or stopping complains about clients that come too early or late.
+        if weight != "detail" and not self._ending and self._status.state == "ready":
+            self._owner._say(self.service.name, line, weight)
+
+    async def _watch_readiness(self, ended: asyncio.Future[int]) -> None:
+        if self.service.is_task:
+            return
+        deadline = time.monotonic() + self.service.ready_within_seconds
+        while self.service.probe is not None and not await self.service.probe():
+            if time.monotonic() > deadline:
+                self._reason = f"not ready within {self.service.ready_within_seconds:.0f} s"
+                self._terminate()
+                return
+            await asyncio.sleep(PROBE_EVERY_SECONDS)
+        if ended.done() or self._ending:
+            return
+        self._set("ready")
+        if self.first_ready.done():
+            self._tell("is ready again", "detail")
+        else:
+            self._tell("ready", "detail")
+            self.first_ready.set_result(None)
+
+    def _after(self, status: int) -> None:
+        if self.service.is_task and status == 0:
+            self._set("done", pid=None)
+            self._tell("done", "detail")
+            self.first_ready.set_result(None)
+            return
+        self._status.pid = None
+        self._stops.append(time.monotonic())
+        told = self._reason or _ending_in_words(status)
+        self._set(self._status.state, message=told)
+        if not self.first_ready.done() and not self._ending:
+            self._fail_first(
+                errors.Unavailable(
+                    f"{self.service.name} did not get ready: {told}.{self._log.last_words()}\n",
+                    help=f"See all of it with: zmart logs {self.service.name}",
+                )
+            )
+
+    def _fail_first(self, error: Exception) -> None:
+        """The first failure of a start-up is everybody's."""
+        if not self.first_ready.done():
+            self._set("failed", message=str(error))
+            self.first_ready.set_exception(error)
+            self._ending = True
+
+    async def _pause(self) -> None:
+        """Wait as long as the policy says, or until somebody asks."""
+        asked, self._reason = self._reason, None
+        if asked == "asked for":
+            self._wake.clear()
+            self._again(asked)
+            return
+        if self._failed_launches:
+            # Nothing ran that could have stopped: it is tried for as long as it takes, and only counted.
+            self._status.restarts += 1
+            delay = self.service.policy.first_delay_seconds * 2 ** min(self._failed_launches, 16)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(delay, self.service.policy.longest_delay_seconds))
+            self._wake.clear()
+            return
+        match restarts.decide(self.service.policy, self._stops, time.monotonic()):
+            case restarts.Restart(after_seconds=delay):
+                self._again(self._status.message)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), delay)
+            case restarts.GiveUp(stops=stops):
+                self._set("failed", message=f"stopped {stops} times: {self._status.message}")
+                again = f"Start it with: zmart restart {self.service.name}"
+                self._tell(f"{self._status.message}. {again}", "error")
+                await self._wake.wait()
+        self._reason = None
+        self._wake.clear()
+
+    def _again(self, why: str) -> None:
+        self._status.restarts += 1
+        self._set("restarting", message=why)
+        self._tell(f"{why}; starting it again", "warning")
+
+    def _terminate(self) -> None:
+        running = self._process
+        if running is None or running.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            running.send_signal(self._launch.stop_signal)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.service.grace_seconds, _kill_if_alive, running)
+
+    def _set(self, state: state_file.State, *, message: str | None = None, pid: int | None = -1) -> None:
+        if state != self._status.state:
+            self._status.since = time.time()
+        self._status.state = state
+        if pid != -1:
+            self._status.pid = pid
+        if message is not None:
+            self._status.message = message
+        self._owner._board.write()
+
+    def _tell(self, text: str, weight: Importance) -> None:
+        self._owner._say(self.service.name, text, weight)
+
+
+def stop_stages(services: Sequence[Service]) -> list[list[Service]]:
+    """Decide what stops together: everything, and then, latest first, what it stood on."""
+    above = [service for service in services if not service.is_foundation]
+    foundations = [[service] for service in reversed(services) if service.is_foundation]
+    return [stage for stage in (above, *foundations) if stage]
+
+
+class _Warden:
+    """Our end of the warden's pipe."""
+
+    def __init__(self, run_id: str) -> None:
+        self._mark = f"{RUN_VARIABLE}={run_id}"
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(  # noqa: S603 - our own file
+            [sys.executable, "-I", "-S", reaper.__file__, self._mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd="/",
+            env={},
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        with contextlib.suppress(BrokenPipeError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        self._process.wait()
+
+    def remember(self, group: int, stop_signal: signal.Signals, grace_seconds: float) -> None:
+        self._write(f"+{group} {int(stop_signal)} {grace_seconds}\n")
+
+    def forget(self, group: int) -> None:
+        self._write(f"-{group}\n")
+
+    def _write(self, line: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+
+# --- small things -----------------------------------------------------------------------------
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line, or the beginning of one too long to hold."""
+    try:
+        return await stream.readuntil()
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError as overrun:
+        return await stream.readexactly(overrun.consumed)
+
+
+def _with_environment(launch: process.Launch, environment: dict[str, str]) -> process.Launch:
+    return process.Launch(**{**vars(launch), "environment": environment})
+
+
+def _kill_if_alive(running: subprocess.Popen[bytes]) -> None:
+    if running.poll() is None:
+        process.signal_group(running.pid, signal.SIGKILL)
+
+
+def _ending_in_words(status: int) -> str:
+    if status >= 0:
+        return f"exit code {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"
+
+
+def _unfailing(say: Say) -> Say:
+    """Return `say` without its OSErrors: the terminal may be gone, or a file on a full disk."""
+
+    def say_or_skip(name: str, text: str, weight: Importance) -> None:
+        with contextlib.suppress(OSError):
+            say(name, text, weight)
+
+    return say_or_skip
+
+
+def _megabytes(amount: int) -> str:
+    return f"{amount / 1024 / 1024:.0f} MB"
