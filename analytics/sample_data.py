@@ -48,7 +48,7 @@ def fill(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as owner:
         _vote(owner)
         owner.execute("analyze")
-    rebuild.refresh(dsn, tell=lambda _: None)
+    rebuild.refresh(dsn, report=lambda _: None)
 
 
 async def _write(dsn: str) -> None:

@@ -205,11 +205,11 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
         connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
-        database = Database(connections, kept_bytes=settings.api.kept_mib << 20)
+        database = Database(connections, kept_bytes=settings.api.response_cache_mib << 20)
         # Streams have connections of their own: no burst of requests delays them, nor the reverse.
         windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
         doorbell = Doorbell(dsn, url.reveal() if url else None)
-        app.state.bell = await stack.enter_async_context(redis_notify.Bell(url.reveal() if url else None))
+        app.state.bell = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
         hub = Hub(
             LogReader(Database(windows)),
             doorbell,

@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import Dependency
 
-from zmart.chain.client import Client
+from zmart.chain.client import ChainClient
 from zmart.settings import Settings
 
 from .acting.preparing import Preparer
@@ -35,7 +35,7 @@ class Services:
     #: Who is asking.
     gate: Gate
     #: A node of the cluster.
-    chain: Client
+    chain: ChainClient
     #: time.monotonic() when the process began to serve.
     began: float
 

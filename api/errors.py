@@ -110,10 +110,10 @@ _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (Forbidden, 403, "forbidden"),
     (Unprocessable, 422, "unprocessable"),
     (SignInOff, 503, "sign_in_off"),
-    (rpc_errors.NodeTrouble, 503, "chain_unavailable"),
-    (rpc_errors.KeyRefused, 503, "chain_unavailable"),
+    (rpc_errors.NodeError, 503, "chain_unavailable"),
+    (rpc_errors.ApiKeyRejected, 503, "chain_unavailable"),
     (rpc_errors.BlockhashUnknown, 409, "blockhash_unknown"),
-    (rpc_errors.TransactionTrouble, 503, "chain_unavailable"),
+    (rpc_errors.TransactionError, 503, "chain_unavailable"),
     (rpc_errors.AccountInUse, 409, "account_in_use"),
     (errors.ProgramError, 400, "program_refused"),
     (rpc_errors.TransactionRefused, 400, "transaction_refused"),
@@ -275,7 +275,7 @@ def _details(error: errors.ZmartError) -> list[FieldProblem] | None:
 def _retry_after(error: errors.ZmartError) -> dict[str, str]:
     if isinstance(error, errors.Transient):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
-    if isinstance(error, rpc_errors.KeyRefused):
+    if isinstance(error, rpc_errors.ApiKeyRejected):
         return {"Retry-After": "60"}
     return {}
 

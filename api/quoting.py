@@ -47,9 +47,9 @@ class Basis(Struct, kw_only=True):
     as_of: schemas.AsOf
 
     @property
-    def pool(self) -> quote.Pool:
+    def pool(self) -> quote.MarketSnapshot:
         """The market as a trade would find it."""
-        return quote.Pool(
+        return quote.MarketSnapshot(
             state=MarketState(self.state_code),
             is_paused=self.config.is_paused,
             b=int(self.b),
@@ -111,7 +111,7 @@ def quoted(basis: Basis, kind: Kind, *, yes: bool, amount: int, sales_proven: bo
 _Code: TypeAlias = Literal["past_turning_point", "becomes_past_turning_point", "no_shares", "sales_unproven"]
 
 
-def _warned(pool: quote.Pool, trade: quote.Trade | None, *, is_unproven_sale: bool) -> Iterator[_Code]:
+def _warned(pool: quote.MarketSnapshot, trade: quote.TradeQuote | None, *, is_unproven_sale: bool) -> Iterator[_Code]:
     if pool.is_past_turning_point:
         yield "past_turning_point"
     elif trade is not None and trade.after.is_past_turning_point:
@@ -122,7 +122,7 @@ def _warned(pool: quote.Pool, trade: quote.Trade | None, *, is_unproven_sale: bo
         yield "sales_unproven"
 
 
-def _price(pool: quote.Pool, yes: bool) -> int | None:
+def _price(pool: quote.MarketSnapshot, yes: bool) -> int | None:
     try:
         return pool.price_yes if yes else PRECISION - pool.price_yes
     except zmart_errors.ProgramError:

@@ -53,7 +53,7 @@ class Writes:
         Raises what the function called refuses with (NotSignedIn, Forbidden, NotFound, Conflict,
         Unprocessable), and Unavailable or Overloaded when it cannot be run now.
         """
-        with pool.translated():
+        with pool.translate_errors():
             try:
                 return await self._run(wallet, statement, parameters)
             except psycopg.Error as error:

@@ -71,7 +71,7 @@ def _idle(api: Running, count: int) -> float:
         return (process.memory_bytes(api.pid) - before) / count
 
 
-def _stalled(api: Running, database: testing.Database, seconds: float) -> tuple[int, int, int]:
+def _stalled(api: Running, database: testing.PostgresDatabase, seconds: float) -> tuple[int, int, int]:
     """The process's memory after a quarter of the time and at its end, and what a reader heard."""
     done = threading.Event()
     failed: list[BaseException] = []

@@ -47,7 +47,7 @@ class Devchain(Figure):
     def measure(self, house: House, effort: Effort) -> list[Sample]:
         """Rounds of buys."""
         each, rounds = effort.choose(100, 1_000), effort.choose(1, 5)
-        port = ports.free()
+        port = ports.find_free_port()
         environment = {"DEVCHAIN_PORT": str(port), "LOG_LEVEL": "warn", "HELIUS_AUTH_HEADER": "unused"}
         with house.python("devchain", "--no-webhooks", environment=environment, port=port) as running:
             market = _Market(running)

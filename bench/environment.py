@@ -76,9 +76,9 @@ class House:
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
-        self._server: testing.Server | None = None
-        self._template: testing.Database | None = None
-        self._logs: dict[int, testing.Database] = {}
+        self._server: testing.PostgresServer | None = None
+        self._template: testing.PostgresDatabase | None = None
+        self._logs: dict[int, testing.PostgresDatabase] = {}
         self._embedded: embedded.EmbeddedPostgres | None = None
         self.folder = Path()
 
@@ -92,7 +92,7 @@ class House:
     # --- databases ------------------------------------------------------------------------------
 
     @property
-    def server(self) -> testing.Server:
+    def server(self) -> testing.PostgresServer:
         """A Postgres with fsync on, tuned as `zmart up` tunes it."""
         if self._server is None:
             self._embedded = embedded.EmbeddedPostgres(self.folder)
@@ -101,13 +101,13 @@ class House:
             except errors.ZmartError as error:
                 raise NotMeasured(f"Postgres did not start: {error}") from error
             self._stack.callback(self._embedded.stop)
-            self._server = testing.Server(origin="embedded", admin_dsn=self._embedded.dsn(embedded.SUPERUSER))
+            self._server = testing.PostgresServer(origin="embedded", admin_dsn=self._embedded.dsn(embedded.SUPERUSER))
             self._server.provision()
             _check_durable(self._server)
         return self._server
 
     @contextlib.contextmanager
-    def database(self, *, log_events: int = 0) -> Iterator[testing.Database]:
+    def database(self, *, log_events: int = 0) -> Iterator[testing.PostgresDatabase]:
         """A database with every mart deployed and a log of so many events, for one figure."""
         template = self._filled(log_events) if log_events else self._deployed()
         with self.server.clone(template) as database:
@@ -115,14 +115,14 @@ class House:
                 superuser.execute("checkpoint")
             yield database
 
-    def _deployed(self) -> testing.Database:
+    def _deployed(self) -> testing.PostgresDatabase:
         if self._template is None:
             self._template = self.server.create()
-            testing.migrated(self._template)
+            testing.apply_migrations(self._template)
             rebuild.deploy(self._template.dsn())
         return self._template
 
-    def _filled(self, log_events: int) -> testing.Database:
+    def _filled(self, log_events: int) -> testing.PostgresDatabase:
         """A log as it grows: through the writer, folds included."""
         if log_events not in self._logs:
             database = self.server.create(template=self._deployed())
@@ -139,9 +139,9 @@ class House:
     # --- processes ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def ingest(self, database: testing.Database) -> Iterator[Running]:
+    def ingest(self, database: testing.PostgresDatabase) -> Iterator[Running]:
         """`python -m ingest` on a database."""
-        port = ports.free()
+        port = ports.find_free_port()
         environment = {
             "DATABASE_URL": database.dsn(),
             "DATABASE_URL_INGEST": database.dsn("zmart_ingest"),
@@ -153,9 +153,9 @@ class House:
             yield running
 
     @contextlib.contextmanager
-    def api(self, database: testing.Database, **settings: str) -> Iterator[Running]:
+    def api(self, database: testing.PostgresDatabase, **settings: str) -> Iterator[Running]:
         """`python -m api` on a database; without limits unless `settings` say otherwise."""
-        port = ports.free()
+        port = ports.find_free_port()
         environment = {
             "DATABASE_URL": database.dsn(),
             "DATABASE_URL_API": database.dsn("zmart_api"),
@@ -182,9 +182,9 @@ class House:
             yield running
 
     @contextlib.contextmanager
-    def peer(self, database: testing.Database, *, bodies: bool) -> Iterator[Running]:
+    def peer(self, database: testing.PostgresDatabase, *, bodies: bool) -> Iterator[Running]:
         """The Express indexer on a database; `bodies` lets it keep the delivered transactions."""
-        port = ports.free()
+        port = ports.find_free_port()
         environment = {
             "PORT": str(port),
             "DATABASE_URL": database.dsn(),
@@ -266,7 +266,7 @@ def wait_until_ready(running: Running, path: str, *, within_seconds: float = REA
         time.sleep(0.05)
 
 
-def count(database: testing.Database, table: str) -> int:
+def count(database: testing.PostgresDatabase, table: str) -> int:
     """The rows of a table."""
     with database.connect(embedded.SUPERUSER) as connection:
         row = connection.execute(f"select count(*) from {table}").fetchone()
@@ -292,7 +292,7 @@ def _end(child: subprocess.Popen[bytes], stop_seconds: float) -> None:
     child.wait()
 
 
-def _check_durable(server: testing.Server) -> None:
+def _check_durable(server: testing.PostgresServer) -> None:
     """Refuse to measure a server that forgets: it would be faster than anything we ship."""
     with psycopg.connect(server.admin_dsn) as connection:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):

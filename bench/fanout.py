@@ -64,9 +64,9 @@ class FanOut(Figure):
 
 
 @contextmanager
-def _peer(house: House, database: testing.Database) -> Iterator[Running]:
+def _peer(house: House, database: testing.PostgresDatabase) -> Iterator[Running]:
     folder = installed()
-    port = ports.free()
+    port = ports.find_free_port()
     environment = {"PORT": str(port), "DATABASE_URL": database.dsn(), "NODE_ENV": "production"}
     with house.started(
         "the Node ws server", (node(), str(folder / "fanout.mjs")), environment=environment, port=port
@@ -76,7 +76,7 @@ def _peer(house: House, database: testing.Database) -> Iterator[Running]:
 
 
 def _round(
-    database: testing.Database,
+    database: testing.PostgresDatabase,
     port: int,
     path: str,
     asking: dict[str, object] | None,

@@ -44,7 +44,7 @@ class Folds(Figure):
             return asyncio.run(_measured(database, effort))
 
 
-async def _measured(database: testing.Database, effort: Effort) -> list[Sample]:
+async def _measured(database: testing.PostgresDatabase, effort: Effort) -> list[Sample]:
     stream = history.transactions(10**9)
     for _ in itertools.islice(stream, effort.log_events):
         pass
@@ -78,7 +78,7 @@ async def _round(writer: writing.Writer, stream: Iterator[TransactionRow], size:
     return folding, whole
 
 
-def _check(database: testing.Database) -> None:
+def _check(database: testing.PostgresDatabase) -> None:
     """A mart that stopped following is fast for the wrong reason."""
     with database.connect() as owner:
         stale = owner.execute("select name, reason from ops.models where stale_since is not null").fetchone()

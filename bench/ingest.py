@@ -101,7 +101,9 @@ def _sent(running: Running, bodies: Sequence[bytes]) -> float:
     return load.closed(running, bodies, senders=SENDERS)
 
 
-def _proven(database: testing.Database, table: str, bodies: Sequence[bytes], send: Callable[[], float]) -> float:
+def _proven(
+    database: testing.PostgresDatabase, table: str, bodies: Sequence[bytes], send: Callable[[], float]
+) -> float:
     """The seconds, once the table has grown by every event that was acknowledged."""
     before, sent = count(database, table), len(bodies) * TRANSACTIONS_EACH
     seconds = send()
@@ -113,7 +115,7 @@ def _proven(database: testing.Database, table: str, bodies: Sequence[bytes], sen
 class _Limit:
     """Tables shaped and indexed like the log's, and the bare ways to fill them."""
 
-    def __init__(self, database: testing.Database) -> None:
+    def __init__(self, database: testing.PostgresDatabase) -> None:
         self._database = database
         self._decode = Decoder(history.PROGRAM).body
         self._next = 1

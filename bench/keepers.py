@@ -91,7 +91,7 @@ class Keepers(Figure):
 # Ballots
 
 
-def _fill(database: testing.Database, markets: int) -> None:
+def _fill(database: testing.PostgresDatabase, markets: int) -> None:
     sizes = {"markets": markets, "wallets": WALLETS, "each": BALLOTS_EACH}
     with database.connect() as owner:
         for name in sql:
@@ -101,7 +101,7 @@ def _fill(database: testing.Database, markets: int) -> None:
         superuser.execute("vacuum analyze")
 
 
-async def _plan(database: testing.Database, markets: int) -> float:
+async def _plan(database: testing.PostgresDatabase, markets: int) -> float:
     """Seconds from the database to a complete plan."""
     task = actions.TASKS["proposal_tallies"]
     standing = Standing(
@@ -139,7 +139,7 @@ _RULES = Rules(
 # Finalizations
 
 
-async def _finalize(folder: Path, database: testing.Database, due: int, idle: int) -> tuple[float, list[float]]:
+async def _finalize(folder: Path, database: testing.PostgresDatabase, due: int, idle: int) -> tuple[float, list[float]]:
     """Seconds for so many markets, and for rounds with nothing due afterwards."""
     async with (
         devchain.served(folder, Options(traders=False)) as node,
@@ -165,7 +165,7 @@ async def _finalize(folder: Path, database: testing.Database, due: int, idle: in
             await asyncio.wait([walking])
 
 
-async def _closed(configured: Settings, database: testing.Database, due: int, began: float) -> float:
+async def _closed(configured: Settings, database: testing.PostgresDatabase, due: int, began: float) -> float:
     report = await _round(configured, database)
     if len(report.sent) != due:
         raise NotMeasured(f"{len(report.sent)} of {due} were sent; {len(report.rows)} were found.")
@@ -189,7 +189,7 @@ async def _closed(configured: Settings, database: testing.Database, due: int, be
     return seconds
 
 
-async def _idle(configured: Settings, database: testing.Database) -> float:
+async def _idle(configured: Settings, database: testing.PostgresDatabase) -> float:
     began = time.perf_counter()
     report = await _round(configured, database)
     if report.sent or report.skipped:
@@ -197,7 +197,7 @@ async def _idle(configured: Settings, database: testing.Database) -> float:
     return time.perf_counter() - began
 
 
-async def _round(configured: Settings, database: testing.Database) -> Report:
+async def _round(configured: Settings, database: testing.PostgresDatabase) -> Report:
     chosen = [actions.TASKS["market_finalizations"]]
     (report,) = await runner.run(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
     return report
@@ -230,7 +230,7 @@ class _Courier:
 
 
 @contextlib.asynccontextmanager
-async def _ingest(database: testing.Database, chain: RpcClient) -> AsyncIterator[tuple[Watch, Pipeline]]:
+async def _ingest(database: testing.PostgresDatabase, chain: RpcClient) -> AsyncIterator[tuple[Watch, Pipeline]]:
     async def connect() -> Writer:
         return await Writer.connect(database.dsn("zmart_ingest"))
 

@@ -57,7 +57,7 @@ class Limits(Figure):
         return [ratio("limited to unlimited", *both), *both]
 
 
-def _pages(database: testing.Database) -> list[str]:
+def _pages(database: testing.PostgresDatabase) -> list[str]:
     with database.connect(embedded.SUPERUSER) as connection:
         found = connection.execute("select id from marts.markets where is_known order by id limit %s", [MARKETS])
         return [f"/api/markets/{row[0]}" for row in found.fetchall()]

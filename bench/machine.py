@@ -50,7 +50,7 @@ def describe() -> Machine:
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "postgres": "none", "node": _said("node", "--version").lstrip("v")}
     with contextlib.suppress(errors.ZmartError):
-        found["postgres"] = binaries.find().version
+        found["postgres"] = binaries.find_binaries().version
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)

@@ -62,7 +62,7 @@ def _part(running: Running, bodies: list[bytes]) -> tuple[int, float]:
     return pages * os.sysconf("SC_PAGE_SIZE"), seconds
 
 
-def _bytes(database: testing.Database) -> int:
+def _bytes(database: testing.PostgresDatabase) -> int:
     with database.connect(embedded.SUPERUSER) as connection:
         row = connection.execute("select pg_database_size(current_database())").fetchone()
     assert row is not None

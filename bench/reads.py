@@ -152,7 +152,7 @@ class Reads(Figure):
 def _compared(
     heat: Heat,
     servers: tuple[Running, Running],
-    database: testing.Database,
+    database: testing.PostgresDatabase,
     paths: dict[str, list[str]],
     rounds: int,
     seconds: float,
@@ -179,7 +179,9 @@ def _compared(
     return samples
 
 
-def _worked(running: Running, database: testing.Database, paths: Sequence[str], seconds: float) -> tuple[float, float]:
+def _worked(
+    running: Running, database: testing.PostgresDatabase, paths: Sequence[str], seconds: float
+) -> tuple[float, float]:
     """Answers a second, and milliseconds of processor time for one."""
     with database.connect(embedded.SUPERUSER) as connection:
         server = _parent(connection.info.backend_pid)
@@ -250,8 +252,8 @@ def _told(single: _Latencies, large: _Latencies, small: _Latencies) -> list[Samp
 
 
 @contextmanager
-def _peer(house: House, database: testing.Database) -> Iterator[Running]:
-    port = ports.free()
+def _peer(house: House, database: testing.PostgresDatabase) -> Iterator[Running]:
+    port = ports.find_free_port()
     environment = {"PORT": str(port), "DATABASE_URL": database.dsn(embedded.SUPERUSER), "NODE_ENV": "production"}
     command = (resources.node(), str(resources.installed() / "reader.mjs"))
     with house.started("the Express reader", command, environment=environment, port=port) as running:
@@ -260,7 +262,7 @@ def _peer(house: House, database: testing.Database) -> Iterator[Running]:
 
 
 @contextmanager
-def _moving(database: testing.Database, log_events: int) -> Iterator[None]:
+def _moving(database: testing.PostgresDatabase, log_events: int) -> Iterator[None]:
     """The history goes on, commit by commit, in a process of its own until the end."""
     spawn = multiprocessing.get_context("spawn")
     ready, ending = spawn.Event(), spawn.Event()
@@ -290,7 +292,7 @@ def _go_on(dsn: str, log_events: int, ready: Event, ending: Event) -> None:
     asyncio.run(go_on())
 
 
-def _cold(database: testing.Database) -> dict[str, list[str]]:
+def _cold(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     """What is asked when every question is another one, in an order that is drawn once."""
     markets = _markets(database, COLD_MARKETS)
     pages = {
@@ -306,7 +308,7 @@ def _cold(database: testing.Database) -> dict[str, list[str]]:
     return {page: draw.sample(paths, len(paths)) for page, paths in pages.items()}
 
 
-def _hot(database: testing.Database) -> dict[str, list[str]]:
+def _hot(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     """What everybody asks: the busiest markets and the first page."""
     busiest = [one for one, _ in _markets(database, HOT_PAGES)]
     return {
@@ -316,7 +318,7 @@ def _hot(database: testing.Database) -> dict[str, list[str]]:
     }
 
 
-def _markets(database: testing.Database, most: int) -> list[tuple[str, int]]:
+def _markets(database: testing.PostgresDatabase, most: int) -> list[tuple[str, int]]:
     """Markets with how often they were traded, the busiest first."""
     with database.connect(embedded.SUPERUSER) as connection:
         found = connection.execute(
@@ -325,7 +327,7 @@ def _markets(database: testing.Database, most: int) -> list[tuple[str, int]]:
     return [(str(row[0]), int(str(row[1]))) for row in found]
 
 
-def _searched(database: testing.Database, ours: Running, rounds: int, requests: int) -> Sample:
+def _searched(database: testing.PostgresDatabase, ours: Running, rounds: int, requests: int) -> Sample:
     """Latencies of searches among many described markets."""
     _describe(database)
     paths = [f"/api/markets?q={word.replace(' ', '+')}" for word in _SEARCHES]
@@ -338,7 +340,7 @@ def _searched(database: testing.Database, ours: Running, rounds: int, requests: 
     )
 
 
-def _describe(database: testing.Database) -> None:
+def _describe(database: testing.PostgresDatabase) -> None:
     with database.connect(embedded.SUPERUSER) as connection:
         connection.execute(_MARKETS_SEEN, [SEARCHED_MARKETS])
         columns = [
@@ -370,7 +372,7 @@ def _rate(running: Running, paths: Sequence[str], seconds: float) -> float:
     return asyncio.run(_closed(running.port, paths, seconds))
 
 
-def _growing(running: Running, database: testing.Database, effort: Effort, seconds: float) -> _Latencies:
+def _growing(running: Running, database: testing.PostgresDatabase, effort: Effort, seconds: float) -> _Latencies:
     """Latencies of answers that are as long on a short history as on a long one."""
     busiest = _markets(database, GROWN_MARKETS)
     if busiest[-1][1] < COLD_PAGES + 50 and effort.pace != "quick":

@@ -56,31 +56,31 @@ def _rate(label: str, events: int, seconds: Sequence[float]) -> Sample:
     return Sample(label=label, unit="events/s", values=tuple(events / took for took in seconds))
 
 
-def _rounds(database: testing.Database, rounds: int) -> list[float]:
+def _rounds(database: testing.PostgresDatabase, rounds: int) -> list[float]:
     return [_all(database, expect_none=True) for _ in range(rounds)]
 
 
-def _from_nothing(database: testing.Database) -> float:
+def _from_nothing(database: testing.PostgresDatabase) -> float:
     with database.connect() as owner:
         for name in _names(owner):
             owner.execute(psycopg.sql.SQL("truncate {}").format(psycopg.sql.Identifier("marts", name)))
     return _all(database, expect_none=False)
 
 
-def _one_by_one(database: testing.Database) -> dict[str, float]:
+def _one_by_one(database: testing.PostgresDatabase) -> dict[str, float]:
     with database.connect() as owner:
         return {name: _timed(database, [name], expect_none=True) for name in _names(owner)}
 
 
-def _all(database: testing.Database, *, expect_none: bool) -> float:
+def _all(database: testing.PostgresDatabase, *, expect_none: bool) -> float:
     with database.connect() as owner:
         return _timed(database, _names(owner), expect_none=expect_none)
 
 
-def _timed(database: testing.Database, names: Sequence[str], *, expect_none: bool) -> float:
+def _timed(database: testing.PostgresDatabase, names: Sequence[str], *, expect_none: bool) -> float:
     """Seconds for these marts."""
     began = time.perf_counter()
-    differed = rebuild.rebuild(database.dsn(), names, tell=lambda _: None)
+    differed = rebuild.rebuild(database.dsn(), names, report=lambda _: None)
     took = time.perf_counter() - began
     if differed and expect_none:
         raise NotMeasured(f"{differed} rows of {', '.join(names)} were not what a rebuild makes of the log.")

@@ -58,7 +58,7 @@ class Startup(Figure):
                     ready.append(time.monotonic() - began)
                     time.sleep(effort.choose(3, 20))
                     memory.append(process.memory_bytes(running.pid) / 2**20)
-                    for status in state_file.Board.read(state / "run.json"):
+                    for status in state_file.StateFile.read(state / "run.json"):
                         if status.pid is not None:
                             parts.setdefault(status.name, []).append(process.memory_bytes(status.pid) / 2**20)
         return [
@@ -78,7 +78,7 @@ def _check_installed() -> None:
 
 
 def _ports() -> dict[str, int]:
-    return {name: ports.free() for name in PORTS}
+    return {name: ports.find_free_port() for name in PORTS}
 
 
 def _until_ready(running: Running) -> None:

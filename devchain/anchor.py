@@ -19,7 +19,7 @@ from zmart import errors
 from zmart.chain import addresses, codec, idl
 from zmart.domain.events import Event
 from zmart.domain.ids import Address
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 from zmart.domain.votes import VoteKind
 
 from . import accounts, builtins
@@ -198,7 +198,7 @@ def roles(name: str, kinds: Mapping[str, str]) -> tuple[Role, ...]:
     return tuple(_role(meta, kinds.get(meta.name, "")) for meta in described.accounts)
 
 
-def _role(meta: idl.AccountMeta, spelled: str) -> Role:
+def _role(meta: idl.IdlInstructionAccount, spelled: str) -> Role:
     default = "signer" if meta.signer else _DEFAULT_KINDS.get(meta.name, "unchecked")
     kind = Kind(spelled.rstrip("+?") or default)
     return Role(meta.name, kind, meta.writable, spelled[-1:] in ("+", "?"), spelled[-1:] == "?")
@@ -363,7 +363,7 @@ def _source(handler: Handler, refusal: errors.ProgramError) -> str:
 
 
 def _fail_with(call: Call, place: str, refusal: errors.ProgramError) -> NoReturn:
-    message = Refusal[refusal.name].value
+    message = ErrorCode[refusal.name].value
     call.log(
         f"AnchorError {place}. Error Code: {refusal.name}. Error Number: {refusal.code}. Error Message: {message}."
     )

@@ -22,7 +22,7 @@ from zmart.chain import codec, idl
 from zmart.domain import events, lmsr, market, votes
 from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 from zmart.domain.votes import VoteKind
 
 from . import accounts, anchor
@@ -100,7 +100,7 @@ _PERIODS: Final = ("min_resolution_delay", "dispute_period")
 
 def _require_rates(args: Mapping[str, Any]) -> None:
     protocol, resolver, lp = (args[name] for name in _RATES)
-    refusal = Refusal.InvalidFeeStructure
+    refusal = ErrorCode.InvalidFeeStructure
     market.require_fee_rates(protocol_bps=protocol, resolver_bps=resolver, lp_bps=lp, refusal=refusal)
     for name in _THRESHOLDS:
         market.require_threshold(args[name])
@@ -154,7 +154,7 @@ def _aggregate_proposal_votes(frame: Frame) -> None:
     it, likes, dislikes = frame.market, frame.args["final_likes"], frame.args["final_dislikes"]
     it.proposal_total_votes = votes.total(likes, dislikes)
     it.proposal_likes, it.proposal_dislikes = likes, dislikes
-    approved = votes.reaches(likes, dislikes, frame.config.proposal_approval_threshold)
+    approved = votes.is_threshold_reached(likes, dislikes, frame.config.proposal_approval_threshold)
     percentage = votes.percentage(likes, dislikes)
     frame.emit(events.ProposalAggregated(it.market_id, likes, dislikes, percentage, approved, frame.now))
 
@@ -267,14 +267,14 @@ def _sold(frame: Frame) -> tuple[int, int]:
     _require_state(frame)
     _require_running(frame)
     if shares > _held(frame):
-        raise Refusal.InsufficientShares.error()
+        raise ErrorCode.InsufficientShares.error()
     gross = _gross(frame)
     market.require_trade_size(gross)
     protocol, _, _, fees = _fees(frame, gross)
     net = gross - fees
     market.require_proceeds(received=net, at_least=frame.args["min_proceeds"])
     if it.current_liquidity < net + protocol:
-        raise Refusal.InsufficientLiquidity.error()
+        raise ErrorCode.InsufficientLiquidity.error()
     _require_unlocked(it)
     return net, protocol
 
@@ -353,7 +353,7 @@ def _aggregate_dispute_votes(frame: Frame) -> None:
     it, agrees, disagrees = frame.market, frame.args["final_agrees"], frame.args["final_disagrees"]
     it.dispute_total_votes = votes.total(agrees, disagrees)
     it.dispute_agree, it.dispute_disagree = agrees, disagrees
-    succeeded = votes.reaches(agrees, disagrees, frame.config.dispute_success_threshold)
+    succeeded = votes.is_threshold_reached(agrees, disagrees, frame.config.dispute_success_threshold)
     it.was_disputed = True
     if succeeded:
         it.state = MarketState.RESOLVING
@@ -440,7 +440,7 @@ def _payout(frame: Frame) -> int:
 def _withdraw_liquidity(frame: Frame) -> None:
     """protocol.md 1.4.11: everything above rent, whoever has claimed or not."""
     it = frame.market
-    amount = market.withdrawable(
+    amount = market.withdrawable_lamports(
         market_lamports=frame.lamports("market"),
         rent_lamports=accounts.rent_exempt(Market.size_bytes),
     )
@@ -458,24 +458,24 @@ def _require_state(frame: Frame) -> None:
 
 def _require_running(frame: Frame) -> None:
     if frame.config.is_paused:
-        raise Refusal.ProtocolPaused.error()
+        raise ErrorCode.ProtocolPaused.error()
 
 
 def _require_unlocked(it: Market) -> None:
     if it.is_locked:
-        raise Refusal.Reentrant.error()
+        raise ErrorCode.Reentrant.error()
 
 
 def _require_rent_left(frame: Frame, lamports: int) -> None:
     """The transfer helper: enough to pay, and rent stays behind."""
     left = frame.lamports("market") - lamports
     if left < 0:
-        raise Refusal.InsufficientFunds.error()
+        raise ErrorCode.InsufficientFunds.error()
     if left < accounts.rent_exempt(Market.size_bytes):
-        raise Refusal.WouldBreakRentExemption.error()
+        raise ErrorCode.WouldBreakRentExemption.error()
 
 
-def _require(matches: Callable[[Frame], bool], refusal: Refusal) -> Callable[[Frame], None]:
+def _require(matches: Callable[[Frame], bool], refusal: ErrorCode) -> Callable[[Frame], None]:
     def check(frame: Frame) -> None:
         if not matches(frame):
             raise refusal.error()
@@ -489,7 +489,7 @@ def _is(account: str, owner: Callable[[Frame], Address]) -> tuple[str, Callable[
     def matches(frame: Frame) -> bool:
         return frame.address(account) == owner(frame)
 
-    return account, _require(matches, Refusal.Unauthorized)
+    return account, _require(matches, ErrorCode.Unauthorized)
 
 
 _ADMIN = _is("admin", lambda frame: frame.config.admin)
@@ -497,24 +497,24 @@ _BACKEND = _is("backend_authority", lambda frame: frame.config.backend_authority
 _FEE_WALLET = _is("protocol_fee_wallet", lambda frame: frame.config.protocol_fee_wallet)
 _RESOLVER = (
     "resolver",
-    _require(lambda f: f.address("resolver") == f.market.resolver, Refusal.InvalidResolver),
+    _require(lambda f: f.address("resolver") == f.market.resolver, ErrorCode.InvalidResolver),
 )
 _ADMIN_OR_CREATOR = (
     "authority",
     _require(
         lambda f: f.address("authority") in (f.config.admin, f.market.creator),
-        Refusal.Unauthorized,
+        ErrorCode.Unauthorized,
     ),
 )
 _CREATOR = (
     "market",
-    _require(lambda f: f.address("creator") == f.market.creator, Refusal.Unauthorized),
+    _require(lambda f: f.address("creator") == f.market.creator, ErrorCode.Unauthorized),
 )
 _OWNER = (
     "position",
-    _require(lambda f: f.position.user == f.address("user"), Refusal.Unauthorized),
+    _require(lambda f: f.position.user == f.address("user"), ErrorCode.Unauthorized),
 )
-_UNCLAIMED = ("position", _require(lambda f: not f.position.has_claimed, Refusal.AlreadyClaimed))
+_UNCLAIMED = ("position", _require(lambda f: not f.position.has_claimed, ErrorCode.AlreadyClaimed))
 _STATE = ("market", _require_state)
 
 _Constraint = tuple[str, Callable[[Frame], None]]

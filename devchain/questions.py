@@ -41,9 +41,9 @@ class Words:
     category: str
     description: str
 
-    def of(self, market_id: bytes, creator: Address) -> questions.Question:
+    def of(self, market_id: bytes, creator: Address) -> questions.MarketQuestion:
         """These words as the question of a market, which its creator anchors."""
-        return questions.Question(
+        return questions.MarketQuestion(
             market_id=MarketId(market_id.hex()),
             creator=creator,
             question=self.question,
@@ -63,4 +63,4 @@ def words(seed: int, number: int) -> Words:
 
 def cid(document: bytes) -> bytes:
     """The content id of a document, as the program stores it."""
-    return cids.of_file(document).encode()
+    return cids.compute_cid(document).encode()

@@ -453,7 +453,7 @@ class Traders:
         if record.proposal_total_votes == 0:
             counts: dict[str, object] = {"final_likes": likes, "final_dislikes": dislikes}
             yield from self._backend("aggregate_proposal_votes", followed, counts)
-        if votes.reaches(likes, dislikes, votes.PROPOSAL_APPROVAL_THRESHOLD_BPS):
+        if votes.is_threshold_reached(likes, dislikes, votes.PROPOSAL_APPROVAL_THRESHOLD_BPS):
             yield from self._admin("approve_proposal", followed)
         else:
             yield from self._give_up(followed)

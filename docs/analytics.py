@@ -102,7 +102,7 @@ def main() -> int:
     from zmart.run.deploy import rebuild
 
     fill = runpy.run_path(str(ROOT / "analytics" / "sample_data.py"))["fill"]
-    with testing.server() as server, server.template(testing.migrated) as database:
+    with testing.server() as server, server.template(testing.apply_migrations) as database:
         rebuild.deploy(database.dsn())
         fill(database.dsn())
         PAGE.write_text(page(database.dsn("analyst")))

@@ -15,6 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "marts.md"
+#: In the order of the page.
+FOLDERS = ("folds", "views", "scheduled")
 
 HEAD = """# Marts
 
@@ -33,7 +35,7 @@ def page() -> str:
 
 
 def _models() -> Iterator[dict[str, Any]]:
-    for path in sorted(ROOT.glob("sql_models/[fmr]*/*.yml")):
+    for path in [path for folder in FOLDERS for path in sorted((ROOT / "sql_models" / folder).glob("*.yml"))]:
         yield from yaml.safe_load(path.read_text())["models"]
 
 

@@ -74,7 +74,7 @@ def parts_of(configured: settings.Settings) -> Parts:
 
     committing = group_commit.Pipeline(connect)
     carrier = configured.api.broadcast_url
-    committing.on_commit = redis_notify.Bell(carrier.reveal() if carrier else None).ring
+    committing.on_commit = redis_notify.Notifier(carrier.reveal() if carrier else None).notify
     return Parts(
         verifier=Verifier.of(configured.ingest),
         decoder=Decoder(configured.chain.program_id),

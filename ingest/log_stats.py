@@ -78,7 +78,7 @@ class Look:
 
     async def _read(self) -> Condition:
         try:
-            with pool.translated():
+            with pool.translate_errors():
                 cursor = await (await self._connected()).execute(sql.condition)
                 row = await cursor.fetchone()
         except (errors.ZmartError, psycopg.Error) as trouble:

@@ -83,14 +83,14 @@ def _replayed(database: Database, key: dg.AssetKey, name: str) -> dg.AssetCheckR
         (verdict,) = rebuild.verify(database.owner_dsn, [name])
     except errors.NotFound:
         return _unproven(key, NOT_DEPLOYED)
-    if verdict.broken_because:
+    if verdict.fold_error:
         # The model cannot take some event: that is an answer. A server that is away is not.
-        return _unproven(key, f"The log cannot be folded: {verdict.broken_because}")
+        return _unproven(key, f"The log cannot be folded: {verdict.fold_error}")
     _tell(database, verdict)
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=REPLAY,
-        passed=verdict.holds,
+        passed=verdict.is_consistent,
         description=_in_words(verdict),
         metadata=_shown(database, verdict),
     )
@@ -100,15 +100,15 @@ def _unproven(key: dg.AssetKey, words: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(asset_key=key, check_name=REPLAY, passed=False, description=words)
 
 
-def _in_words(verdict: rebuild.Verdict) -> str:
-    if verdict.stale_because:
-        return f"Stopped following the log: {verdict.stale_because}"
+def _in_words(verdict: rebuild.MartCheck) -> str:
+    if verdict.stale_reason:
+        return f"Stopped following the log: {verdict.stale_reason}"
     if verdict.differing_rows:
         return f"Rows that differ from a rebuild: {verdict.differing_rows:,}."
     return "Live equals rebuilt."
 
 
-def _shown(database: Database, verdict: rebuild.Verdict) -> Mapping[str, Any]:
+def _shown(database: Database, verdict: rebuild.MartCheck) -> Mapping[str, Any]:
     shown: dict[str, Any] = {
         "differing rows": verdict.differing_rows,
         "rows (estimated)": verdict.rows,
@@ -119,10 +119,10 @@ def _shown(database: Database, verdict: rebuild.Verdict) -> Mapping[str, Any]:
     return shown
 
 
-def _tell(database: Database, verdict: rebuild.Verdict) -> None:
+def _tell(database: Database, verdict: rebuild.MartCheck) -> None:
     """A stale mart has an alert already; a mart that differs without knowing it is worse."""
     with database.connect() as connection:
-        if verdict.differing_rows and not verdict.stale_because:
+        if verdict.differing_rows and not verdict.stale_reason:
             alerts.raise_alert(
                 connection,
                 "mart_differs",
@@ -131,7 +131,7 @@ def _tell(database: Database, verdict: rebuild.Verdict) -> None:
                 f"The mart {verdict.name} differs from a rebuild, in {verdict.differing_rows:,} of its rows. "
                 f"See its check {REPLAY} in Dagster; mend it with: zmart rebuild {verdict.name}",
             )
-        elif verdict.holds:
+        elif verdict.is_consistent:
             alerts.resolve(connection, "mart_differs", verdict.name)
 
 

@@ -42,7 +42,7 @@ _UNUSED = {
 
 def load() -> Manifest:
     """Return the manifest of the models in this checkout; raises ConfigurationError when they do not parse."""
-    return rebuild.manifest()
+    return rebuild.load_manifest()
 
 
 class Translator(dagster_dbt.DagsterDbtTranslator):

@@ -75,7 +75,7 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
     def build_and_test_everything(context: dg.OpExecutionContext) -> None:
         dbt: Dbt = context.resources.dbt
         outcomes = dbt.run("build")
-        for statement in rebuild.index(dbt.database.owner_dsn):
+        for statement in rebuild.create_indexes(dbt.database.owner_dsn):
             context.log.info(statement)
         for outcome in outcomes:
             context.log.info(f"{outcome.status}: {outcome.unique_id} {outcome.message}")

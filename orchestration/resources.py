@@ -41,7 +41,7 @@ class Database:
     def connect(self, role: Role = "zmart_keeper") -> Iterator[Connection]:
         """Open one autocommit connection; raises Unavailable when the server does not answer."""
         with (
-            pool.translated(),
+            pool.translate_errors(),
             pool.connect_sync(self.dsn_of(role), autocommit=True, application_name="zmart dagster") as connection,
         ):
             yield connection
@@ -85,7 +85,7 @@ class Dbt:
 
         Raises ConfigurationError when the command itself could not be carried out.
         """
-        with _environment(rebuild.environment(self.database.owner_dsn)):
+        with _environment(rebuild.dbt_environment(self.database.owner_dsn)):
             outcome = self._invoke(*arguments)
         # A docs command answers with a catalog, which has no outcome per node.
         nodes = [each for each in getattr(outcome, "results", ()) if hasattr(each, "status")]

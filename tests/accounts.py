@@ -18,7 +18,7 @@ from zmart.chain import client
 __all__ = ["differences", "of", "rows"]
 
 
-def of(found: Iterable[client.Account]) -> Held:
+def of(found: Iterable[client.AccountInfo]) -> Held:
     """The accounts of getProgramAccounts, decoded."""
     return account_reconciliation.of((account.address, account.lamports, account.data) for account in found)
 

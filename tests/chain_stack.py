@@ -39,7 +39,7 @@ class Town:
     """Chain, log and the watch between them."""
 
     node: devchain.Node
-    database: testing.Database
+    database: testing.PostgresDatabase
     watch: Watch
     pipeline: Pipeline
     client: RpcClient
@@ -89,7 +89,7 @@ class Town:
 
 
 @contextlib.asynccontextmanager
-async def built(folder: Path, database: testing.Database, **options: Any) -> AsyncIterator[Town]:
+async def built(folder: Path, database: testing.PostgresDatabase, **options: Any) -> AsyncIterator[Town]:
     """A town with a history of some minutes; its chain stands still unless it is told to go on."""
     chosen = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
     async with devchain.served(folder, chosen) as node, RpcClient([node.url]) as client:

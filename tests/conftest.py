@@ -16,4 +16,4 @@ pytest_plugins = ["tests.fix_browser", "tests.fix_node", "tests.fix_postgres", "
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which Postgres the tests run on."""
-    return f"postgres: {testing.describe()}"
+    return f"postgres: {testing.describe_server()}"

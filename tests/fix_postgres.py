@@ -17,24 +17,26 @@ from zmart import testing
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[testing.Server]:
+def postgres_server() -> Iterator[testing.PostgresServer]:
     """The run's server; tests are skipped with the reason where there is none."""
     try:
         with testing.server() as server:
             yield server
-    except testing.NoServer as error:
+    except testing.NoPostgresServer as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
-def template(postgres_server: testing.Server) -> Iterator[testing.Database]:
+def template(postgres_server: testing.PostgresServer) -> Iterator[testing.PostgresDatabase]:
     """The migrated log, to clone from; never connect to it."""
-    with postgres_server.template(testing.migrated) as database:
+    with postgres_server.template(testing.apply_migrations) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
-def marts_template(postgres_server: testing.Server, template: testing.Database) -> Iterator[testing.Database]:
+def marts_template(
+    postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """The migrated log with every model deployed, to clone from."""
     if importlib.util.find_spec("zmart.run.deploy.rebuild") is None:
         pytest.skip("zmart.run.rebuild does not exist yet")
@@ -45,21 +47,25 @@ def marts_template(postgres_server: testing.Server, template: testing.Database) 
 
 
 @pytest.fixture
-def database(postgres_server: testing.Server, template: testing.Database) -> Iterator[testing.Database]:
+def database(
+    postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """A database of this test's own, migrated."""
     with postgres_server.clone(template) as database:
         yield database
 
 
 @pytest.fixture
-def marts_database(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def marts_database(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """A database of this test's own, migrated, with every model deployed."""
     with postgres_server.clone(marts_template) as database:
         yield database
 
 
 @pytest.fixture
-def empty_database(postgres_server: testing.Server) -> Iterator[testing.Database]:
+def empty_database(postgres_server: testing.PostgresServer) -> Iterator[testing.PostgresDatabase]:
     """A database without any schema of ours."""
     database = postgres_server.create()
     yield database

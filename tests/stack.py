@@ -54,9 +54,9 @@ class House:
     """A running `zmart up` in a state directory of its own."""
 
     def __init__(self, folder: Path) -> None:
-        api, ws, ingest, dagster = (ports.free() for _ in range(4))
+        api, ws, ingest, dagster = (ports.find_free_port() for _ in range(4))
         # Its WebSocket is on the next one.
-        chain = ports.free(following=1)
+        chain = ports.find_free_port(following=1)
         self.folder = folder
         #: What a person at its terminal would see.
         self.said = folder / "said.txt"
@@ -99,7 +99,7 @@ class House:
 
     def pid(self, name: str) -> int:
         """The process id of a service that is up."""
-        pids = {status.name: status.pid for status in state_file.Board.read(self.folder / "run.json")}
+        pids = {status.name: status.pid for status in state_file.StateFile.read(self.folder / "run.json")}
         return pids[name] or -1
 
     def get(self, path: str) -> Any:

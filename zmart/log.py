@@ -44,15 +44,15 @@ class SecretMask:
     """A structlog processor that hides secrets in names, values and text, at any depth."""
 
     def __init__(self, literals: tuple[str, ...] = ()) -> None:
-        known = sorted({word for word in literals if len(word) >= _SHORTEST_LITERAL}, key=len)
-        pattern = "|".join(re.escape(word) for word in reversed(known))
+        literals_by_length = sorted({word for word in literals if len(word) >= _SHORTEST_LITERAL}, key=len)
+        pattern = "|".join(re.escape(word) for word in reversed(literals_by_length))
         self._literals = re.compile(pattern) if pattern else None
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         """Return the event with every secret replaced."""
-        return {name: self._shown(name, value) for name, value in event.items()}
+        return {name: self._mask_field(name, value) for name, value in event.items()}
 
-    def text(self, text: str) -> str:
+    def mask_text(self, text: str) -> str:
         """Return `text` with every secret in it replaced."""
         if self._literals is not None:
             text = self._literals.sub(MASK, text)
@@ -60,21 +60,21 @@ class SecretMask:
             text = shape.sub(replacement, text)
         return text
 
-    def _shown(self, name: object, value: object) -> object:
+    def _mask_field(self, name: object, value: object) -> object:
         if isinstance(name, str) and _SECRET_NAME.search(name) and value is not None:
             return MASK
-        return self._masked(value)
+        return self._mask_value(value)
 
-    def _masked(self, value: object) -> object:
+    def _mask_value(self, value: object) -> object:
         if isinstance(value, str):
-            return self.text(value)
+            return self.mask_text(value)
         if isinstance(value, Mapping):
-            return {name: self._shown(name, item) for name, item in value.items()}
+            return {name: self._mask_field(name, item) for name, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self._masked(item) for item in value]
+            return [self._mask_value(item) for item in value]
         if value is None or isinstance(value, bool | int | float):
             return value
-        return self.text(str(value))
+        return self.mask_text(str(value))
 
 
 def configure(settings: Settings, *, service: str, stream: TextIO | None = None) -> None:
@@ -85,7 +85,7 @@ def configure(settings: Settings, *, service: str, stream: TextIO | None = None)
     lines go around the mask.
     """
     out = stream or sys.stderr
-    mask = SecretMask(tuple(_literals(settings)))
+    mask = SecretMask(tuple(_secret_literals(settings)))
     chain = _processors(service)
     handler = logging.StreamHandler(out)
     handler.setFormatter(
@@ -114,7 +114,7 @@ def configure(settings: Settings, *, service: str, stream: TextIO | None = None)
     )
 
 
-def _literals(settings: Settings) -> Iterator[str]:
+def _secret_literals(settings: Settings) -> Iterator[str]:
     for secret in settings.secrets():
         yield secret.reveal()
         password = urlsplit(secret.reveal()).password if "://" in secret.reveal() else None
@@ -139,10 +139,10 @@ def _processors(service: str) -> list[Processor]:
 def _renderer(out: TextIO) -> Processor:
     if out.isatty():
         return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    return _json
+    return _render_json
 
 
-def _json(logger: WrappedLogger, name: str, event: MutableMapping[str, Any]) -> str | bytes:
+def _render_json(logger: WrappedLogger, name: str, event: MutableMapping[str, Any]) -> str | bytes:
     """Render one line, what happened first."""
     ordered = {"at": event.pop("at", None), "level": event.pop("level", None), **event}
     return structlog.processors.JSONRenderer(ensure_ascii=False)(logger, name, ordered)

@@ -48,7 +48,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 JWT_SECRET_BYTES = 32
 
 #: Names of the earlier backend that nothing reads any more, and what to set instead.
-REPLACED: dict[str, str] = {
+REPLACED_VARIABLES: dict[str, str] = {
     "SUPABASE_URL": "set DATABASE_URL to the project's direct or session-mode Postgres address",
     "SUPABASE_ANON_KEY": "remove it; browsers talk to the API, not to the database",
     "SUPABASE_SERVICE_ROLE_KEY": "remove it; each service has a database role of its own",
@@ -106,7 +106,7 @@ class Cluster(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Postgres:
+class PostgresSettings:
     """Which server, and as whom."""
 
     #: The server of yours as one URI; None selects the embedded one.
@@ -137,7 +137,7 @@ class Postgres:
         if role in self.role_urls:
             return self.role_urls[role].reveal()
         if self.url is not None:
-            return acting_as(self.url.reveal(), role)
+            return dsn_with_role(self.url.reveal(), role)
         return self._embedded_dsn(role)
 
     def _embedded_dsn(self, role: Role) -> str:
@@ -163,7 +163,7 @@ class Postgres:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain:
+class ChainSettings:
     """Which cluster, which program, which keys."""
 
     #: JSON-RPC; often carries a key.
@@ -191,7 +191,7 @@ class Chain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ingest:
+class IngestSettings:
     """How deliveries prove where they come from; at least one of the two is needed to serve."""
 
     #: Values accepted in `Authorization`; several while rotating.
@@ -207,7 +207,7 @@ class Ingest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Api:
+class ApiSettings:
     """Who may call, and what is switched on."""
 
     #: The first signs, all verify; two while rotating.
@@ -227,13 +227,13 @@ class Api:
     streams: int
     streams_per_address: int
     #: Memory for answers that are given again while the log has not moved; 0 keeps none.
-    kept_mib: int
+    response_cache_mib: int
     #: Lets metrics be read from elsewhere than loopback.
     metrics_token: Secret | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ports:
+class PortSettings:
     """TCP ports, one per service."""
 
     api: int
@@ -249,7 +249,7 @@ class Ports:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hosts:
+class HostSettings:
     """Addresses that servers bind; loopback unless said otherwise."""
 
     api: str
@@ -260,7 +260,7 @@ class Hosts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Voting:
+class VotingSettings:
     """When a tally is worth sending, and when a dispute's vote is over."""
 
     #: Milliseconds between aggregation runs.
@@ -277,7 +277,7 @@ class Voting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Monitor:
+class MonitorSettings:
     """The keeper that finalizes markets."""
 
     enabled: bool
@@ -288,7 +288,7 @@ class Monitor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keepers:
+class KeeperSettings:
     """What keepers may do and spend."""
 
     #: Whether approved markets are activated with the admin's key, where it is present.
@@ -304,7 +304,7 @@ class Keepers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ipfs:
+class IpfsSettings:
     """Discussion snapshots; off without an API address. Addresses may hold credentials, as those of hosted nodes do."""
 
     snapshot_cron: str
@@ -320,16 +320,16 @@ class Settings:
 
     state_dir: Path
     log_level: LogLevel
-    postgres: Postgres
-    chain: Chain
-    ingest: Ingest
-    api: Api
-    ports: Ports
-    hosts: Hosts
-    voting: Voting
-    monitor: Monitor
-    keepers: Keepers
-    ipfs: Ipfs
+    postgres: PostgresSettings
+    chain: ChainSettings
+    ingest: IngestSettings
+    api: ApiSettings
+    ports: PortSettings
+    hosts: HostSettings
+    voting: VotingSettings
+    monitor: MonitorSettings
+    keepers: KeeperSettings
+    ipfs: IpfsSettings
     #: Where alerts are posted besides ops.alerts.
     alert_webhook_url: Secret | None
 
@@ -385,9 +385,9 @@ def read(env: Environment) -> Settings:
     )
 
 
-def replaced(environ: Mapping[str, str]) -> dict[str, str]:
+def replaced_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the names set in `environ` that nothing reads any more, each with what replaces it."""
-    return {name: REPLACED[name] for name in sorted(REPLACED) if environ.get(name, "").strip()}
+    return {name: REPLACED_VARIABLES[name] for name in sorted(REPLACED_VARIABLES) if environ.get(name, "").strip()}
 
 
 # --- the groups -------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ def _state_dir(env: Environment) -> Path:
     return env.path("ZMART_STATE_DIR", Path(".state")).absolute()
 
 
-def _postgres(env: Environment, state_dir: Path) -> Postgres:
+def _postgres(env: Environment, state_dir: Path) -> PostgresSettings:
     logins: dict[str, Role] = {
         "DATABASE_URL_INGEST": "zmart_ingest",
         "DATABASE_URL_API": "zmart_api",
@@ -411,7 +411,7 @@ def _postgres(env: Environment, state_dir: Path) -> Postgres:
     }
     urls = {role: env.postgres_url(name) for name, role in logins.items()}
     url = env.postgres_url("DATABASE_URL") or _libpq_url(env)
-    return Postgres(
+    return PostgresSettings(
         url=url,
         role_urls={role: url for role, url in urls.items() if url is not None},
         embedded_port=env.integer("PGPORT", None, low=1, high=65535),
@@ -436,9 +436,9 @@ def _libpq_url(env: Environment) -> Secret | None:
     )
 
 
-def _chain(env: Environment, ports: Ports, hosts: Hosts) -> Chain:
+def _chain(env: Environment, ports: PortSettings, hosts: HostSettings) -> ChainSettings:
     rpc_url = env.secret_url("SOLANA_RPC_URL", ("http", "https"))
-    own = rpc_url.reveal() if rpc_url else f"http://{_reachable(hosts.devchain)}:{ports.devchain}"
+    node_url = rpc_url.reveal() if rpc_url else f"http://{_connect_host(hosts.devchain)}:{ports.devchain}"
     cluster = env.choice(
         "SOLANA_CLUSTER",
         tuple(cluster.value for cluster in Cluster),
@@ -450,9 +450,9 @@ def _chain(env: Environment, ports: Ports, hosts: Hosts) -> Chain:
             "localnet while SOLANA_RPC_URL is not set",
             "Set SOLANA_RPC_URL to a node of that cluster, or remove SOLANA_CLUSTER.",
         )
-    return Chain(
-        rpc_url=Secret(own),
-        ws_url=env.secret_url("SOLANA_WS_URL", ("ws", "wss")) or Secret(_websocket_of(own)),
+    return ChainSettings(
+        rpc_url=Secret(node_url),
+        ws_url=env.secret_url("SOLANA_WS_URL", ("ws", "wss")) or Secret(_websocket_url(node_url)),
         cluster=Cluster(cluster),
         is_development=rpc_url is None,
         program_id=env.address("SOLANA_PROGRAM_ID_CORE", DEFAULT_PROGRAM_ID),
@@ -464,8 +464,8 @@ def _chain(env: Environment, ports: Ports, hosts: Hosts) -> Chain:
     )
 
 
-def _ingest(env: Environment) -> Ingest:
-    return Ingest(
+def _ingest(env: Environment) -> IngestSettings:
+    return IngestSettings(
         auth_headers=env.secrets("HELIUS_AUTH_HEADER"),
         webhook_secret=env.secret("HELIUS_WEBHOOK_SECRET"),
         logs_subscribe=env.flag("INGEST_LOGS_SUBSCRIBE", default=False),
@@ -474,8 +474,8 @@ def _ingest(env: Environment) -> Ingest:
     )
 
 
-def _api(env: Environment, hosts: Hosts) -> Api:
-    return Api(
+def _api(env: Environment, hosts: HostSettings) -> ApiSettings:
+    return ApiSettings(
         jwt_secrets=_jwt_secrets(env),
         cors_origins=_cors_origins(env, hosts),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
@@ -485,15 +485,15 @@ def _api(env: Environment, hosts: Hosts) -> Api:
         broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
         streams=env.count("STREAMS", 10_000, low=1),
         streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
-        kept_mib=env.count("KEPT_MIB", 64, low=0),
+        response_cache_mib=env.count("KEPT_MIB", 64, low=0),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
 
 
-def _cors_origins(env: Environment, hosts: Hosts) -> tuple[str, ...]:
-    name = "CORS_ORIGINS" if env.words("CORS_ORIGINS") else "CORS_ORIGIN"
+def _cors_origins(env: Environment, hosts: HostSettings) -> tuple[str, ...]:
+    name = "CORS_ORIGINS" if env.text_list("CORS_ORIGINS") else "CORS_ORIGIN"
     # Browsers send an origin without a slash at its end.
-    origins = tuple(origin.rstrip("/") for origin in env.words(name))
+    origins = tuple(origin.rstrip("/") for origin in env.text_list(name))
     if any(not _is_origin(origin) for origin in origins if origin != "*"):
         env.refuse(name, "* or origins such as https://app.example, comma separated")
     if set(origins) == {"*"} and hosts.api not in LOOPBACK:
@@ -525,8 +525,8 @@ def _jwt_secrets(env: Environment) -> tuple[Secret, ...]:
     return secrets
 
 
-def _ports(env: Environment) -> Ports:
-    return Ports(
+def _ports(env: Environment) -> PortSettings:
+    return PortSettings(
         api=env.port("API_PORT", 4000),
         ws=env.port("WS_PORT", 4001),
         ingest=env.port("INGEST_PORT", 4002),
@@ -536,8 +536,8 @@ def _ports(env: Environment) -> Ports:
     )
 
 
-def _hosts(env: Environment) -> Hosts:
-    return Hosts(
+def _hosts(env: Environment) -> HostSettings:
+    return HostSettings(
         api=env.host("API_HOST"),
         ws=env.host("WS_HOST"),
         ingest=env.host("INGEST_HOST"),
@@ -546,8 +546,8 @@ def _hosts(env: Environment) -> Hosts:
     )
 
 
-def _voting(env: Environment) -> Voting:
-    return Voting(
+def _voting(env: Environment) -> VotingSettings:
+    return VotingSettings(
         aggregation_interval_ms=env.count("VOTE_AGGREGATION_INTERVAL", 300_000, low=1_000),
         min_proposal_votes=env.count("MIN_PROPOSAL_VOTES", 10, low=1),
         proposal_approval_threshold_bps=env.basis_points("PROPOSAL_APPROVAL_THRESHOLD", 7_000),
@@ -557,16 +557,16 @@ def _voting(env: Environment) -> Voting:
     )
 
 
-def _monitor(env: Environment) -> Monitor:
-    return Monitor(
+def _monitor(env: Environment) -> MonitorSettings:
+    return MonitorSettings(
         enabled=env.flag("MARKET_MONITOR_ENABLED", default=False),
         dry_run=env.flag("MARKET_MONITOR_DRY_RUN", default=env.text("SOLANA_CLUSTER") is None),
         batch_size=env.count("MARKET_MONITOR_BATCH_SIZE", 10, low=1),
     )
 
 
-def _keepers(env: Environment) -> Keepers:
-    return Keepers(
+def _keepers(env: Environment) -> KeeperSettings:
+    return KeeperSettings(
         activates=env.flag("KEEPER_ACTIVATES", default=True),
         fee_percentile=env.integer("KEEPER_FEE_PERCENTILE", 75, low=1, high=100) or 75,
         fee_cap_micro_lamports=env.count("KEEPER_FEE_CAP_MICRO_LAMPORTS", 500_000, low=0),
@@ -575,8 +575,8 @@ def _keepers(env: Environment) -> Keepers:
     )
 
 
-def _ipfs(env: Environment) -> Ipfs:
-    return Ipfs(
+def _ipfs(env: Environment) -> IpfsSettings:
+    return IpfsSettings(
         snapshot_cron=env.text("IPFS_SNAPSHOT_CRON") or "0 0 * * *",
         api_url=env.secret_url("IPFS_API_URL", ("http", "https")),
         pinning_url=env.secret_url("IPFS_PINNING_URL", ("http", "https")),
@@ -599,7 +599,7 @@ class Environment:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
         #: Every name that was asked for; documentation is tested against it.
-        self.asked: set[str] = set()
+        self.requested_names: set[str] = set()
 
     def refuse(self, name: str, expected: str, step: str = "") -> NoReturn:
         """Raise ConfigurationError saying that `name` must be `expected`, and the next step."""
@@ -608,7 +608,7 @@ class Environment:
 
     def text(self, name: str) -> str | None:
         """Return the value without surrounding blanks; None when absent or empty."""
-        self.asked.add(name)
+        self.requested_names.add(name)
         return self._values.get(name, "").strip() or None
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
@@ -647,7 +647,7 @@ class Environment:
 
     def basis_points(self, name: str, default: int) -> int:
         """Return a fraction from 0 to 1, written in decimals, as basis points exactly."""
-        return self._parsed(
+        return self._parse(
             name,
             _basis_points,
             "a fraction from 0 to 1 with at most four decimals, such as 0.7",
@@ -656,19 +656,19 @@ class Environment:
 
     def address(self, name: str, default: Address) -> Address:
         """Return a base58 account address of 32 bytes."""
-        return self._parsed(name, ids.parse_address, "a base58 address of 32 bytes", default)
+        return self._parse(name, ids.parse_address, "a base58 address of 32 bytes", default)
 
     def host(self, name: str) -> str:
         """Return an address to bind; loopback by default."""
         return self.text(name) or "127.0.0.1"
 
-    def words(self, name: str) -> tuple[str, ...]:
+    def text_list(self, name: str) -> tuple[str, ...]:
         """Return a comma-separated list without its blanks and empty parts."""
         return tuple(part.strip() for part in (self.text(name) or "").split(",") if part.strip())
 
     def networks(self, name: str) -> tuple[Network, ...]:
         """Return a comma-separated list of addresses or networks."""
-        return self._parsed(
+        return self._parse(
             name,
             lambda text: tuple(ipaddress.ip_network(part.strip()) for part in text.split(",")),
             "addresses or networks, comma separated, such as 10.0.0.0/8",
@@ -732,7 +732,7 @@ class Environment:
         parts = secret.reveal().split(",") if secret else []
         return tuple(Secret(part.strip()) for part in parts if part.strip())
 
-    def _parsed(self, name: str, parse: Callable[[str], _T], expected: str, default: _T) -> _T:
+    def _parse(self, name: str, parse: Callable[[str], _T], expected: str, default: _T) -> _T:
         text = self.text(name)
         if text is None:
             return default
@@ -744,11 +744,11 @@ class Environment:
     def _check_url(self, name: str, text: str, schemes: tuple[str, ...]) -> None:
         try:
             parts = urlsplit(text)
-            known = parts.scheme in schemes and (parts.netloc or "host=" in parts.query)
+            is_valid = parts.scheme in schemes and (parts.netloc or "host=" in parts.query)
             _ = parts.port
         except ValueError:
-            known = False
-        if not known:
+            is_valid = False
+        if not is_valid:
             self.refuse(name, f"a URL starting with {' or '.join(f'{s}://' for s in schemes)}")
 
 
@@ -769,7 +769,7 @@ def postgres_uri(*, host: str, port: int, user: str, password: str | None, datab
     return f"postgresql://{login}@{name}:{port}/{quote(database, safe='')}"
 
 
-def acting_as(dsn: str, role: str) -> str:
+def dsn_with_role(dsn: str, role: str) -> str:
     """Return `dsn` with `role` set when a connection starts, so that tables belong to it."""
     parts = urlsplit(dsn)
     query = dict(parse_qsl(parts.query))
@@ -777,7 +777,7 @@ def acting_as(dsn: str, role: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
-def _websocket_of(rpc_url: str) -> str:
+def _websocket_url(rpc_url: str) -> str:
     """The node's WebSocket by Solana's convention: one port above a port that is spelled out."""
     parts = urlsplit(rpc_url)
     scheme = "wss" if parts.scheme == "https" else "ws"
@@ -787,7 +787,7 @@ def _websocket_of(rpc_url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme, netloc=f"{host}:{parts.port + 1}"))
 
 
-def _reachable(host: str) -> str:
+def _connect_host(host: str) -> str:
     """What to call a server that binds `host`: an any-address is answered on loopback."""
     return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
 
@@ -835,10 +835,10 @@ def dotenv(text: str) -> dict[str, str]:
             raise errors.ConfigurationError(
                 f".env line {number} is not NAME=value.", help="Correct it or start it with #."
             )
-        values[match[1]] = _unquoted(match[2])
+        values[match[1]] = _unquote(match[2])
     return values
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     quoted = re.match(r"""(["'])(.*?)\1\s*(?:#.*)?$""", value)
     return quoted[2] if quoted else re.sub(r"\s+#.*$|^#.*$", "", value)

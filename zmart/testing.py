@@ -37,16 +37,16 @@ DOCKER_IMAGE = "postgres:18"
 _DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 
 
-class NoServer(errors.ConfigurationError):
+class NoPostgresServer(errors.ConfigurationError):
     """There is no Postgres to test on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Database:
+class PostgresDatabase:
     """One database of the test server."""
 
     name: str
-    _server: Server = field(repr=False)
+    _server: PostgresServer = field(repr=False)
 
     def dsn(self, role: str = "zmart_owner") -> str:
         """Return a URI that logs in as `role`; `postgres` stands for the superuser."""
@@ -58,7 +58,7 @@ class Database:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class PostgresServer:
     """A running Postgres on which tests may do anything."""
 
     #: How it came here, for the report's header.
@@ -79,9 +79,9 @@ class Server:
             database=database,
         )
 
-    def create(self, name: str | None = None, *, template: Database | None = None) -> Database:
+    def create(self, name: str | None = None, *, template: PostgresDatabase | None = None) -> PostgresDatabase:
         """Create a database, empty or a clone of `template`, to which nobody may be connected."""
-        database = Database(name=name or f"zmart_test_{secrets.token_hex(6)}", _server=self)
+        database = PostgresDatabase(name=name or f"zmart_test_{secrets.token_hex(6)}", _server=self)
         statement = sql.SQL("create database {} template {}").format(
             sql.Identifier(database.name),
             sql.Identifier(template.name if template else "template0"),
@@ -89,13 +89,13 @@ class Server:
         self._execute(statement)
         return database
 
-    def drop(self, database: Database) -> None:
+    def drop(self, database: PostgresDatabase) -> None:
         """Drop a database and whoever is still connected to it."""
         statement = sql.SQL("drop database if exists {} with (force)")
         self._execute(statement.format(sql.Identifier(database.name)))
 
     @contextlib.contextmanager
-    def template(self, prepare: Callable[[Database], None]) -> Iterator[Database]:
+    def template(self, prepare: Callable[[PostgresDatabase], None]) -> Iterator[PostgresDatabase]:
         """Create a database, let `prepare` fill it, and drop it at the end."""
         database = self.create()
         try:
@@ -105,7 +105,7 @@ class Server:
             self.drop(database)
 
     @contextlib.contextmanager
-    def clone(self, template: Database) -> Iterator[Database]:
+    def clone(self, template: PostgresDatabase) -> Iterator[PostgresDatabase]:
         """Clone `template` for one test; its roles' settings per database do not come along."""
         database = self.create(template=template)
         try:
@@ -133,37 +133,37 @@ class Server:
             connection.execute(statement)
 
 
-def migrated(database: Database) -> None:
+def apply_migrations(database: PostgresDatabase) -> None:
     """Fill a template with roles' rights and the whole schema."""
     migrate.prepare(database.dsn(embedded.SUPERUSER))
     migrate.migrate(database.dsn())
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
+def server() -> Iterator[PostgresServer]:
     """Start (or find) the test server, ready for clones; raises NoServer with the reason."""
-    with _found() as found:
+    with _find_server() as found:
         found.provision()
         yield found
 
 
-def describe() -> str:
+def describe_server() -> str:
     """Say in one line which server tests would run on, without starting it."""
     if os.environ.get(DSN_VARIABLE):
         return f"a server of yours ({DSN_VARIABLE})"
-    if docker_available():
+    if is_docker_available():
         return f"{DOCKER_IMAGE} in Docker"
-    for found in binaries.installations():
+    for found in binaries.find_all():
         return f"{found.version} ({found.origin} binaries)"
     return "none: tests that need it are skipped"
 
 
-def docker_available(timeout_seconds: float = 2.0) -> bool:
+def is_docker_available(timeout_seconds: float = 2.0) -> bool:
     """Whether a Docker engine answers; the command being installed proves nothing."""
     host = os.environ.get("DOCKER_HOST") or _DEFAULT_DOCKER_HOST
     try:
         if host.startswith("unix://"):
-            return _docker_answers(host.removeprefix("unix://"), timeout_seconds)
+            return _is_docker_answering(host.removeprefix("unix://"), timeout_seconds)
         parts = urlsplit(host)
         address = (parts.hostname or "localhost", parts.port or 2375)
         socket.create_connection(address, timeout_seconds).close()
@@ -172,7 +172,7 @@ def docker_available(timeout_seconds: float = 2.0) -> bool:
     return True
 
 
-def _docker_answers(path: str, timeout_seconds: float) -> bool:
+def _is_docker_answering(path: str, timeout_seconds: float) -> bool:
     with socket.socket(socket.AF_UNIX) as engine:
         engine.settimeout(timeout_seconds)
         engine.connect(path)
@@ -181,39 +181,39 @@ def _docker_answers(path: str, timeout_seconds: float) -> bool:
 
 
 @contextlib.contextmanager
-def _found() -> Iterator[Server]:
+def _find_server() -> Iterator[PostgresServer]:
     dsn = os.environ.get(DSN_VARIABLE)
     if dsn:
-        yield Server(origin=DSN_VARIABLE, admin_dsn=dsn)
-    elif docker_available():
-        with _in_docker() as found:
+        yield PostgresServer(origin=DSN_VARIABLE, admin_dsn=dsn)
+    elif is_docker_available():
+        with _docker_server() as found:
             yield found
     else:
-        with _from_binaries() as found:
+        with _embedded_server() as found:
             yield found
 
 
 @contextlib.contextmanager
-def _in_docker() -> Iterator[Server]:
+def _docker_server() -> Iterator[PostgresServer]:
     from testcontainers.community.postgres import PostgresContainer
 
     container = PostgresContainer(DOCKER_IMAGE, username=embedded.SUPERUSER, driver=None)
     container.with_command("postgres -c fsync=off -c synchronous_commit=off -c jit=off")
     with container:
-        yield Server(origin="Docker", admin_dsn=container.get_connection_url())
+        yield PostgresServer(origin="Docker", admin_dsn=container.get_connection_url())
 
 
 @contextlib.contextmanager
-def _from_binaries() -> Iterator[Server]:
-    programs = next(binaries.installations(), None)
+def _embedded_server() -> Iterator[PostgresServer]:
+    programs = next(binaries.find_all(), None)
     if programs is None:
-        raise NoServer(
+        raise NoPostgresServer(
             f"No Postgres to test on: {DSN_VARIABLE} is not set, no Docker engine answers, and no "
             "binaries are installed.",
             help="Run `make setup`.",
         )
     with temporary_server(programs) as running:
-        yield Server(origin=programs.origin, admin_dsn=running.dsn(embedded.SUPERUSER))
+        yield PostgresServer(origin=programs.origin, admin_dsn=running.dsn(embedded.SUPERUSER))
 
 
 @contextlib.contextmanager

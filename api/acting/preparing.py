@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from zmart import errors
 from zmart.chain import addresses, codec, transactions
-from zmart.chain.client import Account, Client
+from zmart.chain.client import AccountInfo, ChainClient
 from zmart.domain import ids
 from zmart.domain.ids import Address, MarketId
 from zmart.domain.market import MarketState
-from zmart.domain.quote import Pool
+from zmart.domain.quote import MarketSnapshot
 
 #: What the earlier frontend asks for (protocol.md 1.9); a trial that needs more says so.
 COST: Final = transactions.Cost(units=200_000, micro_lamports_per_unit=1)
@@ -28,7 +28,7 @@ _READ: Final = "confirmed"
 class Prepared:
     """A transaction that would succeed now."""
 
-    unsigned: transactions.Unsigned
+    unsigned: transactions.UnsignedTransaction
     #: Until when it can land.
     last_valid_block_height: int
     #: The slot at which it was tried out.
@@ -52,9 +52,9 @@ class OnChain:
         return ids.market_id(bytes(self.market["market_id"]))
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> MarketSnapshot:
         """The market as a trade finds it."""
-        return Pool(
+        return MarketSnapshot(
             state=MarketState(self.market["state"]),
             is_paused=self.config["is_paused"],
             b=self.market["b_parameter"],
@@ -70,7 +70,7 @@ class OnChain:
 class Preparer:
     """Reads what a transaction needs, builds it, tries it out."""
 
-    def __init__(self, chain: Client, program_id: Address) -> None:
+    def __init__(self, chain: ChainClient, program_id: Address) -> None:
         self._chain = chain
         self.program_id = program_id
 
@@ -121,7 +121,7 @@ class Preparer:
             return addresses.market_address(self.program_id, ids.market_id_bytes(MarketId(name)))
         return Address(name)
 
-    def _fields(self, account: Account, kind: str, missing: str) -> Mapping[str, Any]:
+    def _fields(self, account: AccountInfo, kind: str, missing: str) -> Mapping[str, Any]:
         if account.owner != self.program_id:
             raise errors.NotFound(missing)
         try:

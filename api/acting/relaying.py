@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 from solders.transaction import SanitizeError, VersionedTransaction
 
 from zmart.chain import rpc_errors, transactions
-from zmart.chain.client import Client, SignatureStatus
+from zmart.chain.client import ChainClient, SignatureStatus
 from zmart.domain.ids import Address, Signature
 from zmart.settings import Cluster
 
@@ -40,7 +40,7 @@ class Followed:
 class Relay:
     """Passes signed transactions on."""
 
-    def __init__(self, chain: Client, program_id: Address) -> None:
+    def __init__(self, chain: ChainClient, program_id: Address) -> None:
         self._chain = chain
         self._program_id = program_id
 
@@ -101,9 +101,9 @@ def _raw(encoded: str) -> bytes:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise errors.InvalidParameter("transaction", "expected base64 of a signed transaction") from None
-    if len(raw) > transactions.MOST_BYTES:
+    if len(raw) > transactions.MAX_TRANSACTION_BYTES:
         raise errors.Unprocessable(
-            f"The transaction has {len(raw):,} bytes, a packet holds {transactions.MOST_BYTES:,}."
+            f"The transaction has {len(raw):,} bytes, a packet holds {transactions.MAX_TRANSACTION_BYTES:,}."
         )
     return raw
 
@@ -129,7 +129,7 @@ def _followed(signature: Signature, status: SignatureStatus, program_id: str) ->
             signature=signature,
             stage="failed",
             slot=status.slot,
-            error=str(rpc_errors.of_transaction(status.err, program_id=program_id)),
+            error=str(rpc_errors.error_from_transaction(status.err, program_id=program_id)),
         )
     stage: Stage = "finalized" if status.is_finalized else "confirmed" if status.is_confirmed else "processed"
     return Followed(signature=signature, stage=stage, slot=status.slot)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zmart.domain import fixed, market, quote
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 from .. import errors
 
@@ -24,10 +24,10 @@ class Buy:
     """A purchase: the argument, and what it brings now."""
 
     target_cost: int
-    trade: quote.Trade
+    trade: quote.TradeQuote
 
 
-def buy(pool: quote.Pool, *, yes: bool, shares: int | None, max_cost: int) -> Buy:
+def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: int) -> Buy:
     """The purchase of so many shares for at most `max_cost` lamports, or of what `max_cost` buys.
 
     ProgramError as the program would refuse; SlippageExceeded when the shares cost more.
@@ -38,13 +38,13 @@ def buy(pool: quote.Pool, *, yes: bool, shares: int | None, max_cost: int) -> Bu
     quote.buy(pool, yes=yes, target_cost=max_cost)
     target = quote.target_for(pool, yes=yes, shares=shares)
     if target is None or target > max_cost:
-        refusal = Refusal.SlippageExceeded.error()
+        refusal = ErrorCode.SlippageExceeded.error()
         refusal.help = f"So many shares take {'more than there is' if target is None else f'{target} lamports'} now."
         raise refusal
     return Buy(target_cost=target, trade=quote.buy(pool, yes=yes, target_cost=target))
 
 
-def sell(pool: quote.Pool, *, yes: bool, shares: int, min_proceeds: int) -> quote.Trade:
+def sell(pool: quote.MarketSnapshot, *, yes: bool, shares: int, min_proceeds: int) -> quote.TradeQuote:
     """The sale of so many shares for at least `min_proceeds` lamports; ProgramError as the program would refuse."""
     trade = quote.sell(pool, yes=yes, shares=shares)
     market.require_proceeds(received=trade.total, at_least=min_proceeds)

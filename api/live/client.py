@@ -31,7 +31,7 @@ _STILL_FULL = QUEUE_FRAMES * 3 // 4
 class Resync(Exception):
     """The client's position is no place in this log; it must read the state again from `found`."""
 
-    def __init__(self, reason: ResyncReason, found: feed.Position) -> None:
+    def __init__(self, reason: ResyncReason, found: feed.FeedPosition) -> None:
         super().__init__(reason)
         self.reason: ResyncReason = reason
         self.found = found

@@ -74,7 +74,7 @@ class Subscribe:
     dialect: Dialect
     #: The market as it was written, in the older dialect.
     market_id: str | None = None
-    since: feed.Position | None = None
+    since: feed.FeedPosition | None = None
     proof: Proof | None = None
 
 
@@ -174,10 +174,10 @@ def opening(address: Mapping[str, str]) -> list[Action]:
     return [*proofs, _subscribe(said)] if said.topics or said.market_id else [*proofs]
 
 
-def position(text: str) -> feed.Position:
+def position(text: str) -> feed.FeedPosition:
     """Read a place to resume at; Refused when it is none."""
     try:
-        return feed.Position.parse(text)
+        return feed.FeedPosition.parse(text)
     except zmart_errors.InvalidInput as error:
         raise Refused("invalid_since", "Invalid since", str(error)) from None
 

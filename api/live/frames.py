@@ -42,9 +42,9 @@ class Window:
     """Consecutive entries of the log, and the messages they mean."""
 
     #: Where the log ended when this was read.
-    head: feed.Position
+    head: feed.FeedPosition
     #: The reader's place after this window.
-    position: feed.Position
+    position: feed.FeedPosition
     #: By seq, ascending; entries without messages are left out.
     messages: Sequence[tuple[int, Sequence[Message]]]
 
@@ -58,7 +58,7 @@ class Window:
 class Frame:
     """The messages of one entry that one subscription hears."""
 
-    position: feed.Position
+    position: feed.FeedPosition
     messages: tuple[Message, ...]
 
     @cached_property
@@ -122,7 +122,7 @@ def packet(text: str) -> bytes:
     return struct.pack("!BBQ", _FINAL_TEXT, _LENGTH_64, length) + payload
 
 
-def enveloped(text: str, position: feed.Position) -> str:
+def enveloped(text: str, position: feed.FeedPosition) -> str:
     """A message with its place beside it, as older clients get it."""
     return f'{text[:-1]},"epoch":"{position.epoch}","seq":{position.seq}}}'
 
@@ -133,7 +133,7 @@ def heard(window: Window, topics: frozenset[str]) -> list[Frame]:
     for seq, messages in window.messages:
         mine = tuple(m for m in messages if not topics.isdisjoint(m.topics))
         if mine:
-            frames.append(Frame(window.position.at(seq), mine))
+            frames.append(Frame(window.position.with_seq(seq), mine))
     return frames
 
 

@@ -52,7 +52,7 @@ class Hub:
         self._doorbell = doorbell
         self._most_clients = most_clients
         self._most_per_address = most_per_address
-        self._position: feed.Position | None = None
+        self._position: feed.FeedPosition | None = None
         self._moved = asyncio.Event()
         self._routes = Routes()
         self._clients: set[Client] = set()
@@ -63,7 +63,7 @@ class Hub:
         self.trouble: str | None = None
 
     @property
-    def position(self) -> feed.Position | None:
+    def position(self) -> feed.FeedPosition | None:
         """Everything up to here was offered; None before the first look at the log."""
         return self._position
 
@@ -126,7 +126,7 @@ class Hub:
         finally:
             self._leave(client)
 
-    def hush(self, client: Client) -> feed.Position | None:
+    def hush(self, client: Client) -> feed.FeedPosition | None:
         """Offer the client nothing more; returns up to where it was offered what it hears."""
         self._routes.discard(client)
         return self._position
@@ -137,11 +137,11 @@ class Hub:
         client.topics = topics
         self._routes.add(client)
 
-    async def check(self, since: feed.Position) -> None:
+    async def check(self, since: feed.FeedPosition) -> None:
         """Raise Resync when a position is no place in this log."""
         await self._missed(since, frozenset())
 
-    async def begin(self, client: Client) -> feed.Position:
+    async def begin(self, client: Client) -> feed.FeedPosition:
         """Queue what comes from now on for the client; returns where that begins. Closed at shutdown."""
         while self._position is None and not self._is_closed:
             await self._moved.wait()
@@ -152,7 +152,7 @@ class Hub:
             client.close("shutdown")
         return self._position
 
-    async def resumed(self, client: Client, since: feed.Position) -> AsyncIterator[list[Frame]]:
+    async def resumed(self, client: Client, since: feed.FeedPosition) -> AsyncIterator[list[Frame]]:
         """What the client missed since its position; afterwards its queue goes on from there.
 
         Raises Resync when that is no place in this log.
@@ -169,7 +169,7 @@ class Hub:
             yield frames
 
     async def between(
-        self, after: feed.Position, until: feed.Position, topics: frozenset[str]
+        self, after: feed.FeedPosition, until: feed.FeedPosition, topics: frozenset[str]
     ) -> AsyncIterator[list[Frame]]:
         """What these topics hear of the entries after one position and up to another.
 
@@ -220,7 +220,7 @@ class Hub:
         self._move(window.position)
         return window.is_last
 
-    async def _wanted_window(self, after: feed.Position) -> Window:
+    async def _wanted_window(self, after: feed.FeedPosition) -> Window:
         """The next window with what anybody wants of it, those included who came while it was read."""
         for _ in range(_PATIENCE):
             version, asked = self._routes.version, self._routes.topics
@@ -231,7 +231,7 @@ class Hub:
                 return window
         return await self.reader.window(after, None)
 
-    def _move(self, position: feed.Position) -> None:
+    def _move(self, position: feed.FeedPosition) -> None:
         self._position = self._doorbell.reached = position
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
@@ -243,7 +243,7 @@ class Hub:
         for client in self._routes.clients():
             client.resync(_resync(error))
 
-    async def _missed(self, position: feed.Position, topics: frozenset[str]) -> Window:
+    async def _missed(self, position: feed.FeedPosition, topics: frozenset[str]) -> Window:
         """A window of somebody's past; waits for a Postgres that is away, as everybody else does meanwhile."""
         while True:
             try:
@@ -256,12 +256,12 @@ class Hub:
                     raise Closed("shutdown") from None
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    def _is_within_reach(self, position: feed.Position) -> bool:
+    def _is_within_reach(self, position: feed.FeedPosition) -> bool:
         """Whether so little is missing that the queue will hold what comes while it is read."""
         here = self._position
         return here is None or position.epoch != here.epoch or here.seq - position.seq < QUEUE_FRAMES
 
-    async def _come_to(self, position: feed.Position, client: Client) -> None:
+    async def _come_to(self, position: feed.FeedPosition, client: Client) -> None:
         """Wait until the hub has come to a position that the log has; Resync when it has not."""
         if self._has_come_to(position):
             return
@@ -272,7 +272,7 @@ class Hub:
                 raise Closed(client.closed)
             await self._moved.wait()
 
-    def _has_come_to(self, position: feed.Position) -> bool:
+    def _has_come_to(self, position: feed.FeedPosition) -> bool:
         here = self._position
         return here is not None and here.epoch == position.epoch and here.seq >= position.seq
 
@@ -284,9 +284,9 @@ class Hub:
             del self._per_address[client.address]
 
 
-def _check(position: feed.Position, end: feed.Position) -> None:
+def _check(position: feed.FeedPosition, end: feed.FeedPosition) -> None:
     try:
-        feed.check_place(position, end)
+        feed.check_position(position, end)
     except (feed.ForeignEpoch, feed.FuturePosition) as error:
         raise _resync(error) from error
 

@@ -41,10 +41,10 @@ class FeedBackend(BroadcastBackend):
     """Broadcaster's view of the feed: one channel, rung by the transactions that append."""
 
     def __init__(self, dsn: str) -> None:
-        self._listener = feed.Listener(dsn, application_name="zmart api feed", on_bell=self._ring)
+        self._listener = feed.FeedListener(dsn, application_name="zmart api feed", on_notify=self._ring)
         self._moved = asyncio.Event()
         self._was_rung = False
-        self._reached: feed.Position | None = None
+        self._reached: feed.FeedPosition | None = None
         self._following: asyncio.Task[None] | None = None
 
     @property
@@ -119,7 +119,7 @@ class Doorbell:
         self._url = None if is_postgres else url
         self._rung = asyncio.Event()
         #: How far the hub has come; word of entries that it has read already wakes nobody.
-        self.reached: feed.Position | None = None
+        self.reached: feed.FeedPosition | None = None
         self._ears: asyncio.Task[None] | None = None
 
     @property
@@ -188,5 +188,5 @@ class Doorbell:
         """Whether these are entries that the hub has passed; a bell never is."""
         if self._backend is None or not word or self.reached is None:
             return False
-        told = feed.Position.parse(word)
+        told = feed.FeedPosition.parse(word)
         return told.epoch == self.reached.epoch and told.seq <= self.reached.seq

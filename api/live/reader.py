@@ -27,7 +27,7 @@ class State(NamedTuple):
 class Snapshot(NamedTuple):
     """How things stand at a position."""
 
-    position: feed.Position
+    position: feed.FeedPosition
     states: tuple[State, ...]
 
 
@@ -56,11 +56,11 @@ _SNAPSHOT = _filled(_SQL.snapshot)
 class Reader(Protocol):
     """What the hub reads from."""
 
-    async def head(self) -> feed.Position:
+    async def head(self) -> feed.FeedPosition:
         """Where the log ends."""
         ...
 
-    async def window(self, after: feed.Position, topics: frozenset[str] | None) -> Window:
+    async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> Window:
         """The entries after a position, with the messages that these topics hear; None hears all."""
         ...
 
@@ -75,14 +75,14 @@ class LogReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def head(self) -> feed.Position:
+    async def head(self) -> feed.FeedPosition:
         """Where the log ends; Unavailable before there is one."""
         rows = await self._database.rows(_SQL.head)
         if not rows:
             raise _no_log()
-        return feed.Position(*rows[0])
+        return feed.FeedPosition(*rows[0])
 
-    async def window(self, after: feed.Position, topics: frozenset[str] | None) -> Window:
+    async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> Window:
         """The entries after a position, with the messages that these topics hear; None hears all.
 
         Raises what `feed.read` raises.
@@ -92,8 +92,8 @@ class LogReader:
         )
         if not rows:
             raise _no_log()
-        head = feed.Position(rows[0][0], rows[0][1])
-        feed.check_place(after, head)
+        head = feed.FeedPosition(rows[0][0], rows[0][1])
+        feed.check_position(after, head)
         return _window(after, head, [row[2:] for row in rows if row[2] is not None])
 
     async def snapshot(self, topics: frozenset[str]) -> Snapshot:
@@ -101,17 +101,17 @@ class LogReader:
         rows = await self._database.rows(_SNAPSHOT, {"topics": list(topics)})
         if not rows:
             raise _no_log()
-        return Snapshot(feed.Position(*rows[0][:2]), tuple(State(*row[2:]) for row in rows if row[2] is not None))
+        return Snapshot(feed.FeedPosition(*rows[0][:2]), tuple(State(*row[2:]) for row in rows if row[2] is not None))
 
 
-def _window(after: feed.Position, head: feed.Position, rows: list[tuple[Any, ...]]) -> Window:
+def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> Window:
     """Group rows of (seq, topics, state key, message) by seq, refusing a hole among them."""
     by_seq = [(seq, list(group)) for seq, group in itertools.groupby(rows, key=itemgetter(0))]
     seqs = [seq for seq, _ in by_seq]
     feed.check_contiguous(after.seq, seqs)
     return Window(
         head=head,
-        position=after.at(seqs[-1] if seqs else after.seq),
+        position=after.with_seq(seqs[-1] if seqs else after.seq),
         messages=[(seq, said) for seq, group in by_seq if (said := _messages(group))],
     )
 

@@ -63,7 +63,7 @@ async def events(
     hub: Hub,
     topics: frozenset[str],
     address: str,
-    since: feed.Position | None,
+    since: feed.FeedPosition | None,
     identity: Identity | None = None,
 ) -> AsyncIterator[bytes]:
     """What to send, in order, until the client leaves, is closed, or its proof runs out."""
@@ -79,7 +79,7 @@ async def events(
         yield _event(event="close", data=json.dumps({"reason": reason}))
 
 
-async def _opening(hub: Hub, client: Client, since: feed.Position | None) -> AsyncIterator[bytes]:
+async def _opening(hub: Hub, client: Client, since: feed.FeedPosition | None) -> AsyncIterator[bytes]:
     """Where the stream begins, and for a client that comes back what it missed."""
     if since is None:
         start = await hub.begin(client)
@@ -117,7 +117,7 @@ def _chunk(frames: list[Frame]) -> bytes:
     return Batch(frames).events
 
 
-def _resync(reason: str, position: feed.Position) -> bytes:
+def _resync(reason: str, position: feed.FeedPosition) -> bytes:
     data = {"reason": reason, "epoch": position.epoch, "seq": position.seq}
     return _event(event="resync", position=position, data=json.dumps(data))
 
@@ -125,7 +125,7 @@ def _resync(reason: str, position: feed.Position) -> bytes:
 def _event(
     *,
     event: str | None = None,
-    position: feed.Position | None = None,
+    position: feed.FeedPosition | None = None,
     data: str | None = None,
     comment: str | None = None,
     retry: int | None = RETRY_MILLISECONDS,

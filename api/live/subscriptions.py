@@ -74,7 +74,7 @@ class Routes:
                 key = tuple(places)
                 if (frame := made.get(key)) is None:
                     chosen = tuple(messages[place] for place in places)
-                    frame = made[key] = Frame(window.position.at(seq), chosen)
+                    frame = made[key] = Frame(window.position.with_seq(seq), chosen)
                 frames.setdefault(subscription, []).append(frame)
         for subscription, heard in frames.items():
             yield subscription, Batch(heard)

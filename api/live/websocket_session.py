@@ -259,7 +259,7 @@ class Conversation:
         self._client.outlet = self._pass_on
         self._flush()
 
-    async def _checked(self, since: feed.Position | None) -> feed.Position | None:
+    async def _checked(self, since: feed.FeedPosition | None) -> feed.FeedPosition | None:
         """The place to resume at, or None after having said that it is none."""
         if since is None:
             return None
@@ -279,7 +279,7 @@ class Conversation:
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._check_there()
 
-    def _acknowledge(self, action: Subscribe, snapshot: Snapshot, since: feed.Position | None) -> None:
+    def _acknowledge(self, action: Subscribe, snapshot: Snapshot, since: feed.FeedPosition | None) -> None:
         place = since or snapshot.position
         if self._dialect == "frames":
             states = "" if since else ",".join(state.text for state in snapshot.states)
@@ -289,7 +289,7 @@ class Conversation:
             return
         self._tell_states("Subscribed to", snapshot, place)
 
-    def _tell_states(self, verb: str, snapshot: Snapshot, place: feed.Position | None = None) -> None:
+    def _tell_states(self, verb: str, snapshot: Snapshot, place: feed.FeedPosition | None = None) -> None:
         """Acknowledge in the words of protocol.md 7.1.
 
         Older clients read every market_state as a price, a missing one as 0; so the price is there.
@@ -377,7 +377,7 @@ class Conversation:
         about = {} if market_id is None else {"market_id": market_id}
         self._wire.write(packet(_json({"type": kind, **about, "timestamp": _now(), "data": data})))
 
-    def _say_placed(self, kind: str, position: feed.Position | None, **data: object) -> None:
+    def _say_placed(self, kind: str, position: feed.FeedPosition | None, **data: object) -> None:
         """The same, saying where in the log."""
         place: dict[str, Any] = {} if position is None else {"epoch": position.epoch, "seq": position.seq}
         self._say(kind, market_id=None, **data, **place)

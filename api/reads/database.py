@@ -134,7 +134,7 @@ class Database:
         try:
             return await self._rows(statement, parameters)
         except errors.Unavailable:
-            with pool.translated():
+            with pool.translate_errors():
                 await self._connections.check()
             return await self._rows(statement, parameters)
         except errors.Overloaded as error:
@@ -210,7 +210,7 @@ class Database:
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Run]:
         """Run statements that all see the same moment."""
-        with pool.translated():
+        with pool.translate_errors():
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute("set transaction isolation level repeatable read")
                 # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
@@ -222,7 +222,7 @@ class Database:
                 yield run
 
     async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-        with pool.translated():
+        with pool.translate_errors():
             async with self._connections.connection() as connection:
                 cursor = await connection.execute(statement, parameters)
                 return await cursor.fetchall()

@@ -245,7 +245,7 @@ def _trading_accounts(market: preparing.OnChain, wallet: Address) -> dict[str, A
 
 
 def _proposed(
-    market: preparing.OnChain, wallet: Address, kind: Any, *, yes: bool, trade: quote.Trade, limit: int
+    market: preparing.OnChain, wallet: Address, kind: Any, *, yes: bool, trade: quote.TradeQuote, limit: int
 ) -> shapes.ProposedTrade:
     return shapes.ProposedTrade(
         market_id=market.market_id,

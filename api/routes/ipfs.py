@@ -60,7 +60,7 @@ async def show_document(database: FromDatabase, services: FromServices, cid: Cid
     if gateway is None:
         raise zmart_errors.Unavailable("No gateway is configured.", help="Set IPFS_GATEWAY_URL.")
     content = await _fetched(f"{gateway.reveal().rstrip('/')}/ipfs/{cid}")
-    if not await asyncio.to_thread(cids.names, cid, content):
+    if not await asyncio.to_thread(cids.is_cid_of, cid, content):
         raise zmart_errors.Unavailable(
             "The gateway's bytes do not make this content id.",
             help="See IPFS_GATEWAY_URL; a file that was not added in the default way of ipfs add cannot be verified.",

@@ -26,7 +26,7 @@ async def tell_metadata(
 
     A market that was created with a content id takes exactly the words of that document. Named by its 64-hex id.
     """
-    told = questions.Question(
+    told = questions.MarketQuestion(
         market_id=_market_id(market),
         creator=signed_in.wallet,
         question=data.question,

@@ -63,11 +63,11 @@ async def stream(
     return sse.Stream(sse.events(services.hub, wanted, address, position, identity))
 
 
-def _position(text: str | None) -> feed.Position | None:
+def _position(text: str | None) -> feed.FeedPosition | None:
     if not text:
         return None
     try:
-        return feed.Position.parse(text)
+        return feed.FeedPosition.parse(text)
     except zmart_errors.InvalidInput as error:
         raise errors.InvalidParameter("since", str(error).rstrip(".")) from None
 

@@ -100,7 +100,7 @@ class Desk:
     async def ask(self, sql: str, limit: int) -> Table:
         """The answer to one SELECT. UnfitSql for what Postgres or the list refuses, Overloaded beyond the queue."""
         statement = validator.checked(sql)
-        with pool.translated():
+        with pool.translate_errors():
             async with self._connections.connection() as connection:
                 try:
                     return await self._asked(connection, statement, limit)

@@ -23,7 +23,7 @@ from rich.console import Console
 from zmart import errors, settings
 from zmart.chain import client as chain
 from zmart.chain import rpc_errors
-from zmart.chain.request_pacer import Pace
+from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 
 from ..decode.decoder import Decoder
@@ -92,7 +92,7 @@ class Telling:
 
     every_seconds: float
 
-    async def follow(self, shown: progress.Progress, pace: Pace) -> None:
+    async def follow(self, shown: progress.Progress, pace: RequestPacer) -> None:
         """Print how far each part is, until cancelled."""
         while True:
             await asyncio.sleep(self.every_seconds)
@@ -116,9 +116,9 @@ async def run(
     async def connect() -> Writer:
         return await Writer.connect(dsn)
 
-    pace = Pace(per_second=per_second, burst=20, total=requests)
+    pace = RequestPacer(per_second=per_second, burst=20, total=requests)
     try:
-        async with RpcClient.of(configured.chain, pace=pace) as client, Pipeline(connect) as pipeline:
+        async with RpcClient.of(configured.chain, pacer=pace) as client, Pipeline(connect) as pipeline:
             program_id = configured.chain.program_id
             await sync_task.identify(client, notebook, cluster=configured.chain.cluster, program_id=program_id)
             with _progress(is_shown=telling is None) as shown:
@@ -131,7 +131,7 @@ async def run(
         await notebook.close()
 
 
-async def _quietly(telling: Telling | None, shown: progress.Progress, pace: Pace) -> None:
+async def _quietly(telling: Telling | None, shown: progress.Progress, pace: RequestPacer) -> None:
     if telling is not None:
         await telling.follow(shown, pace)
 
@@ -141,13 +141,13 @@ class Backfill:
 
     def __init__(
         self,
-        client: chain.Client,
+        client: chain.ChainClient,
         program_id: str,
         pipeline: Pipeline,
         notebook: Notebook,
         shown: progress.Progress,
         *,
-        page: int = chain.MOST_SIGNATURES,
+        page: int = chain.MAX_SIGNATURES,
     ) -> None:
         self._client = client
         self._program_id = program_id
@@ -248,7 +248,7 @@ async def _patiently(ask: Callable[[], Awaitable[_T]]) -> _T:
     for attempt in range(1, PATIENCE + 1):
         try:
             return await ask()
-        except rpc_errors.NodeTrouble as trouble:
+        except rpc_errors.NodeError as trouble:
             if attempt == PATIENCE:
                 raise
             await asyncio.sleep(trouble.retry_after_seconds)

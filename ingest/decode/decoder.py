@@ -118,7 +118,7 @@ class Decoder:
         if slot is None:
             raise _Malformed("The item's slot is missing or no slot.", signature)
         err = None if meta.err is None else _encode(meta.err).decode()
-        found = logs.LogRead([], [], False) if err else logs.read(lines, self._program_id)
+        found = logs.ParsedLog([], [], False) if err else logs.read(lines, self._program_id)
         block_time, told = _within(block_time, BLOCK_TIME_LIMIT), Told(item, keys, self._program_id)
         lost = truncated_logs.missing(found, told, block_time, self._program_id) if found.truncated else []
         return TransactionRow(
@@ -140,7 +140,9 @@ class Decoder:
         opening = f"Program {self._program_id} invoke ["
         return any(line.startswith(opening) for line in lines)
 
-    def _events(self, found: logs.LogRead, told: Told, lost: Sequence[truncated_logs.Missing]) -> tuple[EventRow, ...]:
+    def _events(
+        self, found: logs.ParsedLog, told: Told, lost: Sequence[truncated_logs.Missing]
+    ) -> tuple[EventRow, ...]:
         if not found.events and not lost:
             return ()
         kept = found.events if not lost else truncated_logs.numbered(found, lost)
@@ -218,7 +220,7 @@ def _within(value: int | None, limit: int) -> int | None:
 
 
 def _dead_letters(
-    found: logs.LogRead, lost: Sequence[truncated_logs.Missing] | None, signature: str
+    found: logs.ParsedLog, lost: Sequence[truncated_logs.Missing] | None, signature: str
 ) -> tuple[DeadLetter, ...]:
     letters = [
         DeadLetter(signature, ordinal, "undecodable", reason, _bytes(line))

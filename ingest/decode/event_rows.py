@@ -91,7 +91,7 @@ class _Layout(NamedTuple):
         return _encode(fields)
 
 
-def _layout(kind: type[events.Event], fields: tuple[idl.Field, ...]) -> _Layout:
+def _layout(kind: type[events.Event], fields: tuple[idl.IdlField, ...]) -> _Layout:
     name, names = kind.name, kind._fields
     places = {field: index for index, field in enumerate(names)}
     actor = ACTOR.get(name)

@@ -37,7 +37,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from zmart.chain.logs import LogRead
+from zmart.chain.logs import ParsedLog
 from zmart.domain import events
 from zmart.domain.ids import Address
 
@@ -85,7 +85,7 @@ class Missing(NamedTuple):
     market: event_rows.Market
 
 
-def missing(found: LogRead, told: Told, block_time: int | None, program_id: str) -> list[Missing] | None:
+def missing(found: ParsedLog, told: Told, block_time: int | None, program_id: str) -> list[Missing] | None:
     """What a cut log lost, in order; None where calls and events cannot be laid side by side."""
     if not told.is_whole or found.undecodable:
         return None
@@ -210,7 +210,7 @@ _REBUILD: Final[dict[str, _Rebuild]] = {
 REBUILT: Final = frozenset(_REBUILD)
 
 
-def numbered(found: LogRead, lost: Sequence[Missing]) -> Iterator[tuple[int, events.Event]]:
+def numbered(found: ParsedLog, lost: Sequence[Missing]) -> Iterator[tuple[int, events.Event]]:
     """The events the log still has, each with its place among all that were emitted."""
     gone = {one.ordinal for one in lost}
     places = (place for place in range(len(found.events) + len(lost)) if place not in gone)

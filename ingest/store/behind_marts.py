@@ -48,7 +48,7 @@ class BehindMarts:
     async def retry(self) -> int:
         """Make every attempt that is due; how many that were. Raises what the database does not answer with."""
         attempts = 0
-        with pool.translated():
+        with pool.translate_errors():
             connection = await self._connected()
             while (await (await connection.execute(sql.retry_behind)).fetchone()) == (True,):
                 attempts += 1

@@ -364,7 +364,7 @@ class Writer:
 
     async def _commit(self, load: _Load) -> Appended:
         try:
-            with pool.translated():
+            with pool.translate_errors():
                 return await self._transact(load)
         except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
             raise _Poison(str(refused)) from refused
@@ -380,7 +380,7 @@ class Writer:
                 statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
             )
             arrays.adapted(self._connection)
-            with pool.translated():
+            with pool.translate_errors():
                 await self._connection.execute(sql.prepare_session)
                 identity = await (await self._connection.execute(sql.epoch)).fetchone()
                 if identity is None:
@@ -475,7 +475,7 @@ def _losing(row: TransactionRow, body: bytes | None) -> DeadLetter:
 def _said_plainly() -> Iterator[None]:
     """Errors of ours out of the driver's; a mistake in our own SQL is nothing a caller can help."""
     try:
-        with pool.translated():
+        with pool.translate_errors():
             yield
     except psycopg.Error as bug:
         raise errors.Unavailable(f"The log refused a correction: {bug.diag.message_primary or bug}.") from bug

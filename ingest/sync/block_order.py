@@ -11,7 +11,7 @@ import structlog
 
 from zmart import errors
 from zmart.chain import rpc_errors
-from zmart.chain.client import Client
+from zmart.chain.client import ChainClient
 
 from ..store.group_commit import Pipeline
 from .database import Notebook, sql
@@ -25,7 +25,7 @@ CHUNK = 100
 class Order:
     """Settles provisional order, the oldest slot first."""
 
-    def __init__(self, client: Client, pipeline: Pipeline, notebook: Notebook) -> None:
+    def __init__(self, client: ChainClient, pipeline: Pipeline, notebook: Notebook) -> None:
         self._client = client
         self._pipeline = pipeline
         self._notebook = notebook

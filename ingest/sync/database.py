@@ -75,7 +75,7 @@ class Notebook:
                 statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
                 autocommit=True,
             )
-            with pool.translated():
+            with pool.translate_errors():
                 await self._connection.execute(sql.create_seen)
             self.generation += 1
         return self._connection
@@ -85,7 +85,7 @@ class Notebook:
 def _said_plainly() -> Iterator[None]:
     """Errors of ours out of the driver's; where the schema is not there yet, it may be in a moment."""
     try:
-        with pool.translated():
+        with pool.translate_errors():
             yield
     except psycopg.Error as bug:
         raise errors.Unavailable(f"The log cannot be read: {bug.diag.message_primary or bug}.") from bug

@@ -28,7 +28,7 @@ import structlog
 
 from zmart import errors
 from zmart.chain import rpc_errors
-from zmart.chain.client import Client
+from zmart.chain.client import ChainClient
 
 from ..decode.decoder import Decoded, Decoder, Outcome, Wanted
 from ..records import DeadLetter, TransactionRow
@@ -54,7 +54,7 @@ DIFFERS = "differs"
 #: Troubles of the node, whatever it is asked; any other may be that of one transaction, and must not hold up the rest.
 _AWAY = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
 #: Errors of a request that say nothing about the transaction.
-_REFUSALS = (rpc_errors.NodeTrouble, rpc_errors.KeyRefused, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
+_REFUSALS = (rpc_errors.NodeError, rpc_errors.ApiKeyRejected, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
 #: How long one transaction's own trouble is left alone.
 TROUBLE_SECONDS = 30.0
 #: How long a signature may resist before an operator is alerted: it may hold verification and finality.
@@ -92,7 +92,7 @@ class Found(NamedTuple):
 class Fetcher:
     """Works off raw.wanted."""
 
-    def __init__(self, client: Client, decoder: Decoder, pipeline: Pipeline, notebook: Notebook) -> None:
+    def __init__(self, client: ChainClient, decoder: Decoder, pipeline: Pipeline, notebook: Notebook) -> None:
         self._client = client
         self._decoder = decoder
         self._pipeline = pipeline
@@ -141,9 +141,11 @@ class Fetcher:
             case TransactionRow(signature=signature) | DeadLetter(signature=str(signature)) if (
                 signature != due.signature
             ):
-                return Found(due, trouble=rpc_errors.Garbled(f"The node answers with transaction {signature}."))
+                return Found(due, trouble=rpc_errors.InvalidResponse(f"The node answers with transaction {signature}."))
             case Wanted():
-                return Found(due, trouble=rpc_errors.Garbled("The node gives the transaction without its logs."))
+                return Found(
+                    due, trouble=rpc_errors.InvalidResponse("The node gives the transaction without its logs.")
+                )
         return Found(due, outcome)
 
     async def _write(self, found: Sequence[Found]) -> int:

@@ -101,7 +101,7 @@ class Subscription:
         except InvalidStatus as refused:
             status = refused.response.status_code
             if status in _REFUSED:
-                raise rpc_errors.KeyRefused(
+                raise rpc_errors.ApiKeyRejected(
                     f"{self._node} refuses the subscription with status {status}.", help="See SOLANA_WS_URL."
                 ) from None
             raise rpc_errors.NodeFailed(f"{self._node} answers the handshake with status {status}.") from None
@@ -110,7 +110,7 @@ class Subscription:
         except (WebSocketException, SolanaRpcException, OSError) as broken:
             raise rpc_errors.Unreachable(f"The WebSocket of {self._node} ended: {_said(broken)}.") from None
         except (ValueError, SerdeJSONError) as garbled:
-            raise rpc_errors.Garbled(f"{self._node} sends no JSON-RPC: {type(garbled).__name__}.") from None
+            raise rpc_errors.InvalidResponse(f"{self._node} sends no JSON-RPC: {type(garbled).__name__}.") from None
 
 
 def _said(broken: BaseException) -> str:

@@ -74,12 +74,12 @@ class Walk:
 
     def __init__(
         self,
-        client: chain.Client,
+        client: chain.ChainClient,
         program_id: str,
         pipeline: Pipeline,
         notebook: Notebook,
         *,
-        page: int = chain.MOST_SIGNATURES,
+        page: int = chain.MAX_SIGNATURES,
     ) -> None:
         self._client = client
         self._program_id = program_id
@@ -94,7 +94,7 @@ class Walk:
     async def listed(self, commitment: Commitment) -> Listed:
         """Write down what the chain lists above the proven ground. Raises NodeTrouble; then nothing is concluded."""
         _, final, has_ground = await self._notebook.one(sql.standing)
-        node = self._client.pinned()
+        node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
         await self._notebook.do(sql.forget_seen, commitment=commitment)
@@ -104,7 +104,7 @@ class Walk:
         self._highest[commitment] = max(self._highest[commitment], top)
         return Listed(commitment=commitment, floor=final, top=top, height=height)
 
-    async def _list(self, node: chain.Client, commitment: Commitment, floor: int, top: int) -> int:
+    async def _list(self, node: chain.ChainClient, commitment: Commitment, floor: int, top: int) -> int:
         """Page back to `floor` or the beginning; the lowest slot listed."""
         before, slot = None, top + 1
         while slot > floor:
@@ -119,7 +119,7 @@ class Walk:
             before, slot = page[-1].signature, page[-1].slot
         return slot
 
-    async def _require_known(self, node: chain.Client, signature: str | None) -> None:
+    async def _require_known(self, node: chain.ChainClient, signature: str | None) -> None:
         """The end of the list is only the end where the page before it is still on the chain."""
         if signature is None:
             return
@@ -230,7 +230,7 @@ class Walk:
 
     async def _absent(self, condemned: Sequence[tuple[str, int]], top: int) -> list[str]:
         """Those that the node's history does not know, and that are proven not to be in a block of their slot."""
-        node = self._client.pinned()
+        node = self._client.pin_node()
         await node.slot(commitment="finalized", min_context_slot=top)
         statuses = await node.signature_statuses([signature for signature, _ in condemned], search_history=True)
         if statuses.slot < top:
@@ -243,7 +243,7 @@ class Walk:
 class _Blocks:
     """Finalized blocks of one node, each asked for once; neighbouring slots need the same ones."""
 
-    def __init__(self, node: chain.Client) -> None:
+    def __init__(self, node: chain.ChainClient) -> None:
         self._node = node
         self._found: dict[int, chain.BlockSignatures | None] = {}
 
@@ -273,4 +273,4 @@ def _require_order(page: Sequence[chain.SignatureInfo], below: int | None) -> No
     """A list goes down; one that does not is no list."""
     slots = [one.slot for one in page]
     if slots != sorted(slots, reverse=True) or (below is not None and slots[0] > below):
-        raise rpc_errors.Garbled("The node's list of signatures is not in order.")
+        raise rpc_errors.InvalidResponse("The node's list of signatures is not in order.")

@@ -25,7 +25,7 @@ import structlog
 
 from zmart import errors
 from zmart.chain import client as chain
-from zmart.chain.request_pacer import Pace
+from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 from zmart.settings import Cluster, Settings
 
@@ -117,7 +117,7 @@ class Watch:
 
     def __init__(
         self,
-        client: chain.Client,
+        client: chain.ChainClient,
         notebook: Notebook,
         pipeline: Pipeline,
         *,
@@ -152,7 +152,7 @@ class Watch:
         is_ours = configured.chain.is_development
         per_second = DEVELOPMENT_REQUESTS_PER_SECOND if is_ours else REQUESTS_PER_SECOND
         return cls(
-            RpcClient.of(configured.chain, pace=Pace(per_second=per_second, burst=20)),
+            RpcClient.of(configured.chain, pacer=RequestPacer(per_second=per_second, burst=20)),
             Notebook(configured.postgres.dsn("zmart_ingest")),
             pipeline,
             cluster=configured.chain.cluster,
@@ -319,12 +319,12 @@ class Watch:
             await self._notebook.keep(asdict(self.standing))
 
 
-async def identify(client: chain.Client, notebook: Notebook, *, cluster: Cluster, program_id: str) -> None:
+async def identify(client: chain.ChainClient, notebook: Notebook, *, cluster: Cluster, program_id: str) -> None:
     """Make sure that node, configuration and log mean one chain.
 
     Raises ConfigurationError where they do not, NodeTrouble where the node does not say, Unavailable without Postgres.
     """
-    genesis_hash = await chain.guard(client, cluster)
+    genesis_hash = await chain.verify_cluster(client, cluster)
     await notes.require_identity(notebook, genesis_hash=genesis_hash, program_id=program_id)
 
 

@@ -28,7 +28,7 @@ ALERT: Final = "webhook_registration"
 class Registration:
     """Compares what Helius has with what the configuration wants, and tells a person."""
 
-    def __init__(self, configured: settings.Settings, wish: helius.Wish) -> None:
+    def __init__(self, configured: settings.Settings, wish: helius.DesiredWebhook) -> None:
         self._configured = configured
         self._wish = wish
 
@@ -38,7 +38,7 @@ class Registration:
         if configured.chain.helius_api_key is None:
             return None
         try:
-            return cls(configured, helius.Wish.of(configured))
+            return cls(configured, helius.DesiredWebhook.of(configured))
         except errors.ConfigurationError as missing:
             log.info("the webhook's registration is not checked", reason=str(missing))
             return None
@@ -46,8 +46,8 @@ class Registration:
     async def tell(self, notebook: Notebook) -> None:
         """Ask Helius, and open or close the alert."""
         try:
-            async with helius.Helius.of(self._configured) as api:
-                verdict = helius.judge(await api.webhooks(), self._wish)
+            async with helius.HeliusClient.of(self._configured) as api:
+                verdict = helius.check_registration(await api.webhooks(), self._wish)
         except errors.Unauthorized as refused:
             await notebook.alert(ALERT, f"Helius does not say what is registered: {refused}")
             return
@@ -74,22 +74,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _check(configured: settings.Settings) -> int:
-    wish = helius.Wish.of(configured)
-    async with helius.Helius.of(configured) as api:
-        verdict = helius.judge(await api.webhooks(), wish)
+    wish = helius.DesiredWebhook.of(configured)
+    async with helius.HeliusClient.of(configured) as api:
+        verdict = helius.check_registration(await api.webhooks(), wish)
     for sentence in [*verdict.faults, *verdict.remarks]:
         print(sentence)
     if verdict.webhook is not None and not verdict.faults:
-        print(f"Webhook {verdict.webhook.id} delivers {wish.program_id} to {helius.masked(wish.url)}.")
+        print(f"Webhook {verdict.webhook.id} delivers {wish.program_id} to {helius.mask_url(wish.url)}.")
     if verdict.faults:
         print("Mend it: zmart webhook create", file=sys.stderr)
     return 1 if verdict.faults else 0
 
 
 async def _create(configured: settings.Settings) -> int:
-    wish = helius.Wish.of(configured)
-    async with helius.Helius.of(configured) as api:
-        print(await api.make_right(wish))
+    wish = helius.DesiredWebhook.of(configured)
+    async with helius.HeliusClient.of(configured) as api:
+        print(await api.create_or_repair(wish))
     return 0
 
 

@@ -31,7 +31,7 @@ class Verifier:
         self._secret = secret.encode() if secret else None
 
     @classmethod
-    def of(cls, configured: settings.Ingest) -> Verifier:
+    def of(cls, configured: settings.IngestSettings) -> Verifier:
         """The verifier of a configuration; ConfigurationError where it accepts nothing."""
         secret = configured.webhook_secret
         headers = [header.reveal() for header in configured.auth_headers]

@@ -86,13 +86,13 @@ def assets() -> Sequence[dg.AssetsDefinition]:
     return [account_snapshots]
 
 
-async def _read(connection: Connection) -> client.At[tuple[client.Account, ...]]:
+async def _read(connection: Connection) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
     """The program's accounts. ConfigurationError where the node is of another chain than the log."""
     configured = settings.load().chain
     genesis_hash, program_id = connection.execute(sql.log_identity).fetchone() or (None, None)
     async with RpcClient.of(configured) as nodes:
-        node = nodes.pinned()
-        if genesis_hash != await client.guard(node, configured.cluster) or program_id != configured.program_id:
+        node = nodes.pin_node()
+        if genesis_hash != await client.verify_cluster(node, configured.cluster) or program_id != configured.program_id:
             raise errors.ConfigurationError(
                 "The log is of another chain or program than the node's.",
                 help="Set SOLANA_RPC_URL and SOLANA_PROGRAM_ID_CORE to those of the log, and let ingest walk once.",
@@ -100,7 +100,7 @@ async def _read(connection: Connection) -> client.At[tuple[client.Account, ...]]
         return await node.program_accounts(configured.program_id, commitment="finalized")
 
 
-def _keep(connection: Connection, found: client.At[tuple[client.Account, ...]]) -> dict[str, str]:
+def _keep(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo, ...]]) -> dict[str, str]:
     """Store the read. Returns why an account cannot be decoded, by address of each such account."""
     unknown: dict[str, str] = {}
     rows = []

@@ -66,7 +66,7 @@ def _folded(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
 def _rebuilt(database: Database, key: dg.AssetKey, tell: Any) -> dg.MaterializeResult[Any]:
     began = time.monotonic()
     name = key.path[-1]
-    differed = rebuild.rebuild(database.owner_dsn, [name], tell=tell)
+    differed = rebuild.rebuild(database.owner_dsn, [name], report=tell)
     with database.connect("zmart_owner") as connection:
         rows = _count(connection, name)
     return dg.MaterializeResult(
@@ -91,7 +91,7 @@ def _refreshed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     def compute_refreshed_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         database: Database = context.resources.database
         wanted = {key.path[-1]: key for key in context.selected_asset_keys}
-        changed = rebuild.refresh(database.owner_dsn, sorted(wanted), tell=context.log.info)
+        changed = rebuild.refresh(database.owner_dsn, sorted(wanted), report=context.log.info)
         with database.connect("zmart_owner") as connection:
             known = {row[0]: row[1:] for row in connection.execute(sql.refreshed)}
             for name, rows_changed in changed.items():

@@ -16,7 +16,7 @@ from .preflight import Keys
 MOST_EMPTY_SLOTS: Final = 64
 
 
-async def standing(node: client.Client, facts: Facts) -> Standing:
+async def standing(node: client.ChainClient, facts: Facts) -> Standing:
     """What is proven and how old it is. Raises NodeTrouble where the node cannot say."""
     final = facts.finalized_through
     clock = await node.clock(commitment="finalized", min_context_slot=final)
@@ -31,7 +31,7 @@ async def standing(node: client.Client, facts: Facts) -> Standing:
     )
 
 
-async def _time_of(node: client.Client, slot: int, clock: client.Clock) -> int:
+async def _time_of(node: client.ChainClient, slot: int, clock: client.ChainClock) -> int:
     """The chain's time at a finalized slot; at one without a block, that of the block before, which is not later."""
     if slot == clock.slot:
         return clock.unix_timestamp
@@ -42,7 +42,7 @@ async def _time_of(node: client.Client, slot: int, clock: client.Clock) -> int:
     raise rpc_errors.NodeBehind(f"The node knows no time of slot {slot}, nor of the {MOST_EMPTY_SLOTS} before it.")
 
 
-async def config(node: client.Client, program_id: str, facts: Facts) -> Config:
+async def config(node: client.ChainClient, program_id: str, facts: Facts) -> Config:
     """The program's configuration, from a node that has seen what the log has."""
     return await preflight.configuration(node, program_id, min_context_slot=seen(facts))
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from zmart import errors
 from zmart.chain import rpc_errors
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 from .actions import Task
 
@@ -47,11 +47,11 @@ class Outcome:
         return {"meaning": self.meaning.value, "kind": self.kind, "words": self.words}
 
 
-_R: Final = Refusal
+_R: Final = ErrorCode
 _WAIT, _MOVED, _PERSON, _STOP = Meaning.WAIT, Meaning.MOVED, Meaning.PERSON, Meaning.STOP
 
 #: Every refusal of the program, whether any instruction of ours can meet it or not (a test counts them).
-REFUSALS: Final[Mapping[Refusal, Meaning]] = {
+REFUSALS: Final[Mapping[ErrorCode, Meaning]] = {
     # Not yet, or counts that do not suffice: the next plan looks again.
     _R.InsufficientVotes: _WAIT,
     _R.NoVotesRecorded: _WAIT,
@@ -134,7 +134,7 @@ def _meaning(error: errors.ZmartError, task: Task) -> Meaning:
     match error:
         case errors.ProgramError():
             return _of_program(error, task)
-        case rpc_errors.TransactionTrouble() | errors.Transient() | rpc_errors.KeyRefused():
+        case rpc_errors.TransactionError() | errors.Transient() | rpc_errors.ApiKeyRejected():
             return Meaning.RETRY
         case rpc_errors.AlreadyProcessed():
             return Meaning.RETRY
@@ -146,10 +146,10 @@ def _meaning(error: errors.ZmartError, task: Task) -> Meaning:
 def _of_program(error: errors.ProgramError, task: Task) -> Meaning:
     if error.code in ANCHOR:
         return Meaning.STOP
-    refusal = Refusal.__members__.get(error.name)
+    refusal = ErrorCode.__members__.get(error.name)
     if refusal is None or refusal.code != error.code:
         return Meaning.PERSON
-    if refusal is Refusal.NoVotesRecorded and task.name == "dispute_settlements":
+    if refusal is ErrorCode.NoVotesRecorded and task.name == "dispute_settlements":
         # A dispute without ballots has no way out that a keeper may take (protocol.md 4.5).
         return Meaning.PERSON
     return REFUSALS[refusal]

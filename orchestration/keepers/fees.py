@@ -29,7 +29,7 @@ class Policy:
 
 def units(consumed: int) -> int:
     """The limit to ask for, by what the simulation used."""
-    return min(transactions.MOST_UNITS, max(1, math.ceil(consumed * MARGIN_PERCENT / 100)))
+    return min(transactions.MAX_COMPUTE_UNITS, max(1, math.ceil(consumed * MARGIN_PERCENT / 100)))
 
 
 def price(recent: Iterable[client.PriorityFee], policy: Policy) -> int:

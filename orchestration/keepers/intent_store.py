@@ -16,7 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from zmart import errors
-from zmart.chain.transactions import Signed
+from zmart.chain.transactions import SendableTransaction
 from zmart.db import pool, queries
 from zmart.domain.ids import Address, Signature
 from zmart.domain.market import MarketState
@@ -222,7 +222,7 @@ class Books:
         self,
         epoch: int,
         intent_no: int,
-        signed: Signed,
+        signed: SendableTransaction,
         *,
         payer: Address,
         last_valid_block_height: int,
@@ -334,7 +334,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> Market:
 def _said_plainly() -> Iterator[None]:
     """Errors of ours out of the driver's, and out of the codes that the functions of migration 0011 raise."""
     try:
-        with pool.translated():
+        with pool.translate_errors():
             yield
     except psycopg.Error as error:
         said = error.diag.message_primary or str(error)

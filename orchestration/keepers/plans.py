@@ -371,14 +371,14 @@ def _short(counts: tuple[int, int], config: Config, rules: Rules) -> _Short:
     said = _in_words(likes, dislikes)
     if votes.total(likes, dislikes) < rules.min_proposal_votes:
         return Reason.TOO_FEW_BALLOTS, f"{said}, at least {rules.min_proposal_votes} are wanted"
-    if not votes.reaches(likes, dislikes, _approval_bps(config, rules)):
+    if not votes.is_threshold_reached(likes, dislikes, _approval_bps(config, rules)):
         return Reason.BELOW_THRESHOLD, f"{said}, {_approval_bps(config, rules) / 100:g} % are wanted"
     return None
 
 
 def _suffices(likes: int, dislikes: int, config: Config, rules: Rules) -> bool:
     """Whether an approval by these counts is possible, by the program's rules and ours."""
-    return votes.total(likes, dislikes) >= rules.min_proposal_votes and votes.reaches(
+    return votes.total(likes, dislikes) >= rules.min_proposal_votes and votes.is_threshold_reached(
         likes, dislikes, _approval_bps(config, rules)
     )
 

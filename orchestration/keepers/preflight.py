@@ -27,7 +27,7 @@ class Keys:
     admin: Signer | None = None
 
     @classmethod
-    def of(cls, chain: settings.Chain) -> Keys:
+    def of(cls, chain: settings.ChainSettings) -> Keys:
         """The configured keys. Raises ConfigurationError where one cannot be used."""
         return cls(backend=signer.backend(chain), admin=signer.admin(chain))
 
@@ -51,9 +51,9 @@ class Log:
     voting_window_seconds: int
 
 
-async def require_chain(node: client.Client, chain: settings.Chain, log: Log) -> None:
+async def require_chain(node: client.ChainClient, chain: settings.ChainSettings, log: Log) -> None:
     """Make sure that node, settings and log mean one chain and one program; ConfigurationError, NodeTrouble."""
-    genesis_hash = await client.guard(node, chain.cluster)
+    genesis_hash = await client.verify_cluster(node, chain.cluster)
     if log.genesis_hash != genesis_hash:
         known = f"of genesis hash {log.genesis_hash}" if log.genesis_hash else "of no chain yet"
         raise errors.ConfigurationError(
@@ -67,7 +67,7 @@ async def require_chain(node: client.Client, chain: settings.Chain, log: Log) ->
         )
 
 
-async def configuration(node: client.Client, program_id: str, *, min_context_slot: int | None = None) -> Config:
+async def configuration(node: client.ChainClient, program_id: str, *, min_context_slot: int | None = None) -> Config:
     """The program's configuration as it is now; ConfigurationError where there is none."""
     address = addresses.config_address(program_id)
     found = await node.account(address, commitment="confirmed", min_context_slot=min_context_slot)
@@ -88,7 +88,7 @@ def require_roles(config: Config, keys: Keys) -> None:
             )
 
 
-def require_rules(config: Config, voting: settings.Voting, log: Log) -> None:
+def require_rules(config: Config, voting: settings.VotingSettings, log: Log) -> None:
     """Refuse thresholds looser than the program's, and a voting window other than the one that readers are told."""
     compared = (
         ("PROPOSAL_APPROVAL_THRESHOLD", voting.proposal_approval_threshold_bps, config.proposal_approval_threshold),

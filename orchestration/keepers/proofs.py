@@ -79,7 +79,7 @@ def by_config(row: Row, planned: Config, now: Config) -> Row:
     return row.refused(Reason.CONFIG_CHANGED, f"{', '.join(changed)} changed between plan and send.")
 
 
-def by_account(row: Row, account: client.Account | None, *, program_id: str) -> Row:
+def by_account(row: Row, account: client.AccountInfo | None, *, program_id: str) -> Row:
     """The row if the market's account says what the log says, or refused."""
     if account is None or account.owner != program_id:
         return row.refused(Reason.MARKET_MOVED, f"There is no market account at {row.market.address}.")
@@ -104,7 +104,7 @@ def _compared(market: Market, fields: Mapping[str, Any]) -> Iterable[tuple[str, 
     yield "tally on chain", (market.likes, market.dislikes), (fields["proposal_likes"], fields["proposal_dislikes"])
 
 
-def config_of(account: client.Account | None, *, program_id: str, address: str) -> Config:
+def config_of(account: client.AccountInfo | None, *, program_id: str, address: str) -> Config:
     """The program's configuration out of its account; ConfigurationError where that is none."""
     if account is None:
         raise errors.ConfigurationError(
@@ -125,7 +125,7 @@ def config_of(account: client.Account | None, *, program_id: str, address: str) 
     return Config(*(fields[name] for name in Config._fields))
 
 
-def _fields(account: client.Account, kind: str) -> dict[str, Any]:
+def _fields(account: client.AccountInfo, kind: str) -> dict[str, Any]:
     name, fields = codec.default().decode_account(account.data)
     if name != kind:
         raise errors.DecodeError(f"It is a {name}, not a {kind}.")

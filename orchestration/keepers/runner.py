@@ -84,7 +84,7 @@ class Keepers:
     def __init__(
         self,
         configured: Settings,
-        node: client.Client,
+        node: client.ChainClient,
         books: Books,
         *,
         keys: Keys,

@@ -99,7 +99,7 @@ class Flight:
     def __init__(
         self,
         task: Task,
-        node: client.Client,
+        node: client.ChainClient,
         books: Books,
         *,
         program_id: str,
@@ -136,10 +136,10 @@ class Flight:
 
     async def _accounts(
         self, addresses: Sequence[Address], standing: Standing
-    ) -> Mapping[Address, client.Account | None]:
-        found: dict[Address, client.Account | None] = {}
-        for start in range(0, len(addresses), client.MOST_ACCOUNTS):
-            page = addresses[start : start + client.MOST_ACCOUNTS]
+    ) -> Mapping[Address, client.AccountInfo | None]:
+        found: dict[Address, client.AccountInfo | None] = {}
+        for start in range(0, len(addresses), client.MAX_ACCOUNTS):
+            page = addresses[start : start + client.MAX_ACCOUNTS]
             answer = await self._node.accounts(page, commitment="confirmed", min_context_slot=standing.verified_through)
             found |= dict(zip(page, answer.value, strict=True))
         return found
@@ -202,7 +202,7 @@ class Flight:
 
     def _transaction(
         self, row: Row, payer: Address, young: client.Blockhash, cost: transactions.Cost
-    ) -> transactions.Unsigned:
+    ) -> transactions.UnsignedTransaction:
         return transactions.transaction(
             [instruction(self._task, row, self._program_id, payer)], payer=payer, blockhash=young.value, cost=cost
         )
@@ -320,18 +320,20 @@ class Flight:
 
     async def _statuses(self, signatures: Sequence[Signature]) -> dict[Signature, client.SignatureStatus | None]:
         found: dict[Signature, client.SignatureStatus | None] = {}
-        for start in range(0, len(signatures), client.MOST_STATUSES):
-            page = signatures[start : start + client.MOST_STATUSES]
+        for start in range(0, len(signatures), client.MAX_STATUSES):
+            page = signatures[start : start + client.MAX_STATUSES]
             try:
                 answer = await self._node.signature_statuses(page, search_history=False)
-            except rpc_errors.NodeTrouble:
+            except rpc_errors.NodeError:
                 continue
             found |= dict(zip(page, answer.value, strict=True))
         return found
 
     async def _refused_on_chain(self, one: Sent, status: client.SignatureStatus) -> Sent:
         """It landed and failed; that ends nothing before it is finalized."""
-        outcome = error_policy.of(rpc_errors.of_transaction(status.err, program_id=self._program_id), self._task)
+        outcome = error_policy.of(
+            rpc_errors.error_from_transaction(status.err, program_id=self._program_id), self._task
+        )
         await self._books.note(one.signature, outcome)
         return replace(one, words=f"Refused on chain: {outcome.words}")
 

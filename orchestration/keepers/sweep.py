@@ -52,7 +52,7 @@ class Sweep:
 
     def __init__(
         self,
-        node: client.Client,
+        node: client.ChainClient,
         books: Books,
         *,
         program_id: str,
@@ -71,8 +71,8 @@ class Sweep:
         await self._reopen()
         await self._close()
         open_ones = await self._books.unclosed()
-        for start in range(0, len(open_ones), client.MOST_STATUSES):
-            await self._judge(open_ones[start : start + client.MOST_STATUSES])
+        for start in range(0, len(open_ones), client.MAX_STATUSES):
+            await self._judge(open_ones[start : start + client.MAX_STATUSES])
         return self._swept
 
     async def close(self) -> Swept:
@@ -116,7 +116,7 @@ class Sweep:
         )
 
     async def _judge(self, found: Sequence[Unclosed]) -> None:
-        one_node = self._node.pinned()
+        one_node = self._node.pin_node()
         height = await one_node.block_height(commitment="finalized")
         statuses = await one_node.signature_statuses([each.signature for each in found], search_history=True)
         landed: dict[str, int] = {}
@@ -162,7 +162,7 @@ class Sweep:
         await self._told(one, state, outcome)
 
     async def _fail(self, one: Unclosed, status: client.SignatureStatus) -> None:
-        error = rpc_errors.of_transaction(status.err, program_id=self._program_id)
+        error = rpc_errors.error_from_transaction(status.err, program_id=self._program_id)
         outcome = error_policy.of(error, TASKS[one.task])
         is_over = outcome.meaning in (Meaning.MOVED, Meaning.WAIT)
         state = await self._books.fail(one.signature, outcome, slot=status.slot, is_over=is_over)

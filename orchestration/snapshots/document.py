@@ -62,12 +62,12 @@ class Document:
     @cached_property
     def cid(self) -> str:
         """Its name, as CIDv0."""
-        return cids.of_file(self.content)
+        return cids.compute_cid(self.content)
 
     @property
     def cid_v1(self) -> str:
         """The same name as CIDv1."""
-        return cids.v1(self.cid)
+        return cids.to_v1(self.cid)
 
 
 def canonical(words: Any) -> bytes:

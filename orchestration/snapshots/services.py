@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from zmart.settings import Ipfs, Secret
+from zmart.settings import IpfsSettings, Secret
 
 from .errors import Fault, Unpinned, Unpublished, Unreadable
 
@@ -97,7 +97,7 @@ class _Server:
 class Services:
     """The configured ones; close them, or use them with `with`."""
 
-    def __init__(self, ipfs: Ipfs, *, api_url: Secret, clock: Clock | None = None) -> None:
+    def __init__(self, ipfs: IpfsSettings, *, api_url: Secret, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._node = _Server(api_url, Unpublished, "The IPFS node")
         self._reader = _Server(

@@ -170,7 +170,7 @@ def _left(folder: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_migrate_on_a_server_of_yours(
-    environ: dict[str, str], postgres_server: testing.Server, empty_database: testing.Database
+    environ: dict[str, str], postgres_server: testing.PostgresServer, empty_database: testing.PostgresDatabase
 ) -> None:
     """One administrator's URL is enough, and what it makes belongs to zmart_owner all the same."""
     environ["DATABASE_URL"] = empty_database.dsn("postgres")

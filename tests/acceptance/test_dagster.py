@@ -158,7 +158,7 @@ def test_nothing_that_only_asks_knows_the_owner(dagster: Dagster) -> None:
             "select distinct schemaname, tableowner from pg_tables where tablename = 'event_logs'"
         )
         assert rows.fetchall() == [("dagster", "zmart_keeper")]
-    services = state_file.Board.read(dagster.settings.state_dir / "run.json")
+    services = state_file.StateFile.read(dagster.settings.state_dir / "run.json")
     (pid,) = (each.pid for each in services if each.name == "dagster")
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     logins = [each for each in environment if each.startswith((b"DATABASE_URL", b"PG", b"DAGSTER_STORAGE_URL"))]

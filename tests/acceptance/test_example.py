@@ -74,7 +74,7 @@ def ask(home: House, method: str, *params: Any) -> Any:
 async def held_by(url: str) -> tuple[accounts.Held, set[str]]:
     """The program's accounts, and the signatures of all its transactions that succeeded, once confirmed."""
     async with rpc.RpcClient([url], timeout_seconds=30) as chain:
-        pages = client.history(chain, PROGRAM_ID, commitment="confirmed")
+        pages = client.iterate_history(chain, PROGRAM_ID, commitment="confirmed")
         signatures = {info.signature async for page in pages for info in page if info.err is None}
         found = await chain.program_accounts(PROGRAM_ID, commitment="confirmed")
     return accounts.of(found.value), signatures

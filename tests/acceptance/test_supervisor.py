@@ -168,9 +168,9 @@ class Run:
                 return line
         return pytest.fail(f"it ended without printing {parts}")
 
-    def status(self, name: str) -> state_file.Status:
+    def status(self, name: str) -> state_file.ServiceStatus:
         """What the board says of one service."""
-        statuses = state_file.Board.read(self.state / "run.json")
+        statuses = state_file.StateFile.read(self.state / "run.json")
         return next(status for status in statuses if status.name == name)
 
     def ended(self) -> tuple[int, str]:
@@ -255,7 +255,7 @@ def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
     os.kill(before, signal.SIGKILL)
     run.line("a is ready again")
     # The signal that asks for a restart finds run.json as it was, and the restart is made.
-    state_file.ask_restart(run.state, "b")
+    state_file.request_restart(run.state, "b")
     run.line("b is ready again")
     assert run.status("a").pid == before
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, unlimited)
@@ -319,7 +319,7 @@ def test_a_service_that_will_not_stay_is_left_alone_until_asked(
     until(lambda: run.status("a").state == "failed")
     assert run.status("b").state == "ready"
 
-    state_file.ask_restart(run.state, "a")
+    state_file.request_restart(run.state, "a")
 
     until(lambda: run.status("a").state == "ready")
 

@@ -72,7 +72,7 @@ def test_trades_reach_a_client_and_survive_kills(house: House) -> None:
     assert acknowledged - stored == set()
     assert gaps == 0
     assert durable == [("on",)] * 3
-    assert [v for v in rebuild.verify(house.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(house.dsn()) if not v.is_consistent] == []
 
 
 def test_a_second_start_goes_on_and_nothing_is_left_behind(house: House) -> None:

@@ -58,7 +58,7 @@ HOLDING = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_cla
 class Stage:
     """A chain, an ingest process that can be killed, and the log between them."""
 
-    def __init__(self, node: devchain.Node, database: testing.Database, folder: Path, port: int) -> None:
+    def __init__(self, node: devchain.Node, database: testing.PostgresDatabase, folder: Path, port: int) -> None:
         self.node, self.database, self.folder, self.port = node, database, folder, port
         self.process: subprocess.Popen[bytes] | None = None
         #: How often Postgres was killed.
@@ -162,9 +162,9 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Stage]:
     """A busy chain whose webhooks are as bad as they get, and a started ingest."""
-    port = ports.free()
+    port = ports.find_free_port()
     destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(PROOF))
     options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
     async with devchain.served(tmp_path / "chain", options, destination=destination) as node:
@@ -248,7 +248,7 @@ async def test_whatever_happens_the_marts_are_the_chain(stage: Stage) -> None:
         "select count(*) as gaps from (select from_slot, lag(to_slot) over (partition by source order by from_slot)"
         " as b from raw.coverage) as c where from_slot <> coalesce(b, -1) + 1"
     ) == [{"gaps": 0}]
-    assert [v for v in rebuild.verify(stage.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(stage.database.dsn()) if not v.is_consistent] == []
 
 
 def landed(node: devchain.Node) -> list[Any]:

@@ -46,10 +46,14 @@ class House:
     """A Postgres that can be killed, the log in it, and API processes that can be, too."""
 
     def __init__(
-        self, embedded: EmbeddedPostgres, server: testing.Server, database: testing.Database, folder: Path
+        self,
+        embedded: EmbeddedPostgres,
+        server: testing.PostgresServer,
+        database: testing.PostgresDatabase,
+        folder: Path,
     ) -> None:
         self.embedded, self.server, self.database, self.folder = embedded, server, database, folder
-        self.ports = [ports.free() for _ in range(PROCESSES)]
+        self.ports = [ports.find_free_port() for _ in range(PROCESSES)]
         self.processes: list[asyncio.subprocess.Process] = []
         #: Transactions of the story that are committed.
         self.delivered = 0
@@ -187,7 +191,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         except errors.ZmartError as error:
             pytest.skip(str(error))
         try:
-            server = testing.Server(origin="embedded", admin_dsn=embedded.dsn(SUPERUSER))
+            server = testing.PostgresServer(origin="embedded", admin_dsn=embedded.dsn(SUPERUSER))
             server.provision()
             database = server.create()
             await asyncio.to_thread(_filled, database)
@@ -336,8 +340,8 @@ def _opening(story: event_histories.Story) -> event_histories.Story:
     return story
 
 
-def _filled(database: testing.Database) -> None:
-    testing.migrated(database)
+def _filled(database: testing.PostgresDatabase) -> None:
+    testing.apply_migrations(database)
     rebuild.deploy(database.dsn())
     migrate.prepare(database.dsn(SUPERUSER))
 

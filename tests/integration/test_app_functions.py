@@ -17,7 +17,7 @@ MARKET = f"{1:064x}"
 
 
 @pytest.fixture
-async def proposed(marts_database: testing.Database) -> testing.Database:
+async def proposed(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """A log with one market that is PROPOSED."""
     from ingest.store.writer import Writer
 
@@ -40,7 +40,7 @@ def acting(connection: psycopg.Connection[Any], wallet: str | None, statement: s
 CAST = "select app.cast_ballot(%s, %s, %s, 'text', 'signature')"
 
 
-def test_a_ballot_is_counted_when_it_is_cast(proposed: testing.Database) -> None:
+def test_a_ballot_is_counted_when_it_is_cast(proposed: testing.PostgresDatabase) -> None:
     """The ballot is a fact of the feed and in the tally when the function returns."""
     with proposed.connect("zmart_api") as api:
         seq = acting(api, ALICE, CAST, MARKET, "proposal", True)
@@ -50,7 +50,7 @@ def test_a_ballot_is_counted_when_it_is_cast(proposed: testing.Database) -> None
     assert entry == ("ballot", seq)
 
 
-def test_a_second_ballot_is_refused(proposed: testing.Database) -> None:
+def test_a_second_ballot_is_refused(proposed: testing.PostgresDatabase) -> None:
     """One wallet, one ballot, whatever it says the second time."""
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, CAST, MARKET, "proposal", True)
@@ -71,7 +71,7 @@ def test_a_second_ballot_is_refused(proposed: testing.Database) -> None:
     ],
 )
 def test_a_ballot_that_cannot_count_is_refused_with_its_reason(
-    proposed: testing.Database, wallet: str | None, market: str, kind: str, sqlstate: str
+    proposed: testing.PostgresDatabase, wallet: str | None, market: str, kind: str, sqlstate: str
 ) -> None:
     """Nobody signed in, no such market, another state: each has its own code, and nothing is written."""
     with proposed.connect("zmart_api") as api:
@@ -82,7 +82,7 @@ def test_a_ballot_that_cannot_count_is_refused_with_its_reason(
         assert api.execute("select max(seq) from raw.feed").fetchone() == (1,)
 
 
-def test_a_comment_is_a_fact_of_the_feed(proposed: testing.Database) -> None:
+def test_a_comment_is_a_fact_of_the_feed(proposed: testing.PostgresDatabase) -> None:
     """A post and a reply to it; an empty or overlong one, or a reply to nothing, is refused."""
     post = "select app.post_comment(%s, %s, %s)"
     with proposed.connect("zmart_api") as api:
@@ -96,7 +96,7 @@ def test_a_comment_is_a_fact_of_the_feed(proposed: testing.Database) -> None:
     assert kinds == [("comment", first), ("comment", first + 1)]
 
 
-def test_a_nonce_is_used_once(proposed: testing.Database) -> None:
+def test_a_nonce_is_used_once(proposed: testing.PostgresDatabase) -> None:
     """The second use fails, whoever tries."""
     redeem = "select app.redeem_nonce('nonce', now() + interval '1 minute')"
     with proposed.connect("zmart_api") as api:
@@ -107,7 +107,7 @@ def test_a_nonce_is_used_once(proposed: testing.Database) -> None:
             assert refused.value.sqlstate == "ZM409"
 
 
-def test_private_rows_are_ones_own(proposed: testing.Database) -> None:
+def test_private_rows_are_ones_own(proposed: testing.PostgresDatabase) -> None:
     """A nonce redeemed by Alice is invisible to Bob and to nobody signed in."""
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, "select app.redeem_nonce('nonce', now())")
@@ -131,7 +131,7 @@ WRITES = [
 
 @pytest.mark.parametrize("statement", WRITES)
 @pytest.mark.parametrize("role", ["zmart_api", "analyst"])
-def test_readers_write_nothing(proposed: testing.Database, role: str, statement: str) -> None:
+def test_readers_write_nothing(proposed: testing.PostgresDatabase, role: str, statement: str) -> None:
     """Neither the API nor an analyst can write a table, take the writer's lock or fold."""
     with proposed.connect(role) as connection:
         connection.execute("set default_transaction_read_only = off")
@@ -139,7 +139,7 @@ def test_readers_write_nothing(proposed: testing.Database, role: str, statement:
             acting(connection, None, statement)
 
 
-def test_not_even_the_owner_writes_as_another(proposed: testing.Database) -> None:
+def test_not_even_the_owner_writes_as_another(proposed: testing.PostgresDatabase) -> None:
     """Row level security is forced on the owner, so a mistake in a function cannot write someone else's row."""
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, CAST, MARKET, "proposal", True)
@@ -155,7 +155,7 @@ def test_not_even_the_owner_writes_as_another(proposed: testing.Database) -> Non
             )
 
 
-async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.Database) -> None:
+async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.PostgresDatabase) -> None:
     """A ballot never takes a seq that an append under way is about to take."""
     waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     with proposed.connect() as other, proposed.connect("zmart_api") as api:
@@ -168,7 +168,7 @@ async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.Database) -
         assert await cast == 3
 
 
-def test_no_function_of_ours_is_everybodys(marts_database: testing.Database) -> None:
+def test_no_function_of_ours_is_everybodys(marts_database: testing.PostgresDatabase) -> None:
     """Postgres lets everyone call a new function; none of ours is left that way, generated ones included."""
     with marts_database.connect() as owner:
         open_to_all = owner.execute(

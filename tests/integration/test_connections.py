@@ -13,7 +13,7 @@ from zmart.db import feed, pool
 
 
 @pytest.fixture
-def compiling(database: testing.Database) -> testing.Database:
+def compiling(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """A database whose sessions begin with the just-in-time compiler on, as an unchanged Postgres has it."""
     with database.connect("postgres") as owner:
         owner.execute(sql.SQL("alter database {} set jit = on").format(sql.Identifier(database.name)))
@@ -28,7 +28,7 @@ def _require_settings(info: psycopg.ConnectionInfo) -> None:
 
 
 @pytest.mark.parametrize("autocommit", [True, False])
-async def test_connections_of_their_own(compiling: testing.Database, autocommit: bool) -> None:
+async def test_connections_of_their_own(compiling: testing.PostgresDatabase, autocommit: bool) -> None:
     """Asynchronous, synchronous, and after a rollback, too."""
     connection = await pool.connect(compiling.dsn(), autocommit=autocommit)
     await connection.rollback()
@@ -42,7 +42,7 @@ async def test_connections_of_their_own(compiling: testing.Database, autocommit:
         _require_settings(other.info)
 
 
-async def test_pools_and_listeners(compiling: testing.Database) -> None:
+async def test_pools_and_listeners(compiling: testing.PostgresDatabase) -> None:
     """Each connection of a pool, and the one of a listener."""
     async with (
         pool.pool(compiling.dsn(), min_size=2) as connections,
@@ -52,14 +52,14 @@ async def test_pools_and_listeners(compiling: testing.Database) -> None:
         for connection in (one, two):
             assert await (await connection.execute("show jit")).fetchone() == ("off",)
             _require_settings(connection.info)
-    async with feed.Listener(compiling.dsn(), after=feed.Position(str(uuid.uuid4()), 0)) as listener:
+    async with feed.FeedListener(compiling.dsn(), after=feed.FeedPosition(str(uuid.uuid4()), 0)) as listener:
         await listener.start()
         assert listener._connection is not None
         assert await (await listener._connection.execute("show jit")).fetchone() == ("off",)
         _require_settings(listener._connection.info)
 
 
-def test_an_address_of_yours_may_say_otherwise(database: testing.Database) -> None:
+def test_an_address_of_yours_may_say_otherwise(database: testing.PostgresDatabase) -> None:
     """Keepalive settings in DATABASE_URL are kept, the others are added."""
     with pool.connect_sync(f"{database.dsn()}?keepalives_idle=60") as connection:
         parameters = connection.info.get_parameters()

@@ -9,7 +9,7 @@ from zmart import settings, testing
 
 
 @pytest.mark.parametrize("role", settings.ROLES)
-def test_each_role_logs_in_as_itself(database: testing.Database, role: str) -> None:
+def test_each_role_logs_in_as_itself(database: testing.PostgresDatabase, role: str) -> None:
     """Every role of ours can connect to a fresh clone under its own name."""
     with database.connect(role) as connection:
         user = connection.execute("select current_user").fetchone()
@@ -17,7 +17,7 @@ def test_each_role_logs_in_as_itself(database: testing.Database, role: str) -> N
     assert user == (role,)
 
 
-def test_owner_owns_the_schemas(database: testing.Database) -> None:
+def test_owner_owns_the_schemas(database: testing.PostgresDatabase) -> None:
     """Whoever deployed, everything belongs to zmart_owner."""
     with database.connect() as connection:
         owners = connection.execute(
@@ -28,7 +28,7 @@ def test_owner_owns_the_schemas(database: testing.Database) -> None:
     assert owners == [("zmart_owner",)]
 
 
-def test_api_may_not_write_the_log(database: testing.Database) -> None:
+def test_api_may_not_write_the_log(database: testing.PostgresDatabase) -> None:
     """The API's role has no way to append an event by itself."""
     with (
         database.connect("zmart_api") as connection,
@@ -37,7 +37,7 @@ def test_api_may_not_write_the_log(database: testing.Database) -> None:
         connection.execute("insert into raw.feed default values")
 
 
-def test_analyst_only_reads(database: testing.Database) -> None:
+def test_analyst_only_reads(database: testing.PostgresDatabase) -> None:
     """An analyst's transactions are read only unless they ask otherwise."""
     with database.connect("analyst") as connection:
         setting = connection.execute("show default_transaction_read_only").fetchone()
@@ -45,7 +45,9 @@ def test_analyst_only_reads(database: testing.Database) -> None:
     assert setting == ("on",)
 
 
-def test_clones_do_not_see_each_other(postgres_server: testing.Server, template: testing.Database) -> None:
+def test_clones_do_not_see_each_other(
+    postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
+) -> None:
     """What one test creates, another never meets."""
     with postgres_server.clone(template) as one, postgres_server.clone(template) as other:
         with one.connect() as connection:

@@ -21,7 +21,7 @@ from zmart import errors, testing
 from zmart.run.postgres import binaries, embedded
 from zmart.run.supervisor import process
 
-pytestmark = pytest.mark.skipif(next(binaries.installations(), None) is None, reason="no Postgres binaries here")
+pytestmark = pytest.mark.skipif(next(binaries.find_all(), None) is None, reason="no Postgres binaries here")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes accounts")
 
 
@@ -54,10 +54,10 @@ def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
 def test_a_restart_writes_no_record(folder: Path) -> None:
     """A server that a full disk ended starts again while nothing new can be written beside its data."""
     server = embedded.EmbeddedPostgres(folder, durable=False)
-    server.initialise()
+    server.initialize()
     (folder / "postgres" / "server.new").mkdir()
 
-    server.initialise()
+    server.initialize()
 
     assert embedded.EmbeddedPostgres(folder).port == server.port
 
@@ -133,7 +133,7 @@ def test_a_running_server_is_not_disturbed(folder: Path, monkeypatch: pytest.Mon
 
 def test_data_of_another_version_is_refused(folder: Path) -> None:
     """Neither destroyed nor misread: the versions and two ways on are named."""
-    embedded.EmbeddedPostgres(folder, durable=False).initialise()
+    embedded.EmbeddedPostgres(folder, durable=False).initialize()
     (folder / "postgres" / "data" / "PG_VERSION").write_text("12\n")
 
     with pytest.raises(errors.ConfigurationError, match=r"written by Postgres 12.*DATABASE_URL"):
@@ -151,7 +151,7 @@ def test_a_taken_port_is_named(folder: Path) -> None:
 def test_a_remembered_port_that_is_taken_moves(folder: Path) -> None:
     """A port nobody asked for is not worth stopping for."""
     server = embedded.EmbeddedPostgres(folder, durable=False)
-    server.initialise()
+    server.initialize()
     with (
         socket.create_server(("127.0.0.1", server.port)),
         embedded.EmbeddedPostgres(folder, durable=False) as moved,
@@ -211,7 +211,7 @@ def test_a_closed_home_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
 @as_root
 def test_binaries_in_a_closed_home_are_copied(tmp_path: Path, folder: Path) -> None:
     """When the environment itself is in root's home, the account gets a copy it can reach."""
-    found = binaries.find()
+    found = binaries.find_binaries()
     if found.origin != "embedded":
         pytest.skip("Debian's binaries are open to all")
     account = process.unprivileged_account()
@@ -227,7 +227,7 @@ def test_binaries_in_a_closed_home_are_copied(tmp_path: Path, folder: Path) -> N
         origin=found.origin,
     )
     try:
-        reachable = hidden.reachable_by(account, shelter=folder / "shelter")
+        reachable = hidden.for_account(account, shelter=folder / "shelter")
         said = subprocess.run([reachable.postgres, "--version"], capture_output=True, text=True, check=True).stdout
     finally:
         shutil.rmtree(closed)
@@ -250,7 +250,7 @@ with postgres.EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
 """
 
 
-def _as_somebody(account: process.Account, state: Path) -> list[str]:
+def _as_somebody(account: process.SystemAccount, state: Path) -> list[str]:
     return [sys.executable, "-c", AS_SOMEBODY, str(state), str(account.uid), str(account.gid)]
 
 
@@ -274,7 +274,7 @@ def test_an_ordinary_user_needs_no_root() -> None:
 @as_root
 def test_somebody_elses_state_is_left_alone(folder: Path) -> None:
     """A folder that root made says so to an ordinary user, and what to do."""
-    embedded.EmbeddedPostgres(folder, durable=False).initialise()
+    embedded.EmbeddedPostgres(folder, durable=False).initialize()
     account = process.account_of(65534) or process.unprivileged_account()
     assert account is not None
     done = subprocess.run(

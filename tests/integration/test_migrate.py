@@ -15,7 +15,7 @@ from zmart.run.postgres import binaries, embedded
 
 
 @pytest.fixture
-def ready(empty_database: testing.Database) -> testing.Database:
+def ready(empty_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """An empty database whose owner may create schemas."""
     migrate.prepare(empty_database.dsn("postgres"))
     return empty_database
@@ -30,33 +30,33 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _open_public(ready: testing.Database) -> None:
+def _open_public(ready: testing.PostgresDatabase) -> None:
     with ready.connect("postgres") as connection:
         connection.execute("grant create on schema public to zmart_owner")
 
 
-def _apply(database: testing.Database, folder: Path) -> list[str]:
+def _apply(database: testing.PostgresDatabase, folder: Path) -> list[str]:
     return migrate.migrate(database.dsn(), directory=folder)
 
 
-def _count(database: testing.Database) -> int:
+def _count(database: testing.PostgresDatabase) -> int:
     with database.connect() as connection:
         row = connection.execute("select count(*) from public.one").fetchone()
     assert row is not None
     return int(str(row[0]))
 
 
-def test_each_file_is_applied_once(ready: testing.Database, folder: Path) -> None:
+def test_each_file_is_applied_once(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A second run finds nothing to do."""
-    assert migrate.pending(ready.dsn(), directory=folder) == ["0001_one.sql", "0002_two.sql"]
+    assert migrate.pending_migrations(ready.dsn(), directory=folder) == ["0001_one.sql", "0002_two.sql"]
 
     assert _apply(ready, folder) == ["0001_one.sql", "0002_two.sql"]
     assert _apply(ready, folder) == []
-    assert migrate.pending(ready.dsn(), directory=folder) == []
+    assert migrate.pending_migrations(ready.dsn(), directory=folder) == []
     assert _count(ready) == 1
 
 
-def test_an_edited_file_is_refused(ready: testing.Database, folder: Path) -> None:
+def test_an_edited_file_is_refused(ready: testing.PostgresDatabase, folder: Path) -> None:
     """History is not rewritten: the file's name and the way out are said."""
     _apply(ready, folder)
     (folder / "0002_two.sql").write_text("insert into public.one values (2);")
@@ -65,7 +65,7 @@ def test_an_edited_file_is_refused(ready: testing.Database, folder: Path) -> Non
         _apply(ready, folder)
 
 
-def test_line_ends_are_no_edit(ready: testing.Database, folder: Path) -> None:
+def test_line_ends_are_no_edit(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A checkout with other line ends is the same history."""
     (folder / "0001_one.sql").write_bytes(b"create table\npublic.one (n int);\n")
     _apply(ready, folder)
@@ -74,7 +74,7 @@ def test_line_ends_are_no_edit(ready: testing.Database, folder: Path) -> None:
     assert _apply(ready, folder) == []
 
 
-def test_a_missing_file_is_refused(ready: testing.Database, folder: Path) -> None:
+def test_a_missing_file_is_refused(ready: testing.PostgresDatabase, folder: Path) -> None:
     """Sources older than the database do not touch it."""
     _apply(ready, folder)
     (folder / "0002_two.sql").unlink()
@@ -83,7 +83,7 @@ def test_a_missing_file_is_refused(ready: testing.Database, folder: Path) -> Non
         _apply(ready, folder)
 
 
-def test_a_late_number_is_refused(ready: testing.Database, folder: Path) -> None:
+def test_a_late_number_is_refused(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A file squeezed in before what is applied would give every database another order."""
     (folder / "0001_one.sql").rename(folder / "0003_one.sql")
     (folder / "0002_two.sql").unlink()
@@ -94,7 +94,7 @@ def test_a_late_number_is_refused(ready: testing.Database, folder: Path) -> None
         _apply(ready, folder)
 
 
-def test_a_failing_file_leaves_nothing_behind(ready: testing.Database, folder: Path) -> None:
+def test_a_failing_file_leaves_nothing_behind(ready: testing.PostgresDatabase, folder: Path) -> None:
     """What came before it stays, half of it does not, and the next run goes on from there."""
     broken = folder / "0003_broken.sql"
     broken.write_text("insert into public.one values (2);\nselect nonsense;")
@@ -114,7 +114,7 @@ def test_names_have_a_form(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("select 1;")
 
     with pytest.raises(errors.ConfigurationError, match="not named like"):
-        migrate.read(tmp_path)
+        migrate.read_migrations(tmp_path)
 
 
 def test_a_number_is_used_once(folder: Path) -> None:
@@ -122,10 +122,10 @@ def test_a_number_is_used_once(folder: Path) -> None:
     (folder / "0002_other.sql").write_text("select 1;")
 
     with pytest.raises(errors.ConfigurationError, match="the same number"):
-        migrate.read(folder)
+        migrate.read_migrations(folder)
 
 
-def test_two_deployments_at_once_apply_once(ready: testing.Database, folder: Path) -> None:
+def test_two_deployments_at_once_apply_once(ready: testing.PostgresDatabase, folder: Path) -> None:
     """The second waits for the first and then finds nothing to do."""
     (folder / "0002_two.sql").write_text("select pg_sleep(0.2); insert into public.one values (1);")
     results: list[list[str]] = []
@@ -139,7 +139,7 @@ def test_two_deployments_at_once_apply_once(ready: testing.Database, folder: Pat
     assert _count(ready) == 1
 
 
-def test_whoever_connects_the_owner_owns(ready: testing.Database, folder: Path) -> None:
+def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A superuser's deployment belongs to zmart_owner all the same."""
     migrate.migrate(ready.dsn("postgres"), directory=folder)
 
@@ -148,25 +148,25 @@ def test_whoever_connects_the_owner_owns(ready: testing.Database, folder: Path) 
     assert owner == ("zmart_owner",)
 
 
-def test_a_stranger_is_told_what_an_administrator_must_do(ready: testing.Database, folder: Path) -> None:
+def test_a_stranger_is_told_what_an_administrator_must_do(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A login that may not become the owner is refused with the statement that mends it."""
     with pytest.raises(errors.ConfigurationError, match="grant zmart_owner to analyst"):
         migrate.migrate(ready.dsn("analyst"), directory=folder)
 
 
-def test_roles_are_prepared_again_without_harm(ready: testing.Database) -> None:
+def test_roles_are_prepared_again_without_harm(ready: testing.PostgresDatabase) -> None:
     """The second time changes nothing and misses nothing."""
     assert migrate.prepare(ready.dsn("postgres")) == []
 
 
-def test_an_ordinary_login_says_what_it_could_not_do(ready: testing.Database) -> None:
+def test_an_ordinary_login_says_what_it_could_not_do(ready: testing.PostgresDatabase) -> None:
     """What a login may not do is listed as SQL for somebody who may."""
     missing = migrate.prepare(ready.dsn("zmart_owner"))
 
     assert "zmart_owner may not act as zmart_api: grant zmart_api to zmart_owner" in missing
 
 
-def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Database) -> None:
+def test_a_login_that_may_create_roles_is_enough(empty_database: testing.PostgresDatabase) -> None:
     """A hosted server's administrator is no superuser; the schema still arrives, owned right."""
     with empty_database.connect("postgres") as connection:
         connection.execute("create role hosted login createrole password 'x'")
@@ -195,7 +195,7 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Databas
 @pytest.fixture(params=["embedded", "Debian"])
 def own_server(request: pytest.FixtureRequest) -> Iterator[embedded.EmbeddedPostgres]:
     """A server of each installation there is here, old and new."""
-    found = [each for each in binaries.installations() if each.origin == request.param]
+    found = [each for each in binaries.find_all() if each.origin == request.param]
     if not found:
         pytest.skip(f"no {request.param} binaries here")
     with testing.temporary_server(found[-1]) as server:
@@ -208,5 +208,5 @@ def test_the_schema_arrives_on_every_supported_server(
     """All of our migrations apply on the oldest and on the newest Postgres at hand."""
     applied = migrate.migrate(own_server.dsn())
 
-    assert applied == [migration.name for migration in migrate.read()]
+    assert applied == [migration.name for migration in migrate.read_migrations()]
     assert migrate.migrate(own_server.dsn()) == []

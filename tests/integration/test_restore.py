@@ -23,7 +23,7 @@ OURS = "select nspname from pg_namespace where nspowner = 'zmart_owner'::regrole
 def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
     """The client program that is as new as the server."""
     major = connection.info.server_version // 10_000
-    for found in binaries.installations():
+    for found in binaries.find_all():
         path = found.folder / name
         if path.exists():
             said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
@@ -32,19 +32,19 @@ def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
     pytest.skip(f"there is no {name} for Postgres {major} here")
 
 
-async def _deliver(database: testing.Database) -> None:
+async def _deliver(database: testing.PostgresDatabase) -> None:
     log = Writer(database.dsn("zmart_ingest"))
     await log.append(event_histories.tell(5), source="webhook")
     await log.close()
 
 
-def _epoch(database: testing.Database) -> object:
+def _epoch(database: testing.PostgresDatabase) -> object:
     with database.connect() as owner:
         return owner.execute("select epoch from raw.identity").fetchone()
 
 
 def test_a_dump_restored_into_its_own_database_is_another_epoch(
-    marts_database: testing.Database, tmp_path: Path
+    marts_database: testing.PostgresDatabase, tmp_path: Path
 ) -> None:
     """All of it comes back, nothing is to be migrated, the marts are right, and clients must begin anew."""
     file = str(tmp_path / "log.dump")
@@ -58,11 +58,11 @@ def test_a_dump_restored_into_its_own_database_is_another_epoch(
             superuser.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(str(schema))))
         subprocess.run([restore, "--exit-on-error", "-d", marts_database.dsn("postgres"), file], check=True)
 
-    assert migrate.pending(marts_database.dsn()) == []
+    assert migrate.pending_migrations(marts_database.dsn()) == []
     rebuild.deploy(marts_database.dsn())
     after = _epoch(marts_database)
     rebuild.deploy(marts_database.dsn())
 
     assert after != before
     assert _epoch(marts_database) == after
-    assert all(verdict.holds for verdict in rebuild.verify(marts_database.dsn(), ()))
+    assert all(verdict.is_consistent for verdict in rebuild.verify(marts_database.dsn(), ()))

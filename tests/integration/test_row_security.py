@@ -18,7 +18,9 @@ LATER = "now() + interval '1 hour'"
 
 
 @pytest.fixture(scope="module")
-def shared(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def shared(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """Alice has a session, a nonce, a market's words, an opinion and a profile."""
     with postgres_server.clone(marts_template) as database:
         with database.connect("zmart_api") as api:
@@ -56,7 +58,9 @@ TABLES = (
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("wallet", [ALICE, BOB, None])
-def test_no_table_is_written_past_the_functions(shared: testing.Database, table: str, wallet: str | None) -> None:
+def test_no_table_is_written_past_the_functions(
+    shared: testing.PostgresDatabase, table: str, wallet: str | None
+) -> None:
     """zmart_api can insert, update, delete and truncate nothing, its own rows included."""
     with shared.connect("zmart_api") as api:
         column = api.execute(
@@ -75,7 +79,7 @@ def test_no_table_is_written_past_the_functions(shared: testing.Database, table:
                 acting(api, wallet, statement)
 
 
-def test_private_rows_are_seen_by_their_wallet_alone(shared: testing.Database) -> None:
+def test_private_rows_are_seen_by_their_wallet_alone(shared: testing.PostgresDatabase) -> None:
     """Sessions and nonces: Alice's are hers; Bob and nobody see none. An analyst cannot ask."""
     with shared.connect("zmart_api") as api:
         for table in ("sessions", "redeemed_nonces"):
@@ -85,14 +89,14 @@ def test_private_rows_are_seen_by_their_wallet_alone(shared: testing.Database) -
         analyst.execute("select count(*) from app.sessions")
 
 
-def test_what_is_public_is_seen_by_all(shared: testing.Database) -> None:
+def test_what_is_public_is_seen_by_all(shared: testing.PostgresDatabase) -> None:
     """A market's words are for everyone, signed in or not."""
     with shared.connect("zmart_api") as api:
         count = "select count(*) from app.market_metadata"
         assert [acting(api, wallet, count) for wallet in (ALICE, BOB, None)] == [1, 1, 1]
 
 
-def test_another_wallets_session_is_no_session(shared: testing.Database) -> None:
+def test_another_wallets_session_is_no_session(shared: testing.PostgresDatabase) -> None:
     """Bob holds Alice's very token: as Bob it is unknown, nothing is revoked, and Alice's goes on."""
     with shared.connect("zmart_api") as api:
         rotate = f"select outcome from app.rotate_session(%s, %s, {LATER})"
@@ -112,7 +116,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_nobody_acts_as_nobody(shared: testing.Database, function: str) -> None:
+def test_nobody_acts_as_nobody(shared: testing.PostgresDatabase, function: str) -> None:
     """Every function that writes refuses when no wallet is signed in."""
     with shared.connect("zmart_api") as api:
         for wallet in (None, ""):
@@ -124,13 +128,13 @@ def test_nobody_acts_as_nobody(shared: testing.Database, function: str) -> None:
 @pytest.mark.parametrize(
     "helper", ["app.own_number()", "app.forget_expired()", "raw.wallet_number('x')", "raw.take_writer()"]
 )
-def test_helpers_are_not_for_the_api(shared: testing.Database, helper: str) -> None:
+def test_helpers_are_not_for_the_api(shared: testing.PostgresDatabase, helper: str) -> None:
     """What the functions stand on cannot be called beside them."""
     with shared.connect("zmart_api") as api, pytest.raises(pg.InsufficientPrivilege):
         acting(api, ALICE, f"select {helper}")
 
 
-def test_the_owner_is_held_to_it_as_well(shared: testing.Database) -> None:
+def test_the_owner_is_held_to_it_as_well(shared: testing.PostgresDatabase) -> None:
     """Acting as Bob, even the owner of the tables writes nothing in Alice's name, and changes nothing of hers."""
     alice = "(select wallet_no from raw.wallets_seen where wallet = %s)"
     with shared.connect() as owner:
@@ -151,14 +155,14 @@ def test_the_owner_is_held_to_it_as_well(shared: testing.Database) -> None:
             assert acting(owner, BOB, statement) is None
 
 
-def test_what_a_wallet_was_stays_in_its_transaction(shared: testing.Database) -> None:
+def test_what_a_wallet_was_stays_in_its_transaction(shared: testing.PostgresDatabase) -> None:
     """The connection's next borrower acts as nobody."""
     with shared.connect("zmart_api") as api:
         acting(api, ALICE, "select 1")
         assert api.execute("select app.current_wallet()").fetchone() == (None,)
 
 
-def test_a_strangers_words_take_nothing_from_the_creator(shared: testing.Database) -> None:
+def test_a_strangers_words_take_nothing_from_the_creator(shared: testing.PostgresDatabase) -> None:
     """Bob tells about Alice's market, too: both rows stand, each under its wallet."""
     with shared.connect("zmart_api") as api:
         tell = "select app.set_market_metadata(%s, 'Will Bob be first?', null, 'other', '{}', null, 'Qm')"
@@ -167,7 +171,7 @@ def test_a_strangers_words_take_nothing_from_the_creator(shared: testing.Databas
         assert acting(api, None, told, "a" * 64) == ["Will it rain today?", "Will Bob be first?"]
 
 
-def test_expired_proofs_are_forgotten(shared: testing.Database) -> None:
+def test_expired_proofs_are_forgotten(shared: testing.PostgresDatabase) -> None:
     """A nonce an hour past its end goes when the next is redeemed; one that could still be replayed stays."""
     with shared.connect("zmart_api") as api:
         for nonce, ends in (("gone", "now() - interval '2 hours'"), ("kept", "now() - interval '1 minute'")):

@@ -19,7 +19,7 @@ RENEW = "ZMART_WRITE_SCHEMA"
 MAJOR = 18
 
 
-def test_migrations_make_the_schema_of_the_snapshot(database: testing.Database) -> None:
+def test_migrations_make_the_schema_of_the_snapshot(database: testing.PostgresDatabase) -> None:
     """Applying every migration gives exactly zmart/db/schema.sql."""
     with database.connect() as connection:
         major = connection.info.server_version // 10_000
@@ -32,9 +32,9 @@ def test_migrations_make_the_schema_of_the_snapshot(database: testing.Database) 
     assert SNAPSHOT.read_text() == dump, f"run: {RENEW}=1 pytest {__file__}"
 
 
-def dumped(database: testing.Database) -> str:
+def dumped(database: testing.PostgresDatabase) -> str:
     """The schema by pg_dump, without what differs from run to run."""
-    program = binaries.find().folder / "pg_dump"
+    program = binaries.find_binaries().folder / "pg_dump"
     done = subprocess.run(
         [str(program), "--schema-only", "--no-owner", "--restrict-key=snapshot", database.dsn("postgres")],
         capture_output=True,

@@ -11,14 +11,14 @@ import pytest
 from zmart import settings
 from zmart.run.doctor import doctor_checks
 from zmart.run.doctor.doctor_checks import (
-    ChainSeen,
+    ChainFacts,
     Finding,
-    ModelsSeen,
-    PortSeen,
-    Right,
-    RoleSeen,
+    ModelFacts,
+    PortFacts,
+    PrivilegeFacts,
+    RoleFacts,
     SecretFile,
-    ServerSeen,
+    ServerFacts,
 )
 from zmart.settings import ROLES, Cluster, Role
 
@@ -35,15 +35,15 @@ def answers(found: Sequence[Finding]) -> list[str]:
 
 def said(found: Sequence[Finding]) -> str:
     """All that is said, with the steps."""
-    return "\n".join(f"{finding.said} -> {finding.step}" for finding in found)
+    return "\n".join(f"{finding.message} -> {finding.step}" for finding in found)
 
 
 def test_only_a_no_is_a_failure() -> None:
     """A warning and a skipped check do not fail the command."""
-    one = {word: Finding(check="x", answer=word, said="") for word in ("yes", "warn", "no", "skip")}  # type: ignore[arg-type]
+    one = {word: Finding(check="x", answer=word, message="") for word in ("yes", "warn", "no", "skip")}  # type: ignore[arg-type]
 
-    assert doctor_checks.is_well([one["yes"], one["warn"], one["skip"]])
-    assert not doctor_checks.is_well([one["yes"], one["no"]])
+    assert doctor_checks.has_no_failure([one["yes"], one["warn"], one["skip"]])
+    assert not doctor_checks.has_no_failure([one["yes"], one["no"]])
 
 
 LOCK = """\
@@ -58,7 +58,7 @@ three==3.0
 
 def test_a_lock_is_read() -> None:
     """Names, versions, and which of them depend on the machine."""
-    found = [(pin.name, pin.version, pin.is_conditional) for pin in doctor_checks.pins(LOCK)]
+    found = [(pin.name, pin.version, pin.is_conditional) for pin in doctor_checks.parse_pins(LOCK)]
     assert found == [("one", "1.0", False), ("Two_b", "2.0", True), ("three", "3.0", False)]
 
 
@@ -74,22 +74,22 @@ def test_a_lock_is_read() -> None:
 )
 def test_python(version: tuple[int, int], installed: dict[str, str], answer: str, words: str) -> None:
     """The interpreter is 3.11 and every package is the locked one; one for another machine may be missing."""
-    found = doctor_checks.python(version, doctor_checks.pins(LOCK), installed)
+    found = doctor_checks.check_python(version, doctor_checks.parse_pins(LOCK), installed)
     assert answers(found) == [answer]
     assert words in said(found)
 
 
 def test_python_without_a_lock() -> None:
     """Outside a checkout there is nothing to compare with."""
-    assert answers(doctor_checks.python((3, 11), None, {})) == ["warn"]
+    assert answers(doctor_checks.check_python((3, 11), None, {})) == ["warn"]
 
 
 def test_state() -> None:
     """Secrets of ours are 0600 or it is a no; one that others keep is a warning; a missing one of ours is no matter."""
     key, mounted = Path("key.json"), Path("mounted")
-    good = doctor_checks.state(Path("s"), is_writable=True, secrets=[SecretFile(path=key, mode=0o600)])
-    new = doctor_checks.state(Path("s"), is_writable=True, secrets=[SecretFile(path=key, mode=None)])
-    bad = doctor_checks.state(
+    good = doctor_checks.check_state_dir(Path("s"), is_writable=True, secrets=[SecretFile(path=key, mode=0o600)])
+    new = doctor_checks.check_state_dir(Path("s"), is_writable=True, secrets=[SecretFile(path=key, mode=None)])
+    bad = doctor_checks.check_state_dir(
         Path("s"),
         is_writable=False,
         secrets=[
@@ -105,14 +105,14 @@ def test_state() -> None:
 
 def test_ports() -> None:
     """Free and ours are well; a stranger's and one that is wanted twice are not."""
-    free = PortSeen(variable="API_PORT", number=4000, holder=None)
-    ours = PortSeen(variable="INGEST_PORT", number=4002, holder="ingest")
-    taken = PortSeen(variable="WS_PORT", number=4001, holder="")
-    twice = PortSeen(variable="WS_PORT", number=4000, holder=None)
+    free = PortFacts(variable="API_PORT", number=4000, holder=None)
+    ours = PortFacts(variable="INGEST_PORT", number=4002, holder="ingest")
+    taken = PortFacts(variable="WS_PORT", number=4001, holder="")
+    twice = PortFacts(variable="WS_PORT", number=4000, holder=None)
 
-    assert said(doctor_checks.ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
-    assert said(doctor_checks.ports([free, taken])).startswith("WS_PORT 4001 is taken")
-    assert "API_PORT and WS_PORT are both 4000" in said(doctor_checks.ports([free, twice]))
+    assert said(doctor_checks.check_ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
+    assert said(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is taken")
+    assert "API_PORT and WS_PORT are both 4000" in said(doctor_checks.check_ports([free, twice]))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_ports() -> None:
 )
 def test_postgres(version: int, changed: dict[str, str], answer: str) -> None:
     """A version that is known to work, and nothing between a commit and the disk."""
-    found = doctor_checks.postgres(ServerSeen(version=version, parameters={**DURABLE, **changed}))
+    found = doctor_checks.check_postgres(ServerFacts(version=version, parameters={**DURABLE, **changed}))
     assert answers(found) == [answer]
     for name in changed:
         assert answer == "yes" or f"set {name} = on" in said(found)
@@ -149,45 +149,47 @@ def test_postgres(version: int, changed: dict[str, str], answer: str) -> None:
 )
 def test_poolers(url: str, pids: tuple[int, ...], kind: doctor_checks.Pooler | None, answer: str) -> None:
     """A pooler that does not keep sessions is refused, by its address or by what it does."""
-    assert doctor_checks.pooler(url, pids) == kind
-    found = doctor_checks.postgres(ServerSeen(version=180006, parameters=DURABLE, pooler=kind))
+    assert doctor_checks.detect_pooler(url, pids) == kind
+    found = doctor_checks.check_postgres(ServerFacts(version=180006, parameters=DURABLE, pooler=kind))
     assert answers(found) == [answer]
 
 
 def test_what_zmart_up_would_start() -> None:
     """A server of ours that does not run yet is a warning, one of yours that does not answer is a no."""
-    assert answers(doctor_checks.unreachable("postgres", "gone", starts_with_up=True)) == ["warn"]
-    assert answers(doctor_checks.unreachable("postgres", "gone", starts_with_up=False)) == ["no"]
-    assert answers(doctor_checks.skipped("roles", "Postgres first.")) == ["skip"]
+    assert answers(doctor_checks.report_unreachable("postgres", "gone", starts_with_up=True)) == ["warn"]
+    assert answers(doctor_checks.report_unreachable("postgres", "gone", starts_with_up=False)) == ["no"]
+    assert answers(doctor_checks.report_skipped("roles", "Postgres first.")) == ["skip"]
 
 
 def test_roles() -> None:
     """Each role is there, can be acted as, is under row security, and has its rights and no more."""
-    seen = [RoleSeen(name=name, is_superuser=False, bypasses_rls=False) for name in ROLES]
-    above = [*seen[:2], RoleSeen(name=seen[2].name, is_superuser=False, bypasses_rls=True), *seen[3:]]
-    more = Right(role="zmart_api", privilege="INSERT", relation="raw.events", has=True, should=False)
-    less = Right(role="analyst", privilege="SELECT", relation="marts.markets", has=False, should=True)
-    none_yet = Right(role="analyst", privilege="SELECT", relation="marts.markets", has=None, should=True)
+    seen = [RoleFacts(name=name, is_superuser=False, bypasses_rls=False) for name in ROLES]
+    above = [*seen[:2], RoleFacts(name=seen[2].name, is_superuser=False, bypasses_rls=True), *seen[3:]]
+    more = PrivilegeFacts(role="zmart_api", privilege="INSERT", relation="raw.events", has=True, should=False)
+    less = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=False, should=True)
+    none_yet = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=None, should=True)
 
-    assert answers(doctor_checks.roles(seen, WELL, [none_yet])) == ["yes"]
-    assert "zmart_owner is missing" in said(doctor_checks.roles(seen[1:], WELL, []))
-    assert "alter role zmart_api nosuperuser nobypassrls" in said(doctor_checks.roles(above, WELL, []))
-    assert "act as analyst: no." in said(doctor_checks.roles(seen, {**WELL, "analyst": "no."}, []))
-    assert "revoke INSERT on raw.events from zmart_api;" in said(doctor_checks.roles(seen, WELL, [more]))
-    assert "grant SELECT on marts.markets to analyst;" in said(doctor_checks.roles(seen, WELL, [less]))
+    assert answers(doctor_checks.check_roles(seen, WELL, [none_yet])) == ["yes"]
+    assert "zmart_owner is missing" in said(doctor_checks.check_roles(seen[1:], WELL, []))
+    assert "alter role zmart_api nosuperuser nobypassrls" in said(doctor_checks.check_roles(above, WELL, []))
+    assert "act as analyst: no." in said(doctor_checks.check_roles(seen, {**WELL, "analyst": "no."}, []))
+    assert "revoke INSERT on raw.events from zmart_api;" in said(doctor_checks.check_roles(seen, WELL, [more]))
+    assert "grant SELECT on marts.markets to analyst;" in said(doctor_checks.check_roles(seen, WELL, [less]))
 
 
 def test_migrations_and_models() -> None:
     """What is missing is one command away; what was edited is for a person."""
-    assert answers(doctor_checks.migrations([], None)) == ["yes"]
-    assert "zmart migrate" in said(doctor_checks.migrations(["0009_x.sql"], None))
-    assert answers(doctor_checks.migrations([], "0001_log.sql was edited.")) == ["no"]
-    assert answers(doctor_checks.models(ModelsSeen(is_current=True, names=["markets"]))) == ["yes"]
-    assert answers(doctor_checks.models(ModelsSeen(is_current=False, names=["markets"]))) == ["warn"]
-    assert answers(doctor_checks.models(ModelsSeen(is_current=None))) == ["no"]
-    stale = ModelsSeen(is_current=True, names=["markets"], stale={"markets": "division by zero"})
-    assert "division by zero -> zmart rebuild markets" in said(doctor_checks.models(stale))
-    behind = doctor_checks.models(ModelsSeen(is_current=True, names=["markets"], behind={"markets": "lock timeout"}))
+    assert answers(doctor_checks.check_migrations([], None)) == ["yes"]
+    assert "zmart migrate" in said(doctor_checks.check_migrations(["0009_x.sql"], None))
+    assert answers(doctor_checks.check_migrations([], "0001_log.sql was edited.")) == ["no"]
+    assert answers(doctor_checks.check_models(ModelFacts(is_current=True, names=["markets"]))) == ["yes"]
+    assert answers(doctor_checks.check_models(ModelFacts(is_current=False, names=["markets"]))) == ["warn"]
+    assert answers(doctor_checks.check_models(ModelFacts(is_current=None))) == ["no"]
+    stale = ModelFacts(is_current=True, names=["markets"], stale={"markets": "division by zero"})
+    assert "division by zero -> zmart rebuild markets" in said(doctor_checks.check_models(stale))
+    behind = doctor_checks.check_models(
+        ModelFacts(is_current=True, names=["markets"], behind={"markets": "lock timeout"})
+    )
     assert [(finding.answer, finding.step) for finding in behind] == [("warn", "zmart status")]
 
 
@@ -203,7 +205,7 @@ def test_the_environment() -> None:
         "API_PORT": "4000",
         "JWT_SECERT": "",
     }
-    found = doctor_checks.environment(
+    found = doctor_checks.check_environment(
         environ, {"GRAFANA_URL"}, {"DATABASE_URL", "API_PORT", "SOLANA_RPC_URL", "JWT_SECRET"}
     )
     words = said(found)
@@ -224,7 +226,7 @@ def test_a_plain_environment_is_well() -> None:
     asked = settings.Environment({})
     settings.read(asked)
 
-    assert answers(doctor_checks.environment(dict.fromkeys(named, "1"), named, asked.asked)) == ["yes"]
+    assert answers(doctor_checks.check_environment(dict.fromkeys(named, "1"), named, asked.requested_names)) == ["yes"]
 
 
 CONFIG = {"admin": "A", "backend_authority": "B"}
@@ -233,29 +235,29 @@ CONFIG = {"admin": "A", "backend_authority": "B"}
 @pytest.mark.parametrize(
     ("seen", "cluster", "answer", "words"),
     [
-        (ChainSeen(genesis_hash=DEVNET, config=CONFIG), Cluster.DEVNET, "yes", "On devnet"),
-        (ChainSeen(genesis_hash=DEVNET, config=CONFIG), Cluster.MAINNET, "no", "says mainnet, the node is on devnet"),
-        (ChainSeen(genesis_hash="x", config=CONFIG), Cluster.LOCALNET, "yes", "On localnet"),
-        (ChainSeen(genesis_hash=DEVNET, config=None), Cluster.DEVNET, "no", "has no configuration"),
-        (ChainSeen(genesis_hash=DEVNET, config=None, undecodable="Odd."), Cluster.DEVNET, "no", "Odd."),
+        (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.DEVNET, "yes", "On devnet"),
+        (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.MAINNET, "no", "says mainnet, the node is on devnet"),
+        (ChainFacts(genesis_hash="x", config=CONFIG), Cluster.LOCALNET, "yes", "On localnet"),
+        (ChainFacts(genesis_hash=DEVNET, config=None), Cluster.DEVNET, "no", "has no configuration"),
+        (ChainFacts(genesis_hash=DEVNET, config=None, undecodable="Odd."), Cluster.DEVNET, "no", "Odd."),
         (
-            ChainSeen(genesis_hash=DEVNET, config=CONFIG, keys={"admin": "A", "backend_authority": "B"}),
+            ChainFacts(genesis_hash=DEVNET, config=CONFIG, keys={"admin": "A", "backend_authority": "B"}),
             Cluster.DEVNET,
             "yes",
             "",
         ),
         (
-            ChainSeen(genesis_hash=DEVNET, config=CONFIG, keys={"backend_authority": "C"}),
+            ChainFacts(genesis_hash=DEVNET, config=CONFIG, keys={"backend_authority": "C"}),
             Cluster.DEVNET,
             "no",
             "The key C is not the program's backend_authority, B is.",
         ),
-        (ChainSeen(genesis_hash=DEVNET, config=CONFIG, unusable_keys=["Open."]), Cluster.DEVNET, "no", "Open."),
+        (ChainFacts(genesis_hash=DEVNET, config=CONFIG, unusable_keys=["Open."]), Cluster.DEVNET, "no", "Open."),
     ],
 )
-def test_the_chain(seen: ChainSeen, cluster: Cluster, answer: str, words: str) -> None:
+def test_the_chain(seen: ChainFacts, cluster: Cluster, answer: str, words: str) -> None:
     """The cluster is the one that was meant, the program is configured, keys have the roles they are for."""
-    found = doctor_checks.chain(seen, cluster, PROGRAM)
+    found = doctor_checks.check_chain(seen, cluster, PROGRAM)
     assert answers(found) == [answer]
     assert words in said(found)
 
@@ -265,7 +267,7 @@ def test_the_chain(seen: ChainSeen, cluster: Cluster, answer: str, words: str) -
 )
 def test_the_clock(ahead: float, answer: str) -> None:
     """Deadlines are the chain's; a minute off is worth a look, ten are too many."""
-    assert answers(doctor_checks.clock(ahead)) == [answer]
+    assert answers(doctor_checks.check_clock(ahead)) == [answer]
 
 
 @pytest.mark.parametrize(
@@ -281,6 +283,6 @@ def test_the_clock(ahead: float, answer: str) -> None:
 )
 def test_webhooks(environ: dict[str, str], cluster: Cluster, answer: str) -> None:
     """On a real cluster a delivery has to prove itself; the proof is never shown."""
-    found = doctor_checks.webhook(settings.load(environ).ingest, cluster)
+    found = doctor_checks.check_webhook(settings.load(environ).ingest, cluster)
     assert answers(found) == [answer]
     assert not any(proof in said(found) for proof in environ.values())

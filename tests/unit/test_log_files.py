@@ -29,7 +29,7 @@ from zmart.run.supervisor import log_files
 )
 def test_lines_are_weighed(line: str, weight: str) -> None:
     """The level of JSON lines decides, and telling words in prose."""
-    assert log_files.importance(line) == weight
+    assert log_files.severity(line) == weight
 
 
 def test_logs_rotate(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
         for number in range(3):
             log.write(b"during %d\n" % number)
         log.retry()
-        assert log.last_words().split() == ["before", "during", "0", "during", "1", "during", "2"]
+        assert log.tail().split() == ["before", "during", "0", "during", "1", "during", "2"]
     assert [weight for _, weight in reports] == ["error"]
     assert f"{tmp_path / 'api.log'} cannot be written: File too large. Services go on" in reports[0][0]
 
@@ -80,7 +80,7 @@ def test_a_log_that_cannot_be_opened_goes_on_later(tmp_path: Path) -> None:
 
     log.close()
     assert (tmp_path / "logs" / "api.log").read_text().endswith("could not be written.\nline\n")
-    assert log.last_words() == "\n    lost\n    line"
+    assert log.tail() == "\n    lost\n    line"
 
 
 @contextlib.contextmanager
@@ -115,4 +115,4 @@ def test_last_words_are_the_last_lines(tmp_path: Path) -> None:
         log.write(b"%d\n" % number)
     log.close()
 
-    assert log.last_words() == "\n    3\n    4\n    5\n    6\n    7"
+    assert log.tail() == "\n    3\n    4\n    5\n    6\n    7"

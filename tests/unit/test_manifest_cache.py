@@ -11,38 +11,38 @@ from pathlib import Path
 import pytest
 
 from zmart.run.deploy import manifest_cache, rebuild
-from zmart.run.deploy.manifest_cache import Kept
+from zmart.run.deploy.manifest_cache import ManifestCache
 
 WHOLE = {"nodes": {"model.zmart.markets": {}}}
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path) -> ManifestCache:
     """Nothing kept yet."""
-    return Kept(folder=tmp_path)
+    return ManifestCache(folder=tmp_path)
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"digest": "one"}', json.dumps(WHOLE)[:-1]])
-def test_what_is_not_ours_is_none(kept: Kept, text: str | None) -> None:
+def test_what_is_not_ours_is_none(kept: ManifestCache, text: str | None) -> None:
     """A reader then parses the models himself."""
     if text is not None:
         kept.path.write_text(text)
     assert kept.read("one") is None
 
 
-def test_what_is_kept_is_read_by_who_has_the_same_models(kept: Kept) -> None:
+def test_what_is_kept_is_read_by_who_has_the_same_models(kept: ManifestCache) -> None:
     """Whole, under its digest; nothing else is left in the folder."""
-    kept.keep({}, "none")
-    kept.keep(WHOLE, "one")
+    kept.store({}, "none")
+    kept.store(WHOLE, "one")
     assert kept.read("one") == WHOLE
     assert kept.read("two") is None
     assert list(kept.folder.iterdir()) == [kept.path]
 
 
-def test_a_folder_that_cannot_be_written_is_no_trouble(kept: Kept) -> None:
+def test_a_folder_that_cannot_be_written_is_no_trouble(kept: ManifestCache) -> None:
     """A disk that is full, say: what was kept is only there to save time."""
     kept.path.mkdir()
-    kept.keep(WHOLE, "one")
+    kept.store(WHOLE, "one")
     assert kept.read("one") is None
     assert list(kept.folder.iterdir()) == [kept.path]
 
@@ -51,11 +51,11 @@ def test_a_folder_that_cannot_be_written_is_no_trouble(kept: Kept) -> None:
 def test_half_of_one_is_none(tmp_path: Path, text: str) -> None:
     """Another dbt is writing at the moment, or was told to write elsewhere."""
     path = tmp_path / "manifest.json"
-    assert manifest_cache.written(path) is None
+    assert manifest_cache.read_dbt_manifest(path) is None
     path.write_text(text)
-    assert manifest_cache.written(path) is None
+    assert manifest_cache.read_dbt_manifest(path) is None
     path.write_text(json.dumps(WHOLE))
-    assert manifest_cache.written(path) == WHOLE
+    assert manifest_cache.read_dbt_manifest(path) == WHOLE
 
 
 def test_models_that_change_while_they_are_read_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,13 +63,13 @@ def test_models_that_change_while_they_are_read_are_not_kept(tmp_path: Path, mon
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
     digests = itertools.count()
     monkeypatch.setattr(rebuild, "sources_digest", lambda: str(next(digests)))
-    assert "model.zmart.markets" in rebuild.manifest()["nodes"]
-    assert not Kept(folder=tmp_path / "dbt").path.exists()
+    assert "model.zmart.markets" in rebuild.load_manifest()["nodes"]
+    assert not ManifestCache(folder=tmp_path / "dbt").path.exists()
 
 
 def names() -> list[str]:
     """What a process reads that needs the manifest."""
-    return sorted(rebuild.manifest()["nodes"])
+    return sorted(rebuild.load_manifest()["nodes"])
 
 
 def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,5 +97,5 @@ def test_models_are_read_where_the_state_directory_cannot_be_written(
 
     monkeypatch.setattr(rebuild, "build", build)
 
-    assert rebuild.manifest() == {}
+    assert rebuild.load_manifest() == {}
     assert tmp_path not in folders[0].parents

@@ -15,7 +15,7 @@ def test_it_is_below_those_that_callers_are_given() -> None:
     """Or a server that is started again may find its port taken by a connection."""
     callers = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for _ in range(50):
-        assert ports.LOWEST <= ports.free(following=1) < callers - 1
+        assert ports.LOWEST <= ports.find_free_port(following=1) < callers - 1
 
 
 def test_one_that_is_listened_on_is_not_free() -> None:
@@ -30,4 +30,4 @@ def test_where_all_are_taken_it_says_where_to_look(monkeypatch: pytest.MonkeyPat
     """It does not look for ever."""
     monkeypatch.setattr(ports, "is_free", lambda _port: False)
     with pytest.raises(errors.Unavailable, match="No free port"):
-        ports.free()
+        ports.find_free_port()

@@ -6,7 +6,7 @@ from zmart.run.supervisor import process, restarts
 from zmart.run.supervisor.service import Service
 from zmart.run.supervisor.supervisor import stop_stages
 
-POLICY = restarts.Policy(limit=4, window_seconds=60, first_delay_seconds=0.5, longest_delay_seconds=1.5)
+POLICY = restarts.RestartPolicy(limit=4, window_seconds=60, first_delay_seconds=0.5, longest_delay_seconds=1.5)
 
 
 def _service(name: str, *, foundation: bool = False) -> Service:
@@ -19,9 +19,9 @@ def test_delays_double_up_to_a_bound() -> None:
     decisions = [restarts.decide(POLICY, [10.0] * count, now=10.0) for count in (1, 2, 3)]
 
     assert decisions == [
-        restarts.Restart(after_seconds=0.5),
-        restarts.Restart(after_seconds=1.0),
-        restarts.Restart(after_seconds=1.5),
+        restarts.RestartAfterDelay(after_seconds=0.5),
+        restarts.RestartAfterDelay(after_seconds=1.0),
+        restarts.RestartAfterDelay(after_seconds=1.5),
     ]
 
 
@@ -32,7 +32,7 @@ def test_too_many_stops_are_given_up() -> None:
 
 def test_old_stops_are_forgotten() -> None:
     """Four stops a day are no reason to give up."""
-    assert restarts.decide(POLICY, [0, 100, 200, 300], now=300) == restarts.Restart(after_seconds=0.5)
+    assert restarts.decide(POLICY, [0, 100, 200, 300], now=300) == restarts.RestartAfterDelay(after_seconds=0.5)
 
 
 def test_foundations_stop_last_and_latest_first() -> None:

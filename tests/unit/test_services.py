@@ -191,7 +191,7 @@ def test_keepers_find_the_development_chains_keys(local: dict[str, str], foreign
 
 def test_a_demonstration_can_be_left_to_keepers(local: dict[str, str], foreign: dict[str, str]) -> None:
     """Traders then play no backend; on a cluster of yours there is nobody to take over from."""
-    environ = {**services.KEPT, **local}
+    environ = {**services.KEEPER_DEMO_ENVIRONMENT, **local}
     chain = next(service for service in _plan(environ, keepers=True) if service.name == "devchain")
 
     assert "--leave-to-keepers" in chain.launch().command
@@ -230,20 +230,20 @@ def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
     """The path of a Unix socket has room for 107 bytes; a longer one moves to the system's temporary folder."""
     deep = tmp_path / ("d" * 120)
 
-    assert len(bytes(dagster_services.socket(deep))) <= 107
-    assert dagster_services.socket(deep) != dagster_services.socket(tmp_path / ("e" * 120))
-    assert dagster_services.socket(Path("/srv/zmart")) == Path("/srv/zmart/dagster/code.sock")
+    assert len(bytes(dagster_services.code_server_socket(deep))) <= 107
+    assert dagster_services.code_server_socket(deep) != dagster_services.code_server_socket(tmp_path / ("e" * 120))
+    assert dagster_services.code_server_socket(Path("/srv/zmart")) == Path("/srv/zmart/dagster/code.sock")
 
 
 def test_dagsters_configuration_is_never_half_a_file(tmp_path: Path) -> None:
     """A full disk neither truncates it nor keeps Dagster from starting again with the one that is there."""
-    dagster_services.prepare(tmp_path)
+    dagster_services.prepare_home(tmp_path)
     target = tmp_path / "dagster" / "dagster.yaml"
     (tmp_path / "dagster" / "dagster.new").mkdir()
-    dagster_services.prepare(tmp_path)
+    dagster_services.prepare_home(tmp_path)
 
     target.write_text("of another checkout")
     with pytest.raises(OSError, match="directory"):
-        dagster_services.prepare(tmp_path)
+        dagster_services.prepare_home(tmp_path)
 
     assert target.read_text() == "of another checkout"

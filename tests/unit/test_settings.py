@@ -266,7 +266,7 @@ def test_children_of_the_supervisor_leave_dotenv_alone(tmp_path: Path, monkeypat
 
 def test_names_that_are_gone_say_what_replaces_them() -> None:
     """Whoever comes from the earlier backend is told, name by name."""
-    found = settings.replaced({"REDIS_URL": "redis://x", "SUPABASE_URL": "y", "PINATA_API_KEY": ""})
+    found = settings.replaced_variables({"REDIS_URL": "redis://x", "SUPABASE_URL": "y", "PINATA_API_KEY": ""})
 
     assert set(found) == {"REDIS_URL", "SUPABASE_URL"}
     assert "DATABASE_URL" in found["SUPABASE_URL"]
@@ -277,8 +277,8 @@ def test_env_example_lists_exactly_what_is_read() -> None:
     env = settings.Environment({})
     settings.read(env)
     listed = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
-    asked = {name for name in env.asked if not name.endswith("_FILE")}
-    asked |= {name for name in env.asked if name == "BACKEND_AUTHORITY_PRIVATE_KEY_FILE"}
+    asked = {name for name in env.requested_names if not name.endswith("_FILE")}
+    asked |= {name for name in env.requested_names if name == "BACKEND_AUTHORITY_PRIVATE_KEY_FILE"}
 
     # PGHOST decides whether its companions are asked for at all.
     assert listed - {"PGUSER", "PGPASSWORD", "PGDATABASE"} == asked - {

@@ -52,7 +52,7 @@ SAID: dict[str, Any] = {
 
 def test_the_page_says_how_far_and_what_is_open() -> None:
     """What to do first, then a line each for log, lag, proofs, what is open, every model and every alert."""
-    page = list(status.page(SAID))
+    page = list(status.format_page(SAID))
 
     assert page == [
         "4 things to look at:",
@@ -85,7 +85,7 @@ def test_a_page_without_trouble_says_so_first() -> None:
     """Nothing missing, nothing stale, nothing open: one sentence."""
     well = {**SAID, "models": SAID["models"][:1], "dead_letters": 0, "alerts": []}
 
-    first, second, *_ = status.page(well)
+    first, second, *_ = status.format_page(well)
 
     assert first.startswith("All is well")
     assert second == ""
@@ -104,7 +104,7 @@ def test_each_trouble_is_told_with_the_next_step(said: dict[str, Any], need: str
     """One thing is one line, and never hidden by another being well."""
     well = {**SAID, "models": [], "dead_letters": 0, "alerts": [], **said}
 
-    first, second, *_ = status.page(well)
+    first, second, *_ = status.format_page(well)
 
     assert first == "One thing to look at:"
     assert need in second
@@ -114,16 +114,16 @@ def test_a_small_log_says_nothing_of_a_million_events() -> None:
     """What an empty database takes would be counted as theirs."""
     small = {**SAID, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
 
-    assert "size      21 MB, too few events to tell what a million take" in list(status.page(small))
+    assert "size      21 MB, too few events to tell what a million take" in list(status.format_page(small))
 
 
 def test_a_start_ends_with_the_addresses_to_open(tmp_path: Path) -> None:
     """The console and the documentation are pages of the API; without it there is neither."""
     configured = settings.load({"ZMART_STATE_DIR": str(tmp_path), "API_PORT": "4567"})
     everything = services.plan(configured, {})
-    page = cli_services.overview(configured, everything, 1.0)
+    page = cli_services.format_overview(configured, everything, 1.0)
 
     assert "console    http://127.0.0.1:4567/\n" in page
     assert "docs       http://127.0.0.1:4567/docs\n" in page
     without = [service for service in everything if service.name != "api"]
-    assert "4567" not in cli_services.overview(configured, without, 1.0)
+    assert "4567" not in cli_services.format_overview(configured, without, 1.0)

@@ -21,50 +21,50 @@ COMPUTE_BUDGET_PROGRAM = Address("ComputeBudget111111111111111111111111111111")
 
 def config_address(program_id: str) -> Address:
     """The account of the one configuration."""
-    return _derived(program_id, b"global-config")[0]
+    return _derive(program_id, b"global-config")[0]
 
 
 def market_address(program_id: str, market_id: bytes) -> Address:
     """The account of a market, from the 32 bytes its creator chose."""
-    return _derived(program_id, b"market", market_id)[0]
+    return _derive(program_id, b"market", market_id)[0]
 
 
 def position_address(program_id: str, market: str, user: str) -> Address:
     """The account of a wallet's shares in a market, from the market's address."""
-    return _derived(program_id, b"position", _raw(market), _raw(user))[0]
+    return _derive(program_id, b"position", _pubkey_bytes(market), _pubkey_bytes(user))[0]
 
 
 def vote_address(program_id: str, market: str, user: str, kind: VoteKind) -> Address:
     """The account of a wallet's vote of a kind; there is one for good."""
-    return _derived(program_id, b"vote", _raw(market), _raw(user), bytes([kind]))[0]
+    return _derive(program_id, b"vote", _pubkey_bytes(market), _pubkey_bytes(user), bytes([kind]))[0]
 
 
 def config_bump(program_id: str) -> int:
     """The byte that puts the configuration's address off the curve, stored in its account."""
-    return _derived(program_id, b"global-config")[1]
+    return _derive(program_id, b"global-config")[1]
 
 
 def market_bump(program_id: str, market_id: bytes) -> int:
     """The byte that puts a market's address off the curve."""
-    return _derived(program_id, b"market", market_id)[1]
+    return _derive(program_id, b"market", market_id)[1]
 
 
 def position_bump(program_id: str, market: str, user: str) -> int:
     """The byte that puts a position's address off the curve."""
-    return _derived(program_id, b"position", _raw(market), _raw(user))[1]
+    return _derive(program_id, b"position", _pubkey_bytes(market), _pubkey_bytes(user))[1]
 
 
 def vote_bump(program_id: str, market: str, user: str, kind: VoteKind) -> int:
     """The byte that puts a vote record's address off the curve."""
-    return _derived(program_id, b"vote", _raw(market), _raw(user), bytes([kind]))[1]
+    return _derive(program_id, b"vote", _pubkey_bytes(market), _pubkey_bytes(user), bytes([kind]))[1]
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _derived(program_id: str, *seeds: bytes) -> tuple[Address, int]:
+def _derive(program_id: str, *seeds: bytes) -> tuple[Address, int]:
     address, bump = Pubkey.find_program_address(seeds, Pubkey.from_string(program_id))
     return Address(str(address)), bump
 
 
 @functools.lru_cache(maxsize=1 << 15)
-def _raw(address: str) -> bytes:
+def _pubkey_bytes(address: str) -> bytes:
     return bytes(Pubkey.from_string(address))

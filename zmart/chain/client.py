@@ -27,16 +27,16 @@ Commitment: TypeAlias = Literal["processed", "confirmed", "finalized"]
 #: The Clock sysvar: the time that programs see.
 CLOCK: Final = Address("SysvarC1ock11111111111111111111111111111111")
 #: Limits of the JSON-RPC interface.
-MOST_ACCOUNTS: Final = 100
-MOST_STATUSES: Final = 256
-MOST_SIGNATURES: Final = 1_000
-MOST_FEE_ADDRESSES: Final = 128
+MAX_ACCOUNTS: Final = 100
+MAX_STATUSES: Final = 256
+MAX_SIGNATURES: Final = 1_000
+MAX_FEE_ADDRESSES: Final = 128
 #: The newest transaction version that this release reads, and the ceiling every request names. With 0 a node answers
 #: -32015 for each version-1 transaction (14 to 42 % of mainnet's within weeks of September 2026). Old nodes take 1 too.
 MAX_TRANSACTION_VERSION: Final = 1
 
 #: The public clusters by the hash of their first block; any other is a localnet.
-GENESIS: Final[Mapping[str, str]] = {
+CLUSTER_BY_GENESIS_HASH: Final[Mapping[str, str]] = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet",
     "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
     "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY": "testnet",
@@ -49,7 +49,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class At(Generic[_T]):
+class AtSlot(Generic[_T]):
     """A value and the slot it is true for."""
 
     slot: Slot
@@ -57,7 +57,7 @@ class At(Generic[_T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class AccountInfo:
     """An account's state; `data` is the slice that was asked for."""
 
     address: Address
@@ -76,7 +76,7 @@ class Blockhash:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clock:
+class ChainClock:
     """The chain's clock; programs compare their deadlines with `unix_timestamp`, seconds since 1970."""
 
     slot: Slot
@@ -84,7 +84,7 @@ class Clock:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Simulation:
+class SimulationResult:
     """What a transaction would do."""
 
     slot: Slot
@@ -94,7 +94,9 @@ class Simulation:
 
     def error(self, program_id: str | None = None) -> errors.ZmartError | None:
         """Why it would fail, as an error to raise; None where it would not."""
-        return None if self.err is None else rpc_errors.of_transaction(self.err, self.logs, program_id=program_id)
+        return (
+            None if self.err is None else rpc_errors.error_from_transaction(self.err, self.logs, program_id=program_id)
+        )
 
 
 class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -164,10 +166,10 @@ class DataSlice(NamedTuple):
     length: int
 
 
-class Client(Protocol):
+class ChainClient(Protocol):
     """A cluster. What is asked with `min_context_slot` is answered by a node that has seen that slot, or not at all."""
 
-    def pinned(self) -> Client:
+    def pin_node(self) -> ChainClient:
         """The same cluster through one node, for calls whose answers must fit together."""
         ...
 
@@ -210,13 +212,13 @@ class Client(Protocol):
         verify_signatures: bool = False,
         replace_blockhash: bool = False,
         min_context_slot: int | None = None,
-    ) -> Simulation:
+    ) -> SimulationResult:
         """What a transaction would do, signed or not."""
         ...
 
     async def signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool
-    ) -> At[tuple[SignatureStatus | None, ...]]:
+    ) -> AtSlot[tuple[SignatureStatus | None, ...]]:
         """How far up to 256 transactions have come, None for the unknown.
 
         Without `search_history` only the last minute or so is known.
@@ -241,7 +243,7 @@ class Client(Protocol):
         commitment: Commitment,
         before: str | None = None,
         until: str | None = None,
-        limit: int = MOST_SIGNATURES,
+        limit: int = MAX_SIGNATURES,
         min_context_slot: int | None = None,
     ) -> tuple[SignatureInfo, ...]:
         """One page of an account's transactions, newest first, failed ones included; see `history`."""
@@ -254,7 +256,7 @@ class Client(Protocol):
         commitment: Commitment,
         data_slice: DataSlice | None = None,
         min_context_slot: int | None = None,
-    ) -> At[Account | None]:
+    ) -> AtSlot[AccountInfo | None]:
         """An account, None where there is none."""
         ...
 
@@ -265,7 +267,7 @@ class Client(Protocol):
         commitment: Commitment,
         data_slice: DataSlice | None = None,
         min_context_slot: int | None = None,
-    ) -> At[tuple[Account | None, ...]]:
+    ) -> AtSlot[tuple[AccountInfo | None, ...]]:
         """Up to 100 accounts at one slot, in the order asked."""
         ...
 
@@ -277,7 +279,7 @@ class Client(Protocol):
         filters: Sequence[Memcmp | DataSize] = (),
         data_slice: DataSlice | None = None,
         min_context_slot: int | None = None,
-    ) -> At[tuple[Account, ...]]:
+    ) -> AtSlot[tuple[AccountInfo, ...]]:
         """A program's accounts that pass every filter; costly for the node."""
         ...
 
@@ -289,7 +291,7 @@ class Client(Protocol):
         """When a slot was, in seconds since 1970; None where it has no block or none is remembered."""
         ...
 
-    async def clock(self, *, commitment: Commitment, min_context_slot: int | None = None) -> Clock:
+    async def clock(self, *, commitment: Commitment, min_context_slot: int | None = None) -> ChainClock:
         """The time by which programs judge."""
         ...
 
@@ -301,14 +303,14 @@ class Client(Protocol):
 # Helpers over any client
 
 
-async def history(
-    client: Client,
+async def iterate_history(
+    client: ChainClient,
     address: str,
     *,
     commitment: Commitment,
     before: str | None = None,
     until: str | None = None,
-    page: int = MOST_SIGNATURES,
+    page: int = MAX_SIGNATURES,
     min_context_slot: int | None = None,
 ) -> AsyncIterator[tuple[SignatureInfo, ...]]:
     """An account's transactions, newest first, page by page from one node, down to `until` (left out) or the end.
@@ -316,7 +318,7 @@ async def history(
     Pass `min_context_slot` to be sure that the node has seen that slot. A node that fails ends the walk with its
     error; what was got so far is then no proof of anything, and the next walk begins anew.
     """
-    node = client.pinned()
+    node = client.pin_node()
     while True:
         found = await node.signatures_for_address(
             address, commitment=commitment, before=before, until=until, limit=page, min_context_slot=min_context_slot
@@ -327,19 +329,19 @@ async def history(
         before = found[-1].signature
 
 
-def cluster_of(genesis_hash: str) -> str:
+def cluster_by_genesis_hash(genesis_hash: str) -> str:
     """mainnet, devnet or testnet; localnet for every other genesis hash."""
-    return GENESIS.get(genesis_hash, Cluster.LOCALNET.value)
+    return CLUSTER_BY_GENESIS_HASH.get(genesis_hash, Cluster.LOCALNET.value)
 
 
-async def guard(client: Client, cluster: Cluster) -> str:
+async def verify_cluster(client: ChainClient, cluster: Cluster) -> str:
     """The genesis hash, if it is one of `cluster`.
 
     Raises ConfigurationError where the node is of another cluster, and NodeTrouble where it does not answer: silence
     proves nothing, and it is for the caller to wait.
     """
     genesis_hash = await client.genesis_hash()
-    actual = cluster_of(genesis_hash)
+    actual = cluster_by_genesis_hash(genesis_hash)
     if actual != cluster.value:
         raise errors.ConfigurationError(
             f"SOLANA_CLUSTER says {cluster.value}, but the node is on {actual} (genesis hash {genesis_hash}).",

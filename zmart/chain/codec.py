@@ -32,11 +32,11 @@ from . import idl
 ALLOCATED_BYTES = {"GlobalConfig": 206, "MarketAccount": 488, "UserPosition": 182, "VoteRecord": 83}
 #: The body of WinningsClaimed as an earlier build of the program emitted it (protocol.md 1.7).
 WINNINGS_CLAIMED_V0 = (
-    idl.Field("market_id", idl.Composite(array=("u8", 32))),
-    idl.Field("user", "pubkey"),
-    idl.Field("amount", "u64"),
-    idl.Field("resolver_fee", "u64"),
-    idl.Field("timestamp", "i64"),
+    idl.IdlField("market_id", idl.Composite(array=("u8", 32))),
+    idl.IdlField("user", "pubkey"),
+    idl.IdlField("amount", "u64"),
+    idl.IdlField("resolver_fee", "u64"),
+    idl.IdlField("timestamp", "i64"),
 )
 WINNINGS_CLAIMED_V0_BYTES = 96
 
@@ -50,18 +50,20 @@ class Codec:
 
     def __init__(self, description: idl.Idl) -> None:
         bodies = description.bodies
-        self._accounts = [_Named.of(account, bodies[account.name].fields, bodies) for account in description.accounts]
+        self._accounts = [
+            _TaggedRecord.of(account, bodies[account.name].fields, bodies) for account in description.accounts
+        ]
         self._instructions = [
-            _Named.of(instruction, instruction.args, bodies) for instruction in description.instructions
+            _TaggedRecord.of(instruction, instruction.args, bodies) for instruction in description.instructions
         ]
         self._account_by_name = {named.name: named for named in self._accounts}
         self._account_by_tag = {named.tag: named for named in self._accounts}
         self._instruction_by_name = {named.name: named for named in self._instructions}
         self._instruction_by_tag = {named.tag: named for named in self._instructions}
         self._event_decoders: dict[bytes, _DecodeEvent] = {}
-        self._event_encoders: dict[type, _Named] = {}
+        self._event_encoders: dict[type, _TaggedRecord] = {}
         for event in description.events:
-            self._add_event(_Named.of(event, bodies[event.name].fields, bodies))
+            self._add_event(_TaggedRecord.of(event, bodies[event.name].fields, bodies))
 
     def decode_event(self, data: bytes) -> events.Event:
         """The event in the bytes of a `Program data:` line; DecodeError with the reason."""
@@ -92,7 +94,7 @@ class Codec:
     def encode_account(self, name: str, fields: Mapping[str, Any], *, padded: bool = False) -> bytes:
         """An account's bytes, with zeros to its allocated size where asked; InvalidInput."""
         named = self._account_by_name[name]
-        data = named.tag + named.record.encode(named.record.ordered(name, fields))
+        data = named.tag + named.record.encode(named.record.order_values(name, fields))
         return data.ljust(ALLOCATED_BYTES.get(name, 0), b"\0") if padded else data
 
     def decode_instruction(self, data: bytes) -> tuple[str, dict[str, Any]]:
@@ -106,16 +108,16 @@ class Codec:
     def encode_instruction(self, name: str, args: Mapping[str, Any]) -> bytes:
         """An instruction's bytes; InvalidInput for an argument missing, unknown or out of range."""
         named = self._instruction_by_name[name]
-        return named.tag + named.record.encode(named.record.ordered(name, args))
+        return named.tag + named.record.encode(named.record.order_values(name, args))
 
-    def _add_event(self, named: _Named) -> None:
+    def _add_event(self, named: _TaggedRecord) -> None:
         event = events.EVENTS[named.name]
         self._event_encoders[event] = named
         self._event_decoders[named.tag] = named.event_decoder(event)
         if event is events.WinningsClaimed:
             earlier = named._replace(record=_Record.of(WINNINGS_CLAIMED_V0, {}))
             self._event_encoders[events.WinningsClaimedV0] = earlier
-            self._event_decoders[named.tag] = _by_length(
+            self._event_decoders[named.tag] = _decoder_by_length(
                 {WINNINGS_CLAIMED_V0_BYTES: earlier.event_decoder(events.WinningsClaimedV0)},
                 named.event_decoder(event),
             )
@@ -265,7 +267,7 @@ class _Record:
         self.parts = parts
 
     @classmethod
-    def of(cls, fields: Iterable[idl.Field], bodies: Mapping[str, idl.Body]) -> _Record:
+    def of(cls, fields: Iterable[idl.IdlField], bodies: Mapping[str, idl.Body]) -> _Record:
         names: list[str] = []
         parts: list[_Run | _Option] = []
         run: list[_Scalar] = []
@@ -287,21 +289,21 @@ class _Record:
         return values, offset
 
     def encode(self, values: Iterable[Any]) -> bytes:
-        rest = tuple(values)
+        remaining = tuple(values)
         encoded = []
         for part in self.parts:
-            encoded.append(self._part(part, rest[: part.count]))
-            rest = rest[part.count :]
+            encoded.append(self._encode_part(part, remaining[: part.count]))
+            remaining = remaining[part.count :]
         return b"".join(encoded)
 
-    def ordered(self, name: str, fields: Mapping[str, Any]) -> list[Any]:
+    def order_values(self, name: str, fields: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the wire; InvalidInput unless exactly the fields are given."""
         if fields.keys() != set(self.names):
-            wanted = ", ".join(self.names) or "nothing"
-            raise errors.InvalidInput(f"{name} takes {wanted}; given: {', '.join(fields)}.")
+            expected = ", ".join(self.names) or "nothing"
+            raise errors.InvalidInput(f"{name} takes {expected}; given: {', '.join(fields)}.")
         return [fields[field] for field in self.names]
 
-    def _part(self, part: _Run | _Option, values: tuple[Any, ...]) -> bytes:
+    def _encode_part(self, part: _Run | _Option, values: tuple[Any, ...]) -> bytes:
         try:
             return part.encode(values)
         except (struct.error, TypeError, ValueError) as exc:
@@ -309,7 +311,7 @@ class _Record:
             raise errors.InvalidInput(message) from exc
 
 
-class _Named(NamedTuple):
+class _TaggedRecord(NamedTuple):
     """A record with the discriminator before it."""
 
     name: str
@@ -319,10 +321,10 @@ class _Named(NamedTuple):
     @classmethod
     def of(
         cls,
-        described: idl.Discriminated | idl.Instruction,
-        fields: Iterable[idl.Field],
+        described: idl.Discriminated | idl.IdlInstruction,
+        fields: Iterable[idl.IdlField],
         bodies: Mapping[str, idl.Body],
-    ) -> _Named:
+    ) -> _TaggedRecord:
         return cls(described.name, bytes(described.discriminator), _Record.of(fields, bodies))
 
     def decode(self, data: bytes) -> tuple[list[Any], int]:
@@ -338,11 +340,11 @@ class _Named(NamedTuple):
             raise errors.ConfigurationError(f"{self.name} has other fields in the IDL.")
         match self.record.parts:
             case (_Run() as run,):
-                return _constant_width(self.name, run, event)
-        return functools.partial(_variable_width, self, event._make)
+                return _constant_width_decoder(self.name, run, event)
+        return functools.partial(_decode_variable_width, self, event._make)
 
 
-def _constant_width(name: str, run: _Run, event: type[events.Event]) -> _DecodeEvent:
+def _constant_width_decoder(name: str, run: _Run, event: type[events.Event]) -> _DecodeEvent:
     """The hot path: one unpack, the few conversions, one tuple."""
     layout = struct.Struct("<8x" + run.format)
     unpack, size, reads = layout.unpack, layout.size, run.reads
@@ -359,14 +361,14 @@ def _constant_width(name: str, run: _Run, event: type[events.Event]) -> _DecodeE
     return decode
 
 
-def _variable_width(named: _Named, make: _Make, data: bytes) -> events.Event:
+def _decode_variable_width(named: _TaggedRecord, make: _Make, data: bytes) -> events.Event:
     values, end = named.decode(data)
     if end != len(data):
         raise errors.DecodeError(f"{named.name} ends after {end} bytes, these are {len(data)}.")
     return make(values)
 
 
-def _by_length(special: Mapping[int, _DecodeEvent], otherwise: _DecodeEvent) -> _DecodeEvent:
+def _decoder_by_length(special: Mapping[int, _DecodeEvent], otherwise: _DecodeEvent) -> _DecodeEvent:
     def decode(data: bytes) -> events.Event:
         return special.get(len(data), otherwise)(data)
 

@@ -55,11 +55,11 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "webhookI
     active: bool = True
 
     def __repr__(self) -> str:
-        return f"Webhook({self.id}, {masked(self.url)})"
+        return f"Webhook({self.id}, {mask_url(self.url)})"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class DesiredWebhook:
     """The webhook that the configuration wants."""
 
     url: str = field(repr=False)
@@ -69,7 +69,7 @@ class Wish:
     auth_headers: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, configured: settings.Settings) -> Wish:
+    def of(cls, configured: settings.Settings) -> DesiredWebhook:
         """What the configuration wants; ConfigurationError says what of it is missing."""
         ingest, chain = configured.ingest, configured.chain
         if chain.cluster not in RAW:
@@ -96,18 +96,18 @@ class Wish:
 
     def body(self, found: Webhook | None = None) -> dict[str, Any]:
         """What to register; the addresses that `found` has for others stay."""
-        others = [] if found is None else [one for one in found.account_addresses if one != self.program_id]
+        other_addresses = [] if found is None else [one for one in found.account_addresses if one != self.program_id]
         return {
             "webhookURL": self.url,
             "webhookType": RAW[self.cluster],
             "transactionTypes": [ANY],
-            "accountAddresses": [self.program_id, *others],
+            "accountAddresses": [self.program_id, *other_addresses],
             "authHeader": self.auth_headers[0],
         }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class RegistrationCheck:
     """What Helius has, and what is wrong with it."""
 
     #: Ours, as far as one can be told.
@@ -123,30 +123,32 @@ class Verdict:
         return self.webhook is not None and not self.webhook.active
 
 
-def judge(registered: Sequence[Webhook], wish: Wish) -> Verdict:
+def check_registration(registered: Sequence[Webhook], wish: DesiredWebhook) -> RegistrationCheck:
     """Compare what is registered with what is wanted."""
-    ours = _ours(registered, wish)
+    ours = _find_ours(registered, wish)
     if ours is None:
-        return Verdict(webhook=None, faults=(f"Helius has no webhook for {masked(wish.url)} or for the program.",))
-    return Verdict(webhook=ours, faults=tuple(_faults(ours, wish)), remarks=tuple(_remarks(ours, wish)))
+        return RegistrationCheck(
+            webhook=None, faults=(f"Helius has no webhook for {mask_url(wish.url)} or for the program.",)
+        )
+    return RegistrationCheck(webhook=ours, faults=tuple(_faults(ours, wish)), remarks=tuple(_remarks(ours, wish)))
 
 
-def _ours(registered: Sequence[Webhook], wish: Wish) -> Webhook | None:
+def _find_ours(registered: Sequence[Webhook], wish: DesiredWebhook) -> Webhook | None:
     """The one with our URL; else one that watches the program and delivers elsewhere."""
     by_url = [one for one in registered if one.url == wish.url]
     by_address = [one for one in registered if wish.program_id in one.account_addresses]
     return next((one for one in [*[b for b in by_url if b in by_address], *by_url, *by_address]), None)
 
 
-def _faults(ours: Webhook, wish: Wish) -> list[str]:
+def _faults(ours: Webhook, wish: DesiredWebhook) -> list[str]:
     faults = []
     if not ours.active:
         faults.append("It is switched off; Helius does that when an endpoint fails too often.")
     if ours.url != wish.url:
-        faults.append(f"It delivers to {masked(ours.url)}, not to HELIUS_WEBHOOK_URL ({masked(wish.url)}).")
+        faults.append(f"It delivers to {mask_url(ours.url)}, not to HELIUS_WEBHOOK_URL ({mask_url(wish.url)}).")
     if wish.program_id not in ours.account_addresses:
         faults.append(f"It does not watch {wish.program_id}.")
-    if not _is_known(ours.auth_header, wish.auth_headers):
+    if not _is_accepted(ours.auth_header, wish.auth_headers):
         faults.append("Its authHeader is none of HELIUS_AUTH_HEADER, so its deliveries are refused.")
     if ours.webhook_type not in (RAW[wish.cluster], ENHANCED[wish.cluster]):
         faults.append(f"Its type is {ours.webhook_type!r}, which does not deliver {wish.cluster.value}'s transactions.")
@@ -155,28 +157,28 @@ def _faults(ours: Webhook, wish: Wish) -> list[str]:
     return faults
 
 
-def _remarks(ours: Webhook, wish: Wish) -> list[str]:
+def _remarks(ours: Webhook, wish: DesiredWebhook) -> list[str]:
     if ours.webhook_type == ENHANCED[wish.cluster]:
         better = RAW[wish.cluster]
         return [f"Its type is {ours.webhook_type}, without logs, so all is fetched; {better} is quicker."]
     return []
 
 
-def _is_known(header: str | None, known: Sequence[str]) -> bool:
-    given = (header or "").encode()
+def _is_accepted(header: str | None, accepted: Sequence[str]) -> bool:
+    sent = (header or "").encode()
     # Every value is compared, so that the time does not tell which one was near.
-    found = [hmac.compare_digest(given, one.encode()) for one in known]
+    found = [hmac.compare_digest(sent, one.encode()) for one in accepted]
     return any(found)
 
 
-def masked(url: str) -> str:
+def mask_url(url: str) -> str:
     """A URL as people may see it: a user, a path or a query may hold a secret."""
     parts = urlsplit(url)
-    rest = "/..." if parts.path not in ("", "/") or parts.query else ""
-    return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}{rest}"
+    path_mark = "/..." if parts.path not in ("", "/") or parts.query else ""
+    return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}{path_mark}"
 
 
-class Helius:
+class HeliusClient:
     """Helius' API for one key; close it, or use it with `async with`.
 
     Each call costs 100 of the account's credits, reading aside.
@@ -206,28 +208,31 @@ class Helius:
 
     async def webhooks(self) -> list[Webhook]:
         """Every webhook of the account. Raises NodeTrouble or KeyRefused, as all of these do."""
-        return await self._ask("GET", "/v0/webhooks", list[Webhook])
+        return await self._call("GET", "/v0/webhooks", list[Webhook])
 
     async def create(self, body: dict[str, Any]) -> Webhook:
         """Register one."""
-        return await self._ask("POST", "/v0/webhooks", Webhook, body)
+        return await self._call("POST", "/v0/webhooks", Webhook, body)
 
     async def replace(self, webhook_id: str, body: dict[str, Any]) -> Webhook:
         """Make one say this from now on."""
-        return await self._ask("PUT", f"/v0/webhooks/{webhook_id}", Webhook, body)
+        return await self._call("PUT", f"/v0/webhooks/{webhook_id}", Webhook, body)
 
     async def switch_on(self, webhook_id: str) -> None:
         """Let one deliver again; Helius leaves it on for at least a day."""
-        await self._ask("PATCH", f"/v0/webhooks/{webhook_id}", Any, {"active": True})
+        await self._call("PATCH", f"/v0/webhooks/{webhook_id}", Any, {"active": True})
 
-    async def make_right(self, wish: Wish) -> str:
+    async def create_or_repair(self, wish: DesiredWebhook) -> str:
         """Register what is wanted, or mend what is there; what was done, in words."""
-        verdict = judge(await self.webhooks(), wish)
+        verdict = check_registration(await self.webhooks(), wish)
         if verdict.webhook is None:
             return f"Created webhook {(await self.create(wish.body())).id}."
         if not verdict.faults and not verdict.remarks:
             return f"Webhook {verdict.webhook.id} is right; nothing was done."
-        if not judge([msgspec.structs.replace(verdict.webhook, active=True)], wish).faults and not verdict.remarks:
+        if (
+            not check_registration([msgspec.structs.replace(verdict.webhook, active=True)], wish).faults
+            and not verdict.remarks
+        ):
             await self.switch_on(verdict.webhook.id)
             return f"Switched webhook {verdict.webhook.id} on."
         await self.replace(verdict.webhook.id, wish.body(verdict.webhook))
@@ -235,7 +240,7 @@ class Helius:
             await self.switch_on(verdict.webhook.id)
         return f"Mended webhook {verdict.webhook.id}."
 
-    async def _ask(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
+    async def _call(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"content-type": "application/json"}
         try:
@@ -246,7 +251,7 @@ class Helius:
             # Not as the cause: it holds the URL.
             raise rpc_errors.Unreachable(f"{self._name} cannot be reached ({type(broken).__name__}).") from None
         if not answer.is_success:
-            refused = rpc_errors.of_http(
+            refused = rpc_errors.error_from_http(
                 answer.status_code, answer.headers, None, method=f"{method} {path}", node=self._name, now=time.time()
             )
             if isinstance(refused, errors.Permanent):
@@ -255,4 +260,6 @@ class Helius:
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-            raise rpc_errors.Garbled(f"{self._name} answers {method} {path} with something else: {exc}.") from None
+            raise rpc_errors.InvalidResponse(
+                f"{self._name} answers {method} {path} with something else: {exc}."
+            ) from None

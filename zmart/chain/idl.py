@@ -34,7 +34,7 @@ class Composite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 Type: TypeAlias = str | Composite
 
 
-class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdlField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named value."""
 
     name: str
@@ -56,7 +56,7 @@ class Pda(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: list[Seed]
 
 
-class AccountMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class IdlInstructionAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An account an instruction wants, in the order of the wire."""
 
     name: str
@@ -67,13 +67,13 @@ class AccountMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     relations: list[str] = []
 
 
-class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdlInstruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something the program can be asked to do."""
 
     name: str
     discriminator: list[int]
-    accounts: list[AccountMeta]
-    args: list[Field]
+    accounts: list[IdlInstructionAccount]
+    args: list[IdlField]
 
 
 class Discriminated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +83,7 @@ class Discriminated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discriminator: list[int]
 
 
-class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdlErrorCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An error of the program."""
 
     code: int
@@ -101,7 +101,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """A struct's fields or an enum's variants."""
 
     kind: str
-    fields: list[Field] = []
+    fields: list[IdlField] = []
     variants: list[Variant] = []
 
 
@@ -119,7 +119,7 @@ class TypeDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     repr: Representation | None = None
 
 
-class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdlMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which program, which version, which format."""
 
     name: str
@@ -131,11 +131,11 @@ class Idl(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """The whole description."""
 
     address: str
-    metadata: Metadata
-    instructions: list[Instruction]
+    metadata: IdlMetadata
+    instructions: list[IdlInstruction]
     accounts: list[Discriminated]
     events: list[Discriminated]
-    errors: list[Refused]
+    errors: list[IdlErrorCode]
     types: list[TypeDefinition]
 
     @functools.cached_property

@@ -30,11 +30,11 @@ TRUNCATED = "Log truncated"
 
 
 #: A program's start, with its depth from 1, or its end, with 0.
-_Move: TypeAlias = tuple[int, str]
+_StackMove: TypeAlias = tuple[int, str]
 
 #: The moves of lines seen before. There are few programs and fewer depths, so a log costs about
 #: one look-up a line; beyond the limit, lines are parsed anew.
-_MOVES: dict[str, _Move] = {}
+_MOVES: dict[str, _StackMove] = {}
 _MOVES_LIMIT = 8_192
 #: The runtime nests at most nine calls; a greater number is not the runtime's.
 _DEPTHS = {f"[{depth}]": depth for depth in range(1, 65)}
@@ -50,7 +50,7 @@ class Undecodable(NamedTuple):
     reason: str
 
 
-class LogRead(NamedTuple):
+class ParsedLog(NamedTuple):
     """Everything one transaction's log says."""
 
     events: list[tuple[int, Event]]
@@ -64,7 +64,7 @@ def program_events(log_messages: Sequence[str] | None, program_id: str) -> Itera
     yield from read(log_messages, program_id).events
 
 
-def read(log_messages: Sequence[str] | None, program_id: str) -> LogRead:
+def read(log_messages: Sequence[str] | None, program_id: str) -> ParsedLog:
     """Everything the log says; ordinals count our program's `Program data:` lines from 0."""
     data, truncated = program_data(log_messages or (), program_id)
     events: list[tuple[int, Event]] = []
@@ -76,8 +76,8 @@ def read(log_messages: Sequence[str] | None, program_id: str) -> LogRead:
         except errors.DecodeError as exc:
             undecodable.append(Undecodable(ordinal, line, str(exc)))
         except ValueError as exc:
-            undecodable.append(Undecodable(ordinal, line, _not_base64(line, exc)))
-    return LogRead(events, undecodable, truncated)
+            undecodable.append(Undecodable(ordinal, line, _base64_error(line, exc)))
+    return ParsedLog(events, undecodable, truncated)
 
 
 def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool]:
@@ -90,7 +90,7 @@ def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool
     stack: list[str] = []
     truncated = False
     for line in lines:
-        move = _MOVES.get(line) or _move(line)
+        move = _MOVES.get(line) or _parse_move(line)
         if move is None:
             if line.startswith(DATA):
                 if stack and stack[-1] == program_id:
@@ -104,11 +104,11 @@ def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool
         elif not depth and stack and stack[-1] == program:
             stack.pop()
         else:
-            _move_otherwise(stack, depth, program)
+            _apply_irregular_move(stack, depth, program)
     return data, truncated
 
 
-def _move(line: str) -> _Move | None:
+def _parse_move(line: str) -> _StackMove | None:
     """What a line says about the stack, or None where it says nothing."""
     if line.startswith((TEXT, DATA)):
         return None
@@ -118,19 +118,19 @@ def _move(line: str) -> _Move | None:
     if words[2] == "failed:":
         return 0, words[1]
     if words[2:] == ["success"]:
-        return _remembered(line, (0, words[1]))
+        return _cache_move(line, (0, words[1]))
     if words[2] == "invoke" and len(words) == 4 and (depth := _DEPTHS.get(words[3])):
-        return _remembered(line, (depth, words[1]))
+        return _cache_move(line, (depth, words[1]))
     return None
 
 
-def _remembered(line: str, move: _Move) -> _Move:
+def _cache_move(line: str, move: _StackMove) -> _StackMove:
     if len(_MOVES) < _MOVES_LIMIT and len(line) < 128:
         _MOVES[line] = move
     return move
 
 
-def _move_otherwise(stack: list[str], depth: int, program: str) -> None:
+def _apply_irregular_move(stack: list[str], depth: int, program: str) -> None:
     """A start that ends what still ran at its depth, or an end that ends what it called."""
     if depth:
         del stack[depth - 1 :]
@@ -140,7 +140,7 @@ def _move_otherwise(stack: list[str], depth: int, program: str) -> None:
             pass
 
 
-def _not_base64(line: str, exc: ValueError) -> str:
+def _base64_error(line: str, exc: ValueError) -> str:
     if " " in line:
         return "The line holds several values; an event is one."
     return f"The line is not base64: {exc}."

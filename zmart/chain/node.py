@@ -25,7 +25,7 @@ from solana.rpc.async_http_provider import AsyncHTTPProvider
 from zmart import errors
 
 from . import rpc_errors
-from .request_pacer import Pace
+from .request_pacer import RequestPacer
 
 #: A node answers in milliseconds; a program scan or an old block takes seconds.
 TIMEOUT_SECONDS: Final = 20.0
@@ -38,7 +38,7 @@ _numbers = itertools.count(1)
 _encode = msgspec.json.Encoder().encode
 
 
-class Node:
+class RpcNode:
     """One address that speaks JSON-RPC."""
 
     def __init__(
@@ -46,17 +46,17 @@ class Node:
         url: str,
         *,
         program_id: str | None = None,
-        pace: Pace | None = None,
+        pacer: RequestPacer | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         #: How it is called where people read it: without what may be a key.
-        self.name = _host(url)
+        self.name = _host_name(url)
         #: The cluster it turned out to belong to, once asked.
         self.genesis_hash: str | None = None
         #: Until when, by the monotonic clock, others are asked first.
-        self.rests_until = 0.0
+        self.deprioritized_until = 0.0
         self._program_id = program_id
-        self._pace = pace
+        self._pacer = pacer
         self._timeout_seconds = timeout_seconds
         self._http = AsyncHTTPProvider(url, timeout=timeout_seconds, http2=url.startswith("https:"))
 
@@ -67,57 +67,57 @@ class Node:
         """Close its connections."""
         await self._http.close()
 
-    def rest(self, seconds: float) -> None:
+    def deprioritize(self, seconds: float) -> None:
         """Let others be asked first for a while."""
-        self.rests_until = time.monotonic() + seconds
+        self.deprioritized_until = time.monotonic() + seconds
 
     async def call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
         """The result of a method, as `type`; an error of `rpc_errors`, or Overloaded by the pace."""
-        if self._pace is not None:
-            await self._pace.take()
-        envelope = self._read(await self._post(method, params), method)
+        if self._pacer is not None:
+            await self._pacer.wait()
+        envelope = self._parse_envelope(await self._post(method, params), method)
         if envelope.error is not None:
-            error = rpc_errors.RpcError.of(envelope.error)
-            raise rpc_errors.of_rpc(error, method=method, node=self.name, program_id=self._program_id)
+            error = rpc_errors.JsonRpcError.of(envelope.error)
+            raise rpc_errors.error_from_rpc(error, method=method, node=self.name, program_id=self._program_id)
         try:
             return msgspec.json.decode(envelope.result, type=type)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-            raise self._garbled(method, str(exc)) from exc
+            raise self._invalid_response(method, str(exc)) from exc
 
     async def _post(self, method: str, params: Sequence[Any]) -> str:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._http.make_request_unparsed(_Request(method, params))
         except TimeoutError:
-            raise self._timed_out(method) from None
+            raise self._timeout_error(method) from None
         except SolanaRpcException as exc:
             # Not as the cause: its message holds the URL.
-            raise self._of_transport(exc.__cause__, method) from None
+            raise self._transport_error(exc.__cause__, method) from None
 
-    def _of_transport(self, cause: BaseException | None, method: str) -> errors.ZmartError:
+    def _transport_error(self, cause: BaseException | None, method: str) -> errors.ZmartError:
         match cause:
             case httpx2.HTTPStatusError(response=response):
-                error = _error_in(response.content)
-                return rpc_errors.of_http(
+                error = _parse_error(response.content)
+                return rpc_errors.error_from_http(
                     response.status_code, response.headers, error, method=method, node=self.name, now=time.time()
                 )
             case httpx2.TimeoutException():
-                return self._timed_out(method)
+                return self._timeout_error(method)
         return rpc_errors.Unreachable(f"{self.name} cannot be reached ({type(cause).__name__}).")
 
-    def _timed_out(self, method: str) -> rpc_errors.TimedOut:
+    def _timeout_error(self, method: str) -> rpc_errors.TimedOut:
         return rpc_errors.TimedOut(f"{self.name} does not answer {method} within {self._timeout_seconds:g} s.")
 
-    def _garbled(self, method: str, why: str) -> rpc_errors.Garbled:
-        return rpc_errors.Garbled(f"{self.name} answers {method} with something else than its result: {why}.")
+    def _invalid_response(self, method: str, why: str) -> rpc_errors.InvalidResponse:
+        return rpc_errors.InvalidResponse(f"{self.name} answers {method} with something else than its result: {why}.")
 
-    def _read(self, text: str, method: str) -> _Envelope:
+    def _parse_envelope(self, text: str, method: str) -> _Envelope:
         try:
             envelope = msgspec.json.decode(text, type=_Envelope)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
-            raise self._garbled(method, str(exc)) from exc
+            raise self._invalid_response(method, str(exc)) from exc
         if envelope.error is None and not envelope.result:
-            raise self._garbled(method, "neither result nor error")
+            raise self._invalid_response(method, "neither result nor error")
         return envelope
 
 
@@ -128,8 +128,8 @@ class _Request:
         self._method, self._params = method, params
 
     def to_json(self) -> str:
-        words = {"jsonrpc": "2.0", "id": next(_numbers), "method": self._method, "params": self._params}
-        return _encode(words).decode()
+        request = {"jsonrpc": "2.0", "id": next(_numbers), "method": self._method, "params": self._params}
+        return _encode(request).decode()
 
 
 class _Envelope(msgspec.Struct):
@@ -139,14 +139,14 @@ class _Envelope(msgspec.Struct):
     error: Any = None
 
 
-def _error_in(body: bytes) -> rpc_errors.RpcError | None:
+def _parse_error(body: bytes) -> rpc_errors.JsonRpcError | None:
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return None if envelope.error is None else rpc_errors.RpcError.of(envelope.error)
+    return None if envelope.error is None else rpc_errors.JsonRpcError.of(envelope.error)
 
 
-def _host(url: str) -> str:
+def _host_name(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

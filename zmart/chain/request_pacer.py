@@ -9,7 +9,7 @@ from typing import Final
 from zmart import errors
 
 
-class Pace:
+class RequestPacer:
     """At most `per_second` requests a second, the first `burst` at once, and `total` altogether.
 
     One pace may be shared by several clients of one process.
@@ -25,17 +25,17 @@ class Pace:
         self.spent = 0
 
     @property
-    def left(self) -> int | None:
+    def remaining(self) -> int | None:
         """Requests that may still be made, or None where there is no bound."""
         return None if self._total is None else self._total - self.spent
 
-    async def take(self) -> None:
+    async def wait(self) -> None:
         """Wait for one's turn; Overloaded when the total is used up."""
         await asyncio.sleep(self.reserve(time.monotonic()))
 
     def reserve(self, now: float) -> float:
         """Count one request at `now`, a monotonic clock's seconds, and say how long it has to wait."""
-        if self.left == 0:
+        if self.remaining == 0:
             raise errors.Overloaded(
                 f"All {self._total} requests of this budget are used up.", help="Go on later, or allow more."
             )

@@ -20,8 +20,8 @@ from zmart import errors, settings
 from zmart.domain.ids import Address, Signature, Slot
 
 from . import client, rpc_errors, transactions
-from .node import TIMEOUT_SECONDS, Node
-from .request_pacer import Pace
+from .node import TIMEOUT_SECONDS, RpcNode
+from .request_pacer import RequestPacer
 
 _T = TypeVar("_T")
 _CLOCK_FIELDS: Final = struct.Struct("<QqQQq")
@@ -35,7 +35,7 @@ class RpcClient:
         urls: Sequence[str],
         *,
         program_id: str | None = None,
-        pace: Pace | None = None,
+        pacer: RequestPacer | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         """Ask `urls` in this order of preference; refusals are read as those of `program_id`.
@@ -45,16 +45,23 @@ class RpcClient:
         if not urls:
             raise errors.InvalidInput("A client needs at least one node.")
         self._nodes = tuple(
-            Node(url, program_id=program_id, pace=pace, timeout_seconds=timeout_seconds) for url in dict.fromkeys(urls)
+            RpcNode(url, program_id=program_id, pacer=pacer, timeout_seconds=timeout_seconds)
+            for url in dict.fromkeys(urls)
         )
-        self._cluster = _SameCluster(is_asked=len(self._nodes) > 1)
+        self._cluster = _ClusterGuard(is_enabled=len(self._nodes) > 1)
 
     @classmethod
-    def of(cls, chain: settings.Chain, *, pace: Pace | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
+    def of(
+        cls,
+        chain: settings.ChainSettings,
+        *,
+        pacer: RequestPacer | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> Self:
         """The configured nodes: SOLANA_RPC_URL, then HELIUS_RPC_URL unless the chain is the development one."""
         second = None if chain.is_development else chain.helius_rpc_url
         urls = [chain.rpc_url.reveal(), *([second.reveal()] if second else [])]
-        return cls(urls, program_id=chain.program_id, pace=pace, timeout_seconds=timeout_seconds)
+        return cls(urls, program_id=chain.program_id, pacer=pacer, timeout_seconds=timeout_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,10 +79,10 @@ class RpcClient:
     def __repr__(self) -> str:
         return f"RpcClient({', '.join(node.name for node in self._nodes)})"
 
-    def pinned(self) -> RpcClient:
+    def pin_node(self) -> RpcClient:
         """The node that would be asked next, alone; its connections stay this client's to close."""
         one = object.__new__(RpcClient)
-        one._nodes = self._by_preference()[:1]
+        one._nodes = self._nodes_by_preference()[:1]
         one._cluster = self._cluster
         return one
 
@@ -83,22 +90,22 @@ class RpcClient:
 
     async def genesis_hash(self) -> str:
         """Ask for the genesis hash, every time anew."""
-        return await self._ask("getGenesisHash", [], str)
+        return await self._call("getGenesisHash", [], str)
 
     async def slot(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> Slot:
         """Ask `getSlot`."""
-        return Slot(await self._ask("getSlot", [_options(commitment, min_context_slot)], int))
+        return Slot(await self._call("getSlot", [_options(commitment, min_context_slot)], int))
 
     async def block_height(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> int:
         """Ask `getBlockHeight`."""
-        return await self._ask("getBlockHeight", [_options(commitment, min_context_slot)], int)
+        return await self._call("getBlockHeight", [_options(commitment, min_context_slot)], int)
 
     async def latest_blockhash(
         self, *, commitment: client.Commitment, min_context_slot: int | None = None
     ) -> client.Blockhash:
         """Ask `getLatestBlockhash`."""
         params = [_options(commitment, min_context_slot)]
-        answer = await self._ask("getLatestBlockhash", params, _InContext[_Blockhash])
+        answer = await self._call("getLatestBlockhash", params, _InContext[_RawBlockhash])
         return client.Blockhash(
             value=answer.value.blockhash,
             last_valid_block_height=answer.value.last_valid_block_height,
@@ -107,25 +114,25 @@ class RpcClient:
 
     async def recent_priority_fees(self, addresses: Sequence[str] = ()) -> tuple[client.PriorityFee, ...]:
         """Ask `getRecentPrioritizationFees`."""
-        _at_most(addresses, client.MOST_FEE_ADDRESSES, "addresses")
-        return await self._ask("getRecentPrioritizationFees", [list(addresses)], tuple[client.PriorityFee, ...])
+        _require_at_most(addresses, client.MAX_FEE_ADDRESSES, "addresses")
+        return await self._call("getRecentPrioritizationFees", [list(addresses)], tuple[client.PriorityFee, ...])
 
-    async def clock(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> client.Clock:
+    async def clock(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> client.ChainClock:
         """Read the Clock sysvar's account, or where a development node keeps none, the newest block's time."""
-        node = self.pinned()
+        node = self.pin_node()
         found = await node.account(client.CLOCK, commitment=commitment, min_context_slot=min_context_slot)
         if found.value is not None and len(found.value.data) == _CLOCK_FIELDS.size:
             slot, _, _, _, unix_timestamp = _CLOCK_FIELDS.unpack(found.value.data)
-            return client.Clock(slot=Slot(slot), unix_timestamp=unix_timestamp)
+            return client.ChainClock(slot=Slot(slot), unix_timestamp=unix_timestamp)
         seconds = await node.block_time(found.slot)
         if seconds is None:
-            raise rpc_errors.Garbled("The node has neither a Clock nor a time for its newest block.")
-        return client.Clock(slot=found.slot, unix_timestamp=seconds)
+            raise rpc_errors.InvalidResponse("The node has neither a Clock nor a time for its newest block.")
+        return client.ChainClock(slot=found.slot, unix_timestamp=seconds)
 
     async def block_time(self, slot: int) -> int | None:
         """Ask `getBlockTime`."""
         try:
-            found: int | None = await self._ask("getBlockTime", [slot], _OptionalInt)
+            found: int | None = await self._call("getBlockTime", [slot], _OptionalInt)
         except rpc_errors.SlotSkipped:
             return None
         return found
@@ -152,9 +159,9 @@ class RpcClient:
             "preflightCommitment": preflight_commitment,
             **_options(None, min_context_slot),
         }
-        answered = await self._ask("sendTransaction", [_base64(transaction), options], str)
-        if answered != signature:
-            raise rpc_errors.Garbled(f"The node answers sendTransaction of {signature} with {answered[:100]}.")
+        returned = await self._call("sendTransaction", [_base64(transaction), options], str)
+        if returned != signature:
+            raise rpc_errors.InvalidResponse(f"The node answers sendTransaction of {signature} with {returned[:100]}.")
         return signature
 
     async def simulate(
@@ -165,7 +172,7 @@ class RpcClient:
         verify_signatures: bool = False,
         replace_blockhash: bool = False,
         min_context_slot: int | None = None,
-    ) -> client.Simulation:
+    ) -> client.SimulationResult:
         """Ask `simulateTransaction`."""
         options = {
             "encoding": "base64",
@@ -173,8 +180,8 @@ class RpcClient:
             "replaceRecentBlockhash": replace_blockhash,
             **_options(commitment, min_context_slot),
         }
-        answer = await self._ask("simulateTransaction", [_base64(transaction), options], _InContext[_Simulated])
-        return client.Simulation(
+        answer = await self._call("simulateTransaction", [_base64(transaction), options], _InContext[_RawSimulation])
+        return client.SimulationResult(
             slot=answer.slot,
             err=answer.value.err,
             logs=tuple(answer.value.logs or ()),
@@ -183,12 +190,12 @@ class RpcClient:
 
     async def signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool
-    ) -> client.At[tuple[client.SignatureStatus | None, ...]]:
+    ) -> client.AtSlot[tuple[client.SignatureStatus | None, ...]]:
         """Ask `getSignatureStatuses`."""
-        _at_most(signatures, client.MOST_STATUSES, "signatures")
+        _require_at_most(signatures, client.MAX_STATUSES, "signatures")
         params = [list(signatures), {"searchTransactionHistory": search_history}]
-        answer = await self._ask("getSignatureStatuses", params, _InContext[tuple[client.SignatureStatus | None, ...]])
-        return client.At(slot=answer.slot, value=_complete(answer.value, signatures))
+        answer = await self._call("getSignatureStatuses", params, _InContext[tuple[client.SignatureStatus | None, ...]])
+        return client.AtSlot(slot=answer.slot, value=_require_complete(answer.value, signatures))
 
     async def transaction(self, signature: str, *, commitment: client.Commitment) -> dict[str, Any] | None:
         """Ask `getTransaction`."""
@@ -197,7 +204,7 @@ class RpcClient:
             "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION,
             "commitment": commitment,
         }
-        found: dict[str, Any] | None = await self._ask("getTransaction", [signature, options], _OptionalObject)
+        found: dict[str, Any] | None = await self._call("getTransaction", [signature, options], _OptionalObject)
         return found
 
     async def block_signatures(self, slot: int, *, commitment: client.Commitment) -> client.BlockSignatures | None:
@@ -209,7 +216,7 @@ class RpcClient:
             "commitment": commitment,
         }
         try:
-            found: client.BlockSignatures | None = await self._ask("getBlock", [slot, options], _OptionalBlock)
+            found: client.BlockSignatures | None = await self._call("getBlock", [slot, options], _OptionalBlock)
         except rpc_errors.SlotSkipped:
             return None
         return found
@@ -221,16 +228,16 @@ class RpcClient:
         commitment: client.Commitment,
         before: str | None = None,
         until: str | None = None,
-        limit: int = client.MOST_SIGNATURES,
+        limit: int = client.MAX_SIGNATURES,
         min_context_slot: int | None = None,
     ) -> tuple[client.SignatureInfo, ...]:
         """Ask `getSignaturesForAddress`."""
         options = _options(commitment, min_context_slot, limit=limit, before=before, until=until)
-        return await self._ask("getSignaturesForAddress", [address, options], tuple[client.SignatureInfo, ...])
+        return await self._call("getSignaturesForAddress", [address, options], tuple[client.SignatureInfo, ...])
 
     async def request_airdrop(self, address: str, lamports: int, *, commitment: client.Commitment) -> Signature:
         """Ask `requestAirdrop`."""
-        return Signature(await self._ask("requestAirdrop", [address, lamports, _options(commitment, None)], str))
+        return Signature(await self._call("requestAirdrop", [address, lamports, _options(commitment, None)], str))
 
     # Accounts
 
@@ -241,12 +248,12 @@ class RpcClient:
         commitment: client.Commitment,
         data_slice: client.DataSlice | None = None,
         min_context_slot: int | None = None,
-    ) -> client.At[client.Account | None]:
+    ) -> client.AtSlot[client.AccountInfo | None]:
         """Ask `getAccountInfo`."""
         options = _account_options(commitment, data_slice, min_context_slot)
-        answer = await self._ask("getAccountInfo", [address, options], _InContext[_Account | None])
+        answer = await self._call("getAccountInfo", [address, options], _InContext[_RawAccount | None])
         found = answer.value
-        return client.At(slot=answer.slot, value=None if found is None else found.at(address))
+        return client.AtSlot(slot=answer.slot, value=None if found is None else found.to_account_info(address))
 
     async def accounts(
         self,
@@ -255,15 +262,16 @@ class RpcClient:
         commitment: client.Commitment,
         data_slice: client.DataSlice | None = None,
         min_context_slot: int | None = None,
-    ) -> client.At[tuple[client.Account | None, ...]]:
+    ) -> client.AtSlot[tuple[client.AccountInfo | None, ...]]:
         """Ask `getMultipleAccounts`."""
-        _at_most(addresses, client.MOST_ACCOUNTS, "accounts")
+        _require_at_most(addresses, client.MAX_ACCOUNTS, "accounts")
         options = _account_options(commitment, data_slice, min_context_slot)
         params = [list(addresses), options]
-        answer = await self._ask("getMultipleAccounts", params, _InContext[tuple[_Account | None, ...]])
-        found = zip(_complete(answer.value, addresses), addresses, strict=True)
-        return client.At(
-            slot=answer.slot, value=tuple(None if one is None else one.at(address) for one, address in found)
+        answer = await self._call("getMultipleAccounts", params, _InContext[tuple[_RawAccount | None, ...]])
+        found = zip(_require_complete(answer.value, addresses), addresses, strict=True)
+        return client.AtSlot(
+            slot=answer.slot,
+            value=tuple(None if one is None else one.to_account_info(address) for one, address in found),
         )
 
     async def program_accounts(
@@ -274,59 +282,66 @@ class RpcClient:
         filters: Sequence[client.Memcmp | client.DataSize] = (),
         data_slice: client.DataSlice | None = None,
         min_context_slot: int | None = None,
-    ) -> client.At[tuple[client.Account, ...]]:
+    ) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
         """Ask `getProgramAccounts`."""
         options = {
             **_account_options(commitment, data_slice, min_context_slot),
             "filters": [_filter(one) for one in filters],
             "withContext": True,
         }
-        answer = await self._ask("getProgramAccounts", [program_id, options], _InContext[tuple[_Owned, ...]])
-        return client.At(slot=answer.slot, value=tuple(one.account.at(one.pubkey) for one in answer.value))
+        answer = await self._call(
+            "getProgramAccounts", [program_id, options], _InContext[tuple[_RawProgramAccount, ...]]
+        )
+        return client.AtSlot(
+            slot=answer.slot, value=tuple(one.account.to_account_info(one.pubkey) for one in answer.value)
+        )
 
     # Which node
 
-    async def _ask(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
+    async def _call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
         """The first usable answer; where there is none, the trouble of the node we would rather have asked."""
-        troubles: list[rpc_errors.NodeTrouble | rpc_errors.KeyRefused] = []
-        for node in self._by_preference():
+        failures: list[rpc_errors.NodeError | rpc_errors.ApiKeyRejected] = []
+        for node in self._nodes_by_preference():
             try:
-                await self._cluster.require(node)
+                await self._cluster.check(node)
                 return await node.call(method, params, type)
-            except rpc_errors.NodeTrouble as trouble:
-                node.rest(trouble.retry_after_seconds)
-                troubles.append(trouble)
-            except rpc_errors.KeyRefused as refused:
-                node.rest(_KEY_REFUSED_SECONDS)
-                troubles.append(refused)
-        raise troubles[0]
+            except rpc_errors.NodeError as error:
+                node.deprioritize(error.retry_after_seconds)
+                failures.append(error)
+            except rpc_errors.ApiKeyRejected as rejected:
+                node.deprioritize(_KEY_REJECTED_SECONDS)
+                failures.append(rejected)
+        raise failures[0]
 
-    def _by_preference(self) -> tuple[Node, ...]:
+    def _nodes_by_preference(self) -> tuple[RpcNode, ...]:
         """In the order given, those that rest last."""
         now = time.monotonic()
-        return tuple(sorted(self._nodes, key=lambda node: max(0.0, node.rests_until - now)))
+        return tuple(sorted(self._nodes, key=lambda node: max(0.0, node.deprioritized_until - now)))
 
 
 #: Somebody has to change a key before this node is worth asking.
-_KEY_REFUSED_SECONDS: Final = 60.0
+_KEY_REJECTED_SECONDS: Final = 60.0
 
 
-class _SameCluster:
+class _ClusterGuard:
     """Nodes that are used in place of each other are of one cluster."""
 
-    def __init__(self, *, is_asked: bool) -> None:
-        self._is_asked = is_asked
-        self._first: Node | None = None
+    def __init__(self, *, is_enabled: bool) -> None:
+        self._is_enabled = is_enabled
+        self._first: RpcNode | None = None
 
-    async def require(self, node: Node) -> None:
+    async def check(self, node: RpcNode) -> None:
         """ConfigurationError where the node is of another cluster than the first that was asked."""
-        if not self._is_asked or node is self._first:
+        if not self._is_enabled or node is self._first:
             return
         if node.genesis_hash is None:
             node.genesis_hash = await node.call("getGenesisHash", [], str)
         self._first = self._first or node
         if node.genesis_hash != self._first.genesis_hash:
-            ours, theirs = client.cluster_of(str(self._first.genesis_hash)), client.cluster_of(node.genesis_hash)
+            ours, theirs = (
+                client.cluster_by_genesis_hash(str(self._first.genesis_hash)),
+                client.cluster_by_genesis_hash(node.genesis_hash),
+            )
             raise errors.ConfigurationError(
                 f"{self._first.name} is on {ours}, {node.name} on {theirs} (genesis hash {node.genesis_hash}).",
                 help="SOLANA_RPC_URL and HELIUS_RPC_URL must lead to one cluster.",
@@ -354,45 +369,47 @@ class _InContext(msgspec.Struct, Generic[_T]):
         return Slot(self.context.slot)
 
 
-class _Blockhash(msgspec.Struct, rename="camel"):
+class _RawBlockhash(msgspec.Struct, rename="camel"):
     blockhash: str
     last_valid_block_height: int
 
 
-class _Simulated(msgspec.Struct, rename="camel"):
+class _RawSimulation(msgspec.Struct, rename="camel"):
     err: Any = None
     logs: list[str] | None = None
     units_consumed: int | None = None
 
 
-class _Account(msgspec.Struct):
+class _RawAccount(msgspec.Struct):
     data: tuple[str, Literal["base64"]]
     lamports: int
     owner: str
 
-    def at(self, address: str) -> client.Account:
+    def to_account_info(self, address: str) -> client.AccountInfo:
         try:
             data = base64.b64decode(self.data[0], validate=True)
         except binascii.Error as exc:
-            raise rpc_errors.Garbled(f"The node's data of account {address} is not base64.") from exc
-        return client.Account(address=Address(address), lamports=self.lamports, owner=Address(self.owner), data=data)
+            raise rpc_errors.InvalidResponse(f"The node's data of account {address} is not base64.") from exc
+        return client.AccountInfo(
+            address=Address(address), lamports=self.lamports, owner=Address(self.owner), data=data
+        )
 
 
-class _Owned(msgspec.Struct):
-    account: _Account
+class _RawProgramAccount(msgspec.Struct):
+    account: _RawAccount
     pubkey: str
 
 
 def _options(commitment: client.Commitment | None, min_context_slot: int | None, **more: Any) -> dict[str, Any]:
-    words = {"commitment": commitment, "minContextSlot": min_context_slot, **more}
-    return {name: value for name, value in words.items() if value is not None}
+    options = {"commitment": commitment, "minContextSlot": min_context_slot, **more}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _account_options(
     commitment: client.Commitment, data_slice: client.DataSlice | None, min_context_slot: int | None
 ) -> dict[str, Any]:
-    piece = None if data_slice is None else data_slice._asdict()
-    return _options(commitment, min_context_slot, encoding="base64", dataSlice=piece)
+    slice_json = None if data_slice is None else data_slice._asdict()
+    return _options(commitment, min_context_slot, encoding="base64", dataSlice=slice_json)
 
 
 def _filter(one: client.Memcmp | client.DataSize) -> dict[str, Any]:
@@ -401,14 +418,14 @@ def _filter(one: client.Memcmp | client.DataSize) -> dict[str, Any]:
     return {"memcmp": {"offset": one.offset, "bytes": _base64(one.data), "encoding": "base64"}}
 
 
-def _at_most(values: Sequence[str], most: int, what: str) -> None:
+def _require_at_most(values: Sequence[str], most: int, plural: str) -> None:
     if len(values) > most:
-        raise errors.InvalidInput(f"At most {most} {what} can be asked for at once, not {len(values)}.")
+        raise errors.InvalidInput(f"At most {most} {plural} can be asked for at once, not {len(values)}.")
 
 
-def _complete(found: tuple[_T, ...], asked: Sequence[str]) -> tuple[_T, ...]:
-    if len(found) != len(asked):
-        raise rpc_errors.Garbled(f"The node answers {len(found)} of {len(asked)}.")
+def _require_complete(found: tuple[_T, ...], requested: Sequence[str]) -> tuple[_T, ...]:
+    if len(found) != len(requested):
+        raise rpc_errors.InvalidResponse(f"The node answers {len(found)} of {len(requested)}.")
     return found
 
 

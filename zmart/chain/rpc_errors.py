@@ -41,20 +41,20 @@ RATE_LIMIT_SECONDS: Final = 5.0
 LONGEST_RATE_LIMIT_SECONDS: Final = 300.0
 
 
-class NodeTrouble(errors.Unavailable):
+class NodeError(errors.Unavailable):
     """The node gave no usable answer."""
 
 
-class RateLimited(NodeTrouble):
+class RateLimited(NodeError):
     """The node wants fewer requests."""
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
-        wanted = RATE_LIMIT_SECONDS if retry_after_seconds is None else retry_after_seconds
-        self.retry_after_seconds = min(max(0.0, wanted), LONGEST_RATE_LIMIT_SECONDS)
+        seconds = RATE_LIMIT_SECONDS if retry_after_seconds is None else retry_after_seconds
+        self.retry_after_seconds = min(max(0.0, seconds), LONGEST_RATE_LIMIT_SECONDS)
 
 
-class NodeBehind(NodeTrouble):
+class NodeBehind(NodeError):
     """The node has not caught up with the cluster."""
 
     def __init__(self, message: str, *, slots: int | None = None) -> None:
@@ -63,23 +63,23 @@ class NodeBehind(NodeTrouble):
         self.slots = slots
 
 
-class TimedOut(NodeTrouble):
+class TimedOut(NodeError):
     """The node did not answer in time; whether it acted is unknown."""
 
 
-class Unreachable(NodeTrouble):
+class Unreachable(NodeError):
     """The node cannot be reached."""
 
 
-class NodeFailed(NodeTrouble):
+class NodeFailed(NodeError):
     """The node failed at answering."""
 
 
-class Garbled(NodeTrouble):
+class InvalidResponse(NodeError):
     """The answer is not what JSON-RPC or this method promises."""
 
 
-class KeyRefused(errors.Unauthorized):
+class ApiKeyRejected(errors.Unauthorized):
     """The node does not accept our key."""
 
 
@@ -95,15 +95,15 @@ class SlotSkipped(errors.NotFound):
     """The node serves no block of the slot: it was skipped, or this node lacks it. The codes do not tell which."""
 
 
-class HistoryGone(errors.NotFound):
+class HistoryPruned(errors.NotFound):
     """The node no longer keeps what was asked for."""
 
 
-class TransactionTrouble(errors.Transient):
+class TransactionError(errors.Transient):
     """The transaction cannot land now."""
 
 
-class BlockhashUnknown(TransactionTrouble):
+class BlockhashUnknown(TransactionError):
     """The node does not know the transaction's blockhash: it is too old, or the node is behind."""
 
 
@@ -122,7 +122,7 @@ class InstructionRefused(errors.ProgramError):
     index of the instruction, compute budget included. `logs` are the simulation's or the transaction's.
     """
 
-    def __init__(self, refusal: Refusal, *, instruction: int | None, logs: Sequence[str]) -> None:
+    def __init__(self, refusal: ProgramErrorInfo, *, instruction: int | None, logs: Sequence[str]) -> None:
         super().__init__(refusal.name, refusal.code, refusal.message)
         self.program = refusal.program
         self.instruction = instruction
@@ -133,7 +133,7 @@ class AccountInUse(InstructionRefused):
     """The account to be created exists: a market id that is taken, a vote cast before (protocol.md 1.4.12)."""
 
 
-class Refusal(NamedTuple):
+class ProgramErrorInfo(NamedTuple):
     """How a program says no."""
 
     name: str
@@ -142,7 +142,7 @@ class Refusal(NamedTuple):
     program: str | None = None
 
 
-class RpcError(NamedTuple):
+class JsonRpcError(NamedTuple):
     """The `error` of a JSON-RPC answer."""
 
     code: int
@@ -150,16 +150,16 @@ class RpcError(NamedTuple):
     data: Any = None
 
     @classmethod
-    def of(cls, words: Any) -> RpcError:
+    def of(cls, value: Any) -> JsonRpcError:
         """Whatever a node put there, as an error."""
-        if not isinstance(words, dict):
-            return cls(0, str(words)[:_LONGEST_TEXT])
-        code = words.get("code")
-        message = words.get("message")
+        if not isinstance(value, dict):
+            return cls(0, str(value)[:_LONGEST_TEXT])
+        code = value.get("code")
+        message = value.get("message")
         return cls(
             code if isinstance(code, int) else 0,
             message[:_LONGEST_TEXT] if isinstance(message, str) else "no message",
-            words.get("data"),
+            value.get("data"),
         )
 
 
@@ -170,7 +170,7 @@ _LONGEST_TEXT: Final = 1_000
 # Transactions
 
 
-def of_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None = None) -> errors.ZmartError:
+def error_from_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None = None) -> errors.ZmartError:
     """The error behind a transaction's `err`, whichever call it came from; never raises.
 
     Numbers are read as those of `program_id` unless the logs name another program as the one that failed.
@@ -181,14 +181,14 @@ def of_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None
         case "BlockhashNotFound":
             return BlockhashUnknown()
         case {"InstructionError": [int(index), inner]}:
-            return _of_instruction(index, inner, [line for line in logs if isinstance(line, str)], program_id)
-        case str() if err in _BUSY:
-            return TransactionTrouble(f"The chain says {err}.")
-    return TransactionRefused(f"The chain says {_words(err)}.")
+            return _error_from_instruction(index, inner, [line for line in logs if isinstance(line, str)], program_id)
+        case str() if err in _TRANSIENT_ERRORS:
+            return TransactionError(f"The chain says {err}.")
+    return TransactionRefused(f"The chain says {_describe(err)}.")
 
 
 #: AccountNotFound is a fee payer the node has not seen: often a node that is behind (protocol.md 11).
-_BUSY: Final = frozenset(
+_TRANSIENT_ERRORS: Final = frozenset(
     {
         "AccountInUse",
         "AccountNotFound",
@@ -204,14 +204,14 @@ _BUSY: Final = frozenset(
 )
 
 
-def _of_instruction(index: int, inner: Any, logs: Sequence[str], program_id: str | None) -> errors.ZmartError:
+def _error_from_instruction(index: int, inner: Any, logs: Sequence[str], program_id: str | None) -> errors.ZmartError:
     match inner:
         case {"Custom": int(code)}:
-            refusal = _refusal(code, logs, program_id)
+            refusal = _program_error_info(code, logs, program_id)
             kind = AccountInUse if refusal.name == ALREADY_IN_USE else InstructionRefused
             return kind(refusal, instruction=index, logs=logs)
     last = f" The last log line: {logs[-1]}" if logs else ""
-    return TransactionRefused(f"Instruction {index} fails with {_words(inner)}.{last}")
+    return TransactionRefused(f"Instruction {index} fails with {_describe(inner)}.{last}")
 
 
 ALREADY_IN_USE: Final = "AccountAlreadyInUse"
@@ -220,21 +220,23 @@ _FAILED: Final = re.compile(r"Program (\w{32,44}) failed: custom program error: 
 _ANCHOR: Final = re.compile(r"Error Code: (\w+)\. Error Number: (\d+)\. Error Message: (.*?)\.?$")
 
 
-def _refusal(code: int, logs: Sequence[str], program_id: str | None) -> Refusal:
+def _program_error_info(code: int, logs: Sequence[str], program_id: str | None) -> ProgramErrorInfo:
     """The name behind a number: Anchor's own words, else the failing program's table, else only the number."""
     failed = next((match[1] for line in logs if (match := _FAILED.search(line))), None)
-    said = next((match for line in reversed(logs) if (match := _ANCHOR.search(line)) and int(match[2]) == code), None)
-    if said is not None:
-        return Refusal(said[1], code, said[3], failed)
+    anchor_match = next(
+        (match for line in reversed(logs) if (match := _ANCHOR.search(line)) and int(match[2]) == code), None
+    )
+    if anchor_match is not None:
+        return ProgramErrorInfo(anchor_match[1], code, anchor_match[3], failed)
     if code == 0 and failed in (None, addresses.SYSTEM_PROGRAM):
-        return Refusal(ALREADY_IN_USE, 0, "The account to be created exists already", addresses.SYSTEM_PROGRAM)
-    known = program_errors.by_code(code)
-    if known is not None and (failed is None or program_id in (None, failed)):
-        return Refusal(known.name, code, known.value, failed or program_id)
-    return Refusal("Custom", code, f"custom program error {code:#x}", failed)
+        return ProgramErrorInfo(ALREADY_IN_USE, 0, "The account to be created exists already", addresses.SYSTEM_PROGRAM)
+    declared = program_errors.find_by_code(code)
+    if declared is not None and (failed is None or program_id in (None, failed)):
+        return ProgramErrorInfo(declared.name, code, declared.value, failed or program_id)
+    return ProgramErrorInfo("Custom", code, f"custom program error {code:#x}", failed)
 
 
-def _words(err: Any) -> str:
+def _describe(err: Any) -> str:
     match err:
         case {**parts} if len(parts) == 1:
             ((name, more),) = parts.items()
@@ -245,22 +247,24 @@ def _words(err: Any) -> str:
 # JSON-RPC
 
 
-def of_rpc(error: RpcError, *, method: str, node: str = "the node", program_id: str | None = None) -> errors.ZmartError:
+def error_from_rpc(
+    error: JsonRpcError, *, method: str, node: str = "the node", program_id: str | None = None
+) -> errors.ZmartError:
     """The error behind a JSON-RPC error object, with or without `data`, known code or not; never raises."""
-    said = f"{node} answers {method}: {error.message.rstrip('.')} ({error.code})."
+    message = f"{node} answers {method}: {error.message.rstrip('.')} ({error.code})."
     if error.code == -32002:
-        return _of_preflight(error, said, program_id)
+        return _error_from_preflight(error, message, program_id)
     kind = _KINDS.get(error.code, NodeFailed)
-    return NodeBehind(said, slots=_slots_behind(error.data)) if kind is NodeBehind else kind(said)
+    return NodeBehind(message, slots=_slots_behind(error.data)) if kind is NodeBehind else kind(message)
 
 
 #: Agave's codes and JSON-RPC's, and what providers use for limits and keys. An unknown code is the node's failing.
 _KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
     **dict.fromkeys((-32004, -32005, -32014, -32016), NodeBehind),
     **dict.fromkeys((429, -32429), RateLimited),
-    **dict.fromkeys((401, 403, -32401, -32403), KeyRefused),
+    **dict.fromkeys((401, 403, -32401, -32403), ApiKeyRejected),
     **dict.fromkeys((-32007, -32009), SlotSkipped),
-    **dict.fromkeys((-32001, -32011, -32020, -32021), HistoryGone),
+    **dict.fromkeys((-32001, -32011, -32020, -32021), HistoryPruned),
     **dict.fromkeys((-32700, -32600, -32601, -32602), BadRequest),
     **dict.fromkeys((-32003, -32006, -32010, -32013, -32018), BadRequest),
     -32015: UnsupportedVersion,
@@ -272,20 +276,20 @@ def _slots_behind(data: Any) -> int | None:
     return slots if isinstance(slots, int) else None
 
 
-def _of_preflight(error: RpcError, said: str, program_id: str | None) -> errors.ZmartError:
+def _error_from_preflight(error: JsonRpcError, message: str, program_id: str | None) -> errors.ZmartError:
     """A transaction that failed its simulation; without `data` the message still holds the essence."""
     data = error.data if isinstance(error.data, dict) else {}
     logs = data.get("logs")
-    err = data.get("err") or _err_in(error.message)
+    err = data.get("err") or _err_from_message(error.message)
     if err is None:
-        return TransactionRefused(said)
-    return of_transaction(err, logs if isinstance(logs, list) else [], program_id=program_id)
+        return TransactionRefused(message)
+    return error_from_transaction(err, logs if isinstance(logs, list) else [], program_id=program_id)
 
 
 _IN_MESSAGE: Final = re.compile(r"Error processing Instruction (\d+): custom program error: 0x([0-9a-fA-F]+)")
 
 
-def _err_in(message: str) -> Any:
+def _err_from_message(message: str) -> Any:
     if match := _IN_MESSAGE.search(message):
         return {"InstructionError": [int(match[1]), {"Custom": int(match[2], 16)}]}
     if "already been processed" in message:
@@ -296,25 +300,25 @@ def _err_in(message: str) -> Any:
 # HTTP
 
 
-def of_http(
-    status: int, headers: Mapping[str, str], error: RpcError | None, *, method: str, node: str, now: float
+def error_from_http(
+    status: int, headers: Mapping[str, str], error: JsonRpcError | None, *, method: str, node: str, now: float
 ) -> errors.ZmartError:
     """The error behind an HTTP status that is not 200; `error` is the JSON-RPC error in its body, if any.
 
     `now` is Unix time, for a Retry-After that is a date.
     """
-    said = f"{node} answers {method} with HTTP {status}."
+    message = f"{node} answers {method} with HTTP {status}."
     if status == 429 or (error is not None and error.code in (429, -32429)):
-        return RateLimited(said, retry_after_seconds=retry_after(headers.get("retry-after"), now))
+        return RateLimited(message, retry_after_seconds=retry_after(headers.get("retry-after"), now))
     if status in (401, 403):
-        return KeyRefused(said, help="Check the key in SOLANA_RPC_URL or HELIUS_RPC_URL.")
+        return ApiKeyRejected(message, help="Check the key in SOLANA_RPC_URL or HELIUS_RPC_URL.")
     if status >= 500 or status == 408:
-        failed = NodeFailed(said)
+        failed = NodeFailed(message)
         failed.retry_after_seconds = retry_after(headers.get("retry-after"), now) or failed.retry_after_seconds
         return failed
     if error is not None:
-        return of_rpc(error, method=method, node=node)
-    return BadRequest(said, help="Check SOLANA_RPC_URL: is this a node's JSON-RPC?")
+        return error_from_rpc(error, method=method, node=node)
+    return BadRequest(message, help="Check SOLANA_RPC_URL: is this a node's JSON-RPC?")
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -68,7 +68,7 @@ class Signer:
         raise TypeError("A signer is neither copied nor pickled.")
 
 
-def backend(chain: settings.Chain) -> Signer | None:
+def backend(chain: settings.ChainSettings) -> Signer | None:
     """The backend authority's key, or None where none is configured. Raises ConfigurationError."""
     if chain.backend_keypair_path is not None and chain.backend_private_key is not None:
         raise errors.ConfigurationError(
@@ -81,7 +81,7 @@ def backend(chain: settings.Chain) -> Signer | None:
     return None
 
 
-def admin(chain: settings.Chain) -> Signer | None:
+def admin(chain: settings.ChainSettings) -> Signer | None:
     """The admin's key, or None where approvals are left to a person. Raises ConfigurationError."""
     path = chain.admin_keypair_path
     return None if path is None else load(path, name="ADMIN_KEYPAIR_PATH")
@@ -97,21 +97,21 @@ def load(path: Path, *, name: str = "The key file") -> Signer:
             check_mode(os.fstat(file.fileno()), path, name=name)
             text = file.read(_LARGEST_FILE).decode("ascii")
     except OSError as exc:
-        raise _refused(name, f"{path} cannot be read: {exc.strerror}", "Correct the path or its rights.") from None
+        raise _key_error(name, f"{path} cannot be read: {exc.strerror}", "Correct the path or its rights.") from None
     except UnicodeDecodeError:
-        raise _refused(name, f"{path} holds no key", _FORMATS) from None
+        raise _key_error(name, f"{path} holds no key", _FORMATS) from None
     return parse(text, name=name)
 
 
 def check_mode(status: os.stat_result, path: Path, *, name: str) -> None:
     """ConfigurationError unless the file is a regular one of ours (or root's) that nobody else can open."""
     if not stat.S_ISREG(status.st_mode):
-        raise _refused(name, f"{path} is not a file", "Name the file that holds the key.")
+        raise _key_error(name, f"{path} is not a file", "Name the file that holds the key.")
     if status.st_uid not in (os.geteuid(), 0):
-        raise _refused(name, f"{path} belongs to another user", f"chown {os.geteuid()} {path}")
+        raise _key_error(name, f"{path} belongs to another user", f"chown {os.geteuid()} {path}")
     if stat.S_IMODE(status.st_mode) & 0o077:
         mode = stat.S_IMODE(status.st_mode)
-        raise _refused(name, f"{path} can be opened by others (mode {mode:04o})", f"chmod 600 {path}")
+        raise _key_error(name, f"{path} can be opened by others (mode {mode:04o})", f"chmod 600 {path}")
 
 
 _FORMATS = "A key is a JSON array of 64 numbers, as solana-keygen writes it, or those 64 bytes in base58."
@@ -119,16 +119,16 @@ _FORMATS = "A key is a JSON array of 64 numbers, as solana-keygen writes it, or 
 
 def parse(text: str, *, name: str = "The key") -> Signer:
     """The key in a text: JSON or base58 of 64 bytes. Raises ConfigurationError, without repeating the text."""
-    raw = _raw(text.strip())
+    raw = _decode_key(text.strip())
     if raw is None or len(raw) != KEY_BYTES:
-        raise _refused(name, "this is no key", _FORMATS)
+        raise _key_error(name, "this is no key", _FORMATS)
     key = Keypair.from_seed(raw[:_SEED_BYTES])
     if bytes(key.pubkey()) != raw[_SEED_BYTES:]:
-        raise _refused(name, "its two halves do not belong together", "Copy the file again from where it was made.")
+        raise _key_error(name, "its two halves do not belong together", "Copy the file again from where it was made.")
     return Signer(key)
 
 
-def _raw(text: str) -> bytes | None:
+def _decode_key(text: str) -> bytes | None:
     try:
         if text.startswith("["):
             return bytes(json.loads(text))
@@ -137,5 +137,5 @@ def _raw(text: str) -> bytes | None:
         return None
 
 
-def _refused(name: str, why: str, step: str) -> errors.ConfigurationError:
+def _key_error(name: str, why: str, step: str) -> errors.ConfigurationError:
     return errors.ConfigurationError(f"{name}: {why}.", help=step if step.endswith(".") else f"{step}.")

@@ -33,9 +33,9 @@ from . import addresses, codec, idl
 from .signer import Signer
 
 #: What fits one packet of the network, signatures included.
-MOST_BYTES: Final = 1_232
+MAX_TRANSACTION_BYTES: Final = 1_232
 #: What a transaction may compute at most, whatever it asks for.
-MOST_UNITS: Final = 1_400_000
+MAX_COMPUTE_UNITS: Final = 1_400_000
 #: What every signature costs.
 LAMPORTS_PER_SIGNATURE: Final = 5_000
 _MICRO: Final = 1_000_000
@@ -61,19 +61,19 @@ def instruction(
     argument of that name. InvalidInput tells what is missing or unknown.
     """
     args = args or {}
-    described = _described(name)
-    wanted = [meta.name for meta in described.accounts]
-    if unknown := accounts.keys() - set(wanted):
+    described = _find_instruction(name)
+    account_names = [meta.name for meta in described.accounts]
+    if unknown := accounts.keys() - set(account_names):
         raise errors.InvalidInput(f"{name} knows no account {', '.join(sorted(unknown))}.")
-    known = dict(accounts)
-    for account in sorted(wanted, key=_derived_later):
-        if account not in known:
+    resolved = dict(accounts)
+    for account in sorted(account_names, key=_is_derived_later):
+        if account not in resolved:
             identity = args.get("market_id", market_id)
-            known[account] = _resolved(account, name, program_id, known, identity)
+            resolved[account] = _resolve_account(account, name, program_id, resolved, identity)
     return Instruction(
         _pubkey(program_id),
         codec.default().encode_instruction(name, args),
-        [AccountMeta(_pubkey(known[meta.name]), meta.signer, meta.writable) for meta in described.accounts],
+        [AccountMeta(_pubkey(resolved[meta.name]), meta.signer, meta.writable) for meta in described.accounts],
     )
 
 
@@ -87,8 +87,8 @@ class Cost:
     micro_lamports_per_unit: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.units <= MOST_UNITS:
-            raise errors.InvalidInput(f"A transaction computes 1 to {MOST_UNITS:,} units, not {self.units:,}.")
+        if not 0 < self.units <= MAX_COMPUTE_UNITS:
+            raise errors.InvalidInput(f"A transaction computes 1 to {MAX_COMPUTE_UNITS:,} units, not {self.units:,}.")
         if not 0 <= self.micro_lamports_per_unit < 1 << 64:
             raise errors.InvalidInput("The price of a unit is a u64 of millionths of a lamport.")
 
@@ -105,7 +105,7 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unsigned:
+class UnsignedTransaction:
     """A transaction that waits for its signatures."""
 
     message: MessageV0
@@ -138,7 +138,7 @@ class Unsigned:
         """The form that wallets take."""
         return base64.b64encode(self.raw).decode()
 
-    def sign(self, signers: Sequence[Signer]) -> Signed:
+    def sign(self, signers: Sequence[Signer]) -> SendableTransaction:
         """Sign with every key that it takes, in any order; InvalidInput where one is missing or too many."""
         keys = {signer.address: signer for signer in signers}
         if missing := [address for address in self.signers if address not in keys]:
@@ -147,11 +147,11 @@ class Unsigned:
             raise errors.InvalidInput(f"{min(extra)} has nothing to sign here.")
         signatures = [keys[address].sign(self.message) for address in self.signers]
         raw = bytes(VersionedTransaction.populate(self.message, signatures))
-        return Signed(raw=raw, signature=Signature(str(signatures[0])), blockhash=self.blockhash)
+        return SendableTransaction(raw=raw, signature=Signature(str(signatures[0])), blockhash=self.blockhash)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signed:
+class SendableTransaction:
     """A transaction that can be sent; the same bytes may be sent again, they land at most once."""
 
     raw: bytes
@@ -167,7 +167,7 @@ class Signed:
 
 def transaction(
     instructions: Sequence[Instruction], *, payer: str, blockhash: str, cost: Cost | None = None
-) -> Unsigned:
+) -> UnsignedTransaction:
     """A transaction of these instructions, paid by `payer` and young by `blockhash`.
 
     Without `cost` it may compute 200,000 units an instruction and offers nothing. InvalidInput where there is
@@ -176,7 +176,9 @@ def transaction(
     if not instructions:
         raise errors.InvalidInput("A transaction needs an instruction.")
     first = [] if cost is None else cost.instructions()
-    return _fitting(Unsigned(message=_compiled(payer, [*first, *instructions], blockhash), cost=cost))
+    return _require_packet_size(
+        UnsignedTransaction(message=_compile_message(payer, [*first, *instructions], blockhash), cost=cost)
+    )
 
 
 def signature_of(raw: bytes) -> Signature:
@@ -190,18 +192,18 @@ def signature_of(raw: bytes) -> Signature:
         raise errors.InvalidInput("These bytes are no signed transaction.") from exc
 
 
-def _compiled(payer: str, instructions: Sequence[Instruction], blockhash: str) -> MessageV0:
+def _compile_message(payer: str, instructions: Sequence[Instruction], blockhash: str) -> MessageV0:
     try:
         return MessageV0.try_compile(_pubkey(payer), instructions, [], Hash.from_string(blockhash))
     except (ParseHashError, CompileError) as exc:
         raise errors.InvalidInput(f"No transaction comes out of this: {exc}.") from exc
 
 
-def _fitting(unsigned: Unsigned) -> Unsigned:
+def _require_packet_size(unsigned: UnsignedTransaction) -> UnsignedTransaction:
     size_bytes = len(unsigned.raw)
-    if size_bytes > MOST_BYTES:
+    if size_bytes > MAX_TRANSACTION_BYTES:
         raise errors.InvalidInput(
-            f"The transaction has {size_bytes:,} bytes, a packet holds {MOST_BYTES:,}.",
+            f"The transaction has {size_bytes:,} bytes, a packet holds {MAX_TRANSACTION_BYTES:,}.",
             help="Put fewer instructions into it.",
         )
     return unsigned
@@ -209,7 +211,7 @@ def _fitting(unsigned: Unsigned) -> Unsigned:
 
 def named_accounts(name: str, keys: list[Address]) -> dict[str, Address]:
     """The accounts of a received instruction by their names; those beyond the IDL are left out."""
-    described = _described(name).accounts
+    described = _find_instruction(name).accounts
     if len(keys) < len(described):
         raise errors.DecodeError(f"{name} takes {len(described)} accounts, not {len(keys)}.")
     return {meta.name: key for meta, key in zip(described, keys, strict=False)}
@@ -223,26 +225,26 @@ def _pubkey(address: str) -> Pubkey:
 
 
 @functools.cache
-def _by_name() -> dict[str, idl.Instruction]:
+def _by_name() -> dict[str, idl.IdlInstruction]:
     return {described.name: described for described in idl.load().instructions}
 
 
-def _described(name: str) -> idl.Instruction:
+def _find_instruction(name: str) -> idl.IdlInstruction:
     if name not in _by_name():
         raise errors.InvalidInput(f"The program has no instruction {name}.")
     return _by_name()[name]
 
 
-def _derived_later(account: str) -> bool:
+def _is_derived_later(account: str) -> bool:
     """Whether an account's address comes from other accounts' addresses."""
     return account in {"position", "vote_record"}
 
 
-def _resolved(
+def _resolve_account(
     account: str,
     name: str,
     program_id: str,
-    known: Mapping[str, Address],
+    accounts: Mapping[str, Address],
     market_id: bytes | None,
 ) -> Address:
     match account:
@@ -252,9 +254,9 @@ def _resolved(
             return addresses.SYSTEM_PROGRAM
         case "market" if market_id is not None:
             return addresses.market_address(program_id, market_id)
-        case "position" if "user" in known:
-            return addresses.position_address(program_id, known["market"], known["user"])
-        case "vote_record" if "user" in known:
+        case "position" if "user" in accounts:
+            return addresses.position_address(program_id, accounts["market"], accounts["user"])
+        case "vote_record" if "user" in accounts:
             kind = _VOTE_KINDS[name]
-            return addresses.vote_address(program_id, known["market"], known["user"], kind)
+            return addresses.vote_address(program_id, accounts["market"], accounts["user"], kind)
     raise errors.InvalidInput(f"{name} needs the account {account}, which cannot be derived.")

@@ -42,7 +42,7 @@ class _Commands(click.Group):
             if context.params.get("debug"):
                 raise
             message = f"{click.style('zmart:', fg='red', bold=True)} {error}"
-            raise SystemExit(_fail(message)) from None
+            raise SystemExit(_print_error(message)) from None
 
 
 @click.group(cls=_Commands, commands=_COMMANDS)
@@ -51,6 +51,6 @@ def main(debug: bool) -> None:
     """The ZMART backend: an append-only log of a prediction market, folded by SQL, served live."""
 
 
-def _fail(message: str) -> int:
+def _print_error(message: str) -> int:
     click.echo(message, err=True)
     return 1

@@ -25,16 +25,16 @@ def list_alerts(shows_all: bool, limit: int) -> None:
     from zmart.run import alerts
 
     dsn = configuration.load().postgres.dsn("zmart_keeper")
-    found = alerts.standing(dsn, shows_all=shows_all, limit=limit)
+    found = alerts.list_alerts(dsn, shows_all=shows_all, limit=limit)
     if not found:
         click.echo("Nothing waits for a person.")
         return
     rows = [("NO", "SEVERITY", "STATE", "FOR", "TIMES", "ALERT", "")]
-    for each in found:
-        age = formatting.duration(time.time() - each.raised_at.timestamp())
-        name = " ".join(filter(None, (each.kind, each.subject)))
-        rows.append((str(each.number), each.severity, each.state, age, str(each.occurrences), name, each.message))
-    for line in formatting.table(iter(rows)):
+    for alert in found:
+        age = formatting.format_duration(time.time() - alert.raised_at.timestamp())
+        name = " ".join(filter(None, (alert.kind, alert.subject)))
+        rows.append((str(alert.number), alert.severity, alert.state, age, str(alert.occurrences), name, alert.message))
+    for line in formatting.format_table(iter(rows)):
         click.echo(line)
 
 
@@ -45,7 +45,7 @@ def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
     """Say that you look after the alerts NUMBERS: they stay open until their trouble is gone, and quiet."""
     from zmart.run import alerts
 
-    for number in alerts.acknowledge(configuration.load().postgres.dsn("zmart_keeper"), numbers, by):
+    for number in alerts.acknowledge_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers, by):
         click.echo(f"alert {number} is with {by}")
 
 
@@ -55,5 +55,5 @@ def close_alerts(numbers: tuple[int, ...]) -> None:
     """Close the alerts NUMBERS, for what cannot close by itself; trouble that is still there is raised again."""
     from zmart.run import alerts
 
-    for number in alerts.close(configuration.load().postgres.dsn("zmart_keeper"), numbers):
+    for number in alerts.close_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers):
         click.echo(f"alert {number} is closed")

@@ -23,7 +23,7 @@ def dsn(role: Role) -> None:
 def migrate() -> None:
     """Bring roles, schema and models of the database up to date."""
     settings = configuration.load()
-    for missing in _prepare(settings):
+    for missing in _prepare_roles(settings):
         click.echo(f"note: {missing}", err=True)
     owner = settings.postgres.dsn()
     for name in migrations.migrate(owner):
@@ -35,7 +35,7 @@ def migrate() -> None:
         click.echo("deployed the models")
 
 
-def _prepare(settings: Settings) -> list[str]:
+def _prepare_roles(settings: Settings) -> list[str]:
     if settings.postgres.url is not None:
         return migrations.prepare(settings.postgres.url.reveal())
     from zmart.run.postgres.embedded import EmbeddedPostgres
@@ -53,16 +53,16 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
 
     owner = configuration.load().postgres.dsn()
     if not verify:
-        marts.rebuild(owner, models, tell=click.echo)
+        marts.rebuild(owner, models, report=click.echo)
         return
     verdicts = list(marts.verify(owner, models))
     for verdict in verdicts:
-        click.echo(_verdict_in_words(verdict))
-    if remedies := [verdict.remedy for verdict in verdicts if not verdict.holds]:
+        click.echo(_format_check(verdict))
+    if remedies := [verdict.remedy for verdict in verdicts if not verdict.is_consistent]:
         raise errors.Conflict("Not all marts say what the log says.", help=" ".join(remedies))
 
 
-def _verdict_in_words(verdict: Any) -> str:
+def _format_check(verdict: Any) -> str:
     if verdict.broken_because:
         return f"{verdict.name}: cannot fold the log: {verdict.broken_because}"
     if verdict.stale_because:

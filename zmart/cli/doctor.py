@@ -18,12 +18,12 @@ def doctor() -> None:
 
     findings = []
     for finding in examination.examine():
-        click.echo(_finding_in_words(finding))
+        click.echo(_format_finding(finding))
         findings.append(finding)
-    raise SystemExit(0 if doctor_checks.is_well(findings) else 1)
+    raise SystemExit(0 if doctor_checks.has_no_failure(findings) else 1)
 
 
-def _finding_in_words(finding: Any) -> str:
+def _format_finding(finding: Any) -> str:
     colour = {"yes": "green", "warn": "yellow", "no": "red"}.get(finding.answer)
     answer = click.style(f"{finding.answer:<4}", fg=colour, bold=finding.answer == "no")
     step = f"\n{'':<18} -> {finding.step}" if finding.step else ""

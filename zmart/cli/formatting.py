@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 
-def table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+def format_table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
     """Rows of one length as lines, each column as wide as its widest cell. At least one row."""
     everything = list(rows)
     widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
@@ -14,7 +14,7 @@ def table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A span of time in its greatest fitting unit, from seconds to hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -26,7 +26,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a 
 @_JSON
 def plan_keepers(names: tuple[str, ...], shows_all: bool, as_json: bool) -> None:
     """Plan, prove and simulate, and sign nothing: the keepers NAME, or all five."""
-    _keepers("plan", *names, *subprocesses.flags(all=shows_all, json=as_json))
+    _run_keepers("plan", *names, *subprocesses.format_flags(all=shows_all, json=as_json))
 
 
 @keeper.command("run")
@@ -40,13 +40,13 @@ def run_keepers(names: tuple[str, ...], dry_run: bool, shows_all: bool, as_json:
     Status 0 when nothing is wrong, 1 when node or database do not answer, 2 when the configuration is refused, 3 when a
     person has to look, 4 when another keeper is at work.
     """
-    _keepers("run", *names, *subprocesses.flags(dry_run=dry_run, all=shows_all, json=as_json))
+    _run_keepers("run", *names, *subprocesses.format_flags(dry_run=dry_run, all=shows_all, json=as_json))
 
 
 @keeper.command("sweep")
 def sweep_keepers() -> None:
     """Look after what was signed: send it again, close it, end it. Signs nothing."""
-    _keepers("sweep")
+    _run_keepers("sweep")
 
 
 @keeper.command("intents")
@@ -54,20 +54,20 @@ def sweep_keepers() -> None:
 @click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
 def list_intents(shows_all: bool, limit: int) -> None:
     """List what was intended, and what became of it."""
-    _keepers("intents", *subprocesses.flags(all=shows_all), "--limit", str(limit))
+    _run_keepers("intents", *subprocesses.format_flags(all=shows_all), "--limit", str(limit))
 
 
 @keeper.command("release")
 @click.argument("number", type=int)
 def release_intent(number: int) -> None:
     """Let the quarantined intent NUMBER be planned anew."""
-    _keepers("release", str(number))
+    _run_keepers("release", str(number))
 
 
-def _keepers(*arguments: str) -> None:
+def _run_keepers(*arguments: str) -> None:
     """Run one of the keepers' commands as the role and with the keys that may."""
     environ = configuration.process_environment()
     settings = configuration.load(environ)
     keys = services.keeper_keys(settings)
     dsn = settings.postgres.dsn("zmart_keeper")
-    subprocesses.run("orchestration.keepers", *arguments, env={**environ, **keys, "DATABASE_URL_KEEPER": dsn})
+    subprocesses.run_module("orchestration.keepers", *arguments, env={**environ, **keys, "DATABASE_URL_KEEPER": dsn})

@@ -19,7 +19,7 @@ from . import subprocesses
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def replay(file: Path) -> None:
     """Read webhook bodies from FILE, one JSON array a line, through the pipeline without HTTP."""
-    _ingest("replay", str(file))
+    _run_ingest("replay", str(file))
 
 
 @click.command()
@@ -32,7 +32,7 @@ def backfill(from_slot: int, to_slot: int, per_second: float | None, requests: i
     arguments = ["--from-slot", str(from_slot), "--to-slot", str(to_slot)]
     arguments += [] if per_second is None else ["--per-second", str(per_second)]
     arguments += [] if requests is None else ["--requests", str(requests)]
-    _ingest("backfill", *arguments)
+    _run_ingest("backfill", *arguments)
 
 
 @click.group()
@@ -44,21 +44,21 @@ def dead_letters() -> None:
 @click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
 def list_dead_letters(limit: int) -> None:
     """List those nobody has resolved."""
-    _ingest("dead-letters", "list", "--limit", str(limit))
+    _run_ingest("dead-letters", "list", "--limit", str(limit))
 
 
 @dead_letters.command("show")
 @click.argument("number", type=int)
 def show_dead_letter(number: int) -> None:
     """Show one with its bytes."""
-    _ingest("dead-letters", "show", str(number))
+    _run_ingest("dead-letters", "show", str(number))
 
 
 @dead_letters.command("retry")
 @click.argument("numbers", type=int, nargs=-1)
 def retry_dead_letters(numbers: tuple[int, ...]) -> None:
     """Try NUMBERS again, or all that are open when none is named."""
-    _ingest("dead-letters", "retry", *map(str, numbers))
+    _run_ingest("dead-letters", "retry", *map(str, numbers))
 
 
 @click.group()
@@ -69,18 +69,18 @@ def webhook() -> None:
 @webhook.command("check")
 def check_webhook() -> None:
     """Compare it with the configuration; status 1 where deliveries cannot come."""
-    _ingest("webhook", "check")
+    _run_ingest("webhook", "check")
 
 
 @webhook.command("create")
 def create_webhook() -> None:
     """Register it, or mend the one there is (100 credits a call)."""
-    _ingest("webhook", "create")
+    _run_ingest("webhook", "create")
 
 
-def _ingest(*arguments: str) -> None:
+def _run_ingest(*arguments: str) -> None:
     """Run one of ingest's commands as the role that may."""
     settings = configuration.load()
-    subprocesses.run(
+    subprocesses.run_module(
         "ingest", *arguments, env={**os.environ, "DATABASE_URL_INGEST": settings.postgres.dsn("zmart_ingest")}
     )

@@ -11,4 +11,4 @@ from . import subprocesses
 @click.argument("document", type=click.Choice(["openapi", "asyncapi"]), default="openapi")
 def openapi(document: str) -> None:
     """Print what the API promises: of its requests, or (asyncapi) of its streams."""
-    subprocesses.run("api.contract", document)
+    subprocesses.run_module("api.contract", document)

@@ -23,7 +23,7 @@ from zmart import settings as configuration
 from zmart.db import pool
 from zmart.run.postgres import binaries
 from zmart.run.supervisor import services, state_file
-from zmart.run.supervisor.log_files import Importance
+from zmart.run.supervisor.log_files import Severity
 from zmart.run.supervisor.service import Service
 from zmart.run.supervisor.supervisor import Supervisor
 from zmart.settings import Settings
@@ -36,7 +36,7 @@ _FOLLOW_EVERY_SECONDS = 0.2
 #: Services that are of no use without a database, and how long it may take to answer.
 _ON_POSTGRES = frozenset({"ingest", "api", "ws", "dagster-code"})
 _DATABASE_SECONDS = 5
-Teller: TypeAlias = Callable[[str, str, Importance], None]
+LinePrinter: TypeAlias = Callable[[str, str, Severity], None]
 
 
 @click.command()
@@ -51,7 +51,7 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
     """
     environ = configuration.process_environment()
     if keepers:
-        environ = {**services.KEPT, **environ}
+        environ = {**services.KEEPER_DEMO_ENVIRONMENT, **environ}
     settings = configuration.load(environ)
     chosen = [name.strip() for name in only.split(",") if name.strip()]
     plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
@@ -75,10 +75,10 @@ def _require_database(settings: Settings, names: set[str]) -> None:
 
 async def _up(settings: Settings, plan: Sequence[Service]) -> None:
     started = time.monotonic()
-    supervisor = Supervisor(plan, state_dir=settings.state_dir, say=_teller(plan))
+    supervisor = Supervisor(plan, state_dir=settings.state_dir, report=_make_line_printer(plan))
 
     def when_ready() -> None:
-        click.echo(overview(settings, plan, time.monotonic() - started))
+        click.echo(format_overview(settings, plan, time.monotonic() - started))
 
     await supervisor.run(when_ready)
     click.echo("Everything is stopped.")
@@ -92,7 +92,7 @@ def ps() -> None:
     if pid is None:
         raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
     click.echo(f"zmart up, pid {pid}, state in {settings.state_dir}")
-    for line in formatting.table(_rows(state_file.Board.read(settings.state_dir / "run.json"))):
+    for line in formatting.format_table(_status_rows(state_file.StateFile.read(settings.state_dir / "run.json"))):
         click.echo(line)
 
 
@@ -106,13 +106,13 @@ def logs(name: str, follow: bool, lines: int) -> None:
     folder = state / "logs"
     path = folder / f"{name}.log"
     if not path.is_file():
-        if name in {status.name for status in state_file.Board.read(state / "run.json")}:
+        if name in {status.name for status in state_file.StateFile.read(state / "run.json")}:
             raise errors.NotFound(f"{name} has said nothing yet.", help="See what it is doing: zmart ps")
         known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
         raise errors.NotFound(f"There is no log of {name!r}.", help=f"There are: {known}.")
     click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
     if follow:
-        for text in _following(path):
+        for text in _follow(path):
             click.echo(text, nl=False)
 
 
@@ -125,59 +125,59 @@ def restart(name: str) -> None:
     click.echo(f"{name} is {status.state} after {time.monotonic() - started:.1f} s, pid {status.pid or '-'}")
 
 
-def overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
+def format_overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
     """What a person reads when everything is ready: the addresses to open, how to ask the database, where logs are."""
     rows = [(service.name, service.url) for service in plan if service.url]
     api = next((url for name, url in rows if name == "api"), None)
     if api is not None:
         rows = [("console", f"{api}/"), ("docs", f"{api}/docs"), *rows]
-    rows.append(("psql", f'{_psql()} "$({_command()} dsn analyst)"'))
-    rows.append(("logs", f"{_command()} logs NAME   ({settings.state_dir / 'logs'})"))
+    rows.append(("psql", f'{_psql_command()} "$({_zmart_command()} dsn analyst)"'))
+    rows.append(("logs", f"{_zmart_command()} logs NAME   ({settings.state_dir / 'logs'})"))
     lines = "\n".join(f"  {name:<10} {text}" for name, text in rows)
     return f"\nReady after {seconds:.1f} s; Ctrl-C stops everything.\n\n{lines}\n"
 
 
-def _command() -> str:
+def _zmart_command() -> str:
     """How this command is called from here."""
     path = Path(sys.executable).with_name("zmart")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "zmart"
 
 
-def _psql() -> str:
+def _psql_command() -> str:
     """The system's psql, else the one beside the embedded server."""
     if shutil.which("psql"):
         return "psql"
-    beside = [found.folder / "psql" for found in binaries.installations()]
+    beside = [found.folder / "psql" for found in binaries.find_all()]
     return next((str(path) for path in beside if path.exists()), "psql")
 
 
-def _teller(plan: Sequence[Service]) -> Teller:
+def _make_line_printer(plan: Sequence[Service]) -> LinePrinter:
     names = [service.name for service in plan]
     width = max((len(name) for name in names), default=0)
 
-    def tell(name: str, text: str, weight: Importance) -> None:
-        colour = {"error": "red", "warning": "yellow", "detail": None}[weight]
-        own = _COLOURS[names.index(name) % len(_COLOURS)] if name in names else None
-        click.echo(f"{click.style(name.ljust(width), fg=own)} | {click.style(text, fg=colour)}")
+    def print_line(name: str, text: str, severity: Severity) -> None:
+        colour = {"error": "red", "warning": "yellow", "detail": None}[severity]
+        service_colour = _COLOURS[names.index(name) % len(_COLOURS)] if name in names else None
+        click.echo(f"{click.style(name.ljust(width), fg=service_colour)} | {click.style(text, fg=colour)}")
 
-    return tell
+    return print_line
 
 
-def _rows(statuses: Sequence[state_file.Status]) -> Iterator[tuple[str, ...]]:
+def _status_rows(statuses: Sequence[state_file.ServiceStatus]) -> Iterator[tuple[str, ...]]:
     yield ("NAME", "STATE", "PID", "FOR", "MEMORY", "RESTARTS", "")
     for each in statuses:
         yield (
             each.name,
             each.state,
             str(each.pid or "-"),
-            formatting.duration(time.time() - each.since),
+            formatting.format_duration(time.time() - each.since),
             f"{each.memory_bytes / 1024 / 1024:.0f} MB" if each.memory_bytes else "-",
             str(each.restarts),
             each.url or each.message,
         )
 
 
-def _following(path: Path) -> Iterator[str]:
+def _follow(path: Path) -> Iterator[str]:
     """What is appended to `path` from now on, across rotations."""
     file = path.open(errors="replace")
     file.seek(0, os.SEEK_END)

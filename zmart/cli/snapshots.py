@@ -20,7 +20,7 @@ def snapshot() -> None:
 @click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
 def list_snapshots(limit: int) -> None:
     """List what is anchored."""
-    _snapshots("list", "--limit", str(limit))
+    _run_snapshots("list", "--limit", str(limit))
 
 
 @snapshot.command("verify")
@@ -31,10 +31,10 @@ def verify_snapshot(cid: str, show: bool) -> None:
 
     Status 0 when they are equal, 1 when they differ, 2 when nothing is anchored under that name.
     """
-    _snapshots("verify", cid, *subprocesses.flags(show=show))
+    _run_snapshots("verify", cid, *subprocesses.format_flags(show=show))
 
 
-def _snapshots(*arguments: str) -> None:
+def _run_snapshots(*arguments: str) -> None:
     """Run one of the snapshots' commands as the role that may."""
     dsn = configuration.load().postgres.dsn("zmart_keeper")
-    subprocesses.run("orchestration.snapshots", *arguments, env={**os.environ, "DATABASE_URL_KEEPER": dsn})
+    subprocesses.run_module("orchestration.snapshots", *arguments, env={**os.environ, "DATABASE_URL_KEEPER": dsn})

@@ -23,21 +23,21 @@ from . import formatting
 @click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
 def status(as_json: bool) -> None:
     """Say how far the log is, what is proven of it, and whether everything follows."""
-    said = _status(configuration.load())
+    report = _fetch_status(configuration.load())
     if as_json:
-        click.echo(json.dumps(said, indent=2))
+        click.echo(json.dumps(report, indent=2))
         return
-    for line in page(said):
+    for line in format_page(report):
         click.echo(line)
 
 
-def _status(settings: Settings) -> dict[str, Any]:
+def _fetch_status(settings: Settings) -> dict[str, Any]:
     """The API's own account of itself. Raises Unavailable where it does not answer."""
     host, port = settings.hosts.api, settings.ports.api
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
-            said: dict[str, Any] = json.load(answer)
-            return said | {"ingest": _ingest_status(settings)}
+            report: dict[str, Any] = json.load(answer)
+            return report | {"ingest": _fetch_ingest_status(settings)}
     except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise errors.Unavailable(
@@ -46,13 +46,13 @@ def _status(settings: Settings) -> dict[str, Any]:
         ) from error
 
 
-def _ingest_status(settings: Settings) -> dict[str, Any] | None:
+def _fetch_ingest_status(settings: Settings) -> dict[str, Any] | None:
     """What ingest says of itself, rates and size among it; None where it does not answer."""
     url = f"http://{settings.hosts.ingest}:{settings.ports.ingest}/ready"
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
-            said: dict[str, Any] = json.load(answer)
-            return said
+            report: dict[str, Any] = json.load(answer)
+            return report
     except urllib.error.HTTPError as refusal:
         # Not ready is an answer, too: 503, with reasons.
         with contextlib.suppress(ValueError):
@@ -63,36 +63,36 @@ def _ingest_status(settings: Settings) -> dict[str, Any] | None:
     return None
 
 
-def page(said: Mapping[str, Any]) -> Iterator[str]:
+def format_page(report: Mapping[str, Any]) -> Iterator[str]:
     """A page for a person: whether all is well or what to do, then the log, what is proven and open, models, alerts."""
-    lag, proven = said.get("lag") or {}, said.get("completeness") or {}
-    yield from _story_in_words(list(_needs(said)))
+    lag, completeness = report.get("lag") or {}, report.get("completeness") or {}
+    yield from _format_summary(list(_open_problems(report)))
     yield ""
     rows = [
-        ("log", f"seq {said['seq']:,} at slot {said['slot']}, {said['commitment']}, epoch {said['epoch']}"),
-        ("lag", f"last entry {_ago(lag.get('last_entry_age_seconds'))}"),
-        ("", f"last event {_ago(lag.get('last_event_age_seconds'))}"),
-        ("complete", f"{proven.get('state', 'unknown')}. {proven.get('reason', '')}".strip()),
-        ("verified", _through(said.get("verified_through"))),
-        ("final", _through(said.get("finalized_through"))),
-        ("open", f"{said['wanted']} signatures wanted, {said['dead_letters']} dead letters"),
+        ("log", f"seq {report['seq']:,} at slot {report['slot']}, {report['commitment']}, epoch {report['epoch']}"),
+        ("lag", f"last entry {_format_age(lag.get('last_entry_age_seconds'))}"),
+        ("", f"last event {_format_age(lag.get('last_event_age_seconds'))}"),
+        ("complete", f"{completeness.get('state', 'unknown')}. {completeness.get('reason', '')}".strip()),
+        ("verified", _format_slot(report.get("verified_through"))),
+        ("final", _format_slot(report.get("finalized_through"))),
+        ("open", f"{report['wanted']} signatures wanted, {report['dead_letters']} dead letters"),
     ]
-    rows += _ingest_in_words(said.get("ingest"))
+    rows += _format_ingest(report.get("ingest"))
     yield from (f"{name:<10}{text}" for name, text in rows)
     yield ""
-    for model in said.get("models", ()):
+    for model in report.get("models", ()):
         state = "follows the log"
         if model["is_stale"]:
             state = f"stopped at seq {model['applied_seq']}: {model['reason']}"
         elif model.get("is_behind"):
             state = f"behind since seq {model['applied_seq']}, is retried: {model['reason']}"
         yield f"{'model':<10}{model['name']:<18}{state}"
-    for alert in said.get("alerts", ()):
+    for alert in report.get("alerts", ()):
         name = " ".join(filter(None, (alert["kind"], alert["subject"])))
         yield f"{alert['severity']:<10}{name} ({alert['occurrences']} x): {alert['message']}"
 
 
-def _story_in_words(needs: Sequence[str]) -> Iterator[str]:
+def _format_summary(needs: Sequence[str]) -> Iterator[str]:
     if not needs:
         yield "All is well: the chain lists nothing that is missing, every mart follows, nothing waits for a person."
         return
@@ -100,47 +100,51 @@ def _story_in_words(needs: Sequence[str]) -> Iterator[str]:
     yield from (f"  - {need}" for need in needs)
 
 
-def _needs(said: Mapping[str, Any]) -> Iterator[str]:
+def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     """What is not as it should be, each with the next step; the gravest first."""
-    if said.get("ingest") is None:
+    if report.get("ingest") is None:
         yield "Ingest does not answer, so nothing arrives. See: zmart ps, zmart logs ingest"
-    for alert in said.get("alerts", ()):
+    for alert in report.get("alerts", ()):
         if alert["severity"] == "critical":
             yield f"{alert['kind']}: {alert['message']}"
-    stale = [model["name"] for model in said.get("models", ()) if model["is_stale"]]
+    stale = [model["name"] for model in report.get("models", ()) if model["is_stale"]]
     if stale:
         yield f"Marts that stopped following the log: {', '.join(stale)}. See: zmart rebuild --verify"
-    behind = [model["name"] for model in said.get("models", ()) if model.get("is_behind")]
+    behind = [model["name"] for model in report.get("models", ()) if model.get("is_behind")]
     if behind:
         yield f"Marts that are behind the log and retried: {', '.join(behind)}. They catch up by themselves."
-    proven = said.get("completeness") or {}
-    if proven.get("state") != "verified":
-        yield f"Completeness is {proven.get('state', 'unknown')}: {proven.get('reason', 'nothing is known of it.')}"
-    if said["dead_letters"]:
-        count = said["dead_letters"]
+    completeness = report.get("completeness") or {}
+    if completeness.get("state") != "verified":
+        yield f"Completeness is {completeness.get('state', 'unknown')}: {completeness.get('reason', 'nothing is known of it.')}"
+    if report["dead_letters"]:
+        count = report["dead_letters"]
         yield f"{count} dead letter{'s' if count > 1 else ''} nobody has looked at. See: zmart dead-letters list"
 
 
-def _ingest_in_words(said: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """What came in the last minute, what is against more of it, and what a log of this kind weighs."""
-    if said is None:
+    if report is None:
         return [("ingest", "does not answer")]
-    rows = [("ingest", reason) for reason in said.get("reasons", ())]
-    for place, (what, by_source) in enumerate((said.get("per_minute") or {}).items()):
+    rows = [("ingest", reason) for reason in report.get("reasons", ())]
+    for place, (unit, by_source) in enumerate((report.get("per_minute") or {}).items()):
         sources = ", ".join(f"{source} {count:,}" for source, count in sorted(by_source.items()))
-        text = f"{sum(by_source.values()):,} {what}" + (f" ({sources})" if sources else "")
+        text = f"{sum(by_source.values()):,} {unit}" + (f" ({sources})" if sources else "")
         rows.append(("" if place else "a minute", text))
-    size = said.get("size") or {}
+    size = report.get("size") or {}
     if (total := size.get("bytes")) is not None and total >= 0:
-        each = size.get("bytes_per_million_events")
-        told = f"{each / 1e6:,.0f} MB per million events" if each else "too few events to tell what a million take"
-        rows.append(("size", f"{total / 1e6:,.0f} MB, {told}"))
+        bytes_per_million = size.get("bytes_per_million_events")
+        growth = (
+            f"{bytes_per_million / 1e6:,.0f} MB per million events"
+            if bytes_per_million
+            else "too few events to tell what a million take"
+        )
+        rows.append(("size", f"{total / 1e6:,.0f} MB, {growth}"))
     return rows
 
 
-def _through(slot: int | None) -> str:
+def _format_slot(slot: int | None) -> str:
     return "nothing yet" if slot is None else f"through slot {slot}"
 
 
-def _ago(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{formatting.duration(max(0.0, float(seconds)))} ago"
+def _format_age(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{formatting.format_duration(max(0.0, float(seconds)))} ago"

@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 
-def run(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> NoReturn:
+def run_module(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> NoReturn:
     """Run a module of ours; its exit status is ours.
 
     What it says goes through here where it goes into a pipe: a reader that leaves (`| head`) ends neither its work,
@@ -22,14 +22,14 @@ def run(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> N
         raise SystemExit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - our own module
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own module
         assert child.stdout is not None
-        while piece := os.read(child.stdout.fileno(), 1 << 16):
+        while chunk := os.read(child.stdout.fileno(), 1 << 16):
             try:
-                click.echo(piece, nl=False)
+                click.echo(chunk, nl=False)
             except BrokenPipeError:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(child.returncode)
 
 
-def flags(**chosen: bool) -> list[str]:
+def format_flags(**chosen: bool) -> list[str]:
     """Options that are on, as one writes them: `dry_run=True` is `--dry-run`."""
     return [f"--{name.replace('_', '-')}" for name, is_on in chosen.items() if is_on]

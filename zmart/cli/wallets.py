@@ -24,7 +24,7 @@ def new_key(file: Path) -> None:
     """Make a key into the new FILE (mode 0600) and print its address; a file that is there is left alone."""
     from zmart.run import keypairs
 
-    click.echo(keypairs.new(file))
+    click.echo(keypairs.create_key(file))
 
 
 @key.command("show")
@@ -33,7 +33,7 @@ def show_key(file: Path) -> None:
     """Print the address of the key in FILE, and nothing else of it."""
     from zmart.run import keypairs
 
-    click.echo(keypairs.show(file))
+    click.echo(keypairs.address_of_key(file))
 
 
 _SOL = click.option("--sol", default=Decimal(10), show_default=True, type=Decimal, help="How much, in SOL.")
@@ -46,9 +46,9 @@ def airdrop_key(name: str, sol: Decimal) -> None:
     """Give an address, or the key in a file, lamports out of nothing; only where the genesis hash says localnet."""
     from zmart.run import keypairs
 
-    address = keypairs.named(name)
-    held = asyncio.run(keypairs.airdrop(configuration.load().chain, address, _lamports(sol)))
-    click.echo(f"{address} holds {_in_sol(held)} SOL")
+    address = keypairs.resolve_address(name)
+    balance = asyncio.run(keypairs.airdrop(configuration.load().chain, address, _to_lamports(sol)))
+    click.echo(f"{address} holds {_format_sol(balance)} SOL")
 
 
 @click.command()
@@ -60,17 +60,17 @@ def demo_wallets(count: int, sol: Decimal) -> None:
     Their key files stay in the state directory: a second time shows the same.
     """
     settings = configuration.load()
-    asyncio.run(_demo_wallets(settings, count, _lamports(sol)))
+    asyncio.run(_print_demo_wallets(settings, count, _to_lamports(sol)))
 
 
-async def _demo_wallets(settings: Settings, count: int, lamports: int) -> None:
+async def _print_demo_wallets(settings: Settings, count: int, lamports: int) -> None:
     from zmart.run import keypairs
 
-    async for each in keypairs.demo_wallets(settings.chain, settings.state_dir / "wallets", count, lamports):
-        click.echo(f"{each.address}  {_in_sol(each.lamports)} SOL  {each.path}")
+    async for wallet in keypairs.demo_wallets(settings.chain, settings.state_dir / "wallets", count, lamports):
+        click.echo(f"{wallet.address}  {_format_sol(wallet.lamports)} SOL  {wallet.path}")
 
 
-def _lamports(sol: Decimal) -> int:
+def _to_lamports(sol: Decimal) -> int:
     """An amount of SOL in lamports, exactly."""
     lamports = sol * 1_000_000_000 if sol.is_finite() else Decimal(0)
     if not 0 < lamports < 2**63 or lamports != int(lamports):
@@ -78,5 +78,5 @@ def _lamports(sol: Decimal) -> int:
     return int(lamports)
 
 
-def _in_sol(lamports: int) -> str:
+def _format_sol(lamports: int) -> str:
     return f"{Decimal(lamports) / 1_000_000_000:f}"

@@ -70,7 +70,7 @@ _POSITION = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 class ForeignEpoch(errors.Conflict):
     """The position belongs to another log than the one that is there."""
 
-    def __init__(self, position: Position, found: Position) -> None:
+    def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
         super().__init__(
             f"Position {position} belongs to another log; the current one is {found.epoch}.",
             help="Read the current state again and go on from its as_of.",
@@ -82,7 +82,7 @@ class ForeignEpoch(errors.Conflict):
 class FuturePosition(errors.Conflict):
     """The position lies beyond the end of the log."""
 
-    def __init__(self, position: Position, found: Position) -> None:
+    def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
         super().__init__(
             f"Position {position} lies beyond the end of the log, which is at {found.seq}.",
             help="Read the current state again and go on from its as_of.",
@@ -104,7 +104,7 @@ class Gap(errors.Permanent):
 
 
 @dataclass(frozen=True)
-class Position:
+class FeedPosition:
     """How far a reader has come: everything up to `seq` of the log named `epoch`."""
 
     epoch: str
@@ -124,12 +124,12 @@ class Position:
     def __str__(self) -> str:
         return f"{self.epoch}:{self.seq}"
 
-    def at(self, seq: int) -> Position:
+    def with_seq(self, seq: int) -> FeedPosition:
         """Another place in the same log."""
-        return Position(self.epoch, seq)
+        return FeedPosition(self.epoch, seq)
 
 
-class Entry(NamedTuple):
+class FeedEntry(NamedTuple):
     """One fact's place in the feed; the fact itself is in the table that `kind` names."""
 
     seq: int
@@ -144,14 +144,14 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class FeedBatch:
     """Entries that follow one another, and where the log ended when they were read."""
 
     #: The reader's place after these entries.
-    position: Position
+    position: FeedPosition
     #: Where the log ended in the same snapshot.
-    head: Position
-    entries: tuple[Entry, ...]
+    head: FeedPosition
+    entries: tuple[FeedEntry, ...]
 
     @property
     def is_last(self) -> bool:
@@ -159,36 +159,36 @@ class Batch:
         return self.position.seq == self.head.seq
 
 
-async def head(connection: pool.Connection) -> Position:
+async def head(connection: pool.Connection) -> FeedPosition:
     """Where the log ends. Unavailable when the database has no log yet."""
-    with pool.translated():
+    with pool.translate_errors():
         cursor = await connection.execute(_SQL.head)
         row = await cursor.fetchone()
     if row is None:
-        raise _no_identity()
-    return Position(*row)
+        raise _missing_log_error()
+    return FeedPosition(*row)
 
 
-async def read(connection: pool.Connection, after: Position, limit: int = BATCH_ENTRIES) -> Batch:
+async def read(connection: pool.Connection, after: FeedPosition, limit: int = BATCH_ENTRIES) -> FeedBatch:
     """Read up to `limit` entries after a position, oldest first; none is an empty batch.
 
     Raises ForeignEpoch or FuturePosition when `after` is no place in this log, Gap when entries do
     not follow one another, Unavailable when Postgres does not answer.
     """
-    with pool.translated():
+    with pool.translate_errors():
         cursor = await connection.execute(_SQL.read, {"after": after.seq, "max_entries": limit})
         rows = await cursor.fetchall()
     if not rows:
-        raise _no_identity()
-    end = Position(rows[0][0], rows[0][1])
-    check_place(after, end)
-    entries = tuple(Entry(*row[2:]) for row in rows if row[2] is not None)
+        raise _missing_log_error()
+    end = FeedPosition(rows[0][0], rows[0][1])
+    check_position(after, end)
+    entries = tuple(FeedEntry(*row[2:]) for row in rows if row[2] is not None)
     check_contiguous(after.seq, [entry.seq for entry in entries])
     reached = entries[-1].seq if entries else after.seq
-    return Batch(position=after.at(reached), head=end, entries=entries)
+    return FeedBatch(position=after.with_seq(reached), head=end, entries=entries)
 
 
-def check_place(position: Position, end: Position) -> None:
+def check_position(position: FeedPosition, end: FeedPosition) -> None:
     """Refuse a position that is no place in the log ending at `end`."""
     if position.epoch != end.epoch:
         raise ForeignEpoch(position, end)
@@ -203,7 +203,7 @@ def check_contiguous(after: int, seqs: Sequence[int]) -> None:
             raise Gap(expected - 1, found)
 
 
-class Listener:
+class FeedListener:
     """One reader's place in the feed, kept across lost doorbells, connections and servers.
 
     Iterating gives batches that are never empty, each beginning where the last ended. It waits for
@@ -216,11 +216,11 @@ class Listener:
         self,
         dsn: str,
         *,
-        after: Position | None = None,
+        after: FeedPosition | None = None,
         limit: int = BATCH_ENTRIES,
         poll_seconds: float = POLL_SECONDS,
         application_name: str = "zmart feed",
-        on_bell: Callable[[], None] | None = None,
+        on_notify: Callable[[], None] | None = None,
     ) -> None:
         #: Everything up to here was handed out. None, until connected, stands for the end.
         self.position = after
@@ -229,15 +229,15 @@ class Listener:
         self._poll_seconds = poll_seconds
         self._application_name = application_name
         #: Told of each bell before the entries are read, for those who read something else then.
-        self._on_bell = on_bell
+        self._on_notify = on_notify
         self._connection: pool.Connection | None = None
-        self._drained = False
-        self._heard_at: float | None = None
+        self._is_drained = False
+        self._last_answer_at: float | None = None
 
     @property
     def silent_seconds(self) -> float:
         """Time since Postgres last answered; infinite before the first answer."""
-        return float("inf") if self._heard_at is None else time.monotonic() - self._heard_at
+        return float("inf") if self._last_answer_at is None else time.monotonic() - self._last_answer_at
 
     @property
     def backend_pid(self) -> int | None:
@@ -259,7 +259,7 @@ class Listener:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Batch:
+    async def __anext__(self) -> FeedBatch:
         failures = 0
         while True:
             try:
@@ -272,17 +272,17 @@ class Listener:
             if batch.entries:
                 return batch
 
-    def seek(self, position: Position) -> None:
+    def seek(self, position: FeedPosition) -> None:
         """Go on from another place."""
         self.position = position
-        self._drained = False
+        self._is_drained = False
 
-    async def start(self) -> Position:
+    async def start(self) -> FeedPosition:
         """Connect, and say where reading will begin."""
         failures = 0
         while True:
             try:
-                await self._connected()
+                await self._ensure_connected()
             except errors.Transient as error:
                 await self._back_off(failures, error)
                 failures += 1
@@ -296,23 +296,23 @@ class Listener:
         if connection is not None:
             await connection.close()
 
-    async def _step(self) -> Batch:
+    async def _step(self) -> FeedBatch:
         """Wait if everything was read, then read once."""
-        connection = await self._connected()
-        if self._drained:
-            await self._wait_for_the_bell(connection)
+        connection = await self._ensure_connected()
+        if self._is_drained:
+            await self._wait_for_notify(connection)
         assert self.position is not None
         batch = await read(connection, self.position, self._limit)
-        self._heard_at = time.monotonic()
+        self._last_answer_at = time.monotonic()
         self.position = batch.position
-        self._drained = batch.is_last
+        self._is_drained = batch.is_last
         return batch
 
-    async def _connected(self) -> pool.Connection:
+    async def _ensure_connected(self) -> pool.Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await self._connect()
             # Bells rung while we were away are lost: look before waiting for the next one.
-            self._drained = False
+            self._is_drained = False
         return self._connection
 
     async def _connect(self) -> pool.Connection:
@@ -323,7 +323,7 @@ class Listener:
             autocommit=True,
         )
         try:
-            with pool.translated():
+            with pool.translate_errors():
                 await connection.execute(_SQL.listen)
             if self.position is None:
                 self.position = await head(connection)
@@ -332,12 +332,12 @@ class Listener:
             raise
         return connection
 
-    async def _wait_for_the_bell(self, connection: pool.Connection) -> None:
+    async def _wait_for_notify(self, connection: pool.Connection) -> None:
         # psycopg keeps bells that rang during a statement, so none is lost between two waits.
-        with pool.translated():
+        with pool.translate_errors():
             async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
-                if self._on_bell is not None:
-                    self._on_bell()
+                if self._on_notify is not None:
+                    self._on_notify()
 
     async def _back_off(self, failures: int, error: errors.Transient) -> None:
         await self.close()
@@ -347,5 +347,5 @@ class Listener:
         await asyncio.sleep(seconds)
 
 
-def _no_identity() -> errors.Unavailable:
+def _missing_log_error() -> errors.Unavailable:
     return errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")

@@ -22,17 +22,17 @@ select
 from zmart_migrations.applied
 order by version;
 
--- name: remember
+-- name: record_migration
 -- One more file was applied.
 insert into zmart_migrations.applied (version, name, checksum)
 values (%(version)s, %(name)s, %(checksum)s);
 
--- name: keep_others_out
+-- name: lock_deployments
 -- One deployment at a time, until this transaction ends; the mode conflicts with itself, not with `remember`.
 -- An advisory lock would do as well, were it not open to everybody who can connect.
 lock table zmart_migrations.applied in share update exclusive mode;
 
--- name: without_limits
+-- name: disable_timeouts
 -- A migration takes as long as it takes, and its notices are of no use.
 set statement_timeout = 0;
 set lock_timeout = 0;

@@ -52,7 +52,7 @@ class Migration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Applied:
+class AppliedMigration:
     """One row of the history."""
 
     version: int
@@ -66,41 +66,47 @@ def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
     Raises ConfigurationError when the server is too old, the owner's role is missing, a file fails,
     or the history and the files disagree; Unavailable when the server does not answer.
     """
-    files = read(directory)
-    with pool.translated(), _deployment(dsn) as connection:
-        todo = plan(files, _history(connection))
+    files = read_migrations(directory)
+    with pool.translate_errors(), _deployment_lock(dsn) as connection:
+        todo = plan_migrations(files, _applied_migrations(connection))
         for migration in todo:
             _apply(connection, migration)
     return [migration.name for migration in todo]
 
 
-def pending(dsn: str, *, directory: Path | None = None) -> list[str]:
+def pending_migrations(dsn: str, *, directory: Path | None = None) -> list[str]:
     """Return the names of the files that `migrate` would apply, without applying them."""
-    with pool.translated(), pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection:
-        known = connection.execute(_SQL.has_history).fetchone() == (True,)
-        history = _history(connection) if known else []
-    return [migration.name for migration in plan(read(directory), history)]
+    with (
+        pool.translate_errors(),
+        pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
+    ):
+        has_history = connection.execute(_SQL.has_history).fetchone() == (True,)
+        history = _applied_migrations(connection) if has_history else []
+    return [migration.name for migration in plan_migrations(read_migrations(directory), history)]
 
 
 def prepare(dsn: str) -> list[str]:
     """Create roles and rights as far as the connection may; return what is missing, as SQL."""
     text = resources.files("zmart.db").joinpath("roles.sql").read_text(encoding="utf-8")
     missing: list[str] = []
-    with pool.translated(), pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection:
+    with (
+        pool.translate_errors(),
+        pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
+    ):
         connection.add_notice_handler(lambda notice: missing.append(notice.message_primary or ""))
-        connection.execute(_SQL.without_limits)
+        connection.execute(_SQL.disable_timeouts)
         connection.execute(text)
     return missing
 
 
-def plan(files: Sequence[Migration], history: Sequence[Applied]) -> list[Migration]:
+def plan_migrations(files: Sequence[Migration], history: Sequence[AppliedMigration]) -> list[Migration]:
     """Decide which files to apply; refuses a history that the files do not explain."""
     by_version = {migration.version: migration for migration in files}
     for row in history:
-        _compare(row, by_version.get(row.version))
+        _check_unchanged(row, by_version.get(row.version))
     newest = max((row.version for row in history), default=0)
-    done = {row.version for row in history}
-    todo = [migration for migration in files if migration.version not in done]
+    applied = {row.version for row in history}
+    todo = [migration for migration in files if migration.version not in applied]
     for migration in todo:
         if migration.version < newest:
             raise errors.ConfigurationError(
@@ -110,11 +116,11 @@ def plan(files: Sequence[Migration], history: Sequence[Applied]) -> list[Migrati
     return todo
 
 
-def read(directory: Path | None = None) -> list[Migration]:
+def read_migrations(directory: Path | None = None) -> list[Migration]:
     """Read the migration files in order; refuses names out of form and numbers used twice."""
     folder = directory or resources.files("zmart.db").joinpath("migrations")
     files = [
-        _migration(entry.name, entry.read_text(encoding="utf-8"))
+        _parse_migration(entry.name, entry.read_text(encoding="utf-8"))
         for entry in folder.iterdir()
         if entry.name.endswith(".sql")
     ]
@@ -127,14 +133,14 @@ def read(directory: Path | None = None) -> list[Migration]:
     return files
 
 
-def _migration(name: str, text: str) -> Migration:
+def _parse_migration(name: str, text: str) -> Migration:
     match = _FILE_NAME.fullmatch(name)
     if match is None:
         raise errors.ConfigurationError(f"{name} is not named like 0001_what_it_does.sql.", help="Rename it.")
     return Migration(version=int(match[1]), name=name, text=text)
 
 
-def _compare(row: Applied, migration: Migration | None) -> None:
+def _check_unchanged(row: AppliedMigration, migration: Migration | None) -> None:
     if migration is None:
         raise errors.ConfigurationError(
             f"This database has {row.name}, which these sources do not.",
@@ -148,19 +154,19 @@ def _compare(row: Applied, migration: Migration | None) -> None:
 
 
 @contextmanager
-def _deployment(dsn: str) -> Iterator[Connection]:
-    with _owner(dsn) as guard, _owner(dsn) as connection:
+def _deployment_lock(dsn: str) -> Iterator[Connection]:
+    with _owner_connection(dsn) as guard, _owner_connection(dsn) as connection:
         _create_history(guard)
         with guard.transaction():
-            guard.execute(_SQL.keep_others_out)
+            guard.execute(_SQL.lock_deployments)
             yield connection
 
 
 @contextmanager
-def _owner(dsn: str) -> Iterator[Connection]:
+def _owner_connection(dsn: str) -> Iterator[Connection]:
     with pool.connect_sync(dsn, autocommit=True, application_name="zmart migrate") as connection:
         _check_server(connection)
-        connection.execute(_SQL.without_limits)
+        connection.execute(_SQL.disable_timeouts)
         _become_owner(connection)
         yield connection
 
@@ -193,16 +199,16 @@ def _become_owner(connection: Connection) -> None:
         ) from error
 
 
-def _history(connection: Connection) -> list[Applied]:
+def _applied_migrations(connection: Connection) -> list[AppliedMigration]:
     rows = connection.execute(_SQL.history)
-    return [Applied(version=row[0], name=row[1], checksum=row[2]) for row in rows]
+    return [AppliedMigration(version=row[0], name=row[1], checksum=row[2]) for row in rows]
 
 
 def _apply(connection: Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
             connection.execute(migration.text)
-            connection.execute(_SQL.remember, _row(migration))
+            connection.execute(_SQL.record_migration, _history_row(migration))
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
         raise errors.ConfigurationError(
             f"{migration.name} failed and left nothing behind: {error}",
@@ -210,7 +216,7 @@ def _apply(connection: Connection, migration: Migration) -> None:
         ) from error
 
 
-def _row(migration: Migration) -> dict[str, object]:
+def _history_row(migration: Migration) -> dict[str, object]:
     return {
         "version": migration.version,
         "name": migration.name,

@@ -61,14 +61,14 @@ async def connect(
     pooler. Raises Unavailable when the server does not answer, Unauthorized when it refuses the
     login.
     """
-    with translated():
+    with translate_errors():
         connection = await psycopg.AsyncConnection.connect(
             with_keepalive(dsn),
             autocommit=autocommit,
             prepare_threshold=prepare_threshold,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
         )
-        await _introduction(application_name, statement_timeout_seconds)(connection)
+        await _session_setup(application_name, statement_timeout_seconds)(connection)
     return connection
 
 
@@ -142,7 +142,7 @@ def pool(
         timeout=wait_seconds,
         name=application_name,
         open=False,
-        configure=_introduction(application_name, statement_timeout_seconds, session or {}),
+        configure=_session_setup(application_name, statement_timeout_seconds, session or {}),
         check=psycopg_pool.AsyncConnectionPool.check_connection if check else None,
         kwargs={
             "autocommit": autocommit,
@@ -154,7 +154,7 @@ def pool(
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn the driver's errors into ours, keeping the original as the cause."""
     try:
         yield
@@ -166,7 +166,7 @@ def translated() -> Iterator[None]:
 
 
 #: Checked from the top; the first class that fits decides.
-_MEANING: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
+_ERROR_CLASSES: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
     (psycopg_pool.TooManyRequests, errors.Overloaded),
     (psycopg_pool.PoolTimeout, errors.Overloaded),
     (pg.TooManyConnections, errors.Overloaded),
@@ -194,29 +194,29 @@ def translate(error: Exception) -> errors.ZmartError | None:
 
     Only the server's primary message is repeated: its DETAIL quotes values of rows.
     """
-    for theirs, ours in _MEANING:
+    for theirs, ours in _ERROR_CLASSES:
         if isinstance(error, theirs):
-            return ours(_said(error))
+            return ours(_error_message(error))
     return None
 
 
-def _said(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    said = primary or (str(error).strip().splitlines() or ["no message"])[0]
-    return f"Postgres: {said.rstrip('.')}."
+    message = primary or (str(error).strip().splitlines() or ["no message"])[0]
+    return f"Postgres: {message.rstrip('.')}."
 
 
-def _introduction(
+def _session_setup(
     application_name: str, statement_timeout_seconds: float, session: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[[Connection], Awaitable[None]]:
     statements = _settings(application_name, statement_timeout_seconds, session)
 
-    async def introduce(connection: Connection) -> None:
+    async def set_up(connection: Connection) -> None:
         await connection.execute(statements, prepare=False)
         if not connection.autocommit:
             await connection.commit()
 
-    return introduce
+    return set_up
 
 
 def _settings(

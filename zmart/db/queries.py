@@ -64,12 +64,12 @@ def parse(text: str, *, source: str = "queries") -> Queries:
     return Queries(statements, source)
 
 
-def _check(name: str, body: str, seen: dict[str, str], source: str) -> None:
+def _check(name: str, body: str, statements: dict[str, str], source: str) -> None:
     problem = (
         "is not lower_case_with_underscores"
         if not _NAME.fullmatch(name)
         else "appears twice"
-        if name in seen
+        if name in statements
         else "has no sentence above it"
         if not _SENTENCE.match(body)
         else "has no statement"

@@ -21,16 +21,16 @@ log = structlog.get_logger()
 #: What bells are rung on; with Postgres it is the channel of NOTIFY.
 CHANNEL = "zmart_feed"
 #: After a failure, Redis is left alone for this long.
-_AGAIN_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 
 
-class Bell:
+class Notifier:
     """A bell to ring after each commit; without a Redis address it is silent, for Postgres rings."""
 
     def __init__(self, url: str | None) -> None:
         self._url = url if url is not None and url.startswith("redis") else None
-        self._wanted = asyncio.Event()
-        self._ringing: asyncio.Task[None] | None = None
+        self._pending = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -41,31 +41,31 @@ class Bell:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        if self._ringing is not None:
-            self._ringing.cancel()
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._ringing
+                await self._task
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Say that something was committed; returns at once and never fails. Needs a running event loop."""
         if self._url is None:
             return
-        if self._ringing is None:
-            self._ringing = asyncio.create_task(self._ring_on())
-        self._wanted.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._publish_forever())
+        self._pending.set()
 
-    async def _ring_on(self) -> None:
+    async def _publish_forever(self) -> None:
         while True:
             try:
                 async with broadcaster.Broadcast(self._url) as carrier:
-                    await self._ring_over(carrier)
+                    await self._publish_pending(carrier)
             except Exception as error:
                 # Listeners look every second by themselves.
-                log.warning("bell_not_rung", kind=type(error).__name__, again_in_seconds=_AGAIN_SECONDS)
-                await asyncio.sleep(_AGAIN_SECONDS)
+                log.warning("redis_notify_failed", kind=type(error).__name__, again_in_seconds=_RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _ring_over(self, carrier: broadcaster.Broadcast) -> None:
+    async def _publish_pending(self, carrier: broadcaster.Broadcast) -> None:
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
+            await self._pending.wait()
+            self._pending.clear()
             await carrier.publish(CHANNEL, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from zmart import errors
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
 
 
 def encode(data: bytes) -> str:
@@ -24,9 +24,9 @@ def encode(data: bytes) -> str:
 def decode(text: str) -> bytes:
     """The bytes of a base58 text; InvalidInput for a character outside the alphabet."""
     number = 0
-    for letter in text:
-        if letter not in _VALUES:
-            raise errors.InvalidInput(f"{letter!r} is not a base58 character.")
-        number = number * 58 + _VALUES[letter]
+    for character in text:
+        if character not in _VALUES:
+            raise errors.InvalidInput(f"{character!r} is not a base58 character.")
+        number = number * 58 + _VALUES[character]
     zeros = len(text) - len(text.lstrip("1"))
     return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")

@@ -41,7 +41,7 @@ class _Block(NamedTuple):
     tree_bytes: int
 
 
-def of_file(content: bytes, *, chunk_bytes: int = CHUNK_BYTES) -> str:
+def compute_cid(content: bytes, *, chunk_bytes: int = CHUNK_BYTES) -> str:
     """The CIDv0 of a file of any size; another size of chunks makes another name."""
     level = [_leaf(content[start : start + chunk_bytes]) for start in range(0, len(content) or 1, chunk_bytes)]
     while len(level) > 1:
@@ -49,16 +49,16 @@ def of_file(content: bytes, *, chunk_bytes: int = CHUNK_BYTES) -> str:
     return base58.encode(level[0].multihash)
 
 
-def names(cid: str, content: bytes) -> bool:
+def is_cid_of(cid: str, content: bytes) -> bool:
     """Whether a name, in either spelling, is the one that this profile gives these bytes.
 
     False also says: made in another way (other chunks, raw leaves, a directory), which bytes alone do not tell.
     """
-    ours = of_file(content)
-    return cid in (ours, v1(ours))
+    ours = compute_cid(content)
+    return cid in (ours, to_v1(ours))
 
 
-def v1(cid: str) -> str:
+def to_v1(cid: str) -> str:
     """The same name as a CIDv1 in base32, which is what gateways put into host names. InvalidInput for no CIDv0."""
     if not _V0.fullmatch(cid) or not (multihash := base58.decode(cid)).startswith(_SHA_256):
         raise errors.InvalidInput(f"{cid[:80]!r} is no CIDv0.", help="A CIDv0 is Qm and 44 characters of base58.")

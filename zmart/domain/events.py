@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 from zmart.domain.ids import Address
 
 
-def _word(method: Callable[[Any], str]) -> str:
+def _class_attribute(method: Callable[[Any], str]) -> str:
     """What the method says, as a plain attribute of the class.
 
     A NamedTuple takes every assignment in its body for a field, in mypy's eyes if not in Python's;
@@ -41,7 +41,7 @@ class ConfigUpdated(NamedTuple):
     dispute_period: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "ConfigUpdated"
 
@@ -56,7 +56,7 @@ class DisputeAggregated(NamedTuple):
     dispute_succeeded: bool
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "DisputeAggregated"
 
@@ -69,7 +69,7 @@ class DisputeInitiated(NamedTuple):
     disputed_outcome: bool | None
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "DisputeInitiated"
 
@@ -82,7 +82,7 @@ class DisputeVoteSubmitted(NamedTuple):
     vote: bool
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "DisputeVoteSubmitted"
 
@@ -95,7 +95,7 @@ class GlobalConfigInitialized(NamedTuple):
     protocol_fee_bps: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "GlobalConfigInitialized"
 
@@ -108,7 +108,7 @@ class LiquidityWithdrawn(NamedTuple):
     amount: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "LiquidityWithdrawn"
 
@@ -121,7 +121,7 @@ class MarketActivated(NamedTuple):
     initial_liquidity: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "MarketActivated"
 
@@ -133,7 +133,7 @@ class MarketCancelled(NamedTuple):
     cancelled_by: Address
     cancelled_at: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "MarketCancelled"
 
@@ -147,7 +147,7 @@ class MarketCreated(NamedTuple):
     state: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "MarketCreated"
 
@@ -160,7 +160,7 @@ class MarketFinalized(NamedTuple):
     was_disputed: bool
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "MarketFinalized"
 
@@ -174,7 +174,7 @@ class MarketResolved(NamedTuple):
     evidence_hash: bytes
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "MarketResolved"
 
@@ -189,7 +189,7 @@ class ProposalAggregated(NamedTuple):
     approved: bool
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "ProposalAggregated"
 
@@ -201,7 +201,7 @@ class ProposalApproved(NamedTuple):
     approved_by: Address
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "ProposalApproved"
 
@@ -214,7 +214,7 @@ class ProposalVoteSubmitted(NamedTuple):
     vote: bool
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "ProposalVoteSubmitted"
 
@@ -226,7 +226,7 @@ class ProtocolPauseStatusChanged(NamedTuple):
     paused_by: Address
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "ProtocolPauseStatusChanged"
 
@@ -242,7 +242,7 @@ class SharesBought(NamedTuple):
     new_price_yes: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "SharesBought"
 
@@ -258,7 +258,7 @@ class SharesSold(NamedTuple):
     new_price_yes: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "SharesSold"
 
@@ -272,7 +272,7 @@ class WinningsClaimed(NamedTuple):
     amount: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "WinningsClaimed"
 
@@ -286,7 +286,7 @@ class WinningsClaimedV0(NamedTuple):
     resolver_fee: int
     timestamp: int
 
-    @_word
+    @_class_attribute
     def name(self) -> str:
         return "WinningsClaimed"
 

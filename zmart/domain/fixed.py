@@ -7,7 +7,7 @@ a better approximation here would be a different price there.
 
 from __future__ import annotations
 
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 #: One, in fixed point. Shares, b, prices and SOL all have nine decimals.
 PRECISION = 1_000_000_000
@@ -22,9 +22,9 @@ U64_MAX = (1 << 64) - 1
 def u64(value: int) -> int:
     """The value itself; OverflowError or UnderflowError where the program could not hold it."""
     if value > U64_MAX:
-        raise Refusal.OverflowError.error()
+        raise ErrorCode.OverflowError.error()
     if value < 0:
-        raise Refusal.UnderflowError.error()
+        raise ErrorCode.UnderflowError.error()
     return value
 
 
@@ -36,7 +36,7 @@ def mul(left: int, right: int) -> int:
 def div(left: int, right: int) -> int:
     """The quotient of two fixed-point numbers; DivisionByZero, OverflowError."""
     if right == 0:
-        raise Refusal.DivisionByZero.error()
+        raise ErrorCode.DivisionByZero.error()
     return u64(left * PRECISION // right)
 
 
@@ -46,7 +46,7 @@ def exp(x: int) -> int:
     The denominator never falls below 0.25, so there is nothing else that can fail.
     """
     if x > MAX_EXP:
-        raise Refusal.ExponentTooLarge.error()
+        raise ErrorCode.ExponentTooLarge.error()
     half = x >> 1
     twelfth = x * x // PRECISION // 12
     return (PRECISION + half + twelfth) * PRECISION // (PRECISION - half + twelfth)
@@ -59,7 +59,7 @@ def ln(x: int) -> int:
     cost function never goes there, and a caller who does shall see what the chain would say.
     """
     if x == 0:
-        raise Refusal.InvalidInput.error()
+        raise ErrorCode.InvalidInput.error()
     if x == PRECISION:
         return 0
     doublings = 0

@@ -11,7 +11,7 @@ Failures are `zmart.errors.ProgramError` with the program's name and number.
 from __future__ import annotations
 
 from zmart.domain.fixed import LN_2, MAX_EXP, PRECISION, U64_MAX, exp, series, u64
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 #: The smallest b with which any price or cost can be computed: 100 SOL.
 MIN_B = 100 * PRECISION
@@ -60,10 +60,10 @@ def buy(q_yes: int, q_no: int, b: int, *, yes: bool, budget: int) -> tuple[int, 
         if high - low <= SEARCH_WIDTH:
             break
         middle = low + (high - low) // 2
-        asked = _cost_of_buying(own, middle, ratio, b, now)
-        if asked == budget:
-            return asked, middle
-        low, high = (middle + 1, high) if asked < budget else (low, middle)
+        trade_cost = _cost_of_buying(own, middle, ratio, b, now)
+        if trade_cost == budget:
+            return trade_cost, middle
+        low, high = (middle + 1, high) if trade_cost < budget else (low, middle)
     return _cost_of_buying(own, low, ratio, b, now), low
 
 
@@ -71,7 +71,7 @@ def sell(q_yes: int, q_no: int, b: int, *, yes: bool, shares: int) -> int:
     """The gross proceeds of selling, in lamports before fees; InsufficientShares."""
     own = q_yes if yes else q_no
     if u64(shares) > own:
-        raise Refusal.InsufficientShares.error()
+        raise ErrorCode.InsufficientShares.error()
     after = (q_yes - shares, q_no) if yes else (q_yes, q_no - shares)
     return u64(cost(q_yes, q_no, b) - cost(*after, b))
 
@@ -84,7 +84,7 @@ def fees(amount: int, *, protocol_bps: int, resolver_bps: int, lp_bps: int) -> t
     rates = protocol_bps + resolver_bps + lp_bps
     total = u64(amount) * rates // BPS
     if rates == 0:
-        raise Refusal.DivisionByZero.error()
+        raise ErrorCode.DivisionByZero.error()
     protocol = u64(total) * protocol_bps // rates
     resolver = total * resolver_bps // rates
     return protocol, resolver, total - protocol - resolver, total
@@ -104,7 +104,7 @@ def cost_before_fees(total: int, *, fee_bps: int) -> int:
     for candidate in (guess, guess + 1):
         if candidate + candidate * fee_bps // BPS == total:
             return candidate
-    raise Refusal.InvalidInput.error()
+    raise ErrorCode.InvalidInput.error()
 
 
 def gross_before_fees(net: int, *, fee_bps: int) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ def gross_before_fees(net: int, *, fee_bps: int) -> tuple[int, ...]:
 
 def _require_b(b: int) -> None:
     if u64(b) < MIN_B:
-        raise Refusal.InvalidBParameter.error()
+        raise ErrorCode.InvalidBParameter.error()
 
 
 def _cost(u: int, v: int, b: int) -> int:
@@ -131,7 +131,7 @@ def _cost(u: int, v: int, b: int) -> int:
     """
     distance = u - v if u > v else v - u
     if distance > MAX_EXP:
-        raise Refusal.ExponentTooLarge.error()
+        raise ErrorCode.ExponentTooLarge.error()
     half = distance >> 1
     twelfth = distance * distance // PRECISION // 12
     e = (PRECISION + half + twelfth) * PRECISION // (PRECISION - half + twelfth)
@@ -139,12 +139,12 @@ def _cost(u: int, v: int, b: int) -> int:
     log = LN_2 if x == 2 * PRECISION else series(x)
     lamports = b * ((u if u > v else v) + log) // PRECISION
     if lamports > U64_MAX:
-        raise Refusal.OverflowError.error()
+        raise ErrorCode.OverflowError.error()
     return lamports
 
 
 def _cost_of_buying(own: int, shares: int, other_ratio: int, b: int, now: int) -> int:
-    asked = _cost(u64(own + shares) * PRECISION // b, other_ratio, b) - now
-    if asked < 0:
-        raise Refusal.UnderflowError.error()
-    return asked
+    trade_cost = _cost(u64(own + shares) * PRECISION // b, other_ratio, b) - now
+    if trade_cost < 0:
+        raise ErrorCode.UnderflowError.error()
+    return trade_cost

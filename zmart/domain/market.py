@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 
 from zmart.domain import fixed, lmsr, votes
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 #: A market that nobody resolves within ten years can never be resolved.
 LIFETIME_SECONDS = 10 * 365 * 86_400
@@ -54,21 +54,21 @@ TRANSITIONS: dict[str, frozenset[tuple[MarketState, MarketState]]] = {
 }
 
 #: The states in which an instruction is accepted, and how the program refuses the others.
-_ENTRY: dict[str, tuple[frozenset[MarketState], Refusal]] = {
-    "approve_proposal": (frozenset({_S.PROPOSED}), Refusal.InvalidStateTransition),
-    "activate_market": (frozenset({_S.APPROVED}), Refusal.InvalidStateTransition),
-    "buy_shares": (frozenset({_S.ACTIVE}), Refusal.InvalidMarketState),
-    "sell_shares": (frozenset({_S.ACTIVE}), Refusal.InvalidMarketState),
-    "resolve_market": (frozenset({_S.ACTIVE}), Refusal.InvalidMarketState),
-    "initiate_dispute": (frozenset({_S.RESOLVING}), Refusal.InvalidMarketState),
-    "finalize_market": (frozenset({_S.RESOLVING, _S.DISPUTED}), Refusal.InvalidMarketState),
-    "claim_winnings": (frozenset({_S.FINALIZED}), Refusal.InvalidMarketState),
-    "withdraw_liquidity": (frozenset({_S.FINALIZED}), Refusal.InvalidMarketState),
-    "submit_proposal_vote": (frozenset({_S.PROPOSED}), Refusal.InvalidStateForVoting),
-    "aggregate_proposal_votes": (frozenset({_S.PROPOSED}), Refusal.InvalidStateForVoting),
-    "submit_dispute_vote": (frozenset({_S.DISPUTED}), Refusal.InvalidStateForVoting),
-    "aggregate_dispute_votes": (frozenset({_S.DISPUTED}), Refusal.InvalidStateForVoting),
-    "cancel_market": (frozenset({_S.PROPOSED, _S.APPROVED}), Refusal.CannotCancelMarket),
+_ACCEPTED_STATES: dict[str, tuple[frozenset[MarketState], ErrorCode]] = {
+    "approve_proposal": (frozenset({_S.PROPOSED}), ErrorCode.InvalidStateTransition),
+    "activate_market": (frozenset({_S.APPROVED}), ErrorCode.InvalidStateTransition),
+    "buy_shares": (frozenset({_S.ACTIVE}), ErrorCode.InvalidMarketState),
+    "sell_shares": (frozenset({_S.ACTIVE}), ErrorCode.InvalidMarketState),
+    "resolve_market": (frozenset({_S.ACTIVE}), ErrorCode.InvalidMarketState),
+    "initiate_dispute": (frozenset({_S.RESOLVING}), ErrorCode.InvalidMarketState),
+    "finalize_market": (frozenset({_S.RESOLVING, _S.DISPUTED}), ErrorCode.InvalidMarketState),
+    "claim_winnings": (frozenset({_S.FINALIZED}), ErrorCode.InvalidMarketState),
+    "withdraw_liquidity": (frozenset({_S.FINALIZED}), ErrorCode.InvalidMarketState),
+    "submit_proposal_vote": (frozenset({_S.PROPOSED}), ErrorCode.InvalidStateForVoting),
+    "aggregate_proposal_votes": (frozenset({_S.PROPOSED}), ErrorCode.InvalidStateForVoting),
+    "submit_dispute_vote": (frozenset({_S.DISPUTED}), ErrorCode.InvalidStateForVoting),
+    "aggregate_dispute_votes": (frozenset({_S.DISPUTED}), ErrorCode.InvalidStateForVoting),
+    "cancel_market": (frozenset({_S.PROPOSED, _S.APPROVED}), ErrorCode.CannotCancelMarket),
 }
 
 
@@ -85,8 +85,8 @@ def is_terminal(state: MarketState) -> bool:
 def require_state(instruction: str, state: MarketState) -> None:
     """Refuse an instruction in a state it does not accept, with the error it uses for that."""
     if instruction == "cancel_market" and state is MarketState.CANCELLED:
-        raise Refusal.MarketAlreadyCancelled.error()
-    accepted, refusal = _ENTRY[instruction]
+        raise ErrorCode.MarketAlreadyCancelled.error()
+    accepted, refusal = _ACCEPTED_STATES[instruction]
     if state not in accepted:
         raise refusal.error()
 
@@ -97,9 +97,9 @@ def require_state(instruction: str, state: MarketState) -> None:
 def require_creation(b_parameter: int, initial_liquidity: int) -> None:
     """InvalidBParameter or InvalidLiquidity for zero; a b too small to trade is accepted."""
     if b_parameter == 0:
-        raise Refusal.InvalidBParameter.error()
+        raise ErrorCode.InvalidBParameter.error()
     if initial_liquidity == 0:
-        raise Refusal.InvalidLiquidity.error()
+        raise ErrorCode.InvalidLiquidity.error()
 
 
 def initial_shares(b_parameter: int) -> int:
@@ -115,15 +115,15 @@ def is_tradable(b_parameter: int) -> bool:
 def require_approval(likes: int, dislikes: int, threshold_bps: int) -> None:
     """NoVotesRecorded, or InsufficientVotes below the threshold."""
     if votes.total(likes, dislikes) == 0:
-        raise Refusal.NoVotesRecorded.error()
-    if not votes.reaches(likes, dislikes, threshold_bps):
-        raise Refusal.InsufficientVotes.error()
+        raise ErrorCode.NoVotesRecorded.error()
+    if not votes.is_threshold_reached(likes, dislikes, threshold_bps):
+        raise ErrorCode.InsufficientVotes.error()
 
 
 def require_activation(initial_liquidity: int, current_liquidity: int) -> None:
     """InsufficientLiquidity where the ledger lost some before trading, which nothing can do."""
     if current_liquidity < initial_liquidity:
-        raise Refusal.InsufficientLiquidity.error()
+        raise ErrorCode.InsufficientLiquidity.error()
 
 
 # Time
@@ -132,13 +132,13 @@ def require_activation(initial_liquidity: int, current_liquidity: int) -> None:
 def require_lifetime(now: int, *, created_at: int) -> None:
     """InvalidTimestamp before creation or more than ten years after it."""
     if not created_at <= now <= created_at + LIFETIME_SECONDS:
-        raise Refusal.InvalidTimestamp.error()
+        raise ErrorCode.InvalidTimestamp.error()
 
 
 def require_after(now: int, earlier: int) -> None:
     """InvalidTimestamp unless time has moved on since an earlier step."""
     if now <= earlier:
-        raise Refusal.InvalidTimestamp.error()
+        raise ErrorCode.InvalidTimestamp.error()
 
 
 def dispute_closes_at(resolution_proposed_at: int, dispute_period_seconds: int) -> int:
@@ -150,13 +150,13 @@ def require_dispute_open(now: int, *, resolution_proposed_at: int, dispute_perio
     """InvalidTimestamp in the second of the proposal, DisputePeriodEnded after the window."""
     require_after(now, resolution_proposed_at)
     if now >= dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
-        raise Refusal.DisputePeriodEnded.error()
+        raise ErrorCode.DisputePeriodEnded.error()
 
 
 def require_dispute_closed(now: int, *, resolution_proposed_at: int, dispute_period_seconds: int) -> None:
     """DisputePeriodNotEnded while an undisputed outcome may still be contested."""
     if now < dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
-        raise Refusal.DisputePeriodNotEnded.error()
+        raise ErrorCode.DisputePeriodNotEnded.error()
 
 
 # Settlement
@@ -165,7 +165,7 @@ def require_dispute_closed(now: int, *, resolution_proposed_at: int, dispute_per
 def require_undecided(proposed_outcome: bool | None) -> None:
     """AlreadyResolved where an outcome is on the table."""
     if proposed_outcome is not None:
-        raise Refusal.AlreadyResolved.error()
+        raise ErrorCode.AlreadyResolved.error()
 
 
 def max_loss(b_parameter: int) -> int:
@@ -182,7 +182,7 @@ def require_bounded_loss(*, initial_liquidity: int, current_liquidity: int, b_pa
     """BoundedLossExceeded where the ledger lost more than b ln 2."""
     loss = initial_liquidity - current_liquidity
     if loss > 0 and loss > max_loss(b_parameter):
-        raise Refusal.BoundedLossExceeded.error()
+        raise ErrorCode.BoundedLossExceeded.error()
 
 
 def disputed_outcome(
@@ -193,10 +193,10 @@ def disputed_outcome(
     NoVotesRecorded where a count is missing or nobody voted.
     """
     if agree is None or disagree is None or votes.total(agree, disagree) == 0:
-        raise Refusal.NoVotesRecorded.error()
+        raise ErrorCode.NoVotesRecorded.error()
     if proposed_outcome is None:
         return None
-    return proposed_outcome ^ votes.reaches(agree, disagree, threshold_bps)
+    return proposed_outcome ^ votes.is_threshold_reached(agree, disagree, threshold_bps)
 
 
 def winnings(*, winning_shares: int, all_winning_shares: int, current_liquidity: int) -> int:
@@ -206,19 +206,19 @@ def winnings(*, winning_shares: int, all_winning_shares: int, current_liquidity:
     paid: a share is not worth one SOL. The program cuts the quotient to u64.
     """
     if winning_shares == 0:
-        raise Refusal.NoWinnings.error()
+        raise ErrorCode.NoWinnings.error()
     if all_winning_shares == 0:
-        raise Refusal.DivisionByZero.error()
+        raise ErrorCode.DivisionByZero.error()
     payout = winning_shares * current_liquidity // all_winning_shares & fixed.U64_MAX
     if payout == 0:
-        raise Refusal.NoWinnings.error()
+        raise ErrorCode.NoWinnings.error()
     return payout
 
 
 def refund(total_invested: int) -> int:
     """What a holder of an INVALID market gets back, fees included; NoWinnings for nothing."""
     if total_invested == 0:
-        raise Refusal.NoWinnings.error()
+        raise ErrorCode.NoWinnings.error()
     return total_invested
 
 
@@ -250,14 +250,14 @@ def resolver_payout(final_outcome: bool | None, accumulated_resolver_fees: int) 
 def require_claim_funds(*, market_lamports: int, payout: int, resolver_fees: int) -> None:
     """InsufficientLiquidity where the account holds less than holder and resolver are due."""
     if market_lamports < fixed.u64(payout + resolver_fees):
-        raise Refusal.InsufficientLiquidity.error()
+        raise ErrorCode.InsufficientLiquidity.error()
 
 
-def withdrawable(*, market_lamports: int, rent_lamports: int) -> int:
+def withdrawable_lamports(*, market_lamports: int, rent_lamports: int) -> int:
     """What `withdraw_liquidity` moves: all above rent and a margin; else InsufficientLiquidity."""
     lamports = market_lamports - rent_lamports - WITHDRAW_SAFETY_LAMPORTS
     if lamports <= 0:
-        raise Refusal.InsufficientLiquidity.error()
+        raise ErrorCode.InsufficientLiquidity.error()
     return lamports
 
 
@@ -267,25 +267,25 @@ def withdrawable(*, market_lamports: int, rent_lamports: int) -> int:
 def require_trade_size(lamports: int) -> None:
     """TradeTooSmall below 10,000 lamports: the target of a buy, the gross of a sell."""
     if lamports < lmsr.MIN_TRADE_LAMPORTS:
-        raise Refusal.TradeTooSmall.error()
+        raise ErrorCode.TradeTooSmall.error()
 
 
 def require_slippage(*, paid: int, at_most: int) -> None:
     """SlippageExceeded where a buyer would pay more than the target, fees included."""
     if paid > at_most:
-        raise Refusal.SlippageExceeded.error()
+        raise ErrorCode.SlippageExceeded.error()
 
 
 def require_proceeds(*, received: int, at_least: int) -> None:
     """SlippageExceeded where a seller would receive less than asked for."""
     if received < at_least:
-        raise Refusal.SlippageExceeded.error()
+        raise ErrorCode.SlippageExceeded.error()
 
 
 # The configuration
 
 
-def require_fee_rates(*, protocol_bps: int, resolver_bps: int, lp_bps: int, refusal: Refusal) -> None:
+def require_fee_rates(*, protocol_bps: int, resolver_bps: int, lp_bps: int, refusal: ErrorCode) -> None:
     """Refuse rates above 100 % together.
 
     `initialize_global_config` calls that InvalidFeeConfiguration, `update_global_config`
@@ -298,10 +298,10 @@ def require_fee_rates(*, protocol_bps: int, resolver_bps: int, lp_bps: int, refu
 def require_threshold(threshold_bps: int) -> None:
     """InvalidThreshold above 100 %."""
     if threshold_bps > lmsr.BPS:
-        raise Refusal.InvalidThreshold.error()
+        raise ErrorCode.InvalidThreshold.error()
 
 
 def require_period(seconds: int | None) -> None:
     """InvalidTimeLimit for a period that is given and not positive."""
     if seconds is not None and seconds <= 0:
-        raise Refusal.InvalidTimeLimit.error()
+        raise ErrorCode.InvalidTimeLimit.error()

@@ -14,7 +14,7 @@ from zmart import errors
 FIRST_CODE = 6000
 
 
-class Refusal(enum.Enum):
+class ErrorCode(enum.Enum):
     """One way the program says no; the value is the message of its IDL."""
 
     InvalidFeeConfiguration = "Invalid fee configuration: total fees exceed 100%"
@@ -80,10 +80,10 @@ class Refusal(enum.Enum):
         return errors.ProgramError(self.name, self.code, self.value)
 
 
-_CODES = {refusal: FIRST_CODE + index for index, refusal in enumerate(Refusal)}
+_CODES = {refusal: FIRST_CODE + index for index, refusal in enumerate(ErrorCode)}
 _BY_CODE = {code: refusal for refusal, code in _CODES.items()}
 
 
-def by_code(code: int) -> Refusal | None:
+def find_by_code(code: int) -> ErrorCode | None:
     """The refusal with this number, or None where the number is not one of this program's."""
     return _BY_CODE.get(code)

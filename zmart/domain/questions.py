@@ -19,7 +19,7 @@ CATEGORIES = ("politics", "sports", "crypto", "science", "entertainment", "other
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class MarketQuestion:
     """A market's question and what goes with it."""
 
     market_id: MarketId
@@ -33,7 +33,7 @@ class Question:
     def document(self) -> bytes:
         """The one way of writing it: JSON, names in order, nothing between them, UTF-8, instants in UTC."""
         ends_at = self.ends_at.astimezone(datetime.UTC) if self.ends_at else None
-        words = {
+        fields = {
             "category": self.category,
             "creator": self.creator,
             "description": self.description,
@@ -42,9 +42,9 @@ class Question:
             "question": self.question,
             "tags": list(self.tags),
         }
-        return json.dumps(words, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property
     def cid(self) -> str:
         """What the create instruction anchors: the document's CIDv0."""
-        return cids.of_file(self.document())
+        return cids.compute_cid(self.document())

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 
 from zmart import errors
 from zmart.domain import fixed, lmsr, market
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class MarketSnapshot:
     """A market as a trade finds it, with the configuration in force."""
 
     state: market.MarketState
@@ -45,7 +45,7 @@ class Pool:
         """Whether the imbalance exceeds 2 sqrt(3) b, where the exponential's approximation turns."""
         return (self.shares_yes - self.shares_no) ** 2 > 12 * self.b**2
 
-    def with_shares(self, *, yes: bool, added: int) -> Pool:
+    def with_shares(self, *, yes: bool, added: int) -> MarketSnapshot:
         """The pool after so many more shares of a side; negative when they are sold."""
         if yes:
             return replace(self, shares_yes=self.shares_yes + added)
@@ -53,7 +53,7 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trade:
+class TradeQuote:
     """A trade the program would make."""
 
     shares: int
@@ -65,95 +65,97 @@ class Trade:
     #: What the buyer pays, or the seller receives.
     total: int
     #: The pool once it is made.
-    after: Pool
+    after: MarketSnapshot
 
 
-def buy(pool: Pool, *, yes: bool, target_cost: int) -> Trade:
+def buy(pool: MarketSnapshot, *, yes: bool, target_cost: int) -> TradeQuote:
     """What at most `target_cost` lamports, fees included, buy."""
     _require_open(pool, "buy_shares")
     market.require_trade_size(target_cost)
     cost, shares = lmsr.buy(pool.shares_yes, pool.shares_no, pool.b, yes=yes, budget=lmsr.budget(target_cost))
     protocol, resolver, lp, fees = _fees(pool, cost)
     market.require_slippage(paid=cost + fees, at_most=target_cost)
-    return Trade(
+    return TradeQuote(
         shares=shares,
         before_fees=cost,
         protocol_fee=protocol,
         resolver_fee=resolver,
         lp_fee=lp,
         total=cost + fees,
-        after=_tradable(pool.with_shares(yes=yes, added=shares)),
+        after=_require_tradable(pool.with_shares(yes=yes, added=shares)),
     )
 
 
-def sell(pool: Pool, *, yes: bool, shares: int) -> Trade:
+def sell(pool: MarketSnapshot, *, yes: bool, shares: int) -> TradeQuote:
     """What selling so many shares brings."""
     _require_open(pool, "sell_shares")
     gross = lmsr.sell(pool.shares_yes, pool.shares_no, pool.b, yes=yes, shares=shares)
     market.require_trade_size(gross)
     protocol, resolver, lp, fees = _fees(pool, gross)
     if pool.current_liquidity < gross - fees + protocol:
-        raise Refusal.InsufficientLiquidity.error()
-    return Trade(
+        raise ErrorCode.InsufficientLiquidity.error()
+    return TradeQuote(
         shares=shares,
         before_fees=gross,
         protocol_fee=protocol,
         resolver_fee=resolver,
         lp_fee=lp,
         total=gross - fees,
-        after=_tradable(pool.with_shares(yes=yes, added=-shares)),
+        after=_require_tradable(pool.with_shares(yes=yes, added=-shares)),
     )
 
 
 @functools.lru_cache(maxsize=4096)
-def smallest_buy(pool: Pool, *, yes: bool) -> int | None:
+def smallest_buy(pool: MarketSnapshot, *, yes: bool) -> int | None:
     """The least `target_cost` that buys any shares; None where no amount does."""
-    return _smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares > 0, lmsr.MIN_TRADE_LAMPORTS)
+    return _find_smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares > 0, lmsr.MIN_TRADE_LAMPORTS)
 
 
-def target_for(pool: Pool, *, yes: bool, shares: int) -> int | None:
+def target_for(pool: MarketSnapshot, *, yes: bool, shares: int) -> int | None:
     """The least `target_cost` that buys at least so many shares; None where no amount does."""
-    return _smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares >= shares, lmsr.MIN_TRADE_LAMPORTS)
+    return _find_smallest(
+        lambda amount: buy(pool, yes=yes, target_cost=amount).shares >= shares, lmsr.MIN_TRADE_LAMPORTS
+    )
 
 
 @functools.lru_cache(maxsize=4096)
-def smallest_sale(pool: Pool, *, yes: bool) -> int | None:
+def smallest_sale(pool: MarketSnapshot, *, yes: bool) -> int | None:
     """The least number of shares that can be sold; None where none can."""
-    return _smallest(lambda shares: sell(pool, yes=yes, shares=shares).shares > 0, 1)
+    return _find_smallest(lambda shares: sell(pool, yes=yes, shares=shares).shares > 0, 1)
 
 
-def _smallest(works: Callable[[int], bool], least: int) -> int | None:
+def _find_smallest(is_sufficient: Callable[[int], bool], least: int) -> int | None:
     """The first amount from `least` on that works, given that all above it work up to some bound."""
     high = least
-    while not _accepted(works, high):
+    while not _is_accepted(is_sufficient, high):
         high *= 2
         if high > fixed.U64_MAX:
             return None
     low = least if high == least else high // 2 + 1
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if _accepted(works, middle) else (middle + 1, high)
+        low, high = (low, middle) if _is_accepted(is_sufficient, middle) else (middle + 1, high)
     return high
 
 
-def _accepted(works: Callable[[int], bool], amount: int) -> bool:
+def _is_accepted(is_sufficient: Callable[[int], bool], amount: int) -> bool:
     try:
-        return works(amount)
+        return is_sufficient(amount)
     except errors.ProgramError:
         return False
 
 
-def _require_open(pool: Pool, instruction: str) -> None:
+def _require_open(pool: MarketSnapshot, instruction: str) -> None:
     market.require_state(instruction, pool.state)
     if pool.is_paused:
-        raise Refusal.ProtocolPaused.error()
+        raise ErrorCode.ProtocolPaused.error()
 
 
-def _fees(pool: Pool, amount: int) -> tuple[int, int, int, int]:
+def _fees(pool: MarketSnapshot, amount: int) -> tuple[int, int, int, int]:
     return lmsr.fees(amount, protocol_bps=pool.protocol_bps, resolver_bps=pool.resolver_bps, lp_bps=pool.lp_bps)
 
 
-def _tradable(pool: Pool) -> Pool:
+def _require_tradable(pool: MarketSnapshot) -> MarketSnapshot:
     """The pool, if the program could write its price into the event."""
     pool.price_yes  # noqa: B018 - raises what the program would
     return pool

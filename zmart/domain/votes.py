@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 #: Likes out of all proposal votes an approval takes, unless the config says otherwise.
 PROPOSAL_APPROVAL_THRESHOLD_BPS = 7_000
@@ -35,7 +35,7 @@ def total(agree: int, disagree: int) -> int:
     """All votes; OverflowError beyond u32."""
     votes = agree + disagree
     if votes > U32_MAX:
-        raise Refusal.OverflowError.error()
+        raise ErrorCode.OverflowError.error()
     return votes
 
 
@@ -50,6 +50,6 @@ def percentage(agree: int, disagree: int) -> int:
     return share_bps(agree, disagree) // 100
 
 
-def reaches(agree: int, disagree: int, threshold_bps: int) -> bool:
+def is_threshold_reached(agree: int, disagree: int, threshold_bps: int) -> bool:
     """Whether the agreeing share is at least the threshold; never where nobody voted."""
     return total(agree, disagree) > 0 and share_bps(agree, disagree) >= threshold_bps

@@ -16,7 +16,7 @@ from zmart.db import pool, queries
 sql = queries.load("zmart.run", "alerts.sql")
 
 
-class Alert(NamedTuple):
+class AlertRow(NamedTuple):
     """A row of ops.alerts."""
 
     number: int
@@ -39,16 +39,22 @@ class Alert(NamedTuple):
         return "open" if self.acknowledged_at is None else f"with {self.acknowledged_by}"
 
 
-def standing(dsn: str, *, shows_all: bool = False, limit: int = 50) -> list[Alert]:
+def list_alerts(dsn: str, *, shows_all: bool = False, limit: int = 50) -> list[AlertRow]:
     """Open alerts, or all of them, the gravest first. Raises Unavailable where Postgres does not answer."""
-    with pool.translated(), pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection:
-        rows = connection.execute(sql.standing, {"shows_all": shows_all, "limit": limit})
-        return [Alert(*row) for row in rows]
+    with (
+        pool.translate_errors(),
+        pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection,
+    ):
+        rows = connection.execute(sql.list_alerts, {"shows_all": shows_all, "limit": limit})
+        return [AlertRow(*row) for row in rows]
 
 
-def acknowledge(dsn: str, numbers: Sequence[int], by: str) -> Iterator[int]:
+def acknowledge_alerts(dsn: str, numbers: Sequence[int], by: str) -> Iterator[int]:
     """Say that `by` looks after these alerts; each number that took. NotFound for one not open, or acknowledged."""
-    with pool.translated(), pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection:
+    with (
+        pool.translate_errors(),
+        pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection,
+    ):
         for number in numbers:
             (took,) = connection.execute(sql.acknowledge, {"alert_no": number, "by": by}).fetchone() or (False,)
             if not took:
@@ -58,9 +64,12 @@ def acknowledge(dsn: str, numbers: Sequence[int], by: str) -> Iterator[int]:
             yield number
 
 
-def close(dsn: str, numbers: Sequence[int]) -> Iterator[int]:
+def close_alerts(dsn: str, numbers: Sequence[int]) -> Iterator[int]:
     """Close these alerts; each number that was open. NotFound for one that is not."""
-    with pool.translated(), pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection:
+    with (
+        pool.translate_errors(),
+        pool.connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection,
+    ):
         for number in numbers:
             if connection.execute(sql.close, {"alert_no": number}).rowcount == 0:
                 raise errors.NotFound(f"Alert {number} is not open.", help="See: zmart alerts list")

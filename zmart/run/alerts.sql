@@ -1,4 +1,4 @@
--- name: standing
+-- name: list_alerts
 -- Alerts that are open, or all of them, the gravest first.
 select alert_no, kind, subject, severity, message, occurrences, raised_at, last_at, acknowledged_at, acknowledged_by, resolved_at
 from ops.alerts

@@ -10,14 +10,14 @@ from pathlib import Path
 NAMES = ("HELIUS_AUTH_HEADER", "JWT_SECRET")
 
 
-def secrets_of(state_dir: Path) -> dict[str, str]:
+def load_or_create(state_dir: Path) -> dict[str, str]:
     """Return the demo secrets by variable name, making them at the first call (mode 0600)."""
     path = state_dir / "secrets.json"
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: secrets.token_hex(32) for name in NAMES if name not in known}
+    stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    missing = {name: secrets.token_hex(32) for name in NAMES if name not in stored}
     if missing:
-        _write(path, {**known, **missing})
-    return {**known, **missing}
+        _write(path, {**stored, **missing})
+    return {**stored, **missing}
 
 
 def _write(path: Path, values: dict[str, str]) -> None:

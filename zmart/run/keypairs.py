@@ -17,15 +17,15 @@ from zmart.chain import client, signer
 from zmart.chain.rpc import RpcClient
 from zmart.domain import ids
 from zmart.domain.ids import Address
-from zmart.settings import Chain
+from zmart.settings import ChainSettings
 
 LAMPORTS_PER_SOL: Final = 1_000_000_000
 #: How long lamports may take to arrive.
 LANDS_WITHIN_SECONDS: Final = 30.0
-_ASK_EVERY_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 
 
-class Wallet(NamedTuple):
+class WalletFile(NamedTuple):
     """A key file, its address, and what it holds in lamports."""
 
     path: Path
@@ -33,54 +33,54 @@ class Wallet(NamedTuple):
     lamports: int
 
 
-def new(path: Path) -> Address:
+def create_key(path: Path) -> Address:
     """Make a key into a new file of mode 0600; Conflict where the file exists."""
     key = signer.Signer.generate()
     key.save(path)
     return key.address
 
 
-def show(path: Path) -> Address:
+def address_of_key(path: Path) -> Address:
     """The address of the key in a file; ConfigurationError where others can read the file, or it holds none."""
     return signer.load(path).address
 
 
-def named(text: str) -> Address:
+def resolve_address(text: str) -> Address:
     """The address in a text, which is one itself or names a key file. InvalidInput for neither."""
     try:
         return ids.parse_address(text)
     except errors.InvalidInput:
         if (path := Path(text).expanduser()).exists():
-            return show(path)
+            return address_of_key(path)
     raise errors.InvalidInput(f"{text!r} is neither an address nor a key file.", help="Make one: zmart key new FILE")
 
 
-async def airdrop(chain: Chain, address: Address, lamports: int) -> int:
+async def airdrop(chain: ChainSettings, address: Address, lamports: int) -> int:
     """Give an address lamports out of nothing, and wait until they are there; what it holds then.
 
     ConfigurationError unless the node is of a localnet, Unavailable where nothing arrives.
     """
     async with RpcClient.of(chain) as node:
         await require_localnet(node)
-        return await _given(node, address, lamports)
+        return await _airdrop(node, address, lamports)
 
 
-async def demo_wallets(chain: Chain, folder: Path, count: int, lamports: int) -> AsyncIterator[Wallet]:
+async def demo_wallets(chain: ChainSettings, folder: Path, count: int, lamports: int) -> AsyncIterator[WalletFile]:
     """`count` wallets in a folder, each made where it is missing and filled up to `lamports`. Raises as `airdrop`."""
     async with RpcClient.of(chain) as node:
         await require_localnet(node)
         for number in range(1, count + 1):
             path = folder / f"demo-{number}.json"
-            address = show(path) if path.exists() else new(path)
-            held = await _balance(node, address)
-            if held < lamports:
-                held = await _given(node, address, lamports - held)
-            yield Wallet(path, address, held)
+            address = address_of_key(path) if path.exists() else create_key(path)
+            balance = await _balance(node, address)
+            if balance < lamports:
+                balance = await _airdrop(node, address, lamports - balance)
+            yield WalletFile(path, address, balance)
 
 
-async def require_localnet(node: client.Client) -> None:
+async def require_localnet(node: client.ChainClient) -> None:
     """ConfigurationError where the genesis hash is that of a public cluster, whatever is configured."""
-    cluster = client.GENESIS.get(await node.genesis_hash())
+    cluster = client.CLUSTER_BY_GENESIS_HASH.get(await node.genesis_hash())
     if cluster is not None:
         raise errors.ConfigurationError(
             f"This node is of {cluster}, where nobody gives lamports away for a demonstration.",
@@ -88,13 +88,13 @@ async def require_localnet(node: client.Client) -> None:
         )
 
 
-async def _given(node: RpcClient, address: Address, lamports: int) -> int:
+async def _airdrop(node: RpcClient, address: Address, lamports: int) -> int:
     if lamports < 1:
         raise errors.InvalidInput("An airdrop is of at least one lamport.")
     signature = await node.request_airdrop(address, lamports, commitment="confirmed")
     try:
         async with asyncio.timeout(LANDS_WITHIN_SECONDS):
-            await _confirmed(node, signature)
+            await _wait_until_confirmed(node, signature)
     except TimeoutError:
         raise errors.Unavailable(
             f"The lamports have not arrived within {LANDS_WITHIN_SECONDS:g} s.", help="See whether the chain moves."
@@ -102,14 +102,14 @@ async def _given(node: RpcClient, address: Address, lamports: int) -> int:
     return await _balance(node, address)
 
 
-async def _confirmed(node: client.Client, signature: str) -> None:
+async def _wait_until_confirmed(node: client.ChainClient, signature: str) -> None:
     while True:
         (status,) = (await node.signature_statuses([signature], search_history=False)).value
         if status is not None and status.is_confirmed:
             return
-        await asyncio.sleep(_ASK_EVERY_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _balance(node: client.Client, address: Address) -> int:
+async def _balance(node: client.ChainClient, address: Address) -> int:
     found = (await node.account(address, commitment="confirmed")).value
     return 0 if found is None else found.lamports

@@ -16,7 +16,7 @@ from zmart import errors
 HOST = "127.0.0.1"
 LOWEST = 10_000
 #: Linux's own default, where it does not say what it does.
-CALLERS_FROM = 32_768
+DEFAULT_FIRST_EPHEMERAL_PORT = 32_768
 ATTEMPTS = 1_000
 
 
@@ -31,12 +31,12 @@ def is_free(port: int, host: str = HOST) -> bool:
     return True
 
 
-def free(following: int = 0) -> int:
+def find_free_port(following: int = 0) -> int:
     """A port nobody listens on and no caller is given, and as many free ones after it.
 
     Raises Unavailable when none is found.
     """
-    highest = max(_callers_from() - following - 1, LOWEST + 1)
+    highest = max(_first_ephemeral_port() - following - 1, LOWEST + 1)
     for _ in range(ATTEMPTS):
         port = LOWEST + secrets.randbelow(highest - LOWEST)
         if all(is_free(each) for each in range(port, port + following + 1)):
@@ -47,9 +47,9 @@ def free(following: int = 0) -> int:
     )
 
 
-def _callers_from() -> int:
+def _first_ephemeral_port() -> int:
     """The lowest port that the kernel gives to whoever connects."""
     try:
         return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError):
-        return CALLERS_FROM
+        return DEFAULT_FIRST_EPHEMERAL_PORT

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
-def month(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def month(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """The played month, refreshed; change nothing in it."""
     fill = runpy.run_path(str(ROOT / "analytics" / "sample_data.py"))["fill"]
     with postgres_server.clone(marts_template) as database:

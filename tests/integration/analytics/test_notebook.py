@@ -21,7 +21,9 @@ PICTURES = {"price-path", "calibration", "profit", "fees", "funnel", "impact"}
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_and_draws(month: testing.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_runs_and_draws(
+    month: testing.PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every cell runs without a word on stderr, as an analyst, and every picture is one."""
     images = ROOT / "docs" / "images" if os.environ.get("ZMART_WRITE_IMAGES") else tmp_path
     monkeypatch.setenv("ZMART_DSN", month.dsn("analyst"))

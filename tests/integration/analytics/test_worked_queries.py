@@ -18,7 +18,7 @@ PAGE = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "analytics.py")))
 QUERIES = list(PAGE.queries())
 
 
-def answer(month: testing.Database, name: str) -> list[dict[str, object]]:
+def answer(month: testing.PostgresDatabase, name: str) -> list[dict[str, object]]:
     """The rows of one worked query, by column."""
     (query,) = [query for query in QUERIES if query.path.stem.endswith(name)]
     with month.connect("analyst") as analyst:
@@ -28,20 +28,20 @@ def answer(month: testing.Database, name: str) -> list[dict[str, object]]:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def test_the_page_shows_what_the_queries_answer(month: testing.Database) -> None:
+def test_the_page_shows_what_the_queries_answer(month: testing.PostgresDatabase) -> None:
     """The answers on the page are those of its queries on the played month, to the last digit."""
     assert PAGE.PAGE.read_text() == PAGE.page(month.dsn("analyst")), "run: python docs/analytics.py"
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.path.stem)
-def test_a_query_asks_and_is_answered(month: testing.Database, query: SimpleNamespace) -> None:
+def test_a_query_asks_and_is_answered(month: testing.PostgresDatabase, query: SimpleNamespace) -> None:
     """Each file begins with a question, and the month has rows for it."""
     with month.connect("analyst") as analyst:
         assert query.question.endswith("?")
         assert analyst.execute(query.statement.encode()).fetchall()
 
 
-def test_an_analyst_only_reads_and_not_for_ever(month: testing.Database) -> None:
+def test_an_analyst_only_reads_and_not_for_ever(month: testing.PostgresDatabase) -> None:
     """The role writes nothing and is bounded in time, whatever its query does."""
     with month.connect("analyst") as analyst:
         assert analyst.execute("show statement_timeout").fetchone() == ("1min",)
@@ -53,19 +53,19 @@ def test_an_analyst_only_reads_and_not_for_ever(month: testing.Database) -> None
             analyst.execute("delete from markets")
 
 
-def test_the_days_add_up_to_the_markets(month: testing.Database) -> None:
+def test_the_days_add_up_to_the_markets(month: testing.PostgresDatabase) -> None:
     """Volume by day counts as the markets count it."""
     with month.connect("analyst") as analyst:
         days = "select sum(case trade_type when 'buy' then cost else gross end) from trades"
         assert analyst.execute(days).fetchone() == analyst.execute("select sum(total_volume) from markets").fetchone()
 
 
-def test_profit_counted_by_hand_is_that_of_the_leaderboard(month: testing.Database) -> None:
+def test_profit_counted_by_hand_is_that_of_the_leaderboard(month: testing.PostgresDatabase) -> None:
     """A difference would be the first row; there is none for any wallet."""
     assert {row["differs_by_lamports"] for row in answer(month, "who_profits")} == {0}
 
 
-def test_the_classes_of_voters_add_up_to_the_tallies(month: testing.Database) -> None:
+def test_the_classes_of_voters_add_up_to_the_tallies(month: testing.PostgresDatabase) -> None:
     """Every ballot is of one class; all three occur."""
     rows = [row for row in answer(month, "vote_participation") if row["kind"] == "proposal"]
     with month.connect("analyst") as analyst:
@@ -74,7 +74,7 @@ def test_the_classes_of_voters_add_up_to_the_tallies(month: testing.Database) ->
     assert (sum(int(str(row["ballots"])) for row in rows),) == total
 
 
-def test_the_funnel_narrows(month: testing.Database) -> None:
+def test_the_funnel_narrows(month: testing.PostgresDatabase) -> None:
     """No step is reached by more markets than the one before it."""
     steps = {str(row["step"]): int(str(row["markets"])) for row in answer(month, "funnel")}
     reached = [steps[name] for name in ("proposed", "approved", "opened", "outcome proposed", "finalized")]
@@ -83,7 +83,7 @@ def test_the_funnel_narrows(month: testing.Database) -> None:
     assert reached[-1] > 0
 
 
-def test_larger_buys_move_the_price_further(month: testing.Database) -> None:
+def test_larger_buys_move_the_price_further(month: testing.PostgresDatabase) -> None:
     """Slippage grows with size."""
     moved = [float(str(row["moved_points"])) for row in answer(month, "slippage_by_size")]
 

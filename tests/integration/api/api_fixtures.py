@@ -64,7 +64,7 @@ async def served(configuration: settings.Settings) -> AsyncIterator[httpx.AsyncC
 class Log:
     """A database of the test's own, and the writer that appends to it as ingest does."""
 
-    database: testing.Database
+    database: testing.PostgresDatabase
     writer: Writer
     #: For arranging what ingest does not write, and for staging faults.
     owner: psycopg.Connection[tuple[Any, ...]]
@@ -73,7 +73,7 @@ class Log:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def of(cls, database: testing.Database) -> AsyncIterator[Log]:
+    async def of(cls, database: testing.PostgresDatabase) -> AsyncIterator[Log]:
         """The log of a database, with its writer."""
         writer = await Writer.connect(database.dsn("zmart_ingest"))
         with database.connect("postgres") as owner:

@@ -21,7 +21,7 @@ from zmart import settings, testing
 
 
 @pytest.fixture
-async def log(marts_database: testing.Database) -> AsyncIterator[Log]:
+async def log(marts_database: testing.PostgresDatabase) -> AsyncIterator[Log]:
     """An empty log."""
     async with Log.of(marts_database) as found:
         yield found
@@ -42,10 +42,12 @@ async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="session")
-def known_markets(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[settings.Settings]:
+def known_markets(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[settings.Settings]:
     """The three markets, for tests that only read."""
 
-    async def fill(database: testing.Database) -> settings.Settings:
+    async def fill(database: testing.PostgresDatabase) -> settings.Settings:
         async with Log.of(database) as found:
             await found.three_markets()
             return found.settings()
@@ -69,7 +71,9 @@ def unreachable() -> settings.Settings:
 
 @pytest.fixture(scope="session")
 def played(
-    postgres_server: testing.Server, marts_template: testing.Database, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: testing.PostgresServer,
+    marts_template: testing.PostgresDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[history.Played]:
     """A played history behind a real server in a thread, without limits; shared by tests that only add to it."""
     with (

@@ -109,7 +109,7 @@ class Played:
 
 
 @contextlib.contextmanager
-def played(database: testing.Database, folder: Path, **more: str) -> Iterator[Played]:
+def played(database: testing.PostgresDatabase, folder: Path, **more: str) -> Iterator[Played]:
     """Some minutes of history, all delivered, and an API over it without limits."""
     ready, found = threading.Event(), []
     loop = asyncio.new_event_loop()

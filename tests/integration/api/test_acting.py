@@ -105,14 +105,16 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def shared(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def shared(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """One database for all tests here; each makes markets of its own."""
     with postgres_server.clone(marts_template) as database:
         yield database
 
 
 @pytest.fixture
-async def town(shared: testing.Database, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterator[Town]:
     """A chain of the test's own and the API before it."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     async with devchain.served(tmp_path / "chain") as node:
@@ -130,7 +132,7 @@ async def test_a_market_from_creation_to_claim(town: Town) -> None:
     """Create, buy, resolve, claim: every step handed over unsigned, told to the lamport, relayed and followed."""
     created = await town.post("/api/markets", CREATION, status=201)
     market = created["market"]
-    assert market["ipfs_question_hash"] == cids.of_file(created["metadata_document"].encode())
+    assert market["ipfs_question_hash"] == cids.compute_cid(created["metadata_document"].encode())
     assert (market["state"], market["b_parameter_exact"], market["is_tradable"]) == ("PROPOSED", str(100 * SOL), True)
     await town.land(created)
     await town.open_market(market["id"])
@@ -238,7 +240,7 @@ BODIES: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.fixture
-async def stranded(shared: testing.Database) -> AsyncIterator[httpx.AsyncClient]:
+async def stranded(shared: testing.PostgresDatabase) -> AsyncIterator[httpx.AsyncClient]:
     """The API with no chain behind it."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     dead = {"SOLANA_RPC_URL": "http://127.0.0.1:1", "SOLANA_CLUSTER": "localnet"}

@@ -23,7 +23,7 @@ PATH = f"/api/markets/{market_id(1)}"
 
 @pytest.fixture
 def limited(
-    known_markets: settings.Settings, postgres_server: testing.Server, marts_template: testing.Database
+    known_markets: settings.Settings, postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[dict[str, str]]:
     """What a process of a log of this test's own needs, with a limit of 20."""
     with postgres_server.clone(marts_template) as database:

@@ -62,9 +62,9 @@ analyze;
 
 
 @pytest.fixture(scope="module")
-def wide_log(long_log: testing.Database) -> testing.Database:  # noqa: F811 - the fixture's value
+def wide_log(long_log: testing.PostgresDatabase) -> testing.PostgresDatabase:  # noqa: F811 - the fixture's value
     """The long log with thousands of wallets, days, realizations and posts."""
-    rebuild.refresh(long_log.dsn(), tell=lambda _: None)
+    rebuild.refresh(long_log.dsn(), report=lambda _: None)
     with long_log.connect("postgres") as owner:
         for statement in filter(str.strip, WIDER.split(";\n")):
             owner.execute(statement.encode())
@@ -133,7 +133,7 @@ LED_BY = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_an_answer_reads_what_it_is_about(wide_log: testing.Database, name: str) -> None:
+def test_an_answer_reads_what_it_is_about(wide_log: testing.PostgresDatabase, name: str) -> None:
     """The plan that is made once for all parameters looks at few rows of what grows."""
     statement, parameters = ASKED[name]
     with wide_log.connect("analyst" if name.startswith("realizations") else "zmart_api") as connection:
@@ -154,7 +154,7 @@ def indexes(node: Mapping[str, Any]) -> Iterator[str]:
         yield from indexes(inner)
 
 
-def led_by(database: testing.Database, plan: Mapping[str, Any]) -> set[str]:
+def led_by(database: testing.PostgresDatabase, plan: Mapping[str, Any]) -> set[str]:
     """Table and columns of each index that a plan looks into."""
     with database.connect() as owner:
         found = owner.execute(
@@ -189,7 +189,7 @@ def looked_at(connection: psycopg.Connection[Any], query: str, *parameters: obje
 
 
 @pytest.mark.parametrize("mart", AS_OF)
-def test_a_market_as_of_a_slot_reads_its_own_events(wide_log: testing.Database, mart: str) -> None:
+def test_a_market_as_of_a_slot_reads_its_own_events(wide_log: testing.PostgresDatabase, mart: str) -> None:
     """Neither other markets' events nor what came after the slot."""
     with wide_log.connect("analyst") as analyst:
         (number,) = _number(analyst, QUIET)
@@ -209,7 +209,7 @@ def _number(connection: psycopg.Connection[Any], market: int) -> tuple[int]:
 
 
 @pytest.mark.parametrize("wallet", [2, WALLET, 99_999])
-def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.Database, wallet: int) -> None:
+def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.PostgresDatabase, wallet: int) -> None:
     """The newest events of a wallet, whatever the markets: no more of a busy one's than of another's."""
     page = pagination.Page.of("activity", 20, 0, None)
     asked = {"wallet": address(wallet), **page.parameters()}

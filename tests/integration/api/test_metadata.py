@@ -94,7 +94,7 @@ async def test_nobody_else_tells_it(client: Client, markets: Log) -> None:
 async def test_the_words_are_those_that_were_anchored(client: Client, markets: Log) -> None:
     """Where the create instruction names a content id, only its document is taken."""
     creator = Address(address(CREATOR))
-    asked = questions.Question(market_id=MarketId(TWO), creator=creator, question=str(TOLD["question"]))
+    asked = questions.MarketQuestion(market_id=MarketId(TWO), creator=creator, question=str(TOLD["question"]))
     markets.owner.execute("update marts.markets set ipfs_question_hash = %s where id = %s", [asked.cid, TWO])
     path, headers = f"/api/markets/{TWO}/metadata", of(markets, creator)
     assert (await client.post(path, json=TOLD, headers=headers)).status_code == 409
@@ -115,7 +115,7 @@ async def test_unfit_metadata_is_refused(client: Client, markets: Log, sent: dic
 
 async def test_only_referenced_documents_are_fetched(client: Client, markets: Log) -> None:
     """A market's evidence is, anybody's file is not. What is too large or moves is refused."""
-    good = cids.of_file(SMALL)
+    good = cids.compute_cid(SMALL)
     large, moved = (f"Qm{word.ljust(44, 'a')}" for word in ("Large", "Moved"))
     assert (await client.get(f"/api/ipfs/{good}")).status_code == 404
     for cid, expected in ((good, 200), (large, 404), (moved, 503)):
@@ -136,7 +136,7 @@ async def test_a_gateway_that_lies_is_not_passed_on(
 ) -> None:
     """What it sends is named again: a byte more, a byte less, another file, each ends at 503 without the bytes."""
     for true in (SMALL, TREE):
-        cid = cids.of_file(true)
+        cid = cids.compute_cid(true)
         markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
         for told, expected in ((true, 200), (true + b"!", 503), (true[:-1], 503), (b"", 503), (b"<h1>Hello</h1>", 503)):
             monkeypatch.setitem(Gateway.files, cid, told)
@@ -151,7 +151,7 @@ async def test_a_snapshot_is_verified_under_both_of_its_names(
     client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CIDv1 in base32 says the same as its CIDv0, and is compared as well."""
-    cid = cids.v1(cids.of_file(TREE))
+    cid = cids.to_v1(cids.compute_cid(TREE))
     markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
     for told, expected in ((TREE, 200), (SMALL, 503)):
         monkeypatch.setitem(Gateway.files, cid, told)

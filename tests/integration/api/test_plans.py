@@ -29,10 +29,12 @@ Statement = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def long_log(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def long_log(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """A log of many markets, one of them busy; wallet 2 trades in all of them, the others in one each."""
 
-    async def fill(database: testing.Database) -> None:
+    async def fill(database: testing.PostgresDatabase) -> None:
         async with Log.of(database) as log:
             for market in range(1, MARKETS + 1):
                 log.create(market)
@@ -131,7 +133,7 @@ ASKED: Mapping[str, Statement] = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_an_answer_reads_what_it_is_about(long_log: testing.Database, name: str) -> None:
+def test_an_answer_reads_what_it_is_about(long_log: testing.PostgresDatabase, name: str) -> None:
     """The plan that is made once for all parameters looks at few rows of what grows with the log."""
     statement, parameters = ASKED[name]
     with long_log.connect("zmart_api") as connection:

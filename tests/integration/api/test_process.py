@@ -52,7 +52,7 @@ class Process:
 @contextlib.asynccontextmanager
 async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
     """A process that serves this log."""
-    port = ports.free()
+    port = ports.find_free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": log.database.dsn(),
@@ -228,7 +228,7 @@ async def test_a_process_that_something_holds_leaves_all_the_same() -> None:
         sys.executable,
         "-c",
         STUCK,
-        str(ports.free()),
+        str(ports.find_free_port()),
         cwd=PROJECT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

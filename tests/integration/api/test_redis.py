@@ -29,7 +29,7 @@ async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_a_bell_after_the_commit_is_heard(markets: Log, redis: Redis, server: Served) -> None:
     """Whoever committed rings over Redis, and clients of processes that never listen to Postgres hear of it."""
-    async with server.connected() as socket, redis_notify.Bell(redis.url) as ours:
+    async with server.connected() as socket, redis_notify.Notifier(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         for number in range(1, 6):
             markets.buy(1, 2)
@@ -41,12 +41,12 @@ async def test_a_bell_after_the_commit_is_heard(markets: Log, redis: Redis, serv
 
 async def test_a_redis_that_was_away_is_found_again(markets: Log, redis: Redis, server: Served) -> None:
     """A server that is killed costs bells, never messages; when it is back, bells are heard again."""
-    async with server.connected() as socket, redis_notify.Bell(redis.url) as ours:
+    async with server.connected() as socket, redis_notify.Notifier(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         redis.stop()
         markets.buy(1, 2)
         await markets.deliver()
-        ours.ring()
+        ours.notify()
         redis.start()
         assert (await _rung(ours, socket.next()))["seq"] == start + 1
 
@@ -70,11 +70,11 @@ async def test_postgres_at_another_address(markets: Log) -> None:
         assert (await socket.next())["seq"] == start + 1
 
 
-async def _rung(ours: redis_notify.Bell, coming: object) -> dict[str, int]:
+async def _rung(ours: redis_notify.Notifier, coming: object) -> dict[str, int]:
     """What comes, rung for until it does: a bell may be lost while its carrier is."""
     waiting = asyncio.ensure_future(coming)  # type: ignore[call-overload]
     while not waiting.done():
-        ours.ring()
+        ours.notify()
         await asyncio.wait([waiting], timeout=0.2)
     found: dict[str, int] = waiting.result()
     return found
@@ -97,8 +97,8 @@ async def test_ingest_rings_after_each_commit(markets: Log, redis: Redis, server
     async def connect() -> Writer:
         return await Writer.connect(markets.database.dsn("zmart_ingest"))
 
-    async with server.connected() as socket, Pipeline(connect) as pipeline, redis_notify.Bell(redis.url) as ours:
-        pipeline.on_commit = ours.ring
+    async with server.connected() as socket, Pipeline(connect) as pipeline, redis_notify.Notifier(redis.url) as ours:
+        pipeline.on_commit = ours.notify
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         await pipeline.submit(rows)
         assert (await socket.next())["seq"] == start + 1

@@ -177,7 +177,7 @@ async def test_killed_connections_cost_no_request(client: Client, markets: Log) 
     assert (await client.get("/api/markets")).status_code == 200
 
 
-async def test_a_database_without_marts_is_not_ready(database: testing.Database) -> None:
+async def test_a_database_without_marts_is_not_ready(database: testing.PostgresDatabase) -> None:
     """A schema without models answers no request, and readiness names the next step."""
     with database.connect("postgres") as owner:
         owner.execute("select raw.renew_identity()")

@@ -23,14 +23,16 @@ ORIGIN = "http://localhost:3000"
 
 
 @pytest.fixture(scope="module")
-def shared(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def shared(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """A database for tests that are refused, and so change nothing."""
     with postgres_server.clone(marts_template) as database:
         yield database
 
 
 @pytest.fixture
-async def door(shared: testing.Database) -> AsyncIterator[httpx.AsyncClient]:
+async def door(shared: testing.PostgresDatabase) -> AsyncIterator[httpx.AsyncClient]:
     """The application over the shared database."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api")}
     async with api_fixtures.served(settings.load({**reached, **SIGNING_IN})) as found:
@@ -94,7 +96,7 @@ async def test_a_wallets_own_bytes_are_read(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def test_a_public_host_offers_a_named_site(shared: testing.Database) -> None:
+async def test_a_public_host_offers_a_named_site(shared: testing.PostgresDatabase) -> None:
     """With * beside it the named origin is what a wallet signs for, whatever Origin a client writes."""
     public = {"API_HOST": "0.0.0.0", "CORS_ORIGINS": "*,https://app.example"}
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
@@ -127,7 +129,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_every_field_counts(door: httpx.AsyncClient, shared: testing.Database, forgery: str) -> None:
+async def test_every_field_counts(door: httpx.AsyncClient, shared: testing.PostgresDatabase, forgery: str) -> None:
     """A text that a wallet signed but that says anything else is refused, and nothing is written."""
     wallet, (before, after) = Wallet(), FORGERIES[forgery]
     text = (await wallet.nonce(door))["message"]

@@ -164,7 +164,7 @@ async def test_an_analysts_temporary_table_is_no_reason(client: Client, markets:
 
 async def test_a_login_that_steps_down_is_refused(markets: Log) -> None:
     """DATABASE_URL_ANALYST that names a superuser and the role analyst: `set role` would lead back."""
-    dsn = settings.acting_as(markets.database.dsn("postgres"), "analyst")
+    dsn = settings.dsn_with_role(markets.database.dsn("postgres"), "analyst")
     configuration = markets.settings(**{**more(markets), "DATABASE_URL_ANALYST": dsn})
     token = Gate(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:

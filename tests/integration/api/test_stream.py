@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 20.0
 class Event:
     """One server-sent event."""
 
-    id: feed.Position | None
+    id: feed.FeedPosition | None
     name: str | None
     data: Any
 
@@ -39,7 +39,7 @@ class Event:
         fields = dict(line.split(": ", 1) for line in text.splitlines() if not line.startswith(":"))
         data = fields.get("data")
         return cls(
-            feed.Position.parse(fields["id"]) if "id" in fields else None,
+            feed.FeedPosition.parse(fields["id"]) if "id" in fields else None,
             fields.get("event"),
             None if data is None else json.loads(data),
         )
@@ -49,7 +49,7 @@ class Stream:
     """A client reading one stream."""
 
     def __init__(
-        self, services: Services, names: str, since: feed.Position | None = None, identity: Identity | None = None
+        self, services: Services, names: str, since: feed.FeedPosition | None = None, identity: Identity | None = None
     ) -> None:
         wanted = topics.owned(topics.parse(names), identity.wallet if identity else None)
         self._chunks = sse.events(services.hub, wanted, "192.0.2.1", since, identity)
@@ -104,12 +104,12 @@ async def test_a_stream_begins_with_its_position(markets: Log, services: Service
     stream = Stream(services, "trades")
     welcome = await stream.next()
     epoch, seq = markets.head()
-    assert (welcome.name, welcome.id) == ("welcome", feed.Position(epoch, seq))
+    assert (welcome.name, welcome.id) == ("welcome", feed.FeedPosition(epoch, seq))
     assert welcome.data == {"epoch": epoch, "seq": seq, "messages": []}
     markets.buy(1, 4, yes=False)
     await markets.deliver()
     frame = await stream.next()
-    assert (frame.name, frame.id) == (None, feed.Position(epoch, seq + 1))
+    assert (frame.name, frame.id) == (None, feed.FeedPosition(epoch, seq + 1))
     assert [message["type"] for message in frame.data["messages"]] == ["trade"]
 
 
@@ -207,7 +207,7 @@ async def test_a_client_comes_back_without_gap_or_double(markets: Log, services:
             await markets.deliver()
 
     heard: list[int] = []
-    place = feed.Position(epoch, start)
+    place = feed.FeedPosition(epoch, start)
     writing = asyncio.create_task(write())
     while len(heard) < 120:
         stream = Stream(services, "trades", since=place)
@@ -230,7 +230,7 @@ async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services:
         markets.buy(1, 2)
     await markets.deliver()
     epoch, seq = markets.head()
-    events = await Stream(services, "trades", since=feed.Position(epoch, 0)).until(seq)
+    events = await Stream(services, "trades", since=feed.FeedPosition(epoch, 0)).until(seq)
     trades = said(events, "trade")
     assert trades[-1] == seq
     assert len(trades) == len(set(trades)) == client.QUEUE_FRAMES + 303
@@ -282,9 +282,9 @@ async def test_a_replay_tells_what_was_told(markets: Log, services: Services) ->
         await markets.deliver()
     seq = markets.head()[1]
     live = await stream.until(seq)
-    later = await Stream(services, f"trades,wallet:{address(2)},votes:{TWO}", since=feed.Position(epoch, start)).until(
-        seq
-    )
+    later = await Stream(
+        services, f"trades,wallet:{address(2)},votes:{TWO}", since=feed.FeedPosition(epoch, start)
+    ).until(seq)
 
     def log_of(events: list[Event]) -> list[tuple[int, Any]]:
         return [
@@ -304,7 +304,7 @@ async def test_states_are_never_ahead_of_the_log(markets: Log, services: Service
         markets.buy(1, 2)
     await markets.deliver()
     seq = markets.head()[1]
-    for event in await Stream(services, f"market:{ONE}", since=feed.Position(epoch, 0)).until(seq):
+    for event in await Stream(services, f"market:{ONE}", since=feed.FeedPosition(epoch, 0)).until(seq):
         for message in event.data["messages"]:
             if message["type"] in {"market_update", "price_update"}:
                 assert message["data"]["last_seq"] <= event.data["seq"]
@@ -313,11 +313,11 @@ async def test_states_are_never_ahead_of_the_log(markets: Log, services: Service
 async def test_a_position_of_another_log_is_told_to_start_over(markets: Log, services: Services) -> None:
     """A foreign epoch and a seq that is not reached yet get `resync` with the reason and the place to go on."""
     epoch, seq = markets.head()
-    foreign = Stream(services, "trades", since=feed.Position("00000000-0000-0000-0000-000000000000", 3))
-    future = Stream(services, "trades", since=feed.Position(epoch, seq + 100))
+    foreign = Stream(services, "trades", since=feed.FeedPosition("00000000-0000-0000-0000-000000000000", 3))
+    future = Stream(services, "trades", since=feed.FeedPosition(epoch, seq + 100))
     for stream, reason in ((foreign, "foreign_epoch"), (future, "future_position")):
         resync = await stream.next()
-        assert (resync.name, resync.id) == ("resync", feed.Position(epoch, seq))
+        assert (resync.name, resync.id) == ("resync", feed.FeedPosition(epoch, seq))
         assert resync.data == {"reason": reason, "epoch": epoch, "seq": seq}
     markets.buy(1, 2)
     await markets.deliver()

@@ -123,7 +123,7 @@ async def test_a_client_that_is_ahead_of_the_process_waits_for_it(markets: Log, 
         await first.ask(action="subscribe", topics=["status"])
         behind = hub.position
         assert behind is not None
-        hub._position = behind.at(behind.seq - 2)
+        hub._position = behind.with_seq(behind.seq - 2)
         said = await socket.ask(action="subscribe", topics=["trades"], since=str(behind))
         assert (said["type"], said["seq"]) == ("subscribed", behind.seq)
         markets.buy(1, 2)

@@ -54,7 +54,7 @@ class Stage:
 
     async def signed(
         self, name: str, signer: Signer, accounts: dict[str, Address], args: dict[str, Any], **more: Any
-    ) -> transactions.Signed:
+    ) -> transactions.SendableTransaction:
         """An instruction of the program as a transaction, with a fresh blockhash."""
         instruction = transactions.instruction(name, PROGRAM_ID, accounts, args, **more)
         recent = await self.chain.latest_blockhash(commitment="confirmed")
@@ -164,9 +164,9 @@ async def test_the_history_is_complete(stage: Stage) -> None:
     await stage.open(bytes([1]) * 32)
     await stage.pass_blocks(40)
     slot = await stage.chain.slot(commitment="finalized")
-    walk = client.history(stage.chain, PROGRAM_ID, commitment="finalized", page=3, min_context_slot=slot)
+    walk = client.iterate_history(stage.chain, PROGRAM_ID, commitment="finalized", page=3, min_context_slot=slot)
     found = [info async for page in walk for info in page]
-    until = client.history(stage.chain, PROGRAM_ID, commitment="finalized", until=found[2].signature)
+    until = client.iterate_history(stage.chain, PROGRAM_ID, commitment="finalized", until=found[2].signature)
     block = await stage.chain.block_signatures(found[0].slot, commitment="finalized")
 
     assert len(found) == len(stage.landed) == 9
@@ -217,7 +217,7 @@ async def test_a_stranger_is_refused_by_name(stage: Stage) -> None:
     (status,) = (await stage.chain.signature_statuses([ours.signature], search_history=True)).value
 
     assert status is not None
-    landed = rpc_errors.of_transaction(status.err, program_id=PROGRAM_ID)
+    landed = rpc_errors.error_from_transaction(status.err, program_id=PROGRAM_ID)
     for refused in (simulated, caught.value, landed):
         assert isinstance(refused, rpc_errors.InstructionRefused)
         assert (refused.name, refused.code, refused.program, refused.instruction) == (
@@ -260,7 +260,9 @@ async def test_the_same_bytes_land_once(stage: Stage) -> None:
         await stage.chain.send(ours.raw, preflight_commitment="confirmed")
     await stage.chain.send(ours.raw, preflight_commitment="confirmed", skip_preflight=True)
     await stage.pass_blocks(40)
-    found = [info async for page in client.history(stage.chain, PROGRAM_ID, commitment="finalized") for info in page]
+    found = [
+        info async for page in client.iterate_history(stage.chain, PROGRAM_ID, commitment="finalized") for info in page
+    ]
 
     assert [info.signature for info in found] == [ours.signature]
 
@@ -311,7 +313,7 @@ async def test_faults_on_the_way(stage: Stage) -> None:
         fault = {"method": "sendTransaction", "status": 503, "lets_through": True}
         await stage.node.call("devchain_fault", fault)
         ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
-        with pytest.raises(rpc_errors.NodeTrouble):
+        with pytest.raises(rpc_errors.NodeError):
             await stage.chain.send(ours.raw, preflight_commitment="confirmed", skip_preflight=True)
         await stage.pass_blocks()
         (status,) = (await stage.chain.signature_statuses([ours.signature], search_history=True)).value
@@ -324,10 +326,10 @@ async def test_faults_on_the_way(stage: Stage) -> None:
 
 async def test_where_we_are(stage: Stage) -> None:
     """The development chain is a localnet and nothing else, and its clock is the one programs see."""
-    assert await client.guard(stage.chain, Cluster.LOCALNET) == stage.node.ledger.genesis.hash
+    assert await client.verify_cluster(stage.chain, Cluster.LOCALNET) == stage.node.ledger.genesis.hash
     for cluster in (Cluster.DEVNET, Cluster.MAINNET):
         with pytest.raises(errors.ConfigurationError, match=f"says {cluster.value}, but the node is on localnet"):
-            await client.guard(stage.chain, cluster)
+            await client.verify_cluster(stage.chain, cluster)
     clock = await stage.chain.clock(commitment="confirmed")
     await stage.pass_blocks(40, seconds=10)
     now, final = [await stage.chain.clock(commitment=each) for each in ("confirmed", "finalized")]

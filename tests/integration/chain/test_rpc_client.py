@@ -14,8 +14,8 @@ from scripted_node import HANG_UP, SILENCE, Reply, ScriptedNode, error, result, 
 
 from zmart import errors, settings
 from zmart.chain import client, rpc_errors, transactions
-from zmart.chain.client import Client, DataSize, DataSlice, Memcmp
-from zmart.chain.request_pacer import Pace
+from zmart.chain.client import ChainClient, DataSize, DataSlice, Memcmp
+from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 from zmart.chain.signer import Signer
 from zmart.settings import Cluster
@@ -85,8 +85,8 @@ async def both(node: ScriptedNode, second: ScriptedNode) -> AsyncIterator[RpcCli
 
 def test_it_is_a_client(chain: RpcClient) -> None:
     """The real one keeps the protocol's promises, types included."""
-    keeps: Client = chain
-    assert keeps.pinned() is not chain
+    keeps: ChainClient = chain
+    assert keeps.pin_node() is not chain
 
 
 # What is asked, and what comes of it
@@ -152,7 +152,7 @@ async def test_bytes_that_are_no_transaction_are_not_sent(chain: RpcClient, node
 async def test_a_node_that_names_another_signature(chain: RpcClient, node: ScriptedNode) -> None:
     """We know what we sent; a node that says otherwise is not believed."""
     node.will("sendTransaction", result("1" * 64))
-    with pytest.raises(rpc_errors.Garbled):
+    with pytest.raises(rpc_errors.InvalidResponse):
         await chain.send(PAUSE.raw, preflight_commitment="confirmed")
 
 
@@ -195,7 +195,7 @@ async def test_statuses(chain: RpcClient, node: ScriptedNode) -> None:
     assert (third.is_finalized, third.is_confirmed, third.slot) == (False, True, 6)
     assert node.asked("getSignatureStatuses") == [[["a", "b", "c"], {"searchTransactionHistory": True}]]
     node.will("getSignatureStatuses", value([None]))
-    with pytest.raises(rpc_errors.Garbled, match="1 of 2"):
+    with pytest.raises(rpc_errors.InvalidResponse, match="1 of 2"):
         await chain.signature_statuses(["a", "b"], search_history=False)
 
 
@@ -231,7 +231,7 @@ async def test_blocks(chain: RpcClient, node: ScriptedNode) -> None:
     assert [await chain.block_signatures(slot, commitment="finalized") for slot in (6, 7, 8)] == [None] * 3
     with pytest.raises(rpc_errors.NodeBehind):
         await chain.block_signatures(9, commitment="finalized")
-    with pytest.raises(rpc_errors.HistoryGone):
+    with pytest.raises(rpc_errors.HistoryPruned):
         await chain.block_signatures(1, commitment="finalized")
 
 
@@ -243,7 +243,7 @@ def _signatures(*slots: int) -> list[dict[str, Any]]:
 async def test_a_history_page_by_page(chain: RpcClient, node: ScriptedNode) -> None:
     """Each page begins where the last ended, a short one is not the end, an empty one is."""
     node.will("getSignaturesForAddress", result(_signatures(9, 8)), result(_signatures(7)), result([]))
-    walk = client.history(chain, PROGRAM, commitment="finalized", until="s1", page=2, min_context_slot=9)
+    walk = client.iterate_history(chain, PROGRAM, commitment="finalized", until="s1", page=2, min_context_slot=9)
     pages = [[info.slot for info in page] async for page in walk]
 
     assert pages == [[9, 8], [7]]
@@ -297,7 +297,7 @@ async def test_fees_times_and_the_clock(chain: RpcClient, node: ScriptedNode) ->
 
     assert [fee.prioritization_fee for fee in await chain.recent_priority_fees(["a"])] == [12]
     assert [await chain.block_time(5) for _ in range(3)] == [1_700_000_000, None, None]
-    assert await chain.clock(commitment="confirmed") == client.Clock(slot=6, unix_timestamp=1_700_000_009)  # type: ignore[arg-type]
+    assert await chain.clock(commitment="confirmed") == client.ChainClock(slot=6, unix_timestamp=1_700_000_009)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["signature_statuses", "accounts", "recent_priority_fees"])
@@ -327,17 +327,17 @@ async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name
         (Reply(body=b"slow down", status=429, headers={"retry-after": "9"}), rpc_errors.RateLimited),
         (Reply(body=b"<html>busy</html>", status=503), rpc_errors.NodeFailed),
         (Reply(body=b"", status=504), rpc_errors.NodeFailed),
-        (Reply(body=b"who are you", status=401), rpc_errors.KeyRefused),
+        (Reply(body=b"who are you", status=401), rpc_errors.ApiKeyRejected),
         (Reply(body=b"nothing here", status=404), rpc_errors.BadRequest),
         (error(-32602, "Invalid param: WrongSize", status=400), rpc_errors.BadRequest),
         (error(-32602, "Invalid param: WrongSize"), rpc_errors.BadRequest),
-        (Reply(body=b"<html>welcome</html>"), rpc_errors.Garbled),
-        (Reply(body=b""), rpc_errors.Garbled),
-        (Reply(body=b"\xff\xfe"), rpc_errors.Garbled),
-        (Reply(body=b"[" * 100_000), rpc_errors.Garbled),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1}'), rpc_errors.Garbled),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1,"result":"soon"}'), rpc_errors.Garbled),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1,"result":null}'), rpc_errors.Garbled),
+        (Reply(body=b"<html>welcome</html>"), rpc_errors.InvalidResponse),
+        (Reply(body=b""), rpc_errors.InvalidResponse),
+        (Reply(body=b"\xff\xfe"), rpc_errors.InvalidResponse),
+        (Reply(body=b"[" * 100_000), rpc_errors.InvalidResponse),
+        (Reply(body=b'{"jsonrpc":"2.0","id":1}'), rpc_errors.InvalidResponse),
+        (Reply(body=b'{"jsonrpc":"2.0","id":1,"result":"soon"}'), rpc_errors.InvalidResponse),
+        (Reply(body=b'{"jsonrpc":"2.0","id":1,"result":null}'), rpc_errors.InvalidResponse),
         (Reply(body=b'{"jsonrpc":"2.0","id":1,"error":"odd"}'), rpc_errors.NodeFailed),
         (HANG_UP, rpc_errors.Unreachable),
         (SILENCE, rpc_errors.TimedOut),
@@ -385,7 +385,7 @@ async def test_no_url_in_the_log(chain: RpcClient, node: ScriptedNode, caplog: p
 async def test_a_budget_of_requests(node: ScriptedNode) -> None:
     """A pace bounds what is asked, and the rest is refused without asking."""
     node.will("getSlot", result(1))
-    async with RpcClient([node.url], pace=Pace(per_second=1e6, total=2)) as chain:
+    async with RpcClient([node.url], pacer=RequestPacer(per_second=1e6, total=2)) as chain:
         for _ in range(2):
             await chain.slot(commitment="confirmed")
         with pytest.raises(errors.Overloaded):
@@ -430,11 +430,11 @@ async def test_one_walk_is_one_node(both: RpcClient, node: ScriptedNode, second:
     """A history that breaks off is not continued on another node, whose idea of the end may differ."""
     node.will("getSignaturesForAddress", result(_signatures(9, 8)), Reply(body=b"", status=503))
     second.will("getSignaturesForAddress", result(_signatures(5)), result([]))
-    walk = client.history(both, PROGRAM, commitment="finalized")
+    walk = client.iterate_history(both, PROGRAM, commitment="finalized")
     seen = [info.slot for info in await anext(walk)]
     with pytest.raises(rpc_errors.NodeFailed):
         await anext(walk)
-    again = [info.slot async for page in client.history(both, PROGRAM, commitment="finalized") for info in page]
+    again = [info.slot async for page in client.iterate_history(both, PROGRAM, commitment="finalized") for info in page]
 
     assert (seen, again) == ([9, 8], [5])
 
@@ -466,17 +466,17 @@ async def test_the_guard(
     """The genesis hash decides which cluster it is; another than the configured one is refused, both named."""
     node.will("getGenesisHash", result(genesis_hash))
     if cluster == wanted.value:
-        assert await client.guard(chain, wanted) == genesis_hash
+        assert await client.verify_cluster(chain, wanted) == genesis_hash
         return
     with pytest.raises(errors.ConfigurationError, match=f"says {wanted.value}, but the node is on {cluster} "):
-        await client.guard(chain, wanted)
+        await client.verify_cluster(chain, wanted)
 
 
 async def test_the_guard_waits_for_an_answer(chain: RpcClient, node: ScriptedNode) -> None:
     """A node that does not answer proves nothing: trouble, not a wrong configuration."""
     node.will("getGenesisHash", Reply(body=b"", status=503))
     with pytest.raises(errors.Transient):
-        await client.guard(chain, Cluster.DEVNET)
+        await client.verify_cluster(chain, Cluster.DEVNET)
 
 
 def test_the_configured_nodes() -> None:

@@ -155,8 +155,8 @@ class Stage:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(
     chromium: str,
-    postgres_server: testing.Server,
-    marts_template: testing.Database,
+    postgres_server: testing.PostgresServer,
+    marts_template: testing.PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Stage]:
@@ -171,7 +171,7 @@ async def stage(
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         stack.push_async_callback(browser.close)
-        stage = Stage(town, browser, ports.free(), folder)
+        stage = Stage(town, browser, ports.find_free_port(), folder)
         stack.push_async_callback(stage.stop)
         await town.play(8)
         await stage.deliver()

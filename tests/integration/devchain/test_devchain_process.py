@@ -26,7 +26,7 @@ class Process:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = ports.free(following=1)
+        self.port = ports.find_free_port(following=1)
         self.running: asyncio.subprocess.Process | None = None
 
     async def start(self, *options: str) -> asyncio.subprocess.Process:

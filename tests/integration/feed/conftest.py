@@ -11,7 +11,7 @@ from zmart import testing
 
 
 @pytest.fixture
-def feed_log(database: testing.Database) -> Iterator[Log]:
+def feed_log(database: testing.PostgresDatabase) -> Iterator[Log]:
     """A migrated database with an empty feed."""
     with database.connect("postgres") as owner:
         owner.execute("select raw.renew_identity()")

@@ -20,15 +20,15 @@ NEVER_POLLS = 120.0
 PATIENCE_SECONDS = 30.0
 
 
-def listening(log: Log, *, poll_seconds: float = 0.05, limit: int = 1000) -> feed.Listener:
+def listening(log: Log, *, poll_seconds: float = 0.05, limit: int = 1000) -> feed.FeedListener:
     """A listener from the beginning of the log."""
     epoch = log.owner.execute("select epoch::text from raw.identity").fetchone()
     assert epoch is not None
-    beginning = feed.Position(str(epoch[0]), 0)
-    return feed.Listener(log.dsn, after=beginning, poll_seconds=poll_seconds, limit=limit)
+    beginning = feed.FeedPosition(str(epoch[0]), 0)
+    return feed.FeedListener(log.dsn, after=beginning, poll_seconds=poll_seconds, limit=limit)
 
 
-async def hear(listener: feed.Listener, until: int) -> list[int]:
+async def hear(listener: feed.FeedListener, until: int) -> list[int]:
     """The seqs heard, until one of them is `until`."""
     heard: list[int] = []
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -46,11 +46,11 @@ async def test_reads_from_a_position_in_order(feed_log: Log) -> None:
     connection = await pool.connect(feed_log.dsn, autocommit=True)
     async with connection:
         end = await feed.head(connection)
-        batch = await feed.read(connection, end.at(3), limit=4)
+        batch = await feed.read(connection, end.with_seq(3), limit=4)
         rest = await feed.read(connection, batch.position, limit=100)
         nothing = await feed.read(connection, end)
     assert [entry.seq for entry in batch.entries] == [4, 5, 6, 7]
-    assert (batch.position, batch.head, batch.is_last) == (end.at(7), end, False)
+    assert (batch.position, batch.head, batch.is_last) == (end.with_seq(7), end, False)
     assert [entry.seq for entry in rest.entries] == [8, 9, 10]
     assert rest.is_last
     assert nothing.entries == ()
@@ -60,7 +60,7 @@ async def test_reads_from_a_position_in_order(feed_log: Log) -> None:
 async def test_without_a_position_it_begins_at_the_end(feed_log: Log) -> None:
     """A listener that names no place hears only what is appended after it started."""
     feed_log.append(5)
-    async with feed.Listener(feed_log.dsn, poll_seconds=0.05) as listener:
+    async with feed.FeedListener(feed_log.dsn, poll_seconds=0.05) as listener:
         assert (await listener.start()).seq == 5
         feed_log.append(2)
         assert await hear(listener, 7) == [6, 7]

@@ -31,7 +31,7 @@ def said(connection: psycopg.Connection[tuple[object, ...]], relation: str, mart
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
 def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
-    place: testing.Database,  # noqa: F811 - the fixture's value
+    place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
     seed: int,
     order: int,
 ) -> None:
@@ -55,7 +55,7 @@ def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
     assert nothing == {mart: [] for mart in ASKED}
 
 
-def test_one_market_is_asked_as_of_a_slot_alone(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
+def test_one_market_is_asked_as_of_a_slot_alone(place: testing.PostgresDatabase) -> None:  # noqa: F811 - the fixture's value
     """With a market, only its rows are folded and told."""
     deliver(place, [event_histories.tell(11)])
     with place.connect("analyst") as analyst:
@@ -70,7 +70,7 @@ def test_one_market_is_asked_as_of_a_slot_alone(place: testing.Database) -> None
 
 
 def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
-    place: testing.Database,  # noqa: F811 - the fixture's value
+    place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
 ) -> None:
     """It has an instant and no place: it counts from the last slot whose successor it precedes."""
     story = event_histories.Story(3)
@@ -90,7 +90,7 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
 
 
 def test_a_dispute_that_came_later_moves_no_deadline(
-    place: testing.Database,  # noqa: F811 - the fixture's value
+    place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
 ) -> None:
     """An upheld dispute may be followed by another: as of a slot before it, the first one's clock counts ballots."""
     story = event_histories.Story(4)
@@ -113,7 +113,7 @@ def test_a_dispute_that_came_later_moves_no_deadline(
         assert analyst.execute(closes, (LAST_SLOT,)).fetchall() == [(1, second)]
 
 
-def test_an_analyst_is_bounded_there_too(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
+def test_an_analyst_is_bounded_there_too(place: testing.PostgresDatabase) -> None:  # noqa: F811 - the fixture's value
     """The statement's time counts while history is folded."""
     deliver(place, [event_histories.tell(5)])
     with place.connect("analyst") as analyst:
@@ -123,9 +123,9 @@ def test_an_analyst_is_bounded_there_too(place: testing.Database) -> None:  # no
     assert "markets_as_of" in str(caught.value)
 
 
-def test_what_was_installed_before_gets_its_function(place: testing.Database) -> None:  # noqa: F811 - the fixture's value
+def test_what_was_installed_before_gets_its_function(place: testing.PostgresDatabase) -> None:  # noqa: F811 - the fixture's value
     """The migration writes the functions of models that were there already."""
-    (migration,) = [one for one in migrate.read() if one.version == 26]
+    (migration,) = [one for one in migrate.read_migrations() if one.version == 26]
     with place.connect() as owner, owner.transaction(force_rollback=True):
         owner.execute("drop function marts.markets_as_of(bigint, int)")
         owner.execute("do $$ " + migration.text.split("do $$", 1)[1])

@@ -25,7 +25,7 @@ from zmart.domain import lmsr
 SOL = 1_000_000_000
 U64_MAX = (1 << 64) - 1
 BOUGHT, SOLD, CLAIMED = "SharesBought", "SharesSold", "WinningsClaimed"
-Place: TypeAlias = testing.Database
+Place: TypeAlias = testing.PostgresDatabase
 
 
 def told(
@@ -247,7 +247,7 @@ def test_a_wallet_votes_on_chain_and_here(
 
 
 def test_sells_that_no_balance_tells_are_settled_by_the_markets_maths(
-    postgres_server: testing.Server, marts_template: testing.Database
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> None:
     """A played chain without any balances, in any order: every gross and fee is what the balances had told."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_200)]

@@ -25,7 +25,7 @@ BROKEN = {
 
 
 @contextmanager
-def broken(database: testing.Database, mart: str, column: str, careless: str) -> Iterator[None]:
+def broken(database: testing.PostgresDatabase, mart: str, column: str, careless: str) -> Iterator[None]:
     """The live function of a mart with another way to combine one column."""
     with database.connect() as owner:
         row = owner.execute("select pg_get_functiondef(%s::regproc)", (f"folds.apply_{mart}",)).fetchone()
@@ -42,7 +42,7 @@ def broken(database: testing.Database, mart: str, column: str, careless: str) ->
 
 
 @pytest.mark.parametrize("rule", BROKEN)
-def test_a_broken_rule_is_seen(place: testing.Database, rule: str) -> None:  # noqa: F811 - the fixture's value
+def test_a_broken_rule_is_seen(place: testing.PostgresDatabase, rule: str) -> None:  # noqa: F811 - the fixture's value
     """Among a few stories, told newest first and one transaction at a time, one shows it, in that mart alone."""
     mart, column, careless = BROKEN[rule]
     found: set[str] = set()

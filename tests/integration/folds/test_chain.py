@@ -32,7 +32,7 @@ def bodies(chain: history.History) -> list[bytes]:
     return items
 
 
-def ingest(database: testing.Database, items: list[bytes]) -> None:
+def ingest(database: testing.PostgresDatabase, items: list[bytes]) -> None:
     """Decode and append, some hundred transactions at a time."""
 
     async def run() -> None:
@@ -47,7 +47,7 @@ def ingest(database: testing.Database, items: list[bytes]) -> None:
 
 
 def test_marts_equal_the_programs_accounts(
-    marts_database: testing.Database, chain: history.History, bodies: list[bytes]
+    marts_database: testing.PostgresDatabase, chain: history.History, bodies: list[bytes]
 ) -> None:
     """Every market and position, field by field, and every ballot, after a shuffled history of all eighteen events."""
     ingest(marts_database, bodies)
@@ -58,4 +58,4 @@ def test_marts_equal_the_programs_accounts(
         names = {row["name"] for row in accounts.rows(connection, "select distinct name from raw.events")}
         assert len(names) == 18
         assert accounts.differences(connection, chain.accounts()) == []
-    assert all(verdict.holds for verdict in rebuild.verify(marts_database.dsn()))
+    assert all(verdict.is_consistent for verdict in rebuild.verify(marts_database.dsn()))

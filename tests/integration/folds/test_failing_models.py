@@ -24,7 +24,7 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 
 @pytest.fixture
-def unfolded(marts_database: testing.Database) -> testing.Database:
+def unfolded(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """A log that no model has seen yet; `select folds.fold(0, ...)` is what the writer would do."""
 
     async def run() -> None:
@@ -62,7 +62,7 @@ def on_every_row(connection: Connection, mart: str, does: str) -> None:
     )
 
 
-def catch_up(database: testing.Database) -> None:
+def catch_up(database: testing.PostgresDatabase) -> None:
     """Make every mart that is behind due, and retry as ingest does."""
 
     async def run() -> None:
@@ -75,7 +75,7 @@ def catch_up(database: testing.Database) -> None:
     asyncio.run(run())
 
 
-def spared(database: testing.Database, *spoilt: str) -> None:
+def spared(database: testing.PostgresDatabase, *spoilt: str) -> None:
     """Every other mart has taken the window; the spoilt ones catch up by themselves once the cause is gone."""
     with database.connect() as owner:
         assert owner.execute("select count(*) from marts.trades").fetchone() != (0,) or "trades" in spoilt
@@ -84,10 +84,10 @@ def spared(database: testing.Database, *spoilt: str) -> None:
         catch_up(database)
         assert behind(owner) == {}
         assert owner.execute("select count(*) from ops.alerts where resolved_at is null").fetchone() == (0,)
-    assert [verdict for verdict in rebuild.verify(database.dsn()) if not verdict.holds] == []
+    assert [verdict for verdict in rebuild.verify(database.dsn()) if not verdict.is_consistent] == []
 
 
-def test_a_model_that_takes_all_the_time_stops_alone(unfolded: testing.Database) -> None:
+def test_a_model_that_takes_all_the_time_stops_alone(unfolded: testing.PostgresDatabase) -> None:
     """The statement's timeout rings inside one model: that one stops, the others take the window at once."""
     with unfolded.connect() as owner:
         on_every_row(owner, "positions", "perform pg_sleep(60)")
@@ -100,7 +100,7 @@ def test_a_model_that_takes_all_the_time_stops_alone(unfolded: testing.Database)
     spared(unfolded, "positions")
 
 
-def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: testing.Database) -> None:
+def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: testing.PostgresDatabase) -> None:
     """The models that begin with it stop, the others take the window at once."""
     shares = "select array_agg(name order by name), min(staged_as) from ops.models where staged_as is not null"
     with unfolded.connect() as owner:
@@ -122,7 +122,7 @@ def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: tes
     spared(unfolded, *models)
 
 
-def test_a_caller_who_cancels_is_obeyed(unfolded: testing.Database) -> None:
+def test_a_caller_who_cancels_is_obeyed(unfolded: testing.PostgresDatabase) -> None:
     """The same error by another hand: nothing is folded, nothing is blamed."""
     with unfolded.connect() as owner, concurrent.futures.ThreadPoolExecutor() as pool:
         on_every_row(owner, "positions", "perform pg_sleep(60)")
@@ -140,7 +140,7 @@ def test_a_caller_who_cancels_is_obeyed(unfolded: testing.Database) -> None:
         assert owner.execute("select count(*) from marts.markets").fetchone() == (0,)
 
 
-def test_time_that_was_lost_elsewhere_is_nobodys_fault(unfolded: testing.Database) -> None:
+def test_time_that_was_lost_elsewhere_is_nobodys_fault(unfolded: testing.PostgresDatabase) -> None:
     """A statement whose time was gone before the fold began raises: the deliverer comes again."""
     with unfolded.connect() as owner:
         on_every_row(owner, "positions", "perform pg_sleep(60)")
@@ -152,7 +152,7 @@ def test_time_that_was_lost_elsewhere_is_nobodys_fault(unfolded: testing.Databas
         assert behind(owner) == {}
 
 
-def test_a_mart_that_somebody_has_locked_stops_alone(unfolded: testing.Database) -> None:
+def test_a_mart_that_somebody_has_locked_stops_alone(unfolded: testing.PostgresDatabase) -> None:
     """Whoever sits on one mart's lock does not hold up the log."""
     with unfolded.connect() as owner, unfolded.connect() as sitter, sitter.transaction():
         owner.execute("alter function folds.fold(bigint, bigint) set lock_timeout = '100ms'")
@@ -164,7 +164,7 @@ def test_a_mart_that_somebody_has_locked_stops_alone(unfolded: testing.Database)
     spared(unfolded, "candles_1m")
 
 
-def test_a_model_that_takes_all_the_memory_stops_alone(unfolded: testing.Database) -> None:
+def test_a_model_that_takes_all_the_memory_stops_alone(unfolded: testing.PostgresDatabase) -> None:
     """Out of memory in one model is that model's."""
     with unfolded.connect() as owner:
         on_every_row(owner, "markets", "raise exception 'out of memory' using errcode = '53200'")
@@ -177,7 +177,7 @@ ENVIRONMENT = ["08006", "40P01", "53100", "53200", "55P03", "57P01", "58030"]
 
 
 @pytest.mark.parametrize("state", ENVIRONMENT)
-def test_a_condition_that_one_model_meets_is_retried(unfolded: testing.Database, state: str) -> None:
+def test_a_condition_that_one_model_meets_is_retried(unfolded: testing.PostgresDatabase, state: str) -> None:
     """However often it is met, the model is behind and never stale, and catches up when the condition is gone."""
     with unfolded.connect() as owner:
         on_every_row(owner, "markets", f"raise exception 'staged' using errcode = '{state}'")
@@ -189,7 +189,7 @@ def test_a_condition_that_one_model_meets_is_retried(unfolded: testing.Database,
 
 
 @pytest.mark.parametrize("state", ENVIRONMENT)
-def test_a_condition_that_all_models_meet_refuses_the_append(unfolded: testing.Database, state: str) -> None:
+def test_a_condition_that_all_models_meet_refuses_the_append(unfolded: testing.PostgresDatabase, state: str) -> None:
     """It is the server's: it is raised to the deliverer, who repeats the append, and no mart is marked."""
     with unfolded.connect() as owner:
         for (mart,) in owner.execute("select name from ops.models").fetchall():
@@ -205,7 +205,7 @@ def test_a_condition_that_all_models_meet_refuses_the_append(unfolded: testing.D
         assert behind(owner) == {}
 
 
-def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.Database) -> None:
+def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.PostgresDatabase) -> None:
     """A timeout outside every model would come back with each repeated append; the marts are behind instead."""
     with unfolded.connect() as owner:
         (names,) = owner.execute("select array_agg(name order by name) from ops.models").fetchone() or ([],)
@@ -222,7 +222,7 @@ def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.
     spared(unfolded, *names)
 
 
-def test_small_windows_in_any_order_of_arrival_end_as_a_rebuild(marts_database: testing.Database) -> None:
+def test_small_windows_in_any_order_of_arrival_end_as_a_rebuild(marts_database: testing.PostgresDatabase) -> None:
     """Marts that are behind take the log one entry at a time, and nothing differs at the end."""
     story = event_histories.tell(5)
     random.Random(5).shuffle(story)
@@ -242,10 +242,10 @@ def test_small_windows_in_any_order_of_arrival_end_as_a_rebuild(marts_database: 
         owner.execute("update ops.models set attempts = 1000")
         catch_up(marts_database)
         assert behind(owner) == {}
-    assert [verdict for verdict in rebuild.verify(marts_database.dsn()) if not verdict.holds] == []
+    assert [verdict for verdict in rebuild.verify(marts_database.dsn()) if not verdict.is_consistent] == []
 
 
-def test_a_model_is_stale_after_three_attempts_over_ten_minutes(unfolded: testing.Database) -> None:
+def test_a_model_is_stale_after_three_attempts_over_ten_minutes(unfolded: testing.PostgresDatabase) -> None:
     """A failure of the data is retried twice, five minutes apart; only then it waits for an operator."""
     pause = "select extract(epoch from next_attempt_at - clock_timestamp()) from ops.models where name = 'positions'"
     alerts = "select kind from ops.alerts where subject = 'positions' and resolved_at is null"
@@ -265,11 +265,11 @@ def test_a_model_is_stale_after_three_attempts_over_ten_minutes(unfolded: testin
         owner.execute("drop trigger spoil on marts.positions")
         catch_up(unfolded)
         assert owner.execute("select name from ops.model_status where is_stale").fetchall() == [("positions",)]
-    rebuild.rebuild(unfolded.dsn(), ["positions"], tell=lambda _: None)
-    assert [verdict for verdict in rebuild.verify(unfolded.dsn()) if not verdict.holds] == []
+    rebuild.rebuild(unfolded.dsn(), ["positions"], report=lambda _: None)
+    assert [verdict for verdict in rebuild.verify(unfolded.dsn()) if not verdict.is_consistent] == []
 
 
-def test_a_mend_within_ten_minutes_needs_no_rebuild(unfolded: testing.Database) -> None:
+def test_a_mend_within_ten_minutes_needs_no_rebuild(unfolded: testing.PostgresDatabase) -> None:
     """A model whose cause is mended after the second failure catches up by itself."""
     with unfolded.connect() as owner:
         on_every_row(owner, "positions", "raise exception 'no such share'")
@@ -279,7 +279,7 @@ def test_a_mend_within_ten_minutes_needs_no_rebuild(unfolded: testing.Database) 
     spared(unfolded, "positions")
 
 
-def test_a_bad_event_is_named(unfolded: testing.Database) -> None:
+def test_a_bad_event_is_named(unfolded: testing.PostgresDatabase) -> None:
     """The event that the model cannot take is found by halving the window."""
     with unfolded.connect() as owner:
         (seq,) = owner.execute("select max(seq) from raw.events where name = 'SharesBought'").fetchone() or (None,)

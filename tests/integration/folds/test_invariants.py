@@ -118,7 +118,7 @@ PROMISES = list(promises())
 class Played:
     """A played chain in which everything occurs, and the data tests as dbt runs them."""
 
-    database: testing.Database
+    database: testing.PostgresDatabase
     #: SQL by the singular test's name, or by the promise; rows returned break it.
     queries: Mapping[str, str]
 
@@ -134,7 +134,9 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played(
-    postgres_server: testing.Server, marts_template: testing.Database, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: testing.PostgresServer,
+    marts_template: testing.PostgresDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Played]:
     """A chain's log and some words under a market; change it in a transaction that is rolled back."""
 
@@ -150,11 +152,11 @@ def played(
             owner.execute("select set_config('zmart.wallet', min(wallet), false) from raw.wallets_seen")
             for words in ("I say so", "And I do not"):
                 owner.execute("select app.post_comment(min(id), %s, null) from marts.markets where is_known", (words,))
-        rebuild.refresh(database.dsn(), tell=lambda _: None)
+        rebuild.refresh(database.dsn(), report=lambda _: None)
         # dbt's folder of this test alone: others run dbt at the same time.
         state = tmp_path_factory.mktemp(uuid.uuid4().hex)
         patch.setenv("ZMART_STATE_DIR", str(state))
-        rebuild.build(database.dsn(), ["compile", "--select", "resource_type:test"])
+        rebuild.build_models(database.dsn(), ["compile", "--select", "resource_type:test"])
         yield Played(database=database, queries=dict(compiled(state / "dbt" / "manifest.json")))
 
 

@@ -24,7 +24,7 @@ order by c.place
 Case = tuple[int, int, int, bool, int]
 
 
-def in_sql(database: testing.Database, cases: list[Case]) -> list[list[int | None]]:
+def in_sql(database: testing.PostgresDatabase, cases: list[Case]) -> list[list[int | None]]:
     """What SQL answers to each case: price, cost, proceeds; null where it refuses."""
     columns = [list(column) for column in zip(*cases, strict=True)]
     with database.connect("analyst") as connection:
@@ -48,7 +48,7 @@ def in_python(case: Case) -> list[int | None]:
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the program's computed cases are not at hand")
-def test_all_cases_of_the_program(database: testing.Database) -> None:
+def test_all_cases_of_the_program(database: testing.PostgresDatabase) -> None:
     """Price, cost and proceeds of the program's own 1,500 cases; null where it refuses."""
     vectors = json.loads(VECTORS.read_text())
     cases = [(c["q_yes"], c["q_no"], c["b"], c["outcome_yes"], c["sell_shares"]) for c in vectors]
@@ -61,7 +61,7 @@ def test_all_cases_of_the_program(database: testing.Database) -> None:
     assert sum(None in answer for answer in answers) > 10
 
 
-def test_corners(database: testing.Database) -> None:
+def test_corners(database: testing.PostgresDatabase) -> None:
     """Balance, the turn at 3.46 b, 20 b and beyond, b below the minimum, the largest u64, more than is there."""
     b = lmsr.MIN_B
     cases: list[Case] = [

@@ -13,7 +13,7 @@ from zmart import testing
 from zmart.run.deploy import rebuild
 
 
-def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.Database) -> None:
+def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.PostgresDatabase) -> None:
     """Every unit test and every data test passes on a history in which all eighteen events occur."""
 
     async def ingest() -> None:
@@ -24,4 +24,4 @@ def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.Database
 
     asyncio.run(ingest())
 
-    rebuild.build(marts_database.dsn(), ["build"])
+    rebuild.build_models(marts_database.dsn(), ["build"])

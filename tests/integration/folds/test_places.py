@@ -31,7 +31,7 @@ def crowded(seed: int) -> list[TransactionRow]:
 
 
 async def happen(
-    place: testing.Database,  # noqa: F811 - the fixture's value
+    place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
     batches: Sequence[Sequence[TransactionRow]],
     gone: Sequence[str],
     settled: dict[int, dict[str, int]],
@@ -52,7 +52,9 @@ async def happen(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
-def test_one_place_is_one_transactions_whoever_came_first(place: testing.Database, seed: int, order: int) -> None:  # noqa: F811
+def test_one_place_is_one_transactions_whoever_came_first(
+    place: testing.PostgresDatabase, seed: int, order: int
+) -> None:  # noqa: F811
     """However a crowded history arrives, and whatever of it goes or is settled, places and marts come out the same,
     no two events share a place, and live equals rebuilt."""
     draw = random.Random(order)
@@ -79,7 +81,7 @@ def test_one_place_is_one_transactions_whoever_came_first(place: testing.Databas
     assert outcomes[0] == outcomes[1]
 
 
-def test_a_settled_place_is_not_given_away(place: testing.Database) -> None:  # noqa: F811
+def test_a_settled_place_is_not_given_away(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Who is known to stand somewhere stands there; a guess goes to the end, and comes back when the place is free."""
     first, second = event_histories.tell(3)[:2]
     guess = first._replace(slot=5, index_in_block=None)
@@ -104,7 +106,7 @@ def test_a_settled_place_is_not_given_away(place: testing.Database) -> None:  # 
     assert alone == {guess.signature: own}
 
 
-def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.Database) -> None:  # noqa: F811
+def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Retracted, then delivered anew by somebody who does not know its index."""
     known = event_histories.tell(3)[0]._replace(slot=5, index_in_block=9)
 
@@ -123,7 +125,7 @@ def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.Dat
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_python_and_postgres_guess_the_same_place(place: testing.Database, number: int) -> None:  # noqa: F811
+def test_python_and_postgres_guess_the_same_place(place: testing.PostgresDatabase, number: int) -> None:  # noqa: F811
     """The stand-in for an unknown index is one function in two languages."""
     named = event_histories.signature(number)
     with place.connect() as connection:

@@ -23,7 +23,7 @@ CONFIG = {"proposal_approval_threshold": 8000, "dispute_success_threshold": 6000
 MARTS = {"leaderboard", "platform_stats", "pnl_history", "realizations", "wallets"}
 
 
-def deliver(database: testing.Database, rows: Sequence[TransactionRow]) -> None:
+def deliver(database: testing.PostgresDatabase, rows: Sequence[TransactionRow]) -> None:
     """Write these transactions as ingest would."""
 
     async def run() -> None:
@@ -34,9 +34,9 @@ def deliver(database: testing.Database, rows: Sequence[TransactionRow]) -> None:
     asyncio.run(run())
 
 
-def refresh(database: testing.Database, *names: str) -> dict[str, int]:
+def refresh(database: testing.PostgresDatabase, *names: str) -> dict[str, int]:
     """Refresh without telling anyone."""
-    return rebuild.refresh(database.dsn(), names, tell=lambda _: None)
+    return rebuild.refresh(database.dsn(), names, report=lambda _: None)
 
 
 def one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple[object, ...]:
@@ -47,7 +47,7 @@ def one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple
 
 
 @contextmanager
-def polling(database: testing.Database, query: str) -> Iterator[list[object]]:
+def polling(database: testing.PostgresDatabase, query: str) -> Iterator[list[object]]:
     """Ask as the analyst all the time; errors and empty answers are collected."""
     trouble: list[object] = []
     stop, started = threading.Event(), threading.Event()
@@ -73,7 +73,7 @@ def polling(database: testing.Database, query: str) -> Iterator[list[object]]:
         reader.join()
 
 
-def test_each_says_how_far_it_answers(marts_database: testing.Database) -> None:
+def test_each_says_how_far_it_answers(marts_database: testing.PostgresDatabase) -> None:
     """What arrives after a refresh is not in it, and the mart says so; the next refresh catches up."""
     story = event_histories.tell(3)
     half = len(story) // 2
@@ -90,7 +90,7 @@ def test_each_says_how_far_it_answers(marts_database: testing.Database) -> None:
         assert one(connection, "select seq from ops.as_of(array['leaderboard', 'wallets'])") == (head,)
 
 
-def test_refreshing_twice_writes_nothing(marts_database: testing.Database) -> None:
+def test_refreshing_twice_writes_nothing(marts_database: testing.PostgresDatabase) -> None:
     """The difference is what is written, and there is none."""
     deliver(marts_database, event_histories.tell(3))
     refresh(marts_database)
@@ -98,7 +98,7 @@ def test_refreshing_twice_writes_nothing(marts_database: testing.Database) -> No
     assert refresh(marts_database) == dict.fromkeys(MARTS, 0)
 
 
-def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testing.Database) -> None:
+def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testing.PostgresDatabase) -> None:
     """A leaderboard made of trades that stopped at seq 2 does not claim to know more."""
     deliver(marts_database, event_histories.tell(3))
     with marts_database.connect() as connection:
@@ -108,7 +108,7 @@ def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testin
         assert one(connection, "select applied_seq from ops.refreshed where name = 'leaderboard'") == (2,)
 
 
-def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.Database) -> None:
+def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.PostgresDatabase) -> None:
     """While rows are merged and while a table of another shape is swapped in: no error, never empty."""
     story = event_histories.tell(5)
     deliver(marts_database, story[: len(story) // 2])
@@ -120,7 +120,7 @@ def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.
         deliver(marts_database, story[len(story) // 2 :])
         refresh(marts_database)
         connection.execute("alter table marts.leaderboard add column left_over int")
-        rebuild.build(marts_database.dsn(), ["run", "--select", "leaderboard"])
+        rebuild.build_models(marts_database.dsn(), ["run", "--select", "leaderboard"])
         assert one(
             connection,
             "select has_table_privilege('analyst', 'marts.leaderboard', 'select'),"
@@ -131,7 +131,7 @@ def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.
     assert no == []
 
 
-def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: testing.Database) -> None:
+def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: testing.PostgresDatabase) -> None:
     """Its rows stay, and the next step is named."""
     deliver(marts_database, event_histories.tell(3))
     refresh(marts_database)
@@ -147,7 +147,7 @@ def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: t
         assert one(connection, "select count(*), sum(volume) from marts.wallets") == before
 
 
-def test_wallets_and_days_add_up(marts_database: testing.Database) -> None:
+def test_wallets_and_days_add_up(marts_database: testing.PostgresDatabase) -> None:
     """What is realized moment by moment and day by day is the profit that portfolio defines, to the lamport."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
     deliver(marts_database, decoder.Decoder(history.PROGRAM_ID).all(items).transactions)
@@ -163,7 +163,7 @@ def test_wallets_and_days_add_up(marts_database: testing.Database) -> None:
     assert kinds == [("claim",), ("forfeit",), ("loss",), ("sell",)]
 
 
-def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.Database) -> None:
+def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.PostgresDatabase) -> None:
     """Everyone sees how often a comment was flagged; a wallet reads its own flags alone. Deleted text is gone."""
     deliver(marts_database, event_histories.tell(3))
     with marts_database.connect() as owner:
@@ -187,7 +187,7 @@ def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.D
         assert one(reader, "select count(*) from app.flags") == (1,)
 
 
-def test_deadlines_follow_the_current_configuration(marts_database: testing.Database) -> None:
+def test_deadlines_follow_the_current_configuration(marts_database: testing.PostgresDatabase) -> None:
     """A configuration that comes after a proposed outcome moves its deadline: the program reads the current one."""
     story = event_histories.Story(5)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))

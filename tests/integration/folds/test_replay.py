@@ -32,7 +32,9 @@ SAYINGS = {
 
 
 @pytest.fixture(scope="module")
-def place(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[testing.Database]:
+def place(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
     """One database for many histories; each example empties it first."""
     with postgres_server.clone(marts_template) as database:
         yield database
@@ -48,7 +50,7 @@ def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     )
 
 
-def deliver(place: testing.Database, batches: Sequence[Sequence[TransactionRow]]) -> dict[str, list[str]]:
+def deliver(place: testing.PostgresDatabase, batches: Sequence[Sequence[TransactionRow]]) -> dict[str, list[str]]:
     """Deliver batches into an empty log; what each mart then says, sorted."""
 
     async def run() -> None:
@@ -70,9 +72,9 @@ def _sayings(connection: psycopg.Connection[tuple[object, ...]], mart: str, with
     return [str(text) for (text,) in rows]
 
 
-def differing(place: testing.Database) -> dict[str, int]:
+def differing(place: testing.PostgresDatabase) -> dict[str, int]:
     """Marts that differ from their rebuild, by how many rows."""
-    return {v.name: v.differing_rows for v in rebuild.verify(place.dsn()) if not v.holds}
+    return {v.name: v.differing_rows for v in rebuild.verify(place.dsn()) if not v.is_consistent}
 
 
 def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[TransactionRow]]:
@@ -91,7 +93,9 @@ def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[Transactio
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
-def test_any_order_any_cut_any_repetition_gives_the_same_marts(place: testing.Database, seed: int, order: int) -> None:
+def test_any_order_any_cut_any_repetition_gives_the_same_marts(
+    place: testing.PostgresDatabase, seed: int, order: int
+) -> None:
     """Shuffled, repeated and cut anyhow, a history says what it says delivered whole, and equals its rebuild."""
     story = event_histories.tell(seed)
     whole = deliver(place, [story])
@@ -108,7 +112,7 @@ def test_any_order_any_cut_any_repetition_gives_the_same_marts(place: testing.Da
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
-def test_a_retraction_leaves_no_trace(place: testing.Database, seed: int) -> None:
+def test_a_retraction_leaves_no_trace(place: testing.PostgresDatabase, seed: int) -> None:
     """Retracting some transactions gives the marts of a history without them; landing again gives them back."""
     story = event_histories.tell(seed)
     whole = deliver(place, [story])
@@ -148,7 +152,7 @@ def retract(connection: psycopg.Connection[tuple[object, ...]], signatures: list
         connection.execute("select folds.fold(max(seq) filter (where kind <> 'retracted'), max(seq)) from raw.feed")
 
 
-def land_again(place: testing.Database, rows: list[TransactionRow]) -> dict[str, list[str]]:
+def land_again(place: testing.PostgresDatabase, rows: list[TransactionRow]) -> dict[str, list[str]]:
     """Deliver retracted transactions once more; what each mart then says."""
 
     async def run() -> None:
@@ -162,7 +166,7 @@ def land_again(place: testing.Database, rows: list[TransactionRow]) -> dict[str,
 
 
 @pytest.mark.parametrize("arrival", [[[0, 1, 2, 3]], [[0], [1], [2], [3]], [[0, 1, 3], [2]], [[2], [3], [1], [0]]])
-def test_a_configuration_prices_the_trades_after_it(place: testing.Database, arrival: list[list[int]]) -> None:
+def test_a_configuration_prices_the_trades_after_it(place: testing.PostgresDatabase, arrival: list[list[int]]) -> None:
     """Fees follow the configuration in force at the trade's place on chain: in its turn, before its time or late."""
     story = event_histories.Story(7)
     story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
@@ -181,7 +185,7 @@ def test_a_configuration_prices_the_trades_after_it(place: testing.Database, arr
     assert differing(place) == {}
 
 
-def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place: testing.Database) -> None:
+def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place: testing.PostgresDatabase) -> None:
     """What b tells of a sell (protocol.md 8.6) is told again when b is heard of, whatever else the window holds."""
     story = event_histories.Story(9)
     # Both 999 and 1,000 leave 900 after fees of 10 %; costs of this market differ by multiples of 999.
@@ -198,7 +202,7 @@ def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place:
     assert differing(place) == {}
 
 
-def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.Database) -> None:
+def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.PostgresDatabase) -> None:
     """A late configuration committed while a mart is being folded anew reprices the anew folded rows as well."""
     story = event_histories.Story(8)
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}

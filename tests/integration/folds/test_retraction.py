@@ -30,7 +30,7 @@ def told() -> list[Any]:
     return story.transactions
 
 
-def retracted(place: testing.Database, signature: str) -> dict[str, list[tuple[Any, ...]]]:  # noqa: F811
+def retracted(place: testing.PostgresDatabase, signature: str) -> dict[str, list[tuple[Any, ...]]]:  # noqa: F811
     """Deliver the story, take one transaction out; what the marts then say."""
 
     async def retract() -> None:
@@ -44,7 +44,7 @@ def retracted(place: testing.Database, signature: str) -> dict[str, list[tuple[A
         return {query: connection.execute(query).fetchall() for query in (TRADES, MARKETS, POSITIONS)}
 
 
-def test_a_retracted_configuration_prices_nothing(place: testing.Database) -> None:  # noqa: F811
+def test_a_retracted_configuration_prices_nothing(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Trades after it are split by the rates that were in force before, in every mart that splits fees."""
     _, config, *_ = told()
 
@@ -55,7 +55,7 @@ def test_a_retracted_configuration_prices_nothing(place: testing.Database) -> No
     assert differing(place) == {}
 
 
-def test_a_retracted_trade_counts_nowhere(place: testing.Database) -> None:  # noqa: F811
+def test_a_retracted_trade_counts_nowhere(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Sums lose its part and the last price is that of the one before."""
     *_, last = told()
 

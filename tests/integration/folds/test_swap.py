@@ -41,7 +41,7 @@ def swap(connection: Connection, mart: str) -> int:
     raise AssertionError("the swap never came through")
 
 
-def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.Database) -> None:
+def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.PostgresDatabase) -> None:
     """Whoever reads the old table keeps it: the swap gives way, holding nobody up, and comes through in the end."""
     deliver(marts_database, event_histories.tell(5))
     ask = "select count(*) from marts.markets"
@@ -64,7 +64,7 @@ def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.D
     assert trouble == []
 
 
-def test_an_older_snapshot_sees_its_rows_through_a_rebuild(marts_database: testing.Database) -> None:
+def test_an_older_snapshot_sees_its_rows_through_a_rebuild(marts_database: testing.PostgresDatabase) -> None:
     """A rebuild changes rows in place: a snapshot from before, that had not looked yet, finds what was there."""
     deliver(marts_database, event_histories.tell(5))
     with marts_database.connect() as owner, marts_database.connect("analyst") as reader:
@@ -73,12 +73,12 @@ def test_an_older_snapshot_sees_its_rows_through_a_rebuild(marts_database: testi
         with reader.transaction():
             reader.execute("set transaction isolation level repeatable read")
             reader.execute("select 1")
-            assert rebuild.rebuild(marts_database.dsn(), ["positions"], tell=lambda _: None) > 0
+            assert rebuild.rebuild(marts_database.dsn(), ["positions"], report=lambda _: None) > 0
             assert one(reader, "select count(*), sum(total_invested) from marts.positions") == expected
         assert one(reader, "select count(*), sum(total_invested) from marts.positions") != expected
 
 
-def test_views_come_back_with_all_they_had(marts_database: testing.Database) -> None:
+def test_views_come_back_with_all_they_had(marts_database: testing.PostgresDatabase) -> None:
     """Options, grants, comments of view and columns, on views of views, in other schemas too."""
     with marts_database.connect() as owner:
         owner.execute("create schema reports")
@@ -101,7 +101,7 @@ def test_views_come_back_with_all_they_had(marts_database: testing.Database) -> 
         assert len(before) == 2
 
 
-def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: testing.Database) -> None:
+def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: testing.PostgresDatabase) -> None:
     """It would come back without its data, so it is not taken away."""
     with marts_database.connect() as owner:
         owner.execute("create materialized view public.mine as select count(*) as n from marts.markets")
@@ -111,19 +111,19 @@ def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: tes
         assert one(owner, "select n from public.mine") == (0,)
 
 
-def test_a_mart_kept_in_place_gets_its_new_indexes(marts_database: testing.Database) -> None:
+def test_a_mart_kept_in_place_gets_its_new_indexes(marts_database: testing.PostgresDatabase) -> None:
     """What the models ask for and the live tables lack is made, without a transaction; twice is once."""
     with marts_database.connect() as owner:
-        assert rebuild.index(marts_database.dsn()) == []
+        assert rebuild.create_indexes(marts_database.dsn()) == []
         owner.execute("drop index marts.markets__beside_creator_wallet_idx")
         owner.execute("drop index marts.leaderboard__beside_wallet_no_idx")
         table = one(owner, "select 'marts.markets'::regclass::oid")
 
-        made = rebuild.index(marts_database.dsn())
+        made = rebuild.create_indexes(marts_database.dsn())
 
         assert sorted(statement.split(" using ")[1] for statement in made) == [
             "btree (creator_wallet)",
             "btree (wallet_no)",
         ]
-        assert rebuild.index(marts_database.dsn()) == []
+        assert rebuild.create_indexes(marts_database.dsn()) == []
         assert one(owner, "select 'marts.markets'::regclass::oid") == table

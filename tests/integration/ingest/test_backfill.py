@@ -12,13 +12,13 @@ from rich.progress import Progress
 
 from ingest.commands.backfill import Backfill, Range
 from zmart import errors, testing
-from zmart.chain.request_pacer import Pace
+from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 
 
 @pytest.fixture
-async def town(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Town]:
+async def town(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Town]:
     """A chain of some minutes, and an empty log."""
     async with towns.built(tmp_path, marts_database) as town:
         await town.pass_blocks(TO_FINALITY)
@@ -48,7 +48,7 @@ async def test_a_range_is_filled_and_nothing_else(town: Town) -> None:
     assert town.ask("select source, from_slot, to_slot, successful_transactions from raw.coverage") == [
         ("backfill", range_.from_slot, range_.to_slot, len(inside))
     ]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
 
 
 async def test_a_spent_budget_stops_and_the_next_run_goes_on(town: Town) -> None:
@@ -57,7 +57,7 @@ async def test_a_spent_budget_stops_and_the_next_run_goes_on(town: Town) -> None
     runs = 0
     while True:
         runs += 1
-        async with RpcClient([town.node.url], pace=Pace(per_second=10_000, burst=50, total=60)) as client:
+        async with RpcClient([town.node.url], pacer=RequestPacer(per_second=10_000, burst=50, total=60)) as client:
             try:
                 done = await backfill(town, client).fill(range_)
             except errors.Overloaded:

@@ -25,7 +25,7 @@ BOUGHT = events.SharesBought(b"\1" * 32, deliveries.address(1), True, 1_000, 999
 class Desk:
     """A log, and a person with dead letters."""
 
-    def __init__(self, database: testing.Database, notebook: Notebook, writer: Writer) -> None:
+    def __init__(self, database: testing.PostgresDatabase, notebook: Notebook, writer: Writer) -> None:
         self.database, self.notebook, self.writer = database, notebook, writer
 
     async def again(self, number: int = 1) -> str:
@@ -40,7 +40,7 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(marts_database: testing.Database) -> AsyncIterator[Desk]:
+async def desk(marts_database: testing.PostgresDatabase) -> AsyncIterator[Desk]:
     """An empty log."""
     notebook = Notebook(marts_database.dsn("zmart_ingest"))
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))

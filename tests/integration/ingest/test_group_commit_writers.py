@@ -64,7 +64,7 @@ class MemoryLog:
 class PostgresLog:
     """The real one's."""
 
-    database: testing.Database
+    database: testing.PostgresDatabase
 
     def events(self) -> list[tuple[str, int, str]]:
         """In order of seq."""

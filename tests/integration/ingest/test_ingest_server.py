@@ -57,7 +57,7 @@ class Server:
 
 
 @pytest.fixture
-def environment(marts_database: testing.Database, tmp_path: Path) -> dict[str, str]:
+def environment(marts_database: testing.PostgresDatabase, tmp_path: Path) -> dict[str, str]:
     """What a server needs and nothing else."""
     return {
         "PATH": os.environ["PATH"],
@@ -65,7 +65,7 @@ def environment(marts_database: testing.Database, tmp_path: Path) -> dict[str, s
         "DATABASE_URL": marts_database.dsn(),
         "DATABASE_URL_INGEST": marts_database.dsn("zmart_ingest"),
         "HELIUS_AUTH_HEADER": HEADER,
-        "INGEST_PORT": str(ports.free()),
+        "INGEST_PORT": str(ports.find_free_port()),
         # Nobody's chain: what a neighbour runs on the usual port is none of ours.
         "DEVCHAIN_PORT": "1",
         "ZMART_STATE_DIR": str(tmp_path),
@@ -124,7 +124,7 @@ def deliver(server: Server, content: bytes, header: str | None = HEADER) -> http
 
 
 def test_a_mart_that_is_behind_catches_up_by_itself(
-    start: Callable[..., Server], marts_database: testing.Database
+    start: Callable[..., Server], marts_database: testing.PostgresDatabase
 ) -> None:
     """A server without a chain and without a delivery brings it up to the log."""
     with marts_database.connect() as connection:
@@ -136,7 +136,7 @@ def test_a_mart_that_is_behind_catches_up_by_itself(
             assert time.monotonic() < deadline
 
 
-def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_database: testing.Database) -> None:
+def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_database: testing.PostgresDatabase) -> None:
     """Ready, 200, and the event is there for another connection."""
     server = start()
     ready = httpx.get(server.url + "/ready").json()
@@ -153,7 +153,9 @@ def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_databas
         assert f"zmart_ingest_{said}" in metrics
 
 
-def test_a_stop_finishes_what_is_in_flight(start: Callable[..., Server], marts_database: testing.Database) -> None:
+def test_a_stop_finishes_what_is_in_flight(
+    start: Callable[..., Server], marts_database: testing.PostgresDatabase
+) -> None:
     """A delivery half sent when SIGTERM comes is read, committed and acknowledged; status 0."""
     server, content = start(), body(2)
     head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: i\r\nAuthorization: {HEADER}\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -236,7 +238,7 @@ def test_every_log_line_passes_the_projects_own_logging(start: Callable[..., Ser
 
 def test_without_a_database_it_serves_503_and_says_so(start: Callable[..., Server]) -> None:
     """It starts all the same: deliveries stay at their sender, readiness names the database."""
-    nobody = f"postgresql://zmart_ingest@127.0.0.1:{ports.free()}/zmart"
+    nobody = f"postgresql://zmart_ingest@127.0.0.1:{ports.find_free_port()}/zmart"
     server = start(DATABASE_URL=nobody, DATABASE_URL_INGEST=nobody)
     answer = deliver(server, body(1))
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -53,7 +53,7 @@ async def is_waiting(owner: psycopg.Connection[Any], application: str) -> bool:
 @pytest.mark.parametrize("listed", [(LOW, HIGH), (HIGH, LOW)], ids=["low first", "high first"])
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_the_walk_and_an_append_do_not_deadlock(
-    marts_database: testing.Database, name: str, listed: tuple[str, str]
+    marts_database: testing.PostgresDatabase, name: str, listed: tuple[str, str]
 ) -> None:
     """The append waits between its first and its second row; in whichever order the walk takes both, both end."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))

@@ -24,7 +24,7 @@ AT_ONCE = Patience(first_seconds=0.0, longest_seconds=0.0)
 
 
 @pytest.fixture
-async def town(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Town]:
+async def town(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Town]:
     """A chain of some minutes, and an empty log."""
     async with towns.built(tmp_path, marts_database) as town:
         yield town
@@ -97,7 +97,8 @@ async def test_nobody_there_is_transient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, rpc_errors.KeyRefused), (403, rpc_errors.KeyRefused), (503, rpc_errors.NodeFailed)]
+    ("status", "kind"),
+    [(401, rpc_errors.ApiKeyRejected), (403, rpc_errors.ApiKeyRejected), (503, rpc_errors.NodeFailed)],
 )
 async def test_a_refused_handshake_says_whether_to_come_back(status: int, kind: type[Exception]) -> None:
     """A key that is not believed is for a person; a node in trouble is waited for."""
@@ -123,5 +124,5 @@ async def test_a_node_that_talks_nonsense_is_left_and_asked_again(said: str) -> 
 
     async with serve(babble, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        with pytest.raises(rpc_errors.NodeTrouble):
+        with pytest.raises(rpc_errors.NodeError):
             await Subscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from zmart.settings import Cluster
 
 
 @pytest.fixture
-async def town(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Town]:
+async def town(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Town]:
     """A chain of some minutes, and an empty log."""
     async with towns.built(tmp_path, marts_database) as town:
         await town.pass_blocks(TO_FINALITY)
@@ -43,7 +43,7 @@ async def test_an_empty_log_is_completed_by_a_walk(town: Town) -> None:
     assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
     assert town.ask("select count(*) from raw.wanted") == [(0,)]
     assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
 
 
 async def test_deliveries_without_an_index_are_settled(town: Town) -> None:
@@ -62,7 +62,7 @@ async def test_deliveries_without_an_index_are_settled(town: Town) -> None:
     )
     assert wrong == [(0,)]
     assert town.ask("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
 
 
 async def test_signatures_without_logs_are_fetched(town: Town) -> None:
@@ -94,7 +94,7 @@ async def test_a_silent_node_gives_up_nothing(town: Town) -> None:
     await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
 
     assert await town.watch.fetcher.round() == 0
-    with pytest.raises(rpc_errors.NodeTrouble):
+    with pytest.raises(rpc_errors.NodeError):
         await town.watch.look()
 
     assert town.ask("select attempts, last_error like '%%503%%' from raw.wanted") == [(0, True)]
@@ -107,7 +107,7 @@ async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(town: Town) 
     await town.play(3)
     await town.node.call("devchain_behind", 30)
 
-    with pytest.raises(rpc_errors.NodeTrouble):
+    with pytest.raises(rpc_errors.NodeError):
         await town.watch.look()
 
     assert town.ask("select raw.verified_through(), raw.finalized_through()") == [
@@ -172,7 +172,7 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> N
     assert any(signature in message for signature in gone)
     assert standing.finalized_through == standing.finalized_slot
     assert town.ask("select count(*) > 0 from raw.feed where kind = 'retracted'") == [(True,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
 
 
 def hide_slots(
@@ -301,7 +301,7 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(to
         )
     await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     town.watch._next_report = town.watch._next_probe = 0.0
-    with pytest.raises(rpc_errors.NodeTrouble):
+    with pytest.raises(rpc_errors.NodeError):
         await town.watch.turn()
     assert town.ask(opened, f"%{'5' * 88}%") == [("warning", True)]
 
@@ -327,7 +327,7 @@ async def test_the_finalized_chain_decides_between_two_versions(town: Town) -> N
     letters = town.ask("select signature, reason_code from raw.dead_letters where resolved_at is null")
     assert letters == [(str(early.signature), "superseded")]
     assert town.ask("select count(*) from ops.alerts where resolved_at is null") == [(0,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
 
 
 async def test_a_delivery_for_final_slots_must_come_from_the_chain(town: Town) -> None:
@@ -484,7 +484,7 @@ async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(town: Tow
 
     class Refused(Lost):
         async def run(self, intake: Intake) -> None:
-            raise rpc_errors.KeyRefused("not you")
+            raise rpc_errors.ApiKeyRejected("not you")
 
     for _ in range(2):
         await keep_running(Refused("right", 0), intake, town.notebook, patience=patience)

@@ -22,7 +22,7 @@ def liked(number: int) -> bytes:
     return body(item(PROGRAM, [vote], number=number))
 
 
-async def test_a_file_of_bodies_is_ingested_once(marts_database: testing.Database, tmp_path: Path) -> None:
+async def test_a_file_of_bodies_is_ingested_once(marts_database: testing.PostgresDatabase, tmp_path: Path) -> None:
     """Two lines are two deliveries; the same file again is only counted."""
     file = tmp_path / "bodies.jsonl"
     file.write_bytes(liked(1) + b"\n\n" + liked(2) + b"\n")
@@ -33,7 +33,7 @@ async def test_a_file_of_bodies_is_ingested_once(marts_database: testing.Databas
     assert (first.transactions, first.events, second.transactions, second.duplicates) == (2, 2, 0, 2)
 
 
-async def test_a_line_that_is_no_delivery_is_named(marts_database: testing.Database, tmp_path: Path) -> None:
+async def test_a_line_that_is_no_delivery_is_named(marts_database: testing.PostgresDatabase, tmp_path: Path) -> None:
     """What came before it is kept; the message says which line and what was expected."""
     file = tmp_path / "bodies.jsonl"
     file.write_bytes(liked(1) + b"\n{}\n")

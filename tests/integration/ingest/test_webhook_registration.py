@@ -42,10 +42,10 @@ def environ(account: helius_account.Account, **said: str) -> dict[str, str]:
     }
 
 
-async def verdict_of(configured: settings.Settings) -> helius.Verdict:
+async def verdict_of(configured: settings.Settings) -> helius.RegistrationCheck:
     """What is wrong by Helius' own account of it."""
-    async with helius.Helius.of(configured) as api:
-        return helius.judge(await api.webhooks(), helius.Wish.of(configured))
+    async with helius.HeliusClient.of(configured) as api:
+        return helius.check_registration(await api.webhooks(), helius.DesiredWebhook.of(configured))
 
 
 async def test_a_right_webhook_is_right(account: helius_account.Account) -> None:
@@ -55,8 +55,8 @@ async def test_a_right_webhook_is_right(account: helius_account.Account) -> None
     configured = settings.load(environ(account))
 
     assert (await verdict_of(configured)).faults == ()
-    async with helius.Helius.of(configured) as api:
-        assert "nothing was done" in await api.make_right(helius.Wish.of(configured))
+    async with helius.HeliusClient.of(configured) as api:
+        assert "nothing was done" in await api.create_or_repair(helius.DesiredWebhook.of(configured))
     assert {method for method, *_ in account.asked} == {"GET"}
 
 
@@ -88,8 +88,8 @@ async def test_a_wrong_webhook_is_told_and_made_right(
     assert fault in told
     assert "hush" not in told
 
-    async with helius.Helius.of(configured) as api:
-        await api.make_right(helius.Wish.of(configured))
+    async with helius.HeliusClient.of(configured) as api:
+        await api.create_or_repair(helius.DesiredWebhook.of(configured))
     assert (await verdict_of(configured)).faults == ()
     assert len(account.webhooks) == 1
 
@@ -99,8 +99,8 @@ async def test_what_is_not_there_is_created(account: helius_account.Account) -> 
     configured = settings.load(environ(account))
     assert "no webhook" in (await verdict_of(configured)).faults[0]
 
-    async with helius.Helius.of(configured) as api:
-        await api.make_right(helius.Wish.of(configured))
+    async with helius.HeliusClient.of(configured) as api:
+        await api.create_or_repair(helius.DesiredWebhook.of(configured))
 
     assert account.asked[-1] == (
         "POST",
@@ -119,8 +119,8 @@ async def test_mending_leaves_other_addresses_alone(account: helius_account.Acco
     """A webhook may serve others besides."""
     account.has(accountAddresses=[OTHER])
     configured = settings.load(environ(account))
-    async with helius.Helius.of(configured) as api:
-        await api.make_right(helius.Wish.of(configured))
+    async with helius.HeliusClient.of(configured) as api:
+        await api.create_or_repair(helius.DesiredWebhook.of(configured))
     assert account.webhooks[0]["accountAddresses"] == [settings.DEFAULT_PROGRAM_ID, OTHER]
 
 
@@ -134,10 +134,10 @@ async def test_enhanced_is_a_remark(account: helius_account.Account) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, rpc_errors.KeyRefused),
+        (401, rpc_errors.ApiKeyRejected),
         (429, rpc_errors.RateLimited),
         (500, rpc_errors.NodeFailed),
-        (200, rpc_errors.Garbled),
+        (200, rpc_errors.InvalidResponse),
     ],
 )
 async def test_trouble_is_typed_and_keeps_the_key_to_itself(
@@ -159,7 +159,7 @@ async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_accou
 
 
 async def test_a_running_ingest_opens_and_closes_the_alert(
-    account: helius_account.Account, database: testing.Database
+    account: helius_account.Account, database: testing.PostgresDatabase
 ) -> None:
     """A fault is an alert with the next step; not being able to ask changes nothing; being right again ends it."""
     webhook = account.has(active=False)
@@ -215,7 +215,7 @@ def test_the_command_and_the_doctor_say_the_same(
 
 def test_a_mask_keeps_the_host_alone() -> None:
     """User, path and query may be secrets; the wish does not show its headers either."""
-    assert helius.masked("https://user:pass@host.example:8443/hush?token=x") == "https://host.example:8443/..."
-    assert helius.masked("https://host.example") == "https://host.example"
-    wish = helius.Wish(url=URL, program_id="p", cluster=settings.Cluster.DEVNET, auth_headers=("hush",))
+    assert helius.mask_url("https://user:pass@host.example:8443/hush?token=x") == "https://host.example:8443/..."
+    assert helius.mask_url("https://host.example") == "https://host.example"
+    wish = helius.DesiredWebhook(url=URL, program_id="p", cluster=settings.Cluster.DEVNET, auth_headers=("hush",))
     assert "hush" not in repr(replace(wish, url="https://x/hush"))

@@ -50,14 +50,16 @@ def transaction(number: int, *events: EventRow, slot: int = 1000, dead: tuple[De
 
 
 @pytest.fixture
-async def writer(marts_database: testing.Database) -> AsyncIterator[Writer]:
+async def writer(marts_database: testing.PostgresDatabase) -> AsyncIterator[Writer]:
     """A writer on an empty log with its marts."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     yield writer
     await writer.close()
 
 
-async def test_a_batch_gets_consecutive_seqs_and_is_folded(writer: Writer, marts_database: testing.Database) -> None:
+async def test_a_batch_gets_consecutive_seqs_and_is_folded(
+    writer: Writer, marts_database: testing.PostgresDatabase
+) -> None:
     """Events of a batch take the next seqs without a gap, and the marts show them when append returns."""
     first = await writer.append([transaction(1, event(0), event(1)), transaction(2, event(0))], source="webhook")
     second = await writer.append([transaction(3, event(0))], source="webhook")
@@ -70,7 +72,9 @@ async def test_a_batch_gets_consecutive_seqs_and_is_folded(writer: Writer, marts
     assert position == [(8_000_000_000, 4)]
 
 
-async def test_a_duplicate_changes_nothing_but_its_count(writer: Writer, marts_database: testing.Database) -> None:
+async def test_a_duplicate_changes_nothing_but_its_count(
+    writer: Writer, marts_database: testing.PostgresDatabase
+) -> None:
     """The same transaction, in one batch or in another, is applied once and counted per source."""
     await writer.append([transaction(1, event()), transaction(1, event())], source="webhook")
     again = await writer.append([transaction(1, event())], source="walk")
@@ -82,7 +86,7 @@ async def test_a_duplicate_changes_nothing_but_its_count(writer: Writer, marts_d
 
 
 async def test_a_differing_delivery_of_a_signature_is_kept_as_a_dead_letter(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """Two deliveries that disagree never both count; the second is shown to a person."""
     await writer.append([transaction(1, event())], source="webhook")
@@ -94,7 +98,7 @@ async def test_a_differing_delivery_of_a_signature_is_kept_as_a_dead_letter(
 
 
 async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """What Postgres cannot store (U+0000 in jsonb) is bisected to one dead letter; the other four are in the log."""
     rows = [transaction(n, event()) for n in range(1, 6)]
@@ -108,7 +112,9 @@ async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
     assert letters == [(signature(4), "rejected")]
 
 
-async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, marts_database: testing.Database) -> None:
+async def test_a_failing_model_is_marked_and_the_log_goes_on(
+    writer: Writer, marts_database: testing.PostgresDatabase
+) -> None:
     """A model that fails is behind, names the failing event and why; the log and the others have it all."""
     await writer.append([transaction(1, event())], source="webhook")
     bad = event(0, shares="1" + "0" * 60)  # beyond numeric(39, 0)
@@ -136,7 +142,7 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(writer: Writer, mar
     assert kinds == []
 
 
-async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_database: testing.Database) -> None:
+async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """A reason with U+0000 or half a surrogate pair cannot stop the batch that carries it."""
     letter = DeadLetter(None, None, "malformed", "it said \x00 and \ud800", b"\x00")
 
@@ -146,7 +152,7 @@ async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_datab
         assert connection.execute("select sightings from raw.dead_letters").fetchall() == [(2,)]
 
 
-async def test_a_cut_log_is_told_to_a_person(writer: Writer, marts_database: testing.Database) -> None:
+async def test_a_cut_log_is_told_to_a_person(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """What the runtime cut is a dead letter and one open alert; the transaction's other events count."""
     cut = DeadLetter(signature(1), None, "truncated", "The runtime cut the log.", None)
     await writer.append([transaction(1, event(), dead=(cut,))], source="webhook")
@@ -158,7 +164,7 @@ async def test_a_cut_log_is_told_to_a_person(writer: Writer, marts_database: tes
 
 
 async def test_a_claim_before_its_market_is_known_gets_its_id_later(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """WinningsClaimed names the account alone; when the id becomes known, the rows it made say it too."""
     claim = EventRow(
@@ -177,7 +183,7 @@ async def test_a_claim_before_its_market_is_known_gets_its_id_later(
 
 
 async def test_postgres_down_is_unavailable_and_the_next_append_reconnects(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """A killed connection loses nothing: the batch is refused whole, and the same writer takes it again."""
     with marts_database.connect("postgres") as connection:
@@ -194,7 +200,7 @@ async def test_postgres_down_is_unavailable_and_the_next_append_reconnects(
 
 
 async def test_signatures_without_logs_are_wanted_until_they_arrive(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """An enhanced payload's signature is remembered, and forgotten when the transaction comes with its logs."""
     await writer.append([], source="webhook", wanted=[signature(1), signature(2)])
@@ -204,7 +210,7 @@ async def test_signatures_without_logs_are_wanted_until_they_arrive(
         assert connection.execute("select signature from raw.wanted").fetchall() == [(signature(2),)]
 
 
-async def test_a_commit_rings_once(writer: Writer, marts_database: testing.Database) -> None:
+async def test_a_commit_rings_once(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """Whoever listens hears one bell per commit that says something new, and none for a duplicate."""
     with marts_database.connect() as listening:
         listening.execute("listen zmart_feed")
@@ -214,7 +220,7 @@ async def test_a_commit_rings_once(writer: Writer, marts_database: testing.Datab
     assert [bell.payload for bell in bells] == [""]
 
 
-async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_database: testing.Database) -> None:
+async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """While somebody else appends, a batch stands in line and takes its seqs after them."""
     waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     with marts_database.connect() as other:
@@ -229,7 +235,7 @@ async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_databa
 
 
 async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """The first version of a signature counts; the other is kept with its bytes for a person."""
     other = transaction(1, event())._replace(digest=b"another", body=b"the other body")
@@ -241,7 +247,7 @@ async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
     assert letters == [("differs", b"the other body")]
 
 
-def bodies(database: testing.Database) -> dict[str, bytes]:
+def bodies(database: testing.PostgresDatabase) -> dict[str, bytes]:
     """What the log keeps of each delivery, by signature."""
     statement = (
         "select t.signature, b.content, t.bundle_start, t.bundle_length"
@@ -251,7 +257,9 @@ def bodies(database: testing.Database) -> dict[str, bytes]:
         return {name: body_compression.opened(*kept) for name, *kept in connection.execute(statement).fetchall()}
 
 
-async def test_what_was_delivered_is_kept_byte_for_byte(writer: Writer, marts_database: testing.Database) -> None:
+async def test_what_was_delivered_is_kept_byte_for_byte(
+    writer: Writer, marts_database: testing.PostgresDatabase
+) -> None:
     """Every transaction's bytes come back, out of bundles it shares with its batch."""
     said = {signature(n): b'{"no": %d, "\x00\xff"' % n * n for n in range(1, 40)}
     await writer.append(
@@ -261,7 +269,9 @@ async def test_what_was_delivered_is_kept_byte_for_byte(writer: Writer, marts_da
     assert bodies(marts_database) == said
 
 
-async def test_a_batch_of_known_transactions_stores_no_bytes(writer: Writer, marts_database: testing.Database) -> None:
+async def test_a_batch_of_known_transactions_stores_no_bytes(
+    writer: Writer, marts_database: testing.PostgresDatabase
+) -> None:
     """Deliveries come twice; their bytes are kept once, also where one of the batch is new."""
     await writer.append([transaction(1, event())], source="webhook")
     await writer.append([transaction(1, event())], source="webhook")
@@ -273,7 +283,7 @@ async def test_a_batch_of_known_transactions_stores_no_bytes(writer: Writer, mar
 
 
 async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """What Postgres cannot take (U+0000 in text) is found among letters and wanted signatures, too, and ends there."""
     letters = [DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))]
@@ -298,7 +308,7 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
 
 
 async def test_a_commit_says_how_long_it_held_the_lock_and_where_the_time_went(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """Waiting is not holding; folds and commit are part of holding."""
     done = await writer.append([transaction(1, event())], source="webhook")
@@ -308,7 +318,7 @@ async def test_a_commit_says_how_long_it_held_the_lock_and_where_the_time_went(
     assert done.lock_wait_seconds >= 0
 
 
-async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database: testing.Database) -> None:
+async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database: testing.PostgresDatabase) -> None:
     """An acknowledged delivery survives a power cut, also where somebody has made the database's commits quick."""
     with marts_database.connect("postgres") as superuser:
         superuser.execute(f"alter role zmart_ingest in database {marts_database.name} set synchronous_commit = off")
@@ -322,7 +332,7 @@ async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database:
     assert said == ("on",)
 
 
-async def test_a_young_log_is_given_statistics(marts_database: testing.Database) -> None:
+async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresDatabase) -> None:
     """A plan made on empty tables is not kept: its writer analyzes what has outgrown its statistics."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
@@ -340,7 +350,7 @@ async def test_a_young_log_is_given_statistics(marts_database: testing.Database)
 
 
 async def test_columns_of_another_logs_numbers_are_laid_out_again(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """What was prepared before a connection was lost says nothing of the log that the next one finds."""
     await writer.append([transaction(1, event())], source="webhook")
@@ -356,7 +366,7 @@ async def test_columns_of_another_logs_numbers_are_laid_out_again(
 
 
 async def test_a_poisonous_transaction_is_found_among_prepared_ones(
-    writer: Writer, marts_database: testing.Database
+    writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """Halves of a batch have columns of their own."""
     rows = [transaction(n, event()) for n in range(1, 6)]

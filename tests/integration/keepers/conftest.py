@@ -12,7 +12,7 @@ from zmart import testing
 
 
 @pytest.fixture
-async def village(tmp_path: Path, marts_database: testing.Database) -> AsyncIterator[Village]:
+async def village(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Village]:
     """A configured program, and a log that knows it."""
     async with built(tmp_path, marts_database) as village:
         yield village

@@ -53,7 +53,7 @@ class Village:
     """The chain, its people, the log, and settings for keepers."""
 
     def __init__(
-        self, folder: Path, node: devchain.Node, database: testing.Database, watch: Watch, configured: Settings
+        self, folder: Path, node: devchain.Node, database: testing.PostgresDatabase, watch: Watch, configured: Settings
     ) -> None:
         self.folder, self.node, self.database, self.watch = folder, node, database, watch
         self.configured = configured
@@ -269,7 +269,7 @@ def due(report: Report) -> Sequence[str]:
 
 
 @contextlib.asynccontextmanager
-async def built(folder: Path, database: testing.Database) -> AsyncIterator[Village]:
+async def built(folder: Path, database: testing.PostgresDatabase) -> AsyncIterator[Village]:
     """A village with a configured program and a log that knows it; its chain stands still."""
     async with (
         devchain.served(folder / "chain", Options(traders=False, pace=20.0)) as node,
@@ -304,7 +304,7 @@ def environment(folder: Path, url: str, dsn: str) -> dict[str, str]:
     }
 
 
-def _settings(folder: Path, node: devchain.Node, database: testing.Database) -> Settings:
+def _settings(folder: Path, node: devchain.Node, database: testing.PostgresDatabase) -> Settings:
     for name in ("backend", "admin"):
         Signer(_keypair(node, name)).save(folder / f"{name}.json")
     return settings.load(environment(folder, node.url, database.dsn("zmart_keeper")))

@@ -433,7 +433,7 @@ async def test_a_node_in_trouble_changes_nothing(village: Village, trouble: dict
     """The round ends with the node's error, the next one goes on."""
     market = await due_market(village)
     await fault(village, method="*", count=10**6, **trouble)
-    with pytest.raises(rpc_errors.NodeTrouble):
+    with pytest.raises(rpc_errors.NodeError):
         await village.keep("market_finalizations")
     assert village.intents() == []
     await village.node.call("devchain_clear")

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from orchestration.snapshots.services import Clock
 from zmart.domain import cids
-from zmart.settings import Ipfs, Secret
+from zmart.settings import IpfsSettings, Secret
 
 TOKEN = "let me keep it"
 #: What makes the names that we compute; a node asked in another way gives other names.
@@ -44,9 +44,9 @@ class World:
     #: What becomes of a pin, poll after poll; the last word stays.
     fate: list[str] = field(default_factory=lambda: ["queued", "pinning", "pinned"])
 
-    def ipfs(self, *, pins: bool = False, gateway: bool = True) -> Ipfs:
+    def ipfs(self, *, pins: bool = False, gateway: bool = True) -> IpfsSettings:
         """Settings that name its parts."""
-        return Ipfs(
+        return IpfsSettings(
             snapshot_cron="0 0 * * *",
             api_url=Secret(self.url),
             gateway_url=Secret(f"{self.url}/") if gateway else None,
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         (part,) = form.iter_parts()  # type: ignore[attr-defined]
         content = part.get_payload(decode=True)
         is_ours = ASKED.items() <= query.items() and not self.world.renames
-        name = cids.of_file(content) if is_ours else cids.of_file(content + b" ")
+        name = cids.compute_cid(content) if is_ours else cids.compute_cid(content + b" ")
         self.world.files[name] = content
         self._say(200, json.dumps({"Name": "snapshot.json", "Hash": name, "Size": str(len(content))}).encode() + b"\n")
 

@@ -59,12 +59,12 @@ class Chain:
         #: Accounts of the program's that the program did not make, by address.
         self.others: dict[str, bytes] = {}
 
-    def answer(self) -> client.At[tuple[client.Account, ...]]:
+    def answer(self) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
         """What getProgramAccounts says."""
-        return client.At(
+        return client.AtSlot(
             slot=Slot(self.slot),
             value=tuple(
-                client.Account(
+                client.AccountInfo(
                     address=Address(address),
                     lamports=fields["lamports"],
                     owner=history.PROGRAM_ID,
@@ -75,14 +75,16 @@ class Chain:
                 for address, (name, fields) in self.held.items()
             )
             + tuple(
-                client.Account(address=Address(address), lamports=1_600_000, owner=history.PROGRAM_ID, data=data)
+                client.AccountInfo(address=Address(address), lamports=1_600_000, owner=history.PROGRAM_ID, data=data)
                 for address, data in self.others.items()
             ),
         )
 
 
 @pytest.fixture(scope="module")
-def log(postgres_server: testing.Server, marts_template: testing.Database) -> Iterator[tuple[testing.Database, Chain]]:
+def log(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[tuple[testing.PostgresDatabase, Chain]]:
     """A chain, and a log that holds all of it, final."""
     chain = Chain()
     with postgres_server.clone(marts_template) as database:
@@ -91,13 +93,13 @@ def log(postgres_server: testing.Server, marts_template: testing.Database) -> It
         yield database, chain
 
 
-async def _append(database: testing.Database, chain: Chain) -> None:
+async def _append(database: testing.PostgresDatabase, chain: Chain) -> None:
     writer = await Writer.connect(database.dsn("zmart_ingest"))
     await writer.append(chain.transactions, source="webhook")
     await writer.close()
 
 
-def finalize(database: testing.Database, slot: int) -> None:
+def finalize(database: testing.PostgresDatabase, slot: int) -> None:
     """Say that the log holds everything final up to a slot, and no further."""
     with database.connect() as connection:
         connection.execute("delete from raw.feed where kind = 'finalized_through'")
@@ -113,12 +115,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(
-    log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[dg.AssetCheckEvaluation, dict[str, Any]]:
     """Read the accounts and compare."""
     database, chain = log
 
-    async def read(_: object) -> client.At[tuple[client.Account, ...]]:
+    async def read(_: object) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
         return chain.answer()
 
     with database.connect() as connection:
@@ -133,14 +135,16 @@ def look(
     return evaluation, shown | {name: value.value for name, value in evaluation.metadata.items()}
 
 
-def open_alerts(place: testing.Database, kind: str = "accounts_differ") -> list[str]:
+def open_alerts(place: testing.PostgresDatabase, kind: str = "accounts_differ") -> list[str]:
     """What open alerts of the kind say."""
     with place.connect() as connection:
         rows = connection.execute("select message from ops.alerts where kind = %s and resolved_at is null", (kind,))
         return [str(message) for (message,) in rows]
 
 
-def test_marts_that_follow_the_chain_pass(log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_marts_that_follow_the_chain_pass(
+    log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every market is compared."""
     evaluation, shown = look(log, monkeypatch)
 
@@ -152,7 +156,7 @@ def test_marts_that_follow_the_chain_pass(log: tuple[testing.Database, Chain], m
 
 
 def test_what_differs_is_shown_and_told_until_it_is_right(
-    log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A field of a market, a position that nobody holds, a missing vote, the configuration: one row each."""
     database, chain = log
@@ -188,7 +192,7 @@ def test_what_differs_is_shown_and_told_until_it_is_right(
 
 
 def test_accounts_that_anybody_made_are_counted_and_stop_nothing(
-    log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Zero bytes, an IDL, nothing at all: named in both reports and as an alert, while the rest is compared."""
     database, chain = log
@@ -233,7 +237,7 @@ def test_accounts_that_anybody_made_are_counted_and_stop_nothing(
 
 
 @pytest.fixture
-def earlier(log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch) -> int:
+def earlier(log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch) -> int:
     """Every read is of the slot with the longest rest after it, and of accounts as they were; some have moved on."""
     database, chain = log
     with database.connect() as connection:
@@ -245,7 +249,7 @@ def earlier(log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
     return slot
 
 
-def moved_on(database: testing.Database, slot: int) -> dict[Address, int]:
+def moved_on(database: testing.PostgresDatabase, slot: int) -> dict[Address, int]:
     """The slot in which something happened first after a slot, by market's account."""
     with database.connect() as connection:
         rows = connection.execute(
@@ -264,7 +268,7 @@ def falsify(chain: Chain, address: Address, field: str) -> tuple[int, int]:
 
 
 def test_a_market_that_trades_at_every_look_is_compared_as_of_the_read(
-    log: tuple[testing.Database, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It agrees with its own past, and what differs from that is found: in the market and in a position."""
     database, chain = log
@@ -295,7 +299,7 @@ def test_a_market_that_trades_at_every_look_is_compared_as_of_the_read(
 
 
 def test_an_account_of_the_nodes_newest_root_is_no_difference(
-    log: tuple[testing.Database, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The node names an older slot than the one it shows; what is right at neither is one."""
     database, chain = log
@@ -324,7 +328,7 @@ def test_an_account_of_the_nodes_newest_root_is_no_difference(
 
 
 def test_what_cannot_be_compared_is_named(
-    log: tuple[testing.Database, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the reason: time ran out, its order is not settled, or its fold fails; and no alert is told of it."""
     database, chain = log
@@ -367,7 +371,7 @@ def test_what_cannot_be_compared_is_named(
 
 
 def test_what_no_check_has_compared_for_a_day_is_told(
-    log: tuple[testing.Database, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not what one run missed; and it is over when a run compares it."""
     database, chain = log
@@ -401,7 +405,7 @@ def test_what_no_check_has_compared_for_a_day_is_told(
 
 
 def test_lamports_that_somebody_sent_are_no_difference(
-    log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody can; missing ones are another matter."""
     _, chain = log
@@ -417,7 +421,7 @@ def test_lamports_that_somebody_sent_are_no_difference(
 
 
 def test_a_log_that_is_behind_is_not_compared(
-    log: tuple[testing.Database, Chain], monkeypatch: pytest.MonkeyPatch
+    log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It warns, and neither raises nor closes an alert."""
     database, chain = log
@@ -435,7 +439,7 @@ def test_a_log_that_is_behind_is_not_compared(
 
 
 async def test_accounts_are_read_from_a_node_of_the_logs_chain(
-    database: testing.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: testing.PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With their slot and bytes; a node of another chain is refused, and so nothing is compared with it."""
     options = Options(pace=20.0, past_hours=0.2)

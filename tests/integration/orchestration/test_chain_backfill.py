@@ -20,7 +20,7 @@ from zmart.run.deploy import rebuild
 
 @pytest.fixture
 async def town(
-    tmp_path: Path, marts_database: testing.Database, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, marts_database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Town]:
     """A chain of some minutes, an empty log, and an environment that names both."""
     async with towns.built(tmp_path, marts_database) as town:
@@ -79,11 +79,11 @@ async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(town: Town, ins
     assert 0 < fetched <= len(town.successes()) - len(begun)
     assert town.held() == town.successes()
     assert town.ask("select source, from_slot, to_slot from raw.coverage") == [("backfill", 0, top)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.holds] == []
+    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
 
 
 def test_the_sensor_adds_what_the_chain_has_left_behind(
-    database: testing.Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    database: testing.PostgresDatabase, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole ranges from the log's first slot up to the watermark, each once."""
     monkeypatch.setenv("DATABASE_URL", database.dsn())

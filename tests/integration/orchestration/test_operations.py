@@ -34,7 +34,7 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def story(marts_database: testing.Database) -> testing.Database:
+async def story(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """One market from configuration to withdrawal, ingested as it was delivered."""
     decoded = Decoder(settings.DEFAULT_PROGRAM_ID).body(LIFECYCLE.read_bytes())
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
@@ -44,7 +44,7 @@ async def story(marts_database: testing.Database) -> testing.Database:
 
 
 @pytest.fixture
-async def played(marts_database: testing.Database) -> testing.Database:
+async def played(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """A chain whose prices are the program's own, as the data tests hold them to be."""
     items = [msgspec.json.encode(item) for item in history.play(5, 400)]
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
@@ -54,7 +54,7 @@ async def played(marts_database: testing.Database) -> testing.Database:
 
 
 @pytest.fixture
-def database(marts_database: testing.Database) -> Database:
+def database(marts_database: testing.PostgresDatabase) -> Database:
     """What assets, checks and sensors work on."""
     return Database(dsn_of=marts_database.dsn)
 
@@ -96,20 +96,20 @@ def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]
     }
 
 
-def open_alerts(place: testing.Database) -> dict[tuple[str, str], int]:
+def open_alerts(place: testing.PostgresDatabase) -> dict[tuple[str, str], int]:
     """How often each open alert has occurred."""
     with place.connect() as connection:
         rows = connection.execute("select kind, subject, occurrences from ops.alerts where resolved_at is null")
         return {(str(kind), str(subject)): int(str(times)) for kind, subject, times in rows}
 
 
-def execute(place: testing.Database, statement: str) -> None:
+def execute(place: testing.PostgresDatabase, statement: str) -> None:
     """Change something behind the log's back, as its owner."""
     with place.connect() as connection:
         connection.execute(statement)
 
 
-def break_trades(place: testing.Database) -> None:
+def break_trades(place: testing.PostgresDatabase) -> None:
     """What a model that cannot take an event leaves behind."""
     execute(place, "update raw.events set payload = payload || '{\"shares\": \"many\"}' where name = 'SharesBought'")
     execute(place, "select folds.mark_stale('trades', 3, 4, 'invalid input syntax for type numeric')")
@@ -118,7 +118,7 @@ def break_trades(place: testing.Database) -> None:
 # --- live equals rebuilt ----------------------------------------------------------------------
 
 
-def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.Database, run: Run) -> None:
+def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.PostgresDatabase, run: Run) -> None:
     """Every folded mart equals its replay, and pressing the button reports no row."""
     result = run("reconciliation")
     rebuilt = materialized(run("rebuild_marts"))
@@ -130,7 +130,7 @@ def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.Datab
     assert open_alerts(story) == {}
 
 
-def test_a_mart_that_differs_is_shown_told_once_and_mended(story: testing.Database, run: Run) -> None:
+def test_a_mart_that_differs_is_shown_told_once_and_mended(story: testing.PostgresDatabase, run: Run) -> None:
     """The check shows key, column and both values; the alert counts; a rebuild of that mart alone mends it."""
     execute(story, "update marts.markets set creator_wallet = 'nobody' where market_no = 1")
     execute(story, "delete from marts.positions")
@@ -153,7 +153,7 @@ def test_a_mart_that_differs_is_shown_told_once_and_mended(story: testing.Databa
     assert open_alerts(story) == {}
 
 
-def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: testing.Database, run: Run) -> None:
+def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: testing.PostgresDatabase, run: Run) -> None:
     """It says where and why it stopped; a rebuild that cannot succeed fails for it alone, after the others."""
     break_trades(story)
 
@@ -168,7 +168,7 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
     assert rebuilt.keys() == {"ballots"}
 
 
-def test_a_model_that_is_not_deployed_says_so(story: testing.Database, run: Run) -> None:
+def test_a_model_that_is_not_deployed_says_so(story: testing.PostgresDatabase, run: Run) -> None:
     """A checkout that is ahead of the database is told apart from a mart that is wrong."""
     execute(story, "delete from ops.models where name = 'trades'")
 
@@ -183,7 +183,7 @@ def test_a_model_that_is_not_deployed_says_so(story: testing.Database, run: Run)
 # --- the log ----------------------------------------------------------------------------------
 
 
-def test_an_empty_log_claims_nothing(marts_database: testing.Database, run: Run) -> None:
+def test_an_empty_log_claims_nothing(marts_database: testing.PostgresDatabase, run: Run) -> None:
     """Neither fresh nor complete: there is nothing to prove it by."""
     found = {each.check_name: each for each in run("reconciliation").get_asset_check_evaluations()}
 
@@ -194,7 +194,7 @@ def test_an_empty_log_claims_nothing(marts_database: testing.Database, run: Run)
     assert found["none_is_open"].passed
 
 
-def test_silence_is_fine_only_when_it_is_proven(story: testing.Database, run: Run) -> None:
+def test_silence_is_fine_only_when_it_is_proven(story: testing.PostgresDatabase, run: Run) -> None:
     """News are fresh; old news are not, unless a walk has looked since."""
 
     def fresh() -> bool:
@@ -210,7 +210,7 @@ def test_silence_is_fine_only_when_it_is_proven(story: testing.Database, run: Ru
     assert fresh()
 
 
-def test_coverage_names_its_gaps(story: testing.Database, run: Run) -> None:
+def test_coverage_names_its_gaps(story: testing.PostgresDatabase, run: Run) -> None:
     """Ranges that touch are one; what lies between others is missing, also behind a range that contains them."""
     execute(
         story,
@@ -226,7 +226,7 @@ def test_coverage_names_its_gaps(story: testing.Database, run: Run) -> None:
     assert found.metadata["gaps"].value == {"walk": ["201-250"]}
 
 
-def test_observing_the_log_tells_how_much_and_how_new(story: testing.Database, run: Run) -> None:
+def test_observing_the_log_tells_how_much_and_how_new(story: testing.PostgresDatabase, run: Run) -> None:
     """Each table of the log says its own; nothing is changed."""
     result = run("observe_log")
     said = {
@@ -243,7 +243,7 @@ def test_observing_the_log_tells_how_much_and_how_new(story: testing.Database, r
 # --- what watches -----------------------------------------------------------------------------
 
 
-def test_a_stale_mart_has_one_open_alert(story: testing.Database, database: Database) -> None:
+def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, database: Database) -> None:
     """The fold raises it, the sensor does not repeat it, and opens it again when someone closed it too early."""
     break_trades(story)
     for _ in range(3):
@@ -255,7 +255,7 @@ def test_a_stale_mart_has_one_open_alert(story: testing.Database, database: Data
     assert open_alerts(story) == {("mart_stale", "trades"): 1}
 
 
-def test_dead_letters_are_told_when_they_grow(story: testing.Database, database: Database) -> None:
+def test_dead_letters_are_told_when_they_grow(story: testing.PostgresDatabase, database: Database) -> None:
     """A reason is told when it comes and when it grows, not in between, and closed when none is left."""
     letter = (
         "insert into raw.dead_letters (signature, reason_code, reason, source, digest) "
@@ -280,7 +280,7 @@ def test_dead_letters_are_told_when_they_grow(story: testing.Database, database:
 
 
 def test_a_run_that_fails_is_told_and_one_that_succeeds_closes_it(
-    story: testing.Database, database: Database, instance: dg.DagsterInstance, run: Run
+    story: testing.PostgresDatabase, database: Database, instance: dg.DagsterInstance, run: Run
 ) -> None:
     """One alert a job, with the run to look at; the next success closes it."""
     break_trades(story)
@@ -364,7 +364,7 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Chat]]:
     server.server_close()
 
 
-def test_every_alert_is_posted_once(story: testing.Database, database: Database, chat: type[_Chat]) -> None:
+def test_every_alert_is_posted_once(story: testing.PostgresDatabase, database: Database, chat: type[_Chat]) -> None:
     """Whoever raised it; a webhook that refuses gets it at the next tick."""
     break_trades(story)
     chat.refuses_after = 0
@@ -386,7 +386,7 @@ def test_every_alert_is_posted_once(story: testing.Database, database: Database,
 
 
 def test_refused_alerts_keep_nothing_back(
-    story: testing.Database, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
+    story: testing.PostgresDatabase, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later alerts are posted though more are refused than fit a tick; those are counted, reported and tried again."""
     monkeypatch.setattr(alerts, "SLOW_AFTER_REFUSALS", 4)
@@ -426,7 +426,7 @@ def test_refused_alerts_keep_nothing_back(
 
 
 def test_a_slow_chat_does_not_hold_up_the_tick(
-    story: testing.Database, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
+    story: testing.PostgresDatabase, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster ends a tick after a minute: the rest waits for the next one."""
     monkeypatch.setattr(alerts, "DELIVERY_SECONDS", -1.0)
@@ -437,7 +437,7 @@ def test_a_slow_chat_does_not_hold_up_the_tick(
     assert chat.taken == []
 
 
-def test_what_is_over_is_said_once(story: testing.Database, database: Database, chat: type[_Chat]) -> None:
+def test_what_is_over_is_said_once(story: testing.PostgresDatabase, database: Database, chat: type[_Chat]) -> None:
     """Of what was told; trouble that came and went between two ticks is nobody's."""
     execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
     deliver(database)
@@ -450,7 +450,7 @@ def test_what_is_over_is_said_once(story: testing.Database, database: Database, 
 
 
 def test_a_critical_alert_is_repeated_until_it_is_acknowledged(
-    story: testing.Database, database: Database, chat: type[_Chat]
+    story: testing.PostgresDatabase, database: Database, chat: type[_Chat]
 ) -> None:
     """Once a day; a warning is not, and neither is one that somebody looks after."""
     execute(
@@ -474,7 +474,7 @@ def deliver(database: Database) -> None:
 
 
 def test_without_an_address_alerts_wait(
-    story: testing.Database, database: Database, monkeypatch: pytest.MonkeyPatch
+    story: testing.PostgresDatabase, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost: they are delivered once there is one."""
     monkeypatch.setenv("ALERT_WEBHOOK_URL", "")
@@ -487,7 +487,7 @@ def test_without_an_address_alerts_wait(
 # --- dbt in this process ----------------------------------------------------------------------
 
 
-def test_dbt_builds_tests_and_documents_everything(played: testing.Database, run: Run) -> None:
+def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatabase, run: Run) -> None:
     """One job installs and tests every model; unchanged folds are left alone; tests are checks; the page is a file."""
     built = run("dbt_build")
     said = materialized(built)
@@ -508,7 +508,7 @@ def test_dbt_builds_tests_and_documents_everything(played: testing.Database, run
     assert Path(str(page["path"])).stat().st_size == page["bytes"] > 100_000
 
 
-def test_a_test_of_dbt_that_finds_rows_fails_its_check(story: testing.Database, run: Run) -> None:
+def test_a_test_of_dbt_that_finds_rows_fails_its_check(story: testing.PostgresDatabase, run: Run) -> None:
     """The check says how many rows broke the rule."""
     execute(story, "update marts.trades set market_no = 99")
 

@@ -39,7 +39,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def talk(database: testing.Database) -> testing.Database:
+def talk(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """Two markets; on Friday one is talked about, on Saturday both, and Friday's words are changed."""
     with database.connect() as connection:
         for table in ("comments", "comment_edits"):
@@ -87,11 +87,11 @@ def edit(connection: psycopg.Connection[tuple[object, ...]], number: int, conten
 
 
 def anchor(
-    place: testing.Database,
+    place: testing.PostgresDatabase,
     world: World,
     day: datetime.date = FRIDAY,
     *,
-    ipfs: settings.Ipfs | None = None,
+    ipfs: settings.IpfsSettings | None = None,
     replaces: bool = False,
 ) -> list[Outcome]:
     """A day's work as the keeper's role; waiting takes no time."""
@@ -103,7 +103,7 @@ def anchor(
         return publish.carry_out(connection, services, day, replaces=replaces)
 
 
-def rows(place: testing.Database) -> list[tuple[object, ...]]:
+def rows(place: testing.PostgresDatabase) -> list[tuple[object, ...]]:
     """What is anchored."""
     with place.connect() as connection:
         return connection.execute(
@@ -112,7 +112,7 @@ def rows(place: testing.Database) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def open_alerts(place: testing.Database) -> set[tuple[object, ...]]:
+def open_alerts(place: testing.PostgresDatabase) -> set[tuple[object, ...]]:
     """Kind and subject of each open alert."""
     with place.connect() as connection:
         return set(connection.execute("select kind, subject from ops.alerts where resolved_at is null").fetchall())
@@ -142,7 +142,7 @@ def test_the_document_is_written_in_one_way() -> None:
     assert Document(MARKET, FRIDAY, "Qm", comments[::-1]).cid == document.cid
 
 
-def test_a_day_is_told_as_it_ended(talk: testing.Database, world: World) -> None:
+def test_a_day_is_told_as_it_ended(talk: testing.PostgresDatabase, world: World) -> None:
     """What was edited or taken back afterwards stands in the day it was, and in the day it became something else."""
     friday = anchor(talk, world)
     saturday = anchor(talk, world, SATURDAY)
@@ -161,7 +161,9 @@ def test_a_day_is_told_as_it_ended(talk: testing.Database, world: World) -> None
 # --- a day's work -----------------------------------------------------------------------------
 
 
-def test_a_day_is_published_read_back_and_anchored_with_the_one_before(talk: testing.Database, world: World) -> None:
+def test_a_day_is_published_read_back_and_anchored_with_the_one_before(
+    talk: testing.PostgresDatabase, world: World
+) -> None:
     """Both spellings of the name; the first has none before it."""
     (friday,) = anchor(talk, world)
     saturday = anchor(talk, world, SATURDAY)
@@ -169,16 +171,16 @@ def test_a_day_is_published_read_back_and_anchored_with_the_one_before(talk: tes
     cid = friday.work.document.cid
     others = [each.work.document.cid for each in saturday]
     assert rows(talk) == [
-        (1, FRIDAY, cid, cids.v1(cid), None, 3, False),
-        (1, SATURDAY, others[0], cids.v1(others[0]), cid, 2, False),
-        (2, SATURDAY, others[1], cids.v1(others[1]), None, 1, False),
+        (1, FRIDAY, cid, cids.to_v1(cid), None, 3, False),
+        (1, SATURDAY, others[0], cids.to_v1(others[0]), cid, 2, False),
+        (2, SATURDAY, others[1], cids.to_v1(others[1]), None, 1, False),
     ]
     assert world.files[cid] == friday.work.document.content
     assert world.calls[:2] == ["POST /api/v0/add", "GET /ipfs"]
     assert open_alerts(talk) == set()
 
 
-def test_a_second_time_changes_nothing(talk: testing.Database, world: World) -> None:
+def test_a_second_time_changes_nothing(talk: testing.PostgresDatabase, world: World) -> None:
     """Also after later days were anchored: the link is the one it was anchored with."""
     anchor(talk, world, SATURDAY)
     before = rows(talk)
@@ -188,7 +190,7 @@ def test_a_second_time_changes_nothing(talk: testing.Database, world: World) -> 
     assert [row for row in rows(talk) if row[1] == SATURDAY] == before
 
 
-def test_without_a_gateway_the_node_is_read(talk: testing.Database, world: World) -> None:
+def test_without_a_gateway_the_node_is_read(talk: testing.PostgresDatabase, world: World) -> None:
     """Something is read back in any case."""
     anchor(talk, world, ipfs=world.ipfs(gateway=False))
 
@@ -196,7 +198,7 @@ def test_without_a_gateway_the_node_is_read(talk: testing.Database, world: World
     assert len(rows(talk)) == 1
 
 
-def test_a_long_day_takes_several_blocks(talk: testing.Database, world: World) -> None:
+def test_a_long_day_takes_several_blocks(talk: testing.PostgresDatabase, world: World) -> None:
     """More than 262,144 bytes are a tree, named and read back like the rest."""
     with talk.connect() as connection:
         for number in range(100, 500):
@@ -208,7 +210,7 @@ def test_a_long_day_takes_several_blocks(talk: testing.Database, world: World) -
     assert len(outcome.work.document.content) > cids.CHUNK_BYTES
 
 
-def test_today_is_refused(talk: testing.Database, world: World) -> None:
+def test_today_is_refused(talk: testing.PostgresDatabase, world: World) -> None:
     """Somebody may still say something."""
     today = datetime.datetime.now(datetime.UTC).date()
 
@@ -216,7 +218,7 @@ def test_today_is_refused(talk: testing.Database, world: World) -> None:
         anchor(talk, world, today)
 
 
-def test_who_is_writing_is_waited_for(talk: testing.Database, world: World) -> None:
+def test_who_is_writing_is_waited_for(talk: testing.PostgresDatabase, world: World) -> None:
     """A comment dated into the day may not have been committed yet; a day is read after that."""
     with talk.connect() as writer, writer.transaction():
         writer.execute("select raw.take_writer()")
@@ -231,7 +233,7 @@ def test_who_is_writing_is_waited_for(talk: testing.Database, world: World) -> N
 # --- what goes wrong --------------------------------------------------------------------------
 
 
-def test_another_name_is_not_anchored(talk: testing.Database, world: World) -> None:
+def test_another_name_is_not_anchored(talk: testing.PostgresDatabase, world: World) -> None:
     """The alert is critical, and closes when the names agree."""
     world.renames = True
     (outcome,) = anchor(talk, world)
@@ -247,7 +249,7 @@ def test_another_name_is_not_anchored(talk: testing.Database, world: World) -> N
     assert open_alerts(talk) == set()
 
 
-def test_other_bytes_are_not_anchored(talk: testing.Database, world: World) -> None:
+def test_other_bytes_are_not_anchored(talk: testing.PostgresDatabase, world: World) -> None:
     """A gateway that serves something else is no proof."""
     world.corrupts = True
     (outcome,) = anchor(talk, world)
@@ -257,7 +259,7 @@ def test_other_bytes_are_not_anchored(talk: testing.Database, world: World) -> N
     assert open_alerts(talk) == {("snapshot_unreadable", f"2026-01-02 {MARKET}")}
 
 
-def test_a_gateway_is_given_time(talk: testing.Database, world: World) -> None:
+def test_a_gateway_is_given_time(talk: testing.PostgresDatabase, world: World) -> None:
     """What was just published is found after a while; what is never found is not anchored."""
     world.failing["/ipfs"] = [504, 500, 504]
     (patient,) = anchor(talk, world)
@@ -268,7 +270,7 @@ def test_a_gateway_is_given_time(talk: testing.Database, world: World) -> None:
     assert [row[:2] for row in rows(talk)] == [(1, FRIDAY), (2, SATURDAY)]
 
 
-def test_a_node_that_fails_is_not_asked_again_that_day(talk: testing.Database, world: World) -> None:
+def test_a_node_that_fails_is_not_asked_again_that_day(talk: testing.PostgresDatabase, world: World) -> None:
     """One alert for the day, not one a market; gone with the next run that works."""
     world.failing["/api/v0/add"] = [500]
     outcomes = anchor(talk, world, SATURDAY)
@@ -281,9 +283,9 @@ def test_a_node_that_fails_is_not_asked_again_that_day(talk: testing.Database, w
     assert open_alerts(talk) == set()
 
 
-def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Database, world: World) -> None:
+def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.PostgresDatabase, world: World) -> None:
     """An address may carry a password."""
-    nowhere = settings.Ipfs(
+    nowhere = settings.IpfsSettings(
         snapshot_cron="",
         api_url=settings.Secret("http://me:hunter2@127.0.0.1:1"),
         gateway_url=None,
@@ -298,7 +300,9 @@ def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Dat
     assert outcome.fault.__cause__ is None
 
 
-def test_a_node_that_hangs_is_left(talk: testing.Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_hangs_is_left(
+    talk: testing.PostgresDatabase, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every request has a bound."""
     assert TIMEOUT_SECONDS <= 60
     monkeypatch.setattr("orchestration.snapshots.services.TIMEOUT_SECONDS", 0.05)
@@ -310,7 +314,7 @@ def test_a_node_that_hangs_is_left(talk: testing.Database, world: World, monkeyp
     assert "does not answer" in str(outcome.fault)
 
 
-def test_what_is_anchored_is_not_written_over(talk: testing.Database, world: World) -> None:
+def test_what_is_anchored_is_not_written_over(talk: testing.PostgresDatabase, world: World) -> None:
     """A log that says something else is a person's matter, who may decide for the log."""
     (before,) = anchor(talk, world)
     with talk.connect() as connection:
@@ -329,7 +333,7 @@ def test_what_is_anchored_is_not_written_over(talk: testing.Database, world: Wor
 # --- the second service -----------------------------------------------------------------------
 
 
-def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.Database, world: World) -> None:
+def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.PostgresDatabase, world: World) -> None:
     """By name, once: a second run finds the request of the first."""
     (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
     again = anchor(talk, world, ipfs=world.ipfs(pins=True))
@@ -345,7 +349,7 @@ def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.Database, w
     ("fate", "said"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
 )
 def test_a_pin_that_fails_or_never_ends_is_told_of(
-    talk: testing.Database, world: World, fate: list[str], said: str
+    talk: testing.PostgresDatabase, world: World, fate: list[str], said: str
 ) -> None:
     """It is anchored all the same, for it is published; the row says that nobody else keeps it."""
     world.fate = fate
@@ -362,7 +366,7 @@ def test_a_pin_that_fails_or_never_ends_is_told_of(
     assert open_alerts(talk) == set()
 
 
-def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.Database, world: World) -> None:
+def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.PostgresDatabase, world: World) -> None:
     """Neither its answer nor ours shows the token."""
     world.failing["/pins"] = [500]
     (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
@@ -375,7 +379,7 @@ def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.Database, worl
 # --- days -------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_known(talk: testing.Database, world: World) -> None:
+def test_what_is_missing_is_known(talk: testing.PostgresDatabase, world: World) -> None:
     """Days with something to anchor, until it is; with a second service, until that keeps it."""
 
     def missing(*, has_keeper: bool = False) -> list[datetime.date]:
@@ -389,13 +393,13 @@ def test_what_is_missing_is_known(talk: testing.Database, world: World) -> None:
 
 
 @pytest.fixture
-def configured(talk: testing.Database, world: World, monkeypatch: pytest.MonkeyPatch) -> Database:
+def configured(talk: testing.PostgresDatabase, world: World, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The asset's settings."""
     monkeypatch.setenv("IPFS_API_URL", world.url)
     return Database(dsn_of=talk.dsn)
 
 
-def test_a_day_is_materialized(configured: Database, world: World, talk: testing.Database) -> None:
+def test_a_day_is_materialized(configured: Database, world: World, talk: testing.PostgresDatabase) -> None:
     """The run shows each market's name, and fails where something is wrong."""
 
     def materialize() -> dg.ExecuteInProcessResult:
@@ -417,7 +421,7 @@ def test_a_day_is_materialized(configured: Database, world: World, talk: testing
 
 
 def test_the_schedule_makes_up_for_what_is_missing(
-    configured: Database, world: World, talk: testing.Database, monkeypatch: pytest.MonkeyPatch
+    configured: Database, world: World, talk: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One run a day that lacks something; nothing without a node."""
     monkeypatch.setattr(snapshots, "LOOKS_BACK_DAYS", 100_000)
@@ -439,7 +443,7 @@ def test_the_schedule_makes_up_for_what_is_missing(
 # --- by hand ----------------------------------------------------------------------------------
 
 
-def test_a_name_is_verified_against_the_log(talk: testing.Database, world: World) -> None:
+def test_a_name_is_verified_against_the_log(talk: testing.PostgresDatabase, world: World) -> None:
     """In either spelling; status 1 where the log says something else, 2 where nothing is anchored."""
     (outcome,) = anchor(talk, world)
     cid = outcome.work.document.cid
@@ -454,7 +458,7 @@ def test_a_name_is_verified_against_the_log(talk: testing.Database, world: World
         )
 
     assert verify(cid).stdout.startswith(f"equal: 2026-01-02 of market {MARKET}, 3 comments")
-    shown = verify(cids.v1(cid), "--show")
+    shown = verify(cids.to_v1(cid), "--show")
     assert shown.stdout.removesuffix("\n").encode() == outcome.work.document.content
     assert verify("Qm" + "1" * 44).returncode == 2
 

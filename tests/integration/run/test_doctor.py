@@ -38,7 +38,7 @@ def answers(found: dict[str, list[Finding]], check: str) -> list[str]:
 def environ(tmp_path: Path) -> dict[str, str]:
     """Ports that are free, nothing else."""
     names = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
-    taken = {name: str(ports.free()) for name in names}
+    taken = {name: str(ports.find_free_port()) for name in names}
     return {"ZMART_STATE_DIR": str(tmp_path), **taken}
 
 
@@ -51,7 +51,7 @@ def _listening(port: int = 0) -> socket.socket:
 
 
 @pytest.fixture
-def yours(environ: dict[str, str], marts_database: testing.Database) -> dict[str, str]:
+def yours(environ: dict[str, str], marts_database: testing.PostgresDatabase) -> dict[str, str]:
     """A server of one's own, everything deployed, through one administrator's address."""
     return {**environ, "DATABASE_URL": marts_database.dsn("postgres")}
 
@@ -60,12 +60,12 @@ def test_before_the_first_start(environ: dict[str, str]) -> None:
     """On a fresh machine nothing is wrong: what `zmart up` starts does not run yet."""
     found = findings(environ)
 
-    assert doctor_checks.is_well(finding for each in found.values() for finding in each)
+    assert doctor_checks.has_no_failure(finding for each in found.values() for finding in each)
     assert answers(found, "postgres") == answers(found, "chain") == ["warn"]
     assert answers(found, "models") == ["skip"]
 
 
-def test_a_deployed_database(yours: dict[str, str], marts_database: testing.Database) -> None:
+def test_a_deployed_database(yours: dict[str, str], marts_database: testing.PostgresDatabase) -> None:
     """Roles, migrations and models are well; a test server that does not write through is told."""
     found = findings(yours)
 
@@ -75,7 +75,7 @@ def test_a_deployed_database(yours: dict[str, str], marts_database: testing.Data
     assert ("no" in answers(found, "postgres")) == (fsync == ("off",))
 
 
-def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: testing.Database) -> None:
+def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: testing.PostgresDatabase) -> None:
     """A right too many, an edited migration, a stale model: each is found and has its step."""
     with marts_database.connect("postgres") as connection:
         connection.execute("grant insert on raw.events to zmart_api")
@@ -86,12 +86,12 @@ def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: test
     found = findings(yours)
 
     assert [finding.step for finding in found["roles"]] == ["revoke INSERT on raw.events from zmart_api;"]
-    assert "0002_ops.sql was edited" in found["migrations"][0].said
-    assert found["models"][0].said == "trades stopped following the log: overflow"
+    assert "0002_ops.sql was edited" in found["migrations"][0].message
+    assert found["models"][0].message == "trades stopped following the log: overflow"
     assert answers(found, "roles") == answers(found, "migrations") == answers(found, "models") == ["no"]
 
 
-def test_an_empty_database(environ: dict[str, str], empty_database: testing.Database) -> None:
+def test_an_empty_database(environ: dict[str, str], empty_database: testing.PostgresDatabase) -> None:
     """Everything is still to be migrated, and that is what is said."""
     found = findings({**environ, "DATABASE_URL": empty_database.dsn("postgres")})
 
@@ -119,7 +119,7 @@ def test_a_taken_port(environ: dict[str, str], greeting: bytes) -> None:
         closing.join(10)
 
     assert answers(found, "ports") == ["no"]
-    assert f"API_PORT {environ['API_PORT']} is taken" in found["ports"][0].said
+    assert f"API_PORT {environ['API_PORT']} is taken" in found["ports"][0].message
 
 
 def _hang_up_on_one(listener: socket.socket, greeting: bytes) -> None:
@@ -141,7 +141,7 @@ def test_settings_that_cannot_be_read(environ: dict[str, str]) -> None:
     """The first variable that cannot work is named, and nothing else is guessed."""
     found = findings({**environ, "API_PORT": "http"})
     assert list(found) == ["environment"]
-    assert "API_PORT must be" in found["environment"][0].said
+    assert "API_PORT must be" in found["environment"][0].message
 
 
 @pytest.fixture
@@ -181,9 +181,9 @@ def test_a_chain(environ: dict[str, str], chain: str, tmp_path: Path) -> None:
     no_program = findings({**yours, "SOLANA_PROGRAM_ID_CORE": other})
 
     assert [answers(good, check) for check in ("chain", "clock", "webhook", "state")] == [["yes"]] * 4
-    assert "is not the program's backend_authority" in wrong_key["chain"][0].said
-    assert "says devnet, the node is on localnet" in wrong_cluster["chain"][0].said
-    assert f"The program {other} has no configuration" in no_program["chain"][0].said
+    assert "is not the program's backend_authority" in wrong_key["chain"][0].message
+    assert "says devnet, the node is on localnet" in wrong_cluster["chain"][0].message
+    assert f"The program {other} has no configuration" in no_program["chain"][0].message
 
 
 def test_the_command(environ: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ from zmart import errors, testing
 from zmart.run.deploy import rebuild
 
 
-def deliver(database: testing.Database, rows: Sequence[TransactionRow]) -> None:
+def deliver(database: testing.PostgresDatabase, rows: Sequence[TransactionRow]) -> None:
     """Write these transactions as ingest would."""
 
     async def run() -> None:
@@ -36,7 +36,7 @@ def oid(connection: psycopg.Connection[tuple[object, ...]], mart: str) -> object
 
 
 @contextmanager
-def reading(database: testing.Database, query: str) -> Iterator[list[object]]:
+def reading(database: testing.PostgresDatabase, query: str) -> Iterator[list[object]]:
     """Poll `query` as the analyst meanwhile; what went wrong, or came back empty, is collected."""
     trouble: list[object] = []
     stop = threading.Event()
@@ -63,22 +63,22 @@ def reading(database: testing.Database, query: str) -> Iterator[list[object]]:
         reader.join()
 
 
-def test_a_second_deployment_needs_no_dbt(marts_database: testing.Database) -> None:
+def test_a_second_deployment_needs_no_dbt(marts_database: testing.PostgresDatabase) -> None:
     """The same sources on the same healthy log are not built again."""
     rebuild.deploy(marts_database.dsn())
 
     assert rebuild.deploy(marts_database.dsn()) is False
 
 
-def test_building_unchanged_models_keeps_their_tables(marts_database: testing.Database) -> None:
+def test_building_unchanged_models_keeps_their_tables(marts_database: testing.PostgresDatabase) -> None:
     """dbt run over unchanged models leaves the very same tables and says so."""
     with marts_database.connect() as connection:
         before = oid(connection, "markets"), oid(connection, "trades")
-        rebuild.build(marts_database.dsn())
+        rebuild.build_models(marts_database.dsn())
         assert (oid(connection, "markets"), oid(connection, "trades")) == before
 
 
-def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.Database) -> None:
+def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.PostgresDatabase) -> None:
     """Ingest goes on past a model broken on purpose; the status names it, and a rebuild brings it back."""
     story = event_histories.tell(3)
     half = len(story) // 2
@@ -89,17 +89,17 @@ def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testi
         )
         deliver(marts_database, story[half:])
 
-        stale = {v.name: v.stale_because for v in rebuild.verify(marts_database.dsn()) if not v.holds}
+        stale = {v.name: v.stale_reason for v in rebuild.verify(marts_database.dsn()) if not v.is_consistent}
         assert list(stale) == ["positions"]
         assert "broken_on_purpose" in stale["positions"]
 
         connection.execute("alter table marts.positions drop constraint broken_on_purpose")
-        rebuild.rebuild(marts_database.dsn(), ["positions"], tell=lambda _: None)
-        assert [v for v in rebuild.verify(marts_database.dsn()) if not v.holds] == []
+        rebuild.rebuild(marts_database.dsn(), ["positions"], report=lambda _: None)
+        assert [v for v in rebuild.verify(marts_database.dsn()) if not v.is_consistent] == []
         assert connection.execute("select count(*) from ops.alerts where resolved_at is null").fetchone() == (0,)
 
 
-def test_verify_sees_a_single_changed_cell(marts_database: testing.Database) -> None:
+def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatabase) -> None:
     """One lamport off in one row is one differing row; a rebuild writes exactly that row."""
     deliver(marts_database, event_histories.tell(4))
     with marts_database.connect() as connection:
@@ -108,24 +108,26 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.Database) -> 
             "where ctid = (select min(ctid) from marts.positions)"
         )
 
-    assert {v.name: v.differing_rows for v in rebuild.verify(marts_database.dsn()) if not v.holds} == {"positions": 1}
-    assert rebuild.rebuild(marts_database.dsn(), tell=lambda _: None) == 1
+    assert {v.name: v.differing_rows for v in rebuild.verify(marts_database.dsn()) if not v.is_consistent} == {
+        "positions": 1
+    }
+    assert rebuild.rebuild(marts_database.dsn(), report=lambda _: None) == 1
     verdicts = {v.name: v for v in rebuild.verify(marts_database.dsn())}
-    assert all(v.holds for v in verdicts.values())
+    assert all(v.is_consistent for v in verdicts.values())
     assert verdicts["trades"].rows > 0
 
 
-def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.Database) -> None:
+def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.PostgresDatabase) -> None:
     """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, none empty."""
     deliver(marts_database, event_histories.tell(5))
     query = "select count(*) from marts.markets cross join (select count(*) from marts.vote_tallies) as t"
     with marts_database.connect() as connection, reading(marts_database, query) as trouble:
-        rebuild.rebuild(marts_database.dsn(), tell=lambda _: None)
+        rebuild.rebuild(marts_database.dsn(), report=lambda _: None)
         # Another shape under the same definition: the deployment must build beside and swap.
         connection.execute("alter table marts.markets add column left_over int")
         connection.execute("update ops.models set definition_hash = 'another' where name = 'markets'")
         before = oid(connection, "markets")
-        rebuild.build(marts_database.dsn(), ["run", "--select", "markets"])
+        rebuild.build_models(marts_database.dsn(), ["run", "--select", "markets"])
         assert oid(connection, "markets") != before
         grants = connection.execute(
             "select has_table_privilege('analyst', 'marts.markets', 'select'), "
@@ -138,7 +140,7 @@ def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testin
     assert str(grants[2]).startswith("Folded.")
 
 
-def test_an_unknown_model_is_named(marts_database: testing.Database) -> None:
+def test_an_unknown_model_is_named(marts_database: testing.PostgresDatabase) -> None:
     """A misspelt model is refused with the names that exist."""
     with pytest.raises(errors.NotFound, match="positions"):
         rebuild.rebuild(marts_database.dsn(), ["postions"])

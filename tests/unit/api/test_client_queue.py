@@ -9,18 +9,19 @@ from api.live.client import Client, Closed, Resync
 from api.live.frames import Batch, Frame, Message
 from zmart.db import feed
 
-START = feed.Position("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 0)
+START = feed.FeedPosition("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 0)
 
 
 def log_frames(first: int, count: int) -> list[Frame]:
     """Frames of the log."""
-    return [Frame(START.at(n), (Message(("trades",), None, "{}"),)) for n in range(first, first + count)]
+    return [Frame(START.with_seq(n), (Message(("trades",), None, "{}"),)) for n in range(first, first + count)]
 
 
 def state_frames(first: int, count: int, *, keys: int) -> list[Frame]:
     """Frames that tell `keys` states over and over."""
     return [
-        Frame(START.at(n), (Message(("markets",), f"price:{n % keys}", f'"{n}"'),)) for n in range(first, first + count)
+        Frame(START.with_seq(n), (Message(("markets",), f"price:{n % keys}", f'"{n}"'),))
+        for n in range(first, first + count)
     ]
 
 
@@ -72,7 +73,7 @@ async def test_a_resync_replaces_what_is_queued() -> None:
     """Frames of a log that is gone are not sent after the word that it is gone."""
     lost = client()
     lost.offer(Batch(log_frames(1, 2)))
-    lost.resync(Resync("foreign_epoch", START.at(9)))
+    lost.resync(Resync("foreign_epoch", START.with_seq(9)))
     with pytest.raises(Resync) as resync:
         await lost.take()
     assert (resync.value.reason, resync.value.found.seq) == ("foreign_epoch", 9)

@@ -11,7 +11,7 @@ from api.live.frames import Frame, Message, Window, coalesced, heard
 from zmart.db import feed
 
 EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
-START = feed.Position(EPOCH, 0)
+START = feed.FeedPosition(EPOCH, 0)
 
 logged = st.builds(lambda n: Message(("trades",), None, f'{{"n":{n}}}'), st.integers(0, 9))
 stated = st.builds(
@@ -24,7 +24,7 @@ said = st.lists(st.one_of(logged, stated), min_size=1, max_size=4, unique_by=lam
 
 def frames_of(lists: list[list[Message]]) -> list[Frame]:
     """One frame per list, at seq 1, 2 and so on."""
-    return [Frame(START.at(seq), tuple(messages)) for seq, messages in enumerate(lists, start=1)]
+    return [Frame(START.with_seq(seq), tuple(messages)) for seq, messages in enumerate(lists, start=1)]
 
 
 @given(st.lists(said, max_size=20))
@@ -51,7 +51,7 @@ def test_a_subscription_hears_its_topics_only() -> None:
     """Messages are chosen by topic; an entry without any for this client makes no frame."""
     trade = Message(("trades", "market:a"), None, '{"type":"trade"}')
     price = Message(("markets", "market:a"), "p:a", '{"type":"price_update"}')
-    window = Window(head=START.at(3), position=START.at(3), messages=[(1, [trade, price]), (3, [price])])
+    window = Window(head=START.with_seq(3), position=START.with_seq(3), messages=[(1, [trade, price]), (3, [price])])
     everything = heard(window, frozenset({"market:a"}))
     assert [(f.position.seq, f.messages) for f in everything] == [(1, (trade, price)), (3, (price,))]
     assert [f.position.seq for f in heard(window, frozenset({"trades"}))] == [1]
@@ -60,7 +60,7 @@ def test_a_subscription_hears_its_topics_only() -> None:
 
 def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
     """The text is one JSON object on one line, and its event carries the position as id."""
-    frame = Frame(START.at(7), (Message((), None, '{"type":"a"}'), Message((), None, '{"type":"b"}')))
+    frame = Frame(START.with_seq(7), (Message((), None, '{"type":"a"}'), Message((), None, '{"type":"b"}')))
     assert json.loads(frame.text) == {
         "epoch": EPOCH,
         "seq": 7,

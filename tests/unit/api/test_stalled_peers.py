@@ -13,7 +13,7 @@ from api.live.frames import Frame, Message
 from api.live.websocket_session import CLOSE_SLOW, Conversation
 from zmart.db import feed
 
-START = feed.Position("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 1)
+START = feed.FeedPosition("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 1)
 
 
 class Stalled:

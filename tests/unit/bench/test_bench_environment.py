@@ -126,6 +126,6 @@ def test_latency_has_a_value_for_every_appointment(answering: Running) -> None:
 
 def test_nobody_there_is_said(answering: Running) -> None:
     """With the name of who was expected."""
-    gone = Running(name="the server", process=answering.process, port=ports.free(), log=answering.log)
+    gone = Running(name="the server", process=answering.process, port=ports.find_free_port(), log=answering.log)
     with pytest.raises(NotMeasured, match="the server did not answer"):
         load.closed(gone, [b"[]"], senders=1)

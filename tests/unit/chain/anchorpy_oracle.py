@@ -63,7 +63,7 @@ class Oracle:
         fields = self._bodies[event.name].fields
         return event.name, {f.name: _ours(f.type, getattr(event.data, f.name)) for f in fields}
 
-    def _with_variants(self, field: idl.Field, value: Any) -> Any:
+    def _with_variants(self, field: idl.IdlField, value: Any) -> Any:
         """A value in which an enum's number is anchorpy's own object."""
         if not (isinstance(field.type, idl.Composite) and field.type.defined):
             return _theirs(field.type, value)
@@ -132,7 +132,7 @@ def _legacy_body(body: idl.Body) -> dict[str, Any]:
     return {"kind": "struct", "fields": [_legacy_field(field) for field in body.fields]}
 
 
-def _legacy_field(field: idl.Field) -> dict[str, Any]:
+def _legacy_field(field: idl.IdlField) -> dict[str, Any]:
     return {"name": field.name, "type": _legacy_type(field.type)}
 
 

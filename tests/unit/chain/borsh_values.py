@@ -41,7 +41,7 @@ def values(kind: idl.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(kind)
 
 
-def structs(fields: Iterable[idl.Field]) -> st.SearchStrategy[dict[str, Any]]:
+def structs(fields: Iterable[idl.IdlField]) -> st.SearchStrategy[dict[str, Any]]:
     """Values of all fields."""
     return st.fixed_dictionaries({field.name: values(field.type) for field in fields})
 

@@ -19,11 +19,11 @@ from zmart.domain import base58
 )
 def test_the_public_clusters(genesis_hash: str, cluster: str) -> None:
     """Each of the three is known by its own hash: a testnet node never passes for a private chain."""
-    assert client.cluster_of(genesis_hash) == cluster
+    assert client.cluster_by_genesis_hash(genesis_hash) == cluster
     assert len(base58.decode(genesis_hash)) == 32
 
 
 def test_any_other_hash_is_a_localnet() -> None:
     """Nothing else is known by a hash."""
-    assert sorted(client.GENESIS.values()) == ["devnet", "mainnet", "testnet"]
-    assert client.cluster_of("4uhcVJyU9pJkvQyUS88uRDiswHXSCQY3zQawwTPkNgjn") == "localnet"
+    assert sorted(client.CLUSTER_BY_GENESIS_HASH.values()) == ["devnet", "mainnet", "testnet"]
+    assert client.cluster_by_genesis_hash("4uhcVJyU9pJkvQyUS88uRDiswHXSCQY3zQawwTPkNgjn") == "localnet"

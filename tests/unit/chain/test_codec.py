@@ -279,7 +279,7 @@ def test_arguments_that_do_not_fit(name: str, args: dict[str, Any]) -> None:
 def test_an_unknown_type_stops_the_compilation() -> None:
     """A codec for an IDL with a type it cannot encode does not come into being."""
     text = idl.load()
-    body = idl.Body(kind="struct", fields=[idl.Field("price", "f64")])
+    body = idl.Body(kind="struct", fields=[idl.IdlField("price", "f64")])
     changed = [idl.TypeDefinition("VoteRecord", body)]
     broken = idl.Idl(
         text.address,

@@ -12,7 +12,7 @@ import pytest
 
 from zmart import errors
 from zmart.chain import idl
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 THEIRS = Path(__file__).parents[4] / "shared/data/zmart_core.idl.json"
 
@@ -47,7 +47,7 @@ def test_discriminators() -> None:
 def test_errors_are_the_domains() -> None:
     """The IDL and the table of refusals agree on number, name and message."""
     described = [(each.code, each.name, each.msg) for each in idl.load().errors]
-    assert described == [(each.code, each.name, each.value) for each in Refusal]
+    assert described == [(each.code, each.name, each.value) for each in ErrorCode]
 
 
 def test_nothing_of_the_file_is_lost() -> None:

@@ -58,7 +58,7 @@ BUY = [
 
 def test_a_buy() -> None:
     """The event of an ordinary buy is found after the inner transfers."""
-    assert logs.read(BUY, OURS) == logs.LogRead([(0, BOUGHT)], [], truncated=False)
+    assert logs.read(BUY, OURS) == logs.ParsedLog([(0, BOUGHT)], [], truncated=False)
 
 
 def test_several_instructions() -> None:
@@ -107,7 +107,7 @@ def test_forged_by_a_program_we_call() -> None:
 def test_forged_in_printed_text(text: str) -> None:
     """Printed text is never looked into, not even when it holds lines of its own."""
     lines = [invoke(OTHER, 1), f"Program log: {text}", data(BOUGHT), success(OTHER)]
-    assert logs.read(lines, OURS) == logs.LogRead([], [], truncated=False)
+    assert logs.read(lines, OURS) == logs.ParsedLog([], [], truncated=False)
     assert found([invoke(OURS, 1), f"Program log: {text}", success(OURS)]) == []
 
 
@@ -179,7 +179,7 @@ def test_truncation(line: str, truncated: bool) -> None:
 
 def test_no_log() -> None:
     """A transaction without a log has no events."""
-    nothing = logs.LogRead([], [], truncated=False)
+    nothing = logs.ParsedLog([], [], truncated=False)
     assert logs.read(None, OURS) == logs.read([], OURS) == nothing
 
 

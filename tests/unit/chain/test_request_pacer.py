@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmart import errors
-from zmart.chain.request_pacer import Pace
+from zmart.chain.request_pacer import RequestPacer
 
 
 def test_a_burst_and_then_in_step() -> None:
     """The first come at once, the next ones an interval apart, and quiet makes up for it."""
-    pace = Pace(per_second=10, burst=2)
+    pace = RequestPacer(per_second=10, burst=2)
     assert [round(pace.reserve(100.0), 6) for _ in range(4)] == [0.0, 0.0, 0.1, 0.2]
     assert [round(pace.reserve(200.0), 6) for _ in range(3)] == [0.0, 0.0, 0.1]
 
@@ -20,7 +20,7 @@ def test_a_burst_and_then_in_step() -> None:
 @given(st.lists(st.floats(0, 0.5), min_size=2, max_size=40), st.integers(1, 5))
 def test_never_more_in_a_second(gaps: list[float], burst: int) -> None:
     """Whenever requests come, no window of a second lets more through than the rate and the burst."""
-    pace, now, starts = Pace(per_second=4, burst=burst), 0.0, []
+    pace, now, starts = RequestPacer(per_second=4, burst=burst), 0.0, []
     for gap in gaps:
         now += gap
         starts.append(now + pace.reserve(now))
@@ -30,16 +30,16 @@ def test_never_more_in_a_second(gaps: list[float], burst: int) -> None:
 
 async def test_a_budget_ends() -> None:
     """The last request of a total is the last."""
-    pace = Pace(per_second=1e6, total=2)
-    await pace.take()
-    await pace.take()
-    assert pace.left == 0
+    pace = RequestPacer(per_second=1e6, total=2)
+    await pace.wait()
+    await pace.wait()
+    assert pace.remaining == 0
     with pytest.raises(errors.Overloaded, match="All 2 requests"):
-        await pace.take()
+        await pace.wait()
 
 
 @pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (-1, 1), (1, 0)])
 def test_a_pace_that_is_none(per_second: float, burst: int) -> None:
     """Never asking is not a pace."""
     with pytest.raises(errors.InvalidInput):
-        Pace(per_second=per_second, burst=burst)
+        RequestPacer(per_second=per_second, burst=burst)

@@ -31,10 +31,10 @@ def failed(code: int, program: str = PROGRAM) -> str:
 
 @pytest.mark.parametrize("refused", idl.load().errors, ids=lambda refused: refused.name)
 @pytest.mark.parametrize("logs", [[], [failed(0)]], ids=["silent", "logged"])
-def test_every_number_of_the_program_has_its_name(refused: idl.Refused, logs: list[str]) -> None:
+def test_every_number_of_the_program_has_its_name(refused: idl.IdlErrorCode, logs: list[str]) -> None:
     """A custom number is read as the program's own, with logs or without."""
     logs = [failed(refused.code)] if logs else []
-    error = rpc_errors.of_transaction(custom(refused.code), logs, program_id=PROGRAM)
+    error = rpc_errors.error_from_transaction(custom(refused.code), logs, program_id=PROGRAM)
 
     assert isinstance(error, rpc_errors.InstructionRefused)
     assert (error.name, error.code, error.instruction, error.program) == (refused.name, refused.code, 2, PROGRAM)
@@ -42,7 +42,7 @@ def test_every_number_of_the_program_has_its_name(refused: idl.Refused, logs: li
 
 def test_anchor_says_it_in_words() -> None:
     """The name in the logs is believed, and its message carried along."""
-    error = rpc_errors.of_transaction(custom(6025), [ANCHOR, failed(6025)], program_id=PROGRAM)
+    error = rpc_errors.error_from_transaction(custom(6025), [ANCHOR, failed(6025)], program_id=PROGRAM)
 
     assert str(error) == "InsufficientVotes (6025): Insufficient votes to meet threshold"
     assert isinstance(error, rpc_errors.InstructionRefused)
@@ -55,7 +55,7 @@ def test_anchor_s_own_errors() -> None:
         "Program log: AnchorError caused by account: market. Error Code: ConstraintSeeds. "
         "Error Number: 2006. Error Message: A seeds constraint was violated."
     )
-    error = rpc_errors.of_transaction(custom(2006), [line, failed(2006)], program_id=PROGRAM)
+    error = rpc_errors.error_from_transaction(custom(2006), [line, failed(2006)], program_id=PROGRAM)
 
     assert isinstance(error, rpc_errors.InstructionRefused)
     assert (error.name, error.code) == ("ConstraintSeeds", 2006)
@@ -63,7 +63,7 @@ def test_anchor_s_own_errors() -> None:
 
 def test_another_program_s_number_is_not_ours() -> None:
     """6025 of another program is only a number."""
-    error = rpc_errors.of_transaction(custom(6025), [failed(6025, OTHER)], program_id=PROGRAM)
+    error = rpc_errors.error_from_transaction(custom(6025), [failed(6025, OTHER)], program_id=PROGRAM)
 
     assert isinstance(error, rpc_errors.InstructionRefused)
     assert (error.name, error.program) == ("Custom", OTHER)
@@ -72,7 +72,7 @@ def test_another_program_s_number_is_not_ours() -> None:
 @pytest.mark.parametrize("logs", [[], [failed(0, addresses.SYSTEM_PROGRAM), failed(0)]])
 def test_an_account_that_exists(logs: list[str]) -> None:
     """A second vote and a taken market id fail inside the System program with 0 (protocol.md 1.4.12)."""
-    error = rpc_errors.of_transaction(custom(0), logs, program_id=PROGRAM)
+    error = rpc_errors.error_from_transaction(custom(0), logs, program_id=PROGRAM)
 
     assert isinstance(error, rpc_errors.AccountInUse)
     assert error.program == addresses.SYSTEM_PROGRAM
@@ -83,8 +83,8 @@ def test_an_account_that_exists(logs: list[str]) -> None:
     [
         ("AlreadyProcessed", rpc_errors.AlreadyProcessed),
         ("BlockhashNotFound", rpc_errors.BlockhashUnknown),
-        ("AccountNotFound", rpc_errors.TransactionTrouble),
-        ("AccountInUse", rpc_errors.TransactionTrouble),
+        ("AccountNotFound", rpc_errors.TransactionError),
+        ("AccountInUse", rpc_errors.TransactionError),
         ("InsufficientFundsForFee", rpc_errors.TransactionRefused),
         ({"InsufficientFundsForRent": {"account_index": 1}}, rpc_errors.TransactionRefused),
         ({"InstructionError": [0, "ComputationalBudgetExceeded"]}, rpc_errors.TransactionRefused),
@@ -93,7 +93,7 @@ def test_an_account_that_exists(logs: list[str]) -> None:
 )
 def test_the_chain_s_own_refusals(err: Any, kind: type[errors.ZmartError]) -> None:
     """Whether the same transaction may land later is in the branch."""
-    assert type(rpc_errors.of_transaction(err)) is kind
+    assert type(rpc_errors.error_from_transaction(err)) is kind
 
 
 PREFLIGHT = "Transaction simulation failed: "
@@ -113,7 +113,7 @@ PREFLIGHT = "Transaction simulation failed: "
         (-32005, "Node is behind by 42 slots", {"numSlotsBehind": 42}, rpc_errors.NodeBehind),
         (-32007, "Slot 5 was skipped", None, rpc_errors.SlotSkipped),
         (-32009, "Slot 5 was skipped", None, rpc_errors.SlotSkipped),
-        (-32001, "Block 5 cleaned up", None, rpc_errors.HistoryGone),
+        (-32001, "Block 5 cleaned up", None, rpc_errors.HistoryPruned),
         (-32015, "Transaction version (1) is not supported", None, rpc_errors.UnsupportedVersion),
         (-32016, "Minimum context slot has not been reached", {"contextSlot": 4}, rpc_errors.NodeBehind),
         (-32602, "Invalid params", None, rpc_errors.BadRequest),
@@ -126,13 +126,15 @@ PREFLIGHT = "Transaction simulation failed: "
 )
 def test_json_rpc_codes(code: int, message: str, data: Any, kind: type[errors.ZmartError]) -> None:
     """Every code has a type, the unknown ones too, with `data` or without."""
-    assert type(rpc_errors.of_rpc(rpc_errors.RpcError(code, message, data), method="m")) is kind
+    assert type(rpc_errors.error_from_rpc(rpc_errors.JsonRpcError(code, message, data), method="m")) is kind
 
 
 def test_preflight_without_data_keeps_the_number() -> None:
     """Where a node leaves `data` out, the message still tells instruction and number."""
     text = f"{PREFLIGHT}Error processing Instruction 2: custom program error: 0x1789"
-    error = rpc_errors.of_rpc(rpc_errors.RpcError(-32002, text), method="sendTransaction", program_id=PROGRAM)
+    error = rpc_errors.error_from_rpc(
+        rpc_errors.JsonRpcError(-32002, text), method="sendTransaction", program_id=PROGRAM
+    )
 
     assert isinstance(error, rpc_errors.InstructionRefused)
     assert (error.name, error.instruction) == ("InsufficientVotes", 2)
@@ -140,7 +142,7 @@ def test_preflight_without_data_keeps_the_number() -> None:
 
 def test_a_node_says_how_far_behind_it_is() -> None:
     """The number of slots is carried along."""
-    error = rpc_errors.of_rpc(rpc_errors.RpcError(-32005, "behind", {"numSlotsBehind": 42}), method="m")
+    error = rpc_errors.error_from_rpc(rpc_errors.JsonRpcError(-32005, "behind", {"numSlotsBehind": 42}), method="m")
 
     assert isinstance(error, rpc_errors.NodeBehind)
     assert error.slots == 42
@@ -156,20 +158,20 @@ def test_a_node_says_how_far_behind_it_is() -> None:
         (429, {"retry-after": "999999"}, None, rpc_errors.RateLimited, 300.0),
         (503, {"retry-after": "3"}, None, rpc_errors.NodeFailed, 3.0),
         (503, {}, None, rpc_errors.NodeFailed, 1.0),
-        (401, {}, None, rpc_errors.KeyRefused, None),
+        (401, {}, None, rpc_errors.ApiKeyRejected, None),
         (404, {}, None, rpc_errors.BadRequest, None),
-        (400, {}, rpc_errors.RpcError(-32005, "behind"), rpc_errors.NodeBehind, 1.0),
+        (400, {}, rpc_errors.JsonRpcError(-32005, "behind"), rpc_errors.NodeBehind, 1.0),
     ],
 )
 def test_http_statuses(
     status: int,
     headers: dict[str, str],
-    error: rpc_errors.RpcError | None,
+    error: rpc_errors.JsonRpcError | None,
     kind: type[errors.ZmartError],
     seconds: float | None,
 ) -> None:
     """A status has a type, and what says when to come again is read."""
-    found = rpc_errors.of_http(status, headers, error, method="m", node="n", now=60.0)
+    found = rpc_errors.error_from_http(status, headers, error, method="m", node="n", now=60.0)
 
     assert type(found) is kind
     assert getattr(found, "retry_after_seconds", None) == seconds
@@ -189,9 +191,9 @@ JSON = st.recursive(
 )
 def test_whatever_a_node_says_is_an_error_of_ours(words: Any, err: Any, logs: list[Any]) -> None:
     """Reading an error never raises another."""
-    error = rpc_errors.RpcError.of(words)
+    error = rpc_errors.JsonRpcError.of(words)
 
-    assert isinstance(rpc_errors.of_rpc(error, method="m"), errors.ZmartError)
-    assert isinstance(rpc_errors.of_transaction(err, logs), errors.ZmartError)
-    with_data = rpc_errors.RpcError(-32002, error.message, {"err": err, "logs": logs})
-    assert isinstance(rpc_errors.of_rpc(with_data, method="m"), errors.ZmartError)
+    assert isinstance(rpc_errors.error_from_rpc(error, method="m"), errors.ZmartError)
+    assert isinstance(rpc_errors.error_from_transaction(err, logs), errors.ZmartError)
+    with_data = rpc_errors.JsonRpcError(-32002, error.message, {"err": err, "logs": logs})
+    assert isinstance(rpc_errors.error_from_rpc(with_data, method="m"), errors.ZmartError)

@@ -27,7 +27,9 @@ def pause(admin: Signer = ALICE) -> Instruction:
     return transactions.instruction("emergency_pause", PROGRAM, {"admin": admin.address})
 
 
-def built(*instructions: Instruction, payer: Signer = ALICE, cost: Cost | None = COST) -> transactions.Unsigned:
+def built(
+    *instructions: Instruction, payer: Signer = ALICE, cost: Cost | None = COST
+) -> transactions.UnsignedTransaction:
     """A transaction paid by Alice."""
     return transactions.transaction(instructions or [pause()], payer=payer.address, blockhash=BLOCKHASH, cost=cost)
 
@@ -44,7 +46,7 @@ def test_every_instruction_fits_a_transaction(name: str, given: dict, args: dict
     ours = built(transactions.instruction(name, PROGRAM, accounts, args)).sign([ALICE])
     decoded = VersionedTransaction.from_bytes(ours.raw)
 
-    assert len(ours.raw) <= transactions.MOST_BYTES
+    assert len(ours.raw) <= transactions.MAX_TRANSACTION_BYTES
     assert ours.raw[65] == 0x80
     assert all(decoded.verify_with_results())
     keys = decoded.message.account_keys
@@ -111,8 +113,8 @@ def test_one_packet() -> None:
     def padded(size_bytes: int) -> Instruction:
         return Instruction(pause().program_id, bytes(size_bytes), [])
 
-    room = transactions.MOST_BYTES - len(built(padded(200)).raw) + 200
-    assert len(built(padded(room)).raw) == transactions.MOST_BYTES
+    room = transactions.MAX_TRANSACTION_BYTES - len(built(padded(200)).raw) + 200
+    assert len(built(padded(room)).raw) == transactions.MAX_TRANSACTION_BYTES
     with pytest.raises(errors.InvalidInput, match="1,233 bytes, a packet holds 1,232"):
         built(padded(room + 1))
 

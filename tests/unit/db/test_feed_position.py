@@ -17,8 +17,8 @@ EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
 @given(st.uuids(), st.integers(0, 2**63 - 1))
 def test_a_position_survives_being_written(epoch: object, seq: int) -> None:
     """What `str` writes, `parse` reads back."""
-    position = feed.Position(str(epoch), seq)
-    assert feed.Position.parse(str(position)) == position
+    position = feed.FeedPosition(str(epoch), seq)
+    assert feed.FeedPosition.parse(str(position)) == position
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_a_position_survives_being_written(epoch: object, seq: int) -> None:
 def test_what_is_no_position_is_refused(text: str) -> None:
     """Anything else than `uuid:integer` is InvalidInput that says what was expected."""
     with pytest.raises(errors.InvalidInput, match="epoch:seq"):
-        feed.Position.parse(text)
+        feed.FeedPosition.parse(text)
 
 
 @given(st.text())
 def test_no_text_surprises_the_parser(text: str) -> None:
     """A stranger's text is either a position or InvalidInput, nothing else."""
     with contextlib.suppress(errors.InvalidInput):
-        feed.Position.parse(text)
+        feed.FeedPosition.parse(text)
 
 
 def test_a_hole_is_named() -> None:
@@ -68,11 +68,11 @@ def test_only_successors_are_accepted(seqs: list[int]) -> None:
 
 def test_a_position_belongs_to_one_log() -> None:
     """Another epoch and a seq past the end are told apart, and each says where the log ends."""
-    end = feed.Position(EPOCH, 10)
-    feed.check_place(end.at(10), end)
+    end = feed.FeedPosition(EPOCH, 10)
+    feed.check_position(end.with_seq(10), end)
     with pytest.raises(feed.FuturePosition) as future:
-        feed.check_place(end.at(11), end)
-    other = feed.Position("00000000-0000-0000-0000-000000000000", 3)
+        feed.check_position(end.with_seq(11), end)
+    other = feed.FeedPosition("00000000-0000-0000-0000-000000000000", 3)
     with pytest.raises(feed.ForeignEpoch) as foreign:
-        feed.check_place(other, end)
+        feed.check_position(other, end)
     assert future.value.found == foreign.value.found == end

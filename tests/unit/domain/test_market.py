@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zmart import errors
 from zmart.domain import fixed, market, votes
 from zmart.domain.market import MarketState
-from zmart.domain.program_errors import Refusal, by_code
+from zmart.domain.program_errors import ErrorCode, find_by_code
 
 SOL = 1_000_000_000
 PERIOD = market.DISPUTE_PERIOD_SECONDS
@@ -30,14 +30,14 @@ def refused(call: Callable[[], object]) -> str | None:
 
 def test_the_table_of_errors() -> None:
     """There are 52 errors, numbered from 6000 in order, each with its own message."""
-    assert len(Refusal) == 52
-    assert (Refusal.InvalidFeeConfiguration.code, Refusal.InvalidStateForVoting.code) == (
+    assert len(ErrorCode) == 52
+    assert (ErrorCode.InvalidFeeConfiguration.code, ErrorCode.InvalidStateForVoting.code) == (
         6000,
         6051,
     )
-    assert by_code(6034) is Refusal.UnderflowError
-    assert by_code(5999) is None
-    error = Refusal.SlippageExceeded.error()
+    assert find_by_code(6034) is ErrorCode.UnderflowError
+    assert find_by_code(5999) is None
+    error = ErrorCode.SlippageExceeded.error()
     assert (error.name, error.code) == ("SlippageExceeded", 6015)
     assert str(error) == "SlippageExceeded (6015): Slippage tolerance exceeded"
 
@@ -117,7 +117,7 @@ def test_entry_states(instruction: str, accepted: str, name: str) -> None:
                 protocol_bps=5_000,
                 resolver_bps=5_000,
                 lp_bps=1,
-                refusal=Refusal.InvalidFeeStructure,
+                refusal=ErrorCode.InvalidFeeStructure,
             ),
             "InvalidFeeStructure",
         ),
@@ -259,9 +259,9 @@ def test_claims_never_exceed_the_ledger(liquidity: int, holders: list[int]) -> N
 def test_withdrawal_leaves_rent_and_a_margin() -> None:
     """The creator takes all but rent and 10,000 lamports, and nothing where there is no more."""
     rent = 4_287_360
-    assert market.withdrawable(market_lamports=rent + 10_001, rent_lamports=rent) == 1
+    assert market.withdrawable_lamports(market_lamports=rent + 10_001, rent_lamports=rent) == 1
     assert (
-        refused(lambda: market.withdrawable(market_lamports=rent + 10_000, rent_lamports=rent))
+        refused(lambda: market.withdrawable_lamports(market_lamports=rent + 10_000, rent_lamports=rent))
         == "InsufficientLiquidity"
     )
 
@@ -271,7 +271,7 @@ def test_votes_are_floored() -> None:
     assert votes.share_bps(2, 1) == 6_666
     assert votes.percentage(2, 1) == 66
     assert votes.share_bps(0, 0) == 0
-    assert not votes.reaches(0, 0, 0)
-    assert votes.reaches(3, 2, 6_000)
+    assert not votes.is_threshold_reached(0, 0, 0)
+    assert votes.is_threshold_reached(3, 2, 6_000)
     assert refused(lambda: votes.total(votes.U32_MAX, 1)) == "OverflowError"
     assert [kind.label for kind in votes.VoteKind] == ["proposal", "dispute"]

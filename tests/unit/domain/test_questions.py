@@ -8,9 +8,9 @@ import datetime
 from devchain import questions as demo
 from zmart.domain import cids
 from zmart.domain.ids import Address, MarketId
-from zmart.domain.questions import CATEGORIES, Question
+from zmart.domain.questions import CATEGORIES, MarketQuestion
 
-ASKED = Question(
+ASKED = MarketQuestion(
     market_id=MarketId("ab" * 32),
     creator=Address("11111111111111111111111111111111"),
     question="Will Rosalía sell out in März?",

@@ -13,9 +13,9 @@ from zmart.domain.market import MarketState
 SOL = 1_000_000_000
 
 
-def pool(b: int = 100 * SOL, **more: int) -> quote.Pool:
+def pool(b: int = 100 * SOL, **more: int) -> quote.MarketSnapshot:
     """A fresh market with that b and default fees."""
-    fresh = quote.Pool(
+    fresh = quote.MarketSnapshot(
         state=MarketState.ACTIVE,
         is_paused=False,
         b=b,

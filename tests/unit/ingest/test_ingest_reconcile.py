@@ -47,7 +47,7 @@ NOT_SERVED = [
     None,
     rpc_errors.SlotSkipped(),
     rpc_errors.NodeBehind("-32004"),
-    rpc_errors.HistoryGone(),
+    rpc_errors.HistoryPruned(),
     rpc_errors.UnsupportedVersion(),
 ]
 

@@ -109,7 +109,7 @@ async def test_a_transient_trouble_is_waited_out(intake: Intake, writer: testing
 
 async def test_a_refusal_is_final(intake: Intake, writer: testing.MemoryWriter) -> None:
     """Until a person has done something."""
-    source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.KeyRefused("not you"))
+    source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.ApiKeyRejected("not you"))
     await keep_running(source, intake, patience=AT_ONCE)
     assert (source.runs, writer.wanted) == (2, set())
 
@@ -182,7 +182,7 @@ async def test_a_person_is_told_of_a_source_that_is_away_for_a_minute(
 async def test_a_person_is_told_of_a_refusal_at_once(intake: Intake) -> None:
     """And it stays told: nobody takes it back."""
     heard = Heard()
-    await keep_running(Unsteady(rpc_errors.KeyRefused("not you")), intake, heard, patience=AT_ONCE)
+    await keep_running(Unsteady(rpc_errors.ApiKeyRejected("not you")), intake, heard, patience=AT_ONCE)
     assert heard.said == [("source_stopped", "unsteady", "The source unsteady has stopped: not you")]
 
 

@@ -10,7 +10,7 @@ from orchestration.keepers.error_policy import Meaning
 from orchestration.keepers.submission_status import Ending
 from zmart import errors
 from zmart.chain import client, rpc_errors, transactions
-from zmart.domain.program_errors import Refusal
+from zmart.domain.program_errors import ErrorCode
 
 TALLY, APPROVAL = TASKS["proposal_tallies"], TASKS["proposal_approvals"]
 FINAL, SETTLED = TASKS["market_finalizations"], TASKS["dispute_settlements"]
@@ -18,27 +18,27 @@ FINAL, SETTLED = TASKS["market_finalizations"], TASKS["dispute_settlements"]
 
 def test_every_refusal_of_the_program_is_classified() -> None:
     """A new one cannot be forgotten."""
-    assert set(error_policy.REFUSALS) == set(Refusal)
+    assert set(error_policy.REFUSALS) == set(ErrorCode)
 
 
 @pytest.mark.parametrize(
     ("refusal", "task", "meaning"),
     [
-        (Refusal.InsufficientVotes, APPROVAL, Meaning.WAIT),
-        (Refusal.NoVotesRecorded, APPROVAL, Meaning.WAIT),
-        (Refusal.NoVotesRecorded, SETTLED, Meaning.PERSON),
-        (Refusal.Unauthorized, APPROVAL, Meaning.STOP),
-        (Refusal.InvalidGlobalConfig, TALLY, Meaning.STOP),
-        (Refusal.InvalidStateForVoting, TALLY, Meaning.MOVED),
-        (Refusal.InvalidStateTransition, APPROVAL, Meaning.MOVED),
-        (Refusal.InvalidMarketState, FINAL, Meaning.MOVED),
-        (Refusal.DisputePeriodNotEnded, FINAL, Meaning.WAIT),
-        (Refusal.BoundedLossExceeded, FINAL, Meaning.PERSON),
-        (Refusal.InvalidTimestamp, FINAL, Meaning.PERSON),
-        (Refusal.ProtocolPaused, TALLY, Meaning.WAIT),
+        (ErrorCode.InsufficientVotes, APPROVAL, Meaning.WAIT),
+        (ErrorCode.NoVotesRecorded, APPROVAL, Meaning.WAIT),
+        (ErrorCode.NoVotesRecorded, SETTLED, Meaning.PERSON),
+        (ErrorCode.Unauthorized, APPROVAL, Meaning.STOP),
+        (ErrorCode.InvalidGlobalConfig, TALLY, Meaning.STOP),
+        (ErrorCode.InvalidStateForVoting, TALLY, Meaning.MOVED),
+        (ErrorCode.InvalidStateTransition, APPROVAL, Meaning.MOVED),
+        (ErrorCode.InvalidMarketState, FINAL, Meaning.MOVED),
+        (ErrorCode.DisputePeriodNotEnded, FINAL, Meaning.WAIT),
+        (ErrorCode.BoundedLossExceeded, FINAL, Meaning.PERSON),
+        (ErrorCode.InvalidTimestamp, FINAL, Meaning.PERSON),
+        (ErrorCode.ProtocolPaused, TALLY, Meaning.WAIT),
     ],
 )
-def test_the_tables_of_the_protocol(refusal: Refusal, task: object, meaning: Meaning) -> None:
+def test_the_tables_of_the_protocol(refusal: ErrorCode, task: object, meaning: Meaning) -> None:
     """Protocol.md 4.5 and 11, line by line."""
     assert error_policy.of(refusal.error(), task).meaning is meaning  # type: ignore[arg-type]
 
@@ -64,7 +64,7 @@ def test_a_number_of_another_build_is_not_guessed() -> None:
         (rpc_errors.RateLimited("x"), Meaning.RETRY),
         (rpc_errors.NodeBehind("x"), Meaning.RETRY),
         (rpc_errors.BlockhashUnknown(), Meaning.RETRY),
-        (rpc_errors.KeyRefused("x"), Meaning.RETRY),
+        (rpc_errors.ApiKeyRejected("x"), Meaning.RETRY),
         (rpc_errors.AlreadyProcessed(), Meaning.RETRY),
         (rpc_errors.TransactionRefused("InsufficientFundsForFee"), Meaning.PERSON),
         (rpc_errors.BadRequest("x"), Meaning.PERSON),
@@ -123,4 +123,4 @@ def test_the_price_is_a_percentile_and_capped(paid: list[int], price: int) -> No
 def test_the_limit_is_the_simulation_and_a_tenth() -> None:
     """Rounded up, never nothing, never beyond what a transaction may ask for."""
     assert [fees.units(used) for used in (0, 1, 10_000, 10_001)] == [1, 2, 11_000, 11_002]
-    assert fees.units(1_400_000) == transactions.MOST_UNITS
+    assert fees.units(1_400_000) == transactions.MAX_COMPUTE_UNITS

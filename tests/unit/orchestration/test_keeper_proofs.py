@@ -27,7 +27,7 @@ def row(**changes: Any) -> Row:
     return Row(task="proposal_tallies", market=proposed(9, 1, **changes), reason=Reason.DUE)
 
 
-def account(market: Market, *, owner: str = PROGRAM, **changes: Any) -> client.Account:
+def account(market: Market, *, owner: str = PROGRAM, **changes: Any) -> client.AccountInfo:
     """The market's account, saying what the log says unless told otherwise."""
     told = {
         "market_id": bytes.fromhex(market.market_id),
@@ -36,7 +36,7 @@ def account(market: Market, *, owner: str = PROGRAM, **changes: Any) -> client.A
         **changes,
     }
     data = accounts.Market(**told).encode()
-    return client.Account(address=market.address, lamports=1, owner=Address(owner), data=data)
+    return client.AccountInfo(address=market.address, lamports=1, owner=Address(owner), data=data)
 
 
 def test_an_account_that_agrees_proves_the_row() -> None:
@@ -69,7 +69,7 @@ def test_an_account_that_says_otherwise_refuses_it(changes: dict[str, Any]) -> N
 def test_an_account_that_is_none_refuses_it() -> None:
     """Gone, of another program, of another kind."""
     due = row()
-    config = client.Account(
+    config = client.AccountInfo(
         address=due.market.address,
         lamports=1,
         owner=PROGRAM,
@@ -126,7 +126,7 @@ def test_the_filter_finds_one_kind_of_one_market() -> None:
 
 def test_a_configuration_that_is_none_is_refused() -> None:
     """Absent, of another program, of another kind."""
-    other = client.Account(address=address(1), lamports=1, owner=address(51), data=b"")
+    other = client.AccountInfo(address=address(1), lamports=1, owner=address(51), data=b"")
     broken = replace(other, owner=PROGRAM)
 
     for found, said in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be read")):

@@ -20,7 +20,7 @@ Manifest: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class ManifestCache:
     """The one file, in the folder that dbt works in."""
 
     folder: Path
@@ -33,13 +33,13 @@ class Kept:
     def read(self, digest: str) -> Manifest | None:
         """The manifest of the sources with this digest; None when another's is kept, or none that can be read."""
         try:
-            kept = json.loads(self.path.read_bytes())
-            manifest: Manifest = kept["manifest"]
-            return manifest if kept["digest"] == digest else None
+            cached = json.loads(self.path.read_bytes())
+            manifest: Manifest = cached["manifest"]
+            return manifest if cached["digest"] == digest else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
-    def keep(self, manifest: Manifest, digest: str) -> None:
+    def store(self, manifest: Manifest, digest: str) -> None:
         """Keep it in place of another; nothing where it cannot be written, for it only saves time."""
         written = self.folder / f".models-{os.getpid()}-{secrets.token_hex(4)}"
         try:
@@ -50,7 +50,7 @@ class Kept:
                 written.unlink(missing_ok=True)
 
 
-def written(path: Path) -> Manifest | None:
+def read_dbt_manifest(path: Path) -> Manifest | None:
     """What dbt wrote there; None where it wrote none, or another dbt is writing it at the moment."""
     try:
         manifest: Manifest = json.loads(path.read_bytes())

@@ -29,7 +29,7 @@ from psycopg import sql as composed
 
 from zmart import errors, settings
 from zmart.db import pool, queries
-from zmart.run.deploy.manifest_cache import Kept, Manifest, written
+from zmart.run.deploy.manifest_cache import Manifest, ManifestCache, read_dbt_manifest
 
 sql = queries.load("zmart.run.deploy", "rebuild.sql")
 
@@ -40,14 +40,14 @@ SOURCES = ("dbt_project.yml", "sql_models/**/*", "sql_macros/**/*")
 DEFAULT_VOTING_WINDOW_SECONDS = 259_200
 
 #: How many models are rebuilt at once, at most: each keeps one processor of the server busy.
-AT_ONCE = 4
+MAX_PARALLEL_REBUILDS = 4
 
 #: How often a deployment is tried that met a reader in the way of a swap, and the pause between.
-PATIENCE = 10
+DEPLOY_ATTEMPTS = 10
 RETRY_SECONDS = 3.0
 
 #: A model that cannot take some event fails with one of these; a server that is away is something else.
-_MODELS_FAULT = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError)
+_MODEL_ERRORS = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError)
 
 _LIBPQ = {
     "host": "PGHOST",
@@ -62,7 +62,7 @@ _LIBPQ = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class MartCheck:
     """One folded mart held against a rebuild."""
 
     name: str
@@ -70,21 +70,21 @@ class Verdict:
     differing_rows: int
     rows: int
     #: Why it had stopped following the log, or empty.
-    stale_because: str
+    stale_reason: str
     #: Why the model cannot fold the whole log, or empty; rows are not compared then.
-    broken_because: str = ""
+    fold_error: str = ""
 
     @property
-    def holds(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether the mart follows the log and equals its rebuild."""
-        return self.differing_rows == 0 and not self.stale_because and not self.broken_because
+        return self.differing_rows == 0 and not self.stale_reason and not self.fold_error
 
     @property
     def remedy(self) -> str:
         """What to do next, as a sentence; empty when nothing has to be done."""
-        if self.broken_because:
+        if self.fold_error:
             return f"Mend the model {self.name}, then run: zmart migrate && zmart rebuild {self.name}"
-        return "" if self.holds else f"Run: zmart rebuild {self.name}"
+        return "" if self.is_consistent else f"Run: zmart rebuild {self.name}"
 
 
 def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECONDS, always: bool = False) -> bool:
@@ -94,93 +94,93 @@ def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECON
     ConfigurationError with dbt's words when a model does not build; what was live stays live.
     """
     digest = sources_digest()
-    with _owner(dsn) as connection:
+    with _owner_connection(dsn) as connection:
         connection.execute(sql.renew_identity)
         connection.execute(
             sql.set_setting,
             {"name": "dispute_voting_window_seconds", "value": voting_window_seconds},
         )
-        known = connection.execute(sql.deployed).fetchone()
+        deployed = connection.execute(sql.deployed_digest).fetchone()
         stale = [name for name, is_stale, *_ in connection.execute(sql.models) if is_stale]
-    if known == (digest,) and not stale and not always:
+    if deployed == (digest,) and not stale and not always:
         return False
-    build(dsn)
-    with _owner(dsn) as connection:
-        connection.execute(sql.remember_deployed, {"digest": digest})
+    build_models(dsn)
+    with _owner_connection(dsn) as connection:
+        connection.execute(sql.record_deployed_digest, {"digest": digest})
     return True
 
 
-def build(
-    dsn: str, arguments: Sequence[str] = ("run",), *, target: Path | None = None, patience: int = PATIENCE
+def build_models(
+    dsn: str, arguments: Sequence[str] = ("run",), *, target: Path | None = None, attempts: int = DEPLOY_ATTEMPTS
 ) -> None:
     """Run dbt in a child against the database at `dsn`; it writes what it makes of the models below `target`.
 
     Raises ConfigurationError with the end of its output.
     """
-    target = target or _scratch()
+    target = target or _dbt_folder()
     digest = sources_digest()
     run = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "zmart.run.deploy.rebuild", *arguments],
-        env={**environment(dsn), "DBT_TARGET_PATH": str(target)},
+        env={**dbt_environment(dsn), "DBT_TARGET_PATH": str(target)},
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,
     )
-    if run.returncode and "lock timeout" in run.stdout + run.stderr and patience > 1:
+    if run.returncode and "lock timeout" in run.stdout + run.stderr and attempts > 1:
         # A reader was in the way of a swap; the log was not kept waiting for it.
         time.sleep(RETRY_SECONDS)
-        build(dsn, arguments, target=target, patience=patience - 1)
+        build_models(dsn, arguments, target=target, attempts=attempts - 1)
         return
     if run.returncode:
-        said = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
+        output = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
         raise errors.ConfigurationError(
-            f"dbt could not build the models:\n{said}\n",
+            f"dbt could not build the models:\n{output}\n",
             help="Mend the model named above, then run: zmart migrate",
         )
     if arguments[0] in ("run", "build"):
-        index(dsn)
+        create_indexes(dsn)
     # Every dbt reads all models, so that nobody has to parse them for their manifest alone.
-    known = written(target / "manifest.json")
-    if known is not None and sources_digest() == digest:
-        Kept(folder=_scratch()).keep(known, digest)
+    manifest_text = read_dbt_manifest(target / "manifest.json")
+    if manifest_text is not None and sources_digest() == digest:
+        ManifestCache(folder=_dbt_folder()).store(manifest_text, digest)
 
 
-def manifest() -> Manifest:
+def load_manifest() -> Manifest:
     """Return what dbt knows of the models in this checkout; raises ConfigurationError when they do not parse."""
-    known = Kept(folder=_scratch()).read(sources_digest())
-    if known is None:
-        with tempfile.TemporaryDirectory(dir=_parsing_folder(), prefix="parse-") as alone:
-            build("", ("parse",), target=Path(alone))
-            known = written(Path(alone) / "manifest.json")
-    if known is None:
+    found = ManifestCache(folder=_dbt_folder()).read(sources_digest())
+    if found is None:
+        with tempfile.TemporaryDirectory(dir=_parsing_folder(), prefix="parse-") as folder:
+            build_models("", ("parse",), target=Path(folder))
+            found = read_dbt_manifest(Path(folder) / "manifest.json")
+    if found is None:
         raise errors.ConfigurationError(
             "dbt read the models and left no manifest.", help="Look at the output of: zmart migrate"
         )
-    return known
+    return found
 
 
-def index(dsn: str) -> list[str]:
+def create_indexes(dsn: str) -> list[str]:
     """Give live marts the indexes that their models ask for; return the statements that took.
 
     Each is made while reads and writes go on, which no transaction can; a table built anew has its indexes already.
     """
-    with _owner(dsn) as connection:
+    with _owner_connection(dsn) as connection:
         statements = [str(text) for (text,) in connection.execute(sql.index_changes)]
         for statement in statements:
             connection.execute(statement.encode())
     return statements
 
 
-def environment(dsn: str) -> dict[str, str]:
+def dbt_environment(dsn: str) -> dict[str, str]:
     """The process environment with libpq's variables set for `dsn`."""
     parts = conninfo.conninfo_to_dict(dsn)
     parts["options"] = pool.with_session_options(str(parts.get("options") or ""))
     named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
     return {
         **os.environ,
-        "DBT_TARGET_PATH": str(_scratch()),
-        "DBT_LOG_PATH": str(_scratch()),
+        "DBT_TARGET_PATH": str(_dbt_folder()),
+        "DBT_LOG_PATH": str(_dbt_folder()),
         **named,
     }
 
@@ -188,43 +188,43 @@ def environment(dsn: str) -> dict[str, str]:
 def _parsing_folder() -> Path | None:
     """The folder that dbt works in; None, for the system's temporary one, where that cannot be made."""
     try:
-        _scratch().mkdir(parents=True, exist_ok=True)
+        _dbt_folder().mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return _scratch() if os.access(_scratch(), os.W_OK) else None
+    return _dbt_folder() if os.access(_dbt_folder(), os.W_OK) else None
 
 
-def _scratch() -> Path:
+def _dbt_folder() -> Path:
     """The folder that dbt works in."""
     return settings.state_dir() / "dbt"
 
 
-def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> int:
+def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> int:
     """Fold models again from the whole log, all or the named, then refresh; return how many folded rows differed.
 
     Each is one transaction, and as many run at once as there are processors, the largest first; the log waits only
     while a difference is merged. Raises NotFound for an unknown name and, after the others, ConfigurationError for a
     model that cannot fold the log.
     """
-    with _owner(dsn) as connection:
-        folded, refreshed = _chosen(connection, names)
-        folded.sort(key=lambda name: -_number(connection, sql.size, name))
+    with _owner_connection(dsn) as connection:
+        folded, refreshed = _select_marts(connection, names)
+        folded.sort(key=lambda name: -_query_integer(connection, sql.mart_size, name))
     broken: dict[str, str] = {}
     total = 0
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, AT_ONCE), thread_name_prefix="rebuild") as workers:
-        begun = {workers.submit(_rebuilt, dsn, name): name for name in folded}
-        for done in as_completed(begun):
-            name = begun[done]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_PARALLEL_REBUILDS), thread_name_prefix="rebuild") as workers:
+        begun = {workers.submit(_rebuild_one, dsn, name): name for name in folded}
+        for future in as_completed(begun):
+            name = begun[future]
             try:
-                differed = done.result()
-            except _MODELS_FAULT as error:
-                broken[name] = _in_short(error)
-                tell(f"{name}: as it was, {broken[name]}")
+                differed = future.result()
+            except _MODEL_ERRORS as error:
+                broken[name] = _error_summary(error)
+                report(f"{name}: as it was, {broken[name]}")
             else:
-                tell(f"{name}: rebuilt, {differed:,} rows differed")
+                report(f"{name}: rebuilt, {differed:,} rows differed")
                 total += differed
     if refreshed:
-        refresh(dsn, refreshed, tell=tell)
+        refresh(dsn, refreshed, report=report)
     if broken:
         raise errors.ConfigurationError(
             f"Not rebuilt: {', '.join(f'{name} ({why})' for name, why in broken.items())}.",
@@ -233,60 +233,60 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] 
     return total
 
 
-def _rebuilt(dsn: str, name: str, *, patience: int = PATIENCE) -> int:
+def _rebuild_one(dsn: str, name: str, *, patience: int = DEPLOY_ATTEMPTS) -> int:
     try:
-        with _owner(dsn) as connection:
-            return _number(connection, sql.rebuild, name)
+        with _owner_connection(dsn) as connection:
+            return _query_integer(connection, sql.rebuild, name)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         # The log waits for the merge, so that the merge waits for nobody's lock longer than raw.take_writer says.
         if patience <= 1:
             raise
         time.sleep(RETRY_SECONDS)
-        return _rebuilt(dsn, name, patience=patience - 1)
+        return _rebuild_one(dsn, name, patience=patience - 1)
 
 
-def refresh(dsn: str, names: Sequence[str] = (), *, tell: Callable[[str], None] = print) -> dict[str, int]:
+def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> dict[str, int]:
     """Compute refreshed marts again, all or the named, on one snapshot; return the rows written by name.
 
     Whoever refreshes at the same time is waited for. Raises NotFound for an unknown name and ConfigurationError for a
     model whose SQL fails; then all are as they were.
     """
     changed: dict[str, int] = {}
-    with _owner(dsn, autocommit=False) as connection:
+    with _owner_connection(dsn, autocommit=False) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         # Before the first query, so that the snapshot is newer than the last refresh.
-        connection.execute(sql.refresh_alone)
-        _, refreshed = _chosen(connection, names, only_refreshed=True)
+        connection.execute(sql.lock_refresh)
+        _, refreshed = _select_marts(connection, names, only_refreshed=True)
         for name in refreshed:
             try:
-                changed[name] = _number(connection, sql.refresh, name)
-            except _MODELS_FAULT as error:
+                changed[name] = _query_integer(connection, sql.refresh, name)
+            except _MODEL_ERRORS as error:
                 raise errors.ConfigurationError(
-                    f"The mart {name} cannot be refreshed: {_in_short(error)}.",
+                    f"The mart {name} cannot be refreshed: {_error_summary(error)}.",
                     help=f"Mend its SQL, then run: zmart migrate && zmart rebuild {name}",
                 ) from error
         connection.commit()
     for name, rows in changed.items():
-        tell(f"{name}: refreshed, {rows:,} rows changed")
+        report(f"{name}: refreshed, {rows:,} rows changed")
     return changed
 
 
-def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[Verdict]:
+def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[MartCheck]:
     """Hold each folded mart against a rebuild, all on one snapshot; nothing is changed."""
-    with _owner(dsn, autocommit=False) as connection:
+    with _owner_connection(dsn, autocommit=False) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        chosen, _ = _chosen(connection, names)
+        chosen, _ = _select_marts(connection, names)
         reasons = {
             name: reason for name, is_stale, _, behind, reason in connection.execute(sql.models) if is_stale or behind
         }
         for name in chosen:
-            differing, broken_because = _compared(connection, name)
-            yield Verdict(
+            differing, broken_because = _count_differences(connection, name)
+            yield MartCheck(
                 name=name,
                 differing_rows=differing,
-                rows=_rows(connection, name),
-                stale_because=str(reasons.get(name, "")),
-                broken_because=broken_because,
+                rows=_count_rows(connection, name),
+                stale_reason=str(reasons.get(name, "")),
+                fold_error=broken_because,
             )
         connection.rollback()
 
@@ -301,49 +301,49 @@ def sources_digest() -> str:
     return digest.hexdigest()
 
 
-def _owner(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[object, ...]]:
-    with pool.translated():
+def _owner_connection(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[object, ...]]:
+    with pool.translate_errors():
         return pool.connect_sync(
             dsn, application_name="zmart rebuild", statement_timeout_seconds=0, autocommit=autocommit
         )
 
 
-def _chosen(
+def _select_marts(
     connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str], *, only_refreshed: bool = False
 ) -> tuple[list[str], list[str]]:
     """The folded and the refreshed marts among the names, all without names; refreshed ones after what they read."""
     folded = [] if only_refreshed else [str(name) for name, *_ in connection.execute(sql.models)]
-    refreshed = [str(name) for (name,) in connection.execute(sql.refreshed)]
+    refreshed = [str(name) for (name,) in connection.execute(sql.refreshed_marts)]
     known = [*folded, *refreshed]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise errors.NotFound(f"There is no model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}.")
-    wanted = set(names or known)
-    return [name for name in folded if name in wanted], [name for name in refreshed if name in wanted]
+    selected = set(names or known)
+    return [name for name in folded if name in selected], [name for name in refreshed if name in selected]
 
 
-def _compared(connection: psycopg.Connection[tuple[object, ...]], name: str) -> tuple[int, str]:
+def _count_differences(connection: psycopg.Connection[tuple[object, ...]], name: str) -> tuple[int, str]:
     try:
         with connection.transaction():
-            return _number(connection, sql.differences, name), ""
-    except _MODELS_FAULT as error:
-        return 0, _in_short(error)
+            return _query_integer(connection, sql.count_differences, name), ""
+    except _MODEL_ERRORS as error:
+        return 0, _error_summary(error)
 
 
-def _in_short(error: psycopg.Error) -> str:
+def _error_summary(error: psycopg.Error) -> str:
     """What went wrong, without the statement it went wrong in."""
     return error.diag.message_primary or str(error).splitlines()[0]
 
 
-def _number(connection: psycopg.Connection[tuple[object, ...]], statement: str, name: str) -> int:
+def _query_integer(connection: psycopg.Connection[tuple[object, ...]], statement: str, name: str) -> int:
     row = connection.execute(statement, {"name": name}).fetchone()
     assert row is not None
     assert isinstance(row[0], int)
     return row[0]
 
 
-def _rows(connection: psycopg.Connection[tuple[object, ...]], name: str) -> int:
-    statement = composed.SQL(sql.rows).format(mart=composed.Identifier(name))
+def _count_rows(connection: psycopg.Connection[tuple[object, ...]], name: str) -> int:
+    statement = composed.SQL(sql.count_rows).format(mart=composed.Identifier(name))
     row = connection.execute(statement).fetchone()
     assert row is not None
     return int(str(row[0]))
@@ -353,8 +353,8 @@ def main(arguments: Sequence[str]) -> int:
     """Invoke dbt in this process with our project and profile; the exit status."""
     from dbt.cli.main import dbtRunner
 
-    where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    outcome = dbtRunner().invoke([*arguments, *where, "--log-level-file", "none", "--no-use-colors"])
+    options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    outcome = dbtRunner().invoke([*arguments, *options, "--log-level-file", "none", "--no-use-colors"])
     if outcome.exception is not None:
         sys.stderr.write(f"{outcome.exception}\n")
     return 0 if outcome.success else 1

@@ -9,13 +9,13 @@ select
 from ops.model_status
 order by name;
 
--- name: refreshed
+-- name: refreshed_marts
 -- Every refreshed mart, each after those it is computed from.
 select r.name
 from ops.refreshed as r
 order by (select count(*) from ops.refreshed as o where o.name = any(r.reads)), r.name;
 
--- name: refresh_alone
+-- name: lock_refresh
 -- One refresh at a time.
 lock table ops.refreshed in share row exclusive mode;
 
@@ -31,15 +31,15 @@ select statement from folds.index_changes() as changes (statement);
 -- Fold one model again from the whole log; the number of rows that differed.
 select folds.rebuild(%(name)s);
 
--- name: differences
+-- name: count_differences
 -- Rows of one mart that differ from a rebuild on this snapshot, both ways, all columns.
 select folds.differences(%(name)s);
 
--- name: size
+-- name: mart_size
 -- How large one mart is, in bytes.
 select pg_table_size(to_regclass('marts.' || quote_ident(%(name)s)));
 
--- name: rows
+-- name: count_rows
 -- Rows of one mart on this snapshot; {mart} is put in as an identifier.
 select count(*) from marts.{mart};
 
@@ -51,11 +51,11 @@ select raw.renew_identity()::text;
 -- A setting that views read.
 update ops.settings set value = %(value)s where name = %(name)s and value <> %(value)s;
 
--- name: deployed
+-- name: deployed_digest
 -- Digest of the models last deployed here.
 select value ->> 'digest' from ops.cursors where name = 'models_deployed';
 
--- name: remember_deployed
+-- name: record_deployed_digest
 -- Remember the digest of the models deployed here.
 insert into ops.cursors (name, value) values ('models_deployed', jsonb_build_object('digest', %(digest)s::text))
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();

@@ -33,16 +33,16 @@ from ..deploy import rebuild
 from ..supervisor import state_file
 from ..supervisor.service import Port
 from . import doctor_checks
-from .doctor_checks import Finding, PortSeen, Right, RoleSeen, SecretFile, ServerSeen
+from .doctor_checks import Finding, PortFacts, PrivilegeFacts, RoleFacts, SecretFile, ServerFacts
 
 _SQL = queries.load("zmart.run.doctor", "doctor.sql")
 
-PATIENCE_SECONDS = 5
+TIMEOUT_SECONDS = 5
 #: Enough statements to notice that they do not all run in one backend.
 _STATEMENTS = 5
 
 #: What must be so, and what must not (design of the roles: the API reads and calls functions, nothing else).
-_RIGHTS: tuple[tuple[Role, str, str, bool], ...] = (
+_EXPECTED_PRIVILEGES: tuple[tuple[Role, str, str, bool], ...] = (
     ("zmart_ingest", "INSERT", "raw.events", True),
     ("zmart_ingest", "DELETE", "raw.events", False),
     ("zmart_api", "SELECT", "marts.markets", True),
@@ -65,29 +65,29 @@ def examine() -> Iterator[Finding]:
 
 def examine_settings(environ: Mapping[str, str], written: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything but Python; `environ` holds all variables, `written` those of `.env` alone."""
-    asked = configuration.Environment(environ)
+    env = configuration.Environment(environ)
     try:
-        settings = configuration.read(asked)
+        settings = configuration.read(env)
     except errors.ConfigurationError as error:
-        yield Finding(check="environment", answer="no", said=str(error))
+        yield Finding(check="environment", answer="no", message=str(error))
         return
-    yield from doctor_checks.environment(environ, written, asked.asked)
-    yield from _Examination(settings, environ).findings()
+    yield from doctor_checks.check_environment(environ, written, env.requested_names)
+    yield from _SettingsExamination(settings, environ).findings()
 
 
 def _python() -> list[Finding]:
     lock = rebuild.PROJECT / "requirements.lock"
-    pins = doctor_checks.pins(lock.read_text()) if lock.is_file() else None
+    pins = doctor_checks.parse_pins(lock.read_text()) if lock.is_file() else None
     installed = {
-        doctor_checks.canonical(found.metadata["Name"]): found.version
+        doctor_checks.canonical_name(found.metadata["Name"]): found.version
         for found in importlib.metadata.distributions()
         if found.metadata["Name"]
     }
-    return doctor_checks.python(sys.version_info[:2], pins, installed)
+    return doctor_checks.check_python(sys.version_info[:2], pins, installed)
 
 
 @dataclass(frozen=True)
-class _Examination:
+class _SettingsExamination:
     """One configuration, looked at."""
 
     settings: Settings
@@ -96,9 +96,9 @@ class _Examination:
     def findings(self) -> Iterator[Finding]:
         """The checks that need settings."""
         yield from self._state()
-        yield from doctor_checks.ports(list(self._ports()))
+        yield from doctor_checks.check_ports(list(self._ports()))
         yield from self._database()
-        yield from doctor_checks.webhook(self.settings.ingest, self.settings.chain.cluster)
+        yield from doctor_checks.check_webhook(self.settings.ingest, self.settings.chain.cluster)
         yield from asyncio.run(self._registration())
         yield from asyncio.run(self._chain())
 
@@ -112,101 +112,101 @@ class _Examination:
         folder = self.settings.state_dir
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         is_writable = os.access(nearest, os.W_OK | os.X_OK) and nearest.is_dir()
-        return doctor_checks.state(folder, is_writable=is_writable, secrets=list(self._secret_files()))
+        return doctor_checks.check_state_dir(folder, is_writable=is_writable, secrets=list(self._secret_files()))
 
     def _secret_files(self) -> Iterator[SecretFile]:
         folder, chain = self.settings.state_dir, self.settings.chain
-        own = [folder / "secrets.json", folder / "postgres" / "server.json", *folder.glob("devchain/keys/*.json")]
-        yield from (SecretFile(path=path, mode=_mode(path)) for path in own)
+        paths = [folder / "secrets.json", folder / "postgres" / "server.json", *folder.glob("devchain/keys/*.json")]
+        yield from (SecretFile(path=path, mode=_mode(path)) for path in paths)
         for path in (chain.backend_keypair_path, chain.admin_keypair_path):
             if path is not None:
                 yield SecretFile(path=path, mode=_mode(path))
         for name, text in self.environ.items():
-            if name.endswith("_FILE") and name.removesuffix("_FILE") in _FILED and text.strip():
+            if name.endswith("_FILE") and name.removesuffix("_FILE") in _FILE_SECRETS and text.strip():
                 path = Path(text.strip()).expanduser()
                 yield SecretFile(path=path, mode=_mode(path), is_foreign=True)
 
-    def _ports(self) -> Iterator[PortSeen]:
+    def _ports(self) -> Iterator[PortFacts]:
         ports, hosts = self.settings.ports, self.settings.hosts
-        wanted = [
+        expected = [
             ("API_PORT", hosts.api, ports.api, "api"),
             ("WS_PORT", hosts.ws, ports.ws, "ws"),
             ("INGEST_PORT", hosts.ingest, ports.ingest, "ingest"),
             ("DAGSTER_PORT", hosts.dagster, ports.dagster, "dagster"),
         ]
         if self.settings.chain.is_development:
-            wanted.append(("DEVCHAIN_PORT", hosts.devchain, ports.devchain, "devchain"))
-            wanted.append(("DEVCHAIN_PORT + 1", hosts.devchain, ports.devchain_ws, "devchain"))
+            expected.append(("DEVCHAIN_PORT", hosts.devchain, ports.devchain, "devchain"))
+            expected.append(("DEVCHAIN_PORT + 1", hosts.devchain, ports.devchain_ws, "devchain"))
         ours = self._running()
-        for variable, host, number, service in wanted:
+        for variable, host, number, service in expected:
             is_free = Port(variable=variable, host=host, number=number).is_free()
-            holder = None if is_free else service if service in ours else _service_at(host, number)
-            yield PortSeen(variable=variable, number=number, holder=holder)
+            holder = None if is_free else service if service in ours else _service_name_at(host, number)
+            yield PortFacts(variable=variable, number=number, holder=holder)
 
     def _running(self) -> set[str]:
         if not self._is_up:
             return set()
-        statuses = state_file.Board.read(self.settings.state_dir / "run.json")
+        statuses = state_file.StateFile.read(self.settings.state_dir / "run.json")
         return {status.name for status in statuses if status.pid is not None}
 
     # The database
 
     def _database(self) -> Iterator[Finding]:
         try:
-            with pool.translated(), _connected(self.settings.postgres.dsn("zmart_ingest")) as connection:
-                seen = self._server(connection)
+            with pool.translate_errors(), _connect(self.settings.postgres.dsn("zmart_ingest")) as connection:
+                facts = self._read_server_facts(connection)
         except (errors.ZmartError, psycopg.Error) as error:
-            yield from self._no_server(error)
+            yield from self._findings_without_server(error)
             return
-        yield from doctor_checks.postgres(seen)
-        yield from self._guarded("roles", self._roles)
-        yield from self._guarded("migrations", self._migrations)
-        yield from self._guarded("models", self._models)
+        yield from doctor_checks.check_postgres(facts)
+        yield from self._run_check("roles", self._roles)
+        yield from self._run_check("migrations", self._migrations)
+        yield from self._run_check("models", self._models)
 
-    def _no_server(self, error: Exception) -> Iterator[Finding]:
+    def _findings_without_server(self, error: Exception) -> Iterator[Finding]:
         """Before the first `zmart migrate` the services' roles are missing; the server may be well."""
         try:
-            with pool.translated(), _connected(self._administrative()) as connection:
-                yield from doctor_checks.postgres(self._server(connection))
-                yield from self._guarded("roles", self._roles)
+            with pool.translate_errors(), _connect(self._admin_dsn()) as connection:
+                yield from doctor_checks.check_postgres(self._read_server_facts(connection))
+                yield from self._run_check("roles", self._roles)
         except (errors.ZmartError, psycopg.Error):
             starts = self.settings.postgres.is_embedded and not self._is_up
-            yield from doctor_checks.unreachable("postgres", str(error).splitlines()[0], starts_with_up=starts)
-            yield from doctor_checks.skipped("roles", "Postgres first.")
+            yield from doctor_checks.report_unreachable("postgres", str(error).splitlines()[0], starts_with_up=starts)
+            yield from doctor_checks.report_skipped("roles", "Postgres first.")
         for check in ("migrations", "models"):
-            yield from doctor_checks.skipped(check, "Postgres and its roles first.")
+            yield from doctor_checks.report_skipped(check, "Postgres and its roles first.")
 
-    def _guarded(self, check: str, look: Any) -> list[Finding]:
+    def _run_check(self, check: str, check_function: Any) -> list[Finding]:
         try:
-            with pool.translated():
-                found: list[Finding] = look()
+            with pool.translate_errors():
+                found: list[Finding] = check_function()
         except (errors.ZmartError, psycopg.Error) as error:
-            return [Finding(check=check, answer="no", said=str(error).splitlines()[0])]
+            return [Finding(check=check, answer="no", message=str(error).splitlines()[0])]
         return found
 
-    def _administrative(self) -> str:
-        own = self.settings.postgres.url
-        return self.settings.postgres.dsn() if own is None else own.reveal()
+    def _admin_dsn(self) -> str:
+        url = self.settings.postgres.url
+        return self.settings.postgres.dsn() if url is None else url.reveal()
 
-    def _server(self, connection: psycopg.Connection[Any]) -> ServerSeen:
+    def _read_server_facts(self, connection: psycopg.Connection[Any]) -> ServerFacts:
         row = connection.execute(_SQL.parameters).fetchone()
         assert row is not None
-        pids = [number for _ in range(_STATEMENTS) for (number,) in connection.execute(_SQL.backend)]
-        own = self.settings.postgres.url
-        kind = None if own is None else doctor_checks.pooler(own.reveal(), pids)
+        pids = [number for _ in range(_STATEMENTS) for (number,) in connection.execute(_SQL.backend_pid)]
+        url = self.settings.postgres.url
+        kind = None if url is None else doctor_checks.detect_pooler(url.reveal(), pids)
         names = ("fsync", "full_page_writes", "synchronous_commit")
-        return ServerSeen(version=row[0], parameters=dict(zip(names, row[1:], strict=True)), pooler=kind)
+        return ServerFacts(version=row[0], parameters=dict(zip(names, row[1:], strict=True)), pooler=kind)
 
     def _roles(self) -> list[Finding]:
-        with _connected(self._administrative()) as connection:
+        with _connect(self._admin_dsn()) as connection:
             rows = connection.execute(_SQL.roles, {"names": list(ROLES)}).fetchall()
-            rights = [_right(connection, *wanted) for wanted in _RIGHTS]
-        seen = [RoleSeen(name=name, is_superuser=is_super, bypasses_rls=above) for name, is_super, above in rows]
-        return doctor_checks.roles(seen, {role: self._login(role) for role in ROLES}, rights)
+            rights = [_read_privilege(connection, *expected) for expected in _EXPECTED_PRIVILEGES]
+        facts = [RoleFacts(name=name, is_superuser=is_super, bypasses_rls=above) for name, is_super, above in rows]
+        return doctor_checks.check_roles(facts, {role: self._login_error(role) for role in ROLES}, rights)
 
-    def _login(self, role: Role) -> str:
+    def _login_error(self, role: Role) -> str:
         try:
-            with pool.translated(), _connected(self.settings.postgres.dsn(role)) as connection:
+            with pool.translate_errors(), _connect(self.settings.postgres.dsn(role)) as connection:
                 (actual,) = connection.execute("select current_user").fetchone() or ("nobody",)
         except (errors.ZmartError, psycopg.Error) as error:
             return str(error).splitlines()[0]
@@ -214,18 +214,18 @@ class _Examination:
 
     def _migrations(self) -> list[Finding]:
         try:
-            return doctor_checks.migrations(migrate.pending(self.settings.postgres.dsn()), None)
+            return doctor_checks.check_migrations(migrate.pending_migrations(self.settings.postgres.dsn()), None)
         except errors.ConfigurationError as error:
-            return doctor_checks.migrations([], str(error))
+            return doctor_checks.check_migrations([], str(error))
 
     def _models(self) -> list[Finding]:
-        with _connected(self.settings.postgres.dsn()) as connection:
-            if connection.execute(_SQL.knows_models).fetchone() != (True,):
-                return doctor_checks.skipped("models", "Migrations first.")
-            deployed = connection.execute(rebuild.sql.deployed).fetchone()
+        with _connect(self.settings.postgres.dsn()) as connection:
+            if connection.execute(_SQL.has_models_table).fetchone() != (True,):
+                return doctor_checks.report_skipped("models", "Migrations first.")
+            deployed = connection.execute(rebuild.sql.deployed_digest).fetchone()
             rows = connection.execute(rebuild.sql.models).fetchall()
-        return doctor_checks.models(
-            doctor_checks.ModelsSeen(
+        return doctor_checks.check_models(
+            doctor_checks.ModelFacts(
                 is_current=None if deployed is None else deployed == (rebuild.sources_digest(),),
                 names=[row[0] for row in rows],
                 stale={row[0]: row[4] for row in rows if row[1]},
@@ -237,45 +237,48 @@ class _Examination:
 
     async def _registration(self) -> list[Finding]:
         if self.settings.chain.helius_api_key is None:
-            return doctor_checks.skipped("registration", "HELIUS_API_KEY is not set, so Helius cannot be asked.")
+            return doctor_checks.report_skipped("registration", "HELIUS_API_KEY is not set, so Helius cannot be asked.")
         try:
-            wish = helius.Wish.of(self.settings)
-            async with helius.Helius.of(self.settings) as api:
-                return doctor_checks.registration(helius.judge(await api.webhooks(), wish))
-        except errors.Transient as trouble:
-            return doctor_checks.skipped("registration", str(trouble))
+            wish = helius.DesiredWebhook.of(self.settings)
+            async with helius.HeliusClient.of(self.settings) as api:
+                return doctor_checks.check_registration(helius.check_registration(await api.webhooks(), wish))
+        except errors.Transient as transient:
+            return doctor_checks.report_skipped("registration", str(transient))
         except errors.ZmartError as error:
-            return [Finding(check="registration", answer="no", said=str(error))]
+            return [Finding(check="registration", answer="no", message=str(error))]
 
     # The chain
 
     async def _chain(self) -> list[Finding]:
         configured = self.settings.chain
-        async with rpc.RpcClient.of(configured, timeout_seconds=PATIENCE_SECONDS) as node:
+        async with rpc.RpcClient.of(configured, timeout_seconds=TIMEOUT_SECONDS) as node:
             try:
-                seen = await self._cluster(node)
+                facts = await self._read_chain_facts(node)
                 clock = await node.clock(commitment="confirmed")
             except errors.ZmartError as error:
-                return [*self._no_chain(error), *doctor_checks.skipped("clock", "The chain first.")]
+                return [
+                    *self._findings_without_chain(error),
+                    *doctor_checks.report_skipped("clock", "The chain first."),
+                ]
         ahead_seconds = time.time() - clock.unix_timestamp
-        found = doctor_checks.chain(seen, configured.cluster, configured.program_id)
+        found = doctor_checks.check_chain(facts, configured.cluster, configured.program_id)
         if configured.is_development:
-            return [*found, *doctor_checks.skipped("clock", "The development chain has a time of its own.")]
-        return [*found, *doctor_checks.clock(ahead_seconds)]
+            return [*found, *doctor_checks.report_skipped("clock", "The development chain has a time of its own.")]
+        return [*found, *doctor_checks.check_clock(ahead_seconds)]
 
-    def _no_chain(self, error: errors.ZmartError) -> list[Finding]:
+    def _findings_without_chain(self, error: errors.ZmartError) -> list[Finding]:
         if not isinstance(error, errors.Transient):
-            return [Finding(check="chain", answer="no", said=str(error))]
+            return [Finding(check="chain", answer="no", message=str(error))]
         starts = self.settings.chain.is_development and not self._is_up
-        return doctor_checks.unreachable("chain", str(error), starts_with_up=starts)
+        return doctor_checks.report_unreachable("chain", str(error), starts_with_up=starts)
 
-    async def _cluster(self, node: rpc.RpcClient) -> doctor_checks.ChainSeen:
+    async def _read_chain_facts(self, node: rpc.RpcClient) -> doctor_checks.ChainFacts:
         genesis_hash = await node.genesis_hash()
         address = addresses.config_address(self.settings.chain.program_id)
         found = (await node.account(address, commitment="confirmed")).value
         keys, unusable = self._keys()
         config, undecodable = (None, "") if found is None else _config(found.data)
-        return doctor_checks.ChainSeen(
+        return doctor_checks.ChainFacts(
             genesis_hash=genesis_hash, config=config, undecodable=undecodable, keys=keys, unusable_keys=unusable
         )
 
@@ -294,7 +297,7 @@ class _Examination:
 
 
 #: Secrets that may be given as a file.
-_FILED = frozenset(
+_FILE_SECRETS = frozenset(
     {
         *("DATABASE_URL", "DATABASE_URL_INGEST", "DATABASE_URL_API", "DATABASE_URL_KEEPER", "DATABASE_URL_ANALYST"),
         *("PGPASSWORD", "BACKEND_AUTHORITY_PRIVATE_KEY", "HELIUS_AUTH_HEADER", "HELIUS_WEBHOOK_SECRET"),
@@ -311,21 +314,23 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-def _connected(dsn: str) -> psycopg.Connection[Any]:
+def _connect(dsn: str) -> psycopg.Connection[Any]:
     return pool.connect_sync(
         dsn,
         application_name="zmart doctor",
         autocommit=True,
-        connect_timeout_seconds=PATIENCE_SECONDS,
+        connect_timeout_seconds=TIMEOUT_SECONDS,
         prepare_threshold=None,
     )
 
 
-def _right(connection: psycopg.Connection[Any], role: Role, privilege: str, relation: str, should: bool) -> Right:
+def _read_privilege(
+    connection: psycopg.Connection[Any], role: Role, privilege: str, relation: str, should: bool
+) -> PrivilegeFacts:
     named = {"role": role, "privilege": privilege, "relation": relation}
-    row = connection.execute(_SQL.right, named).fetchone()
+    row = connection.execute(_SQL.has_privilege, named).fetchone()
     has = None if row is None else bool(row[0])
-    return Right(role=role, privilege=privilege, relation=relation, has=has, should=should)
+    return PrivilegeFacts(role=role, privilege=privilege, relation=relation, has=has, should=should)
 
 
 def _config(data: bytes) -> tuple[dict[str, Any] | None, str]:
@@ -336,12 +341,12 @@ def _config(data: bytes) -> tuple[dict[str, Any] | None, str]:
     return (fields, "") if name == "GlobalConfig" else (None, f"The configuration's account holds a {name}.")
 
 
-def _service_at(host: str, port: int) -> str:
+def _service_name_at(host: str, port: int) -> str:
     """The name of one of our services that answers there, or "" for a stranger."""
     shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
     try:
-        with urllib.request.urlopen(f"http://{shown}:{port}/health", timeout=PATIENCE_SECONDS) as answer:
-            said = json.load(answer)
+        with urllib.request.urlopen(f"http://{shown}:{port}/health", timeout=TIMEOUT_SECONDS) as answer:
+            health = json.load(answer)
     except (OSError, ValueError, http.client.HTTPException):
         return ""
-    return str(said.get("service", "")) if isinstance(said, dict) and "status" in said else ""
+    return str(health.get("service", "")) if isinstance(health, dict) and "status" in health else ""

@@ -6,7 +6,7 @@ select
     current_setting('full_page_writes'),
     current_setting('synchronous_commit');
 
--- name: backend
+-- name: backend_pid
 -- Which process of the server runs this statement.
 select pg_backend_pid();
 
@@ -19,12 +19,12 @@ select
 from pg_roles
 where rolname = any(%(names)s);
 
--- name: right
+-- name: has_privilege
 -- Whether a role may do something with a relation; null where either does not exist.
 select has_table_privilege(r.oid, c.oid, %(privilege)s)
 from pg_roles as r, (select to_regclass(%(relation)s) as oid) as c
 where r.rolname = %(role)s and c.oid is not null;
 
--- name: knows_models
+-- name: has_models_table
 -- Whether the schema got as far as the table of models.
 select to_regclass('ops.model_status') is not null;

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zmart import errors
 
-from ..supervisor.process import Account
+from ..supervisor.process import SystemAccount
 
 OLDEST_MAJOR = 15
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -50,7 +50,7 @@ class Binaries:
         """What makes a data directory."""
         return self.folder / "initdb"
 
-    def reachable_by(self, account: Account | None, *, shelter: Path) -> Binaries:
+    def for_account(self, account: SystemAccount | None, *, shelter: Path) -> Binaries:
         """Return binaries that `account` may run: these, or a copy of them under `shelter`.
 
         A copy is needed when the project lives in a folder closed to others, such as root's home.
@@ -61,9 +61,9 @@ class Binaries:
         return Binaries(folder=shelter / _WHEEL / "pginstall" / "bin", version=self.version, origin=self.origin)
 
 
-def find() -> Binaries:
+def find_binaries() -> Binaries:
     """Return the first usable installation; raises ConfigurationError when there is none."""
-    for found in installations():
+    for found in find_all():
         return found
     raise errors.ConfigurationError(
         "No Postgres binaries here.",
@@ -71,10 +71,10 @@ def find() -> Binaries:
     )
 
 
-def installations() -> Iterator[Binaries]:
+def find_all() -> Iterator[Binaries]:
     """Yield every installation new enough, best first."""
     for origin, folder in _folders():
-        version = _version(folder)
+        version = _read_version(folder)
         if version and int(version.split(".")[0]) >= OLDEST_MAJOR:
             yield Binaries(folder=folder, version=version, origin=origin)
 
@@ -88,14 +88,14 @@ def _folders() -> Iterator[tuple[str, Path]]:
 
 
 @functools.cache
-def _version(folder: Path) -> str | None:
+def _read_version(folder: Path) -> str | None:
     try:
-        said = subprocess.run(  # noqa: S603 - fixed arguments
+        output = subprocess.run(  # noqa: S603 - fixed arguments
             [folder / "postgres", "--version"], capture_output=True, text=True, check=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    match = re.search(r"(\d+(?:\.\d+)*)", said)
+    match = re.search(r"(\d+(?:\.\d+)*)", output)
     return match[1] if match else None
 
 

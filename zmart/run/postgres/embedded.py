@@ -61,7 +61,7 @@ TUNING: Mapping[str, str] = {
     "jit": "off",
 }
 #: For tests alone: nothing here survives a power cut.
-FLEETING: Mapping[str, str] = {
+NON_DURABLE_TUNING: Mapping[str, str] = {
     "shared_buffers": "128MB",
     "fsync": "off",
     "synchronous_commit": "off",
@@ -71,7 +71,7 @@ FLEETING: Mapping[str, str] = {
 
 
 @dataclass(kw_only=True)
-class Record:
+class ServerFile:
     """server.json."""
 
     port: int
@@ -87,7 +87,7 @@ class Record:
         except FileNotFoundError:
             return None
         except PermissionError:
-            raise _belongs_to_another(path) from None
+            raise _wrong_owner_error(path) from None
         except (ValueError, TypeError):
             raise errors.ConfigurationError(
                 f"{path} is damaged.", help=f"Move {path.parent} away to start afresh."
@@ -121,12 +121,12 @@ class EmbeddedPostgres:
         self._state_dir = state_dir.absolute()
         self._folder = self._state_dir / "postgres"
         self._file = self._folder / "server.json"
-        self._wanted_port = port
-        self._tuning = {**TUNING, **({} if durable else FLEETING), **(tuning or {})}
+        self._requested_port = port
+        self._tuning = {**TUNING, **({} if durable else NON_DURABLE_TUNING), **(tuning or {})}
         self._durable = durable
         self._programs = programs
-        self._account: process.Account | None = None
-        self._record: Record | None = None
+        self._account: process.SystemAccount | None = None
+        self._record: ServerFile | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -137,12 +137,12 @@ class EmbeddedPostgres:
     @property
     def port(self) -> int:
         """The TCP port, once initialised."""
-        return self._known().port
+        return self._require_record().port
 
     @property
     def version(self) -> str:
         """The server's version, such as 18.6."""
-        return (self._programs or binaries.find()).version
+        return (self._programs or binaries.find_binaries()).version
 
     @property
     def pid(self) -> int | None:
@@ -151,7 +151,7 @@ class EmbeddedPostgres:
 
     def dsn(self, role: str = "zmart_owner", *, database: str | None = None) -> str:
         """Return one TCP URI that logs in as `role` (or as the superuser, `postgres`)."""
-        record = self._known()
+        record = self._require_record()
         return settings.postgres_uri(
             host=HOST,
             port=record.port,
@@ -162,18 +162,18 @@ class EmbeddedPostgres:
 
     # --- the three parts ----------------------------------------------------------------------
 
-    def initialise(self) -> None:
+    def initialize(self) -> None:
         """Make the data directory, the passwords and the port; do nothing that is done already.
 
         Raises ConfigurationError with the next step when the data is of another major version, in
         use, or out of reach, or when PGPORT is taken.
         """
         self._make_folders()
-        known = Record.read(self._file)
+        known = ServerFile.read(self._file)
         data = Path(known.data) if known else self._folder / "data"
         self._account = _account_for(data)
         if known is None:
-            data = self._place_for_data(data)
+            data = self._data_dir_for_account(data)
         self._programs = self._reachable_programs(data)
         record = known or self._new_record(data)
         if (data / "PG_VERSION").exists():
@@ -190,7 +190,7 @@ class EmbeddedPostgres:
     def launch(self) -> process.Launch:
         """Say how to run the server that `initialise` prepared."""
         assert self._programs is not None
-        record = self._known()
+        record = self._require_record()
         options = {
             "listen_addresses": HOST,
             "port": str(record.port),
@@ -219,19 +219,19 @@ class EmbeddedPostgres:
     def is_ready(self) -> bool:
         """Whether the server takes connections."""
         try:
-            with self._superuser("postgres"):
+            with self._superuser_connection("postgres"):
                 return True
         except psycopg.OperationalError:
             return False
 
     def provision(self) -> None:
         """Make the database and the roles, and give each role its password."""
-        with pool.translated():
-            with self._superuser("postgres") as connection:
-                _create_database(connection, self._known().database)
+        with pool.translate_errors():
+            with self._superuser_connection("postgres") as connection:
+                _create_database(connection, self._require_record().database)
             migrate.prepare(self.dsn(SUPERUSER))
-            with self._superuser(self._known().database) as connection:
-                set_passwords(connection, self._known().passwords)
+            with self._superuser_connection(self._require_record().database) as connection:
+                set_passwords(connection, self._require_record().passwords)
 
     # --- alone --------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class EmbeddedPostgres:
 
         Call it from a thread that lives as long as the server should: the server stops with it.
         """
-        self.initialise()
+        self.initialize()
         with self.log_file.open("ab") as log:
             self._server = process.start(self.launch(), output=log.fileno())
         try:
@@ -271,15 +271,15 @@ class EmbeddedPostgres:
 
     # --- private ------------------------------------------------------------------------------
 
-    def _known(self) -> Record:
-        record = self._record or Record.read(self._file)
+    def _require_record(self) -> ServerFile:
+        record = self._record or ServerFile.read(self._file)
         if record is None:
             raise errors.ConfigurationError("There is no embedded Postgres yet.", help="Start it with `zmart up`.")
         self._record = record
         return record
 
     @contextlib.contextmanager
-    def _superuser(self, database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    def _superuser_connection(self, database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         dsn = self.dsn(SUPERUSER, database=database)
         with pool.connect_sync(dsn, autocommit=True, connect_timeout_seconds=5) as connection:
             yield connection
@@ -292,22 +292,22 @@ class EmbeddedPostgres:
                 for folder in (self._state_dir, self._folder):
                     folder.chmod(folder.stat().st_mode | 0o111)
         except PermissionError:
-            raise _belongs_to_another(self._state_dir) from None
+            raise _wrong_owner_error(self._state_dir) from None
 
-    def _place_for_data(self, data: Path) -> Path:
+    def _data_dir_for_account(self, data: Path) -> Path:
         """Where a new data directory goes: below the state directory if its account gets there."""
         if self._account is None or self._account.can_enter(data.parent):
             return data
         return SHELTERS / secrets.token_hex(8) / "data"
 
     def _reachable_programs(self, data: Path) -> binaries.Binaries:
-        found = self._programs or binaries.find()
+        found = self._programs or binaries.find_binaries()
         sheltered = data.parent if SHELTERS in data.parents else SHELTERS / f"pg-{found.version}"
-        return found.reachable_by(self._account, shelter=sheltered)
+        return found.for_account(self._account, shelter=sheltered)
 
-    def _new_record(self, data: Path) -> Record:
+    def _new_record(self, data: Path) -> ServerFile:
         names = (SUPERUSER, *settings.ROLES)
-        return Record(
+        return ServerFile(
             port=0,
             database=DATABASE,
             data=str(data),
@@ -320,9 +320,9 @@ class EmbeddedPostgres:
         fresh = data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        self._hand_over(fresh)
+        self._change_owner(fresh)
         with self._password_file(data.parent, password) as file:
-            done = subprocess.run(  # noqa: S603 - our own programs and arguments
+            completed = subprocess.run(  # noqa: S603 - our own programs and arguments
                 self._initdb_command(fresh, file),
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
@@ -331,10 +331,10 @@ class EmbeddedPostgres:
                 check=False,
                 **process.identity(self._account),
             )
-        if done.returncode != 0:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if completed.returncode != 0:
+            message = (completed.stderr.strip().splitlines() or ["no message"])[-1]
             raise errors.ConfigurationError(
-                f"initdb failed: {said}.", help="Set DATABASE_URL to use a server of yours instead."
+                f"initdb failed: {message}.", help="Set DATABASE_URL to use a server of yours instead."
             )
         fresh.rename(data)
 
@@ -358,13 +358,13 @@ class EmbeddedPostgres:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(password)
-        self._hand_over(path)
+        self._change_owner(path)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
-    def _hand_over(self, path: Path) -> None:
+    def _change_owner(self, path: Path) -> None:
         if self._account is not None:
             os.chown(path, self._account.uid, self._account.gid)
 
@@ -377,21 +377,21 @@ class EmbeddedPostgres:
                 help=f"Move {self._folder} away to start afresh, or set DATABASE_URL to a Postgres "
                 f"{major} that serves it.",
             )
-        _wait_for_the_end_of_others(data)
+        _wait_for_other_servers(data)
         # Nobody is left: a file that says otherwise is from a server that was killed.
         (data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _choose_port(self, known: Record | None) -> int:
-        if self._wanted_port is not None:
-            if not ports.is_free(self._wanted_port):
+    def _choose_port(self, known: ServerFile | None) -> int:
+        if self._requested_port is not None:
+            if not ports.is_free(self._requested_port):
                 raise errors.ConfigurationError(
-                    f"Port {self._wanted_port} (PGPORT) on {HOST} is in use.",
+                    f"Port {self._requested_port} (PGPORT) on {HOST} is in use.",
                     help="Stop what listens there, or set PGPORT to another port, or remove it.",
                 )
-            return self._wanted_port
+            return self._requested_port
         if known is not None and ports.is_free(known.port):
             return known.port
-        return ports.free()
+        return ports.find_free_port()
 
     def _wait_until_ready(self) -> None:
         assert self._server is not None
@@ -399,7 +399,7 @@ class EmbeddedPostgres:
         while not self.is_ready():
             if self._server.poll() is not None:
                 raise errors.Unavailable(
-                    f"Postgres did not start: {_last_complaint(self.log_file)}",
+                    f"Postgres did not start: {_last_error_line(self.log_file)}",
                     help=f"See {self.log_file}.",
                 )
             if time.monotonic() > deadline:
@@ -424,11 +424,11 @@ def _create_database(connection: psycopg.Connection[Any], name: str) -> None:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
-def _account_for(data: Path) -> process.Account | None:
+def _account_for(data: Path) -> process.SystemAccount | None:
     """The account the server runs as: ourselves, or as root whoever owns the data already."""
     if os.geteuid() != 0:
         if data.exists() and data.stat().st_uid != os.geteuid():
-            raise _belongs_to_another(data)
+            raise _wrong_owner_error(data)
         return None
     owner = data.stat().st_uid if data.exists() else 0
     account = process.account_of(owner) if owner else process.unprivileged_account()
@@ -440,7 +440,7 @@ def _account_for(data: Path) -> process.Account | None:
     return account
 
 
-def _belongs_to_another(path: Path) -> errors.ConfigurationError:
+def _wrong_owner_error(path: Path) -> errors.ConfigurationError:
     return errors.ConfigurationError(
         f"{path} belongs to another user.",
         help="Run as that user, or set ZMART_STATE_DIR to a folder of yours.",
@@ -449,10 +449,10 @@ def _belongs_to_another(path: Path) -> errors.ConfigurationError:
 
 def _locale_options(major: int) -> list[str]:
     """Byte order for sorting, Unicode for letters, whatever the system has installed."""
-    letters = "C.UTF-8" if _has_locale("C.UTF-8") else "C"
+    ctype = "C.UTF-8" if _has_locale("C.UTF-8") else "C"
     if major >= 17:
-        return [f"--locale={letters}", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    return [f"--locale={letters}"]
+        return [f"--locale={ctype}", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return [f"--locale={ctype}"]
 
 
 def _has_locale(name: str) -> bool:
@@ -466,14 +466,14 @@ def _has_locale(name: str) -> bool:
     return True
 
 
-def _wait_for_the_end_of_others(data: Path) -> None:
+def _wait_for_other_servers(data: Path) -> None:
     """Wait for servers of an earlier run: killed with their parent, they are on their way out."""
     deadline = time.monotonic() + LEFTOVERS_WITHIN_SECONDS
-    while others := _servers_in(data):
+    while servers := _servers_in(data):
         if time.monotonic() > deadline:
             raise errors.ConfigurationError(
-                f"Another Postgres (pid {min(others)}) is using {data}.",
-                help=f"Stop it with: kill -INT {min(others)}",
+                f"Another Postgres (pid {min(servers)}) is using {data}.",
+                help=f"Stop it with: kill -INT {min(servers)}",
             )
         time.sleep(0.05)
 
@@ -488,7 +488,7 @@ def _servers_in(data: Path) -> list[int]:
     return found
 
 
-def _last_complaint(log: Path) -> str:
+def _last_error_line(log: Path) -> str:
     """The last FATAL or ERROR of a server's log, without its time and pid."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     for line in reversed(lines):

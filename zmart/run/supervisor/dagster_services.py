@@ -35,24 +35,24 @@ _LONGEST_SOCKET_PATH = 107
 _DAEMONS = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR")
 
 
-def home(state_dir: Path) -> Path:
+def dagster_home(state_dir: Path) -> Path:
     """DAGSTER_HOME: the instance's configuration and the output of runs."""
     return state_dir / "dagster"
 
 
-def socket(state_dir: Path) -> Path:
+def code_server_socket(state_dir: Path) -> Path:
     """Where the code server listens: in DAGSTER_HOME, unless that is too deep for the path of a socket."""
-    path = home(state_dir) / "code.sock"
+    path = dagster_home(state_dir) / "code.sock"
     if len(bytes(path)) <= _LONGEST_SOCKET_PATH:
         return path
     digest = hashlib.sha256(bytes(path)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"zmart-{digest}.sock"
 
 
-def prepare(state_dir: Path) -> None:
+def prepare_home(state_dir: Path) -> None:
     """Make DAGSTER_HOME as the checkout wants it."""
-    home(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = home(state_dir) / "dagster.yaml"
+    dagster_home(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = dagster_home(state_dir) / "dagster.yaml"
     wanted = INSTANCE.read_bytes()
     if target.is_file() and target.read_bytes() == wanted:
         # A restart needs no space, then.
@@ -66,9 +66,9 @@ def prepare(state_dir: Path) -> None:
 def environment(state_dir: Path, keeper_dsn: str) -> Mapping[str, str]:
     """The variables that dagster.yaml and workspace.yaml name."""
     return {
-        "DAGSTER_HOME": str(home(state_dir)),
+        "DAGSTER_HOME": str(dagster_home(state_dir)),
         "DAGSTER_STORAGE_URL": storage_url(keeper_dsn),
-        "DAGSTER_CODE_SOCKET": str(socket(state_dir)),
+        "DAGSTER_CODE_SOCKET": str(code_server_socket(state_dir)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         # Threads that each keep an arena would cost some 50 MB of it.
         "MALLOC_ARENA_MAX": "2",
@@ -84,30 +84,30 @@ def storage_url(dsn: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
-def code_server(state_dir: Path) -> list[str]:
+def code_server_arguments(state_dir: Path) -> list[str]:
     """Arguments of the code server."""
-    where = ["--socket", str(socket(state_dir)), "--module-name", MODULE, "--attribute", "definitions"]
-    return ["dagster", "api", "grpc", *where, "--location-name", "zmart", "--log-level", "warning"]
+    location = ["--socket", str(code_server_socket(state_dir)), "--module-name", MODULE, "--attribute", "definitions"]
+    return ["dagster", "api", "grpc", *location, "--location-name", "zmart", "--log-level", "warning"]
 
 
-def webserver(host: str, port: int) -> list[str]:
+def webserver_arguments(host: str, port: int) -> list[str]:
     """Arguments of the web interface."""
     return ["dagster_webserver", "-h", host, "-p", str(port), "-w", str(WORKSPACE), "--dagster-log-level", "warning"]
 
 
-def daemon() -> list[str]:
+def daemon_arguments() -> list[str]:
     """Arguments of the daemon."""
     return ["dagster._daemon", "run", "-w", str(WORKSPACE), "--log-level", "warning"]
 
 
-class Heartbeat:
+class DaemonHeartbeat:
     """Whether the daemon that was launched last is at work."""
 
     def __init__(self, dsn: Callable[[], str]) -> None:
         self._dsn = dsn
         self._launched = 0.0
 
-    def expect(self) -> None:
+    def reset(self) -> None:
         """From now on only later beats count."""
         self._launched = time.time()
 

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
-Importance: TypeAlias = Literal["detail", "warning", "error"]
-Report: TypeAlias = Callable[[str, Importance], None]
+Severity: TypeAlias = Literal["detail", "warning", "error"]
+Report: TypeAlias = Callable[[str, Severity], None]
 
 LOG_BYTES = 10 * 1024 * 1024
 #: Files kept besides the current one.
 LOG_GENERATIONS = 3
 #: Lines quoted when a service did not start.
-LAST_WORDS = 5
+TAIL_LINES = 5
 
 _ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL|PANIC)\b|^Traceback |^[\w.]*(Error|Exception)\b")
 _WARNING = re.compile(r"\bWARN(ING)?\b")
-_LEVELS: dict[str, Importance] = {
+_LEVELS: dict[str, Severity] = {
     "warning": "warning",
     "warn": "warning",
     "error": "error",
@@ -30,7 +30,7 @@ _LEVELS: dict[str, Importance] = {
 }
 
 
-def importance(line: str) -> Importance:
+def severity(line: str) -> Severity:
     """Weigh one line of output, JSON or prose."""
     if line.startswith("{"):
         try:
@@ -88,7 +88,7 @@ class RotatedLog:
         self._size = 0
         self._lost_lines = 0
         self._is_cut = False
-        self._last: collections.deque[str] = collections.deque(maxlen=LAST_WORDS)
+        self._last: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
 
     def write(self, line: bytes) -> None:
         """Append one line."""
@@ -107,7 +107,7 @@ class RotatedLog:
             self._file.close()
             self._file = None
 
-    def last_words(self) -> str:
+    def tail(self) -> str:
         """Return the last lines, each on a line of its own and indented."""
         return "".join(f"\n    {line}" for line in self._last if line)
 

@@ -10,20 +10,20 @@ from typing import TypeAlias
 Probe: TypeAlias = Callable[[], Awaitable[bool]]
 
 
-def answers(host: str, port: int, path: str, *, timeout_seconds: float = 5.0) -> Probe:
+def http_probe(host: str, port: int, path: str, *, timeout_seconds: float = 5.0) -> Probe:
     """Return a probe: whether a GET of `path` is answered with 200."""
 
     async def probe() -> bool:
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await _status_of(host, port, path) == 200
+                return await _http_status(host, port, path) == 200
         except (OSError, TimeoutError, ValueError, IndexError):
             return False
 
     return probe
 
 
-def listens(path: Path) -> Probe:
+def socket_probe(path: Path) -> Probe:
     """Return a probe: whether somebody takes connections on a Unix socket."""
 
     async def probe() -> bool:
@@ -37,16 +37,16 @@ def listens(path: Path) -> Probe:
     return probe
 
 
-def in_thread(question: Callable[[], bool]) -> Probe:
+def thread_probe(is_ready: Callable[[], bool]) -> Probe:
     """Return a probe that asks a blocking question in a thread."""
 
     async def probe() -> bool:
-        return await asyncio.to_thread(question)
+        return await asyncio.to_thread(is_ready)
 
     return probe
 
 
-async def _status_of(host: str, port: int, path: str) -> int:
+async def _http_status(host: str, port: int, path: str) -> int:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())

@@ -24,7 +24,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class SystemAccount:
     """A user of this system that a child runs as."""
 
     name: str
@@ -33,14 +33,14 @@ class Account:
 
     def can_enter(self, folder: Path) -> bool:
         """Whether this user may go through every folder down to `folder` and into it."""
-        return self._holds("-x", folder)
+        return self._passes_test("-x", folder)
 
     def can_execute(self, file: Path) -> bool:
         """Whether this user may reach and run `file`."""
-        return self._holds("-x", file)
+        return self._passes_test("-x", file)
 
-    def _holds(self, test: str, path: Path) -> bool:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
+    def _passes_test(self, test: str, path: Path) -> bool:
+        completed = subprocess.run(  # noqa: S603 - fixed arguments
             ["/bin/sh", "-c", f'test {test} "$0"', str(path)],
             cwd="/",
             user=self.uid,
@@ -48,19 +48,19 @@ class Account:
             extra_groups=[],
             check=False,
         )
-        return done.returncode == 0
+        return completed.returncode == 0
 
 
-def account_of(uid: int) -> Account | None:
+def account_of(uid: int) -> SystemAccount | None:
     """Return the user with that number, or None when the system has no entry for it."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
         return None
-    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+    return SystemAccount(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
 
 
-def unprivileged_account() -> Account | None:
+def unprivileged_account() -> SystemAccount | None:
     """Return an existing user that is not root, for programs that refuse to be root."""
     for name in ("postgres", "nobody", "daemon"):
         try:
@@ -68,7 +68,7 @@ def unprivileged_account() -> Account | None:
         except KeyError:
             continue
         if entry.pw_uid != 0:
-            return Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
+            return SystemAccount(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
     return None
 
 
@@ -79,7 +79,7 @@ class Launch:
     command: tuple[str, ...]
     #: The whole environment; it may hold secrets.
     environment: Mapping[str, str] = field(repr=False)
-    account: Account | None = None
+    account: SystemAccount | None = None
     cwd: str = "/"
     #: What asks it to end.
     stop_signal: signal.Signals = signal.SIGTERM
@@ -100,12 +100,12 @@ def start(launch: Launch, *, output: int) -> subprocess.Popen[bytes]:
         stdout=output,
         stderr=output,
         process_group=0,
-        preexec_fn=_birth(launch.death_signal),  # noqa: PLW1509 - it takes no lock
+        preexec_fn=_child_setup(launch.death_signal),  # noqa: PLW1509 - it takes no lock
         **identity(launch.account),
     )
 
 
-def identity(account: Account | None) -> dict[str, Any]:
+def identity(account: SystemAccount | None) -> dict[str, Any]:
     """Return subprocess's arguments for running as `account`."""
     if account is None:
         return {}
@@ -123,19 +123,19 @@ def memory_bytes(root: int) -> int:
 
     0 where the system does not tell.
     """
-    return sum(_memory_bytes(pid) for pid in _family(root))
+    return sum(_memory_bytes(pid) for pid in _process_tree(root))
 
 
-def _family(root: int) -> set[int]:
+def _process_tree(root: int) -> set[int]:
     """`root`, what is in its group, and what descends from either (Postgres leaves the group)."""
-    relations = list(_relations())
+    relations = list(_process_table())
     family = {root, *(pid for pid, _, group in relations if group == root)}
     while more := {pid for pid, parent, _ in relations if parent in family} - family:
         family |= more
     return family
 
 
-def _relations() -> Iterator[tuple[int, int, int]]:
+def _process_table() -> Iterator[tuple[int, int, int]]:
     """Every process as (pid, parent, group)."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -152,7 +152,7 @@ def _memory_bytes(pid: int) -> int:
     return 0
 
 
-def _birth(dies_by: signal.Signals) -> Callable[[], None]:
+def _child_setup(death_signal: signal.Signals) -> Callable[[], None]:
     """Return what a child runs before its program: default signals, and `dies_by` when we end.
 
     It runs after the change of user, which would clear the setting.
@@ -164,7 +164,7 @@ def _birth(dies_by: signal.Signals) -> Callable[[], None]:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(dies_by), 0, 0, 0)
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         # The parent may have died between the fork and the line above.
         if os.getppid() != parent:
             os._exit(1)

@@ -21,21 +21,21 @@ import time
 #: Strays outlived what they belonged to; they get a moment, not the time of a service.
 STRAY_GRACE_SECONDS = 1.0
 #: After this much more only the dead that nobody buries are left, and they do nothing.
-PATIENCE_SECONDS = 5.0
+EXTRA_SECONDS = 5.0
 #: A group's stop signal, and how many seconds it has from then.
-Manners = tuple[int, float]
+StopRule = tuple[int, float]
 
 
 def main(mark: str) -> None:
     """Listen until the supervisor is gone, then end what it left behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    finish(listen(), mark.encode())
+    end_groups(read_groups(), mark.encode())
 
 
-def listen() -> dict[int, Manners]:
+def read_groups() -> dict[int, StopRule]:
     """Return the groups that were alive at the end of input."""
-    groups: dict[int, Manners] = {}
+    groups: dict[int, StopRule] = {}
     for line in sys.stdin:
         if line.startswith("+"):
             group, number, grace = line[1:].split()
@@ -45,37 +45,37 @@ def listen() -> dict[int, Manners]:
     return groups
 
 
-def finish(groups: dict[int, Manners], mark: bytes) -> None:
+def end_groups(groups: dict[int, StopRule], mark: bytes) -> None:
     """End `groups` and whatever carries `mark`; return when nothing is left."""
     began = time.monotonic()
-    patience = PATIENCE_SECONDS + max((grace for _, grace in groups.values()), default=0)
+    timeout_seconds = EXTRA_SECONDS + max((grace for _, grace in groups.values()), default=0)
     for group, (number, _) in groups.items():
         _signal_group(group, number)
-    asked: set[int] = set()
-    while time.monotonic() < began + patience:
-        strays = _marked(mark) - set(groups)
+    signalled: set[int] = set()
+    while time.monotonic() < began + timeout_seconds:
+        strays = _marked_pids(mark) - set(groups)
         alive = [group for group in groups if _is_alive(group)]
         if not strays and not alive:
             return
         _end_late(alive, groups, time.monotonic() - began)
-        _end_strays(strays, asked, time.monotonic() - began)
+        _end_strays(strays, signalled, time.monotonic() - began)
         time.sleep(0.05)
 
 
-def _end_late(alive: list[int], groups: dict[int, Manners], elapsed: float) -> None:
+def _end_late(alive: list[int], groups: dict[int, StopRule], elapsed: float) -> None:
     for group in alive:
         if elapsed > groups[group][1]:
             _signal_group(group, signal.SIGKILL)
 
 
-def _end_strays(strays: set[int], asked: set[int], elapsed: float) -> None:
+def _end_strays(strays: set[int], signalled: set[int], elapsed: float) -> None:
     late = elapsed > STRAY_GRACE_SECONDS
-    for pid in strays if late else strays - asked:
+    for pid in strays if late else strays - signalled:
         _signal(pid, signal.SIGKILL if late else signal.SIGTERM)
-    asked |= strays
+    signalled |= strays
 
 
-def _marked(mark: bytes) -> set[int]:
+def _marked_pids(mark: bytes) -> set[int]:
     found = set()
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if name.isdigit() and int(name) != os.getpid():

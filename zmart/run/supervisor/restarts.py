@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class RestartPolicy:
     """How patient to be."""
 
     #: Stops within the window after which a service is left alone.
@@ -23,7 +23,7 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restart:
+class RestartAfterDelay:
     """Start it again, after a while."""
 
     after_seconds: float
@@ -36,13 +36,13 @@ class GiveUp:
     stops: int
 
 
-Decision: TypeAlias = Restart | GiveUp
+Decision: TypeAlias = RestartAfterDelay | GiveUp
 
 
-def decide(policy: Policy, stops: Sequence[float], now: float) -> Decision:
+def decide(policy: RestartPolicy, stops: Sequence[float], now: float) -> Decision:
     """Decide after a stop; `stops` are the times of all of them, this one included, in seconds."""
     recent = sum(1 for stop in stops if now - stop < policy.window_seconds)
     if recent >= policy.limit:
         return GiveUp(stops=recent)
     delay = policy.first_delay_seconds * 2 ** max(recent - 1, 0)
-    return Restart(after_seconds=min(delay, policy.longest_delay_seconds))
+    return RestartAfterDelay(after_seconds=min(delay, policy.longest_delay_seconds))

@@ -47,4 +47,4 @@ class Service:
     memory_ceiling_bytes: int | None = MEMORY_CEILING_BYTES
     #: From the wish to stop until it is killed.
     grace_seconds: float = 10.0
-    policy: restarts.Policy = field(default_factory=restarts.Policy)
+    policy: restarts.RestartPolicy = field(default_factory=restarts.RestartPolicy)

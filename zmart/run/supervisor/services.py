@@ -29,7 +29,7 @@ NAMES = ("postgres", "devchain", "traders", "ingest", "api", "ws", "dagster")
 DAGSTER_READY_WITHIN_SECONDS = 120.0
 
 #: What keepers are told where a demonstration is theirs: markets there live for minutes.
-KEPT: Mapping[str, str] = {
+KEEPER_DEMO_ENVIRONMENT: Mapping[str, str] = {
     "SOLANA_CLUSTER": "localnet",
     "MARKET_MONITOR_ENABLED": "true",
     "MARKET_MONITOR_BATCH_SIZE": "50",
@@ -39,7 +39,7 @@ KEPT: Mapping[str, str] = {
 }
 
 #: Variables that are secret, or lead to something that is; everything else is passed to everybody.
-_GUARDED = (
+_SECRET_PREFIXES = (
     "DATABASE_URL",
     "PG",
     "HELIUS_",
@@ -81,152 +81,154 @@ def plan(
             "Keepers take over the development chain, and there is none: SOLANA_RPC_URL is set.",
             help="Leave --keepers out; keepers act on your cluster as MARKET_MONITOR_DRY_RUN allows.",
         )
-    wanted = _wanted(settings, only, traders=traders)
-    if wanted & {"api", "ws"}:
+    selected = _selected_names(settings, only, traders=traders)
+    if selected & {"api", "ws"}:
         settings.require_analyst_login()
-    house = _House(settings, {**_eased(settings), **environ, **_made_up(settings, wanted)})
+    service_plan = _ServicePlan(
+        settings, {**_development_defaults(settings), **environ, **_generated_secrets(settings, selected)}
+    )
     makers: dict[str, Callable[[], list[Service]]] = {
-        "postgres": house.postgres,
-        "devchain": lambda: [house.devchain(wanted, keepers=keepers)],
-        "ingest": lambda: [house.ingest()],
-        "api": lambda: [house.api()],
-        "ws": lambda: [house.ws()],
-        "dagster": house.dagster,
+        "postgres": service_plan.postgres_services,
+        "devchain": lambda: [service_plan.devchain_service(selected, keepers=keepers)],
+        "ingest": lambda: [service_plan.ingest_service()],
+        "api": lambda: [service_plan.api_service()],
+        "ws": lambda: [service_plan.ws_service()],
+        "dagster": service_plan.dagster_services,
     }
-    return [service for name, make in makers.items() if name in wanted for service in make()]
+    return [service for name, make in makers.items() if name in selected for service in make()]
 
 
-def _wanted(settings: Settings, only: Sequence[str], *, traders: bool) -> set[str]:
+def _selected_names(settings: Settings, only: Sequence[str], *, traders: bool) -> set[str]:
     for name in only:
         if name not in NAMES:
             raise errors.ConfigurationError(f"There is no service {name!r}.", help=f"--only takes {', '.join(NAMES)}.")
-    wanted = set(only or NAMES)
+    selected = set(only or NAMES)
     if not traders:
-        wanted.discard("traders")
-    if "traders" in wanted:
-        wanted.add("devchain")
+        selected.discard("traders")
+    if "traders" in selected:
+        selected.add("devchain")
     if not settings.chain.is_development:
-        wanted -= {"devchain", "traders"}
-    return wanted
+        selected -= {"devchain", "traders"}
+    return selected
 
 
-class _House:
+class _ServicePlan:
     """Makes the services of one configuration."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self._environ = environ
-        self._open = {name: value for name, value in environ.items() if not name.startswith(_GUARDED)}
+        self._public_environ = {name: value for name, value in environ.items() if not name.startswith(_SECRET_PREFIXES)}
 
-    def postgres(self) -> list[Service]:
+    def postgres_services(self) -> list[Service]:
         """The embedded server unless there is one of yours, then what must be in it."""
-        server = [self._embedded()] if self._settings.postgres.is_embedded else []
-        return [*server, self._migrate()]
+        server = [self._embedded_service()] if self._settings.postgres.is_embedded else []
+        return [*server, self._migrate_service()]
 
-    def ingest(self) -> Service:
+    def ingest_service(self) -> Service:
         """The way in."""
         host, port = self._settings.hosts.ingest, self._settings.ports.ingest
         return Service(
             name="ingest",
-            launch=lambda: self._python(["ingest"], passing=("HELIUS_",), roles=("zmart_ingest",)),
-            probe=probes.answers(_callable(host), port, "/ready"),
+            launch=lambda: self._python_launch(["ingest"], passing=("HELIUS_",), roles=("zmart_ingest",)),
+            probe=probes.http_probe(_connect_host(host), port, "/ready"),
             ports=(Port(variable="INGEST_PORT", host=host, number=port),),
-            url=f"http://{_callable(host)}:{port}/helius/webhook",
+            url=f"http://{_connect_host(host)}:{port}/helius/webhook",
         )
 
-    def devchain(self, wanted: set[str], *, keepers: bool) -> Service:
+    def devchain_service(self, selected: set[str], *, keepers: bool) -> Service:
         """The development chain, with or without people on it."""
         host, ports = self._settings.hosts.devchain, self._settings.ports
         flags = {
-            "--no-traders": "traders" not in wanted,
-            "--tell-api": {"traders", "api"} <= wanted,
+            "--no-traders": "traders" not in selected,
+            "--tell-api": {"traders", "api"} <= selected,
             "--leave-to-keepers": keepers,
         }
         arguments = ["devchain", *(flag for flag, is_set in flags.items() if is_set)]
         return Service(
             name="devchain",
-            launch=lambda: self._python(arguments, passing=("HELIUS_",)),
+            launch=lambda: self._python_launch(arguments, passing=("HELIUS_",)),
             # Validators answer there, too.
-            probe=probes.answers(_callable(host), ports.devchain, "/health"),
+            probe=probes.http_probe(_connect_host(host), ports.devchain, "/health"),
             ports=tuple(
                 Port(variable="DEVCHAIN_PORT", host=host, number=number)
                 for number in (ports.devchain, ports.devchain_ws)
             ),
-            url=f"http://{_callable(host)}:{ports.devchain}",
+            url=f"http://{_connect_host(host)}:{ports.devchain}",
         )
 
-    def api(self) -> Service:
+    def api_service(self) -> Service:
         """The way out."""
         host, port = self._settings.hosts.api, self._settings.ports.api
         return Service(
             name="api",
-            launch=lambda: self._python(
+            launch=lambda: self._python_launch(
                 ["api"],
                 passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
-            probe=probes.answers(_callable(host), port, "/ready"),
+            probe=probes.http_probe(_connect_host(host), port, "/ready"),
             ports=(Port(variable="API_PORT", host=host, number=port),),
-            url=f"http://{_callable(host)}:{port}",
+            url=f"http://{_connect_host(host)}:{port}",
         )
 
-    def ws(self) -> Service:
+    def ws_service(self) -> Service:
         """The way out for streams, in a process of their own: no burst of requests delays them."""
         host, port = self._settings.hosts.ws, self._settings.ports.ws
         return Service(
             name="ws",
-            launch=lambda: self._python(
+            launch=lambda: self._python_launch(
                 ["api", "ws"],
                 passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
             after=("migrate",),
-            probe=probes.answers(_callable(host), port, "/ready"),
+            probe=probes.http_probe(_connect_host(host), port, "/ready"),
             ports=(Port(variable="WS_PORT", host=host, number=port),),
-            url=f"ws://{_callable(host)}:{port}",
+            url=f"ws://{_connect_host(host)}:{port}",
         )
 
-    def dagster(self) -> list[Service]:
+    def dagster_services(self) -> list[Service]:
         """The code server, and the two that ask it."""
-        return [self._dagster_code(), self._dagster_webserver(), self._dagster_daemon()]
+        return [self._dagster_code_service(), self._dagster_webserver_service(), self._dagster_daemon_service()]
 
     # --- private ------------------------------------------------------------------------------
 
-    def _embedded(self) -> Service:
+    def _embedded_service(self) -> Service:
         settings = self._settings
         server = embedded.EmbeddedPostgres(settings.state_dir, port=settings.postgres.embedded_port)
 
         def launch() -> process.Launch:
-            server.initialise()
+            server.initialize()
             return server.launch()
 
         return Service(
             name="postgres",
             launch=launch,
-            probe=probes.in_thread(server.is_ready),
+            probe=probes.thread_probe(server.is_ready),
             is_foundation=True,
             # Its shared memory alone is above the services' ceiling, by design.
             memory_ceiling_bytes=None,
             grace_seconds=embedded.STOP_WITHIN_SECONDS,
         )
 
-    def _migrate(self) -> Service:
+    def _migrate_service(self) -> Service:
         return Service(
             name="migrate",
-            launch=lambda: self._python(["zmart.cli", "migrate"], passing=("DATABASE_URL", "PG")),
+            launch=lambda: self._python_launch(["zmart.cli", "migrate"], passing=("DATABASE_URL", "PG")),
             is_task=True,
         )
 
-    def _dagster_code(self) -> Service:
+    def _dagster_code_service(self) -> Service:
         state_dir = self._settings.state_dir
 
         def launch() -> process.Launch:
-            dagster_services.prepare(state_dir)
-            dagster_services.socket(state_dir).unlink(missing_ok=True)
+            dagster_services.prepare_home(state_dir)
+            dagster_services.code_server_socket(state_dir).unlink(missing_ok=True)
             # It rebuilds marts and runs dbt, as the owner, and keepers sign in it and its runs; the other two see
             # Dagster's own schema alone.
-            launch = self._dagster(
-                dagster_services.code_server(state_dir),
+            launch = self._dagster_launch(
+                dagster_services.code_server_arguments(state_dir),
                 passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_"),
             )
             return replace(launch, environment={**launch.environment, **keeper_keys(self._settings)})
@@ -235,41 +237,41 @@ class _House:
             name="dagster-code",
             launch=launch,
             after=("migrate",),
-            probe=probes.listens(dagster_services.socket(state_dir)),
+            probe=probes.socket_probe(dagster_services.code_server_socket(state_dir)),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
             # Its runs are its children, and dbt is among them.
             memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
         )
 
-    def _dagster_webserver(self) -> Service:
+    def _dagster_webserver_service(self) -> Service:
         host, port = self._settings.hosts.dagster, self._settings.ports.dagster
         return Service(
             name="dagster",
-            launch=lambda: self._dagster(dagster_services.webserver(host, port)),
+            launch=lambda: self._dagster_launch(dagster_services.webserver_arguments(host, port)),
             after=("dagster-code",),
-            probe=probes.answers(_callable(host), port, "/server_info"),
+            probe=probes.http_probe(_connect_host(host), port, "/server_info"),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
             ports=(Port(variable="DAGSTER_PORT", host=host, number=port),),
-            url=f"http://{_callable(host)}:{port}",
+            url=f"http://{_connect_host(host)}:{port}",
         )
 
-    def _dagster_daemon(self) -> Service:
-        beat = dagster_services.Heartbeat(lambda: self._settings.postgres.dsn("zmart_keeper"))
+    def _dagster_daemon_service(self) -> Service:
+        beat = dagster_services.DaemonHeartbeat(lambda: self._settings.postgres.dsn("zmart_keeper"))
 
         def launch() -> process.Launch:
-            beat.expect()
-            return self._dagster(dagster_services.daemon())
+            beat.reset()
+            return self._dagster_launch(dagster_services.daemon_arguments())
 
         return Service(
             name="dagster-daemon",
             launch=launch,
             after=("dagster-code",),
-            probe=probes.in_thread(beat),
+            probe=probes.thread_probe(beat),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
         )
 
-    def _dagster(self, arguments: Sequence[str], *, passing: tuple[str, ...] = ()) -> process.Launch:
-        launch = self._python(arguments, passing=passing, roles=("zmart_keeper",))
+    def _dagster_launch(self, arguments: Sequence[str], *, passing: tuple[str, ...] = ()) -> process.Launch:
+        launch = self._python_launch(arguments, passing=passing, roles=("zmart_keeper",))
         variables = dagster_services.environment(self._settings.state_dir, self._settings.postgres.dsn("zmart_keeper"))
         return replace(launch, environment={**launch.environment, **variables})
 
@@ -278,7 +280,7 @@ class _House:
         has_login = self._settings.postgres.has_own_login("analyst")
         return ("zmart_api", "analyst") if has_login else ("zmart_api",)
 
-    def _python(
+    def _python_launch(
         self,
         arguments: Sequence[str],
         *,
@@ -286,15 +288,15 @@ class _House:
         roles: Sequence[Role] = (),
     ) -> process.Launch:
         """Say how to run a module, with what it may know in its environment."""
-        let_through = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
+        passed = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
         logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
         return process.Launch(
             command=(sys.executable, "-m", *arguments),
             environment={
-                **self._open,
-                **let_through,
+                **self._public_environ,
+                **passed,
                 **logins,
-                "PATH": f"{Path(sys.executable).parent}:{self._open.get('PATH', os.defpath)}",
+                "PATH": f"{Path(sys.executable).parent}:{self._public_environ.get('PATH', os.defpath)}",
                 "PYTHONUNBUFFERED": "1",
                 "ZMART_STATE_DIR": str(self._settings.state_dir),
             },
@@ -310,37 +312,37 @@ def keeper_keys(settings: Settings) -> dict[str, str]:
     chain = settings.chain
     if not chain.is_development:
         return {}
-    made = settings.state_dir / "devchain" / "keys"
+    folder = settings.state_dir / "devchain" / "keys"
     keys = {}
     if chain.backend_keypair_path is None and chain.backend_private_key is None:
-        keys["BACKEND_KEYPAIR_PATH"] = str(made / "backend.json")
+        keys["BACKEND_KEYPAIR_PATH"] = str(folder / "backend.json")
     if chain.admin_keypair_path is None:
-        keys["ADMIN_KEYPAIR_PATH"] = str(made / "admin.json")
+        keys["ADMIN_KEYPAIR_PATH"] = str(folder / "admin.json")
     return keys
 
 
-def _eased(settings: Settings) -> dict[str, str]:
+def _development_defaults(settings: Settings) -> dict[str, str]:
     """What is set for you where everybody is this machine: traders, consoles and you share one address."""
     return {"RATE_LIMIT_PER_MINUTE": "6000"} if settings.chain.is_development else {}
 
 
-def _made_up(settings: Settings, wanted: set[str]) -> dict[str, str]:
+def _generated_secrets(settings: Settings, selected: set[str]) -> dict[str, str]:
     """The secrets that nobody set and somebody needs: made up on localnet, refused elsewhere."""
     missing = []
     no_proof = not settings.ingest.auth_headers and settings.ingest.webhook_secret is None
-    if no_proof and wanted & {"ingest", "devchain"}:
+    if no_proof and selected & {"ingest", "devchain"}:
         missing.append("HELIUS_AUTH_HEADER")
-    if not settings.api.jwt_secrets and wanted & {"api", "ws"}:
+    if not settings.api.jwt_secrets and selected & {"api", "ws"}:
         missing.append("JWT_SECRET")
     if missing and settings.chain.cluster is not Cluster.LOCALNET:
         raise errors.ConfigurationError(
             f"{missing[0]} is not set.",
             help=f"Set it, or {missing[0]}_FILE; only on localnet one is made up.",
         )
-    made = dev_secrets.secrets_of(settings.state_dir) if missing else {}
-    return {name: made[name] for name in missing}
+    generated = dev_secrets.load_or_create(settings.state_dir) if missing else {}
+    return {name: generated[name] for name in missing}
 
 
-def _callable(host: str) -> str:
+def _connect_host(host: str) -> str:
     """The address at which a server that binds `host` can be called from here."""
     return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound

@@ -24,13 +24,13 @@ from .log_files import WriteFailures
 
 #: Dagster takes half a minute on a busy machine.
 RESTARTED_WITHIN_SECONDS = 150.0
-LOOK_EVERY_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 State: TypeAlias = Literal["waiting", "starting", "ready", "done", "restarting", "failed", "stopped"]
 
 
 @dataclass(kw_only=True)
-class Status:
+class ServiceStatus:
     """One service as `run.json` has it."""
 
     name: str
@@ -45,7 +45,7 @@ class Status:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the state directory; raises Conflict when another supervisor does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def running_pid(folder: Path) -> int | None:
     return None
 
 
-def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN_SECONDS) -> Status:
+def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN_SECONDS) -> ServiceStatus:
     """Ask for a restart and wait until the service is ready in a new process; return its status then.
 
     Raises NotFound as `ask_restart` does, Conflict for a task that is done, Unavailable when the
@@ -100,34 +100,34 @@ def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN
     before = _status_of(folder, name)
     if before is not None and before.state == "done":
         raise errors.Conflict(f"{name} has done its work and does not run.", help="Start all again: zmart up")
-    ask_restart(folder, name)
+    request_restart(folder, name)
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         now = _status_of(folder, name)
         if now is None:
             raise errors.Unavailable("zmart ended meanwhile.", help="Start it with `zmart up`.")
-        if _is_anew(before, now) and now.state == "ready":
+        if _is_restarted(before, now) and now.state == "ready":
             return now
-        if _is_anew(before, now) and now.state == "failed":
+        if _is_restarted(before, now) and now.state == "failed":
             raise errors.Unavailable(f"{name} failed: {now.message}.", help=f"See why: zmart logs {name}")
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(POLL_SECONDS)
     raise errors.Unavailable(
         f"{name} is not ready after {within_seconds:.0f} s.", help=f"See why: zmart logs {name}; zmart ps"
     )
 
 
-def _is_anew(before: Status | None, now: Status) -> bool:
+def _is_restarted(before: ServiceStatus | None, now: ServiceStatus) -> bool:
     if before is None or now.restarts > before.restarts:
         return True
     # One that had been given up is started without counting as a restart.
     return now.pid not in {before.pid, None}
 
 
-def _status_of(folder: Path, name: str) -> Status | None:
-    return next((status for status in Board.read(folder / "run.json") if status.name == name), None)
+def _status_of(folder: Path, name: str) -> ServiceStatus | None:
+    return next((status for status in StateFile.read(folder / "run.json") if status.name == name), None)
 
 
-def ask_restart(folder: Path, name: str) -> None:
+def request_restart(folder: Path, name: str) -> None:
     """Ask the running supervisor to restart one service.
 
     Raises NotFound when nothing runs or there is no such service.
@@ -135,13 +135,13 @@ def ask_restart(folder: Path, name: str) -> None:
     pid = running_pid(folder)
     if pid is None:
         raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
-    names = [status.name for status in Board.read(folder / "run.json")]
+    names = [status.name for status in StateFile.read(folder / "run.json")]
     if name not in names:
         raise errors.NotFound(f"There is no service {name!r}.", help=f"One of: {', '.join(names)}.")
-    wish = request_file(folder, name)
+    request = request_file(folder, name)
     try:
-        wish.parent.mkdir(exist_ok=True)
-        wish.touch()
+        request.parent.mkdir(exist_ok=True)
+        request.touch()
     except OSError as error:
         raise _unwritable(folder, error) from error
     os.kill(pid, signal.SIGUSR1)
@@ -152,7 +152,7 @@ def request_file(folder: Path, name: str) -> Path:
     return folder / "run.requests" / name
 
 
-class Board:
+class StateFile:
     """`run.json`: what every service is doing, replaced in one step at each change.
 
     A write that fails is reported and never raised: services do not stand on this file.
@@ -161,12 +161,12 @@ class Board:
     def __init__(self, path: Path, failures: WriteFailures | None = None) -> None:
         self._path = path
         self._failures = failures
-        self._statuses: list[Status] = []
+        self._statuses: list[ServiceStatus] = []
         self._is_open = False
 
-    def add(self, name: str, *, url: str | None) -> Status:
+    def add(self, name: str, *, url: str | None) -> ServiceStatus:
         """Put up a service."""
-        status = Status(name=name, url=url)
+        status = ServiceStatus(name=name, url=url)
         self._statuses.append(status)
         return status
 
@@ -198,9 +198,9 @@ class Board:
             self._path.unlink(missing_ok=True)
 
     @staticmethod
-    def read(path: Path) -> list[Status]:
+    def read(path: Path) -> list[ServiceStatus]:
         """Return what a running supervisor wrote; empty when there is nothing."""
         try:
-            return [Status(**status) for status in json.loads(path.read_text())]
+            return [ServiceStatus(**status) for status in json.loads(path.read_text())]
         except FileNotFoundError:
             return []

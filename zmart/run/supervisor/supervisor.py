@@ -29,10 +29,10 @@ from zmart import errors
 from zmart.settings import RUN_VARIABLE
 
 from . import process, reaper, restarts, state_file
-from .log_files import Importance, RotatedLog, WriteFailures, importance
+from .log_files import RotatedLog, Severity, WriteFailures, severity
 from .service import Service
 
-Say: TypeAlias = Callable[[str, str, Importance], None]
+Reporter: TypeAlias = Callable[[str, str, Severity], None]
 
 MEMORY_EVERY_SECONDS = 2.0
 PROBE_EVERY_SECONDS = 0.1
@@ -45,16 +45,16 @@ class Supervisor:
     Make it inside the event loop, in the main thread.
     """
 
-    def __init__(self, services: Sequence[Service], *, state_dir: Path, say: Say) -> None:
+    def __init__(self, services: Sequence[Service], *, state_dir: Path, report: Reporter) -> None:
         self._folder = state_dir
         self._run_id = secrets.token_hex(8)
-        self._say = _unfailing(say)
-        self._failures = WriteFailures(lambda text, weight: self._say("zmart", text, weight))
-        self._board = state_file.Board(state_dir / "run.json", self._failures)
-        self._warden = _Warden(self._run_id)
+        self._report = _unfailing(report)
+        self._failures = WriteFailures(lambda text, weight: self._report("zmart", text, weight))
+        self._state_file = state_file.StateFile(state_dir / "run.json", self._failures)
+        self._reaper = _ReaperProcess(self._run_id)
         # One thread each, for waiting on a process that has its own idea of when to end.
         self._threads = ThreadPoolExecutor(max(len(services), 1), thread_name_prefix="wait")
-        self._children = [self._child(service) for service in services]
+        self._children = [self._make_child(service) for service in services]
         self._stop = asyncio.Event()
 
     async def run(self, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -63,10 +63,10 @@ class Supervisor:
         Raises Conflict when another supervisor has the state directory, ConfigurationError when a
         port is taken, Unavailable when a service does not become ready. Nothing runs afterwards.
         """
-        with state_file.locked(self._folder):
+        with state_file.hold_lock(self._folder):
             self._check_ports()
-            self._board.open()
-            with self._warden, self._signals():
+            self._state_file.open()
+            with self._reaper, self._signals():
                 try:
                     if await self._start():
                         with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ class Supervisor:
                 finally:
                     await self._stop_all()
                     self._threads.shutdown(wait=False, cancel_futures=True)
-                    self._board.close()
+                    self._state_file.close()
 
     def stop(self) -> None:
         """Ask for the end."""
@@ -83,8 +83,8 @@ class Supervisor:
 
     # --- private ------------------------------------------------------------------------------
 
-    def _child(self, service: Service) -> _Child:
-        status = self._board.add(service.name, url=service.url)
+    def _make_child(self, service: Service) -> _Child:
+        status = self._state_file.add(service.name, url=service.url)
         log = RotatedLog(self._folder / "logs" / f"{service.name}.log", failures=self._failures)
         return _Child(service, status, log, supervisor=self)
 
@@ -114,16 +114,16 @@ class Supervisor:
         return not self._stop.is_set()
 
     async def _start_one(self, child: _Child) -> None:
-        for earlier in self._below(child):
+        for earlier in self._dependencies(child):
             # Shielded: who waits may be cancelled, what is waited for goes on.
             await asyncio.shield(earlier.first_ready)
-        child.begin()
+        child.start()
         await asyncio.shield(child.first_ready)
 
-    def _below(self, child: _Child) -> list[_Child]:
+    def _dependencies(self, child: _Child) -> list[_Child]:
         """What has to be ready before `child` is started."""
         before, after = self._children[: self._children.index(child)], child.service.after
-        return before if after is None else [each for each in before if each.service.name in after]
+        return before if after is None else [earlier for earlier in before if earlier.service.name in after]
 
     async def _supervise(self) -> None:
         while not self._stop.is_set():
@@ -134,11 +134,11 @@ class Supervisor:
     def _measure(self) -> None:
         for child in self._children:
             child.measure()
-        self._board.write()
+        self._state_file.write()
 
     async def _stop_all(self) -> None:
         for stage in stop_stages([child.service for child in self._children]):
-            await asyncio.gather(*(child.end() for child in self._children if child.service in stage))
+            await asyncio.gather(*(child.stop() for child in self._children if child.service in stage))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -159,13 +159,15 @@ class Supervisor:
                 # One that cannot be removed would be granted again at every signal.
                 with contextlib.suppress(OSError):
                     wish.unlink()
-                    child.ask_restart("asked for")
+                    child.request_restart("asked for")
 
 
 class _Child:
     """One service's life: started, watched, started again, ended."""
 
-    def __init__(self, service: Service, status: state_file.Status, log: RotatedLog, *, supervisor: Supervisor) -> None:
+    def __init__(
+        self, service: Service, status: state_file.ServiceStatus, log: RotatedLog, *, supervisor: Supervisor
+    ) -> None:
         self.service = service
         self.first_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._status = status
@@ -174,18 +176,18 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._ending = False
+        self._is_stopping = False
         self._reason: str | None = None
         self._stops: list[float] = []
         #: Launches in a row that failed before there was a process.
         self._failed_launches = 0
 
-    def begin(self) -> None:
-        self._task = asyncio.create_task(self._live(), name=self.service.name)
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self.service.name)
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         """Stop the process, politely first, and wait until nothing of it is left."""
-        self._ending = True
+        self._is_stopping = True
         self._wake.set()
         self._terminate()
         if self._task is not None:
@@ -193,7 +195,7 @@ class _Child:
         if not self.first_ready.done():
             self.first_ready.cancel()
 
-    def ask_restart(self, reason: str) -> None:
+    def request_restart(self, reason: str) -> None:
         """Stop the process so that it is started again at once, or start it if it is down."""
         self._reason = reason
         self._stops.clear()
@@ -213,22 +215,22 @@ class _Child:
 
     # --- private ------------------------------------------------------------------------------
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
-            while not self._ending:
-                await self._once()
-                if self._ending or self._status.state == "done":
+            while not self._is_stopping:
+                await self._run_once()
+                if self._is_stopping or self._status.state == "done":
                     break
-                await self._pause()
+                await self._wait_before_restart()
         except Exception as error:
-            self._fail_first(error)
+            self._fail_startup(error)
         finally:
             if self._status.state not in {"done", "failed"}:
-                self._set("stopped")
+                self._set_state("stopped")
 
-    async def _once(self) -> None:
+    async def _run_once(self) -> None:
         """Run the process from start to end."""
-        self._set("starting", message="")
+        self._set_state("starting", message="")
         try:
             running = await self._spawn()
         except errors.ZmartError as error:
@@ -245,19 +247,19 @@ class _Child:
         watch.cancel()
         # What it left in its group has nobody to answer to.
         process.signal_group(running.pid, signal.SIGKILL)
-        self._owner._warden.forget(running.pid)
+        self._owner._reaper.forget(running.pid)
         self._process = None
         await self._read_to_the_end()
-        self._after(status)
+        self._on_exit(status)
 
     def _fail_launch(self, error: errors.ZmartError) -> None:
         """End a start-up; later, report it and let `_pause` try again: the disk may be full or the port in use."""
-        self._fail_first(error)
+        self._fail_startup(error)
         self._failed_launches += 1
-        if not self._ending:
-            self._set("restarting", message=str(error))
+        if not self._is_stopping:
+            self._set_state("restarting", message=str(error))
         if self._failed_launches == 1:
-            self._tell(str(error), "error")
+            self._report(str(error), "error")
 
     async def _spawn(self) -> subprocess.Popen[bytes]:
         launch = await asyncio.to_thread(self.service.launch)
@@ -270,11 +272,11 @@ class _Child:
             raise
         finally:
             os.close(writer)
-        self._owner._warden.remember(running.pid, launch.stop_signal, self.service.grace_seconds)
+        self._owner._reaper.remember(running.pid, launch.stop_signal, self.service.grace_seconds)
         self._launch, self._process = launch, running
         self._reading = asyncio.create_task(self._read(os.fdopen(reader, "rb", buffering=0)))
-        self._set("starting", pid=running.pid)
-        if self._ending:
+        self._set_state("starting", pid=running.pid)
+        if self._is_stopping:
             self._terminate()
         return running
 
@@ -284,9 +286,9 @@ class _Child:
         stream = asyncio.StreamReader(limit=1 << 16)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
         try:
-            while line := await _line(stream):
+            while line := await _read_line(stream):
                 self._log.write(line)
-                self._show(line.decode(errors="replace").rstrip())
+                self._report_line(line.decode(errors="replace").rstrip())
         finally:
             transport.close()
 
@@ -297,11 +299,11 @@ class _Child:
             task.cancel()
         self._log.close()
 
-    def _show(self, line: str) -> None:
-        weight = importance(line)
+    def _report_line(self, line: str) -> None:
+        level = severity(line)
         # A server that is starting or stopping complains about clients that come too early or late.
-        if weight != "detail" and not self._ending and self._status.state == "ready":
-            self._owner._say(self.service.name, line, weight)
+        if level != "detail" and not self._is_stopping and self._status.state == "ready":
+            self._owner._report(self.service.name, line, level)
 
     async def _watch_readiness(self, ended: asyncio.Future[int]) -> None:
         if self.service.is_task:
@@ -313,46 +315,46 @@ class _Child:
                 self._terminate()
                 return
             await asyncio.sleep(PROBE_EVERY_SECONDS)
-        if ended.done() or self._ending:
+        if ended.done() or self._is_stopping:
             return
-        self._set("ready")
+        self._set_state("ready")
         if self.first_ready.done():
-            self._tell("is ready again", "detail")
+            self._report("is ready again", "detail")
         else:
-            self._tell("ready", "detail")
+            self._report("ready", "detail")
             self.first_ready.set_result(None)
 
-    def _after(self, status: int) -> None:
+    def _on_exit(self, status: int) -> None:
         if self.service.is_task and status == 0:
-            self._set("done", pid=None)
-            self._tell("done", "detail")
+            self._set_state("done", pid=None)
+            self._report("done", "detail")
             self.first_ready.set_result(None)
             return
         self._status.pid = None
         self._stops.append(time.monotonic())
-        told = self._reason or _ending_in_words(status)
-        self._set(self._status.state, message=told)
-        if not self.first_ready.done() and not self._ending:
-            self._fail_first(
+        reason = self._reason or _describe_exit(status)
+        self._set_state(self._status.state, message=reason)
+        if not self.first_ready.done() and not self._is_stopping:
+            self._fail_startup(
                 errors.Unavailable(
-                    f"{self.service.name} did not get ready: {told}.{self._log.last_words()}\n",
+                    f"{self.service.name} did not get ready: {reason}.{self._log.tail()}\n",
                     help=f"See all of it with: zmart logs {self.service.name}",
                 )
             )
 
-    def _fail_first(self, error: Exception) -> None:
+    def _fail_startup(self, error: Exception) -> None:
         """The first failure of a start-up is everybody's."""
         if not self.first_ready.done():
-            self._set("failed", message=str(error))
+            self._set_state("failed", message=str(error))
             self.first_ready.set_exception(error)
-            self._ending = True
+            self._is_stopping = True
 
-    async def _pause(self) -> None:
+    async def _wait_before_restart(self) -> None:
         """Wait as long as the policy says, or until somebody asks."""
-        asked, self._reason = self._reason, None
-        if asked == "asked for":
+        requested, self._reason = self._reason, None
+        if requested == "asked for":
             self._wake.clear()
-            self._again(asked)
+            self._mark_restarting(requested)
             return
         if self._failed_launches:
             # Nothing ran that could have stopped: it is tried for as long as it takes, and only counted.
@@ -363,22 +365,22 @@ class _Child:
             self._wake.clear()
             return
         match restarts.decide(self.service.policy, self._stops, time.monotonic()):
-            case restarts.Restart(after_seconds=delay):
-                self._again(self._status.message)
+            case restarts.RestartAfterDelay(after_seconds=delay):
+                self._mark_restarting(self._status.message)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), delay)
             case restarts.GiveUp(stops=stops):
-                self._set("failed", message=f"stopped {stops} times: {self._status.message}")
-                again = f"Start it with: zmart restart {self.service.name}"
-                self._tell(f"{self._status.message}. {again}", "error")
+                self._set_state("failed", message=f"stopped {stops} times: {self._status.message}")
+                next_step = f"Start it with: zmart restart {self.service.name}"
+                self._report(f"{self._status.message}. {next_step}", "error")
                 await self._wake.wait()
         self._reason = None
         self._wake.clear()
 
-    def _again(self, why: str) -> None:
+    def _mark_restarting(self, why: str) -> None:
         self._status.restarts += 1
-        self._set("restarting", message=why)
-        self._tell(f"{why}; starting it again", "warning")
+        self._set_state("restarting", message=why)
+        self._report(f"{why}; starting it again", "warning")
 
     def _terminate(self) -> None:
         running = self._process
@@ -389,7 +391,7 @@ class _Child:
         loop = asyncio.get_running_loop()
         loop.call_later(self.service.grace_seconds, _kill_if_alive, running)
 
-    def _set(self, state: state_file.State, *, message: str | None = None, pid: int | None = -1) -> None:
+    def _set_state(self, state: state_file.State, *, message: str | None = None, pid: int | None = -1) -> None:
         if state != self._status.state:
             self._status.since = time.time()
         self._status.state = state
@@ -397,10 +399,10 @@ class _Child:
             self._status.pid = pid
         if message is not None:
             self._status.message = message
-        self._owner._board.write()
+        self._owner._state_file.write()
 
-    def _tell(self, text: str, weight: Importance) -> None:
-        self._owner._say(self.service.name, text, weight)
+    def _report(self, text: str, level: Severity) -> None:
+        self._owner._report(self.service.name, text, level)
 
 
 def stop_stages(services: Sequence[Service]) -> list[list[Service]]:
@@ -410,7 +412,7 @@ def stop_stages(services: Sequence[Service]) -> list[list[Service]]:
     return [stage for stage in (above, *foundations) if stage]
 
 
-class _Warden:
+class _ReaperProcess:
     """Our end of the warden's pipe."""
 
     def __init__(self, run_id: str) -> None:
@@ -454,7 +456,7 @@ class _Warden:
 # --- small things -----------------------------------------------------------------------------
 
 
-async def _line(stream: asyncio.StreamReader) -> bytes:
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
     """The next line, or the beginning of one too long to hold."""
     try:
         return await stream.readuntil()
@@ -473,7 +475,7 @@ def _kill_if_alive(running: subprocess.Popen[bytes]) -> None:
         process.signal_group(running.pid, signal.SIGKILL)
 
 
-def _ending_in_words(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"exit code {status}"
     with contextlib.suppress(ValueError):
@@ -481,10 +483,10 @@ def _ending_in_words(status: int) -> str:
     return f"killed by signal {-status}"
 
 
-def _unfailing(say: Say) -> Say:
+def _unfailing(say: Reporter) -> Reporter:
     """Return `say` without its OSErrors: the terminal may be gone, or a file on a full disk."""
 
-    def say_or_skip(name: str, text: str, weight: Importance) -> None:
+    def say_or_skip(name: str, text: str, weight: Severity) -> None:
         with contextlib.suppress(OSError):
             say(name, text, weight)
 
