@@ -70,12 +70,12 @@ def _vote(owner: psycopg.Connection[tuple[object, ...]]) -> None:
         "select w.wallet from raw.wallets_seen as w where not exists ("
         " select from marts.ballots as b where b.wallet_no = w.wallet_no) order by w.wallet_no limit 3"
     ).fetchall()
-    strangers = [address(9_000 + number) for number in range(4)]
-    for turn, (market,) in enumerate(proposed):
-        for number, wallet in enumerate([*(str(w) for (w,) in known), *strangers[: turn % 5]]):
+    unknown_wallets = [address(9_000 + number) for number in range(4)]
+    for index, (market,) in enumerate(proposed):
+        for number, wallet in enumerate([*(str(w) for (w,) in known), *unknown_wallets[: index % 5]]):
             with owner.transaction():
                 owner.execute("select set_config('zmart.wallet', %s, true)", (wallet,))
                 owner.execute(
                     "select app.cast_ballot(%s, 'proposal', %s, 'a worked example', %s)",
-                    (market, (turn + number) % 3 > 0, f"{turn} {number}"),
+                    (market, (index + number) % 3 > 0, f"{index} {number}"),
                 )

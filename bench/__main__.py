@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from bench.environment import House
+from bench.environment import BenchEnvironment
 from zmart import errors
 
 from . import figures, machine, plot, results
@@ -25,17 +25,17 @@ from .figure import Effort, Figure, NotMeasured
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is asked for."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        chosen = figures.chosen(asked.only)
+        chosen = figures.select_figures(options.only)
     except errors.NotFound as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    effort = Effort.of("quick" if asked.quick else "full" if asked.full else "usual", asked.events)
-    _warn_of_others()
-    with House() as house:
-        outcomes = [_measured(figure, house, effort) for figure in chosen]
-    if not asked.quick:
+    effort = Effort.of("quick" if options.quick else "full" if options.full else "usual", options.events)
+    _warn_if_busy()
+    with BenchEnvironment() as env:
+        outcomes = [_measure(figure, env, effort) for figure in chosen]
+    if not options.quick:
         _refresh_readme()
     missing = [figure.name for figure, result in zip(chosen, outcomes, strict=True) if result is None]
     missed = [result.name for result in outcomes if result is not None and not result.is_met]
@@ -55,25 +55,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measured(figure: Figure, house: House, effort: Effort) -> results.Result | None:
+def _measure(figure: Figure, env: BenchEnvironment, effort: Effort) -> results.Result | None:
     """The result, printed and kept; None with a sentence where it could not be measured."""
     print(f"{figure.name}: measuring {figure.title} ...", file=sys.stderr, flush=True)
     found, began = machine.describe(), time.monotonic()
     try:
-        with _within(figure.limit_seconds):
-            samples = figure.measure(house, effort)
+        with _time_limit(figure.limit_seconds):
+            samples = figure.measure(env, effort)
     except (errors.ZmartError, OSError) as error:
         print(f"{figure.name} was not measured: {error}", file=sys.stderr)
         return None
-    result = results.of(figure, samples, pace=effort.pace, seconds=time.monotonic() - began, machine=found)
-    print(results.terminal(result), end="\n\n", flush=True)
+    result = results.build(figure, samples, pace=effort.pace, seconds=time.monotonic() - began, machine=found)
+    print(results.render_terminal(result), end="\n\n", flush=True)
     if effort.pace != "quick":
-        results.keep(result, plot.svg(result))
+        results.save(result, plot.svg(result))
     return result
 
 
 @contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
+def _time_limit(seconds: float) -> Iterator[None]:
     """Give up after so many seconds."""
 
     def give_up(_: int, __: FrameType | None) -> None:
@@ -89,21 +89,21 @@ def _within(seconds: float) -> Iterator[None]:
 
 
 def _refresh_readme() -> None:
-    table = results.markdown(figures.ALL, results.kept(figures.names()))
-    results.README.write_text(results.with_measured(results.README.read_text(), table))
+    table = results.render_markdown(figures.ALL, results.load(figures.names()))
+    results.README.write_text(results.replace_results(results.README.read_text(), table))
 
 
-def _warn_of_others() -> None:
+def _warn_if_busy() -> None:
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if load > cores / 2:
         print(f"Others are at work here (load average {load:.1f} on {cores} cores): expect noise.", file=sys.stderr)
 
 
-def _terminated(_: int, __: FrameType | None) -> NoReturn:
+def _exit_on_signal(_: int, __: FrameType | None) -> NoReturn:
     """Leave as after an exception, so that what was started is stopped."""
     raise SystemExit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     sys.exit(main())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from bench import history, sockets
-from bench.environment import House, Running
+from bench.environment import BenchEnvironment, RunningProcess
 from bench.figure import Effort, Figure, NotMeasured, Sample, Target
 from ingest.store import writer as writing
 from zmart import testing
@@ -20,12 +20,12 @@ from zmart.run.supervisor import process
 IDLE = 5_000
 STALLED = 50
 #: A stalled client is closed in the end; so that there are always so many, all come anew this often.
-ANEW_SECONDS = 20.0
+RECONNECT_SECONDS = 20.0
 EVENTS_A_COMMIT, COMMIT_EVERY_SECONDS = 40, 0.2
 ASKING: dict[str, object] = {"action": "subscribe", "topics": ["trades", "markets"]}
 
 
-class Crowd(Figure):
+class ConnectionsFigure(Figure):
     """Memory of one process under many sockets."""
 
     name = "connections"
@@ -40,61 +40,63 @@ class Crowd(Figure):
         "more than before (proportional set size), divided by them, is the memory of one. Then they leave, and "
         f"{STALLED} clients follow all trades and markets without ever reading, while the writer commits "
         f"{EVENTS_A_COMMIT} events five times a second for five minutes and one client reads everything. "
-        f"They come anew every {ANEW_SECONDS:.0f} s, for each is closed when its queue is full. Growth is the weight "
+        f"They come anew every {RECONNECT_SECONDS:.0f} s, for each is closed when its queue is full. Growth is the weight "
         "at the end less the weight after a quarter of that time, when queues and buffers have been full once."
     )
     limit_seconds = 700.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """One process, once."""
         idle, seconds = effort.choose(500, IDLE), effort.choose(12, 300)
         with ExitStack() as stack:
-            database = stack.enter_context(house.database(log_events=10_000))
-            api = stack.enter_context(house.api(database))
-            each = _idle(api, idle)
-            early, late, heard = _stalled(api, database, seconds)
+            database = stack.enter_context(env.database(log_events=10_000))
+            api = stack.enter_context(env.start_api(database))
+            socket_bytes = _idle_socket_bytes(api, idle)
+            early, late, frames = _measure_stalled(api, database, seconds)
         return [
-            Sample(label="memory of an idle socket", unit="KiB", values=(each / 2**10,)),
+            Sample(label="memory of an idle socket", unit="KiB", values=(socket_bytes / 2**10,)),
             Sample(label="growth with stalled clients", unit="MiB", values=((late - early) / 2**20,)),
             Sample(label="the process at the end", unit="MiB", values=(late / 2**20,)),
-            Sample(label="frames to the one who reads", unit="frames", values=(float(heard),)),
+            Sample(label="frames to the one who reads", unit="frames", values=(float(frames),)),
         ]
 
 
-def _idle(api: Running, count: int) -> float:
+def _idle_socket_bytes(api: RunningProcess, count: int) -> float:
     """Bytes a socket."""
-    with sockets.connected(api.port, 50, path="/ws", asking=ASKING):
+    with sockets.connect_clients(api.port, 50, path="/ws", asking=ASKING):
         # What is loaded with the first client is nobody's.
         pass
     before = process.memory_bytes(api.pid)
-    with sockets.connected(api.port, count, path="/ws", asking={"action": "subscribe", "topics": ["status"]}):
+    with sockets.connect_clients(api.port, count, path="/ws", asking={"action": "subscribe", "topics": ["status"]}):
         return (process.memory_bytes(api.pid) - before) / count
 
 
-def _stalled(api: Running, database: testing.PostgresDatabase, seconds: float) -> tuple[int, int, int]:
+def _measure_stalled(api: RunningProcess, database: testing.PostgresDatabase, seconds: float) -> tuple[int, int, int]:
     """The process's memory after a quarter of the time and at its end, and what a reader heard."""
-    done = threading.Event()
+    stop = threading.Event()
     failed: list[BaseException] = []
 
     def write() -> None:
         try:
-            asyncio.run(_commit(database.dsn("zmart_ingest"), done))
+            asyncio.run(_commit(database.dsn("zmart_ingest"), stop))
         except BaseException as error:
             failed.append(error)
 
     writer = threading.Thread(target=write, daemon=True)
-    with sockets.connected(api.port, 1, path="/ws", asking={"action": "subscribe", "topics": ["trades"]}) as (reader,):
+    with sockets.connect_clients(api.port, 1, path="/ws", asking={"action": "subscribe", "topics": ["trades"]}) as (
+        reader,
+    ):
         writer.start()
         began = time.monotonic()
         early = 0
         while (passed := time.monotonic() - began) < seconds:
-            with _never_reading(api.port, reader):
-                until = min(ANEW_SECONDS, seconds / 4, seconds - passed)
+            with _stalled_clients(api.port, reader):
+                until = min(RECONNECT_SECONDS, seconds / 4, seconds - passed)
                 _read_for(reader, until)
             if not early and time.monotonic() - began >= seconds / 4:
                 early = process.memory_bytes(api.pid)
         late = process.memory_bytes(api.pid)
-        done.set()
+        stop.set()
         writer.join()
         if failed:
             raise NotMeasured(f"The writer failed: {failed[0]!r}")
@@ -104,12 +106,12 @@ def _stalled(api: Running, database: testing.PostgresDatabase, seconds: float) -
 
 
 @contextmanager
-def _never_reading(port: int, reader: sockets.Client) -> Iterator[None]:
+def _stalled_clients(port: int, reader: sockets.SocketClient) -> Iterator[None]:
     """So many that never read, while the one who reads goes on."""
     clients = []
     try:
         for _ in range(STALLED):
-            client = sockets.Client.connect(port, "/ws", ASKING)
+            client = sockets.SocketClient.connect(port, "/ws", ASKING)
             client.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             clients.append(client)
             _read_for(reader, 0.0)
@@ -119,26 +121,26 @@ def _never_reading(port: int, reader: sockets.Client) -> Iterator[None]:
             client.close()
 
 
-def _read_for(reader: sockets.Client, seconds: float) -> None:
-    deadline = spoken = time.monotonic()
+def _read_for(reader: sockets.SocketClient, seconds: float) -> None:
+    deadline = last_pong_at = time.monotonic()
     deadline += seconds
-    reader.live()
+    reader.send_pong()
     while reader.read() or time.monotonic() < deadline:
         time.sleep(0.005)
-        if time.monotonic() - spoken > sockets.LIVE_SECONDS:
-            spoken = time.monotonic()
-            reader.live()
+        if time.monotonic() - last_pong_at > sockets.LIVE_SECONDS:
+            last_pong_at = time.monotonic()
+            reader.send_pong()
 
 
-async def _commit(dsn: str, done: threading.Event) -> None:
+async def _commit(dsn: str, stop: threading.Event) -> None:
     stream = (row for row in history.transactions(10**9, seed=6) if row.events[0].name.startswith("Shares"))
     writer = await writing.Writer.connect(dsn)
     try:
-        while not done.is_set():
+        while not stop.is_set():
             await writer.append(list(itertools.islice(stream, EVENTS_A_COMMIT)), source="bench")
             await asyncio.sleep(COMMIT_EVERY_SECONDS)
     finally:
         await writer.close()
 
 
-FIGURE = Crowd()
+FIGURE = ConnectionsFigure()

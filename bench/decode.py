@@ -22,32 +22,32 @@ from zmart.domain import events
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
 
-TRANSACTIONS_EACH = 25
+TRANSACTIONS_PER_DELIVERY = 25
 FAILURES = 0.03
 
 
-class Meta(msgspec.Struct, rename="camel", gc=False):
+class DeliveredMeta(msgspec.Struct, rename="camel", gc=False):
     """What a reader needs of a transaction's meta."""
 
     err: object = None
     log_messages: list[str] | None = None
 
 
-class Transaction(msgspec.Struct, gc=False):
+class DeliveredTransaction(msgspec.Struct, gc=False):
     """What a reader needs of a transaction."""
 
-    meta: Meta
+    meta: DeliveredMeta
 
 
-_DECODER = msgspec.json.Decoder(list[Transaction])
+_DECODER = msgspec.json.Decoder(list[DeliveredTransaction])
 
 
 def deliveries(transactions: int) -> list[bytes]:
     """Webhook bodies, always the same."""
-    return list(history.bodies(transactions, each=TRANSACTIONS_EACH, failures=FAILURES))
+    return list(history.bodies(transactions, each=TRANSACTIONS_PER_DELIVERY, failures=FAILURES))
 
 
-def read(body: bytes) -> list[events.Event]:
+def read_events(body: bytes) -> list[events.Event]:
     """The events of one delivery and nothing else, as the peer reads them."""
     return [
         event
@@ -57,7 +57,7 @@ def read(body: bytes) -> list[events.Event]:
     ]
 
 
-class Decode(Figure):
+class DecodeFigure(Figure):
     """Deliveries to events."""
 
     name = "decode"
@@ -73,20 +73,20 @@ class Decode(Figure):
     )
     limit_seconds = 300.0
 
-    def measure(self, house: environment.House, effort: Effort) -> list[Sample]:
+    def measure(self, env: environment.BenchEnvironment, effort: Effort) -> list[Sample]:
         """Alternate, a round of each."""
         bodies = deliveries(effort.choose(2_000, 5_000))
-        file = house.folder / "deliveries.jsonl"
+        file = env.folder / "deliveries.jsonl"
         file.write_bytes(b"\n".join(bodies) + b"\n")
         ways: dict[str, Callable[[], float]] = {
-            "events, ours": lambda: _ours(read, bodies),
-            "rows, ours": lambda: _ours(Decoder(history.PROGRAM).body, bodies),
-            "rows and bodies, ours": lambda: _ours(_kept, bodies),
+            "events, ours": lambda: _time_ours(read_events, bodies),
+            "rows, ours": lambda: _time_ours(Decoder(history.PROGRAM).body, bodies),
+            "rows and bodies, ours": lambda: _time_ours(_rows_and_bodies, bodies),
         }
-        found = sum(len(read(body)) for body in bodies)
-        with _anchor(file) as once:
-            ways["events, Anchor"] = lambda: once(found)
-            samples = _alternated(ways, found, effort.choose(2, 15))
+        found = sum(len(read_events(body)) for body in bodies)
+        with _anchor_reader(file) as decode_once:
+            ways["events, Anchor"] = lambda: decode_once(found)
+            samples = _alternate(ways, found, effort.choose(2, 15))
         anchor = samples["events, Anchor"]
         ratios = [
             ratio(f"{what}, ours to Anchor", samples[f"{what}, ours"], anchor)
@@ -95,7 +95,7 @@ class Decode(Figure):
         return [*ratios, *samples.values()]
 
 
-def _alternated(ways: dict[str, Callable[[], float]], found: int, rounds: int) -> dict[str, Sample]:
+def _alternate(ways: dict[str, Callable[[], float]], found: int, rounds: int) -> dict[str, Sample]:
     for way in ways.values():
         way()
     seconds = [[way() for way in ways.values()] for _ in range(rounds)]
@@ -105,12 +105,12 @@ def _alternated(ways: dict[str, Callable[[], float]], found: int, rounds: int) -
     }
 
 
-def _kept(body: bytes) -> object:
+def _rows_and_bodies(body: bytes) -> object:
     """Rows, and what the log keeps of the delivery."""
     return body_compression.packed(row.body for row in Decoder(history.PROGRAM).body(body).transactions)
 
 
-def _ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
+def _time_ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
     """Seconds for all bodies, one after another and none kept."""
     began = time.perf_counter()
     for body in bodies:
@@ -119,31 +119,31 @@ def _ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
 
 
 @contextmanager
-def _anchor(file: Path) -> Iterator[Callable[[int], float]]:
+def _anchor_reader(file: Path) -> Iterator[Callable[[int], float]]:
     """Anchor's reader in a process that has the file in memory; each call decodes all of it once."""
-    script = environment.installed() / "decode.mjs"
-    command = [environment.node(), str(script), str(environment.IDL), history.PROGRAM, str(file)]
+    script = environment.install_peers() / "decode.mjs"
+    command = [environment.node_command(), str(script), str(environment.IDL), history.PROGRAM, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         stdin, stdout = child.stdin, child.stdout
 
-        def once(found: int) -> float:
+        def decode_once(found: int) -> float:
             stdin.write(b"\n")
             stdin.flush()
-            answer = environment.said(stdout.readline(), "Anchor's reader")
+            answer = environment.parse_line(stdout.readline(), "Anchor's reader")
             if answer["events"] != found:
                 raise NotMeasured(f"Anchor found {answer['events']} events where there are {found}.")
             return float(answer["seconds"])
 
         try:
-            environment.said(stdout.readline(), "Anchor's reader")
-            yield once
+            environment.parse_line(stdout.readline(), "Anchor's reader")
+            yield decode_once
         finally:
             child.kill()
 
 
-FIGURE = Decode()
+FIGURE = DecodeFigure()
 
 if __name__ == "__main__":
     Path(sys.argv[1]).write_bytes(b"\n".join(deliveries(10_000)) + b"\n")

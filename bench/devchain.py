@@ -13,7 +13,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.transaction import Transaction
 
-from bench.environment import House, Running
+from bench.environment import BenchEnvironment, RunningProcess
 from zmart.chain import codec, transactions
 from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
@@ -29,7 +29,7 @@ SPENT_LAMPORTS = 100_000_000
 STATUSES = 256
 
 
-class Devchain(Figure):
+class DevchainFigure(Figure):
     """Transactions into the development chain."""
 
     name = "devchain"
@@ -44,51 +44,53 @@ class Devchain(Figure):
     )
     limit_seconds = 240.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Rounds of buys."""
         each, rounds = effort.choose(100, 1_000), effort.choose(1, 5)
         port = ports.find_free_port()
         environment = {"DEVCHAIN_PORT": str(port), "LOG_LEVEL": "warn", "HELIUS_AUTH_HEADER": "unused"}
-        with house.python("devchain", "--no-webhooks", environment=environment, port=port) as running:
-            market = _Market(running)
-            rates = [market.round(each, first=number * each) for number in range(rounds + 1)]
+        with env.start_python("devchain", "--no-webhooks", environment=environment, port=port) as running:
+            market = _OpenMarket(running)
+            rates = [market.measure_round(each, first=number * each) for number in range(rounds + 1)]
         return [Sample(label="buys landed", unit="buys/s", values=tuple(rates[1:]))]
 
 
-class _Market:
+class _OpenMarket:
     """An open market and those who buy in it."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: RunningProcess) -> None:
         self._running = running
         self._wallets = [Keypair.from_seed(bytes([number + 1] * 32)) for number in range(WALLETS)]
         for wallet in self._wallets:
             self._call("requestAirdrop", [str(wallet.pubkey()), FUNDS_LAMPORTS])
         held = self._call("getProgramAccounts", [history.PROGRAM, {"encoding": "base64", "commitment": "processed"}])
         decoded = [(one["pubkey"], *_account(one["account"]["data"][0])) for one in held]
-        self._fees = next(said["protocol_fee_wallet"] for _, name, said in decoded if name == "GlobalConfig")
-        self._account = self._open_one(decoded)
+        self._fees = next(fields["protocol_fee_wallet"] for _, name, fields in decoded if name == "GlobalConfig")
+        self._account = self._newest_open_market(decoded)
 
-    def _open_one(self, decoded: list[tuple[str, str, dict[str, Any]]]) -> Address:
+    def _newest_open_market(self, decoded: list[tuple[str, str, dict[str, Any]]]) -> Address:
         """The open market that opened last, so that it stays open meanwhile."""
         active = MarketState.ACTIVE
         markets = [
-            (said["activated_at"], at) for at, name, said in decoded if "state" in said and said["state"] == active
+            (fields["activated_at"], at)
+            for at, name, fields in decoded
+            if "state" in fields and fields["state"] == active
         ]
         if not markets:
             raise NotMeasured("The development chain has no open market.")
         return Address(max(markets)[1])
 
-    def round(self, count: int, *, first: int) -> float:
+    def measure_round(self, count: int, *, first: int) -> float:
         """Buys landed a second."""
-        signed = self._signed(count, first)
+        signed = self._sign_buys(count, first)
         bodies = [
             _request("sendTransaction", [raw, {"encoding": "base64", "skipPreflight": True}]) for raw, _ in signed
         ]
-        seconds = load.closed(self._running, bodies, senders=SENDERS, path="/")
+        seconds = load.closed_loop(self._running, bodies, senders=SENDERS, path="/")
         self._check([signature for _, signature in signed])
         return count / seconds
 
-    def _signed(self, count: int, first: int) -> list[tuple[str, str]]:
+    def _sign_buys(self, count: int, first: int) -> list[tuple[str, str]]:
         """Transactions in base64, each with its signature."""
         latest = self._call("getLatestBlockhash", [{"commitment": "processed"}])
         blockhash = Hash.from_string(latest["value"]["blockhash"])
@@ -106,25 +108,25 @@ class _Market:
                 },
                 {"outcome": number % 2 == 0, "target_cost": SPENT_LAMPORTS + number},
             )
-            done = Transaction.new_signed_with_payer([buy], payer, [wallet], blockhash)
-            signed.append((base64.b64encode(bytes(done)).decode(), str(done.signatures[0])))
+            transaction = Transaction.new_signed_with_payer([buy], payer, [wallet], blockhash)
+            signed.append((base64.b64encode(bytes(transaction)).decode(), str(transaction.signatures[0])))
         return signed
 
     def _check(self, signatures: list[str]) -> None:
         for start in range(0, len(signatures), STATUSES):
             statuses = self._call("getSignatureStatuses", [signatures[start : start + STATUSES]])["value"]
-            bad = [status for status in statuses if status is None or status["err"] is not None]
-            if bad:
-                raise NotMeasured(f"{len(bad)} buys did not succeed, for example: {bad[0]}.")
+            failed = [status for status in statuses if status is None or status["err"] is not None]
+            if failed:
+                raise NotMeasured(f"{len(failed)} buys did not succeed, for example: {failed[0]}.")
 
     def _call(self, method: str, params: list[Any]) -> Any:
         url = f"http://127.0.0.1:{self._running.port}/"
         request = urllib.request.Request(url, _request(method, params), {"Content-Type": "application/json"})
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            said = json.load(answer)
-        if "error" in said:
-            raise NotMeasured(f"{method} was refused: {said['error']}")
-        return said["result"]
+            response = json.load(answer)
+        if "error" in response:
+            raise NotMeasured(f"{method} was refused: {response['error']}")
+        return response["result"]
 
 
 def _account(data: str) -> tuple[str, dict[str, Any]]:
@@ -135,4 +137,4 @@ def _request(method: str, params: list[Any]) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": time.monotonic_ns(), "method": method, "params": params}).encode()
 
 
-FIGURE = Devchain()
+FIGURE = DevchainFigure()

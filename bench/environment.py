@@ -42,12 +42,12 @@ IDL = ROOT / "zmart" / "chain" / "idl" / "zmart_core.json"
 AUTHORIZATION = "bench-header-value"
 READY_SECONDS = 60.0
 STOP_SECONDS = 8.0
-LAST_WORDS = 240
+LAST_LINE_CHARS = 240
 FILL_BATCH = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class RunningProcess:
     """A process that was started here."""
 
     name: str
@@ -63,15 +63,15 @@ class Running:
     def check(self) -> None:
         """Raise NotMeasured when it has ended by itself."""
         if (status := self.process.poll()) is not None:
-            raise NotMeasured(f"{self.name} ended with status {status}: {self.last_words()}")
+            raise NotMeasured(f"{self.name} ended with status {status}: {self.last_line()}")
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line it printed, cut to what a sentence can hold."""
-        said = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        return said[-1][-LAST_WORDS:] if said else "it said nothing"
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        return lines[-1][-LAST_LINE_CHARS:] if lines else "it said nothing"
 
 
-class House:
+class BenchEnvironment:
     """The resources of one run. Use as a context manager, in the main thread."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class House:
         self._embedded: embedded.EmbeddedPostgres | None = None
         self.folder = Path()
 
-    def __enter__(self) -> House:
+    def __enter__(self) -> BenchEnvironment:
         self.folder = self._stack.enter_context(testing.state_dir())
         return self
 
@@ -109,23 +109,23 @@ class House:
     @contextlib.contextmanager
     def database(self, *, log_events: int = 0) -> Iterator[testing.PostgresDatabase]:
         """A database with every mart deployed and a log of so many events, for one figure."""
-        template = self._filled(log_events) if log_events else self._deployed()
+        template = self._filled_database(log_events) if log_events else self._deployed_template()
         with self.server.clone(template) as database:
             with database.connect("postgres") as superuser:
                 superuser.execute("checkpoint")
             yield database
 
-    def _deployed(self) -> testing.PostgresDatabase:
+    def _deployed_template(self) -> testing.PostgresDatabase:
         if self._template is None:
             self._template = self.server.create()
             testing.apply_migrations(self._template)
             rebuild.deploy(self._template.dsn())
         return self._template
 
-    def _filled(self, log_events: int) -> testing.PostgresDatabase:
+    def _filled_database(self, log_events: int) -> testing.PostgresDatabase:
         """A log as it grows: through the writer, folds included."""
         if log_events not in self._logs:
-            database = self.server.create(template=self._deployed())
+            database = self.server.create(template=self._deployed_template())
             with contextlib.ExitStack() as unless_filled:
                 unless_filled.callback(self.server.drop, database)
                 migrate.prepare(database.dsn(embedded.SUPERUSER))
@@ -139,7 +139,7 @@ class House:
     # --- processes ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def ingest(self, database: testing.PostgresDatabase) -> Iterator[Running]:
+    def start_ingest(self, database: testing.PostgresDatabase) -> Iterator[RunningProcess]:
         """`python -m ingest` on a database."""
         port = ports.find_free_port()
         environment = {
@@ -149,11 +149,11 @@ class House:
             "INGEST_PORT": str(port),
             "LOG_LEVEL": "warn",
         }
-        with self.python("ingest", environment=environment, port=port) as running:
+        with self.start_python("ingest", environment=environment, port=port) as running:
             yield running
 
     @contextlib.contextmanager
-    def api(self, database: testing.PostgresDatabase, **settings: str) -> Iterator[Running]:
+    def start_api(self, database: testing.PostgresDatabase, **settings: str) -> Iterator[RunningProcess]:
         """`python -m api` on a database; without limits unless `settings` say otherwise."""
         port = ports.find_free_port()
         environment = {
@@ -167,22 +167,26 @@ class House:
             "LOG_LEVEL": "warn",
             **settings,
         }
-        with self.python("api", environment=environment, port=port) as running:
+        with self.start_python("api", environment=environment, port=port) as running:
             yield running
 
     @contextlib.contextmanager
-    def python(
+    def start_python(
         self, *arguments: str, environment: Mapping[str, str], port: int, ready: str = "/ready"
-    ) -> Iterator[Running]:
+    ) -> Iterator[RunningProcess]:
         """A module of ours, once it is ready."""
         command = (sys.executable, "-m", *arguments)
-        ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "ZMART_STATE_DIR": str(self._scratch(arguments[0]))}
-        with self.started(arguments[0], command, environment={**ours, **environment}, port=port) as running:
+        ours = {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "ZMART_STATE_DIR": str(self._scratch_folder(arguments[0])),
+        }
+        with self.start(arguments[0], command, environment={**ours, **environment}, port=port) as running:
             wait_until_ready(running, ready)
             yield running
 
     @contextlib.contextmanager
-    def peer(self, database: testing.PostgresDatabase, *, bodies: bool) -> Iterator[Running]:
+    def start_peer(self, database: testing.PostgresDatabase, *, bodies: bool) -> Iterator[RunningProcess]:
         """The Express indexer on a database; `bodies` lets it keep the delivered transactions."""
         port = ports.find_free_port()
         environment = {
@@ -192,13 +196,13 @@ class House:
             "BODIES": "1" if bodies else "0",
             "NODE_ENV": "production",
         }
-        command = (node(), str(installed() / "indexer.mjs"), str(IDL), history.PROGRAM)
-        with self.started("the Express indexer", command, environment=environment, port=port) as running:
+        command = (node_command(), str(install_peers() / "indexer.mjs"), str(IDL), history.PROGRAM)
+        with self.start("the Express indexer", command, environment=environment, port=port) as running:
             wait_until_ready(running, "/health")
             yield running
 
     @contextlib.contextmanager
-    def started(
+    def start(
         self,
         name: str,
         command: Sequence[str],
@@ -207,48 +211,48 @@ class House:
         port: int = 0,
         cwd: Path | None = None,
         stop_seconds: float = STOP_SECONDS,
-    ) -> Iterator[Running]:
+    ) -> Iterator[RunningProcess]:
         """A process in a group of its own, asked to stop at the end, killed where it does not."""
-        log = self._scratch("logs") / f"{secrets.token_hex(4)}.log"
-        launch = process.Launch(
+        log = self._scratch_folder("logs") / f"{secrets.token_hex(4)}.log"
+        spec = process.Launch(
             command=tuple(command),
             environment={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), **environment},
-            cwd=str(cwd or self._scratch("cwd")),
+            cwd=str(cwd or self._scratch_folder("cwd")),
             # Asked, not killed, when we are gone: `make up` has children of its own to end.
             death_signal=signal.SIGTERM,
         )
         with log.open("wb") as output:
-            running = Running(name=name, process=process.start(launch, output=output.fileno()), port=port, log=log)
+            running = RunningProcess(name=name, process=process.start(spec, output=output.fileno()), port=port, log=log)
         try:
             yield running
             running.check()
         finally:
-            _end(running.process, stop_seconds)
+            _stop(running.process, stop_seconds)
 
-    def _scratch(self, name: str) -> Path:
+    def _scratch_folder(self, name: str) -> Path:
         folder = self.folder / "scratch" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
-def installed() -> Path:
+def install_peers() -> Path:
     """The peers' folder, with their packages in it; installs them when they are missing."""
-    wanted = (PEERS / "package-lock.json").read_text()
+    lockfile = (PEERS / "package-lock.json").read_text()
     stamp = PEERS / "node_modules" / ".installed-from"
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text() != lockfile:
         npm = shutil.which("npm")
         if npm is None:
             raise NotMeasured("The peers need npm, which is not installed.")
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["npm said nothing"])[0]
-            raise NotMeasured(f"The peers could not be installed: {said}")
-        stamp.write_text(wanted)
+        completed = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=False, timeout=300)
+        if completed.returncode:
+            message = (completed.stderr.strip().splitlines() or ["npm said nothing"])[0]
+            raise NotMeasured(f"The peers could not be installed: {message}")
+        stamp.write_text(lockfile)
     return PEERS
 
 
-def node() -> str:
+def node_command() -> str:
     """The node command."""
     found = shutil.which("node")
     if found is None:
@@ -256,17 +260,17 @@ def node() -> str:
     return found
 
 
-def wait_until_ready(running: Running, path: str, *, within_seconds: float = READY_SECONDS) -> None:
+def wait_until_ready(running: RunningProcess, path: str, *, within_seconds: float = READY_SECONDS) -> None:
     """Return when a GET of `path` is answered with 200; NotMeasured when it ends or takes too long."""
     deadline = time.monotonic() + within_seconds
-    while not _answers(running.port, path):
+    while not _is_answering(running.port, path):
         running.check()
         if time.monotonic() > deadline:
-            raise NotMeasured(f"{running.name} was not ready within {within_seconds:.0f} s: {running.last_words()}")
+            raise NotMeasured(f"{running.name} was not ready within {within_seconds:.0f} s: {running.last_line()}")
         time.sleep(0.05)
 
 
-def count(database: testing.PostgresDatabase, table: str) -> int:
+def count_rows(database: testing.PostgresDatabase, table: str) -> int:
     """The rows of a table."""
     with database.connect(embedded.SUPERUSER) as connection:
         row = connection.execute(f"select count(*) from {table}").fetchone()
@@ -274,7 +278,7 @@ def count(database: testing.PostgresDatabase, table: str) -> int:
     return int(str(row[0]))
 
 
-def _answers(port: int, path: str) -> bool:
+def _is_answering(port: int, path: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
@@ -283,7 +287,7 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def _end(child: subprocess.Popen[bytes], stop_seconds: float) -> None:
+def _stop(child: subprocess.Popen[bytes], stop_seconds: float) -> None:
     if child.poll() is None:
         process.signal_group(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -311,7 +315,7 @@ async def _fill(dsn: str, log_events: int) -> None:
         await writer.close()
 
 
-def said(line: bytes, name: str) -> dict[str, float]:
+def parse_line(line: bytes, name: str) -> dict[str, float]:
     """One JSON line of a peer."""
     try:
         found: dict[str, float] = json.loads(line)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from bench.environment import House, Running, installed, node, wait_until_ready
+from bench.environment import BenchEnvironment, RunningProcess, install_peers, node_command, wait_until_ready
 from ingest.records import TransactionRow
 from ingest.store import writer as writing
 from zmart import testing
@@ -23,7 +23,7 @@ COMMIT_EVENTS = 50
 WITHIN_SECONDS = 120.0
 
 
-class FanOut(Figure):
+class FanOutFigure(Figure):
     """Messages a second to many sockets."""
 
     name = "fanout"
@@ -40,22 +40,22 @@ class FanOut(Figure):
     )
     limit_seconds = 400.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Rounds of ours and theirs in turn."""
         rounds, events = effort.choose(1, 5), effort.choose(200, 1_500)
         stream = (row for row in history.transactions(10**9, seed=4) if row.events[0].name.startswith("Shares"))
         ours: list[float] = []
         theirs: list[float] = []
         with ExitStack() as stack:
-            database = stack.enter_context(house.database(log_events=10_000))
-            api = stack.enter_context(house.api(database))
-            peer = stack.enter_context(_peer(house, database))
+            database = stack.enter_context(env.database(log_events=10_000))
+            api = stack.enter_context(env.start_api(database))
+            peer = stack.enter_context(_peer(env, database))
             asking: dict[str, object] = {"action": "subscribe", "topics": ["trades"]}
-            for round_ in range(-1, rounds):
-                mine = _round(database, api.port, "/ws", asking, stream, events)
-                other = _round(database, peer.port, "/", None, stream, events)
+            for number in range(-1, rounds):
+                mine = _measure_round(database, api.port, "/ws", asking, stream, events)
+                other = _measure_round(database, peer.port, "/", None, stream, events)
                 # The first round warms both.
-                if round_ >= 0:
+                if number >= 0:
                     ours.append(mine)
                     theirs.append(other)
         mine_sample = Sample(label="ours", unit="messages/s", values=tuple(ours))
@@ -64,18 +64,18 @@ class FanOut(Figure):
 
 
 @contextmanager
-def _peer(house: House, database: testing.PostgresDatabase) -> Iterator[Running]:
-    folder = installed()
+def _peer(env: BenchEnvironment, database: testing.PostgresDatabase) -> Iterator[RunningProcess]:
+    folder = install_peers()
     port = ports.find_free_port()
     environment = {"PORT": str(port), "DATABASE_URL": database.dsn(), "NODE_ENV": "production"}
-    with house.started(
-        "the Node ws server", (node(), str(folder / "fanout.mjs")), environment=environment, port=port
+    with env.start(
+        "the Node ws server", (node_command(), str(folder / "fanout.mjs")), environment=environment, port=port
     ) as running:
         wait_until_ready(running, "/")
         yield running
 
 
-def _round(
+def _measure_round(
     database: testing.PostgresDatabase,
     port: int,
     path: str,
@@ -84,7 +84,7 @@ def _round(
     events: int,
 ) -> float:
     """Messages a second to one server's sockets."""
-    with sockets.connected(port, SOCKETS, path=path, asking=asking) as clients:
+    with sockets.connect_clients(port, SOCKETS, path=path, asking=asking) as clients:
         rows = list(itertools.islice(stream, events))
         began: list[float] = []
         failed: list[BaseException] = []
@@ -114,4 +114,4 @@ async def _commit(dsn: str, rows: list[TransactionRow], began: list[float]) -> N
         await writer.close()
 
 
-FIGURE = FanOut()
+FIGURE = FanOutFigure()

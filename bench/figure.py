@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, assert_never
 from zmart import errors
 
 if TYPE_CHECKING:
-    from bench.environment import House
+    from bench.environment import BenchEnvironment
 
 Bound = Literal["at least", "at most"]
 Pace = Literal["quick", "usual", "full"]
@@ -121,7 +121,7 @@ class Figure(ABC):
     limit_seconds: ClassVar[float] = 600.0
 
     @abstractmethod
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Measure; NotMeasured says in a sentence why that is not possible."""
 
 

@@ -45,7 +45,7 @@ def names() -> list[str]:
     return [figure.name for figure in ALL]
 
 
-def chosen(name: str | None) -> list[Figure]:
+def select_figures(name: str | None) -> list[Figure]:
     """All, or the one of that name; NotFound lists the names."""
     found = [figure for figure in ALL if name in {None, figure.name}]
     if not found:

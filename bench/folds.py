@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from bench.environment import House
+from bench.environment import BenchEnvironment
 from ingest.records import TransactionRow
 from ingest.store import writer as writing
 from zmart import testing
@@ -17,10 +17,10 @@ from .figure import Effort, Figure, NotMeasured, Sample, Target
 
 #: Events a second to reach, by batch size.
 REACH = {100: 7_500, 500: 10_000, 2_000: 15_000}
-EVENTS_A_ROUND = 4_000
+EVENTS_PER_ROUND = 4_000
 
 
-class Folds(Figure):
+class FoldsFigure(Figure):
     """Batches into marts."""
 
     name = "folds"
@@ -38,13 +38,13 @@ class Folds(Figure):
     )
     limit_seconds = 1_200.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Rounds of every size in turn."""
-        with house.database(log_events=effort.log_events) as database:
-            return asyncio.run(_measured(database, effort))
+        with env.database(log_events=effort.log_events) as database:
+            return asyncio.run(_measure(database, effort))
 
 
-async def _measured(database: testing.PostgresDatabase, effort: Effort) -> list[Sample]:
+async def _measure(database: testing.PostgresDatabase, effort: Effort) -> list[Sample]:
     stream = history.transactions(10**9)
     for _ in itertools.islice(stream, effort.log_events):
         pass
@@ -54,22 +54,22 @@ async def _measured(database: testing.PostgresDatabase, effort: Effort) -> list[
     }
     try:
         for size in REACH:
-            await _round(writer, stream, size)
+            await _measure_round(writer, stream, size)
         for _ in range(effort.choose(1, 7)):
             for size in REACH:
-                folding, whole = await _round(writer, stream, size)
-                rates[f"folds alone, batches of {size:,}"].append(EVENTS_A_ROUND / folding)
-                rates[f"whole append, batches of {size:,}"].append(EVENTS_A_ROUND / whole)
+                folding, whole = await _measure_round(writer, stream, size)
+                rates[f"folds alone, batches of {size:,}"].append(EVENTS_PER_ROUND / folding)
+                rates[f"whole append, batches of {size:,}"].append(EVENTS_PER_ROUND / whole)
     finally:
         await writer.close()
     _check(database)
     return [Sample(label=label, unit="events/s", values=tuple(values)) for label, values in rates.items()]
 
 
-async def _round(writer: writing.Writer, stream: Iterator[TransactionRow], size: int) -> tuple[float, float]:
+async def _measure_round(writer: writing.Writer, stream: Iterator[TransactionRow], size: int) -> tuple[float, float]:
     """Seconds in the folds and in all, for a round of batches."""
     folding = whole = 0.0
-    for _ in range(EVENTS_A_ROUND // size):
+    for _ in range(EVENTS_PER_ROUND // size):
         batch = list(itertools.islice(stream, size))
         began = time.perf_counter()
         appended = await writer.append(batch, source="bench")
@@ -86,4 +86,4 @@ def _check(database: testing.PostgresDatabase) -> None:
         raise NotMeasured(f"The mart {stale[0]} stopped following the log: {stale[1]}.")
 
 
-FIGURE = Folds()
+FIGURE = FoldsFigure()

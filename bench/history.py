@@ -40,9 +40,9 @@ TRANSACTIONS_PER_SLOT, TRANSACTIONS_PER_SECOND = 25, 50
 LIQUIDITY_LAMPORTS, B_PARAMETER = 100_000_000_000, 500_000_000_000
 FEE_LAMPORTS = 5_000
 #: A market ends after this many trades of the whole history, so that finished ones pile up slowly.
-TRADES_PER_ENDING = 2_000
+TRADES_PER_RESOLUTION = 2_000
 #: Markets before this place are too popular to end.
-LASTING = 20
+PERMANENT_MARKETS = 20
 CLAIMS = 20
 QUESTION = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"[:46]
 
@@ -60,7 +60,7 @@ class Scale:
     skew: float = 1.1
 
 
-class Happening(NamedTuple):
+class GeneratedTransaction(NamedTuple):
     """One transaction: its event, and what the transaction tells beyond it."""
 
     number: int
@@ -72,25 +72,25 @@ class Happening(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Market:
+class _SimulatedMarket:
     id: bytes
     account: Address
     creator: Address
     lamports: int = 0
     #: Shares by (wallet, side).
-    held: dict[tuple[Address, bool], int] = field(default_factory=dict)
+    shares: dict[tuple[Address, bool], int] = field(default_factory=dict)
 
 
 def transactions(events: int, *, after: int = 0, seed: int = 1, scale: Scale | None = None) -> Iterator[TransactionRow]:
     """Transactions of one event each, as rows; those that come `after` so many."""
-    told = happenings(after + events, seed=seed, scale=scale)
-    return (_row(seed, happening) for happening in itertools.islice(told, after, None))
+    stream = generate(after + events, seed=seed, scale=scale)
+    return (_row(seed, happening) for happening in itertools.islice(stream, after, None))
 
 
 def items(events: int, *, seed: int = 1, scale: Scale | None = None, failures: float = 0.0) -> Items:
     """The same transactions as raw webhook items; a share of `failures` failed and has no event."""
     draw = random.Random(f"{seed} failures")
-    for happening in happenings(events, seed=seed, scale=scale):
+    for happening in generate(events, seed=seed, scale=scale):
         yield _item(seed, happening, failed=draw.random() < failures)
 
 
@@ -108,95 +108,97 @@ def body(delivered: Iterable[dict[str, Any]]) -> bytes:
     return _encode(list(delivered))
 
 
-def happenings(count: int, *, seed: int = 1, scale: Scale | None = None) -> Iterator[Happening]:
+def generate(count: int, *, seed: int = 1, scale: Scale | None = None) -> Iterator[GeneratedTransaction]:
     """The stream both are made from."""
-    return itertools.islice(_Story(seed, scale or Scale()).tell(), count)
+    return itertools.islice(_Generator(seed, scale or Scale()).generate(), count)
 
 
-class _Story:
+class _Generator:
     """What happens, in order, without end."""
 
     def __init__(self, seed: int, scale: Scale) -> None:
         self._seed = seed
         self._draw = random.Random(seed)
         self._wallets = [_address(seed, "wallet", n) for n in range(scale.wallets)]
-        self._markets: list[_Market] = []
-        self._made = self._number = 0
+        self._markets: list[_SimulatedMarket] = []
+        self._markets_created = self._number = 0
         self._scale = scale
 
-    def tell(self) -> Iterator[Happening]:
+    def generate(self) -> Iterator[GeneratedTransaction]:
         for place in range(self._scale.markets):
             self._markets.append(self._new_market())
-            yield from self._opening(self._markets[place])
-        chosen = zip(self._chosen(self._scale.markets), self._chosen(self._scale.wallets), strict=False)
+            yield from self._open_market(self._markets[place])
+        chosen = zip(self._draw_indexes(self._scale.markets), self._draw_indexes(self._scale.wallets), strict=False)
         for trades, (market, wallet) in enumerate(chosen, start=1):
             yield self._trade(self._markets[market], self._wallets[wallet])
-            if trades % TRADES_PER_ENDING == 0 and self._scale.markets > LASTING:
-                yield from self._replace(self._draw.randrange(LASTING, self._scale.markets))
+            if trades % TRADES_PER_RESOLUTION == 0 and self._scale.markets > PERMANENT_MARKETS:
+                yield from self._replace(self._draw.randrange(PERMANENT_MARKETS, self._scale.markets))
 
-    def _chosen(self, population: int) -> Iterator[int]:
+    def _draw_indexes(self, population: int) -> Iterator[int]:
         weights = list(itertools.accumulate(1 / (n + 1) ** self._scale.skew for n in range(population)))
         places = range(population)
         while True:
             yield from self._draw.choices(places, cum_weights=weights, k=1000)
 
-    def _new_market(self) -> _Market:
-        market_id = hashlib.sha256(f"{self._seed} market {self._made}".encode()).digest()
-        self._made += 1
+    def _new_market(self) -> _SimulatedMarket:
+        market_id = hashlib.sha256(f"{self._seed} market {self._markets_created}".encode()).digest()
+        self._markets_created += 1
         account = addresses.market_address(PROGRAM, market_id)
-        return _Market(market_id, account, self._draw.choice(self._wallets))
+        return _SimulatedMarket(market_id, account, self._draw.choice(self._wallets))
 
-    def _opening(self, market: _Market) -> Iterator[Happening]:
-        who, at = market.creator, self._at
-        yield self._now(market, events.MarketCreated(market.id, who, B_PARAMETER, 0, at()), moved=LIQUIDITY_LAMPORTS)
+    def _open_market(self, market: _SimulatedMarket) -> Iterator[GeneratedTransaction]:
+        creator, at = market.creator, self._clock
+        yield self._emit(
+            market, events.MarketCreated(market.id, creator, B_PARAMETER, 0, at()), moved=LIQUIDITY_LAMPORTS
+        )
         for voter in self._draw.sample(self._wallets, 5):
-            yield self._now(market, events.ProposalVoteSubmitted(market.id, voter, True, at()))
-        yield self._now(market, events.ProposalAggregated(market.id, 5, 0, 100, True, at()))
-        yield self._now(market, events.ProposalApproved(market.id, self._wallets[0], at()))
-        yield self._now(market, events.MarketActivated(market.id, who, LIQUIDITY_LAMPORTS, at()))
+            yield self._emit(market, events.ProposalVoteSubmitted(market.id, voter, True, at()))
+        yield self._emit(market, events.ProposalAggregated(market.id, 5, 0, 100, True, at()))
+        yield self._emit(market, events.ProposalApproved(market.id, self._wallets[0], at()))
+        yield self._emit(market, events.MarketActivated(market.id, creator, LIQUIDITY_LAMPORTS, at()))
 
-    def _trade(self, market: _Market, wallet: Address) -> Happening:
+    def _trade(self, market: _SimulatedMarket, wallet: Address) -> GeneratedTransaction:
         draw = self._draw.random
         outcome, price = draw() < 0.55, 200_000_000 + int(draw() * 600_000_000)
-        held = market.held.get((wallet, outcome), 0)
+        held = market.shares.get((wallet, outcome), 0)
         if held and draw() < 0.4:
             shares = 1 + int(draw() * held)
             gross = shares * price // 10**9
-            market.held[wallet, outcome] = held - shares
-            sold = events.SharesSold(market.id, wallet, outcome, shares, gross - gross // 10, price, self._at())
-            return self._now(market, sold, moved=-(gross * 93 // 100))
+            market.shares[wallet, outcome] = held - shares
+            sold = events.SharesSold(market.id, wallet, outcome, shares, gross - gross // 10, price, self._clock())
+            return self._emit(market, sold, moved=-(gross * 93 // 100))
         shares = 10**8 + int(draw() ** 3 * 10**10)
         gross = shares * price // 10**9
-        market.held[wallet, outcome] = held + shares
-        bought = events.SharesBought(market.id, wallet, outcome, shares, gross + gross // 10, price, self._at())
-        return self._now(market, bought, moved=gross * 107 // 100)
+        market.shares[wallet, outcome] = held + shares
+        bought = events.SharesBought(market.id, wallet, outcome, shares, gross + gross // 10, price, self._clock())
+        return self._emit(market, bought, moved=gross * 107 // 100)
 
-    def _replace(self, place: int) -> Iterator[Happening]:
+    def _replace(self, place: int) -> Iterator[GeneratedTransaction]:
         market, outcome = self._markets[place], self._draw.random() < 0.5
-        yield self._now(market, events.MarketResolved(market.id, market.creator, outcome, QUESTION, self._at()))
-        yield self._now(market, events.MarketFinalized(market.id, outcome, False, self._at()))
-        winners = [(wallet, shares) for (wallet, side), shares in market.held.items() if side == outcome and shares]
+        yield self._emit(market, events.MarketResolved(market.id, market.creator, outcome, QUESTION, self._clock()))
+        yield self._emit(market, events.MarketFinalized(market.id, outcome, False, self._clock()))
+        winners = [(wallet, shares) for (wallet, side), shares in market.shares.items() if side == outcome and shares]
         for wallet, shares in winners[:CLAIMS]:
             amount = min(shares, market.lamports)
-            claimed = events.WinningsClaimed(market.account, wallet, outcome, amount, self._at())
-            yield self._now(market, claimed, moved=-amount)
+            claimed = events.WinningsClaimed(market.account, wallet, outcome, amount, self._clock())
+            yield self._emit(market, claimed, moved=-amount)
         self._markets[place] = self._new_market()
-        yield from self._opening(self._markets[place])
+        yield from self._open_market(self._markets[place])
 
-    def _at(self) -> int:
+    def _clock(self) -> int:
         return GENESIS_CLOCK + self._number // TRANSACTIONS_PER_SECOND
 
-    def _now(self, market: _Market, event: events.Event, *, moved: int = 0) -> Happening:
+    def _emit(self, market: _SimulatedMarket, event: events.Event, *, moved: int = 0) -> GeneratedTransaction:
         before, number = market.lamports, self._number
         market.lamports = max(before + moved, 0)
         self._number += 1
-        return Happening(number, event, market.account, before, market.lamports)
+        return GeneratedTransaction(number, event, market.account, before, market.lamports)
 
 
 # Rows
 
 
-def _row(seed: int, happening: Happening) -> TransactionRow:
+def _row(seed: int, happening: GeneratedTransaction) -> TransactionRow:
     number, event, _, before, after = happening
     digest = hashlib.sha512(b"%d %d" % (seed, number)).digest()
     context = _context(event, before, after)
@@ -236,7 +238,7 @@ _WALLET, _MARKET, _OTHER, _FEES, _CONFIG, _SYSTEM, _BUDGET, _PROGRAM = range(8)
 _TRADERS = [_CONFIG, _MARKET, _OTHER, _WALLET, _FEES, _SYSTEM]
 
 
-def _item(seed: int, happening: Happening, *, failed: bool) -> dict[str, Any]:
+def _item(seed: int, happening: GeneratedTransaction, *, failed: bool) -> dict[str, Any]:
     number, event, account, before, after = happening
     name, args, places = _instruction(event)
     keys = [
@@ -249,7 +251,7 @@ def _item(seed: int, happening: Happening, *, failed: bool) -> dict[str, Any]:
         addresses.COMPUTE_BUDGET_PROGRAM,
         PROGRAM,
     ]
-    others = [2_000_000_000 + number, 2_500_000, 5_000_000_000 + number, 3_000_000, 1, 1, 1_141_440]
+    other_balances = [2_000_000_000 + number, 2_500_000, 5_000_000_000 + number, 3_000_000, 1, 1, 1_141_440]
     return {
         "blockTime": GENESIS_CLOCK + number // TRANSACTIONS_PER_SECOND,
         "indexWithinBlock": number % TRANSACTIONS_PER_SLOT,
@@ -260,9 +262,9 @@ def _item(seed: int, happening: Happening, *, failed: bool) -> dict[str, Any]:
             "innerInstructions": [_transfers()],
             "loadedAddresses": {"readonly": [], "writable": []},
             "logMessages": _failed_log(name) if failed else _log(name, event),
-            "postBalances": [others[0] - FEE_LAMPORTS, before if failed else after, *others[1:]],
+            "postBalances": [other_balances[0] - FEE_LAMPORTS, before if failed else after, *other_balances[1:]],
             "postTokenBalances": [],
-            "preBalances": [others[0], before, *others[1:]],
+            "preBalances": [other_balances[0], before, *other_balances[1:]],
             "preTokenBalances": [],
             "rewards": [],
         },
@@ -303,9 +305,9 @@ def _instruction(event: events.Event) -> tuple[str, Mapping[str, Any], list[int]
             args = {"outcome": outcome, "shares_to_sell": shares, "min_proceeds": proceeds}
             return "sell_shares", args, _TRADERS
         case events.MarketCreated(market_id=market_id, b_parameter=b):
-            said = {"market_id": market_id, "ipfs_question_hash": QUESTION}
+            identity = {"market_id": market_id, "ipfs_question_hash": QUESTION}
             amounts = {"b_parameter": b, "initial_liquidity": LIQUIDITY_LAMPORTS}
-            return "create_market", {**said, **amounts}, [_WALLET, _MARKET, _CONFIG, _SYSTEM]
+            return "create_market", {**identity, **amounts}, [_WALLET, _MARKET, _CONFIG, _SYSTEM]
         case events.ProposalVoteSubmitted(vote=vote):
             return "submit_proposal_vote", {"vote": vote}, [_MARKET, _OTHER, _WALLET, _SYSTEM]
         case events.ProposalAggregated(likes=likes, dislikes=dislikes):
@@ -340,12 +342,12 @@ def _transfers() -> dict[str, Any]:
 
 def _log(name: str, event: events.Event) -> list[str]:
     data = base64.b64encode(codec.default().encode_event(event)).decode()
-    return [*_beginning(name), f"Program data: {data}", _CONSUMED, f"Program {PROGRAM} success"]
+    return [*_log_start(name), f"Program data: {data}", _CONSUMED, f"Program {PROGRAM} success"]
 
 
 def _failed_log(name: str) -> list[str]:
     return [
-        *_beginning(name),
+        *_log_start(name),
         "Program log: AnchorError thrown in programs/zmart-core/src/instructions/buy_shares.rs:118. "
         "Error Code: SlippageExceeded. Error Number: 6015. Error Message: Slippage exceeded.",
         _CONSUMED,
@@ -362,13 +364,13 @@ _TRANSFER_CALL = [f"Program {addresses.SYSTEM_PROGRAM} invoke [2]", f"Program {a
 
 
 @functools.cache
-def _beginning(name: str) -> tuple[str, ...]:
-    said = "".join(word.capitalize() for word in name.split("_"))
+def _log_start(name: str) -> tuple[str, ...]:
+    title = "".join(word.capitalize() for word in name.split("_"))
     return (
         *_BUDGET_CALL,
         *_BUDGET_CALL,
         f"Program {PROGRAM} invoke [1]",
-        f"Program log: Instruction: {said}",
+        f"Program log: Instruction: {title}",
         *_TRANSFER_CALL,
         *_TRANSFER_CALL,
     )

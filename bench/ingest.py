@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 
-from bench.environment import House, Running, count
+from bench.environment import BenchEnvironment, RunningProcess, count_rows
 from ingest.decode import delivery_body
 from ingest.decode.decoder import Decoder
 from ingest.records import TransactionRow
@@ -19,16 +19,16 @@ from zmart import testing
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
 
-TRANSACTIONS_EACH = 25
+TRANSACTIONS_PER_DELIVERY = 25
 SENDERS = 40
 #: What a batch of group commit holds at the most, here and in the peer.
 BATCH = 500
 OURS, NEWEST = "ours, log and marts", "ours, newest first"
-LIGHT, WHOLE = "Express, log without bodies", "Express, log with bodies"
+EXPRESS_WITHOUT_BODIES, EXPRESS_WITH_BODIES = "Express, log without bodies", "Express, log with bodies"
 COPY, SET_BASED = "limit: COPY of the rows", "limit: set-based SQL"
 
 
-class Ingest(Figure):
+class IngestFigure(Figure):
     """Deliveries to a committed log."""
 
     name = "ingest"
@@ -48,14 +48,14 @@ class Ingest(Figure):
     )
     limit_seconds = 600.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Alternate rounds of all ways."""
         each, rounds = effort.choose(1_000, 20_000), effort.choose(2, 7)
-        stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_EACH)
-        slices = [list(itertools.islice(stream, each // TRANSACTIONS_EACH)) for _ in range(rounds + 1)]
-        newest = [[_backwards(body) for body in reversed(bodies)] for bodies in reversed(slices)]
+        stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_PER_DELIVERY)
+        slices = [list(itertools.islice(stream, each // TRANSACTIONS_PER_DELIVERY)) for _ in range(rounds + 1)]
+        newest = [[_reverse_items(body) for body in reversed(bodies)] for bodies in reversed(slices)]
         with contextlib.ExitStack() as stack:
-            ways = _ways(house, stack)
+            ways = _methods(env, stack)
             seconds = [
                 [way(later if label == NEWEST else bodies) for label, way in ways.items()]
                 for bodies, later in zip(slices, newest, strict=True)
@@ -65,54 +65,58 @@ class Ingest(Figure):
             for label, column in zip(ways, zip(*seconds, strict=True), strict=True)
         }
         return [
-            ratio("ours to Express without bodies", samples[OURS], samples[LIGHT]),
-            ratio("ours to Express with bodies", samples[OURS], samples[WHOLE]),
+            ratio("ours to Express without bodies", samples[OURS], samples[EXPRESS_WITHOUT_BODIES]),
+            ratio("ours to Express with bodies", samples[OURS], samples[EXPRESS_WITH_BODIES]),
             ratio("newest first to oldest first", samples[NEWEST], samples[OURS]),
             *samples.values(),
         ]
 
 
-_Way = Callable[[Sequence[bytes]], float]
+_Method = Callable[[Sequence[bytes]], float]
 
 
-def _ways(house: House, stack: contextlib.ExitStack) -> dict[str, _Way]:
-    databases = [stack.enter_context(house.database()) for _ in range(6)]
-    ours = stack.enter_context(house.ingest(databases[0]))
-    light = stack.enter_context(house.peer(databases[1], bodies=False))
-    whole = stack.enter_context(house.peer(databases[2], bodies=True))
-    copy, set_based = (stack.enter_context(_Limit(database)) for database in databases[3:5])
-    newest = stack.enter_context(house.ingest(databases[5]))
+def _methods(env: BenchEnvironment, stack: contextlib.ExitStack) -> dict[str, _Method]:
+    databases = [stack.enter_context(env.database()) for _ in range(6)]
+    ours = stack.enter_context(env.start_ingest(databases[0]))
+    without_bodies = stack.enter_context(env.start_peer(databases[1], bodies=False))
+    with_bodies = stack.enter_context(env.start_peer(databases[2], bodies=True))
+    copy, set_based = (stack.enter_context(_RawPostgres(database)) for database in databases[3:5])
+    newest = stack.enter_context(env.start_ingest(databases[5]))
     return {
-        OURS: lambda bodies: _proven(databases[0], "raw.events", bodies, lambda: _sent(ours, bodies)),
-        NEWEST: lambda bodies: _proven(databases[5], "raw.events", bodies, lambda: _sent(newest, bodies)),
-        LIGHT: lambda bodies: _proven(databases[1], "peer.events", bodies, lambda: _sent(light, bodies)),
-        WHOLE: lambda bodies: _proven(databases[2], "peer.events", bodies, lambda: _sent(whole, bodies)),
+        OURS: lambda bodies: _send_and_verify(databases[0], "raw.events", bodies, lambda: _send(ours, bodies)),
+        NEWEST: lambda bodies: _send_and_verify(databases[5], "raw.events", bodies, lambda: _send(newest, bodies)),
+        EXPRESS_WITHOUT_BODIES: lambda bodies: _send_and_verify(
+            databases[1], "peer.events", bodies, lambda: _send(without_bodies, bodies)
+        ),
+        EXPRESS_WITH_BODIES: lambda bodies: _send_and_verify(
+            databases[2], "peer.events", bodies, lambda: _send(with_bodies, bodies)
+        ),
         COPY: copy.copy,
         SET_BASED: set_based.insert,
     }
 
 
-def _backwards(body: bytes) -> bytes:
+def _reverse_items(body: bytes) -> bytes:
     """A delivery with its items in the opposite order."""
     return b"[" + b",".join(reversed(delivery_body.items(body))) + b"]"
 
 
-def _sent(running: Running, bodies: Sequence[bytes]) -> float:
-    return load.closed(running, bodies, senders=SENDERS)
+def _send(running: RunningProcess, bodies: Sequence[bytes]) -> float:
+    return load.closed_loop(running, bodies, senders=SENDERS)
 
 
-def _proven(
+def _send_and_verify(
     database: testing.PostgresDatabase, table: str, bodies: Sequence[bytes], send: Callable[[], float]
 ) -> float:
     """The seconds, once the table has grown by every event that was acknowledged."""
-    before, sent = count(database, table), len(bodies) * TRANSACTIONS_EACH
+    before, sent = count_rows(database, table), len(bodies) * TRANSACTIONS_PER_DELIVERY
     seconds = send()
-    if (grown := count(database, table) - before) != sent:
+    if (grown := count_rows(database, table) - before) != sent:
         raise NotMeasured(f"{sent} events were acknowledged, but {table} grew by {grown}.")
     return seconds
 
 
-class _Limit:
+class _RawPostgres:
     """Tables shaped and indexed like the log's, and the bare ways to fill them."""
 
     def __init__(self, database: testing.PostgresDatabase) -> None:
@@ -120,7 +124,7 @@ class _Limit:
         self._decode = Decoder(history.PROGRAM).body
         self._next = 1
 
-    def __enter__(self) -> _Limit:
+    def __enter__(self) -> _RawPostgres:
         self._connection = psycopg.connect(self._database.dsn(), autocommit=True)
         self._connection.execute(_TABLES)
         return self
@@ -162,11 +166,11 @@ class _Limit:
         while batch := list(itertools.islice(rows, BATCH)):
             first, self._next = self._next, self._next + len(batch)
             contents, places = body_compression.packed(row.body for row in batch)
-            kept = [
+            rows_to_store = [
                 row._replace(body=b"" if place.start else contents[place.bundle - 1])
                 for row, place in zip(batch, places, strict=True)
             ]
-            yield zip(itertools.count(first), kept, strict=False)
+            yield zip(itertools.count(first), rows_to_store, strict=False)
 
     def _fill(self, transactions: str, events: str, batch: Sequence[tuple[int, TransactionRow]]) -> None:
         cursor = self._connection.cursor()
@@ -177,9 +181,9 @@ class _Limit:
             for number, row in batch:
                 for event in row.events:
                     order = row.slot << 24 | (row.index_in_block or 0) << 9 | event.ordinal
-                    said = (event.name, event.market_id, event.wallet, event.clock, row.signature)
+                    fields = (event.name, event.market_id, event.wallet, event.clock, row.signature)
                     context = event.context.decode() if event.context else None
-                    copy.write_row((number, number, order, event.ordinal, *said, event.payload.decode(), context))
+                    copy.write_row((number, number, order, event.ordinal, *fields, event.payload.decode(), context))
 
 
 #: The same columns and indexes as raw.transactions and raw.events, keys as the event has them.
@@ -205,4 +209,4 @@ create index on bare.waiting_transactions (transaction_no);
 create index on bare.waiting_events (transaction_no);
 """
 
-FIGURE = Ingest()
+FIGURE = IngestFigure()

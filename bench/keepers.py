@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from bench.environment import House
+from bench.environment import BenchEnvironment
 from devchain import builtins, delivery
 from devchain import testing as devchain
 from devchain.service import Options
 from devchain.testing import PROGRAM_ID
-from devchain.wire import Signer as ChainSigner
+from devchain.wire import SigningKey as ChainSigner
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
@@ -39,20 +39,20 @@ from .figure import Effort, Figure, NotMeasured, Sample, Target
 
 sql = queries.load("bench", "keepers.sql")
 
-BALLOTS_EACH = 100
+BALLOTS_PER_MARKET = 100
 WALLETS = 50_000
 SOL = 1_000_000_000
 CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 DISPUTE_PERIOD_SECONDS = 3_600
 #: As ingest walks a development chain.
-WALK_SECONDS = 2.0
-DELIVERIES_PER_WALK = 8
+SYNC_SECONDS = 2.0
+DELIVERIES_PER_SYNC = 8
 #: Transactions in a delivery.
 BODY = 100
 NOW = 1_761_000_000
 
 
-class Keepers(Figure):
+class KeepersFigure(Figure):
     """Planning, sending, idling."""
 
     name = "keepers"
@@ -73,14 +73,14 @@ class Keepers(Figure):
     )
     limit_seconds = 600.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """The three, on databases of their own."""
         markets, due = effort.choose(200, 10_000), effort.choose(20, 1_000)
-        with house.database() as database:
+        with env.database() as database:
             _fill(database, markets)
             planned = [asyncio.run(_plan(database, markets)) for _ in range(effort.choose(1, 5) + 1)][1:]
-        with house.database() as database:
-            closed, idle = asyncio.run(_finalize(house.folder / "keepers", database, due, effort.choose(2, 5)))
+        with env.database() as database:
+            closed, idle = asyncio.run(_finalize(env.folder / "keepers", database, due, effort.choose(2, 5)))
         return [
             Sample(label="a million ballots to a plan", unit="s", values=tuple(planned)),
             Sample(label="a thousand finalizations, closed", unit="s", values=(closed,)),
@@ -92,7 +92,7 @@ class Keepers(Figure):
 
 
 def _fill(database: testing.PostgresDatabase, markets: int) -> None:
-    sizes = {"markets": markets, "wallets": WALLETS, "each": BALLOTS_EACH}
+    sizes = {"markets": markets, "wallets": WALLETS, "each": BALLOTS_PER_MARKET}
     with database.connect() as owner:
         for name in sql:
             statement = getattr(sql, name)
@@ -104,22 +104,22 @@ def _fill(database: testing.PostgresDatabase, markets: int) -> None:
 async def _plan(database: testing.PostgresDatabase, markets: int) -> float:
     """Seconds from the database to a complete plan."""
     task = actions.TASKS["proposal_tallies"]
-    standing = Standing(
+    progress = Standing(
         verified_through=1 << 30, finalized_through=1 << 30, proven_at=NOW, chain_at=NOW, slot=1 << 30, our_at=NOW
     )
-    nobody = Address("1" * 32)
-    config = Config(nobody, nobody, 7_000, 6_000, 259_200, False)
-    async with Books(database.dsn("zmart_keeper")) as books:
+    zero_address = Address("1" * 32)
+    config = Config(zero_address, zero_address, 7_000, 6_000, 259_200, False)
+    async with Books(database.dsn("zmart_keeper")) as store:
         began = time.perf_counter()
-        found = await books.markets(task, before=NOW, window_seconds=259_200)
-        rows = plans.plan(task, found, standing=standing, config=config, rules=_RULES)
+        found = await store.markets(task, before=NOW, window_seconds=259_200)
+        rows = plans.plan(task, found, standing=progress, config=config, rules=_RULES)
         for row in rows[: _RULES.batch_size]:
             assert task.ballots is not None
-            await books.ballots(row.market, task.ballots, before=NOW, closing=NOW)
+            await store.ballots(row.market, task.ballots, before=NOW, closing=NOW)
         seconds = time.perf_counter() - began
     due = sum(row.verdict is Verdict.DUE or row.reason is plans.Reason.NEXT_ROUND for row in rows)
     counted = sum(sum(row.market.tally) for row in rows)
-    if len(rows) != markets or due != markets // 2 or counted != markets * BALLOTS_EACH:
+    if len(rows) != markets or due != markets // 2 or counted != markets * BALLOTS_PER_MARKET:
         raise NotMeasured(f"The plan has {len(rows)} rows, {due} due, {counted} ballots.")
     return seconds
 
@@ -142,31 +142,31 @@ _RULES = Rules(
 async def _finalize(folder: Path, database: testing.PostgresDatabase, due: int, idle: int) -> tuple[float, list[float]]:
     """Seconds for so many markets, and for rounds with nothing due afterwards."""
     async with (
-        devchain.served(folder, Options(traders=False)) as node,
+        devchain.serve(folder, Options(traders=False)) as node,
         RpcClient([node.url]) as chain,
         _ingest(database, chain) as (watch, pipeline),
     ):
-        stage = _Stage(node)
-        stage.play(due)
-        courier = _Courier(node, pipeline)
-        await courier.deliver()
+        stage = _MarketSetup(node)
+        stage.create_markets(due)
+        deliverer = _Deliverer(node, pipeline)
+        await deliverer.deliver()
         await watch.turn()
         final = node.ledger.finalized_slot
         while (watch.standing.finalized_through or 0) < final:
             await watch.look()
         configured = _settings(folder, node)
         began = time.perf_counter()
-        walking = asyncio.create_task(_walk(watch, courier))
+        sync = asyncio.create_task(_sync_loop(watch, deliverer))
         try:
-            seconds = await _closed(configured, database, due, began)
-            return seconds, [await _idle(configured, database) for _ in range(idle)]
+            seconds = await _seconds_to_close(configured, database, due, began)
+            return seconds, [await _idle_round_seconds(configured, database) for _ in range(idle)]
         finally:
-            walking.cancel()
-            await asyncio.wait([walking])
+            sync.cancel()
+            await asyncio.wait([sync])
 
 
-async def _closed(configured: Settings, database: testing.PostgresDatabase, due: int, began: float) -> float:
-    report = await _round(configured, database)
+async def _seconds_to_close(configured: Settings, database: testing.PostgresDatabase, due: int, began: float) -> float:
+    report = await _run_round(configured, database)
     if len(report.sent) != due:
         raise NotMeasured(f"{len(report.sent)} of {due} were sent; {len(report.rows)} were found.")
     while True:
@@ -189,44 +189,44 @@ async def _closed(configured: Settings, database: testing.PostgresDatabase, due:
     return seconds
 
 
-async def _idle(configured: Settings, database: testing.PostgresDatabase) -> float:
+async def _idle_round_seconds(configured: Settings, database: testing.PostgresDatabase) -> float:
     began = time.perf_counter()
-    report = await _round(configured, database)
+    report = await _run_round(configured, database)
     if report.sent or report.skipped:
         raise NotMeasured(f"The round was not idle: {report}")
     return time.perf_counter() - began
 
 
-async def _round(configured: Settings, database: testing.PostgresDatabase) -> Report:
+async def _run_round(configured: Settings, database: testing.PostgresDatabase) -> Report:
     chosen = [actions.TASKS["market_finalizations"]]
     (report,) = await runner.run(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
     return report
 
 
-async def _walk(watch: Watch, courier: _Courier) -> None:
+async def _sync_loop(watch: Watch, deliverer: _Deliverer) -> None:
     """What ingest does: deliveries as they come, and looks at the chain."""
     while True:
-        for _ in range(DELIVERIES_PER_WALK):
-            await courier.deliver()
-            await asyncio.sleep(WALK_SECONDS / DELIVERIES_PER_WALK)
+        for _ in range(DELIVERIES_PER_SYNC):
+            await deliverer.deliver()
+            await asyncio.sleep(SYNC_SECONDS / DELIVERIES_PER_SYNC)
         await watch.look()
 
 
-class _Courier:
+class _Deliverer:
     """Delivers what has been confirmed, as webhooks do, without their HTTP."""
 
-    def __init__(self, node: devchain.Node, pipeline: Pipeline) -> None:
+    def __init__(self, node: devchain.DevchainNode, pipeline: Pipeline) -> None:
         self._chain, self._pipeline = node.chain, pipeline
         self._decoder = Decoder(PROGRAM_ID)
 
     async def deliver(self) -> None:
         """Everything new."""
-        while places := self._chain.store.undelivered(self._chain.ledger.confirmed_slot, BODY):
-            found = [self._chain.store.at(place) for place in places]
-            items = [msgspec.json.encode(delivery.item(landed)) for landed in found if landed is not None]
+        while places := self._chain.store.undelivered_places(self._chain.ledger.confirmed_slot, BODY):
+            found = [self._chain.store.transaction_at(place) for place in places]
+            items = [msgspec.json.encode(delivery.webhook_item(landed)) for landed in found if landed is not None]
             decoded = self._decoder.all(items)
             await self._pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted)
-            self._chain.store.plan([], places[-1])
+            self._chain.store.plan_deliveries([], places[-1])
 
 
 @contextlib.asynccontextmanager
@@ -234,13 +234,13 @@ async def _ingest(database: testing.PostgresDatabase, chain: RpcClient) -> Async
     async def connect() -> Writer:
         return await Writer.connect(database.dsn("zmart_ingest"))
 
-    notebook = Notebook(database.dsn("zmart_ingest"))
+    sync_database = Notebook(database.dsn("zmart_ingest"))
     async with Pipeline(connect) as pipeline:
-        yield Watch(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID), pipeline
-        await notebook.close()
+        yield Watch(chain, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID), pipeline
+        await sync_database.close()
 
 
-def _settings(folder: Path, node: devchain.Node) -> Settings:
+def _settings(folder: Path, node: devchain.DevchainNode) -> Settings:
     for name in ("backend", "admin"):
         Signer(node.ledger.genesis.signer(name).key).save(folder / f"{name}.json")
     loaded = settings.load(
@@ -256,20 +256,20 @@ def _settings(folder: Path, node: devchain.Node) -> Settings:
     return dataclasses.replace(loaded, monitor=dataclasses.replace(loaded.monitor, batch_size=10_000))
 
 
-class _Stage:
+class _MarketSetup:
     """Sets the stage without keepers: markets whose outcome is due to be final."""
 
-    def __init__(self, node: devchain.Node) -> None:
+    def __init__(self, node: devchain.DevchainNode) -> None:
         self._ledger, self._chain = node.ledger, node.chain
         self._signer = node.ledger.genesis.signer
         self._count = 0
 
-    def play(self, markets: int) -> None:
+    def create_markets(self, markets: int) -> None:
         """So many markets, from their creation to the end of their dispute period."""
         self._chain.is_frozen = True
         admin, backend, creator = (self._signer(name) for name in ("admin", "backend", "creator"))
-        for person in (admin, backend, creator):
-            self._ledger.airdrop(person.address, 1_000 * SOL)
+        for signer in (admin, backend, creator):
+            self._ledger.airdrop(signer.address, 1_000 * SOL)
         authority = {"backend_authority": backend.address}
         self._act(
             "initialize_global_config",
@@ -304,11 +304,11 @@ class _Stage:
         return account
 
     def _act(
-        self, name: str, who: ChainSigner, accounts: Mapping[str, Address], args: Mapping[str, Any] | None = None
+        self, name: str, signer: ChainSigner, accounts: Mapping[str, Address], args: Mapping[str, Any] | None = None
     ) -> None:
         self._count += 1
         built = transactions.instruction(name, PROGRAM_ID, accounts, args)
-        landed = self._ledger.send([builtins.unit_limit(200_000 + self._count % 100_000), built], [who])
+        landed = self._ledger.send([builtins.unit_limit_instruction(200_000 + self._count % 100_000), built], [signer])
         if landed.err is not None:
             raise NotMeasured(f"{name} failed: {landed.err}")
 
@@ -327,4 +327,4 @@ _CONFIGURATION: dict[str, Any] = {
     "dispute_period": DISPUTE_PERIOD_SECONDS,
 }
 
-FIGURE = Keepers()
+FIGURE = KeepersFigure()

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from bench.environment import House, Running
+from bench.environment import BenchEnvironment, RunningProcess
 from zmart import testing
 from zmart.run.postgres import embedded
 
@@ -22,7 +22,7 @@ WARM_SECONDS = 2.0
 MARKETS = 200
 
 
-class Limits(Figure):
+class LimitsFigure(Figure):
     """One server that counts, and one that does not."""
 
     name = "limits"
@@ -36,15 +36,15 @@ class Limits(Figure):
         "the limited server leases from Postgres for each and refuses nobody."
     )
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Both, in turns."""
         rounds, seconds = effort.choose(1, 5), effort.choose(1, 3)
         addresses = itertools.count()
         rates: dict[str, list[float]] = {"limited": [], "unlimited": []}
         with (
-            house.database(log_events=effort.choose(100, 1_000)) as database,
-            house.api(database, RATE_LIMIT_PER_MINUTE="100", TRUSTED_PROXIES="127.0.0.1") as limited,
-            house.api(database, TRUSTED_PROXIES="127.0.0.1") as unlimited,
+            env.database(log_events=effort.choose(100, 1_000)) as database,
+            env.start_api(database, RATE_LIMIT_PER_MINUTE="100", TRUSTED_PROXIES="127.0.0.1") as limited,
+            env.start_api(database, TRUSTED_PROXIES="127.0.0.1") as unlimited,
         ):
             servers = {"limited": limited, "unlimited": unlimited}
             pages = itertools.cycle(_pages(database))
@@ -63,19 +63,23 @@ def _pages(database: testing.PostgresDatabase) -> list[str]:
         return [f"/api/markets/{row[0]}" for row in found.fetchall()]
 
 
-async def _rate(running: Running, seconds: float, addresses: itertools.count[int], pages: Iterator[str]) -> float:
+async def _rate(
+    running: RunningProcess, seconds: float, addresses: itertools.count[int], pages: Iterator[str]
+) -> float:
     """Answers a second while every connection asks without pause."""
-    ending = time.perf_counter() + seconds
+    deadline = time.perf_counter() + seconds
     began = time.perf_counter()
-    answers = sum(await asyncio.gather(*(_asking(running.port, ending, addresses, pages) for _ in range(CONNECTIONS))))
+    answers = sum(
+        await asyncio.gather(*(_send_requests(running.port, deadline, addresses, pages) for _ in range(CONNECTIONS)))
+    )
     return answers / (time.perf_counter() - began)
 
 
-async def _asking(port: int, ending: float, addresses: itertools.count[int], pages: Iterator[str]) -> int:
+async def _send_requests(port: int, deadline: float, addresses: itertools.count[int], pages: Iterator[str]) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answers = 0
     with contextlib.closing(writer):
-        while time.perf_counter() < ending:
+        while time.perf_counter() < deadline:
             address = next(addresses)
             for _ in range(PER_ADDRESS):
                 writer.write(_request(next(pages), address))
@@ -93,4 +97,4 @@ def _request(path: str, number: int) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: {address}\r\n\r\n".encode()
 
 
-FIGURE = Limits()
+FIGURE = LimitsFigure()

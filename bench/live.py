@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
-from bench.environment import House, Running
+from bench.environment import BenchEnvironment, RunningProcess
 from ingest.records import TransactionRow
 from ingest.store import writer as writing
 
@@ -23,7 +23,7 @@ from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
 
 CLIENTS = 3
 PER_SECOND = 40
-SEEN_WITHIN_SECONDS = 5.0
+FRAME_TIMEOUT_SECONDS = 5.0
 #: A frame with messages reads the same over both transports.
 _FRAME = re.compile(rb'"seq":(\d+),"messages":\[{')
 _SSE = b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -39,7 +39,7 @@ TRANSPORTS = {"WebSocket": (_WEBSOCKET, b'"subscribed"'), "SSE": (_SSE, b"event:
 _Seconds: TypeAlias = dict[tuple[str, str], list[float]]
 
 
-class Live(Figure):
+class LiveFigure(Figure):
     """Commit to message."""
 
     name = "live"
@@ -61,21 +61,23 @@ class Live(Figure):
     )
     limit_seconds = 240.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """One API, rounds of commits."""
         rounds, commits = effort.choose(1, 5), effort.choose(40, 300)
         with ExitStack() as stack:
-            database = stack.enter_context(house.database(log_events=10_000))
-            running = stack.enter_context(house.api(database))
+            database = stack.enter_context(env.database(log_events=10_000))
+            running = stack.enter_context(env.start_api(database))
             listeners = [
-                stack.enter_context(_listening(running, transport)) for transport in TRANSPORTS for _ in range(CLIENTS)
+                stack.enter_context(_connect_listener(running, transport))
+                for transport in TRANSPORTS
+                for _ in range(CLIENTS)
             ]
-            seen = asyncio.run(_commits(database.dsn("zmart_ingest"), listeners, rounds, commits))
+            latencies = asyncio.run(_run_commits(database.dsn("zmart_ingest"), listeners, rounds, commits))
         return [
             Sample(
                 label=f"{word}, {since}, {transport}",
                 unit="ms",
-                values=tuple(quantile(one[since, transport], share) * 1e3 for one in seen),
+                values=tuple(quantile(one[since, transport], share) * 1e3 for one in latencies),
             )
             for since in ("after the commit", "after the append began")
             for transport in TRANSPORTS
@@ -83,10 +85,10 @@ class Live(Figure):
         ]
 
 
-class _Listener:
+class _StreamListener:
     """One client of the stream."""
 
-    def __init__(self, running: Running, transport: str) -> None:
+    def __init__(self, running: RunningProcess, transport: str) -> None:
         self.transport = transport
         asking, self._welcome = TRANSPORTS[transport]
         self._socket = socket.create_connection(("127.0.0.1", running.port))
@@ -96,26 +98,26 @@ class _Listener:
         self._begun = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        if not self._begun.wait(SEEN_WITHIN_SECONDS):
-            raise NotMeasured(f"The stream did not begin: {running.last_words()}")
+        if not self._begun.wait(FRAME_TIMEOUT_SECONDS):
+            raise NotMeasured(f"The stream did not begin: {running.last_line()}")
 
     def _read(self) -> None:
-        rest = b""
+        unread = b""
         try:
             while chunk := self._socket.recv(1 << 16):
                 now = time.perf_counter()
-                rest += chunk
-                if self._welcome in rest:
+                unread += chunk
+                if self._welcome in unread:
                     self._begun.set()
                 end = 0
-                for frame in _FRAME.finditer(rest):
+                for frame in _FRAME.finditer(unread):
                     self.arrived.setdefault(int(frame[1]), now)
                     end = frame.end()
-                rest = rest[end:]
+                unread = unread[end:]
         except OSError:
             return
 
-    def live(self) -> None:
+    def send_pong(self) -> None:
         """Say that we are there, as pings go unanswered; nobody expects it over SSE."""
         if self.transport == "WebSocket":
             self._socket.sendall(sockets.PONG)
@@ -123,40 +125,40 @@ class _Listener:
     def close(self) -> None:
         """Hang up."""
         self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(SEEN_WITHIN_SECONDS)
+        self._thread.join(FRAME_TIMEOUT_SECONDS)
         self._socket.close()
 
 
 @contextmanager
-def _listening(running: Running, transport: str) -> Iterator[_Listener]:
-    listener = _Listener(running, transport)
+def _connect_listener(running: RunningProcess, transport: str) -> Iterator[_StreamListener]:
+    listener = _StreamListener(running, transport)
     try:
         yield listener
     finally:
         listener.close()
 
 
-async def _commits(dsn: str, listeners: list[_Listener], rounds: int, commits: int) -> list[_Seconds]:
+async def _run_commits(dsn: str, listeners: list[_StreamListener], rounds: int, commits: int) -> list[_Seconds]:
     stream = (row for row in history.transactions(10**9, seed=2) if row.events[0].name.startswith("Shares"))
     draw = random.Random(1)
     writer = await writing.Writer.connect(dsn)
     try:
-        await _round(writer, stream, draw, listeners, 20)
-        return [await _round(writer, stream, draw, listeners, commits) for _ in range(rounds)]
+        await _measure_round(writer, stream, draw, listeners, 20)
+        return [await _measure_round(writer, stream, draw, listeners, commits) for _ in range(rounds)]
     finally:
         await writer.close()
 
 
-async def _round(
+async def _measure_round(
     writer: writing.Writer,
     stream: Iterator[TransactionRow],
     draw: random.Random,
-    listeners: list[_Listener],
+    listeners: list[_StreamListener],
     commits: int,
 ) -> _Seconds:
     moments: dict[int, tuple[float, float]] = {}
     for listener in listeners:
-        listener.live()
+        listener.send_pong()
     for row in itertools.islice(stream, commits):
         await asyncio.sleep(draw.uniform(0.5, 1.5) / PER_SECOND)
         began = time.perf_counter()
@@ -165,7 +167,7 @@ async def _round(
         if appended.last_seq is None:
             raise NotMeasured("The writer knew a fresh transaction already.")
         moments[appended.last_seq] = began, ended
-    await _until_seen(listeners, set(moments))
+    await _wait_for_frames(listeners, set(moments))
     found: _Seconds = collections.defaultdict(list)
     for listener in listeners:
         for seq, (began, ended) in moments.items():
@@ -175,12 +177,12 @@ async def _round(
     return found
 
 
-async def _until_seen(listeners: list[_Listener], seqs: set[int]) -> None:
-    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+async def _wait_for_frames(listeners: list[_StreamListener], seqs: set[int]) -> None:
+    deadline = time.monotonic() + FRAME_TIMEOUT_SECONDS
     while missing := sum(len(seqs - listener.arrived.keys()) for listener in listeners):
         if time.monotonic() > deadline:
             raise NotMeasured(f"{missing} of {len(seqs) * len(listeners)} frames did not arrive.")
         await asyncio.sleep(0.05)
 
 
-FIGURE = Live()
+FIGURE = LiveFigure()

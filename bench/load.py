@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.environment import AUTHORIZATION, Running
+from bench.environment import AUTHORIZATION, RunningProcess
 
 from .figure import NotMeasured
 
@@ -21,7 +21,7 @@ PATH = "/helius/webhook"
 ANSWER_SECONDS = 30.0
 
 
-class Sender:
+class HttpSender:
     """One keep-alive connection to a server, one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,7 +29,7 @@ class Sender:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, port: int) -> Sender:
+    async def connect(cls, port: int) -> HttpSender:
         """Open a connection; OSError where nobody listens."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
@@ -38,10 +38,10 @@ class Sender:
         self._writer.write(_head(path, len(body)) + body)
         async with asyncio.timeout(ANSWER_SECONDS):
             answer = await self._reader.readuntil(b"\r\n\r\n")
-            said = await self._reader.readexactly(_length(answer))
+            content = await self._reader.readexactly(_length(answer))
         if b" 200 " not in answer[:16]:
-            raise NotMeasured(f"A request was answered with {answer[9:12].decode()}: {said[:200]!r}")
-        return said
+            raise NotMeasured(f"A request was answered with {answer[9:12].decode()}: {content[:200]!r}")
+        return content
 
     def close(self) -> None:
         """Hang up."""
@@ -62,16 +62,16 @@ def _length(answer: bytes) -> int:
     raise NotMeasured(f"An answer has no length: {answer[:200]!r}")
 
 
-def closed(running: Running, bodies: Sequence[bytes], *, senders: int, path: str = PATH) -> float:
+def closed_loop(running: RunningProcess, bodies: Sequence[bytes], *, senders: int, path: str = PATH) -> float:
     """Seconds until every body was answered with 200, with so many under way at a time."""
-    with _told(running):
-        return asyncio.run(_closed(running.port, iter(bodies), senders, path))
+    with _name_failures(running):
+        return asyncio.run(_closed_loop(running.port, iter(bodies), senders, path))
 
 
-async def _closed(port: int, bodies: Iterator[bytes], senders: int, path: str) -> float:
-    async with _connected(port, senders) as connected:
+async def _closed_loop(port: int, bodies: Iterator[bytes], senders: int, path: str) -> float:
+    async with _open_connections(port, senders) as connected:
 
-        async def deliver(sender: Sender) -> None:
+        async def deliver(sender: HttpSender) -> None:
             for body in bodies:
                 await sender.post(body, path)
 
@@ -91,15 +91,15 @@ class Latencies:
     latest_departure_seconds: float
 
 
-def open_loop(running: Running, bodies: Sequence[bytes], *, per_second: float, senders: int = 256) -> Latencies:
+def open_loop(running: RunningProcess, bodies: Sequence[bytes], *, per_second: float, senders: int = 256) -> Latencies:
     """Latencies of bodies sent at a steady rate, over at most `senders` connections."""
-    with _told(running):
+    with _name_failures(running):
         return asyncio.run(_open_loop(running.port, bodies, 1 / per_second, senders))
 
 
 async def _open_loop(port: int, bodies: Sequence[bytes], interval: float, senders: int) -> Latencies:
-    async with _connected(port, senders) as connected:
-        free: asyncio.Queue[Sender] = asyncio.Queue()
+    async with _open_connections(port, senders) as connected:
+        free: asyncio.Queue[HttpSender] = asyncio.Queue()
         for sender in connected:
             free.put_nowait(sender)
         took = [0.0] * len(bodies)
@@ -122,8 +122,8 @@ async def _open_loop(port: int, bodies: Sequence[bytes], interval: float, sender
 
 
 @contextlib.asynccontextmanager
-async def _connected(port: int, count: int) -> AsyncIterator[list[Sender]]:
-    senders = [await Sender.connect(port) for _ in range(count)]
+async def _open_connections(port: int, count: int) -> AsyncIterator[list[HttpSender]]:
+    senders = [await HttpSender.connect(port) for _ in range(count)]
     try:
         yield senders
     finally:
@@ -132,7 +132,7 @@ async def _connected(port: int, count: int) -> AsyncIterator[list[Sender]]:
 
 
 @contextlib.contextmanager
-def _told(running: Running) -> Iterator[None]:
+def _name_failures(running: RunningProcess) -> Iterator[None]:
     """Say in one sentence what went wrong, and of whom."""
     try:
         yield
@@ -140,4 +140,4 @@ def _told(running: Running) -> Iterator[None]:
         raise NotMeasured(f"{running.name}: {group.exceptions[0]}") from group
     except* (OSError, TimeoutError, asyncio.IncompleteReadError) as group:
         running.check()
-        raise NotMeasured(f"{running.name} did not answer ({group.exceptions[0]!r}): {running.last_words()}") from group
+        raise NotMeasured(f"{running.name} did not answer ({group.exceptions[0]!r}): {running.last_line()}") from group

@@ -41,14 +41,18 @@ def describe() -> Machine:
         "memory_gib": round(pages * page_bytes / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "versions": _versions(),
-        "commit": _said("git", "describe", "--always", "--dirty"),
+        "commit": _command_output("git", "describe", "--always", "--dirty"),
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "postgres": "none", "node": _said("node", "--version").lstrip("v")}
+    found = {
+        "python": platform.python_version(),
+        "postgres": "none",
+        "node": _command_output("node", "--version").lstrip("v"),
+    }
     with contextlib.suppress(errors.ZmartError):
         found["postgres"] = binaries.find_binaries().version
     for name in PACKAGES:
@@ -65,9 +69,9 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _said(*command: str) -> str:
+def _command_output(*command: str) -> str:
     """The first line a command prints, or `none`."""
     if shutil.which(command[0]) is None:
         return "none"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
-    return done.stdout.strip().partition("\n")[0] or "none"
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return completed.stdout.strip().partition("\n")[0] or "none"

@@ -6,21 +6,21 @@ import itertools
 import os
 from pathlib import Path
 
-from bench.environment import House, Running, count
+from bench.environment import BenchEnvironment, RunningProcess, count_rows
 from zmart import testing
 from zmart.run.postgres import embedded
 
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target
 
-TRANSACTIONS_EACH = 25
+TRANSACTIONS_PER_DELIVERY = 25
 SENDERS = 40
 PARTS = 10
 #: What is filled once (numbers of markets and wallets, Python's own heap) is full after the first parts.
-SETTLED = 2
+WARM_UP_PARTS = 2
 
 
-class Memory(Figure):
+class MemoryFigure(Figure):
     """A long history, delivered."""
 
     name = "memory"
@@ -35,29 +35,33 @@ class Memory(Figure):
     )
     limit_seconds = 3_600.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """One pass; a value per tenth."""
-        each = effort.log_events // PARTS // TRANSACTIONS_EACH
-        stream = history.bodies(each * PARTS * TRANSACTIONS_EACH, each=TRANSACTIONS_EACH)
-        with house.database() as database, house.ingest(database) as running:
+        each = effort.log_events // PARTS // TRANSACTIONS_PER_DELIVERY
+        stream = history.bodies(each * PARTS * TRANSACTIONS_PER_DELIVERY, each=TRANSACTIONS_PER_DELIVERY)
+        with env.database() as database, env.start_ingest(database) as running:
             before = _bytes(database)
-            told = [_part(running, list(itertools.islice(stream, each))) for _ in range(PARTS)]
-            sent = each * PARTS * TRANSACTIONS_EACH
-            if (stored := count(database, "raw.events")) != sent:
+            parts = [_deliver_part(running, list(itertools.islice(stream, each))) for _ in range(PARTS)]
+            sent = each * PARTS * TRANSACTIONS_PER_DELIVERY
+            if (stored := count_rows(database, "raw.events")) != sent:
                 raise NotMeasured(f"{sent} events were acknowledged, {stored} are stored.")
             grown = _bytes(database) - before
-        resident = [held for held, _ in told]
+        resident = [held for held, _ in parts]
         return [
-            Sample(label="memory, last tenth to third", unit="x", values=(resident[-1] / resident[SETTLED],)),
+            Sample(label="memory, last tenth to third", unit="x", values=(resident[-1] / resident[WARM_UP_PARTS],)),
             Sample(label="resident memory", unit="MB", values=tuple(held / 1e6 for held in resident)),
-            Sample(label="pace", unit="events/s", values=tuple(each * TRANSACTIONS_EACH / took for _, took in told)),
+            Sample(
+                label="pace",
+                unit="events/s",
+                values=tuple(each * TRANSACTIONS_PER_DELIVERY / took for _, took in parts),
+            ),
             Sample(label="database, per million events", unit="MB", values=(grown / sent,)),
         ]
 
 
-def _part(running: Running, bodies: list[bytes]) -> tuple[int, float]:
+def _deliver_part(running: RunningProcess, bodies: list[bytes]) -> tuple[int, float]:
     """Resident bytes after these, and the seconds they took."""
-    seconds = load.closed(running, bodies, senders=SENDERS)
+    seconds = load.closed_loop(running, bodies, senders=SENDERS)
     pages = int(Path(f"/proc/{running.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE"), seconds
 
@@ -69,4 +73,4 @@ def _bytes(database: testing.PostgresDatabase) -> int:
     return int(str(row[0]))
 
 
-FIGURE = Memory()
+FIGURE = MemoryFigure()

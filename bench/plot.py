@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from .figure import Sample, Target
-from .results import Result, number
+from .results import Result, format_number
 
 WIDTH, LABELS, ROOM = 860, 300, 130
 ROW, BAR, HEAD = 30, 14, 34
@@ -58,7 +58,7 @@ def _bar(sample: Sample, target: Target | None, y: int, scale: float) -> Iterato
         x = LABELS + target.value * scale
         yield f"<line x1='{x:.1f}' y1='{y - 4}' x2='{x:.1f}' y2='{y + BAR + 4}' stroke='{INK}' stroke-dasharray='3 2'/>"
         end = max(end, x)
-    yield _text(round(end) + 10, y + 12, number(sample.median), weight="600")
+    yield _text(round(end) + 10, y + 12, format_number(sample.median), weight="600")
 
 
 def _text(x: int, y: int, text: str, *, fill: str = INK, weight: str = "400") -> str:

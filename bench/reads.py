@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bench import environment as resources
-from bench.environment import House, Running
+from bench.environment import BenchEnvironment, RunningProcess
 from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run import ports
@@ -34,7 +34,7 @@ from zmart.run.postgres import embedded
 from . import history
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
 
-Heat: TypeAlias = Literal["moving", "cold", "hot"]
+Workload: TypeAlias = Literal["moving", "cold", "hot"]
 
 CONNECTIONS = 32
 #: Before anything counts: statements are planned once a connection.
@@ -43,13 +43,13 @@ WARM_SECONDS = 1.0
 PER_SECOND = 100
 PAGES = ("market", "list", "trades")
 #: As the server is shipped.
-SHIPPED: Sequence[Heat] = ("moving", "hot")
+SHIPPED: Sequence[Workload] = ("moving", "hot")
 #: Pages that everybody looks at, of each kind.
 HOT_PAGES = 5
 #: Markets and offsets that cold pages are drawn from.
 COLD_MARKETS, COLD_PAGES = 500, 20
 #: While the log moves: commits a second, and transactions in each.
-COMMITS_PER_SECOND, TRANSACTIONS_EACH = 20, 5
+COMMITS_PER_SECOND, TRANSACTIONS_PER_COMMIT = 20, 5
 #: Traded enough, even in a tenth of the history.
 GROWN_MARKETS = 10
 SEARCHED_MARKETS = 100_000
@@ -96,7 +96,7 @@ _METADATA = """
 _Latencies: TypeAlias = dict[str, list[list[float]]]
 
 
-class Reads(Figure):
+class ReadsFigure(Figure):
     """Pages and markets."""
 
     name = "reads"
@@ -118,7 +118,7 @@ class Reads(Figure):
         "connections that ask without pause: one market, a page of 20 markets, a page of 50 trades. Both answer the "
         "same names from the same rows (compared before measuring); only ours reads a whole answer in one snapshot and "
         f"has an ETag. `moving` asks for one of {COLD_MARKETS} markets and any page while {COMMITS_PER_SECOND} times a "
-        f"second {TRANSACTIONS_EACH} transactions are committed with their folds; `cold` for the same while nothing "
+        f"second {TRANSACTIONS_PER_COMMIT} transactions are committed with their folds; `cold` for the same while nothing "
         "happens, and ours keeps nothing (KEPT_MIB=0), so that every row is written each time; "
         f"`hot` asks for the same {HOT_PAGES} pages again and again, and ours gives an answer again "
         "after a look whether the log has moved, which it does not meanwhile. `processor time` is that of server and "
@@ -130,28 +130,28 @@ class Reads(Figure):
     )
     limit_seconds = 1_200.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """The comparison, the latencies, the growth, the search."""
         rounds, seconds = effort.choose(1, 3), effort.choose(1, 2)
-        with house.database(log_events=effort.log_events) as database, house.api(database, KEPT_MIB="0") as ours:
-            cold, hot = _cold(database), _hot(database)
-            with _peer(house, database) as theirs, house.api(database) as keeping:
-                _check_alike(ours, theirs, cold)
-                with _moving(database, effort.log_events):
-                    samples = _compared("moving", (keeping, theirs), database, cold, rounds, seconds)
-                samples += _compared("cold", (ours, theirs), database, cold, rounds, seconds)
-                samples += _compared("hot", (keeping, theirs), database, hot, rounds, seconds)
-                single = {page: _latencies(keeping, cold[page], rounds, seconds) for page in PAGES}
-                large = _growing(keeping, database, effort, seconds)
-            searched = _searched(database, ours, rounds, effort.choose(4, 100))
-        with house.database(log_events=effort.log_events // 10) as database, house.api(database) as keeping:
-            small = _growing(keeping, database, effort, seconds)
-        return [*samples, *_told(single, large, small), searched]
+        with env.database(log_events=effort.log_events) as database, env.start_api(database, KEPT_MIB="0") as ours:
+            cold, hot = _cold_paths(database), _hot_paths(database)
+            with _peer(env, database) as theirs, env.start_api(database) as caching:
+                _check_same_shape(ours, theirs, cold)
+                with _moving_log(database, effort.log_events):
+                    samples = _compare("moving", (caching, theirs), database, cold, rounds, seconds)
+                samples += _compare("cold", (ours, theirs), database, cold, rounds, seconds)
+                samples += _compare("hot", (caching, theirs), database, hot, rounds, seconds)
+                single = {page: _latencies(caching, cold[page], rounds, seconds) for page in PAGES}
+                large = _growth_latencies(caching, database, effort, seconds)
+            searched = _measure_search(database, ours, rounds, effort.choose(4, 100))
+        with env.database(log_events=effort.log_events // 10) as database, env.start_api(database) as caching:
+            small = _growth_latencies(caching, database, effort, seconds)
+        return [*samples, *_latency_samples(single, large, small), searched]
 
 
-def _compared(
-    heat: Heat,
-    servers: tuple[Running, Running],
+def _compare(
+    workload: Workload,
+    servers: tuple[RunningProcess, RunningProcess],
     database: testing.PostgresDatabase,
     paths: dict[str, list[str]],
     rounds: int,
@@ -162,25 +162,30 @@ def _compared(
     for page in PAGES:
         for running in servers:
             _rate(running, paths[page], WARM_SECONDS)
-        took = [[_worked(running, database, paths[page], seconds) for running in servers] for _ in range(rounds)]
+        took = [
+            [_measure_rate_and_cost(running, database, paths[page], seconds) for running in servers]
+            for _ in range(rounds)
+        ]
         rates, costs = (
             [
-                Sample(label=f"{page}, {heat}, {what}{word}", unit=unit, values=tuple(one[side][place] for one in took))
+                Sample(
+                    label=f"{page}, {workload}, {what}{word}", unit=unit, values=tuple(one[side][place] for one in took)
+                )
                 for side, word in enumerate(("ours", "Express"))
             ]
             for place, (what, unit) in enumerate((("", "answers/s"), ("processor time, ", "ms")))
         )
         samples += [
-            ratio(f"{page}, {heat}, ours to Express", *rates),
-            ratio(f"{page}, {heat}, processor time, Express to ours", *reversed(costs)),
+            ratio(f"{page}, {workload}, ours to Express", *rates),
+            ratio(f"{page}, {workload}, processor time, Express to ours", *reversed(costs)),
             *rates,
             *costs,
         ]
     return samples
 
 
-def _worked(
-    running: Running, database: testing.PostgresDatabase, paths: Sequence[str], seconds: float
+def _measure_rate_and_cost(
+    running: RunningProcess, database: testing.PostgresDatabase, paths: Sequence[str], seconds: float
 ) -> tuple[float, float]:
     """Answers a second, and milliseconds of processor time for one."""
     with database.connect(embedded.SUPERUSER) as connection:
@@ -207,33 +212,33 @@ def _parent(pid: int) -> int:
 
 def _stat(pid: int) -> list[int]:
     """The numbers of /proc/PID/stat from the state on, which stands as 0; the name before may hold anything."""
-    said = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return [0, *map(int, said[1:])]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [0, *map(int, fields[1:])]
 
 
-def _check_alike(ours: Running, theirs: Running, paths: dict[str, list[str]]) -> None:
+def _check_same_shape(ours: RunningProcess, theirs: RunningProcess, paths: dict[str, list[str]]) -> None:
     """Raise NotMeasured unless both answer the same names and as many rows."""
     for page in PAGES:
         for path in paths[page][:HOT_PAGES]:
-            one, other = (_names(_answer(running, path)) for running in (ours, theirs))
+            one, other = (_shape(_answer(running, path)) for running in (ours, theirs))
             if one != other:
                 raise NotMeasured(f"The servers answer {path} with different names: {one} and {other}")
 
 
-def _names(value: object) -> object:
+def _shape(value: object) -> object:
     """The names at every depth, the rows of every list."""
     if isinstance(value, dict):
-        return {name: _names(inner) for name, inner in value.items()}
-    return [_names(inner) for inner in value] if isinstance(value, list) else None
+        return {name: _shape(inner) for name, inner in value.items()}
+    return [_shape(inner) for inner in value] if isinstance(value, list) else None
 
 
-def _answer(running: Running, path: str) -> object:
+def _answer(running: RunningProcess, path: str) -> object:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{running.port}{path}", timeout=5) as answer:
         return json.load(answer)
 
 
-def _told(single: _Latencies, large: _Latencies, small: _Latencies) -> list[Sample]:
+def _latency_samples(single: _Latencies, large: _Latencies, small: _Latencies) -> list[Sample]:
     tails = [
         Sample(label=f"{page}, p99", unit="ms", values=tuple(quantile(one, 0.99) * 1e3 for one in single[page]))
         for page in PAGES
@@ -252,21 +257,21 @@ def _told(single: _Latencies, large: _Latencies, small: _Latencies) -> list[Samp
 
 
 @contextmanager
-def _peer(house: House, database: testing.PostgresDatabase) -> Iterator[Running]:
+def _peer(env: BenchEnvironment, database: testing.PostgresDatabase) -> Iterator[RunningProcess]:
     port = ports.find_free_port()
     environment = {"PORT": str(port), "DATABASE_URL": database.dsn(embedded.SUPERUSER), "NODE_ENV": "production"}
-    command = (resources.node(), str(resources.installed() / "reader.mjs"))
-    with house.started("the Express reader", command, environment=environment, port=port) as running:
+    command = (resources.node_command(), str(resources.install_peers() / "reader.mjs"))
+    with env.start("the Express reader", command, environment=environment, port=port) as running:
         resources.wait_until_ready(running, "/health")
         yield running
 
 
 @contextmanager
-def _moving(database: testing.PostgresDatabase, log_events: int) -> Iterator[None]:
+def _moving_log(database: testing.PostgresDatabase, log_events: int) -> Iterator[None]:
     """The history goes on, commit by commit, in a process of its own until the end."""
     spawn = multiprocessing.get_context("spawn")
-    ready, ending = spawn.Event(), spawn.Event()
-    writing = spawn.Process(target=_go_on, args=(database.dsn("zmart_ingest"), log_events, ready, ending))
+    ready, stop = spawn.Event(), spawn.Event()
+    writing = spawn.Process(target=_write_until_stopped, args=(database.dsn("zmart_ingest"), log_events, ready, stop))
     writing.start()
     try:
         while not ready.wait(1):
@@ -276,23 +281,23 @@ def _moving(database: testing.PostgresDatabase, log_events: int) -> Iterator[Non
         if not writing.is_alive():
             raise NotMeasured("The log has stopped moving.")
     finally:
-        ending.set()
+        stop.set()
         writing.join()
 
 
-def _go_on(dsn: str, log_events: int, ready: Event, ending: Event) -> None:
-    async def go_on() -> None:
+def _write_until_stopped(dsn: str, log_events: int, ready: Event, stop: Event) -> None:
+    async def write() -> None:
         writer = await Writer.connect(dsn)
         rows = history.transactions(1_000_000, after=log_events)
-        while not ending.wait(1 / COMMITS_PER_SECOND):
-            await writer.append(list(itertools.islice(rows, TRANSACTIONS_EACH)), source="bench")
+        while not stop.wait(1 / COMMITS_PER_SECOND):
+            await writer.append(list(itertools.islice(rows, TRANSACTIONS_PER_COMMIT)), source="bench")
             ready.set()
         await writer.close()
 
-    asyncio.run(go_on())
+    asyncio.run(write())
 
 
-def _cold(database: testing.PostgresDatabase) -> dict[str, list[str]]:
+def _cold_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     """What is asked when every question is another one, in an order that is drawn once."""
     markets = _markets(database, COLD_MARKETS)
     pages = {
@@ -308,7 +313,7 @@ def _cold(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     return {page: draw.sample(paths, len(paths)) for page, paths in pages.items()}
 
 
-def _hot(database: testing.PostgresDatabase) -> dict[str, list[str]]:
+def _hot_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     """What everybody asks: the busiest markets and the first page."""
     busiest = [one for one, _ in _markets(database, HOT_PAGES)]
     return {
@@ -327,20 +332,22 @@ def _markets(database: testing.PostgresDatabase, most: int) -> list[tuple[str, i
     return [(str(row[0]), int(str(row[1]))) for row in found]
 
 
-def _searched(database: testing.PostgresDatabase, ours: Running, rounds: int, requests: int) -> Sample:
+def _measure_search(database: testing.PostgresDatabase, ours: RunningProcess, rounds: int, requests: int) -> Sample:
     """Latencies of searches among many described markets."""
-    _describe(database)
+    _insert_described_markets(database)
     paths = [f"/api/markets?q={word.replace(' ', '+')}" for word in _SEARCHES]
-    asked = list(itertools.islice(itertools.cycle(paths), requests))
-    asyncio.run(_one_by_one(ours.port, paths))
+    request_paths = list(itertools.islice(itertools.cycle(paths), requests))
+    asyncio.run(_sequential_latencies(ours.port, paths))
     return Sample(
         label=f"search of {SEARCHED_MARKETS:,} markets, p95",
         unit="ms",
-        values=tuple(quantile(asyncio.run(_one_by_one(ours.port, asked)), 0.95) * 1e3 for _ in range(rounds)),
+        values=tuple(
+            quantile(asyncio.run(_sequential_latencies(ours.port, request_paths)), 0.95) * 1e3 for _ in range(rounds)
+        ),
     )
 
 
-def _describe(database: testing.PostgresDatabase) -> None:
+def _insert_described_markets(database: testing.PostgresDatabase) -> None:
     with database.connect(embedded.SUPERUSER) as connection:
         connection.execute(_MARKETS_SEEN, [SEARCHED_MARKETS])
         columns = [
@@ -367,12 +374,14 @@ def _describe(database: testing.PostgresDatabase) -> None:
 # Asking
 
 
-def _rate(running: Running, paths: Sequence[str], seconds: float) -> float:
+def _rate(running: RunningProcess, paths: Sequence[str], seconds: float) -> float:
     """Answers a second while every connection asks without pause."""
-    return asyncio.run(_closed(running.port, paths, seconds))
+    return asyncio.run(_closed_loop_rate(running.port, paths, seconds))
 
 
-def _growing(running: Running, database: testing.PostgresDatabase, effort: Effort, seconds: float) -> _Latencies:
+def _growth_latencies(
+    running: RunningProcess, database: testing.PostgresDatabase, effort: Effort, seconds: float
+) -> _Latencies:
     """Latencies of answers that are as long on a short history as on a long one."""
     busiest = _markets(database, GROWN_MARKETS)
     if busiest[-1][1] < COLD_PAGES + 50 and effort.pace != "quick":
@@ -380,13 +389,13 @@ def _growing(running: Running, database: testing.PostgresDatabase, effort: Effor
     trades = [
         f"/api/markets/{one}/trades?limit=50&offset={offset}" for one, _ in busiest for offset in range(COLD_PAGES)
     ]
-    paths = {**_cold(database), "trades": trades}
+    paths = {**_cold_paths(database), "trades": trades}
     return {page: _latencies(running, paths[page], effort.choose(1, 3), seconds) for page in PAGES}
 
 
-def _latencies(running: Running, paths: Sequence[str], rounds: int, seconds: float) -> list[list[float]]:
-    asyncio.run(_steadily(running.port, paths, WARM_SECONDS))
-    return [asyncio.run(_steadily(running.port, paths, seconds)) for _ in range(rounds)]
+def _latencies(running: RunningProcess, paths: Sequence[str], rounds: int, seconds: float) -> list[list[float]]:
+    asyncio.run(_open_loop_latencies(running.port, paths, WARM_SECONDS))
+    return [asyncio.run(_open_loop_latencies(running.port, paths, seconds)) for _ in range(rounds)]
 
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -395,8 +404,8 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 class _Connection(asyncio.Protocol):
     """One keep-alive connection; says when an answer is whole, and looks at no more than it must."""
 
-    def __init__(self, answered: Callable[[_Connection], None]) -> None:
-        self._answered = answered
+    def __init__(self, on_answer: Callable[[_Connection], None]) -> None:
+        self._on_answer = on_answer
         #: What came of an answer whose length is not known yet; None once it is.
         self._head: bytes | None = b""
         self._missing = 0
@@ -406,7 +415,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
-    def ask(self, request: bytes) -> None:
+    def send(self, request: bytes) -> None:
         assert self.transport is not None
         self.transport.write(request)
 
@@ -414,12 +423,12 @@ class _Connection(asyncio.Protocol):
         self._missing -= len(data)
         if self._head is not None:
             self._head += data
-            self._missing = self._measured(self._head)
+            self._missing = self._missing_bytes(self._head)
         if self._missing == 0:
             self._head = b""
-            self._answered(self)
+            self._on_answer(self)
 
-    def _measured(self, begun: bytes) -> int:
+    def _missing_bytes(self, begun: bytes) -> int:
         """How much is missing of an answer; 1 or more while that cannot be known."""
         head = begun.find(b"\r\n\r\n")
         if head < 0:
@@ -437,24 +446,24 @@ def _request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
-async def _closed(port: int, paths: Sequence[str], seconds: float) -> float:
-    loop, answers, ending = asyncio.get_running_loop(), 0, False
-    asked = itertools.cycle([_request(path) for path in paths])
+async def _closed_loop_rate(port: int, paths: Sequence[str], seconds: float) -> float:
+    loop, answers, is_stopped = asyncio.get_running_loop(), 0, False
+    requests = itertools.cycle([_request(path) for path in paths])
 
-    def answered(connection: _Connection) -> None:
+    def on_answer(connection: _Connection) -> None:
         nonlocal answers
         answers += 1
-        if not ending:
-            connection.ask(next(asked))
+        if not is_stopped:
+            connection.send(next(requests))
 
     connections = [
-        (await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
+        (await loop.create_connection(lambda: _Connection(on_answer), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
     ]
     began = time.perf_counter()
     for connection in connections:
-        connection.ask(next(asked))
+        connection.send(next(requests))
     await asyncio.sleep(seconds)
-    ending, rate = True, answers / (time.perf_counter() - began)
+    is_stopped, rate = True, answers / (time.perf_counter() - began)
     for connection in connections:
         assert connection.transport is not None
         connection.transport.abort()
@@ -463,17 +472,17 @@ async def _closed(port: int, paths: Sequence[str], seconds: float) -> float:
     return rate
 
 
-async def _steadily(port: int, paths: Sequence[str], seconds: float) -> list[float]:
+async def _open_loop_latencies(port: int, paths: Sequence[str], seconds: float) -> list[float]:
     """Latencies of requests that leave at their appointed times, from the appointment."""
     loop, free, took = asyncio.get_running_loop(), asyncio.Queue[_Connection](), []
     due: dict[_Connection, float] = {}
 
-    def answered(connection: _Connection) -> None:
+    def on_answer(connection: _Connection) -> None:
         took.append(time.perf_counter() - due.pop(connection))
         free.put_nowait(connection)
 
     for _ in range(CONNECTIONS):
-        _, connection = await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port)
+        _, connection = await loop.create_connection(lambda: _Connection(on_answer), "127.0.0.1", port)
         free.put_nowait(connection)
     began = time.perf_counter() + 0.05
     for place in range(round(seconds * PER_SECOND)):
@@ -481,7 +490,7 @@ async def _steadily(port: int, paths: Sequence[str], seconds: float) -> list[flo
         await asyncio.sleep(max(0.0, at - time.perf_counter()))
         connection = await free.get()
         due[connection] = at
-        connection.ask(_request(paths[place % len(paths)]))
+        connection.send(_request(paths[place % len(paths)]))
     async with asyncio.timeout(10):
         for _ in range(CONNECTIONS):
             connection = await free.get()
@@ -490,13 +499,13 @@ async def _steadily(port: int, paths: Sequence[str], seconds: float) -> list[flo
     return took
 
 
-async def _one_by_one(port: int, paths: Sequence[str]) -> list[float]:
+async def _sequential_latencies(port: int, paths: Sequence[str]) -> list[float]:
     loop, waiting, took = asyncio.get_running_loop(), asyncio.Event(), []
     _, connection = await loop.create_connection(lambda: _Connection(lambda _: waiting.set()), "127.0.0.1", port)
     for path in paths:
         waiting.clear()
         began = time.perf_counter()
-        connection.ask(_request(path))
+        connection.send(_request(path))
         await asyncio.wait_for(waiting.wait(), 10)
         took.append(time.perf_counter() - began)
     assert connection.transport is not None
@@ -504,4 +513,4 @@ async def _one_by_one(port: int, paths: Sequence[str]) -> list[float]:
     return took
 
 
-FIGURE = Reads()
+FIGURE = ReadsFigure()

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import psycopg
 
-from bench.environment import House
+from bench.environment import BenchEnvironment
 from zmart import testing
 from zmart.run.deploy import rebuild
 
 from .figure import Effort, Figure, NotMeasured, Sample, Target
 
 
-class Rebuild(Figure):
+class RebuildFigure(Figure):
     """Marts from the log."""
 
     name = "rebuild"
@@ -34,21 +34,21 @@ class Rebuild(Figure):
     )
     limit_seconds = 1_800.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """The small log, then the large one."""
         rounds = effort.choose(1, 3)
-        with house.database(log_events=effort.log_events // 10) as database:
-            small = _rounds(database, rounds)
-        with house.database(log_events=effort.log_events) as database:
-            large = _rounds(database, rounds)
-            emptied = _from_nothing(database)
-            alone = _one_by_one(database)
+        with env.database(log_events=effort.log_events // 10) as database:
+            small = _measure_rounds(database, rounds)
+        with env.database(log_events=effort.log_events) as database:
+            large = _measure_rounds(database, rounds)
+            emptied = _rebuild_emptied(database)
+            single = _rebuild_each(database)
         ratios = [after / before for before, after in zip(small, large, strict=True)]
         return [
             _rate("all marts", effort.log_events, large),
             _rate("from emptied marts", effort.log_events, [emptied]),
             Sample(label="time for ten times the log", unit="x", values=tuple(ratios)),
-            *(Sample(label=f"mart {name} alone", unit="s", values=(seconds,)) for name, seconds in alone.items()),
+            *(Sample(label=f"mart {name} alone", unit="s", values=(seconds,)) for name, seconds in single.items()),
         ]
 
 
@@ -56,28 +56,28 @@ def _rate(label: str, events: int, seconds: Sequence[float]) -> Sample:
     return Sample(label=label, unit="events/s", values=tuple(events / took for took in seconds))
 
 
-def _rounds(database: testing.PostgresDatabase, rounds: int) -> list[float]:
-    return [_all(database, expect_none=True) for _ in range(rounds)]
+def _measure_rounds(database: testing.PostgresDatabase, rounds: int) -> list[float]:
+    return [_rebuild_all(database, expect_none=True) for _ in range(rounds)]
 
 
-def _from_nothing(database: testing.PostgresDatabase) -> float:
+def _rebuild_emptied(database: testing.PostgresDatabase) -> float:
     with database.connect() as owner:
         for name in _names(owner):
             owner.execute(psycopg.sql.SQL("truncate {}").format(psycopg.sql.Identifier("marts", name)))
-    return _all(database, expect_none=False)
+    return _rebuild_all(database, expect_none=False)
 
 
-def _one_by_one(database: testing.PostgresDatabase) -> dict[str, float]:
+def _rebuild_each(database: testing.PostgresDatabase) -> dict[str, float]:
     with database.connect() as owner:
-        return {name: _timed(database, [name], expect_none=True) for name in _names(owner)}
+        return {name: _time_rebuild(database, [name], expect_none=True) for name in _names(owner)}
 
 
-def _all(database: testing.PostgresDatabase, *, expect_none: bool) -> float:
+def _rebuild_all(database: testing.PostgresDatabase, *, expect_none: bool) -> float:
     with database.connect() as owner:
-        return _timed(database, _names(owner), expect_none=expect_none)
+        return _time_rebuild(database, _names(owner), expect_none=expect_none)
 
 
-def _timed(database: testing.PostgresDatabase, names: Sequence[str], *, expect_none: bool) -> float:
+def _time_rebuild(database: testing.PostgresDatabase, names: Sequence[str], *, expect_none: bool) -> float:
     """Seconds for these marts."""
     began = time.perf_counter()
     differed = rebuild.rebuild(database.dsn(), names, report=lambda _: None)
@@ -91,4 +91,4 @@ def _names(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     return [str(name) for (name,) in owner.execute("select name from ops.models order by name")]
 
 
-FIGURE = Rebuild()
+FIGURE = RebuildFigure()

@@ -39,8 +39,8 @@ class Result:
     @property
     def is_met(self) -> bool:
         """Whether every target with a sample is met, and at least one was looked at."""
-        looked_at = [(t, s) for t in self.targets if (s := self.sample(t.label)) is not None]
-        return bool(looked_at) and all(target.is_met_by(sample.median) for target, sample in looked_at)
+        compared = [(t, s) for t in self.targets if (s := self.sample(t.label)) is not None]
+        return bool(compared) and all(target.is_met_by(sample.median) for target, sample in compared)
 
     def to_json(self) -> str:
         """The file's text."""
@@ -50,16 +50,16 @@ class Result:
     @classmethod
     def from_json(cls, text: str) -> Result:
         """What `to_json` wrote; the derived numbers are derived again."""
-        said: dict[str, Any] = json.loads(text)
+        fields: dict[str, Any] = json.loads(text)
         samples = tuple(
-            Sample(label=s["label"], unit=s["unit"], values=tuple(s["values"])) for s in said.pop("samples")
+            Sample(label=s["label"], unit=s["unit"], values=tuple(s["values"])) for s in fields.pop("samples")
         )
-        targets = tuple(Target(**target) for target in said.pop("targets"))
-        said.pop("is_met", None)
-        return cls(samples=samples, targets=targets, **said)
+        targets = tuple(Target(**target) for target in fields.pop("targets"))
+        fields.pop("is_met", None)
+        return cls(samples=samples, targets=targets, **fields)
 
 
-def of(figure: Figure, samples: Sequence[Sample], *, pace: Pace, seconds: float, machine: Machine) -> Result:
+def build(figure: Figure, samples: Sequence[Sample], *, pace: Pace, seconds: float, machine: Machine) -> Result:
     """The result of a figure."""
     return Result(
         name=figure.name,
@@ -72,14 +72,14 @@ def of(figure: Figure, samples: Sequence[Sample], *, pace: Pace, seconds: float,
     )
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number as people read it: three digits that matter, thousands apart."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def rows(result: Result) -> list[tuple[str, ...]]:
+def table_rows(result: Result) -> list[tuple[str, ...]]:
     """(sample, median, spread, unit, target, met) of every sample."""
     return [_row(sample, result.target(sample.label)) for sample in result.samples]
 
@@ -90,55 +90,55 @@ HEADINGS = ("", "median", "lowest to highest", "unit", "target", "")
 def _row(sample: Sample, target: Target | None) -> tuple[str, ...]:
     return (
         sample.label,
-        number(sample.median),
-        f"{number(sample.low)} to {number(sample.high)}" if len(sample.values) > 1 else "one round",
+        format_number(sample.median),
+        f"{format_number(sample.low)} to {format_number(sample.high)}" if len(sample.values) > 1 else "one round",
         sample.unit,
-        f"{target.bound} {number(target.value)}" if target else "",
+        f"{target.bound} {format_number(target.value)}" if target else "",
         ("met" if target.is_met_by(sample.median) else "MISSED") if target else "",
     )
 
 
-def terminal(result: Result) -> str:
+def render_terminal(result: Result) -> str:
     """The result in columns."""
-    lines = [HEADINGS, *rows(result)]
+    lines = [HEADINGS, *table_rows(result)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    table = ("  ".join(_padded(cell, widths, at) for at, cell in enumerate(line)).rstrip() for line in lines)
+    table = ("  ".join(_pad(cell, widths, at) for at, cell in enumerate(line)).rstrip() for line in lines)
     return "\n".join([f"{result.name}: {result.title}", *(f"  {line}" for line in table)])
 
 
-def _padded(cell: str, widths: Sequence[int], column: int) -> str:
+def _pad(cell: str, widths: Sequence[int], column: int) -> str:
     is_number = column == 1
     return cell.rjust(widths[column]) if is_number else cell.ljust(widths[column])
 
 
-def markdown(figures: Iterable[Figure], results: Iterable[Result]) -> str:
+def render_markdown(figures: Iterable[Figure], results: Iterable[Result]) -> str:
     """What each figure is, with its last table and where and when that was measured."""
     known = {result.name: result for result in results}
     return "\n\n".join(
-        f"### {figure.name}: {figure.title}\n\n{figure.method}\n\n{_measured(known.get(figure.name))}"
+        f"### {figure.name}: {figure.title}\n\n{figure.method}\n\n{_render_result(known.get(figure.name))}"
         for figure in figures
     )
 
 
-def _measured(result: Result | None) -> str:
+def _render_result(result: Result | None) -> str:
     if result is None:
         return "Not measured yet."
     machine = result.machine
     where = (
         f"{machine['measured_at'][:10]}, {machine['processor']}, {machine['cores']} cores, load average "
-        f"{machine['load_average'][0]:.2f} at the start, {_rounds(result)}, {result.pace}, commit {machine['commit']}."
+        f"{machine['load_average'][0]:.2f} at the start, {_describe_rounds(result)}, {result.pace}, commit {machine['commit']}."
     )
-    lines = [HEADINGS, ("---", "---:", "---", "---", "---", "---"), *rows(result)]
+    lines = [HEADINGS, ("---", "---:", "---", "---", "---", "---"), *table_rows(result)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return f"{where}\n\n{table}\n\n![{result.name}](results/{result.name}.svg)"
 
 
-def _rounds(result: Result) -> str:
+def _describe_rounds(result: Result) -> str:
     most = max((len(sample.values) for sample in result.samples), default=0)
     return "1 round" if most == 1 else f"{most} rounds"
 
 
-def with_measured(readme: str, table: str) -> str:
+def replace_results(readme: str, table: str) -> str:
     """The page with what stands between its two marks replaced; ValueError where they are missing."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -147,14 +147,14 @@ def with_measured(readme: str, table: str) -> str:
     return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
-def keep(result: Result, drawing: str) -> None:
+def save(result: Result, drawing: str) -> None:
     """Write a result and its plot."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{result.name}.json").write_text(result.to_json())
     (FOLDER / f"{result.name}.svg").write_text(drawing)
 
 
-def kept(names: Iterable[str]) -> list[Result]:
+def load(names: Iterable[str]) -> list[Result]:
     """The last results of these figures, of those that were ever measured."""
     paths = (FOLDER / f"{name}.json" for name in names)
     return [Result.from_json(path.read_text()) for path in paths if path.exists()]

@@ -25,7 +25,7 @@ _OPEN_SECONDS = 20.0
 LIVE_SECONDS = 8.0
 
 
-class Client:
+class SocketClient:
     """One connection."""
 
     __slots__ = ("bytes", "messages", "raw", "tail")
@@ -37,24 +37,24 @@ class Client:
         self.tail = b""
 
     @classmethod
-    def connect(cls, port: int, path: str, asking: dict[str, object] | None) -> Client:
+    def connect(cls, port: int, path: str, asking: dict[str, object] | None) -> SocketClient:
         """Shake hands and ask; blocking."""
         raw = socket.create_connection(("127.0.0.1", port), timeout=_OPEN_SECONDS)
         raw.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
-        said = b""
-        while b"\r\n\r\n" not in said:
+        received = b""
+        while b"\r\n\r\n" not in received:
             if not (chunk := raw.recv(4096)):
-                raise NotMeasured(f"A handshake was not answered: {said[:100]!r}")
-            said += chunk
-        if b" 101 " not in said[:20]:
-            raise NotMeasured(f"A handshake was refused: {said[:100]!r}")
+                raise NotMeasured(f"A handshake was not answered: {received[:100]!r}")
+            received += chunk
+        if b" 101 " not in received[:20]:
+            raise NotMeasured(f"A handshake was refused: {received[:100]!r}")
         if asking is not None:
-            raw.sendall(masked(json.dumps(asking).encode()))
-            while b'"subscribed"' not in said:
-                said += raw.recv(4096)
+            raw.sendall(mask_frame(json.dumps(asking).encode()))
+            while b'"subscribed"' not in received:
+                received += raw.recv(4096)
         raw.setblocking(False)
         return cls(raw)
 
@@ -73,7 +73,7 @@ class Client:
         self.tail = chunk[-(len(MARK) - 1) :]
         return new
 
-    def live(self) -> None:
+    def send_pong(self) -> None:
         """Say that we are there: bytes are counted here, so pings go unanswered, and this counts as an answer."""
         self.raw.sendall(PONG)
 
@@ -82,7 +82,7 @@ class Client:
         self.raw.close()
 
 
-def masked(payload: bytes) -> bytes:
+def mask_frame(payload: bytes) -> bytes:
     """A client's text frame (RFC 6455 section 5.2)."""
     mask = os.urandom(4)
     length = len(payload)
@@ -91,28 +91,30 @@ def masked(payload: bytes) -> bytes:
 
 
 #: What says that we are there.
-PONG = masked(json.dumps({"action": "pong"}).encode())
+PONG = mask_frame(json.dumps({"action": "pong"}).encode())
 
 
 @contextmanager
-def connected(port: int, count: int, *, path: str, asking: dict[str, object] | None) -> Iterator[list[Client]]:
+def connect_clients(
+    port: int, count: int, *, path: str, asking: dict[str, object] | None
+) -> Iterator[list[SocketClient]]:
     """So many clients, each of which has been told that it is heard."""
-    clients: list[Client] = []
+    clients: list[SocketClient] = []
     try:
-        spoken = time.monotonic()
+        last_pong_at = time.monotonic()
         for _ in range(count):
-            clients.append(Client.connect(port, path, asking))
-            if asking is not None and time.monotonic() - spoken > LIVE_SECONDS:
-                spoken = time.monotonic()
+            clients.append(SocketClient.connect(port, path, asking))
+            if asking is not None and time.monotonic() - last_pong_at > LIVE_SECONDS:
+                last_pong_at = time.monotonic()
                 for client in clients:
-                    client.live()
+                    client.send_pong()
         yield clients
     finally:
         for client in clients:
             client.close()
 
 
-def read_all(clients: list[Client], each: int, within_seconds: float) -> float:
+def read_all(clients: list[SocketClient], each: int, within_seconds: float) -> float:
     """Read until every client has `each` messages; time.perf_counter() of the last one."""
     with selectors.DefaultSelector() as selector:
         for client in clients:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench.environment import ROOT, House, Running
+from bench.environment import ROOT, BenchEnvironment, RunningProcess
 from zmart import testing
 from zmart.run import ports
 from zmart.run.supervisor import process, state_file
@@ -17,11 +17,11 @@ from .figure import Effort, Figure, NotMeasured, Sample, Target
 READY_WITHIN_SECONDS = 120.0
 #: Everything stops in its order, Postgres last and with a checkpoint.
 STOP_SECONDS = 60.0
-READY_WORDS = "Ready after"
+READY_TEXT = "Ready after"
 PORTS = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
 
 
-class Startup(Figure):
+class StartupFigure(Figure):
     """`make up`."""
 
     name = "startup"
@@ -42,7 +42,7 @@ class Startup(Figure):
     #: What is run; it ends with everything it started.
     command = ("make", "--no-print-directory", "up")
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """A fresh start each round."""
         _check_installed()
         ready, memory = [], []
@@ -51,10 +51,10 @@ class Startup(Figure):
             with testing.state_dir() as state:
                 environment = {"ZMART_STATE_DIR": str(state), **{name: str(port) for name, port in _ports().items()}}
                 began = time.monotonic()
-                with house.started(
+                with env.start(
                     "make up", self.command, environment=environment, cwd=ROOT, stop_seconds=STOP_SECONDS
                 ) as running:
-                    _until_ready(running)
+                    _wait_until_ready(running)
                     ready.append(time.monotonic() - began)
                     time.sleep(effort.choose(3, 20))
                     memory.append(process.memory_bytes(running.pid) / 2**20)
@@ -72,8 +72,8 @@ def _check_installed() -> None:
     """Installing is another matter, and takes as long as the network likes."""
     if shutil.which("make") is None:
         raise NotMeasured("make is not installed.")
-    done = subprocess.run(["make", "--question", "setup"], cwd=ROOT, capture_output=True, check=False)
-    if done.returncode:
+    completed = subprocess.run(["make", "--question", "setup"], cwd=ROOT, capture_output=True, check=False)
+    if completed.returncode:
         raise NotMeasured("The packages are not those of the locks; run `make setup` first.")
 
 
@@ -81,12 +81,12 @@ def _ports() -> dict[str, int]:
     return {name: ports.find_free_port() for name in PORTS}
 
 
-def _until_ready(running: Running) -> None:
+def _wait_until_ready(running: RunningProcess) -> None:
     deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while READY_WORDS not in _output(running.log):
+    while READY_TEXT not in _output(running.log):
         running.check()
         if time.monotonic() > deadline:
-            raise NotMeasured(f"make up was not ready within {READY_WITHIN_SECONDS:.0f} s: {running.last_words()}")
+            raise NotMeasured(f"make up was not ready within {READY_WITHIN_SECONDS:.0f} s: {running.last_line()}")
         time.sleep(0.05)
 
 
@@ -94,4 +94,4 @@ def _output(log: Path) -> str:
     return log.read_text(errors="replace")
 
 
-FIGURE = Startup()
+FIGURE = StartupFigure()

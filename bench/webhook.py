@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from bench.environment import House, count
+from bench.environment import BenchEnvironment, count_rows
 
 from . import history, load
 from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
@@ -15,7 +15,7 @@ SIZES = (1, 25)
 LATE_SECONDS = 0.25
 
 
-class Webhook(Figure):
+class WebhookFigure(Figure):
     """Latency of deliveries."""
 
     name = "webhook"
@@ -34,24 +34,24 @@ class Webhook(Figure):
     )
     limit_seconds = 240.0
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """One server, rounds of both sizes in turn."""
         seconds, rounds = effort.choose(2, 10), effort.choose(1, 3)
         each = seconds * TRANSACTIONS_PER_SECOND
         stream = history.items(each * (rounds * len(SIZES) + 1))
         found: dict[tuple[str, int], list[float]] = {}
-        with house.database() as database, house.ingest(database) as running:
-            load.closed(running, _bodies(stream, each, 25), senders=8)
+        with env.database() as database, env.start_ingest(database) as running:
+            load.closed_loop(running, _bodies(stream, each, 25), senders=8)
             for _, size in itertools.product(range(rounds), SIZES):
                 bodies = _bodies(stream, each, size)
-                seen = load.open_loop(running, bodies, per_second=TRANSACTIONS_PER_SECOND / size)
-                if seen.latest_departure_seconds > LATE_SECONDS:
+                latencies = load.open_loop(running, bodies, per_second=TRANSACTIONS_PER_SECOND / size)
+                if latencies.latest_departure_seconds > LATE_SECONDS:
                     raise NotMeasured(
-                        f"The sender was {seen.latest_departure_seconds:.2f} s late; the machine is too busy."
+                        f"The sender was {latencies.latest_departure_seconds:.2f} s late; the machine is too busy."
                     )
                 for word, share in (("p50", 0.5), ("p99", 0.99), ("slowest", 1.0)):
-                    found.setdefault((word, size), []).append(quantile(seen.seconds, share) * 1000)
-            _check(count(database, "raw.transactions"), each * (rounds * len(SIZES) + 1))
+                    found.setdefault((word, size), []).append(quantile(latencies.seconds, share) * 1000)
+            _check(count_rows(database, "raw.transactions"), each * (rounds * len(SIZES) + 1))
         return [
             Sample(label=f"{word}, deliveries of {size}", unit="ms", values=tuple(values))
             for (word, size), values in sorted(found.items(), key=lambda item: item[0][1])
@@ -67,4 +67,4 @@ def _check(stored: int, acknowledged: int) -> None:
         raise NotMeasured(f"{acknowledged} transactions were acknowledged, {stored} are stored.")
 
 
-FIGURE = Webhook()
+FIGURE = WebhookFigure()

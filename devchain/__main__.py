@@ -22,11 +22,11 @@ import uvicorn
 from zmart import errors, settings
 from zmart import log as logs
 
-from .app import Server, create_app
+from .app import DevchainServer, create_app
 from .delivery import Destination
-from .faults import Faults
-from .metadata_bot import Creators
-from .service import Chain, Options, RpcSender
+from .faults import WebhookFaults
+from .metadata_bot import MetadataBot
+from .service import DevelopmentChain, Options, RpcSender
 from .traders import Tempo
 
 log = structlog.get_logger()
@@ -38,15 +38,15 @@ BACKLOG = 1_024
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve; the exit status is 0 after a stop, 2 where the configuration cannot work."""
-    asked = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         configured = settings.load()
         logs.configure(configured, service="devchain")
         # One line per request would say nothing that the chain does not.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         host, ports = configured.hosts.devchain, configured.ports
-        listeners = [bound(host, ports.devchain), bound(host, ports.devchain_ws)]
-        server = server_of(configured, asked)
+        listeners = [bind_socket(host, ports.devchain), bind_socket(host, ports.devchain_ws)]
+        server = build_server(configured, options)
     except errors.ConfigurationError as exc:
         print(f"devchain: {exc}", file=sys.stderr)
         return 2
@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options, with their help."""
-    asked = argparse.ArgumentParser(prog="devchain", description="A chain for development.")
-    add = asked.add_argument
+    argument_parser = argparse.ArgumentParser(prog="devchain", description="A chain for development.")
+    add = argument_parser.add_argument
     add("--no-traders", action="store_true", help="nobody acts but you")
     add("--leave-to-keepers", action="store_true", help="traders play no backend authority")
     add("--pace", type=float, default=1.0, help="how much faster than real the clock runs")
@@ -74,12 +74,12 @@ def parser() -> argparse.ArgumentParser:
     add("--no-webhooks", action="store_true", help="deliver nothing")
     add("--helius-retries", action="store_true", help="give a delivery up after three retries")
     for name in ("duplicates", "delays", "shuffles", "drops", "missing-index"):
-        add(f"--{name}", type=probability, default=0.0, help="of webhooks: from 0 to 1")
-    add("--delay-seconds", type=float, default=Faults.delay_seconds)
-    return asked
+        add(f"--{name}", type=parse_probability, default=0.0, help="of webhooks: from 0 to 1")
+    add("--delay-seconds", type=float, default=WebhookFaults.delay_seconds)
+    return argument_parser
 
 
-def probability(text: str) -> float:
+def parse_probability(text: str) -> float:
     """A number from 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
@@ -87,56 +87,56 @@ def probability(text: str) -> float:
     return value
 
 
-def options_of(asked: argparse.Namespace) -> Options:
+def chain_options(options: argparse.Namespace) -> Options:
     """The chain's options."""
     return Options(
-        traders=not asked.no_traders,
-        pace=asked.pace,
-        seed=asked.seed,
+        traders=not options.no_traders,
+        pace=options.pace,
+        seed=options.seed,
         # Keepers cannot act in a past that was played before they came.
-        past_hours=0.0 if asked.leave_to_keepers else asked.past_hours,
+        past_hours=0.0 if options.leave_to_keepers else options.past_hours,
         tempo=Tempo(
-            markets=asked.markets,
-            wallets=asked.wallets,
-            trades_per_second=asked.trades_per_second,
-            plays_backend=not asked.leave_to_keepers,
+            markets=options.markets,
+            wallets=options.wallets,
+            trades_per_second=options.trades_per_second,
+            plays_backend=not options.leave_to_keepers,
         ),
-        faulty_sells=asked.faulty_sells,
-        program_file=asked.program,
-        helius_retries=asked.helius_retries,
-        faults=Faults(
-            duplicates=asked.duplicates,
-            delays=asked.delays,
-            delay_seconds=asked.delay_seconds,
-            shuffles=asked.shuffles,
-            drops=asked.drops,
-            missing_index=asked.missing_index,
-            seed=asked.seed,
+        faulty_sells=options.faulty_sells,
+        program_file=options.program,
+        helius_retries=options.helius_retries,
+        faults=WebhookFaults(
+            duplicates=options.duplicates,
+            delays=options.delays,
+            delay_seconds=options.delay_seconds,
+            shuffles=options.shuffles,
+            drops=options.drops,
+            missing_index=options.missing_index,
+            seed=options.seed,
         ),
     )
 
 
-def server_of(configured: settings.Settings, asked: argparse.Namespace) -> Server:
+def build_server(configured: settings.Settings, options: argparse.Namespace) -> DevchainServer:
     """The server of a configuration."""
     directory = configured.state_dir / "devchain"
-    chain = Chain(
+    chain = DevelopmentChain(
         directory,
-        None if asked.no_webhooks else destination(configured),
-        options_of(asked),
+        None if options.no_webhooks else webhook_destination(configured),
+        chain_options(options),
         program_id=configured.chain.program_id,
     )
-    host = reachable(configured.hosts.devchain)
+    host = connect_host(configured.hosts.devchain)
     chain.sender = RpcSender(f"http://{host}:{configured.ports.devchain}")
-    if asked.tell_api and chain.traders is not None:
-        api = f"http://{reachable(configured.hosts.api)}:{configured.ports.api}"
-        chain.creators = Creators(api, chain.traders)
-    return Server(chain)
+    if options.tell_api and chain.traders is not None:
+        api = f"http://{connect_host(configured.hosts.api)}:{configured.ports.api}"
+        chain.metadata_bot = MetadataBot(api, chain.traders)
+    return DevchainServer(chain)
 
 
-def destination(configured: settings.Settings) -> Destination:
+def webhook_destination(configured: settings.Settings) -> Destination:
     """Where webhooks go: the ingest port, with whatever it is configured to believe."""
     headers = configured.ingest.auth_headers
-    host = reachable(configured.hosts.ingest)
+    host = connect_host(configured.hosts.ingest)
     return Destination(
         url=f"http://{host}:{configured.ports.ingest}/helius/webhook",
         authorization=headers[0] if headers else None,
@@ -144,14 +144,14 @@ def destination(configured: settings.Settings) -> Destination:
     )
 
 
-def reachable(host: str) -> str:
+def connect_host(host: str) -> str:
     """What to call a server that binds a host: an any-address is answered on loopback."""
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """A listening socket; ConfigurationError where the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -168,7 +168,7 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(server: Server, listeners: list[socket.socket]) -> int:
+def serve(server: DevchainServer, listeners: list[socket.socket]) -> int:
     """Serve on sockets until a signal; 1 where the chain stopped by itself."""
     config = uvicorn.Config(
         create_app(server),
@@ -179,12 +179,12 @@ def serve(server: Server, listeners: list[socket.socket]) -> int:
         server_header=False,
         ws="websockets-sansio",
     )
-    log.info("devchain listens", port=listeners[0].getsockname()[1])
-    _Server(config).run(sockets=listeners)
+    log.info("devchain_listening", port=listeners[0].getsockname()[1])
+    _GracefulServer(config).run(sockets=listeners)
     return 0 if server.failure is None else 1
 
 
-class _Server(uvicorn.Server):
+class _GracefulServer(uvicorn.Server):
     """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
 
     @contextlib.contextmanager

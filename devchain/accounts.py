@@ -23,7 +23,7 @@ MEMO_PROGRAM = Address("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 NATIVE_LOADER = Address("NativeLoader1111111111111111111111111111111")
 UPGRADEABLE_LOADER = Address("BPFLoaderUpgradeab1e11111111111111111111111")
 #: The address of nobody: 32 zero bytes, what an unset pubkey field holds.
-NOBODY = SYSTEM_PROGRAM
+ZERO_ADDRESS = SYSTEM_PROGRAM
 
 #: Lamports per byte that make an account exempt from rent, with the default parameters.
 RENT_LAMPORTS_PER_BYTE: Final = 6_960
@@ -31,13 +31,13 @@ RENT_LAMPORTS_PER_BYTE: Final = 6_960
 ACCOUNT_OVERHEAD_BYTES: Final = 128
 
 
-def rent_exempt(size_bytes: int) -> int:
+def rent_exempt_lamports(size_bytes: int) -> int:
     """The lamports an account of that many bytes must hold (protocol.md 1.5)."""
     return (ACCOUNT_OVERHEAD_BYTES + size_bytes) * RENT_LAMPORTS_PER_BYTE
 
 
 @dataclass(kw_only=True)
-class Record:
+class AccountRecord:
     """The decoded form of one of the program's accounts; new, it is all zeros."""
 
     #: The program's name of the type, and the bytes it allocates for one (protocol.md 1.5).
@@ -53,15 +53,15 @@ class Record:
 
 
 @dataclass(kw_only=True)
-class Config(Record):
+class ConfigRecord(AccountRecord):
     """GlobalConfig."""
 
     type_name: ClassVar[str] = "GlobalConfig"
     size_bytes: ClassVar[int] = 206
 
-    admin: Address = NOBODY
-    backend_authority: Address = NOBODY
-    protocol_fee_wallet: Address = NOBODY
+    admin: Address = ZERO_ADDRESS
+    backend_authority: Address = ZERO_ADDRESS
+    protocol_fee_wallet: Address = ZERO_ADDRESS
     protocol_fee_bps: int = 0
     resolver_reward_bps: int = 0
     liquidity_provider_fee_bps: int = 0
@@ -76,14 +76,14 @@ class Config(Record):
 
 
 @dataclass(kw_only=True)
-class Market(Record):
+class MarketRecord(AccountRecord):
     """MarketAccount."""
 
     type_name: ClassVar[str] = "MarketAccount"
     size_bytes: ClassVar[int] = 488
 
     market_id: bytes = bytes(32)
-    creator: Address = NOBODY
+    creator: Address = ZERO_ADDRESS
     state: int = 0
     b_parameter: int = 0
     initial_liquidity: int = 0
@@ -97,12 +97,12 @@ class Market(Record):
     resolution_proposed_at: int = 0
     resolved_at: int = 0
     finalized_at: int = 0
-    resolver: Address = NOBODY
+    resolver: Address = ZERO_ADDRESS
     proposed_outcome: bool | None = None
     final_outcome: bool | None = None
     ipfs_evidence_hash: bytes = bytes(46)
     dispute_initiated_at: int = 0
-    dispute_initiator: Address = NOBODY
+    dispute_initiator: Address = ZERO_ADDRESS
     accumulated_protocol_fees: int = 0
     accumulated_resolver_fees: int = 0
     accumulated_lp_fees: int = 0
@@ -124,14 +124,14 @@ class Market(Record):
 
 
 @dataclass(kw_only=True)
-class Position(Record):
+class PositionRecord(AccountRecord):
     """UserPosition."""
 
     type_name: ClassVar[str] = "UserPosition"
     size_bytes: ClassVar[int] = 182
 
-    market: Address = NOBODY
-    user: Address = NOBODY
+    market: Address = ZERO_ADDRESS
+    user: Address = ZERO_ADDRESS
     shares_yes: int = 0
     shares_no: int = 0
     total_invested: int = 0
@@ -144,33 +144,35 @@ class Position(Record):
 
 
 @dataclass(kw_only=True)
-class Vote(Record):
+class VoteRecord(AccountRecord):
     """VoteRecord."""
 
     type_name: ClassVar[str] = "VoteRecord"
     size_bytes: ClassVar[int] = 83
 
-    market: Address = NOBODY
-    user: Address = NOBODY
+    market: Address = ZERO_ADDRESS
+    user: Address = ZERO_ADDRESS
     vote_type: int = 0
     vote: bool = False
     voted_at: int = 0
     bump: int = 0
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=AccountRecord)
 
-RECORDS: dict[str, type[Record]] = {record.type_name: record for record in (Config, Market, Position, Vote)}
+RECORDS: dict[str, type[AccountRecord]] = {
+    record.type_name: record for record in (ConfigRecord, MarketRecord, PositionRecord, VoteRecord)
+}
 
 
-def copied(record: R) -> R:
+def copy_record(record: R) -> R:
     """A record of one's own to change."""
     other = object.__new__(type(record))
     other.__dict__.update(record.__dict__)
     return other
 
 
-def decode(data: bytes) -> Record:
+def decode_record(data: bytes) -> AccountRecord:
     """The record in an account's bytes; DecodeError where it is none of the program's."""
     name, fields = codec.default().decode_account(data)
     return RECORDS[name](**fields)
@@ -186,7 +188,7 @@ class Account:
         lamports: int,
         owner: Address = SYSTEM_PROGRAM,
         data: bytes | None = b"",
-        record: Record | None = None,
+        record: AccountRecord | None = None,
         *,
         executable: bool = False,
     ) -> None:
@@ -197,7 +199,7 @@ class Account:
         self._record = record
 
     @classmethod
-    def holding(cls, record: Record, *, lamports: int, owner: Address) -> Account:
+    def from_record(cls, record: AccountRecord, *, lamports: int, owner: Address) -> Account:
         """An account of the program with that record in it."""
         return cls(lamports, owner, None, record)
 
@@ -210,11 +212,11 @@ class Account:
         return self._data
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> AccountRecord | None:
         """What the program reads in the bytes, or None where it is not one of its accounts."""
         if self._record is None and self._data:
             try:
-                self._record = decode(self._data)
+                self._record = decode_record(self._data)
             except errors.DecodeError:
                 return None
         return self._record
@@ -228,14 +230,14 @@ class Account:
         return len(self._data)
 
     @property
-    def is_gone(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether the runtime would drop it: nothing in it and nothing owed to it."""
         return self.lamports == 0
 
     @property
     def is_rent_exempt(self) -> bool:
         """Whether it holds enough to stay for good."""
-        return self.lamports >= rent_exempt(self.size_bytes)
+        return self.lamports >= rent_exempt_lamports(self.size_bytes)
 
     def with_lamports(self, lamports: int) -> Account:
         """The same account with another balance."""
@@ -264,9 +266,9 @@ class Account:
 
 
 #: An account that does not exist.
-ABSENT: Final = Account(0)
+ABSENT_ACCOUNT: Final = Account(0)
 
 
-def described(record: Record) -> dict[str, Any]:
+def record_fields(record: AccountRecord) -> dict[str, Any]:
     """A record's fields by the program's names, for comparing and for printing."""
     return dict(record.__dict__)

@@ -26,13 +26,13 @@ from .arguments import Params
 from .faults import RpcFault
 from .rpc import Rpc
 from .rpc_errors import NO_METHOD, RpcError
-from .service import Chain
+from .service import DevelopmentChain
 
 
 class Admin:
     """The methods over one chain and its RPC."""
 
-    def __init__(self, chain: Chain, rpc: Rpc) -> None:
+    def __init__(self, chain: DevelopmentChain, rpc: Rpc) -> None:
         self._chain = chain
         self._rpc = rpc
         self._methods: dict[str, Callable[[Params], Any]] = {
@@ -47,7 +47,7 @@ class Admin:
 
     def status(self, params: Params) -> dict[str, Any]:
         """Where the chain is."""
-        ledger, courier = self._chain.ledger, self._chain.courier
+        ledger, webhooks = self._chain.ledger, self._chain.webhooks
         return {
             "genesisHash": ledger.genesis.hash,
             "programId": ledger.program_id,
@@ -59,23 +59,23 @@ class Admin:
             "frozen": self._chain.is_frozen,
             "slotsBehind": self._rpc.slots_behind,
             "deliveries": None
-            if courier is None
+            if webhooks is None
             else {
-                "delivered": courier.delivered,
-                "refused": courier.refused,
-                "lost": courier.lost,
+                "delivered": webhooks.delivered,
+                "refused": webhooks.refused,
+                "lost": webhooks.lost,
             },
         }
 
     def fork(self, params: Params) -> list[str]:
         """Drop the newest blocks; the signatures that are gone."""
-        depth = arguments.integer(params[0] if params else 3)
+        depth = arguments.read_integer(params[0] if params else 3)
         return [landed.signature for landed in self._chain.ledger.fork(depth)]
 
     def advance(self, params: Params) -> int:
         """Close blocks; the slot that is open then."""
-        seconds = arguments.integer(params[1]) if len(params) > 1 else 0
-        for _ in range(arguments.integer(params[0]) if params else 1):
+        seconds = arguments.read_integer(params[1]) if len(params) > 1 else 0
+        for _ in range(arguments.read_integer(params[0]) if params else 1):
             self._chain.warp(seconds)
             self._chain.close_block(int(self._chain.now))
         return self._chain.ledger.slot
@@ -87,12 +87,12 @@ class Admin:
 
     def warp(self, params: Params) -> int:
         """Move the clock on; what it shows now."""
-        self._chain.warp(arguments.integer(params[0]))
+        self._chain.warp(arguments.read_integer(params[0]))
         return int(self._chain.now)
 
     def behind(self, params: Params) -> int:
         """Answer as a node that lags so many slots."""
-        self._rpc.slots_behind = arguments.integer(params[0])
+        self._rpc.slots_behind = arguments.read_integer(params[0])
         return self._rpc.slots_behind
 
     def fault(self, params: Params) -> dict[str, Any]:
@@ -109,10 +109,10 @@ class Admin:
 
     def account(self, params: Params) -> bool:
         """Write an account as no transaction could."""
-        address, words = arguments.address(params[0]), params[1]
-        owner = arguments.address(words.get("owner", accounts.SYSTEM_PROGRAM))
-        data = base64.b64decode(words.get("data", ""), validate=True)
-        self._chain.ledger.put(address, Account(arguments.integer(words["lamports"]), owner, data))
+        address, fields = arguments.read_address(params[0]), params[1]
+        owner = arguments.read_address(fields.get("owner", accounts.SYSTEM_PROGRAM))
+        data = base64.b64decode(fields.get("data", ""), validate=True)
+        self._chain.ledger.put(address, Account(arguments.read_integer(fields["lamports"]), owner, data))
         return True
 
 

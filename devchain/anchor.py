@@ -23,17 +23,17 @@ from zmart.domain.program_errors import ErrorCode
 from zmart.domain.votes import VoteKind
 
 from . import accounts, builtins
-from .accounts import Account, Config, Market, Position, Record, Vote
-from .runtime import Call, InstructionFailure, Meta
+from .accounts import Account, AccountRecord, ConfigRecord, MarketRecord, PositionRecord, VoteRecord
+from .runtime import InstructionAccount, InstructionFailure, InvokeContext
 
-_R = TypeVar("_R", bound=Record)
+_R = TypeVar("_R", bound=AccountRecord)
 
 
 #: Compute units of dispatch and of opening accounts, in this model.
 OPENING_UNITS: Final = 3_800
 
 
-class Framework(enum.Enum):
+class AnchorError(enum.Enum):
     """Errors of Anchor itself, with its number and message."""
 
     InstructionFallbackNotFound = (101, "Fallback functions are not supported")
@@ -60,7 +60,7 @@ class Framework(enum.Enum):
     )
 
 
-class Kind(enum.Enum):
+class AccountKind(enum.Enum):
     """What an instruction expects an account to be."""
 
     SIGNER = "signer"
@@ -72,31 +72,31 @@ class Kind(enum.Enum):
     VOTE = "vote"
 
     @property
-    def record(self) -> type[Record] | None:
+    def record(self) -> type[AccountRecord] | None:
         """The record in it, for the program's own accounts."""
         return _RECORDS.get(self)
 
 
-_RECORDS: dict[Kind, type[Record]] = {
-    Kind.CONFIG: Config,
-    Kind.MARKET: Market,
-    Kind.POSITION: Position,
-    Kind.VOTE: Vote,
+_RECORDS: dict[AccountKind, type[AccountRecord]] = {
+    AccountKind.CONFIG: ConfigRecord,
+    AccountKind.MARKET: MarketRecord,
+    AccountKind.POSITION: PositionRecord,
+    AccountKind.VOTE: VoteRecord,
 }
 
 
-class Role(NamedTuple):
+class AccountRole(NamedTuple):
     """An account of an instruction: its name, what it is, and what Anchor does with it."""
 
     name: str
-    kind: Kind
+    kind: AccountKind
     is_writable: bool
     #: Created here; `is_optional_init` only where it does not exist.
     is_init: bool
     is_optional_init: bool
 
 
-class Frame:
+class InstructionFrame:
     """One instruction: accounts by name, records to read and change, arguments, the clock."""
 
     __slots__ = (
@@ -113,18 +113,20 @@ class Frame:
     )
 
     #: The records among the accounts; a handler only touches those of its own instruction.
-    config: Config
-    market: Market
-    position: Position
-    vote: Vote
+    config: ConfigRecord
+    market: MarketRecord
+    position: PositionRecord
+    vote: VoteRecord
 
-    def __init__(self, handler: Handler, call: Call, metas: Mapping[str, Meta], args: Mapping[str, Any]) -> None:
+    def __init__(
+        self, handler: Handler, call: InvokeContext, metas: Mapping[str, InstructionAccount], args: Mapping[str, Any]
+    ) -> None:
         self.handler = handler
         self.call = call
         self.metas = metas
         self.args = args
         self.now = call.clock.unix_timestamp
-        self._written: list[tuple[Address, Record]] = []
+        self._written: list[tuple[Address, AccountRecord]] = []
 
     def address(self, name: str) -> Address:
         """The address given for an account."""
@@ -134,14 +136,14 @@ class Frame:
         """The balance of an account by now."""
         return self.call.account(self.metas[name].address).lamports
 
-    def pay(self, source: str, destination: str, lamports: int) -> None:
+    def transfer_lamports(self, source: str, destination: str, lamports: int) -> None:
         """A System transfer by call; `source` must have signed the transaction."""
-        payer = Meta(self.address(source), True, True)
-        payee = Meta(self.address(destination), False, True)
+        payer = InstructionAccount(self.address(source), True, True)
+        payee = InstructionAccount(self.address(destination), False, True)
         system, data = accounts.SYSTEM_PROGRAM, builtins.transfer_data(lamports)
         self.call.invoke(system, (payer, payee), data)
 
-    def move(self, source: str, destination: str, lamports: int) -> None:
+    def move_lamports(self, source: str, destination: str, lamports: int) -> None:
         """Move lamports out of an account of the program's own, without a call."""
         call = self.call
         giver, taker = self.address(source), self.address(destination)
@@ -150,10 +152,10 @@ class Frame:
         other = call.account(taker)
         call.put(taker, other.with_lamports(other.lamports + lamports))
 
-    def hold(self, role: Role, record: Record) -> None:
+    def set_record(self, role: AccountRole, record: AccountRecord) -> None:
         """Keep a record under its kind's name, to be written back if the role is writable."""
         if role.is_writable:
-            record = accounts.copied(record)
+            record = accounts.copy_record(record)
             self._written.append((self.metas[role.name].address, record))
         setattr(self, role.kind.value, record)
 
@@ -161,7 +163,7 @@ class Frame:
         """Anchor's exit: records into accounts."""
         for address, record in self._written:
             account = self.call.account(address)
-            fresh = Account.holding(record, lamports=account.lamports, owner=account.owner)
+            fresh = Account.from_record(record, lamports=account.lamports, owner=account.owner)
             self.call.put(address, fresh)
 
     def emit(self, event: Event) -> None:
@@ -174,10 +176,10 @@ class Handler:
     """An instruction of the program."""
 
     name: str
-    roles: tuple[Role, ...]
+    roles: tuple[AccountRole, ...]
     #: Checks that belong to an account, in the order of the accounts: (account, check).
-    constraints: tuple[tuple[str, Callable[[Frame], None]], ...]
-    run: Callable[[Frame], None]
+    constraints: tuple[tuple[str, Callable[[InstructionFrame], None]], ...]
+    run: Callable[[InstructionFrame], None]
     #: Which ballot it casts, for the two that cast one.
     vote_kind: VoteKind | None = None
     #: Compute units it takes in this model.
@@ -189,149 +191,149 @@ class Handler:
         return "".join(word.capitalize() for word in self.name.split("_"))
 
 
-def roles(name: str, kinds: Mapping[str, str]) -> tuple[Role, ...]:
+def instruction_roles(name: str, kinds: Mapping[str, str]) -> tuple[AccountRole, ...]:
     """The roles of an instruction, in the order and with the flags of the IDL.
 
     `kinds` says what each account is; `+` after the kind marks `init`, `?` marks `init_if_needed`.
     """
-    described = next(known for known in idl.load().instructions if known.name == name)
+    described = next(definition for definition in idl.load().instructions if definition.name == name)
     return tuple(_role(meta, kinds.get(meta.name, "")) for meta in described.accounts)
 
 
-def _role(meta: idl.IdlInstructionAccount, spelled: str) -> Role:
+def _role(meta: idl.IdlInstructionAccount, kind_text: str) -> AccountRole:
     default = "signer" if meta.signer else _DEFAULT_KINDS.get(meta.name, "unchecked")
-    kind = Kind(spelled.rstrip("+?") or default)
-    return Role(meta.name, kind, meta.writable, spelled[-1:] in ("+", "?"), spelled[-1:] == "?")
+    kind = AccountKind(kind_text.rstrip("+?") or default)
+    return AccountRole(meta.name, kind, meta.writable, kind_text[-1:] in ("+", "?"), kind_text[-1:] == "?")
 
 
 _DEFAULT_KINDS = {"global_config": "config", "market": "market", "system_program": "system"}
 
 
-def process(handler: Handler, call: Call, args: Mapping[str, Any]) -> None:
+def process(handler: Handler, call: InvokeContext, args: Mapping[str, Any]) -> None:
     """Run one instruction through Anchor's passes."""
     call.log(f"Instruction: {handler.title}")
     call.spend(OPENING_UNITS)
     if len(call.metas) < len(handler.roles):
-        fail(call, Framework.AccountNotEnoughKeys)
+        fail(call, AnchorError.AccountNotEnoughKeys)
     metas = {role.name: meta for role, meta in zip(handler.roles, call.metas, strict=False)}
-    frame = Frame(handler, call, metas, args)
-    _open(handler, frame)
-    _create(handler, frame)
-    _check(handler, frame)
+    frame = InstructionFrame(handler, call, metas, args)
+    _load_accounts(handler, frame)
+    _create_accounts(handler, frame)
+    _check_constraints(handler, frame)
     call.spend(handler.units)
-    _run(handler, frame)
+    _run_handler(handler, frame)
     frame.write_back()
 
 
-def _open(handler: Handler, frame: Frame) -> None:
+def _load_accounts(handler: Handler, frame: InstructionFrame) -> None:
     for role in handler.roles:
         if role.is_init:
             continue
-        if role.kind is Kind.SIGNER:
+        if role.kind is AccountKind.SIGNER:
             if not frame.metas[role.name].is_signer:
-                fail(frame.call, Framework.AccountNotSigner, account=role.name)
-        elif role.kind is Kind.SYSTEM:
+                fail(frame.call, AnchorError.AccountNotSigner, account=role.name)
+        elif role.kind is AccountKind.SYSTEM:
             _require_program(frame, role)
         elif role.kind.record is not None:
-            frame.hold(role, _opened(frame, role, role.kind.record))
+            frame.set_record(role, _load_record(frame, role, role.kind.record))
 
 
-def _require_program(frame: Frame, role: Role) -> None:
-    given = frame.address(role.name)
-    if given != accounts.SYSTEM_PROGRAM:
-        pair = (given, accounts.SYSTEM_PROGRAM)
-        fail(frame.call, Framework.InvalidProgramId, account=role.name, pair=pair)
+def _require_program(frame: InstructionFrame, role: AccountRole) -> None:
+    address = frame.address(role.name)
+    if address != accounts.SYSTEM_PROGRAM:
+        pair = (address, accounts.SYSTEM_PROGRAM)
+        fail(frame.call, AnchorError.InvalidProgramId, account=role.name, pair=pair)
 
 
-def _opened(frame: Frame, role: Role, kind: type[_R]) -> _R:
+def _load_record(frame: InstructionFrame, role: AccountRole, kind: type[_R]) -> _R:
     account = frame.call.account(frame.address(role.name))
     if account.owner == accounts.SYSTEM_PROGRAM and account.lamports == 0:
-        fail(frame.call, Framework.AccountNotInitialized, account=role.name)
+        fail(frame.call, AnchorError.AccountNotInitialized, account=role.name)
     if account.owner != frame.call.program_id:
         pair = (account.owner, frame.call.program_id)
-        fail(frame.call, Framework.AccountOwnedByWrongProgram, account=role.name, pair=pair)
+        fail(frame.call, AnchorError.AccountOwnedByWrongProgram, account=role.name, pair=pair)
     if not isinstance(account.record, kind):
-        fail(frame.call, Framework.AccountDiscriminatorMismatch, account=role.name)
+        fail(frame.call, AnchorError.AccountDiscriminatorMismatch, account=role.name)
     return account.record
 
 
-def _create(handler: Handler, frame: Frame) -> None:
+def _create_accounts(handler: Handler, frame: InstructionFrame) -> None:
     for role in handler.roles:
         if not role.is_init:
             continue
-        expected, bump = _canonical(role, frame)
+        expected, bump = _derive_address(role, frame)
         _require_seeds(role, frame, expected)
         kind = role.kind.record
         assert kind is not None
         account = frame.call.account(expected)
         if role.is_optional_init and account.owner == frame.call.program_id:
-            frame.hold(role, _opened(frame, role, kind))
+            frame.set_record(role, _load_record(frame, role, kind))
         else:
-            _allocate(handler, role, frame, account)
-            frame.hold(role, kind(bump=bump))
+            _allocate_account(handler, role, frame, account)
+            frame.set_record(role, kind(bump=bump))
 
 
-def _allocate(handler: Handler, role: Role, frame: Frame, account: Account) -> None:
+def _allocate_account(handler: Handler, role: AccountRole, frame: InstructionFrame, account: Account) -> None:
     """Anchor creates in one call, or funds, allocates and assigns what already holds lamports."""
     kind = role.kind.record
     assert kind is not None
     call, address = frame.call, frame.address(role.name)
-    payer = next(r.name for r in handler.roles if r.kind is Kind.SIGNER)
-    fresh, giver = Meta(address, True, True), Meta(frame.address(payer), True, True)
+    payer = next(r.name for r in handler.roles if r.kind is AccountKind.SIGNER)
+    fresh, giver = InstructionAccount(address, True, True), InstructionAccount(frame.address(payer), True, True)
     system, size, rent = (
         accounts.SYSTEM_PROGRAM,
         kind.size_bytes,
-        accounts.rent_exempt(kind.size_bytes),
+        accounts.rent_exempt_lamports(kind.size_bytes),
     )
     if account.lamports == 0:
         data = builtins.create_account_data(rent, size, call.program_id)
         call.invoke(system, (giver, fresh), data, signed_for=(address,))
         return
     if account.lamports < rent:
-        frame.pay(payer, role.name, rent - account.lamports)
+        frame.transfer_lamports(payer, role.name, rent - account.lamports)
     call.invoke(system, (fresh,), builtins.allocate_data(size), signed_for=(address,))
     owner = builtins.assign_data(call.program_id)
     call.invoke(system, (fresh,), owner, signed_for=(address,))
 
 
-def _check(handler: Handler, frame: Frame) -> None:
+def _check_constraints(handler: Handler, frame: InstructionFrame) -> None:
     """The third pass, by account: derived address, `mut`, the instruction's own checks."""
     for role in handler.roles:
         if not role.is_init and role.kind.record is not None:
-            _require_seeds(role, frame, _canonical(role, frame)[0])
+            _require_seeds(role, frame, _derive_address(role, frame)[0])
         if role.is_writable and not frame.metas[role.name].is_writable:
-            fail(frame.call, Framework.ConstraintMut, account=role.name)
+            fail(frame.call, AnchorError.ConstraintMut, account=role.name)
         for account, check in handler.constraints:
             if account == role.name:
-                _checked(account, check, frame)
+                _run_constraint(account, check, frame)
 
 
-def _checked(account: str, check: Callable[[Frame], None], frame: Frame) -> None:
+def _run_constraint(account: str, check: Callable[[InstructionFrame], None], frame: InstructionFrame) -> None:
     try:
         check(frame)
     except errors.ProgramError as refusal:
         _fail_with(frame.call, f"caused by account: {account}", refusal)
 
 
-def _require_seeds(role: Role, frame: Frame, expected: Address) -> None:
-    given = frame.address(role.name)
-    if given != expected:
-        fail(frame.call, Framework.ConstraintSeeds, account=role.name, pair=(given, expected))
+def _require_seeds(role: AccountRole, frame: InstructionFrame, expected: Address) -> None:
+    address = frame.address(role.name)
+    if address != expected:
+        fail(frame.call, AnchorError.ConstraintSeeds, account=role.name, pair=(address, expected))
 
 
-def _canonical(role: Role, frame: Frame) -> tuple[Address, int]:
+def _derive_address(role: AccountRole, frame: InstructionFrame) -> tuple[Address, int]:
     """The derived address and bump of an account of the program (protocol.md 1.2)."""
     program_id = frame.call.program_id
-    if role.kind is Kind.CONFIG:
+    if role.kind is AccountKind.CONFIG:
         return addresses.config_address(program_id), addresses.config_bump(program_id)
-    if role.kind is Kind.MARKET:
+    if role.kind is AccountKind.MARKET:
         identity = frame.args["market_id"] if role.is_init else frame.market.market_id
         return (
             addresses.market_address(program_id, identity),
             addresses.market_bump(program_id, identity),
         )
     market, user = frame.address("market"), frame.address("user")
-    if role.kind is Kind.VOTE:
+    if role.kind is AccountKind.VOTE:
         kind = frame.handler.vote_kind
         assert kind is not None
         return (
@@ -344,25 +346,25 @@ def _canonical(role: Role, frame: Frame) -> tuple[Address, int]:
     )
 
 
-def _run(handler: Handler, frame: Frame) -> None:
+def _run_handler(handler: Handler, frame: InstructionFrame) -> None:
     """The handler; what the program refuses is logged with the source file it says no in."""
     try:
         handler.run(frame)
     except errors.ProgramError as refusal:
-        _fail_with(frame.call, f"thrown in {_source(handler, refusal)}", refusal)
+        _fail_with(frame.call, f"thrown in {_source_location(handler, refusal)}", refusal)
 
 
 #: Errors of the fixed-point arithmetic, which Anchor places in the file of the arithmetic.
 _ARITHMETIC: Final = frozenset(range(6033, 6041)) | {6042}
 
 
-def _source(handler: Handler, refusal: errors.ProgramError) -> str:
+def _source_location(handler: Handler, refusal: errors.ProgramError) -> str:
     """A file and line as Anchor prints them; the line is this model's: the error's own number."""
     folder = "math/lmsr" if refusal.code in _ARITHMETIC else f"instructions/{handler.name}"
     return f"programs/zmart-core/src/{folder}.rs:{refusal.code - 5_900}"
 
 
-def _fail_with(call: Call, place: str, refusal: errors.ProgramError) -> NoReturn:
+def _fail_with(call: InvokeContext, place: str, refusal: errors.ProgramError) -> NoReturn:
     message = ErrorCode[refusal.name].value
     call.log(
         f"AnchorError {place}. Error Code: {refusal.name}. Error Number: {refusal.code}. Error Message: {message}."
@@ -371,8 +373,8 @@ def _fail_with(call: Call, place: str, refusal: errors.ProgramError) -> NoReturn
 
 
 def fail(
-    call: Call,
-    error: Framework,
+    call: InvokeContext,
+    error: AnchorError,
     *,
     account: str | None = None,
     pair: tuple[str, str] | None = None,

@@ -21,8 +21,8 @@ from litestar.types import ControllerRouterHandler
 
 from .admin import Admin
 from .rpc import Rpc
-from .service import Chain
-from .subscriptions import Hub, Session
+from .service import DevelopmentChain
+from .subscriptions import RpcSession, SubscriptionHub
 
 log = structlog.get_logger()
 
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 50 * 1024
 
 
-class Server:
+class DevchainServer:
     """A chain behind HTTP."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: DevelopmentChain) -> None:
         self.chain = chain
         self.rpc = Rpc(chain.ledger)
         self.rpc.admin = Admin(chain, self.rpc)
-        self.hub = Hub(chain.ledger)
+        self.hub = SubscriptionHub(chain.ledger)
         chain.listeners.append(self.hub.on_block)
         self._began = time.monotonic()
         self._failure: BaseException | None = None
@@ -51,17 +51,17 @@ class Server:
     async def lifespan(self, _: Litestar) -> AsyncIterator[None]:
         """The chain runs while the server does."""
         task = asyncio.create_task(self.chain.run())
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_chain_end)
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_chain_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self._failure = task.exception()
-            log.error("the chain stopped", exc_info=self._failure)
+            log.error("devchain_stopped", exc_info=self._failure)
 
     def health(self) -> dict[str, Any]:
         """The body of /health."""
@@ -80,13 +80,13 @@ class Server:
         return [] if self.chain.is_ready else ["The chain is still playing its past."]
 
 
-def create_app(server: Server) -> Litestar:
+def create_app(server: DevchainServer) -> Litestar:
     """The application over a server."""
 
     @post("/", media_type=MediaType.JSON, status_code=200)
     async def call(request: Request[Any, Any, Any]) -> Response[bytes]:
         """JSON-RPC."""
-        return await answered(server.rpc, await request.body(), is_local=is_local(request))
+        return await respond(server.rpc, await request.body(), is_local=is_local(request))
 
     @websocket("/")
     async def subscribe(socket: WebSocket[Any, Any, Any]) -> None:
@@ -128,7 +128,7 @@ def create_app(server: Server) -> Litestar:
     )
 
 
-async def answered(rpc: Rpc, body: bytes, *, is_local: bool) -> Response[bytes]:
+async def respond(rpc: Rpc, body: bytes, *, is_local: bool) -> Response[bytes]:
     """The answer to a body, as badly as a fault wants it."""
     reply = rpc.answer(body, is_local=is_local)
     fault = reply.fault
@@ -140,7 +140,7 @@ async def answered(rpc: Rpc, body: bytes, *, is_local: bool) -> Response[bytes]:
     return Response(reply.body, media_type=MediaType.JSON, status_code=fault.status, headers=headers)
 
 
-async def _write(socket: WebSocket[Any, Any, Any], session: Session) -> None:
+async def _write(socket: WebSocket[Any, Any, Any], session: RpcSession) -> None:
     while (message := await session.outgoing.get()) is not None:
         await socket.send_text(message.decode())
     await socket.close(code=1008, reason="The session fell behind or was closed.")

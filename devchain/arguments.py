@@ -23,26 +23,26 @@ Params = Sequence[Any]
 Options = Mapping[str, Any]
 
 
-def options(params: Params, index: int) -> Options:
+def read_options(params: Params, index: int) -> Options:
     """The configuration object at a place; older clients give the encoding alone."""
-    given = params[index] if len(params) > index else None
-    if given is None:
+    value = params[index] if len(params) > index else None
+    if value is None:
         return {}
-    if isinstance(given, str):
-        return {"encoding": given}
-    if not isinstance(given, dict):
+    if isinstance(value, str):
+        return {"encoding": value}
+    if not isinstance(value, dict):
         raise RpcError(INVALID_PARAMS, "Invalid params: a configuration object is wanted")
-    return given
+    return value
 
 
-def integer(value: Any) -> int:
+def read_integer(value: Any) -> int:
     """A whole number that is not negative."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RpcError(INVALID_PARAMS, f"Invalid params: {value!r} is not a whole number")
     return value
 
 
-def at_most(values: Any, limit: int) -> list[Any]:
+def read_list(values: Any, limit: int) -> list[Any]:
     """A list that is not too long."""
     if not isinstance(values, list):
         raise RpcError(INVALID_PARAMS, "Invalid params: a list is wanted")
@@ -51,7 +51,7 @@ def at_most(values: Any, limit: int) -> list[Any]:
     return values
 
 
-def address(text: Any) -> Address:
+def read_address(text: Any) -> Address:
     """An address."""
     try:
         return Address(str(Pubkey.from_string(text)))
@@ -60,7 +60,7 @@ def address(text: Any) -> Address:
         raise RpcError(INVALID_PARAMS, f"Invalid param: {word}") from exc
 
 
-def signature(text: Any) -> Signature:
+def read_signature(text: Any) -> Signature:
     """A signature."""
     try:
         return Signature(str(SoldersSignature.from_string(text)))
@@ -69,7 +69,7 @@ def signature(text: Any) -> Signature:
         raise RpcError(INVALID_PARAMS, f"Invalid param: {word}") from exc
 
 
-def blockhash(text: Any) -> str:
+def read_blockhash(text: Any) -> str:
     """A blockhash."""
     try:
         return str(Hash.from_string(text))
@@ -81,7 +81,7 @@ def _is_base58(text: str) -> bool:
     return bool(text) and set(text) <= set(base58.ALPHABET)
 
 
-def _bytes(text: Any, encoding: str) -> bytes:
+def _decode_bytes(text: Any, encoding: str) -> bytes:
     try:
         if encoding == "base64":
             return base64.b64decode(text, validate=True)
@@ -96,10 +96,10 @@ def _bytes(text: Any, encoding: str) -> bytes:
 _TYPE: Final = "solana_transaction::versioned::VersionedTransaction"
 
 
-def transaction(text: Any, given: Options) -> wire.Transaction:
+def read_transaction(text: Any, options: Options) -> wire.WireTransaction:
     """A transaction in the encoding that the options name."""
-    encoding = given.get("encoding") or "base58"
-    raw = _bytes(text, encoding)
+    encoding = options.get("encoding") or "base58"
+    raw = _decode_bytes(text, encoding)
     if len(raw) > wire.MAX_BYTES:
         limits = f"(max: encoded/raw 1644/{wire.MAX_BYTES})"
         text = f"{encoding} encoded {_TYPE} too large: {len(raw)} bytes {limits}"
@@ -110,9 +110,9 @@ def transaction(text: Any, given: Options) -> wire.Transaction:
         raise RpcError(INVALID_PARAMS, f"failed to deserialize {_TYPE}: {exc}") from exc
 
 
-def message(text: Any) -> Any:
+def read_message(text: Any) -> Any:
     """A message without its signatures, in base64."""
-    raw = _bytes(text, "base64")
+    raw = _decode_bytes(text, "base64")
     try:
         return from_bytes_versioned(raw) if raw[:1] > b"\x7f" else Message.from_bytes(raw)
     except Exception as exc:

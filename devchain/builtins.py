@@ -17,7 +17,7 @@ from zmart.domain.ids import Address
 
 from . import accounts, runtime
 from .accounts import Account
-from .runtime import Call, Instruction, InstructionFailure, Meta
+from .runtime import InstructionAccount, InstructionFailure, InvokeContext, ResolvedInstruction
 
 #: Errors of the System program (`SystemError`).
 ACCOUNT_ALREADY_IN_USE: Final = 0
@@ -51,7 +51,7 @@ def assign_data(owner: Address) -> bytes:
     return _ASSIGN.pack(1, bytes(Pubkey.from_string(owner)))
 
 
-def system(call: Call) -> None:
+def process_system(call: InvokeContext) -> None:
     """The System program: create_account, assign, transfer and allocate."""
     call.spend(runtime.BUILTIN_UNITS)
     tag = int.from_bytes(call.data[:4], "little") if len(call.data) >= 4 else -1
@@ -64,8 +64,8 @@ def system(call: Call) -> None:
         raise InstructionFailure(*runtime.INVALID_DATA) from None
 
 
-def _create_account(call: Call) -> None:
-    payer, fresh = _two(call)
+def _create_account(call: InvokeContext) -> None:
+    payer, fresh = _two_metas(call)
     _, lamports, space, owner = _CREATE.unpack_from(call.data)
     if call.account(fresh.address).lamports > 0:
         _refuse_in_use(call, "Create Account", fresh)
@@ -75,27 +75,27 @@ def _create_account(call: Call) -> None:
     _move(call, payer, fresh, lamports)
 
 
-def _assign(call: Call) -> None:
-    (account,) = _first(call, 1)
+def _assign(call: InvokeContext) -> None:
+    (account,) = _first_metas(call, 1)
     _, owner = _ASSIGN.unpack_from(call.data)
     _require_signer(call, account, "Assign")
     fresh = call.account(account.address).with_owner(Address(str(Pubkey(owner))))
     call.put(account.address, fresh)
 
 
-def _transfer(call: Call) -> None:
-    source, destination = _two(call)
+def _transfer(call: InvokeContext) -> None:
+    source, destination = _two_metas(call)
     _, lamports = _TRANSFER.unpack_from(call.data)
     _move(call, source, destination, lamports)
 
 
-def _allocate(call: Call) -> None:
-    (account,) = _first(call, 1)
+def _allocate(call: InvokeContext) -> None:
+    (account,) = _first_metas(call, 1)
     _, space = _ALLOCATE.unpack_from(call.data)
     _allocate_account(call, account, space)
 
 
-def _allocate_account(call: Call, meta: Meta, space: int) -> None:
+def _allocate_account(call: InvokeContext, meta: InstructionAccount, space: int) -> None:
     _require_signer(call, meta, "Allocate")
     account = call.account(meta.address)
     if account.size_bytes > 0 or account.owner != accounts.SYSTEM_PROGRAM:
@@ -105,21 +105,21 @@ def _allocate_account(call: Call, meta: Meta, space: int) -> None:
     call.put(meta.address, account.with_data(bytes(space)))
 
 
-def _move(call: Call, source: Meta, destination: Meta, lamports: int) -> None:
+def _move(call: InvokeContext, source: InstructionAccount, destination: InstructionAccount, lamports: int) -> None:
     _require_signer(call, source, "Transfer", form="`from` account {} must sign")
     account = call.account(source.address)
     if account.size_bytes > 0:
-        _say(call, "Transfer: `from` must not carry data")
+        _log(call, "Transfer: `from` must not carry data")
         raise InstructionFailure("InvalidArgument", "invalid program argument")
     if lamports > account.lamports:
-        _say(call, f"Transfer: insufficient lamports {account.lamports}, need {lamports}")
+        _log(call, f"Transfer: insufficient lamports {account.lamports}, need {lamports}")
         raise InstructionFailure.custom(RESULT_WITH_NEGATIVE_LAMPORTS)
     call.put(source.address, account.with_lamports(account.lamports - lamports))
     other = call.account(destination.address)
     call.put(destination.address, other.with_lamports(other.lamports + lamports))
 
 
-_SYSTEM: dict[int, Callable[[Call], None]] = {
+_SYSTEM: dict[int, Callable[[InvokeContext], None]] = {
     0: _create_account,
     1: _assign,
     2: _transfer,
@@ -127,43 +127,45 @@ _SYSTEM: dict[int, Callable[[Call], None]] = {
 }
 
 
-def _first(call: Call, count: int) -> Sequence[Meta]:
+def _first_metas(call: InvokeContext, count: int) -> Sequence[InstructionAccount]:
     if len(call.metas) < count:
         raise InstructionFailure(*runtime.NOT_ENOUGH_KEYS)
     return call.metas[:count]
 
 
-def _two(call: Call) -> tuple[Meta, Meta]:
-    first, second = _first(call, 2)
+def _two_metas(call: InvokeContext) -> tuple[InstructionAccount, InstructionAccount]:
+    first, second = _first_metas(call, 2)
     return first, second
 
 
-def _require_signer(call: Call, meta: Meta, verb: str, form: str = "'to' account {} must sign") -> None:
+def _require_signer(
+    call: InvokeContext, meta: InstructionAccount, verb: str, form: str = "'to' account {} must sign"
+) -> None:
     if not meta.is_signer:
-        _say(call, f"{verb}: {form.format(_named(meta))}")
+        _log(call, f"{verb}: {form.format(_format_address(meta))}")
         raise InstructionFailure(*runtime.MISSING_SIGNATURE)
 
 
-def _refuse_in_use(call: Call, verb: str, meta: Meta) -> None:
-    _say(call, f"{verb}: account {_named(meta)} already in use")
+def _refuse_in_use(call: InvokeContext, verb: str, meta: InstructionAccount) -> None:
+    _log(call, f"{verb}: account {_format_address(meta)} already in use")
     raise InstructionFailure.custom(ACCOUNT_ALREADY_IN_USE)
 
 
-def _named(meta: Meta) -> str:
+def _format_address(meta: InstructionAccount) -> str:
     return f"Address {{ address: {meta.address}, base: None }}"
 
 
-def _say(call: Call, text: str) -> None:
+def _log(call: InvokeContext, text: str) -> None:
     """Built-in programs write without the `Program log:` of bytecode."""
     call.execution.log.add(text)
 
 
-def unit_limit(units: int) -> SoldersInstruction:
+def unit_limit_instruction(units: int) -> SoldersInstruction:
     """A ComputeBudget instruction that sets the units a transaction may use."""
     return SoldersInstruction(Pubkey.from_string(accounts.COMPUTE_BUDGET_PROGRAM), struct.pack("<BI", 2, units), [])
 
 
-class Budget(NamedTuple):
+class ComputeBudget(NamedTuple):
     """What a transaction asks of the scheduler."""
 
     #: Compute units it may use.
@@ -177,7 +179,7 @@ class Budget(NamedTuple):
         return -(-self.units * self.micro_lamports // 1_000_000)
 
 
-def budget(instructions: Sequence[Instruction]) -> Budget:
+def read_compute_budget(instructions: Sequence[ResolvedInstruction]) -> ComputeBudget:
     """The budget of a transaction; ValueError with the index of a request that makes no sense."""
     limit: int | None = None
     price, others = 0, 0
@@ -193,19 +195,19 @@ def budget(instructions: Sequence[Instruction]) -> Budget:
     if limit is None:
         builtin = len(instructions) - others
         limit = others * runtime.DEFAULT_INSTRUCTION_UNITS + builtin * _BUILTIN_DEFAULT_UNITS
-    return Budget(min(limit, runtime.MAX_TRANSACTION_UNITS), price)
+    return ComputeBudget(min(limit, runtime.MAX_TRANSACTION_UNITS), price)
 
 
 #: Units reserved for an instruction of a built-in program when no limit is set.
 _BUILTIN_DEFAULT_UNITS: Final = 3_000
 
 
-def compute_budget(call: Call) -> None:
+def process_compute_budget(call: InvokeContext) -> None:
     """ComputeBudget was read before anything ran; as an instruction it does nothing."""
     call.spend(runtime.BUILTIN_UNITS)
 
 
-def memo(call: Call) -> None:
+def process_memo(call: InvokeContext) -> None:
     """Memo: every account given must sign, the text goes to the log."""
     call.spend(1_000 + 50 * len(call.data))
     for meta in call.metas:
@@ -219,13 +221,13 @@ def memo(call: Call) -> None:
     call.log(f'Memo (len {len(call.data)}): "{escaped}"')
 
 
-def account(owner: Address) -> Account:
+def program_account(owner: Address) -> Account:
     """What stands at a program's address."""
     return Account(1_141_440, owner, b"", executable=True)
 
 
 PROGRAMS: dict[Address, runtime.Processor] = {
-    accounts.SYSTEM_PROGRAM: system,
-    accounts.COMPUTE_BUDGET_PROGRAM: compute_budget,
-    accounts.MEMO_PROGRAM: memo,
+    accounts.SYSTEM_PROGRAM: process_system,
+    accounts.COMPUTE_BUDGET_PROGRAM: process_compute_budget,
+    accounts.MEMO_PROGRAM: process_memo,
 }

@@ -23,9 +23,9 @@ import structlog
 from zmart.settings import Secret
 
 from . import views
-from .faults import Faults
-from .ledger import Landed
-from .store import Delivery, Place, Store
+from .faults import WebhookFaults
+from .ledger import LandedTransaction
+from .store import LedgerStore, PendingDelivery, Place
 
 log = structlog.get_logger()
 
@@ -39,11 +39,11 @@ FORBIDDEN: Final = 403
 #: Seconds between attempts at a body that was refused, doubled up to the last.
 BACKOFF_SECONDS: Final = (0.25, 30.0)
 #: Seconds to wait when nobody listens, doubled up to the last.
-SILENCE_SECONDS: Final = (0.1, 2.0)
+UNREACHABLE_BACKOFF_SECONDS: Final = (0.1, 2.0)
 ANSWER_TIMEOUT_SECONDS: Final = 10.0
 
 
-def item(landed: Landed) -> dict[str, Any]:
+def webhook_item(landed: LandedTransaction) -> dict[str, Any]:
     """A transaction as one element of a raw webhook's array (protocol.md 8.3)."""
     return {
         "blockTime": landed.block_time,
@@ -76,40 +76,40 @@ class Destination:
         return headers
 
 
-class Courier:
+class WebhookDelivery:
     """Plans bodies for new blocks and posts them until they are answered."""
 
     def __init__(
         self,
-        store: Store,
+        store: LedgerStore,
         destination: Destination,
         *,
-        faults: Faults | None = None,
+        faults: WebhookFaults | None = None,
         helius_retries: bool = False,
         batch: int = BATCH,
     ) -> None:
         self._store = store
         self._destination = destination
-        self._faults = faults or Faults()
+        self._faults = faults or WebhookFaults()
         self._gives_up = helius_retries
         self._batch = batch
-        self._news = asyncio.Event()
-        self._silence_seconds = 0.0
+        self._wake = asyncio.Event()
+        self._unreachable_backoff = 0.0
         #: Bodies answered with success, refused, and given up, since the start.
         self.delivered = self.refused = self.lost = 0
         #: The newest slot whose transactions may be delivered.
         self.confirmed_slot = -1
 
-    def ring(self, confirmed_slot: int) -> None:
+    def notify(self, confirmed_slot: int) -> None:
         """Tell it that blocks up to a slot are confirmed."""
         self.confirmed_slot = confirmed_slot
-        self._news.set()
+        self._wake.set()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_SECONDS, trust_env=False) as client:
             while True:
-                self._news.clear()
+                self._wake.clear()
                 self._plan()
                 await self._post_due(client)
                 await self._wait()
@@ -121,81 +121,81 @@ class Courier:
             await self._post_due(client)
 
     def _plan(self) -> None:
-        while places := self._store.undelivered(self.confirmed_slot, 2_000):
+        while places := self._store.undelivered_places(self.confirmed_slot, 2_000):
             now = time.time()
-            bodies = self._faults.plan(places, now=now, batch=self._batch)
-            self._store.plan(bodies, places[-1])
+            bodies = self._faults.plan_bodies(places, now=now, batch=self._batch)
+            self._store.plan_deliveries(bodies, places[-1])
 
     async def _wait(self) -> None:
         """Until there is news, or a body is due, or silence has lasted long enough."""
-        due_at = self._store.next_due()
+        due_at = self._store.next_due_at()
         seconds = None if due_at is None else max(0.0, due_at - time.time())
         if seconds is not None:
-            seconds = max(seconds, self._silence_seconds)
-        if self._silence_seconds:
-            await asyncio.sleep(self._silence_seconds)
+            seconds = max(seconds, self._unreachable_backoff)
+        if self._unreachable_backoff:
+            await asyncio.sleep(self._unreachable_backoff)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            await asyncio.wait_for(self._wake.wait(), seconds)
 
     async def _post_due(self, client: httpx.AsyncClient) -> None:
-        while deliveries := self._store.due(time.time(), 20):
+        while deliveries := self._store.due_deliveries(time.time(), 20):
             for delivery in deliveries:
                 if not await self._post(client, delivery):
                     return
 
-    async def _post(self, client: httpx.AsyncClient, delivery: Delivery) -> bool:
+    async def _post(self, client: httpx.AsyncClient, delivery: PendingDelivery) -> bool:
         """Post one body; False where nobody answered, so that the others need not be tried."""
         body = self._body(delivery.places)
         if body is None:
-            self._store.end(delivery)
+            self._store.finish_delivery(delivery)
             return True
         try:
             answer = await client.post(self._destination.url, content=body, headers=self._destination.headers(body))
         except httpx.HTTPError as error:
-            self._unanswered(delivery, error)
+            self._on_unreachable(delivery, error)
             return False
-        self._silence_seconds = 0.0
-        self._answered(delivery, answer.status_code)
+        self._unreachable_backoff = 0.0
+        self._on_answer(delivery, answer.status_code)
         return True
 
     def _body(self, places: list[Place]) -> bytes | None:
         """The JSON array; None where a fork dropped all of it in the meantime."""
-        found = ((place, self._store.at(place)) for place in places)
+        found = ((place, self._store.transaction_at(place)) for place in places)
         items = [self._item(place, landed) for place, landed in found if landed is not None]
         return orjson.dumps(items) if items else None
 
-    def _item(self, place: Place, landed: Landed) -> dict[str, Any]:
-        built = item(landed)
-        if self._faults.happens("missing_index", place):
+    def _item(self, place: Place, landed: LandedTransaction) -> dict[str, Any]:
+        built = webhook_item(landed)
+        if self._faults.has_fault("missing_index", place):
             del built["indexWithinBlock"]
         return built
 
-    def _answered(self, delivery: Delivery, status: int) -> None:
+    def _on_answer(self, delivery: PendingDelivery, status: int) -> None:
         if 200 <= status < 300:
             self.delivered += 1
-            self._store.end(delivery)
+            self._store.finish_delivery(delivery)
             return
         self.refused += 1
-        log.warning("delivery refused", status=status, attempts=delivery.attempts + 1)
+        log.warning("webhook_delivery_refused", status=status, attempts=delivery.attempts + 1)
         self._retry(delivery, is_final=status == FORBIDDEN)
 
-    def _unanswered(self, delivery: Delivery, error: httpx.HTTPError) -> None:
-        shortest, longest = SILENCE_SECONDS
-        if not self._silence_seconds:
-            log.info("nobody takes deliveries", url=self._destination.url, error=repr(error))
-        self._silence_seconds = min(max(2 * self._silence_seconds, shortest), longest)
+    def _on_unreachable(self, delivery: PendingDelivery, error: httpx.HTTPError) -> None:
+        shortest, longest = UNREACHABLE_BACKOFF_SECONDS
+        if not self._unreachable_backoff:
+            log.info("webhook_unreachable", url=self._destination.url, error=repr(error))
+        self._unreachable_backoff = min(max(2 * self._unreachable_backoff, shortest), longest)
         if self._gives_up:
             self._retry(delivery, is_final=False)
 
-    def _retry(self, delivery: Delivery, *, is_final: bool) -> None:
+    def _retry(self, delivery: PendingDelivery, *, is_final: bool) -> None:
         if self._gives_up and (is_final or delivery.attempts >= HELIUS_RETRIES):
             self.lost += 1
-            log.warning("delivery lost", slot=delivery.places[0].slot)
-            self._store.end(delivery)
+            log.warning("webhook_delivery_dropped", slot=delivery.places[0].slot)
+            self._store.finish_delivery(delivery)
             return
         shortest, longest = BACKOFF_SECONDS
         seconds = min(shortest * 2.0**delivery.attempts, longest)
         if self._gives_up:
             seconds = HELIUS_RETRY_SECONDS
-        self._store.postpone(delivery, time.time() + seconds)
+        self._store.postpone_delivery(delivery, time.time() + seconds)

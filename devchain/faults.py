@@ -15,7 +15,7 @@ from .store import Place
 
 
 @dataclass(frozen=True, kw_only=True)
-class Faults:
+class WebhookFaults:
     """How webhooks misbehave; each number is a probability."""
 
     #: A transaction is delivered once more, in a body of its own.
@@ -31,28 +31,28 @@ class Faults:
     missing_index: float = 0.0
     seed: int = 0
 
-    def happens(self, fault: str, place: Place) -> bool:
+    def has_fault(self, fault: str, place: Place) -> bool:
         """Whether a fault befalls the transaction at a place."""
         probability = float(getattr(self, fault))
-        return probability > 0 and self.draw(fault, place).random() < probability
+        return probability > 0 and self.random_for(fault, place).random() < probability
 
-    def draw(self, fault: str, place: Place) -> random.Random:
+    def random_for(self, fault: str, place: Place) -> random.Random:
         """The dice for one fault at one place."""
-        words = f"{self.seed} {fault} {place.slot} {place.position}"
-        return random.Random(words)  # noqa: S311 - a rehearsal, not a secret
+        seed_text = f"{self.seed} {fault} {place.slot} {place.position}"
+        return random.Random(seed_text)  # noqa: S311 - a rehearsal, not a secret
 
-    def plan(self, places: Sequence[Place], *, now: float, batch: int) -> list[tuple[float, list[Place]]]:
+    def plan_bodies(self, places: Sequence[Place], *, now: float, batch: int) -> list[tuple[float, list[Place]]]:
         """Bodies for transactions in chain order, each with the time it is due.
 
         A body holds up to `batch` transactions of one slot, as Helius sends them.
         """
-        kept = [place for place in places if not self.happens("drops", place)]
-        bodies = [(_due(body[0], self, now), body) for body in _by_slot(kept, batch)]
-        bodies += [(now, [place]) for place in kept if self.happens("duplicates", place)]
-        return _shuffled(bodies, self)
+        remaining = [place for place in places if not self.has_fault("drops", place)]
+        bodies = [(_due_at(body[0], self, now), body) for body in _group_by_slot(remaining, batch)]
+        bodies += [(now, [place]) for place in remaining if self.has_fault("duplicates", place)]
+        return _shuffle(bodies, self)
 
 
-def _by_slot(places: Sequence[Place], batch: int) -> list[list[Place]]:
+def _group_by_slot(places: Sequence[Place], batch: int) -> list[list[Place]]:
     bodies: list[list[Place]] = []
     for place in places:
         if bodies and bodies[-1][0].slot == place.slot and len(bodies[-1]) < batch:
@@ -62,16 +62,16 @@ def _by_slot(places: Sequence[Place], batch: int) -> list[list[Place]]:
     return bodies
 
 
-def _due(place: Place, faults: Faults, now: float) -> float:
-    if not faults.happens("delays", place):
+def _due_at(place: Place, faults: WebhookFaults, now: float) -> float:
+    if not faults.has_fault("delays", place):
         return now
-    return now + faults.draw("how long", place).uniform(0, faults.delay_seconds)
+    return now + faults.random_for("how long", place).uniform(0, faults.delay_seconds)
 
 
-def _shuffled(bodies: list[tuple[float, list[Place]]], faults: Faults) -> list[tuple[float, list[Place]]]:
-    if not bodies or not faults.happens("shuffles", bodies[0][1][0]):
+def _shuffle(bodies: list[tuple[float, list[Place]]], faults: WebhookFaults) -> list[tuple[float, list[Place]]]:
+    if not bodies or not faults.has_fault("shuffles", bodies[0][1][0]):
         return bodies
-    draw = faults.draw("order", bodies[0][1][0])
+    draw = faults.random_for("order", bodies[0][1][0])
     for _, body in bodies:
         draw.shuffle(body)
     draw.shuffle(bodies)
@@ -100,9 +100,9 @@ class RpcFault:
     lets_through: bool = False
 
     @classmethod
-    def of(cls, words: Mapping[str, Any]) -> RpcFault:
+    def of(cls, fields: Mapping[str, Any]) -> RpcFault:
         """A fault out of a request; TypeError for a word that is none of its fields."""
-        return cls(**{**words, "replaces_result": "result" in words})
+        return cls(**{**fields, "replaces_result": "result" in fields})
 
 
 class RpcFaults:
@@ -123,7 +123,7 @@ class RpcFaults:
         """The fault for a call, used up once."""
         for index, fault in enumerate(self._due):
             if fault.method in (method, "*") and not method.startswith("devchain_"):
-                left = replace(fault, count=fault.count - 1)
-                self._due[index : index + 1] = [left] if left.count > 0 else []
+                remaining = replace(fault, count=fault.count - 1)
+                self._due[index : index + 1] = [remaining] if remaining.count > 0 else []
                 return fault
         return None

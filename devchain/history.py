@@ -20,15 +20,15 @@ from typing import Any
 from zmart.domain.ids import Address
 
 from . import accounts, delivery
-from .accounts import Config, Market, Position, Vote
-from .ledger import Genesis, Landed, Ledger, Rejected
+from .accounts import ConfigRecord, MarketRecord, PositionRecord, VoteRecord
+from .ledger import Genesis, LandedTransaction, Ledger, TransactionRejected
 from .program import Program
 from .traders import Tempo, Traders
 
 #: The program id of the devnet deployment (protocol.md 1.1).
 PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 #: When a played chain begins, by its own clock.
-BEGINNING = 1_762_600_000
+START_TIME = 1_762_600_000
 
 
 class History:
@@ -43,31 +43,31 @@ class History:
         tempo: Tempo | None = None,
         seconds_per_slot: float = 4.0,
     ) -> None:
-        genesis = Genesis.drawn(hashlib.sha256(f"history {seed}".encode()).digest(), BEGINNING)
+        genesis = Genesis.from_seed(hashlib.sha256(f"history {seed}".encode()).digest(), START_TIME)
         program = Program(faulty_sells=faulty_sells)
         self.ledger = Ledger(genesis, program_id=program_id, program=program)
         self.traders = Traders(self.ledger, genesis, program_id=program_id, seed=seed, tempo=tempo)
-        self._now = float(BEGINNING)
+        self._now = float(START_TIME)
         self._seconds_per_slot = seconds_per_slot
         self._stream = self._run()
         self._draw = random.Random(f"history {seed}")  # noqa: S311 - a demo, not a secret
 
     def play(self, transactions: int) -> Iterator[dict[str, Any]]:
         """The next `transactions` of the program as webhook items, in the order of the chain."""
-        for landed in self.landed(transactions):
-            yield delivery.item(landed)
+        for landed in self.play_landed(transactions):
+            yield delivery.webhook_item(landed)
 
-    def landed(self, transactions: int) -> Iterator[Landed]:
+    def play_landed(self, transactions: int) -> Iterator[LandedTransaction]:
         """The next `transactions` of the program, in the order of the chain."""
         return itertools.islice(self._stream, transactions)
 
-    def _run(self) -> Iterator[Landed]:
+    def _run(self) -> Iterator[LandedTransaction]:
         """One stream for all callers: it stands still exactly where the last one stopped."""
         while True:
             for move in self.traders.step(self._now):
                 try:
                     landed = self.ledger.send(move.instructions, move.signers)
-                except Rejected:
+                except TransactionRejected:
                     continue
                 if self.ledger.program_id in landed.transaction.keys:
                     yield landed
@@ -79,20 +79,20 @@ class History:
 
         Each value has the program's fields by its names, and `lamports`.
         """
-        held: dict[str, dict[Address, dict[str, Any]]] = {kind: {} for kind in _KINDS.values()}
+        found: dict[str, dict[Address, dict[str, Any]]] = {kind: {} for kind in _KINDS.values()}
         for address, account in self.ledger.owned_by(self.ledger.program_id):
             record = account.record
             if record is not None:
-                fields = {**accounts.described(record), "lamports": account.lamports}
-                held[_KINDS[type(record)]][address] = fields
-        return held
+                fields = {**accounts.record_fields(record), "lamports": account.lamports}
+                found[_KINDS[type(record)]][address] = fields
+        return found
 
 
 _KINDS: dict[type, str] = {
-    Config: "config",
-    Market: "markets",
-    Position: "positions",
-    Vote: "votes",
+    ConfigRecord: "config",
+    MarketRecord: "markets",
+    PositionRecord: "positions",
+    VoteRecord: "votes",
 }
 
 

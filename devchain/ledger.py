@@ -32,11 +32,11 @@ from zmart.domain.ids import Address, Signature
 from . import accounts, builtins, runtime, wire
 from .accounts import Account
 from .program import Program
-from .runtime import Clock, ErrorJson, Execution, InnerInstruction, Processor
-from .wire import Signer
+from .runtime import ClockSysvar, ErrorJson, Execution, InnerInstruction, Processor
+from .wire import SigningKey
 
 if TYPE_CHECKING:
-    from .store import Store
+    from .store import LedgerStore
 
 #: What a signature costs its payer, in lamports.
 FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
@@ -57,7 +57,7 @@ CLOCK_LAYOUT: Final = struct.Struct("<QqQQq")
 FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
 
 
-class Rejected(Exception):
+class TransactionRejected(Exception):
     """A transaction that no block will hold; `error` is the TransactionError of JSON-RPC."""
 
     def __init__(self, error: ErrorJson) -> None:
@@ -75,18 +75,18 @@ class Genesis:
     created_at: int
 
     @classmethod
-    def drawn(cls, seed: bytes, created_at: int) -> Genesis:
+    def from_seed(cls, seed: bytes, created_at: int) -> Genesis:
         """A chain of one's own: other seeds are other chains."""
         digest = hashlib.sha256(b"devchain genesis" + seed).digest()
         return cls(hash=str(Hash(digest)), seed=seed, created_at=created_at)
 
-    def signer(self, name: str) -> Signer:
+    def signer(self, name: str) -> SigningKey:
         """The key of one of the chain's own actors."""
-        return Signer.of(Keypair.from_seed(hashlib.sha256(self.seed + name.encode()).digest()))
+        return SigningKey.of(Keypair.from_seed(hashlib.sha256(self.seed + name.encode()).digest()))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ExecutionResult:
     """What running a transaction gave."""
 
     err: ErrorJson | None
@@ -101,10 +101,10 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Landed:
+class LandedTransaction:
     """A transaction in a block."""
 
-    transaction: wire.Transaction
+    transaction: wire.WireTransaction
     slot: int
     index: int
     #: Seconds since 1970, by the chain's clock.
@@ -133,7 +133,7 @@ class Block:
     time: int
     blockhash: str
     previous_blockhash: str
-    transactions: list[Landed] = field(default_factory=list)
+    transactions: list[LandedTransaction] = field(default_factory=list)
     #: The accounts it changed, as it left them; empty when read back from the store.
     changed: dict[Address, Account] = field(default_factory=dict, repr=False, compare=False)
 
@@ -147,7 +147,7 @@ class Ledger:
         *,
         program_id: Address,
         program: Processor | None = None,
-        store: Store | None = None,
+        store: LedgerStore | None = None,
         finalized_depth: int = FINALIZED_DEPTH,
     ) -> None:
         self.genesis = genesis
@@ -158,7 +158,7 @@ class Ledger:
         self.programs = {**builtins.PROGRAMS, program_id: program or Program()}
         self.accounts: dict[Address, Account] = {}
         #: Recent transactions by signature; older ones are in the store.
-        self.recent: dict[Signature, Landed] = {}
+        self.recent: dict[Signature, LandedTransaction] = {}
         #: Recent closed blocks by slot, oldest first.
         self.blocks: OrderedDict[int, Block] = OrderedDict()
         self._undo: dict[int, dict[Address, Account]] = {}
@@ -168,7 +168,7 @@ class Ledger:
         self._resumed_slot = 0
         self._airdrops = 0
         #: The block that transactions land in.
-        self.open: Block = self._begin()
+        self.open: Block = self._open_first_block()
 
     # Time
 
@@ -180,18 +180,18 @@ class Ledger:
     @property
     def confirmed_slot(self) -> int:
         """The newest slot that is confirmed."""
-        return self._newest_closed(self.open.slot - CONFIRMED_DEPTH)
+        return self._newest_closed_slot(self.open.slot - CONFIRMED_DEPTH)
 
     @property
     def finalized_slot(self) -> int:
         """The newest slot that is finalized."""
-        return self._newest_closed(self.open.slot - self.finalized_depth)
+        return self._newest_closed_slot(self.open.slot - self.finalized_depth)
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> ClockSysvar:
         """The Clock sysvar of the open block."""
         slot = self.open.slot
-        return Clock(slot=slot, unix_timestamp=self.open.time, epoch=slot // SLOTS_PER_EPOCH)
+        return ClockSysvar(slot=slot, unix_timestamp=self.open.time, epoch=slot // SLOTS_PER_EPOCH)
 
     @property
     def blockhash(self) -> Hash:
@@ -212,29 +212,29 @@ class Ledger:
         """Close the open block and open the next; the block that was closed."""
         closed = self.open
         closed.blockhash = self._hash(closed.slot)
-        closed.changed = self._changes(closed.slot)
+        closed.changed = self._changed_accounts(closed.slot)
         if self.store is not None:
             self.store.append(closed, closed.changed)
         self.blocks[closed.slot] = closed
         self._heights[closed.blockhash] = closed.height
-        self.open = self._next(closed, unix_timestamp, skipped_slots)
-        self._forget()
+        self.open = self._next_block(closed, unix_timestamp, skipped_slots)
+        self._prune()
         return closed
 
     # Transactions
 
-    def submit(self, transaction: wire.Transaction) -> Landed:
+    def submit(self, transaction: wire.WireTransaction) -> LandedTransaction:
         """Run a transaction whose signatures are known to fit, in the open block.
 
         It lands whether it succeeds or fails; Rejected where no block could hold it.
         """
-        self.require_fresh(transaction)
+        self.require_not_landed(transaction)
         return self.land(transaction, self.run(transaction))
 
-    def land(self, transaction: wire.Transaction, outcome: Outcome) -> Landed:
+    def land(self, transaction: wire.WireTransaction, outcome: ExecutionResult) -> LandedTransaction:
         """Put a transaction that just ran into the open block, with what it gave."""
         self._write(outcome.changed)
-        landed = Landed(
+        landed = LandedTransaction(
             transaction=transaction,
             slot=self.open.slot,
             index=len(self.open.transactions),
@@ -251,25 +251,25 @@ class Ledger:
         self.recent[landed.signature] = landed
         return landed
 
-    def send(self, instructions: Sequence[SoldersInstruction], signers: Sequence[Signer]) -> Landed:
+    def send(self, instructions: Sequence[SoldersInstruction], signers: Sequence[SigningKey]) -> LandedTransaction:
         """Sign with the newest blockhash and submit; the first signer pays."""
-        return self.submit(wire.signed(instructions, signers, self.blockhash))
+        return self.submit(wire.sign_transaction(instructions, signers, self.blockhash))
 
-    def airdrop(self, address: Address, lamports: int) -> Landed:
+    def airdrop(self, address: Address, lamports: int) -> LandedTransaction:
         """A transfer from the faucet; each is a transaction of its own."""
         self._airdrops += 1
         params = TransferParams(
             from_pubkey=self.faucet.pubkey, to_pubkey=Pubkey.from_string(address), lamports=lamports
         )
-        limit = builtins.unit_limit(20_000 + self._airdrops % 100_000)
+        limit = builtins.unit_limit_instruction(20_000 + self._airdrops % 100_000)
         return self.send([limit, transfer(params)], [self.faucet])
 
-    def run(self, transaction: wire.Transaction) -> Outcome:
+    def run(self, transaction: wire.WireTransaction) -> ExecutionResult:
         """What a transaction would do now, without doing it; Rejected where it could not land."""
-        instructions = resolved(transaction)
-        budget = budget_of(instructions)
+        instructions = resolve_instructions(transaction)
+        budget = compute_budget_of(instructions)
         fee = self._fee(transaction, budget)
-        payer = self._charged(transaction, fee)
+        payer = self._charge_fee(transaction, fee)
         pre = self._balances(transaction, self.accounts)
         sheet = {transaction.payer: payer}
         execution = Execution(self.accounts, self.programs, self.clock, budget.units)
@@ -277,7 +277,7 @@ class Ledger:
         err = self._unknown_program(instructions) or execution.run(instructions)
         err = err or self._rent_error(transaction, execution.changed)
         changed = sheet if err else execution.changed
-        return Outcome(
+        return ExecutionResult(
             err=err,
             fee_lamports=fee,
             logs=execution.log.lines,
@@ -288,55 +288,55 @@ class Ledger:
             changed=changed,
         )
 
-    def fee(self, transaction: wire.Transaction) -> int:
+    def fee(self, transaction: wire.WireTransaction) -> int:
         """What landing would cost, in lamports; Rejected where the message makes no sense."""
-        return self._fee(transaction, budget_of(resolved(transaction)))
+        return self._fee(transaction, compute_budget_of(resolve_instructions(transaction)))
 
-    def _fee(self, transaction: wire.Transaction, budget: builtins.Budget) -> int:
+    def _fee(self, transaction: wire.WireTransaction, budget: builtins.ComputeBudget) -> int:
         signatures = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0]
         return signatures + budget.priority_fee_lamports
 
-    def require_fresh(self, transaction: wire.Transaction) -> None:
+    def require_not_landed(self, transaction: wire.WireTransaction) -> None:
         """Rejected for what has landed already, and for a blockhash too old or unknown."""
         if self.is_known(transaction.signature):
-            raise Rejected("AlreadyProcessed")
+            raise TransactionRejected("AlreadyProcessed")
         if not self.is_valid_blockhash(transaction.blockhash):
-            raise Rejected("BlockhashNotFound")
+            raise TransactionRejected("BlockhashNotFound")
 
     def is_known(self, signature: Signature) -> bool:
         """Whether the transaction is in a block, of this fork."""
         return signature in self.recent
 
-    def _charged(self, transaction: wire.Transaction, fee: int) -> Account:
+    def _charge_fee(self, transaction: wire.WireTransaction, fee: int) -> Account:
         account = self.accounts.get(transaction.payer)
         if account is None or account.lamports == 0:
-            raise Rejected("AccountNotFound")
+            raise TransactionRejected("AccountNotFound")
         if account.owner != accounts.SYSTEM_PROGRAM or account.size_bytes:
-            raise Rejected("InvalidAccountForFee")
+            raise TransactionRejected("InvalidAccountForFee")
         if account.lamports < fee:
-            raise Rejected("InsufficientFundsForFee")
+            raise TransactionRejected("InsufficientFundsForFee")
         charged = account.with_lamports(account.lamports - fee)
         if charged.lamports and not charged.is_rent_exempt and account.is_rent_exempt:
-            raise Rejected({"InsufficientFundsForRent": {"account_index": 0}})
+            raise TransactionRejected({"InsufficientFundsForRent": {"account_index": 0}})
         return charged
 
-    def _balances(self, transaction: wire.Transaction, changed: Mapping[Address, Account]) -> list[int]:
-        bank, absent = self.accounts, accounts.ABSENT
+    def _balances(self, transaction: wire.WireTransaction, changed: Mapping[Address, Account]) -> list[int]:
+        bank, absent = self.accounts, accounts.ABSENT_ACCOUNT
         return [(changed.get(key) or bank.get(key) or absent).lamports for key in transaction.keys]
 
-    def _unknown_program(self, instructions: Sequence[runtime.Instruction]) -> ErrorJson | None:
+    def _unknown_program(self, instructions: Sequence[runtime.ResolvedInstruction]) -> ErrorJson | None:
         for instruction in instructions:
             if instruction.program_id not in self.programs:
                 exists = instruction.program_id in self.accounts
                 return "InvalidProgramForExecution" if exists else "ProgramAccountNotFound"
         return None
 
-    def _rent_error(self, transaction: wire.Transaction, changed: Mapping[Address, Account]) -> ErrorJson | None:
+    def _rent_error(self, transaction: wire.WireTransaction, changed: Mapping[Address, Account]) -> ErrorJson | None:
         """No account may end between nothing and its rent, unless it began there."""
         for address, account in changed.items():
             if account.lamports == 0 or account.is_rent_exempt:
                 continue
-            before = self.accounts.get(address, accounts.ABSENT)
+            before = self.accounts.get(address, accounts.ABSENT_ACCOUNT)
             if before.lamports == 0 or before.is_rent_exempt:
                 index = transaction.keys.index(address)
                 return {"InsufficientFundsForRent": {"account_index": index}}
@@ -354,14 +354,14 @@ class Ledger:
                 before = self._undo.get(slot)
                 if before is not None and address in before:
                     account = before[address]
-        return None if account is None or account.is_gone else account
+        return None if account is None or account.is_empty else account
 
     def _clock_account(self, at_slot: int | None) -> Account:
         """The Clock sysvar as programs saw it in a slot: its time is the block's."""
         block = self.open if at_slot is None else self.blocks.get(at_slot, self.open)
         epoch = block.slot // SLOTS_PER_EPOCH
         data = CLOCK_LAYOUT.pack(block.slot, self.genesis.created_at, epoch, epoch + 1, block.time)
-        return Account(accounts.rent_exempt(len(data)), SYSVAR_OWNER, data)
+        return Account(accounts.rent_exempt_lamports(len(data)), SYSVAR_OWNER, data)
 
     def owned_by(self, owner: Address, *, at_slot: int | None = None) -> Iterator[tuple[Address, Account]]:
         """The accounts of a program."""
@@ -378,15 +378,15 @@ class Ledger:
         before = self._undo.setdefault(self.open.slot, {})
         for address, account in changed.items():
             if address not in before:
-                before[address] = self.accounts.get(address, accounts.ABSENT)
+                before[address] = self.accounts.get(address, accounts.ABSENT_ACCOUNT)
             self.accounts[address] = account
 
-    def _changes(self, slot: int) -> dict[Address, Account]:
+    def _changed_accounts(self, slot: int) -> dict[Address, Account]:
         return {address: self.accounts[address] for address in self._undo.get(slot, ())}
 
     # Forks
 
-    def fork(self, depth: int) -> list[Landed]:
+    def fork(self, depth: int) -> list[LandedTransaction]:
         """Drop the open block and the newest `depth` closed ones, as if they had never been.
 
         Blockhashes of theirs are dead; slots go on from here. Finalized blocks stay, and so do
@@ -406,17 +406,17 @@ class Ledger:
             self.recent.pop(landed.signature, None)
         self._forks += 1
         if self.store is not None:
-            self.store.revert(dropped, restored, self._forks)
+            self.store.revert_blocks(dropped, restored, self._forks)
         self._reopen(self.open)
         return lost
 
     def _reopen(self, abandoned: Block) -> None:
         parent = next(reversed(self.blocks.values()))
-        self.open = self._next(parent, abandoned.time, abandoned.slot - parent.slot)
+        self.open = self._next_block(parent, abandoned.time, abandoned.slot - parent.slot)
 
     # Beginning and keeping house
 
-    def _begin(self) -> Block:
+    def _open_first_block(self) -> Block:
         """The first open block of this process."""
         if self.store is not None and self.store.has_blocks():
             return self._resume(self.store)
@@ -431,12 +431,12 @@ class Ledger:
         )
         for program_id in self.programs:
             loader = accounts.NATIVE_LOADER if program_id in runtime.BUILTINS else owner
-            self.put(program_id, builtins.account(loader))
+            self.put(program_id, builtins.program_account(loader))
         self.put(self.faucet.address, Account(FAUCET_LAMPORTS))
         self.advance(self.genesis.created_at)
         return self.open
 
-    def _resume(self, store: Store) -> Block:
+    def _resume(self, store: LedgerStore) -> Block:
         """Take up where the store ends; its last block's state is whole."""
         self.accounts = store.accounts()
         self._forks = store.forks()
@@ -447,9 +447,9 @@ class Ledger:
                 self.recent[landed.signature] = landed
         last = next(reversed(self.blocks.values()))
         self._resumed_slot = last.slot
-        return self._next(last, last.time, 0)
+        return self._next_block(last, last.time, 0)
 
-    def _next(self, closed: Block, unix_timestamp: int, skipped_slots: int) -> Block:
+    def _next_block(self, closed: Block, unix_timestamp: int, skipped_slots: int) -> Block:
         return Block(
             slot=closed.slot + 1 + skipped_slots,
             parent_slot=closed.slot,
@@ -460,8 +460,8 @@ class Ledger:
         )
 
     def _hash(self, slot: int) -> str:
-        words = f"{self.genesis.hash} {slot} {self._forks}".encode()
-        return str(Hash(hashlib.sha256(words).digest()))
+        text = f"{self.genesis.hash} {slot} {self._forks}".encode()
+        return str(Hash(hashlib.sha256(text).digest()))
 
     def slot_at(self, commitment: str) -> int:
         """The newest slot of a commitment: `processed` is the open block's."""
@@ -472,7 +472,7 @@ class Ledger:
                 return self.confirmed_slot
         return self.finalized_slot
 
-    def find(self, signature: Signature) -> Landed | None:
+    def find(self, signature: Signature) -> LandedTransaction | None:
         """A transaction of this fork, however old."""
         landed = self.recent.get(signature)
         if landed is None and self.store is not None:
@@ -492,13 +492,13 @@ class Ledger:
             block = self.store.block(slot)
         return block
 
-    def _newest_closed(self, slot: int) -> int:
+    def _newest_closed_slot(self, slot: int) -> int:
         """The block at a slot, or the newest before it."""
         if slot in self.blocks:
             return slot
         return next((known for known in reversed(self.blocks) if known <= slot), 0)
 
-    def _forget(self) -> None:
+    def _prune(self) -> None:
         """Drop what can be neither undone nor used any more."""
         for slot in [s for s in self._undo if s <= self.open.slot - self.finalized_depth - 1]:
             del self._undo[slot]
@@ -509,19 +509,19 @@ class Ledger:
                 self.recent.pop(landed.signature, None)
 
 
-def resolved(transaction: wire.Transaction) -> list[runtime.Instruction]:
+def resolve_instructions(transaction: wire.WireTransaction) -> list[runtime.ResolvedInstruction]:
     """A transaction's instructions; Rejected where the message makes no sense."""
     if transaction.uses_lookup_tables:
-        raise Rejected("AddressLookupTableNotFound")
+        raise TransactionRejected("AddressLookupTableNotFound")
     try:
-        return transaction.resolved()
+        return transaction.resolve()
     except IndexError:
-        raise Rejected("SanitizeFailure") from None
+        raise TransactionRejected("SanitizeFailure") from None
 
 
-def budget_of(instructions: Sequence[runtime.Instruction]) -> builtins.Budget:
+def compute_budget_of(instructions: Sequence[runtime.ResolvedInstruction]) -> builtins.ComputeBudget:
     """What a transaction asks of the scheduler; Rejected where it cannot be asked."""
     try:
-        return builtins.budget(instructions)
+        return builtins.read_compute_budget(instructions)
     except ValueError as exc:
-        raise Rejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None
+        raise TransactionRejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None

@@ -26,9 +26,9 @@ from zmart.domain.program_errors import ErrorCode
 from zmart.domain.votes import VoteKind
 
 from . import accounts, anchor
-from .accounts import Market
-from .anchor import Frame, Framework, Handler
-from .runtime import Call
+from .accounts import MarketRecord
+from .anchor import AnchorError, Handler, InstructionFrame
+from .runtime import InvokeContext
 
 
 class Program:
@@ -40,28 +40,28 @@ class Program:
             sell = dataclasses.replace(sell, run=_sell_faultily)
         self._handlers = {**HANDLERS, "sell_shares": sell}
 
-    def __call__(self, call: Call) -> None:
+    def __call__(self, call: InvokeContext) -> None:
         """Process one instruction: dispatch by discriminator, then Anchor's passes."""
         try:
             name, args = codec.default().decode_instruction(call.data)
         except errors.DecodeError:
-            _refuse_data(call)
+            _reject_data(call)
         anchor.process(self._handlers[name], call, args)
 
 
-def _refuse_data(call: Call) -> None:
+def _reject_data(call: InvokeContext) -> None:
     """Bytes that no instruction begins with, or arguments cut off."""
-    title = _titles().get(call.data[:8])
+    title = _instruction_titles().get(call.data[:8])
     if title is None:
-        anchor.fail(call, Framework.InstructionFallbackNotFound)
+        anchor.fail(call, AnchorError.InstructionFallbackNotFound)
     call.log(f"Instruction: {title}")
-    anchor.fail(call, Framework.InstructionDidNotDeserialize)
+    anchor.fail(call, AnchorError.InstructionDidNotDeserialize)
 
 
 # The protocol
 
 
-def _initialize_global_config(frame: Frame) -> None:
+def _initialize_global_config(frame: InstructionFrame) -> None:
     """protocol.md 1.4.1: whoever comes first is the admin."""
     config = frame.config
     config.admin = frame.address("admin")
@@ -80,7 +80,7 @@ def _initialize_global_config(frame: Frame) -> None:
     )
 
 
-def _update_global_config(frame: Frame) -> None:
+def _update_global_config(frame: InstructionFrame) -> None:
     """protocol.md 1.4.16."""
     config, args = frame.config, frame.args
     _require_rates(args)
@@ -108,7 +108,7 @@ def _require_rates(args: Mapping[str, Any]) -> None:
         market.require_period(args[name])
 
 
-def _emergency_pause(frame: Frame) -> None:
+def _emergency_pause(frame: InstructionFrame) -> None:
     """protocol.md 1.4.17: a toggle."""
     frame.config.is_paused = not frame.config.is_paused
     frame.emit(events.ProtocolPauseStatusChanged(frame.config.is_paused, frame.address("admin"), frame.now))
@@ -117,7 +117,7 @@ def _emergency_pause(frame: Frame) -> None:
 # Before trading
 
 
-def _create_market(frame: Frame) -> None:
+def _create_market(frame: InstructionFrame) -> None:
     """protocol.md 1.4.2: nothing but rent is paid, the liquidity is a number."""
     _require_running(frame)
     args = frame.args
@@ -136,10 +136,10 @@ def _create_market(frame: Frame) -> None:
 _VoteEvent = type[events.ProposalVoteSubmitted] | type[events.DisputeVoteSubmitted]
 
 
-def _submit_vote(kind: VoteKind, event: _VoteEvent) -> Callable[[Frame], None]:
+def _submit_vote(kind: VoteKind, event: _VoteEvent) -> Callable[[InstructionFrame], None]:
     """protocol.md 1.4.12 and 1.4.14: a record, and no counter of the market's."""
 
-    def run(frame: Frame) -> None:
+    def run(frame: InstructionFrame) -> None:
         record, user = frame.vote, frame.address("user")
         record.market, record.user = frame.address("market"), user
         record.vote_type, record.vote = kind, frame.args["vote"]
@@ -149,7 +149,7 @@ def _submit_vote(kind: VoteKind, event: _VoteEvent) -> Callable[[Frame], None]:
     return run
 
 
-def _aggregate_proposal_votes(frame: Frame) -> None:
+def _aggregate_proposal_votes(frame: InstructionFrame) -> None:
     """protocol.md 1.4.13: counts are written, the state stays."""
     it, likes, dislikes = frame.market, frame.args["final_likes"], frame.args["final_dislikes"]
     it.proposal_total_votes = votes.total(likes, dislikes)
@@ -159,7 +159,7 @@ def _aggregate_proposal_votes(frame: Frame) -> None:
     frame.emit(events.ProposalAggregated(it.market_id, likes, dislikes, percentage, approved, frame.now))
 
 
-def _approve_proposal(frame: Frame) -> None:
+def _approve_proposal(frame: InstructionFrame) -> None:
     """protocol.md 1.4.3."""
     it = frame.market
     _require_state(frame)
@@ -169,7 +169,7 @@ def _approve_proposal(frame: Frame) -> None:
     frame.emit(events.ProposalApproved(it.market_id, frame.address("admin"), frame.now))
 
 
-def _activate_market(frame: Frame) -> None:
+def _activate_market(frame: InstructionFrame) -> None:
     """protocol.md 1.4.4."""
     it = frame.market
     _require_state(frame)
@@ -178,7 +178,7 @@ def _activate_market(frame: Frame) -> None:
     frame.emit(events.MarketActivated(it.market_id, it.creator, it.initial_liquidity, frame.now))
 
 
-def _cancel_market(frame: Frame) -> None:
+def _cancel_market(frame: InstructionFrame) -> None:
     """protocol.md 1.4.18: the `is_cancelled` flag stays false."""
     it = frame.market
     _require_state(frame)
@@ -189,7 +189,7 @@ def _cancel_market(frame: Frame) -> None:
 # Trades
 
 
-def _buy_shares(frame: Frame) -> None:
+def _buy_shares(frame: InstructionFrame) -> None:
     """protocol.md 1.4.5: `target_cost` is the most the buyer pays, fees included."""
     it, yes, target = frame.market, frame.args["outcome"], frame.args["target_cost"]
     _require_state(frame)
@@ -199,9 +199,9 @@ def _buy_shares(frame: Frame) -> None:
     protocol, resolver, lp, fees = _fees(frame, cost)
     total = cost + fees
     market.require_slippage(paid=total, at_most=target)
-    frame.pay("user", "market", total - protocol)
-    frame.pay("user", "protocol_fee_wallet", protocol)
-    _grow(it, yes, shares)
+    frame.transfer_lamports("user", "market", total - protocol)
+    frame.transfer_lamports("user", "protocol_fee_wallet", protocol)
+    _add_shares(it, yes, shares)
     it.total_volume += total
     it.current_liquidity += resolver + lp
     it.accumulated_resolver_fees += resolver
@@ -212,7 +212,7 @@ def _buy_shares(frame: Frame) -> None:
     frame.emit(events.SharesBought(it.market_id, user, yes, shares, total, price, frame.now))
 
 
-def _fees(frame: Frame, amount: int) -> tuple[int, int, int, int]:
+def _fees(frame: InstructionFrame, amount: int) -> tuple[int, int, int, int]:
     config = frame.config
     return lmsr.fees(
         amount,
@@ -222,14 +222,14 @@ def _fees(frame: Frame, amount: int) -> tuple[int, int, int, int]:
     )
 
 
-def _grow(it: Market, yes: bool, shares: int) -> None:
+def _add_shares(it: MarketRecord, yes: bool, shares: int) -> None:
     if yes:
         it.shares_yes += shares
     else:
         it.shares_no += shares
 
 
-def _add_to_position(frame: Frame, yes: bool, shares: int, paid: int) -> None:
+def _add_to_position(frame: InstructionFrame, yes: bool, shares: int, paid: int) -> None:
     it = frame.position
     if it.trades_count == 0:
         it.market, it.user = frame.address("market"), frame.address("user")
@@ -243,32 +243,32 @@ def _add_to_position(frame: Frame, yes: bool, shares: int, paid: int) -> None:
     it.last_trade_at = frame.now
 
 
-def _sell(frame: Frame) -> None:
+def _sell(frame: InstructionFrame) -> None:
     """protocol.md 1.4.6 as it was meant: lamports move directly out of the market's account."""
-    net, protocol = _sold(frame)
+    net, protocol = _sale_amounts(frame)
     _require_rent_left(frame, net + protocol)
-    frame.move("market", "user", net)
-    frame.move("market", "protocol_fee_wallet", protocol)
+    frame.move_lamports("market", "user", net)
+    frame.move_lamports("market", "protocol_fee_wallet", protocol)
     _book_sale(frame)
 
 
-def _sell_faultily(frame: Frame) -> None:
+def _sell_faultily(frame: InstructionFrame) -> None:
     """protocol.md 1.4.6 as deployed: the System program is asked, and the runtime refuses."""
-    net, protocol = _sold(frame)
+    net, protocol = _sale_amounts(frame)
     _require_rent_left(frame, net + protocol)
-    frame.pay("market", "user", net)
-    frame.pay("market", "protocol_fee_wallet", protocol)
+    frame.transfer_lamports("market", "user", net)
+    frame.transfer_lamports("market", "protocol_fee_wallet", protocol)
     _book_sale(frame)
 
 
-def _sold(frame: Frame) -> tuple[int, int]:
+def _sale_amounts(frame: InstructionFrame) -> tuple[int, int]:
     """The checks of a sell: what the seller gets and what the protocol's wallet does."""
     it, shares = frame.market, frame.args["shares_to_sell"]
     _require_state(frame)
     _require_running(frame)
-    if shares > _held(frame):
+    if shares > _held_shares(frame):
         raise ErrorCode.InsufficientShares.error()
-    gross = _gross(frame)
+    gross = _gross_proceeds(frame)
     market.require_trade_size(gross)
     protocol, _, _, fees = _fees(frame, gross)
     net = gross - fees
@@ -279,12 +279,12 @@ def _sold(frame: Frame) -> tuple[int, int]:
     return net, protocol
 
 
-def _held(frame: Frame) -> int:
+def _held_shares(frame: InstructionFrame) -> int:
     yes = frame.args["outcome"]
     return frame.position.shares_yes if yes else frame.position.shares_no
 
 
-def _gross(frame: Frame) -> int:
+def _gross_proceeds(frame: InstructionFrame) -> int:
     it = frame.market
     return lmsr.sell(
         it.shares_yes,
@@ -295,12 +295,12 @@ def _gross(frame: Frame) -> int:
     )
 
 
-def _book_sale(frame: Frame) -> None:
+def _book_sale(frame: InstructionFrame) -> None:
     it, mine = frame.market, frame.position
     yes, shares = frame.args["outcome"], frame.args["shares_to_sell"]
-    gross = _gross(frame)
+    gross = _gross_proceeds(frame)
     protocol, resolver, lp, fees = _fees(frame, gross)
-    _grow(it, yes, -shares)
+    _add_shares(it, yes, -shares)
     it.total_volume += gross
     it.current_liquidity -= gross - fees + protocol
     it.accumulated_resolver_fees += resolver
@@ -319,7 +319,7 @@ def _book_sale(frame: Frame) -> None:
 # The outcome
 
 
-def _resolve_market(frame: Frame) -> None:
+def _resolve_market(frame: InstructionFrame) -> None:
     """protocol.md 1.4.7: anybody may, and the evidence takes the question's place."""
     it, outcome = frame.market, frame.args["proposed_outcome"]
     _require_state(frame)
@@ -333,7 +333,7 @@ def _resolve_market(frame: Frame) -> None:
     frame.emit(events.MarketResolved(it.market_id, it.resolver, outcome, it.ipfs_evidence_hash, frame.now))
 
 
-def _initiate_dispute(frame: Frame) -> None:
+def _initiate_dispute(frame: InstructionFrame) -> None:
     """protocol.md 1.4.8: free of charge, for anybody."""
     it = frame.market
     _require_state(frame)
@@ -348,7 +348,7 @@ def _initiate_dispute(frame: Frame) -> None:
     frame.emit(events.DisputeInitiated(it.market_id, it.dispute_initiator, it.proposed_outcome, frame.now))
 
 
-def _aggregate_dispute_votes(frame: Frame) -> None:
+def _aggregate_dispute_votes(frame: InstructionFrame) -> None:
     """protocol.md 1.4.15: success throws the market back, failure ends it without an outcome."""
     it, agrees, disagrees = frame.market, frame.args["final_agrees"], frame.args["final_disagrees"]
     it.dispute_total_votes = votes.total(agrees, disagrees)
@@ -363,7 +363,7 @@ def _aggregate_dispute_votes(frame: Frame) -> None:
     frame.emit(events.DisputeAggregated(it.market_id, agrees, disagrees, percentage, succeeded, frame.now))
 
 
-def _finalize_market(frame: Frame) -> None:
+def _finalize_market(frame: InstructionFrame) -> None:
     """protocol.md 1.4.9: `was_disputed` is what the state says now, whatever it said before."""
     it = frame.market
     _require_state(frame)
@@ -375,12 +375,12 @@ def _finalize_market(frame: Frame) -> None:
         b_parameter=it.b_parameter,
     )
     it.was_disputed = it.state == MarketState.DISPUTED
-    it.final_outcome = _settled(frame) if it.was_disputed else _undisputed(frame)
+    it.final_outcome = _settle_dispute(frame) if it.was_disputed else _undisputed_outcome(frame)
     it.state, it.finalized_at = MarketState.FINALIZED, frame.now
     frame.emit(events.MarketFinalized(it.market_id, it.final_outcome, it.was_disputed, frame.now))
 
 
-def _undisputed(frame: Frame) -> bool | None:
+def _undisputed_outcome(frame: InstructionFrame) -> bool | None:
     market.require_dispute_closed(
         frame.now,
         resolution_proposed_at=frame.market.resolution_proposed_at,
@@ -389,7 +389,7 @@ def _undisputed(frame: Frame) -> bool | None:
     return frame.market.proposed_outcome
 
 
-def _settled(frame: Frame) -> bool | None:
+def _settle_dispute(frame: InstructionFrame) -> bool | None:
     it, agree, disagree = frame.market, frame.args["dispute_agree"], frame.args["dispute_disagree"]
     outcome = market.disputed_outcome(
         it.proposed_outcome,
@@ -405,7 +405,7 @@ def _settled(frame: Frame) -> bool | None:
 # The money afterwards
 
 
-def _claim_winnings(frame: Frame) -> None:
+def _claim_winnings(frame: InstructionFrame) -> None:
     """protocol.md 1.4.10: the first claim with an outcome pays the resolver too."""
     it, mine = frame.market, frame.position
     payout = _payout(frame)
@@ -413,10 +413,10 @@ def _claim_winnings(frame: Frame) -> None:
     market.require_claim_funds(market_lamports=frame.lamports("market"), payout=payout, resolver_fees=resolver)
     _require_unlocked(it)
     _require_rent_left(frame, payout)
-    frame.move("market", "user", payout)
+    frame.move_lamports("market", "user", payout)
     if resolver:
         _require_rent_left(frame, resolver)
-        frame.move("market", "resolver", resolver)
+        frame.move_lamports("market", "resolver", resolver)
         it.accumulated_resolver_fees = 0
     mine.has_claimed, mine.claimed_amount = True, payout
     frame.emit(
@@ -424,7 +424,7 @@ def _claim_winnings(frame: Frame) -> None:
     )
 
 
-def _payout(frame: Frame) -> int:
+def _payout(frame: InstructionFrame) -> int:
     it, mine = frame.market, frame.position
     return market.claim_payout(
         final_outcome=it.final_outcome,
@@ -437,14 +437,14 @@ def _payout(frame: Frame) -> int:
     )
 
 
-def _withdraw_liquidity(frame: Frame) -> None:
+def _withdraw_liquidity(frame: InstructionFrame) -> None:
     """protocol.md 1.4.11: everything above rent, whoever has claimed or not."""
     it = frame.market
     amount = market.withdrawable_lamports(
         market_lamports=frame.lamports("market"),
-        rent_lamports=accounts.rent_exempt(Market.size_bytes),
+        rent_lamports=accounts.rent_exempt_lamports(MarketRecord.size_bytes),
     )
-    frame.move("market", "creator", amount)
+    frame.move_lamports("market", "creator", amount)
     it.current_liquidity = it.accumulated_lp_fees = 0
     frame.emit(events.LiquidityWithdrawn(it.market_id, frame.address("creator"), amount, frame.now))
 
@@ -452,84 +452,86 @@ def _withdraw_liquidity(frame: Frame) -> None:
 # Checks
 
 
-def _require_state(frame: Frame) -> None:
+def _require_state(frame: InstructionFrame) -> None:
     market.require_state(frame.handler.name, MarketState(frame.market.state))
 
 
-def _require_running(frame: Frame) -> None:
+def _require_running(frame: InstructionFrame) -> None:
     if frame.config.is_paused:
         raise ErrorCode.ProtocolPaused.error()
 
 
-def _require_unlocked(it: Market) -> None:
+def _require_unlocked(it: MarketRecord) -> None:
     if it.is_locked:
         raise ErrorCode.Reentrant.error()
 
 
-def _require_rent_left(frame: Frame, lamports: int) -> None:
+def _require_rent_left(frame: InstructionFrame, lamports: int) -> None:
     """The transfer helper: enough to pay, and rent stays behind."""
-    left = frame.lamports("market") - lamports
-    if left < 0:
+    remaining = frame.lamports("market") - lamports
+    if remaining < 0:
         raise ErrorCode.InsufficientFunds.error()
-    if left < accounts.rent_exempt(Market.size_bytes):
+    if remaining < accounts.rent_exempt_lamports(MarketRecord.size_bytes):
         raise ErrorCode.WouldBreakRentExemption.error()
 
 
-def _require(matches: Callable[[Frame], bool], refusal: ErrorCode) -> Callable[[Frame], None]:
-    def check(frame: Frame) -> None:
-        if not matches(frame):
+def _constraint(is_match: Callable[[InstructionFrame], bool], refusal: ErrorCode) -> Callable[[InstructionFrame], None]:
+    def check(frame: InstructionFrame) -> None:
+        if not is_match(frame):
             raise refusal.error()
 
     return check
 
 
-def _is(account: str, owner: Callable[[Frame], Address]) -> tuple[str, Callable[[Frame], None]]:
+def _require_address(
+    account: str, owner: Callable[[InstructionFrame], Address]
+) -> tuple[str, Callable[[InstructionFrame], None]]:
     """A constraint: the account given is the one a record names, else Unauthorized."""
 
-    def matches(frame: Frame) -> bool:
+    def is_match(frame: InstructionFrame) -> bool:
         return frame.address(account) == owner(frame)
 
-    return account, _require(matches, ErrorCode.Unauthorized)
+    return account, _constraint(is_match, ErrorCode.Unauthorized)
 
 
-_ADMIN = _is("admin", lambda frame: frame.config.admin)
-_BACKEND = _is("backend_authority", lambda frame: frame.config.backend_authority)
-_FEE_WALLET = _is("protocol_fee_wallet", lambda frame: frame.config.protocol_fee_wallet)
+_ADMIN = _require_address("admin", lambda frame: frame.config.admin)
+_BACKEND = _require_address("backend_authority", lambda frame: frame.config.backend_authority)
+_FEE_WALLET = _require_address("protocol_fee_wallet", lambda frame: frame.config.protocol_fee_wallet)
 _RESOLVER = (
     "resolver",
-    _require(lambda f: f.address("resolver") == f.market.resolver, ErrorCode.InvalidResolver),
+    _constraint(lambda f: f.address("resolver") == f.market.resolver, ErrorCode.InvalidResolver),
 )
 _ADMIN_OR_CREATOR = (
     "authority",
-    _require(
+    _constraint(
         lambda f: f.address("authority") in (f.config.admin, f.market.creator),
         ErrorCode.Unauthorized,
     ),
 )
 _CREATOR = (
     "market",
-    _require(lambda f: f.address("creator") == f.market.creator, ErrorCode.Unauthorized),
+    _constraint(lambda f: f.address("creator") == f.market.creator, ErrorCode.Unauthorized),
 )
 _OWNER = (
     "position",
-    _require(lambda f: f.position.user == f.address("user"), ErrorCode.Unauthorized),
+    _constraint(lambda f: f.position.user == f.address("user"), ErrorCode.Unauthorized),
 )
-_UNCLAIMED = ("position", _require(lambda f: not f.position.has_claimed, ErrorCode.AlreadyClaimed))
+_UNCLAIMED = ("position", _constraint(lambda f: not f.position.has_claimed, ErrorCode.AlreadyClaimed))
 _STATE = ("market", _require_state)
 
-_Constraint = tuple[str, Callable[[Frame], None]]
+_Constraint = tuple[str, Callable[[InstructionFrame], None]]
 
 
 def _handler(
     name: str,
-    run: Callable[[Frame], None],
+    run: Callable[[InstructionFrame], None],
     *constraints: _Constraint,
     units: int = 12_000,
     kind: VoteKind | None = None,
 ) -> Handler:
     return Handler(
         name=name,
-        roles=anchor.roles(name, _KINDS.get(name, {})),
+        roles=anchor.instruction_roles(name, _KINDS.get(name, {})),
         constraints=constraints,
         run=run,
         vote_kind=kind,
@@ -593,6 +595,8 @@ HANDLERS: Final = {
 
 
 @functools.cache
-def _titles() -> dict[bytes, str]:
+def _instruction_titles() -> dict[bytes, str]:
     """What Anchor calls each instruction in the log, by discriminator."""
-    return {bytes(known.discriminator): HANDLERS[known.name].title for known in idl.load().instructions}
+    return {
+        bytes(instruction.discriminator): HANDLERS[instruction.name].title for instruction in idl.load().instructions
+    }

@@ -1,8 +1,8 @@
--- name: fact
+-- name: get_fact
 -- What is known under a name, or no row.
 select value from facts where name = :name;
 
--- name: learn
+-- name: set_fact
 -- Write a fact, or another value of it.
 insert into facts (name, value) values (:name, :value)
 on conflict (name) do update set value = excluded.value;
@@ -92,7 +92,7 @@ where m.address = :address
   and (m.slot, m.position) > (:until_slot, :until_position)
 order by m.slot desc, m.position desc limit :limit;
 
--- name: ours_after
+-- name: undelivered_after
 -- Places of the program's transactions after one and up to a slot, in order.
 select slot, position from transactions
 where is_ours and (slot, position) > (:slot, :position) and slot <= :up_to
@@ -132,6 +132,6 @@ select min(due_at) from deliveries;
 -- Try a body again later.
 update deliveries set due_at = :due_at, attempts = attempts + 1 where id = :id;
 
--- name: end_delivery
+-- name: delete_delivery
 -- A body was answered, or given up.
 delete from deliveries where id = :id;

@@ -34,14 +34,14 @@ _MONTHS = ("January", "March", "May", "July", "September", "November", "the end 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
+class QuestionText:
     """What a market is about."""
 
     question: str
     category: str
     description: str
 
-    def of(self, market_id: bytes, creator: Address) -> questions.MarketQuestion:
+    def for_market(self, market_id: bytes, creator: Address) -> questions.MarketQuestion:
         """These words as the question of a market, which its creator anchors."""
         return questions.MarketQuestion(
             market_id=MarketId(market_id.hex()),
@@ -52,15 +52,15 @@ class Words:
         )
 
 
-def words(seed: int, number: int) -> Words:
+def generate_question(seed: int, number: int) -> QuestionText:
     """The words of the market with that number."""
     draw = random.Random(f"question {seed} {number}")  # noqa: S311 - a demo, not a secret
     category, template, subjects = draw.choice(_TEMPLATES)
     text = template.format(draw.choice(subjects), draw.randrange(2, 400), draw.choice(_MONTHS))
     described = f"Resolves YES if the statement holds by the source named first (no. {number})."
-    return Words(question=text, category=category, description=described)
+    return QuestionText(question=text, category=category, description=described)
 
 
-def cid(document: bytes) -> bytes:
+def content_id(document: bytes) -> bytes:
     """The content id of a document, as the program stores it."""
     return cids.compute_cid(document).encode()

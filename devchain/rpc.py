@@ -25,14 +25,14 @@ from zmart.domain.ids import Address, Signature
 from . import accounts, arguments, ledger, store, views, wire
 from .arguments import Options, Params
 from .faults import RpcFault, RpcFaults
-from .ledger import Block, Ledger, Outcome, Rejected
+from .ledger import Block, ExecutionResult, Ledger, TransactionRejected
 from .rpc_errors import (
-    BAD_SIGNATURE,
     BLOCK_CLEANED_UP,
     BLOCK_NOT_AVAILABLE,
     CONTEXT_SLOT_NOT_REACHED,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    INVALID_SIGNATURE,
     NO_METHOD,
     NODE_BEHIND,
     PARSE_ERROR,
@@ -51,7 +51,7 @@ MAX_FILTERS: Final = 4
 MAX_BLOCKS: Final = 500_000
 
 
-class Call(NamedTuple):
+class RpcCall(NamedTuple):
     """One request of a body."""
 
     id: Any
@@ -70,7 +70,7 @@ class Reply:
 class Rpc:
     """The methods over one ledger."""
 
-    def __init__(self, chain: Ledger, *, admin: Admin | None = None) -> None:
+    def __init__(self, chain: Ledger, *, admin: AdminMethods | None = None) -> None:
         self.ledger = chain
         self.admin = admin
         self.faults = RpcFaults()
@@ -85,24 +85,24 @@ class Rpc:
     def answer(self, body: bytes, *, is_local: bool = True) -> Reply:
         """The answer to a request's body; administration only for callers on this machine."""
         try:
-            asked = orjson.loads(body)
+            request = orjson.loads(body)
         except orjson.JSONDecodeError:
             return _reply(None, error=RpcError(PARSE_ERROR, "Parse error"))
-        if isinstance(asked, list):
-            return self._answer_all(asked, is_local=is_local)
-        return self._answer_one(asked, is_local=is_local)
+        if isinstance(request, list):
+            return self._answer_all(request, is_local=is_local)
+        return self._answer_one(request, is_local=is_local)
 
-    def _answer_all(self, asked: list[Any], *, is_local: bool) -> Reply:
-        if not asked:
+    def _answer_all(self, requests: list[Any], *, is_local: bool) -> Reply:
+        if not requests:
             return _reply(None, error=RpcError(INVALID_REQUEST, "Invalid request"))
-        replies = [self._answer_one(one, is_local=is_local) for one in asked]
+        replies = [self._answer_one(one, is_local=is_local) for one in requests]
         fault = next((reply.fault for reply in replies if reply.fault), None)
         return Reply(body=b"[" + b",".join(reply.body for reply in replies) + b"]", fault=fault)
 
-    def _answer_one(self, asked: Any, *, is_local: bool) -> Reply:
-        identity = asked.get("id") if isinstance(asked, dict) else None
+    def _answer_one(self, request: Any, *, is_local: bool) -> Reply:
+        identity = request.get("id") if isinstance(request, dict) else None
         try:
-            call = _call(asked)
+            call = _parse_call(request)
         except RpcError as error:
             return _reply(identity, error=error)
         fault = self.faults.take(call.method)
@@ -116,13 +116,13 @@ class Rpc:
 
     def call(self, method: str, params: Params, *, is_local: bool = True) -> Any:
         """The result of one method; RpcError."""
-        known = self._methods.get(method)
+        handler = self._methods.get(method)
         if method.startswith("devchain_") and self.admin is not None and is_local:
-            known = functools.partial(self.admin.call, method)
-        if known is None:
+            handler = functools.partial(self.admin.call, method)
+        if handler is None:
             raise RpcError(NO_METHOD, "Method not found")
         try:
-            return known(params)
+            return handler(params)
         except (IndexError, KeyError, TypeError, ValueError) as exc:
             raise RpcError(INVALID_PARAMS, f"Invalid params: {exc}.") from exc
 
@@ -153,7 +153,7 @@ class Rpc:
 
     def get_epoch_info(self, params: Params) -> dict[str, int]:
         """Where in the epoch the chain is."""
-        slot = self._slot(arguments.options(params, 0))
+        slot = self._slot(arguments.read_options(params, 0))
         return {
             "absoluteSlot": slot,
             "blockHeight": self._height(slot),
@@ -175,42 +175,42 @@ class Rpc:
 
     def get_slot(self, params: Params) -> int:
         """The newest slot of a commitment."""
-        return self._slot(arguments.options(params, 0))
+        return self._slot(arguments.read_options(params, 0))
 
     def get_block_height(self, params: Params) -> int:
         """How many blocks there are, up to a commitment."""
-        return self._height(self._slot(arguments.options(params, 0)))
+        return self._height(self._slot(arguments.read_options(params, 0)))
 
     def get_latest_blockhash(self, params: Params) -> dict[str, Any]:
         """A blockhash to sign with, and the last height it is good for."""
-        slot = self._slot(arguments.options(params, 0))
-        block = self._closed(slot)
+        slot = self._slot(arguments.read_options(params, 0))
+        block = self._newest_closed_block(slot)
         height = block.height + ledger.BLOCKHASH_AGE
         value = {"blockhash": block.blockhash, "lastValidBlockHeight": height}
         return _with_context(slot, value)
 
     def is_blockhash_valid(self, params: Params) -> dict[str, Any]:
         """Whether a transaction with a blockhash can still land."""
-        blockhash = arguments.blockhash(params[0])
-        slot = self._slot(arguments.options(params, 1))
+        blockhash = arguments.read_blockhash(params[0])
+        slot = self._slot(arguments.read_options(params, 1))
         return _with_context(slot, self.ledger.is_valid_blockhash(blockhash))
 
     def get_fee_for_message(self, params: Params) -> dict[str, Any]:
         """What a message costs to land, or null where its blockhash is dead."""
-        slot = self._slot(arguments.options(params, 1))
-        message = arguments.message(params[0])
+        slot = self._slot(arguments.read_options(params, 1))
+        message = arguments.read_message(params[0])
         if not self.ledger.is_valid_blockhash(str(message.recent_blockhash)):
             return _with_context(slot, None)
         signatures = [SoldersSignature.default()] * message.header.num_required_signatures
         try:
-            fee = self.ledger.fee(wire.populated(message, signatures))
-        except Rejected as rejected:
+            fee = self.ledger.fee(wire.attach_signatures(message, signatures))
+        except TransactionRejected as rejected:
             raise RpcError(INVALID_PARAMS, f"invalid transaction message: {rejected}") from rejected
         return _with_context(slot, fee)
 
     def get_minimum_balance_for_rent_exemption(self, params: Params) -> int:
         """What an account of a size must hold."""
-        return accounts.rent_exempt(arguments.integer(params[0]))
+        return accounts.rent_exempt_lamports(arguments.read_integer(params[0]))
 
     def get_recent_prioritization_fees(self, params: Params) -> list[dict[str, int]]:
         """What landed lately paid for a unit: nothing."""
@@ -233,28 +233,28 @@ class Rpc:
 
     def get_balance(self, params: Params) -> dict[str, Any]:
         """An account's lamports."""
-        slot = self._slot(arguments.options(params, 1))
-        account = self.ledger.account(arguments.address(params[0]), at_slot=slot)
+        slot = self._slot(arguments.read_options(params, 1))
+        account = self.ledger.account(arguments.read_address(params[0]), at_slot=slot)
         return _with_context(slot, account.lamports if account else 0)
 
     def get_account_info(self, params: Params) -> dict[str, Any]:
         """One account, or null."""
-        options = arguments.options(params, 1)
+        options = arguments.read_options(params, 1)
         slot = self._slot(options)
-        return _with_context(slot, self._account(arguments.address(params[0]), options, slot))
+        return _with_context(slot, self._account(arguments.read_address(params[0]), options, slot))
 
     def get_multiple_accounts(self, params: Params) -> dict[str, Any]:
         """Accounts in the order of their addresses, null for those that do not exist."""
-        options = {"encoding": "base64", **arguments.options(params, 1)}
-        addresses = arguments.at_most(params[0], MAX_ACCOUNTS)
+        options = {"encoding": "base64", **arguments.read_options(params, 1)}
+        addresses = arguments.read_list(params[0], MAX_ACCOUNTS)
         slot = self._slot(options)
-        found = [self._account(arguments.address(text), options, slot) for text in addresses]
+        found = [self._account(arguments.read_address(text), options, slot) for text in addresses]
         return _with_context(slot, found)
 
     def get_program_accounts(self, params: Params) -> Any:
         """A program's accounts that pass every filter."""
-        options = arguments.options(params, 1)
-        owner, slot = arguments.address(params[0]), self._slot(options)
+        options = arguments.read_options(params, 1)
+        owner, slot = arguments.read_address(params[0]), self._slot(options)
         filters = options.get("filters") or ()
         if len(filters) > MAX_FILTERS:
             raise RpcError(INVALID_PARAMS, f"Too many filters provided; max {MAX_FILTERS}")
@@ -268,10 +268,10 @@ class Rpc:
 
     def request_airdrop(self, params: Params) -> str:
         """Lamports from the faucet; the signature of the transfer."""
-        address, lamports = arguments.address(params[0]), arguments.integer(params[1])
+        address, lamports = arguments.read_address(params[0]), arguments.read_integer(params[1])
         try:
             return self.ledger.airdrop(address, lamports).signature
-        except Rejected as rejected:
+        except TransactionRejected as rejected:
             raise RpcError(INVALID_REQUEST, f"Airdrop failed: {rejected}") from rejected
 
     def _account(self, address: Address, options: Options, slot: int) -> Any:
@@ -282,27 +282,27 @@ class Rpc:
 
     def send_transaction(self, params: Params) -> str:
         """Land a transaction; its signature."""
-        options = arguments.options(params, 1)
+        options = arguments.read_options(params, 1)
         self._slot({**options, "commitment": options.get("preflightCommitment", "finalized")})
-        transaction = arguments.transaction(params[0], options)
-        verified = wire.verify(transaction.raw)
+        transaction = arguments.read_transaction(params[0], options)
+        verified = wire.has_valid_signatures(transaction.raw)
         if options.get("skipPreflight"):
             return self._land(transaction) if verified else transaction.signature
         if not verified:
-            raise RpcError(BAD_SIGNATURE, "Transaction signature verification failure")
+            raise RpcError(INVALID_SIGNATURE, "Transaction signature verification failure")
         return self._land_checked(transaction)
 
-    def _land(self, transaction: wire.Transaction) -> str:
+    def _land(self, transaction: wire.WireTransaction) -> str:
         """Without preflight a node answers before it knows; what cannot land is never heard of."""
-        with contextlib.suppress(Rejected):
+        with contextlib.suppress(TransactionRejected):
             self.ledger.submit(transaction)
         return transaction.signature
 
-    def _land_checked(self, transaction: wire.Transaction) -> str:
+    def _land_checked(self, transaction: wire.WireTransaction) -> str:
         try:
-            self.ledger.require_fresh(transaction)
+            self.ledger.require_not_landed(transaction)
             outcome = self.ledger.run(transaction)
-        except Rejected as rejected:
+        except TransactionRejected as rejected:
             raise _preflight_failure(rejected.error, None) from rejected
         if outcome.err is not None:
             raise _preflight_failure(outcome.err, outcome)
@@ -311,21 +311,21 @@ class Rpc:
 
     def simulate_transaction(self, params: Params) -> dict[str, Any]:
         """What a transaction would do."""
-        options = arguments.options(params, 1)
+        options = arguments.read_options(params, 1)
         slot = self._slot(options)
-        transaction = arguments.transaction(params[0], options)
+        transaction = arguments.read_transaction(params[0], options)
         if options.get("sigVerify") and options.get("replaceRecentBlockhash"):
             text = "sigVerify may not be used with replaceRecentBlockhash"
             raise RpcError(INVALID_PARAMS, text)
-        if options.get("sigVerify") and not wire.verify(transaction.raw):
-            raise RpcError(BAD_SIGNATURE, "Transaction signature verification failure")
+        if options.get("sigVerify") and not wire.has_valid_signatures(transaction.raw):
+            raise RpcError(INVALID_SIGNATURE, "Transaction signature verification failure")
         try:
             if not options.get("replaceRecentBlockhash"):
-                self.ledger.require_fresh(transaction)
+                self.ledger.require_not_landed(transaction)
             outcome = self.ledger.run(transaction)
-        except Rejected as rejected:
-            return _with_context(slot, _simulated(rejected.error, None))
-        value = _simulated(outcome.err, outcome)
+        except TransactionRejected as rejected:
+            return _with_context(slot, _simulation_json(rejected.error, None))
+        value = _simulation_json(outcome.err, outcome)
         value["accounts"] = self._simulated_accounts(outcome, options)
         if options.get("innerInstructions"):
             value["innerInstructions"] = views.inner_json(transaction.keys, outcome.inner)
@@ -333,26 +333,26 @@ class Rpc:
             value["replacementBlockhash"] = self.get_latest_blockhash([])["value"]
         return _with_context(slot, value)
 
-    def _simulated_accounts(self, outcome: Outcome, options: Options) -> Any:
-        asked = options.get("accounts")
-        if not asked:
+    def _simulated_accounts(self, outcome: ExecutionResult, options: Options) -> Any:
+        requested = options.get("accounts")
+        if not requested:
             return None
-        encoding = {"encoding": asked.get("encoding", "base64")}
+        encoding = {"encoding": requested.get("encoding", "base64")}
         found = []
-        for text in asked.get("addresses", ()):
-            address = arguments.address(text)
+        for text in requested.get("addresses", ()):
+            address = arguments.read_address(text)
             account = outcome.changed.get(address) or self.ledger.account(address)
-            gone = account is None or account.is_gone
-            found.append(None if gone or account is None else views.account_json(account, encoding))
+            is_missing = account is None or account.is_empty
+            found.append(None if is_missing or account is None else views.account_json(account, encoding))
         return found
 
     # Transactions
 
     def get_signature_statuses(self, params: Params) -> dict[str, Any]:
         """How far transactions have come; only recent ones unless history is searched."""
-        signatures = arguments.at_most(params[0], MAX_STATUSES)
-        searches = arguments.options(params, 1).get("searchTransactionHistory", False)
-        found = [self._status(arguments.signature(text), searches) for text in signatures]
+        signatures = arguments.read_list(params[0], MAX_STATUSES)
+        searches = arguments.read_options(params, 1).get("searchTransactionHistory", False)
+        found = [self._status(arguments.read_signature(text), searches) for text in signatures]
         return _with_context(self.ledger.slot, found)
 
     def _status(self, signature: Signature, searches: bool) -> Any:
@@ -365,7 +365,7 @@ class Rpc:
             "slot": landed.slot,
             "confirmations": None if status == "finalized" else chain.slot - landed.slot,
             "err": landed.err,
-            "status": views.result(landed),
+            "status": views.status_json(landed),
             "confirmationStatus": status,
         }
 
@@ -377,17 +377,17 @@ class Rpc:
 
     def get_transaction(self, params: Params) -> Any:
         """A transaction that is confirmed, or null."""
-        options = arguments.options(params, 1)
-        landed = self.ledger.find(arguments.signature(params[0]))
+        options = arguments.read_options(params, 1)
+        landed = self.ledger.find(arguments.read_signature(params[0]))
         if landed is None or landed.slot > self._closed_slot(options):
             return None
-        words = views.transaction_json(landed, options)
-        return {"blockTime": landed.block_time, "slot": landed.slot, **words}
+        fields = views.transaction_json(landed, options)
+        return {"blockTime": landed.block_time, "slot": landed.slot, **fields}
 
     def get_signatures_for_address(self, params: Params) -> list[dict[str, Any]]:
         """Transactions that name an account, newest first."""
-        options = arguments.options(params, 1)
-        address, limit = arguments.address(params[0]), options.get("limit") or MAX_SIGNATURES
+        options = arguments.read_options(params, 1)
+        address, limit = arguments.read_address(params[0]), options.get("limit") or MAX_SIGNATURES
         if not 1 <= limit <= MAX_SIGNATURES:
             raise RpcError(INVALID_PARAMS, f"Invalid limit; max {MAX_SIGNATURES}")
         top = self._closed_slot(options)
@@ -403,17 +403,17 @@ class Rpc:
             for found in self._mentions(address, options, limit, top)
         ]
 
-    def _mentions(self, address: Address, options: Options, limit: int, top: int) -> Sequence[store.Mention]:
+    def _mentions(self, address: Address, options: Options, limit: int, top: int) -> Sequence[store.AddressMention]:
         if self.ledger.store is None:
             return ()
         before, until = (top + 1, -1), store.FIRST_PLACE
         if options.get("before"):
-            place = self.ledger.store.place_of(arguments.signature(options["before"]))
+            place = self.ledger.store.place_of(arguments.read_signature(options["before"]))
             if place is None:
                 return ()
             before = min(before, place)
         if options.get("until"):
-            place = self.ledger.store.place_of(arguments.signature(options["until"]))
+            place = self.ledger.store.place_of(arguments.read_signature(options["until"]))
             until = place or until
         return self.ledger.store.mentions(address, before=before, until=until, limit=limit)
 
@@ -421,9 +421,9 @@ class Rpc:
 
     def get_block(self, params: Params) -> dict[str, Any]:
         """A block, with as much of its transactions as is asked for."""
-        options = arguments.options(params, 1)
-        block = self._block(arguments.integer(params[0]), options)
-        words: dict[str, Any] = {
+        options = arguments.read_options(params, 1)
+        block = self._block(arguments.read_integer(params[0]), options)
+        fields: dict[str, Any] = {
             "blockHeight": block.height,
             "blockTime": block.time,
             "blockhash": block.blockhash,
@@ -431,30 +431,30 @@ class Rpc:
             "previousBlockhash": block.previous_blockhash,
         }
         if options.get("rewards", True):
-            words["rewards"] = []
-        return words | views.transactions_json(block, options)
+            fields["rewards"] = []
+        return fields | views.transactions_json(block, options)
 
     def get_block_time(self, params: Params) -> int:
         """When a slot was, in seconds since 1970."""
-        return self._block(arguments.integer(params[0]), {"commitment": "confirmed"}).time
+        return self._block(arguments.read_integer(params[0]), {"commitment": "confirmed"}).time
 
     def get_blocks(self, params: Params) -> list[int]:
         """The slots with a block between two."""
-        first = arguments.integer(params[0])
+        first = arguments.read_integer(params[0])
         rest = list(params[1:])
         last = rest.pop(0) if rest and not isinstance(rest[0], dict) else None
-        top = self._closed_slot(arguments.options(rest, 0))
-        last = top if last is None else min(arguments.integer(last), top)
+        top = self._closed_slot(arguments.read_options(rest, 0))
+        last = top if last is None else min(arguments.read_integer(last), top)
         if last - first > MAX_BLOCKS:
             raise RpcError(INVALID_PARAMS, f"Slot range too large; max {MAX_BLOCKS}")
         return self._slots(first, last, MAX_BLOCKS)
 
     def get_blocks_with_limit(self, params: Params) -> list[int]:
         """The first slots with a block from one on."""
-        first, limit = arguments.integer(params[0]), arguments.integer(params[1])
+        first, limit = arguments.read_integer(params[0]), arguments.read_integer(params[1])
         if limit > MAX_BLOCKS:
             raise RpcError(INVALID_PARAMS, f"Limit too large; max {MAX_BLOCKS}")
-        return self._slots(first, self._closed_slot(arguments.options(params, 2)), limit)
+        return self._slots(first, self._closed_slot(arguments.read_options(params, 2)), limit)
 
     def _block(self, slot: int, options: Options) -> Block:
         if slot > self._closed_slot(options):
@@ -488,8 +488,8 @@ class Rpc:
             text = f"Invalid params: unknown variant `{commitment}`"
             raise RpcError(INVALID_PARAMS, text)
         slot = max(0, self.ledger.slot_at(commitment) - self.slots_behind)
-        wanted = options.get("minContextSlot")
-        if wanted is not None and arguments.integer(wanted) > slot:
+        min_slot = options.get("minContextSlot")
+        if min_slot is not None and arguments.read_integer(min_slot) > slot:
             text = "Minimum context slot has not been reached"
             raise RpcError(CONTEXT_SLOT_NOT_REACHED, text, {"contextSlot": slot})
         return slot
@@ -501,7 +501,7 @@ class Rpc:
             raise RpcError(INVALID_PARAMS, text)
         return self._slot(options)
 
-    def _closed(self, slot: int) -> Block:
+    def _newest_closed_block(self, slot: int) -> Block:
         """The newest closed block at or before a slot."""
         blocks = self.ledger.blocks
         return next(block for block in reversed(blocks.values()) if block.slot <= slot)
@@ -509,10 +509,10 @@ class Rpc:
     def _height(self, slot: int) -> int:
         if slot >= self.ledger.slot:
             return self.ledger.open.height
-        return self._closed(slot).height
+        return self._newest_closed_block(slot).height
 
 
-class Admin(Protocol):
+class AdminMethods(Protocol):
     """Administration: `devchain_*` methods, for callers on this machine."""
 
     def call(self, method: str, params: Params) -> Any:
@@ -533,46 +533,46 @@ METHODS: Final = {
 
 
 def _reply(identity: Any, *, result: Any = None, error: RpcError | None = None) -> Reply:
-    words = {"result": result} if error is None else {"error": error.json()}
-    return Reply(body=_dumped({"jsonrpc": "2.0", **words, "id": identity}))
+    content = {"result": result} if error is None else {"error": error.json()}
+    return Reply(body=_to_json({"jsonrpc": "2.0", **content, "id": identity}))
 
 
-def _dumped(words: Any) -> bytes:
-    return orjson.dumps(words)
+def _to_json(value: Any) -> bytes:
+    return orjson.dumps(value)
 
 
-def fault_reply(call: Call, fault: RpcFault, reply: Reply | None = None) -> Reply:
+def fault_reply(call: RpcCall, fault: RpcFault, reply: Reply | None = None) -> Reply:
     """The answer a fault gives: its own error or result, else what the method gave."""
     if fault.error is not None:
-        words = {"jsonrpc": "2.0", "error": fault.error, "id": call.id}
-        return Reply(body=_dumped(words), fault=fault)
+        content = {"jsonrpc": "2.0", "error": fault.error, "id": call.id}
+        return Reply(body=_to_json(content), fault=fault)
     if fault.replaces_result or reply is None:
-        words = {"jsonrpc": "2.0", "result": fault.result, "id": call.id}
-        return Reply(body=_dumped(words), fault=fault)
+        content = {"jsonrpc": "2.0", "result": fault.result, "id": call.id}
+        return Reply(body=_to_json(content), fault=fault)
     return Reply(body=reply.body, fault=fault)
 
 
-def _call(asked: Any) -> Call:
-    if not isinstance(asked, dict) or asked.get("jsonrpc") != "2.0":
+def _parse_call(request: Any) -> RpcCall:
+    if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
         raise RpcError(INVALID_REQUEST, "Invalid request")
-    method, params = asked.get("method"), asked.get("params") or []
+    method, params = request.get("method"), request.get("params") or []
     if not isinstance(method, str):
         raise RpcError(INVALID_REQUEST, "Invalid request")
     if not isinstance(params, list):
         raise RpcError(INVALID_PARAMS, "Invalid params: a list is wanted")
-    return Call(asked.get("id"), method, params)
+    return RpcCall(request.get("id"), method, params)
 
 
 def _with_context(slot: int, value: Any) -> dict[str, Any]:
     return {"context": {"apiVersion": API_VERSION, "slot": slot}, "value": value}
 
 
-def _preflight_failure(error: Any, outcome: Outcome | None) -> RpcError:
+def _preflight_failure(error: Any, outcome: ExecutionResult | None) -> RpcError:
     text = f"Transaction simulation failed: {error_text(error, outcome)}"
-    return RpcError(PREFLIGHT_FAILURE, text, _simulated(error, outcome))
+    return RpcError(PREFLIGHT_FAILURE, text, _simulation_json(error, outcome))
 
 
-def _simulated(error: Any, outcome: Outcome | None) -> dict[str, Any]:
+def _simulation_json(error: Any, outcome: ExecutionResult | None) -> dict[str, Any]:
     return {
         "accounts": None,
         "err": error,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .ledger import Outcome
+from .ledger import ExecutionResult
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
-BLOCK_CLEANED_UP, PREFLIGHT_FAILURE, BAD_SIGNATURE = -32001, -32002, -32003
+BLOCK_CLEANED_UP, PREFLIGHT_FAILURE, INVALID_SIGNATURE = -32001, -32002, -32003
 BLOCK_NOT_AVAILABLE, NODE_BEHIND, SLOT_SKIPPED = -32004, -32005, -32007
 UNSUPPORTED_VERSION, CONTEXT_SLOT_NOT_REACHED = -32015, -32016
 
@@ -23,8 +23,8 @@ class RpcError(Exception):
 
     def json(self) -> dict[str, Any]:
         """The error object; `data` only where there is some."""
-        words: dict[str, Any] = {"code": self.code, "message": self.message}
-        return words if self.data is None else {**words, "data": self.data}
+        fields: dict[str, Any] = {"code": self.code, "message": self.message}
+        return fields if self.data is None else {**fields, "data": self.data}
 
 
 #: What Agave says for a transaction's error.
@@ -40,7 +40,7 @@ _TEXTS: Final = {
 }
 
 
-def error_text(error: Any, outcome: Outcome | None) -> str:
+def error_text(error: Any, outcome: ExecutionResult | None) -> str:
     """A transaction's error in Agave's words."""
     if isinstance(error, str):
         return _TEXTS.get(error, error)
@@ -51,7 +51,7 @@ def error_text(error: Any, outcome: Outcome | None) -> str:
     return f"Transaction results in an account ({index}) with insufficient funds for rent"
 
 
-def _instruction_text(error: Any, outcome: Outcome | None) -> str:
+def _instruction_text(error: Any, outcome: ExecutionResult | None) -> str:
     if isinstance(error, dict) and "Custom" in error:
         return f"custom program error: {error['Custom']:#x}"
     last = outcome.logs[-1] if outcome and outcome.logs else ""

@@ -30,7 +30,7 @@ BUILTIN_UNITS: Final = 150
 ErrorJson: TypeAlias = str | dict[str, Any]
 
 
-class Meta(NamedTuple):
+class InstructionAccount(NamedTuple):
     """An account of an instruction and what may be done to it."""
 
     address: Address
@@ -38,11 +38,11 @@ class Meta(NamedTuple):
     is_writable: bool
 
 
-class Instruction(NamedTuple):
+class ResolvedInstruction(NamedTuple):
     """One instruction with addresses in place of indices."""
 
     program_id: Address
-    metas: tuple[Meta, ...]
+    metas: tuple[InstructionAccount, ...]
     data: bytes
 
 
@@ -56,7 +56,7 @@ class InnerInstruction(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clock:
+class ClockSysvar:
     """The chain's own time."""
 
     slot: int
@@ -90,7 +90,7 @@ INVALID_DATA = ("InvalidInstructionData", "invalid instruction data")
 OUT_OF_UNITS = ("ComputationalBudgetExceeded", "exceeded CUs meter at BPF instruction")
 
 
-class Log:
+class LogCollector:
     """The lines of one transaction, cut as validators cut them."""
 
     __slots__ = ("_bytes", "_is_truncated", "lines")
@@ -111,7 +111,7 @@ class Log:
             self.lines.append("Log truncated")
 
 
-class Call:
+class InvokeContext:
     """One program at work: its accounts, its words and what it may call."""
 
     __slots__ = ("data", "depth", "execution", "metas", "program_id")
@@ -120,7 +120,7 @@ class Call:
         self,
         execution: Execution,
         program_id: Address,
-        metas: Sequence[Meta],
+        metas: Sequence[InstructionAccount],
         data: bytes,
         depth: int,
     ) -> None:
@@ -131,7 +131,7 @@ class Call:
         self.depth = depth
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> ClockSysvar:
         """The Clock sysvar."""
         return self.execution.clock
 
@@ -158,7 +158,7 @@ class Call:
     def invoke(
         self,
         program_id: Address,
-        metas: Sequence[Meta],
+        metas: Sequence[InstructionAccount],
         data: bytes,
         *,
         signed_for: Sequence[Address] = (),
@@ -167,23 +167,23 @@ class Call:
         self._require_privileges(metas, signed_for)
         self.execution.invoke(program_id, metas, data, self.depth + 1)
 
-    def _require_privileges(self, metas: Sequence[Meta], signed_for: Sequence[Address]) -> None:
+    def _require_privileges(self, metas: Sequence[InstructionAccount], signed_for: Sequence[Address]) -> None:
         mine = {meta.address: meta for meta in self.metas}
         for address, is_signer, is_writable in metas:
-            own = mine.get(address)
-            if own is None:
+            caller = mine.get(address)
+            if caller is None:
                 self.execution.log.add(f"Instruction references an unknown account {address}")
                 raise InstructionFailure(*MISSING_ACCOUNT)
-            if is_writable and not own.is_writable:
+            if is_writable and not caller.is_writable:
                 self.execution.log.add(f"{address}'s writable privilege escalated")
                 raise InstructionFailure(*PRIVILEGE)
-            if is_signer and not own.is_signer and address not in signed_for:
+            if is_signer and not caller.is_signer and address not in signed_for:
                 self.execution.log.add(f"{address}'s signer privilege escalated")
                 raise InstructionFailure(*PRIVILEGE)
 
 
 #: A program: reads and writes accounts through the call, or raises InstructionFailure.
-Processor: TypeAlias = Callable[[Call], None]
+Processor: TypeAlias = Callable[[InvokeContext], None]
 
 
 class Execution:
@@ -195,13 +195,13 @@ class Execution:
         self,
         bank: Mapping[Address, Account],
         programs: Mapping[Address, Processor],
-        clock: Clock,
+        clock: ClockSysvar,
         units: int,
     ) -> None:
         self._bank = bank
         self._programs = programs
         self.clock = clock
-        self.log = Log()
+        self.log = LogCollector()
         self.units_left = units
         self.changed: dict[Address, Account] = {}
         #: Calls between programs, by the index of the top-level instruction.
@@ -212,7 +212,7 @@ class Execution:
         """The account on the sheet, else in the bank, else an empty one."""
         account = self.changed.get(address)
         if account is None:
-            account = self._bank.get(address, accounts.ABSENT)
+            account = self._bank.get(address, accounts.ABSENT_ACCOUNT)
         return account
 
     def spend(self, units: int) -> None:
@@ -222,7 +222,7 @@ class Execution:
             raise InstructionFailure(*OUT_OF_UNITS)
         self.units_left -= units
 
-    def run(self, instructions: Sequence[Instruction]) -> ErrorJson | None:
+    def run(self, instructions: Sequence[ResolvedInstruction]) -> ErrorJson | None:
         """Run them in order; None when all ended well, else the transaction's error."""
         for index, (program_id, metas, data) in enumerate(instructions):
             self._inner = []
@@ -235,7 +235,7 @@ class Execution:
                     self.inner[index] = self._inner
         return None
 
-    def invoke(self, program_id: Address, metas: Sequence[Meta], data: bytes, depth: int) -> None:
+    def invoke(self, program_id: Address, metas: Sequence[InstructionAccount], data: bytes, depth: int) -> None:
         """Run one program between its `invoke` line and its `success` or `failed` line."""
         if depth > 1:
             addresses = tuple(meta.address for meta in metas)
@@ -251,8 +251,8 @@ class Execution:
         self._log_units(program_id, available)
         self.log.add(f"Program {program_id} success")
 
-    def _process(self, program_id: Address, metas: Sequence[Meta], data: bytes, depth: int) -> None:
-        self._programs[program_id](Call(self, program_id, metas, data, depth))
+    def _process(self, program_id: Address, metas: Sequence[InstructionAccount], data: bytes, depth: int) -> None:
+        self._programs[program_id](InvokeContext(self, program_id, metas, data, depth))
 
     def _log_units(self, program_id: Address, available: int) -> None:
         """Programs in bytecode say what they used; those built into the validator do not."""

@@ -24,13 +24,13 @@ from zmart.domain.ids import Address
 
 from . import ledger as ledgers
 from . import vm, wire
-from .delivery import Courier, Destination
-from .faults import Faults
-from .ledger import Block, Genesis, Ledger, Rejected
-from .metadata_bot import Creators
+from .delivery import Destination, WebhookDelivery
+from .faults import WebhookFaults
+from .ledger import Block, Genesis, Ledger, TransactionRejected
+from .metadata_bot import MetadataBot
 from .program import Program
-from .store import Store
-from .traders import Move, Tempo, Traders
+from .store import LedgerStore
+from .traders import PlannedTransaction, Tempo, Traders
 
 log = structlog.get_logger()
 
@@ -57,15 +57,15 @@ class Options:
     faulty_sells: bool = False
     #: A compiled program to run instead of the model.
     program_file: Path | None = None
-    faults: Faults = field(default_factory=Faults)
+    faults: WebhookFaults = field(default_factory=WebhookFaults)
     #: Give deliveries up as Helius does.
     helius_retries: bool = False
 
 
-class Sender(Protocol):
+class TransactionSender(Protocol):
     """How actors' transactions reach the chain."""
 
-    async def send(self, move: Move) -> None:
+    async def send(self, move: PlannedTransaction) -> None:
         """Sign and send; what the program refuses is no error."""
         ...
 
@@ -76,12 +76,12 @@ class DirectSender:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def send(self, move: Move) -> None:
+    async def send(self, move: PlannedTransaction) -> None:
         """Submit; a transaction that could not land is forgotten."""
         try:
             self._ledger.send(move.instructions, move.signers)
-        except Rejected as rejected:
-            log.info("a trader's transaction did not land", move=move.name, error=rejected.error)
+        except TransactionRejected as rejected:
+            log.info("actor_transaction_rejected", move=move.name, error=rejected.error)
 
 
 class RpcSender:
@@ -91,27 +91,27 @@ class RpcSender:
         self._url = url
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, move: Move) -> None:
+    async def send(self, move: PlannedTransaction) -> None:
         """Fetch a blockhash, sign, send; what goes wrong is tried no second time."""
         try:
             answer = await self._call("getLatestBlockhash", [{"commitment": "processed"}])
             blockhash = Hash.from_string(answer["value"]["blockhash"])
-            transaction = wire.signed(move.instructions, move.signers, blockhash)
+            transaction = wire.sign_transaction(move.instructions, move.signers, blockhash)
             encoded = base64.b64encode(transaction.raw).decode()
             options = {"encoding": "base64", "skipPreflight": True}
             await self._call("sendTransaction", [encoded, options])
         except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
-            log.warning("a trader could not send", move=move.name, error=repr(error))
+            log.warning("actor_send_failed", move=move.name, error=repr(error))
 
     async def _call(self, method: str, params: list[Any]) -> Any:
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=5.0, trust_env=False)
-        words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        answer = await self._client.post(self._url, json=words)
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = await self._client.post(self._url, json=request)
         return answer.json()["result"]
 
 
-class Chain:
+class DevelopmentChain:
     """One running chain."""
 
     def __init__(
@@ -124,19 +124,19 @@ class Chain:
     ) -> None:
         self.options = options
         self.directory = directory
-        self.store = Store(directory / "ledger.sqlite", program_id=program_id)
+        self.store = LedgerStore(directory / "ledger.sqlite", program_id=program_id)
         past_seconds = int(options.past_hours * 3600) if options.traders else 0
         genesis = self.store.genesis(int(time.time()) - past_seconds)
-        self.ledger = _ledger(genesis, options, program_id, self.store)
-        self.traders = self._traders(program_id) if options.traders else None
-        self.sender: Sender = DirectSender(self.ledger)
-        self.courier = self._courier(destination)
+        self.ledger = _make_ledger(genesis, options, program_id, self.store)
+        self.traders = self._make_traders(program_id) if options.traders else None
+        self.sender: TransactionSender = DirectSender(self.ledger)
+        self.webhooks = self._make_webhook_delivery(destination)
         #: Who tells an API what the markets are about.
-        self.creators: Creators | None = None
+        self.metadata_bot: MetadataBot | None = None
         #: Called with every block that was closed.
         self.listeners: list[Callable[[Block], None]] = []
         #: How many markets' questions are written down.
-        self._questions = 0
+        self._questions_written = 0
         self.is_ready = False
         #: While true no slot passes; for tests and for seeing what others do then.
         self.is_frozen = False
@@ -144,7 +144,7 @@ class Chain:
         self._draw = random.Random()  # noqa: S311 - leaders missing their turn, not a secret
         self._began = self._chain_began = 0.0
 
-    def _traders(self, program_id: Address) -> Traders:
+    def _make_traders(self, program_id: Address) -> Traders:
         return Traders(
             self.ledger,
             self.ledger.genesis,
@@ -153,10 +153,10 @@ class Chain:
             tempo=self.options.tempo,
         )
 
-    def _courier(self, destination: Destination | None) -> Courier | None:
+    def _make_webhook_delivery(self, destination: Destination | None) -> WebhookDelivery | None:
         if destination is None:
             return None
-        return Courier(
+        return WebhookDelivery(
             self.store,
             destination,
             faults=self.options.faults,
@@ -176,12 +176,12 @@ class Chain:
         """Run until cancelled; the open block is closed at the end."""
         write_keys(self.directory / "keys", self.traders)
         await self._catch_up()
-        self._began, self._chain_began = time.monotonic(), self._present()
+        self._began, self._chain_began = time.monotonic(), self._current_time()
         self.is_ready = True
-        tasks = [asyncio.create_task(self._beat())]
+        tasks = [asyncio.create_task(self._run_slot_clock())]
         if self.traders is not None:
-            tasks.append(asyncio.create_task(self._live(self.traders)))
-        tasks += [asyncio.create_task(other.run()) for other in (self.courier, self.creators) if other is not None]
+            tasks.append(asyncio.create_task(self._run_actors(self.traders)))
+        tasks += [asyncio.create_task(other.run()) for other in (self.webhooks, self.metadata_bot) if other is not None]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -191,7 +191,7 @@ class Chain:
             self.close_block(int(self.now))
             self.store.close()
 
-    def _present(self) -> float:
+    def _current_time(self) -> float:
         return max(time.time(), float(self.ledger.clock.unix_timestamp))
 
     async def _catch_up(self) -> None:
@@ -206,7 +206,7 @@ class Chain:
             self.close_block(int(min(now, time.time())))
             await asyncio.sleep(0)
 
-    async def _beat(self) -> None:
+    async def _run_slot_clock(self) -> None:
         """Close a block every slot, however busy the actors or their callers are."""
         next_at = time.monotonic()
         while True:
@@ -215,15 +215,15 @@ class Chain:
             if not self.is_frozen:
                 self.close_block(int(self.now))
 
-    async def _live(self, traders: Traders) -> None:
+    async def _run_actors(self, traders: Traders) -> None:
         """Let the actors act once a slot."""
         while True:
             await asyncio.sleep(self._slot_seconds)
             if not self.is_frozen:
                 async with self._acting:
-                    await self._act(traders)
+                    await self._send_moves(traders)
 
-    async def stand_still(self) -> None:
+    async def freeze_and_wait(self) -> None:
         """Let time and actors stop; whoever was about to act has done so when this returns."""
         self.is_frozen = True
         async with self._acting:
@@ -233,11 +233,11 @@ class Chain:
     def _slot_seconds(self) -> float:
         return max(ledgers.SLOT_SECONDS / self.options.pace, SHORTEST_SLOT_SECONDS)
 
-    async def _act(self, traders: Traders) -> None:
+    async def _send_moves(self, traders: Traders) -> None:
         for move in traders.step(self.now):
             await self.sender.send(move)
-        if traders.markets != self._questions:
-            self._questions = traders.markets
+        if traders.markets != self._questions_written:
+            self._questions_written = traders.markets
             write_questions(self.directory / "markets.jsonl", traders)
 
     def close_block(self, unix_timestamp: int) -> Block:
@@ -246,12 +246,12 @@ class Chain:
         block = self.ledger.advance(unix_timestamp, skipped_slots=skipped)
         for listener in self.listeners:
             listener(block)
-        if self.courier is not None:
-            self.courier.ring(self.ledger.confirmed_slot)
+        if self.webhooks is not None:
+            self.webhooks.notify(self.ledger.confirmed_slot)
         return block
 
 
-def _ledger(genesis: Genesis, options: Options, program_id: Address, store: Store) -> Ledger:
+def _make_ledger(genesis: Genesis, options: Options, program_id: Address, store: LedgerStore) -> Ledger:
     if options.program_file is not None:
         file = options.program_file
         return vm.VmLedger(genesis, program_id=program_id, program_file=file, store=store)
@@ -264,7 +264,7 @@ def write_keys(directory: Path, traders: Traders | None) -> None:
     if traders is None:
         return
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    cast = traders.cast
+    cast = traders.actors
     named = {"admin": cast.admin, "backend": cast.backend, "fee-wallet": cast.fee_wallet}
     named |= {f"wallet-{index:02}": wallet for index, wallet in enumerate(cast.wallets)}
     for name, signer in named.items():
@@ -277,6 +277,6 @@ def write_questions(path: Path, traders: Traders) -> None:
     """What the demo markets are about, one JSON object a line, by market id."""
     with path.open("w") as file:
         for number in range(traders.markets):
-            fate = traders.plan(number)
-            words = {"market_id": fate.market_id.hex(), **vars(fate.words)}
-            file.write(json.dumps(words, ensure_ascii=False) + "\n")
+            plan = traders.plan(number)
+            fields = {"market_id": plan.market_id.hex(), **vars(plan.question_text)}
+            file.write(json.dumps(fields, ensure_ascii=False) + "\n")

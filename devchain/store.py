@@ -22,7 +22,7 @@ from zmart.domain.ids import Address, Signature
 
 from . import wire
 from .accounts import Account
-from .ledger import Block, Genesis, Landed
+from .ledger import Block, Genesis, LandedTransaction
 from .runtime import ErrorJson, InnerInstruction
 
 _SQL: Final = queries.load("devchain", "queries.sql")
@@ -40,7 +40,7 @@ class Place(NamedTuple):
     position: int
 
 
-class Mention(NamedTuple):
+class AddressMention(NamedTuple):
     """A transaction that names an account, in short."""
 
     signature: Signature
@@ -51,7 +51,7 @@ class Mention(NamedTuple):
     err: ErrorJson | None
 
 
-class Delivery(NamedTuple):
+class PendingDelivery(NamedTuple):
     """A webhook body that waits for an answer."""
 
     id: int
@@ -60,13 +60,13 @@ class Delivery(NamedTuple):
     places: list[Place]
 
 
-class Store:
+class LedgerStore:
     """One chain's file."""
 
     def __init__(self, path: Path, *, program_id: Address) -> None:
         self.path = path
         self._program_id = program_id
-        self._db = _opened(path)
+        self._db = _open_database(path)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -87,16 +87,16 @@ class Store:
 
     def genesis(self, created_at: int) -> Genesis:
         """The chain this file holds; drawn the first time."""
-        known = self.fact("genesis_seed")
-        seed = bytes.fromhex(known) if known else os.urandom(32)
+        stored_seed = self.fact("genesis_seed")
+        seed = bytes.fromhex(stored_seed) if stored_seed else os.urandom(32)
         created_at = int(self.fact("created_at") or created_at)
-        genesis = Genesis.drawn(seed, created_at)
-        if known is None:
+        genesis = Genesis.from_seed(seed, created_at)
+        if stored_seed is None:
             with self._transaction():
-                self._learn("genesis_seed", seed.hex())
-                self._learn("genesis_hash", genesis.hash)
-                self._learn("created_at", str(created_at))
-                self._learn("program_id", self._program_id)
+                self._set_fact("genesis_seed", seed.hex())
+                self._set_fact("genesis_hash", genesis.hash)
+                self._set_fact("created_at", str(created_at))
+                self._set_fact("program_id", self._program_id)
         elif self.fact("program_id") != self._program_id:
             raise errors.ConfigurationError(
                 f"{self.path} holds a chain of program {self.fact('program_id')}.",
@@ -106,11 +106,11 @@ class Store:
 
     def fact(self, name: str) -> str | None:
         """Something remembered under a name."""
-        row = self._db.execute(_SQL.fact, {"name": name}).fetchone()
+        row = self._db.execute(_SQL.get_fact, {"name": name}).fetchone()
         return None if row is None else str(row[0])
 
-    def _learn(self, name: str, value: str) -> None:
-        self._db.execute(_SQL.learn, {"name": name, "value": value})
+    def _set_fact(self, name: str, value: str) -> None:
+        self._db.execute(_SQL.set_fact, {"name": name, "value": value})
 
     def forks(self) -> int:
         """How often this chain forked; dropped blocks never give their hash to others."""
@@ -128,33 +128,33 @@ class Store:
             self._db.execute(_SQL.add_block, _block_row(block))
             for landed in block.transactions:
                 self._add_transaction(landed)
-            self._put(changed)
+            self._put_accounts(changed)
             if block.slot % 1_000 == 0:
                 oldest = block.slot - EMPTY_BLOCK_SLOTS
                 self._db.execute(_SQL.drop_empty_blocks, {"slot": oldest})
 
-    def _add_transaction(self, landed: Landed) -> None:
+    def _add_transaction(self, landed: LandedTransaction) -> None:
         place = {"slot": landed.slot, "position": landed.index}
         row = {
             **place,
             "signature": landed.signature,
             "raw": landed.transaction.raw,
             "err": None if landed.err is None else orjson.dumps(landed.err).decode(),
-            "outcome": _outcome(landed),
+            "outcome": _encode_result(landed),
             "is_ours": self._program_id in landed.transaction.keys,
         }
         self._db.execute(_SQL.add_transaction, row)
         mentions = ({**place, "address": address} for address in landed.transaction.keys)
         self._db.executemany(_SQL.add_mention, mentions)
 
-    def _put(self, changed: Mapping[Address, Account]) -> None:
+    def _put_accounts(self, changed: Mapping[Address, Account]) -> None:
         for address, account in changed.items():
-            if account.is_gone:
+            if account.is_empty:
                 self._db.execute(_SQL.drop_account, {"address": address})
             else:
                 self._db.execute(_SQL.put_account, _account_row(address, account))
 
-    def revert(self, slots: Sequence[int], restored: Mapping[Address, Account], forks: int) -> None:
+    def revert_blocks(self, slots: Sequence[int], restored: Mapping[Address, Account], forks: int) -> None:
         """Forget blocks that a fork dropped; `restored` are the accounts as they are without."""
         with self._transaction():
             for slot in slots:
@@ -164,8 +164,8 @@ class Store:
                     _SQL.revert_block,
                 ):
                     self._db.execute(statement, {"slot": slot})
-            self._put(restored)
-            self._learn("forks", str(forks))
+            self._put_accounts(restored)
+            self._set_fact("forks", str(forks))
 
     def accounts(self) -> dict[Address, Account]:
         """Every account as the newest block left it."""
@@ -204,7 +204,7 @@ class Store:
             time=time,
             blockhash=blockhash,
             previous_blockhash=previous,
-            transactions=[_landed(found_row) for found_row in found],
+            transactions=[_landed_from_row(found_row) for found_row in found],
         )
 
     # Transactions
@@ -213,17 +213,17 @@ class Store:
         """How many transactions there are."""
         return int(self._db.execute(_SQL.transaction_count).fetchone()[0])
 
-    def transaction(self, signature: Signature) -> Landed | None:
+    def transaction(self, signature: Signature) -> LandedTransaction | None:
         """A transaction by its signature."""
         found = self._db.execute(_SQL.transaction_by_signature, {"signature": signature})
         row = found.fetchone()
-        return None if row is None else _landed(row)
+        return None if row is None else _landed_from_row(row)
 
-    def at(self, place: Place) -> Landed | None:
+    def transaction_at(self, place: Place) -> LandedTransaction | None:
         """The transaction at a place, or None where a fork dropped it."""
-        where = {"slot": place.slot, "position": place.position}
-        row = self._db.execute(_SQL.transaction, where).fetchone()
-        return None if row is None else _landed(row)
+        key = {"slot": place.slot, "position": place.position}
+        row = self._db.execute(_SQL.transaction, key).fetchone()
+        return None if row is None else _landed_from_row(row)
 
     def place_of(self, signature: Signature) -> Place | None:
         """Where a signature is."""
@@ -237,9 +237,9 @@ class Store:
         before: tuple[int, int] = LAST_PLACE,
         until: tuple[int, int] = FIRST_PLACE,
         limit: int = 1_000,
-    ) -> list[Mention]:
+    ) -> list[AddressMention]:
         """Transactions naming an account, newest first, both ends excluded."""
-        asked = {
+        parameters = {
             "address": address,
             "before_slot": before[0],
             "before_position": before[1],
@@ -248,49 +248,49 @@ class Store:
             "limit": limit,
         }
         return [
-            Mention(Signature(signature), slot, index, time, orjson.loads(err or "null"))
-            for signature, slot, index, time, err in self._db.execute(_SQL.mentions_of, asked)
+            AddressMention(Signature(signature), slot, index, time, orjson.loads(err or "null"))
+            for signature, slot, index, time, err in self._db.execute(_SQL.mentions_of, parameters)
         ]
 
     # Deliveries
 
-    def undelivered(self, up_to_slot: int, limit: int) -> list[Place]:
+    def undelivered_places(self, up_to_slot: int, limit: int) -> list[Place]:
         """The program's transactions for which no delivery was planned yet, in order."""
         slot, index = orjson.loads(self.fact("delivery_cursor") or "[-1,-1]")
-        asked = {"slot": slot, "position": index, "up_to": up_to_slot, "limit": limit}
-        return [Place(*row) for row in self._db.execute(_SQL.ours_after, asked)]
+        parameters = {"slot": slot, "position": index, "up_to": up_to_slot, "limit": limit}
+        return [Place(*row) for row in self._db.execute(_SQL.undelivered_after, parameters)]
 
-    def plan(self, deliveries: Iterable[tuple[float, Sequence[Place]]], through: Place) -> None:
+    def plan_deliveries(self, deliveries: Iterable[tuple[float, Sequence[Place]]], through: Place) -> None:
         """Plan bodies, each with the time it is due, and pass over everything up to a place."""
         with self._transaction():
             for due_at, places in deliveries:
                 row = {"due_at": due_at, "places": orjson.dumps([[*place] for place in places]).decode()}
                 self._db.execute(_SQL.plan_delivery, row)
-            self._learn("delivery_cursor", orjson.dumps([*through]).decode())
+            self._set_fact("delivery_cursor", orjson.dumps([*through]).decode())
 
-    def due(self, now: float, limit: int) -> list[Delivery]:
+    def due_deliveries(self, now: float, limit: int) -> list[PendingDelivery]:
         """Bodies whose time has come."""
         rows = self._db.execute(_SQL.due_deliveries, {"now": now, "limit": limit})
         return [
-            Delivery(id_, due_at, attempts, [Place(*place) for place in orjson.loads(places)])
+            PendingDelivery(id_, due_at, attempts, [Place(*place) for place in orjson.loads(places)])
             for id_, due_at, attempts, places in rows
         ]
 
-    def next_due(self) -> float | None:
+    def next_due_at(self) -> float | None:
         """When the next body is due."""
         (due_at,) = self._db.execute(_SQL.next_due).fetchone()
         return None if due_at is None else float(due_at)
 
-    def postpone(self, delivery: Delivery, due_at: float) -> None:
+    def postpone_delivery(self, delivery: PendingDelivery, due_at: float) -> None:
         """Try again then."""
         self._db.execute(_SQL.postpone_delivery, {"id": delivery.id, "due_at": due_at})
 
-    def end(self, delivery: Delivery) -> None:
+    def finish_delivery(self, delivery: PendingDelivery) -> None:
         """It was answered, or given up."""
-        self._db.execute(_SQL.end_delivery, {"id": delivery.id})
+        self._db.execute(_SQL.delete_delivery, {"id": delivery.id})
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     path.chmod(0o600)
@@ -321,7 +321,7 @@ def _account_row(address: Address, account: Account) -> dict[str, Any]:
     }
 
 
-def _outcome(landed: Landed) -> bytes:
+def _encode_result(landed: LandedTransaction) -> bytes:
     inner = [
         [index, [[c.program_id, c.addresses, c.data.hex(), c.stack_height] for c in calls]]
         for index, calls in landed.inner.items()
@@ -339,10 +339,10 @@ def _outcome(landed: Landed) -> bytes:
     )
 
 
-def _landed(row: tuple[Any, ...]) -> Landed:
+def _landed_from_row(row: tuple[Any, ...]) -> LandedTransaction:
     slot, index, raw, outcome, block_time = row
     err, fee, logs, inner, units, pre, post = orjson.loads(outcome)
-    return Landed(
+    return LandedTransaction(
         transaction=wire.parse(raw),
         slot=slot,
         index=index,

@@ -19,24 +19,24 @@ import uvicorn
 
 from zmart.domain.ids import Address
 
-from .app import Server, create_app
+from .app import DevchainServer, create_app
 from .delivery import Destination
 from .ledger import Ledger
-from .service import Chain, Options, RpcSender
+from .service import DevelopmentChain, Options, RpcSender
 
 PROGRAM_ID: Final = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class DevchainNode:
     """A served chain."""
 
-    server: Server
+    server: DevchainServer
     url: str
     ws_url: str
 
     @property
-    def chain(self) -> Chain:
+    def chain(self) -> DevelopmentChain:
         """The running chain."""
         return self.server.chain
 
@@ -47,12 +47,12 @@ class Node:
 
     async def call(self, method: str, *params: Any) -> Any:
         """The whole answer of a JSON-RPC call, result or error."""
-        words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            return (await client.post(self.url, json=words)).json()
+            return (await client.post(self.url, json=request)).json()
 
 
-class _Quiet(uvicorn.Server):
+class _QuietServer(uvicorn.Server):
     """Uvicorn that leaves the test's signals alone."""
 
     @contextlib.contextmanager
@@ -61,32 +61,32 @@ class _Quiet(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(
+async def serve(
     directory: Path,
     options: Options | None = None,
     *,
     destination: Destination | None = None,
     program_id: Address = PROGRAM_ID,
-) -> AsyncIterator[Node]:
+) -> AsyncIterator[DevchainNode]:
     """A chain behind HTTP until the block ends; without actors unless the options say so."""
     chosen = options or Options(traders=False, pace=20.0)
-    chain = Chain(directory, destination, chosen, program_id=program_id)
-    sockets = [_bound(), _bound()]
+    chain = DevelopmentChain(directory, destination, chosen, program_id=program_id)
+    sockets = [_bind_socket(), _bind_socket()]
     ports = [listener.getsockname()[1] for listener in sockets]
     url = f"http://127.0.0.1:{ports[0]}"
     chain.sender = RpcSender(url)
-    server = Server(chain)
-    running = _Quiet(_config(server))
+    server = DevchainServer(chain)
+    running = _QuietServer(_config(server))
     task = asyncio.create_task(running.serve(sockets=sockets))
     try:
-        await _ready(chain, server, task)
-        yield Node(server=server, url=url, ws_url=f"ws://127.0.0.1:{ports[1]}")
+        await _wait_until_ready(chain, server, task)
+        yield DevchainNode(server=server, url=url, ws_url=f"ws://127.0.0.1:{ports[1]}")
     finally:
         running.should_exit = True
         await task
 
 
-def _config(server: Server) -> uvicorn.Config:
+def _config(server: DevchainServer) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(server),
         log_config=None,
@@ -96,7 +96,7 @@ def _config(server: Server) -> uvicorn.Config:
     )
 
 
-async def _ready(chain: Chain, server: Server, task: asyncio.Task[None]) -> None:
+async def _wait_until_ready(chain: DevelopmentChain, server: DevchainServer, task: asyncio.Task[None]) -> None:
     begun = asyncio.Event()
     chain.listeners.append(lambda block: begun.set() if chain.is_ready else None)
     await asyncio.wait(
@@ -108,7 +108,7 @@ async def _ready(chain: Chain, server: Server, task: asyncio.Task[None]) -> None
         raise server.failure
 
 
-def _bound() -> socket.socket:
+def _bind_socket() -> socket.socket:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(256)

@@ -13,7 +13,7 @@ from zmart.domain.ids import Address
 from . import arguments, wire
 from .accounts import Account
 from .arguments import Options
-from .ledger import Block, Landed
+from .ledger import Block, LandedTransaction
 from .rpc_errors import INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_VERSION, RpcError
 from .runtime import InnerInstruction
 
@@ -26,7 +26,7 @@ RENT_EPOCH: Final = (1 << 64) - 1
 def account_json(account: Account, options: Options) -> dict[str, Any]:
     """An account in the encoding that was asked for."""
     return {
-        "data": _encoded(account.data, options),
+        "data": _encode_data(account.data, options),
         "executable": account.executable,
         "lamports": account.lamports,
         "owner": account.owner,
@@ -35,12 +35,12 @@ def account_json(account: Account, options: Options) -> dict[str, Any]:
     }
 
 
-def _encoded(data: bytes, options: Options) -> Any:
+def _encode_data(data: bytes, options: Options) -> Any:
     encoding = options.get("encoding")
-    piece = options.get("dataSlice")
-    if piece is not None:
-        start = arguments.integer(piece["offset"])
-        data = data[start : start + arguments.integer(piece["length"])]
+    data_slice = options.get("dataSlice")
+    if data_slice is not None:
+        start = arguments.read_integer(data_slice["offset"])
+        data = data[start : start + arguments.read_integer(data_slice["length"])]
     if encoding in (None, "binary", "base58"):
         if len(data) > MAX_BASE58_BYTES:
             text = "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding."
@@ -52,59 +52,61 @@ def _encoded(data: bytes, options: Options) -> Any:
     raise RpcError(INVALID_PARAMS, f"Invalid params: unknown variant `{encoding}`")
 
 
-def account_filter(words: Mapping[str, Any]) -> Callable[[Account], bool]:
+def account_filter(filter_: Mapping[str, Any]) -> Callable[[Account], bool]:
     """A filter of getProgramAccounts: `dataSize`, or `memcmp` at an offset."""
-    if "dataSize" in words:
-        size = arguments.integer(words["dataSize"])
+    if "dataSize" in filter_:
+        size = arguments.read_integer(filter_["dataSize"])
         return lambda account: account.size_bytes == size
-    asked = words["memcmp"]
-    offset, wanted = arguments.integer(asked["offset"]), _comparison(asked)
-    return lambda account: account.data[offset : offset + len(wanted)] == wanted
+    comparison = filter_["memcmp"]
+    offset, expected = arguments.read_integer(comparison["offset"]), _comparison_bytes(comparison)
+    return lambda account: account.data[offset : offset + len(expected)] == expected
 
 
-def _comparison(asked: Mapping[str, Any]) -> bytes:
-    given = asked["bytes"]
-    if isinstance(given, list):
-        return bytes(given)
-    if asked.get("encoding") == "base64":
-        return base64.b64decode(given, validate=True)
+def _comparison_bytes(comparison: Mapping[str, Any]) -> bytes:
+    value = comparison["bytes"]
+    if isinstance(value, list):
+        return bytes(value)
+    if comparison.get("encoding") == "base64":
+        return base64.b64decode(value, validate=True)
     try:
-        return base58.decode(given)
+        return base58.decode(value)
     except errors.InvalidInput as exc:
         raise RpcError(INVALID_PARAMS, "Invalid param: invalid base58 in memcmp") from exc
 
 
-def transaction_json(landed: Landed, options: Options) -> dict[str, Any]:
+def transaction_json(landed: LandedTransaction, options: Options) -> dict[str, Any]:
     """`meta`, `transaction` and, where the client speaks of versions, `version`."""
     transaction = landed.transaction
     supported = options.get("maxSupportedTransactionVersion")
-    if transaction.version is not None and (supported is None or transaction.version > arguments.integer(supported)):
+    if transaction.version is not None and (
+        supported is None or transaction.version > arguments.read_integer(supported)
+    ):
         text = (
             f"Transaction version ({transaction.version}) is not supported by the requesting "
             "client. Please try the request again with the following configuration parameter: "
             f'"maxSupportedTransactionVersion": {transaction.version}'
         )
         raise RpcError(UNSUPPORTED_VERSION, text)
-    words: dict[str, Any] = {
-        "meta": {**meta_json(landed), "status": result(landed)},
-        "transaction": _transaction_encoded(transaction, options.get("encoding") or "json"),
+    fields: dict[str, Any] = {
+        "meta": {**meta_json(landed), "status": status_json(landed)},
+        "transaction": _encode_transaction(transaction, options.get("encoding") or "json"),
     }
     if supported is not None:
-        words["version"] = "legacy" if transaction.version is None else transaction.version
-    return words
+        fields["version"] = "legacy" if transaction.version is None else transaction.version
+    return fields
 
 
-def result(landed: Landed) -> dict[str, Any]:
+def status_json(landed: LandedTransaction) -> dict[str, Any]:
     """Success or the error, in the form older clients read."""
     return {"Ok": None} if landed.err is None else {"Err": landed.err}
 
 
-def _transaction_encoded(transaction: wire.Transaction, encoding: str) -> Any:
+def _encode_transaction(transaction: wire.WireTransaction, encoding: str) -> Any:
     match encoding:
         case "json":
             return message_json(transaction)
         case "jsonParsed":
-            return _parsed(transaction)
+            return _parsed_json(transaction)
         case "base64":
             return [base64.b64encode(transaction.raw).decode(), "base64"]
         case "base58" | "binary":
@@ -113,7 +115,7 @@ def _transaction_encoded(transaction: wire.Transaction, encoding: str) -> Any:
     raise RpcError(INVALID_PARAMS, f"Invalid params: unknown variant `{encoding}`")
 
 
-def _parsed(transaction: wire.Transaction) -> dict[str, Any]:
+def _parsed_json(transaction: wire.WireTransaction) -> dict[str, Any]:
     """With addresses in place of indices, as a node does for programs it cannot parse."""
     keys = transaction.keys
     message = {
@@ -157,13 +159,13 @@ def transactions_json(block: Block, options: Options) -> dict[str, Any]:
 
 def _account_lists(block: Block) -> Iterator[dict[str, Any]]:
     for landed in block.transactions:
-        parsed = _parsed(landed.transaction)
+        parsed = _parsed_json(landed.transaction)
         keys = {"accountKeys": parsed["message"]["accountKeys"]}
         transaction = {**keys, "signatures": parsed["signatures"]}
         yield {"meta": meta_json(landed), "transaction": transaction}
 
 
-def meta_json(landed: Landed) -> dict[str, Any]:
+def meta_json(landed: LandedTransaction) -> dict[str, Any]:
     """The `meta` of a transaction as `getTransaction` and Helius write it."""
     return {
         "err": landed.err,
@@ -200,7 +202,7 @@ def inner_json(keys: Sequence[Address], inner: Mapping[int, Iterable[InnerInstru
     ]
 
 
-def message_json(transaction: wire.Transaction) -> dict[str, Any]:
+def message_json(transaction: wire.WireTransaction) -> dict[str, Any]:
     """The `transaction` of `getTransaction` and of a webhook item."""
     signers, readonly_signers, readonly_others = transaction.header
     message: dict[str, Any] = {

@@ -22,9 +22,9 @@ from zmart.domain.ids import Address
 
 from . import wire
 from .accounts import Account
-from .ledger import Genesis, Ledger, Outcome, budget_of, resolved
+from .ledger import ExecutionResult, Genesis, Ledger, compute_budget_of, resolve_instructions
 from .runtime import ErrorJson, InnerInstruction
-from .store import Store
+from .store import LedgerStore
 
 
 class VmLedger(Ledger):
@@ -36,46 +36,46 @@ class VmLedger(Ledger):
         *,
         program_id: Address,
         program_file: Path,
-        store: Store | None = None,
+        store: LedgerStore | None = None,
     ) -> None:
-        self._vm = machine(program_id, program_file)
+        self._vm = make_vm(program_id, program_file)
         super().__init__(genesis, program_id=program_id, store=store)
 
-    def run(self, transaction: wire.Transaction) -> Outcome:
+    def run(self, transaction: wire.WireTransaction) -> ExecutionResult:
         """What a transaction would do now, by the program itself; Rejected where it cannot land."""
-        budget = budget_of(resolved(transaction))
+        budget = compute_budget_of(resolve_instructions(transaction))
         fee = self._fee(transaction, budget)
-        charged = {transaction.payer: self._charged(transaction, fee)}
-        self._put_in(transaction)
-        done = self._vm.simulate_transaction(VersionedTransaction.from_bytes(transaction.raw))
+        charged = {transaction.payer: self._charge_fee(transaction, fee)}
+        self._load_accounts(transaction)
+        simulated = self._vm.simulate_transaction(VersionedTransaction.from_bytes(transaction.raw))
         err: ErrorJson | None = None
         changed = charged
-        if isinstance(done, FailedTransactionMetadata):
-            err = error_json(done.err())
+        if isinstance(simulated, FailedTransactionMetadata):
+            err = error_json(simulated.err())
         else:
-            changed = self._taken_out(done.post_accounts())
-        meta = done.meta()
-        return Outcome(
+            changed = self._changed_in_vm(simulated.post_accounts())
+        meta = simulated.meta()
+        return ExecutionResult(
             err=err,
             fee_lamports=fee,
             logs=list(meta.logs()),
-            inner=_inner(transaction, meta.inner_instructions()),
+            inner=_inner_instructions(transaction, meta.inner_instructions()),
             units_consumed=meta.compute_units_consumed(),
             pre_balances=self._balances(transaction, self.accounts),
             post_balances=self._balances(transaction, changed),
             changed=changed,
         )
 
-    def _put_in(self, transaction: wire.Transaction) -> None:
+    def _load_accounts(self, transaction: wire.WireTransaction) -> None:
         clock = self._vm.get_clock()
         clock.slot, clock.unix_timestamp = self.clock.slot, self.clock.unix_timestamp
         self._vm.set_clock(clock)
         for key in transaction.keys:
             if key not in self.programs:
                 account = self.accounts.get(key, Account(0))
-                self._vm.set_account(Pubkey.from_string(key), _exported(account))
+                self._vm.set_account(Pubkey.from_string(key), _to_solders_account(account))
 
-    def _taken_out(self, accounts: Sequence[tuple[Any, Any]]) -> dict[Address, Account]:
+    def _changed_in_vm(self, accounts: Sequence[tuple[Any, Any]]) -> dict[Address, Account]:
         found = {Address(str(key)): account for key, account in accounts}
         return {
             address: Account(account.lamports, Address(str(account.owner)), bytes(account.data))
@@ -84,7 +84,7 @@ class VmLedger(Ledger):
         }
 
 
-def machine(program_id: Address, program_file: Path) -> LiteSVM:
+def make_vm(program_id: Address, program_file: Path) -> LiteSVM:
     """A virtual machine with the program in it; ConfigurationError where the file is no program."""
     vm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
     try:
@@ -103,13 +103,13 @@ def error_json(error: Any) -> ErrorJson:
     if hasattr(error, "index") and hasattr(error, "err"):
         inner = error.err
         custom = getattr(inner, "code", None)
-        return {"InstructionError": [error.index, _word(inner) if custom is None else {"Custom": custom}]}
+        return {"InstructionError": [error.index, _variant_name(inner) if custom is None else {"Custom": custom}]}
     if hasattr(error, "account_index"):
-        return {_word(error): {"account_index": error.account_index}}
-    return _word(error)
+        return {_variant_name(error): {"account_index": error.account_index}}
+    return _variant_name(error)
 
 
-def _word(error: Any) -> str:
+def _variant_name(error: Any) -> str:
     """The variant's name: of an enum, or of a class that carries the enum's name before it."""
     text = str(error)
     if text.isidentifier() or ("." in text and text.replace(".", "").isidentifier()):
@@ -117,7 +117,9 @@ def _word(error: Any) -> str:
     return type(error).__name__.removeprefix("TransactionError").removeprefix("InstructionError")
 
 
-def _inner(transaction: wire.Transaction, calls: Sequence[Sequence[Any]]) -> dict[int, list[InnerInstruction]]:
+def _inner_instructions(
+    transaction: wire.WireTransaction, calls: Sequence[Sequence[Any]]
+) -> dict[int, list[InnerInstruction]]:
     keys = transaction.keys
     return {
         index: [
@@ -134,5 +136,5 @@ def _inner(transaction: wire.Transaction, calls: Sequence[Sequence[Any]]) -> dic
     }
 
 
-def _exported(account: Account) -> SoldersAccount:
+def _to_solders_account(account: Account) -> SoldersAccount:
     return SoldersAccount(lamports=account.lamports, data=account.data, owner=Pubkey.from_string(account.owner))

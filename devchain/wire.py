@@ -25,14 +25,14 @@ from zmart.domain import base58
 from zmart.domain.ids import Address, Signature
 
 from . import accounts
-from .runtime import Instruction, Meta
+from .runtime import InstructionAccount, ResolvedInstruction
 
 #: The largest transaction there can be, so that it fits one packet.
 MAX_BYTES = 1_232
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compiled:
+class WireInstruction:
     """An instruction by indices, as the message holds it."""
 
     program_index: int
@@ -49,7 +49,7 @@ class Compiled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transaction:
+class WireTransaction:
     """A transaction taken apart."""
 
     #: As it came in; the signatures are in it.
@@ -58,7 +58,7 @@ class Transaction:
     keys: tuple[Address, ...]
     #: How many sign; of them, how many are read-only; how many others are read-only.
     header: tuple[int, int, int]
-    instructions: tuple[Compiled, ...]
+    instructions: tuple[WireInstruction, ...]
     blockhash: str
     #: 0 for a versioned message, None for a legacy one.
     version: int | None
@@ -82,13 +82,16 @@ class Transaction:
         """Whether the account at an index may change; built-in programs never do."""
         signers, readonly_signers, readonly_others = self.header
         end = signers - readonly_signers if index < signers else len(self.keys) - readonly_others
-        return index < end and self.keys[index] not in _NEVER_WRITABLE
+        return index < end and self.keys[index] not in _READ_ONLY_PROGRAMS
 
-    def resolved(self) -> list[Instruction]:
+    def resolve(self) -> list[ResolvedInstruction]:
         """The instructions with addresses and flags; IndexError where an index leads nowhere."""
-        metas = [Meta(key, self.is_signer(index), self.is_writable(index)) for index, key in enumerate(self.keys)]
+        metas = [
+            InstructionAccount(key, self.is_signer(index), self.is_writable(index))
+            for index, key in enumerate(self.keys)
+        ]
         return [
-            Instruction(
+            ResolvedInstruction(
                 self.keys[compiled.program_index],
                 tuple([metas[index] for index in compiled.account_indices]),
                 compiled.data,
@@ -97,7 +100,7 @@ class Transaction:
         ]
 
 
-_NEVER_WRITABLE = frozenset(
+_READ_ONLY_PROGRAMS = frozenset(
     {
         accounts.SYSTEM_PROGRAM,
         accounts.COMPUTE_BUDGET_PROGRAM,
@@ -107,21 +110,21 @@ _NEVER_WRITABLE = frozenset(
 )
 
 
-def parse(raw: bytes) -> Transaction:
+def parse(raw: bytes) -> WireTransaction:
     """A transaction out of its bytes; DecodeError where they are none."""
     try:
         decoded = VersionedTransaction.from_bytes(raw)
         decoded.sanitize()
     except Exception as exc:
         raise errors.DecodeError(f"These bytes are not a transaction: {exc}.") from exc
-    return taken_apart(decoded, raw)
+    return from_solders(decoded, raw)
 
 
-def taken_apart(transaction: VersionedTransaction, raw: bytes | None = None) -> Transaction:
+def from_solders(transaction: VersionedTransaction, raw: bytes | None = None) -> WireTransaction:
     """The parts of a transaction."""
     message = transaction.message
     header = message.header
-    return Transaction(
+    return WireTransaction(
         raw=bytes(transaction) if raw is None else raw,
         signatures=tuple([Signature(str(signature)) for signature in transaction.signatures]),
         keys=tuple([Address(str(key)) for key in message.account_keys]),
@@ -132,7 +135,7 @@ def taken_apart(transaction: VersionedTransaction, raw: bytes | None = None) -> 
         ),
         instructions=tuple(
             [
-                Compiled(
+                WireInstruction(
                     program_index=compiled.program_id_index,
                     account_indices=compiled.accounts,
                     data=compiled.data,
@@ -146,7 +149,7 @@ def taken_apart(transaction: VersionedTransaction, raw: bytes | None = None) -> 
     )
 
 
-class Signer(NamedTuple):
+class SigningKey(NamedTuple):
     """A key with its address worked out, which costs as much as a signature."""
 
     key: Keypair
@@ -154,26 +157,28 @@ class Signer(NamedTuple):
     address: Address
 
     @classmethod
-    def of(cls, key: Keypair) -> Signer:
+    def of(cls, key: Keypair) -> SigningKey:
         """A key's signer."""
         pubkey = key.pubkey()
         return cls(key, pubkey, Address(str(pubkey)))
 
 
-def signed(instructions: Sequence[SoldersInstruction], signers: Sequence[Signer], blockhash: Hash) -> Transaction:
+def sign_transaction(
+    instructions: Sequence[SoldersInstruction], signers: Sequence[SigningKey], blockhash: Hash
+) -> WireTransaction:
     """A legacy transaction, signed; the first signer pays."""
     message = Message.new_with_blockhash(instructions, signers[0].pubkey, blockhash)
     by_key = {signer.pubkey: signer.key for signer in signers}
     needed = message.account_keys[: message.header.num_required_signatures]
-    return taken_apart(VersionedTransaction(message, [by_key[key] for key in needed]))
+    return from_solders(VersionedTransaction(message, [by_key[key] for key in needed]))
 
 
-def populated(message: Message | MessageV0, signatures: Sequence[SoldersSignature]) -> Transaction:
+def attach_signatures(message: Message | MessageV0, signatures: Sequence[SoldersSignature]) -> WireTransaction:
     """A message with signatures, whether they fit or not."""
-    return taken_apart(VersionedTransaction.populate(message, signatures))
+    return from_solders(VersionedTransaction.populate(message, signatures))
 
 
-def verify(raw: bytes) -> bool:
+def has_valid_signatures(raw: bytes) -> bool:
     """Whether every signature fits."""
     return all(VersionedTransaction.from_bytes(raw).verify_with_results())
 

@@ -64,8 +64,8 @@ def queries() -> Iterator[Query]:
     """All worked queries, in the order of their numbers."""
     for path in sorted(QUERIES.glob("*.sql")):
         lines = path.read_text().splitlines()
-        said = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
-        question, mark, remarks = " ".join(said).partition("?")
+        comments = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
+        question, mark, remarks = " ".join(comments).partition("?")
         yield Query(
             path=path,
             question=question + mark,

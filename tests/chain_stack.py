@@ -13,7 +13,7 @@ import msgspec
 
 from devchain import delivery
 from devchain import testing as devchain
-from devchain.ledger import Landed
+from devchain.ledger import LandedTransaction
 from devchain.service import DirectSender, Options
 from devchain.traders import Tempo
 from ingest.decode.decoder import Decoder
@@ -38,7 +38,7 @@ TO_FINALITY = 40
 class Town:
     """Chain, log and the watch between them."""
 
-    node: devchain.Node
+    node: devchain.DevchainNode
     database: testing.PostgresDatabase
     watch: Watch
     pipeline: Pipeline
@@ -59,15 +59,15 @@ class Town:
         """Close blocks in which nothing happens."""
         await self.node.call("devchain_advance", blocks, 0)
 
-    def landed(self) -> list[Landed]:
+    def landed(self) -> list[LandedTransaction]:
         """Every transaction of the program that is on the chain, in order."""
         store = self.node.chain.store
-        places = store.undelivered(10**9, 10**6)
-        return [found for place in places if (found := store.at(place)) is not None]
+        places = store.undelivered_places(10**9, 10**6)
+        return [found for place in places if (found := store.transaction_at(place)) is not None]
 
-    async def deliver(self, landed: Sequence[Landed], *, index: bool = True) -> None:
+    async def deliver(self, landed: Sequence[LandedTransaction], *, index: bool = True) -> None:
         """Deliver transactions as a webhook would."""
-        items = [delivery.item(one) for one in landed]
+        items = [delivery.webhook_item(one) for one in landed]
         for item in items:
             if not index:
                 del item["indexWithinBlock"]
@@ -92,8 +92,8 @@ class Town:
 async def built(folder: Path, database: testing.PostgresDatabase, **options: Any) -> AsyncIterator[Town]:
     """A town with a history of some minutes; its chain stands still unless it is told to go on."""
     chosen = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
-    async with devchain.served(folder, chosen) as node, RpcClient([node.url]) as client:
-        await node.chain.stand_still()
+    async with devchain.serve(folder, chosen) as node, RpcClient([node.url]) as client:
+        await node.chain.freeze_and_wait()
 
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))

@@ -34,7 +34,7 @@ RPC = os.environ.get("SOLANA_RPC_URL", f"http://127.0.0.1:{os.environ.get('DEVCH
 KEYS = Path(os.environ.get("ZMART_STATE_DIR", ".state")) / "devchain" / "keys"
 SOL = 1_000_000_000
 #: Long, because a chain just born brings an hour of past, which the API is told before anything new.
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 http = httpx.Client(base_url=API, timeout=30, trust_env=False)
 
 
@@ -45,22 +45,22 @@ def fail(message: str) -> NoReturn:
 
 def rpc(method: str, *params: Any) -> Any:
     """A call of the chain's node, for what is not the API's."""
-    words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    answer = httpx.post(RPC, json=words, timeout=30, trust_env=False).json()
+    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = httpx.post(RPC, json=request, timeout=30, trust_env=False).json()
     if "error" in answer:
         fail(f"{method}: {answer['error']['message']}")
     return answer["result"]
 
 
-def until(what: str, path: str, accepted: Callable[[Any], object]) -> Any:
+def wait_until(description: str, path: str, is_accepted: Callable[[Any], object]) -> Any:
     """Ask until the answer is accepted."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         answer = http.get(path)
-        if answer.status_code == 200 and accepted(answer.json()):
+        if answer.status_code == 200 and is_accepted(answer.json()):
             return answer.json()
         time.sleep(0.2)
-    return fail(f"{what} did not happen in {PATIENCE_SECONDS} s: {answer.text}")
+    return fail(f"{description} did not happen in {TIMEOUT_SECONDS} s: {answer.text}")
 
 
 def clock() -> int:
@@ -89,7 +89,7 @@ class Wallet:
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Post as this wallet; the demo's admin stops the protocol now and then, for a moment."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             answer = http.post(path, json=body, headers=self._headers)
             if answer.is_success:
@@ -103,7 +103,7 @@ class Wallet:
         message = VersionedTransaction.from_bytes(base64.b64decode(prepared["unsigned_transaction"])).message
         relay(bytes(VersionedTransaction(message, [self._key])))
 
-    def ballot(self, market: str, kind: str, *, vote: bool) -> None:
+    def cast_ballot(self, market: str, kind: str, *, vote: bool) -> None:
         """A ballot off chain: a text that names market and choice, signed."""
         asked = {"market_id": market, "kind": kind, "vote": str(vote).lower(), "wallet": self.address}
         text = http.get("/api/votes/message", params=asked).raise_for_status().json()["message"]
@@ -117,12 +117,12 @@ def relay(raw: bytes) -> None:
     if not answer.is_success:
         fail(f"POST /api/transactions answers {answer.status_code}: {answer.text}")
     path = f"/api/transactions/{answer.json()['signature']}"
-    followed = until("the transaction", path, lambda told: told["status"] in ("confirmed", "finalized", "failed"))
+    followed = wait_until("the transaction", path, lambda told: told["status"] in ("confirmed", "finalized", "failed"))
     if followed["status"] == "failed":
         fail(f"{followed['signature']} failed: {followed['error']}")
 
 
-def official(key: signer.Signer, role: str, name: str, market: str, **args: Any) -> None:
+def send_official_step(key: signer.Signer, role: str, name: str, market: str, **args: Any) -> None:
     """A step that only the admin or the backend authority may take."""
     built = transactions.instruction(
         name, idl.load().address, {role: key.address}, args, market_id=bytes.fromhex(market)
@@ -137,30 +137,32 @@ def main() -> None:
     admin, backend = (signer.load(KEYS / f"{name}.json") for name in ("admin", "backend"))
     creator, voters = Wallet(), [Wallet() for _ in range(3)]
     rpc("requestAirdrop", creator.address, 500 * SOL)
-    until("the airdrop", "/health", lambda _: rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"])
+    wait_until(
+        "the airdrop", "/health", lambda _: rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"]
+    )
 
     creator.sign_in()
-    words = {
+    proposal = {
         "question": "Will this example reach its last line?",
         "description": "Resolved by its exit status.",
         "category": "other",
         "end_date": "2100-01-01T00:00:00Z",
         "liquidity": SOL,
     }
-    created = creator.post("/api/markets", words)
+    created = creator.post("/api/markets", proposal)
     creator.land(created)
     market = created["market"]["id"]
-    seen = until("the market", f"/api/markets/{market}", lambda told: told["question"] == words["question"])
+    seen = wait_until("the market", f"/api/markets/{market}", lambda told: told["question"] == proposal["question"])
     print(f"{seen['state']}: {seen['question']} ({market})")
 
     for voter, vote in zip([creator, *voters], (True, True, True, False), strict=True):
-        voter.ballot(market, "proposal", vote=vote)
-    stats = until("the tally", f"/api/markets/{market}/votes", lambda told: told["stats"]["total"] == 4)["stats"]
+        voter.cast_ballot(market, "proposal", vote=vote)
+    stats = wait_until("the tally", f"/api/markets/{market}/votes", lambda told: told["stats"]["total"] == 4)["stats"]
     print(f"votes: {stats['likes']} for, {stats['dislikes']} against")
     counts = {"final_likes": stats["likes"], "final_dislikes": stats["dislikes"]}
-    official(backend, "backend_authority", "aggregate_proposal_votes", market, **counts)
-    official(admin, "admin", "approve_proposal", market)
-    official(admin, "authority", "activate_market", market)
+    send_official_step(backend, "backend_authority", "aggregate_proposal_votes", market, **counts)
+    send_official_step(admin, "admin", "approve_proposal", market)
+    send_official_step(admin, "authority", "activate_market", market)
 
     order = {"market_id": market, "outcome": True, "shares": str(5 * SOL), "max_cost": str(10 * SOL)}
     bought = creator.post("/api/trades/buy", order)
@@ -168,27 +170,29 @@ def main() -> None:
     print(f"bought {bought['trade']['shares_exact']} YES for {bought['trade']['cost_exact']} lamports")
 
     creator.post(f"/api/markets/{market}/discussions", {"content": "It has come this far."})
-    talk = until("the comment", f"/api/markets/{market}/discussions", lambda told: "this far" in str(told))
-    print(f"said: {len(talk['discussions'] if isinstance(talk, dict) else talk)} comment")
+    discussions = wait_until("the comment", f"/api/markets/{market}/discussions", lambda told: "this far" in str(told))
+    print(f"said: {len(discussions['discussions'] if isinstance(discussions, dict) else discussions)} comment")
 
-    active = until("the activation", f"/api/markets/{market}", lambda told: told["activated_at"])
+    active = wait_until("the activation", f"/api/markets/{market}", lambda told: told["activated_at"])
     # The program takes no outcome in the second in which trading began (protocol.md 1.4.7).
     began = datetime.datetime.fromisoformat(active["activated_at"]).timestamp()
-    until("a second of trading", "/health", lambda _: clock() > began)
+    wait_until("a second of trading", "/health", lambda _: clock() > began)
     evidence = {"outcome": True, "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
     creator.land(creator.post(f"/api/markets/{market}/resolve", evidence))
-    until("the resolution", f"/api/markets/{market}", lambda told: told["state"] == "RESOLVING")
-    period = int(until("the configuration", "/api/protocol", lambda _: True)["dispute_period"])
+    wait_until("the resolution", f"/api/markets/{market}", lambda told: told["state"] == "RESOLVING")
+    period = int(wait_until("the configuration", "/api/protocol", lambda _: True)["dispute_period"])
     ends = clock() + period + 2
     rpc("devchain_warp", period + 5)
-    until("the end of the dispute period", "/health", lambda _: clock() >= ends)
-    official(backend, "backend_authority", "finalize_market", market, dispute_agree=None, dispute_disagree=None)
+    wait_until("the end of the dispute period", "/health", lambda _: clock() >= ends)
+    send_official_step(
+        backend, "backend_authority", "finalize_market", market, dispute_agree=None, dispute_disagree=None
+    )
 
     before = rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"]
     claim = creator.post(f"/api/markets/{market}/claim", {})
     creator.land(claim)
     path = f"/api/users/{creator.address}/positions/{market}"
-    claimed = int(until("the claim", path, lambda told: told["has_claimed"])["claimed_amount_exact"])
+    claimed = int(wait_until("the claim", path, lambda told: told["has_claimed"])["claimed_amount_exact"])
     paid = (
         rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"] - before + int(claim["fee_lamports"])
     )

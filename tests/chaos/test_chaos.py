@@ -27,9 +27,9 @@ from psycopg.rows import dict_row
 
 from devchain import accounts
 from devchain import testing as devchain
-from devchain.accounts import Market, Position
+from devchain.accounts import MarketRecord, PositionRecord
 from devchain.delivery import Destination
-from devchain.faults import Faults, RpcFault
+from devchain.faults import RpcFault, WebhookFaults
 from devchain.service import Options
 from devchain.traders import Tempo
 from ingest import testing as deliveries
@@ -43,7 +43,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PROOF = "a-proof-for-the-chaos"
 PATIENCE_SECONDS = 60.0
-FAULTS = Faults(duplicates=0.2, delays=0.3, delay_seconds=3.0, shuffles=0.7, drops=0.15, missing_index=0.4, seed=4)
+FAULTS = WebhookFaults(
+    duplicates=0.2, delays=0.3, delay_seconds=3.0, shuffles=0.7, drops=0.15, missing_index=0.4, seed=4
+)
 TEMPO = Tempo(
     markets=5, wallets=15, trades_per_second=0.6, proposal_seconds=15, trading_seconds=90, dispute_period_seconds=20
 )
@@ -58,7 +60,9 @@ HOLDING = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_cla
 class Stage:
     """A chain, an ingest process that can be killed, and the log between them."""
 
-    def __init__(self, node: devchain.Node, database: testing.PostgresDatabase, folder: Path, port: int) -> None:
+    def __init__(
+        self, node: devchain.DevchainNode, database: testing.PostgresDatabase, folder: Path, port: int
+    ) -> None:
         self.node, self.database, self.folder, self.port = node, database, folder, port
         self.process: subprocess.Popen[bytes] | None = None
         #: How often Postgres was killed.
@@ -167,7 +171,7 @@ async def stage(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
     port = ports.find_free_port()
     destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(PROOF))
     options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
-    async with devchain.served(tmp_path / "chain", options, destination=destination) as node:
+    async with devchain.serve(tmp_path / "chain", options, destination=destination) as node:
         stage = Stage(node, marts_database, tmp_path, port)
         stage.start()
         try:
@@ -224,7 +228,7 @@ async def test_whatever_happens_the_marts_are_the_chain(stage: Stage) -> None:
     assert stage.crashes == len(STEPS)
     await stage.slots(10)
 
-    await node.chain.stand_still()
+    await node.chain.freeze_and_wait()
     await node.call("devchain_clear")
     await node.call("devchain_advance", 40, 0)
     await stage.until(lambda: missed(stage), "everything is fetched, and what is not on the chain is suspected")
@@ -251,7 +255,7 @@ async def test_whatever_happens_the_marts_are_the_chain(stage: Stage) -> None:
     assert [v for v in rebuild.verify(stage.database.dsn()) if not v.is_consistent] == []
 
 
-def landed(node: devchain.Node) -> list[Any]:
+def landed(node: devchain.DevchainNode) -> list[Any]:
     """The program's transactions on the chain as it is now."""
     mentions = node.chain.store.mentions(devchain.PROGRAM_ID, limit=1_000_000)
     return list(mentions)
@@ -283,14 +287,14 @@ def same(stage: Stage) -> None:
     """Markets and positions, field by field, against the program's accounts."""
     ledger = stage.node.ledger
     records = {a: account.record for a, account in ledger.owned_by(ledger.program_id)}
-    held = {a: accounts.described(r) for a, r in records.items() if isinstance(r, Market)}
+    held = {a: accounts.record_fields(r) for a, r in records.items() if isinstance(r, MarketRecord)}
     rows = {r["on_chain_address"]: r for r in stage.ask("select * from marts.markets where is_known")}
     assert set(rows) == set(held)
     for address, account in held.items():
         row = rows[address]
         assert {name: row[name] for name in SHARED} == {name: account[name] for name in SHARED}, address
         assert row["state_code"] == int(account["state"])
-    positions = [accounts.described(r) for r in records.values() if isinstance(r, Position)]
+    positions = [accounts.record_fields(r) for r in records.values() if isinstance(r, PositionRecord)]
     ours = {(r["on_chain_address"], r["user_wallet"]): r for r in stage.ask("select * from marts.positions")}
     assert len(ours) == len(positions)
     for account in positions:

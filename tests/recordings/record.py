@@ -31,7 +31,7 @@ from ingest_cases import (  # noqa: E402
     transfer,
 )
 
-from devchain.runtime import Log  # noqa: E402
+from devchain.runtime import LogCollector  # noqa: E402
 from ingest import testing  # noqa: E402
 from ingest.decode.decoder import Decoded, Decoder  # noqa: E402
 from zmart.domain import events  # noqa: E402
@@ -108,7 +108,7 @@ def truncated() -> Iterator[dict[str, Any]]:
         ([(withdraw, withdrawn)], lamports),
     ]
     for number, (calls, balances) in enumerate(told, start=400):
-        log = Log()
+        log = LogCollector()
         lines = [
             f"Program {STRANGER} invoke [1]",
             *[f"Program log: {'talk ' * 19}"] * 91,

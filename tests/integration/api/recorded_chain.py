@@ -18,7 +18,7 @@ import httpx
 from wallets import SIGNING_IN, Wallet
 
 from api.__main__ import Server, server
-from devchain.ledger import Landed
+from devchain.ledger import LandedTransaction
 from zmart import settings, testing
 
 SOL = 1_000_000_000
@@ -74,7 +74,7 @@ class Played:
         new = [one for one in self.town.landed() if str(one.signature) not in self.delivered]
         await self._deliver(new)
 
-    async def _deliver(self, landed: list[Landed]) -> None:
+    async def _deliver(self, landed: list[LandedTransaction]) -> None:
         await self.town.deliver(landed)
         self.delivered.update(str(one.signature) for one in landed)
 

@@ -41,7 +41,7 @@ CREATION = {
 class Town:
     """A chain, the API before it, and a wallet with money that is signed in."""
 
-    node: devchain.Node
+    node: devchain.DevchainNode
     client: httpx.AsyncClient
     wallet: Wallet
     headers: dict[str, str]
@@ -117,7 +117,7 @@ def shared(
 async def town(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterator[Town]:
     """A chain of the test's own and the API before it."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
-    async with devchain.served(tmp_path / "chain") as node:
+    async with devchain.serve(tmp_path / "chain") as node:
         configured = settings.load({**reached, "SOLANA_RPC_URL": node.url, "SOLANA_CLUSTER": "localnet"})
         async with api_fixtures.served(configured) as client:
             wallet, office = Wallet(), signer.Signer.generate()

@@ -10,7 +10,7 @@ import pytest
 
 from devchain import testing
 from devchain.service import Options
-from devchain.testing import PROGRAM_ID, Node
+from devchain.testing import PROGRAM_ID, DevchainNode
 from zmart import errors
 from zmart.chain import addresses, client, codec, idl, logs, rpc_errors, transactions
 from zmart.chain.client import DataSize, DataSlice, Memcmp
@@ -35,7 +35,7 @@ RATES = {
 class Stage:
     """A chain that stands still between steps, and people with money on it."""
 
-    def __init__(self, node: Node, chain: RpcClient) -> None:
+    def __init__(self, node: DevchainNode, chain: RpcClient) -> None:
         self.node, self.chain = node, chain
         self.admin, self.backend, self.creator, self.user = (Signer.generate() for _ in range(4))
         self.fees = Signer.generate().address
@@ -124,7 +124,7 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """A funded stage without a program configuration."""
-    async with testing.served(tmp_path, Options(traders=False)) as node:
+    async with testing.serve(tmp_path, Options(traders=False)) as node:
         await node.call("devchain_freeze", True)
         async with RpcClient([node.url], program_id=PROGRAM_ID) as chain:
             stage = Stage(node, chain)
@@ -309,7 +309,7 @@ async def test_a_node_that_lags(stage: Stage) -> None:
 
 async def test_faults_on_the_way(stage: Stage) -> None:
     """A transaction may land although its answer never came; the other node tells."""
-    async with testing.served(stage.node.chain.directory / "other", Options(traders=False)) as stranger:
+    async with testing.serve(stage.node.chain.directory / "other", Options(traders=False)) as stranger:
         fault = {"method": "sendTransaction", "status": 503, "lets_through": True}
         await stage.node.call("devchain_fault", fault)
         ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})

@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("anchor_client.mjs")
 IDL = ROOT / "zmart" / "chain" / "idl" / "zmart_core.json"
 
 
-async def run(node: testing.Node, packages: Path) -> dict[str, Any]:
+async def run(node: testing.DevchainNode, packages: Path) -> dict[str, Any]:
     """What the script saw."""
     process = await asyncio.create_subprocess_exec(
         "node",
@@ -35,7 +35,7 @@ async def run(node: testing.Node, packages: Path) -> dict[str, Any]:
 
 async def test_anchor_makes_trades_hears_and_reads_a_market(tmp_path: Path, packages: Path) -> None:
     """Airdrop, confirmation, instructions, events, typed errors, accounts and simulation."""
-    async with testing.served(tmp_path) as node:
+    async with testing.serve(tmp_path) as node:
         seen = await run(node, packages)
     assert seen["event"]["shares"] == "1835823062"
     assert seen["event"]["cost"] == "999928380"

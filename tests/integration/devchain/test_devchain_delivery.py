@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
-from devchain.delivery import Courier, Destination
-from devchain.faults import Faults
+from devchain.delivery import Destination, WebhookDelivery
+from devchain.faults import WebhookFaults
 from devchain.ledger import Ledger
-from devchain.store import Store
+from devchain.store import LedgerStore
 from devchain.traders import Tempo, Traders
 from zmart.domain.ids import Address
 from zmart.settings import Secret
@@ -85,7 +85,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 def chain(tmp_path: Path) -> Ledger:
     """A chain with a played history and a file."""
-    opened = Store(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
+    opened = LedgerStore(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
     chain = Ledger(opened.genesis(NOW), program_id=PROGRAM_ID, store=opened)
     tempo = Tempo(trades_per_second=2.0)
     actors = Traders(chain, chain.genesis, program_id=PROGRAM_ID, tempo=tempo)
@@ -97,27 +97,27 @@ def chain(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def store(chain: Ledger) -> Store:
+def store(chain: Ledger) -> LedgerStore:
     """The chain's file."""
     assert chain.store is not None
     return chain.store
 
 
 @pytest.fixture
-def courier(store: Store, receiver: Receiver) -> Callable[..., Courier]:
+def courier(store: LedgerStore, receiver: Receiver) -> Callable[..., WebhookDelivery]:
     """Makes couriers, each told that everything is confirmed."""
 
-    def made(**options: Any) -> Courier:
+    def made(**options: Any) -> WebhookDelivery:
         secret = Secret("Bearer token")
         destination = Destination(url=receiver.url, authorization=secret)
-        hired = Courier(store, options.pop("to", destination), **options)
-        hired.ring(1 << 40)
+        hired = WebhookDelivery(store, options.pop("to", destination), **options)
+        hired.notify(1 << 40)
         return hired
 
     return made
 
 
-def expected(store: Store) -> list[str]:
+def expected(store: LedgerStore) -> list[str]:
     """The program's signatures in the order of the chain."""
     found = [landed.signature for landed in reversed(store.mentions(PROGRAM_ID))]
     assert len(found) > 100
@@ -125,7 +125,7 @@ def expected(store: Store) -> list[str]:
 
 
 async def test_everything_arrives_once_and_in_order(
-    courier: Callable[..., Courier], receiver: Receiver, store: Store
+    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """Without faults: every transaction, failed ones too, each slot's in one body."""
     await courier().drain()
@@ -135,7 +135,9 @@ async def test_everything_arrives_once_and_in_order(
     assert all(headers["authorization"] == "Bearer token" for headers in receiver.headers)
 
 
-async def test_an_item_has_the_shape_of_a_raw_webhook(courier: Callable[..., Courier], receiver: Receiver) -> None:
+async def test_an_item_has_the_shape_of_a_raw_webhook(
+    courier: Callable[..., WebhookDelivery], receiver: Receiver
+) -> None:
     """Protocol.md 8.3: the members of getTransaction, and the index in the block."""
     await courier().drain()
     item = receiver.bodies[-1][0]
@@ -147,7 +149,7 @@ async def test_an_item_has_the_shape_of_a_raw_webhook(courier: Callable[..., Cou
     assert message["header"]["numRequiredSignatures"] == 1
 
 
-async def test_a_body_can_be_signed(courier: Callable[..., Courier], receiver: Receiver) -> None:
+async def test_a_body_can_be_signed(courier: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
     """HMAC-SHA256 in hexadecimal over the bytes that were sent."""
     key = Secret("a key")
     await courier(to=Destination(url=receiver.url, signing_key=key)).drain()
@@ -156,7 +158,9 @@ async def test_a_body_can_be_signed(courier: Callable[..., Courier], receiver: R
     assert "authorization" not in receiver.headers[0]
 
 
-async def test_what_was_refused_comes_again(courier: Callable[..., Courier], receiver: Receiver, store: Store) -> None:
+async def test_what_was_refused_comes_again(
+    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+) -> None:
     """A refused body waits its turn while others pass; nothing is forgotten."""
     receiver.statuses = [503, 500, 429, 503]
     hired = courier()
@@ -167,22 +171,24 @@ async def test_what_was_refused_comes_again(courier: Callable[..., Courier], rec
     assert hired.refused == 4
 
 
-async def test_a_restart_forgets_nothing(courier: Callable[..., Courier], receiver: Receiver, store: Store) -> None:
+async def test_a_restart_forgets_nothing(
+    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+) -> None:
     """What nobody answered before is delivered after, by another courier over the same file."""
     nowhere = Destination(url="http://127.0.0.1:1/helius/webhook")
     await courier(to=nowhere).drain()
     assert receiver.signatures == []
-    again = Store(store.path, program_id=PROGRAM_ID)
-    hired = Courier(again, Destination(url=receiver.url))
-    hired.ring(1 << 40)
+    again = LedgerStore(store.path, program_id=PROGRAM_ID)
+    hired = WebhookDelivery(again, Destination(url=receiver.url))
+    hired.notify(1 << 40)
     await hired.drain()
     assert sorted(receiver.signatures) == sorted(expected(store))
 
 
-async def test_nothing_unconfirmed_is_delivered(courier: Callable[..., Courier], receiver: Receiver) -> None:
+async def test_nothing_unconfirmed_is_delivered(courier: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
     """Only slots up to the confirmed one."""
     hired = courier()
-    hired.ring(10)
+    hired.notify(10)
     await hired.drain()
     slots = [item["slot"] for body in receiver.bodies for item in body]
     assert slots
@@ -190,7 +196,7 @@ async def test_nothing_unconfirmed_is_delivered(courier: Callable[..., Courier],
 
 
 async def test_helius_gives_up_after_three_retries(
-    courier: Callable[..., Courier], receiver: Receiver, store: Store
+    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """And at once where the answer is 403."""
     receiver.statuses = [403]
@@ -201,10 +207,10 @@ async def test_helius_gives_up_after_three_retries(
 
 
 async def test_duplicates_and_drops_are_as_many_as_asked(
-    courier: Callable[..., Courier], receiver: Receiver, store: Store
+    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """A third comes twice, a tenth never; the same seed picks the same ones."""
-    faults = Faults(duplicates=0.3, drops=0.1, seed=4)
+    faults = WebhookFaults(duplicates=0.3, drops=0.1, seed=4)
     await courier(faults=faults).drain()
     wanted, got = expected(store), receiver.signatures
     missing = set(wanted) - set(got)
@@ -214,10 +220,10 @@ async def test_duplicates_and_drops_are_as_many_as_asked(
 
 
 async def test_shuffled_and_delayed_deliveries_all_arrive(
-    courier: Callable[..., Courier], receiver: Receiver, store: Store
+    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """In another order, some without an index, and complete."""
-    faults = Faults(shuffles=1.0, delays=0.3, delay_seconds=0.5, missing_index=0.2)
+    faults = WebhookFaults(shuffles=1.0, delays=0.3, delay_seconds=0.5, missing_index=0.2)
     task = asyncio.create_task(courier(faults=faults).run())
     await receiver.until(len(expected(store)))
     task.cancel()
@@ -228,7 +234,7 @@ async def test_shuffled_and_delayed_deliveries_all_arrive(
 
 
 async def test_what_a_fork_dropped_is_not_delivered(
-    chain: Ledger, store: Store, receiver: Receiver, courier: Callable[..., Courier]
+    chain: Ledger, store: LedgerStore, receiver: Receiver, courier: Callable[..., WebhookDelivery]
 ) -> None:
     """A body that was planned before the fork and is gone after it is passed over."""
     before = expected(store)

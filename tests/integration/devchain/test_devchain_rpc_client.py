@@ -25,7 +25,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from devchain import testing
-from devchain.testing import PROGRAM_ID, Node
+from devchain.testing import PROGRAM_ID, DevchainNode
 from zmart.chain import addresses, codec, logs, transactions
 from zmart.domain.events import SharesBought
 from zmart.domain.ids import Address
@@ -36,14 +36,14 @@ CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
+async def node(tmp_path: Path) -> AsyncIterator[DevchainNode]:
     """A quick chain without actors."""
-    async with testing.served(tmp_path) as served:
+    async with testing.serve(tmp_path) as served:
         yield served
 
 
 @pytest.fixture
-async def client(node: Node) -> AsyncIterator[AsyncClient]:
+async def client(node: DevchainNode) -> AsyncIterator[AsyncClient]:
     """A client of it."""
     async with AsyncClient(node.url, commitment=Confirmed) as connected:
         yield connected
@@ -197,7 +197,7 @@ async def test_statuses_climb_to_finalized(client: AsyncClient) -> None:
     assert last.confirmations is None
 
 
-async def test_reads_of_every_kind_parse(client: AsyncClient, node: Node) -> None:
+async def test_reads_of_every_kind_parse(client: AsyncClient, node: DevchainNode) -> None:
     """The client's typed answers hold for each method a backend calls."""
     key = await rich(client, Keypair())
     sent = await client.send_raw_transaction(bytes(await signed(client, key, payment(key))))
@@ -237,7 +237,7 @@ async def test_program_accounts_are_filtered(client: AsyncClient) -> None:
     assert not (await client.get_program_accounts(program, encoding="base64", filters=[488, other])).value
 
 
-async def test_logs_and_signatures_are_pushed(client: AsyncClient, node: Node) -> None:
+async def test_logs_and_signatures_are_pushed(client: AsyncClient, node: DevchainNode) -> None:
     """Subscriptions notify of what was subscribed to, at the commitment that was named."""
     admin = await rich(client, Keypair())
     await market(client, admin)
@@ -258,7 +258,7 @@ async def test_logs_and_signatures_are_pushed(client: AsyncClient, node: Node) -
                     assert any(line.startswith("Program data: ") for line in value.logs)
 
 
-async def test_slots_and_accounts_are_pushed(client: AsyncClient, node: Node) -> None:
+async def test_slots_and_accounts_are_pushed(client: AsyncClient, node: DevchainNode) -> None:
     """A changed account arrives with its bytes; slots arrive one after another."""
     key = await rich(client, Keypair())
     async with SolanaWsClient(node.ws_url) as sockets:

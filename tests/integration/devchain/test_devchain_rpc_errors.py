@@ -19,48 +19,48 @@ from solders.system_program import TransferParams, transfer
 from websockets.asyncio.client import connect
 
 from devchain import testing, views, wire
-from devchain.ledger import Landed
+from devchain.ledger import LandedTransaction
 from devchain.rpc_errors import RpcError
 from devchain.service import Options
-from devchain.testing import Node
-from devchain.wire import Signer
+from devchain.testing import DevchainNode
+from devchain.wire import SigningKey
 from zmart.chain import client
 
 SOL = 1_000_000_000
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
+async def node(tmp_path: Path) -> AsyncIterator[DevchainNode]:
     """A chain whose slots pass only when the test says so."""
-    async with testing.served(tmp_path, Options(traders=False, pace=20.0)) as served:
+    async with testing.serve(tmp_path, Options(traders=False, pace=20.0)) as served:
         served.chain.is_frozen = True
         yield served
 
 
-async def post(node: Node, body: bytes) -> Any:
+async def post(node: DevchainNode, body: bytes) -> Any:
     """The answer to raw bytes."""
     async with httpx.AsyncClient(trust_env=False) as client:
         return (await client.post(node.url, content=body)).json()
 
 
-def rich(node: Node) -> Signer:
+def rich(node: DevchainNode) -> SigningKey:
     """A key with money."""
     signer = node.ledger.genesis.signer("somebody")
     node.ledger.airdrop(signer.address, SOL)
     return signer
 
 
-def payment(node: Node, signer: Signer, blockhash: Hash | None = None) -> wire.Transaction:
+def payment(node: DevchainNode, signer: SigningKey, blockhash: Hash | None = None) -> wire.WireTransaction:
     """A signed transfer."""
     params = TransferParams(
         from_pubkey=signer.pubkey,
         to_pubkey=Pubkey.from_string(node.ledger.faucet.address),
         lamports=1,
     )
-    return wire.signed([transfer(params)], [signer], blockhash or node.ledger.blockhash)
+    return wire.sign_transaction([transfer(params)], [signer], blockhash or node.ledger.blockhash)
 
 
-async def test_a_message_that_contradicts_itself_has_no_fee(node: Node) -> None:
+async def test_a_message_that_contradicts_itself_has_no_fee(node: DevchainNode) -> None:
     """Invalid params, as a validator answers, where a call leads beyond the accounts; the connection stays."""
     key = rich(node).pubkey
     call = CompiledInstruction(program_id_index=9, data=b"", accounts=b"")
@@ -73,7 +73,7 @@ async def test_a_message_that_contradicts_itself_has_no_fee(node: Node) -> None:
     assert "invalid transaction message" in answer["error"]["message"]
 
 
-def encoded(transaction: wire.Transaction) -> str:
+def encoded(transaction: wire.WireTransaction) -> str:
     """In base64."""
     return base64.b64encode(transaction.raw).decode()
 
@@ -110,20 +110,20 @@ def encoded(transaction: wire.Transaction) -> str:
         ),
     ],
 )
-async def test_malformed_calls_get_a_nodes_codes(node: Node, body: bytes, code: int) -> None:
+async def test_malformed_calls_get_a_nodes_codes(node: DevchainNode, body: bytes, code: int) -> None:
     """Each kind of nonsense has its number, and the server goes on."""
     answer = await post(node, body)
     assert answer["error"]["code"] == code
     assert (await node.call("getHealth"))["result"] == "ok"
 
 
-async def test_a_batch_is_answered_in_order(node: Node) -> None:
+async def test_a_batch_is_answered_in_order(node: DevchainNode) -> None:
     """Every request of an array, by its id."""
     calls = [{"jsonrpc": "2.0", "id": n, "method": "getHealth"} for n in range(3)]
     assert [each["id"] for each in await post(node, orjson.dumps(calls))] == [0, 1, 2]
 
 
-async def test_a_refusal_carries_its_data(node: Node) -> None:
+async def test_a_refusal_carries_its_data(node: DevchainNode) -> None:
     """-32002 has err, logs and units, for clients that panic without."""
     signer = rich(node)
     dead = payment(node, signer, Hash.default())
@@ -133,7 +133,7 @@ async def test_a_refusal_carries_its_data(node: Node) -> None:
     assert answer["error"]["data"]["logs"] == []
 
 
-async def test_a_forged_signature_is_refused(node: Node) -> None:
+async def test_a_forged_signature_is_refused(node: DevchainNode) -> None:
     """-32003 with preflight; without it the signature comes back and nothing ever lands."""
     signer, other = rich(node), node.ledger.genesis.signer("other")
     forged = bytearray(payment(node, signer).raw)
@@ -147,7 +147,7 @@ async def test_a_forged_signature_is_refused(node: Node) -> None:
     assert status["result"]["value"] == [None]
 
 
-async def test_the_same_transaction_again_is_already_processed(node: Node) -> None:
+async def test_the_same_transaction_again_is_already_processed(node: DevchainNode) -> None:
     """Preflight says so, and says it is no new failure."""
     transaction = payment(node, rich(node))
     first = await node.call("sendTransaction", encoded(transaction), {"encoding": "base64"})
@@ -157,7 +157,7 @@ async def test_the_same_transaction_again_is_already_processed(node: Node) -> No
     assert again["error"]["data"]["err"] == "AlreadyProcessed"
 
 
-async def test_versions_are_spoken_of_only_when_asked(node: Node) -> None:
+async def test_versions_are_spoken_of_only_when_asked(node: DevchainNode) -> None:
     """A versioned transaction is -32015 to a client that knows of none, and one above the ceiling to any."""
     from solders.message import MessageV0
     from solders.transaction import VersionedTransaction
@@ -165,7 +165,7 @@ async def test_versions_are_spoken_of_only_when_asked(node: Node) -> None:
     signer = rich(node)
     params = TransferParams(from_pubkey=signer.pubkey, to_pubkey=signer.pubkey, lamports=1)
     message = MessageV0.try_compile(signer.pubkey, [transfer(params)], [], node.ledger.blockhash)
-    landed = node.ledger.submit(wire.taken_apart(VersionedTransaction(message, [signer.key])))
+    landed = node.ledger.submit(wire.from_solders(VersionedTransaction(message, [signer.key])))
     await advanced(node, 3)
     options: dict[str, Any] = {"commitment": "confirmed"}
     refused = await node.call("getTransaction", landed.signature, options)
@@ -182,17 +182,17 @@ async def test_versions_are_spoken_of_only_when_asked(node: Node) -> None:
     assert above.value.code == -32015
 
 
-async def advanced(node: Node, blocks: int) -> None:
+async def advanced(node: DevchainNode, blocks: int) -> None:
     """Close that many blocks."""
     await node.call("devchain_advance", blocks)
 
 
-async def landed(node: Node) -> Landed:
+async def landed(node: DevchainNode) -> LandedTransaction:
     """A transfer in the open block."""
     return node.ledger.submit(payment(node, rich(node)))
 
 
-async def test_a_skipped_slot_is_32007(node: Node) -> None:
+async def test_a_skipped_slot_is_32007(node: DevchainNode) -> None:
     """And getBlocks passes over it."""
     node.ledger.advance(0, skipped_slots=1)
     skipped = node.ledger.slot - 1
@@ -202,7 +202,7 @@ async def test_a_skipped_slot_is_32007(node: Node) -> None:
     assert slots == [skipped - 1, skipped + 1]
 
 
-async def test_a_block_is_told_in_the_detail_asked_for(node: Node) -> None:
+async def test_a_block_is_told_in_the_detail_asked_for(node: DevchainNode) -> None:
     """Signatures alone, everything, or nothing of the transactions."""
     transfer_landed = await landed(node)
     await advanced(node, 40)
@@ -217,7 +217,7 @@ async def test_a_block_is_told_in_the_detail_asked_for(node: Node) -> None:
     assert "transactions" not in none["result"]
 
 
-async def test_commitments_see_different_balances(node: Node) -> None:
+async def test_commitments_see_different_balances(node: DevchainNode) -> None:
     """Processed at once, confirmed a block later, finalized after thirty-two."""
     signer = rich(node)
 
@@ -234,7 +234,7 @@ async def test_commitments_see_different_balances(node: Node) -> None:
     assert await seen() == [SOL, SOL, SOL]
 
 
-async def test_a_fork_takes_transactions_back(node: Node) -> None:
+async def test_a_fork_takes_transactions_back(node: DevchainNode) -> None:
     """The signatures are named, then unknown, even to a search of history."""
     gone = await landed(node)
     await advanced(node, 2)
@@ -244,7 +244,7 @@ async def test_a_fork_takes_transactions_back(node: Node) -> None:
     assert status["result"]["value"] == [None]
 
 
-async def test_a_node_behind_says_so(node: Node) -> None:
+async def test_a_node_behind_says_so(node: DevchainNode) -> None:
     """-32005 with how far, and older slots."""
     await advanced(node, 50)
     before = (await node.call("getSlot"))["result"]
@@ -255,7 +255,7 @@ async def test_a_node_behind_says_so(node: Node) -> None:
     assert (await node.call("getHealth"))["result"] == "ok"
 
 
-async def test_faults_befall_as_many_calls_as_asked(node: Node) -> None:
+async def test_faults_befall_as_many_calls_as_asked(node: DevchainNode) -> None:
     """A status, an error of any code, a null result; then it behaves again."""
     await node.call("devchain_fault", {"method": "getSlot", "status": 429, "retry_after_seconds": 3})
     body = b'{"jsonrpc":"2.0","id":1,"method":"getSlot"}'
@@ -270,7 +270,7 @@ async def test_faults_befall_as_many_calls_as_asked(node: Node) -> None:
     assert (await node.call("getSlot"))["result"] >= 0
 
 
-async def test_a_transaction_can_land_unheard(node: Node) -> None:
+async def test_a_transaction_can_land_unheard(node: DevchainNode) -> None:
     """The caller sees an error, the ledger has it: why nobody may sign a second one at once."""
     transaction = payment(node, rich(node))
     error = {"code": -32603, "message": "gateway lost the answer"}
@@ -282,7 +282,7 @@ async def test_a_transaction_can_land_unheard(node: Node) -> None:
     assert status["err"] is None
 
 
-async def test_administration_writes_accounts_and_time(node: Node) -> None:
+async def test_administration_writes_accounts_and_time(node: DevchainNode) -> None:
     """An account out of nothing, and a clock that moves on."""
     address = node.ledger.genesis.signer("nobody").address
     words = {"lamports": 5, "data": base64.b64encode(b"bytes").decode()}
@@ -295,7 +295,7 @@ async def test_administration_writes_accounts_and_time(node: Node) -> None:
     assert (await node.call("devchain_status"))["result"]["unixTimestamp"] >= before + 3_600
 
 
-async def test_the_socket_answers_nonsense_and_unsubscribes(node: Node) -> None:
+async def test_the_socket_answers_nonsense_and_unsubscribes(node: DevchainNode) -> None:
     """Errors by number; a slot subscription that ends when it is told to."""
     async with connect(node.ws_url, proxy=None) as socket:
         expected = [(b"{", -32700), (b"3", -32600)]

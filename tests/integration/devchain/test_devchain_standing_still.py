@@ -28,12 +28,12 @@ class Slow:
 
 async def test_standing_still_waits_for_who_is_acting(tmp_path: Path) -> None:
     """Else a test that lets the actors act itself would do so in the middle of their turn."""
-    async with testing.served(tmp_path, Options(pace=20.0, past_hours=0.01)) as node:
+    async with testing.serve(tmp_path, Options(pace=20.0, past_hours=0.01)) as node:
         slow = Slow(DirectSender(node.ledger))
         node.chain.sender = slow
         async with asyncio.timeout(60):
             await slow.entered.wait()
-        standing = asyncio.create_task(node.chain.stand_still())
+        standing = asyncio.create_task(node.chain.freeze_and_wait())
         for _ in range(10):
             await asyncio.sleep(0)
         assert not standing.done()

@@ -19,10 +19,10 @@ from solders.keypair import Keypair
 
 from devchain import builtins, store
 from devchain import testing as devchain
-from devchain.accounts import Market
+from devchain.accounts import MarketRecord
 from devchain.service import Options
 from devchain.testing import PROGRAM_ID
-from devchain.wire import Signer as ChainSigner
+from devchain.wire import SigningKey as ChainSigner
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
 from ingest.sync.database import Notebook
@@ -53,7 +53,12 @@ class Village:
     """The chain, its people, the log, and settings for keepers."""
 
     def __init__(
-        self, folder: Path, node: devchain.Node, database: testing.PostgresDatabase, watch: Watch, configured: Settings
+        self,
+        folder: Path,
+        node: devchain.DevchainNode,
+        database: testing.PostgresDatabase,
+        watch: Watch,
+        configured: Settings,
     ) -> None:
         self.folder, self.node, self.database, self.watch = folder, node, database, watch
         self.configured = configured
@@ -70,7 +75,7 @@ class Village:
         given = {role: who.address, **{key: Address(value) for key, value in accounts.items()}}
         built = transactions.instruction(name, PROGRAM_ID, given, dict(args or {}))
         # Votes and purchases alike would otherwise be one transaction.
-        landed = self.node.ledger.send([builtins.unit_limit(200_000 + next(self._numbers)), built], [who])
+        landed = self.node.ledger.send([builtins.unit_limit_instruction(200_000 + next(self._numbers)), built], [who])
         assert landed.err is None, (name, landed.err, landed.logs[-3:])
 
     def found(self) -> None:
@@ -153,11 +158,11 @@ class Village:
         """Let time pass at once."""
         self.pass_blocks(1, seconds=seconds)
 
-    def market(self, address: str) -> Market:
+    def market(self, address: str) -> MarketRecord:
         """A market's account now."""
         account = self.node.ledger.account(Address(address))
         assert account is not None
-        assert isinstance(account.record, Market)
+        assert isinstance(account.record, MarketRecord)
         return account.record
 
     def state(self, address: str) -> str:
@@ -174,7 +179,7 @@ class Village:
         return [
             one.signature
             for one in [*(one for one in found if one is not None), *self.node.ledger.open.transactions]
-            for call in one.transaction.resolved()
+            for call in one.transaction.resolve()
             if market in one.transaction.keys and call.program_id == PROGRAM_ID and call.data[:8] == wanted
         ]
 
@@ -241,7 +246,7 @@ class Village:
         try:
             yield
         finally:
-            await self.node.chain.stand_still()
+            await self.node.chain.freeze_and_wait()
 
     def environment(self) -> dict[str, str]:
         """The variables of a keeper's process."""
@@ -272,10 +277,10 @@ def due(report: Report) -> Sequence[str]:
 async def built(folder: Path, database: testing.PostgresDatabase) -> AsyncIterator[Village]:
     """A village with a configured program and a log that knows it; its chain stands still."""
     async with (
-        devchain.served(folder / "chain", Options(traders=False, pace=20.0)) as node,
+        devchain.serve(folder / "chain", Options(traders=False, pace=20.0)) as node,
         RpcClient([node.url]) as chain,
     ):
-        await node.chain.stand_still()
+        await node.chain.freeze_and_wait()
 
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))
@@ -304,15 +309,15 @@ def environment(folder: Path, url: str, dsn: str) -> dict[str, str]:
     }
 
 
-def _settings(folder: Path, node: devchain.Node, database: testing.PostgresDatabase) -> Settings:
+def _settings(folder: Path, node: devchain.DevchainNode, database: testing.PostgresDatabase) -> Settings:
     for name in ("backend", "admin"):
         Signer(_keypair(node, name)).save(folder / f"{name}.json")
     return settings.load(environment(folder, node.url, database.dsn("zmart_keeper")))
 
 
-def _keypair(node: devchain.Node, name: str) -> Keypair:
+def _keypair(node: devchain.DevchainNode, name: str) -> Keypair:
     return node.ledger.genesis.signer(name).key
 
 
-def _signer(node: devchain.Node, name: str) -> ChainSigner:
+def _signer(node: devchain.DevchainNode, name: str) -> ChainSigner:
     return node.ledger.genesis.signer(name)

@@ -12,7 +12,7 @@ from keeper_stack import DISPUTE_PERIOD, WINDOW, Village, due, reasons, row_of
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from devchain.accounts import Account, Vote, copied
+from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
 from orchestration.keepers.plans import Reason, Verdict
 from orchestration.keepers.submit import Rhythm
@@ -226,10 +226,10 @@ async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(village: Vi
     market = await due_market(village)
     account = village.node.ledger.account(Address(market))
     assert account is not None
-    record = copied(village.market(market))
+    record = copy_record(village.market(market))
     record.initial_liquidity = 10**12
     village.node.ledger.put(
-        Address(market), Account.holding(record, lamports=account.lamports, owner=Address(PROGRAM_ID))
+        Address(market), Account.from_record(record, lamports=account.lamports, owner=Address(PROGRAM_ID))
     )
     village.pass_blocks(3)
 
@@ -324,9 +324,9 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Vil
     market = village.propose(1)
     await village.log()
     voter = village.voters[11].address
-    record = Vote(market=Address(market), user=voter, vote_type=0, vote=False, voted_at=1)
+    record = VoteRecord(market=Address(market), user=voter, vote_type=0, vote=False, voted_at=1)
     address = addresses.vote_address(PROGRAM_ID, market, voter, VoteKind.PROPOSAL)
-    village.node.ledger.put(address, Account.holding(record, lamports=2_000_000, owner=Address(PROGRAM_ID)))
+    village.node.ledger.put(address, Account.from_record(record, lamports=2_000_000, owner=Address(PROGRAM_ID)))
     village.pass_blocks(40)
 
     report = await village.keep("proposal_tallies")
@@ -340,7 +340,7 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Vil
 async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(village: Village) -> None:
     """Anchor lets anybody make a buffer for an IDL, of any size, with any address and any bytes in it."""
     market = village.propose(1)
-    record = Vote(market=Address(market), user=village.voters[11].address, vote_type=0, vote=False, voted_at=1)
+    record = VoteRecord(market=Address(market), user=village.voters[11].address, vote_type=0, vote=False, voted_at=1)
     forged = hashlib.sha256(b"account:IdlAccount").digest()[:8] + record.encode()[8:]
     assert len(forged) == record.size_bytes
     for data in (forged, bytes(len(forged)), bytes(100)):

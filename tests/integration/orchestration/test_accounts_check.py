@@ -13,7 +13,7 @@ import pytest
 
 from devchain import history
 from devchain.service import Options
-from devchain.testing import served
+from devchain.testing import serve
 from ingest.decode import decoder
 from ingest.store.writer import Writer
 from orchestration.assets import accounts
@@ -443,7 +443,7 @@ async def test_accounts_are_read_from_a_node_of_the_logs_chain(
 ) -> None:
     """With their slot and bytes; a node of another chain is refused, and so nothing is compared with it."""
     options = Options(pace=20.0, past_hours=0.2)
-    async with served(tmp_path, options) as node:
+    async with serve(tmp_path, options) as node:
         monkeypatch.setenv("SOLANA_RPC_URL", node.url)
         monkeypatch.setenv("SOLANA_CLUSTER", "localnet")
         with database.connect() as owner, database.connect("zmart_keeper") as keeper:

@@ -153,7 +153,7 @@ def chain(tmp_path: Path) -> Iterator[str]:
     begun, ended, urls = threading.Event(), asyncio.Event(), []
 
     async def serve() -> None:
-        async with devchain.served(tmp_path / "devchain", Options(past_hours=0.1)) as node:
+        async with devchain.serve(tmp_path / "devchain", Options(past_hours=0.1)) as node:
             urls.append(node.url)
             begun.set()
             await ended.wait()

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from devchain import testing
-from devchain.testing import Node
+from devchain.testing import DevchainNode
 from zmart import cli, settings
 from zmart.chain import client
 
@@ -26,9 +26,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-async def node(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
+async def node(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DevchainNode]:
     """A development chain that the command is configured for."""
-    async with testing.served(home / "chain") as node:
+    async with testing.serve(home / "chain") as node:
         monkeypatch.setenv("SOLANA_RPC_URL", node.url)
         monkeypatch.setenv("SOLANA_CLUSTER", "localnet")
         yield node
@@ -78,7 +78,7 @@ async def test_a_key_that_others_can_read_is_not_shown(home: Path) -> None:
     assert "chmod 600" in shown.output
 
 
-async def test_lamports_arrive_on_a_localnet(node: Node, home: Path) -> None:
+async def test_lamports_arrive_on_a_localnet(node: DevchainNode, home: Path) -> None:
     """For an address, or for the key in a file."""
     file = home / "key.json"
     address = (await zmart("key", "new", str(file))).output.strip()
@@ -91,7 +91,7 @@ async def test_lamports_arrive_on_a_localnet(node: Node, home: Path) -> None:
     assert (await zmart("key", "airdrop", address, "--sol", "0.0000000001")).exit_code == 1
 
 
-async def test_demo_wallets_are_the_same_the_second_time(node: Node, home: Path) -> None:
+async def test_demo_wallets_are_the_same_the_second_time(node: DevchainNode, home: Path) -> None:
     """Made once, filled up to the amount, never beyond it."""
     first = await zmart("demo-wallets", "--count", "2", "--sol", "3")
     second = await zmart("demo-wallets", "--count", "2", "--sol", "3")
@@ -106,7 +106,7 @@ async def test_demo_wallets_are_the_same_the_second_time(node: Node, home: Path)
     "command", [["key", "airdrop", "So11111111111111111111111111111111111111112"], ["demo-wallets"]]
 )
 async def test_nothing_is_given_where_lamports_are_worth_something(
-    node: Node, home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+    node: DevchainNode, home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     """The genesis hash decides, whatever SOLANA_CLUSTER says; not even a key is made."""
     monkeypatch.setattr(client, "GENESIS", {node.ledger.genesis.hash: "mainnet"})

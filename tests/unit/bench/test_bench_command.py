@@ -9,7 +9,7 @@ import pytest
 
 from bench import __main__ as command
 from bench import figures
-from bench.environment import House
+from bench.environment import BenchEnvironment
 from bench.figure import Effort, Figure, NotMeasured, Sample, Target
 
 Run = Callable[..., int]
@@ -27,7 +27,7 @@ class Given(Figure):
     def __init__(self, outcome: float | Exception) -> None:
         self._outcome = outcome
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, house: BenchEnvironment, effort: Effort) -> list[Sample]:
         """The outcome."""
         if isinstance(self._outcome, Exception):
             raise self._outcome
@@ -77,7 +77,7 @@ class Endless(Given):
 
     limit_seconds = 0.05
 
-    def measure(self, house: House, effort: Effort) -> list[Sample]:
+    def measure(self, house: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Wait."""
         while True:
             signal.pause()

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from bench import environment, load
-from bench.environment import House, Running
+from bench.environment import BenchEnvironment, RunningProcess
 from bench.figure import NotMeasured
 from zmart.run import ports
 
 
 @pytest.fixture
-def lent() -> Iterator[House]:
+def lent() -> Iterator[BenchEnvironment]:
     """A house in which nothing was asked for yet."""
-    with House() as found:
+    with BenchEnvironment() as found:
         yield found
 
 
@@ -29,30 +29,30 @@ def python(program: str) -> tuple[str, ...]:
     return sys.executable, "-c", program
 
 
-def test_a_process_ends_with_its_block(lent: House) -> None:
+def test_a_process_ends_with_its_block(lent: BenchEnvironment) -> None:
     """Asked first: it ends with the status of what it was asked with."""
-    with lent.started("a process", python("import signal; signal.pause()"), environment={}) as running:
+    with lent.start("a process", python("import signal; signal.pause()"), environment={}) as running:
         assert running.process.poll() is None
     assert running.process.returncode == -signal.SIGTERM
 
 
-def test_a_process_that_does_not_listen_is_killed(lent: House) -> None:
+def test_a_process_that_does_not_listen_is_killed(lent: BenchEnvironment) -> None:
     """No figure leaves anything behind."""
     stubborn = (
         "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause(); signal.pause()"
     )
-    with lent.started("a process", python(stubborn), environment={}, stop_seconds=0.1) as running:
-        while running.last_words() != "up":
+    with lent.start("a process", python(stubborn), environment={}, stop_seconds=0.1) as running:
+        while running.last_line() != "up":
             running.check()
     assert running.process.returncode == -signal.SIGKILL
 
 
-def test_a_process_that_dies_is_not_measured(lent: House) -> None:
+def test_a_process_that_dies_is_not_measured(lent: BenchEnvironment) -> None:
     """The sentence has its status and its last words."""
     dying = python("print('the port is taken'); raise SystemExit(3)")
     with (
         pytest.raises(NotMeasured, match="a process ended with status 3: the port is taken"),
-        lent.started("a process", dying, environment={}) as running,
+        lent.start("a process", dying, environment={}) as running,
     ):
         environment.wait_until_ready(running, "/ready")
 
@@ -61,7 +61,7 @@ def test_peers_need_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     """Where it is missing, that is what is said."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotMeasured, match="node, which is not installed"):
-        environment.node()
+        environment.node_command()
 
 
 def test_peers_that_cannot_be_installed_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_peers_that_cannot_be_installed_say_so(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(environment, "PEERS", tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     with pytest.raises(NotMeasured, match="the registry does not answer"):
-        environment.installed()
+        environment.install_peers()
 
 
 class _Answering(http.server.BaseHTTPRequestHandler):
@@ -94,38 +94,38 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def answering(lent: House, tmp_path: Path) -> Iterator[Running]:
+def answering(lent: BenchEnvironment, tmp_path: Path) -> Iterator[RunningProcess]:
     """A server, as if it had been started by the house."""
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server,
-        lent.started("the server", python("import signal; signal.pause()"), environment={}) as stand_in,
+        lent.start("the server", python("import signal; signal.pause()"), environment={}) as stand_in,
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = server.server_address[1]
-        yield Running(name="the server", process=stand_in.process, port=port, log=tmp_path / "log")
+        yield RunningProcess(name="the server", process=stand_in.process, port=port, log=tmp_path / "log")
         server.shutdown()
 
 
-def test_every_body_is_delivered_once(answering: Running) -> None:
+def test_every_body_is_delivered_once(answering: RunningProcess) -> None:
     """As fast as the senders can, over as many connections as there are senders."""
-    assert load.closed(answering, [b"[]"] * 20, senders=4) > 0
+    assert load.closed_loop(answering, [b"[]"] * 20, senders=4) > 0
 
 
-def test_a_refusal_is_not_a_measurement(answering: Running) -> None:
+def test_a_refusal_is_not_a_measurement(answering: RunningProcess) -> None:
     """A server that answers quickly because it does nothing is not fast."""
     with pytest.raises(NotMeasured, match="the server: A request was answered with 503"):
-        load.closed(answering, [b"[]"], senders=1, path="/503")
+        load.closed_loop(answering, [b"[]"], senders=1, path="/503")
 
 
-def test_latency_has_a_value_for_every_appointment(answering: Running) -> None:
+def test_latency_has_a_value_for_every_appointment(answering: RunningProcess) -> None:
     """Also for those whose turn came late."""
     seen = load.open_loop(answering, [b"[]"] * 30, per_second=1_000, senders=2)
     assert len(seen.seconds) == 30
     assert min(seen.seconds) > 0
 
 
-def test_nobody_there_is_said(answering: Running) -> None:
+def test_nobody_there_is_said(answering: RunningProcess) -> None:
     """With the name of who was expected."""
-    gone = Running(name="the server", process=answering.process, port=ports.find_free_port(), log=answering.log)
+    gone = RunningProcess(name="the server", process=answering.process, port=ports.find_free_port(), log=answering.log)
     with pytest.raises(NotMeasured, match="the server did not answer"):
-        load.closed(gone, [b"[]"], senders=1)
+        load.closed_loop(gone, [b"[]"], senders=1)

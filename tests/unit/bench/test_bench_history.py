@@ -50,7 +50,7 @@ def test_few_markets_and_few_wallets_do_most() -> None:
 def test_nobody_sells_what_he_does_not_hold() -> None:
     """Positions never go below zero, as on chain."""
     held: collections.Counter[tuple[object, ...]] = collections.Counter()
-    for happening in history.happenings(COUNT, scale=SMALL):
+    for happening in history.generate(COUNT, scale=SMALL):
         event = happening.event
         if event.name in {"SharesBought", "SharesSold"}:
             key = event.market_id, event.user, event.outcome  # type: ignore[union-attr]

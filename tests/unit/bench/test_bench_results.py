@@ -57,12 +57,12 @@ def test_a_figure_is_met_when_every_target_that_was_measured_is() -> None:
 )
 def test_numbers_show_the_digits_that_matter(value: float, text: str) -> None:
     """Thousands apart for large ones, two decimals for small ones."""
-    assert results.number(value) == text
+    assert results.format_number(value) == text
 
 
 def test_the_terminal_shows_medians_spreads_and_verdicts() -> None:
     """Each sample is a line; only those with a target have a verdict."""
-    lines = results.terminal(result(5.0, 5.5, 8.0)).splitlines()
+    lines = results.render_terminal(result(5.0, 5.5, 8.0)).splitlines()
     assert lines[0] == "decode: webhook JSON to events"
     assert lines[2].split("  ")[-1] == "MISSED"
     assert "5.50  5.00 to 8.00" in lines[2]
@@ -73,7 +73,7 @@ def test_the_terminal_shows_medians_spreads_and_verdicts() -> None:
 
 def test_the_page_says_where_and_when_and_what_was_not_measured() -> None:
     """Every figure has a section; those without a result say so."""
-    page = results.markdown(figures.ALL, [result(7.0)])
+    page = results.render_markdown(figures.ALL, [result(7.0)])
     assert "2026-01-02" in page
     assert "load average 0.25" in page
     assert page.count("Not measured yet.") == len(figures.ALL) - 1
@@ -84,22 +84,22 @@ def test_the_page_says_where_and_when_and_what_was_not_measured() -> None:
 def test_only_what_is_between_the_marks_is_replaced() -> None:
     """A person's words around the table stay, and writing twice is writing once."""
     page = f"Before.\n{results.BEGIN}\nold\n{results.END}\nAfter.\n"
-    once = results.with_measured(page, "new")
+    once = results.replace_results(page, "new")
     assert once.startswith("Before.\n")
     assert once.endswith("After.\n")
     assert "old" not in once
-    assert results.with_measured(once, "new") == once
+    assert results.replace_results(once, "new") == once
 
 
 def test_a_page_without_marks_is_refused() -> None:
     """Rather than lose what a person wrote."""
     with pytest.raises(ValueError, match="measured: begin"):
-        results.with_measured("no marks here", "new")
+        results.replace_results("no marks here", "new")
 
 
 def test_the_page_of_this_project_has_its_marks() -> None:
     """So that a run can bring it up to date."""
-    assert results.with_measured(results.README.read_text(), "new")
+    assert results.replace_results(results.README.read_text(), "new")
 
 
 def test_a_plot_is_well_formed_and_inside_its_frame() -> None:
@@ -121,8 +121,8 @@ def test_a_plot_of_nothing_but_zeros_can_be_drawn() -> None:
 def test_results_are_kept_beside_their_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One JSON and one SVG a figure; figures never measured are passed over."""
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
-    results.keep(result(7.0), "<svg/>")
-    assert results.kept(["decode", "nothing"]) == [result(7.0)]
+    results.save(result(7.0), "<svg/>")
+    assert results.load(["decode", "nothing"]) == [result(7.0)]
     assert (tmp_path / "results" / "decode.svg").read_text() == "<svg/>"
 
 

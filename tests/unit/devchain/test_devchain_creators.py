@@ -9,7 +9,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from devchain.history import History
-from devchain.metadata_bot import Creators
+from devchain.metadata_bot import MetadataBot
 
 
 class Api:
@@ -52,24 +52,24 @@ async def test_every_market_is_told_once_by_its_creator() -> None:
     history = History(seed=3)
     list(history.play(200))
     api = Api()
-    creators = Creators("http://api", history.traders, transport=httpx.MockTransport(api))
-    await creators.round()
+    creators = MetadataBot("http://api", history.traders, transport=httpx.MockTransport(api))
+    await creators.publish_pending()
     api.is_away = False
-    await creators.round()
+    await creators.publish_pending()
     assert api.told == []
 
     plans = [history.traders.plan(number) for number in range(history.traders.markets)]
     api.known = {plan.market_id.hex(): None for plan in plans}
     api.refusals = 1
-    await creators.round()
+    await creators.publish_pending()
     assert api.told == []
-    await creators.round()
-    await creators.round()
+    await creators.publish_pending()
+    await creators.publish_pending()
 
-    wallets = [history.traders.cast.wallets[plan.creator].address for plan in plans]
+    wallets = [history.traders.actors.wallets[plan.creator].address for plan in plans]
     assert plans
     assert api.told == [(plan.market_id.hex(), wallet) for plan, wallet in zip(plans, wallets, strict=True)]
-    assert set(api.known.values()) == {plan.words.question for plan in plans}
+    assert set(api.known.values()) == {plan.question_text.question for plan in plans}
 
 
 def test_what_they_tell_is_what_they_anchored() -> None:
@@ -82,7 +82,10 @@ def test_what_they_tell_is_what_they_anchored() -> None:
 
     for plan in [plan for plan in plans if plan.market_id in anchored]:
         market = anchored.pop(plan.market_id)
-        assert market["ipfs_evidence_hash"].decode() == plan.words.of(plan.market_id, market["creator"]).cid
+        assert (
+            market["ipfs_evidence_hash"].decode()
+            == plan.question_text.for_market(plan.market_id, market["creator"]).cid
+        )
 
     assert plans
     assert not anchored

@@ -19,9 +19,9 @@ from solders.system_program import TransferParams, transfer
 
 from devchain import accounts, builtins, wire
 from devchain.accounts import Account
-from devchain.ledger import BLOCKHASH_AGE, Genesis, Landed, Ledger, Rejected
-from devchain.store import Place, Store
-from devchain.wire import Signer
+from devchain.ledger import BLOCKHASH_AGE, Genesis, LandedTransaction, Ledger, TransactionRejected
+from devchain.store import LedgerStore, Place
+from devchain.wire import SigningKey
 from zmart import errors
 from zmart.domain.ids import Address
 
@@ -33,7 +33,7 @@ SOL = 1_000_000_000
 @pytest.fixture
 def chain() -> Ledger:
     """A new chain in memory."""
-    return Ledger(Genesis.drawn(bytes(32), NOW), program_id=PROGRAM_ID)
+    return Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID)
 
 
 @pytest.fixture
@@ -41,20 +41,20 @@ def stored(tmp_path: Path) -> Callable[[], Ledger]:
     """Opens one chain's file, again and again."""
 
     def opened() -> Ledger:
-        store = Store(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
+        store = LedgerStore(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
         return Ledger(store.genesis(NOW), program_id=PROGRAM_ID, store=store)
 
     return opened
 
 
-def somebody(chain: Ledger, name: str = "somebody", lamports: int = 10 * SOL) -> Signer:
+def somebody(chain: Ledger, name: str = "somebody", lamports: int = 10 * SOL) -> SigningKey:
     """A wallet with money."""
     signer = chain.genesis.signer(name)
     chain.airdrop(signer.address, lamports)
     return signer
 
 
-def payment(source: Signer, destination: Address, lamports: int) -> Instruction:
+def payment(source: SigningKey, destination: Address, lamports: int) -> Instruction:
     """A System transfer."""
     to = Pubkey.from_string(destination)
     return transfer(TransferParams(from_pubkey=source.pubkey, to_pubkey=to, lamports=lamports))
@@ -87,7 +87,7 @@ def test_a_priority_fee_is_paid_by_the_unit(chain: Ledger) -> None:
         b"\x03" + (1_500).to_bytes(8, "little"),
         [],
     )
-    limit = builtins.unit_limit(1_001)
+    limit = builtins.unit_limit_instruction(1_001)
     landed = chain.send([limit, price, payment(alice, chain.faucet.address, 1)], [alice])
     assert landed.fee_lamports == 5_000 + 2
     assert landed.units_consumed == 450
@@ -96,16 +96,16 @@ def test_a_priority_fee_is_paid_by_the_unit(chain: Ledger) -> None:
 def test_a_limit_too_low_stops_the_transaction(chain: Ledger) -> None:
     """It runs out of units, lands, and pays."""
     alice = somebody(chain)
-    landed = chain.send([builtins.unit_limit(200), payment(alice, chain.faucet.address, 1)], [alice])
+    landed = chain.send([builtins.unit_limit_instruction(200), payment(alice, chain.faucet.address, 1)], [alice])
     assert landed.err == {"InstructionError": [1, "ComputationalBudgetExceeded"]}
 
 
 def test_nothing_lands_twice(chain: Ledger) -> None:
     """The same bytes again are AlreadyProcessed."""
     alice = somebody(chain)
-    transaction = wire.signed([payment(alice, chain.faucet.address, 1)], [alice], chain.blockhash)
+    transaction = wire.sign_transaction([payment(alice, chain.faucet.address, 1)], [alice], chain.blockhash)
     chain.submit(transaction)
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(TransactionRejected) as rejected:
         chain.submit(transaction)
     assert rejected.value.error == "AlreadyProcessed"
 
@@ -113,14 +113,14 @@ def test_nothing_lands_twice(chain: Ledger) -> None:
 def test_a_blockhash_is_good_for_150_blocks(chain: Ledger) -> None:
     """At the last valid height it lands, one block later it never will."""
     alice = somebody(chain)
-    early = [wire.signed([payment(alice, chain.faucet.address, n)], [alice], chain.blockhash) for n in (1, 2)]
+    early = [wire.sign_transaction([payment(alice, chain.faucet.address, n)], [alice], chain.blockhash) for n in (1, 2)]
     last = chain.last_valid_height(early[0].blockhash)
     while chain.open.height < (last or 0):
         chain.advance(NOW)
     assert chain.open.height == 1 + BLOCKHASH_AGE - 1
     assert chain.submit(early[0]).err is None
     chain.advance(NOW)
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(TransactionRejected) as rejected:
         chain.submit(early[1])
     assert rejected.value.error == "BlockhashNotFound"
 
@@ -137,7 +137,7 @@ def test_a_payer_who_cannot_pay_is_turned_away(chain: Ledger, lamports: int, err
     """No account, not the fee, or not the rent after the fee: nothing lands."""
     alice = chain.genesis.signer("alice")
     chain.put(alice.address, Account(lamports))
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(TransactionRejected) as rejected:
         chain.send([payment(alice, chain.faucet.address, 1)], [alice])
     assert rejected.value.error == error
 
@@ -200,7 +200,7 @@ def test_a_fork_undoes_what_its_blocks_did(chain: Ledger) -> None:
     open_slot = chain.slot
     lost = chain.fork(3)
     assert len(lost) == 3
-    assert {a: v for a, v in chain.accounts.items() if not v.is_gone} == before
+    assert {a: v for a, v in chain.accounts.items() if not v.is_empty} == before
     assert not any(chain.is_known(landed.signature) for landed in lost)
     assert not any(chain.is_valid_blockhash(blockhash) for blockhash in dead)
     assert chain.slot > open_slot
@@ -258,7 +258,7 @@ def test_a_copied_file_at_any_moment_is_a_whole_chain(stored: Callable[[], Ledge
         folder.mkdir()
         for file in tmp_path.glob("ledger.sqlite*"):
             shutil.copy(file, folder)
-        copy = Store(folder / "ledger.sqlite", program_id=PROGRAM_ID)
+        copy = LedgerStore(folder / "ledger.sqlite", program_id=PROGRAM_ID)
         assert copy.recent_blocks(1)[0].blockhash == closed.blockhash
         lamports = sum(account.lamports for account in copy.accounts().values())
         fees = sum(landed.fee_lamports for block in copy.recent_blocks(300) for landed in block.transactions)
@@ -284,7 +284,7 @@ def test_forks_are_forgotten_by_the_file_too(stored: Callable[[], Ledger]) -> No
 def test_another_programs_chain_is_refused(stored: Callable[[], Ledger], tmp_path: Path) -> None:
     """The file says whose it is, and what to do."""
     stored()
-    other = Store(tmp_path / "ledger.sqlite", program_id=accounts.MEMO_PROGRAM)
+    other = LedgerStore(tmp_path / "ledger.sqlite", program_id=accounts.MEMO_PROGRAM)
     with pytest.raises(errors.ConfigurationError, match="remove the file"):
         other.genesis(NOW)
 
@@ -308,7 +308,7 @@ def test_signatures_of_an_address_come_newest_first(stored: Callable[[], Ledger]
 
 def test_two_chains_are_two_clusters() -> None:
     """Every seed has its genesis hash, and none of them is a real cluster's."""
-    hashes = {Genesis.drawn(bytes([n]) * 32, NOW).hash for n in range(20)}
+    hashes = {Genesis.from_seed(bytes([n]) * 32, NOW).hash for n in range(20)}
     assert len(hashes) == 20
     assert "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d" not in hashes
 
@@ -331,14 +331,14 @@ def test_a_dead_blockhash_is_not_revived_by_a_restart(stored: Callable[[], Ledge
 )
 def test_lamports_neither_appear_nor_vanish(steps: list[tuple[Any, ...]]) -> None:
     """Whatever is paid, closed and undone: balances and the fees of what still stands add up."""
-    chain = Ledger(Genesis.drawn(bytes(32), NOW), program_id=PROGRAM_ID)
+    chain = Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID)
     total = sum(account.lamports for account in chain.accounts.values())
     wallets = [somebody(chain, f"wallet {n}", lamports=SOL) for n in range(3)]
     for step in steps:
         match step:
             case ("pay", source, destination, lamports):
                 built = payment(wallets[source], wallets[destination].address, lamports)
-                with contextlib.suppress(Rejected):
+                with contextlib.suppress(TransactionRejected):
                     chain.send([built], [wallets[source]])
             case ("advance", skipped):
                 chain.advance(NOW, skipped_slots=skipped)
@@ -350,5 +350,5 @@ def test_lamports_neither_appear_nor_vanish(steps: list[tuple[Any, ...]]) -> Non
         assert {landed.signature for landed in standing} == set(chain.recent)
 
 
-def _transactions(chain: Ledger) -> list[Landed]:
+def _transactions(chain: Ledger) -> list[LandedTransaction]:
     return [landed for block in chain.blocks.values() for landed in block.transactions]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from devchain import accounts
-from devchain.accounts import Market, Position, Vote
-from devchain.ledger import Genesis, Landed, Ledger
+from devchain.accounts import MarketRecord, PositionRecord, VoteRecord
+from devchain.ledger import Genesis, LandedTransaction, Ledger
 from devchain.program import Program
-from devchain.wire import Signer
+from devchain.wire import SigningKey
 from zmart.chain import addresses, logs, transactions
 from zmart.domain import events
 from zmart.domain.ids import Address
@@ -29,7 +29,7 @@ class Stage:
     """A ledger with actors, and the instructions in short."""
 
     def __init__(self, *, faulty_sells: bool = False) -> None:
-        genesis = Genesis.drawn(bytes(32), NOW)
+        genesis = Genesis.from_seed(bytes(32), NOW)
         program = Program(faulty_sells=faulty_sells)
         self.ledger = Ledger(genesis, program_id=PROGRAM_ID, program=program)
         for name in ("admin", "backend", "fee", "creator", "alice", "bob", "resolver"):
@@ -37,35 +37,37 @@ class Stage:
             self.ledger.airdrop(getattr(self, name).address, 1_000 * SOL)
         self.market = addresses.market_address(PROGRAM_ID, MARKET_ID)
 
-    admin: Signer
-    backend: Signer
-    fee: Signer
-    creator: Signer
-    alice: Signer
-    bob: Signer
-    resolver: Signer
+    admin: SigningKey
+    backend: SigningKey
+    fee: SigningKey
+    creator: SigningKey
+    alice: SigningKey
+    bob: SigningKey
+    resolver: SigningKey
 
-    def do(self, name: str, signer: Signer, args: dict[str, Any] | None = None, **given: Address) -> Landed:
+    def do(
+        self, name: str, signer: SigningKey, args: dict[str, Any] | None = None, **given: Address
+    ) -> LandedTransaction:
         """One instruction in a transaction of its own, in a block of its own."""
         self.ledger.advance(self.ledger.clock.unix_timestamp)
         built = transactions.instruction(name, PROGRAM_ID, self.named(name, signer) | given, args, market_id=MARKET_ID)
         return self.ledger.send([built], [signer])
 
-    def named(self, name: str, signer: Signer) -> dict[str, Address]:
+    def named(self, name: str, signer: SigningKey) -> dict[str, Address]:
         """The accounts that cannot be derived."""
         role = ROLES[name]
         named = {role: signer.address}
         if name in ("buy_shares", "sell_shares", "initialize_global_config"):
             named["protocol_fee_wallet"] = self.fee.address
         if name == "claim_winnings":
-            named["resolver"] = self.record(Market).resolver
+            named["resolver"] = self.record(MarketRecord).resolver
         return named
 
     def wait(self, seconds: int) -> None:
         """Let the chain's clock move on."""
         self.ledger.advance(self.ledger.clock.unix_timestamp + seconds)
 
-    def record(self, kind: type[Any], user: Signer | None = None) -> Any:
+    def record(self, kind: type[Any], user: SigningKey | None = None) -> Any:
         """The market, or somebody's position in it."""
         address = self.market
         if user is not None:
@@ -91,7 +93,7 @@ class Stage:
         assert self.initialized().create(b, liquidity).err is None
         return self
 
-    def create(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> Landed:
+    def create(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> LandedTransaction:
         """Propose the market."""
         args = {
             "market_id": MARKET_ID,
@@ -139,21 +141,21 @@ class Stage:
         assert self.finalize().err is None
         return self
 
-    def finalize(self, agree: int | None = None, disagree: int | None = None) -> Landed:
+    def finalize(self, agree: int | None = None, disagree: int | None = None) -> LandedTransaction:
         """By the backend."""
         args = {"dispute_agree": agree, "dispute_disagree": disagree}
         return self.do("finalize_market", self.backend, args)
 
-    def buy(self, who: Signer, outcome: bool, target: int) -> Landed:
+    def buy(self, who: SigningKey, outcome: bool, target: int) -> LandedTransaction:
         """Buy for at most that much."""
         return self.do("buy_shares", who, {"outcome": outcome, "target_cost": target})
 
-    def sell(self, who: Signer, outcome: bool, shares: int, at_least: int = 0) -> Landed:
+    def sell(self, who: SigningKey, outcome: bool, shares: int, at_least: int = 0) -> LandedTransaction:
         """Sell that many."""
         args = {"outcome": outcome, "shares_to_sell": shares, "min_proceeds": at_least}
         return self.do("sell_shares", who, args)
 
-    def configure(self, *rates: int, **others: Any) -> Landed:
+    def configure(self, *rates: int, **others: Any) -> LandedTransaction:
         """Write the configuration."""
         args = {
             "protocol_fee_bps": rates[0],
@@ -189,14 +191,14 @@ ROLES = {
 }
 
 
-def event(landed: Landed) -> Any:
+def event(landed: LandedTransaction) -> Any:
     """The one event of a transaction that succeeded."""
     assert landed.err is None, landed.logs
     ((_, found),) = logs.program_events(landed.logs, PROGRAM_ID)
     return found
 
 
-def code(landed: Landed) -> int:
+def code(landed: LandedTransaction) -> int:
     """The number a transaction failed with."""
     assert isinstance(landed.err, dict), landed.logs
     return int(landed.err["InstructionError"][1]["Custom"])
@@ -216,13 +218,13 @@ def test_the_buys_of_the_worked_example_come_out_to_the_lamport() -> None:
     for outcome, target, shares, paid, price in expected:
         bought = event(stage.buy(stage.alice, outcome, target * SOL))
         assert (bought.shares, bought.cost, bought.new_price_yes) == (shares, paid, price)
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert (market.shares_yes, market.shares_no) == (21_193_457_609, 4_637_075_426)
     assert market.total_volume == 12_999_145_500
     assert market.accumulated_resolver_fees == 236_348_100
     assert market.accumulated_lp_fees == 590_870_250
     assert market.current_liquidity == SOL // 10 + 827_218_350
-    assert stage.lamports(stage.market) - accounts.rent_exempt(488) == 12_644_623_350
+    assert stage.lamports(stage.market) - accounts.rent_exempt_lamports(488) == 12_644_623_350
 
 
 def test_a_buy_pays_market_and_protocol_by_two_calls() -> None:
@@ -243,7 +245,7 @@ def test_the_smallest_first_buy_is_where_the_chain_has_it() -> None:
     assert event(stage.buy(stage.alice, True, 1_071_510)).shares > 0
 
 
-def _alice(stage: Stage) -> tuple[Signer, bool]:
+def _alice(stage: Stage) -> tuple[SigningKey, bool]:
     return stage.alice, True
 
 
@@ -252,7 +254,7 @@ def test_a_tiny_buy_off_balance_gives_nothing_for_nothing() -> None:
     stage = Stage().traded()
     bought = event(stage.buy(stage.alice, True, 10_000))
     assert (bought.shares, bought.cost) == (0, 0)
-    assert stage.record(Position, stage.alice).trades_count == 2
+    assert stage.record(PositionRecord, stage.alice).trades_count == 2
 
 
 def test_a_market_below_the_smallest_b_lives_and_never_trades() -> None:
@@ -266,15 +268,15 @@ def test_a_sell_moves_lamports_out_of_the_market() -> None:
     stage = Stage().active(b=1_000 * SOL, liquidity=100 * SOL)
     for outcome, target in ((True, 1), (False, 2), (True, 10)):
         assert stage.buy(stage.alice, outcome, target * SOL).err is None
-    before = stage.record(Market)
+    before = stage.record(MarketRecord)
     held = stage.lamports(stage.market)
     sold = event(stage.sell(stage.alice, True, SOL))
-    after = stage.record(Market)
+    after = stage.record(MarketRecord)
     assert sold.proceeds == 454_188_600
     assert held - stage.lamports(stage.market) == 454_188_600 + 15_139_620
     assert before.current_liquidity - after.current_liquidity == 454_188_600 + 15_139_620
     assert after.total_volume - before.total_volume == 504_654_000
-    assert stage.record(Position, stage.alice).total_invested == before.total_volume
+    assert stage.record(PositionRecord, stage.alice).total_invested == before.total_volume
 
 
 def test_a_faulty_sell_fails_in_the_runtime() -> None:
@@ -366,7 +368,7 @@ def test_a_market_of_nothing_is_refused(b: int, liquidity: int, number: int) -> 
 def test_a_market_begins_with_shares_of_nobody() -> None:
     """Protocol.md 1.4.2: b/1000 on each side, the liquidity a number, the question's hash kept."""
     stage = Stage().created(b=100 * SOL + 999, liquidity=7)
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert market.shares_yes == market.shares_no == 100_000_000
     assert (market.current_liquidity, market.ipfs_evidence_hash) == (7, CID)
     assert stage.lamports(stage.market) == 4_287_360
@@ -383,7 +385,7 @@ def test_approval_takes_counts_and_a_share_of_them() -> None:
     counts = {"final_likes": 70, "final_dislikes": 30}
     assert event(stage.do("aggregate_proposal_votes", stage.backend, counts)).approved
     assert stage.do("approve_proposal", stage.admin).err is None
-    assert stage.record(Market).state == MarketState.APPROVED
+    assert stage.record(MarketRecord).state == MarketState.APPROVED
 
 
 def test_a_vote_is_a_record_and_there_is_one() -> None:
@@ -396,15 +398,15 @@ def test_a_vote_is_a_record_and_there_is_one() -> None:
     account = stage.ledger.account(address)
     assert account is not None
     assert account.lamports == 1_468_560
-    assert isinstance(account.record, Vote)
-    assert stage.record(Market).proposal_likes == 0
+    assert isinstance(account.record, VoteRecord)
+    assert stage.record(MarketRecord).proposal_likes == 0
 
 
 def test_cancelling_leaves_the_flag_alone() -> None:
     """Protocol.md 1.4.18: state 6, cancelled_at, and is_cancelled false."""
     stage = Stage().created()
     assert stage.do("cancel_market", stage.admin).err is None
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert (market.state, market.is_cancelled, market.cancelled_at) == (6, False, NOW)
     assert code(stage.do("cancel_market", stage.admin)) == 6012
     stage = Stage().active()
@@ -469,7 +471,7 @@ def test_resolving_takes_a_second_and_forgets_the_question() -> None:
     assert code(stage.do("resolve_market", stage.bob, args)) == 6044
     stage.wait(1)
     assert stage.do("resolve_market", stage.bob, args).err is None
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert (market.resolver, market.proposed_outcome) == (stage.bob.address, False)
     assert market.ipfs_evidence_hash == bytes(46)
 
@@ -501,7 +503,7 @@ def test_a_bounced_dispute_confirms_what_voters_rejected_and_is_forgotten() -> N
     stage = Stage().disputed()
     counts = {"final_agrees": 6, "final_disagrees": 4}
     assert event(stage.do("aggregate_dispute_votes", stage.backend, counts)).dispute_succeeded
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert (market.state, market.was_disputed) == (MarketState.RESOLVING, True)
     stage.wait(259_200)
     done = event(stage.finalize())
@@ -513,7 +515,7 @@ def test_a_failed_dispute_ends_the_market_without_an_outcome() -> None:
     stage = Stage().disputed()
     counts = {"final_agrees": 0, "final_disagrees": 0}
     assert not event(stage.do("aggregate_dispute_votes", stage.backend, counts)).dispute_succeeded
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert (market.state, market.final_outcome, market.finalized_at) == (5, None, 0)
     assert market.resolved_at == stage.ledger.clock.unix_timestamp
     paid = event(stage.do("claim_winnings", stage.alice))
@@ -523,13 +525,13 @@ def test_a_failed_dispute_ends_the_market_without_an_outcome() -> None:
 def test_claims_pay_out_of_the_ledger_and_the_first_pays_the_resolver() -> None:
     """Protocol.md 2.7's settlement: 185,350,052 to the holder, 27,270,384 to the resolver."""
     stage = Stage().finalized()
-    assert stage.record(Market).current_liquidity == 195_446_344
+    assert stage.record(MarketRecord).current_liquidity == 195_446_344
     resolver, alice = (stage.lamports(who.address) for who in (stage.resolver, stage.alice))
     paid = event(stage.do("claim_winnings", stage.alice))
     assert paid.amount == 185_350_052
     assert stage.lamports(stage.resolver.address) - resolver == 27_270_384
     assert stage.lamports(stage.alice.address) - alice == 185_350_052 - 5_000
-    market = stage.record(Market)
+    market = stage.record(MarketRecord)
     assert (market.accumulated_resolver_fees, market.current_liquidity) == (0, 195_446_344)
     assert code(stage.do("claim_winnings", stage.alice)) == 6022
     assert code(stage.do("claim_winnings", stage.bob)) == 6023
@@ -662,7 +664,7 @@ def test_two_instructions_happen_together_or_not_at_all() -> None:
     ]
     landed = stage.ledger.send(instructions, [stage.alice])
     assert landed.err == {"InstructionError": [1, {"Custom": 6018}]}
-    assert stage.record(Market).total_volume == 0
+    assert stage.record(MarketRecord).total_volume == 0
     assert stage.lamports(stage.alice.address) == before - 5_000
 
 

@@ -6,8 +6,8 @@ import itertools
 
 from devchain import questions
 from devchain.history import History
-from devchain.ledger import Rejected
-from devchain.traders import Tempo, Traders, plan
+from devchain.ledger import TransactionRejected
+from devchain.traders import Tempo, Traders, plan_market
 from zmart.chain import logs
 from zmart.domain.market import MarketState
 
@@ -19,7 +19,7 @@ def act(history: History, traders: Traders, begin: int, seconds: float) -> list[
         for move in traders.step(now):
             try:
                 landed = ledger.send(move.instructions, move.signers)
-            except Rejected:
+            except TransactionRejected:
                 continue
             for _, event in logs.program_events(landed.logs, ledger.program_id):
                 seen.append((now, event.name))
@@ -69,7 +69,7 @@ def test_popularity_and_outcomes_are_skewed() -> None:
     history = History(14, tempo=Tempo(trades_per_second=2.0))
     counts: dict[bytes, int] = {}
     sides: set[bool] = set()
-    for landed in history.landed(1_500):
+    for landed in history.play_landed(1_500):
         for _, event in logs.program_events(landed.logs, history.ledger.program_id):
             if event.name == "SharesBought":
                 market_id, outcome = event[0], event[2]
@@ -83,8 +83,8 @@ def test_popularity_and_outcomes_are_skewed() -> None:
 
 def test_a_fate_is_a_function_of_seed_and_number() -> None:
     """The same plan whenever it is asked for, another for another seed."""
-    assert plan(1, 5, Tempo()) == plan(1, 5, Tempo())
-    assert plan(1, 5, Tempo()).market_id != plan(2, 5, Tempo()).market_id
+    assert plan_market(1, 5, Tempo()) == plan_market(1, 5, Tempo())
+    assert plan_market(1, 5, Tempo()).market_id != plan_market(2, 5, Tempo()).market_id
 
 
 def test_leaving_the_backend_out_leaves_its_work_undone() -> None:
@@ -98,7 +98,7 @@ def test_leaving_the_backend_out_leaves_its_work_undone() -> None:
 
 def test_a_content_id_is_the_one_ipfs_computes() -> None:
     """CIDv0 of `hello world` with a newline, as `ipfs add` prints it."""
-    assert questions.cid(b"hello world\n") == b"QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
+    assert questions.content_id(b"hello world\n") == b"QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o"
 
 
 def test_where_keepers_play_the_backend_traders_leave_it_to_them() -> None:
@@ -106,7 +106,7 @@ def test_where_keepers_play_the_backend_traders_leave_it_to_them() -> None:
     history = History(5, tempo=Tempo(plays_backend=False, proposal_seconds=5, markets=3))
     begin = history.ledger.clock.unix_timestamp
     seen = {name for _, name in act(history, history.traders, begin, 400)}
-    cast = history.traders.cast
+    cast = history.traders.actors
 
     assert "ProposalVoteSubmitted" in seen
     assert not seen & {"ProposalAggregated", "ProposalApproved", "MarketFinalized", "DisputeAggregated"}

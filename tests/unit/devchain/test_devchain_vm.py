@@ -28,7 +28,7 @@ def chain(tmp_path: Path) -> VmLedger:
     assert found is not None
     file = tmp_path / "memo.so"
     file.write_bytes(found.data)
-    genesis = Genesis.drawn(bytes(32), NOW)
+    genesis = Genesis.from_seed(bytes(32), NOW)
     return VmLedger(genesis, program_id=PROGRAM_ID, program_file=file)
 
 
@@ -78,4 +78,4 @@ def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
     nonsense.write_bytes(b"nonsense")
     for file in (nonsense, tmp_path / "missing.so"):
         with pytest.raises(errors.ConfigurationError):
-            VmLedger(Genesis.drawn(bytes(32), NOW), program_id=PROGRAM_ID, program_file=file)
+            VmLedger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID, program_file=file)

@@ -48,6 +48,6 @@ def test_every_word_is_in_its_name() -> None:
 def test_demo_questions_fit_what_users_may_write() -> None:
     """Ten to two hundred characters under a category that exists."""
     for number in range(500):
-        words = demo.words(1, number)
+        words = demo.generate_question(1, number)
         assert 10 <= len(words.question) <= 200
         assert words.category in CATEGORIES

@@ -35,7 +35,7 @@ def account(market: Market, *, owner: str = PROGRAM, **changes: Any) -> client.A
         "proposed_outcome": market.proposed_outcome,
         **changes,
     }
-    data = accounts.Market(**told).encode()
+    data = accounts.MarketRecord(**told).encode()
     return client.AccountInfo(address=market.address, lamports=1, owner=Address(owner), data=data)
 
 
@@ -118,7 +118,7 @@ def test_the_filter_finds_one_kind_of_one_market() -> None:
 
     assert filters == [
         client.DataSize(83),
-        client.Memcmp(0, accounts.Vote().encode()[:8]),
+        client.Memcmp(0, accounts.VoteRecord().encode()[:8]),
         client.Memcmp(8, b"m" * 32),
         client.Memcmp(72, b"\x01"),
     ]
