@@ -57,7 +57,7 @@ async def _write(dsn: str) -> None:
     writer = await Writer.connect(dsn)
     try:
         for first in range(0, len(items), BATCH):
-            batch = decoder.Decoder(PROGRAM_ID).all(items[first : first + BATCH])
+            batch = decoder.Decoder(PROGRAM_ID).decode_items(items[first : first + BATCH])
             await writer.append(batch.transactions, source="file")
     finally:
         await writer.close()

@@ -80,7 +80,7 @@ class DecodeFigure(Figure):
         file.write_bytes(b"\n".join(bodies) + b"\n")
         ways: dict[str, Callable[[], float]] = {
             "events, ours": lambda: _time_ours(read_events, bodies),
-            "rows, ours": lambda: _time_ours(Decoder(history.PROGRAM).body, bodies),
+            "rows, ours": lambda: _time_ours(Decoder(history.PROGRAM).decode_body, bodies),
             "rows and bodies, ours": lambda: _time_ours(_rows_and_bodies, bodies),
         }
         found = sum(len(read_events(body)) for body in bodies)
@@ -107,7 +107,7 @@ def _alternate(ways: dict[str, Callable[[], float]], found: int, rounds: int) ->
 
 def _rows_and_bodies(body: bytes) -> object:
     """Rows, and what the log keeps of the delivery."""
-    return body_compression.packed(row.body for row in Decoder(history.PROGRAM).body(body).transactions)
+    return body_compression.compress(row.body for row in Decoder(history.PROGRAM).decode_body(body).transactions)
 
 
 def _time_ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:

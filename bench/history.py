@@ -223,7 +223,10 @@ def _context(event: events.Event, before: int, after: int) -> bytes:
         case events.SharesSold():
             return b'{"market_lamports_delta":"%d","market_lamports":"%d"}' % (after - before, after)
         case events.MarketCreated():
-            found = {"initial_liquidity": str(LIQUIDITY_LAMPORTS), "ipfs_question_hash": event_rows.readable(QUESTION)}
+            found = {
+                "initial_liquidity": str(LIQUIDITY_LAMPORTS),
+                "ipfs_question_hash": event_rows.text_or_hex(QUESTION),
+            }
             return _encode({**found, "market_lamports": str(after)})
         case events.MarketFinalized():
             return b'{"dispute_agree":null,"dispute_disagree":null,"market_lamports":"%d"}' % after

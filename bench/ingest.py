@@ -98,7 +98,7 @@ def _methods(env: BenchEnvironment, stack: contextlib.ExitStack) -> dict[str, _M
 
 def _reverse_items(body: bytes) -> bytes:
     """A delivery with its items in the opposite order."""
-    return b"[" + b",".join(reversed(delivery_body.items(body))) + b"]"
+    return b"[" + b",".join(reversed(delivery_body.split_items(body))) + b"]"
 
 
 def _send(running: RunningProcess, bodies: Sequence[bytes]) -> float:
@@ -121,7 +121,7 @@ class _RawPostgres:
 
     def __init__(self, database: testing.PostgresDatabase) -> None:
         self._database = database
-        self._decode = Decoder(history.PROGRAM).body
+        self._decode = Decoder(history.PROGRAM).decode_body
         self._next = 1
 
     def __enter__(self) -> _RawPostgres:
@@ -165,7 +165,7 @@ class _RawPostgres:
         rows = iter([row for body in bodies for row in self._decode(body).transactions])
         while batch := list(itertools.islice(rows, BATCH)):
             first, self._next = self._next, self._next + len(batch)
-            contents, places = body_compression.packed(row.body for row in batch)
+            contents, places = body_compression.compress(row.body for row in batch)
             rows_to_store = [
                 row._replace(body=b"" if place.start else contents[place.bundle - 1])
                 for row, place in zip(batch, places, strict=True)

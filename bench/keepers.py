@@ -21,12 +21,12 @@ from devchain.wire import SigningKey as ChainSigner
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
-from ingest.sync.database import Notebook
-from ingest.sync.task import Watch
+from ingest.sync.database import SyncDatabase
+from ingest.sync.task import SyncTask
 from orchestration.keepers import actions, plans, runner
-from orchestration.keepers.intent_store import Books
-from orchestration.keepers.plans import Config, Rules, Standing, Verdict
-from orchestration.keepers.runner import Report
+from orchestration.keepers.intent_store import IntentStore
+from orchestration.keepers.plans import PlanVerdict, ProtocolConfig, ProvenState, Rules
+from orchestration.keepers.runner import RoundReport
 from zmart import settings, testing
 from zmart.chain import addresses, transactions
 from zmart.chain.rpc import RpcClient
@@ -104,20 +104,20 @@ def _fill(database: testing.PostgresDatabase, markets: int) -> None:
 async def _plan(database: testing.PostgresDatabase, markets: int) -> float:
     """Seconds from the database to a complete plan."""
     task = actions.TASKS["proposal_tallies"]
-    progress = Standing(
+    progress = ProvenState(
         verified_through=1 << 30, finalized_through=1 << 30, proven_at=NOW, chain_at=NOW, slot=1 << 30, our_at=NOW
     )
     zero_address = Address("1" * 32)
-    config = Config(zero_address, zero_address, 7_000, 6_000, 259_200, False)
-    async with Books(database.dsn("zmart_keeper")) as store:
+    config = ProtocolConfig(zero_address, zero_address, 7_000, 6_000, 259_200, False)
+    async with IntentStore(database.dsn("zmart_keeper")) as store:
         began = time.perf_counter()
         found = await store.markets(task, before=NOW, window_seconds=259_200)
-        rows = plans.plan(task, found, standing=progress, config=config, rules=_RULES)
+        rows = plans.plan(task, found, proven_state=progress, config=config, rules=_RULES)
         for row in rows[: _RULES.batch_size]:
             assert task.ballots is not None
             await store.ballots(row.market, task.ballots, before=NOW, closing=NOW)
         seconds = time.perf_counter() - began
-    due = sum(row.verdict is Verdict.DUE or row.reason is plans.Reason.NEXT_ROUND for row in rows)
+    due = sum(row.verdict is PlanVerdict.DUE or row.reason is plans.Reason.NEXT_ROUND for row in rows)
     counted = sum(sum(row.market.tally) for row in rows)
     if len(rows) != markets or due != markets // 2 or counted != markets * BALLOTS_PER_MARKET:
         raise NotMeasured(f"The plan has {len(rows)} rows, {due} due, {counted} ballots.")
@@ -150,10 +150,10 @@ async def _finalize(folder: Path, database: testing.PostgresDatabase, due: int, 
         stage.create_markets(due)
         deliverer = _Deliverer(node, pipeline)
         await deliverer.deliver()
-        await watch.turn()
+        await watch.tick()
         final = node.ledger.finalized_slot
-        while (watch.standing.finalized_through or 0) < final:
-            await watch.look()
+        while (watch.completeness.finalized_through or 0) < final:
+            await watch.verify()
         configured = _settings(folder, node)
         began = time.perf_counter()
         sync = asyncio.create_task(_sync_loop(watch, deliverer))
@@ -170,7 +170,7 @@ async def _seconds_to_close(configured: Settings, database: testing.PostgresData
     if len(report.sent) != due:
         raise NotMeasured(f"{len(report.sent)} of {due} were sent; {len(report.rows)} were found.")
     while True:
-        async with runner.opened(configured, dsn=database.dsn("zmart_keeper")) as keepers:
+        async with runner.open_runner(configured, dsn=database.dsn("zmart_keeper")) as keepers:
             await keepers.sweep()
         with database.connect() as connection:
             row = connection.execute("select count(*) from ops.intents where state = 'done'").fetchone()
@@ -197,19 +197,19 @@ async def _idle_round_seconds(configured: Settings, database: testing.PostgresDa
     return time.perf_counter() - began
 
 
-async def _run_round(configured: Settings, database: testing.PostgresDatabase) -> Report:
+async def _run_round(configured: Settings, database: testing.PostgresDatabase) -> RoundReport:
     chosen = [actions.TASKS["market_finalizations"]]
-    (report,) = await runner.run(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
+    (report,) = await runner.run_rounds(configured, chosen, is_dry=False, dsn=database.dsn("zmart_keeper"))
     return report
 
 
-async def _sync_loop(watch: Watch, deliverer: _Deliverer) -> None:
+async def _sync_loop(watch: SyncTask, deliverer: _Deliverer) -> None:
     """What ingest does: deliveries as they come, and looks at the chain."""
     while True:
         for _ in range(DELIVERIES_PER_SYNC):
             await deliverer.deliver()
             await asyncio.sleep(SYNC_SECONDS / DELIVERIES_PER_SYNC)
-        await watch.look()
+        await watch.verify()
 
 
 class _Deliverer:
@@ -224,19 +224,19 @@ class _Deliverer:
         while places := self._chain.store.undelivered_places(self._chain.ledger.confirmed_slot, BODY):
             found = [self._chain.store.transaction_at(place) for place in places]
             items = [msgspec.json.encode(delivery.webhook_item(landed)) for landed in found if landed is not None]
-            decoded = self._decoder.all(items)
+            decoded = self._decoder.decode_items(items)
             await self._pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted)
             self._chain.store.plan_deliveries([], places[-1])
 
 
 @contextlib.asynccontextmanager
-async def _ingest(database: testing.PostgresDatabase, chain: RpcClient) -> AsyncIterator[tuple[Watch, Pipeline]]:
+async def _ingest(database: testing.PostgresDatabase, chain: RpcClient) -> AsyncIterator[tuple[SyncTask, Pipeline]]:
     async def connect() -> Writer:
         return await Writer.connect(database.dsn("zmart_ingest"))
 
-    sync_database = Notebook(database.dsn("zmart_ingest"))
+    sync_database = SyncDatabase(database.dsn("zmart_ingest"))
     async with Pipeline(connect) as pipeline:
-        yield Watch(chain, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID), pipeline
+        yield SyncTask(chain, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID), pipeline
         await sync_database.close()
 
 

@@ -33,7 +33,7 @@ from .commands import backfill, dead_letters, replay
 from .decode.decoder import Decoder
 from .store import behind_marts, group_commit, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
-from .sync.database import Notebook
+from .sync.database import SyncDatabase
 from .webhook.app import Parts, create_app
 from .webhook.auth import Verifier
 
@@ -49,9 +49,9 @@ def main() -> int:
     try:
         configured = settings.load()
         logs.configure(configured, service="ingest")
-        parts = parts_of(configured)
-        listener = bound(configured.hosts.ingest, configured.ports.ingest)
-        asyncio.run(task.at_the_door(configured))
+        parts = build_parts(configured)
+        listener = bind_listener(configured.hosts.ingest, configured.ports.ingest)
+        asyncio.run(task.verify_cluster_at_startup(configured))
     except errors.ConfigurationError as exc:
         print(f"ingest: {exc}", file=sys.stderr)
         return 2
@@ -60,44 +60,44 @@ def main() -> int:
     return 0
 
 
-def parts_of(configured: settings.Settings) -> Parts:
+def build_parts(configured: settings.Settings) -> Parts:
     """The server of a configuration; ConfigurationError says what is missing."""
     dsn = configured.postgres.dsn("zmart_ingest")
     token = configured.api.metrics_token
 
-    async def connect() -> group_commit.Writer:
+    async def connect() -> group_commit.BatchWriter:
         return await writer.Writer.connect(dsn)
 
-    async def database() -> None:
+    async def check_database() -> None:
         connection = await pool.connect(dsn, application_name="zmart ingest readiness")
         await connection.close()
 
     committing = group_commit.Pipeline(connect)
-    carrier = configured.api.broadcast_url
-    committing.on_commit = redis_notify.Notifier(carrier.reveal() if carrier else None).notify
+    redis_url = configured.api.broadcast_url
+    committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
     return Parts(
         verifier=Verifier.of(configured.ingest),
         decoder=Decoder(configured.chain.program_id),
         pipeline=committing,
-        watch=task.Watch.of(configured, committing),
-        sources=sources_of(configured),
-        notebook=Notebook(dsn),
+        sync_task=task.SyncTask.of(configured, committing),
+        sources=build_sources(configured),
+        database=SyncDatabase(dsn),
         environment=configured.chain.cluster.value,
-        checks={"database": database},
-        look=log_stats.Look(dsn),
+        checks={"database": check_database},
+        log_stats=log_stats.LogStats(dsn),
         behind=behind_marts.BehindMarts(dsn),
         metrics_token=token.reveal() if token else None,
     )
 
 
-def sources_of(configured: settings.Settings) -> list[sources.Source]:
+def build_sources(configured: settings.Settings) -> list[sources.Source]:
     """What brings transactions besides deliveries."""
     if not configured.ingest.logs_subscribe:
         return []
-    return [logs_subscribe.Subscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
+    return [logs_subscribe.LogsSubscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bind_listener(host: str, port: int) -> socket.socket:
     """A listening socket; ConfigurationError where the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -125,11 +125,11 @@ def serve(parts: Parts, listener: socket.socket) -> None:
         server_header=False,
     )
     host, port = listener.getsockname()[:2]
-    log.info("ingest listens", host=host, port=port)
-    _Server(config).run(sockets=[listener])
+    log.info("ingest_listening", host=host, port=port)
+    _IngestServer(config).run(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
+class _IngestServer(uvicorn.Server):
     """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
 
     @contextlib.contextmanager

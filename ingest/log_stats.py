@@ -21,14 +21,14 @@ log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
 
 #: A look is at most this old.
-FRESH_SECONDS = 5.0
+MAX_AGE_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 5.0
 #: Of fewer, what Postgres takes for a database with nothing in it is the larger part.
-FEWEST_EVENTS = 10_000
+MIN_EVENTS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condition:
+class LogStatsSample:
     """The log at one moment; -1 where nothing is known."""
 
     database_up: int = 0
@@ -47,28 +47,28 @@ class Condition:
     @property
     def bytes_per_million_events(self) -> int | None:
         """What a million events take, indexes and marts included; None while there are too few to tell."""
-        if self.events < FEWEST_EVENTS:
+        if self.events < MIN_EVENTS:
             return None
         return round(self.database_bytes * 1_000_000 / self.events)
 
 
-class Look:
+class LogStats:
     """Looks, and remembers what it saw."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: pool.Connection | None = None
-        self._turn = asyncio.Lock()
-        self._looked_at = float("-inf")
-        self.seen = Condition()
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
+        self.latest = LogStatsSample()
 
-    async def again(self) -> Condition:
+    async def refresh(self) -> LogStatsSample:
         """The log now, or as it was a few seconds ago; never an error."""
-        async with self._turn:
-            if time.monotonic() - self._looked_at >= FRESH_SECONDS:
-                self.seen = await self._read()
-                self._looked_at = time.monotonic()
-        return self.seen
+        async with self._lock:
+            if time.monotonic() - self._read_at >= MAX_AGE_SECONDS:
+                self.latest = await self._read()
+                self._read_at = time.monotonic()
+        return self.latest
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -76,19 +76,19 @@ class Look:
             await self._connection.close()
             self._connection = None
 
-    async def _read(self) -> Condition:
+    async def _read(self) -> LogStatsSample:
         try:
             with pool.translate_errors():
-                cursor = await (await self._connected()).execute(sql.condition)
+                cursor = await (await self._get_connection()).execute(sql.log_stats)
                 row = await cursor.fetchone()
-        except (errors.ZmartError, psycopg.Error) as trouble:
-            log.warning("the log's condition is unknown", reason=str(trouble))
-            return Condition()
+        except (errors.ZmartError, psycopg.Error) as error:
+            log.warning("log_stats_unavailable", reason=str(error))
+            return LogStatsSample()
         assert row is not None
         names = [column.name for column in cursor.description or ()]
-        return Condition(database_up=1, **dict(zip(names, row, strict=True)))
+        return LogStatsSample(database_up=1, **dict(zip(names, row, strict=True)))
 
-    async def _connected(self) -> pool.Connection:
+    async def _get_connection(self) -> pool.Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = await pool.connect(
                 self._dsn,

@@ -17,7 +17,7 @@ from typing import Protocol
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
-from .log_stats import Condition
+from .log_stats import LogStatsSample
 
 #: From one lone delivery to the greatest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
@@ -25,14 +25,14 @@ _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _WINDOW_SECONDS = 60
 
 
-class Standing(Protocol):
+class SupportsState(Protocol):
     """What is known about the log's completeness."""
 
     @property
     def state(self) -> str: ...  # noqa: D102
 
 
-class Appended(Protocol):
+class CommitCounts(Protocol):
     """What a commit did."""
 
     @property
@@ -44,7 +44,7 @@ class Appended(Protocol):
 
 
 #: Gauges of what is proven, by the name of what they show.
-_PROVEN = {
+_COMPLETENESS_GAUGES = {
     "verified_through": "Slot through which nothing the confirmed chain lists is missing.",
     "finalized_through": "Slot through which log and finalized chain are the same.",
     "confirmed_slot": "Newest confirmed slot the walk saw.",
@@ -54,7 +54,7 @@ _PROVEN = {
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
 }
 #: Gauges of what the database says, by the field of Condition.
-_CONDITION = {
+_LOG_STATS_GAUGES = {
     "database_up": ("database_up", "1 when the database answered the last look, else 0."),
     "head_seq": ("head_seq", "Last seq of the feed."),
     "last_event_age_seconds": ("last_event_age_seconds", "Seconds since the newest event was committed."),
@@ -66,7 +66,7 @@ _CONDITION = {
     "database_bytes": ("database_bytes", "Size of the database."),
 }
 #: What of a commit is measured, by the field of Appended; a double that holds no lock has none of them.
-_TIMES = {
+_COMMIT_TIMES = {
     "lock_held_seconds": ("writer_lock_held_seconds", "How long a commit held the writer lock."),
     "lock_wait_seconds": ("writer_lock_wait_seconds", "How long a batch waited for the writer lock."),
     "folds_seconds": ("folds_seconds", "How long the folded marts took of a commit."),
@@ -74,22 +74,22 @@ _TIMES = {
 }
 
 
-def _number(standing: Callable[[], Standing], name: str) -> float:
-    now = standing()
+def _completeness_value(completeness: Callable[[], SupportsState], name: str) -> float:
+    current = completeness()
     match name:
         case "unverified":
-            return float(now.state in ("unverified", "refused"))
+            return float(current.state in ("unverified", "refused"))
         case "wanted_left":
-            return float(getattr(now, "wanted", 0))
+            return float(getattr(current, "wanted", 0))
         case "lag_slots":
-            newest, proven = getattr(now, "confirmed_slot", None), getattr(now, "verified_through", None)
+            newest, proven = getattr(current, "confirmed_slot", None), getattr(current, "verified_through", None)
             return -1.0 if newest is None or proven is None else float(max(0, newest - proven))
-    value = getattr(now, name, None)
+    value = getattr(current, name, None)
     return -1.0 if value is None else float(value)
 
 
-def _seen(condition: Callable[[], Condition], field: str) -> float:
-    return float(getattr(condition(), field))
+def _log_stats_value(sample: Callable[[], LogStatsSample], field: str) -> float:
+    return float(getattr(sample(), field))
 
 
 class Rate:
@@ -102,7 +102,7 @@ class Rate:
 
     def add(self, count: int) -> None:
         """Count some more, now."""
-        now = self.forget()
+        now = self.drop_expired()
         if self._seconds and self._seconds[-1][0] == now:
             count_before = self._seconds.pop()[1]
             self._seconds.append((now, count_before + count))
@@ -112,10 +112,10 @@ class Rate:
 
     def per_minute(self) -> int:
         """The sum of the last sixty seconds."""
-        self.forget()
+        self.drop_expired()
         return self._sum
 
-    def forget(self) -> int:
+    def drop_expired(self) -> int:
         """Drop what is older than a minute; the second it is now."""
         now = int(self._clock())
         while self._seconds and self._seconds[0][0] <= now - _WINDOW_SECONDS:
@@ -141,13 +141,17 @@ class Metrics:
         self.append_seconds = self._histogram(
             "append_seconds", "From handing a batch to the writer to its commit.", _SECONDS_BUCKETS
         )
-        self.times = {field: self._histogram(name, about, _SECONDS_BUCKETS) for field, (name, about) in _TIMES.items()}
-        self._open_letters = self._gauge("open_dead_letters", "Dead letters that are open, by reason.", ("reason",))
-        self._condition: Callable[[], Condition] = Condition
+        self.times = {
+            field: self._histogram(name, about, _SECONDS_BUCKETS) for field, (name, about) in _COMMIT_TIMES.items()
+        }
+        self._open_dead_letters = self._gauge(
+            "open_dead_letters", "Dead letters that are open, by reason.", ("reason",)
+        )
+        self._log_stats: Callable[[], LogStatsSample] = LogStatsSample
         self._rates: dict[tuple[str, str], Rate] = {}
         self._per_minute = {
-            what: self._gauge(f"{what}_per_minute", f"{what.capitalize()} in the last minute.", ("source",))
-            for what in ("deliveries", "transactions", "events")
+            kind: self._gauge(f"{kind}_per_minute", f"{kind.capitalize()} in the last minute.", ("source",))
+            for kind in ("deliveries", "transactions", "events")
         }
 
     def count_delivery(self, outcome: str, status: int = 200) -> None:
@@ -158,55 +162,57 @@ class Metrics:
         else:
             self.refused.labels(str(status)).inc()
 
-    def count_commit(self, source: str, *, transactions: int, wanted: int, done: Appended, seconds: float) -> None:
+    def count_commit(
+        self, source: str, *, transactions: int, wanted: int, result: CommitCounts, seconds: float
+    ) -> None:
         """A committed batch."""
         self.transactions.labels(source).inc(transactions)
-        self.events.labels(source).inc(done.events)
-        self.duplicates.labels(source).inc(done.duplicates)
-        self.dead_letters.labels(source).inc(done.dead_letters)
+        self.events.labels(source).inc(result.events)
+        self.duplicates.labels(source).inc(result.duplicates)
+        self.dead_letters.labels(source).inc(result.dead_letters)
         self.wanted.labels(source).inc(wanted)
         self._rate("transactions", source).add(transactions)
-        self._rate("events", source).add(done.events)
+        self._rate("events", source).add(result.events)
         self.batch_size.observe(transactions)
         self.append_seconds.observe(seconds)
         for field, histogram in self.times.items():
-            if (value := getattr(done, field, None)) is not None:
+            if (value := getattr(result, field, None)) is not None:
                 histogram.observe(value)
 
     def rates(self) -> dict[str, dict[str, int]]:
         """Deliveries, transactions and events in the last minute, by source."""
-        said: dict[str, dict[str, int]] = {what: {} for what in self._per_minute}
-        for (what, source), rate in self._rates.items():
-            said[what][source] = rate.per_minute()
-        return said
+        by_kind: dict[str, dict[str, int]] = {kind: {} for kind in self._per_minute}
+        for (kind, source), rate in self._rates.items():
+            by_kind[kind][source] = rate.per_minute()
+        return by_kind
 
-    def watch_room(self, name: str, about: str, used_bytes: Callable[[], int]) -> None:
+    def register_byte_gauge(self, name: str, about: str, used_bytes: Callable[[], int]) -> None:
         """Ask for the bytes in hand whenever somebody looks."""
         self._gauge(name, about).set_function(used_bytes)
 
-    def watch_standing(self, standing: Callable[[], Standing]) -> None:
+    def register_completeness(self, completeness: Callable[[], SupportsState]) -> None:
         """Ask for what is proven of the log whenever somebody looks; -1 where nothing is."""
-        for name, about in _PROVEN.items():
-            self._gauge(name, about).set_function(functools.partial(_number, standing, name))
+        for name, about in _COMPLETENESS_GAUGES.items():
+            self._gauge(name, about).set_function(functools.partial(_completeness_value, completeness, name))
 
-    def watch_condition(self, condition: Callable[[], Condition]) -> None:
+    def register_log_stats(self, sample: Callable[[], LogStatsSample]) -> None:
         """Ask for what the database said at the last look; -1 where it says nothing."""
-        for field, (name, about) in _CONDITION.items():
-            self._gauge(name, about).set_function(functools.partial(_seen, condition, field))
-        self._condition = condition
+        for field, (name, about) in _LOG_STATS_GAUGES.items():
+            self._gauge(name, about).set_function(functools.partial(_log_stats_value, sample, field))
+        self._log_stats = sample
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
-        for what, by_source in self.rates().items():
+        for kind, by_source in self.rates().items():
             for source, count in by_source.items():
-                self._per_minute[what].labels(source).set(count)
-        self._open_letters.clear()
-        for reason, count in self._condition().open_dead_letters.items():
-            self._open_letters.labels(reason).set(count)
+                self._per_minute[kind].labels(source).set(count)
+        self._open_dead_letters.clear()
+        for reason, count in self._log_stats().open_dead_letters.items():
+            self._open_dead_letters.labels(reason).set(count)
         return prometheus_client.generate_latest(self.registry)
 
-    def _rate(self, what: str, source: str) -> Rate:
-        return self._rates.setdefault((what, source), Rate())
+    def _rate(self, kind: str, source: str) -> Rate:
+        return self._rates.setdefault((kind, source), Rate())
 
     def _counter(self, name: str, about: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(f"zmart_ingest_{name}", about, labels, registry=self.registry)

@@ -39,11 +39,11 @@ def data_line(event: events.Event) -> str:
     return "Program data: " + base64.b64encode(codec.default().encode_event(event)).decode()
 
 
-def log_lines(program_id: str, said: Sequence[str]) -> list[str]:
+def log_lines(program_id: str, printed: Sequence[str]) -> list[str]:
     """The log of one top-level instruction of a program that printed `said`."""
     return [
         f"Program {program_id} invoke [1]",
-        *said,
+        *printed,
         f"Program {program_id} consumed 31842 of 200000 compute units",
         f"Program {program_id} success",
     ]
@@ -51,7 +51,7 @@ def log_lines(program_id: str, said: Sequence[str]) -> list[str]:
 
 def item(
     program_id: str,
-    said: Sequence[events.Event] = (),
+    emitted: Sequence[events.Event] = (),
     *,
     number: int = 1,
     slot: int = 400_000_000,
@@ -82,13 +82,13 @@ def item(
             "err": err,
             "fee": BASE_FEE_LAMPORTS,
             "innerInstructions": [
-                {"index": top, "instructions": [_compiled(call, places, 2) for call in calls]}
+                {"index": top, "instructions": [_compile_instruction(call, places, 2) for call in calls]}
                 for top, calls in inner.items()
             ],
             "loadedAddresses": {"readonly": list(loaded[1]), "writable": list(loaded[0])},
             "logMessages": list(lines)
             if lines is not None
-            else log_lines(program_id, [data_line(event) for event in said]),
+            else log_lines(program_id, [data_line(event) for event in emitted]),
             "postBalances": [after for _, after in balances],
             "postTokenBalances": [],
             "preBalances": [before for before, _ in balances],
@@ -105,7 +105,7 @@ def item(
                     "numReadonlyUnsignedAccounts": 2,
                     "numRequiredSignatures": 1,
                 },
-                "instructions": [_compiled(call, places, 1) for call in instructions],
+                "instructions": [_compile_instruction(call, places, 1) for call in instructions],
                 "recentBlockhash": address(number),
             },
             "signatures": [signature(number)],
@@ -148,7 +148,7 @@ def _keys(program_id: str, calls: Sequence[Instruction], loaded: set[str]) -> li
     return [key for key in dict.fromkeys([*keys, program_id]) if key not in loaded]
 
 
-def _compiled(call: Instruction, places: list[str], height: int) -> dict[str, Any]:
+def _compile_instruction(call: Instruction, places: list[str], height: int) -> dict[str, Any]:
     return {
         "accounts": [places.index(str(meta.pubkey)) for meta in call.accounts],
         "data": base58.encode(call.data),
@@ -157,7 +157,7 @@ def _compiled(call: Instruction, places: list[str], height: int) -> dict[str, An
     }
 
 
-class MemoryAppended(NamedTuple):
+class MemoryAppendResult(NamedTuple):
     """What one append did."""
 
     epoch: str
@@ -178,7 +178,7 @@ class MemoryWriter:
         self.closed = False
         self._seq = 0
 
-    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+    def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
         """As they are."""
         return transactions
 
@@ -189,26 +189,26 @@ class MemoryWriter:
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> MemoryAppended:
+    ) -> MemoryAppendResult:
         """Keep what is new, and say how much that was."""
         del source
         fresh = {row.signature: row for row in transactions if row.signature not in self.transactions}
         self.transactions |= fresh
-        letters = [
+        written = [
             *dead_letters,
-            *(letter for row in fresh.values() for letter in row.dead_letters),
+            *(dead_letter for row in fresh.values() for dead_letter in row.dead_letters),
         ]
-        self.dead_letters += letters
+        self.dead_letters += written
         self.wanted |= set(wanted)
         count, before = sum(len(row.events) for row in fresh.values()), self._seq
         self._seq += count
-        return MemoryAppended(
+        return MemoryAppendResult(
             "memory",
             before + 1 if count else None,
             self._seq if count else None,
             count,
             len(transactions) - len(fresh),
-            len(letters),
+            len(written),
         )
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ from zmart.db import queries
 sql = queries.load("orchestration")
 
 #: Accounts by kind (`config`, `markets`, `positions`, `votes`) and address: the program's fields, and `lamports`.
-Held: TypeAlias = Mapping[str, Mapping[Any, Mapping[str, Any]]]
+ProgramAccounts: TypeAlias = Mapping[str, Mapping[Any, Mapping[str, Any]]]
 
 KINDS = {"GlobalConfig": "config", "MarketAccount": "markets", "UserPosition": "positions", "VoteRecord": "votes"}
 
@@ -69,7 +69,7 @@ CONFIG = (
     "dispute_period",
     "is_paused",
 )
-NOBODY = "11111111111111111111111111111111"
+DEFAULT_PUBKEY = "11111111111111111111111111111111"
 ABSENT = "absent"
 
 
@@ -79,69 +79,71 @@ class Difference(NamedTuple):
     #: The address of the market's account; of the configuration, `config`.
     market: str
     #: Who it is about and in which vote, where it is not the market itself.
-    of: str
+    subject: str
     field: str
     ours: Any
     theirs: Any
 
 
-class Moved(NamedTuple):
+class ChangedMarkets(NamedTuple):
     """What happened after the accounts were read, and is left out where the marts of now are compared."""
 
     #: Addresses of markets' accounts.
     markets: Collection[str] = ()
-    is_configured: bool = False
+    is_config_changed: bool = False
 
 
-def of(found: Iterable[tuple[str, int, bytes]]) -> Held:
+def decode_accounts(raw_accounts: Iterable[tuple[str, int, bytes]]) -> ProgramAccounts:
     """Accounts by address, lamports and bytes, decoded. DecodeError for bytes that are no account of the program's."""
-    held: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in KINDS.values()}
-    for address, lamports, data in found:
+    on_chain: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in KINDS.values()}
+    for address, lamports, data in raw_accounts:
         name, fields = codec.default().decode_account(data)
-        held[KINDS[name]][address] = {**fields, "lamports": lamports}
-    return held
+        on_chain[KINDS[name]][address] = {**fields, "lamports": lamports}
+    return on_chain
 
 
-def differences(connection: psycopg.Connection[Any], held: Held, moved: Moved | None = None) -> list[Difference]:
+def differences(
+    connection: psycopg.Connection[Any], on_chain: ProgramAccounts, changed: ChangedMarkets | None = None
+) -> list[Difference]:
     """Where the marts say something else than the accounts, or lack one, or have one more; empty when they agree.
 
     Of the configuration the marts know what events carry: neither its fee wallet nor the least reputation.
     """
-    moved = moved or Moved()
-    found = _compared(held, _markets(connection), _positions(connection), _ballots(connection))
+    changed = changed or ChangedMarkets()
+    found = _compare_all(on_chain, _markets(connection), _positions(connection), _ballots(connection))
     return [
-        *(each for each in found if each.market not in moved.markets),
-        *(() if moved.is_configured else _of_configuration(held, _configuration(connection))),
+        *(each for each in found if each.market not in changed.markets),
+        *(() if changed.is_config_changed else _compare_configuration(on_chain, _configuration(connection))),
     ]
 
 
 def differences_as_of(
-    connection: psycopg.Connection[Any], held: Held, market_no: int | None, slot: int
+    connection: psycopg.Connection[Any], on_chain: ProgramAccounts, market_no: int | None, slot: int
 ) -> list[Difference]:
     """The same of one market, given its accounts alone, and of the marts as they were at a slot; None: configuration.
 
     Reads the market's whole history. The connection's role must be allowed to ask marts as of a slot.
     """
     if market_no is None:
-        return list(_of_configuration(held, _configuration(connection, slot)))
+        return list(_compare_configuration(on_chain, _configuration(connection, slot)))
     then = {"market_no": market_no, "slot": slot}
-    markets = _markets(connection, sql.markets_then, then)
-    positions = _positions(connection, sql.positions_then, then)
-    return list(_compared(held, markets, positions, _ballots(connection, sql.ballots_then, then)))
+    markets = _markets(connection, sql.markets_as_of, then)
+    positions = _positions(connection, sql.positions_as_of, then)
+    return list(_compare_all(on_chain, markets, positions, _ballots(connection, sql.ballots_as_of, then)))
 
 
-def by_market(held: Held) -> dict[str | None, Held]:
+def split_by_market(on_chain: ProgramAccounts) -> dict[str | None, ProgramAccounts]:
     """Accounts by the address of the market they belong to; the configuration's by None."""
     parts: dict[str | None, dict[str, dict[Any, Mapping[str, Any]]]] = {}
-    for kind, found in held.items():
+    for kind, found in on_chain.items():
         for address, account in found.items():
-            whose = None if kind == "config" else address if kind == "markets" else account["market"]
-            part = parts.setdefault(whose, {each: {} for each in KINDS.values()})
+            market = None if kind == "config" else address if kind == "markets" else account["market"]
+            part = parts.setdefault(market, {each: {} for each in KINDS.values()})
             part[kind][address] = account
     return dict(parts)
 
 
-def rows(
+def fetch_rows(
     connection: psycopg.Connection[Any], query: str, params: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a query as dictionaries."""
@@ -149,45 +151,47 @@ def rows(
         return cursor.execute(query, params).fetchall()
 
 
-def _compared(
-    held: Held,
+def _compare_all(
+    on_chain: ProgramAccounts,
     markets: Mapping[str, Mapping[str, Any]],
     positions: Mapping[tuple[str, str], Mapping[str, Any]],
-    said: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    mart_ballots: Mapping[tuple[str, str, str], Mapping[str, Any]],
 ) -> Iterator[Difference]:
     """What the marts say of markets, positions and ballots, against the accounts."""
-    votes = {_ballot(one): {"vote": one["vote"]} for one in held["votes"].values()}
+    votes = {_ballot(one): {"vote": one["vote"]} for one in on_chain["votes"].values()}
     ballots = {
         key: {"vote": row["vote"]} if row["source"] == "chain" else votes[key]
-        for key, row in said.items()
+        for key, row in mart_ballots.items()
         if row["source"] == "chain" or key in votes
     }
-    yield from _between(markets, {address: _market(account) for address, account in held["markets"].items()})
-    yield from _between(positions, {_owner(one): _position(one) for one in held["positions"].values()})
-    yield from _between(ballots, votes)
+    yield from _compare_rows(markets, {address: _market(account) for address, account in on_chain["markets"].items()})
+    yield from _compare_rows(positions, {_owner(one): _position(one) for one in on_chain["positions"].values()})
+    yield from _compare_rows(ballots, votes)
 
 
-def _between(ours: Mapping[Any, Mapping[str, Any]], theirs: Mapping[Any, Mapping[str, Any]]) -> Iterator[Difference]:
+def _compare_rows(
+    ours: Mapping[Any, Mapping[str, Any]], theirs: Mapping[Any, Mapping[str, Any]]
+) -> Iterator[Difference]:
     for key in sorted(ours.keys() | theirs.keys(), key=str):
         mine, other = ours.get(key), theirs.get(key)
         if mine is None or other is None:
-            yield Difference(*_name(key), "itself", _there(mine), _there(other))
+            yield Difference(*_name(key), "itself", _presence(mine), _presence(other))
             continue
         for field in other:
-            if not _agree(field, mine[field], other[field]):
+            if not _is_equal(field, mine[field], other[field]):
                 yield Difference(*_name(key), field, mine[field], other[field])
 
 
 def _name(key: Any) -> tuple[str, str]:
-    market, *others = (key,) if isinstance(key, str) else key
-    return market, " ".join(others)
+    market, *rest = (key,) if isinstance(key, str) else key
+    return market, " ".join(rest)
 
 
-def _there(row: Mapping[str, Any] | None) -> str:
+def _presence(row: Mapping[str, Any] | None) -> str:
     return ABSENT if row is None else "there"
 
 
-def _agree(field: str, ours: Any, theirs: Any) -> bool:
+def _is_equal(field: str, ours: Any, theirs: Any) -> bool:
     match field:
         case "was_disputed":
             # The program forgets an earlier dispute when it finalizes (protocol.md 1.4.15); the mart does not.
@@ -201,10 +205,10 @@ def _agree(field: str, ours: Any, theirs: Any) -> bool:
 # What the program holds
 
 
-def _of_configuration(held: Held, said: Mapping[str, Any]) -> Iterator[Difference]:
-    account = next(iter(held["config"].values()), None)
+def _compare_configuration(on_chain: ProgramAccounts, mart_config: Mapping[str, Any]) -> Iterator[Difference]:
+    account = next(iter(on_chain["config"].values()), None)
     theirs = {} if account is None else {"config": {name: account[name] for name in CONFIG}}
-    yield from _between({"config": said} if said else {}, theirs)
+    yield from _compare_rows({"config": mart_config} if mart_config else {}, theirs)
 
 
 def _market(account: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,13 +250,13 @@ def _markets(
             **{name: _seconds(row[name]) for name in INSTANTS},
             "market_id": row["id"],
             "creator": row["creator_wallet"],
-            "resolver": row["resolver_wallet"] or NOBODY,
-            "dispute_initiator": row["dispute_initiator"] or NOBODY,
+            "resolver": row["resolver_wallet"] or DEFAULT_PUBKEY,
+            "dispute_initiator": row["dispute_initiator"] or DEFAULT_PUBKEY,
             "state": row["state_code"],
             "was_disputed": row["was_disputed"],
             "market_lamports": row["market_lamports"],
         }
-        for row in rows(connection, query, params)
+        for row in fetch_rows(connection, query, params)
     }
 
 
@@ -266,23 +270,23 @@ def _positions(
             **{name: row[name] for name in POSITION},
             "last_trade_at": _seconds(row["last_trade_at"]),
         }
-        for row in rows(connection, query, params)
+        for row in fetch_rows(connection, query, params)
     }
 
 
 def _ballots(
     connection: psycopg.Connection[Any], query: str = sql.ballots_by_account, params: Mapping[str, Any] | None = None
 ) -> dict[tuple[str, str, str], dict[str, Any]]:
-    found = rows(connection, query, params)
+    found = fetch_rows(connection, query, params)
     return {(row["account"], row["user_wallet"], row["kind"]): row for row in found}
 
 
 def _configuration(connection: psycopg.Connection[Any], slot: int | None = None) -> dict[str, Any]:
     """What all events up to a slot, or all, together say; a null was not said."""
-    said: dict[str, Any] = {}
-    for row in rows(connection, sql.configuration_then, {"slot": slot}):
-        said |= {name: row[name] for name in CONFIG if row[name] is not None}
-    return dict.fromkeys(CONFIG) | said if said else {}
+    values: dict[str, Any] = {}
+    for row in fetch_rows(connection, sql.configuration_as_of, {"slot": slot}):
+        values |= {name: row[name] for name in CONFIG if row[name] is not None}
+    return dict.fromkeys(CONFIG) | values if values else {}
 
 
 def _seconds(at: datetime | None) -> int:

@@ -41,14 +41,14 @@ SLOW_AFTER_REFUSALS = 10
 SLOW_SECONDS = 600.0
 REFUSED = "alert_refused"
 _SIGNS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
-_OVER = "✅"
+_RESOLVED_SIGN = "✅"
 #: A critical alert that nobody acknowledges is posted again after so long.
 REMIND_AFTER_HOURS = 24
 RUNBOOK = "docs/runbook.md"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alert:
+class AlertNotification:
     """A row of ops.alerts."""
 
     alert_no: int
@@ -67,7 +67,7 @@ def raise_alert(connection: Connection, kind: str, subject: str, severity: Sever
     )
 
 
-def resolve(connection: Connection, kind: str, subject: str) -> None:
+def resolve_alert(connection: Connection, kind: str, subject: str) -> None:
     """Close the alert about something that is well again, if it is open."""
     connection.execute(sql.resolve_alert, {"kind": kind, "subject": subject})
 
@@ -77,10 +77,10 @@ def open_subjects(connection: Connection, kind: str) -> set[str]:
     return {subject for (subject,) in connection.execute(sql.open_subjects, {"kind": kind})}
 
 
-def news(connection: Connection) -> list[Alert]:
+def pending_notifications(connection: Connection) -> list[AlertNotification]:
     """What is to be posted now, oldest first, at most 20: alerts raised, left unacknowledged, or over since."""
     rows = connection.execute(
-        sql.alert_news,
+        sql.pending_notifications,
         {
             "remind_after_hours": REMIND_AFTER_HOURS,
             "slow_after": SLOW_AFTER_REFUSALS,
@@ -88,7 +88,7 @@ def news(connection: Connection) -> list[Alert]:
         },
     )
     return [
-        Alert(alert_no=no, kind=kind, subject=subject, severity=severity, message=message, is_over=is_over)
+        AlertNotification(alert_no=no, kind=kind, subject=subject, severity=severity, message=message, is_over=is_over)
         for no, kind, subject, severity, message, is_over in rows
     ]
 
@@ -101,7 +101,7 @@ def deliver(connection: Connection, url: Secret) -> tuple[int, list[errors.Unava
     """
     posted, refused = 0, []
     deadline = time.monotonic() + DELIVERY_SECONDS
-    for each in news(connection):
+    for each in pending_notifications(connection):
         if time.monotonic() > deadline:
             break
         try:
@@ -111,7 +111,7 @@ def deliver(connection: Connection, url: Secret) -> tuple[int, list[errors.Unava
             connection.execute(sql.alert_refused, {"alert_no": each.alert_no, "refusal": error.args[0]})
         else:
             posted += 1
-            connection.execute(sql.alert_posted, {"alert_no": each.alert_no, "is_over": each.is_over})
+            connection.execute(sql.mark_alert_posted, {"alert_no": each.alert_no, "is_over": each.is_over})
     _report_refused(connection, is_news=bool(refused))
     return posted, refused
 
@@ -119,7 +119,7 @@ def deliver(connection: Connection, url: Secret) -> tuple[int, list[errors.Unava
 def _report_refused(connection: Connection, *, is_news: bool) -> None:
     rows = connection.execute(sql.alerts_refused, {"least": REPORT_AFTER_REFUSALS, "about": REFUSED}).fetchall()
     if not rows:
-        resolve(connection, REFUSED, "")
+        resolve_alert(connection, REFUSED, "")
     elif is_news:
         alert_no, kind, refusals, refusal = rows[0]
         raise_alert(
@@ -142,10 +142,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_NoRedirects)
 
 
-def post(url: Secret, alert: Alert) -> None:
+def post(url: Secret, alert: AlertNotification) -> None:
     """Post an alert as Slack and its likes read it. Raises Unavailable, without the address, when it is not taken."""
     request = urllib.request.Request(  # noqa: S310 - settings take http and https only
-        url.reveal(), data=body(alert), headers={"Content-Type": "application/json"}, method="POST"
+        url.reveal(), data=render_body(alert), headers={"Content-Type": "application/json"}, method="POST"
     )
     try:
         with _opener.open(request, timeout=TIMEOUT_SECONDS):
@@ -164,11 +164,11 @@ def post(url: Secret, alert: Alert) -> None:
     ) from None
 
 
-def body(alert: Alert) -> bytes:
+def render_body(alert: AlertNotification) -> bytes:
     """The alert as `{"text": ...}`; one that is open with the section of the runbook that belongs to it."""
     about = f" ({_bounded(alert.subject, MOST_SUBJECT_CHARACTERS)})" if alert.subject else ""
     if alert.is_over:
-        text = f"{_OVER} *ZMART {alert.kind}*{about} is over."
+        text = f"{_RESOLVED_SIGN} *ZMART {alert.kind}*{about} is over."
     else:
         message = _bounded(alert.message, MOST_MESSAGE_CHARACTERS)
         text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {message}\n{RUNBOOK}#{alert.kind}"

@@ -18,8 +18,8 @@ from zmart.run.deploy import rebuild
 from . import alerts
 from . import dbt_manifest as models
 from .assets.marts import POOL
-from .diff_report import sample
-from .resources import Database, Dbt
+from .diff_report import sample_differences
+from .resources import DatabaseResource, Dbt
 
 sql = queries.load("orchestration")
 
@@ -71,36 +71,36 @@ def _replay_equals_live(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefiniti
         required_resource_keys={"database"},
     )
     def replay_equals_live(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        database: Database = context.resources.database
-        for name, key in _chosen(context).items():
-            yield _replayed(database, key, name)
+        database: DatabaseResource = context.resources.database
+        for name, key in _selected_marts(context).items():
+            yield _replay_result(database, key, name)
 
     return replay_equals_live
 
 
-def _replayed(database: Database, key: dg.AssetKey, name: str) -> dg.AssetCheckResult:
+def _replay_result(database: DatabaseResource, key: dg.AssetKey, name: str) -> dg.AssetCheckResult:
     try:
         (verdict,) = rebuild.verify(database.owner_dsn, [name])
     except errors.NotFound:
-        return _unproven(key, NOT_DEPLOYED)
+        return _failed_result(key, NOT_DEPLOYED)
     if verdict.fold_error:
         # The model cannot take some event: that is an answer. A server that is away is not.
-        return _unproven(key, f"The log cannot be folded: {verdict.fold_error}")
-    _tell(database, verdict)
+        return _failed_result(key, f"The log cannot be folded: {verdict.fold_error}")
+    _update_alert(database, verdict)
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=REPLAY,
         passed=verdict.is_consistent,
-        description=_in_words(verdict),
-        metadata=_shown(database, verdict),
+        description=_describe(verdict),
+        metadata=_metadata(database, verdict),
     )
 
 
-def _unproven(key: dg.AssetKey, words: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(asset_key=key, check_name=REPLAY, passed=False, description=words)
+def _failed_result(key: dg.AssetKey, reason: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(asset_key=key, check_name=REPLAY, passed=False, description=reason)
 
 
-def _in_words(verdict: rebuild.MartCheck) -> str:
+def _describe(verdict: rebuild.MartCheck) -> str:
     if verdict.stale_reason:
         return f"Stopped following the log: {verdict.stale_reason}"
     if verdict.differing_rows:
@@ -108,18 +108,18 @@ def _in_words(verdict: rebuild.MartCheck) -> str:
     return "Live equals rebuilt."
 
 
-def _shown(database: Database, verdict: rebuild.MartCheck) -> Mapping[str, Any]:
-    shown: dict[str, Any] = {
+def _metadata(database: DatabaseResource, verdict: rebuild.MartCheck) -> Mapping[str, Any]:
+    metadata: dict[str, Any] = {
         "differing rows": verdict.differing_rows,
         "rows (estimated)": verdict.rows,
     }
     if verdict.differing_rows:
         with database.connect("zmart_owner") as connection:
-            shown["difference"] = dg.MetadataValue.md(sample(connection, verdict.name))
-    return shown
+            metadata["difference"] = dg.MetadataValue.md(sample_differences(connection, verdict.name))
+    return metadata
 
 
-def _tell(database: Database, verdict: rebuild.MartCheck) -> None:
+def _update_alert(database: DatabaseResource, verdict: rebuild.MartCheck) -> None:
     """A stale mart has an alert already; a mart that differs without knowing it is worse."""
     with database.connect() as connection:
         if verdict.differing_rows and not verdict.stale_reason:
@@ -132,7 +132,7 @@ def _tell(database: Database, verdict: rebuild.MartCheck) -> None:
                 f"See its check {REPLAY} in Dagster; mend it with: zmart rebuild {verdict.name}",
             )
         elif verdict.is_consistent:
-            alerts.resolve(connection, "mart_differs", verdict.name)
+            alerts.resolve_alert(connection, "mart_differs", verdict.name)
 
 
 def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
@@ -148,23 +148,23 @@ def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=FOLLOWS, specs=specs, can_subset=True, required_resource_keys={"database"})
     def follows_the_log(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        database: Database = context.resources.database
+        database: DatabaseResource = context.resources.database
         with database.connect() as connection:
             known = {row[0]: row[1:] for row in connection.execute(sql.models)}
-        for name, key in _chosen(context).items():
-            passed, words, metadata = _standing(known.get(name))
+        for name, key in _selected_marts(context).items():
+            passed, text, metadata = _follow_status(known.get(name))
             yield dg.AssetCheckResult(
                 asset_key=key,
                 check_name=FOLLOWS,
                 passed=passed,
-                description=words,
+                description=text,
                 metadata=metadata,
             )
 
     return follows_the_log
 
 
-def _standing(row: tuple[Any, ...] | None) -> tuple[bool, str, Mapping[str, Any]]:
+def _follow_status(row: tuple[Any, ...] | None) -> tuple[bool, str, Mapping[str, Any]]:
     if row is None:
         return False, NOT_DEPLOYED, {}
     is_stale, applied_seq, behind, since, failed_event, reason = row
@@ -194,7 +194,7 @@ def _dbt_tests(specs: Mapping[str, dg.AssetCheckSpec]) -> dg.AssetChecksDefiniti
                 yield dg.AssetCheckResult(
                     asset_key=key.asset_key,
                     check_name=key.name,
-                    passed=outcome.is_good,
+                    passed=outcome.is_successful,
                     description=outcome.message or "No row came back.",
                     metadata={"rows found": outcome.failures, "seconds": outcome.seconds},
                 )
@@ -202,7 +202,7 @@ def _dbt_tests(specs: Mapping[str, dg.AssetCheckSpec]) -> dg.AssetChecksDefiniti
     return dbt_tests
 
 
-def _chosen(context: dg.AssetCheckExecutionContext) -> dict[str, dg.AssetKey]:
+def _selected_marts(context: dg.AssetCheckExecutionContext) -> dict[str, dg.AssetKey]:
     """The marts whose check is asked for, by name, in order."""
     keys = sorted(key.asset_key for key in context.selected_asset_check_keys)
     return {key.path[-1]: key for key in keys}
@@ -219,22 +219,22 @@ def _chosen(context: dg.AssetCheckExecutionContext) -> dict[str, dg.AssetKey]:
 )
 def is_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Whether news arrive, or their absence is proven."""
-    database: Database = context.resources.database
+    database: DatabaseResource = context.resources.database
     with database.connect() as connection:
         heads = connection.execute(sql.heads).fetchone()
         proofs = [row[5] for row in connection.execute(sql.coverage)]
     assert heads is not None
     seq, _, _, slot, since_arrival, since_event = heads
     since_proof = min(proofs, default=None)
-    passed, words = _freshness(since_arrival, since_proof)
-    known = {
+    passed, text = _freshness(since_arrival, since_proof)
+    values = {
         "last seq": seq,
         "newest slot": slot,
         "seconds since arrival": since_arrival,
         "seconds since newest event, by the chain's clock": since_event,
         "seconds since last proof": since_proof,
     }
-    return _warning(passed, words, {name: v for name, v in known.items() if v is not None})
+    return _warning(passed, text, {name: v for name, v in values.items() if v is not None})
 
 
 def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[bool, str]:
@@ -256,7 +256,7 @@ def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[
 )
 def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Whether the log is known to be complete, and from where to where."""
-    database: Database = context.resources.database
+    database: DatabaseResource = context.resources.database
     with database.connect() as connection:
         rows = connection.execute(sql.coverage).fetchall()
         final = connection.execute(sql.finality).fetchone()
@@ -265,9 +265,9 @@ def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
         return _warning(False, "Nothing is proven yet: no walk of the chain has covered a slot.", {})
     gaps = {source: missing for source, _, _, _, missing, _ in rows if missing}
     proven = {source: f"slots {low}-{high}, {n} transactions" for source, low, high, n, _, _ in rows}
-    words = f"Slots are missing: {gaps}" if gaps else "Proven without a gap."
+    text = f"Slots are missing: {gaps}" if gaps else "Proven without a gap."
     metadata = {"proven": proven, "gaps": gaps, "finalized through slot": final[0] or "nothing yet"}
-    return _warning(not gaps, words, metadata)
+    return _warning(not gaps, text, metadata)
 
 
 @dg.asset_check(
@@ -278,29 +278,29 @@ def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
 )
 def none_is_open(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Whether everything that was delivered could be used."""
-    database: Database = context.resources.database
+    database: DatabaseResource = context.resources.database
     with database.connect() as connection:
         rows = connection.execute(sql.dead_letters).fetchall()
     table = "\n".join(
         ["| reason | open | seen | last | for example |", "|---|---|---|---|---|"]
         + [
-            f"| {code} | {n} | {seen} | {last:%Y-%m-%d %H:%M} | {_cell(example)} |"
-            for code, n, seen, _, last, example, _ in rows
+            f"| {code} | {n} | {sightings} | {last:%Y-%m-%d %H:%M} | {_table_cell(example)} |"
+            for code, n, sightings, _, last, example, _ in rows
         ]
     )
     total = sum(row[1] for row in rows)
-    words = f"{total} open" if total else "None is open."
-    return _warning(not rows, words, {"open": total, **({"reasons": dg.MetadataValue.md(table)} if rows else {})})
+    text = f"{total} open" if total else "None is open."
+    return _warning(not rows, text, {"open": total, **({"reasons": dg.MetadataValue.md(table)} if rows else {})})
 
 
-def _cell(text: str) -> str:
+def _table_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")[:200]
 
 
-def _warning(passed: bool, words: str, metadata: Mapping[str, Any]) -> dg.AssetCheckResult:
+def _warning(passed: bool, text: str, metadata: Mapping[str, Any]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=words,
+        description=text,
         metadata=dict(metadata),
     )

@@ -20,7 +20,7 @@ Node: TypeAlias = Mapping[str, Any]
 
 OWNERS = ["team:operators"]
 
-_BUTTON = {
+_MATERIALIZE_HELP = {
     "fold": "**Materialize** folds this mart again from the whole log and merges the rows that differ, in place: "
     "readers, grants and views notice nothing. A healthy mart reports 0 rows. A stale one follows the log again "
     "afterwards. Changed SQL is installed by the job `dbt_build`.",
@@ -50,9 +50,9 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
 
     def get_description(self, dbt_resource_props: Node) -> str:
         """The model's own description, then what pressing the button does."""
-        said: str = dbt_resource_props["description"]
-        button = _BUTTON.get(kept_as(dbt_resource_props))
-        return f"{said}\n\n{button}" if button else said
+        description: str = dbt_resource_props["description"]
+        help_text = _MATERIALIZE_HELP.get(materialization(dbt_resource_props))
+        return f"{description}\n\n{help_text}" if help_text else description
 
     def get_group_name(self, dbt_resource_props: Node) -> str:
         """The folder: folds, views or scheduled."""
@@ -66,13 +66,13 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
         """How it is kept true: fold (in the ingest transaction), view, refreshed."""
-        return {"kept_as": kept_as(dbt_resource_props)}
+        return {"kept_as": materialization(dbt_resource_props)}
 
 
 def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
     """The models that are kept true in one way (fold, refreshed, view), with lineage through the ephemeral ones."""
     every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
-    return [_lean(spec) for spec in every if spec.tags["kept_as"] == kind]
+    return [_without_manifest(spec) for spec in every if spec.tags["kept_as"] == kind]
 
 
 def sources(manifest: Manifest) -> list[dg.AssetSpec]:
@@ -95,7 +95,7 @@ def keys(manifest: Manifest) -> dict[str, dg.AssetKey]:
     return {
         unique_id: dg.AssetKey(["marts", node["name"]])
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and kept_as(node) != "ephemeral"
+        if node["resource_type"] == "model" and materialization(node) != "ephemeral"
     }
 
 
@@ -103,7 +103,7 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
     """Every data test about a model, by unique id, as an asset check."""
     models = keys(manifest)
     for unique_id, node in manifest["nodes"].items():
-        about = [models[each] for each in _about(node) if each in models]
+        about = [models[each] for each in _tested_models(node) if each in models]
         if node["resource_type"] == "test" and about:
             yield (
                 unique_id,
@@ -111,33 +111,33 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
                     name=node["name"],
                     asset=about[0],
                     additional_deps=about[1:],
-                    description=node["description"] or _in_words(node),
+                    description=node["description"] or _describe_test(node),
                 ),
             )
 
 
-def kept_as(node: Node) -> str:
+def materialization(node: Node) -> str:
     """fold, refreshed, view, ephemeral, or source: how a model is kept true."""
     kind: str = node["config"].get("materialized", "source")
     return {"ordered": "fold", "replaced_view": "view"}.get(kind, kind)
 
 
-def _lean(spec: dg.AssetSpec) -> dg.AssetSpec:
+def _without_manifest(spec: dg.AssetSpec) -> dg.AssetSpec:
     """The spec without the manifest that dagster-dbt hangs on it: nothing here runs dbt's CLI."""
     metadata = {name: value for name, value in spec.metadata.items() if name not in _UNUSED}
     return spec.replace_attributes(kinds={"dbt", "postgres", spec.tags["kept_as"]}, metadata=metadata)
 
 
-def _about(node: Node) -> list[str]:
+def _tested_models(node: Node) -> list[str]:
     """The models a test is about, the one it is attached to first."""
     attached = node.get("attached_node")
     others: list[str] = node["depends_on"].get("nodes", [])
     return list(dict.fromkeys([attached, *others] if attached else others))
 
 
-def _in_words(node: Node) -> str:
+def _describe_test(node: Node) -> str:
     test = node.get("test_metadata")
     if not test:
         return "No row may come back."
-    words = ", ".join(f"{name}: {value}" for name, value in test["kwargs"].items() if name != "model")
-    return f"{test['name']} ({words})"
+    arguments = ", ".join(f"{name}: {value}" for name, value in test["kwargs"].items() if name != "model")
+    return f"{test['name']} ({arguments})"

@@ -6,13 +6,13 @@ import dagster as dg
 
 from . import checks, dbt_manifest, jobs, keeper_jobs, schedules, sensors
 from .assets import accounts, backfill, docs, keepers, log, marts, snapshots
-from .resources import Database, Dbt
+from .resources import DatabaseResource, Dbt
 
 
-def define(database: Database | None = None) -> dg.Definitions:
+def define(database: DatabaseResource | None = None) -> dg.Definitions:
     """Put the parts together, on the configured database unless another is given."""
     models = dbt_manifest.load()
-    database = database or Database()
+    database = database or DatabaseResource()
     return dg.Definitions(
         assets=[
             *log.assets(models),

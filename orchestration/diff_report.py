@@ -12,10 +12,10 @@ from .resources import Connection
 sql = queries.load("orchestration")
 
 ROWS = 10
-_GONE = "no row"
+_NO_ROW = "no row"
 
 
-def sample(connection: Connection, name: str, *, limit: int = ROWS) -> str:
+def sample_differences(connection: Connection, name: str, *, limit: int = ROWS) -> str:
     """Return a Markdown table of up to `limit` rows in which the mart differs: one line for each column that does.
 
     It folds the whole log once more, as the owner, on a snapshot of its own.
@@ -30,7 +30,7 @@ def sample(connection: Connection, name: str, *, limit: int = ROWS) -> str:
 def _lines(key: list[Any], live: Mapping[str, Any] | None, rebuilt: Mapping[str, Any] | None) -> Iterator[str]:
     name = ", ".join(str(part) for part in key)
     if live is None or rebuilt is None:
-        yield f"| {name} | | {_GONE if live is None else 'a row'} | {_GONE if rebuilt is None else 'a row'} |"
+        yield f"| {name} | | {_NO_ROW if live is None else 'a row'} | {_NO_ROW if rebuilt is None else 'a row'} |"
         return
     for column in live:
         if live[column] != rebuilt[column]:

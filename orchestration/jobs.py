@@ -12,7 +12,7 @@ from zmart.run.deploy import rebuild
 from . import dbt_manifest as models
 from .assets import accounts, log
 from .assets.marts import LIVE, POOL
-from .resources import Dbt, Outcome
+from .resources import Dbt, DbtNodeResult
 
 Job: TypeAlias = Any
 
@@ -79,16 +79,16 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
             context.log.info(statement)
         for outcome in outcomes:
             context.log.info(f"{outcome.status}: {outcome.unique_id} {outcome.message}")
-            if outcome.unique_id in keys and outcome.is_good and outcome.message.startswith(BUILT):
+            if outcome.unique_id in keys and outcome.is_successful and outcome.message.startswith(BUILT):
                 context.log_event(_materialization(keys[outcome.unique_id], outcome))
             elif outcome.unique_id in tests and outcome.status != "skipped":
                 # Dagster takes it; its annotation lags behind.
                 context.log_event(_evaluation(tests[outcome.unique_id], outcome))  # type: ignore[arg-type]
-        bad = {each.unique_id: each.message for each in outcomes if not each.is_good}
-        if bad:
+        failed = {each.unique_id: each.message for each in outcomes if not each.is_successful}
+        if failed:
             raise dg.Failure(
-                f"dbt build: {len(bad)} of {len(outcomes)} did not succeed: {', '.join(bad)}.",
-                metadata={name: dg.MetadataValue.text(said) for name, said in bad.items()},
+                f"dbt build: {len(failed)} of {len(outcomes)} did not succeed: {', '.join(failed)}.",
+                metadata={name: dg.MetadataValue.text(message) for name, message in failed.items()},
             )
 
     @dg.job(
@@ -103,7 +103,7 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
     return dbt_build
 
 
-def _materialization(key: dg.AssetKey, outcome: Outcome) -> dg.AssetMaterialization:
+def _materialization(key: dg.AssetKey, outcome: DbtNodeResult) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=key,
         metadata={"said": outcome.message, "seconds": outcome.seconds},
@@ -111,11 +111,11 @@ def _materialization(key: dg.AssetKey, outcome: Outcome) -> dg.AssetMaterializat
     )
 
 
-def _evaluation(spec: dg.AssetCheckSpec, outcome: Outcome) -> dg.AssetCheckEvaluation:
+def _evaluation(spec: dg.AssetCheckSpec, outcome: DbtNodeResult) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=spec.asset_key,
         check_name=spec.name,
-        passed=outcome.is_good,
+        passed=outcome.is_successful,
         description=outcome.message or "No row came back.",
         metadata={"rows found": dg.MetadataValue.int(outcome.failures)},
     )

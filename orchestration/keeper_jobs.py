@@ -18,15 +18,15 @@ from zmart.settings import Settings
 from . import alerts
 from .assets import keepers as shown
 from .keepers import actions, runner
-from .keepers.intent_store import Books
-from .resources import Connection, Database
+from .keepers.intent_store import IntentStore
+from .resources import Connection, DatabaseResource
 
 sql = queries.load("orchestration.keepers")
 
 Job: TypeAlias = Any
 
 JOB = "keepers"
-SETTLING = ("market_finalizations", "dispute_settlements")
+MONITORED_TASKS = ("market_finalizations", "dispute_settlements")
 #: In which minute of its interval the schedule begins, so that it does not begin together with others.
 OFFSET_MINUTES = 4
 _EVERY_SECONDS = 30
@@ -56,13 +56,13 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         description="Every VOTE_AGGREGATION_INTERVAL: a round of the keepers. Waits until a key is configured; "
         "finalizations and settlements wait until MARKET_MONITOR_ENABLED is on.",
     )
-    def keepers_often(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def keepers_every_5m(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         configured = settings.load()
         if not has_key(configured):
             return dg.SkipReason("No key is configured: set BACKEND_KEYPAIR_PATH.")
-        return dg.RunRequest(asset_selection=[shown.key(name) for name in scheduled(configured)])
+        return dg.RunRequest(asset_selection=[shown.key(name) for name in scheduled_tasks(configured)])
 
-    return [keepers_often]
+    return [keepers_every_5m]
 
 
 def cron(interval_ms: int) -> str:
@@ -82,19 +82,19 @@ def has_key(configured: Settings) -> bool:
     return chain.backend_keypair_path is not None or chain.backend_private_key is not None
 
 
-def scheduled(configured: Settings) -> list[str]:
+def scheduled_tasks(configured: Settings) -> list[str]:
     """The keepers that begin by the clock: those that the keys that are there make sense of."""
     return [
         task.name
         for task in actions.TASKS.values()
-        if (configured.monitor.enabled or task.name not in SETTLING)
+        if (configured.monitor.enabled or task.name not in MONITORED_TASKS)
         and (task.name != "market_activations" or configured.chain.admin_keypair_path is not None)
     ]
 
 
 def sensors() -> Sequence[dg.SensorDefinition]:
     """The two sensors."""
-    return [keeper_sweep, standing_markets]
+    return [keeper_sweep, overdue_markets]
 
 
 @dg.sensor(
@@ -103,19 +103,19 @@ def sensors() -> Sequence[dg.SensorDefinition]:
     description="Looks after what keepers signed: sends again what may still land, closes what the log shows finally, "
     "ends what can never land, opens again what the chain took back. Signs nothing.",
 )
-def keeper_sweep(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+def keeper_sweep(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Sweep, where there is anything to sweep."""
-    return dg.SkipReason(asyncio.run(_swept(database)))
+    return dg.SkipReason(asyncio.run(_run_sweep(database)))
 
 
-async def _swept(database: Database) -> str:
+async def _run_sweep(database: DatabaseResource) -> str:
     dsn = database.dsn_of("zmart_keeper")
-    async with Books(dsn) as books:
-        if not await books.has_unclosed():
+    async with IntentStore(dsn) as intent_store:
+        if not await intent_store.has_open_submissions():
             return "Nothing is under way."
-    async with runner.opened(settings.load(), dsn=dsn) as keepers:
+    async with runner.open_runner(settings.load(), dsn=dsn) as keepers:
         swept = await keepers.sweep()
-    return "A keeper is at work; it sweeps itself." if swept is None else f"{swept.words()}."
+    return "A keeper is at work; it sweeps itself." if swept is None else f"{swept.summary()}."
 
 
 @dg.sensor(
@@ -124,32 +124,32 @@ async def _swept(database: Database) -> str:
     description="A market that should have been final a day ago raises `market_overdue`; one whose creator withdrew "
     "the pool before its winners claimed raises `liquidity_pulled`.",
 )
-def standing_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+def overdue_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Keep an alert open for each market that stands still, or cannot pay."""
     with database.connect() as connection:
-        overdue = _overdue(connection)
+        overdue = _overdue_messages(connection)
         pulled = {
             market: f"The creator withdrew the pool of {market}; winning positions that can claim nothing: {count}."
-            for market, count in connection.execute(sql.pulled)
+            for market, count in connection.execute(sql.withdrawn_pools)
         }
-        _keep(connection, "market_overdue", "warning", overdue)
-        _keep(connection, "liquidity_pulled", "info", pulled)
+        _sync_alerts(connection, "market_overdue", "warning", overdue)
+        _sync_alerts(connection, "liquidity_pulled", "info", pulled)
     return dg.SkipReason(f"{len(overdue)} markets are overdue, {len(pulled)} lost their pool.")
 
 
-def _overdue(connection: Connection) -> dict[str, str]:
+def _overdue_messages(connection: Connection) -> dict[str, str]:
     row = connection.execute(sql.dispute_period).fetchone()
     if row is None:
         return {}
     window = settings.load().voting.dispute_voting_window_seconds
-    rows = connection.execute(sql.overdue, {"dispute_period": row[0], "window": window})
-    return {market: f"Market {market} is {words}" for market, _, words in rows}
+    rows = connection.execute(sql.overdue_markets, {"dispute_period": row[0], "window": window})
+    return {market: f"Market {market} is {message}" for market, _, message in rows}
 
 
-def _keep(connection: Connection, kind: str, severity: alerts.Severity, found: dict[str, str]) -> None:
+def _sync_alerts(connection: Connection, kind: str, severity: alerts.Severity, found: dict[str, str]) -> None:
     """Raise what is new, close what is over; one that is open is left as it is."""
-    known = alerts.open_subjects(connection, kind)
-    for subject in found.keys() - known:
+    open_subjects = alerts.open_subjects(connection, kind)
+    for subject in found.keys() - open_subjects:
         alerts.raise_alert(connection, kind, subject, severity, found[subject])
-    for subject in known - found.keys():
-        alerts.resolve(connection, kind, subject)
+    for subject in open_subjects - found.keys():
+        alerts.resolve_alert(connection, kind, subject)

@@ -110,7 +110,7 @@ select subject from ops.alerts where kind = %(kind)s and resolved_at is null;
 update ops.alerts set resolved_at = clock_timestamp()
 where kind = %(kind)s and subject = %(subject)s and resolved_at is null;
 
--- name: alert_news
+-- name: pending_notifications
 -- Alerts that nobody was told of, critical ones that nobody acknowledges, and told ones that are over: those that were never
 -- refused first, the oldest of them before others, so that refused ones cannot fill the limit. One that was refused often
 -- waits a while.
@@ -128,7 +128,7 @@ where
 order by refused_at nulls first, coalesce(resolved_at, raised_at), alert_no
 limit 20;
 
--- name: alert_posted
+-- name: mark_alert_posted
 -- Remember that an alert was posted, or that it is over.
 update ops.alerts set
     posted_at = case when %(is_over)s then posted_at else clock_timestamp() end,
@@ -172,18 +172,18 @@ from marts.ballots as b inner join raw.markets_seen as m on b.market_no = m.mark
 -- Whose log it is: genesis hash and program.
 select genesis_hash, program_id from raw.identity;
 
--- name: keep_account
+-- name: insert_account
 -- Keep an account as a node showed it at a slot.
 insert into raw.accounts (account, slot, kind, lamports, data)
 values (%(account)s, %(slot)s, %(kind)s, %(lamports)s, %(data)s)
 on conflict (account, slot) do nothing;
 
--- name: forget_accounts
+-- name: delete_old_accounts
 -- Forget reads older than the one before this one.
 delete from raw.accounts
 where slot < (select max(a.slot) from raw.accounts as a where a.slot < %(slot)s);
 
--- name: keep_uncompared
+-- name: save_uncompared
 -- Keep which markets a check did not compare; those that it did are forgotten.
 with kept as (
     insert into ops.uncompared (account, reason)
@@ -198,7 +198,7 @@ select u.account, u.reason from ops.uncompared as u
 where u.since <= clock_timestamp() - make_interval(hours => %(hours)s)
 order by u.since, u.account;
 
--- name: last_read
+-- name: latest_account_read
 -- The slot of the newest read, how old it is in seconds, and whether the log holds everything final up to it.
 select
     a.slot,
@@ -220,7 +220,7 @@ from raw.accounts
 where slot = %(slot)s and kind = 'unknown'
 order by account;
 
--- name: moved_since
+-- name: changed_since
 -- The accounts and numbers of markets that something happened to after a slot, or that a retraction or a late order
 -- concerns now; a null is the configuration.
 select distinct m.account, m.market_no
@@ -236,7 +236,7 @@ where
     and e.market_no is not distinct from %(market_no)s::int and e.retracted_at is null
 order by slot;
 
--- name: is_unsettled
+-- name: has_provisional_order
 -- Whether the order of a market's transactions up to a slot is provisional somewhere.
 select exists (
     select from raw.transactions as t inner join raw.events as e on t.transaction_no = e.transaction_no
@@ -245,20 +245,20 @@ select exists (
         and e.market_no is not distinct from %(market_no)s::int
 );
 
--- name: markets_then
+-- name: markets_as_of
 -- A market as of a slot.
 select * from marts.markets_as_of(%(slot)s, %(market_no)s);
 
--- name: positions_then
+-- name: positions_as_of
 -- A market's positions as of a slot.
 select * from marts.positions_as_of(%(slot)s, %(market_no)s);
 
--- name: ballots_then
+-- name: ballots_as_of
 -- A market's ballots as of a slot.
 select m.account, b.user_wallet, b.kind, b.vote, b.source
 from marts.ballots_as_of(%(slot)s, %(market_no)s) as b inner join raw.markets_seen as m on b.market_no = m.market_no;
 
--- name: configuration_then
+-- name: configuration_as_of
 -- What events said of the configuration, up to a slot, in order; all of them where that is null.
 select * from marts.protocol_config
 where order_key < (coalesce(%(slot)s::bigint, 549755813886) + 1) << 24

@@ -21,16 +21,16 @@ from zmart.settings import Role
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 
-def _configured(role: Role) -> str:
+def _dsn_from_settings(role: Role) -> str:
     return settings.load().postgres.dsn(role)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Database:
+class DatabaseResource:
     """The log's database, as the role that a task takes."""
 
     #: Asked at every use: the server may have moved since.
-    dsn_of: Callable[[Role], str] = _configured
+    dsn_of: Callable[[Role], str] = _dsn_from_settings
 
     @property
     def owner_dsn(self) -> str:
@@ -48,7 +48,7 @@ class Database:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class DbtNodeResult:
     """What became of one node of a dbt command."""
 
     unique_id: str
@@ -63,7 +63,7 @@ class Outcome:
     seconds: float
 
     @property
-    def is_good(self) -> bool:
+    def is_successful(self) -> bool:
         """Whether it did what it should."""
         # Exposures are only named: dbt does nothing about them.
         return self.status in {"success", "pass", "warn", "no-op"}
@@ -77,10 +77,10 @@ class Dbt:
     pool of the runs that use it sees to that.
     """
 
-    database: Database
+    database: DatabaseResource
     _manifest: Any = field(default=None, repr=False)
 
-    def run(self, *arguments: str) -> Sequence[Outcome]:
+    def run(self, *arguments: str) -> Sequence[DbtNodeResult]:
         """Run a command such as `run --select markets` as the owner; return what became of each node.
 
         Raises ConfigurationError when the command itself could not be carried out.
@@ -89,15 +89,15 @@ class Dbt:
             outcome = self._invoke(*arguments)
         # A docs command answers with a catalog, which has no outcome per node.
         nodes = [each for each in getattr(outcome, "results", ()) if hasattr(each, "status")]
-        return [_outcome(each) for each in nodes]
+        return [_node_result(each) for each in nodes]
 
     def _invoke(self, *arguments: str) -> Any:
         from dbt.cli.main import dbtRunner
 
         if self._manifest is None:
-            self._manifest = _checked(dbtRunner().invoke(["parse", *_OPTIONS]))
-        done = dbtRunner(manifest=self._manifest).invoke([*arguments, *_OPTIONS])
-        return _checked(done)
+            self._manifest = _require_result(dbtRunner().invoke(["parse", *_OPTIONS]))
+        result = dbtRunner(manifest=self._manifest).invoke([*arguments, *_OPTIONS])
+        return _require_result(result)
 
 
 _OPTIONS = [
@@ -109,17 +109,17 @@ _OPTIONS = [
 ]
 
 
-def _checked(done: Any) -> Any:
+def _require_result(result: Any) -> Any:
     """What a command answers; a node that failed is part of the answer, a command that did not run is not."""
-    if done.exception is not None or done.result is None:
+    if result.exception is not None or result.result is None:
         raise errors.ConfigurationError(
-            f"dbt could not do it: {done.exception}", help="Mend the model named above."
-        ) from done.exception
-    return done.result
+            f"dbt could not do it: {result.exception}", help="Mend the model named above."
+        ) from result.exception
+    return result.result
 
 
-def _outcome(result: Any) -> Outcome:
-    return Outcome(
+def _node_result(result: Any) -> DbtNodeResult:
+    return DbtNodeResult(
         unique_id=str(result.node.unique_id),
         resource_type=str(result.node.resource_type.value),
         status=str(result.status.value),
@@ -131,10 +131,10 @@ def _outcome(result: Any) -> Outcome:
 
 
 @contextlib.contextmanager
-def _environment(wanted: dict[str, str]) -> Iterator[None]:
+def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Lend dbt the variables it reads, and take them back: settings read the same ones."""
     before = dict(os.environ)
-    os.environ.update(wanted)
+    os.environ.update(variables)
     try:
         yield
     finally:

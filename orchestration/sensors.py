@@ -15,7 +15,7 @@ from zmart import settings
 from zmart.db import queries
 
 from . import alerts
-from .resources import Database
+from .resources import DatabaseResource
 
 sql = queries.load("orchestration")
 
@@ -48,7 +48,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
     minimum_interval_seconds=_EVERY_SECONDS,
     description="A run that fails raises the alert `run_failed` for its job.",
 )
-def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[Database]) -> None:
+def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
     """Raise an alert about the job whose run failed."""
     run = context.dagster_run
     with database.connect() as connection:
@@ -68,10 +68,10 @@ def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[D
     minimum_interval_seconds=_EVERY_SECONDS,
     description="A run that succeeds closes the alert `run_failed` of its job.",
 )
-def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam[Database]) -> None:
+def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
     """Close the alert about a job that works again."""
     with database.connect() as connection:
-        alerts.resolve(connection, "run_failed", context.dagster_run.job_name)
+        alerts.resolve_alert(connection, "run_failed", context.dagster_run.job_name)
 
 
 @dg.sensor(
@@ -95,13 +95,13 @@ def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     minimum_interval_seconds=_EVERY_SECONDS,
     description="A mart that stopped following the log has an open alert `mart_stale`, even after someone closed it.",
 )
-def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Keep an alert open for every stale mart."""
     with database.connect() as connection:
         rows = {name: rest for name, *rest in connection.execute(sql.models)}
         stale = {name: rest for name, rest in rows.items() if rest[0]}
-        unsaid = stale.keys() - alerts.open_subjects(connection, "mart_stale")
-        for name in sorted(unsaid):
+        unreported = stale.keys() - alerts.open_subjects(connection, "mart_stale")
+        for name in sorted(unreported):
             _, seq, _, _, failed_event, reason = stale[name]
             alerts.raise_alert(
                 connection,
@@ -111,7 +111,7 @@ def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam
                 f'The mart {name} stopped at seq {seq}: event {failed_event} failed with "{reason}". Ingest goes on. '
                 f"Mend the model, then run: zmart rebuild {name}",
             )
-    return dg.SkipReason(f"{len(stale)} stale marts, {len(unsaid)} of them new.")
+    return dg.SkipReason(f"{len(stale)} stale marts, {len(unreported)} of them new.")
 
 
 @dg.sensor(
@@ -119,7 +119,9 @@ def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam
     minimum_interval_seconds=_EVERY_SECONDS,
     description="New dead letters raise the alert `dead_letters` for their reason.",
 )
-def dead_letter_growth(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
+def dead_letter_growth(
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]
+) -> dg.SensorResult:
     """Raise an alert for each reason under which dead letters have come since the last tick."""
     known: dict[str, int] = json.loads(context.cursor or "{}")
     with database.connect() as connection:
@@ -136,7 +138,7 @@ def dead_letter_growth(context: dg.SensorEvaluationContext, database: dg.Resourc
                     "List them with: zmart dead-letters",
                 )
         for code in known.keys() - newest.keys():
-            alerts.resolve(connection, "dead_letters", code)
+            alerts.resolve_alert(connection, "dead_letters", code)
     return dg.SensorResult(
         skip_reason=f"Open reasons: {', '.join(sorted(newest)) or 'none'}.",
         cursor=json.dumps(newest, sort_keys=True),
@@ -149,7 +151,7 @@ def dead_letter_growth(context: dg.SensorEvaluationContext, database: dg.Resourc
     description="Posts to ALERT_WEBHOOK_URL, whoever raised it: every new alert once, a critical one again each day "
     "until it is acknowledged, and that one is over. Waits until the address is set.",
 )
-def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SkipReason:
+def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Post what nobody was told of yet; what the webhook refuses keeps nothing back and is tried by a later tick."""
     url = settings.load().alert_webhook_url
     if url is None:

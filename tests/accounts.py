@@ -12,20 +12,22 @@ from typing import Any
 import psycopg
 
 from orchestration import account_reconciliation
-from orchestration.account_reconciliation import Difference, Held, rows
+from orchestration.account_reconciliation import Difference, ProgramAccounts, fetch_rows
 from zmart.chain import client
 
-__all__ = ["differences", "of", "rows"]
+__all__ = ["differences", "fetch_rows", "of"]
 
 
-def of(found: Iterable[client.AccountInfo]) -> Held:
+def of(found: Iterable[client.AccountInfo]) -> ProgramAccounts:
     """The accounts of getProgramAccounts, decoded."""
-    return account_reconciliation.of((account.address, account.lamports, account.data) for account in found)
+    return account_reconciliation.decode_accounts(
+        (account.address, account.lamports, account.data) for account in found
+    )
 
 
-def differences(connection: psycopg.Connection[Any], held: Held) -> list[Difference]:
+def differences(connection: psycopg.Connection[Any], held: ProgramAccounts) -> list[Difference]:
     """As the hourly check, and nobody has sent anything to a market's account besides."""
-    known = rows(connection, "select on_chain_address, market_lamports from marts.markets")
+    known = fetch_rows(connection, "select on_chain_address, market_lamports from marts.markets")
     return account_reconciliation.differences(connection, held) + [
         Difference(row["on_chain_address"], "", "market_lamports", row["market_lamports"], theirs["lamports"])
         for row in known

@@ -19,8 +19,8 @@ from devchain.traders import Tempo
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
-from ingest.sync.database import Notebook
-from ingest.sync.task import Watch
+from ingest.sync.database import SyncDatabase
+from ingest.sync.task import SyncTask
 from zmart import testing
 from zmart.chain.rpc import RpcClient
 from zmart.settings import Cluster
@@ -40,10 +40,10 @@ class Town:
 
     node: devchain.DevchainNode
     database: testing.PostgresDatabase
-    watch: Watch
+    watch: SyncTask
     pipeline: Pipeline
     client: RpcClient
-    notebook: Notebook
+    notebook: SyncDatabase
 
     async def play(self, blocks: int) -> None:
         """Let the actors act for some blocks, and nothing else happen meanwhile."""
@@ -71,7 +71,7 @@ class Town:
         for item in items:
             if not index:
                 del item["indexWithinBlock"]
-        decoded = Decoder(devchain.PROGRAM_ID).all(msgspec.json.encode(item) for item in items)
+        decoded = Decoder(devchain.PROGRAM_ID).decode_items(msgspec.json.encode(item) for item in items)
         await self.pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted)
 
     def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -98,9 +98,9 @@ async def built(folder: Path, database: testing.PostgresDatabase, **options: Any
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))
 
-        notebook = Notebook(database.dsn("zmart_ingest"))
+        notebook = SyncDatabase(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
-            watch = Watch(client, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID)
+            watch = SyncTask(client, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID)
             try:
                 yield Town(node, database, watch, pipeline, client, notebook)
             finally:

@@ -28,21 +28,21 @@ from zmart.chain.rpc import RpcClient
 
 from ..decode.decoder import Decoder
 from ..store.group_commit import Pipeline
-from ..store.writer import Proof, Writer
+from ..store.writer import CoverageProof, Writer
 from ..sync import task as sync_task
-from ..sync.block_order import Order
-from ..sync.database import Notebook, sql
+from ..sync.block_order import BlockOrderResolver
+from ..sync.database import SyncDatabase, sql
 from ..sync.fetch import Fetcher
 
 SOURCE = "backfill"
 #: Failures of the node in a row after which a person should decide.
-PATIENCE = 8
+MAX_NODE_FAILURES = 8
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class SlotRange:
     """Slots, both ends included."""
 
     from_slot: int
@@ -55,26 +55,26 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
+class BackfillResult:
     """What a backfill did."""
 
     listed: int
     fetched: int
     #: Signatures that no node gave yet; ingest goes on asking.
-    left: int
+    pending: int
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run it; 0 when the range is complete, 1 with a sentence when it is not yet."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        if asked.to_slot < asked.from_slot:
+        if options.to_slot < options.from_slot:
             raise errors.InvalidInput("--to-slot is before --from-slot.")
         configured = settings.load()
-        slots = Range(from_slot=asked.from_slot, to_slot=asked.to_slot)
-        telling = None if asked.tell_every is None else Telling(every_seconds=asked.tell_every)
-        done = asyncio.run(
-            run(configured, slots, per_second=asked.per_second, requests=asked.requests, telling=telling)
+        slots = SlotRange(from_slot=options.from_slot, to_slot=options.to_slot)
+        printer = None if options.tell_every is None else ProgressPrinter(every_seconds=options.tell_every)
+        result = asyncio.run(
+            run(configured, slots, per_second=options.per_second, requests=options.requests, printer=printer)
         )
     except errors.Overloaded as spent:
         print(f"backfill: {spent} The same command goes on from here.", file=sys.stderr)
@@ -82,58 +82,60 @@ def main(arguments: Sequence[str]) -> int:
     except (errors.ZmartError, OSError) as error:
         print(f"backfill: {error}", file=sys.stderr)
         return 1
-    print(f"{done.listed:,} listed, {done.fetched:,} fetched, {done.left:,} still wanted")
-    return 0 if done.left == 0 else 1
+    print(f"{result.listed:,} listed, {result.fetched:,} fetched, {result.pending:,} still wanted")
+    return 0 if result.pending == 0 else 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telling:
+class ProgressPrinter:
     """Lines instead of a bar, for whoever reads them later."""
 
     every_seconds: float
 
-    async def follow(self, shown: progress.Progress, pace: RequestPacer) -> None:
+    async def print_progress(self, progress_bars: progress.Progress, pacer: RequestPacer) -> None:
         """Print how far each part is, until cancelled."""
         while True:
             await asyncio.sleep(self.every_seconds)
-            for task in shown.tasks:
+            for task in progress_bars.tasks:
                 total = "" if task.total is None else f" of {task.total:,.0f}"
-                print(f"{task.description} {task.completed:,.0f}{total}, {pace.spent:,} requests", flush=True)
+                print(f"{task.description} {task.completed:,.0f}{total}, {pacer.spent:,} requests", flush=True)
 
 
 async def run(
     configured: settings.Settings,
-    slots: Range,
+    slots: SlotRange,
     *,
     per_second: float,
     requests: int | None = None,
-    telling: Telling | None = None,
-) -> Done:
+    printer: ProgressPrinter | None = None,
+) -> BackfillResult:
     """Fill `slots` through the configured node and into the configured log."""
     dsn = configured.postgres.dsn("zmart_ingest")
-    notebook = Notebook(dsn)
+    database = SyncDatabase(dsn)
 
     async def connect() -> Writer:
         return await Writer.connect(dsn)
 
-    pace = RequestPacer(per_second=per_second, burst=20, total=requests)
+    pacer = RequestPacer(per_second=per_second, burst=20, total=requests)
     try:
-        async with RpcClient.of(configured.chain, pacer=pace) as client, Pipeline(connect) as pipeline:
+        async with RpcClient.of(configured.chain, pacer=pacer) as client, Pipeline(connect) as pipeline:
             program_id = configured.chain.program_id
-            await sync_task.identify(client, notebook, cluster=configured.chain.cluster, program_id=program_id)
-            with _progress(is_shown=telling is None) as shown:
-                told = asyncio.create_task(_quietly(telling, shown, pace))
+            await sync_task.identify(client, database, cluster=configured.chain.cluster, program_id=program_id)
+            with _progress(is_shown=printer is None) as progress_bars:
+                printing = asyncio.create_task(_print_progress(printer, progress_bars, pacer))
                 try:
-                    return await Backfill(client, program_id, pipeline, notebook, shown).fill(slots)
+                    return await Backfill(client, program_id, pipeline, database, progress_bars).fill(slots)
                 finally:
-                    told.cancel()
+                    printing.cancel()
     finally:
-        await notebook.close()
+        await database.close()
 
 
-async def _quietly(telling: Telling | None, shown: progress.Progress, pace: RequestPacer) -> None:
-    if telling is not None:
-        await telling.follow(shown, pace)
+async def _print_progress(
+    printer: ProgressPrinter | None, progress_bars: progress.Progress, pacer: RequestPacer
+) -> None:
+    if printer is not None:
+        await printer.print_progress(progress_bars, pacer)
 
 
 class Backfill:
@@ -144,57 +146,57 @@ class Backfill:
         client: chain.ChainClient,
         program_id: str,
         pipeline: Pipeline,
-        notebook: Notebook,
-        shown: progress.Progress,
+        database: SyncDatabase,
+        progress_bars: progress.Progress,
         *,
         page: int = chain.MAX_SIGNATURES,
     ) -> None:
         self._client = client
         self._program_id = program_id
         self._pipeline = pipeline
-        self._notebook = notebook
-        self._shown = shown
+        self._database = database
+        self._progress_bars = progress_bars
         self._page = page
-        self._fetcher = Fetcher(client, Decoder(program_id), pipeline, notebook)
-        self._order = Order(client, pipeline, notebook)
+        self._fetcher = Fetcher(client, Decoder(program_id), pipeline, database)
+        self._block_order = BlockOrderResolver(client, pipeline, database)
 
-    async def fill(self, slots: Range) -> Done:
+    async def fill(self, slots: SlotRange) -> BackfillResult:
         """List, fetch, settle; safe to be cancelled and called again. InvalidInput for slots that are yet to come."""
         await self._require_past(slots)
         listed = await self._list(slots)
         fetched = await self._fetch(slots)
-        await _patiently(lambda: self._order.settle(slots.from_slot, slots.to_slot))
-        left = await self._left(slots)
-        if left == 0:
-            await self._write_down(slots)
-        return Done(listed=listed, fetched=fetched, left=left)
+        await _retry_on_node_error(lambda: self._block_order.resolve(slots.from_slot, slots.to_slot))
+        pending = await self._count_pending(slots)
+        if pending == 0:
+            await self._record_coverage(slots)
+        return BackfillResult(listed=listed, fetched=fetched, pending=pending)
 
-    async def _require_past(self, slots: Range) -> None:
+    async def _require_past(self, slots: SlotRange) -> None:
         """Coverage of a slot that is yet to come would be a lie by the time it has come."""
-        top = await _patiently(lambda: self._client.slot(commitment="confirmed"))
+        top = await _retry_on_node_error(lambda: self._client.slot(commitment="confirmed"))
         if slots.to_slot > top:
             raise errors.InvalidInput(
                 f"The chain is at slot {top}; nothing can be said of slots after it.",
                 help=f"Choose --to-slot {top} or less.",
             )
 
-    async def _list(self, slots: Range) -> int:
+    async def _list(self, slots: SlotRange) -> int:
         """Note what is missing, from above the range down to its beginning."""
-        bar = self._shown.add_task("listing", total=None)
-        before, is_done, listed = await self._stood(slots)
+        bar = self._progress_bars.add_task("listing", total=None)
+        before, is_done, listed = await self._load_position(slots)
         while not is_done:
-            page = await _patiently(lambda before=before: self._ask(before))  # type: ignore[misc]
+            page = await _retry_on_node_error(lambda before=before: self._list_page(before))  # type: ignore[misc]
             inside = [one for one in page if slots.from_slot <= one.slot <= slots.to_slot]
-            await self._want(inside)
+            await self._request_missing(inside)
             listed += len(inside)
             is_done = not page or page[-1].slot < slots.from_slot
             before = page[-1].signature if page else before
-            await self._keep(slots, before, is_done, listed)
-            self._shown.update(bar, completed=listed)
-        self._shown.update(bar, total=max(listed, 1), completed=max(listed, 1))
+            await self._save_position(slots, before, is_done, listed)
+            self._progress_bars.update(bar, completed=listed)
+        self._progress_bars.update(bar, total=max(listed, 1), completed=max(listed, 1))
         return listed
 
-    async def _ask(self, before: str | None) -> tuple[chain.SignatureInfo, ...]:
+    async def _list_page(self, before: str | None) -> tuple[chain.SignatureInfo, ...]:
         page = await self._client.signatures_for_address(
             self._program_id, commitment="confirmed", before=before, limit=self._page
         )
@@ -204,54 +206,58 @@ class Backfill:
                 raise rpc_errors.NodeBehind("The node does not know where the list stood.")
         return page
 
-    async def _want(self, page: Sequence[chain.SignatureInfo]) -> None:
+    async def _request_missing(self, page: Sequence[chain.SignatureInfo]) -> None:
         successes = [one for one in page if one.err is None]
-        await self._notebook.all(
-            sql.want_for_backfill,
+        await self._database.fetch_all(
+            sql.request_for_backfill,
             signatures=[one.signature for one in successes],
             slots=[one.slot for one in successes],
         )
 
-    async def _stood(self, slots: Range) -> tuple[str | None, bool, int]:
-        kept = await self._notebook.all(sql.cursor, name=slots.cursor)
-        if kept and not kept[0][0]["is_done"]:
-            return kept[0][0]["before"], False, kept[0][0]["listed"]
-        above = await self._notebook.all(sql.nearest_above, slot=slots.to_slot)
+    async def _load_position(self, slots: SlotRange) -> tuple[str | None, bool, int]:
+        saved = await self._database.fetch_all(sql.load_cursor, name=slots.cursor)
+        if saved and not saved[0][0]["is_done"]:
+            return saved[0][0]["before"], False, saved[0][0]["listed"]
+        above = await self._database.fetch_all(sql.nearest_above, slot=slots.to_slot)
         return (above[0][0] if above else None), False, 0
 
-    async def _keep(self, slots: Range, before: str | None, is_done: bool, listed: int) -> None:
+    async def _save_position(self, slots: SlotRange, before: str | None, is_done: bool, listed: int) -> None:
         value = {"before": before, "is_done": is_done, "listed": listed}
-        await self._notebook.do(sql.keep_cursor, name=slots.cursor, value=Jsonb(value))
+        await self._database.execute(sql.save_cursor, name=slots.cursor, value=Jsonb(value))
 
-    async def _fetch(self, slots: Range) -> int:
+    async def _fetch(self, slots: SlotRange) -> int:
         """Bring what was noted; a running ingest may do a part of it."""
-        bar = self._shown.add_task("fetching", total=await self._left(slots) or 1)
+        bar = self._progress_bars.add_task("fetching", total=await self._count_pending(slots) or 1)
         fetched = 0
-        while written := await _patiently(self._fetcher.round):
+        while written := await _retry_on_node_error(self._fetcher.fetch_due):
             fetched += written
-            self._shown.update(bar, advance=written)
-        self._shown.update(bar, completed=self._shown.tasks[bar].total)
+            self._progress_bars.update(bar, advance=written)
+        self._progress_bars.update(bar, completed=self._progress_bars.tasks[bar].total)
         return fetched
 
-    async def _left(self, slots: Range) -> int:
-        (left,) = await self._notebook.one(sql.count_backfill, from_slot=slots.from_slot, to_slot=slots.to_slot)
-        return int(left)
+    async def _count_pending(self, slots: SlotRange) -> int:
+        (pending,) = await self._database.fetch_one(
+            sql.count_pending_in_range, from_slot=slots.from_slot, to_slot=slots.to_slot
+        )
+        return int(pending)
 
-    async def _write_down(self, slots: Range) -> None:
-        count, digest = await self._notebook.one(sql.own_range, from_slot=slots.from_slot, to_slot=slots.to_slot)
-        async with self._pipeline.borrowed() as writer:
-            await writer.cover(Proof(SOURCE, slots.from_slot, slots.to_slot, count, digest))
+    async def _record_coverage(self, slots: SlotRange) -> None:
+        count, digest = await self._database.fetch_one(
+            sql.stored_range, from_slot=slots.from_slot, to_slot=slots.to_slot
+        )
+        async with self._pipeline.exclusive_writer() as writer:
+            await writer.cover(CoverageProof(SOURCE, slots.from_slot, slots.to_slot, count, digest))
 
 
-async def _patiently(ask: Callable[[], Awaitable[_T]]) -> _T:
+async def _retry_on_node_error(call: Callable[[], Awaitable[_T]]) -> _T:
     """Ask until there is an answer, waiting as long as the node wants; the last trouble after PATIENCE."""
-    for attempt in range(1, PATIENCE + 1):
+    for attempt in range(1, MAX_NODE_FAILURES + 1):
         try:
-            return await ask()
-        except rpc_errors.NodeError as trouble:
-            if attempt == PATIENCE:
+            return await call()
+        except rpc_errors.NodeError as error:
+            if attempt == MAX_NODE_FAILURES:
                 raise
-            await asyncio.sleep(trouble.retry_after_seconds)
+            await asyncio.sleep(error.retry_after_seconds)
     raise AssertionError
 
 

@@ -26,17 +26,17 @@ from ..decode.decoder import Decoder
 from ..records import TransactionRow
 from ..store import body_compression
 from ..store.writer import Writer
-from ..sync.database import Notebook, sql
+from ..sync.database import SyncDatabase, sql
 from ..sync.fetch import DIFFERS
 
 SOURCE = "retry"
 #: Bytes shown before the rest is left out.
 SHOWN_BYTES = 2_000
 #: Whose trouble may be gone when the kept body is read again.
-READ_AGAIN = frozenset({"undecodable", "truncated", "beyond"})
+REDECODABLE = frozenset({"undecodable", "truncated", "beyond"})
 
 
-class Letter(NamedTuple):
+class StoredDeadLetter(NamedTuple):
     """A dead letter; `body` holds its transaction's, as ingest.bundle packs it, where that is stored."""
 
     number: int
@@ -58,35 +58,37 @@ class Letter(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; 0 when it did what was asked, 1 with a sentence when not."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         configured = settings.load()
-        return asyncio.run(_run(configured, asked))
+        return asyncio.run(_run(configured, options))
     except errors.ZmartError as error:
         print(f"dead-letters: {error}", file=sys.stderr)
         return 1
 
 
-async def _run(configured: settings.Settings, asked: argparse.Namespace) -> int:
+async def _run(configured: settings.Settings, options: argparse.Namespace) -> int:
     dsn = configured.postgres.dsn("zmart_ingest")
-    notebook = Notebook(dsn)
+    database = SyncDatabase(dsn)
     try:
-        match asked.command:
+        match options.command:
             case "list":
-                return await _list(notebook, asked.limit)
+                return await _list(database, options.limit)
             case "show":
-                return await _show(notebook, asked.number)
+                return await _show(database, options.number)
         writer = await Writer.connect(dsn)
         try:
-            return await _retry(Retry(notebook, writer, Decoder(configured.chain.program_id)), notebook, asked.numbers)
+            return await _retry(
+                DeadLetterRetrier(database, writer, Decoder(configured.chain.program_id)), database, options.numbers
+            )
         finally:
             await writer.close()
     finally:
-        await notebook.close()
+        await database.close()
 
 
-async def _list(notebook: Notebook, limit: int) -> int:
-    rows = await notebook.all(sql.open_letters, limit=limit)
+async def _list(database: SyncDatabase, limit: int) -> int:
+    rows = await database.fetch_all(sql.open_dead_letters, limit=limit)
     if not rows:
         print("No dead letters.")
     for number, code, signature, sightings, last_seen_at, reason in rows:
@@ -96,39 +98,39 @@ async def _list(notebook: Notebook, limit: int) -> int:
     return 0
 
 
-async def _show(notebook: Notebook, number: int) -> int:
-    letter = await find(notebook, number)
-    for name, value in letter._asdict().items():
+async def _show(database: SyncDatabase, number: int) -> int:
+    dead_letter = await load_dead_letter(database, number)
+    for name, value in dead_letter._asdict().items():
         if name not in ("content", "body", "body_start", "body_length") and value is not None:
             print(f"{name:<14} {value}")
-    if letter.content is not None:
-        print(f"{'bytes':<14} {readable(letter.content)}")
+    if dead_letter.content is not None:
+        print(f"{'bytes':<14} {render_content(dead_letter.content)}")
     return 0
 
 
-async def _retry(retry: Retry, notebook: Notebook, numbers: Sequence[int]) -> int:
-    chosen = numbers or [number for (number,) in await notebook.all(sql.open_letter_numbers)]
+async def _retry(retrier: DeadLetterRetrier, database: SyncDatabase, numbers: Sequence[int]) -> int:
+    chosen = numbers or [number for (number,) in await database.fetch_all(sql.open_dead_letter_numbers)]
     for number in chosen:
-        print(f"{number:>6}  {await retry.again(await find(notebook, number))}")
+        print(f"{number:>6}  {await retrier.retry(await load_dead_letter(database, number))}")
     return 0
 
 
-async def find(notebook: Notebook, number: int) -> Letter:
+async def load_dead_letter(database: SyncDatabase, number: int) -> StoredDeadLetter:
     """One dead letter; NotFound where there is none of that number."""
-    rows = await notebook.all(sql.letter, number=number)
+    rows = await database.fetch_all(sql.dead_letter, number=number)
     if not rows:
         raise errors.NotFound(f"There is no dead letter {number}.", help="See: zmart dead-letters list")
-    return Letter(*rows[0])
+    return StoredDeadLetter(*rows[0])
 
 
-def readable(content: bytes) -> str:
+def render_content(content: bytes) -> str:
     """Bytes as text where they are text, the compressed ones opened; long ones cut."""
-    opened = unpacked(content)
-    text = opened[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
-    return f"{text} ... ({len(opened):,} bytes)" if len(opened) > SHOWN_BYTES else text
+    decompressed = decompress_content(content)
+    text = decompressed[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    return f"{text} ... ({len(decompressed):,} bytes)" if len(decompressed) > SHOWN_BYTES else text
 
 
-def unpacked(content: bytes) -> bytes:
+def decompress_content(content: bytes) -> bytes:
     """An item's bytes, compressed by us or not."""
     try:
         return zlib.decompress(content)
@@ -136,59 +138,63 @@ def unpacked(content: bytes) -> bytes:
         return content
 
 
-class Retry:
+class DeadLetterRetrier:
     """Tries dead letters again."""
 
-    def __init__(self, notebook: Notebook, writer: Writer, decoder: Decoder) -> None:
-        self._notebook = notebook
+    def __init__(self, database: SyncDatabase, writer: Writer, decoder: Decoder) -> None:
+        self._database = database
         self._writer = writer
         self._decoder = decoder
 
-    async def again(self, letter: Letter) -> str:
+    async def retry(self, dead_letter: StoredDeadLetter) -> str:
         """Try one; what became of it, in words."""
-        if letter.resolved_at is not None:
+        if dead_letter.resolved_at is not None:
             return "was resolved before"
-        if letter.reason_code == DIFFERS and letter.signature:
-            return await self._want(letter, DIFFERS)
-        if letter.reason_code in READ_AGAIN and letter.body is not None:
-            return await self._read_again(letter, letter.body)
-        if letter.reason_code in ("malformed", "rejected") and letter.content is not None:
-            return await self._write(letter, letter.content)
-        if letter.signature:
-            return await self._want(letter, SOURCE)
+        if dead_letter.reason_code == DIFFERS and dead_letter.signature:
+            return await self._request_fetch(dead_letter, DIFFERS)
+        if dead_letter.reason_code in REDECODABLE and dead_letter.body is not None:
+            return await self._redecode(dead_letter, dead_letter.body)
+        if dead_letter.reason_code in ("malformed", "rejected") and dead_letter.content is not None:
+            return await self._write(dead_letter, dead_letter.content)
+        if dead_letter.signature:
+            return await self._request_fetch(dead_letter, SOURCE)
         return "cannot be retried: neither bytes nor a signature"
 
-    async def _want(self, letter: Letter, reason: str) -> str:
-        await self._notebook.do(sql.want_again, signature=letter.signature, reason=reason)
-        is_asked_only = letter.reason_code == DIFFERS
-        await self._mark(letter, is_resolved=not is_asked_only)
+    async def _request_fetch(self, dead_letter: StoredDeadLetter, reason: str) -> str:
+        await self._database.execute(sql.request_fetch, signature=dead_letter.signature, reason=reason)
+        is_pending = dead_letter.reason_code == DIFFERS
+        await self._mark_retried(dead_letter, is_resolved=not is_pending)
         return "wanted again; a running ingest fetches it"
 
-    async def _write(self, letter: Letter, content: bytes) -> str:
-        outcome = self._decoder.item(unpacked(content))
+    async def _write(self, dead_letter: StoredDeadLetter, content: bytes) -> str:
+        outcome = self._decoder.decode_item(decompress_content(content))
         if not isinstance(outcome, TransactionRow):
-            await self._mark(letter, is_resolved=False)
+            await self._mark_retried(dead_letter, is_resolved=False)
             return "still cannot be used"
-        done = await self._writer.append([outcome], source=SOURCE)
-        is_stored = done.transactions + done.duplicates > 0 and done.dead_letters == 0
-        await self._mark(letter, is_resolved=is_stored)
+        result = await self._writer.append([outcome], source=SOURCE)
+        is_stored = result.transactions + result.duplicates > 0 and result.dead_letters == 0
+        await self._mark_retried(dead_letter, is_resolved=is_stored)
         return "stored" if is_stored else "refused again"
 
-    async def _read_again(self, letter: Letter, body: bytes) -> str:
-        outcome = self._decoder.item(body_compression.opened(body, letter.body_start, letter.body_length))
-        if not isinstance(outcome, TransactionRow) or _is_still_so(letter, outcome):
-            await self._mark(letter, is_resolved=False)
+    async def _redecode(self, dead_letter: StoredDeadLetter, body: bytes) -> str:
+        outcome = self._decoder.decode_item(
+            body_compression.decompress(body, dead_letter.body_start, dead_letter.body_length)
+        )
+        if not isinstance(outcome, TransactionRow) or _has_same_problem(dead_letter, outcome):
+            await self._mark_retried(dead_letter, is_resolved=False)
             return "still cannot be read"
-        await self._writer.replace(outcome, source=SOURCE, anew=True)
-        await self._mark(letter, is_resolved=True)
+        await self._writer.replace(outcome, source=SOURCE, force=True)
+        await self._mark_retried(dead_letter, is_resolved=True)
         return "read; its events were appended anew"
 
-    async def _mark(self, letter: Letter, *, is_resolved: bool) -> None:
-        await self._notebook.do(sql.mark_retried, number=letter.number, is_resolved=is_resolved)
+    async def _mark_retried(self, dead_letter: StoredDeadLetter, *, is_resolved: bool) -> None:
+        await self._database.execute(sql.mark_retried, number=dead_letter.number, is_resolved=is_resolved)
 
 
-def _is_still_so(letter: Letter, row: TransactionRow) -> bool:
-    return any((one.ordinal, one.reason_code) == (letter.ordinal, letter.reason_code) for one in row.dead_letters)
+def _has_same_problem(dead_letter: StoredDeadLetter, row: TransactionRow) -> bool:
+    return any(
+        (one.ordinal, one.reason_code) == (dead_letter.ordinal, dead_letter.reason_code) for one in row.dead_letters
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

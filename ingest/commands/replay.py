@@ -20,11 +20,11 @@ from ..decode import delivery_body
 from ..decode.decoder import Decoder
 from ..records import DeadLetter, TransactionRow
 from ..store import writer
-from ..store.group_commit import Limits, Pipeline
+from ..store.group_commit import BatchLimits, Pipeline
 from ..sync.sources import Intake
 
 #: Nobody else delivers meanwhile, so there is nobody to wait for.
-LIMITS = Limits(wait_seconds=0.0)
+LIMITS = BatchLimits(wait_seconds=0.0)
 
 
 def main(path: Path) -> int:
@@ -39,19 +39,19 @@ def main(path: Path) -> int:
     return 0
 
 
-async def replay(path: Path, dsn: str, program_id: str) -> writer.Appended:
+async def replay(path: Path, dsn: str, program_id: str) -> writer.AppendResult:
     """Write every body of `path` into the log at `dsn`; the sums of what the commits did."""
-    counted = Counted(await writer.Writer.connect(dsn))
+    counted = CountingWriter(await writer.Writer.connect(dsn))
 
-    async def connect() -> Counted:
+    async def connect() -> CountingWriter:
         return counted
 
     async with Pipeline(connect, limits=LIMITS) as pipeline:
-        await File(path).run(Intake(Decoder(program_id), pipeline))
+        await FileSource(path).run(Intake(Decoder(program_id), pipeline))
     return counted.total
 
 
-class File:
+class FileSource:
     """A `source.Source`: the bodies of a file, in its order."""
 
     name = "file"
@@ -64,20 +64,20 @@ class File:
         with _progress(self._path) as shown:
             for number, line in enumerate(_lines(self._path), start=1):
                 if line.strip():
-                    await intake.items(_items(line, number), source=self.name)
+                    await intake.submit_items(_split_line(line, number), source=self.name)
                 shown.advance(shown.task_ids[0], len(line))
 
 
-class Counted:
+class CountingWriter:
     """A writer whose commits are added up."""
 
-    def __init__(self, appending: writer.Writer) -> None:
-        self._appending = appending
-        self.total = writer.NOTHING
+    def __init__(self, inner: writer.Writer) -> None:
+        self._writer = inner
+        self.total = writer.EMPTY_RESULT
 
-    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+    def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
         """As the writer has them."""
-        return self._appending.prepared(transactions)
+        return self._writer.prepare(transactions)
 
     async def append(
         self,
@@ -86,20 +86,20 @@ class Counted:
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> writer.Appended:
+    ) -> writer.AppendResult:
         """Commit, and remember what that did."""
-        done = await self._appending.append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
-        self.total = self.total.plus(done)
-        return done
+        result = await self._writer.append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
+        self.total = self.total.plus(result)
+        return result
 
     async def close(self) -> None:
         """Let go of the database."""
-        await self._appending.close()
+        await self._writer.close()
 
 
-def _items(line: bytes, number: int) -> list[bytes]:
+def _split_line(line: bytes, number: int) -> list[bytes]:
     try:
-        return delivery_body.items(line)
+        return delivery_body.split_items(line)
     except errors.InvalidInput as error:
         raise errors.InvalidInput(f"Line {number}: {error}") from error
 

@@ -17,13 +17,13 @@ import msgspec
 from zmart.domain import events
 
 from . import event_rows
-from .instructions import Told
-from .webhook_types import Item, LoadedAddresses
+from .instructions import TransactionView
+from .webhook_types import LoadedAddresses, WebhookItem
 
 _encode = msgspec.json.Encoder().encode
 
 
-def account_keys(item: Item) -> list[str]:
+def account_keys(item: WebhookItem) -> list[str]:
     """Keys in the order instructions count them: static, loaded writable, loaded read-only."""
     message = item.transaction and item.transaction.message
     if not message:
@@ -32,45 +32,45 @@ def account_keys(item: Item) -> list[str]:
     return message.account_keys + loaded.writable + loaded.readonly
 
 
-def of_events(said: Sequence[tuple[events.Event, str | None]], told: Told) -> list[bytes | None]:
+def event_contexts(entries: Sequence[tuple[events.Event, str | None]], view: TransactionView) -> list[bytes | None]:
     """The context of each event, given with its market's account, as JSON.
 
     None where the transaction adds nothing. Balances stand on a market's last event alone.
     """
-    last = {account: place for place, (_, account) in enumerate(said)}
+    last = {account: place for place, (_, account) in enumerate(entries)}
     return [
-        _about(told, event, account, is_last=last[account] == place) if account else None
-        for place, (event, account) in enumerate(said)
+        _event_context(view, event, account, is_last=last[account] == place) if account else None
+        for place, (event, account) in enumerate(entries)
     ]
 
 
-def _about(told: Told, event: events.Event, account: str, *, is_last: bool) -> bytes | None:
+def _event_context(view: TransactionView, event: events.Event, account: str, *, is_last: bool) -> bytes | None:
     found: dict[str, str | int | None] = {}
     match event:
         case events.MarketCreated(market_id=market_id):
-            found |= _created(told, market_id)
+            found |= _creation_context(view, market_id)
         case events.MarketFinalized():
-            found |= _finalized(told, account)
+            found |= _finalization_context(view, account)
         case events.SharesSold():
-            change = told.change_by("sell_shares", account)
+            change = view.lamports_change("sell_shares", account)
             found |= {} if change is None else {"market_lamports_delta": str(change)}
-    if is_last and (after := told.after(account)) is not None:
+    if is_last and (after := view.balance_after(account)) is not None:
         found["market_lamports"] = str(after)
     return _encode(found) if found else None
 
 
-def _created(told: Told, market_id: bytes) -> dict[str, str | int | None]:
-    for call in told.calls:
+def _creation_context(view: TransactionView, market_id: bytes) -> dict[str, str | int | None]:
+    for call in view.calls:
         if call.name == "create_market" and call.args["market_id"] == market_id:
             return {
                 "initial_liquidity": str(call.args["initial_liquidity"]),
-                "ipfs_question_hash": event_rows.readable(call.args["ipfs_question_hash"]),
+                "ipfs_question_hash": event_rows.text_or_hex(call.args["ipfs_question_hash"]),
             }
     return {}
 
 
-def _finalized(told: Told, account: str) -> dict[str, str | int | None]:
-    for call in told.calls:
-        if call.name == "finalize_market" and told.account(call, "market") == account:
+def _finalization_context(view: TransactionView, account: str) -> dict[str, str | int | None]:
+    for call in view.calls:
+        if call.name == "finalize_market" and view.named_account(call, "market") == account:
             return {name: call.args[name] for name in ("dispute_agree", "dispute_disagree")}
     return {}

@@ -31,37 +31,37 @@ _HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(rb"|".join((_PAIR, _HALF, rb"\\.")), re.DOTALL)
 
 
-def items(body: bytes) -> list[bytes]:
+def split_items(body: bytes) -> list[bytes]:
     """The items of a delivery in their order; InvalidInput says what came instead of an array."""
     try:
         return [bytes(item) for item in _ITEMS.decode(body)]
     except msgspec.ValidationError:
-        raise _refused(_kind(body)) from None
+        raise _invalid_delivery(_kind(body)) from None
     except (msgspec.DecodeError, RecursionError):
-        return list(_counted(body))
+        return list(_split_by_brackets(body))
 
 
-def mended(item: bytes) -> bytes:
+def replace_lone_surrogates(item: bytes) -> bytes:
     r"""The same JSON with every half of a surrogate pair replaced by \ufffd, which is as long."""
-    return _ESCAPE.sub(_mend, item)
+    return _ESCAPE.sub(_replace_match, item)
 
 
-def _mend(escape: re.Match[bytes]) -> bytes:
+def _replace_match(escape: re.Match[bytes]) -> bytes:
     return b"\\ufffd" if len(escape[0]) == 6 else escape[0]
 
 
-def _counted(body: bytes) -> Iterator[bytes]:
+def _split_by_brackets(body: bytes) -> Iterator[bytes]:
     opening = len(body) - len(body.lstrip(b" \t\r\n"))
     if body[opening : opening + 1] != b"[":
-        raise _refused(_kind(body))
-    for start, end in _slices(body, opening):
+        raise _invalid_delivery(_kind(body))
+    for start, end in _item_slices(body, opening):
         item = body[start:end].strip()
         if not _is_json(item):
-            raise _refused("something that is not JSON")
+            raise _invalid_delivery("something that is not JSON")
         yield item
 
 
-def _slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
+def _item_slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
     """Where the items between the outermost brackets begin and end."""
     depth, start = 0, opening + 1
     for token in _TOKEN.finditer(body, opening):
@@ -76,15 +76,15 @@ def _slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
         if depth == 0:
             yield start, token.start()
             if body[token.end() :].strip():
-                raise _refused("an array with something after it")
+                raise _invalid_delivery("an array with something after it")
             return
-    raise _refused("an array that does not end")
+    raise _invalid_delivery("an array that does not end")
 
 
 def _is_json(item: bytes) -> bool:
     """Whether it is JSON as far as can be told; nesting too deep to look into passes."""
     try:
-        _ONE.decode(mended(item))
+        _ONE.decode(replace_lone_surrogates(item))
     except RecursionError:
         return True
     except msgspec.DecodeError:
@@ -101,5 +101,5 @@ def _kind(body: bytes) -> str:
     return _KIND.get(text, "a JSON number")
 
 
-def _refused(came: str) -> errors.InvalidInput:
-    return errors.InvalidInput(f"Expected {EXPECTED}, but {came} came.")
+def _invalid_delivery(received: str) -> errors.InvalidInput:
+    return errors.InvalidInput(f"Expected {EXPECTED}, but {received} came.")

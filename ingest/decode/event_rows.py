@@ -43,18 +43,18 @@ MARKET_ACCOUNT = "market"
 CLOCKS = frozenset({"timestamp", "cancelled_at"})
 
 #: A market's id and its account; WinningsClaimed tells only the latter.
-Market: TypeAlias = tuple[str | None, str | None]
-_Write: TypeAlias = Callable[[Any], Any]
+MarketRef: TypeAlias = tuple[str | None, str | None]
+_Converter: TypeAlias = Callable[[Any], Any]
 _encode = msgspec.json.Encoder().encode
 
 
-def readable(raw: bytes) -> str:
+def text_or_hex(raw: bytes) -> str:
     """A hash as text where it is printable ASCII, else `0x` and its hex digits."""
     text = raw.decode("latin-1")
     return text if text.isascii() and text.isprintable() else f"0x{raw.hex()}"
 
 
-def market(event: events.Event, program_id: str) -> Market:
+def market(event: events.Event, program_id: str) -> MarketRef:
     """The event's market; both parts are None where an event is about the whole protocol."""
     layout, values = _LAYOUTS[type(event)], event
     if layout.market_id is not None:
@@ -64,12 +64,12 @@ def market(event: events.Event, program_id: str) -> Market:
     return None, account
 
 
-def row(event: events.Event, ordinal: int, market: Market, context: bytes | None) -> EventRow:
+def row(event: events.Event, ordinal: int, market: MarketRef, context: bytes | None) -> EventRow:
     """The row of an event of `market`; `context` is what its transaction tells beyond it."""
     layout = _LAYOUTS[type(event)]
     values: tuple[Any, ...] = event
     wallet = None if layout.actor is None else values[layout.actor]
-    clock, fields = values[layout.clock], layout.payload(values)
+    clock, fields = values[layout.clock], layout.encode_payload(values)
     return EventRow(ordinal, layout.name, *market, wallet, clock, fields, context)
 
 
@@ -81,11 +81,11 @@ class _Layout(NamedTuple):
     market_account: int | None
     actor: int | None
     clock: int
-    rest: tuple[tuple[str, int, _Write | None], ...]
+    payload_fields: tuple[tuple[str, int, _Converter | None], ...]
 
-    def payload(self, event: Any) -> bytes:
+    def encode_payload(self, event: Any) -> bytes:
         fields = {}
-        for name, index, write in self.rest:
+        for name, index, write in self.payload_fields:
             value = event[index]
             fields[name] = value if write is None or value is None else write(value)
         return _encode(fields)
@@ -95,19 +95,21 @@ def _layout(kind: type[events.Event], fields: tuple[idl.IdlField, ...]) -> _Layo
     name, names = kind.name, kind._fields
     places = {field: index for index, field in enumerate(names)}
     actor = ACTOR.get(name)
-    said = {MARKET_ID, MARKET_ACCOUNT, actor, *CLOCKS}
-    rest = tuple((f.name, places[f.name], _writer(f.type)) for f in fields if f.name not in said)
+    column_fields = {MARKET_ID, MARKET_ACCOUNT, actor, *CLOCKS}
+    payload_fields = tuple(
+        (f.name, places[f.name], _json_converter(f.type)) for f in fields if f.name not in column_fields
+    )
     return _Layout(
         name,
         places.get(MARKET_ID),
         places.get(MARKET_ACCOUNT),
         places[actor] if actor else None,
         next(places[clock] for clock in CLOCKS if clock in places),
-        rest,
+        payload_fields,
     )
 
 
-def _writer(kind: idl.Type) -> _Write | None:
+def _json_converter(kind: idl.Type) -> _Converter | None:
     """What turns a value into JSON; None where it is JSON already."""
     match kind:
         case "u64" | "i64" | "u128" | "i128":
@@ -115,9 +117,9 @@ def _writer(kind: idl.Type) -> _Write | None:
         case "u8" | "u16" | "u32" | "bool" | "pubkey":
             return None
         case idl.Composite(option=inner) if inner is not None:
-            return _writer(inner)
+            return _json_converter(inner)
         case idl.Composite(array=("u8", _)):
-            return readable
+            return text_or_hex
         case idl.Composite(defined=defined) if defined is not None:
             return None
     raise errors.ConfigurationError(f"The IDL has an event field of a kind not known here: {kind}.")
@@ -125,9 +127,9 @@ def _writer(kind: idl.Type) -> _Write | None:
 
 def _layouts() -> dict[type[events.Event], _Layout]:
     bodies = idl.load().bodies
-    known = {kind: _layout(kind, tuple(bodies[name].fields)) for name, kind in events.EVENTS.items()}
+    layouts = {kind: _layout(kind, tuple(bodies[name].fields)) for name, kind in events.EVENTS.items()}
     earlier = events.WinningsClaimedV0
-    return known | {earlier: _layout(earlier, codec.WINNINGS_CLAIMED_V0)}
+    return layouts | {earlier: _layout(earlier, codec.WINNINGS_CLAIMED_V0)}
 
 
 _LAYOUTS = _layouts()

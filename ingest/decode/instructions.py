@@ -19,10 +19,10 @@ from zmart import errors
 from zmart.chain import codec, idl
 from zmart.domain import base58
 
-from .webhook_types import InnerInstructions, Instruction, Item
+from .webhook_types import CompiledInstruction, InnerInstructions, WebhookItem
 
 #: Instructions of ours that leave the market account's lamports alone (protocol.md 1.4).
-STILL = frozenset(
+NO_LAMPORTS_MOVED = frozenset(
     {
         "approve_proposal",
         "activate_market",
@@ -42,11 +42,11 @@ _LONGEST_DATA = 2_048
 
 _T = TypeVar("_T")
 _BALANCES = msgspec.json.Decoder(list[int] | None)
-_INSTRUCTIONS = msgspec.json.Decoder(list[Instruction] | None)
+_INSTRUCTIONS = msgspec.json.Decoder(list[CompiledInstruction] | None)
 _INNER = msgspec.json.Decoder(list[InnerInstructions] | None)
 
 
-class Call(NamedTuple):
+class InstructionCall(NamedTuple):
     """An instruction as it ran."""
 
     #: Which top-level instruction it is, or was called by.
@@ -60,84 +60,86 @@ class Call(NamedTuple):
     accounts: list[int]
 
 
-class Told:
+class TransactionView:
     """What one transaction tells beyond its log."""
 
-    def __init__(self, item: Item, keys: list[str], program_id: str) -> None:
+    def __init__(self, item: WebhookItem, keys: list[str], program_id: str) -> None:
         self._item = item
         self._keys = keys
         self._program_id = program_id
 
-    def place(self, account: str) -> int | None:
+    def key_index(self, account: str) -> int | None:
         """Where an account stands among the keys."""
         return self._keys.index(account) if account in self._keys else None
 
-    def account(self, call: Call, name: str) -> str | None:
+    def named_account(self, call: InstructionCall, name: str) -> str | None:
         """The account that a call of ours gave under the program's name for it."""
         index = _ACCOUNTS[call.name or ""].index(name)
         place = call.accounts[index] if index < len(call.accounts) else -1
         return self._keys[place] if 0 <= place < len(self._keys) else None
 
-    def before(self, account: str) -> int | None:
+    def balance_before(self, account: str) -> int | None:
         """Lamports of an account before the transaction."""
         meta = self._item.meta
         return None if meta is None else self._balance(meta.pre_balances, account)
 
-    def after(self, account: str) -> int | None:
+    def balance_after(self, account: str) -> int | None:
         """Lamports of an account after the transaction."""
         meta = self._item.meta
         return None if meta is None else self._balance(meta.post_balances, account)
 
-    def change_by(self, name: str, account: str) -> int | None:
+    def lamports_change(self, name: str, account: str) -> int | None:
         """By how many lamports one call of `name`, and what it called itself, changed a market's account.
 
         None unless it is the only thing in the transaction that may have moved lamports there.
         """
-        before, after, place = self.before(account), self.after(account), self.place(account)
+        before, after, index = self.balance_before(account), self.balance_after(account), self.key_index(account)
         if before is None or after is None:
             return None
-        movers = [call for call in self.calls if place in call.accounts and call.name not in STILL]
+        movers = [call for call in self.calls if index in call.accounts and call.name not in NO_LAMPORTS_MOVED]
         named = [call for call in movers if call.name == name]
         if len(named) != 1:
             return None
         (one,) = named
-        is_alone = all(c is one or (c.is_inner and not one.is_inner and c.top == one.top) for c in movers)
-        return after - before if is_alone else None
+        is_only_mover = all(c is one or (c.is_inner and not one.is_inner and c.top == one.top) for c in movers)
+        return after - before if is_only_mover else None
 
     @functools.cached_property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[InstructionCall]:
         """Every instruction that can be read, in the order in which they ran."""
         message = self._item.transaction and self._item.transaction.message
         if not message or not self._item.meta:
             return []
-        tops = _read(_INSTRUCTIONS, message.instructions) or ()
+        tops = _decode_or_none(_INSTRUCTIONS, message.instructions) or ()
         inner = {one.index: one.instructions for one in self._inner or ()}
-        return list(self._in_order(tops, inner))
+        return list(self._flatten(tops, inner))
 
     @property
-    def is_whole(self) -> bool:
+    def has_all_calls(self) -> bool:
         """Whether the calls are all there were: the node recorded inner instructions, even if there were none."""
         return bool(self.calls) and self._inner is not None
 
     @functools.cached_property
     def _inner(self) -> list[InnerInstructions] | None:
-        return None if self._item.meta is None else _read(_INNER, self._item.meta.inner_instructions)
+        return None if self._item.meta is None else _decode_or_none(_INNER, self._item.meta.inner_instructions)
 
-    def _in_order(self, tops: Sequence[Instruction], inner: dict[int, list[Instruction]]) -> Iterator[Call]:
+    def _flatten(
+        self, tops: Sequence[CompiledInstruction], inner: dict[int, list[CompiledInstruction]]
+    ) -> Iterator[InstructionCall]:
         for top, instruction in enumerate(tops):
             yield self._call(instruction, top, is_inner=False)
             for called in inner.get(top, ()):
                 yield self._call(called, top, is_inner=True)
 
-    def _call(self, instruction: Instruction, top: int, *, is_inner: bool) -> Call:
+    def _call(self, instruction: CompiledInstruction, top: int, *, is_inner: bool) -> InstructionCall:
         place = instruction.program_id_index
         is_ours = 0 <= place < len(self._keys) and self._keys[place] == self._program_id
-        name, args = _arguments(instruction.data) if is_ours else (None, {})
-        return Call(top, is_inner, is_ours, name, args, instruction.accounts)
+        name, args = _decode_arguments(instruction.data) if is_ours else (None, {})
+        return InstructionCall(top, is_inner, is_ours, name, args, instruction.accounts)
 
     def _balance(self, raw: msgspec.Raw, account: str) -> int | None:
-        place = self.place(account)
-        balances: list[int] | None = None if place is None else _read(_BALANCES, raw)
+        place = self.key_index(account)
+        balances: list[int] | None = None if place is None else _decode_or_none(_BALANCES, raw)
         if place is None or balances is None or len(balances) != len(self._keys):
             return None
         return balances[place]
@@ -146,7 +148,7 @@ class Told:
 _ACCOUNTS = {one.name: [account.name for account in one.accounts] for one in idl.load().instructions}
 
 
-def _arguments(data: str) -> tuple[str | None, dict[str, Any]]:
+def _decode_arguments(data: str) -> tuple[str | None, dict[str, Any]]:
     if len(data) > _LONGEST_DATA:
         return None, {}
     try:
@@ -155,7 +157,7 @@ def _arguments(data: str) -> tuple[str | None, dict[str, Any]]:
         return None, {}
 
 
-def _read(decoder: msgspec.json.Decoder[_T], raw: msgspec.Raw) -> _T | None:
+def _decode_or_none(decoder: msgspec.json.Decoder[_T], raw: msgspec.Raw) -> _T | None:
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

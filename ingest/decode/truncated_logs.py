@@ -43,7 +43,7 @@ from zmart.domain.ids import Address
 
 from ..records import EventRow
 from . import event_rows
-from .instructions import Call, Told
+from .instructions import InstructionCall, TransactionView
 
 #: What each instruction emits (protocol.md 1.3).
 EMITS: Final = {
@@ -70,37 +70,39 @@ EMITS: Final = {
 INITIAL_PROTOCOL_FEE_BPS: Final = 300
 PROPOSED: Final = 0
 #: A rebuilt event names its market by the account; the id is not in the instruction.
-UNSAID: Final = b""
+UNKNOWN_MARKET_ID: Final = b""
 #: Says in an event's context that it is not the program's own word.
-MARK: Final = {"rebuilt_from": "instruction"}
+REBUILT_CONTEXT: Final = {"rebuilt_from": "instruction"}
 
 
-class Missing(NamedTuple):
+class MissingEvent(NamedTuple):
     """An event that the log lost."""
 
     ordinal: int
     name: str
     #: The event, where the transaction tells all of it.
     event: events.Event | None
-    market: event_rows.Market
+    market: event_rows.MarketRef
 
 
-def missing(found: ParsedLog, told: Told, block_time: int | None, program_id: str) -> list[Missing] | None:
+def missing_events(
+    found: ParsedLog, view: TransactionView, block_time: int | None, program_id: str
+) -> list[MissingEvent] | None:
     """What a cut log lost, in order; None where calls and events cannot be laid side by side."""
-    if not told.is_whole or found.undecodable:
+    if not view.has_all_calls or found.undecodable:
         return None
-    ours = [call for call in told.calls if call.is_ours]
+    ours = [call for call in view.calls if call.is_ours]
     if any(call.name is None for call in ours):
         return None
-    said = [event for _, event in found.events]
-    clock = next((_clock(event) for event in said), block_time)
-    lost: list[Missing] = []
+    emitted = [event for _, event in found.events]
+    clock = next((_clock(event) for event in emitted), block_time)
+    lost: list[MissingEvent] = []
     for ordinal, call in enumerate(ours):
-        if said and _is_of(said[0], call, told, program_id):
-            said.pop(0)
+        if emitted and _is_emitted_by(emitted[0], call, view, program_id):
+            emitted.pop(0)
         else:
-            lost.append(_missing(ordinal, call, told, clock))
-    return None if said else lost
+            lost.append(_missing_event(ordinal, call, view, clock))
+    return None if emitted else lost
 
 
 def _clock(event: events.Event) -> int:
@@ -114,20 +116,21 @@ _CLOCK: Final = {
 }
 
 
-def _is_of(event: events.Event, call: Call, told: Told, program_id: str) -> bool:
+def _is_emitted_by(event: events.Event, call: InstructionCall, view: TransactionView, program_id: str) -> bool:
     """Whether a call may have emitted an event: the right kind, about the right market, by the right wallet."""
     _, account = event_rows.market(event, program_id)
     return (
         EMITS[call.name or ""] == event.name
-        and (account is None or account == told.account(call, "market"))
+        and (account is None or account == view.named_account(call, "market"))
         and (
-            event.name not in _BY or getattr(event, event_rows.ACTOR[event.name]) == told.account(call, _BY[event.name])
+            event.name not in _ACTOR_ACCOUNT
+            or getattr(event, event_rows.ACTOR[event.name]) == view.named_account(call, _ACTOR_ACCOUNT[event.name])
         )
     )
 
 
 #: Under which name the instruction of an event has the wallet that the event names; MarketActivated names another.
-_BY: Final = {
+_ACTOR_ACCOUNT: Final = {
     "MarketCreated": "creator",
     "ProposalApproved": "admin",
     "SharesBought": "user",
@@ -144,43 +147,43 @@ _BY: Final = {
 }
 
 
-def _missing(ordinal: int, call: Call, told: Told, clock: int | None) -> Missing:
+def _missing_event(ordinal: int, call: InstructionCall, view: TransactionView, clock: int | None) -> MissingEvent:
     name = EMITS[call.name or ""]
     rebuild = _REBUILD.get(name)
-    event = None if rebuild is None or clock is None else rebuild(_Source(call, told, clock))
+    event = None if rebuild is None or clock is None else rebuild(_RebuildInput(call, view, clock))
     market_id = call.args["market_id"].hex() if name == "MarketCreated" else None
     is_of_market = not {event_rows.MARKET_ID, event_rows.MARKET_ACCOUNT}.isdisjoint(events.EVENTS[name]._fields)
-    account = told.account(call, "market") if is_of_market else None
-    is_whole = event is not None and None not in event and (account is not None or not is_of_market)
-    return Missing(ordinal, name, event if is_whole else None, (market_id, account))
+    account = view.named_account(call, "market") if is_of_market else None
+    is_complete = event is not None and None not in event and (account is not None or not is_of_market)
+    return MissingEvent(ordinal, name, event if is_complete else None, (market_id, account))
 
 
-class _Source(NamedTuple):
-    call: Call
-    told: Told
+class _RebuildInput(NamedTuple):
+    call: InstructionCall
+    view: TransactionView
     clock: int
 
-    def by(self, name: str) -> Any:
-        account = self.told.account(self.call, name)
+    def account(self, name: str) -> Any:
+        account = self.view.named_account(self.call, name)
         return None if account is None else Address(account)
 
-    def arg(self, name: str) -> Any:
+    def argument(self, name: str) -> Any:
         return self.call.args[name]
 
 
-_Rebuild: TypeAlias = Callable[[_Source], events.Event | None]
+_Rebuild: TypeAlias = Callable[[_RebuildInput], events.Event | None]
 
 
-def _withdrawn(source: _Source) -> events.Event | None:
-    account = source.told.account(source.call, "market")
-    change = None if account is None else source.told.change_by("withdraw_liquidity", account)
+def _rebuild_withdrawal(source: _RebuildInput) -> events.Event | None:
+    account = source.view.named_account(source.call, "market")
+    change = None if account is None else source.view.lamports_change("withdraw_liquidity", account)
     # The program refuses to withdraw nothing (protocol.md 1.4.11).
     if change is None or change >= 0:
         return None
-    return events.LiquidityWithdrawn(UNSAID, source.by("creator"), -change, source.clock)
+    return events.LiquidityWithdrawn(UNKNOWN_MARKET_ID, source.account("creator"), -change, source.clock)
 
 
-def _configured(source: _Source) -> events.Event:
+def _rebuild_config(source: _RebuildInput) -> events.Event:
     args = source.call.args
     return events.ConfigUpdated(
         **{field: args[field] for field in events.ConfigUpdated._fields if field != "timestamp"},
@@ -191,40 +194,48 @@ def _configured(source: _Source) -> events.Event:
 #: An event with None in it is not whole, and is not used.
 _REBUILD: Final[dict[str, _Rebuild]] = {
     "GlobalConfigInitialized": lambda s: events.GlobalConfigInitialized(
-        s.by("admin"), s.arg("backend_authority"), INITIAL_PROTOCOL_FEE_BPS, s.clock
+        s.account("admin"), s.argument("backend_authority"), INITIAL_PROTOCOL_FEE_BPS, s.clock
     ),
     "MarketCreated": lambda s: events.MarketCreated(
-        s.arg("market_id"), s.by("creator"), s.arg("b_parameter"), PROPOSED, s.clock
+        s.argument("market_id"), s.account("creator"), s.argument("b_parameter"), PROPOSED, s.clock
     ),
-    "ProposalApproved": lambda s: events.ProposalApproved(UNSAID, s.by("admin"), s.clock),
+    "ProposalApproved": lambda s: events.ProposalApproved(UNKNOWN_MARKET_ID, s.account("admin"), s.clock),
     "MarketResolved": lambda s: events.MarketResolved(
-        UNSAID, s.by("resolver"), s.arg("proposed_outcome"), s.arg("ipfs_evidence_hash"), s.clock
+        UNKNOWN_MARKET_ID,
+        s.account("resolver"),
+        s.argument("proposed_outcome"),
+        s.argument("ipfs_evidence_hash"),
+        s.clock,
     ),
-    "ProposalVoteSubmitted": lambda s: events.ProposalVoteSubmitted(UNSAID, s.by("user"), s.arg("vote"), s.clock),
-    "DisputeVoteSubmitted": lambda s: events.DisputeVoteSubmitted(UNSAID, s.by("user"), s.arg("vote"), s.clock),
-    "MarketCancelled": lambda s: events.MarketCancelled(UNSAID, s.by("admin"), s.clock),
-    "ConfigUpdated": _configured,
-    "LiquidityWithdrawn": _withdrawn,
+    "ProposalVoteSubmitted": lambda s: events.ProposalVoteSubmitted(
+        UNKNOWN_MARKET_ID, s.account("user"), s.argument("vote"), s.clock
+    ),
+    "DisputeVoteSubmitted": lambda s: events.DisputeVoteSubmitted(
+        UNKNOWN_MARKET_ID, s.account("user"), s.argument("vote"), s.clock
+    ),
+    "MarketCancelled": lambda s: events.MarketCancelled(UNKNOWN_MARKET_ID, s.account("admin"), s.clock),
+    "ConfigUpdated": _rebuild_config,
+    "LiquidityWithdrawn": _rebuild_withdrawal,
 }
 #: Every event that a transaction alone can tell.
-REBUILT: Final = frozenset(_REBUILD)
+REBUILDABLE: Final = frozenset(_REBUILD)
 
 
-def numbered(found: ParsedLog, lost: Sequence[Missing]) -> Iterator[tuple[int, events.Event]]:
+def number_events(found: ParsedLog, lost: Sequence[MissingEvent]) -> Iterator[tuple[int, events.Event]]:
     """The events the log still has, each with its place among all that were emitted."""
-    gone = {one.ordinal for one in lost}
-    places = (place for place in range(len(found.events) + len(lost)) if place not in gone)
+    lost_ordinals = {one.ordinal for one in lost}
+    places = (place for place in range(len(found.events) + len(lost)) if place not in lost_ordinals)
     for place, (_, event) in zip(places, found.events, strict=True):
         yield place, event
 
 
-def marked(row: EventRow) -> EventRow:
+def mark_rebuilt(row: EventRow) -> EventRow:
     """A rebuilt event's row, saying so."""
     context: dict[str, Any] = {} if row.context is None else msgspec.json.decode(row.context)
-    return row._replace(context=msgspec.json.encode(context | MARK))
+    return row._replace(context=msgspec.json.encode(context | REBUILT_CONTEXT))
 
 
-def regret(one: Missing) -> str:
+def dead_letter_reason(one: MissingEvent) -> str:
     """Why an event is a dead letter, for a person."""
     about = f" of market account {one.market[1]}" if one.market[1] else ""
     return f"The runtime cut the log before {one.name}{about}, and the transaction does not tell all of it."

@@ -22,7 +22,7 @@ class LoadedAddresses(msgspec.Struct, gc=False):
     readonly: list[str] = []
 
 
-class Meta(msgspec.Struct, rename="camel", gc=False):
+class TransactionMeta(msgspec.Struct, rename="camel", gc=False):
     """What executing the transaction did."""
 
     err: Any = None
@@ -35,28 +35,28 @@ class Meta(msgspec.Struct, rename="camel", gc=False):
     loaded_addresses: LoadedAddresses | None = None
 
 
-class Message(msgspec.Struct, rename="camel", gc=False):
+class TransactionMessage(msgspec.Struct, rename="camel", gc=False):
     """What was signed."""
 
     account_keys: list[str] = []
     instructions: msgspec.Raw = _ABSENT
 
 
-class Transaction(msgspec.Struct, gc=False):
+class WebhookTransaction(msgspec.Struct, gc=False):
     """The signed transaction."""
 
     signatures: list[str]
-    message: Message | None = None
+    message: TransactionMessage | None = None
 
 
-class Item(msgspec.Struct, rename="camel", gc=False):
+class WebhookItem(msgspec.Struct, rename="camel", gc=False):
     """One element of a delivery, raw or enhanced."""
 
     slot: int | None = None
     block_time: int | None = None
     index_within_block: int | None = None
-    meta: Meta | None = None
-    transaction: Transaction | None = None
+    meta: TransactionMeta | None = None
+    transaction: WebhookTransaction | None = None
     #: Enhanced items have it here, and neither `meta` nor logs.
     signature: str | None = None
 
@@ -75,7 +75,7 @@ class CoreTransaction(msgspec.Struct):
     signatures: list[str]
 
 
-class Core(msgspec.Struct, rename="camel"):
+class CoreItem(msgspec.Struct, rename="camel"):
     """The part of `Item` that has to be right."""
 
     slot: int | None = None
@@ -85,28 +85,28 @@ class Core(msgspec.Struct, rename="camel"):
     transaction: CoreTransaction | None = None
     signature: str | None = None
 
-    def as_item(self) -> Item:
+    def as_item(self) -> WebhookItem:
         """The same without what could not be read."""
-        item = Item(
+        item = WebhookItem(
             self.slot,
-            _whole(self.block_time),
-            _whole(self.index_within_block),
+            _int_or_none(self.block_time),
+            _int_or_none(self.index_within_block),
             None,
             None,
             self.signature,
         )
         if self.meta is not None:
-            item.meta = Meta(self.meta.err, _whole(self.meta.fee), self.meta.log_messages)
+            item.meta = TransactionMeta(self.meta.err, _int_or_none(self.meta.fee), self.meta.log_messages)
         if self.transaction is not None:
-            item.transaction = Transaction(self.transaction.signatures)
+            item.transaction = WebhookTransaction(self.transaction.signatures)
         return item
 
 
-def _whole(value: object) -> int | None:
+def _int_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-class Instruction(msgspec.Struct, rename="camel", gc=False):
+class CompiledInstruction(msgspec.Struct, rename="camel", gc=False):
     """A compiled instruction: places in the account keys, and data in base58."""
 
     program_id_index: int
@@ -118,4 +118,4 @@ class InnerInstructions(msgspec.Struct, gc=False):
     """What one top-level instruction called."""
 
     index: int
-    instructions: list[Instruction]
+    instructions: list[CompiledInstruction]

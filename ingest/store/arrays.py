@@ -28,7 +28,7 @@ from ..records import EventRow, TransactionRow
 from . import body_compression
 
 #: Numbers remembered between batches; 44 characters a key, so some tens of megabytes at the most.
-REMEMBERED = 200_000
+CACHE_SIZE = 200_000
 MAX_INDEX_IN_BLOCK = 32_767
 
 _V = TypeVar("_V")
@@ -66,7 +66,7 @@ class ArrayDumper(adapt.Dumper):
         return obj.data
 
 
-def adapted(connection: psycopg.AsyncConnection[Any]) -> None:
+def register_array_dumper(connection: psycopg.AsyncConnection[Any]) -> None:
     """Let a connection take columns as parameters."""
     connection.adapters.register_dumper(Array, ArrayDumper)
 
@@ -104,26 +104,26 @@ def _array(kind: int, values: Sequence[_V | None], element: Callable[[_V], bytes
 
 
 @dataclass(slots=True)
-class Numbers:
+class NumberCache:
     """Integers of markets and wallets; true for good once they are committed."""
 
     #: Account to number, and whether its market_id is known.
     markets: dict[str, tuple[int, bool]] = field(default_factory=dict)
     wallets: dict[str, int] = field(default_factory=dict)
 
-    def remember(self, learned: Learned) -> None:
+    def remember(self, assigned: AssignedNumbers) -> None:
         """Keep what a committed batch has taught."""
-        for memory in (self.markets, self.wallets):
-            if len(memory) > REMEMBERED:
-                memory.clear()
-        if learned.accounts:
-            known = zip(learned.market_nos, learned.identified, strict=True)
-            self.markets.update(zip(learned.accounts, known, strict=True))
-        if learned.wallets:
-            self.wallets.update(zip(learned.wallets, learned.wallet_nos, strict=True))
+        for cache in (self.markets, self.wallets):
+            if len(cache) > CACHE_SIZE:
+                cache.clear()
+        if assigned.accounts:
+            market_values = zip(assigned.market_nos, assigned.identified, strict=True)
+            self.markets.update(zip(assigned.accounts, market_values, strict=True))
+        if assigned.wallets:
+            self.wallets.update(zip(assigned.wallets, assigned.wallet_nos, strict=True))
 
 
-class Learned(NamedTuple):
+class AssignedNumbers(NamedTuple):
     """Numbers a batch came upon; each field is None where there were none."""
 
     accounts: Sequence[str]
@@ -136,7 +136,7 @@ class Learned(NamedTuple):
 def transactions(sightings: Sequence[Sighting]) -> dict[str, Array]:
     """The columns of transactions."""
     rows = [sighting.row for sighting in sightings]
-    bundles = body_compression.packed(row.body for row in rows)
+    bundles = body_compression.compress(row.body for row in rows)
     return {
         "signatures": texts([row.signature for row in rows]),
         "slots": int8s([row.slot for row in rows]),
@@ -145,47 +145,47 @@ def transactions(sightings: Sequence[Sighting]) -> dict[str, Array]:
         "errs": texts([row.err for row in rows]),
         "fees": texts([None if row.fee_lamports is None else str(row.fee_lamports) for row in rows]),
         "bundles": byteas(bundles.contents),
-        "bundled": int4s([place.bundle for place in bundles.places]),
-        "starts": int4s([place.start for place in bundles.places]),
-        "lengths": int4s([place.length for place in bundles.places]),
+        "bundled": int4s([ref.bundle for ref in bundles.refs]),
+        "starts": int4s([ref.start for ref in bundles.refs]),
+        "lengths": int4s([ref.length for ref in bundles.refs]),
         "digests": byteas([row.digest for row in rows]),
         "sightings": int4s([sighting.times for sighting in sightings]),
     }
 
 
-def events(rows: Iterable[TransactionRow], numbers: Numbers) -> dict[str, Array]:
+def events(rows: Iterable[TransactionRow], numbers: NumberCache) -> dict[str, Array]:
     """The columns of the events of these transactions, in their order; `owners` counts transactions from 1."""
-    told = [(place, row, event) for place, row in enumerate(rows, start=1) for event in row.events]
-    said = [event for _, _, event in told]
-    markets = [_market(event, numbers) for event in said]
-    wallets = [None if event.wallet is None else numbers.wallets.get(event.wallet) for event in said]
+    entries = [(owner, row, event) for owner, row in enumerate(rows, start=1) for event in row.events]
+    event_rows = [event for _, _, event in entries]
+    markets = [_market(event, numbers) for event in event_rows]
+    wallets = [None if event.wallet is None else numbers.wallets.get(event.wallet) for event in event_rows]
     return {
-        "owners": int4s([place for place, _, _ in told]),
-        "event_signatures": texts([row.signature for _, row, _ in told]),
-        "order_keys": int8s([order_key(row, event) for _, row, event in told]),
-        "ordinals": int4s([event.ordinal for event in said]),
-        "names": texts([event.name for event in said]),
-        "clocks": int8s([event.clock for event in said]),
-        "payloads": jsonbs([event.payload for event in said]),
-        "contexts": jsonbs([event.context for event in said]),
+        "owners": int4s([owner for owner, _, _ in entries]),
+        "event_signatures": texts([row.signature for _, row, _ in entries]),
+        "order_keys": int8s([order_key(row, event) for _, row, event in entries]),
+        "ordinals": int4s([event.ordinal for event in event_rows]),
+        "names": texts([event.name for event in event_rows]),
+        "clocks": int8s([event.clock for event in event_rows]),
+        "payloads": jsonbs([event.payload for event in event_rows]),
+        "contexts": jsonbs([event.context for event in event_rows]),
         "market_nos": int4s([number for number, _, _ in markets]),
         "accounts": texts([account for _, account, _ in markets]),
         "market_ids": texts([market_id for _, _, market_id in markets]),
         "wallet_nos": int4s(wallets),
         "wallets": texts(
-            [event.wallet if number is None else None for event, number in zip(said, wallets, strict=True)]
+            [event.wallet if number is None else None for event, number in zip(event_rows, wallets, strict=True)]
         ),
     }
 
 
-def _market(event: EventRow, numbers: Numbers) -> tuple[int | None, str | None, str | None]:
+def _market(event: EventRow, numbers: NumberCache) -> tuple[int | None, str | None, str | None]:
     """Number, account, market_id: the last two only where they may be news."""
     if event.market_account is None:
         return None, None, None
-    known = numbers.markets.get(event.market_account)
-    if known is None:
+    cached = numbers.markets.get(event.market_account)
+    if cached is None:
         return None, event.market_account, event.market_id
-    number, is_identified = known
+    number, is_identified = cached
     if is_identified or event.market_id is None:
         return number, None, None
     return number, event.market_account, event.market_id

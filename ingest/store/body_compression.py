@@ -19,7 +19,7 @@ BUNDLE_BYTES = 64 << 10
 LEVEL = 1
 
 
-class Place(NamedTuple):
+class BodyRef(NamedTuple):
     """Where a body is."""
 
     #: Which bundle of its batch, from 1.
@@ -34,30 +34,30 @@ class Bundles(NamedTuple):
 
     contents: list[bytes]
     #: One per body, in their order.
-    places: list[Place]
+    refs: list[BodyRef]
 
 
-def packed(bodies: Iterable[bytes]) -> Bundles:
+def compress(bodies: Iterable[bytes]) -> Bundles:
     """Bodies in bundles; one of more than BUNDLE_BYTES has its own."""
-    contents, places = [], []
+    contents, refs = [], []
     for number, group in enumerate(_groups(bodies), start=1):
-        contents.append(alone(b"".join(group)))
+        contents.append(compress_one(b"".join(group)))
         start = 0
         for body in group:
-            places.append(Place(number, start, len(body)))
+            refs.append(BodyRef(number, start, len(body)))
             start += len(body)
-    return Bundles(contents, places)
+    return Bundles(contents, refs)
 
 
-def alone(body: bytes) -> bytes:
+def compress_one(body: bytes) -> bytes:
     """One body compressed by itself."""
     return zlib.compress(body, LEVEL)
 
 
-def opened(content: bytes, start: int = 0, length: int | None = None) -> bytes:
+def decompress(content: bytes, start: int = 0, length: int | None = None) -> bytes:
     """A body out of its bundle, or out of nothing but itself."""
-    whole = zlib.decompress(content)
-    return whole if length is None else whole[start : start + length]
+    full = zlib.decompress(content)
+    return full if length is None else full[start : start + length]
 
 
 def _groups(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:

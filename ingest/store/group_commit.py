@@ -34,25 +34,25 @@ import structlog
 
 from zmart import errors
 
-from ..metrics import Appended, Metrics
+from ..metrics import CommitCounts, Metrics
 from ..records import DeadLetter, TransactionRow
 
 log = structlog.get_logger()
 
 #: A room this full has no place for most deliveries.
-FULL = 0.9
-STOPPED = "Ingest stopped before this was committed."
+FULL_RATIO = 0.9
+STOPPED_MESSAGE = "Ingest stopped before this was committed."
 #: How much later those of a batch are answered when the next one is ready: their answers, and what they send next,
 #: would keep this process from sending it, while Postgres has nothing to do.
 HEAD_START_SECONDS = 0.003
 #: For so long after a refusal a room counts as full.
-REFUSED_SECONDS = 5.0
+FULL_AFTER_REFUSAL_SECONDS = 5.0
 
 
-class Writer(Protocol):
+class BatchWriter(Protocol):
     """What appends to the log: durable when it returns, one call at a time."""
 
-    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+    def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
         """The same transactions, with everything done that needs no database: for `append`, later."""
         ...
 
@@ -63,7 +63,7 @@ class Writer(Protocol):
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> Appended:
+    ) -> CommitCounts:
         """Commit; a ZmartError where it could not."""
         ...
 
@@ -73,21 +73,21 @@ class Writer(Protocol):
 
 
 #: How a pipeline gets its writer, at the first batch and after a failure to get one.
-Connect: TypeAlias = Callable[[], Awaitable[Writer]]
+ConnectWriter: TypeAlias = Callable[[], Awaitable[BatchWriter]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class BatchLimits:
     """When a batch closes, and how much may be in hand."""
 
     transactions: int = 500
     #: How long the first of a batch waits for others.
     wait_seconds: float = 0.005
     #: Room for two of the greatest deliveries (ingest.app.BODY_LIMIT_BYTES).
-    room_bytes: int = 64 << 20
+    budget_bytes: int = 64 << 20
 
 
-class Room:
+class ByteBudget:
     """How many bytes may be in hand at once."""
 
     def __init__(self, limit_bytes: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -99,13 +99,16 @@ class Room:
     @property
     def is_full(self) -> bool:
         """Whether what comes now may well be refused: little is left, or something was refused a moment ago."""
-        return self.used_bytes >= FULL * self.limit_bytes or self._clock() - self._refused_at < REFUSED_SECONDS
+        return (
+            self.used_bytes >= FULL_RATIO * self.limit_bytes
+            or self._clock() - self._refused_at < FULL_AFTER_REFUSAL_SECONDS
+        )
 
-    def hold(self) -> Hold:
+    def reserve(self) -> Reservation:
         """A share of the room, empty at first."""
-        return Hold(self)
+        return Reservation(self)
 
-    def take(self, count: int) -> None:
+    def acquire(self, count: int) -> None:
         """Use `count` bytes more; Overloaded where there is no room for them."""
         if self.used_bytes + count > self.limit_bytes:
             self._refused_at = self._clock()
@@ -115,25 +118,25 @@ class Room:
             )
         self.used_bytes += count
 
-    def give(self, count: int) -> None:
+    def release(self, count: int) -> None:
         """Hand `count` bytes back."""
         self.used_bytes -= count
 
 
-class Hold:
+class Reservation:
     """Bytes in hand on behalf of several owners; given back when the last lets go."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
         self._bytes = 0
         self._owners = 1
 
     def grow(self, count: int) -> None:
         """Hold `count` bytes more; Overloaded where there is no room."""
-        self._room.take(count)
+        self._budget.acquire(count)
         self._bytes += count
 
-    def share(self) -> None:
+    def add_owner(self) -> None:
         """One owner more."""
         self._owners += 1
 
@@ -141,12 +144,12 @@ class Hold:
         """One owner less."""
         self._owners -= 1
         if self._owners == 0:
-            self._room.give(self._bytes)
+            self._budget.release(self._bytes)
             self._bytes = 0
 
 
 @dataclass(kw_only=True, eq=False)
-class Piece:
+class QueuedDelivery:
     """What is committed as a whole, and who waits for it."""
 
     transactions: Sequence[TransactionRow]
@@ -154,74 +157,78 @@ class Piece:
     wanted: Sequence[str]
     source: str
     #: Seconds on the event loop's clock.
-    arrived: float
-    hold: Hold
-    done: asyncio.Future[None] = field(repr=False)
+    arrived_at: float
+    reservation: Reservation
+    future: asyncio.Future[None] = field(repr=False)
     #: Where its commit failed.
-    trace: TracebackType | None = field(default=None, repr=False)
+    traceback: TracebackType | None = field(default=None, repr=False)
 
     @property
-    def weight(self) -> int:
+    def row_count(self) -> int:
         """Rows to be written."""
         return len(self.transactions) + len(self.dead_letters) + len(self.wanted)
 
-    def settle(self, error: BaseException | None) -> None:
+    def resolve(self, error: BaseException | None) -> None:
         """Tell whoever still waits, and let the bytes go."""
-        self.hold.release()
-        self.trace = None if error is None else error.__traceback__
-        if not self.done.done():
-            self.done.set_result(None) if error is None else self.done.set_exception(error)
+        self.reservation.release()
+        self.traceback = None if error is None else error.__traceback__
+        if not self.future.done():
+            self.future.set_result(None) if error is None else self.future.set_exception(error)
 
 
-def ripe(queue: Iterable[Piece], now: float, limits: Limits, *, closing: bool = False, committing: bool = False) -> int:
+def batch_size(
+    queue: Iterable[QueuedDelivery], now: float, limits: BatchLimits, *, closing: bool = False, committing: bool = False
+) -> int:
     """How many pieces from the front make a batch now; 0 while it is better to wait.
 
     A batch has one source, never splits a piece, and closes when the next piece would be too much,
     when the first has waited long enough, or at once while `closing`. While another one is
     `committing`, it closes only when it is full.
     """
-    count = weight = 0
-    first: Piece | None = None
-    for piece in queue:
-        first = first or piece
-        if piece.source != first.source:
+    count = row_count = 0
+    first: QueuedDelivery | None = None
+    for delivery in queue:
+        first = first or delivery
+        if delivery.source != first.source:
             return 0 if committing else count
-        if count and weight + piece.weight > limits.transactions:
+        if count and row_count + delivery.row_count > limits.transactions:
             return count
-        count, weight = count + 1, weight + piece.weight
+        count, row_count = count + 1, row_count + delivery.row_count
     if first is None:
         return 0
-    waited = not committing and (closing or now - first.arrived >= limits.wait_seconds)
-    return count if waited or weight >= limits.transactions else 0
+    has_waited = not committing and (closing or now - first.arrived_at >= limits.wait_seconds)
+    return count if has_waited or row_count >= limits.transactions else 0
 
 
 class Pipeline:
     """The queue in front of one writer. Use as an async context manager, or start and close."""
 
-    def __init__(self, connect: Connect, *, limits: Limits | None = None, metrics: Metrics | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(
+        self, connect: ConnectWriter, *, limits: BatchLimits | None = None, metrics: Metrics | None = None
+    ) -> None:
+        self.limits = limits or BatchLimits()
         self.metrics = metrics or Metrics()
-        self.room = Room(self.limits.room_bytes)
+        self.budget = ByteBudget(self.limits.budget_bytes)
         #: When a webhook's transactions were last committed, on the monotonic clock.
         self.delivered_at: float | None = None
         #: Told after each commit, where somebody wants to hear of it at once.
         self.on_commit: Callable[[], None] = lambda: None
         #: One user of the writer at a time: a batch, or whoever borrowed it.
-        self._turn = asyncio.Lock()
+        self._writer_lock = asyncio.Lock()
         #: When the last commit failed, on the monotonic clock; None after a success.
         self._failed_at: float | None = None
         self._connect = connect
-        self._writer: Writer | None = None
-        self._queue: deque[Piece] = deque()
-        self._weight = 0
-        self._stir = asyncio.Event()
+        self._writer: BatchWriter | None = None
+        self._queue: deque[QueuedDelivery] = deque()
+        self._queued_rows = 0
+        self._wake = asyncio.Event()
         self._closing = False
         #: Batches whose commit is over, with what became of them.
-        self._unanswered: deque[tuple[Sequence[Piece], BaseException | None]] = deque()
+        self._finished_batches: deque[tuple[Sequence[QueuedDelivery], BaseException | None]] = deque()
         #: Whether a batch waits for the commit that is under way.
         self._next_is_ready = False
         self._task: asyncio.Task[None] | None = None
-        self.metrics.watch_room("queue_bytes", "Bytes read but not committed.", lambda: self.room.used_bytes)
+        self.metrics.register_byte_gauge("queue_bytes", "Bytes read but not committed.", lambda: self.budget.used_bytes)
 
     async def __aenter__(self) -> Pipeline:
         self.start()
@@ -252,7 +259,7 @@ class Pipeline:
         *,
         wanted: Sequence[str] = (),
         source: str = "webhook",
-        hold: Hold | None = None,
+        reservation: Reservation | None = None,
     ) -> None:
         """Return once everything is committed; else raise what kept a part of it from that.
 
@@ -262,85 +269,85 @@ class Pipeline:
         """
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.", help="Deliver again in a moment.")
-        hold = self._held(hold)
+        reservation = self._reservation(reservation)
         try:
-            hold.grow(size_bytes)
-            pieces = list(self._pieces(transactions, dead_letters, wanted, source, hold))
+            reservation.grow(size_bytes)
+            deliveries = list(self._split(transactions, dead_letters, wanted, source, reservation))
         finally:
-            hold.release()
-        self._enqueue(pieces)
-        outcomes = await asyncio.gather(*(piece.done for piece in pieces), return_exceptions=True)
-        for piece, outcome in zip(pieces, outcomes, strict=True):
+            reservation.release()
+        self._enqueue(deliveries)
+        outcomes = await asyncio.gather(*(delivery.future for delivery in deliveries), return_exceptions=True)
+        for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if outcome is not None:
                 # One error fails many; without this each would show the others' frames too.
-                raise outcome.with_traceback(piece.trace)
+                raise outcome.with_traceback(delivery.traceback)
 
     @contextlib.asynccontextmanager
-    async def borrowed(self) -> AsyncIterator[Any]:
+    async def exclusive_writer(self) -> AsyncIterator[Any]:
         """The writer as `connect` gave it, for what is no delivery; batches wait meanwhile, so be brief.
 
         Unavailable while closing; else what kept the writer from connecting.
         """
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.")
-        async with self._turn:
-            yield await self._connected()
+        async with self._writer_lock:
+            yield await self._get_writer()
 
     async def close(self, grace_seconds: float = 2.0) -> None:
         """Commit what is queued, for at most `grace_seconds`; fail the rest, close the writer."""
         self._closing = True
-        self._stir.set()
+        self._wake.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=grace_seconds)
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._answer()
-        _settle(self._take(len(self._queue)), errors.Unavailable(STOPPED))
+        self._resolve_finished()
+        _resolve_batch(self._dequeue(len(self._queue)), errors.Unavailable(STOPPED_MESSAGE))
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
 
-    def _held(self, hold: Hold | None) -> Hold:
-        if hold is None:
-            return self.room.hold()
-        hold.share()
-        return hold
+    def _reservation(self, reservation: Reservation | None) -> Reservation:
+        if reservation is None:
+            return self.budget.reserve()
+        reservation.add_owner()
+        return reservation
 
-    def _pieces(
+    def _split(
         self,
         transactions: Sequence[TransactionRow],
         dead_letters: Sequence[DeadLetter],
         wanted: Sequence[str],
         source: str,
-        hold: Hold,
-    ) -> Iterator[Piece]:
+        reservation: Reservation,
+    ) -> Iterator[QueuedDelivery]:
         """A submission in pieces no greater than a batch, so that the lock is never held long."""
         loop, size = asyncio.get_running_loop(), self.limits.transactions
         longest = max(len(transactions), len(dead_letters), len(wanted))
         for start in range(0, longest, size):
             part = slice(start, start + size)
-            hold.share()
-            yield Piece(
+            reservation.add_owner()
+            yield QueuedDelivery(
                 transactions=transactions[part],
                 dead_letters=dead_letters[part],
                 wanted=wanted[part],
                 source=source,
-                arrived=loop.time(),
-                hold=hold,
-                done=loop.create_future(),
+                arrived_at=loop.time(),
+                reservation=reservation,
+                future=loop.create_future(),
             )
 
-    def _enqueue(self, pieces: Sequence[Piece]) -> None:
+    def _enqueue(self, deliveries: Sequence[QueuedDelivery]) -> None:
         was_idle = not self._queue
-        self._queue.extend(pieces)
-        self._weight += sum(piece.weight for piece in pieces)
-        if was_idle or self._weight >= self.limits.transactions:
-            self._stir.set()
+        self._queue.extend(deliveries)
+        self._queued_rows += sum(delivery.row_count for delivery in deliveries)
+        if was_idle or self._queued_rows >= self.limits.transactions:
+            self._wake.set()
 
-    def _take(self, count: int) -> list[Piece]:
-        taken = [self._queue.popleft() for _ in range(count)]
-        self._weight -= sum(piece.weight for piece in taken)
-        return taken
+    def _dequeue(self, count: int) -> list[QueuedDelivery]:
+        deliveries = [self._queue.popleft() for _ in range(count)]
+        self._queued_rows -= sum(delivery.row_count for delivery in deliveries)
+        return deliveries
 
     async def _run(self) -> None:
         committing: asyncio.Task[None] | None = None
@@ -360,45 +367,45 @@ class Pipeline:
         if committing is not None and committing.done():
             committing = None
         now, is_busy = asyncio.get_running_loop().time(), committing is not None
-        count = ripe(self._queue, now, self.limits, closing=self._closing, committing=is_busy)
+        count = batch_size(self._queue, now, self.limits, closing=self._closing, committing=is_busy)
         if not count:
             await self._wait(is_busy=is_busy)
             return committing
-        batch = self._take(count)
-        transactions = self._prepared(batch)
+        batch = self._dequeue(count)
+        transactions = self._prepare(batch)
         if committing is not None:
             self._next_is_ready = True
             try:
                 await asyncio.wait([committing])
             except asyncio.CancelledError:
-                _settle(batch, errors.Unavailable(STOPPED))
+                _resolve_batch(batch, errors.Unavailable(STOPPED_MESSAGE))
                 raise
             finally:
                 self._next_is_ready = False
         begun = asyncio.create_task(self._commit(batch, transactions), name="ingest commit")
-        begun.add_done_callback(lambda _: self._stir.set())
+        begun.add_done_callback(lambda _: self._wake.set())
         return begun
 
-    def _prepared(self, batch: Sequence[Piece]) -> Sequence[TransactionRow]:
-        rows = list(itertools.chain.from_iterable(piece.transactions for piece in batch))
+    def _prepare(self, batch: Sequence[QueuedDelivery]) -> Sequence[TransactionRow]:
+        rows = list(itertools.chain.from_iterable(delivery.transactions for delivery in batch))
         if self._writer is None:
             return rows
         try:
-            return self._writer.prepared(rows)
+            return self._writer.prepare(rows)
         except Exception:
             # What cannot be laid out is for `append` to come upon: it finds the culprit and keeps the others.
             return rows
 
     async def _wait(self, *, is_busy: bool) -> None:
         """Until something arrives, a commit ends, or the first in the queue has waited long enough."""
-        self._stir.clear()
-        due = self._queue[0].arrived + self.limits.wait_seconds if self._queue and not is_busy else None
+        self._wake.clear()
+        due = self._queue[0].arrived_at + self.limits.wait_seconds if self._queue and not is_busy else None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(due):
-                await self._stir.wait()
+                await self._wake.wait()
 
-    async def _commit(self, batch: Sequence[Piece], transactions: Sequence[TransactionRow]) -> None:
-        error: BaseException | None = errors.Unavailable(STOPPED)
+    async def _commit(self, batch: Sequence[QueuedDelivery], transactions: Sequence[TransactionRow]) -> None:
+        error: BaseException | None = errors.Unavailable(STOPPED_MESSAGE)
         try:
             await self._append(batch, transactions)
             error = None
@@ -408,26 +415,26 @@ class Pipeline:
             self.metrics.failures.inc()
         finally:
             self._failed_at = None if error is None else time.monotonic()
-            self._unanswered.append((batch, error))
+            self._finished_batches.append((batch, error))
             if self._next_is_ready and not self._closing:
-                asyncio.get_running_loop().call_later(HEAD_START_SECONDS, self._answer)
+                asyncio.get_running_loop().call_later(HEAD_START_SECONDS, self._resolve_finished)
             else:
-                self._answer()
+                self._resolve_finished()
 
-    def _answer(self) -> None:
+    def _resolve_finished(self) -> None:
         """Tell those whose commit is over, in the order of commits."""
-        while self._unanswered:
-            _settle(*self._unanswered.popleft())
+        while self._finished_batches:
+            _resolve_batch(*self._finished_batches.popleft())
 
-    async def _append(self, batch: Sequence[Piece], transactions: Sequence[TransactionRow]) -> None:
-        wanted = list(itertools.chain.from_iterable(piece.wanted for piece in batch))
+    async def _append(self, batch: Sequence[QueuedDelivery], transactions: Sequence[TransactionRow]) -> None:
+        wanted = list(itertools.chain.from_iterable(delivery.wanted for delivery in batch))
         began = time.perf_counter()
-        async with self._turn:
-            writer = await self._connected()
+        async with self._writer_lock:
+            writer = await self._get_writer()
             appended = await writer.append(
                 transactions,
                 source=batch[0].source,
-                dead_letters=list(itertools.chain.from_iterable(piece.dead_letters for piece in batch)),
+                dead_letters=list(itertools.chain.from_iterable(delivery.dead_letters for delivery in batch)),
                 wanted=wanted,
             )
         self.on_commit()
@@ -437,17 +444,17 @@ class Pipeline:
             batch[0].source,
             transactions=len(transactions),
             wanted=len(wanted),
-            done=appended,
+            result=appended,
             seconds=time.perf_counter() - began,
         )
 
-    async def _connected(self) -> Writer:
+    async def _get_writer(self) -> BatchWriter:
         if self._writer is None:
             self._writer = await self._connect()
         return self._writer
 
 
-def _settle(batch: Iterable[Piece], error: BaseException | None) -> None:
+def _resolve_batch(batch: Iterable[QueuedDelivery], error: BaseException | None) -> None:
     """Tell all who wait for a batch."""
-    for piece in batch:
-        piece.settle(error)
+    for delivery in batch:
+        delivery.resolve(error)

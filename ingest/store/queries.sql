@@ -2,7 +2,7 @@
 -- A commit that is acknowledged is on disk, whatever the database's default.
 set synchronous_commit = on; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set random_page_cost = 1.1;
 
--- name: take_writer
+-- name: lock_writer
 -- Wait for the right to append; everything after it is in the order of commits.
 lock table raw.writer in exclusive mode;
 
@@ -30,7 +30,7 @@ from raw.append_events(
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text []
 );
 
--- name: keep_statistics
+-- name: refresh_statistics
 -- While the log is young its plans must not be those of an empty one.
 select raw.keep_statistics();
 
@@ -46,11 +46,11 @@ select folds.fold(%(from)s, %(to)s);
 -- One attempt to bring a mart that is behind nearer to the log; whether there was one to make.
 select folds.retry_behind();
 
--- name: ring
+-- name: notify_feed
 -- The doorbell: one per transaction, without data.
 notify zmart_feed;
 
--- name: bury
+-- name: insert_dead_letter
 -- Keep what could not be used, once per (signature, ordinal, reason, bytes).
 insert into raw.dead_letters as d (signature, ordinal, reason_code, reason, source, bytes, digest)
 values (%(signature)s, %(ordinal)s, %(reason_code)s, %(reason)s, %(source)s, %(bytes)s, %(digest)s)
@@ -61,7 +61,7 @@ set sightings = d.sightings + 1, last_seen_at = clock_timestamp();
 -- Which log this is.
 select epoch::text from raw.identity;
 
--- name: doubt
+-- name: request_recheck
 -- The finalized chain decides which of two versions of a transaction is true.
 insert into raw.wanted as w (signature, reason)
 select
@@ -71,11 +71,11 @@ from unnest(%(signatures)s::text []) as given (signature)
 on conflict (signature) do update
 set reason = 'differs', attempts = 0, next_attempt_at = clock_timestamp();
 
--- name: end_doubt
+-- name: resolve_recheck_alert
 -- The alert about a disagreement is history once the chain decided.
 select ops.resolve_alert('dead_letter_differs', %(signature)s);
 
--- name: alert
+-- name: raise_alert
 -- What a person should look at.
 select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
 
@@ -92,7 +92,7 @@ from raw.transactions as t
 left join raw.bundles as b on t.bundle_no = b.bundle_no
 where t.signature = %(signature)s;
 
--- name: decided
+-- name: close_recheck
 -- The chain has spoken: the question is closed, and so are the dead letters that asked it.
 with answered as (
     delete from raw.wanted where signature = %(signature)s
@@ -147,7 +147,7 @@ set
     retracted_at = null
 where transaction_no = %(transaction_no)s;
 
--- name: settle_order
+-- name: set_block_order
 -- Give transactions of a slot their index in the block; what that moves is up to `separate`.
 with said as (
     select *
@@ -158,15 +158,15 @@ update raw.transactions as t set index_in_block = said.index_in_block, order_set
 from said
 where t.signature = said.signature and t.slot = %(slot)s and not t.order_settled;
 
--- name: slots_of
+-- name: slots_of_transactions
 -- Where these transactions stand.
 select array_agg(distinct t.slot) from raw.transactions as t where t.signature = any(%(signatures)s);
 
--- name: separate
+-- name: resolve_order_conflicts
 -- Give every transaction of these slots a place of its own, and say what moved.
 select raw.separate(%(slots)s);
 
--- name: own_successes
+-- name: stored_successes
 -- Count and digest of what we hold as successful between two slots, both included.
 select
     count(*),
@@ -174,7 +174,7 @@ select
 from raw.transactions as t
 where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
 
--- name: cover
+-- name: record_coverage
 -- Write down a proof; one of nothing after one of nothing makes that longer.
 with extended as (
     update raw.coverage as c set to_slot = %(to_slot)s, proven_at = clock_timestamp()
@@ -200,7 +200,7 @@ set
     proven_at = clock_timestamp()
 where c.to_slot <= excluded.to_slot;
 
--- name: announce_finality
+-- name: append_finality
 -- The watermark moves on, and never back.
 insert into raw.feed (seq, kind, ref)
 select
@@ -209,7 +209,7 @@ select
     %(slot)s
 where %(slot)s > coalesce(raw.finalized_through(), -1);
 
--- name: condition
+-- name: log_stats
 -- The log in numbers, for whoever looks; the number of events is an estimate, for counting a large log takes long.
 select
     (select coalesce(max(f.seq), 0) from raw.feed as f) as head_seq,

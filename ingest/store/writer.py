@@ -51,16 +51,16 @@ STATEMENT_TIMEOUT_SECONDS = 120.0
 
 MAX_INDEX_IN_BLOCK = arrays.MAX_INDEX_IN_BLOCK
 #: A log this young gets statistics by and by from its writer; later autovacuum sees to them.
-YOUNG = 2_000_000
+STATISTICS_UNTIL_SEQ = 2_000_000
 #: Statistics are looked after each time the feed is longer by a quarter, and by this much at least: a table of a page
 #: has a plan that is ruinous for one of ten.
-FIRST_LOOK = 500
+STATISTICS_STEP = 500
 
 #: Dead letters that a person should hear of: the others are looked at when there is time.
-ALERTING = frozenset({"differs", "truncated", "rejected"})
+ALERTING_REASONS = frozenset({"differs", "truncated", "batch_item_rejected"})
 
 
-class Appended(NamedTuple):
+class AppendResult(NamedTuple):
     """What one committed batch did."""
 
     epoch: str
@@ -80,9 +80,9 @@ class Appended(NamedTuple):
     #: From COMMIT to the server's word that it is on disk.
     commit_seconds: float = 0.0
 
-    def plus(self, other: Appended) -> Appended:
+    def plus(self, other: AppendResult) -> AppendResult:
         """What this and a later commit did together."""
-        return Appended(
+        return AppendResult(
             epoch=other.epoch or self.epoch,
             first_seq=other.first_seq if self.first_seq is None else self.first_seq,
             last_seq=self.last_seq if other.last_seq is None else other.last_seq,
@@ -97,10 +97,10 @@ class Appended(NamedTuple):
         )
 
 
-NOTHING = Appended("", None, None, 0, 0, 0, 0, 0.0)
+EMPTY_RESULT = AppendResult("", None, None, 0, 0, 0, 0, 0.0)
 
 
-class Proof(NamedTuple):
+class CoverageProof(NamedTuple):
     """What the chain lists as successful between two slots, both included."""
 
     source: str
@@ -111,72 +111,76 @@ class Proof(NamedTuple):
     digest: bytes
 
 
-class _Poison(Exception):
+class _RejectedBatch(Exception):
     """Postgres refused what is in the batch."""
 
 
-class Prepared(list[TransactionRow]):
+class PreparedBatch(list[TransactionRow]):
     """Transactions whose columns are laid out already."""
 
-    def __init__(self, transactions: Sequence[TransactionRow], numbers: arrays.Numbers) -> None:
+    def __init__(self, transactions: Sequence[TransactionRow], numbers: arrays.NumberCache) -> None:
         super().__init__(transactions)
-        self.sightings = list(_sightings(self))
+        self.sightings = list(_count_sightings(self))
         #: The memory that the columns were made with: another one's numbers are other markets.
         self.numbers = numbers
         self.columns = _columns(self.sightings, numbers)
 
 
 @dataclass(frozen=True)
-class _Load:
+class _BatchInput:
     """What is to be committed together."""
 
     sightings: Sequence[Sighting]
-    letters: Sequence[DeadLetter]
+    dead_letters: Sequence[DeadLetter]
     wanted: Sequence[str]
     source: str
-    prepared: Prepared | None = None
+    prepared: PreparedBatch | None = None
 
-    def columns(self, numbers: arrays.Numbers) -> dict[str, arrays.Array]:
+    def columns(self, numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
         """The columns of its transactions, laid out beforehand where that still holds."""
         if self.prepared is not None and self.prepared.numbers is numbers:
             return self.prepared.columns
         return _columns(self.sightings, numbers)
 
     @property
-    def weight(self) -> int:
+    def size(self) -> int:
         """How many things it holds."""
-        return len(self.sightings) + len(self.letters) + len(self.wanted)
+        return len(self.sightings) + len(self.dead_letters) + len(self.wanted)
 
-    def halves(self) -> tuple[_Load, _Load]:
+    def split(self) -> tuple[_BatchInput, _BatchInput]:
         """Two of about the same size, in order: transactions before letters before wanted signatures."""
-        middle, n, m = self.weight // 2, len(self.sightings), len(self.sightings) + len(self.letters)
+        middle, n, m = self.size // 2, len(self.sightings), len(self.sightings) + len(self.dead_letters)
         first = dataclasses.replace(
             self,
             prepared=None,
             sightings=self.sightings[:middle],
-            letters=self.letters[: max(0, middle - n)],
+            dead_letters=self.dead_letters[: max(0, middle - n)],
             wanted=self.wanted[: max(0, middle - m)],
         )
         second = dataclasses.replace(
             self,
             prepared=None,
             sightings=self.sightings[middle:],
-            letters=self.letters[max(0, middle - n) :],
+            dead_letters=self.dead_letters[max(0, middle - n) :],
             wanted=self.wanted[max(0, middle - m) :],
         )
         return first, second
 
-    def letter(self, reason: str) -> DeadLetter:
+    def rejection_dead_letter(self, reason: str) -> DeadLetter:
         """What stays of the only thing in it."""
-        said = f"Postgres refused it: {reason}"
+        message = f"Postgres refused it: {reason}"
         for sighting in self.sightings:
-            return DeadLetter(sighting.row.signature, None, "rejected", said, sighting.row.body)
-        for letter in self.letters:
-            return DeadLetter(None, None, "rejected", said, letter.bytes or repr(letter).encode())
-        return DeadLetter(None, None, "rejected", said, "".join(self.wanted).encode("utf-8", "surrogatepass"))
+            return DeadLetter(sighting.row.signature, None, "batch_item_rejected", message, sighting.row.body)
+        for dead_letter in self.dead_letters:
+            return DeadLetter(
+                None, None, "batch_item_rejected", message, dead_letter.bytes or repr(dead_letter).encode()
+            )
+        return DeadLetter(
+            None, None, "batch_item_rejected", message, "".join(self.wanted).encode("utf-8", "surrogatepass")
+        )
 
 
-class _Answer(NamedTuple):
+class _AppendRow(NamedTuple):
     """What raw.append says; its columns in their order."""
 
     head: int
@@ -195,9 +199,9 @@ class _Answer(NamedTuple):
     lock_held_seconds: float
 
     @property
-    def learned(self) -> arrays.Learned:
+    def assigned(self) -> arrays.AssignedNumbers:
         """Numbers of newcomers."""
-        return arrays.Learned(
+        return arrays.AssignedNumbers(
             self.accounts or (), self.market_nos or (), self.identified or (), self.wallets or (), self.wallet_nos or ()
         )
 
@@ -208,16 +212,16 @@ class Writer:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: pool.Connection | None = None
-        self._numbers = arrays.Numbers()
+        self._numbers = arrays.NumberCache()
         self._epoch = ""
         #: From which seq on statistics are looked after again.
-        self._next_look = FIRST_LOOK
+        self._next_statistics_seq = STATISTICS_STEP
 
     @classmethod
     async def connect(cls, dsn: str) -> Writer:
         """Open a writer on the database at `dsn`, as role zmart_ingest. Raises Unavailable."""
         writer = cls(dsn)
-        await writer._connected()
+        await writer._get_connection()
         return writer
 
     async def close(self) -> None:
@@ -226,9 +230,9 @@ class Writer:
             await self._connection.close()
             self._connection = None
 
-    def prepared(self, transactions: Sequence[TransactionRow]) -> Prepared:
+    def prepare(self, transactions: Sequence[TransactionRow]) -> PreparedBatch:
         """The same transactions with their columns laid out, which `append` then need not do."""
-        return Prepared(transactions, self._numbers)
+        return PreparedBatch(transactions, self._numbers)
 
     async def append(
         self,
@@ -237,17 +241,17 @@ class Writer:
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> Appended:
+    ) -> AppendResult:
         """Commit a batch and return what it did; nothing of it is committed when this raises.
 
         `source` is who delivered it (webhook, walk, backfill, logs, file). `wanted` are signatures named without logs.
         Raises Unavailable or Overloaded when Postgres cannot take it now.
         """
-        letters = [*dead_letters, *_conflicting(transactions)]
-        prepared = transactions if isinstance(transactions, Prepared) else None
-        sightings = prepared.sightings if prepared else list(_sightings(transactions))
-        appended = await self._store(_Load(sightings, letters, wanted, source, prepared))
-        await self._keep_statistics(appended.last_seq)
+        own_dead_letters = [*dead_letters, *_conflict_dead_letters(transactions)]
+        prepared = transactions if isinstance(transactions, PreparedBatch) else None
+        sightings = prepared.sightings if prepared else list(_count_sightings(transactions))
+        appended = await self._store(_BatchInput(sightings, own_dead_letters, wanted, source, prepared))
+        await self._refresh_statistics(appended.last_seq)
         return appended
 
     async def retract(self, signatures: Sequence[str]) -> int:
@@ -256,76 +260,83 @@ class Writer:
         They stay in the log, marked. Landing again reopens them under new seqs. Raises Unavailable.
         """
         named = {"signatures": list(signatures)}
-        with _said_plainly():
-            connection = await self._connected()
+        with _translate_errors():
+            connection = await self._get_connection()
             async with connection.transaction():
-                await connection.execute(sql.take_writer)
-                (slots,) = await _one(connection, sql.slots_of, named)
-                return await _announce(connection, sql.retract, named, slots=slots or ())
+                await connection.execute(sql.lock_writer)
+                (slots,) = await _fetch_one(connection, sql.slots_of_transactions, named)
+                return await _append_feed_rows(connection, sql.retract, named, slots=slots or ())
 
-    async def settle(self, slot: int, indexes: Mapping[str, int]) -> int:
+    async def set_block_order(self, slot: int, indexes: Mapping[str, int]) -> int:
         """Give provisional transactions of `slot` their index in the block; how many feed rows say what moved."""
-        known = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
-        said = {"slot": slot, "signatures": list(known), "indexes": list(known.values())}
-        with _said_plainly():
-            connection = await self._connected()
+        valid_indexes = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
+        parameters = {"slot": slot, "signatures": list(valid_indexes), "indexes": list(valid_indexes.values())}
+        with _translate_errors():
+            connection = await self._get_connection()
             async with connection.transaction():
-                await connection.execute(sql.take_writer)
-                head = (await _one(connection, sql.head))[0]
-                if (await connection.execute(sql.settle_order, said)).rowcount == 0:
+                await connection.execute(sql.lock_writer)
+                head = (await _fetch_one(connection, sql.head))[0]
+                if (await connection.execute(sql.set_block_order, parameters)).rowcount == 0:
                     return 0
-                await connection.execute(sql.separate, {"slots": [slot]})
-                return await _follow(connection, head)
+                await connection.execute(sql.resolve_order_conflicts, {"slots": [slot]})
+                return await _fold_and_notify(connection, head)
 
-    async def finalize(self, proof: Proof) -> bool:
+    async def finalize(self, proof: CoverageProof) -> bool:
         """Move the watermark to the end of `proof` if our successes in its slots are the chain's; whether they are."""
-        with _said_plainly():
-            connection = await self._connected()
+        with _translate_errors():
+            connection = await self._get_connection()
             async with connection.transaction():
-                await connection.execute(sql.take_writer)
-                ours = await _one(connection, sql.own_successes, proof._asdict())
+                await connection.execute(sql.lock_writer)
+                ours = await _fetch_one(connection, sql.stored_successes, proof._asdict())
                 if ours != (proof.successes, proof.digest):
                     return False
-                await connection.execute(sql.cover, proof._asdict())
-                await _announce(connection, sql.announce_finality, {"slot": proof.to_slot})
+                await connection.execute(sql.record_coverage, proof._asdict())
+                await _append_feed_rows(connection, sql.append_finality, {"slot": proof.to_slot})
         return True
 
-    async def cover(self, proof: Proof) -> None:
+    async def cover(self, proof: CoverageProof) -> None:
         """Write down that nothing of `proof` is missing here. Raises Unavailable."""
-        with _said_plainly():
-            connection = await self._connected()
+        with _translate_errors():
+            connection = await self._get_connection()
             async with connection.transaction():
-                await connection.execute(sql.cover, proof._asdict())
+                await connection.execute(sql.record_coverage, proof._asdict())
 
-    async def replace(self, row: TransactionRow, *, source: str, anew: bool = False) -> bool:
+    async def replace(self, row: TransactionRow, *, source: str, force: bool = False) -> bool:
         """Let the version the finalized chain gives of a transaction be the one that counts; whether ours was another.
 
         With `anew` the same version counts as another: what it says was read differently.
         The version that loses becomes a dead letter, open alerts about it a fact. Raises Unavailable, and Conflict
         where Postgres refuses the row.
         """
-        with _said_plainly():
-            return await self._replace(row, source, anew=anew)
+        with _translate_errors():
+            return await self._replace(row, source, force=force)
 
-    async def _replace(self, row: TransactionRow, source: str, *, anew: bool) -> bool:
-        connection = await self._connected()
+    async def _replace(self, row: TransactionRow, source: str, *, force: bool) -> bool:
+        connection = await self._get_connection()
         async with connection.transaction():
-            await connection.execute(sql.take_writer)
-            head = (await _one(connection, sql.head))[0]
+            await connection.execute(sql.lock_writer)
+            head = (await _fetch_one(connection, sql.head))[0]
             cursor = await connection.execute(sql.stored_version, {"signature": row.signature})
             stored = await cursor.fetchone()
             if stored is None:
                 raise errors.NotFound(f"The log does not hold transaction {row.signature}.")
             number, digest, content, start, length, is_retracted = stored
-            is_other = digest != row.digest or is_retracted or anew
+            is_other = digest != row.digest or is_retracted or force
             if is_other:
                 await connection.execute(sql.retract, {"signatures": [row.signature]})
-                (slots,) = await _one(connection, sql.slots_of, {"signatures": [row.signature]})
-                said = {**row._asdict(), "body": body_compression.alone(row.body), "transaction_no": number}
-                await connection.execute(sql.replace_transaction, said)
-                body = None if content is None else body_compression.opened(content, start, length)
-                letters = [*row.dead_letters, *([_losing(row, body)] if digest != row.digest else [])]
-                _, *learned = await _one(
+                (slots,) = await _fetch_one(connection, sql.slots_of_transactions, {"signatures": [row.signature]})
+                parameters = {
+                    **row._asdict(),
+                    "body": body_compression.compress_one(row.body),
+                    "transaction_no": number,
+                }
+                await connection.execute(sql.replace_transaction, parameters)
+                body = None if content is None else body_compression.decompress(content, start, length)
+                dead_letters = [
+                    *row.dead_letters,
+                    *([_superseded_dead_letter(row, body)] if digest != row.digest else []),
+                ]
+                _, *assigned = await _fetch_one(
                     connection,
                     sql.append_events,
                     {
@@ -334,52 +345,54 @@ class Writer:
                         **arrays.events([row], self._numbers),
                     },
                 )
-                await _follow(connection, head)
-                await _bury_all(connection, letters, source)
-            await connection.execute(sql.decided, {"signature": row.signature})
-            await connection.execute(sql.end_doubt, {"signature": row.signature})
+                await _fold_and_notify(connection, head)
+                await _insert_dead_letters(connection, dead_letters, source)
+            await connection.execute(sql.close_recheck, {"signature": row.signature})
+            await connection.execute(sql.resolve_recheck_alert, {"signature": row.signature})
         if is_other:
-            self._numbers.remember(arrays.Learned(*(column or () for column in learned)))
+            self._numbers.remember(arrays.AssignedNumbers(*(column or () for column in assigned)))
         return bool(is_other)
 
-    async def _store(self, load: _Load) -> Appended:
+    async def _store(self, batch_input: _BatchInput) -> AppendResult:
         try:
-            return await self._commit(load)
-        except _Poison as poison:
-            if load.weight <= 1:
-                return await self._bury(load, str(poison))
-        first, second = load.halves()
-        done = await self._store(first)
-        return done.plus(await self._store(second))
+            return await self._commit(batch_input)
+        except _RejectedBatch as rejection:
+            if batch_input.size <= 1:
+                return await self._dead_letter(batch_input, str(rejection))
+        first, second = batch_input.split()
+        first_result = await self._store(first)
+        return first_result.plus(await self._store(second))
 
-    async def _bury(self, load: _Load, reason: str) -> Appended:
+    async def _dead_letter(self, batch_input: _BatchInput, reason: str) -> AppendResult:
         """Keep what was refused in a form that is not; it is the end of the road, so no letter is tried twice."""
-        letter = load.letter(reason)
-        log.error("rejected", signature=letter.signature, reason=reason)
+        dead_letter = batch_input.rejection_dead_letter(reason)
+        log.error("batch_item_rejected", signature=dead_letter.signature, reason=reason)
         try:
-            alone = dataclasses.replace(load, sightings=(), letters=(letter,), wanted=(), prepared=None)
-            return await self._commit(alone)
-        except _Poison as again:
-            raise errors.Unavailable(f"The log refuses even a dead letter: {again}") from again
+            rejected_input = dataclasses.replace(
+                batch_input, sightings=(), dead_letters=(dead_letter,), wanted=(), prepared=None
+            )
+            return await self._commit(rejected_input)
+        except _RejectedBatch as error:
+            raise errors.Unavailable(f"The log refuses even a dead letter: {error}") from error
 
-    async def _commit(self, load: _Load) -> Appended:
+    async def _commit(self, batch_input: _BatchInput) -> AppendResult:
         try:
             with pool.translate_errors():
-                return await self._transact(load)
+                return await self._transact(batch_input)
         except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
-            raise _Poison(str(refused)) from refused
+            raise _RejectedBatch(str(refused)) from refused
         except psycopg.Error as bug:
             # Neither the server's condition nor a value: our own SQL. The batch is kept by its deliverer.
             raise errors.Unavailable(f"The log refused a batch: {bug.diag.message_primary or bug}.") from bug
 
-    async def _connected(self) -> pool.Connection:
+    async def _get_connection(self) -> pool.Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = await pool.connect(
                 self._dsn,
                 application_name="zmart ingest writer",
                 statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
             )
-            arrays.adapted(self._connection)
+            arrays.register_array_dumper(self._connection)
             with pool.translate_errors():
                 await self._connection.execute(sql.prepare_session)
                 identity = await (await self._connection.execute(sql.epoch)).fetchone()
@@ -389,90 +402,94 @@ class Writer:
                     )
                 self._epoch = identity[0]
                 await self._connection.commit()
-            self._numbers = arrays.Numbers()
+            self._numbers = arrays.NumberCache()
         return self._connection
 
-    async def _transact(self, load: _Load) -> Appended:
-        connection = await self._connected()
-        columns = {**load.columns(self._numbers), "wanted": arrays.texts(load.wanted)}
+    async def _transact(self, batch_input: _BatchInput) -> AppendResult:
+        connection = await self._get_connection()
+        columns = {**batch_input.columns(self._numbers), "wanted": arrays.texts(batch_input.wanted)}
         # BEGIN travels with the call: one journey to append, one to commit.
         async with connection.pipeline(), connection.transaction():
-            answer = _Answer._make(await _one(connection, sql.append, {"source": load.source, **columns}))
+            append_row = _AppendRow._make(
+                await _fetch_one(connection, sql.append, {"source": batch_input.source, **columns})
+            )
             answered = time.perf_counter()
-            letters = list(_letters(load, answer))
-            await _bury_all(connection, letters, load.source)
+            dead_letters = list(_collect_dead_letters(batch_input, append_row))
+            await _insert_dead_letters(connection, dead_letters, batch_input.source)
             committing = time.perf_counter()
         committed = time.perf_counter()
-        self._numbers.remember(answer.learned)
-        fresh = len(answer.fresh or ())
-        return Appended(
+        self._numbers.remember(append_row.assigned)
+        fresh = len(append_row.fresh or ())
+        return AppendResult(
             epoch=self._epoch,
-            first_seq=answer.head + 1 if answer.last > answer.head else None,
-            last_seq=answer.last if answer.last > answer.head else None,
+            first_seq=append_row.head + 1 if append_row.last > append_row.head else None,
+            last_seq=append_row.last if append_row.last > append_row.head else None,
             transactions=fresh,
-            events=answer.events,
-            duplicates=sum(sighting.times for sighting in load.sightings) - fresh - answer.aside,
-            dead_letters=len(letters),
-            lock_held_seconds=answer.lock_held_seconds + committed - answered,
-            lock_wait_seconds=answer.lock_wait_seconds,
-            folds_seconds=answer.folds_seconds,
+            events=append_row.events,
+            duplicates=sum(sighting.times for sighting in batch_input.sightings) - fresh - append_row.aside,
+            dead_letters=len(dead_letters),
+            lock_held_seconds=append_row.lock_held_seconds + committed - answered,
+            lock_wait_seconds=append_row.lock_wait_seconds,
+            folds_seconds=append_row.folds_seconds,
             commit_seconds=committed - committing,
         )
 
-    async def _keep_statistics(self, last_seq: int | None) -> None:
+    async def _refresh_statistics(self, last_seq: int | None) -> None:
         """Keep plans good while the log is young; what was committed stays so, whatever comes of this."""
-        if last_seq is None or not self._next_look <= last_seq <= YOUNG:
+        if last_seq is None or not self._next_statistics_seq <= last_seq <= STATISTICS_UNTIL_SEQ:
             return
-        self._next_look = max(last_seq + FIRST_LOOK, last_seq + last_seq // 4)
+        self._next_statistics_seq = max(last_seq + STATISTICS_STEP, last_seq + last_seq // 4)
         try:
-            connection = await self._connected()
+            connection = await self._get_connection()
             async with connection.transaction():
-                await connection.execute(sql.keep_statistics)
-        except (errors.ZmartError, psycopg.Error) as trouble:
-            log.warning("statistics not kept", reason=str(trouble))
+                await connection.execute(sql.refresh_statistics)
+        except (errors.ZmartError, psycopg.Error) as error:
+            log.warning("statistics_refresh_failed", reason=str(error))
 
 
-def _columns(sightings: Sequence[Sighting], numbers: arrays.Numbers) -> dict[str, arrays.Array]:
+def _columns(sightings: Sequence[Sighting], numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
     return {**arrays.transactions(sightings), **arrays.events([sighting.row for sighting in sightings], numbers)}
 
 
-def _sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:
+def _count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:
     """Each signature once, in order of first sight, with how often this batch holds it."""
-    seen: dict[str, Sighting] = {}
+    by_signature: dict[str, Sighting] = {}
     for row in transactions:
-        known = seen.get(row.signature)
-        seen[row.signature] = Sighting(row, 1) if known is None else Sighting(known.row, known.times + 1)
-    return seen.values()
+        previous = by_signature.get(row.signature)
+        by_signature[row.signature] = (
+            Sighting(row, 1) if previous is None else Sighting(previous.row, previous.times + 1)
+        )
+    return by_signature.values()
 
 
-def _letters(load: _Load, answer: _Answer) -> Iterator[DeadLetter]:
+def _collect_dead_letters(batch_input: _BatchInput, append_row: _AppendRow) -> Iterator[DeadLetter]:
     """Those of the batch: its own, one per version that differs, and those of transactions that count now."""
-    yield from load.letters
-    for position in answer.differing or ():
-        yield _differing(load.sightings[position - 1].row)
-    for position in answer.fresh or ():
-        yield from load.sightings[position - 1].row.dead_letters
+    yield from batch_input.dead_letters
+    for position in append_row.differing or ():
+        yield _differs_dead_letter(batch_input.sightings[position - 1].row)
+    for position in append_row.fresh or ():
+        yield from batch_input.sightings[position - 1].row.dead_letters
 
 
-def _conflicting(transactions: Iterable[TransactionRow]) -> Iterable[DeadLetter]:
+def _conflict_dead_letters(transactions: Iterable[TransactionRow]) -> Iterable[DeadLetter]:
     digests: dict[str, bytes] = {}
     for row in transactions:
         if digests.setdefault(row.signature, row.digest) != row.digest:
-            yield _differing(row)
+            yield _differs_dead_letter(row)
 
 
-def _differing(row: TransactionRow) -> DeadLetter:
+def _differs_dead_letter(row: TransactionRow) -> DeadLetter:
     reason = "Another delivery of this signature has another slot, error or log."
     return DeadLetter(row.signature, None, "differs", reason, row.body)
 
 
-def _losing(row: TransactionRow, body: bytes | None) -> DeadLetter:
+def _superseded_dead_letter(row: TransactionRow, body: bytes | None) -> DeadLetter:
     reason = "The finalized chain holds another version of this transaction; this one was withdrawn."
     return DeadLetter(row.signature, None, "superseded", reason, body)
 
 
 @contextlib.contextmanager
-def _said_plainly() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Errors of ours out of the driver's; a mistake in our own SQL is nothing a caller can help."""
     try:
         with pool.translate_errors():
@@ -481,38 +498,46 @@ def _said_plainly() -> Iterator[None]:
         raise errors.Unavailable(f"The log refused a correction: {bug.diag.message_primary or bug}.") from bug
 
 
-async def _announce(
+async def _append_feed_rows(
     connection: pool.Connection, statement: str, parameters: dict[str, Any], *, slots: Sequence[int] = ()
 ) -> int:
     """Run a statement that writes rows of the feed, place `slots` anew, let everything follow; how many rows."""
-    head = (await _one(connection, sql.head))[0]
+    head = (await _fetch_one(connection, sql.head))[0]
     if (await connection.execute(statement, parameters)).rowcount > 0 and slots:
-        await connection.execute(sql.separate, {"slots": list(slots)})
-    return await _follow(connection, head)
+        await connection.execute(sql.resolve_order_conflicts, {"slots": list(slots)})
+    return await _fold_and_notify(connection, head)
 
 
-async def _follow(connection: pool.Connection, head: int) -> int:
+async def _fold_and_notify(connection: pool.Connection, head: int) -> int:
     """Fold and ring for what the feed has after `head`; how many rows that is."""
-    rows: int = (await _one(connection, sql.head))[0] - head
+    rows: int = (await _fetch_one(connection, sql.head))[0] - head
     if rows:
         await connection.execute(sql.fold, {"from": head, "to": head + rows})
-        await connection.execute(sql.ring)
+        await connection.execute(sql.notify_feed)
     return rows
 
 
-async def _bury_all(connection: pool.Connection, letters: Sequence[DeadLetter], source: str) -> None:
+async def _insert_dead_letters(connection: pool.Connection, dead_letters: Sequence[DeadLetter], source: str) -> None:
     """Keep dead letters; ask the chain where two versions stand, and tell a person where that is due."""
-    if not letters:
+    if not dead_letters:
         return
     async with connection.cursor() as cursor:
-        await cursor.executemany(sql.bury, [_buried(letter, source) for letter in letters])
-    doubtful = sorted({letter.signature for letter in letters if letter.reason_code == "differs" and letter.signature})
-    if doubtful:
-        await connection.execute(sql.doubt, {"signatures": doubtful})
-    for code in sorted(ALERTING & {letter.reason_code for letter in letters}):
-        about = next(letter for letter in letters if letter.reason_code == code)
+        await cursor.executemany(
+            sql.insert_dead_letter, [_dead_letter_parameters(dead_letter, source) for dead_letter in dead_letters]
+        )
+    recheck_signatures = sorted(
+        {
+            dead_letter.signature
+            for dead_letter in dead_letters
+            if dead_letter.reason_code == "differs" and dead_letter.signature
+        }
+    )
+    if recheck_signatures:
+        await connection.execute(sql.request_recheck, {"signatures": recheck_signatures})
+    for code in sorted(ALERTING_REASONS & {dead_letter.reason_code for dead_letter in dead_letters}):
+        about = next(dead_letter for dead_letter in dead_letters if dead_letter.reason_code == code)
         await connection.execute(
-            sql.alert,
+            sql.raise_alert,
             {
                 "kind": f"dead_letter_{code}",
                 "subject": about.signature or source,
@@ -522,7 +547,7 @@ async def _bury_all(connection: pool.Connection, letters: Sequence[DeadLetter], 
         )
 
 
-async def _one(
+async def _fetch_one(
     connection: pool.Connection, statement: str, parameters: dict[str, Any] | None = None
 ) -> tuple[Any, ...]:
     cursor = await connection.execute(statement, parameters)
@@ -531,14 +556,14 @@ async def _one(
     return row
 
 
-def _buried(letter: DeadLetter, source: str) -> dict[str, Any]:
+def _dead_letter_parameters(dead_letter: DeadLetter, source: str) -> dict[str, Any]:
     return {
-        "signature": letter.signature,
-        "ordinal": letter.ordinal,
-        "reason_code": letter.reason_code,
+        "signature": dead_letter.signature,
+        "ordinal": dead_letter.ordinal,
+        "reason_code": dead_letter.reason_code,
         # Postgres text cannot hold U+0000 or half a surrogate pair; the bytes beside it keep everything.
-        "reason": letter.reason.replace("\x00", "\\0").encode("utf-8", "replace").decode(),
+        "reason": dead_letter.reason.replace("\x00", "\\0").encode("utf-8", "replace").decode(),
         "source": source,
-        "bytes": letter.bytes,
-        "digest": hashlib.sha256(letter.bytes or letter.reason.encode("utf-8", "replace")).digest(),
+        "bytes": dead_letter.bytes,
+        "digest": hashlib.sha256(dead_letter.bytes or dead_letter.reason.encode("utf-8", "replace")).digest(),
     }

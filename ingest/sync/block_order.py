@@ -14,7 +14,7 @@ from zmart.chain import rpc_errors
 from zmart.chain.client import ChainClient
 
 from ..store.group_commit import Pipeline
-from .database import Notebook, sql
+from .database import SyncDatabase, sql
 
 log = structlog.get_logger()
 
@@ -22,39 +22,41 @@ log = structlog.get_logger()
 CHUNK = 100
 
 
-class Order:
+class BlockOrderResolver:
     """Settles provisional order, the oldest slot first."""
 
-    def __init__(self, client: ChainClient, pipeline: Pipeline, notebook: Notebook) -> None:
+    def __init__(self, client: ChainClient, pipeline: Pipeline, database: SyncDatabase) -> None:
         self._client = client
         self._pipeline = pipeline
-        self._notebook = notebook
+        self._database = database
         #: Slots no node can tell about any more; not asked again by this process.
-        self._forgotten: set[int] = set()
+        self._unavailable_slots: set[int] = set()
 
-    async def settle(self, from_slot: int, top: int) -> int:
+    async def resolve(self, from_slot: int, top: int) -> int:
         """Settle every slot between the two that a node knows; `top` must be confirmed. How many. Raises NodeTrouble.
 
         Where the block lacks a transaction of ours a fork took it or it never was; that is for the finalized walk.
         """
-        settled, after = 0, from_slot - 1
-        while slots := await self._notebook.all(sql.unsettled, top=top, after=after, limit=CHUNK):
+        resolved, after = 0, from_slot - 1
+        while slots := await self._database.fetch_all(sql.slots_without_order, top=top, after=after, limit=CHUNK):
             for (slot,) in slots:
-                settled += slot not in self._forgotten and await self._settle(slot)
+                resolved += slot not in self._unavailable_slots and await self._resolve_slot(slot)
             ((after,),) = slots[-1:]
-        return settled
+        return resolved
 
-    async def first_open(self) -> int | None:
+    async def first_unresolved_slot(self) -> int | None:
         """The lowest slot whose order could still be settled, or None."""
-        ((slot,),) = await self._notebook.all(sql.first_unsettled, forgotten=sorted(self._forgotten))
+        ((slot,),) = await self._database.fetch_all(
+            sql.first_slot_without_order, forgotten=sorted(self._unavailable_slots)
+        )
         return None if slot is None else int(slot)
 
-    async def _settle(self, slot: int) -> bool:
+    async def _resolve_slot(self, slot: int) -> bool:
         try:
             block = await self._client.block_signatures(slot, commitment="confirmed")
-        except errors.NotFound as gone:
-            log.warning("a block is no longer kept; its order stays provisional", slot=slot, reason=str(gone))
-            self._forgotten.add(slot)
+        except errors.NotFound as error:
+            log.warning("block_order_unavailable", slot=slot, reason=str(error))
+            self._unavailable_slots.add(slot)
             return False
         except rpc_errors.UnsupportedVersion as refused:
             # Nodes ask for no version where only signatures are wanted; one that does must not stop the whole walk.
@@ -65,7 +67,7 @@ class Order:
         if block is None:
             # This node does not serve the block: asked again at the next walk, and finality waits meanwhile.
             return False
-        places = {signature: index for index, signature in enumerate(block.signatures)}
-        async with self._pipeline.borrowed() as writer:
-            await writer.settle(slot, places)
+        indexes = {signature: index for index, signature in enumerate(block.signatures)}
+        async with self._pipeline.exclusive_writer() as writer:
+            await writer.settle(slot, indexes)
         return True

@@ -23,7 +23,7 @@ sql = queries.load("ingest.sync", "queries.sql")
 STATEMENT_TIMEOUT_SECONDS = 300.0
 
 
-class Notebook:
+class SyncDatabase:
     """Statements of queries.sql on one connection that comes back by itself."""
 
     def __init__(self, dsn: str) -> None:
@@ -38,36 +38,36 @@ class Notebook:
             await self._connection.close()
             self._connection = None
 
-    async def all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    async def fetch_all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Every row of a statement. Raises Unavailable where Postgres does not answer."""
-        connection = await self._connected()
-        with _said_plainly():
+        connection = await self._get_connection()
+        with _translate_errors():
             return await (await connection.execute(statement, parameters)).fetchall()
 
-    async def one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
+    async def fetch_one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
         """The row of a statement that has one."""
-        rows = await self.all(statement, **parameters)
+        rows = await self.fetch_all(statement, **parameters)
         return rows[0]
 
-    async def do(self, statement: str, **parameters: Any) -> int:
+    async def execute(self, statement: str, **parameters: Any) -> int:
         """Run a statement without rows; how many rows it changed."""
-        connection = await self._connected()
-        with _said_plainly():
+        connection = await self._get_connection()
+        with _translate_errors():
             return (await connection.execute(statement, parameters)).rowcount
 
     async def alert(self, kind: str, message: str, *, subject: str = "", severity: str = "warning") -> None:
         """Tell a person, once however often this is said."""
-        await self.all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
+        await self.fetch_all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
         """It is over."""
-        await self.all(sql.resolve_alert, kind=kind, subject=subject)
+        await self.fetch_all(sql.resolve_alert, kind=kind, subject=subject)
 
-    async def keep(self, standing: dict[str, Any]) -> None:
+    async def save_completeness(self, completeness: dict[str, Any]) -> None:
         """Leave in the database what is known now."""
-        await self.do(sql.keep_standing, value=Jsonb(standing))
+        await self.execute(sql.save_completeness, value=Jsonb(completeness))
 
-    async def _connected(self) -> pool.Connection:
+    async def _get_connection(self) -> pool.Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = await pool.connect(
                 self._dsn,
@@ -76,13 +76,13 @@ class Notebook:
                 autocommit=True,
             )
             with pool.translate_errors():
-                await self._connection.execute(sql.create_seen)
+                await self._connection.execute(sql.create_listing_table)
             self.generation += 1
         return self._connection
 
 
 @contextlib.contextmanager
-def _said_plainly() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Errors of ours out of the driver's; where the schema is not there yet, it may be in a moment."""
     try:
         with pool.translate_errors():
@@ -91,12 +91,12 @@ def _said_plainly() -> Iterator[None]:
         raise errors.Unavailable(f"The log cannot be read: {bug.diag.message_primary or bug}.") from bug
 
 
-async def require_identity(notebook: Notebook, *, genesis_hash: str, program_id: str) -> None:
+async def require_identity(database: SyncDatabase, *, genesis_hash: str, program_id: str) -> None:
     """Make sure that this log is of this chain and program, or make it so where it is new.
 
     Raises ConfigurationError where it is of another: two chains in one log could never be told apart again.
     """
-    found = await notebook.all(sql.identity)
+    found = await database.fetch_all(sql.identity)
     if not found:
         raise errors.Unavailable("This database has a log without an identity.", help="Deploy it first: zmart migrate")
     known_genesis, known_program = found[0]
@@ -111,4 +111,4 @@ async def require_identity(notebook: Notebook, *, genesis_hash: str, program_id:
             help="Set it to the log's program, or use another database.",
         )
     if (known_genesis, known_program) != (genesis_hash, program_id):
-        await notebook.do(sql.keep_identity, genesis_hash=genesis_hash, program_id=program_id)
+        await database.execute(sql.save_identity, genesis_hash=genesis_hash, program_id=program_id)

@@ -30,11 +30,11 @@ from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.chain.client import ChainClient
 
-from ..decode.decoder import Decoded, Decoder, Outcome, Wanted
+from ..decode.decoder import DecodedDelivery, DecodedItem, Decoder, PendingSignature
 from ..records import DeadLetter, TransactionRow
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK
-from .database import Notebook, sql
+from .database import SyncDatabase, sql
 from .sources import Intake
 
 log = structlog.get_logger()
@@ -42,9 +42,9 @@ log = structlog.get_logger()
 #: Requests under way at once.
 CONCURRENT = 8
 #: Signatures of one round; others get their turn after it.
-ROUND = 200
+ROUND_SIZE = 200
 #: Unknown that often, over about forty minutes: whoever named it was wrong.
-ATTEMPTS = 12
+MAX_ATTEMPTS = 12
 LONGEST_WAIT_SECONDS = 600.0
 #: Reasons that the chain itself gave; what it lists it has to give.
 LISTED = frozenset({"walk", "backfill"})
@@ -52,18 +52,18 @@ DIFFERS = "differs"
 
 
 #: Troubles of the node, whatever it is asked; any other may be that of one transaction, and must not hold up the rest.
-_AWAY = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
+_NODE_ERRORS = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
 #: Errors of a request that say nothing about the transaction.
 _REFUSALS = (rpc_errors.NodeError, rpc_errors.ApiKeyRejected, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
 #: How long one transaction's own trouble is left alone.
-TROUBLE_SECONDS = 30.0
+TRANSACTION_RETRY_SECONDS = 30.0
 #: How long a signature may resist before an operator is alerted: it may hold verification and finality.
 UNFETCHED_SECONDS = 300.0
 #: Signatures that an alert names.
 NAMED = 5
 
 
-class Due(NamedTuple):
+class DueSignature(NamedTuple):
     """A signature to fetch."""
 
     signature: str
@@ -79,106 +79,108 @@ class Due(NamedTuple):
         return self.reason if self.reason in LISTED else "fetch"
 
 
-class Found(NamedTuple):
+class FetchResult(NamedTuple):
     """What asking for one of them gave."""
 
-    due: Due
-    outcome: Outcome = None
+    due: DueSignature
+    outcome: DecodedItem = None
     #: Why there is no outcome yet.
-    trouble: Exception | None = None
+    error: Exception | None = None
     is_unknown: bool = False
 
 
 class Fetcher:
     """Works off raw.wanted."""
 
-    def __init__(self, client: ChainClient, decoder: Decoder, pipeline: Pipeline, notebook: Notebook) -> None:
+    def __init__(self, client: ChainClient, decoder: Decoder, pipeline: Pipeline, database: SyncDatabase) -> None:
         self._client = client
         self._decoder = decoder
         self._pipeline = pipeline
         self._intake = Intake(decoder, pipeline)
-        self._notebook = notebook
+        self._database = database
         #: Transactions that came.
         self.fetched = 0
 
-    async def round(self, limit: int = ROUND) -> int:
+    async def fetch_due(self, limit: int = ROUND_SIZE) -> int:
         """Fetch what is due, the oldest slot first; how many were written.
 
         Raises NodeTrouble where no node can be asked, and whatever keeps the log from taking them.
         """
-        rows = await self._notebook.all(sql.due, limit=limit)
+        rows = await self._database.fetch_all(sql.due_signatures, limit=limit)
         written = 0
-        due = [Due(*row) for row in rows]
+        due = [DueSignature(*row) for row in rows]
         for start in range(0, len(due), CONCURRENT):
-            found = await asyncio.gather(*(self._ask(one) for one in due[start : start + CONCURRENT]))
+            found = await asyncio.gather(*(self._fetch(one) for one in due[start : start + CONCURRENT]))
             written += await self._write(found)
-            await self._put_off(found)
+            await self._postpone_failed(found)
         self.fetched += written
         return written
 
     async def drain(self) -> int:
         """Rounds until nothing more comes."""
         total = 0
-        while written := await self.round():
+        while written := await self.fetch_due():
             total += written
         return total
 
-    async def _ask(self, due: Due) -> Found:
+    async def _fetch(self, due: DueSignature) -> FetchResult:
         commitment = "finalized" if due.reason == DIFFERS else "confirmed"
         try:
-            words = await self._client.transaction(due.signature, commitment=commitment)  # type: ignore[arg-type]
+            response = await self._client.transaction(due.signature, commitment=commitment)  # type: ignore[arg-type]
         except errors.Overloaded:
             raise
-        except (*_REFUSALS, errors.NotFound) as trouble:
-            return Found(due, trouble=trouble)
-        if words is None:
-            return Found(due, is_unknown=True)
-        return self._read(due, words)
+        except (*_REFUSALS, errors.NotFound) as error:
+            return FetchResult(due, error=error)
+        if response is None:
+            return FetchResult(due, is_unknown=True)
+        return self._decode(due, response)
 
-    def _read(self, due: Due, words: dict[str, Any]) -> Found:
-        outcome = self._decoder.item(msgspec.json.encode(words))
+    def _decode(self, due: DueSignature, response: dict[str, Any]) -> FetchResult:
+        outcome = self._decoder.decode_item(msgspec.json.encode(response))
         match outcome:
             case TransactionRow(signature=signature) | DeadLetter(signature=str(signature)) if (
                 signature != due.signature
             ):
-                return Found(due, trouble=rpc_errors.InvalidResponse(f"The node answers with transaction {signature}."))
-            case Wanted():
-                return Found(
-                    due, trouble=rpc_errors.InvalidResponse("The node gives the transaction without its logs.")
+                return FetchResult(
+                    due, error=rpc_errors.InvalidResponse(f"The node answers with transaction {signature}.")
                 )
-        return Found(due, outcome)
+            case PendingSignature():
+                return FetchResult(
+                    due, error=rpc_errors.InvalidResponse("The node gives the transaction without its logs.")
+                )
+        return FetchResult(due, outcome)
 
-    async def _write(self, found: Sequence[Found]) -> int:
+    async def _write(self, found: Sequence[FetchResult]) -> int:
         written = 0
         for source in sorted({one.due.source for one in found}):
             written += await self._submit([one for one in found if one.due.source == source], source)
         for one in found:
             if one.due.reason == DIFFERS and isinstance(one.outcome, TransactionRow):
-                written += await self._decide(one.outcome)
-        done = [one.due.signature for one in found if one.trouble is None and not one.is_unknown]
-        if done:
-            await self._notebook.do(sql.unwant, signatures=done)
+                written += await self._replace_version(one.outcome)
+        completed = [one.due.signature for one in found if one.error is None and not one.is_unknown]
+        if completed:
+            await self._database.execute(sql.delete_pending, signatures=completed)
         return written
 
-    async def _submit(self, found: Sequence[Found], source: str) -> int:
+    async def _submit(self, found: Sequence[FetchResult], source: str) -> int:
         outcomes = [one.outcome for one in found if one.due.reason != DIFFERS]
         rows = [one for one in outcomes if isinstance(one, TransactionRow)]
-        letters = [one for one in outcomes if isinstance(one, DeadLetter)]
-        if rows or letters:
-            decoded = Decoded(transactions=await self._placed(rows), dead_letters=letters)
-            await self._intake.take(decoded, source=source)
+        dead_letters = [one for one in outcomes if isinstance(one, DeadLetter)]
+        if rows or dead_letters:
+            decoded = DecodedDelivery(transactions=await self._with_block_indexes(rows), dead_letters=dead_letters)
+            await self._intake.submit_decoded(decoded, source=source)
         return len(rows)
 
-    async def _placed(self, rows: Sequence[TransactionRow]) -> list[TransactionRow]:
+    async def _with_block_indexes(self, rows: Sequence[TransactionRow]) -> list[TransactionRow]:
         """The rows with their places in their blocks, so that their order need not be settled afterwards."""
         slots = sorted({row.slot for row in rows if row.index_in_block is None})
-        blocks = dict(zip(slots, await asyncio.gather(*map(self._places, slots)), strict=True))
+        blocks = dict(zip(slots, await asyncio.gather(*map(self._block_indexes, slots)), strict=True))
         return [
             row if row.index_in_block is not None else row._replace(index_in_block=blocks[row.slot].get(row.signature))
             for row in rows
         ]
 
-    async def _places(self, slot: int) -> dict[str, int]:
+    async def _block_indexes(self, slot: int) -> dict[str, int]:
         """Index by signature in a slot's block; empty where no node tells, which leaves the order provisional."""
         try:
             block = await self._client.block_signatures(slot, commitment="confirmed")
@@ -187,68 +189,68 @@ class Fetcher:
         signatures = block.signatures[: MAX_INDEX_IN_BLOCK + 1] if block else ()
         return {signature: index for index, signature in enumerate(signatures)}
 
-    async def _decide(self, row: TransactionRow) -> int:
-        async with self._pipeline.borrowed() as writer:
+    async def _replace_version(self, row: TransactionRow) -> int:
+        async with self._pipeline.exclusive_writer() as writer:
             try:
                 was_other = await writer.replace(row, source="fetch")
             except errors.NotFound:
                 await writer.append([row], source="fetch")
                 was_other = False
         if was_other:
-            log.warning("transaction replaced by the finalized version", signature=row.signature, slot=row.slot)
+            log.warning("transaction_replaced", signature=row.signature, slot=row.slot)
         return 1
 
-    async def _put_off(self, found: Sequence[Found]) -> None:
+    async def _postpone_failed(self, found: Sequence[FetchResult]) -> None:
         for one in found:
             if one.is_unknown:
                 await self._wait_or_give_up(one.due)
-            elif one.trouble is not None:
-                seconds, kind = _pause_seconds(one.due, one.trouble), type(one.trouble).__name__
-                await self._postpone(one.due, str(one.trouble), seconds, kind=kind, counted=0)
-        if any(isinstance(one.trouble, rpc_errors.UnsupportedVersion) for one in found):
+            elif one.error is not None:
+                seconds, kind = _pause_seconds(one.due, one.error), type(one.error).__name__
+                await self._postpone(one.due, str(one.error), seconds, kind=kind, counted=0)
+        if any(isinstance(one.error, rpc_errors.UnsupportedVersion) for one in found):
             await self.report()
-        away = [one.trouble for one in found if isinstance(one.trouble, _AWAY)]
-        if away and len(away) == len(found):
-            raise away[0]
+        node_errors = [one.error for one in found if isinstance(one.error, _NODE_ERRORS)]
+        if node_errors and len(node_errors) == len(found):
+            raise node_errors[0]
 
-    async def _wait_or_give_up(self, due: Due) -> None:
-        if due.reason in LISTED or due.reason == DIFFERS or due.attempts + 1 < ATTEMPTS:
+    async def _wait_or_give_up(self, due: DueSignature) -> None:
+        if due.reason in LISTED or due.reason == DIFFERS or due.attempts + 1 < MAX_ATTEMPTS:
             seconds = min(2.0**due.attempts, LONGEST_WAIT_SECONDS)
             await self._postpone(due, "No node knows this signature yet.", seconds, kind="Unknown", counted=1)
             return
-        reason = f"No node knows this signature after {ATTEMPTS} attempts."
-        letter = DeadLetter(due.signature, None, "unknown", reason, None)
-        await self._intake.take(Decoded(dead_letters=[letter]), source=due.source)
-        await self._notebook.do(sql.unwant, signatures=[due.signature])
+        reason = f"No node knows this signature after {MAX_ATTEMPTS} attempts."
+        dead_letter = DeadLetter(due.signature, None, "unknown", reason, None)
+        await self._intake.submit_decoded(DecodedDelivery(dead_letters=[dead_letter]), source=due.source)
+        await self._database.execute(sql.delete_pending, signatures=[due.signature])
 
-    async def _postpone(self, due: Due, error: str, seconds: float, *, kind: str, counted: int) -> None:
-        await self._notebook.do(
+    async def _postpone(self, due: DueSignature, error: str, seconds: float, *, kind: str, counted: int) -> None:
+        await self._database.execute(
             sql.postpone, signature=due.signature, error=error[:500], kind=kind, seconds=seconds, counted=counted
         )
 
     async def report(self) -> None:
         """Raise or resolve the alerts about signatures that cannot be fetched."""
         if refused := await self._failing(seconds=0.0, kind=rpc_errors.UnsupportedVersion.__name__):
-            await self._notebook.alert(
+            await self._database.alert(
                 "unsupported_version",
                 f"This release cannot read the version of some transactions, and proof of the log stops before them. "
                 f"Install a release that can (docs/runbook.md, unsupported_version). Signatures: {refused}",
                 severity="critical",
             )
         else:
-            await self._notebook.resolve("unsupported_version")
+            await self._database.resolve("unsupported_version")
         if failing := await self._failing(seconds=UNFETCHED_SECONDS):
-            await self._notebook.alert(
+            await self._database.alert(
                 "unfetched",
                 f"Signatures could not be fetched for {UNFETCHED_SECONDS / 60:g} minutes. They are tried on; "
                 f"see docs/runbook.md, unfetched. Signatures: {failing}",
             )
         else:
-            await self._notebook.resolve("unfetched")
+            await self._database.resolve("unfetched")
 
     async def _failing(self, *, seconds: float, kind: str | None = None) -> str:
         """Signatures that fail for so long, for an alert; empty where none does."""
-        rows = await self._notebook.all(sql.failing, kind=kind, seconds=seconds, limit=NAMED)
+        rows = await self._database.fetch_all(sql.failing, kind=kind, seconds=seconds, limit=NAMED)
         if not rows:
             return ""
         count, error = rows[0][3], rows[0][2]
@@ -257,8 +259,8 @@ class Fetcher:
         return f"{named}{more}. The first error: {error}"
 
 
-def _pause_seconds(due: Due, trouble: Exception) -> float:
-    if isinstance(trouble, rpc_errors.UnsupportedVersion):
+def _pause_seconds(due: DueSignature, error: Exception) -> float:
+    if isinstance(error, rpc_errors.UnsupportedVersion):
         # As long again as it has failed already: the cure is a newer release, and until then every request is spent.
-        return min(max(TROUBLE_SECONDS, due.failing_seconds), LONGEST_WAIT_SECONDS)
-    return trouble.retry_after_seconds if isinstance(trouble, _AWAY) else TROUBLE_SECONDS
+        return min(max(TRANSACTION_RETRY_SECONDS, due.failing_seconds), LONGEST_WAIT_SECONDS)
+    return error.retry_after_seconds if isinstance(error, _NODE_ERRORS) else TRANSACTION_RETRY_SECONDS

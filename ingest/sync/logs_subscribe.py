@@ -41,10 +41,10 @@ QUEUE_SIZE: Final = 10_000
 #: Signatures noted in one commit, and how long the first of them waits for others.
 BATCH: Final = 500
 WAIT_SECONDS: Final = 0.05
-_REFUSED: Final = frozenset({401, 403})
+_REFUSED_STATUSES: Final = frozenset({401, 403})
 
 
-class Subscription:
+class LogsSubscription:
     """A `source.Source`: one WebSocket to one node, for one program."""
 
     name = "logs"
@@ -63,44 +63,44 @@ class Subscription:
     async def run(self, intake: Intake) -> None:
         """Hint at every success that the node says; NodeTrouble or KeyRefused when it stops saying."""
         try:
-            with self._translated():
+            with self._translate_errors():
                 async with self._client() as client:
                     await client.logs_subscribe(filter_=self._filter, commitment=Confirmed)
                     self.is_subscribed.set()
-                    log.info("subscribed to logs", node=self._node)
+                    log.info("logs_subscribed", node=self._node)
                     while True:
-                        signatures = await self._batch(client)
+                        signatures = await self._next_batch(client)
                         if signatures:
-                            await intake.hints(signatures, source=self.name)
+                            await intake.submit_signatures(signatures, source=self.name)
         finally:
             self.is_subscribed.clear()
 
     def _client(self) -> SolanaWsClient:
         return SolanaWsClient(self._url, notification_queue_size=self._queue_size, overflow=OverflowPolicy.DROP_OLDEST)
 
-    async def _batch(self, client: SolanaWsClient) -> list[str]:
+    async def _next_batch(self, client: SolanaWsClient) -> list[str]:
         """The next notification, and those that come right after it."""
-        told = [await client.recv()]
+        notifications = [await client.recv()]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_SECONDS):
-                while len(told) < BATCH:
-                    told.append(await client.recv())
-        self._count(client.dropped_notifications)
-        values = [one.result.value for one in told if isinstance(one, LogsNotification)]
+                while len(notifications) < BATCH:
+                    notifications.append(await client.recv())
+        self._record_dropped(client.dropped_notifications)
+        values = [one.result.value for one in notifications if isinstance(one, LogsNotification)]
         return list(dict.fromkeys(str(value.signature) for value in values if value.err is None))
 
-    def _count(self, dropped: int) -> None:
+    def _record_dropped(self, dropped: int) -> None:
         if dropped > self.dropped:
-            log.warning("notifications dropped; the walk finds them", count=dropped - self.dropped)
+            log.warning("notifications_dropped", count=dropped - self.dropped)
         self.dropped = max(self.dropped, dropped)
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except InvalidStatus as refused:
             status = refused.response.status_code
-            if status in _REFUSED:
+            if status in _REFUSED_STATUSES:
                 raise rpc_errors.ApiKeyRejected(
                     f"{self._node} refuses the subscription with status {status}.", help="See SOLANA_WS_URL."
                 ) from None
@@ -108,11 +108,11 @@ class Subscription:
         except SolanaJsonRpcError as refused:
             raise rpc_errors.NodeFailed(f"{self._node} refuses the subscription: {refused}.") from None
         except (WebSocketException, SolanaRpcException, OSError) as broken:
-            raise rpc_errors.Unreachable(f"The WebSocket of {self._node} ended: {_said(broken)}.") from None
+            raise rpc_errors.Unreachable(f"The WebSocket of {self._node} ended: {_error_text(broken)}.") from None
         except (ValueError, SerdeJSONError) as garbled:
             raise rpc_errors.InvalidResponse(f"{self._node} sends no JSON-RPC: {type(garbled).__name__}.") from None
 
 
-def _said(broken: BaseException) -> str:
+def _error_text(broken: BaseException) -> str:
     """What happened, without an address in it."""
     return type(broken).__name__ if "://" in str(broken) or not str(broken) else str(broken).rstrip(".")

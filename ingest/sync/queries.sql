@@ -1,4 +1,4 @@
--- name: create_seen
+-- name: create_listing_table
 -- What the chain lists, page by page; private to the connection.
 create temporary table if not exists seen (
     commitment text collate "C" not null,
@@ -8,11 +8,11 @@ create temporary table if not exists seen (
     primary key (commitment, signature)
 );
 
--- name: forget_seen
+-- name: clear_listing
 -- Begin a list anew.
 delete from seen where commitment = %(commitment)s;
 
--- name: see
+-- name: record_listing
 -- One page of the list.
 insert into seen (commitment, signature, slot, succeeded)
 select
@@ -26,7 +26,7 @@ from unnest(%(signatures)s::text [], %(slots)s::bigint [], %(succeeded)s::boolea
 on conflict (commitment, signature) do update
 set slot = excluded.slot, succeeded = excluded.succeeded;
 
--- name: standing
+-- name: proven_slots
 -- Through which slots the log is verified and final, and whether it holds anything as old as that.
 select
     coalesce(raw.verified_through(), -1),
@@ -35,7 +35,7 @@ select
         select from raw.transactions as t where t.slot <= raw.finalized_through() and t.retracted_at is null
     );
 
--- name: want_missing
+-- name: request_missing
 -- What the chain lists as successful and we do not hold is to be fetched; how many there are.
 with missing as (
     select
@@ -66,7 +66,7 @@ select
     raw.want(news.signatures, 'walk', news.slots) as written
 from news;
 
--- name: want_differing
+-- name: request_differing
 -- What we hold at another slot or with another end than the chain lists: the finalized chain decides.
 select raw.want(array_agg(s.signature), 'differs', array_agg(s.slot))
 from seen as s
@@ -80,7 +80,7 @@ where
     )
     and not exists (select from raw.wanted as w where w.signature = s.signature and w.reason = 'differs');
 
--- name: first_hole
+-- name: first_missing_slot
 -- The lowest slot with something that the confirmed chain lists and we lack.
 select min(s.slot)
 from seen as s
@@ -91,7 +91,7 @@ where
         where t.signature = s.signature and t.slot = s.slot and t.err is null and t.retracted_at is null
     );
 
--- name: first_stranger
+-- name: first_unlisted
 -- The lowest slot above a floor with a success of ours that the list does not have.
 select min(t.slot)
 from raw.transactions as t
@@ -102,7 +102,7 @@ where
         where s.commitment = %(commitment)s and s.signature = t.signature and s.slot = t.slot and s.succeeded
     );
 
--- name: seen_successes
+-- name: listed_successes
 -- Count and digest of what the chain lists as successful between two slots, both included.
 select
     count(*),
@@ -150,7 +150,7 @@ where signature in (
     for update skip locked
 );
 
--- name: condemned
+-- name: retraction_candidates
 -- Suspects missed again, between two listed slots, when no blockhash of theirs can be alive any more.
 select
     p.signature,
@@ -177,7 +177,7 @@ where
 order by t.slot, t.signature
 limit %(limit)s;
 
--- name: unsettled
+-- name: slots_without_order
 -- Slots whose transactions still lack their place in the block, the oldest first.
 select distinct t.slot
 from raw.transactions as t
@@ -185,7 +185,7 @@ where not t.order_settled and t.retracted_at is null and t.slot <= %(top)s and t
 order by t.slot
 limit %(limit)s;
 
--- name: first_unsettled
+-- name: first_slot_without_order
 -- The lowest slot whose successes still lack their place in the block, those left out that no node can tell about.
 select min(t.slot)
 from raw.transactions as t
@@ -193,7 +193,7 @@ where
     not t.order_settled and t.retracted_at is null and t.err is null
     and t.slot <> all(%(forgotten)s::bigint []);
 
--- name: due
+-- name: due_signatures
 -- Signatures to fetch now, the oldest slot first; what only a delivery named has no slot and goes before.
 select
     signature,
@@ -230,7 +230,7 @@ where
 order by slot nulls last, failing_since
 limit %(limit)s;
 
--- name: unwant
+-- name: delete_pending
 -- Nothing more to fetch. What an append holds at this moment is left to it: waiting for it here, with other rows locked, was half
 -- of a deadlock.
 delete from raw.wanted
@@ -241,11 +241,11 @@ where signature in (
     for update skip locked
 );
 
--- name: count_wanted
+-- name: count_pending
 -- How many signatures are still to be fetched.
 select count(*) from raw.wanted;
 
--- name: keep_standing
+-- name: save_completeness
 -- What the walk last found out, for whoever asks the database.
 insert into ops.cursors (name, value) values ('completeness', %(value)s)
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
@@ -265,7 +265,7 @@ select
     program_id
 from raw.identity;
 
--- name: keep_identity
+-- name: save_identity
 -- Remember which chain and program this log is of.
 update raw.identity set genesis_hash = %(genesis_hash)s, program_id = %(program_id)s;
 
@@ -277,16 +277,16 @@ where t.slot > %(slot)s and t.slot <= raw.finalized_through() and t.err is null 
 order by t.slot, t.signature
 limit 1;
 
--- name: cursor
+-- name: load_cursor
 -- Where a resumable work stood.
 select value from ops.cursors where name = %(name)s;
 
--- name: keep_cursor
+-- name: save_cursor
 -- Where a resumable work stands.
 insert into ops.cursors (name, value) values (%(name)s, %(value)s)
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
 
--- name: want_for_backfill
+-- name: request_for_backfill
 -- Ask for what a page lists and we do not hold; how many that are.
 select raw.want(array_agg(given.signature), 'backfill', array_agg(given.slot))
 from unnest(%(signatures)s::text [], %(slots)s::bigint []) as given (signature, slot)
@@ -294,11 +294,11 @@ where
     not exists (select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null)
     and not exists (select from raw.wanted as w where w.signature = given.signature);
 
--- name: count_backfill
+-- name: count_pending_in_range
 -- How many signatures between two slots are still to be fetched.
 select count(*) from raw.wanted where slot between %(from_slot)s and %(to_slot)s;
 
--- name: own_range
+-- name: stored_range
 -- Count and digest of what we hold as successful between two slots.
 select
     count(*),
@@ -306,7 +306,7 @@ select
 from raw.transactions as t
 where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
 
--- name: open_letters
+-- name: open_dead_letters
 -- Dead letters nobody has resolved, the newest first.
 select
     d.dead_letter_no,
@@ -320,7 +320,7 @@ where d.resolved_at is null
 order by d.last_seen_at desc
 limit %(limit)s;
 
--- name: letter
+-- name: dead_letter
 -- One dead letter, and the stored body of its transaction where there is one.
 select
     d.dead_letter_no,
@@ -343,7 +343,7 @@ left join raw.transactions as t on d.signature = t.signature
 left join raw.bundles as b on t.bundle_no = b.bundle_no
 where d.dead_letter_no = %(number)s;
 
--- name: open_letter_numbers
+-- name: open_dead_letter_numbers
 -- Every dead letter that is open.
 select d.dead_letter_no from raw.dead_letters as d where d.resolved_at is null order by d.dead_letter_no;
 
@@ -353,7 +353,7 @@ update raw.dead_letters
 set retried_at = clock_timestamp(), resolved_at = case when %(is_resolved)s then clock_timestamp() end
 where dead_letter_no = %(number)s;
 
--- name: want_again
+-- name: request_fetch
 -- Fetch a signature now, for the reason given.
 insert into raw.wanted as w (signature, reason) values (%(signature)s, %(reason)s)
 on conflict (signature) do update

@@ -35,8 +35,8 @@ from zmart.chain import client as chain
 from zmart.chain import rpc_errors
 
 from ..store.group_commit import Pipeline
-from ..store.writer import Proof
-from .database import Notebook, sql
+from ..store.writer import CoverageProof
+from .database import SyncDatabase, sql
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ SOURCES: Final[dict[Commitment, str]] = {"confirmed": "walk", "finalized": "fina
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
+class ListedRange:
     """How far a list reaches."""
 
     commitment: Commitment
@@ -69,7 +69,7 @@ class Listed:
     height: int
 
 
-class Walk:
+class Reconciler:
     """Lists, compares and proves, for one program."""
 
     def __init__(
@@ -77,34 +77,34 @@ class Walk:
         client: chain.ChainClient,
         program_id: str,
         pipeline: Pipeline,
-        notebook: Notebook,
+        database: SyncDatabase,
         *,
         page: int = chain.MAX_SIGNATURES,
     ) -> None:
         self._client = client
         self._program_id = program_id
         self._pipeline = pipeline
-        self._notebook = notebook
+        self._database = database
         self._page = page
         #: The highest slot a node has shown us, by commitment: none may answer from before it.
         self._highest: dict[Commitment, int] = {"confirmed": 0, "finalized": 0}
         #: Transactions retracted since the start.
         self.retracted = 0
 
-    async def listed(self, commitment: Commitment) -> Listed:
+    async def list_transactions(self, commitment: Commitment) -> ListedRange:
         """Write down what the chain lists above the proven ground. Raises NodeTrouble; then nothing is concluded."""
-        _, final, has_ground = await self._notebook.one(sql.standing)
+        _, final, has_ground = await self._database.fetch_one(sql.proven_slots)
         node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
-        await self._notebook.do(sql.forget_seen, commitment=commitment)
-        lowest = await self._list(node, commitment, final, top)
+        await self._database.execute(sql.clear_listing, commitment=commitment)
+        lowest = await self._list_pages(node, commitment, final, top)
         if has_ground and lowest > final:
             raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above ground that was proven.")
         self._highest[commitment] = max(self._highest[commitment], top)
-        return Listed(commitment=commitment, floor=final, top=top, height=height)
+        return ListedRange(commitment=commitment, floor=final, top=top, height=height)
 
-    async def _list(self, node: chain.ChainClient, commitment: Commitment, floor: int, top: int) -> int:
+    async def _list_pages(self, node: chain.ChainClient, commitment: Commitment, floor: int, top: int) -> int:
         """Page back to `floor` or the beginning; the lowest slot listed."""
         before, slot = None, top + 1
         while slot > floor:
@@ -115,7 +115,7 @@ class Walk:
                 await self._require_known(node, before)
                 return slot
             _require_order(page, slot if before else None)
-            await self._see(commitment, [one for one in page if one.slot <= top])
+            await self._record_listing(commitment, [one for one in page if one.slot <= top])
             before, slot = page[-1].signature, page[-1].slot
         return slot
 
@@ -127,100 +127,100 @@ class Walk:
         if statuses.value[0] is None:
             raise rpc_errors.NodeBehind("The list changed while it was read.")
 
-    async def _see(self, commitment: Commitment, page: Sequence[chain.SignatureInfo]) -> None:
-        await self._notebook.do(
-            sql.see,
+    async def _record_listing(self, commitment: Commitment, page: Sequence[chain.SignatureInfo]) -> None:
+        await self._database.execute(
+            sql.record_listing,
             commitment=commitment,
             signatures=[one.signature for one in page],
             slots=[one.slot for one in page],
             succeeded=[one.err is None for one in page],
         )
 
-    async def want(self, listed: Listed) -> int:
+    async def request_missing(self, listed: ListedRange) -> int:
         """Ask for what is listed and not held, or held otherwise; how many successes are missing."""
-        missing, _ = await self._notebook.one(sql.want_missing, commitment=listed.commitment)
+        missing, _ = await self._database.fetch_one(sql.request_missing, commitment=listed.commitment)
         if listed.commitment == "finalized":
-            await self._notebook.do(sql.want_differing, commitment=listed.commitment)
+            await self._database.execute(sql.request_differing, commitment=listed.commitment)
         return int(missing)
 
-    async def verify(self, listed: Listed) -> int:
+    async def verify(self, listed: ListedRange) -> int:
         """Prove that nothing confirmed is missing, as far as that is so; the slot verified through."""
-        verified, _, _ = await self._notebook.one(sql.standing)
-        (hole,) = await self._notebook.one(sql.first_hole, commitment="confirmed")
+        verified, _, _ = await self._database.fetch_one(sql.proven_slots)
+        (hole,) = await self._database.fetch_one(sql.first_missing_slot, commitment="confirmed")
         through = listed.top if hole is None else min(listed.top, hole - 1)
         if hole is not None and hole <= verified:
-            log.warning("a slot that was verified has a hole; it is being fetched", slot=hole)
+            log.warning("verified_slot_incomplete", slot=hole)
         while verified < through:
             proof = await self._proof(listed.commitment, verified + 1, through)
-            async with self._pipeline.borrowed() as writer:
+            async with self._pipeline.exclusive_writer() as writer:
                 await writer.cover(proof)
             verified = proof.to_slot
         return int(verified)
 
-    async def finalize(self, listed: Listed, *, below: int | None = None) -> int:
+    async def finalize(self, listed: ListedRange, *, below: int | None = None) -> int:
         """Move the watermark as far as list and log are the same, and stay below a slot; the slot finalized through."""
-        through = await self._agreed(listed)
+        through = await self._last_agreed_slot(listed)
         through = through if below is None else min(through, below - 1)
-        _, final, _ = await self._notebook.one(sql.standing)
+        _, final, _ = await self._database.fetch_one(sql.proven_slots)
         while final < through:
             proof = await self._proof(listed.commitment, final + 1, through)
-            async with self._pipeline.borrowed() as writer:
+            async with self._pipeline.exclusive_writer() as writer:
                 if not await writer.finalize(proof):
                     # Something arrived meanwhile; the next walk sees what it is.
                     break
             final = proof.to_slot
         return int(final)
 
-    async def _agreed(self, listed: Listed) -> int:
-        (hole,) = await self._notebook.one(sql.first_hole, commitment=listed.commitment)
-        (stranger,) = await self._notebook.one(
-            sql.first_stranger, commitment=listed.commitment, floor=listed.floor, top=listed.top
+    async def _last_agreed_slot(self, listed: ListedRange) -> int:
+        (first_missing,) = await self._database.fetch_one(sql.first_missing_slot, commitment=listed.commitment)
+        (first_unlisted,) = await self._database.fetch_one(
+            sql.first_unlisted, commitment=listed.commitment, floor=listed.floor, top=listed.top
         )
-        ends: list[int] = [slot - 1 for slot in (hole, stranger) if slot is not None]
+        ends: list[int] = [slot - 1 for slot in (first_missing, first_unlisted) if slot is not None]
         return min([listed.top, *ends])
 
-    async def _proof(self, commitment: Commitment, from_slot: int, to_slot: int) -> Proof:
+    async def _proof(self, commitment: Commitment, from_slot: int, to_slot: int) -> CoverageProof:
         bounds = {"commitment": commitment, "from_slot": from_slot, "to_slot": to_slot}
-        (end,) = await self._notebook.one(sql.chunk_end, **bounds, size=PROOF_SIZE)
-        count, digest = await self._notebook.one(sql.seen_successes, **{**bounds, "to_slot": end})
-        return Proof(SOURCES[commitment], from_slot, end, count, digest)
+        (end,) = await self._database.fetch_one(sql.chunk_end, **bounds, size=PROOF_SIZE)
+        count, digest = await self._database.fetch_one(sql.listed_successes, **{**bounds, "to_slot": end})
+        return CoverageProof(SOURCES[commitment], from_slot, end, count, digest)
 
     # What is ours alone
 
-    async def judge(self, listed: Listed) -> int:
+    async def retract_absent(self, listed: ListedRange) -> int:
         """Note what the finalized list lacks, and retract what is proven gone; how many were."""
-        await self._notebook.do(sql.clear_suspects)
+        await self._database.execute(sql.clear_suspects)
         bounds = {"floor": listed.floor, "top": listed.top, "height": listed.height}
-        await self._notebook.do(sql.note_suspects, **bounds)
-        condemned = await self._notebook.all(sql.condemned, **bounds, blockhash_age=BLOCKHASH_AGE)
-        if not condemned:
+        await self._database.execute(sql.note_suspects, **bounds)
+        candidates = await self._database.fetch_all(sql.retraction_candidates, **bounds, blockhash_age=BLOCKHASH_AGE)
+        if not candidates:
             return 0
-        gone = await self._absent([(signature, slot) for signature, slot in condemned], listed.top)
-        if gone:
-            async with self._pipeline.borrowed() as writer:
-                await writer.retract(gone)
-            self.retracted += len(gone)
-            log.error("transactions retracted: the finalized chain does not hold them", signatures=gone)
-            more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
-            await self._notebook.alert(
+        absent = await self._find_absent([(signature, slot) for signature, slot in candidates], listed.top)
+        if absent:
+            async with self._pipeline.exclusive_writer() as writer:
+                await writer.retract(absent)
+            self.retracted += len(absent)
+            log.error("transactions_retracted", signatures=absent)
+            more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+            await self._database.alert(
                 "retracted",
-                f"{len(gone)} transactions were proven gone from the chain and retracted: "
-                f"{', '.join(gone[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
+                f"{len(absent)} transactions were proven gone from the chain and retracted: "
+                f"{', '.join(absent[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
                 severity="critical",
             )
-        return len(gone)
+        return len(absent)
 
-    async def report_unlisted(self, listed: Listed) -> None:
+    async def report_unlisted(self, listed: ListedRange) -> None:
         """Raise or resolve the alert about transactions of ours that hold the watermark because no node lists them."""
         bounds = {"floor": listed.floor, "top": listed.top}
-        rows = await self._notebook.all(sql.unlisted, **bounds, seconds=UNLISTED_SECONDS, limit=NAMED)
+        rows = await self._database.fetch_all(sql.unlisted, **bounds, seconds=UNLISTED_SECONDS, limit=NAMED)
         if not rows:
-            await self._notebook.resolve("unlisted")
+            await self._database.resolve("unlisted")
             return
         count = rows[0][2]
         named = ", ".join(f"{signature} (slot {slot})" for signature, slot, _ in rows)
         more = f" and {count - len(rows)} more" if count > len(rows) else ""
-        await self._notebook.alert(
+        await self._database.alert(
             "unlisted",
             f"{count} delivered transactions are missing from the node's finalized list, and finality waits before "
             f"slot {rows[0][1]}: {named}{more}. Nothing is retracted without proof. "
@@ -228,14 +228,14 @@ class Walk:
             severity="critical",
         )
 
-    async def _absent(self, condemned: Sequence[tuple[str, int]], top: int) -> list[str]:
+    async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
         """Those that the node's history does not know, and that are proven not to be in a block of their slot."""
         node = self._client.pin_node()
         await node.slot(commitment="finalized", min_context_slot=top)
-        statuses = await node.signature_statuses([signature for signature, _ in condemned], search_history=True)
+        statuses = await node.signature_statuses([signature for signature, _ in candidates], search_history=True)
         if statuses.slot < top:
             raise rpc_errors.NodeBehind(f"The node answers at slot {statuses.slot}, before {top}.")
-        unknown = [pair for pair, status in zip(condemned, statuses.value, strict=True) if status is None]
+        unknown = [pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None]
         blocks = _Blocks(node)
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 

@@ -32,9 +32,9 @@ import structlog
 
 from zmart import errors
 
-from ..decode.decoder import Decoded, Decoder
-from ..store.group_commit import Hold, Pipeline
-from .database import Notebook
+from ..decode.decoder import DecodedDelivery, Decoder
+from ..store.group_commit import Pipeline, Reservation
+from .database import SyncDatabase
 
 log = structlog.get_logger()
 
@@ -50,19 +50,21 @@ class Intake:
     decoder: Decoder
     pipeline: Pipeline
 
-    async def items(self, items: Iterable[bytes], *, source: str) -> Decoded:
+    async def submit_items(self, items: Iterable[bytes], *, source: str) -> DecodedDelivery:
         """Take transactions, one JSON object each; what became of them."""
-        decoded = self.decoder.all(items)
-        await self.take(decoded, source=source)
+        decoded = self.decoder.decode_items(items)
+        await self.submit_decoded(decoded, source=source)
         return decoded
 
-    async def take(self, decoded: Decoded, *, source: str, hold: Hold | None = None) -> None:
+    async def submit_decoded(
+        self, decoded: DecodedDelivery, *, source: str, reservation: Reservation | None = None
+    ) -> None:
         """Take what was decoded already; `hold` has counted its bytes."""
         await self.pipeline.submit(
-            decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, source=source, hold=hold
+            decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, source=source, reservation=reservation
         )
 
-    async def hints(self, signatures: Sequence[str], *, source: str) -> None:
+    async def submit_signatures(self, signatures: Sequence[str], *, source: str) -> None:
         """Have transactions fetched that are known by their signatures alone."""
         await self.pipeline.submit([], wanted=signatures, source=source)
 
@@ -84,84 +86,86 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Backoff:
     """When to run a source again that could not go on."""
 
     first_seconds: float = 0.5
-    longest_seconds: float = 30.0
+    max_seconds: float = 30.0
     #: A run that lasted as long as this ends the history of failures.
-    forgiven_after_seconds: float = 60.0
+    reset_after_seconds: float = 60.0
     #: How long a source may be away before a person is told.
-    told_after_seconds: float = 60.0
+    alert_after_seconds: float = 60.0
 
-    def pause_seconds(self, failures: int, trouble: errors.Transient) -> float:
+    def pause_seconds(self, failures: int, error: errors.Transient) -> float:
         """How long to wait after so many failures in a row: twice as long each time, or as the trouble wants."""
         doubled = self.first_seconds * 2.0 ** min(failures - 1, 30)
-        wanted = trouble.retry_after_seconds if failures > 1 else 0.0
-        return min(max(doubled, wanted), self.longest_seconds)
+        requested = error.retry_after_seconds if failures > 1 else 0.0
+        return min(max(doubled, requested), self.max_seconds)
 
 
-async def keep_running(
-    source: Source, intake: Intake, notebook: Notebook | None = None, *, patience: Patience | None = None
+async def run_with_retries(
+    source: Source, intake: Intake, database: SyncDatabase | None = None, *, backoff: Backoff | None = None
 ) -> None:
     """Run a source until it is done or refused, through as many transient troubles as there are."""
-    patience = patience or Patience()
-    failures, away_since = 0, 0.0
+    backoff = backoff or Backoff()
+    failures, failing_since = 0, 0.0
     while True:
         began = time.monotonic()
         try:
-            async with _back(notebook, source, patience):
+            async with _alert_resolution(database, source, backoff):
                 await source.run(intake)
-        except errors.Transient as trouble:
+        except errors.Transient as error:
             now = time.monotonic()
-            is_forgiven = not failures or now - began >= patience.forgiven_after_seconds
-            failures, away_since = (1, now) if is_forgiven else (failures + 1, away_since)
-            log.warning("source interrupted", source=source.name, failures=failures, reason=str(trouble))
-            if now - away_since >= patience.told_after_seconds:
-                await _tell(notebook, source, f"The source {source.name} brings nothing: {trouble}")
-            await asyncio.sleep(patience.pause_seconds(failures, trouble))
+            is_reset = not failures or now - began >= backoff.reset_after_seconds
+            failures, failing_since = (1, now) if is_reset else (failures + 1, failing_since)
+            log.warning("source_interrupted", source=source.name, failures=failures, reason=str(error))
+            if now - failing_since >= backoff.alert_after_seconds:
+                await _raise_alert(database, source, f"The source {source.name} brings nothing: {error}")
+            await asyncio.sleep(backoff.pause_seconds(failures, error))
         except errors.Permanent as refusal:
-            log.error("source refused", source=source.name, reason=str(refusal))
-            await _tell(notebook, source, f"The source {source.name} has stopped: {refusal}")
+            log.error("source_stopped", source=source.name, reason=str(refusal))
+            await _raise_alert(database, source, f"The source {source.name} has stopped: {refusal}")
             return
         else:
             return
 
 
-async def _tell(notebook: Notebook | None, source: Source, message: str) -> None:
-    if notebook is not None:
+async def _raise_alert(database: SyncDatabase | None, source: Source, message: str) -> None:
+    if database is not None:
         with contextlib.suppress(errors.ZmartError):
-            await notebook.alert("source_stopped", message, subject=source.name)
+            await database.alert("source_stopped", message, subject=source.name)
 
 
 @contextlib.asynccontextmanager
-async def _back(notebook: Notebook | None, source: Source, patience: Patience) -> AsyncIterator[None]:
+async def _alert_resolution(database: SyncDatabase | None, source: Source, backoff: Backoff) -> AsyncIterator[None]:
     """Around a run: one that has lasted, or has come to its end, takes back what a person was told."""
-    lasting = asyncio.create_task(_untell(notebook, source, after_seconds=patience.forgiven_after_seconds))
+    resolution = asyncio.create_task(_resolve_alert(database, source, after_seconds=backoff.reset_after_seconds))
     try:
         yield
     finally:
-        lasting.cancel()
-        await asyncio.wait([lasting])
-    await _untell(notebook, source)
+        resolution.cancel()
+        await asyncio.wait([resolution])
+    await _resolve_alert(database, source)
 
 
-async def _untell(notebook: Notebook | None, source: Source, *, after_seconds: float = 0.0) -> None:
+async def _resolve_alert(database: SyncDatabase | None, source: Source, *, after_seconds: float = 0.0) -> None:
     await asyncio.sleep(after_seconds)
-    if notebook is not None:
+    if database is not None:
         with contextlib.suppress(errors.ZmartError):
-            await notebook.resolve("source_stopped", source.name)
+            await database.resolve("source_stopped", source.name)
 
 
 @contextlib.asynccontextmanager
-async def running(sources: Sequence[Source], intake: Intake, notebook: Notebook | None = None) -> AsyncIterator[None]:
+async def run_sources(
+    sources: Sequence[Source], intake: Intake, database: SyncDatabase | None = None
+) -> AsyncIterator[None]:
     """Run sources beside whatever happens inside; they end with it."""
-    tasks = [asyncio.create_task(keep_running(one, intake, notebook), name=f"source {one.name}") for one in sources]
+    tasks = [asyncio.create_task(run_with_retries(one, intake, database), name=f"source {one.name}") for one in sources]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if notebook is not None and sources:
-            await notebook.close()
+        if database is not None and sources:
+            await database.close()

@@ -32,32 +32,32 @@ from zmart.settings import Cluster, Settings
 from ..decode.decoder import Decoder
 from ..store.group_commit import Pipeline
 from . import database as notes
-from .block_order import Order
-from .database import Notebook, sql
+from .block_order import BlockOrderResolver
+from .database import SyncDatabase, sql
 from .fetch import Fetcher
-from .reconcile import Commitment, Listed, Walk
-from .webhook_registration import Registration
+from .reconcile import Commitment, ListedRange, Reconciler
+from .webhook_registration import WebhookRegistrationCheck
 
 log = structlog.get_logger()
 
-State: TypeAlias = Literal["unverified", "verified", "behind", "refused"]
+CompletenessState: TypeAlias = Literal["unverified", "verified", "behind", "refused"]
 
 #: What public nodes let one address ask, with a margin; a development chain is ours.
 REQUESTS_PER_SECOND: Final = 8.0
 DEVELOPMENT_REQUESTS_PER_SECOND: Final = 200.0
 #: How long the first question about the chain may take before ingest starts without the answer.
-DOOR_SECONDS: Final = 3.0
+STARTUP_CHECK_SECONDS: Final = 3.0
 #: A walk that misses something looks again after fetching, for at most this long.
 FILL_SECONDS: Final = 20.0
 #: A list that still has something missing is used again before a new one is made.
-LIST_GOOD_SECONDS: Final = 300.0
+LIST_MAX_AGE_SECONDS: Final = 300.0
 #: Slots the watermark may stay behind the finalized chain before a person should look: ten minutes.
 STUCK_SLOTS: Final = 1_500
 LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rhythm:
+class Intervals:
     """How often what is done."""
 
     walk_seconds: float = 60.0
@@ -65,20 +65,20 @@ class Rhythm:
     #: How long the program may be used without a delivery before a person is told; well within a minute with a probe.
     silence_seconds: float = 30.0
     #: How long the chain may be out of reach before a person is told.
-    blind_seconds: float = 300.0
+    unverified_alert_seconds: float = 300.0
     registration_seconds: float = 3_600.0
     idle_seconds: float = 1.0
 
 
 #: A development chain is asked often, for it is there to show what happens.
-DEVELOPMENT = Rhythm(walk_seconds=5.0, probe_seconds=5.0)
+DEVELOPMENT_INTERVALS = Intervals(walk_seconds=5.0, probe_seconds=5.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class CompletenessStatus:
     """What is known about the log's completeness."""
 
-    state: State = "unverified"
+    state: CompletenessState = "unverified"
     #: One sentence for a person.
     reason: str = "The chain has not been asked yet."
     verified_through: int | None = None
@@ -90,7 +90,7 @@ class Standing:
     wanted: int = 0
 
 
-class Silence:
+class SilenceDetector:
     """Whether the program is used without deliveries reaching us; pure, on a monotonic clock."""
 
     def __init__(self, limit_seconds: float) -> None:
@@ -100,7 +100,7 @@ class Silence:
         #: Whether it lasts longer than it may.
         self.is_long = False
 
-    def look(self, newest: str | None, delivered_at: float | None, now: float) -> bool:
+    def update(self, newest: str | None, delivered_at: float | None, now: float) -> bool:
         """Take in the newest successful signature; whether the silence has just become too long."""
         if self._newest is not None and newest != self._newest and self._since is None:
             self._since = now
@@ -112,53 +112,53 @@ class Silence:
         return self.is_long and not was_long
 
 
-class Watch:
+class SyncTask:
     """The task; start it with the server, stop it before the pipeline closes."""
 
     def __init__(
         self,
         client: chain.ChainClient,
-        notebook: Notebook,
+        database: SyncDatabase,
         pipeline: Pipeline,
         *,
         cluster: Cluster,
         program_id: str,
-        rhythm: Rhythm | None = None,
-        registration: Registration | None = None,
+        intervals: Intervals | None = None,
+        registration: WebhookRegistrationCheck | None = None,
     ) -> None:
-        self.standing = Standing()
-        self.rhythm = rhythm or Rhythm()
-        self.walk = Walk(client, program_id, pipeline, notebook)
-        self.fetcher = Fetcher(client, Decoder(program_id), pipeline, notebook)
-        self.order = Order(client, pipeline, notebook)
-        self.silence = Silence(self.rhythm.silence_seconds)
+        self.completeness = CompletenessStatus()
+        self.intervals = intervals or Intervals()
+        self.reconciler = Reconciler(client, program_id, pipeline, database)
+        self.fetcher = Fetcher(client, Decoder(program_id), pipeline, database)
+        self.block_order = BlockOrderResolver(client, pipeline, database)
+        self.silence = SilenceDetector(self.intervals.silence_seconds)
         self._client = client
-        self._notebook = notebook
+        self._database = database
         self._pipeline = pipeline
         self._cluster = cluster
         self._program_id = program_id
         self._is_identified = False
-        self._kept: dict[Commitment, tuple[Listed, int, float]] = {}
+        self._reusable_lists: dict[Commitment, tuple[ListedRange, int, float]] = {}
         self._registration = registration
         self._next_walk = self._next_probe = self._next_registration = self._next_report = 0.0
         #: Since when nothing can be proven, on the monotonic clock.
-        self._blind_since: float | None = None
+        self._unverified_since: float | None = None
         self._task: asyncio.Task[None] | None = None
-        pipeline.metrics.watch_standing(lambda: self.standing)
+        pipeline.metrics.register_completeness(lambda: self.completeness)
 
     @classmethod
-    def of(cls, configured: Settings, pipeline: Pipeline) -> Watch:
+    def of(cls, configured: Settings, pipeline: Pipeline) -> SyncTask:
         """The task of a configuration."""
         is_ours = configured.chain.is_development
         per_second = DEVELOPMENT_REQUESTS_PER_SECOND if is_ours else REQUESTS_PER_SECOND
         return cls(
             RpcClient.of(configured.chain, pacer=RequestPacer(per_second=per_second, burst=20)),
-            Notebook(configured.postgres.dsn("zmart_ingest")),
+            SyncDatabase(configured.postgres.dsn("zmart_ingest")),
             pipeline,
             cluster=configured.chain.cluster,
             program_id=configured.chain.program_id,
-            rhythm=DEVELOPMENT if is_ours else Rhythm(),
-            registration=Registration.of(configured),
+            intervals=DEVELOPMENT_INTERVALS if is_ours else Intervals(),
+            registration=WebhookRegistrationCheck.of(configured),
         )
 
     def start(self) -> None:
@@ -170,92 +170,92 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await self._notebook.close()
+        await self._database.close()
         if isinstance(self._client, RpcClient):
             await self._client.close()
 
     async def _run(self) -> None:
         while True:
-            pause = self.rhythm.idle_seconds
+            pause = self.intervals.idle_seconds
             try:
-                await self.turn()
-            except errors.ConfigurationError as wrong:
-                await self._refuse(wrong)
+                await self.tick()
+            except errors.ConfigurationError as config_error:
+                await self._on_wrong_chain(config_error)
                 return
-            except errors.ZmartError as trouble:
-                pause = await self.suffer(trouble)
+            except errors.ZmartError as error:
+                pause = await self.on_error(error)
             except Exception:
-                log.exception("the walk failed")
-                self._say("unverified", "The walk failed; the log of ingest says why.")
+                log.exception("sync_failed")
+                self._set_state("unverified", "The walk failed; the log of ingest says why.")
                 pause = LONGEST_PAUSE_SECONDS
             await asyncio.sleep(pause)
 
-    async def turn(self) -> None:
+    async def tick(self) -> None:
         """What is due now."""
         now = time.monotonic()
         if self._registration is not None and now >= self._next_registration:
-            self._next_registration = now + self.rhythm.registration_seconds
-            await self._registration.tell(self._notebook)
+            self._next_registration = now + self.intervals.registration_seconds
+            await self._registration.update_alert(self._database)
         if now >= self._next_report:
             # Before the chain is asked: a node that fails on every question must not silence the alert.
-            self._next_report = now + self.rhythm.probe_seconds
+            self._next_report = now + self.intervals.probe_seconds
             await self.fetcher.report()
         await self._identify()
-        await self.fetcher.round()
+        await self.fetcher.fetch_due()
         now = time.monotonic()
         if now >= self._next_probe:
-            self._next_probe = now + self.rhythm.probe_seconds
+            self._next_probe = now + self.intervals.probe_seconds
             await self.probe()
         if now >= self._next_walk:
-            self._next_walk = now + self.rhythm.walk_seconds
-            await self.look()
+            self._next_walk = now + self.intervals.walk_seconds
+            await self.verify()
 
     async def _identify(self) -> None:
         if not self._is_identified:
-            await identify(self._client, self._notebook, cluster=self._cluster, program_id=self._program_id)
+            await identify(self._client, self._database, cluster=self._cluster, program_id=self._program_id)
             self._is_identified = True
 
     # The walk
 
-    async def look(self) -> Standing:
+    async def verify(self) -> CompletenessStatus:
         """Walk both lists and say what is known now."""
-        confirmed = await self._filled("confirmed")
-        verified = await self.walk.verify(confirmed)
+        confirmed = await self._list_and_fetch("confirmed")
+        verified = await self.reconciler.verify(confirmed)
         with contextlib.suppress(errors.Transient):
-            await self.order.settle(0, confirmed.top)
-        finalized = await self._filled("finalized")
-        final = await self.walk.finalize(finalized, below=await self.order.first_open())
+            await self.block_order.resolve(0, confirmed.top)
+        finalized = await self._list_and_fetch("finalized")
+        final = await self.reconciler.finalize(finalized, below=await self.block_order.first_unresolved_slot())
         try:
-            if await self.walk.judge(finalized):
-                final = await self.walk.finalize(finalized, below=await self.order.first_open())
+            if await self.reconciler.retract_absent(finalized):
+                final = await self.reconciler.finalize(finalized, below=await self.block_order.first_unresolved_slot())
         finally:
-            await self.walk.report_unlisted(finalized)
-        (wanted,) = await self._notebook.one(sql.count_wanted)
-        self.standing = _standing(verified, final, confirmed.top, finalized.top, wanted)
-        await self._tell(self.standing)
-        return self.standing
+            await self.reconciler.report_unlisted(finalized)
+        (wanted,) = await self._database.fetch_one(sql.count_pending)
+        self.completeness = _completeness_status(verified, final, confirmed.top, finalized.top, wanted)
+        await self._publish_status(self.completeness)
+        return self.completeness
 
-    async def _filled(self, commitment: Commitment) -> Listed:
+    async def _list_and_fetch(self, commitment: Commitment) -> ListedRange:
         """A list whose missing transactions have been fetched, as far as that went in the time there is."""
-        listed = await self._list(commitment)
+        listed = await self._reuse_or_list(commitment)
         deadline = time.monotonic() + FILL_SECONDS
-        while missing := await self.walk.want(listed):
-            if not await self.fetcher.round() or time.monotonic() > deadline:
-                self._kept[commitment] = (listed, self._notebook.generation, time.monotonic())
-                log.info("the log is being completed", commitment=commitment, missing=missing)
+        while missing := await self.reconciler.request_missing(listed):
+            if not await self.fetcher.fetch_due() or time.monotonic() > deadline:
+                self._reusable_lists[commitment] = (listed, self._database.generation, time.monotonic())
+                log.info("fetching_missing_transactions", commitment=commitment, missing=missing)
                 self._next_walk = 0.0
                 break
         else:
-            await self.fetcher.round()
+            await self.fetcher.fetch_due()
         return listed
 
-    async def _list(self, commitment: Commitment) -> Listed:
+    async def _reuse_or_list(self, commitment: Commitment) -> ListedRange:
         """A list with something still missing once more, else a new one."""
-        listed, generation, made_at = self._kept.pop(commitment, (None, 0, 0.0))
-        is_good = generation == self._notebook.generation and time.monotonic() - made_at < LIST_GOOD_SECONDS
-        if listed is not None and is_good and await self.fetcher.round():
+        listed, generation, made_at = self._reusable_lists.pop(commitment, (None, 0, 0.0))
+        is_reusable = generation == self._database.generation and time.monotonic() - made_at < LIST_MAX_AGE_SECONDS
+        if listed is not None and is_reusable and await self.fetcher.fetch_due():
             return listed
-        return await self.walk.listed(commitment)
+        return await self.reconciler.list_transactions(commitment)
 
     # The watchdog
 
@@ -264,88 +264,91 @@ class Watch:
         page = await self._client.signatures_for_address(self._program_id, commitment="confirmed", limit=20)
         newest = next((one.signature for one in page if one.err is None), None)
         was_long = self.silence.is_long
-        if self.silence.look(newest, self._pipeline.delivered_at, time.monotonic()):
+        if self.silence.update(newest, self._pipeline.delivered_at, time.monotonic()):
             self._next_walk = self._next_registration = 0.0
-            seconds = self.rhythm.silence_seconds
-            log.error("no delivery while the program is used", seconds=seconds)
-            await self._notebook.alert(
+            seconds = self.intervals.silence_seconds
+            log.error("webhook_silent", seconds=seconds)
+            await self._database.alert(
                 "webhook_silent",
                 f"The program is used, but no delivery has arrived for {seconds:g} s. The walk fills the gap; "
                 "see whether the webhook is registered for this address and reaches INGEST_PORT.",
                 severity="critical",
             )
         elif was_long and not self.silence.is_long:
-            await self._notebook.resolve("webhook_silent")
+            await self._database.resolve("webhook_silent")
 
     # What is said
 
-    async def _tell(self, standing: Standing) -> None:
-        await self._notebook.keep(asdict(standing))
-        self._blind_since = None
-        await self._notebook.resolve("unverified")
-        behind = (standing.finalized_slot or 0) - (standing.finalized_through or 0)
+    async def _publish_status(self, completeness: CompletenessStatus) -> None:
+        await self._database.save_completeness(asdict(completeness))
+        self._unverified_since = None
+        await self._database.resolve("unverified")
+        behind = (completeness.finalized_slot or 0) - (completeness.finalized_through or 0)
         if behind > STUCK_SLOTS:
-            await self._notebook.alert(
+            await self._database.alert(
                 "finality_stuck",
                 f"finalized_through stands {behind} slots behind the chain: the log holds something that the finalized "
-                f"chain does not list, or the other way round ({standing.wanted} signatures are still to be fetched). "
+                f"chain does not list, or the other way round ({completeness.wanted} signatures are still to be "
+                "fetched). "
                 "The alerts unlisted, unfetched and unsupported_version name signatures; see raw.suspects, raw.wanted.",
             )
         else:
-            await self._notebook.resolve("finality_stuck")
+            await self._database.resolve("finality_stuck")
 
-    def _say(self, state: State, reason: str) -> None:
-        self.standing = replace(self.standing, state=state, reason=reason)
+    def _set_state(self, state: CompletenessState, reason: str) -> None:
+        self.completeness = replace(self.completeness, state=state, reason=reason)
 
-    async def suffer(self, trouble: errors.ZmartError) -> float:
+    async def on_error(self, error: errors.ZmartError) -> float:
         """Say what keeps us from knowing, and how long to wait before asking again."""
-        log.warning("the chain cannot be walked now", reason=str(trouble))
-        self._say("unverified", str(trouble))
+        log.warning("sync_interrupted", reason=str(error))
+        self._set_state("unverified", str(error))
         now = time.monotonic()
-        self._blind_since = self._blind_since or now
+        self._unverified_since = self._unverified_since or now
         with contextlib.suppress(errors.ZmartError):
-            await self._notebook.keep(asdict(self.standing))
-            if now - self._blind_since >= self.rhythm.blind_seconds:
-                await self._notebook.alert("unverified", f"Nothing can be proven of the log: {trouble}")
+            await self._database.save_completeness(asdict(self.completeness))
+            if now - self._unverified_since >= self.intervals.unverified_alert_seconds:
+                await self._database.alert("unverified", f"Nothing can be proven of the log: {error}")
         self._next_walk = 0.0
-        seconds = getattr(trouble, "retry_after_seconds", LONGEST_PAUSE_SECONDS)
-        return min(max(seconds, self.rhythm.idle_seconds), LONGEST_PAUSE_SECONDS)
+        seconds = getattr(error, "retry_after_seconds", LONGEST_PAUSE_SECONDS)
+        return min(max(seconds, self.intervals.idle_seconds), LONGEST_PAUSE_SECONDS)
 
-    async def _refuse(self, wrong: errors.ConfigurationError) -> None:
-        log.error("the chain is not the one this log is of", reason=str(wrong))
-        self._say("refused", str(wrong))
+    async def _on_wrong_chain(self, error: errors.ConfigurationError) -> None:
+        log.error("wrong_chain", reason=str(error))
+        self._set_state("refused", str(error))
         with contextlib.suppress(errors.ZmartError):
-            await self._notebook.alert("wrong_chain", str(wrong), severity="critical")
-            await self._notebook.keep(asdict(self.standing))
+            await self._database.alert("wrong_chain", str(error), severity="critical")
+            await self._database.save_completeness(asdict(self.completeness))
 
 
-async def identify(client: chain.ChainClient, notebook: Notebook, *, cluster: Cluster, program_id: str) -> None:
+async def identify(client: chain.ChainClient, database: SyncDatabase, *, cluster: Cluster, program_id: str) -> None:
     """Make sure that node, configuration and log mean one chain.
 
     Raises ConfigurationError where they do not, NodeTrouble where the node does not say, Unavailable without Postgres.
     """
     genesis_hash = await chain.verify_cluster(client, cluster)
-    await notes.require_identity(notebook, genesis_hash=genesis_hash, program_id=program_id)
+    await notes.require_identity(database, genesis_hash=genesis_hash, program_id=program_id)
 
 
-async def at_the_door(configured: Settings) -> None:
+async def verify_cluster_at_startup(configured: Settings) -> None:
     """Refuse to start on a wrong chain: ConfigurationError. A node or database that does not answer is let pass."""
-    notebook = Notebook(configured.postgres.dsn("zmart_ingest"))
+    database = SyncDatabase(configured.postgres.dsn("zmart_ingest"))
     try:
-        async with asyncio.timeout(DOOR_SECONDS), RpcClient.of(configured.chain) as client:
-            await identify(client, notebook, cluster=configured.chain.cluster, program_id=configured.chain.program_id)
-    except (errors.Transient, errors.Unauthorized, TimeoutError) as silent:
-        log.info("the chain does not answer yet; ingest starts unverified", reason=str(silent))
+        async with asyncio.timeout(STARTUP_CHECK_SECONDS), RpcClient.of(configured.chain) as client:
+            await identify(client, database, cluster=configured.chain.cluster, program_id=configured.chain.program_id)
+    except (errors.Transient, errors.Unauthorized, TimeoutError) as error:
+        log.info("chain_unreachable_at_startup", reason=str(error))
     finally:
-        await notebook.close()
+        await database.close()
 
 
-def _standing(verified: int, final: int, confirmed_top: int, finalized_top: int, wanted: int) -> Standing:
-    is_whole = verified >= confirmed_top
-    return Standing(
-        state="verified" if is_whole else "behind",
+def _completeness_status(
+    verified: int, final: int, confirmed_top: int, finalized_top: int, wanted: int
+) -> CompletenessStatus:
+    is_complete = verified >= confirmed_top
+    return CompletenessStatus(
+        state="verified" if is_complete else "behind",
         reason=f"Nothing the chain lists is missing through slot {verified}."
-        if is_whole
+        if is_complete
         else f"Something is missing after slot {verified}; {wanted} signatures are being fetched.",
         verified_through=verified if verified >= 0 else None,
         finalized_through=final if final >= 0 else None,

@@ -18,14 +18,14 @@ import structlog
 from zmart import errors, settings
 from zmart.chain import helius
 
-from .database import Notebook
+from .database import SyncDatabase
 
 log = structlog.get_logger()
 
 ALERT: Final = "webhook_registration"
 
 
-class Registration:
+class WebhookRegistrationCheck:
     """Compares what Helius has with what the configuration wants, and tells a person."""
 
     def __init__(self, configured: settings.Settings, wish: helius.DesiredWebhook) -> None:
@@ -33,41 +33,41 @@ class Registration:
         self._wish = wish
 
     @classmethod
-    def of(cls, configured: settings.Settings) -> Registration | None:
+    def of(cls, configured: settings.Settings) -> WebhookRegistrationCheck | None:
         """The check of a configuration; None where it does not say enough to make one."""
         if configured.chain.helius_api_key is None:
             return None
         try:
             return cls(configured, helius.DesiredWebhook.of(configured))
         except errors.ConfigurationError as missing:
-            log.info("the webhook's registration is not checked", reason=str(missing))
+            log.info("webhook_registration_check_skipped", reason=str(missing))
             return None
 
-    async def tell(self, notebook: Notebook) -> None:
+    async def update_alert(self, database: SyncDatabase) -> None:
         """Ask Helius, and open or close the alert."""
         try:
             async with helius.HeliusClient.of(self._configured) as api:
                 verdict = helius.check_registration(await api.webhooks(), self._wish)
         except errors.Unauthorized as refused:
-            await notebook.alert(ALERT, f"Helius does not say what is registered: {refused}")
+            await database.alert(ALERT, f"Helius does not say what is registered: {refused}")
             return
-        except errors.ZmartError as trouble:
-            log.warning("the webhook's registration cannot be checked", reason=str(trouble))
+        except errors.ZmartError as error:
+            log.warning("webhook_registration_check_failed", reason=str(error))
             return
         if verdict.faults:
             faults = " ".join(verdict.faults)
-            log.error("the webhook is not registered as it should be", faults=verdict.faults)
-            await notebook.alert(ALERT, f"{faults} Mend it: zmart webhook create", severity="critical")
+            log.error("webhook_registration_wrong", faults=verdict.faults)
+            await database.alert(ALERT, f"{faults} Mend it: zmart webhook create", severity="critical")
         else:
-            await notebook.resolve(ALERT)
+            await database.resolve(ALERT)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; 0 when the webhook is right, 1 with a sentence when it is not."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         configured = settings.load()
-        return asyncio.run(_check(configured) if asked.command == "check" else _create(configured))
+        return asyncio.run(_check(configured) if options.command == "check" else _create(configured))
     except errors.ZmartError as error:
         print(f"webhook: {error}", file=sys.stderr)
         return 1

@@ -34,14 +34,14 @@ from litestar.types import ControllerRouterHandler
 from zmart import errors
 
 from ..decode import delivery_body
-from ..decode.decoder import Decoded, Decoder
-from ..log_stats import Look
+from ..decode.decoder import DecodedDelivery, Decoder
+from ..log_stats import LogStats
 from ..metrics import Metrics
 from ..store.behind_marts import BehindMarts
-from ..store.group_commit import Hold, Pipeline, Room
-from ..sync.database import Notebook
-from ..sync.sources import Intake, Source, running
-from ..sync.task import Watch
+from ..store.group_commit import ByteBudget, Pipeline, Reservation
+from ..sync.database import SyncDatabase
+from ..sync.sources import Intake, Source, run_sources
+from ..sync.task import SyncTask
 from . import problems
 from .auth import SIGNATURE_HEADER, Verifier
 
@@ -51,16 +51,16 @@ WEBHOOK_PATHS = ["/helius/webhook", "/api/webhooks/helius"]
 BODY_LIMIT_BYTES = 32 << 20
 #: Room for bodies whose proof is in them: anybody may send those, so they must not take the room of proven ones. The
 #: greatest delivery has to fit.
-UNPROVEN_BYTES = BODY_LIMIT_BYTES
+UNVERIFIED_BYTES = BODY_LIMIT_BYTES
 #: Helius gives up after seconds; whoever takes longer holds room that others need.
 BODY_SECONDS = 30.0
 #: Items decoded before others get their turn, about a millisecond.
-TURN = 25
+DECODE_CHUNK = 25
 #: Bodies beyond this are split by a thread: it takes a millisecond or more.
 LARGE_BODY_BYTES = 1 << 20
 CHECK_SECONDS = 2.0
 #: How long after a failed commit the server calls itself not ready.
-FAILURE_SECONDS = 10.0
+UNREADY_AFTER_FAILURE_SECONDS = 10.0
 
 #: Raises a ZmartError that says what is not as it should be.
 Check: TypeAlias = Callable[[], Awaitable[object]]
@@ -80,20 +80,20 @@ class Parts:
     #: What readiness asks besides the pipeline, by name.
     checks: Mapping[str, Check] = field(default_factory=dict)
     #: The task that completes and proves the log; without one nothing is said about that.
-    watch: Watch | None = None
+    sync_task: SyncTask | None = None
     #: What brings transactions besides deliveries, and where they say that they cannot.
     sources: Sequence[Source] = ()
-    notebook: Notebook | None = None
+    database: SyncDatabase | None = None
     #: Lets metrics be read from elsewhere than loopback.
     metrics_token: str | None = None
     #: How long a stop waits for what is queued.
     grace_seconds: float = 1.5
     #: What the database says of the log, for metrics; without it nothing is said about that.
-    look: Look | None = None
+    log_stats: LogStats | None = None
     #: The task that retries marts which are behind.
     behind: BehindMarts | None = None
     #: Where bodies stay until their signature is proven.
-    unproven: Room = field(default_factory=lambda: Room(UNPROVEN_BYTES))
+    unverified_budget: ByteBudget = field(default_factory=lambda: ByteBudget(UNVERIFIED_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
     body_seconds: float = BODY_SECONDS
 
@@ -114,21 +114,21 @@ def create_app(parts: Parts) -> Litestar:
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         parts.pipeline.start()
-        if parts.watch is not None:
-            parts.watch.start()
+        if parts.sync_task is not None:
+            parts.sync_task.start()
         if parts.behind is not None:
             parts.behind.start()
         try:
-            async with running(parts.sources, parts.intake, parts.notebook):
+            async with run_sources(parts.sources, parts.intake, parts.database):
                 yield
         finally:
-            if parts.watch is not None:
-                await parts.watch.stop()
+            if parts.sync_task is not None:
+                await parts.sync_task.stop()
             if parts.behind is not None:
                 await parts.behind.stop()
             await parts.pipeline.close(parts.grace_seconds)
-            if parts.look is not None:
-                await parts.look.close()
+            if parts.log_stats is not None:
+                await parts.log_stats.close()
 
     return Litestar(
         HANDLERS,
@@ -139,7 +139,7 @@ def create_app(parts: Parts) -> Litestar:
         openapi_config=None,
         # Logging is the process's own (zmart.log): Litestar's would replace the mask of secrets.
         logging_config=None,
-        exception_handlers={HTTPException: _http_error, Exception: _unexpected},
+        exception_handlers={HTTPException: _handle_http_error, Exception: _handle_unexpected},
     )
 
 
@@ -166,14 +166,14 @@ async def health(state: State) -> dict[str, str | float]:
 async def ready(state: State) -> Answer:
     """Say whether a delivery would be committed now, and if not, why."""
     parts: Parts = state["parts"]
-    reasons = await unreadiness(parts)
+    reasons = await readiness_problems(parts)
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
-    if parts.watch is not None:
-        content["completeness"] = dataclasses.asdict(parts.watch.standing)
+    if parts.sync_task is not None:
+        content["completeness"] = dataclasses.asdict(parts.sync_task.completeness)
     content["per_minute"] = parts.metrics.rates()
-    if parts.look is not None:
-        seen = await parts.look.again()
-        content["size"] = {"bytes": seen.database_bytes, "bytes_per_million_events": seen.bytes_per_million_events}
+    if parts.log_stats is not None:
+        stats = await parts.log_stats.refresh()
+        content["size"] = {"bytes": stats.database_bytes, "bytes_per_million_events": stats.bytes_per_million_events}
     return Response(content, status_code=503 if reasons else 200)
 
 
@@ -184,9 +184,9 @@ async def metrics(request: AnyRequest, state: State) -> Answer:
     if not (_is_local(request) or _has_token(request, parts.metrics_token)):
         detail = "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
         return problems.problem(403, "forbidden", detail)
-    if parts.look is not None:
-        await parts.look.again()
-    return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    if parts.log_stats is not None:
+        await parts.log_stats.refresh()
+    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 HANDLERS: Sequence[ControllerRouterHandler] = [webhook, health, ready, metrics]
@@ -197,99 +197,105 @@ class Receiver:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        unproven, look = parts.unproven, parts.look
+        unverified_budget, log_stats = parts.unverified_budget, parts.log_stats
         about = "Bytes of signed deliveries whose signature is not proven yet."
-        parts.metrics.watch_room("unproven_bytes", about, lambda: unproven.used_bytes)
-        if look is not None:
-            parts.metrics.watch_condition(lambda: look.seen)
+        parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
+        if log_stats is not None:
+            parts.metrics.register_log_stats(lambda: log_stats.latest)
         #: One delivery is decoded at a time. A hundred that take a turn each between two looks at the database's answer
         #: would let the writer, and everyone who waits for its lock, stand still for a tenth of a second.
-        self._decoding = asyncio.Lock()
+        self._decode_lock = asyncio.Lock()
 
     async def receive(self, request: AnyRequest) -> Answer:
         """The answer to a delivery; never an exception, for that would be an answer of 500."""
-        hold = self._parts.pipeline.room.hold()
+        reservation = self._parts.pipeline.budget.reserve()
         try:
-            await self._deliver(request, hold)
-        except _Refused as refusal:
+            await self._deliver(request, reservation)
+        except _DeliveryRefused as refusal:
             return self._refuse(refusal, request)
         except errors.Transient as exc:
-            log.warning("delivery not committed", reason=str(exc))
+            log.warning("delivery_not_committed", reason=str(exc))
             return self._fail(exc)
         except ClientException as exc:
             # Such as a Content-Length that is no number, where the server in front let it pass.
-            return self._refuse(_Refused(400, "bad_request", f"The request is malformed: {exc.detail}."), request)
+            return self._refuse(
+                _DeliveryRefused(400, "bad_request", f"The request is malformed: {exc.detail}."), request
+            )
         except InternalServerException:
             # The server's words for a sender that hung up in the middle of the body.
-            return self._refuse(_Refused(400, "incomplete", "The body did not end."), request)
+            return self._refuse(_DeliveryRefused(400, "incomplete", "The body did not end."), request)
         except Exception as exc:
-            log.exception("delivery failed")
+            log.exception("delivery_failed")
             return self._fail(exc)
         finally:
-            hold.release()
+            reservation.release()
         self._parts.metrics.count_delivery("committed")
         return Response({"success": True})
 
-    async def _deliver(self, request: AnyRequest, hold: Hold) -> None:
-        body = await self._proven_body(request, hold)
-        decoded = await self._decoded(body)
+    async def _deliver(self, request: AnyRequest, reservation: Reservation) -> None:
+        body = await self._read_verified_body(request, reservation)
+        decoded = await self._decode(body)
         self._parts.metrics.ignored.inc(decoded.ignored)
-        await self._parts.intake.take(decoded, source="webhook", hold=hold)
+        await self._parts.intake.submit_decoded(decoded, source="webhook", reservation=reservation)
 
-    async def _proven_body(self, request: AnyRequest, hold: Hold) -> bytes:
+    async def _read_verified_body(self, request: AnyRequest, reservation: Reservation) -> bytes:
         verifier, signature = self._parts.verifier, request.headers.get(SIGNATURE_HEADER)
-        known = verifier.knows(request.headers.get("authorization"))
-        if not known and not verifier.may_sign(signature):
-            raise _Refused(401, "unauthorized", _UNPROVEN)
-        if known:
-            return await self._body(request, hold)
-        unproven = self._parts.unproven.hold()
+        is_authorized = verifier.is_authorized(request.headers.get("authorization"))
+        if not is_authorized and not verifier.can_verify(signature):
+            raise _DeliveryRefused(401, "unauthorized", _UNVERIFIED_MESSAGE)
+        if is_authorized:
+            return await self._read_body(request, reservation)
+        unverified = self._parts.unverified_budget.reserve()
         try:
-            body = await self._body(request, unproven)
-            if not verifier.signed(signature, body):
-                raise _Refused(401, "unauthorized", _UNPROVEN)
-            hold.grow(len(body))
+            body = await self._read_body(request, unverified)
+            if not verifier.is_signed(signature, body):
+                raise _DeliveryRefused(401, "unauthorized", _UNVERIFIED_MESSAGE)
+            reservation.grow(len(body))
         finally:
-            unproven.release()
+            unverified.release()
         return body
 
-    async def _body(self, request: AnyRequest, hold: Hold) -> bytes:
+    async def _read_body(self, request: AnyRequest, reservation: Reservation) -> bytes:
         limit = self._parts.body_limit_bytes
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
-            raise _too_large(limit)
+            raise _too_large_error(limit)
         chunks, size = [], 0
         try:
             async with asyncio.timeout(self._parts.body_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size > limit:
-                        raise _too_large(limit)
-                    hold.grow(len(chunk))
+                        raise _too_large_error(limit)
+                    reservation.grow(len(chunk))
                     chunks.append(chunk)
         except TimeoutError:
-            raise _Refused(408, "timeout", "The body took too long to arrive.") from None
+            raise _DeliveryRefused(408, "timeout", "The body took too long to arrive.") from None
         return b"".join(chunks)
 
-    async def _decoded(self, body: bytes) -> Decoded:
+    async def _decode(self, body: bytes) -> DecodedDelivery:
         """Everything in a body, a few items at a time so that other requests get their turn."""
         try:
             is_large = len(body) > LARGE_BODY_BYTES
-            items = await asyncio.to_thread(delivery_body.items, body) if is_large else delivery_body.items(body)
+            items = (
+                await asyncio.to_thread(delivery_body.split_items, body)
+                if is_large
+                else delivery_body.split_items(body)
+            )
         except errors.InvalidInput as exc:
-            raise _Refused(422, "not_transactions", str(exc)) from None
-        decoded = Decoded()
-        for start in range(0, len(items), TURN):
-            async with self._decoding:
-                for item in items[start : start + TURN]:
-                    decoded.add(self._parts.decoder.item(item))
+            raise _DeliveryRefused(422, "not_transactions", str(exc)) from None
+        decoded = DecodedDelivery()
+        for start in range(0, len(items), DECODE_CHUNK):
+            async with self._decode_lock:
+                for item in items[start : start + DECODE_CHUNK]:
+                    decoded.add(self._parts.decoder.decode_item(item))
                 await asyncio.sleep(0)
         return decoded
 
-    def _refuse(self, refusal: _Refused, request: AnyRequest) -> Answer:
+    def _refuse(self, refusal: _DeliveryRefused, request: AnyRequest) -> Answer:
         self._parts.metrics.count_delivery(refusal.code, refusal.status)
         client = request.client.host if request.client else None
-        log.warning("delivery refused", status=refusal.status, code=refusal.code, client=client)
+        log.warning("delivery_refused", status=refusal.status, code=refusal.code, client=client)
         return problems.problem(refusal.status, refusal.code, str(refusal))
 
     def _fail(self, error: Exception) -> Answer:
@@ -298,13 +304,13 @@ class Receiver:
         return answer
 
 
-_UNPROVEN = (
+_UNVERIFIED_MESSAGE = (
     "The delivery does not prove where it comes from: send the webhook's authHeader as "
     f"Authorization, or the HMAC-SHA256 of the body in {SIGNATURE_HEADER}."
 )
 
 
-class _Refused(Exception):
+class _DeliveryRefused(Exception):
     """What can never succeed as it was sent."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
@@ -313,16 +319,16 @@ class _Refused(Exception):
         self.code = code
 
 
-def _too_large(limit_bytes: int) -> _Refused:
-    return _Refused(413, "too_large", f"A delivery has at most {limit_bytes >> 20} MB.")
+def _too_large_error(limit_bytes: int) -> _DeliveryRefused:
+    return _DeliveryRefused(413, "too_large", f"A delivery has at most {limit_bytes >> 20} MB.")
 
 
-async def unreadiness(parts: Parts) -> list[str]:
+async def readiness_problems(parts: Parts) -> list[str]:
     """Why deliveries would not be committed now, one sentence each; empty when they would."""
     reasons = [f"writer: {reason}" for reason in _writer_reasons(parts.pipeline)]
-    reasons += _full(parts)
-    if parts.watch is not None and parts.watch.standing.state == "refused":
-        reasons.append(f"chain: {parts.watch.standing.reason}")
+    reasons += _full_budget_reasons(parts)
+    if parts.sync_task is not None and parts.sync_task.completeness.state == "refused":
+        reasons.append(f"chain: {parts.sync_task.completeness.reason}")
     for name, check in parts.checks.items():
         try:
             async with asyncio.timeout(CHECK_SECONDS):
@@ -332,7 +338,7 @@ async def unreadiness(parts: Parts) -> list[str]:
         except errors.ZmartError as exc:
             reasons.append(f"{name}: {exc}")
         except Exception:
-            log.exception("readiness check failed", check=name)
+            log.exception("readiness_check_failed", check=name)
             reasons.append(f"{name}: the check failed; the log says why.")
     return reasons
 
@@ -341,16 +347,16 @@ def _writer_reasons(pipeline: Pipeline) -> list[str]:
     if not pipeline.is_open:
         return ["it has stopped."]
     seconds = pipeline.seconds_since_failure
-    if seconds is not None and seconds < FAILURE_SECONDS:
+    if seconds is not None and seconds < UNREADY_AFTER_FAILURE_SECONDS:
         return ["the last commit failed."]
     return []
 
 
-def _full(parts: Parts) -> Iterator[str]:
+def _full_budget_reasons(parts: Parts) -> Iterator[str]:
     """Rooms that refuse, or will: a sender is told 503 and comes again, but somebody should know."""
-    for name, room in (("room", parts.pipeline.room), ("room for signed deliveries", parts.unproven)):
-        if room.is_full:
-            used, limit = room.used_bytes / 2**20, room.limit_bytes / 2**20
+    for name, budget in (("room", parts.pipeline.budget), ("room for signed deliveries", parts.unverified_budget)):
+        if budget.is_full:
+            used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
             yield f"{name}: {used:.1f} of {limit:.1f} MB are in hand; more is refused until some is committed."
 
 
@@ -365,17 +371,17 @@ def _is_local(request: AnyRequest) -> bool:
 
 
 def _has_token(request: AnyRequest, token: str | None) -> bool:
-    given = request.headers.get("authorization", "").encode("latin-1", "replace")
-    return token is not None and hmac.compare_digest(given, f"Bearer {token}".encode())
+    header = request.headers.get("authorization", "").encode("latin-1", "replace")
+    return token is not None and hmac.compare_digest(header, f"Bearer {token}".encode())
 
 
-def _http_error(request: AnyRequest, exc: HTTPException) -> Answer:
+def _handle_http_error(request: AnyRequest, exc: HTTPException) -> Answer:
     if exc.status_code >= 500:
-        return _unexpected(request, exc)
+        return _handle_unexpected(request, exc)
     code = {404: "not_found", 405: "method_not_allowed"}.get(exc.status_code, "refused")
     return problems.problem(exc.status_code, code, exc.detail)
 
 
-def _unexpected(request: AnyRequest, exc: Exception) -> Answer:
-    log.error("request failed", path=request.url.path, exc_info=exc)
+def _handle_unexpected(request: AnyRequest, exc: Exception) -> Answer:
+    log.error("request_failed", path=request.url.path, exc_info=exc)
     return problems.unavailable(exc)[1]

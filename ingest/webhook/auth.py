@@ -37,23 +37,23 @@ class Verifier:
         headers = [header.reveal() for header in configured.auth_headers]
         return cls(headers, secret.reveal() if secret else None)
 
-    def knows(self, authorization: str | None) -> bool:
+    def is_authorized(self, authorization: str | None) -> bool:
         """Whether an `Authorization` header is one of ours; the body does not matter then."""
-        given = _bytes(authorization)
+        presented = _header_bytes(authorization)
         # Every value is compared, so that the time does not tell which one was near.
-        found = [hmac.compare_digest(given, header) for header in self._headers]
-        return authorization is not None and any(found)
+        matches = [hmac.compare_digest(presented, header) for header in self._headers]
+        return authorization is not None and any(matches)
 
-    def may_sign(self, signature: str | None) -> bool:
+    def can_verify(self, signature: str | None) -> bool:
         """Whether it is worth reading the body to check a signature."""
         return self._secret is not None and signature is not None
 
-    def signed(self, signature: str | None, body: bytes) -> bool:
+    def is_signed(self, signature: str | None, body: bytes) -> bool:
         """Whether a signature is that of the body."""
         if self._secret is None or signature is None:
             return False
-        right = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(_bytes(signature.strip().lower()), right.encode())
+        expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(_header_bytes(signature.strip().lower()), expected.encode())
 
 
 def signature(body: bytes, secret: str) -> str:
@@ -61,6 +61,6 @@ def signature(body: bytes, secret: str) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def _bytes(header: str | None) -> bytes:
+def _header_bytes(header: str | None) -> bytes:
     """A header as the sender wrote it; servers hand bytes beyond ASCII over as latin-1."""
     return (header or "").encode("latin-1", "replace")

@@ -33,7 +33,7 @@ def problem(
         "error": phrase,
         "message": detail,
     }
-    headers = {} if retry_after_seconds is None else {"Retry-After": _whole(retry_after_seconds)}
+    headers = {} if retry_after_seconds is None else {"Retry-After": _whole_seconds(retry_after_seconds)}
     return Response(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -51,5 +51,5 @@ def unavailable(error: BaseException) -> tuple[str, Response[dict[str, Any]]]:
     return code, problem(503, code, detail, retry_after_seconds=seconds)
 
 
-def _whole(seconds: float) -> str:
+def _whole_seconds(seconds: float) -> str:
     return str(max(1, math.ceil(seconds)))

@@ -27,7 +27,7 @@ from zmart.db import queries
 from .. import account_reconciliation, alerts
 from .. import dbt_manifest as models
 from ..account_reconciliation import Difference
-from ..resources import Connection, Database
+from ..resources import Connection, DatabaseResource
 
 sql = queries.load("orchestration")
 
@@ -49,7 +49,7 @@ UNKNOWN_BYTES = 1024
 MISSED_FOR_HOURS = 24
 #: How long the log may take until it holds what was final when the accounts were read.
 COVERED_WITHIN_SECONDS = 60.0
-_ASK_EVERY_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 #: How long folding the markets that moved on may take, in all; those that were not reached are named.
 AS_OF_WITHIN_SECONDS = 60.0
 #: How far a node's newest root may be past the slot that it names: as far as it is behind the slot it votes on.
@@ -75,10 +75,10 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         "are counted and named, and not compared.",
     )
     def account_snapshots(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        database: Database = context.resources.database
+        database: DatabaseResource = context.resources.database
         with database.connect() as connection:
             found = asyncio.run(_read(connection))
-            unknown = _keep(connection, found)
+            unknown = _store_read(connection, found)
         return dg.MaterializeResult(
             metadata={"slot": found.slot, "accounts": len(found.value), **_unknown_in_metadata(unknown)}
         )
@@ -100,7 +100,7 @@ async def _read(connection: Connection) -> client.AtSlot[tuple[client.AccountInf
         return await node.program_accounts(configured.program_id, commitment="finalized")
 
 
-def _keep(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo, ...]]) -> dict[str, str]:
+def _store_read(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo, ...]]) -> dict[str, str]:
     """Store the read. Returns why an account cannot be decoded, by address of each such account."""
     unknown: dict[str, str] = {}
     rows = []
@@ -113,8 +113,8 @@ def _keep(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo,
         row = {"account": account.address, "slot": found.slot, "kind": kind, "lamports": account.lamports}
         rows.append({**row, "data": data})
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(sql.keep_account, rows)
-        cursor.execute(sql.forget_accounts, {"slot": found.slot})
+        cursor.executemany(sql.insert_account, rows)
+        cursor.execute(sql.delete_old_accounts, {"slot": found.slot})
     return unknown
 
 
@@ -126,11 +126,11 @@ def _unknown(connection: Connection, slot: int) -> dict[str, str]:
 def _unknown_in_metadata(unknown: Mapping[str, str]) -> dict[str, Any]:
     return {
         "accounts of unknown type": len(unknown),
-        **({"accounts of unknown type, first": _some(unknown)} if unknown else {}),
+        **({"accounts of unknown type, first": _first_names(unknown)} if unknown else {}),
     }
 
 
-class Standing(NamedTuple):
+class LatestRead(NamedTuple):
     """The newest read: its slot, seconds since, and whether the log has caught up with it."""
 
     slot: int
@@ -152,183 +152,202 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
         "Changes nothing.",
     )
     def accounts_equal_folds(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        database: Database = context.resources.database
+        database: DatabaseResource = context.resources.database
         with database.connect() as connection:
-            standing = _covered(connection)
-            if standing is None or not standing.is_covered:
-                return _unproven(standing)
+            latest_read = _wait_until_covered(connection)
+            if latest_read is None or not latest_read.is_covered:
+                return _not_covered_result(latest_read)
             # zmart_keeper may not ask marts as of a slot; this one reads only, too.
             with database.connect("zmart_owner") as reader:
-                seen = compare(reader, standing.slot)
-            _tell(connection, standing.slot, seen.differences)
-            unknown = _unknown(connection, standing.slot)
-            _alert_unknown(connection, standing.slot, unknown)
-            _remember(connection, seen.not_compared)
+                comparison = compare(reader, latest_read.slot)
+            _update_alert(connection, latest_read.slot, comparison.differences)
+            unknown = _unknown(connection, latest_read.slot)
+            _alert_unknown(connection, latest_read.slot, unknown)
+            _store_uncompared(connection, comparison.not_compared)
         return dg.AssetCheckResult(
-            passed=not seen.differences,
-            description=_summary(seen, len(unknown)),
+            passed=not comparison.differences,
+            description=_summary(comparison, len(unknown)),
             metadata={
-                "slot": standing.slot,
-                "seconds since the read": round(standing.age_seconds, 1),
-                "markets compared": seen.resting + seen.as_of_read,
-                "markets compared as of the read": seen.as_of_read,
-                "not compared": len(seen.not_compared),
-                **({"not compared, first": _some(seen.not_compared)} if seen.not_compared else {}),
+                "slot": latest_read.slot,
+                "seconds since the read": round(latest_read.age_seconds, 1),
+                "markets compared": comparison.unchanged + comparison.as_of_read,
+                "markets compared as of the read": comparison.as_of_read,
+                "not compared": len(comparison.not_compared),
+                **({"not compared, first": _first_names(comparison.not_compared)} if comparison.not_compared else {}),
                 **_unknown_in_metadata(unknown),
-                **({"differences": dg.MetadataValue.md(table(seen.differences))} if seen.differences else {}),
+                **(
+                    {"differences": dg.MetadataValue.md(table(comparison.differences))}
+                    if comparison.differences
+                    else {}
+                ),
             },
         )
 
     return [accounts_equal_folds]
 
 
-def _covered(connection: Connection) -> Standing | None:
+def _wait_until_covered(connection: Connection) -> LatestRead | None:
     """The newest read, waited for until the log has caught up with it, a while."""
     deadline = time.monotonic() + COVERED_WITHIN_SECONDS
     while True:
-        row = connection.execute(sql.last_read).fetchone()
-        standing = None if row is None else Standing(*row)
-        if standing is None or standing.is_covered or time.monotonic() >= deadline:
-            return standing
-        time.sleep(_ASK_EVERY_SECONDS)
+        row = connection.execute(sql.latest_account_read).fetchone()
+        latest_read = None if row is None else LatestRead(*row)
+        if latest_read is None or latest_read.is_covered or time.monotonic() >= deadline:
+            return latest_read
+        time.sleep(_POLL_SECONDS)
 
 
-def _unproven(standing: Standing | None) -> dg.AssetCheckResult:
-    words = (
+def _not_covered_result(latest_read: LatestRead | None) -> dg.AssetCheckResult:
+    message = (
         "No account was read yet: materialize account_snapshots."
-        if standing is None
-        else f"The log does not yet hold everything final up to slot {standing.slot}; nothing was compared."
+        if latest_read is None
+        else f"The log does not yet hold everything final up to slot {latest_read.slot}; nothing was compared."
     )
-    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=words)
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=message)
 
 
-class Seen(NamedTuple):
+class ComparisonResult(NamedTuple):
     """What a comparison has found."""
 
     differences: Sequence[Difference]
     #: Markets compared with the marts of now, for nothing has happened to them since the read.
-    resting: int
+    unchanged: int
     #: Markets compared with the marts as of the read.
     as_of_read: int
     #: Why, by the address of a market's account, or `config`.
     not_compared: Mapping[str, str]
 
 
-def compare(connection: Connection, slot: int) -> Seen:
+def compare(connection: Connection, slot: int) -> ComparisonResult:
     """What differs from a read, all on one snapshot of the log. The connection is zmart_owner's."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        held = account_reconciliation.of(connection.execute(sql.accounts_at, {"slot": slot}))
-        moved: dict[str | None, int | None] = dict(connection.execute(sql.moved_since, {"slot": slot}).fetchall())
-        away = account_reconciliation.Moved(
-            markets=[one for one in moved if one is not None], is_configured=None in moved
+        on_chain = account_reconciliation.decode_accounts(connection.execute(sql.accounts_at, {"slot": slot}))
+        moved: dict[str | None, int | None] = dict(connection.execute(sql.changed_since, {"slot": slot}).fetchall())
+        changed = account_reconciliation.ChangedMarkets(
+            markets=[one for one in moved if one is not None], is_config_changed=None in moved
         )
-        found = account_reconciliation.differences(connection, held, away)
-        parts, nothing = account_reconciliation.by_market(held), account_reconciliation.of(())
+        found = account_reconciliation.differences(connection, on_chain, changed)
+        parts, no_accounts = (
+            account_reconciliation.split_by_market(on_chain),
+            account_reconciliation.decode_accounts(()),
+        )
         missed: dict[str, str] = {}
         deadline = time.monotonic() + AS_OF_WITHIN_SECONDS
         # In another order each time: where time runs out, it is not always the same markets that are missed.
         for account in random.Random(slot).sample(sorted(moved, key=str), len(moved)):  # noqa: S311 - no secret
             try:
-                part = parts.get(account, nothing)
-                found += _as_of(connection, part, moved[account], slot, deadline)
-            except _Missed as why:
+                part = parts.get(account, no_accounts)
+                found += _compare_as_of(connection, part, moved[account], slot, deadline)
+            except _NotCompared as why:
                 missed[account or "config"] = str(why)
-    resting = len(held["markets"].keys() - moved.keys())
-    as_of_read = len((held["markets"].keys() & moved.keys()) - missed.keys())
-    return Seen(found, resting, as_of_read, missed)
+    unchanged = len(on_chain["markets"].keys() - moved.keys())
+    as_of_read = len((on_chain["markets"].keys() & moved.keys()) - missed.keys())
+    return ComparisonResult(found, unchanged, as_of_read, missed)
 
 
-class _Missed(Exception):
+class _NotCompared(Exception):
     """Why something could not be compared."""
 
 
-def _as_of(
-    connection: Connection, held: account_reconciliation.Held, market_no: int | None, slot: int, deadline: float
+def _compare_as_of(
+    connection: Connection,
+    on_chain: account_reconciliation.ProgramAccounts,
+    market_no: int | None,
+    slot: int,
+    deadline: float,
 ) -> list[Difference]:
     """What differs in one market, or the configuration, as of the read. _Missed where that cannot be known."""
     one = {"market_no": market_no, "slot": slot, "until": slot + LEAD_SLOTS}
     try:
         # A savepoint: a fold that fails, or takes too long, leaves the others comparable.
         with connection.transaction():
-            found = _within(connection, held, market_no, slot, deadline)
+            found = _compare_within_deadline(connection, on_chain, market_no, slot, deadline)
             if not found:
                 return found
-            ((is_unsettled,),) = connection.execute(sql.is_unsettled, one)
+            ((is_unsettled,),) = connection.execute(sql.has_provisional_order, one)
             if is_unsettled:
-                raise _Missed("the order of its transactions is not settled")
+                raise _NotCompared("the order of its transactions is not settled")
             for (later,) in connection.execute(sql.slots_after, one).fetchall():
-                if not _within(connection, held, market_no, later, deadline):
+                if not _compare_within_deadline(connection, on_chain, market_no, later, deadline):
                     return []
             return found
     except psycopg.errors.QueryCanceled as exc:
-        raise _Missed("time ran out") from exc
+        raise _NotCompared("time ran out") from exc
     except psycopg.DatabaseError as exc:
         if connection.broken:
             raise
-        raise _Missed(f"folding it failed: {exc.diag.message_primary}") from exc
+        raise _NotCompared(f"folding it failed: {exc.diag.message_primary}") from exc
 
 
-def _within(
-    connection: Connection, held: account_reconciliation.Held, market_no: int | None, slot: int, deadline: float
+def _compare_within_deadline(
+    connection: Connection,
+    on_chain: account_reconciliation.ProgramAccounts,
+    market_no: int | None,
+    slot: int,
+    deadline: float,
 ) -> list[Difference]:
     milliseconds = int((deadline - time.monotonic()) * 1000)
     if milliseconds <= 0:
-        raise _Missed("time ran out")
+        raise _NotCompared("time ran out")
     connection.execute("select set_config('statement_timeout', %s, true)", (str(milliseconds),))
-    return account_reconciliation.differences_as_of(connection, held, market_no, slot)
+    return account_reconciliation.differences_as_of(connection, on_chain, market_no, slot)
 
 
-def _summary(seen: Seen, unknown: int) -> str:
-    words = f"{len(seen.differences)} differences." if seen.differences else "The marts say what the accounts hold."
-    missed = len(seen.not_compared)
-    words += f" Not compared: {missed} of those that have changed since the read." if missed else ""
-    return f"{words} Accounts of unknown type: {unknown}." if unknown else words
+def _summary(comparison: ComparisonResult, unknown: int) -> str:
+    text = (
+        f"{len(comparison.differences)} differences."
+        if comparison.differences
+        else "The marts say what the accounts hold."
+    )
+    missed = len(comparison.not_compared)
+    text += f" Not compared: {missed} of those that have changed since the read." if missed else ""
+    return f"{text} Accounts of unknown type: {unknown}." if unknown else text
 
 
-def _some(missed: Mapping[str, str]) -> str:
+def _first_names(missed: Mapping[str, str]) -> str:
     names = [f"{account} ({why})" for account, why in list(missed.items())[:NAMES]]
     more = len(missed) - NAMES
     return "; ".join([*names, *([f"and {more} more"] if more > 0 else [])])
 
 
-def _tell(connection: Connection, slot: int, found: Sequence[Difference]) -> None:
+def _update_alert(connection: Connection, slot: int, found: Sequence[Difference]) -> None:
     if not found:
-        alerts.resolve(connection, ALERT, "")
+        alerts.resolve_alert(connection, ALERT, "")
         return
-    some = "; ".join(_sentence(each) for each in found[:3])
+    shown = "; ".join(_describe(each) for each in found[:3])
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-    message = f"At slot {slot} the chain holds something else than the marts: {some}{more}. See the check {CHECK}."
+    message = f"At slot {slot} the chain holds something else than the marts: {shown}{more}. See the check {CHECK}."
     alerts.raise_alert(connection, ALERT, "", "critical", message)
 
 
 def _alert_unknown(connection: Connection, slot: int, unknown: Mapping[str, str]) -> None:
     if not unknown:
-        alerts.resolve(connection, UNKNOWN_ALERT, "")
+        alerts.resolve_alert(connection, UNKNOWN_ALERT, "")
         return
     message = (
         f"At slot {slot} the program owns {len(unknown)} account(s) that cannot be decoded, so they were not compared: "
-        f"{_some(unknown)}. Anybody can make such an account. See the check {CHECK}."
+        f"{_first_names(unknown)}. Anybody can make such an account. See the check {CHECK}."
     )
     alerts.raise_alert(connection, UNKNOWN_ALERT, "", "info", message)
 
 
-def _remember(connection: Connection, missed: Mapping[str, str]) -> None:
+def _store_uncompared(connection: Connection, missed: Mapping[str, str]) -> None:
     """Keep what was not compared, and tell of what has not been for long."""
-    connection.execute(sql.keep_uncompared, {"accounts": list(missed), "reasons": list(missed.values())})
+    connection.execute(sql.save_uncompared, {"accounts": list(missed), "reasons": list(missed.values())})
     long: dict[str, str] = dict(connection.execute(sql.long_uncompared, {"hours": MISSED_FOR_HOURS}).fetchall())
     if not long:
-        alerts.resolve(connection, MISSED_ALERT, "")
+        alerts.resolve_alert(connection, MISSED_ALERT, "")
         return
     message = (
-        f"For {MISSED_FOR_HOURS} hours no check has compared these with what the chain holds: {_some(long)}. "
+        f"For {MISSED_FOR_HOURS} hours no check has compared these with what the chain holds: {_first_names(long)}. "
         f"See the check {CHECK}."
     )
     alerts.raise_alert(connection, MISSED_ALERT, "", "warning", message)
 
 
-def _sentence(each: Difference) -> str:
-    of = f" of {each.of}" if each.of else ""
+def _describe(each: Difference) -> str:
+    of = f" of {each.subject}" if each.subject else ""
     return f"{each.field}{of} in {each.market} is {each.theirs}, we say {each.ours}"
 
 

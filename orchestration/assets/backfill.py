@@ -24,7 +24,7 @@ from zmart.db import queries
 from zmart.settings import Cluster
 
 from .. import dbt_manifest as models
-from ..resources import Database
+from ..resources import DatabaseResource
 
 sql = queries.load("orchestration")
 
@@ -35,13 +35,13 @@ KEY = dg.AssetKey(["chain_backfill"])
 #: An epoch of Solana's, about two days; the development chain has a few thousand slots in an evening.
 SLOTS: dict[Cluster, int] = {Cluster.MAINNET: 432_000, Cluster.DEVNET: 432_000, Cluster.LOCALNET: 2_000}
 #: More than that at once is a page nobody can read; the next tick adds the next.
-MOST_AT_ONCE = 200
-TELL_EVERY_SECONDS = 5.0
+MAX_AT_ONCE = 200
+PROGRESS_SECONDS = 5.0
 #: What `zmart backfill` says at its end.
-_DONE = re.compile(r"([\d,]+) listed, ([\d,]+) fetched, ([\d,]+) still wanted")
+_SUMMARY = re.compile(r"([\d,]+) listed, ([\d,]+) fetched, ([\d,]+) still wanted")
 
 
-BUTTON = (
+DESCRIPTION = (
     "Ranges of slots whose history was fetched from the chain. **Materialize** one or many: each lists the program's "
     "transactions between its slots, fetches what the log does not hold, the oldest first, settles their order, and "
     "writes a row of raw.coverage (source `backfill`). Nothing that is there changes; a second time fetches nothing. "
@@ -50,7 +50,7 @@ BUTTON = (
 )
 
 
-class Budget(dg.Config):
+class BackfillConfig(dg.Config):
     """How much a run may ask of the node."""
 
     #: Requests altogether; a history of n transactions takes about n + n / 1,000 and one for each of its blocks.
@@ -70,14 +70,14 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         partitions_def=RANGES,
         pool=POOL,
         required_resource_keys={"database"},
-        description=BUTTON,
+        description=DESCRIPTION,
     )
-    def chain_backfill(context: dg.AssetExecutionContext, config: Budget) -> dg.MaterializeResult[Any]:
-        database: Database = context.resources.database
-        first, last = slots_of(context.partition_key)
-        said = list(_followed(context, _command(first, last, config), database.dsn_of("zmart_ingest")))
-        listed, fetched, left = _outcome(said)
-        return dg.MaterializeResult(metadata={"listed": listed, "fetched": fetched, "still wanted": left})
+    def chain_backfill(context: dg.AssetExecutionContext, config: BackfillConfig) -> dg.MaterializeResult[Any]:
+        database: DatabaseResource = context.resources.database
+        first, last = parse_range(context.partition_key)
+        lines = list(_stream_output(context, _command(first, last, config), database.dsn_of("zmart_ingest")))
+        listed, fetched, pending = _parse_summary(lines)
+        return dg.MaterializeResult(metadata={"listed": listed, "fetched": fetched, "still wanted": pending})
 
     return [chain_backfill]
 
@@ -92,16 +92,16 @@ def sensors() -> Sequence[dg.SensorDefinition]:
     minimum_interval_seconds=30,
     description="Adds a range of slots to `chain_backfill` when the finalized chain has left it behind. Starts no run.",
 )
-def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]) -> dg.SensorResult:
+def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SensorResult:
     """Add the ranges there are between the log's first slot and the watermark."""
     with database.connect() as connection:
         first, final = connection.execute(sql.slots_held).fetchone() or (None, None)
     known = set(context.instance.get_dynamic_partitions(RANGES.name or ""))
     size = SLOTS[settings.load().chain.cluster]
-    news = [each for each in ranges(first, final, size) if each not in known][:MOST_AT_ONCE]
-    if not news:
+    new_ranges = [each for each in ranges(first, final, size) if each not in known][:MAX_AT_ONCE]
+    if not new_ranges:
         return dg.SensorResult(skip_reason="No range has been left behind since.")
-    return dg.SensorResult(dynamic_partitions_requests=[RANGES.build_add_request(news)])
+    return dg.SensorResult(dynamic_partitions_requests=[RANGES.build_add_request(new_ranges)])
 
 
 def ranges(first: int | None, final: int | None, size: int) -> list[str]:
@@ -112,27 +112,27 @@ def ranges(first: int | None, final: int | None, size: int) -> list[str]:
     return [f"{start}-{start + size - 1}" for start in range(begin, final - size + 2, size)]
 
 
-def slots_of(key: str) -> tuple[int, int]:
+def parse_range(key: str) -> tuple[int, int]:
     """First and last slot of a partition; Failure where somebody typed something else."""
     found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", key)
     if found is None or int(found[1]) > int(found[2]):
-        said = f"{key!r} is no range of slots. Add one as FIRST-LAST, such as 432000-863999."
-        raise dg.Failure(said, allow_retries=False)
+        message = f"{key!r} is no range of slots. Add one as FIRST-LAST, such as 432000-863999."
+        raise dg.Failure(message, allow_retries=False)
     return int(found[1]), int(found[2])
 
 
-def _command(first: int, last: int, config: Budget) -> list[str]:
+def _command(first: int, last: int, config: BackfillConfig) -> list[str]:
     return [
         *(sys.executable, "-m", "ingest", "backfill"),
         *("--from-slot", str(first), "--to-slot", str(last)),
         *("--per-second", str(config.per_second), "--requests", str(config.requests)),
-        *("--tell-every", str(TELL_EVERY_SECONDS)),
+        *("--tell-every", str(PROGRESS_SECONDS)),
     ]
 
 
-def _followed(context: dg.AssetExecutionContext, command: Sequence[str], dsn: str) -> Iterator[str]:
+def _stream_output(context: dg.AssetExecutionContext, command: Sequence[str], dsn: str) -> Iterator[str]:
     """The lines of the process as they come, into the run's log; Failure where it does not end well."""
-    with _running(command, dsn) as process:
+    with _start_process(command, dsn) as process:
         assert process.stdout is not None
         last = ""
         for line in process.stdout:
@@ -144,7 +144,7 @@ def _followed(context: dg.AssetExecutionContext, command: Sequence[str], dsn: st
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], dsn: str) -> Iterator[subprocess.Popen[str]]:
+def _start_process(command: Sequence[str], dsn: str) -> Iterator[subprocess.Popen[str]]:
     """The process; it ends with the run, whether that is done, cancelled or failed."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         command,
@@ -162,9 +162,9 @@ def _running(command: Sequence[str], dsn: str) -> Iterator[subprocess.Popen[str]
             process.wait(timeout=30)
 
 
-def _outcome(said: Sequence[str]) -> tuple[int, int, int]:
-    found = next((match for line in reversed(said) if (match := _DONE.search(line))), None)
+def _parse_summary(lines: Sequence[str]) -> tuple[int, int, int]:
+    found = next((match for line in reversed(lines) if (match := _SUMMARY.search(line))), None)
     if found is None:
         raise dg.Failure("The backfill ended without saying what it did.")
-    listed, fetched, left = (int(part.replace(",", "")) for part in found.groups())
-    return listed, fetched, left
+    listed, fetched, pending = (int(part.replace(",", "")) for part in found.groups())
+    return listed, fetched, pending

@@ -17,9 +17,9 @@ from zmart import settings
 from .. import dbt_manifest as models
 from ..keepers import actions, runner
 from ..keepers import report as rendering
-from ..keepers.plans import Verdict
-from ..keepers.runner import Report
-from ..resources import Database
+from ..keepers.plans import PlanVerdict
+from ..keepers.runner import RoundReport
+from ..resources import DatabaseResource
 
 #: One place: whoever signs, signs alone. The lease in ops.leases says the same to those outside Dagster.
 POOL = "keepers"
@@ -29,7 +29,7 @@ GROUP = "keepers"
 _READS = (["marts", "markets"], ["marts", "ballots"], ["marts", "protocol_config"])
 
 
-class Wanted(dg.Config):
+class KeeperRunConfig(dg.Config):
     """What a round may do."""
 
     dry_run: bool = False
@@ -55,44 +55,44 @@ def _asset(task: actions.Task) -> dg.AssetsDefinition:
         pool=POOL,
         required_resource_keys={"database"},
         tags={"signs_as": task.key},
-        description=f"{task.says}\n\n**Materialize** makes the plan, proves and simulates what is due, and unless it "
+        description=f"{task.description}\n\n**Materialize** makes the plan, proves and simulates what is due, and unless it "
         f"is a dry run signs it as the {task.key}, stores it, sends it and waits until it has landed. A row that is "
         "not sent says why. Pressing it twice does nothing twice. Dry run: `dry_run: true` in the launchpad.",
     )
-    def keeper(context: dg.AssetExecutionContext, config: Wanted) -> dg.MaterializeResult[Any]:
-        database: Database = context.resources.database
-        report = _round(task, database, is_dry=config.dry_run)
+    def keeper(context: dg.AssetExecutionContext, config: KeeperRunConfig) -> dg.MaterializeResult[Any]:
+        database: DatabaseResource = context.resources.database
+        report = _run_round(task, database, is_dry=config.dry_run)
         context.log.info(rendering.summary(report))
         if report.stopped is not None:
-            raise dg.Failure(f"{task.name} stopped: {report.stopped.words}", metadata=metadata(report))
+            raise dg.Failure(f"{task.name} stopped: {report.stopped.message}", metadata=metadata(report))
         return dg.MaterializeResult(metadata=metadata(report))
 
     return keeper
 
 
-def _round(task: actions.Task, database: Database, *, is_dry: bool) -> Report:
+def _run_round(task: actions.Task, database: DatabaseResource, *, is_dry: bool) -> RoundReport:
     configured = settings.load()
     is_dry = is_dry or configured.monitor.dry_run
-    (report,) = asyncio.run(runner.run(configured, [task], is_dry=is_dry, dsn=database.dsn_of("zmart_keeper")))
+    (report,) = asyncio.run(runner.run_rounds(configured, [task], is_dry=is_dry, dsn=database.dsn_of("zmart_keeper")))
     return report
 
 
-def metadata(report: Report) -> dict[str, Any]:
+def metadata(report: RoundReport) -> dict[str, Any]:
     """What the UI shows of a round."""
-    standing = report.standing
+    proven_state = report.proven_state
     shown: dict[str, Any] = {
         "summary": rendering.summary(report),
         "plan": dg.MetadataValue.md(rendering.markdown(rendering.PLAN, rendering.plan_rows(report.rows))),
         "simulations": dg.MetadataValue.md(rendering.simulations(report.rows)),
         "dry run": report.is_dry,
         "seconds": round(report.seconds, 3),
-        **{verdict.value: report.count(verdict) for verdict in Verdict},
+        **{verdict.value: report.count(verdict) for verdict in PlanVerdict},
     }
-    if standing is not None:
+    if proven_state is not None:
         shown["proven"] = {
-            "verified through": standing.verified_through,
-            "finalized through": standing.finalized_through,
-            "proven until, chain time": standing.proven_at,
+            "verified through": proven_state.verified_through,
+            "finalized through": proven_state.finalized_through,
+            "proven until, chain time": proven_state.proven_at,
         }
     if report.config is not None:
         shown["configuration on chain"] = dict(report.config._asdict())
@@ -100,7 +100,7 @@ def metadata(report: Report) -> dict[str, Any]:
         rows = rendering.submission_rows(report)
         shown["submissions"] = dg.MetadataValue.md(rendering.markdown(rendering.SUBMISSIONS, rows))
     if any(row.unsigned for row in report.rows):
-        shown["to be signed by the admin"] = dg.MetadataValue.md(rendering.unsigned(report.rows))
+        shown["to be signed by the admin"] = dg.MetadataValue.md(rendering.unsigned_transactions(report.rows))
     if not report.is_dry:
-        shown["sweep"] = report.swept.words()
+        shown["sweep"] = report.swept.summary()
     return shown

@@ -14,7 +14,7 @@ import dagster as dg
 from zmart.db import queries
 
 from .. import dbt_manifest as models
-from ..resources import Connection, Database
+from ..resources import Connection, DatabaseResource
 
 sql = queries.load("orchestration")
 
@@ -30,29 +30,29 @@ _DEAD_LETTERS = dg.AssetSpec(
     owners=models.OWNERS,
     tags={"kept_as": "log"},
 )
-_BUTTON = "\n\n**Observe** reads how many rows there are and how new they are; it changes nothing."
+_OBSERVE_HELP = "\n\n**Observe** reads how many rows there are and how new they are; it changes nothing."
 
 
 def assets(manifest: models.Manifest) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
     """The observed tables of the log, and the other tables that models read."""
-    given = {spec.key.path[-1]: spec for spec in [*models.sources(manifest), _DEAD_LETTERS]}
-    observed = [_with_button(given.pop(name)) for name in OBSERVED]
-    return [*given.values(), _observation(observed)]
+    specs = {spec.key.path[-1]: spec for spec in [*models.sources(manifest), _DEAD_LETTERS]}
+    observed = [_with_observe_help(specs.pop(name)) for name in OBSERVED]
+    return [*specs.values(), _observation_asset(observed)]
 
 
-def _observation(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+def _observation_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     with warnings.catch_warnings():
         # Dagster calls it beta; the alternative is one observation for each table.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return _observed(specs)
+        return _observable_asset(specs)
 
 
-def _observed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+def _observable_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     @dg.multi_observable_source_asset(  # type: ignore[untyped-decorator] # Dagster's has no types
         name="look_at_the_log", specs=specs, can_subset=True, required_resource_keys={"database"}
     )
     def look_at_the_log(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
-        database: Database = context.resources.database
+        database: DatabaseResource = context.resources.database
         with database.connect() as connection:
             for key in sorted(context.selected_asset_keys):
                 yield dg.ObserveResult(asset_key=key, metadata=_metadata(connection, key.path[-1]))
@@ -61,8 +61,8 @@ def _observed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     return definition
 
 
-def _with_button(spec: dg.AssetSpec) -> dg.AssetSpec:
-    return spec.replace_attributes(description=f"{spec.description}{_BUTTON}")
+def _with_observe_help(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec.replace_attributes(description=f"{spec.description}{_OBSERVE_HELP}")
 
 
 def _metadata(connection: Connection, name: str) -> Mapping[str, Any]:
@@ -70,23 +70,23 @@ def _metadata(connection: Connection, name: str) -> Mapping[str, Any]:
         table: {"rows (estimated)": rows, "bytes": size}
         for table, rows, size in connection.execute(sql.tables, {"names": list(OBSERVED)})
     }
-    return {**size[name], **_MORE[name](connection)}
+    return {**size[name], **_DETAILS[name](connection)}
 
 
 def _feed(connection: Connection) -> Mapping[str, Any]:
-    seq, at, _, _, age, _ = _one(connection, sql.heads)
-    return _known({"last seq": seq, "newest arrival": _moment(at), "seconds since": age})
+    seq, at, _, _, age, _ = _fetch_one(connection, sql.heads)
+    return _without_none({"last seq": seq, "newest arrival": _timestamp(at), "seconds since": age})
 
 
 def _events(connection: Connection) -> Mapping[str, Any]:
-    _, _, at, slot, _, age = _one(connection, sql.heads)
-    return _known({"newest event": _moment(at), "slot": slot, "seconds since": age})
+    _, _, at, slot, _, age = _fetch_one(connection, sql.heads)
+    return _without_none({"newest event": _timestamp(at), "slot": slot, "seconds since": age})
 
 
 def _transactions(connection: Connection) -> Mapping[str, Any]:
-    provisional, retracted, wanted = _one(connection, sql.transactions)
-    (final,) = _one(connection, sql.finality)
-    return _known(
+    provisional, retracted, wanted = _fetch_one(connection, sql.transactions)
+    (final,) = _fetch_one(connection, sql.finality)
+    return _without_none(
         {
             "order provisional": provisional,
             "retracted": retracted,
@@ -101,7 +101,7 @@ def _dead_letters(connection: Connection) -> Mapping[str, Any]:
     return {"open": sum(open_ones.values()), "open by reason": open_ones}
 
 
-_MORE = {
+_DETAILS = {
     "feed": _feed,
     "events": _events,
     "transactions": _transactions,
@@ -109,16 +109,16 @@ _MORE = {
 }
 
 
-def _one(connection: Connection, statement: str) -> tuple[Any, ...]:
+def _fetch_one(connection: Connection, statement: str) -> tuple[Any, ...]:
     row = connection.execute(statement).fetchone()
     assert row is not None
     return row
 
 
-def _moment(at: Any) -> dg.MetadataValue[Any] | None:
+def _timestamp(at: Any) -> dg.MetadataValue[Any] | None:
     return None if at is None else dg.MetadataValue.timestamp(at)
 
 
-def _known(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def _without_none(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Only what there is: an empty log has no newest event."""
     return {name: value for name, value in values.items() if value is not None}

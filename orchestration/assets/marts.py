@@ -17,7 +17,7 @@ from zmart.db import queries
 from zmart.run.deploy import rebuild
 
 from .. import dbt_manifest as models
-from ..resources import Connection, Database, Dbt
+from ..resources import Connection, DatabaseResource, Dbt
 
 sql = queries.load("orchestration")
 
@@ -32,13 +32,13 @@ LIVE = dg.DataVersion("live")
 def assets(manifest: models.Manifest) -> Sequence[dg.AssetsDefinition]:
     """Every model that is a relation."""
     return [
-        _folded(models.specs(manifest, "fold")),
-        _refreshed(models.specs(manifest, "refreshed")),
-        _made(models.specs(manifest, "view")),
+        _folded_asset(models.specs(manifest, "fold")),
+        _refreshed_asset(models.specs(manifest, "refreshed")),
+        _views_asset(models.specs(manifest, "view")),
     ]
 
 
-def _folded(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+def _folded_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="rebuild_folded_marts",
         specs=specs,
@@ -47,11 +47,11 @@ def _folded(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
         required_resource_keys={"database"},
     )
     def rebuild_folded_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        database: Database = context.resources.database
+        database: DatabaseResource = context.resources.database
         failed: dict[str, str] = {}
         for key in sorted(context.selected_asset_keys):
             try:
-                yield _rebuilt(database, key, context.log.info)
+                yield _rebuild(database, key, context.log.info)
             except Exception as error:  # the others are rebuilt all the same, then it is told
                 failed[key.path[-1]] = str(error)
         if failed:
@@ -63,10 +63,10 @@ def _folded(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     return rebuild_folded_marts
 
 
-def _rebuilt(database: Database, key: dg.AssetKey, tell: Any) -> dg.MaterializeResult[Any]:
+def _rebuild(database: DatabaseResource, key: dg.AssetKey, report: Any) -> dg.MaterializeResult[Any]:
     began = time.monotonic()
     name = key.path[-1]
-    differed = rebuild.rebuild(database.owner_dsn, [name], report=tell)
+    differed = rebuild.rebuild(database.owner_dsn, [name], report=report)
     with database.connect("zmart_owner") as connection:
         rows = _count(connection, name)
     return dg.MaterializeResult(
@@ -80,7 +80,7 @@ def _rebuilt(database: Database, key: dg.AssetKey, tell: Any) -> dg.MaterializeR
     )
 
 
-def _refreshed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+def _refreshed_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="compute_refreshed_marts",
         specs=specs,
@@ -89,15 +89,15 @@ def _refreshed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
         required_resource_keys={"database"},
     )
     def compute_refreshed_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        database: Database = context.resources.database
-        wanted = {key.path[-1]: key for key in context.selected_asset_keys}
-        changed = rebuild.refresh(database.owner_dsn, sorted(wanted), report=context.log.info)
+        database: DatabaseResource = context.resources.database
+        selected = {key.path[-1]: key for key in context.selected_asset_keys}
+        changed = rebuild.refresh(database.owner_dsn, sorted(selected), report=context.log.info)
         with database.connect("zmart_owner") as connection:
             known = {row[0]: row[1:] for row in connection.execute(sql.refreshed)}
             for name, rows_changed in changed.items():
                 applied_seq, seconds = known[name]
                 yield dg.MaterializeResult(
-                    asset_key=wanted[name],
+                    asset_key=selected[name],
                     data_version=LIVE,
                     metadata={
                         "rows changed": rows_changed,
@@ -110,15 +110,15 @@ def _refreshed(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     return compute_refreshed_marts
 
 
-def _made(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+def _views_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     @dg.multi_asset(name="install_views", specs=specs, can_subset=True, pool=POOL, required_resource_keys={"dbt"})
     def install_views(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         dbt: Dbt = context.resources.dbt
-        wanted = {key.path[-1]: key for key in context.selected_asset_keys}
-        outcomes = {each.unique_id.rpartition(".")[2]: each for each in dbt.run("run", "--select", *sorted(wanted))}
-        for name, key in wanted.items():
+        selected = {key.path[-1]: key for key in context.selected_asset_keys}
+        outcomes = {each.unique_id.rpartition(".")[2]: each for each in dbt.run("run", "--select", *sorted(selected))}
+        for name, key in selected.items():
             outcome = outcomes[name]
-            if not outcome.is_good:
+            if not outcome.is_successful:
                 raise errors.ConfigurationError(outcome.message, help="Mend the model's SQL.")
             metadata: dict[str, Any] = {"said": outcome.message, "seconds": outcome.seconds}
             yield dg.MaterializeResult(asset_key=key, data_version=LIVE, metadata=metadata)

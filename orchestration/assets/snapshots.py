@@ -15,10 +15,10 @@ import dagster as dg
 from zmart import settings
 
 from .. import dbt_manifest as models
-from ..resources import Connection, Database
+from ..resources import Connection, DatabaseResource
 from ..snapshots import errors, publish
-from ..snapshots.publish import Outcome
-from ..snapshots.services import Services
+from ..snapshots.publish import SnapshotResult
+from ..snapshots.services import IpfsServices
 
 Job: TypeAlias = Any
 
@@ -32,7 +32,7 @@ DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
 #: How far back the schedule looks for what is missing.
 LOOKS_BACK_DAYS = 31
 
-BUTTON = (
+DESCRIPTION = (
     "What was said under each market on a UTC day, as canonical JSON in IPFS, its name in `ops.snapshots`. "
     "**Materialize** a day that is over: each market's document is written from the log, named by us, added to the "
     "node at IPFS_API_URL, accepted only under our name, read back through IPFS_GATEWAY_URL, anchored, and then kept "
@@ -42,7 +42,7 @@ BUTTON = (
 )
 
 
-class Wanted(dg.Config):
+class SnapshotConfig(dg.Config):
     """What a run may do."""
 
     #: Anchor what the log says now, also where something else is anchored.
@@ -61,26 +61,28 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         deps=[dg.AssetKey(["marts", "discussions"])],
         pool=POOL,
         required_resource_keys={"database"},
-        description=BUTTON,
+        description=DESCRIPTION,
     )
-    def discussion_snapshots(context: dg.AssetExecutionContext, config: Wanted) -> dg.MaterializeResult[Any]:
-        database: Database = context.resources.database
+    def discussion_snapshots(context: dg.AssetExecutionContext, config: SnapshotConfig) -> dg.MaterializeResult[Any]:
+        database: DatabaseResource = context.resources.database
         day = datetime.date.fromisoformat(context.partition_key)
         configured = settings.load()
         with (
-            Services(configured.ipfs, api_url=errors.require_on(configured)) as services,
+            IpfsServices(configured.ipfs, api_url=errors.require_on(configured)) as services,
             database.connect() as connection,
         ):
-            outcomes = publish.carry_out(connection, services, day, replaces=config.replaces)
-        if wrong := [each for each in outcomes if each.fault is not None]:
-            said = f"{len(wrong)} of {len(outcomes)} snapshots of {day} are not as they should be: {wrong[0].fault}"
-            raise dg.Failure(said, metadata=metadata(outcomes))
+            outcomes = publish.publish_day(connection, services, day, replaces=config.replaces)
+        if failed := [each for each in outcomes if each.error is not None]:
+            message = (
+                f"{len(failed)} of {len(outcomes)} snapshots of {day} are not as they should be: {failed[0].error}"
+            )
+            raise dg.Failure(message, metadata=metadata(outcomes))
         return dg.MaterializeResult(metadata=metadata(outcomes))
 
     return [discussion_snapshots]
 
 
-def metadata(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def metadata(outcomes: Sequence[SnapshotResult]) -> dict[str, Any]:
     """What the UI shows of a day."""
     return {
         "markets": len(outcomes),
@@ -93,7 +95,7 @@ def metadata(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 _HEAD = ("| market | comments | bytes | cid | previous | ending |", "|---|---|---|---|---|---|")
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: SnapshotResult) -> str:
     document = outcome.work.document
     cells = (
         document.market_id,
@@ -101,7 +103,7 @@ def _line(outcome: Outcome) -> str:
         len(document.content),
         document.cid,
         document.previous_cid or "",
-        outcome.ending + (", kept elsewhere" if outcome.is_kept else ""),
+        outcome.status + (", kept elsewhere" if outcome.is_pinned else ""),
     )
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -130,13 +132,13 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         f"{LOOKS_BACK_DAYS} of which something is missing. Waits until IPFS_API_URL is set.",
     )
     def discussion_snapshots_daily(
-        context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[Database]
+        context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[DatabaseResource]
     ) -> list[dg.RunRequest] | dg.SkipReason:
         configured = settings.load()
         if configured.ipfs.api_url is None:
             return dg.SkipReason("IPFS_API_URL is not set.")
         with database.connect() as connection:
-            days = _missing(connection, has_keeper=configured.ipfs.pinning_url is not None)
+            days = _missing_days(connection, has_pinning_service=configured.ipfs.pinning_url is not None)
         if not days:
             return dg.SkipReason("Every day that is over is anchored.")
         return [dg.RunRequest(partition_key=day.isoformat()) for day in days]
@@ -144,7 +146,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
     return [discussion_snapshots_daily]
 
 
-def _missing(connection: Connection, *, has_keeper: bool) -> list[datetime.date]:
+def _missing_days(connection: Connection, *, has_pinning_service: bool) -> list[datetime.date]:
     today = datetime.datetime.now(datetime.UTC).date()
     since = max(today - datetime.timedelta(days=LOOKS_BACK_DAYS), FIRST_DAY)
-    return publish.days_missing(connection, since, has_keeper=has_keeper)
+    return publish.days_missing(connection, since, has_pinning_service=has_pinning_service)

@@ -22,25 +22,25 @@ from zmart import log as logs
 
 from . import report as rendering
 from . import runner, submit
-from .actions import NAMES, chosen
-from .intent_store import Books
-from .plans import Verdict
-from .runner import Report
+from .actions import NAMES, select_tasks
+from .intent_store import IntentStore
+from .plans import PlanVerdict
+from .runner import RoundReport
 
-WELL, TROUBLE, REFUSED, PERSON, BUSY = 0, 1, 2, 3, 4
+EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED, EXIT_MANUAL_REVIEW, EXIT_BUSY = 0, 1, 2, 3, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked; the exit status."""
-    asked = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         configured = settings.load()
         logs.configure(configured, service="keepers")
-        return asyncio.run(_COMMANDS[asked.command](configured, asked))
-    except errors.ConfigurationError as wrong:
-        return _failed(wrong, REFUSED)
-    except errors.ZmartError as trouble:
-        return _failed(trouble, REFUSED if isinstance(trouble, errors.NotFound) else TROUBLE)
+        return asyncio.run(_COMMANDS[options.command](configured, options))
+    except errors.ConfigurationError as config_error:
+        return _print_error(config_error, EXIT_REFUSED)
+    except errors.ZmartError as error:
+        return _print_error(error, EXIT_REFUSED if isinstance(error, errors.NotFound) else EXIT_UNAVAILABLE)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,52 +63,52 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-async def _plan(configured: settings.Settings, asked: argparse.Namespace) -> int:
-    return await _rounds(configured, asked, is_dry=True)
+async def _plan(configured: settings.Settings, options: argparse.Namespace) -> int:
+    return await _run_rounds(configured, options, is_dry=True)
 
 
-async def _run(configured: settings.Settings, asked: argparse.Namespace) -> int:
-    is_dry = asked.dry_run or configured.monitor.dry_run
-    if is_dry and not asked.dry_run:
+async def _run(configured: settings.Settings, options: argparse.Namespace) -> int:
+    is_dry = options.dry_run or configured.monitor.dry_run
+    if is_dry and not options.dry_run:
         print("Dry run: MARKET_MONITOR_DRY_RUN is on, as it is until SOLANA_CLUSTER is named.", file=sys.stderr)
-    return await _rounds(configured, asked, is_dry=is_dry)
+    return await _run_rounds(configured, options, is_dry=is_dry)
 
 
-async def _rounds(configured: settings.Settings, asked: argparse.Namespace, *, is_dry: bool) -> int:
-    wanted = chosen(asked.names)
+async def _run_rounds(configured: settings.Settings, options: argparse.Namespace, *, is_dry: bool) -> int:
+    selected = select_tasks(options.names)
     reports = []
-    async with runner.opened(configured) as keepers:
-        for task in wanted:
-            report = await keepers.round(task, is_dry=is_dry)
+    async with runner.open_runner(configured) as keepers:
+        for task in selected:
+            report = await keepers.run_round(task, is_dry=is_dry)
             reports.append(report)
-            _show(report, asked)
+            _show(report, options)
     return status(reports)
 
 
-def status(reports: Sequence[Report]) -> int:
+def status(reports: Sequence[RoundReport]) -> int:
     """The exit status of some rounds."""
     if any(report.skipped for report in reports):
-        return BUSY
-    return PERSON if any(report.needs_person for report in reports) else WELL
+        return EXIT_BUSY
+    return EXIT_MANUAL_REVIEW if any(report.is_review_needed for report in reports) else EXIT_OK
 
 
-def _show(report: Report, asked: argparse.Namespace) -> None:
-    if asked.json:
-        print(json.dumps(words(report)))
+def _show(report: RoundReport, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(report_as_json(report)))
         return
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(rendering.summary(report), highlight=False)
-    shown = [row for row in report.rows if asked.all or row.verdict is not Verdict.WAIT]
+    shown = [row for row in report.rows if options.all or row.verdict is not PlanVerdict.WAIT]
     if shown:
-        console.print(rendering.terminal(report, shows_all=asked.all))
+        console.print(rendering.terminal(report, shows_all=options.all))
     for row in report.rows:
         if row.unsigned is not None:
             console.print(f"{row.market.market_id} {row.unsigned}", soft_wrap=True, highlight=False)
     for one in report.sent:
-        console.print(f"{one.signature} {one.state} {one.words}".rstrip(), soft_wrap=True, highlight=False)
+        console.print(f"{one.signature} {one.state} {one.message}".rstrip(), soft_wrap=True, highlight=False)
 
 
-def words(report: Report) -> dict[str, Any]:
+def report_as_json(report: RoundReport) -> dict[str, Any]:
     """A report for programs."""
     return {
         "keeper": report.task.name,
@@ -117,7 +117,7 @@ def words(report: Report) -> dict[str, Any]:
         "stopped": report.stopped.json() if report.stopped else None,
         "rows": [
             {
-                **submit.planned(row),
+                **submit.row_as_json(row),
                 "verdict": row.verdict.value,
                 "reason": row.reason.name.lower(),
                 "arguments": dict(row.arguments),
@@ -126,54 +126,64 @@ def words(report: Report) -> dict[str, Any]:
             for row in report.rows
         ],
         "sent": [
-            {"intent": one.intent_no, "signature": one.signature, "state": one.state, "words": one.words}
+            {"intent": one.intent_no, "signature": one.signature, "state": one.state, "words": one.message}
             for one in report.sent
         ],
     }
 
 
-async def _sweep(configured: settings.Settings, asked: argparse.Namespace) -> int:
-    async with runner.opened(configured) as keepers:
+async def _sweep(configured: settings.Settings, options: argparse.Namespace) -> int:
+    async with runner.open_runner(configured) as keepers:
         swept = await keepers.sweep()
-    print("Another keeper is at work." if swept is None else swept.words())
-    return BUSY if swept is None else WELL
+    print("Another keeper is at work." if swept is None else swept.summary())
+    return EXIT_BUSY if swept is None else EXIT_OK
 
 
-async def _intents(configured: settings.Settings, asked: argparse.Namespace) -> int:
-    async with Books(configured.postgres.dsn("zmart_keeper")) as books:
-        rows = await books.intents(is_open=not asked.all, limit=asked.limit)
+async def _intents(configured: settings.Settings, options: argparse.Namespace) -> int:
+    async with IntentStore(configured.postgres.dsn("zmart_keeper")) as intent_store:
+        rows = await intent_store.intents(is_open=not options.all, limit=options.limit)
     table = Table(box=None, pad_edge=False)
     for name in ("intent", "market", "keeper", "state", "attempts", "since", "closed", "words", "signature", "ending"):
         table.add_column(name, overflow="fold")
-    for number, market, task, state, attempts, created, closed, said, signature, ending in rows:
-        cells = (number, f"{market[:12]}…", task, state, attempts, _minute(created), _minute(closed), said, signature)
+    for number, market, task, state, attempts, created, closed, message, signature, ending in rows:
+        cells = (
+            number,
+            f"{market[:12]}…",
+            task,
+            state,
+            attempts,
+            _minute(created),
+            _minute(closed),
+            message,
+            signature,
+        )
         table.add_row(*("" if cell is None else str(cell) for cell in (*cells, ending)))
     Console(width=None if sys.stdout.isatty() else 240).print(table)
-    return WELL
+    return EXIT_OK
 
 
 def _minute(at: Any) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M}"
 
 
-async def _release(configured: settings.Settings, asked: argparse.Namespace) -> int:
-    async with Books(configured.postgres.dsn("zmart_keeper")) as books:
-        released = await books.release(asked.number, getpass.getuser())
+async def _release(configured: settings.Settings, options: argparse.Namespace) -> int:
+    async with IntentStore(configured.postgres.dsn("zmart_keeper")) as intent_store:
+        released = await intent_store.release_intent(options.number, getpass.getuser())
         if released:
-            await books.resolve("intent_quarantined", str(asked.number))
+            await intent_store.resolve("intent_quarantined", str(options.number))
     if not released:
         raise errors.NotFound(
-            f"Intent {asked.number} is not quarantined, or something of it may still land.",
+            f"Intent {options.number} is not quarantined, or something of it may still land.",
             help="See: zmart keeper intents",
         )
-    print(f"Intent {asked.number} is released; the next plan begins anew.")
-    return WELL
+    print(f"Intent {options.number} is released; the next plan begins anew.")
+    return EXIT_OK
 
 
 _COMMANDS = {"plan": _plan, "run": _run, "sweep": _sweep, "intents": _intents, "release": _release}
 
 
-def _failed(error: errors.ZmartError, code: int) -> int:
+def _print_error(error: errors.ZmartError, code: int) -> int:
     print(f"zmart keeper: {error}", file=sys.stderr)
     return code
 

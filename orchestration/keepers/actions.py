@@ -37,7 +37,7 @@ class Task:
     #: The ballots it counts.
     ballots: VoteKind | None
     #: What it does, for people.
-    says: str
+    description: str
 
 
 _TASKS: Final = (
@@ -49,7 +49,7 @@ _TASKS: Final = (
         key="backend",
         role="backend_authority",
         ballots=VoteKind.PROPOSAL,
-        says="Writes the counted ballots of a proposal on chain once they make its approval possible, at most hourly.",
+        description="Writes the counted ballots of a proposal on chain once they make its approval possible, at most hourly.",
     ),
     Task(
         name="proposal_approvals",
@@ -59,7 +59,7 @@ _TASKS: Final = (
         key="admin",
         role="admin",
         ballots=VoteKind.PROPOSAL,
-        says="Approves proposals whose tally on chain suffices and still holds. Without the admin's key it exports "
+        description="Approves proposals whose tally on chain suffices and still holds. Without the admin's key it exports "
         "unsigned transactions instead.",
     ),
     Task(
@@ -70,7 +70,7 @@ _TASKS: Final = (
         key="admin",
         role="authority",
         ballots=VoteKind.PROPOSAL,
-        says="Opens approved markets for trading, where the admin's key is present and the approval does not rest on "
+        description="Opens approved markets for trading, where the admin's key is present and the approval does not rest on "
         "unseen wallets.",
     ),
     Task(
@@ -81,7 +81,7 @@ _TASKS: Final = (
         key="backend",
         role="backend_authority",
         ballots=None,
-        says="Makes a proposed outcome final once the chain's own dispute period is proven to be over without a "
+        description="Makes a proposed outcome final once the chain's own dispute period is proven to be over without a "
         "dispute.",
     ),
     Task(
@@ -92,7 +92,7 @@ _TASKS: Final = (
         key="backend",
         role="backend_authority",
         ballots=VoteKind.DISPUTE,
-        says="Settles a dispute with its counted ballots once its voting window is proven to be over.",
+        description="Settles a dispute with its counted ballots once its voting window is proven to be over.",
     ),
 )
 
@@ -100,10 +100,10 @@ TASKS: Final[dict[Name, Task]] = {task.name: task for task in _TASKS}
 
 #: `aggregate_dispute_votes` is not among them, and never will be: it finalizes without an outcome, or goes back to
 #: RESOLVING with the outcome that voters rejected (protocol.md 1.4.15).
-NEVER: Final = "aggregate_dispute_votes"
+FORBIDDEN_INSTRUCTION: Final = "aggregate_dispute_votes"
 
 
-def chosen(names: Sequence[str]) -> list[Task]:
+def select_tasks(names: Sequence[str]) -> list[Task]:
     """The tasks of these names in the order in which a market meets them, all where none is named; NotFound."""
     for name in names:
         if name not in NAMES:

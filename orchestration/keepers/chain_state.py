@@ -8,19 +8,19 @@ from zmart.chain import client, rpc_errors
 from zmart.settings import Settings
 
 from . import preflight
-from .intent_store import Facts
-from .plans import Config, Rules, Standing
-from .preflight import Keys
+from .intent_store import LogFacts
+from .plans import ProtocolConfig, ProvenState, Rules
+from .preflight import KeeperKeys
 
 #: Slots without a block come singly; a node that has no time for so many in a row has none at all.
 MOST_EMPTY_SLOTS: Final = 64
 
 
-async def standing(node: client.ChainClient, facts: Facts) -> Standing:
+async def read_proven_state(node: client.ChainClient, facts: LogFacts) -> ProvenState:
     """What is proven and how old it is. Raises NodeTrouble where the node cannot say."""
     final = facts.finalized_through
     clock = await node.clock(commitment="finalized", min_context_slot=final)
-    return Standing(
+    return ProvenState(
         verified_through=facts.verified_through,
         finalized_through=final,
         proven_at=None if final is None else await _time_of(node, final, clock),
@@ -42,17 +42,17 @@ async def _time_of(node: client.ChainClient, slot: int, clock: client.ChainClock
     raise rpc_errors.NodeBehind(f"The node knows no time of slot {slot}, nor of the {MOST_EMPTY_SLOTS} before it.")
 
 
-async def config(node: client.ChainClient, program_id: str, facts: Facts) -> Config:
+async def read_config(node: client.ChainClient, program_id: str, facts: LogFacts) -> ProtocolConfig:
     """The program's configuration, from a node that has seen what the log has."""
-    return await preflight.configuration(node, program_id, min_context_slot=seen(facts))
+    return await preflight.read_config(node, program_id, min_context_slot=proven_slot(facts))
 
 
-def seen(facts: Facts) -> int | None:
+def proven_slot(facts: LogFacts) -> int | None:
     """The newest slot of the log's proofs: no node may answer from before it."""
     return facts.verified_through
 
 
-def rules(configured: Settings, keys: Keys) -> Rules:
+def rules_from_settings(configured: Settings, keys: KeeperKeys) -> Rules:
     """What the settings ask for."""
     voting, monitor = configured.voting, configured.monitor
     return Rules(

@@ -23,35 +23,35 @@ from zmart.domain.program_errors import ErrorCode
 from .actions import Task
 
 
-class Meaning(enum.Enum):
+class ErrorAction(enum.Enum):
     """What to do next."""
 
     WAIT = "wait"
     MOVED = "moved"
     RETRY = "retry"
-    PERSON = "person"
+    MANUAL_REVIEW = "person"
     STOP = "stop"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ErrorOutcome:
     """How something ended."""
 
-    meaning: Meaning
+    action: ErrorAction
     #: The error's name: the program's where it has one.
     kind: str
-    words: str
+    message: str
 
     def json(self) -> dict[str, Any]:
         """What is kept of it."""
-        return {"meaning": self.meaning.value, "kind": self.kind, "words": self.words}
+        return {"meaning": self.action.value, "kind": self.kind, "words": self.message}
 
 
 _R: Final = ErrorCode
-_WAIT, _MOVED, _PERSON, _STOP = Meaning.WAIT, Meaning.MOVED, Meaning.PERSON, Meaning.STOP
+_WAIT, _MOVED, _MANUAL_REVIEW, _STOP = ErrorAction.WAIT, ErrorAction.MOVED, ErrorAction.MANUAL_REVIEW, ErrorAction.STOP
 
 #: Every refusal of the program, whether any instruction of ours can meet it or not (a test counts them).
-REFUSALS: Final[Mapping[ErrorCode, Meaning]] = {
+REFUSALS: Final[Mapping[ErrorCode, ErrorAction]] = {
     # Not yet, or counts that do not suffice: the next plan looks again.
     _R.InsufficientVotes: _WAIT,
     _R.NoVotesRecorded: _WAIT,
@@ -78,36 +78,36 @@ REFUSALS: Final[Mapping[ErrorCode, Meaning]] = {
     _R.InvalidGlobalConfig: _STOP,
     _R.AlreadyInitialized: _STOP,
     # Ledger, clock, maths: a person.
-    _R.BoundedLossExceeded: _PERSON,
-    _R.InvalidTimestamp: _PERSON,
-    _R.InsufficientLiquidity: _PERSON,
-    _R.InvalidLiquidity: _PERSON,
-    _R.InsufficientShares: _PERSON,
-    _R.InsufficientFunds: _PERSON,
-    _R.InsufficientReputation: _PERSON,
-    _R.WouldBreakRentExemption: _PERSON,
-    _R.InvalidReservedField: _PERSON,
-    _R.InvalidFeeConfiguration: _PERSON,
-    _R.InvalidFeeStructure: _PERSON,
-    _R.InvalidThreshold: _PERSON,
-    _R.InvalidTimeLimit: _PERSON,
-    _R.InvalidBParameter: _PERSON,
-    _R.InvalidMarketId: _PERSON,
-    _R.InvalidResolver: _PERSON,
-    _R.InvalidIpfsHash: _PERSON,
-    _R.InvalidInput: _PERSON,
-    _R.InvalidFixedPoint: _PERSON,
-    _R.InvalidLogarithm: _PERSON,
-    _R.ExponentialOverflow: _PERSON,
-    _R.ExponentTooLarge: _PERSON,
-    _R.OverflowError: _PERSON,
-    _R.UnderflowError: _PERSON,
-    _R.DivisionByZero: _PERSON,
-    _R.ZeroAmount: _PERSON,
-    _R.TradeTooSmall: _PERSON,
-    _R.SlippageExceeded: _PERSON,
-    _R.NoResolutionProposed: _PERSON,
-    _R.NoWinnings: _PERSON,
+    _R.BoundedLossExceeded: _MANUAL_REVIEW,
+    _R.InvalidTimestamp: _MANUAL_REVIEW,
+    _R.InsufficientLiquidity: _MANUAL_REVIEW,
+    _R.InvalidLiquidity: _MANUAL_REVIEW,
+    _R.InsufficientShares: _MANUAL_REVIEW,
+    _R.InsufficientFunds: _MANUAL_REVIEW,
+    _R.InsufficientReputation: _MANUAL_REVIEW,
+    _R.WouldBreakRentExemption: _MANUAL_REVIEW,
+    _R.InvalidReservedField: _MANUAL_REVIEW,
+    _R.InvalidFeeConfiguration: _MANUAL_REVIEW,
+    _R.InvalidFeeStructure: _MANUAL_REVIEW,
+    _R.InvalidThreshold: _MANUAL_REVIEW,
+    _R.InvalidTimeLimit: _MANUAL_REVIEW,
+    _R.InvalidBParameter: _MANUAL_REVIEW,
+    _R.InvalidMarketId: _MANUAL_REVIEW,
+    _R.InvalidResolver: _MANUAL_REVIEW,
+    _R.InvalidIpfsHash: _MANUAL_REVIEW,
+    _R.InvalidInput: _MANUAL_REVIEW,
+    _R.InvalidFixedPoint: _MANUAL_REVIEW,
+    _R.InvalidLogarithm: _MANUAL_REVIEW,
+    _R.ExponentialOverflow: _MANUAL_REVIEW,
+    _R.ExponentTooLarge: _MANUAL_REVIEW,
+    _R.OverflowError: _MANUAL_REVIEW,
+    _R.UnderflowError: _MANUAL_REVIEW,
+    _R.DivisionByZero: _MANUAL_REVIEW,
+    _R.ZeroAmount: _MANUAL_REVIEW,
+    _R.TradeTooSmall: _MANUAL_REVIEW,
+    _R.SlippageExceeded: _MANUAL_REVIEW,
+    _R.NoResolutionProposed: _MANUAL_REVIEW,
+    _R.NoWinnings: _MANUAL_REVIEW,
 }
 
 #: Anchor's own numbers: a wrong PDA, an account of another program or type, one that is missing, a missing signature.
@@ -125,33 +125,33 @@ ANCHOR: Final[Mapping[int, str]] = {
 }
 
 
-def of(error: errors.ZmartError, task: Task) -> Outcome:
+def classify(error: errors.ZmartError, task: Task) -> ErrorOutcome:
     """What an error of simulating or sending means for a task."""
-    return Outcome(meaning=_meaning(error, task), kind=_kind(error), words=str(error))
+    return ErrorOutcome(action=_action(error, task), kind=_kind(error), message=str(error))
 
 
-def _meaning(error: errors.ZmartError, task: Task) -> Meaning:
+def _action(error: errors.ZmartError, task: Task) -> ErrorAction:
     match error:
         case errors.ProgramError():
-            return _of_program(error, task)
+            return _program_error_action(error, task)
         case rpc_errors.TransactionError() | errors.Transient() | rpc_errors.ApiKeyRejected():
-            return Meaning.RETRY
+            return ErrorAction.RETRY
         case rpc_errors.AlreadyProcessed():
-            return Meaning.RETRY
+            return ErrorAction.RETRY
         case errors.ConfigurationError() | errors.Unauthorized():
-            return Meaning.STOP
-    return Meaning.PERSON
+            return ErrorAction.STOP
+    return ErrorAction.MANUAL_REVIEW
 
 
-def _of_program(error: errors.ProgramError, task: Task) -> Meaning:
+def _program_error_action(error: errors.ProgramError, task: Task) -> ErrorAction:
     if error.code in ANCHOR:
-        return Meaning.STOP
+        return ErrorAction.STOP
     refusal = ErrorCode.__members__.get(error.name)
     if refusal is None or refusal.code != error.code:
-        return Meaning.PERSON
+        return ErrorAction.MANUAL_REVIEW
     if refusal is ErrorCode.NoVotesRecorded and task.name == "dispute_settlements":
         # A dispute without ballots has no way out that a keeper may take (protocol.md 4.5).
-        return Meaning.PERSON
+        return ErrorAction.MANUAL_REVIEW
     return REFUSALS[refusal]
 
 

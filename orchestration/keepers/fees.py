@@ -14,7 +14,7 @@ MARGIN_PERCENT: Final = 110
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class FeePolicy:
     """How much being taken early is worth."""
 
     #: Of what landed lately, the share of slots in which our offer would have been enough.
@@ -32,7 +32,7 @@ def units(consumed: int) -> int:
     return min(transactions.MAX_COMPUTE_UNITS, max(1, math.ceil(consumed * MARGIN_PERCENT / 100)))
 
 
-def price(recent: Iterable[client.PriorityFee], policy: Policy) -> int:
+def price(recent: Iterable[client.PriorityFee], policy: FeePolicy) -> int:
     """Millionths of a lamport to offer for a unit: the nearest-rank percentile of recent slots, capped."""
     paid = sorted(each.prioritization_fee for each in recent)
     if not paid:

@@ -23,16 +23,16 @@ from zmart.domain.market import MarketState
 from zmart.domain.votes import VoteKind
 
 from .actions import TASKS, Name, Task
-from .error_policy import Outcome
-from .plans import Market, Open, Tally
-from .preflight import Log
+from .error_policy import ErrorOutcome
+from .plans import MarketFacts, OpenIntent, Tally
+from .preflight import LogIdentity
 from .proofs import Ballots
 
 sql = queries.load("orchestration.keepers")
 
 LEASE: Final = "keepers"
 #: So many submissions of one intent may end without success before a person has to look.
-MOST_ATTEMPTS: Final = 3
+MAX_ATTEMPTS: Final = 3
 #: Counting a million ballots takes seconds.
 STATEMENT_TIMEOUT_SECONDS: Final = 60.0
 #: What a vote of each kind leaves in the log.
@@ -46,15 +46,15 @@ class LeaseLost(errors.Conflict):
     """Another keeper acts now; what was planned here is not signed."""
 
 
-class BudgetSpent(errors.Overloaded):
+class BudgetExhausted(errors.Overloaded):
     """The day's budget for fees is used up."""
 
 
-class StillOpen(errors.Conflict):
+class SubmissionStillOpen(errors.Conflict):
     """An earlier submission of the intent may still land."""
 
 
-class Unclosed(NamedTuple):
+class OpenSubmission(NamedTuple):
     """A submission that has not ended."""
 
     signature: Signature
@@ -70,7 +70,7 @@ class Unclosed(NamedTuple):
     age_seconds: float
 
 
-class Closed(NamedTuple):
+class ClosedIntent(NamedTuple):
     """An intent that is done."""
 
     intent_no: int
@@ -81,10 +81,10 @@ class Closed(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class LogFacts:
     """What the database knows about itself."""
 
-    log: Log
+    log: LogIdentity
     verified_through: int | None
     finalized_through: int | None
     stale: tuple[str, ...]
@@ -92,7 +92,7 @@ class Facts:
     our_at: float
 
 
-class Books:
+class IntentStore:
     """The connection; `async with`."""
 
     def __init__(self, dsn: str) -> None:
@@ -112,46 +112,46 @@ class Books:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    async def _fetch_all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         assert self._connection is not None
-        with _said_plainly():
+        with _translate_errors():
             cursor = await self._connection.execute(statement, parameters)
             return await cursor.fetchall() if cursor.description else []
 
-    async def _one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
-        rows = await self._all(statement, **parameters)
+    async def _fetch_one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
+        rows = await self._fetch_all(statement, **parameters)
         return rows[0]
 
     # Reading
 
-    async def facts(self) -> Facts:
+    async def load_facts(self) -> LogFacts:
         """Where the log stands. Raises ConfigurationError where there is none."""
-        rows = await self._all(sql.log)
+        rows = await self._fetch_all(sql.log_facts)
         if not rows:
             raise errors.ConfigurationError("This database has no log.", help="Deploy it first: zmart migrate")
         genesis_hash, program_id, window, verified, finalized, stale, our_at = rows[0]
-        return Facts(
-            log=Log(genesis_hash=genesis_hash, program_id=program_id, voting_window_seconds=int(window)),
+        return LogFacts(
+            log=LogIdentity(genesis_hash=genesis_hash, program_id=program_id, voting_window_seconds=int(window)),
             verified_through=verified,
             finalized_through=finalized,
             stale=tuple(stale),
             our_at=our_at,
         )
 
-    async def markets(self, task: Task, *, before: int, window_seconds: int) -> list[Market]:
+    async def markets(self, task: Task, *, before: int, window_seconds: int) -> list[MarketFacts]:
         """The markets in a task's state, with the ballots of before an instant."""
         tallies: dict[int, Tally] = {}
         if task.ballots is not None:
-            counted = await self._all(
+            counted = await self._fetch_all(
                 sql.tallies, state=task.state, kind=task.ballots.label, before=before, window=window_seconds
             )
             tallies = {row[0]: Tally(*row[1:]) for row in counted}
-        rows = await self._all(sql.markets, state=task.state, action=task.instruction)
+        rows = await self._fetch_all(sql.markets, state=task.state, action=task.instruction)
         return [_market(row, tallies) for row in rows]
 
-    async def ballots(self, market: Market, kind: VoteKind, *, before: int, closing: int) -> Ballots:
+    async def ballots(self, market: MarketFacts, kind: VoteKind, *, before: int, closing: int) -> Ballots:
         """A market's votes on chain before an instant, and the digest of the ballots that count before another."""
-        agree, disagree, digest = await self._one(
+        agree, disagree, digest = await self._fetch_one(
             sql.ballots,
             market_no=market.market_no,
             kind=kind.label,
@@ -161,44 +161,44 @@ class Books:
         )
         return Ballots(agree=agree, disagree=disagree, digest=digest)
 
-    async def unclosed(self) -> list[Unclosed]:
+    async def open_submissions(self) -> list[OpenSubmission]:
         """Every submission that has not ended, the oldest first."""
-        rows = await self._all(sql.unclosed)
-        return [Unclosed(*row) for row in rows]
+        rows = await self._fetch_all(sql.open_submissions)
+        return [OpenSubmission(*row) for row in rows]
 
-    async def has_unclosed(self) -> bool:
+    async def has_open_submissions(self) -> bool:
         """Whether there is anything to sweep."""
-        return any(await self._one(sql.unclosed_count))
+        return any(await self._fetch_one(sql.count_open_submissions))
 
     async def spent_today(self) -> int:
         """Lamports of today's fees."""
-        (lamports,) = await self._one(sql.spent_today)
+        (lamports,) = await self._fetch_one(sql.spent_today)
         return int(lamports)
 
     async def intents(self, *, is_open: bool, limit: int) -> list[tuple[Any, ...]]:
         """Intents for people, the newest first."""
-        return await self._all(sql.intents, is_open=is_open, limit=limit)
+        return await self._fetch_all(sql.intents, is_open=is_open, limit=limit)
 
     # The lease
 
-    async def take_lease(self, holder: str, seconds: float) -> int | None:
+    async def acquire_lease(self, holder: str, seconds: float) -> int | None:
         """The epoch under which this process acts alone, or None while another does."""
-        rows = await self._all(sql.take_lease, name=LEASE, holder=holder, seconds=seconds)
+        rows = await self._fetch_all(sql.acquire_lease, name=LEASE, holder=holder, seconds=seconds)
         return rows[0][0] if rows else None
 
-    async def keep_lease(self, epoch: int, seconds: float) -> None:
+    async def renew_lease(self, epoch: int, seconds: float) -> None:
         """Hold it longer; LeaseLost."""
-        (held,) = await self._one(sql.keep_lease, name=LEASE, epoch=epoch, seconds=seconds)
-        if not held:
+        (is_renewed,) = await self._fetch_one(sql.renew_lease, name=LEASE, epoch=epoch, seconds=seconds)
+        if not is_renewed:
             raise LeaseLost
 
-    async def give_lease(self, epoch: int) -> None:
+    async def release_lease(self, epoch: int) -> None:
         """Let the next one begin."""
-        await self._all(sql.give_lease, name=LEASE, epoch=epoch)
+        await self._fetch_all(sql.release_lease, name=LEASE, epoch=epoch)
 
-    async def holder(self) -> str:
+    async def lease_holder(self) -> str:
         """Who holds it, for people."""
-        rows = await self._all(sql.lease, name=LEASE)
+        rows = await self._fetch_all(sql.lease_holder, name=LEASE)
         return f"{rows[0][0]}, for {rows[0][1]:.0f} s yet" if rows else "nobody"
 
     # Writing
@@ -207,7 +207,7 @@ class Books:
         self, epoch: int, market_no: int, action: str, arguments: Mapping[str, Any], plan: Mapping[str, Any]
     ) -> int | None:
         """The number of the intent, new or taken over; None while another stands in the way. LeaseLost."""
-        (number,) = await self._one(
+        (number,) = await self._fetch_one(
             sql.open_intent,
             lease=LEASE,
             epoch=epoch,
@@ -218,7 +218,7 @@ class Books:
         )
         return None if number is None else int(number)
 
-    async def store(
+    async def store_submission(
         self,
         epoch: int,
         intent_no: int,
@@ -231,7 +231,7 @@ class Books:
         budget_lamports: int,
     ) -> None:
         """Keep signed bytes. LeaseLost, StillOpen, BudgetSpent: then nothing was kept and nothing may be sent."""
-        await self._all(
+        await self._fetch_all(
             sql.store_submission,
             lease=LEASE,
             epoch=epoch,
@@ -247,71 +247,73 @@ class Books:
 
     async def mark_sent(self, signatures: Sequence[str]) -> None:
         """They have left at least once."""
-        await self._all(sql.mark_sent, signatures=list(signatures))
+        await self._fetch_all(sql.mark_sent, signatures=list(signatures))
 
-    async def note(self, signature: str, outcome: Outcome) -> None:
+    async def record_outcome(self, signature: str, outcome: ErrorOutcome) -> None:
         """What kept it from landing so far."""
-        await self._all(sql.note, signature=signature, outcome=Jsonb(outcome.json()))
+        await self._fetch_all(sql.record_outcome, signature=signature, outcome=Jsonb(outcome.json()))
 
-    async def land(self, slots: Mapping[str, int]) -> None:
+    async def mark_landed(self, slots: Mapping[str, int]) -> None:
         """A node says that these have landed, by signature."""
         if slots:
-            await self._all(sql.land, signatures=list(slots), slots=list(slots.values()))
+            await self._fetch_all(sql.mark_landed, signatures=list(slots), slots=list(slots.values()))
 
     async def drop_planned(self, task: Task, due: Sequence[int]) -> int:
         """Give up what was decided, never signed and is not due any more; how many."""
-        return len(await self._all(sql.drop_planned, action=task.instruction, task=task.name, due=list(due)))
+        return len(await self._fetch_all(sql.drop_planned, action=task.instruction, task=task.name, due=list(due)))
 
     async def reopen_retracted(self) -> list[int]:
         """The intents that are open again, because the chain took them back."""
-        return [number for (number,) in await self._all(sql.reopen_retracted)]
+        return [number for (number,) in await self._fetch_all(sql.reopen_retracted)]
 
-    async def close_done(self) -> list[Closed]:
+    async def close_done(self) -> list[ClosedIntent]:
         """End what our own log holds, finalized."""
         events = json.dumps({task.instruction: task.event for task in TASKS.values()})
-        return [Closed(*row) for row in await self._all(sql.close_done, events=events)]
+        return [ClosedIntent(*row) for row in await self._fetch_all(sql.close_done, events=events)]
 
-    async def expire(self, signature: str, outcome: Outcome) -> str | None:
+    async def mark_expired(self, signature: str, outcome: ErrorOutcome) -> str | None:
         """It can never land; the intent's state, None where it had ended before."""
-        rows = await self._all(sql.expire, signature=signature, most=MOST_ATTEMPTS, outcome=Jsonb(outcome.json()))
+        rows = await self._fetch_all(
+            sql.mark_expired, signature=signature, most=MAX_ATTEMPTS, outcome=Jsonb(outcome.json())
+        )
         return rows[0][0] if rows else None
 
-    async def fail(self, signature: str, outcome: Outcome, *, slot: int, is_over: bool) -> str | None:
+    async def mark_failed(self, signature: str, outcome: ErrorOutcome, *, slot: int, is_over: bool) -> str | None:
         """It was refused on chain, finally; the intent's state, None where it had ended before."""
-        rows = await self._all(
-            sql.fail,
+        rows = await self._fetch_all(
+            sql.mark_failed,
             signature=signature,
-            most=MOST_ATTEMPTS,
+            most=MAX_ATTEMPTS,
             outcome=Jsonb(outcome.json()),
             slot=slot,
             is_over=is_over,
         )
         return rows[0][0] if rows else None
 
-    async def release(self, intent_no: int, who: str) -> bool:
+    async def release_intent(self, intent_no: int, operator: str) -> bool:
         """Let the next plan begin anew; False where there is nothing to release."""
-        (released,) = await self._one(sql.release, intent_no=intent_no, who=who)
+        (released,) = await self._fetch_one(sql.release_intent, intent_no=intent_no, who=operator)
         return bool(released)
 
     # Telling
 
     async def alert(self, kind: str, subject: str, severity: str, message: str) -> None:
         """Tell a person, once however often this is said."""
-        await self._all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
+        await self._fetch_all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
         """It is over."""
-        await self._all(sql.resolve_alert, kind=kind, subject=subject)
+        await self._fetch_all(sql.resolve_alert, kind=kind, subject=subject)
 
     async def resolve_others(self, kind: str, task: Name, subjects: Sequence[str]) -> None:
         """A task's alerts of this kind about anything else are over; a subject begins with the task's name."""
-        await self._all(sql.resolve_others, kind=kind, task=task, subjects=list(subjects))
+        await self._fetch_all(sql.resolve_others, kind=kind, task=task, subjects=list(subjects))
 
 
-def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> Market:
+def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
     number, market_id, address, state, proposed, disputed, slot, created, resolving, initiated, *rest = row
     likes, dislikes, intent_no, intent_state, sent_at = rest
-    return Market(
+    return MarketFacts(
         market_no=number,
         market_id=market_id,
         address=Address(address),
@@ -325,26 +327,27 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> Market:
         likes=likes or 0,
         dislikes=dislikes or 0,
         tally=tallies.get(number, Tally()),
-        open=None if intent_no is None else Open(intent_no, intent_state),
+        open_intent=None if intent_no is None else OpenIntent(intent_no, intent_state),
         last_sent_at=sent_at,
     )
 
 
 @contextlib.contextmanager
-def _said_plainly() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Errors of ours out of the driver's, and out of the codes that the functions of migration 0011 raise."""
     try:
         with pool.translate_errors():
             yield
     except psycopg.Error as error:
-        said = error.diag.message_primary or str(error)
+        message = error.diag.message_primary or str(error)
         match error.sqlstate:
             case "ZM409":
-                raise LeaseLost(f"{said}.") from error
+                raise LeaseLost(f"{message}.") from error
             case "ZM429":
-                raise BudgetSpent(
-                    f"{said[0].upper()}{said[1:]}.", help="Raise KEEPER_DAILY_BUDGET_LAMPORTS, or wait until tomorrow."
+                raise BudgetExhausted(
+                    f"{message[0].upper()}{message[1:]}.",
+                    help="Raise KEEPER_DAILY_BUDGET_LAMPORTS, or wait until tomorrow.",
                 ) from error
         raise
     except errors.Conflict as error:
-        raise StillOpen(str(error)) from error
+        raise SubmissionStillOpen(str(error)) from error

@@ -42,7 +42,7 @@ LARGEST_LAG_SECONDS: Final = 900
 LARGEST_SKEW_SECONDS: Final = 60
 
 
-class Verdict(enum.Enum):
+class PlanVerdict(enum.Enum):
     """What becomes of a row."""
 
     #: It is signed and sent.
@@ -54,55 +54,55 @@ class Verdict(enum.Enum):
     #: It would be due, but something is not proven.
     REFUSED = "refused"
     #: A person decides.
-    PERSON = "person"
+    MANUAL_REVIEW = "person"
 
 
 class Reason(enum.Enum):
     """Why a row has its verdict."""
 
-    DUE = ("due", Verdict.DUE)
-    NO_ADMIN_KEY = ("unsigned, for the admin", Verdict.EXPORT)
+    DUE = ("due", PlanVerdict.DUE)
+    NO_ADMIN_KEY = ("unsigned, for the admin", PlanVerdict.EXPORT)
 
-    TOO_FEW_BALLOTS = ("too few ballots", Verdict.WAIT)
-    BELOW_THRESHOLD = ("below the threshold", Verdict.WAIT)
-    TALLY_SUFFICES = ("the tally on chain suffices", Verdict.WAIT)
-    TALLIED_LATELY = ("tallied within the hour", Verdict.WAIT)
-    NO_TALLY = ("no sufficient tally on chain", Verdict.WAIT)
-    PERIOD_RUNS = ("the dispute period runs", Verdict.WAIT)
-    VOTING_RUNS = ("voting runs", Verdict.WAIT)
-    UNDER_WAY = ("under way", Verdict.WAIT)
-    NEXT_ROUND = ("in the next round", Verdict.WAIT)
-    LEFT_TO_OTHERS = ("left to admin and creator", Verdict.WAIT)
-    PAUSED = ("the protocol is paused", Verdict.WAIT)
-    NOT_YET = ("the program says not yet", Verdict.WAIT)
+    TOO_FEW_BALLOTS = ("too few ballots", PlanVerdict.WAIT)
+    BELOW_THRESHOLD = ("below the threshold", PlanVerdict.WAIT)
+    TALLY_SUFFICES = ("the tally on chain suffices", PlanVerdict.WAIT)
+    TALLIED_LATELY = ("tallied within the hour", PlanVerdict.WAIT)
+    NO_TALLY = ("no sufficient tally on chain", PlanVerdict.WAIT)
+    PERIOD_RUNS = ("the dispute period runs", PlanVerdict.WAIT)
+    VOTING_RUNS = ("voting runs", PlanVerdict.WAIT)
+    UNDER_WAY = ("under way", PlanVerdict.WAIT)
+    NEXT_ROUND = ("in the next round", PlanVerdict.WAIT)
+    LEFT_TO_OTHERS = ("left to admin and creator", PlanVerdict.WAIT)
+    PAUSED = ("the protocol is paused", PlanVerdict.WAIT)
+    NOT_YET = ("the program says not yet", PlanVerdict.WAIT)
 
-    UNVERIFIED = ("nothing of the log is proven", Verdict.REFUSED)
-    LOG_BEHIND = ("the proven log is too old", Verdict.REFUSED)
-    MART_STALE = ("a mart stopped following the log", Verdict.REFUSED)
-    CLOCK_SKEW = ("clocks disagree", Verdict.REFUSED)
-    NOT_FINAL = ("not final yet", Verdict.REFUSED)
-    BALLOTS_TURNED = ("ballots have turned since the tally", Verdict.REFUSED)
-    MARKET_MOVED = ("the market has moved on", Verdict.REFUSED)
-    CONFIG_CHANGED = ("the configuration has changed", Verdict.REFUSED)
-    RECORDS_DIFFER = ("vote records differ from the log", Verdict.REFUSED)
-    SIMULATION = ("it cannot be simulated now", Verdict.REFUSED)
-    BUDGET = ("the day's budget is used up", Verdict.REFUSED)
+    UNVERIFIED = ("nothing of the log is proven", PlanVerdict.REFUSED)
+    LOG_BEHIND = ("the proven log is too old", PlanVerdict.REFUSED)
+    MART_STALE = ("a mart stopped following the log", PlanVerdict.REFUSED)
+    CLOCK_SKEW = ("clocks disagree", PlanVerdict.REFUSED)
+    NOT_FINAL = ("not final yet", PlanVerdict.REFUSED)
+    BALLOTS_TURNED = ("ballots have turned since the tally", PlanVerdict.REFUSED)
+    MARKET_MOVED = ("the market has moved on", PlanVerdict.REFUSED)
+    CONFIG_CHANGED = ("the configuration has changed", PlanVerdict.REFUSED)
+    RECORDS_DIFFER = ("vote records differ from the log", PlanVerdict.REFUSED)
+    SIMULATION = ("it cannot be simulated now", PlanVerdict.REFUSED)
+    BUDGET = ("the day's budget is used up", PlanVerdict.REFUSED)
 
-    ZERO_BALLOTS = ("a dispute without a ballot", Verdict.PERSON)
-    NULL_OUTCOME = ("no outcome is proposed", Verdict.PERSON)
-    WAS_DISPUTED = ("it was disputed before", Verdict.PERSON)
-    UNSEEN_DECIDE = ("unseen wallets decide", Verdict.PERSON)
-    THRESHOLDS_DISAGREE = ("our threshold and the chain's disagree", Verdict.PERSON)
-    TOO_MANY_BALLOTS = ("more ballots than the program counts", Verdict.PERSON)
-    PROGRAM = ("the program would refuse", Verdict.PERSON)
-    QUARANTINED = ("quarantined after three attempts", Verdict.PERSON)
+    ZERO_BALLOTS = ("a dispute without a ballot", PlanVerdict.MANUAL_REVIEW)
+    NULL_OUTCOME = ("no outcome is proposed", PlanVerdict.MANUAL_REVIEW)
+    WAS_DISPUTED = ("it was disputed before", PlanVerdict.MANUAL_REVIEW)
+    UNSEEN_DECIDE = ("unseen wallets decide", PlanVerdict.MANUAL_REVIEW)
+    THRESHOLDS_DISAGREE = ("our threshold and the chain's disagree", PlanVerdict.MANUAL_REVIEW)
+    TOO_MANY_BALLOTS = ("more ballots than the program counts", PlanVerdict.MANUAL_REVIEW)
+    PROGRAM = ("the program would refuse", PlanVerdict.MANUAL_REVIEW)
+    QUARANTINED = ("quarantined after three attempts", PlanVerdict.MANUAL_REVIEW)
 
-    def __init__(self, words: str, verdict: Verdict) -> None:
-        self.words = words
+    def __init__(self, label: str, verdict: PlanVerdict) -> None:
+        self.label = label
         self.verdict = verdict
 
 
-class Config(NamedTuple):
+class ProtocolConfig(NamedTuple):
     """The program's configuration as its account has it; what a plan was made under must still hold when it is sent."""
 
     admin: Address
@@ -133,7 +133,7 @@ class Rules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ProvenState:
     """What is proven, and how old it is; instants are seconds since 1970."""
 
     #: Slots through which nothing confirmed is missing, and log and finalized chain are the same; None before that.
@@ -160,7 +160,7 @@ class Tally(NamedTuple):
     unseen_agree: int = 0
     unseen_disagree: int = 0
 
-    def counted(self, eligibility: Eligibility) -> tuple[int, int]:
+    def eligible_counts(self, eligibility: Eligibility) -> tuple[int, int]:
         """Agree and disagree of those who may vote."""
         agree, disagree = self.without_unseen()
         if eligibility == "known":
@@ -175,7 +175,7 @@ class Tally(NamedTuple):
 NO_BALLOTS: Final = Tally()
 
 
-class Open(NamedTuple):
+class OpenIntent(NamedTuple):
     """The intent that stands in the way of another."""
 
     intent_no: int
@@ -183,7 +183,7 @@ class Open(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Market:
+class MarketFacts:
     """A market as the marts have it; instants are seconds since 1970, 0 before they are."""
 
     market_no: int
@@ -201,20 +201,20 @@ class Market:
     likes: int = 0
     dislikes: int = 0
     tally: Tally = NO_BALLOTS
-    open: Open | None = None
+    open_intent: OpenIntent | None = None
     #: When an intent for the same action was last sent, by our clock.
     last_sent_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PlanRow:
     """One market in a plan."""
 
     task: Name
-    market: Market
+    market: MarketFacts
     reason: Reason
     #: More about the reason, for people.
-    words: str = ""
+    detail: str = ""
     arguments: Mapping[str, int | None] = field(default_factory=dict)
     #: The instant by the chain's clock from which it is due, where there is one.
     deadline: int | None = None
@@ -230,53 +230,67 @@ class Row:
     logs: tuple[str, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> PlanVerdict:
         """What becomes of it."""
         return self.reason.verdict
 
-    def refused(self, reason: Reason, words: str = "") -> Row:
+    def with_reason(self, reason: Reason, detail: str = "") -> PlanRow:
         """The same row with another reason."""
-        return replace(self, reason=reason, words=words)
+        return replace(self, reason=reason, detail=detail)
 
 
-def plan(task: Task, found: Iterable[Market], *, standing: Standing, config: Config, rules: Rules) -> list[Row]:
+def plan(
+    task: Task, found: Iterable[MarketFacts], *, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
+) -> list[PlanRow]:
     """The plan of one keeper: what is due first, the oldest deadline first; beyond the batch it is the next round's."""
-    general = _general(task, standing, config, rules)
+    general = _blocking_reason(task, proven_state, config, rules)
     decide = _DECIDE[task.name]
     rows = [
-        Row(task=task.name, market=market, reason=general[0], words=general[1])
+        PlanRow(task=task.name, market=market, reason=general[0], detail=general[1])
         if general
-        else _row(decide, market, standing, config, rules)
+        else _decide_row(decide, market, proven_state, config, rules)
         for market in found
     ]
-    rows.sort(key=_order)
-    room = rules.batch_size
+    rows.sort(key=_sort_key)
+    remaining = rules.batch_size
     for index, row in enumerate(rows):
-        if row.verdict in (Verdict.DUE, Verdict.EXPORT):
-            room -= 1
-            if room < 0:
-                rows[index] = row.refused(Reason.NEXT_ROUND)
+        if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT):
+            remaining -= 1
+            if remaining < 0:
+                rows[index] = row.with_reason(Reason.NEXT_ROUND)
     return rows
 
 
-def _order(row: Row) -> tuple[int, int, int]:
-    rank = {Verdict.DUE: 0, Verdict.EXPORT: 0, Verdict.PERSON: 1, Verdict.REFUSED: 2, Verdict.WAIT: 3}[row.verdict]
+def _sort_key(row: PlanRow) -> tuple[int, int, int]:
+    rank = {
+        PlanVerdict.DUE: 0,
+        PlanVerdict.EXPORT: 0,
+        PlanVerdict.MANUAL_REVIEW: 1,
+        PlanVerdict.REFUSED: 2,
+        PlanVerdict.WAIT: 3,
+    }[row.verdict]
     return rank, row.deadline or row.market.created_at, row.market.market_no
 
 
-def _general(task: Task, standing: Standing, config: Config, rules: Rules) -> tuple[Reason, str] | None:
+def _blocking_reason(
+    task: Task, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
+) -> tuple[Reason, str] | None:
     """What keeps everything from being decided."""
-    if standing.finalized_through is None or standing.proven_at is None or standing.verified_through is None:
+    if (
+        proven_state.finalized_through is None
+        or proven_state.proven_at is None
+        or proven_state.verified_through is None
+    ):
         return Reason.UNVERIFIED, "No walk has proven the log yet; see zmart status."
-    if standing.stale:
+    if proven_state.stale:
         return (
             Reason.MART_STALE,
-            f"{', '.join(standing.stale)}: one that is behind catches up; a stale one needs zmart rebuild NAME.",
+            f"{', '.join(proven_state.stale)}: one that is behind catches up; a stale one needs zmart rebuild NAME.",
         )
-    lag = standing.chain_at - standing.proven_at
+    lag = proven_state.chain_at - proven_state.proven_at
     if lag > LARGEST_LAG_SECONDS:
-        return Reason.LOG_BEHIND, f"Proven through slot {standing.finalized_through}, {lag} s behind the chain."
-    skew = abs(standing.chain_at - standing.our_at)
+        return Reason.LOG_BEHIND, f"Proven through slot {proven_state.finalized_through}, {lag} s behind the chain."
+    skew = abs(proven_state.chain_at - proven_state.our_at)
     if task.ballots is not None and rules.clocks_agree and skew > LARGEST_SKEW_SECONDS:
         return Reason.CLOCK_SKEW, f"The chain's finalized clock and ours are {skew:.0f} s apart."
     if config.is_paused:
@@ -284,116 +298,126 @@ def _general(task: Task, standing: Standing, config: Config, rules: Rules) -> tu
     return None
 
 
-_Decide = Callable[[Market, Standing, Config, Rules], Row]
+_Decide = Callable[[MarketFacts, ProvenState, ProtocolConfig, Rules], PlanRow]
 
 
-def _row(decide: _Decide, market: Market, standing: Standing, config: Config, rules: Rules) -> Row:
-    row = decide(market, standing, config, rules)
-    if market.open is not None and market.open.state == "quarantined":
-        number = market.open.intent_no
-        return row.refused(Reason.QUARANTINED, f"Look at intent {number}, then: zmart keeper release {number}")
-    if market.open is not None and market.open.state != "planned":
-        return row.refused(Reason.UNDER_WAY, f"Intent {market.open.intent_no} is {market.open.state}.")
-    final = standing.finalized_through
-    if row.verdict in (Verdict.DUE, Verdict.EXPORT) and (final is None or market.decisive_slot > final):
-        return row.refused(Reason.NOT_FINAL, f"Slot {market.decisive_slot} is not final yet.")
+def _decide_row(
+    decide: _Decide, market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
+) -> PlanRow:
+    row = decide(market, proven_state, config, rules)
+    if market.open_intent is not None and market.open_intent.state == "quarantined":
+        number = market.open_intent.intent_no
+        return row.with_reason(Reason.QUARANTINED, f"Look at intent {number}, then: zmart keeper release {number}")
+    if market.open_intent is not None and market.open_intent.state != "planned":
+        return row.with_reason(
+            Reason.UNDER_WAY, f"Intent {market.open_intent.intent_no} is {market.open_intent.state}."
+        )
+    final = proven_state.finalized_through
+    if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and (final is None or market.decisive_slot > final):
+        return row.with_reason(Reason.NOT_FINAL, f"Slot {market.decisive_slot} is not final yet.")
     return row
 
 
 # Proposals
 
 
-def tally(market: Market, standing: Standing, config: Config, rules: Rules) -> Row:
+def tally(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
     """Whether the counted ballots of a proposal are worth writing on chain."""
-    row = Row(task="proposal_tallies", market=market, reason=Reason.DUE)
+    row = PlanRow(task="proposal_tallies", market=market, reason=Reason.DUE)
     try:
         votes.total(market.likes, market.dislikes)
         short, short_without_unseen = _shorts(market.tally, config, rules)
     except errors.ProgramError:
-        return row.refused(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
+        return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     if short is not None and short_without_unseen is not None:
-        return row.refused(*short)
-    if _suffices(market.likes, market.dislikes, config, rules):
-        return row.refused(Reason.TALLY_SUFFICES, _in_words(market.likes, market.dislikes))
+        return row.with_reason(*short)
+    if _is_sufficient(market.likes, market.dislikes, config, rules):
+        return row.with_reason(Reason.TALLY_SUFFICES, _format_counts(market.likes, market.dislikes))
     if short is not None or short_without_unseen is not None:
-        return row.refused(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
-    if market.last_sent_at is not None and standing.our_at - market.last_sent_at < TALLY_INTERVAL_SECONDS:
-        return row.refused(Reason.TALLIED_LATELY)
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+    if market.last_sent_at is not None and proven_state.our_at - market.last_sent_at < TALLY_INTERVAL_SECONDS:
+        return row.with_reason(Reason.TALLIED_LATELY)
     likes, dislikes = market.tally.without_unseen()
-    return replace(row, arguments={"final_likes": likes, "final_dislikes": dislikes}, words=_in_words(likes, dislikes))
+    return replace(
+        row, arguments={"final_likes": likes, "final_dislikes": dislikes}, detail=_format_counts(likes, dislikes)
+    )
 
 
-def approval(market: Market, standing: Standing, config: Config, rules: Rules) -> Row:
+def approval(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
     """Whether the tally on chain suffices, and the ballots still say so."""
-    row = Row(task="proposal_approvals", market=market, reason=Reason.DUE)
+    row = PlanRow(task="proposal_approvals", market=market, reason=Reason.DUE)
     try:
-        if not _suffices(market.likes, market.dislikes, config, rules):
-            return row.refused(Reason.NO_TALLY, _in_words(market.likes, market.dislikes))
+        if not _is_sufficient(market.likes, market.dislikes, config, rules):
+            return row.with_reason(Reason.NO_TALLY, _format_counts(market.likes, market.dislikes))
         short, short_without_unseen = _shorts(market.tally, config, rules)
     except errors.ProgramError:
-        return row.refused(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
+        return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     if short is not None and short_without_unseen is not None:
-        return row.refused(Reason.BALLOTS_TURNED, f"Counted now: {short[1]}")
+        return row.with_reason(Reason.BALLOTS_TURNED, f"Counted now: {short[1]}")
     if short is not None or short_without_unseen is not None:
-        return row.refused(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
     if not rules.has_admin:
-        return row.refused(Reason.NO_ADMIN_KEY, "Sign it with the admin's key, or set ADMIN_KEYPAIR_PATH.")
-    return replace(row, words=_in_words(market.likes, market.dislikes))
+        return row.with_reason(Reason.NO_ADMIN_KEY, "Sign it with the admin's key, or set ADMIN_KEYPAIR_PATH.")
+    return replace(row, detail=_format_counts(market.likes, market.dislikes))
 
 
-def activation(market: Market, standing: Standing, config: Config, rules: Rules) -> Row:
+def activation(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
     """Whether opening the market is ours to do, and its approval needed no ballots of unseen wallets."""
-    row = Row(task="market_activations", market=market, reason=Reason.DUE)
+    row = PlanRow(task="market_activations", market=market, reason=Reason.DUE)
     if not rules.has_admin:
-        return row.refused(Reason.LEFT_TO_OTHERS, "ADMIN_KEYPAIR_PATH is not set; the creator may activate it, too.")
+        return row.with_reason(
+            Reason.LEFT_TO_OTHERS, "ADMIN_KEYPAIR_PATH is not set; the creator may activate it, too."
+        )
     if not rules.activates:
-        return row.refused(Reason.LEFT_TO_OTHERS, "KEEPER_ACTIVATES is off.")
+        return row.with_reason(Reason.LEFT_TO_OTHERS, "KEEPER_ACTIVATES is off.")
     try:
         short, short_without_unseen = _shorts(market.tally, config, rules)
     except errors.ProgramError:
-        return row.refused(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
+        return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     # Only this direction counts: ballots of unseen wallets against an approved market must not hold it back.
     if short is None and short_without_unseen is not None:
-        return row.refused(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
     return row
 
 
 _Short: TypeAlias = tuple[Reason, str] | None
 
 
-def _shorts(tally: Tally, config: Config, rules: Rules) -> tuple[_Short, _Short]:
+def _shorts(tally: Tally, config: ProtocolConfig, rules: Rules) -> tuple[_Short, _Short]:
     """What the ballots lack for an approval: all that count, and those without unseen wallets."""
-    return _short(tally.counted(rules.eligibility), config, rules), _short(tally.without_unseen(), config, rules)
+    return _missing_for_approval(tally.eligible_counts(rules.eligibility), config, rules), _missing_for_approval(
+        tally.without_unseen(), config, rules
+    )
 
 
-def _short(counts: tuple[int, int], config: Config, rules: Rules) -> _Short:
+def _missing_for_approval(counts: tuple[int, int], config: ProtocolConfig, rules: Rules) -> _Short:
     likes, dislikes = counts
-    said = _in_words(likes, dislikes)
+    summary = _format_counts(likes, dislikes)
     if votes.total(likes, dislikes) < rules.min_proposal_votes:
-        return Reason.TOO_FEW_BALLOTS, f"{said}, at least {rules.min_proposal_votes} are wanted"
+        return Reason.TOO_FEW_BALLOTS, f"{summary}, at least {rules.min_proposal_votes} are wanted"
     if not votes.is_threshold_reached(likes, dislikes, _approval_bps(config, rules)):
-        return Reason.BELOW_THRESHOLD, f"{said}, {_approval_bps(config, rules) / 100:g} % are wanted"
+        return Reason.BELOW_THRESHOLD, f"{summary}, {_approval_bps(config, rules) / 100:g} % are wanted"
     return None
 
 
-def _suffices(likes: int, dislikes: int, config: Config, rules: Rules) -> bool:
+def _is_sufficient(likes: int, dislikes: int, config: ProtocolConfig, rules: Rules) -> bool:
     """Whether an approval by these counts is possible, by the program's rules and ours."""
     return votes.total(likes, dislikes) >= rules.min_proposal_votes and votes.is_threshold_reached(
         likes, dislikes, _approval_bps(config, rules)
     )
 
 
-def _approval_bps(config: Config, rules: Rules) -> int:
+def _approval_bps(config: ProtocolConfig, rules: Rules) -> int:
     return max(config.proposal_approval_threshold, rules.approval_threshold_bps)
 
 
 # Endings
 
 
-def finalization(market: Market, standing: Standing, config: Config, rules: Rules) -> Row:
+def finalization(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
     """Whether an undisputed outcome is out of reach of any dispute (protocol.md 1.4.9)."""
     deadline = markets.dispute_closes_at(market.resolution_proposed_at, config.dispute_period)
-    row = Row(
+    row = PlanRow(
         task="market_finalizations",
         market=market,
         reason=Reason.DUE,
@@ -402,77 +426,83 @@ def finalization(market: Market, standing: Standing, config: Config, rules: Rule
         expected_outcome=market.proposed_outcome,
     )
     if market.was_disputed or market.dispute_initiated_at:
-        words = "A dispute brought it back to RESOLVING: finalizing would confirm what voters may have rejected."
-        return row.refused(Reason.WAS_DISPUTED, words)
+        detail = "A dispute brought it back to RESOLVING: finalizing would confirm what voters may have rejected."
+        return row.with_reason(Reason.WAS_DISPUTED, detail)
     if market.proposed_outcome is None:
-        return row.refused(Reason.NULL_OUTCOME)
-    if _proven_at(standing) < deadline:
-        return row.refused(Reason.PERIOD_RUNS, f"{deadline - _proven_at(standing)} s to go by what is proven")
+        return row.with_reason(Reason.NULL_OUTCOME)
+    if _proven_at(proven_state) < deadline:
+        return row.with_reason(Reason.PERIOD_RUNS, f"{deadline - _proven_at(proven_state)} s to go by what is proven")
     return row
 
 
-def settlement(market: Market, standing: Standing, config: Config, rules: Rules) -> Row:
+def settlement(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
     """Whether a dispute's ballots decide it, whichever way one counts them (protocol.md 1.4.9, 4.5)."""
     closes_at = market.dispute_initiated_at + rules.voting_window_seconds
     deadline = closes_at + (LARGEST_SKEW_SECONDS if rules.clocks_agree else 0)
-    row = Row(task="dispute_settlements", market=market, reason=Reason.DUE, deadline=deadline, closing=closes_at)
+    row = PlanRow(task="dispute_settlements", market=market, reason=Reason.DUE, deadline=deadline, closing=closes_at)
     if market.was_disputed:
-        return row.refused(Reason.WAS_DISPUTED, "Who voted in the earlier dispute cannot vote in this one.")
+        return row.with_reason(Reason.WAS_DISPUTED, "Who voted in the earlier dispute cannot vote in this one.")
     if market.proposed_outcome is None:
-        return row.refused(Reason.NULL_OUTCOME)
-    if _proven_at(standing) < deadline:
-        return row.refused(Reason.VOTING_RUNS, f"{deadline - _proven_at(standing)} s to go by what is proven")
-    return _settled(row, market, config, rules)
+        return row.with_reason(Reason.NULL_OUTCOME)
+    if _proven_at(proven_state) < deadline:
+        return row.with_reason(Reason.VOTING_RUNS, f"{deadline - _proven_at(proven_state)} s to go by what is proven")
+    return _settlement_row(row, market, config, rules)
 
 
-def _settled(row: Row, market: Market, config: Config, rules: Rules) -> Row:
-    agree, disagree = market.tally.counted(rules.eligibility)
+def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, rules: Rules) -> PlanRow:
+    agree, disagree = market.tally.eligible_counts(rules.eligibility)
     try:
         total = votes.total(agree, disagree)
     except errors.ProgramError:
-        return row.refused(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
+        return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     if total == 0:
-        return row.refused(Reason.ZERO_BALLOTS, "The program settles nothing without a ballot; none is invented.")
-    seen = market.tally.without_unseen()
+        return row.with_reason(Reason.ZERO_BALLOTS, "The program settles nothing without a ballot; none is invented.")
+    seen_counts = market.tally.without_unseen()
     chain = _outcome(market, (agree, disagree), config.dispute_success_threshold)
     ours = _outcome(market, (agree, disagree), rules.dispute_threshold_bps)
-    if sum(seen) == 0 or {_outcome(market, seen, bps) for bps in _dispute_bps(config, rules)} != {chain, ours}:
-        return row.refused(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
-    said = _in_words(*seen)
+    if sum(seen_counts) == 0 or {_outcome(market, seen_counts, bps) for bps in _dispute_bps(config, rules)} != {
+        chain,
+        ours,
+    }:
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+    counts = _format_counts(*seen_counts)
     if ours != chain:
-        return row.refused(Reason.THRESHOLDS_DISAGREE, f"{said}; the chain would write {_outcome_word(chain)}")
+        return row.with_reason(Reason.THRESHOLDS_DISAGREE, f"{counts}; the chain would write {_outcome_label(chain)}")
     return replace(
         row,
-        arguments={"dispute_agree": seen[0], "dispute_disagree": seen[1]},
+        arguments={"dispute_agree": seen_counts[0], "dispute_disagree": seen_counts[1]},
         expected_outcome=chain,
-        words=f"{said}: {_outcome_word(chain)}",
+        detail=f"{counts}: {_outcome_label(chain)}",
     )
 
 
-def _outcome(market: Market, counts: tuple[int, int], threshold_bps: int) -> bool | None:
+def _outcome(market: MarketFacts, counts: tuple[int, int], threshold_bps: int) -> bool | None:
     return markets.disputed_outcome(
         market.proposed_outcome, agree=counts[0], disagree=counts[1], threshold_bps=threshold_bps
     )
 
 
-def _dispute_bps(config: Config, rules: Rules) -> tuple[int, int]:
+def _dispute_bps(config: ProtocolConfig, rules: Rules) -> tuple[int, int]:
     return config.dispute_success_threshold, rules.dispute_threshold_bps
 
 
-def _proven_at(standing: Standing) -> int:
-    return -1 if standing.proven_at is None else standing.proven_at
+def _proven_at(proven_state: ProvenState) -> int:
+    return -1 if proven_state.proven_at is None else proven_state.proven_at
 
 
-def _in_words(agree: int, disagree: int) -> str:
+def _format_counts(agree: int, disagree: int) -> str:
     return f"{agree}:{disagree}, {votes.share_bps(agree, disagree) / 100:.2f} %"
 
 
 def _with_and_without(tally: Tally, rules: Rules) -> str:
-    counted, without = _in_words(*tally.counted(rules.eligibility)), _in_words(*tally.without_unseen())
+    counted, without = (
+        _format_counts(*tally.eligible_counts(rules.eligibility)),
+        _format_counts(*tally.without_unseen()),
+    )
     return f"{counted}; without wallets that the chain has never shown {without}"
 
 
-def _outcome_word(outcome: bool | None) -> str:
+def _outcome_label(outcome: bool | None) -> str:
     return {True: "YES", False: "NO", None: "INVALID"}[outcome]
 
 

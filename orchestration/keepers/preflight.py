@@ -16,33 +16,33 @@ from zmart.domain.ids import Address
 
 from . import proofs
 from .actions import Key, Task
-from .plans import Config
+from .plans import ProtocolConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keys:
+class KeeperKeys:
     """Who may sign."""
 
     backend: Signer | None = None
     admin: Signer | None = None
 
     @classmethod
-    def of(cls, chain: settings.ChainSettings) -> Keys:
+    def of(cls, chain: settings.ChainSettings) -> KeeperKeys:
         """The configured keys. Raises ConfigurationError where one cannot be used."""
         return cls(backend=signer.backend(chain), admin=signer.admin(chain))
 
-    def of_role(self, key: Key) -> Signer | None:
+    def for_role(self, key: Key) -> Signer | None:
         """The key of a role."""
         return self.backend if key == "backend" else self.admin
 
 
-def authority(config: Config, key: Key) -> Address:
+def authority(config: ProtocolConfig, key: Key) -> Address:
     """Whom the program takes a role's signature from."""
     return config.backend_authority if key == "backend" else config.admin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Log:
+class LogIdentity:
     """What the log says of itself."""
 
     genesis_hash: str | None
@@ -51,13 +51,13 @@ class Log:
     voting_window_seconds: int
 
 
-async def require_chain(node: client.ChainClient, chain: settings.ChainSettings, log: Log) -> None:
+async def require_chain(node: client.ChainClient, chain: settings.ChainSettings, log: LogIdentity) -> None:
     """Make sure that node, settings and log mean one chain and one program; ConfigurationError, NodeTrouble."""
     genesis_hash = await client.verify_cluster(node, chain.cluster)
     if log.genesis_hash != genesis_hash:
-        known = f"of genesis hash {log.genesis_hash}" if log.genesis_hash else "of no chain yet"
+        log_chain = f"of genesis hash {log.genesis_hash}" if log.genesis_hash else "of no chain yet"
         raise errors.ConfigurationError(
-            f"The log is {known}, the node's genesis hash is {genesis_hash}.",
+            f"The log is {log_chain}, the node's genesis hash is {genesis_hash}.",
             help="Let ingest walk the node's chain first, or set SOLANA_RPC_URL to a node of the log's chain.",
         )
     if log.program_id != chain.program_id:
@@ -67,28 +67,30 @@ async def require_chain(node: client.ChainClient, chain: settings.ChainSettings,
         )
 
 
-async def configuration(node: client.ChainClient, program_id: str, *, min_context_slot: int | None = None) -> Config:
+async def read_config(
+    node: client.ChainClient, program_id: str, *, min_context_slot: int | None = None
+) -> ProtocolConfig:
     """The program's configuration as it is now; ConfigurationError where there is none."""
     address = addresses.config_address(program_id)
     found = await node.account(address, commitment="confirmed", min_context_slot=min_context_slot)
     return proofs.config_of(found.value, program_id=program_id, address=address)
 
 
-def require_roles(config: Config, keys: Keys) -> None:
+def require_roles(config: ProtocolConfig, keys: KeeperKeys) -> None:
     """Refuse a key that the program would refuse; the program's authorities cannot be changed (protocol.md 1.5)."""
     named: Iterable[tuple[str, str, Signer | None, Address]] = (
         ("backend authority", "BACKEND_KEYPAIR_PATH", keys.backend, config.backend_authority),
         ("admin", "ADMIN_KEYPAIR_PATH", keys.admin, config.admin),
     )
-    for role, variable, key, wanted in named:
-        if key is not None and key.address != wanted:
+    for role, variable, key, expected in named:
+        if key is not None and key.address != expected:
             raise errors.ConfigurationError(
-                f"The {role} on chain is {wanted}, the key configured is {key.address}.",
-                help=f"Set {variable} to the key of {wanted}, or SOLANA_PROGRAM_ID_CORE to the program it belongs to.",
+                f"The {role} on chain is {expected}, the key configured is {key.address}.",
+                help=f"Set {variable} to the key of {expected}, or SOLANA_PROGRAM_ID_CORE to the program it belongs to.",
             )
 
 
-def require_rules(config: Config, voting: settings.VotingSettings, log: Log) -> None:
+def require_rules(config: ProtocolConfig, voting: settings.VotingSettings, log: LogIdentity) -> None:
     """Refuse thresholds looser than the program's, and a voting window other than the one that readers are told."""
     compared = (
         ("PROPOSAL_APPROVAL_THRESHOLD", voting.proposal_approval_threshold_bps, config.proposal_approval_threshold),
@@ -108,9 +110,9 @@ def require_rules(config: Config, voting: settings.VotingSettings, log: Log) -> 
         )
 
 
-def require_key(task: Task, keys: Keys) -> Signer:
+def require_key(task: Task, keys: KeeperKeys) -> Signer:
     """The key that a task signs with; ConfigurationError where it is not here."""
-    key = keys.of_role(task.key)
+    key = keys.for_role(task.key)
     if key is None:
         variable = "BACKEND_KEYPAIR_PATH" if task.key == "backend" else "ADMIN_KEYPAIR_PATH"
         raise errors.ConfigurationError(

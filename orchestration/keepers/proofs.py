@@ -18,7 +18,7 @@ from zmart.chain import client, codec
 from zmart.domain.market import MarketState
 from zmart.domain.votes import VoteKind
 
-from .plans import Config, Market, Reason, Row
+from .plans import MarketFacts, PlanRow, ProtocolConfig, Reason
 
 #: Places in a VoteRecord (protocol.md 1.5): the market, the kind, and from there vote and instant.
 RECORD_BYTES: Final = 83
@@ -52,13 +52,13 @@ def record_filters(market: bytes, kind: VoteKind) -> list[client.Memcmp | client
     ]
 
 
-def counted(records: Iterable[bytes], *, before: int) -> tuple[int, int]:
+def count_records(records: Iterable[bytes], *, before: int) -> tuple[int, int]:
     """Agreeing and disagreeing vote records of before an instant, from their slices."""
     votes = [vote for vote, voted_at in map(_VOTE.unpack, records) if voted_at < before]
     return sum(votes), len(votes) - sum(votes)
 
 
-def by_records(row: Row, ballots: Ballots, records: tuple[int, int]) -> Row:
+def check_records(row: PlanRow, ballots: Ballots, records: tuple[int, int]) -> PlanRow:
     """The row with its ballots proven, or refused."""
     proof = {
         **row.proof,
@@ -66,36 +66,36 @@ def by_records(row: Row, ballots: Ballots, records: tuple[int, int]) -> Row:
         "ballots_sha256": ballots.digest,
     }
     if records != (ballots.agree, ballots.disagree):
-        words = f"The chain has {records[0]}:{records[1]}, the log {ballots.agree}:{ballots.disagree}."
-        return replace(row, proof=proof).refused(Reason.RECORDS_DIFFER, words)
+        detail = f"The chain has {records[0]}:{records[1]}, the log {ballots.agree}:{ballots.disagree}."
+        return replace(row, proof=proof).with_reason(Reason.RECORDS_DIFFER, detail)
     return replace(row, proof=proof)
 
 
-def by_config(row: Row, planned: Config, now: Config) -> Row:
+def check_config(row: PlanRow, planned: ProtocolConfig, now: ProtocolConfig) -> PlanRow:
     """The row if the program's configuration is still what it was planned under, or refused."""
     if planned == now:
         return row
-    changed = [name for name, old, new in zip(Config._fields, planned, now, strict=True) if old != new]
-    return row.refused(Reason.CONFIG_CHANGED, f"{', '.join(changed)} changed between plan and send.")
+    changed = [name for name, old, new in zip(ProtocolConfig._fields, planned, now, strict=True) if old != new]
+    return row.with_reason(Reason.CONFIG_CHANGED, f"{', '.join(changed)} changed between plan and send.")
 
 
-def by_account(row: Row, account: client.AccountInfo | None, *, program_id: str) -> Row:
+def check_account(row: PlanRow, account: client.AccountInfo | None, *, program_id: str) -> PlanRow:
     """The row if the market's account says what the log says, or refused."""
     if account is None or account.owner != program_id:
-        return row.refused(Reason.MARKET_MOVED, f"There is no market account at {row.market.address}.")
+        return row.with_reason(Reason.MARKET_MOVED, f"There is no market account at {row.market.address}.")
     try:
         fields = _fields(account, "MarketAccount")
     except errors.DecodeError as error:
-        return row.refused(Reason.MARKET_MOVED, f"Its account cannot be read: {error}")
+        return row.with_reason(Reason.MARKET_MOVED, f"Its account cannot be read: {error}")
     different = [
         f"{name} is {theirs} on chain, {ours} in the log"
-        for name, ours, theirs in _compared(row.market, fields)
+        for name, ours, theirs in _compared_fields(row.market, fields)
         if ours != theirs
     ]
-    return row.refused(Reason.MARKET_MOVED, "; ".join(different) + ".") if different else row
+    return row.with_reason(Reason.MARKET_MOVED, "; ".join(different) + ".") if different else row
 
 
-def _compared(market: Market, fields: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+def _compared_fields(market: MarketFacts, fields: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
     yield "market_id", market.market_id, bytes(fields["market_id"]).hex()
     yield "state", market.state.name, MarketState(int(fields["state"])).name
     yield "proposed_outcome", market.proposed_outcome, fields["proposed_outcome"]
@@ -104,7 +104,7 @@ def _compared(market: Market, fields: Mapping[str, Any]) -> Iterable[tuple[str, 
     yield "tally on chain", (market.likes, market.dislikes), (fields["proposal_likes"], fields["proposal_dislikes"])
 
 
-def config_of(account: client.AccountInfo | None, *, program_id: str, address: str) -> Config:
+def config_of(account: client.AccountInfo | None, *, program_id: str, address: str) -> ProtocolConfig:
     """The program's configuration out of its account; ConfigurationError where that is none."""
     if account is None:
         raise errors.ConfigurationError(
@@ -122,7 +122,7 @@ def config_of(account: client.AccountInfo | None, *, program_id: str, address: s
         raise errors.ConfigurationError(
             f"The configuration at {address} cannot be read: {error}", help="Check SOLANA_PROGRAM_ID_CORE."
         ) from error
-    return Config(*(fields[name] for name in Config._fields))
+    return ProtocolConfig(*(fields[name] for name in ProtocolConfig._fields))
 
 
 def _fields(account: client.AccountInfo, kind: str) -> dict[str, Any]:

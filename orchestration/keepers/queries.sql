@@ -1,4 +1,4 @@
--- name: log
+-- name: log_facts
 -- What the log says of itself: chain, program, deployed voting window, what is proven, models that do not follow, our clock.
 select
     i.genesis_hash,
@@ -91,19 +91,19 @@ select
         where b.market_no = %(market_no)s and b.kind = %(kind)s and b.cast_at < to_timestamp(%(closing)s)
     );
 
--- name: take_lease
+-- name: acquire_lease
 -- The epoch under which we may act alone, or null.
 select ops.take_lease(%(name)s, %(holder)s, %(seconds)s);
 
--- name: keep_lease
+-- name: renew_lease
 -- Whether we still hold it, for longer now.
 select ops.keep_lease(%(name)s, %(epoch)s, %(seconds)s);
 
--- name: give_lease
+-- name: release_lease
 -- Let the next one begin.
 select ops.give_lease(%(name)s, %(epoch)s);
 
--- name: lease
+-- name: lease_holder
 -- Who holds it, and for how many seconds yet.
 select holder, extract(epoch from expires_at - clock_timestamp())::float from ops.leases where name = %(name)s;
 
@@ -132,11 +132,11 @@ returning i.intent_no;
 -- The first time that the bytes left.
 update ops.submissions set sent_at = coalesce(sent_at, clock_timestamp()) where signature = any(%(signatures)s);
 
--- name: note
+-- name: record_outcome
 -- What last kept a submission from ending.
 update ops.submissions set outcome = %(outcome)s where signature = %(signature)s and ending is null;
 
--- name: land
+-- name: mark_landed
 -- A node says that these landed; nothing has ended yet.
 with landed as (
     update ops.submissions as s
@@ -148,7 +148,7 @@ with landed as (
 update ops.intents as i set state = 'landed'
 from landed where i.intent_no = landed.intent_no and i.state in ('sent', 'reopened');
 
--- name: unclosed
+-- name: open_submissions
 -- Submissions that have not ended: what they are, and whether our log holds them.
 select
     s.signature,
@@ -169,7 +169,7 @@ left join raw.transactions as t on s.signature = t.signature and t.retracted_at 
 where s.ending is null
 order by s.stored_at;
 
--- name: unclosed_count
+-- name: count_open_submissions
 -- How many submissions have not ended, and how many done ones the chain has taken back.
 select
     (select count(*) from ops.submissions where ending is null),
@@ -209,7 +209,7 @@ from held, raw.markets_seen as m
 where i.intent_no = held.intent_no and i.market_no = m.market_no
 returning i.intent_no, m.market_id, i.plan ->> 'task', held.payload, i.plan -> 'expected_outcome';
 
--- name: expire
+-- name: mark_expired
 -- A submission that can never land; its intent may be signed again, or goes to a person after so many attempts.
 with expired as (
     update ops.submissions
@@ -225,7 +225,7 @@ set
 from expired where i.intent_no = expired.intent_no
 returning i.state;
 
--- name: fail
+-- name: mark_failed
 -- A submission that was refused on chain, finally.
 with failed as (
     update ops.submissions
@@ -246,7 +246,7 @@ set
 from failed where i.intent_no = failed.intent_no
 returning i.state;
 
--- name: release
+-- name: release_intent
 -- A person has looked at a quarantined intent.
 select ops.release_intent(%(intent_no)s, %(who)s);
 
@@ -288,7 +288,7 @@ where
     a.kind = %(kind)s and a.resolved_at is null and starts_with(a.subject, %(task)s || ' ')
     and a.subject <> all(%(subjects)s);
 
--- name: overdue
+-- name: overdue_markets
 -- Markets that stand still where something should have happened a day ago, by the newest event's clock.
 with now as (select to_timestamp(max(e.clock)) as at from (select clock from raw.events order by order_key desc limit 1) as e)
 select m.id, m.state, 'RESOLVING for a day longer than the dispute period; see the plan of market_finalizations.'
@@ -305,7 +305,7 @@ where
     m.is_known and m.state_code = 4
     and m.dispute_initiated_at + make_interval(secs => %(window)s) + interval '1 day' < now.at;
 
--- name: pulled
+-- name: withdrawn_pools
 -- Final markets whose creator withdrew the pool while holders had winnings to claim.
 select m.id, count(*)
 from marts.markets as m

@@ -9,42 +9,42 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
-from .plans import Row, Verdict
-from .runner import Report
+from .plans import PlanRow, PlanVerdict
+from .runner import RoundReport
 
 #: Rows in a table of the UI: what acts or needs somebody comes first, so the rest is only counted.
-MOST_ROWS: Final = 100
+MAX_ROWS: Final = 100
 #: Lines of a simulation's log that are shown.
-MOST_LINES: Final = 40
+MAX_LINES: Final = 40
 PLAN: Final = ("market", "state", "verdict", "why", "arguments", "due from", "ballots", "details")
 SUBMISSIONS: Final = ("market", "intent", "signature", "state", "fee, lamports", "details")
 _COLOURS: Final = {
-    Verdict.DUE: "green",
-    Verdict.EXPORT: "cyan",
-    Verdict.PERSON: "red",
-    Verdict.REFUSED: "yellow",
-    Verdict.WAIT: "bright_black",
+    PlanVerdict.DUE: "green",
+    PlanVerdict.EXPORT: "cyan",
+    PlanVerdict.MANUAL_REVIEW: "red",
+    PlanVerdict.REFUSED: "yellow",
+    PlanVerdict.WAIT: "bright_black",
 }
 
 
-def plan_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+def plan_rows(rows: Sequence[PlanRow]) -> list[tuple[str, ...]]:
     """The cells of a plan; a market by the beginning of its id, so that a page shows the whole row."""
     return [
         (
             f"{row.market.market_id[:12]}…",
             row.market.state.name,
             row.verdict.value,
-            row.reason.words,
+            row.reason.label,
             ", ".join(f"{name} {_argument(value)}" for name, value in row.arguments.items()),
             _instant(row.deadline),
             _ballots(row),
-            row.words,
+            row.detail,
         )
         for row in rows
     ]
 
 
-def submission_rows(report: Report) -> list[tuple[str, ...]]:
+def submission_rows(report: RoundReport) -> list[tuple[str, ...]]:
     """The cells of what was signed."""
     return [
         (
@@ -53,54 +53,54 @@ def submission_rows(report: Report) -> list[tuple[str, ...]]:
             one.signature,
             one.state,
             f"{one.fee_lamports:,}",
-            one.words,
+            one.message,
         )
         for one in report.sent
     ]
 
 
-def summary(report: Report) -> str:
+def summary(report: RoundReport) -> str:
     """A round in one line."""
     if report.skipped:
         return f"{report.task.name}: nothing done. {report.skipped}"
-    counts = ", ".join(f"{count} {verdict.value}" for verdict in Verdict if (count := report.count(verdict)))
-    said = f"{report.task.name}{' (dry run)' if report.is_dry else ''}: {counts or 'no market in question'}"
-    sent = f"; {len(report.sent)} sent, {report.swept.words()}" if not report.is_dry else ""
-    stopped = f"; STOPPED: {report.stopped.words}" if report.stopped else ""
-    return f"{said}{sent}{stopped}; {report.seconds:.1f} s"
+    counts = ", ".join(f"{count} {verdict.value}" for verdict in PlanVerdict if (count := report.count(verdict)))
+    text = f"{report.task.name}{' (dry run)' if report.is_dry else ''}: {counts or 'no market in question'}"
+    sent = f"; {len(report.sent)} sent, {report.swept.summary()}" if not report.is_dry else ""
+    stopped = f"; STOPPED: {report.stopped.message}" if report.stopped else ""
+    return f"{text}{sent}{stopped}; {report.seconds:.1f} s"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, at most so many rows; the rest is counted below it."""
-    lines = [_line(header), _line(["---"] * len(header)), *(_line(map(_cell, row)) for row in rows[:MOST_ROWS])]
-    if len(rows) > MOST_ROWS:
-        lines.append(f"\n... and {len(rows) - MOST_ROWS:,} more.")
+    lines = [_line(header), _line(["---"] * len(header)), *(_line(map(_cell, row)) for row in rows[:MAX_ROWS])]
+    if len(rows) > MAX_ROWS:
+        lines.append(f"\n... and {len(rows) - MAX_ROWS:,} more.")
     return "\n".join(lines)
 
 
-def simulations(rows: Iterable[Row]) -> str:
+def simulations(rows: Iterable[PlanRow]) -> str:
     """The simulations' logs of what is due, one block for each market."""
     blocks = [
-        f"**{row.market.market_id}** ({row.reason.words})\n\n```\n" + "\n".join(row.logs[:MOST_LINES]) + "\n```"
+        f"**{row.market.market_id}** ({row.reason.label})\n\n```\n" + "\n".join(row.logs[:MAX_LINES]) + "\n```"
         for row in rows
         if row.logs
     ]
-    return "\n\n".join(blocks[:MOST_ROWS]) or "Nothing was simulated."
+    return "\n\n".join(blocks[:MAX_ROWS]) or "Nothing was simulated."
 
 
-def unsigned(rows: Iterable[Row]) -> str:
+def unsigned_transactions(rows: Iterable[PlanRow]) -> str:
     """The transactions that wait for the admin, in base64."""
     return markdown(
         ("market", "transaction"), [(row.market.market_id, row.unsigned) for row in rows if row.unsigned is not None]
     )
 
 
-def terminal(report: Report, *, shows_all: bool) -> Table:
+def terminal(report: RoundReport, *, shows_all: bool) -> Table:
     """The plan for a terminal; what only waits is left out unless asked for."""
     table = Table(title=report.task.name, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for name in ("market", "verdict", "why", "arguments", "due from", "ballots", "details"):
         table.add_column(name, overflow="fold")
-    shown = [row for row in report.rows if shows_all or row.verdict is not Verdict.WAIT]
+    shown = [row for row in report.rows if shows_all or row.verdict is not PlanVerdict.WAIT]
     for row, cells in zip(shown, plan_rows(shown), strict=True):
         market, _, *rest = cells
         table.add_row(market, *rest, style=_COLOURS[row.verdict])
@@ -111,7 +111,7 @@ def _argument(value: int | None) -> str:
     return "none" if value is None else str(value)
 
 
-def _ballots(row: Row) -> str:
+def _ballots(row: PlanRow) -> str:
     """By class: on chain, off chain by known wallets, off chain by unseen ones."""
     tally = row.market.tally
     if not any(tally):

@@ -24,15 +24,15 @@ from zmart.settings import Settings
 
 from . import chain_state, fees, plans, preflight
 from .actions import Task
-from .error_policy import Outcome
-from .intent_store import Books, Facts, LeaseLost
-from .plans import Config, Reason, Row, Rules, Standing, Verdict
-from .preflight import Keys
-from .submit import Checkpoint, Flight, Rhythm, Sent, nothing
-from .sweep import Sweep, Swept
+from .error_policy import ErrorOutcome
+from .intent_store import IntentStore, LeaseLost, LogFacts
+from .plans import PlanRow, PlanVerdict, ProtocolConfig, ProvenState, Reason, Rules
+from .preflight import KeeperKeys
+from .submit import Checkpoint, SentSubmission, Submitter, Timing, no_checkpoint
+from .sweep import Sweep, SweepResult
 
 #: Reasons for which a person is told, and the severity.
-TOLD = {
+ALERT_SEVERITY = {
     Reason.ZERO_BALLOTS: "warning",
     Reason.NULL_OUTCOME: "critical",
     Reason.WAS_DISPUTED: "critical",
@@ -43,7 +43,7 @@ TOLD = {
     Reason.RECORDS_DIFFER: "warning",
 }
 #: Reasons that concern everything.
-TOLD_ONCE = {
+GENERAL_ALERT_SEVERITY = {
     Reason.UNVERIFIED: "warning",
     Reason.LOG_BEHIND: "warning",
     Reason.MART_STALE: "critical",
@@ -52,190 +52,197 @@ TOLD_ONCE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class RoundReport:
     """What a round did."""
 
     task: Task
     is_dry: bool
-    rows: Sequence[Row]
-    sent: Sequence[Sent] = ()
-    swept: Swept = field(default_factory=Swept)
-    config: Config | None = None
-    standing: Standing | None = None
+    rows: Sequence[PlanRow]
+    sent: Sequence[SentSubmission] = ()
+    swept: SweepResult = field(default_factory=SweepResult)
+    config: ProtocolConfig | None = None
+    proven_state: ProvenState | None = None
     #: Why nothing was done at all.
     skipped: str = ""
     #: The error after which nothing more was signed.
-    stopped: Outcome | None = None
+    stopped: ErrorOutcome | None = None
     seconds: float = 0.0
 
     @property
-    def needs_person(self) -> bool:
+    def is_review_needed(self) -> bool:
         """Whether somebody has to look."""
-        return self.stopped is not None or any(row.verdict is Verdict.PERSON for row in self.rows)
+        return self.stopped is not None or any(row.verdict is PlanVerdict.MANUAL_REVIEW for row in self.rows)
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: PlanVerdict) -> int:
         """Rows with a verdict."""
         return sum(row.verdict is verdict for row in self.rows)
 
 
-class Keepers:
+class KeeperRunner:
     """The keepers of one configuration, past the door."""
 
     def __init__(
         self,
         configured: Settings,
         node: client.ChainClient,
-        books: Books,
+        intent_store: IntentStore,
         *,
-        keys: Keys,
-        rhythm: Rhythm | None = None,
-        checkpoint: Checkpoint = nothing,
+        keys: KeeperKeys,
+        timing: Timing | None = None,
+        checkpoint: Checkpoint = no_checkpoint,
     ) -> None:
         self.configured = configured
         self.node = node
-        self.books = books
+        self.intent_store = intent_store
         self.keys = keys
-        self.rhythm = rhythm or Rhythm()
+        self.timing = timing or Timing()
         self._checkpoint = checkpoint
-        self._rules: Rules = chain_state.rules(configured, keys)
-        self._policy = fees.Policy(
+        self._rules: Rules = chain_state.rules_from_settings(configured, keys)
+        self._policy = fees.FeePolicy(
             percentile=configured.keepers.fee_percentile,
             most_micro_lamports=configured.keepers.fee_cap_micro_lamports,
             daily_budget_lamports=configured.keepers.daily_budget_lamports,
             low_balance_lamports=configured.keepers.low_balance_lamports,
         )
 
-    async def ask(self) -> None:
+    async def preflight(self) -> None:
         """Ask at the door. Raises ConfigurationError, and says it as an alert; NodeTrouble where nobody answers."""
-        facts = await self.books.facts()
+        facts = await self.intent_store.load_facts()
         try:
             await preflight.require_chain(self.node, self.configured.chain, facts.log)
-            config = await chain_state.config(self.node, self.configured.chain.program_id, facts)
+            config = await chain_state.read_config(self.node, self.configured.chain.program_id, facts)
             preflight.require_roles(config, self.keys)
             preflight.require_rules(config, self.configured.voting, facts.log)
         except errors.ConfigurationError as wrong:
-            await self.books.alert("keeper_configuration", "", "critical", str(wrong))
+            await self.intent_store.alert("keeper_configuration", "", "critical", str(wrong))
             raise
-        await self.books.resolve("keeper_configuration")
+        await self.intent_store.resolve("keeper_configuration")
 
-    async def round(self, task: Task, *, is_dry: bool) -> Report:
+    async def run_round(self, task: Task, *, is_dry: bool) -> RoundReport:
         """One keeper's round. Raises ConfigurationError, NodeTrouble, Unavailable, LeaseLost."""
         began = time.monotonic()
-        report = await (self._dry(task) if is_dry else self._held(task))
-        await self._tell(report)
+        report = await (self._dry_run(task) if is_dry else self._with_lease(task))
+        await self._update_alerts(report)
         return replace(report, seconds=time.monotonic() - began)
 
-    async def sweep(self) -> Swept | None:
+    async def sweep(self) -> SweepResult | None:
         """Look after what was signed; None while another keeper does."""
-        epoch = await self.books.take_lease(holder(), self.rhythm.lease)
+        epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
         if epoch is None:
             return None
         try:
             return await self._sweep().run()
         finally:
-            await self.books.give_lease(epoch)
+            await self.intent_store.release_lease(epoch)
 
     def _sweep(self) -> Sweep:
         return Sweep(
             self.node,
-            self.books,
+            self.intent_store,
             program_id=self.configured.chain.program_id,
-            rhythm=self.rhythm,
+            timing=self.timing,
             checkpoint=self._checkpoint,
         )
 
     # Planning
 
-    async def _planned(self, task: Task) -> tuple[list[Row], Standing, Config, Facts]:
-        facts = await self.books.facts()
-        config, standing = await asyncio.gather(
-            chain_state.config(self.node, self.configured.chain.program_id, facts),
-            chain_state.standing(self.node, facts),
+    async def _plan(self, task: Task) -> tuple[list[PlanRow], ProvenState, ProtocolConfig, LogFacts]:
+        facts = await self.intent_store.load_facts()
+        config, proven_state = await asyncio.gather(
+            chain_state.read_config(self.node, self.configured.chain.program_id, facts),
+            chain_state.read_proven_state(self.node, facts),
         )
-        markets = await self.books.markets(
+        markets = await self.intent_store.markets(
             task,
-            before=0 if standing.proven_at is None else standing.proven_at,
+            before=0 if proven_state.proven_at is None else proven_state.proven_at,
             window_seconds=self._rules.voting_window_seconds,
         )
-        return plans.plan(task, markets, standing=standing, config=config, rules=self._rules), standing, config, facts
-
-    async def _dry(self, task: Task) -> Report:
-        rows, standing, config, facts = await self._planned(task)
-        flight = self._flight(task)
-        rows, _ = await self._ready(
-            flight, task, rows, standing, config, facts, payer=preflight.authority(config, task.key)
+        return (
+            plans.plan(task, markets, proven_state=proven_state, config=config, rules=self._rules),
+            proven_state,
+            config,
+            facts,
         )
-        return Report(task=task, is_dry=True, rows=rows, config=config, standing=standing, stopped=flight.stopped)
 
-    async def _ready(
+    async def _dry_run(self, task: Task) -> RoundReport:
+        rows, proven_state, config, facts = await self._plan(task)
+        submitter = self._submitter(task)
+        rows, _ = await self._prove_and_simulate(
+            submitter, task, rows, proven_state, config, facts, payer=preflight.authority(config, task.key)
+        )
+        return RoundReport(
+            task=task, is_dry=True, rows=rows, config=config, proven_state=proven_state, stopped=submitter.stopped
+        )
+
+    async def _prove_and_simulate(
         self,
-        flight: Flight,
+        submitter: Submitter,
         task: Task,
-        rows: Sequence[Row],
-        standing: Standing,
-        config: Config,
-        facts: Facts,
+        rows: Sequence[PlanRow],
+        proven_state: ProvenState,
+        config: ProtocolConfig,
+        facts: LogFacts,
         *,
         payer: Address,
-    ) -> tuple[list[Row], dict[int, Any]]:
+    ) -> tuple[list[PlanRow], dict[int, Any]]:
         """The rows proven and simulated, and what each that may be sent would cost, by market."""
-        alive = [row for row in rows if row.verdict in (Verdict.DUE, Verdict.EXPORT)]
-        if not alive:
+        sendable = [row for row in rows if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT)]
+        if not sendable:
             return list(rows), {}
-        now = await chain_state.config(self.node, self.configured.chain.program_id, facts)
-        proven = await flight.proven(alive, standing, config, now)
+        now = await chain_state.read_config(self.node, self.configured.chain.program_id, facts)
+        proven = await submitter.prove(sendable, proven_state, config, now)
         costs: dict[int, Any] = {}
-        checked: dict[int, Row] = {}
-        for row, cost in await flight.simulated(proven, payer):
+        checked: dict[int, PlanRow] = {}
+        for row, cost in await submitter.simulate(proven, payer):
             number = row.market.market_no
             checked[number] = row
             if cost is not None:
                 costs[number] = cost
-                if row.verdict is Verdict.EXPORT:
-                    checked[number] = await flight.export(row, payer, cost)
+                if row.verdict is PlanVerdict.EXPORT:
+                    checked[number] = await submitter.export(row, payer, cost)
         return [checked.get(row.market.market_no, row) for row in rows], costs
 
-    def _flight(self, task: Task) -> Flight:
-        return Flight(
+    def _submitter(self, task: Task) -> Submitter:
+        return Submitter(
             task,
             self.node,
-            self.books,
+            self.intent_store,
             program_id=self.configured.chain.program_id,
             policy=self._policy,
-            rhythm=self.rhythm,
+            timing=self.timing,
             checkpoint=self._checkpoint,
         )
 
     # Acting
 
-    async def _held(self, task: Task) -> Report:
+    async def _with_lease(self, task: Task) -> RoundReport:
         """A round that signs, under the lease."""
         key = self._key(task)
-        epoch = await self.books.take_lease(holder(), self.rhythm.lease)
+        epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
         if epoch is None:
-            words = f"Another keeper is at work: {await self.books.holder()}."
-            return Report(task=task, is_dry=False, rows=(), skipped=words)
+            message = f"Another keeper is at work: {await self.intent_store.lease_holder()}."
+            return RoundReport(task=task, is_dry=False, rows=(), skipped=message)
         try:
-            async with self._keeping(epoch):
-                return await self._acted(task, key, epoch)
+            async with self._renewing_lease(epoch):
+                return await self._execute(task, key, epoch)
         finally:
-            await self.books.give_lease(epoch)
+            await self.intent_store.release_lease(epoch)
 
     @contextlib.asynccontextmanager
-    async def _keeping(self, epoch: int) -> AsyncIterator[None]:
+    async def _renewing_lease(self, epoch: int) -> AsyncIterator[None]:
         """Hold the lease while a round takes its time; who loses it stores nothing more, whatever else goes on."""
-        task = asyncio.create_task(self._keep(epoch))
+        task = asyncio.create_task(self._renew_lease(epoch))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _keep(self, epoch: int) -> None:
+    async def _renew_lease(self, epoch: int) -> None:
         with contextlib.suppress(LeaseLost):
             while True:
-                await asyncio.sleep(self.rhythm.lease / 4)
-                await self.books.keep_lease(epoch, self.rhythm.lease)
+                await asyncio.sleep(self.timing.lease_seconds / 4)
+                await self.intent_store.renew_lease(epoch, self.timing.lease_seconds)
 
     def _key(self, task: Task) -> Signer | None:
         """The key, or None where what it would sign is exported, or left to others."""
@@ -243,42 +250,42 @@ class Keepers:
             return self.keys.admin
         return preflight.require_key(task, self.keys)
 
-    async def _acted(self, task: Task, key: Signer | None, epoch: int) -> Report:
+    async def _execute(self, task: Task, key: Signer | None, epoch: int) -> RoundReport:
         await self._sweep().run()
-        rows, standing, config, facts = await self._planned(task)
-        flight = self._flight(task)
+        rows, proven_state, config, facts = await self._plan(task)
+        submitter = self._submitter(task)
         payer = key.address if key else preflight.authority(config, task.key)
-        if key is not None and any(row.verdict is Verdict.DUE for row in rows):
-            await self._require_money(key)
-        rows, costs = await self._ready(flight, task, rows, standing, config, facts, payer=payer)
-        due = [row for row in rows if row.verdict is Verdict.DUE and row.market.market_no in costs]
-        await self.books.drop_planned(task, [row.market.market_no for row in due])
-        sent: list[Sent] = []
-        if key is not None and due and flight.stopped is None:
+        if key is not None and any(row.verdict is PlanVerdict.DUE for row in rows):
+            await self._check_fee_balance(key)
+        rows, costs = await self._prove_and_simulate(submitter, task, rows, proven_state, config, facts, payer=payer)
+        due = [row for row in rows if row.verdict is PlanVerdict.DUE and row.market.market_no in costs]
+        await self.intent_store.drop_planned(task, [row.market.market_no for row in due])
+        sent: list[SentSubmission] = []
+        if key is not None and due and submitter.stopped is None:
             ready = [(row, costs[row.market.market_no]) for row in due]
-            launched = await flight.launch(ready, key, epoch=epoch, plan=_circumstances(standing, config))
-            kept = {one.market.market_no: one for one in launched if isinstance(one, Row)}
-            rows = [kept.get(row.market.market_no, row) for row in rows]
-            if not any(one.reason is Reason.BUDGET for one in kept.values()):
-                await self.books.resolve("keeper_budget")
-            sent = await flight.seen([one for one in launched if isinstance(one, Sent)], epoch)
+            submitted = await submitter.submit(ready, key, epoch=epoch, plan=_plan_context(proven_state, config))
+            not_sent = {one.market.market_no: one for one in submitted if isinstance(one, PlanRow)}
+            rows = [not_sent.get(row.market.market_no, row) for row in rows]
+            if not any(one.reason is Reason.BUDGET for one in not_sent.values()):
+                await self.intent_store.resolve("keeper_budget")
+            sent = await submitter.confirm([one for one in submitted if isinstance(one, SentSubmission)], epoch)
         swept = await self._sweep().close()
-        return Report(
+        return RoundReport(
             task=task,
             is_dry=False,
             rows=rows,
             sent=sent,
             swept=swept,
             config=config,
-            standing=standing,
-            stopped=flight.stopped,
+            proven_state=proven_state,
+            stopped=submitter.stopped,
         )
 
-    async def _require_money(self, key: Signer) -> None:
+    async def _check_fee_balance(self, key: Signer) -> None:
         found = await self.node.account(key.address, commitment="confirmed")
         lamports = 0 if found.value is None else found.value.lamports
         if lamports < self._policy.low_balance_lamports:
-            await self.books.alert(
+            await self.intent_store.alert(
                 "fee_payer_low",
                 key.address,
                 "warning",
@@ -286,94 +293,94 @@ class Keepers:
                 f"{self._policy.low_balance_lamports:,}. Send it some.",
             )
         else:
-            await self.books.resolve("fee_payer_low", key.address)
+            await self.intent_store.resolve("fee_payer_low", key.address)
 
     # Telling
 
-    async def _tell(self, report: Report) -> None:
+    async def _update_alerts(self, report: RoundReport) -> None:
         """Alerts about what this round found, and the end of those that it did not find again."""
-        if report.skipped or report.standing is None:
+        if report.skipped or report.proven_state is None:
             return
         name = report.task.name
-        for reason, severity in TOLD.items():
+        for reason, severity in ALERT_SEVERITY.items():
             found = {f"{name} {row.market.market_id}": row for row in report.rows if row.reason is reason}
             for subject, row in found.items():
-                await self.books.alert(_kind(reason), subject, severity, _sentence(row))
-            await self.books.resolve_others(_kind(reason), name, list(found))
-        for reason, severity in TOLD_ONCE.items():
+                await self.intent_store.alert(_alert_kind(reason), subject, severity, _describe(row))
+            await self.intent_store.resolve_others(_alert_kind(reason), name, list(found))
+        for reason, severity in GENERAL_ALERT_SEVERITY.items():
             one = next((row for row in report.rows if row.reason is reason), None)
             if one is not None:
-                await self.books.alert(_kind(reason), name, severity, _sentence(one))
+                await self.intent_store.alert(_alert_kind(reason), name, severity, _describe(one))
             else:
-                await self.books.resolve(_kind(reason), name)
+                await self.intent_store.resolve(_alert_kind(reason), name)
         if report.stopped is not None:
-            await self.books.alert("keeper_stopped", name, "critical", report.stopped.words)
+            await self.intent_store.alert("keeper_stopped", name, "critical", report.stopped.message)
         else:
-            await self.books.resolve("keeper_stopped", name)
+            await self.intent_store.resolve("keeper_stopped", name)
 
 
-def _kind(reason: Reason) -> str:
+def _alert_kind(reason: Reason) -> str:
     return f"keeper_{reason.name.lower()}"
 
 
-def _sentence(row: Row) -> str:
-    said = f"{row.task}: {row.reason.words}"
-    return f"{said}: {row.words}" if row.words else f"{said}."
+def _describe(row: PlanRow) -> str:
+    text = f"{row.task}: {row.reason.label}"
+    return f"{text}: {row.detail}" if row.detail else f"{text}."
 
 
-def _circumstances(standing: Standing, config: Config) -> dict[str, Any]:
+def _plan_context(proven_state: ProvenState, config: ProtocolConfig) -> dict[str, Any]:
     """What a plan was made under, for its intents."""
     return {
         "config": config._asdict(),
-        "verified_through": standing.verified_through,
-        "finalized_through": standing.finalized_through,
-        "proven_at": standing.proven_at,
-        "chain_at": standing.chain_at,
-        "slot": standing.slot,
+        "verified_through": proven_state.verified_through,
+        "finalized_through": proven_state.finalized_through,
+        "proven_at": proven_state.proven_at,
+        "chain_at": proven_state.chain_at,
+        "slot": proven_state.slot,
     }
 
 
-def holder() -> str:
+def lease_holder_name() -> str:
     """How this process is called while it holds the lease."""
     return f"{socket.gethostname()} pid {os.getpid()}"
 
 
 @contextlib.asynccontextmanager
-async def opened(
+async def open_runner(
     configured: Settings,
     *,
-    rhythm: Rhythm | None = None,
-    checkpoint: Checkpoint = nothing,
+    timing: Timing | None = None,
+    checkpoint: Checkpoint = no_checkpoint,
     dsn: str | None = None,
-) -> AsyncIterator[Keepers]:
+) -> AsyncIterator[KeeperRunner]:
     """The keepers of a configuration, asked at the door. Raises ConfigurationError, NodeTrouble, Unavailable."""
     async with (
-        Books(dsn or configured.postgres.dsn("zmart_keeper")) as books,
+        IntentStore(dsn or configured.postgres.dsn("zmart_keeper")) as intent_store,
         RpcClient.of(configured.chain) as node,
     ):
-        keys = await _keys(configured, books)
-        keepers = Keepers(configured, node, books, keys=keys, rhythm=rhythm, checkpoint=checkpoint)
-        await keepers.ask()
-        yield keepers
+        keys = await _load_keys(configured, intent_store)
+        runner = KeeperRunner(configured, node, intent_store, keys=keys, timing=timing, checkpoint=checkpoint)
+        await runner.preflight()
+        yield runner
 
 
-async def _keys(configured: Settings, books: Books) -> Keys:
+async def _load_keys(configured: Settings, intent_store: IntentStore) -> KeeperKeys:
     try:
-        return Keys.of(configured.chain)
-    except errors.ConfigurationError as wrong:
-        await books.alert("keeper_configuration", "", "critical", str(wrong))
+        return KeeperKeys.of(configured.chain)
+    except errors.ConfigurationError as error:
+        await intent_store.alert("keeper_configuration", "", "critical", str(error))
         raise
 
 
-async def run(
+async def run_rounds(
     configured: Settings,
     tasks: Sequence[Task],
     *,
     is_dry: bool,
-    rhythm: Rhythm | None = None,
-    checkpoint: Checkpoint = nothing,
+    timing: Timing | None = None,
+    checkpoint: Checkpoint = no_checkpoint,
     dsn: str | None = None,
-) -> list[Report]:
+) -> list[RoundReport]:
     """A round of each task, in the order in which a market meets them."""
-    async with opened(configured, rhythm=rhythm, checkpoint=checkpoint, dsn=dsn) as keepers:
-        return [await keepers.round(task, is_dry=is_dry) for task in tasks]
+    async with open_runner(configured, timing=timing, checkpoint=checkpoint, dsn=dsn) as runner:
+        return [await runner.run_round(task, is_dry=is_dry) for task in tasks]

@@ -17,7 +17,7 @@ import enum
 from zmart.chain import client
 
 
-class Ending(enum.Enum):
+class SubmissionOutcome(enum.Enum):
     """What is known of a submission."""
 
     RESEND = "resend"
@@ -34,19 +34,19 @@ def decide(
     last_valid_block_height: int,
     searched: bool,
     in_log: bool = False,
-) -> Ending:
+) -> SubmissionOutcome:
     """What a status means.
 
     `finalized_height` was asked of the same node, before the status; `searched` says whether the whole history was.
     What our log holds has landed, whatever a node remembers.
     """
     if in_log:
-        return Ending.LANDED
+        return SubmissionOutcome.LANDED
     if status is None:
         is_dead = finalized_height > last_valid_block_height
         if is_dead:
-            return Ending.EXPIRED if searched else Ending.WAIT
-        return Ending.RESEND
+            return SubmissionOutcome.EXPIRED if searched else SubmissionOutcome.WAIT
+        return SubmissionOutcome.RESEND
     if status.err is not None:
-        return Ending.FAILED if status.is_finalized else Ending.WAIT
-    return Ending.LANDED if status.is_confirmed else Ending.WAIT
+        return SubmissionOutcome.FAILED if status.is_finalized else SubmissionOutcome.WAIT
+    return SubmissionOutcome.LANDED if status.is_confirmed else SubmissionOutcome.WAIT

@@ -15,18 +15,18 @@ from zmart.chain import client, rpc_errors
 
 from . import error_policy, submission_status
 from .actions import TASKS
-from .error_policy import Meaning, Outcome
-from .intent_store import Books, Closed, Unclosed
-from .submission_status import Ending
-from .submit import Checkpoint, Rhythm, nothing
+from .error_policy import ErrorAction, ErrorOutcome
+from .intent_store import ClosedIntent, IntentStore, OpenSubmission
+from .submission_status import SubmissionOutcome
+from .submit import Checkpoint, Timing, no_checkpoint
 
 
 @dataclass(kw_only=True)
-class Swept:
+class SweepResult:
     """What a sweep found."""
 
     #: Intents that are done now, open again, and those whose submission can never land.
-    closed: list[Closed] = field(default_factory=list)
+    closed: list[ClosedIntent] = field(default_factory=list)
     reopened: list[int] = field(default_factory=list)
     expired: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Swept:
     #: Submissions that may still land, or have landed and wait for our log.
     open: int = 0
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """For people."""
         parts = {
             "done": len(self.closed),
@@ -53,38 +53,38 @@ class Sweep:
     def __init__(
         self,
         node: client.ChainClient,
-        books: Books,
+        intent_store: IntentStore,
         *,
         program_id: str,
-        rhythm: Rhythm,
-        checkpoint: Checkpoint = nothing,
+        timing: Timing,
+        checkpoint: Checkpoint = no_checkpoint,
     ) -> None:
         self._node = node
-        self._books = books
+        self._intent_store = intent_store
         self._program_id = program_id
-        self._rhythm = rhythm
+        self._timing = timing
         self._checkpoint = checkpoint
-        self._swept = Swept()
+        self._result = SweepResult()
 
-    async def run(self) -> Swept:
+    async def run(self) -> SweepResult:
         """Look at everything once. Raises NodeTrouble; what was found by then stays found."""
         await self._reopen()
         await self._close()
-        open_ones = await self._books.unclosed()
-        for start in range(0, len(open_ones), client.MAX_STATUSES):
-            await self._judge(open_ones[start : start + client.MAX_STATUSES])
-        return self._swept
+        open_submissions = await self._intent_store.open_submissions()
+        for start in range(0, len(open_submissions), client.MAX_STATUSES):
+            await self._check_submissions(open_submissions[start : start + client.MAX_STATUSES])
+        return self._result
 
-    async def close(self) -> Swept:
+    async def close(self) -> SweepResult:
         """Only what our own log says; no node is asked."""
         await self._close()
-        self._swept.open = len(await self._books.unclosed())
-        return self._swept
+        self._result.open = len(await self._intent_store.open_submissions())
+        return self._result
 
     async def _reopen(self) -> None:
-        for number in await self._books.reopen_retracted():
-            self._swept.reopened.append(number)
-            await self._books.alert(
+        for number in await self._intent_store.reopen_retracted():
+            self._result.reopened.append(number)
+            await self._intent_store.alert(
                 "keeper_reopened",
                 str(number),
                 "warning",
@@ -93,20 +93,20 @@ class Sweep:
 
     async def _close(self) -> None:
         self._checkpoint("before close")
-        closed = await self._books.close_done()
+        closed = await self._intent_store.close_done()
         if closed:
             self._checkpoint("after close")
         for one in closed:
-            await self._books.resolve("keeper_unconfirmed", str(one.intent_no))
-            await self._books.resolve("keeper_reopened", str(one.intent_no))
-            await self._compare(one)
-        self._swept.closed += closed
+            await self._intent_store.resolve("keeper_unconfirmed", str(one.intent_no))
+            await self._intent_store.resolve("keeper_reopened", str(one.intent_no))
+            await self._compare_outcome(one)
+        self._result.closed += closed
 
-    async def _compare(self, one: Closed) -> None:
+    async def _compare_outcome(self, one: ClosedIntent) -> None:
         """A settled market must have the outcome that was planned; the program alone decides, so a person is told."""
         if "final_outcome" not in one.event or one.event["final_outcome"] == one.expected_outcome:
             return
-        await self._books.alert(
+        await self._intent_store.alert(
             "outcome_differs",
             one.market_id,
             "critical",
@@ -115,82 +115,84 @@ class Sweep:
             f"the program's configuration changed while intent {one.intent_no} was on its way.",
         )
 
-    async def _judge(self, found: Sequence[Unclosed]) -> None:
+    async def _check_submissions(self, found: Sequence[OpenSubmission]) -> None:
         one_node = self._node.pin_node()
         height = await one_node.block_height(commitment="finalized")
         statuses = await one_node.signature_statuses([each.signature for each in found], search_history=True)
         landed: dict[str, int] = {}
         for each, status in zip(found, statuses.value, strict=True):
-            ending = submission_status.decide(
+            submission_outcome = submission_status.decide(
                 status,
                 finalized_height=height,
                 last_valid_block_height=each.last_valid_block_height,
                 searched=True,
                 in_log=each.in_log,
             )
-            if ending is Ending.LANDED and status is not None:
+            if submission_outcome is SubmissionOutcome.LANDED and status is not None:
                 landed[each.signature] = status.slot
-            await self._act(each, ending, status)
-        await self._books.land(landed)
+            await self._act(each, submission_outcome, status)
+        await self._intent_store.mark_landed(landed)
 
-    async def _act(self, one: Unclosed, ending: Ending, status: client.SignatureStatus | None) -> None:
-        match ending:
-            case Ending.EXPIRED:
+    async def _act(
+        self, one: OpenSubmission, submission_outcome: SubmissionOutcome, status: client.SignatureStatus | None
+    ) -> None:
+        match submission_outcome:
+            case SubmissionOutcome.EXPIRED:
                 await self._expire(one)
-            case Ending.FAILED:
+            case SubmissionOutcome.FAILED:
                 assert status is not None
                 await self._fail(one, status)
-            case Ending.RESEND:
-                self._swept.open += 1
+            case SubmissionOutcome.RESEND:
+                self._result.open += 1
                 await self._resend(one)
-            case Ending.LANDED | Ending.WAIT:
-                self._swept.open += 1
-                await self._doubt(one)
+            case SubmissionOutcome.LANDED | SubmissionOutcome.WAIT:
+                self._result.open += 1
+                await self._alert_if_unconfirmed(one)
 
-    async def _resend(self, one: Unclosed) -> None:
+    async def _resend(self, one: OpenSubmission) -> None:
         try:
             await self._node.send(one.raw, preflight_commitment="confirmed", skip_preflight=True)
         except errors.ZmartError:
             return
-        await self._books.mark_sent([one.signature])
+        await self._intent_store.mark_sent([one.signature])
 
-    async def _expire(self, one: Unclosed) -> None:
-        words = f"Its blockhash died at height {one.last_valid_block_height}, and the chain does not know it."
-        outcome = Outcome(meaning=Meaning.RETRY, kind="Expired", words=words)
-        state = await self._books.expire(one.signature, outcome)
-        self._swept.expired.append(one.intent_no)
-        await self._told(one, state, outcome)
+    async def _expire(self, one: OpenSubmission) -> None:
+        message = f"Its blockhash died at height {one.last_valid_block_height}, and the chain does not know it."
+        outcome = ErrorOutcome(action=ErrorAction.RETRY, kind="Expired", message=message)
+        state = await self._intent_store.mark_expired(one.signature, outcome)
+        self._result.expired.append(one.intent_no)
+        await self._alert_on_outcome(one, state, outcome)
 
-    async def _fail(self, one: Unclosed, status: client.SignatureStatus) -> None:
+    async def _fail(self, one: OpenSubmission, status: client.SignatureStatus) -> None:
         error = rpc_errors.error_from_transaction(status.err, program_id=self._program_id)
-        outcome = error_policy.of(error, TASKS[one.task])
-        is_over = outcome.meaning in (Meaning.MOVED, Meaning.WAIT)
-        state = await self._books.fail(one.signature, outcome, slot=status.slot, is_over=is_over)
-        self._swept.failed.append(one.intent_no)
-        await self._told(one, state, outcome)
+        outcome = error_policy.classify(error, TASKS[one.task])
+        is_over = outcome.action in (ErrorAction.MOVED, ErrorAction.WAIT)
+        state = await self._intent_store.mark_failed(one.signature, outcome, slot=status.slot, is_over=is_over)
+        self._result.failed.append(one.intent_no)
+        await self._alert_on_outcome(one, state, outcome)
 
-    async def _told(self, one: Unclosed, state: str | None, outcome: Outcome) -> None:
+    async def _alert_on_outcome(self, one: OpenSubmission, state: str | None, outcome: ErrorOutcome) -> None:
         if state == "quarantined":
-            self._swept.quarantined.append(one.intent_no)
-            await self._books.alert(
+            self._result.quarantined.append(one.intent_no)
+            await self._intent_store.alert(
                 "intent_quarantined",
                 str(one.intent_no),
                 "critical",
-                f"{one.task} of market {one.market_id} ended without success three times: {outcome.words} "
+                f"{one.task} of market {one.market_id} ended without success three times: {outcome.message} "
                 f"Look at it, then: zmart keeper release {one.intent_no}",
             )
-        if outcome.meaning in (Meaning.STOP, Meaning.PERSON):
-            await self._books.alert(
+        if outcome.action in (ErrorAction.STOP, ErrorAction.MANUAL_REVIEW):
+            await self._intent_store.alert(
                 "keeper_refused_on_chain",
                 one.market_id,
                 "critical",
-                f"{one.task} of intent {one.intent_no}: {outcome.words}",
+                f"{one.task} of intent {one.intent_no}: {outcome.message}",
             )
 
-    async def _doubt(self, one: Unclosed) -> None:
+    async def _alert_if_unconfirmed(self, one: OpenSubmission) -> None:
         """A node says that it landed, and our own log does not show it: it is neither done nor signed again."""
-        if one.age_seconds > self._rhythm.unconfirmed:
-            await self._books.alert(
+        if one.age_seconds > self._timing.unconfirmed_seconds:
+            await self._intent_store.alert(
                 "keeper_unconfirmed",
                 str(one.intent_no),
                 "warning",

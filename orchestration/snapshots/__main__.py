@@ -15,22 +15,22 @@ from rich.table import Table
 from zmart import errors, settings
 from zmart import log as logs
 
-from ..resources import Connection, Database
+from ..resources import Connection, DatabaseResource
 from . import publish
 
-WELL, TROUBLE, REFUSED = 0, 1, 2
+EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked; the exit status."""
-    asked = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         logs.configure(settings.load(), service="snapshots")
-        with Database().connect() as connection:
-            return _list(connection, asked.limit) if asked.command == "list" else _verify(connection, asked)
-    except errors.ZmartError as trouble:
-        print(f"zmart snapshot: {trouble}", file=sys.stderr)
-        return REFUSED if isinstance(trouble, errors.NotFound | errors.ConfigurationError) else TROUBLE
+        with DatabaseResource().connect() as connection:
+            return _list(connection, options.limit) if options.command == "list" else _verify(connection, options)
+    except errors.ZmartError as error:
+        print(f"zmart snapshot: {error}", file=sys.stderr)
+        return EXIT_REFUSED if isinstance(error, errors.NotFound | errors.ConfigurationError) else EXIT_UNAVAILABLE
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,24 +49,26 @@ def _list(connection: Connection, limit: int) -> int:
     table = Table(box=None, pad_edge=False)
     for name in ("day", "market", "cid", "comments", "bytes", "published", "pinned"):
         table.add_column(name, overflow="fold")
-    for day, market, cid, count, size, published, pinned in connection.execute(publish.sql.newest, {"limit": limit}):
+    for day, market, cid, count, size, published, pinned in connection.execute(
+        publish.sql.newest_snapshots, {"limit": limit}
+    ):
         instants = ("" if at is None else f"{at:%Y-%m-%d %H:%M}" for at in (published, pinned))
         table.add_row(str(day), f"{market[:12]}…", cid, str(count), str(size or ""), *instants)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    return WELL
+    return EXIT_OK
 
 
-def _verify(connection: Connection, asked: argparse.Namespace) -> int:
-    anchored, document = publish.recomputed(connection, asked.cid)
-    if asked.show:
+def _verify(connection: Connection, options: argparse.Namespace) -> int:
+    anchored, document = publish.recompute(connection, options.cid)
+    if options.show:
         sys.stdout.buffer.write(document.content + b"\n")
         sys.stdout.buffer.flush()
     about = f"{document.day} of market {document.market_id}, {len(document.comments)} comments"
     if document.cid != anchored:
         print(f"differs: {about}: anchored as {anchored}, the log makes {document.cid}", file=sys.stderr)
-        return TROUBLE
-    print(f"equal: {about}, {len(document.content):,} bytes, {document.cid}", file=sys.stderr if asked.show else None)
-    return WELL
+        return EXIT_UNAVAILABLE
+    print(f"equal: {about}, {len(document.content):,} bytes, {document.cid}", file=sys.stderr if options.show else None)
+    return EXIT_OK
 
 
 if __name__ == "__main__":

@@ -49,15 +49,15 @@ class Document:
     @cached_property
     def content(self) -> bytes:
         """The document."""
-        words = {
-            "discussions": [_words(comment) for comment in sorted(self.comments)],
+        fields = {
+            "discussions": [_comment_fields(comment) for comment in sorted(self.comments)],
             "discussions_count": len(self.comments),
             "market_id": self.market_id,
             "previous_cid": self.previous_cid,
             "snapshot_date": self.day.isoformat(),
             "snapshot_version": VERSION,
         }
-        return canonical(words)
+        return canonical_json(fields)
 
     @cached_property
     def cid(self) -> str:
@@ -70,12 +70,12 @@ class Document:
         return cids.to_v1(self.cid)
 
 
-def canonical(words: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """The one way to write texts, whole numbers, nulls, lists and objects of these."""
-    return json.dumps(words, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _words(comment: Comment) -> dict[str, Any]:
+def _comment_fields(comment: Comment) -> dict[str, Any]:
     return {
         "content": comment.content,
         "created_at": _instant(comment.created_at),

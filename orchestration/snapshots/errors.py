@@ -18,16 +18,16 @@ from zmart.settings import Secret, Settings
 from ..alerts import Severity
 
 
-class Fault(errors.ZmartError):
+class SnapshotError(errors.ZmartError):
     """Something is wrong with a snapshot."""
 
     kind: ClassVar[str]
     severity: ClassVar[Severity] = "warning"
     #: Whether it is the server that ails, so that asking it for the next market is of no use.
-    is_of_the_server: bool = False
+    is_server_error: bool = False
 
 
-class Unpublished(Fault, errors.Unavailable):
+class PublishFailed(SnapshotError, errors.Unavailable):
     """The IPFS node did not take it."""
 
     kind = "snapshot_unpublished"
@@ -35,7 +35,7 @@ class Unpublished(Fault, errors.Unavailable):
     help = "See whether the node behind IPFS_API_URL answers; the next run publishes what is missing."
 
 
-class Misnamed(Fault, errors.Permanent):
+class CidMismatch(SnapshotError, errors.Permanent):
     """The IPFS node gave it another name than ours."""
 
     kind = "snapshot_misnamed"
@@ -43,14 +43,14 @@ class Misnamed(Fault, errors.Permanent):
     help = "Nothing was anchored. See what stands between us and the node, and which import options it forces."
 
 
-class Unreadable(Fault, errors.Unavailable):
+class ReadBackFailed(SnapshotError, errors.Unavailable):
     """It cannot be read back as it was written."""
 
     kind = "snapshot_unreadable"
     help = "Nothing was anchored; the next run tries again. See IPFS_GATEWAY_URL."
 
 
-class Changed(Fault, errors.Conflict):
+class ContentChanged(SnapshotError, errors.Conflict):
     """The log says something else than what is anchored."""
 
     kind = "snapshot_changed"
@@ -58,17 +58,23 @@ class Changed(Fault, errors.Conflict):
     help = "What is anchored was left as it is. Compare: zmart snapshot verify CID"
 
 
-class Unpinned(Fault, errors.Unavailable):
+class PinFailed(SnapshotError, errors.Unavailable):
     """The second service does not keep it."""
 
     kind = "snapshot_unpinned"
     help = "It is anchored and at the node; the next run asks again. See IPFS_PINNING_URL."
 
 
-FAULTS: tuple[type[Fault], ...] = (Unpublished, Misnamed, Unreadable, Changed, Unpinned)
+SNAPSHOT_ERRORS: tuple[type[SnapshotError], ...] = (
+    PublishFailed,
+    CidMismatch,
+    ReadBackFailed,
+    ContentChanged,
+    PinFailed,
+)
 
 
-class Off(errors.ConfigurationError):
+class SnapshotsDisabled(errors.ConfigurationError):
     """Snapshots are off."""
 
     help = "Set IPFS_API_URL to the API of a Kubo node."
@@ -77,5 +83,5 @@ class Off(errors.ConfigurationError):
 def require_on(configured: Settings) -> Secret:
     """The node's address; Off without one."""
     if configured.ipfs.api_url is None:
-        raise Off
+        raise SnapshotsDisabled
     return configured.ipfs.api_url

@@ -18,27 +18,27 @@ from zmart.db import queries
 from .. import alerts
 from ..resources import Connection
 from .document import Comment, Document
-from .errors import FAULTS, Changed, Fault, Misnamed, Unpublished
-from .services import Services
+from .errors import SNAPSHOT_ERRORS, CidMismatch, ContentChanged, PublishFailed, SnapshotError
+from .services import IpfsServices
 
 sql = queries.load("orchestration.snapshots")
 
 
-class Anchored(NamedTuple):
+class AnchoredSnapshot(NamedTuple):
     """What ops.snapshots says of a market's day."""
 
     cid: str
     previous_cid: str | None
-    is_kept: bool
+    is_pinned: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class SnapshotTask:
     """A market's day that something is to be done about."""
 
     market_no: int
     document: Document
-    before: Anchored | None
+    before: AnchoredSnapshot | None
 
     @property
     def subject(self) -> str:
@@ -47,31 +47,33 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SnapshotResult:
     """What became of it; `is_kept` says whether a second service keeps it."""
 
-    work: Work
-    fault: Fault | None = None
-    is_kept: bool = False
+    work: SnapshotTask
+    error: SnapshotError | None = None
+    is_pinned: bool = False
 
     @property
-    def ending(self) -> str:
+    def status(self) -> str:
         """One word: the fault's, or anchored."""
-        return "anchored" if self.fault is None else self.fault.kind.removeprefix("snapshot_")
+        return "anchored" if self.error is None else self.error.kind.removeprefix("snapshot_")
 
 
-def works(connection: Connection, day: datetime.date) -> list[Work]:
+def plan_snapshots(connection: Connection, day: datetime.date) -> list[SnapshotTask]:
     """A document for each market that was talked about on a day. Conflict unless the day is over."""
     (is_over,) = connection.execute(sql.day_is_over, {"day": day}).fetchone() or (False,)
     if not is_over:
         raise errors.Conflict(f"{day} is not over yet.", help="A day is over at midnight UTC.")
-    anchored = {no: Anchored(*rest) for no, *rest in connection.execute(sql.anchored, {"day": day})}
-    previous: dict[int, str] = dict(connection.execute(sql.previous, {"day": day}).fetchall())
+    anchored = {no: AnchoredSnapshot(*rest) for no, *rest in connection.execute(sql.anchored_snapshots, {"day": day})}
+    previous: dict[int, str] = dict(connection.execute(sql.previous_snapshots, {"day": day}).fetchall())
     found = []
     for (market_no, market_id), comments in _discussions(connection, day):
         before = anchored.get(market_no)
         link = before.previous_cid if before else previous.get(market_no)
-        found.append(Work(market_no=market_no, document=Document(market_id, day, link, comments), before=before))
+        found.append(
+            SnapshotTask(market_no=market_no, document=Document(market_id, day, link, comments), before=before)
+        )
     return found
 
 
@@ -82,53 +84,59 @@ def _discussions(connection: Connection, day: datetime.date) -> Iterator[tuple[t
     yield from by_market.items()
 
 
-def carry_out(
-    connection: Connection, services: Services, day: datetime.date, *, replaces: bool = False
-) -> list[Outcome]:
+def publish_day(
+    connection: Connection, services: IpfsServices, day: datetime.date, *, replaces: bool = False
+) -> list[SnapshotResult]:
     """Anchor a day, market by market, and keep the alerts about it true; what became of each.
 
     `replaces` anchors what the log says now, also where something else is anchored. A node that does not answer is not
     asked for the markets after.
     """
-    outcomes: list[Outcome] = []
-    down: Fault | None = None
-    for work in works(connection, day):
-        outcome = Outcome(work=work, fault=down) if down else _anchored(connection, services, work, replaces=replaces)
-        if outcome.fault is not None and outcome.fault.is_of_the_server:
-            down = outcome.fault
+    outcomes: list[SnapshotResult] = []
+    down: SnapshotError | None = None
+    for work in plan_snapshots(connection, day):
+        outcome = (
+            SnapshotResult(work=work, error=down)
+            if down
+            else _publish_and_anchor(connection, services, work, replaces=replaces)
+        )
+        if outcome.error is not None and outcome.error.is_server_error:
+            down = outcome.error
         outcomes.append(outcome)
-        _tell(connection, outcome)
+        _update_alerts(connection, outcome)
     if down is None:
-        alerts.resolve(connection, Unpublished.kind, str(day))
+        alerts.resolve_alert(connection, PublishFailed.kind, str(day))
     return outcomes
 
 
-def _anchored(connection: Connection, services: Services, work: Work, *, replaces: bool) -> Outcome:
+def _publish_and_anchor(
+    connection: Connection, services: IpfsServices, work: SnapshotTask, *, replaces: bool
+) -> SnapshotResult:
     try:
         _publish(services, work, replaces=replaces)
-        _remember(connection, work)
-        services.keep(work.document.cid, f"zmart {work.subject}")
-    except Fault as fault:
-        return Outcome(work=work, fault=fault)
-    if services.has_keeper:
-        connection.execute(sql.kept, _key(work) | {"cid_v0": work.document.cid})
-    return Outcome(work=work, is_kept=services.has_keeper)
+        _store_anchor(connection, work)
+        services.pin(work.document.cid, f"zmart {work.subject}")
+    except SnapshotError as fault:
+        return SnapshotResult(work=work, error=fault)
+    if services.has_pinning_service:
+        connection.execute(sql.mark_pinned, _key(work) | {"cid_v0": work.document.cid})
+    return SnapshotResult(work=work, is_pinned=services.has_pinning_service)
 
 
-def _publish(services: Services, work: Work, *, replaces: bool) -> None:
+def _publish(services: IpfsServices, work: SnapshotTask, *, replaces: bool) -> None:
     document, before = work.document, work.before
     if before is not None and before.cid != document.cid and not replaces:
-        raise Changed(f"{before.cid} is anchored for {work.subject}, and the log makes {document.cid}.")
-    named = services.publish(document.content)
-    if named != document.cid:
-        raise Misnamed(f"The IPFS node calls {work.subject} {named[:100]}, which is {document.cid}.")
+        raise ContentChanged(f"{before.cid} is anchored for {work.subject}, and the log makes {document.cid}.")
+    node_cid = services.publish(document.content)
+    if node_cid != document.cid:
+        raise CidMismatch(f"The IPFS node calls {work.subject} {node_cid[:100]}, which is {document.cid}.")
     services.read_back(document.cid, document.content)
 
 
-def _remember(connection: Connection, work: Work) -> None:
+def _store_anchor(connection: Connection, work: SnapshotTask) -> None:
     document = work.document
     connection.execute(
-        sql.anchor,
+        sql.insert_snapshot,
         _key(work)
         | {
             "cid_v0": document.cid,
@@ -140,28 +148,28 @@ def _remember(connection: Connection, work: Work) -> None:
     )
 
 
-def _key(work: Work) -> dict[str, object]:
+def _key(work: SnapshotTask) -> dict[str, object]:
     return {"market_no": work.market_no, "day": work.document.day}
 
 
-def _tell(connection: Connection, outcome: Outcome) -> None:
+def _update_alerts(connection: Connection, outcome: SnapshotResult) -> None:
     """An alert for what is wrong, none for what is right again; a server that is down is one alert a day."""
-    work, fault = outcome.work, outcome.fault
-    for kind in FAULTS:
-        if kind is not Unpublished and not isinstance(fault, kind):
-            alerts.resolve(connection, kind.kind, work.subject)
+    work, fault = outcome.work, outcome.error
+    for kind in SNAPSHOT_ERRORS:
+        if kind is not PublishFailed and not isinstance(fault, kind):
+            alerts.resolve_alert(connection, kind.kind, work.subject)
     if fault is not None:
-        subject = str(work.document.day) if fault.is_of_the_server else work.subject
+        subject = str(work.document.day) if fault.is_server_error else work.subject
         alerts.raise_alert(connection, fault.kind, subject, fault.severity, str(fault))
 
 
-def days_missing(connection: Connection, since: datetime.date, *, has_keeper: bool) -> list[datetime.date]:
+def days_missing(connection: Connection, since: datetime.date, *, has_pinning_service: bool) -> list[datetime.date]:
     """Days that are over and of which something is not anchored, or not kept."""
-    rows = connection.execute(sql.days_missing, {"from_day": since, "has_keeper": has_keeper})
+    rows = connection.execute(sql.days_missing, {"from_day": since, "has_keeper": has_pinning_service})
     return [day for (day,) in rows]
 
 
-def recomputed(connection: Connection, cid: str) -> tuple[str, Document]:
+def recompute(connection: Connection, cid: str) -> tuple[str, Document]:
     """The anchored CIDv0 of a name in either spelling, and the document that the log makes of that day now.
 
     NotFound where nothing is anchored under the name, or where the log knows nothing of that day any more.

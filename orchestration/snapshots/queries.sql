@@ -7,15 +7,15 @@ select ops.day_is_over(%(day)s);
 select market_no, market_id, comment_no, parent_no, user_wallet, content, created_at, edited_at, deleted_at
 from ops.discussion_on(%(day)s);
 
--- name: anchored
+-- name: anchored_snapshots
 -- What is anchored of a day, by market.
 select market_no, cid_v0, previous_cid, pinned_at is not null from ops.snapshots where day = %(day)s;
 
--- name: previous
+-- name: previous_snapshots
 -- The newest snapshot of each market before a day.
 select distinct on (market_no) market_no, cid_v0 from ops.snapshots where day < %(day)s order by market_no, day desc;
 
--- name: anchor
+-- name: insert_snapshot
 -- Remember what was published and read back; a pin belongs to one name.
 insert into ops.snapshots as s
 (market_no, day, cid_v0, cid_v1, previous_cid, comments_count, document_bytes, published_at)
@@ -32,7 +32,7 @@ on conflict (market_no, day) do update set
     published_at = excluded.published_at,
     pinned_at = case when s.cid_v0 = excluded.cid_v0 then s.pinned_at end;
 
--- name: kept
+-- name: mark_pinned
 -- Remember that the second service keeps it.
 update ops.snapshots set pinned_at = clock_timestamp()
 where market_no = %(market_no)s and day = %(day)s and cid_v0 = %(cid_v0)s;
@@ -55,7 +55,7 @@ where %(cid)s in (s.cid_v0, s.cid_v1)
 order by s.day
 limit 1;
 
--- name: newest
+-- name: newest_snapshots
 -- The newest snapshots.
 select s.day, m.market_id, s.cid_v0, s.comments_count, s.document_bytes, s.published_at, s.pinned_at
 from ops.snapshots as s inner join raw.markets_seen as m on s.market_no = m.market_no

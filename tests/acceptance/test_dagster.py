@@ -167,7 +167,7 @@ def test_nothing_that_only_asks_knows_the_owner(dagster: Dagster) -> None:
 
 
 async def _ingest(known: settings.Settings) -> None:
-    decoded = Decoder(known.chain.program_id).body(LIFECYCLE.read_bytes())
+    decoded = Decoder(known.chain.program_id).decode_body(LIFECYCLE.read_bytes())
     writer = await Writer.connect(known.postgres.dsn("zmart_ingest"))
     await writer.append(decoded.transactions, source="webhook")
     await writer.close()

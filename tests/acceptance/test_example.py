@@ -71,7 +71,7 @@ def ask(home: House, method: str, *params: Any) -> Any:
     return httpx.post(home.rpc, json=words, timeout=30).raise_for_status().json()["result"]
 
 
-async def held_by(url: str) -> tuple[accounts.Held, set[str]]:
+async def held_by(url: str) -> tuple[accounts.ProgramAccounts, set[str]]:
     """The program's accounts, and the signatures of all its transactions that succeeded, once confirmed."""
     async with rpc.RpcClient([url], timeout_seconds=30) as chain:
         pages = client.iterate_history(chain, PROGRAM_ID, commitment="confirmed")

@@ -175,7 +175,7 @@ async def stage(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
         stage = Stage(node, marts_database, tmp_path, port)
         stage.start()
         try:
-            await stage.until(stage.is_listening, "ingest listens")
+            await stage.until(stage.is_listening, "ingest_listening")
             yield stage
         finally:
             if stage.process is not None and stage.process.poll() is None:

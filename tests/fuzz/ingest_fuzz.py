@@ -36,12 +36,12 @@ PROGRAM: Final = settings.DEFAULT_PROGRAM_ID
 RECORDINGS: Final = Path(__file__).parents[1] / "recordings"
 DECODER: Final = decoder.Decoder(PROGRAM)
 FETCHER: Final = fetch.Fetcher(None, DECODER, None, None)  # type: ignore[arg-type]
-DUE: Final = fetch.Due(signature(1), "walk", 0)
+DUE: Final = fetch.DueSignature(signature(1), "walk", 0)
 CLIENT: Final = rpc.RpcClient(["http://127.0.0.1:1"])
 LOOP: Final = asyncio.new_event_loop()
 
 
-def storable(decoded: decoder.Decoded) -> None:
+def storable(decoded: decoder.DecodedDelivery) -> None:
     """Every text is one that Postgres takes, every number one that its column holds."""
     for row in decoded.transactions:
         assert 0 <= row.slot < decoder.SLOT_LIMIT
@@ -63,10 +63,10 @@ def storable(decoded: decoder.Decoded) -> None:
 def body(data: bytes) -> None:
     """A delivery."""
     try:
-        items = delivery_body.items(data)
+        items = delivery_body.split_items(data)
     except errors.InvalidInput:
         return
-    storable(DECODER.all(items))
+    storable(DECODER.decode_items(items))
 
 
 def log(data: bytes) -> None:
@@ -99,8 +99,8 @@ def answer(data: bytes) -> None:
         except errors.ZmartError:
             continue
         if isinstance(words, dict):
-            found = FETCHER._read(DUE, words)
-            decoded = decoder.Decoded()
+            found = FETCHER._decode(DUE, words)
+            decoded = decoder.DecodedDelivery()
             decoded.add(found.outcome)
             storable(decoded)
 
@@ -112,7 +112,7 @@ def seeds(target: str) -> list[bytes]:
     """Where a target begins: what was recorded, in the target's form."""
     recorded = [path.read_bytes() for path in RECORDINGS.glob("*.json") if not path.name.endswith(".rows.json")]
     bodies = [each for each in recorded if each.lstrip().startswith(b"[")]
-    items = [item for each in bodies for item in delivery_body.items(each)]
+    items = [item for each in bodies for item in delivery_body.split_items(each)]
     if target == "body":
         return [*(b"[" + item + b"]" for item in items), *(each for each in bodies if len(each) < 8_000)]
     read = [json.loads(item) for item in items]

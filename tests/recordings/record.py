@@ -33,7 +33,7 @@ from ingest_cases import (  # noqa: E402
 
 from devchain.runtime import LogCollector  # noqa: E402
 from ingest import testing  # noqa: E402
-from ingest.decode.decoder import Decoded, Decoder  # noqa: E402
+from ingest.decode.decoder import DecodedDelivery, Decoder  # noqa: E402
 from zmart.domain import events  # noqa: E402
 
 RENT = 4_287_360
@@ -145,7 +145,7 @@ def hostile() -> Iterator[object]:
     yield testing.item(PROGRAM, [BOUGHT], number=306)
 
 
-def told(decoded: Decoded) -> dict[str, Any]:
+def told(decoded: DecodedDelivery) -> dict[str, Any]:
     """What decoding made of a body, readable."""
     return {
         "transactions": [
@@ -188,7 +188,7 @@ def main() -> None:
             body = ",\n".join(json.dumps(item, separators=(",", ":")) for item in record())
             (HERE / f"{record.__name__}.json").write_text(f"[\n{body}\n]\n")
     for path in bodies():
-        rows = told(Decoder(PROGRAM).body(path.read_bytes()))
+        rows = told(Decoder(PROGRAM).decode_body(path.read_bytes()))
         path.with_suffix(".rows.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 

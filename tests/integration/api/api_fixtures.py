@@ -14,7 +14,7 @@ import psycopg
 from litestar import Litestar
 
 from api import app
-from ingest.store.writer import Appended, Writer
+from ingest.store.writer import AppendResult, Writer
 from ingest.testing import address
 from zmart import settings, testing
 
@@ -93,7 +93,7 @@ class Log:
         await self.deliver()
         self.describe(1, "Will it rain in Lisbon tomorrow?")
 
-    async def deliver(self) -> Appended:
+    async def deliver(self) -> AppendResult:
         """Append what the story has told since."""
         rows = self.story.transactions[self._delivered :]
         self._delivered = len(self.story.transactions)

@@ -175,7 +175,7 @@ async def stage(
         stack.push_async_callback(stage.stop)
         await town.play(8)
         await stage.deliver()
-        await town.watch.look()
+        await town.watch.verify()
         stage.describe()
         await stage.start()
         yield stage

@@ -251,7 +251,7 @@ def test_sells_that_no_balance_tells_are_settled_by_the_markets_maths(
 ) -> None:
     """A played chain without any balances, in any order: every gross and fee is what the balances had told."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_200)]
-    rows = list(decoder.Decoder(history.PROGRAM_ID).all(items).transactions)
+    rows = list(decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions)
     asked = (
         "select order_key, gross, protocol_fee, resolver_fee, lp_fee, fees_exact from marts.trades order by order_key"
     )

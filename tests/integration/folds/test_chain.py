@@ -39,7 +39,7 @@ def ingest(database: testing.PostgresDatabase, items: list[bytes]) -> None:
         decoder = Decoder(history.PROGRAM_ID)
         writer = await Writer.connect(database.dsn("zmart_ingest"))
         for start in range(0, len(items), 400):
-            decoded = decoder.all(items[start : start + 400])
+            decoded = decoder.decode_items(items[start : start + 400])
             await writer.append(decoded.transactions, source="webhook", dead_letters=decoded.dead_letters)
         await writer.close()
 
@@ -53,9 +53,9 @@ def test_marts_equal_the_programs_accounts(
     ingest(marts_database, bodies)
 
     with marts_database.connect() as connection:
-        assert accounts.rows(connection, "select name, reason from ops.model_status where is_stale") == []
-        assert accounts.rows(connection, "select reason_code, reason from raw.dead_letters") == []
-        names = {row["name"] for row in accounts.rows(connection, "select distinct name from raw.events")}
+        assert accounts.fetch_rows(connection, "select name, reason from ops.model_status where is_stale") == []
+        assert accounts.fetch_rows(connection, "select reason_code, reason from raw.dead_letters") == []
+        names = {row["name"] for row in accounts.fetch_rows(connection, "select distinct name from raw.events")}
         assert len(names) == 18
         assert accounts.differences(connection, chain.accounts()) == []
     assert all(verdict.is_consistent for verdict in rebuild.verify(marts_database.dsn()))

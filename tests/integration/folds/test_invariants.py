@@ -143,7 +143,7 @@ def played(
     async def ingest() -> None:
         items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
         writer = await Writer.connect(database.dsn("zmart_ingest"))
-        await writer.append(decoder.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
+        await writer.append(decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions, source="webhook")
         await writer.close()
 
     with postgres_server.clone(marts_template) as database, pytest.MonkeyPatch.context() as patch:

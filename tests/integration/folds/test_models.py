@@ -19,7 +19,7 @@ def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.Postgres
     async def ingest() -> None:
         items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
         writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-        await writer.append(decoder.Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
+        await writer.append(decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions, source="webhook")
         await writer.close()
 
     asyncio.run(ingest())

@@ -42,7 +42,7 @@ async def happen(
         await writer.append(batch, source="walk")
     await writer.retract(gone)
     for slot, places in settled.items():
-        await writer.settle(slot, places)
+        await writer.set_block_order(slot, places)
     await writer.close()
 
 

@@ -150,7 +150,7 @@ def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: t
 def test_wallets_and_days_add_up(marts_database: testing.PostgresDatabase) -> None:
     """What is realized moment by moment and day by day is the profit that portfolio defines, to the lamport."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
-    deliver(marts_database, decoder.Decoder(history.PROGRAM_ID).all(items).transactions)
+    deliver(marts_database, decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions)
     refresh(marts_database)
     with marts_database.connect() as connection:
         differing = connection.execute(

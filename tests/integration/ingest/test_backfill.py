@@ -10,7 +10,7 @@ import pytest
 from chain_stack import TO_FINALITY, Town
 from rich.progress import Progress
 
-from ingest.commands.backfill import Backfill, Range
+from ingest.commands.backfill import Backfill, SlotRange
 from zmart import errors, testing
 from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
@@ -33,7 +33,7 @@ def backfill(town: Town, client: RpcClient) -> Backfill:
 async def test_a_range_is_filled_and_nothing_else(town: Town) -> None:
     """Every success between the two slots is in the log with its settled order; none of the others."""
     slots = sorted({one.slot for one in town.landed()})
-    range_ = Range(from_slot=slots[5], to_slot=slots[-10])
+    range_ = SlotRange(from_slot=slots[5], to_slot=slots[-10])
 
     done = await backfill(town, town.client).fill(range_)
 
@@ -43,7 +43,7 @@ async def test_a_range_is_filled_and_nothing_else(town: Town) -> None:
         if one.err is None and range_.from_slot <= one.slot <= range_.to_slot
     }
     assert town.held() == inside != set()
-    assert (done.left, done.fetched) == (0, len(inside))
+    assert (done.pending, done.fetched) == (0, len(inside))
     assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
     assert town.ask("select source, from_slot, to_slot, successful_transactions from raw.coverage") == [
         ("backfill", range_.from_slot, range_.to_slot, len(inside))
@@ -53,7 +53,7 @@ async def test_a_range_is_filled_and_nothing_else(town: Town) -> None:
 
 async def test_a_spent_budget_stops_and_the_next_run_goes_on(town: Town) -> None:
     """Runs of a few requests each end with Overloaded until the range is complete; none repeats the whole list."""
-    range_ = Range(from_slot=0, to_slot=town.node.ledger.confirmed_slot)
+    range_ = SlotRange(from_slot=0, to_slot=town.node.ledger.confirmed_slot)
     runs = 0
     while True:
         runs += 1
@@ -65,7 +65,7 @@ async def test_a_spent_budget_stops_and_the_next_run_goes_on(town: Town) -> None
         break
 
     assert runs > 1
-    assert done.left == 0
+    assert done.pending == 0
     assert town.held() == town.successes()
 
 
@@ -75,7 +75,7 @@ async def test_a_node_that_wants_fewer_requests_is_obeyed(town: Town) -> None:
     await town.node.call("devchain_fault", fault)
     slots = sorted({one.slot for one in town.landed()})
 
-    done = await backfill(town, town.client).fill(Range(from_slot=slots[0], to_slot=slots[2]))
+    done = await backfill(town, town.client).fill(SlotRange(from_slot=slots[0], to_slot=slots[2]))
 
-    assert done.left == 0
+    assert done.pending == 0
     assert town.ask("select count(*) > 0 from raw.transactions") == [(True,)]

@@ -10,11 +10,11 @@ import pytest
 
 from ingest import testing as deliveries
 from ingest.commands import dead_letters
-from ingest.commands.dead_letters import Retry
+from ingest.commands.dead_letters import DeadLetterRetrier
 from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter
 from ingest.store.writer import Writer
-from ingest.sync.database import Notebook
+from ingest.sync.database import SyncDatabase
 from zmart import settings, testing
 from zmart.domain import events
 
@@ -25,13 +25,13 @@ BOUGHT = events.SharesBought(b"\1" * 32, deliveries.address(1), True, 1_000, 999
 class Desk:
     """A log, and a person with dead letters."""
 
-    def __init__(self, database: testing.PostgresDatabase, notebook: Notebook, writer: Writer) -> None:
+    def __init__(self, database: testing.PostgresDatabase, notebook: SyncDatabase, writer: Writer) -> None:
         self.database, self.notebook, self.writer = database, notebook, writer
 
     async def again(self, number: int = 1) -> str:
         """Retry one; what became of it."""
-        retry = Retry(self.notebook, self.writer, Decoder(PROGRAM))
-        return await retry.again(await dead_letters.find(self.notebook, number))
+        retry = DeadLetterRetrier(self.notebook, self.writer, Decoder(PROGRAM))
+        return await retry.retry(await dead_letters.load_dead_letter(self.notebook, number))
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Rows of the database."""
@@ -42,7 +42,7 @@ class Desk:
 @pytest.fixture
 async def desk(marts_database: testing.PostgresDatabase) -> AsyncIterator[Desk]:
     """An empty log."""
-    notebook = Notebook(marts_database.dsn("zmart_ingest"))
+    notebook = SyncDatabase(marts_database.dsn("zmart_ingest"))
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     yield Desk(marts_database, notebook, writer)
     await writer.close()
@@ -52,7 +52,7 @@ async def desk(marts_database: testing.PostgresDatabase) -> AsyncIterator[Desk]:
 async def test_a_rejected_transaction_is_stored_when_it_fits_now(desk: Desk) -> None:
     """The kept bytes are decoded and written; the letter is resolved."""
     item = zlib.compress(msgspec.json.encode(deliveries.item(PROGRAM, [BOUGHT])))
-    letter = DeadLetter(deliveries.signature(1), None, "rejected", "Postgres refused it.", item)
+    letter = DeadLetter(deliveries.signature(1), None, "batch_item_rejected", "Postgres refused it.", item)
     await desk.writer.append([], source="webhook", dead_letters=[letter])
 
     assert await desk.again() == "stored"
@@ -63,7 +63,9 @@ async def test_a_rejected_transaction_is_stored_when_it_fits_now(desk: Desk) -> 
 
 async def test_an_event_that_can_be_read_now_is_appended_anew(desk: Desk) -> None:
     """A transaction stored without an event that today's code reads gets it, and the marts follow."""
-    (row,) = Decoder(PROGRAM).all([msgspec.json.encode(deliveries.item(PROGRAM, [BOUGHT, BOUGHT]))]).transactions
+    (row,) = (
+        Decoder(PROGRAM).decode_items([msgspec.json.encode(deliveries.item(PROGRAM, [BOUGHT, BOUGHT]))]).transactions
+    )
     unread = DeadLetter(row.signature, 1, "undecodable", "No event begins with that.", b"x")
     await desk.writer.append([row._replace(events=row.events[:1], dead_letters=(unread,))], source="webhook")
 

@@ -12,9 +12,9 @@ from typing import Protocol
 import pytest
 
 from ingest import testing as deliveries
-from ingest.decode.decoder import Decoded, Decoder
+from ingest.decode.decoder import DecodedDelivery, Decoder
 from ingest.records import DeadLetter
-from ingest.store.group_commit import Limits, Pipeline, Writer
+from ingest.store.group_commit import BatchLimits, BatchWriter, Pipeline
 from ingest.store.writer import Writer as PostgresWriter
 from zmart import settings, testing
 from zmart.domain import events
@@ -92,14 +92,14 @@ def under(request: pytest.FixtureRequest) -> Iterator[tuple[object, Log]]:
     if request.param == "double":
         writer = deliveries.MemoryWriter()
 
-        async def double() -> Writer:
+        async def double() -> BatchWriter:
             return writer
 
         yield double, MemoryLog(writer)
         return
     database = request.getfixturevalue("marts_database")
 
-    async def postgres() -> Writer:
+    async def postgres() -> BatchWriter:
         return await PostgresWriter.connect(database.dsn("zmart_ingest"))
 
     yield postgres, PostgresLog(database)
@@ -108,7 +108,7 @@ def under(request: pytest.FixtureRequest) -> Iterator[tuple[object, Log]]:
 @pytest.fixture
 async def pipeline(under: tuple[Callable[[], object], Log]) -> AsyncIterator[Pipeline]:
     """A running pipeline in front of the writer."""
-    async with Pipeline(under[0], limits=Limits(transactions=50)) as pipeline:  # type: ignore[arg-type]
+    async with Pipeline(under[0], limits=BatchLimits(transactions=50)) as pipeline:  # type: ignore[arg-type]
         yield pipeline
 
 
@@ -118,13 +118,13 @@ def log(under: tuple[object, Log]) -> Log:
     return under[1]
 
 
-def delivery(*numbers: int) -> Decoded:
+def delivery(*numbers: int) -> DecodedDelivery:
     """A delivery of one buy a number."""
     items = [deliveries.item(PROGRAM, [BOUGHT], number=n, slot=400_000_000 + n) for n in numbers]
-    return Decoder(PROGRAM).body(deliveries.body(*items))
+    return Decoder(PROGRAM).decode_body(deliveries.body(*items))
 
 
-async def submit(pipeline: Pipeline, decoded: Decoded, source: str = "webhook") -> None:
+async def submit(pipeline: Pipeline, decoded: DecodedDelivery, source: str = "webhook") -> None:
     """Hand over everything a delivery held."""
     await pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, source=source)
 
@@ -174,7 +174,7 @@ async def test_a_dead_letter_may_hold_any_byte_and_its_reason_any_sign(pipeline:
 @pytest.mark.parametrize("name", ["lifecycle", "versions", "hostile"])
 async def test_recorded_deliveries_are_stored(pipeline: Pipeline, log: Log, name: str) -> None:
     """Real shapes from the decoder to the log: every event once, every dead letter once."""
-    decoded = Decoder(PROGRAM).body((RECORDINGS / f"{name}.json").read_bytes())
+    decoded = Decoder(PROGRAM).decode_body((RECORDINGS / f"{name}.json").read_bytes())
     await submit(pipeline, decoded)
     rows = {row.signature: row for row in decoded.transactions}.values()
     assert log.events() == [(row.signature, event.ordinal, event.name) for row in rows for event in row.events]

@@ -12,17 +12,17 @@ import pytest
 from ingest import testing as deliveries
 from ingest.records import TransactionRow
 from ingest.store.writer import Writer
-from ingest.sync.database import Notebook, sql
+from ingest.sync.database import SyncDatabase, sql
 from zmart import testing
 
 HIGH, LOW = sorted((deliveries.signature(1), deliveries.signature(2)), reverse=True)
 PAUSE = 4_011
 
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "want_missing": (sql.want_missing, {"commitment": "confirmed"}),
-    "want_differing": (sql.want_differing, {"commitment": "confirmed"}),
-    "want_for_backfill": (sql.want_for_backfill, {"slots": [7, 7]}),
-    "unwant": (sql.unwant, {}),
+    "want_missing": (sql.request_missing, {"commitment": "confirmed"}),
+    "want_differing": (sql.request_differing, {"commitment": "confirmed"}),
+    "want_for_backfill": (sql.request_for_backfill, {"slots": [7, 7]}),
+    "unwant": (sql.delete_pending, {}),
 }
 
 
@@ -57,7 +57,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
 ) -> None:
     """The append waits between its first and its second row; in whichever order the walk takes both, both end."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-    notebook = Notebook(marts_database.dsn("zmart_ingest"))
+    notebook = SyncDatabase(marts_database.dsn("zmart_ingest"))
     statement, parameters = STATEMENTS[name]
     parameters = {"signatures": list(listed), **parameters}
     with marts_database.connect() as owner:
@@ -76,7 +76,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
         owner.execute("insert into raw.wanted (signature, reason) select unnest(%s::text []), 'staged'", (held,))
         slots = [8, 8] if is_known else [7, 7]
         seen = {"signatures": list(listed), "slots": slots, "succeeded": [True, True]}
-        await notebook.do(sql.see, commitment="confirmed", **seen)
+        await notebook.execute(sql.record_listing, commitment="confirmed", **seen)
         owner.execute("select pg_advisory_lock(%s)", (PAUSE,))
         # Deleting one signature and inserting another is no order either.
         batch = [transaction(HIGH)] if is_named else [transaction(HIGH), transaction(LOW)]
@@ -84,7 +84,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
         async with asyncio.timeout(20):
             while not await is_waiting(owner, "zmart ingest writer"):
                 assert not append.done()
-            walk = asyncio.create_task(notebook.do(statement, **parameters))
+            walk = asyncio.create_task(notebook.execute(statement, **parameters))
             while not await is_waiting(owner, "zmart ingest walk") and not walk.done():
                 pass
             owner.execute("select pg_advisory_unlock(%s)", (PAUSE,))

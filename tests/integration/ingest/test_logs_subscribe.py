@@ -15,12 +15,12 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from ingest.decode.decoder import Decoder
-from ingest.sync.logs_subscribe import Subscription
-from ingest.sync.sources import Intake, Patience, keep_running
+from ingest.sync.logs_subscribe import LogsSubscription
+from ingest.sync.sources import Backoff, Intake, run_with_retries
 from zmart import testing
 from zmart.chain import rpc_errors
 
-AT_ONCE = Patience(first_seconds=0.0, longest_seconds=0.0)
+AT_ONCE = Backoff(first_seconds=0.0, max_seconds=0.0)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def wanted(town: Town) -> set[str]:
 async def test_what_the_node_says_is_fetched_and_counted(town: Town) -> None:
     """Each success becomes a hint, `getTransaction` brings it whole; failures are not hinted at."""
     before = town.successes()
-    subscription = Subscription(town.node.ws_url, towns.PROGRAM_ID)
+    subscription = LogsSubscription(town.node.ws_url, towns.PROGRAM_ID)
     task = asyncio.create_task(subscription.run(intake_of(town)))
     await subscription.is_subscribed.wait()
     await town.play(6)
@@ -69,8 +69,8 @@ async def test_what_the_node_says_is_fetched_and_counted(town: Town) -> None:
 
 async def test_a_lost_connection_comes_back(town: Town) -> None:
     """After the node hangs up, the source subscribes again and hears what follows."""
-    subscription = Subscription(town.node.ws_url, towns.PROGRAM_ID)
-    task = asyncio.create_task(keep_running(subscription, intake_of(town), patience=AT_ONCE))
+    subscription = LogsSubscription(town.node.ws_url, towns.PROGRAM_ID)
+    task = asyncio.create_task(run_with_retries(subscription, intake_of(town), backoff=AT_ONCE))
     await subscription.is_subscribed.wait()
 
     hub = town.node.server.hub
@@ -90,7 +90,7 @@ async def test_a_lost_connection_comes_back(town: Town) -> None:
 
 async def test_nobody_there_is_transient() -> None:
     """A node that cannot be reached may be back; its address, which may hold a key, is not told."""
-    subscription = Subscription("ws://127.0.0.1:1/?api-key=hush", towns.PROGRAM_ID)
+    subscription = LogsSubscription("ws://127.0.0.1:1/?api-key=hush", towns.PROGRAM_ID)
     with pytest.raises(rpc_errors.Unreachable) as caught:
         await subscription.run(None)  # type: ignore[arg-type]
     assert "hush" not in str(caught.value)
@@ -110,7 +110,7 @@ async def test_a_refused_handshake_says_whether_to_come_back(status: int, kind: 
     async with serve(lambda _: asyncio.sleep(0), "127.0.0.1", 0, process_request=refuse) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(kind):
-            await Subscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
+            await LogsSubscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("said", ["not json", '{"a": 1}', '{"jsonrpc": "2.0", "error": {"code": -32005}, "id": null}'])
@@ -125,4 +125,4 @@ async def test_a_node_that_talks_nonsense_is_left_and_asked_again(said: str) -> 
     async with serve(babble, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(rpc_errors.NodeError):
-            await Subscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
+            await LogsSubscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]

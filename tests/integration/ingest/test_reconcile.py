@@ -16,8 +16,8 @@ from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
-from ingest.sync.sources import Intake, Patience, keep_running
-from ingest.sync.task import STUCK_SLOTS, Silence, at_the_door, identify
+from ingest.sync.sources import Backoff, Intake, run_with_retries
+from ingest.sync.task import STUCK_SLOTS, SilenceDetector, identify, verify_cluster_at_startup
 from zmart import errors, settings, testing
 from zmart.chain import rpc_errors
 from zmart.run.deploy import rebuild
@@ -34,7 +34,7 @@ async def town(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asyn
 
 async def test_an_empty_log_is_completed_by_a_walk(town: Town) -> None:
     """Without any delivery the walk brings every success, oldest first, and proves verified and finalized."""
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
 
     assert standing.state == "verified"
     assert town.held() >= town.successes() != set()
@@ -50,7 +50,7 @@ async def test_deliveries_without_an_index_are_settled(town: Town) -> None:
     """Order that was provisional is the block's after the walk, said as moved, and the marts equal their rebuild."""
     await town.deliver(town.landed(), index=False)
 
-    await town.watch.look()
+    await town.watch.verify()
 
     assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
     places = {str(one.signature): (one.slot, one.index) for one in town.landed() if one.err is None}
@@ -70,7 +70,7 @@ async def test_signatures_without_logs_are_fetched(town: Town) -> None:
     one = next(found for found in town.landed() if found.err is None)
     await town.pipeline.submit([], wanted=[str(one.signature), "5" * 88])
 
-    assert await town.watch.fetcher.round() == 1
+    assert await town.watch.fetcher.fetch_due() == 1
 
     assert town.ask("select signature, sightings from raw.transactions") == [(str(one.signature), {"fetch": 1})]
     assert town.ask("select signature, attempts, last_error is null from raw.wanted") == [("5" * 88, 1, False)]
@@ -82,7 +82,7 @@ async def test_a_signature_nobody_knows_is_given_up(town: Town) -> None:
     with town.database.connect() as connection:
         connection.execute("update raw.wanted set attempts = 11")
 
-    await town.watch.fetcher.round()
+    await town.watch.fetcher.fetch_due()
 
     assert town.ask("select count(*) from raw.wanted") == [(0,)]
     assert town.ask("select signature, reason_code from raw.dead_letters") == [("5" * 88, "unknown")]
@@ -93,9 +93,9 @@ async def test_a_silent_node_gives_up_nothing(town: Town) -> None:
     await town.pipeline.submit([], wanted=[str(town.landed()[0].signature)])
     await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
 
-    assert await town.watch.fetcher.round() == 0
+    assert await town.watch.fetcher.fetch_due() == 0
     with pytest.raises(rpc_errors.NodeError):
-        await town.watch.look()
+        await town.watch.verify()
 
     assert town.ask("select attempts, last_error like '%%503%%' from raw.wanted") == [(0, True)]
     assert town.ask("select count(*) from raw.coverage") == [(0,)]
@@ -103,12 +103,12 @@ async def test_a_silent_node_gives_up_nothing(town: Town) -> None:
 
 async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(town: Town) -> None:
     """A node behind slots we have seen is not believed; what was proven stays."""
-    before = await town.watch.look()
+    before = await town.watch.verify()
     await town.play(3)
     await town.node.call("devchain_behind", 30)
 
     with pytest.raises(rpc_errors.NodeError):
-        await town.watch.look()
+        await town.watch.verify()
 
     assert town.ask("select raw.verified_through(), raw.finalized_through()") == [
         (before.verified_through, before.finalized_through)
@@ -118,10 +118,10 @@ async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(town: Town) 
 
 async def test_a_lying_node_does_not_make_us_retract(town: Town) -> None:
     """A list without one of our transactions makes a suspect, stops finality there, and retracts nothing."""
-    await town.watch.look()
+    await town.watch.verify()
     await town.play(4)
     await town.pass_blocks(TO_FINALITY)
-    before = await town.watch.look()
+    before = await town.watch.verify()
     await town.play(10)
     await town.deliver(town.landed())
     await town.pass_blocks(TO_FINALITY)
@@ -131,16 +131,16 @@ async def test_a_lying_node_does_not_make_us_retract(town: Town) -> None:
     lie = [one for one in answer if one["signature"] != hidden["signature"]]
 
     for _ in range(3):
-        finalized = town.watch.walk
+        finalized = town.watch.reconciler
         town.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=lie))
-        listed = await finalized.listed("finalized")
+        listed = await finalized.list_transactions("finalized")
         assert await finalized.finalize(listed) < hidden["slot"]
-        assert await finalized.judge(listed) == 0
+        assert await finalized.retract_absent(listed) == 0
         await town.pass_blocks(160)
 
     assert town.ask("select signature from raw.suspects") == [(hidden["signature"],)]
     assert hidden["signature"] in town.held()
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     assert standing.finalized_through == standing.finalized_slot
     assert town.ask("select count(*) from raw.suspects") == [(0,)]
 
@@ -148,7 +148,7 @@ async def test_a_lying_node_does_not_make_us_retract(town: Town) -> None:
 async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> None:
     """What a fork took stays until its blockhash is dead and the finalized walk has missed it twice; then the marts
     are those of the chain."""
-    await town.watch.look()
+    await town.watch.verify()
     await town.play(6)
     await town.deliver(town.landed())
     gone = {str(s) for s in (await town.node.call("devchain_fork", 4))["result"]}
@@ -158,12 +158,12 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> N
     gone -= {str(one.signature) for one in town.landed()}
     assert gone
 
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     assert gone <= town.held()
     assert (standing.finalized_through or 0) < (standing.finalized_slot or 0)
 
     await town.pass_blocks(160)
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
 
     succeeded = {s for (s,) in town.ask("select signature from raw.transactions where err is null")}
     assert town.held() & gone & succeeded == set()
@@ -210,7 +210,7 @@ async def test_a_node_that_lacks_slots_proves_nothing(town: Town, monkeypatch: p
     """Lists without some slots, null for their transactions and any "not here" for their blocks retract nothing;
     finality waits before them and a critical alert names them, until a node serves them."""
     monkeypatch.setattr("ingest.sync.reconcile.UNLISTED_SECONDS", 0.0)
-    await town.watch.look()
+    await town.watch.verify()
     await town.play(10)
     await town.deliver(town.landed())
     await town.pass_blocks(TO_FINALITY)
@@ -226,11 +226,11 @@ async def test_a_node_that_lacks_slots_proves_nothing(town: Town, monkeypatch: p
 
     with monkeypatch.context() as lost:
         hide_slots(town, lost, lacking, block=block)
-        await town.watch.look()
+        await town.watch.verify()
         assert town.ask("select count(*) > 0 from raw.suspects") == [(True,)]
         await town.pass_blocks(160)
         for refusal[0] in (SLOT_SKIPPED, -32_009, BLOCK_NOT_AVAILABLE, BLOCK_CLEANED_UP, 0):
-            standing = await town.watch.look()
+            standing = await town.watch.verify()
             assert genuine <= town.held()
             assert (standing.finalized_through or 0) < slots[0] < (standing.finalized_slot or 0)
     alert = "select severity, message from ops.alerts where kind = 'unlisted' and resolved_at is null"
@@ -239,7 +239,7 @@ async def test_a_node_that_lacks_slots_proves_nothing(town: Town, monkeypatch: p
     first = min((one.slot, str(one.signature)) for one in town.landed() if str(one.signature) in genuine)
     assert f"{first[1]} (slot {first[0]})" in message
 
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     assert standing.finalized_through == standing.finalized_slot
     assert town.ask(alert) == []
     assert town.ask("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
@@ -264,7 +264,7 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     named = f"%{newer.signature} (slot {newer.slot})%"
     with monkeypatch.context() as ahead:
         ahead.setitem(rpc._methods, "getTransaction", refused)
-        standing = await town.watch.look()
+        standing = await town.watch.verify()
         assert town.held() >= town.successes() - {str(newer.signature)}
         assert (standing.verified_through, standing.finalized_through) == (newer.slot - 1, newer.slot - 1)
         assert town.ask(opened, named) == [("unsupported_version", "critical", True)]
@@ -273,14 +273,14 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
                 "update raw.wanted set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
                 " failing_since = now() - interval '200 s'"
             )
-        await town.watch.fetcher.round()
+        await town.watch.fetcher.fetch_due()
     wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.wanted"
     assert town.ask(wanted) == [(str(newer.signature), 99, True)]
     assert town.ask("select count(*) from raw.dead_letters") == [(0,)]
 
     with town.database.connect() as connection:
         connection.execute("update raw.wanted set next_attempt_at = now()")
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     await town.watch.fetcher.report()
     assert standing.verified_through == standing.confirmed_slot
     assert town.ask(opened, named) == []
@@ -288,9 +288,9 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
 
 async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(town: Town) -> None:
     """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
-    await town.watch.turn()
+    await town.watch.tick()
     await town.pipeline.submit([], wanted=["5" * 88])
-    await town.watch.fetcher.round()
+    await town.watch.fetcher.fetch_due()
     opened = "select severity, message like %s from ops.alerts where kind = 'unfetched' and resolved_at is null"
     await town.watch.fetcher.report()
     assert town.ask(opened, f"%{'5' * 88}%") == []
@@ -302,7 +302,7 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(to
     await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     town.watch._next_report = town.watch._next_probe = 0.0
     with pytest.raises(rpc_errors.NodeError):
-        await town.watch.turn()
+        await town.watch.tick()
     assert town.ask(opened, f"%{'5' * 88}%") == [("warning", True)]
 
     with town.database.connect() as connection:
@@ -319,7 +319,7 @@ async def test_the_finalized_chain_decides_between_two_versions(town: Town) -> N
     await town.deliver([early, forged[1]])
     assert town.ask("select count(*) from raw.wanted where reason = 'differs'") == [(2,)]
 
-    await town.watch.fetcher.round()
+    await town.watch.fetcher.fetch_due()
 
     slots = dict(town.ask("select signature, slot from raw.transactions where retracted_at is null"))
     assert slots == {str(early.signature): early.slot, str(late.signature): late.slot}
@@ -332,10 +332,10 @@ async def test_the_finalized_chain_decides_between_two_versions(town: Town) -> N
 
 async def test_a_delivery_for_final_slots_must_come_from_the_chain(town: Town) -> None:
     """What a webhook brings for slots that are final already is not believed; its signature is asked for instead."""
-    await town.watch.look()
+    await town.watch.verify()
     before = town.held()
     forged = deliveries.item(towns.PROGRAM_ID, [], number=7, slot=5)
-    decoded = Decoder(towns.PROGRAM_ID).all([msgspec.json.encode(forged)])
+    decoded = Decoder(towns.PROGRAM_ID).decode_items([msgspec.json.encode(forged)])
     await town.pipeline.submit(decoded.transactions)
 
     assert town.held() == before
@@ -345,7 +345,7 @@ async def test_a_delivery_for_final_slots_must_come_from_the_chain(town: Town) -
 async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(town: Town) -> None:
     """However often and between whatever it is looked, finalized_through grows and coverage rows join."""
     for _ in range(4):
-        await town.watch.look()
+        await town.watch.verify()
         await town.play(2)
         await town.pass_blocks(10)
     watermarks = [ref for (ref,) in town.ask("select ref from raw.feed where kind = 'finalized_through' order by seq")]
@@ -360,7 +360,7 @@ async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(town: Town
 
 async def test_a_log_of_another_chain_is_refused(town: Town) -> None:
     """The first node a log meets is its chain's for good."""
-    await town.watch.turn()
+    await town.watch.tick()
     with town.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'")
     with pytest.raises(errors.ConfigurationError, match="genesis hash"):
@@ -375,21 +375,21 @@ async def test_ingest_does_not_start_on_another_chain(town: Town) -> None:
         "DEVCHAIN_PORT": town.node.url.rpartition(":")[2],
         "HELIUS_AUTH_HEADER": "x" * 32,
     }
-    await at_the_door(settings.load(environ))
+    await verify_cluster_at_startup(settings.load(environ))
     assert town.ask("select genesis_hash from raw.identity") == [(town.node.ledger.genesis.hash,)]
 
     with town.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'another'")
     with pytest.raises(errors.ConfigurationError, match="another"):
-        await at_the_door(settings.load(environ))
-    await at_the_door(settings.load(environ | {"DEVCHAIN_PORT": "1"}))
+        await verify_cluster_at_startup(settings.load(environ))
+    await verify_cluster_at_startup(settings.load(environ | {"DEVCHAIN_PORT": "1"}))
 
 
 async def test_what_is_proven_shows_in_metrics_and_the_database(town: Town) -> None:
     """Gauges and ops.cursors say what the last look found."""
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
 
-    said = town.pipeline.metrics.text().decode()
+    said = town.pipeline.metrics.render().decode()
     assert f"zmart_ingest_finalized_through {float(standing.finalized_through or 0)}" in said
     assert "zmart_ingest_unverified 0.0" in said
     assert town.ask("select value ->> 'state' from ops.cursors where name = 'completeness'") == [("verified",)]
@@ -397,7 +397,7 @@ async def test_what_is_proven_shows_in_metrics_and_the_database(town: Town) -> N
 
 async def test_silence_while_the_program_is_used_is_an_alert(town: Town) -> None:
     """Uses without a delivery are told to a person within the limit, and forgotten when deliveries come."""
-    town.watch.silence = Silence(0.0)
+    town.watch.silence = SilenceDetector(0.0)
     await town.watch.probe()
     await town.play(4)
     await town.pass_blocks(3)
@@ -411,12 +411,12 @@ async def test_silence_while_the_program_is_used_is_an_alert(town: Town) -> None
 
 async def test_a_watch_that_stays_blind_says_so(town: Town) -> None:
     """A chain out of reach for too long is an alert and a state; both end with the next look that proves something."""
-    town.watch.rhythm = replace(town.watch.rhythm, blind_seconds=0.0)
-    await town.watch.suffer(rpc_errors.Unreachable("No node can be reached."))
-    assert town.watch.standing.state == "unverified"
+    town.watch.intervals = replace(town.watch.intervals, blind_seconds=0.0)
+    await town.watch.on_error(rpc_errors.Unreachable("No node can be reached."))
+    assert town.watch.completeness.state == "unverified"
     assert town.ask("select kind from ops.alerts where resolved_at is null") == [("unverified",)]
 
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     assert standing.state == "verified"
     assert town.ask("select kind from ops.alerts where resolved_at is null") == []
 
@@ -426,13 +426,13 @@ async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
 ) -> None:
     """From one slot beyond the limit on, once however often it is seen, also while something is still to be fetched;
     it is over when the watermark has caught up."""
-    await town.watch.look()
+    await town.watch.verify()
     await town.play(6)
     await town.deliver(town.landed())
     await town.node.call("devchain_fork", 4)
     await town.play(3)
     await town.pass_blocks(TO_FINALITY)
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     behind = (standing.finalized_slot or 0) - (standing.finalized_through or 0)
     stuck = (
         "select subject, severity, occurrences from ops.alerts where kind = 'finality_stuck' and resolved_at is null"
@@ -441,20 +441,20 @@ async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
     assert town.ask(stuck) == []
 
     monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind)
-    await town.watch.look()
+    await town.watch.verify()
     assert town.ask(stuck) == []
 
     monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind - 1)
-    await town.watch.look()
-    await town.watch.look()
+    await town.watch.verify()
+    await town.watch.verify()
     assert town.ask(stuck) == [("", "warning", 2)]
 
     await town.pipeline.submit([], wanted=["5" * 88])
-    await town.watch.look()
+    await town.watch.verify()
     assert town.ask(stuck) == [("", "warning", 3)]
 
     await town.pass_blocks(160)
-    standing = await town.watch.look()
+    standing = await town.watch.verify()
     assert standing.finalized_through == standing.finalized_slot
     assert town.ask(stuck) == []
 
@@ -473,12 +473,12 @@ async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(town: Tow
                 raise rpc_errors.Unreachable(f"gone {self.troubles}")
 
     intake = Intake(Decoder(towns.PROGRAM_ID), town.pipeline)
-    patience = Patience(first_seconds=0.0, longest_seconds=0.0, told_after_seconds=0.0)
+    patience = Backoff(first_seconds=0.0, max_seconds=0.0, alert_after_seconds=0.0)
     seen = (
         "select subject, occurrences, message, resolved_at is null from ops.alerts where kind = 'source_stopped'"
         " order by subject"
     )
-    await keep_running(Lost("left", 3), intake, town.notebook, patience=patience)
+    await run_with_retries(Lost("left", 3), intake, town.notebook, backoff=patience)
     left = ("left", 3, "The source left brings nothing: gone 0", False)
     assert town.ask(seen) == [left]
 
@@ -487,5 +487,5 @@ async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(town: Tow
             raise rpc_errors.ApiKeyRejected("not you")
 
     for _ in range(2):
-        await keep_running(Refused("right", 0), intake, town.notebook, patience=patience)
+        await run_with_retries(Refused("right", 0), intake, town.notebook, backoff=patience)
     assert town.ask(seen) == [left, ("right", 2, "The source right has stopped: not you", True)]

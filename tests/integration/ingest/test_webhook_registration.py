@@ -11,8 +11,8 @@ import helius_account
 import pytest
 
 from ingest.sync import webhook_registration
-from ingest.sync.database import Notebook
-from ingest.sync.webhook_registration import ALERT, Registration
+from ingest.sync.database import SyncDatabase
+from ingest.sync.webhook_registration import ALERT, WebhookRegistrationCheck
 from zmart import settings, testing
 from zmart.chain import helius, rpc_errors
 from zmart.run.doctor import doctor
@@ -163,9 +163,9 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
 ) -> None:
     """A fault is an alert with the next step; not being able to ask changes nothing; being right again ends it."""
     webhook = account.has(active=False)
-    watched = Registration.of(settings.load(environ(account)))
+    watched = WebhookRegistrationCheck.of(settings.load(environ(account)))
     assert watched is not None
-    notebook = Notebook(database.dsn("zmart_ingest"))
+    notebook = SyncDatabase(database.dsn("zmart_ingest"))
 
     def alerts() -> list[tuple[Any, ...]]:
         with database.connect() as connection:
@@ -175,13 +175,13 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
                 (ALERT,),
             ).fetchall()
 
-    await watched.tell(notebook)
+    await watched.update_alert(notebook)
     assert alerts() == [("critical", True, True)]
     account.status = 503
-    await watched.tell(notebook)
+    await watched.update_alert(notebook)
     assert alerts() == [("critical", True, True)]
     account.status, webhook["active"] = None, True
-    await watched.tell(notebook)
+    await watched.update_alert(notebook)
     assert alerts() == [("critical", True, False)]
     await notebook.close()
 
@@ -189,7 +189,7 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
 @pytest.mark.parametrize("name", ["HELIUS_API_KEY", "HELIUS_WEBHOOK_URL", "HELIUS_AUTH_HEADER", "SOLANA_RPC_URL"])
 def test_without_a_wish_nothing_is_checked(account: helius_account.Account, name: str) -> None:
     """The development chain, or a configuration that says too little, has nothing to compare."""
-    assert Registration.of(settings.load(environ(account, **{name: ""}))) is None
+    assert WebhookRegistrationCheck.of(settings.load(environ(account, **{name: ""}))) is None
 
 
 def test_the_command_and_the_doctor_say_the_same(

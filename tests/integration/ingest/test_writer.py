@@ -11,7 +11,7 @@ import pytest
 
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from ingest.store import arrays, body_compression
-from ingest.store.writer import FIRST_LOOK, Prepared, Writer
+from ingest.store.writer import STATISTICS_STEP, PreparedBatch, Writer
 from ingest.testing import address, signature
 from zmart import errors, testing
 
@@ -109,7 +109,7 @@ async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
     assert (done.events, done.dead_letters, done.first_seq, done.last_seq) == (4, 1, 1, 4)
     with marts_database.connect() as connection:
         letters = connection.execute("select signature, reason_code from raw.dead_letters").fetchall()
-    assert letters == [(signature(4), "rejected")]
+    assert letters == [(signature(4), "batch_item_rejected")]
 
 
 async def test_a_failing_model_is_marked_and_the_log_goes_on(
@@ -254,7 +254,7 @@ def bodies(database: testing.PostgresDatabase) -> dict[str, bytes]:
         " from raw.transactions as t inner join raw.bundles as b using (bundle_no)"
     )
     with database.connect() as connection:
-        return {name: body_compression.opened(*kept) for name, *kept in connection.execute(statement).fetchall()}
+        return {name: body_compression.decompress(*kept) for name, *kept in connection.execute(statement).fetchall()}
 
 
 async def test_what_was_delivered_is_kept_byte_for_byte(
@@ -301,9 +301,9 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
     assert wanted == [(signature(4),)]
     assert kept == [
         (signature(1), "malformed", b"bytes"),
-        (None, "rejected", b"bytes"),
+        (None, "batch_item_rejected", b"bytes"),
         (signature(2), "malformed", b"bytes"),
-        (None, "rejected", b"odd\x00"),
+        (None, "batch_item_rejected", b"odd\x00"),
     ]
 
 
@@ -325,7 +325,7 @@ async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database:
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
         await writer.append([transaction(1, event())], source="webhook")
-        said = await (await (await writer._connected()).execute("show synchronous_commit")).fetchone()
+        said = await (await (await writer._get_connection()).execute("show synchronous_commit")).fetchone()
     finally:
         await writer.close()
 
@@ -336,7 +336,7 @@ async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresD
     """A plan made on empty tables is not kept: its writer analyzes what has outgrown its statistics."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
-        await writer.append([transaction(n, event()) for n in range(1, FIRST_LOOK + 1)], source="file")
+        await writer.append([transaction(n, event()) for n in range(1, STATISTICS_STEP + 1)], source="file")
     finally:
         await writer.close()
 
@@ -344,7 +344,7 @@ async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresD
         known = connection.execute(
             "select relname from pg_class where oid in ('raw.events'::regclass, 'marts.trades'::regclass)"
             " and reltuples = %s order by relname",
-            (FIRST_LOOK,),
+            (STATISTICS_STEP,),
         ).fetchall()
     assert known == [("events",), ("trades",)]
 
@@ -354,10 +354,10 @@ async def test_columns_of_another_logs_numbers_are_laid_out_again(
 ) -> None:
     """What was prepared before a connection was lost says nothing of the log that the next one finds."""
     await writer.append([transaction(1, event())], source="webhook")
-    others = arrays.Numbers(markets={address(1): (8, True)}, wallets={address(2): 9})
+    others = arrays.NumberCache(markets={address(1): (8, True)}, wallets={address(2): 9})
 
-    appended = await writer.append(Prepared([transaction(2, event())], others), source="webhook")
-    same = await writer.append(writer.prepared([transaction(3, event())]), source="webhook")
+    appended = await writer.append(PreparedBatch([transaction(2, event())], others), source="webhook")
+    same = await writer.append(writer.prepare([transaction(3, event())]), source="webhook")
 
     assert (appended.events, same.events) == (1, 1)
     with marts_database.connect() as connection:
@@ -372,7 +372,7 @@ async def test_a_poisonous_transaction_is_found_among_prepared_ones(
     rows = [transaction(n, event()) for n in range(1, 6)]
     rows[1] = transaction(2, event()._replace(payload=b'{"shares": "\\u0000"}'))
 
-    done = await writer.append(writer.prepared(rows), source="webhook")
+    done = await writer.append(writer.prepare(rows), source="webhook")
 
     assert (done.events, done.dead_letters) == (4, 1)
     with marts_database.connect() as connection:

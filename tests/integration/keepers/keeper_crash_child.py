@@ -8,7 +8,7 @@ import signal
 import sys
 
 from orchestration.keepers import actions, runner
-from orchestration.keepers.submit import Rhythm
+from orchestration.keepers.submit import Timing
 from zmart import settings
 
 
@@ -19,9 +19,11 @@ def main(name: str, point: str, lease_seconds: str) -> None:
         if reached == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    rhythm = Rhythm(look=0.02, resend=0.2, patience=5.0, lease=float(lease_seconds))
+    rhythm = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=float(lease_seconds))
     configured = settings.load(os.environ)
-    asyncio.run(runner.run(configured, actions.chosen([name]), is_dry=False, rhythm=rhythm, checkpoint=checkpoint))
+    asyncio.run(
+        runner.run_rounds(configured, actions.select_tasks([name]), is_dry=False, timing=rhythm, checkpoint=checkpoint)
+    )
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ from devchain.testing import PROGRAM_ID
 from devchain.wire import SigningKey as ChainSigner
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
-from ingest.sync.database import Notebook
-from ingest.sync.task import Watch
+from ingest.sync.database import SyncDatabase
+from ingest.sync.task import SyncTask
 from orchestration.keepers import actions, runner
-from orchestration.keepers.plans import Reason, Row, Verdict
-from orchestration.keepers.runner import Report
-from orchestration.keepers.submit import Checkpoint, Rhythm, nothing
+from orchestration.keepers.plans import PlanRow, PlanVerdict, Reason
+from orchestration.keepers.runner import RoundReport
+from orchestration.keepers.submit import Checkpoint, Timing, no_checkpoint
 from zmart import settings, testing
 from zmart.chain import addresses, transactions
 from zmart.chain.rpc import RpcClient
@@ -46,7 +46,7 @@ WINDOW = 259_200
 #: Confirmed to finalized, with some to spare.
 TO_FINALITY = 40
 #: As keepers do it, faster.
-QUICK = Rhythm(look=0.02, resend=0.2, patience=5.0, lease=30.0, unconfirmed=600.0)
+QUICK = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=30.0, unconfirmed_seconds=600.0)
 
 
 class Village:
@@ -57,7 +57,7 @@ class Village:
         folder: Path,
         node: devchain.DevchainNode,
         database: testing.PostgresDatabase,
-        watch: Watch,
+        watch: SyncTask,
         configured: Settings,
     ) -> None:
         self.folder, self.node, self.database, self.watch = folder, node, database, watch
@@ -188,7 +188,7 @@ class Village:
     async def log(self) -> None:
         """Let the chain finalize what happened, and the log learn it."""
         self.pass_blocks(TO_FINALITY)
-        await self.watch.look()
+        await self.watch.verify()
 
     def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the database."""
@@ -218,25 +218,25 @@ class Village:
         *names: str,
         is_dry: bool = False,
         configured: Settings | None = None,
-        rhythm: Rhythm = QUICK,
-        checkpoint: Checkpoint = nothing,
-    ) -> Report:
+        rhythm: Timing = QUICK,
+        checkpoint: Checkpoint = no_checkpoint,
+    ) -> RoundReport:
         """A round of each; the last one's report. Blocks go on being made meanwhile."""
         async with self.beating():
-            reports = await runner.run(
+            reports = await runner.run_rounds(
                 configured or self.configured,
-                actions.chosen(names),
+                actions.select_tasks(names),
                 is_dry=is_dry,
-                rhythm=rhythm,
+                timing=rhythm,
                 checkpoint=checkpoint,
                 dsn=self.database.dsn("zmart_keeper"),
             )
         return reports[-1]
 
-    async def sweep(self, configured: Settings | None = None, rhythm: Rhythm = QUICK) -> Any:
+    async def sweep(self, configured: Settings | None = None, rhythm: Timing = QUICK) -> Any:
         """Look after what was signed."""
         dsn = self.database.dsn("zmart_keeper")
-        async with runner.opened(configured or self.configured, rhythm=rhythm, dsn=dsn) as keepers:
+        async with runner.open_runner(configured or self.configured, rhythm=rhythm, dsn=dsn) as keepers:
             return await keepers.sweep()
 
     @contextlib.asynccontextmanager
@@ -258,19 +258,19 @@ class Village:
         return replace(self.configured, **groups)
 
 
-def reasons(report: Report) -> dict[str, Reason]:
+def reasons(report: RoundReport) -> dict[str, Reason]:
     """Why each market's row has its verdict, by address."""
     return {row.market.address: row.reason for row in report.rows}
 
 
-def row_of(report: Report, market: str) -> Row:
+def row_of(report: RoundReport, market: str) -> PlanRow:
     """A market's row."""
     return next(row for row in report.rows if row.market.address == market)
 
 
-def due(report: Report) -> Sequence[str]:
+def due(report: RoundReport) -> Sequence[str]:
     """The markets that were sent, or would be."""
-    return [row.market.address for row in report.rows if row.verdict is Verdict.DUE]
+    return [row.market.address for row in report.rows if row.verdict is PlanVerdict.DUE]
 
 
 @contextlib.asynccontextmanager
@@ -285,13 +285,13 @@ async def built(folder: Path, database: testing.PostgresDatabase) -> AsyncIterat
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))
 
-        notebook = Notebook(database.dsn("zmart_ingest"))
+        notebook = SyncDatabase(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
-            watch = Watch(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
+            watch = SyncTask(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
             village = Village(folder, node, database, watch, _settings(folder, node, database))
             try:
                 village.found()
-                await watch.turn()
+                await watch.tick()
                 yield village
             finally:
                 await notebook.close()

@@ -18,7 +18,7 @@ from orchestration import keeper_jobs
 from orchestration.definitions import define
 from orchestration.keepers import __main__ as command
 from orchestration.keepers import actions
-from orchestration.resources import Database
+from orchestration.resources import DatabaseResource
 from zmart.settings import Settings
 
 
@@ -92,7 +92,7 @@ async def test_the_job_of_the_ui_does_the_same(village: Village, monkeypatch: py
     await village.log()
     for name, value in village.environment().items():
         monkeypatch.setenv(name, value)
-    database = Database(dsn_of=village.database.dsn)
+    database = DatabaseResource(dsn_of=village.database.dsn)
     dry = {"ops": {f"keepers__{name}": {"config": {"dry_run": True}} for name in actions.NAMES}}
 
     async with village.beating():
@@ -115,7 +115,7 @@ async def test_the_job_of_the_ui_does_the_same(village: Village, monkeypatch: py
     assert village.intents() == [("proposal_tallies", "done", 0)]
 
 
-def _run(database: Database, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _run(database: DatabaseResource, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     with dg.DagsterInstance.ephemeral() as instance:
         job = define(database).resolve_job_def(keeper_jobs.JOB)
         result = job.execute_in_process(instance=instance, run_config=config)
@@ -210,13 +210,13 @@ async def test_markets_that_stand_are_told_of(village: Village, monkeypatch: pyt
     await village.log()
     for name, value in village.environment().items():
         monkeypatch.setenv(name, value)
-    database = Database(dsn_of=village.database.dsn)
+    database = DatabaseResource(dsn_of=village.database.dsn)
 
     for _ in range(2):
-        await asyncio.to_thread(keeper_jobs.standing_markets, dg.build_sensor_context(), database=database)
+        await asyncio.to_thread(keeper_jobs.overdue_markets, dg.build_sensor_context(), database=database)
 
     assert village.alerts() == {("market_overdue", "01" * 32), ("liquidity_pulled", "02" * 32)}
     await village.keep("market_finalizations", rhythm=QUICK)
     await village.log()
-    await asyncio.to_thread(keeper_jobs.standing_markets, dg.build_sensor_context(), database=database)
+    await asyncio.to_thread(keeper_jobs.overdue_markets, dg.build_sensor_context(), database=database)
     assert village.alerts() == {("liquidity_pulled", "02" * 32)}

@@ -14,8 +14,8 @@ from solders.transaction import VersionedTransaction
 
 from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
-from orchestration.keepers.plans import Reason, Verdict
-from orchestration.keepers.submit import Rhythm
+from orchestration.keepers.plans import PlanVerdict, Reason
+from orchestration.keepers.submit import Timing
 from zmart import errors
 from zmart.chain import addresses, rpc_errors
 from zmart.chain.rpc import RpcClient
@@ -27,7 +27,7 @@ from zmart.settings import Cluster
 #: More blocks than a blockhash is good for.
 A_LONG_TIME = 200
 #: Waits no longer than it takes to see that nothing lands.
-BRIEF = Rhythm(look=0.02, resend=0.1, patience=0.3, lease=30.0, unconfirmed=0.0)
+BRIEF = Timing(poll_seconds=0.02, resend_seconds=0.1, wait_seconds=0.3, lease_seconds=30.0, unconfirmed_seconds=0.0)
 REFUSED = {"code": -32005, "message": "Node is behind by 9 slots", "data": {"numSlotsBehind": 9}}
 
 
@@ -148,7 +148,7 @@ async def test_a_market_that_moved_on_is_not_sent(village: Village) -> None:
     report = await village.keep("proposal_approvals")
 
     assert reasons(report) == {market: Reason.MARKET_MOVED}
-    assert "APPROVED on chain" in row_of(report, market).words
+    assert "APPROVED on chain" in row_of(report, market).detail
     assert sent(village) == 0
 
 
@@ -165,7 +165,7 @@ async def test_a_dispute_in_the_last_moment_is_not_finalized_over(village: Villa
 
     report = await village.keep("market_finalizations", checkpoint=interfere, rhythm=BRIEF)
     assert [one.state for one in report.sent] == ["sent"]
-    assert "NoVotesRecorded" in report.sent[0].words
+    assert "NoVotesRecorded" in report.sent[0].message
     assert village.state(market) == "DISPUTED"
     village.configure()
     village.pass_blocks(A_LONG_TIME)
@@ -189,7 +189,7 @@ async def test_a_threshold_raised_on_the_way_is_not_an_alert(village: Village) -
             village.configure(proposal_approval_threshold=9_900)
 
     report = await village.keep("proposal_approvals", checkpoint=interfere, rhythm=BRIEF)
-    assert "InsufficientVotes" in report.sent[0].words
+    assert "InsufficientVotes" in report.sent[0].message
     strict = village.with_settings(voting={"proposal_approval_threshold_bps": 9_900})
     village.pass_blocks(A_LONG_TIME)
     await village.log()
@@ -236,7 +236,7 @@ async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(village: Vi
     report = await village.keep("market_finalizations")
 
     assert reasons(report) == {market: Reason.PROGRAM}
-    assert "BoundedLossExceeded" in row_of(report, market).words
+    assert "BoundedLossExceeded" in row_of(report, market).detail
     assert {kind for kind, _ in village.alerts()} == {"keeper_program"}
     assert village.intents() == []
 
@@ -255,7 +255,7 @@ async def test_a_dispute_without_ballots_stays_a_dispute(village: Village) -> No
     report = await village.keep("dispute_settlements")
 
     assert reasons(report) == {market: Reason.ZERO_BALLOTS}
-    assert report.needs_person
+    assert report.is_review_needed
     assert {kind for kind, _ in village.alerts()} == {"keeper_zero_ballots"}
     village.vote("submit_dispute_vote", market, 1, 0)
     assert village.state(market) == "DISPUTED"
@@ -279,8 +279,8 @@ async def test_new_wallets_move_nothing_on_chain(village: Village) -> None:
     assert village.state(market) == "PROPOSED"
     report = await village.keep("proposal_tallies")
     assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
-    assert report.needs_person
-    assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).words
+    assert report.is_review_needed
+    assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).detail
     assert {kind for kind, _ in village.alerts()} == {"keeper_unseen_decide"}
 
     counts = {"final_likes": 10, "final_dislikes": 0}
@@ -332,7 +332,7 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Vil
     report = await village.keep("proposal_tallies")
 
     assert reasons(report) == {market: Reason.RECORDS_DIFFER}
-    assert "The chain has 9:2, the log 9:1." in row_of(report, market).words
+    assert "The chain has 9:2, the log 9:1." in row_of(report, market).detail
     assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in village.alerts()
     assert sent(village) == 0
 
@@ -379,7 +379,7 @@ async def test_without_the_admins_key_approvals_are_exported(village: Village) -
     report = await village.keep("proposal_approvals", configured=without)
 
     row = row_of(report, market)
-    assert row.verdict is Verdict.EXPORT
+    assert row.verdict is PlanVerdict.EXPORT
     assert row.unsigned is not None
     unsigned = VersionedTransaction.from_bytes(base64.b64decode(row.unsigned))
     admin = village.people["admin"]
@@ -452,7 +452,7 @@ async def test_what_is_refused_on_chain_is_over_when_that_is_final(village: Vill
 
     await fault(village, method="sendTransaction", count=1, error=REFUSED)
     report = await village.keep("market_finalizations", checkpoint=interfere)
-    assert "Refused on chain: InvalidMarketState" in report.sent[0].words
+    assert "Refused on chain: InvalidMarketState" in report.sent[0].message
     assert village.intents() == [("market_finalizations", "sent", 0)]
     await village.log()
     await village.sweep()
@@ -490,7 +490,7 @@ async def test_what_the_chain_takes_back_is_open_again(village: Village) -> None
     await village.sweep()
     assert village.intents() == [("market_finalizations", "done", 0)]
     (signature,) = village.landed(market, "finalize_market")
-    async with village.watch.walk._pipeline.borrowed() as writer:
+    async with village.watch.reconciler._pipeline.exclusive_writer() as writer:
         await writer.retract([signature])
 
     swept = await village.sweep()
@@ -515,7 +515,7 @@ async def test_the_days_budget_is_a_hard_stop(village: Village) -> None:
 
     report = await village.keep("market_finalizations", configured=poor)
 
-    assert "budget" in row_of(report, market).words
+    assert "budget" in row_of(report, market).detail
     assert {kind for kind, _ in village.alerts()} == {"keeper_budget"}
     assert sent(village) == 0
     assert reasons(report) == {market: Reason.BUDGET}

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from orchestration.snapshots.services import Clock
+from orchestration.snapshots.services import MonotonicClock
 from zmart.domain import cids
 from zmart.settings import IpfsSettings, Secret
 
@@ -65,9 +65,9 @@ class Hourglass:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def clock(self) -> Clock:
+    def clock(self) -> MonotonicClock:
         """What Services take."""
-        return Clock(now=lambda: self.seconds, sleep=self._pass)
+        return MonotonicClock(now=lambda: self.seconds, sleep=self._pass)
 
     def _pass(self, seconds: float) -> None:
         self.seconds += seconds

@@ -17,7 +17,7 @@ from devchain.testing import serve
 from ingest.decode import decoder
 from ingest.store.writer import Writer
 from orchestration.assets import accounts
-from orchestration.resources import Database
+from orchestration.resources import DatabaseResource
 from zmart import errors, testing
 from zmart.chain import client, codec
 from zmart.domain.ids import Address, Slot
@@ -52,7 +52,7 @@ class Chain:
             items.append(item)
             before = named(played)
         self.transactions = (
-            decoder.Decoder(history.PROGRAM_ID).all([msgspec.json.encode(item) for item in items]).transactions
+            decoder.Decoder(history.PROGRAM_ID).decode_items([msgspec.json.encode(item) for item in items]).transactions
         )
         self.slot = max(each.slot for each in self.transactions)
         self.held = before
@@ -127,7 +127,7 @@ def look(
         connection.execute("delete from raw.accounts")
     monkeypatch.setattr(accounts, "_read", read)
     done = dg.materialize(
-        [*accounts.assets(), *accounts.checks()], resources={"database": Database(dsn_of=database.dsn)}
+        [*accounts.assets(), *accounts.checks()], resources={"database": DatabaseResource(dsn_of=database.dsn)}
     )
     (evaluation,) = done.get_asset_check_evaluations()
     (read,) = done.asset_materializations_for_node("account_snapshots")
@@ -455,7 +455,7 @@ async def test_accounts_are_read_from_a_node_of_the_logs_chain(
 
             owner.execute(identity, (node.ledger.genesis.hash, history.PROGRAM_ID))
             found = await accounts._read(keeper)
-            accounts._keep(keeper, found)
+            accounts._store_read(keeper, found)
             rows = keeper.execute("select account, slot, kind, data from raw.accounts").fetchall()
 
     assert {(row[0], row[1], row[3]) for row in rows} == {(a.address, found.slot, a.data) for a in found.value}

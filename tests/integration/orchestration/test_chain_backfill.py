@@ -13,7 +13,7 @@ import pytest
 from chain_stack import TO_FINALITY, Town
 
 from orchestration.assets import backfill
-from orchestration.resources import Database
+from orchestration.resources import DatabaseResource
 from zmart import testing
 from zmart.run.deploy import rebuild
 
@@ -46,7 +46,7 @@ async def materialized(town: Town, instance: dg.DagsterInstance, key: str, **bud
         backfill.assets(),
         instance=instance,
         partition_key=key,
-        resources={"database": Database(dsn_of=town.database.dsn)},
+        resources={"database": DatabaseResource(dsn_of=town.database.dsn)},
         run_config={"ops": {"chain_backfill": {"config": {"per_second": 500.0, **budget}}}},
         raise_on_error=False,
     )
@@ -91,7 +91,7 @@ def test_the_sensor_adds_what_the_chain_has_left_behind(
 
     def tick() -> list[str]:
         with dg.build_sensor_context(instance=instance) as context:
-            told = backfill.slot_ranges(context, database=Database(dsn_of=database.dsn))
+            told = backfill.slot_ranges(context, database=DatabaseResource(dsn_of=database.dsn))
         assert isinstance(told, dg.SensorResult)
         return [key for request in told.dynamic_partitions_requests or () for key in request.partition_keys]
 
@@ -111,7 +111,7 @@ def test_the_sensor_adds_what_the_chain_has_left_behind(
 def test_what_is_no_range_says_what_would_be_one(key: str) -> None:
     """A person may type anything into the dialogue."""
     with pytest.raises(dg.Failure, match="FIRST-LAST"):
-        backfill.slots_of(key)
+        backfill.parse_range(key)
 
 
 def test_ranges_begin_where_the_log_does() -> None:

@@ -18,7 +18,7 @@ from ingest.decode.decoder import Decoder
 from ingest.store.writer import Writer
 from orchestration import alerts, checks, sensors
 from orchestration.definitions import define
-from orchestration.resources import Database
+from orchestration.resources import DatabaseResource
 from zmart import errors, settings, testing
 
 LIFECYCLE = Path(__file__).parents[2] / "recordings" / "lifecycle.json"
@@ -36,7 +36,7 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture
 async def story(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """One market from configuration to withdrawal, ingested as it was delivered."""
-    decoded = Decoder(settings.DEFAULT_PROGRAM_ID).body(LIFECYCLE.read_bytes())
+    decoded = Decoder(settings.DEFAULT_PROGRAM_ID).decode_body(LIFECYCLE.read_bytes())
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     await writer.append(decoded.transactions, source="webhook")
     await writer.close()
@@ -48,15 +48,15 @@ async def played(marts_database: testing.PostgresDatabase) -> testing.PostgresDa
     """A chain whose prices are the program's own, as the data tests hold them to be."""
     items = [msgspec.json.encode(item) for item in history.play(5, 400)]
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-    await writer.append(Decoder(history.PROGRAM_ID).all(items).transactions, source="webhook")
+    await writer.append(Decoder(history.PROGRAM_ID).decode_items(items).transactions, source="webhook")
     await writer.close()
     return marts_database
 
 
 @pytest.fixture
-def database(marts_database: testing.PostgresDatabase) -> Database:
+def database(marts_database: testing.PostgresDatabase) -> DatabaseResource:
     """What assets, checks and sensors work on."""
-    return Database(dsn_of=marts_database.dsn)
+    return DatabaseResource(dsn_of=marts_database.dsn)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def run(database: Database, instance: dg.DagsterInstance) -> Run:
+def run(database: DatabaseResource, instance: dg.DagsterInstance) -> Run:
     """Run a job of the definitions in this process; `assets` chooses among what it selects."""
     definitions = define(database)
 
@@ -243,7 +243,7 @@ def test_observing_the_log_tells_how_much_and_how_new(story: testing.PostgresDat
 # --- what watches -----------------------------------------------------------------------------
 
 
-def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, database: Database) -> None:
+def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
     """The fold raises it, the sensor does not repeat it, and opens it again when someone closed it too early."""
     break_trades(story)
     for _ in range(3):
@@ -255,7 +255,7 @@ def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, databa
     assert open_alerts(story) == {("mart_stale", "trades"): 1}
 
 
-def test_dead_letters_are_told_when_they_grow(story: testing.PostgresDatabase, database: Database) -> None:
+def test_dead_letters_are_told_when_they_grow(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
     """A reason is told when it comes and when it grows, not in between, and closed when none is left."""
     letter = (
         "insert into raw.dead_letters (signature, reason_code, reason, source, digest) "
@@ -280,7 +280,7 @@ def test_dead_letters_are_told_when_they_grow(story: testing.PostgresDatabase, d
 
 
 def test_a_run_that_fails_is_told_and_one_that_succeeds_closes_it(
-    story: testing.PostgresDatabase, database: Database, instance: dg.DagsterInstance, run: Run
+    story: testing.PostgresDatabase, database: DatabaseResource, instance: dg.DagsterInstance, run: Run
 ) -> None:
     """One alert a job, with the run to look at; the next success closes it."""
     break_trades(story)
@@ -364,7 +364,9 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Chat]]:
     server.server_close()
 
 
-def test_every_alert_is_posted_once(story: testing.PostgresDatabase, database: Database, chat: type[_Chat]) -> None:
+def test_every_alert_is_posted_once(
+    story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
+) -> None:
     """Whoever raised it; a webhook that refuses gets it at the next tick."""
     break_trades(story)
     chat.refuses_after = 0
@@ -386,7 +388,7 @@ def test_every_alert_is_posted_once(story: testing.PostgresDatabase, database: D
 
 
 def test_refused_alerts_keep_nothing_back(
-    story: testing.PostgresDatabase, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
+    story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later alerts are posted though more are refused than fit a tick; those are counted, reported and tried again."""
     monkeypatch.setattr(alerts, "SLOW_AFTER_REFUSALS", 4)
@@ -426,7 +428,7 @@ def test_refused_alerts_keep_nothing_back(
 
 
 def test_a_slow_chat_does_not_hold_up_the_tick(
-    story: testing.PostgresDatabase, database: Database, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
+    story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster ends a tick after a minute: the rest waits for the next one."""
     monkeypatch.setattr(alerts, "DELIVERY_SECONDS", -1.0)
@@ -437,7 +439,9 @@ def test_a_slow_chat_does_not_hold_up_the_tick(
     assert chat.taken == []
 
 
-def test_what_is_over_is_said_once(story: testing.PostgresDatabase, database: Database, chat: type[_Chat]) -> None:
+def test_what_is_over_is_said_once(
+    story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
+) -> None:
     """Of what was told; trouble that came and went between two ticks is nobody's."""
     execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
     deliver(database)
@@ -450,7 +454,7 @@ def test_what_is_over_is_said_once(story: testing.PostgresDatabase, database: Da
 
 
 def test_a_critical_alert_is_repeated_until_it_is_acknowledged(
-    story: testing.PostgresDatabase, database: Database, chat: type[_Chat]
+    story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
 ) -> None:
     """Once a day; a warning is not, and neither is one that somebody looks after."""
     execute(
@@ -468,13 +472,13 @@ def test_a_critical_alert_is_repeated_until_it_is_acknowledged(
     assert a_day_later() == []
 
 
-def deliver(database: Database) -> None:
+def deliver(database: DatabaseResource) -> None:
     """One tick of the sensor."""
     assert isinstance(sensors.alert_delivery(dg.build_sensor_context(), database=database), dg.SkipReason)
 
 
 def test_without_an_address_alerts_wait(
-    story: testing.PostgresDatabase, database: Database, monkeypatch: pytest.MonkeyPatch
+    story: testing.PostgresDatabase, database: DatabaseResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost: they are delivered once there is one."""
     monkeypatch.setenv("ALERT_WEBHOOK_URL", "")

@@ -17,11 +17,11 @@ from fake_ipfs import Hourglass, World
 
 from ingest.testing import address
 from orchestration.assets import snapshots
-from orchestration.resources import Database
+from orchestration.resources import DatabaseResource
 from orchestration.snapshots import publish
 from orchestration.snapshots.document import Comment, Document
-from orchestration.snapshots.publish import Outcome
-from orchestration.snapshots.services import PINNED_WITHIN_SECONDS, TIMEOUT_SECONDS, Services
+from orchestration.snapshots.publish import SnapshotResult
+from orchestration.snapshots.services import PINNED_WITHIN_SECONDS, TIMEOUT_SECONDS, IpfsServices
 from zmart import errors, settings, testing
 from zmart.domain import cids
 
@@ -93,14 +93,14 @@ def anchor(
     *,
     ipfs: settings.IpfsSettings | None = None,
     replaces: bool = False,
-) -> list[Outcome]:
+) -> list[SnapshotResult]:
     """A day's work as the keeper's role; waiting takes no time."""
     chosen = ipfs or world.ipfs()
     with (
-        Services(chosen, api_url=chosen.api_url or settings.Secret(""), clock=Hourglass().clock()) as services,
+        IpfsServices(chosen, api_url=chosen.api_url or settings.Secret(""), clock=Hourglass().clock()) as services,
         place.connect("zmart_keeper") as connection,
     ):
-        return publish.carry_out(connection, services, day, replaces=replaces)
+        return publish.publish_day(connection, services, day, replaces=replaces)
 
 
 def rows(place: testing.PostgresDatabase) -> list[tuple[object, ...]]:
@@ -206,7 +206,7 @@ def test_a_long_day_takes_several_blocks(talk: testing.PostgresDatabase, world: 
 
     (outcome,) = anchor(talk, world)
 
-    assert outcome.ending == "anchored"
+    assert outcome.status == "anchored"
     assert len(outcome.work.document.content) > cids.CHUNK_BYTES
 
 
@@ -225,7 +225,7 @@ def test_who_is_writing_is_waited_for(talk: testing.PostgresDatabase, world: Wor
         with talk.connect("zmart_keeper") as connection:
             connection.execute("set statement_timeout = '200ms'")
             with pytest.raises(psycopg.errors.QueryCanceled):
-                publish.works(connection, FRIDAY)
+                publish.plan_snapshots(connection, FRIDAY)
 
     assert len(anchor(talk, world)) == 1
 
@@ -238,7 +238,7 @@ def test_another_name_is_not_anchored(talk: testing.PostgresDatabase, world: Wor
     world.renames = True
     (outcome,) = anchor(talk, world)
 
-    assert outcome.ending == "misnamed"
+    assert outcome.status == "misnamed"
     assert rows(talk) == []
     assert open_alerts(talk) == {("snapshot_misnamed", f"2026-01-02 {MARKET}")}
     assert world.count("GET /ipfs") == 0
@@ -254,7 +254,7 @@ def test_other_bytes_are_not_anchored(talk: testing.PostgresDatabase, world: Wor
     world.corrupts = True
     (outcome,) = anchor(talk, world)
 
-    assert outcome.ending == "unreadable"
+    assert outcome.status == "unreadable"
     assert rows(talk) == []
     assert open_alerts(talk) == {("snapshot_unreadable", f"2026-01-02 {MARKET}")}
 
@@ -266,7 +266,7 @@ def test_a_gateway_is_given_time(talk: testing.PostgresDatabase, world: World) -
     world.failing["/ipfs"] = [504] * 4
     (lost, *_) = anchor(talk, world, SATURDAY)
 
-    assert (patient.ending, lost.ending) == ("anchored", "unreadable")
+    assert (patient.status, lost.status) == ("anchored", "unreadable")
     assert [row[:2] for row in rows(talk)] == [(1, FRIDAY), (2, SATURDAY)]
 
 
@@ -275,7 +275,7 @@ def test_a_node_that_fails_is_not_asked_again_that_day(talk: testing.PostgresDat
     world.failing["/api/v0/add"] = [500]
     outcomes = anchor(talk, world, SATURDAY)
 
-    assert [each.ending for each in outcomes] == ["unpublished", "unpublished"]
+    assert [each.status for each in outcomes] == ["unpublished", "unpublished"]
     assert world.count("POST /api/v0/add") == 1
     assert rows(talk) == []
     assert open_alerts(talk) == {("snapshot_unpublished", "2026-01-03")}
@@ -294,10 +294,10 @@ def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Pos
     )
     (outcome,) = anchor(talk, world, ipfs=nowhere)
 
-    assert outcome.ending == "unpublished"
-    assert "hunter2" not in str(outcome.fault)
-    assert outcome.fault is not None
-    assert outcome.fault.__cause__ is None
+    assert outcome.status == "unpublished"
+    assert "hunter2" not in str(outcome.error)
+    assert outcome.error is not None
+    assert outcome.error.__cause__ is None
 
 
 def test_a_node_that_hangs_is_left(
@@ -310,8 +310,8 @@ def test_a_node_that_hangs_is_left(
         hanging = dataclasses.replace(world.ipfs(), api_url=settings.Secret(url))
         (outcome,) = anchor(talk, world, ipfs=hanging)
 
-    assert outcome.ending == "unpublished"
-    assert "does not answer" in str(outcome.fault)
+    assert outcome.status == "unpublished"
+    assert "does not answer" in str(outcome.error)
 
 
 def test_what_is_anchored_is_not_written_over(talk: testing.PostgresDatabase, world: World) -> None:
@@ -321,7 +321,7 @@ def test_what_is_anchored_is_not_written_over(talk: testing.PostgresDatabase, wo
         connection.execute("update app.comments set content = 'I never said that.' where comment_no = 1")
 
     (changed,) = anchor(talk, world)
-    assert changed.ending == "changed"
+    assert changed.status == "changed"
     assert rows(talk)[0][2] == before.work.document.cid
     assert open_alerts(talk) == {("snapshot_changed", f"2026-01-02 {MARKET}")}
 
@@ -338,8 +338,8 @@ def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.PostgresDat
     (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
     again = anchor(talk, world, ipfs=world.ipfs(pins=True))
 
-    assert outcome.is_kept
-    assert again[0].is_kept
+    assert outcome.is_pinned
+    assert again[0].is_pinned
     assert rows(talk)[0][-1] is True
     assert world.count("POST /pins") == 1
     assert [pin["pin"]["cid"] for pin in world.pins.values()] == [outcome.work.document.cid]
@@ -355,8 +355,8 @@ def test_a_pin_that_fails_or_never_ends_is_told_of(
     world.fate = fate
     (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
 
-    assert outcome.ending == "unpinned"
-    assert said in str(outcome.fault)
+    assert outcome.status == "unpinned"
+    assert said in str(outcome.error)
     assert rows(talk)[0][-1] is False
     assert open_alerts(talk) == {("snapshot_unpinned", f"2026-01-02 {MARKET}")}
 
@@ -371,8 +371,8 @@ def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.PostgresDataba
     world.failing["/pins"] = [500]
     (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
 
-    assert outcome.ending == "unpinned"
-    assert fake_ipfs.TOKEN not in str(outcome.fault)
+    assert outcome.status == "unpinned"
+    assert fake_ipfs.TOKEN not in str(outcome.error)
     assert len(rows(talk)) == 1
 
 
@@ -384,7 +384,7 @@ def test_what_is_missing_is_known(talk: testing.PostgresDatabase, world: World) 
 
     def missing(*, has_keeper: bool = False) -> list[datetime.date]:
         with talk.connect("zmart_keeper") as connection:
-            return publish.days_missing(connection, datetime.date(2025, 12, 1), has_keeper=has_keeper)
+            return publish.days_missing(connection, datetime.date(2025, 12, 1), has_pinning_service=has_keeper)
 
     assert missing() == [FRIDAY, SATURDAY]
     anchor(talk, world)
@@ -393,13 +393,13 @@ def test_what_is_missing_is_known(talk: testing.PostgresDatabase, world: World) 
 
 
 @pytest.fixture
-def configured(talk: testing.PostgresDatabase, world: World, monkeypatch: pytest.MonkeyPatch) -> Database:
+def configured(talk: testing.PostgresDatabase, world: World, monkeypatch: pytest.MonkeyPatch) -> DatabaseResource:
     """The asset's settings."""
     monkeypatch.setenv("IPFS_API_URL", world.url)
-    return Database(dsn_of=talk.dsn)
+    return DatabaseResource(dsn_of=talk.dsn)
 
 
-def test_a_day_is_materialized(configured: Database, world: World, talk: testing.PostgresDatabase) -> None:
+def test_a_day_is_materialized(configured: DatabaseResource, world: World, talk: testing.PostgresDatabase) -> None:
     """The run shows each market's name, and fails where something is wrong."""
 
     def materialize() -> dg.ExecuteInProcessResult:
@@ -421,7 +421,7 @@ def test_a_day_is_materialized(configured: Database, world: World, talk: testing
 
 
 def test_the_schedule_makes_up_for_what_is_missing(
-    configured: Database, world: World, talk: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    configured: DatabaseResource, world: World, talk: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One run a day that lacks something; nothing without a node."""
     monkeypatch.setattr(snapshots, "LOOKS_BACK_DAYS", 100_000)

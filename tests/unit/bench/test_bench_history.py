@@ -21,7 +21,7 @@ def comparable(row: TransactionRow) -> TransactionRow:
 
 def test_decoding_the_bodies_gives_the_rows() -> None:
     """What goes over HTTP and what is written directly is one history, contexts included."""
-    decode = Decoder(history.PROGRAM).body
+    decode = Decoder(history.PROGRAM).decode_body
     bodies = history.bodies(COUNT, each=25, scale=SMALL)
     decoded = [comparable(row) for body in bodies for row in decode(body).transactions]
     assert decoded == [comparable(row) for row in history.transactions(COUNT, scale=SMALL)]
@@ -60,7 +60,7 @@ def test_nobody_sells_what_he_does_not_hold() -> None:
 
 def test_failed_transactions_have_no_events() -> None:
     """A share of the deliveries can fail, as on chain."""
-    decode = Decoder(history.PROGRAM).body
+    decode = Decoder(history.PROGRAM).decode_body
     (body,) = history.bodies(200, each=200, scale=SMALL, failures=0.2)
     rows = decode(body).transactions
     failed = [row for row in rows if row.err]

@@ -12,7 +12,7 @@ import pytest
 
 from ingest.store import writer
 from orchestration.keepers import runner
-from orchestration.snapshots.errors import FAULTS
+from orchestration.snapshots.errors import SNAPSHOT_ERRORS
 
 ROOT = Path(__file__).parents[3]
 SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (ROOT / name).rglob("*.py")]
@@ -20,8 +20,10 @@ SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (RO
 RAISERS = {"alert": 0, "raise_alert": 1, "_keep": 1}
 #: Kinds that are made, by the expression that makes them.
 MADE = {
-    "_kind(reason)": {f"keeper_{reason.name.lower()}" for reason in (*runner.TOLD, *runner.TOLD_ONCE)},
-    "fault.kind": {fault.kind for fault in FAULTS},
+    "_kind(reason)": {
+        f"keeper_{reason.name.lower()}" for reason in (*runner.ALERT_SEVERITY, *runner.GENERAL_ALERT_SEVERITY)
+    },
+    "fault.kind": {fault.kind for fault in SNAPSHOT_ERRORS},
 }
 #: Where a raiser is handed a kind and hands it on.
 HANDED_ON = {"kind"}
@@ -43,7 +45,7 @@ def _is_raised(call: ast.Call, place: int) -> bool:
 
 def raised() -> set[str]:
     """Every kind; fails on an expression that it cannot tell the kind of."""
-    kinds = {f"dead_letter_{code}" for code in writer.ALERTING}
+    kinds = {f"dead_letter_{code}" for code in writer.ALERTING_REASONS}
     for path, expression in calls():
         text = ast.unparse(expression)
         if isinstance(expression, ast.Constant):

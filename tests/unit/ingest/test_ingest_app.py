@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from ingest import testing
 from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter, TransactionRow
-from ingest.store.group_commit import Limits, Pipeline, Room, Writer
+from ingest.store.group_commit import BatchLimits, BatchWriter, ByteBudget, Pipeline
 from ingest.webhook import auth
 from ingest.webhook.app import Parts, create_app
 from ingest.webhook.auth import Verifier
@@ -44,7 +44,7 @@ class Failing(testing.MemoryWriter):
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> testing.MemoryAppended:
+    ) -> testing.MemoryAppendResult:
         """Fail, or keep."""
         if self.error is not None:
             raise self.error
@@ -61,8 +61,8 @@ def writer() -> Failing:
 def parts(writer: Failing) -> Callable[..., Parts]:
     """Make the parts of a server; any of them can be another."""
 
-    def make(*, limits: Limits | None = None, **others: Any) -> Parts:
-        async def connect() -> Writer:
+    def make(*, limits: BatchLimits | None = None, **others: Any) -> Parts:
+        async def connect() -> BatchWriter:
             return writer
 
         given = {
@@ -222,17 +222,17 @@ async def test_more_than_the_limit_is_refused_while_it_streams(parts: Callable[.
     answer, read = await post_stream(server, b" " * (1 << 18), PROVEN)
     assert_problem(answer, 413, "too_large")
     assert read == 5
-    assert server.pipeline.room.used_bytes == 0
+    assert server.pipeline.budget.used_bytes == 0
 
 
 async def test_no_room_is_answered_by_come_back(parts: Callable[..., Parts]) -> None:
     """503 with Retry-After, and the bytes that were read are given back."""
-    server = parts(limits=Limits(room_bytes=100))
+    server = parts(limits=BatchLimits(budget_bytes=100))
     async with AsyncTestClient(create_app(server)) as client:
         answer = await client.post(WEBHOOK, content=BODY, headers=PROVEN)
     assert_problem(answer, 503, "overloaded")
     assert int(answer.headers["retry-after"]) >= 1
-    assert server.pipeline.room.used_bytes == 0
+    assert server.pipeline.budget.used_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> No
     server = parts(decoder=Broken(PROGRAM))
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=PROVEN), 503, "failed")
-    assert b'deliveries_total{outcome="failed"} 1.0' in server.metrics.text()
+    assert b'deliveries_total{outcome="failed"} 1.0' in server.metrics.render()
 
 
 async def test_health_says_that_the_process_runs(client: AsyncTestClient[Any]) -> None:
@@ -357,23 +357,23 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
 
 async def test_strangers_cannot_take_the_room_of_proven_deliveries(parts: Callable[..., Parts]) -> None:
     """A body whose proof is in it waits in a room of its own: full, it is told apart and refused, others are taken."""
-    server = parts(unproven=Room(100))
+    server = parts(unproven=ByteBudget(100))
     stranger = {auth.SIGNATURE_HEADER: "00" * 32}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=stranger), 503, "overloaded")
         assert (await client.post(WEBHOOK, content=BODY, headers=PROVEN)).status_code == 200
         reasons = (await client.get("/ready")).json()["reasons"]
     assert [reason.split(":")[0] for reason in reasons] == ["room for signed deliveries"]
-    assert (server.unproven.used_bytes, server.pipeline.room.used_bytes) == (0, 0)
+    assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: Callable[..., Parts]) -> None:
     """Then its bytes are in the pipeline's room like all others, and refused there when that is full."""
-    server = parts(limits=Limits(room_bytes=100))
+    server = parts(limits=BatchLimits(budget_bytes=100))
     signed = {auth.SIGNATURE_HEADER: auth.signature(BODY, KEY)}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=signed), 503, "overloaded")
-    assert (server.unproven.used_bytes, server.pipeline.room.used_bytes) == (0, 0)
+    assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_metrics_are_not_for_strangers(parts: Callable[..., Parts]) -> None:

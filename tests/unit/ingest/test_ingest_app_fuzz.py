@@ -14,7 +14,7 @@ from ingest_cases import BOUGHT, PROGRAM
 
 from ingest import testing
 from ingest.decode.decoder import Decoder
-from ingest.store.group_commit import Limits, Pipeline
+from ingest.store.group_commit import BatchLimits, Pipeline
 from ingest.webhook import auth
 from ingest.webhook.app import Parts, create_app
 from ingest.webhook.auth import Verifier
@@ -55,7 +55,7 @@ class Server:
         async def connect() -> testing.MemoryWriter:
             return self.writer
 
-        self.pipeline = Pipeline(connect, limits=Limits(wait_seconds=0.0))
+        self.pipeline = Pipeline(connect, limits=BatchLimits(wait_seconds=0.0))
         parts = Parts(
             verifier=Verifier([HEADER], KEY),
             decoder=Decoder(PROGRAM),
@@ -126,7 +126,7 @@ def test_any_delivery_gets_a_documented_answer(
 
     assert status in WEBHOOK
     assert status != 200 or not hangs_up
-    assert server.pipeline.room.used_bytes == 0
+    assert server.pipeline.budget.used_bytes == 0
     assert server.ask("POST", "/helius/webhook", [(b"authorization", HEADER.encode())], [b"[]"]) == 200
 
 

@@ -31,26 +31,26 @@ def test_no_environment_opens_the_door(mode: str) -> None:
 def test_either_proof_suffices() -> None:
     """The header alone and the signature alone are each enough."""
     both = Verifier(["the header"], "the key")
-    assert both.knows("the header")
-    assert both.signed(auth.signature(BODY, "the key"), BODY)
+    assert both.is_authorized("the header")
+    assert both.is_signed(auth.signature(BODY, "the key"), BODY)
 
 
 def test_every_header_is_accepted_while_they_rotate() -> None:
     """The old and the new value work side by side, verbatim."""
     verifier = Verifier.of(settings.load({"HELIUS_AUTH_HEADER": "old, Bearer new"}).ingest)
-    assert verifier.knows("old")
-    assert verifier.knows("Bearer new")
+    assert verifier.is_authorized("old")
+    assert verifier.is_authorized("Bearer new")
 
 
 @pytest.mark.parametrize("given", [None, "", "Secret", "secret ", "secre", "secrett", "Bearer secret", "s\u00e9cret"])
 def test_only_the_very_header_is_known(given: str | None) -> None:
     """Case, spaces, prefixes and lengths all count."""
-    assert not Verifier(["secret"]).knows(given)
+    assert not Verifier(["secret"]).is_authorized(given)
 
 
 def test_a_header_beyond_ascii_is_compared_by_its_bytes() -> None:
     """Servers hand UTF-8 over as latin-1."""
-    assert Verifier(["schlüssel"]).knows("schlüssel".encode().decode("latin-1"))
+    assert Verifier(["schlüssel"]).is_authorized("schlüssel".encode().decode("latin-1"))
 
 
 def test_a_signature_is_over_the_raw_body() -> None:
@@ -58,22 +58,22 @@ def test_a_signature_is_over_the_raw_body() -> None:
     right = hmac.new(b"the key", BODY, hashlib.sha256).hexdigest()
     verifier = Verifier(secret="the key")
     assert auth.signature(BODY, "the key") == right
-    assert verifier.signed(right, BODY)
-    assert verifier.signed(right.upper(), BODY)
-    assert not verifier.signed(right, BODY + b" ")
+    assert verifier.is_signed(right, BODY)
+    assert verifier.is_signed(right.upper(), BODY)
+    assert not verifier.is_signed(right, BODY + b" ")
 
 
 @pytest.mark.parametrize("given", [None, "", "00", "0" * 64, "zz" * 32, "\u00ff" * 64])
 def test_a_wrong_signature_is_none(given: str | None) -> None:
     """Whatever the header holds, it is compared and refused."""
-    assert not Verifier(secret="the key").signed(given, BODY)
+    assert not Verifier(secret="the key").is_signed(given, BODY)
 
 
 def test_without_a_key_no_signature_counts() -> None:
     """Not even that of an empty key."""
     verifier = Verifier(["secret"])
-    assert not verifier.may_sign("00")
-    assert not verifier.signed(auth.signature(BODY, ""), BODY)
+    assert not verifier.can_verify("00")
+    assert not verifier.is_signed(auth.signature(BODY, ""), BODY)
 
 
 def test_nothing_secret_is_in_its_repr() -> None:

@@ -40,7 +40,7 @@ MOVED = {"market_lamports_delta": "-1000000"}
 def contexts(said: list[events.Event], *instructions: Instruction, **extra: Any) -> list[dict[str, Any] | None]:
     """The context of each event of one transaction."""
     item = testing.item(PROGRAM, said, instructions=instructions, **extra)
-    row = Decoder(PROGRAM).item(msgspec.json.encode(item))
+    row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))
     assert isinstance(row, TransactionRow)
     return [event.context and json.loads(event.context) for event in row.events]
 
@@ -154,7 +154,7 @@ def test_balances_that_do_not_match_the_keys_are_not_believed() -> None:
     """A list of another length would tell another account's lamports."""
     item = testing.item(PROGRAM, [BOUGHT], instructions=[buy()], lamports=BALANCES)
     item["meta"]["postBalances"].pop(0)
-    row = Decoder(PROGRAM).item(msgspec.json.encode(item))
+    row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))
     assert isinstance(row, TransactionRow)
     assert row.events[0].context is None
 
@@ -164,6 +164,6 @@ def test_instruction_data_that_is_none_tells_nothing(data: str) -> None:
     """Broken base58, and an item forged to keep the decoder busy, cost the context alone."""
     item = testing.item(PROGRAM, [CREATED], instructions=[create()])
     item["transaction"]["message"]["instructions"][0]["data"] = data
-    row = Decoder(PROGRAM).item(msgspec.json.encode(item))
+    row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))
     assert isinstance(row, TransactionRow)
     assert b"initial_liquidity" not in (row.events[0].context or b"")

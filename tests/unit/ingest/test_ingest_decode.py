@@ -23,7 +23,7 @@ from ingest_cases import (
 )
 
 from ingest import testing
-from ingest.decode.decoder import Decoder, Wanted
+from ingest.decode.decoder import Decoder, PendingSignature
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from zmart.chain import codec
 from zmart.domain import events
@@ -31,14 +31,14 @@ from zmart.domain import events
 
 def row_of(decoder: Decoder, item: object) -> TransactionRow:
     """The transaction an item becomes."""
-    outcome = decoder.item(item if isinstance(item, bytes) else msgspec.json.encode(item))
+    outcome = decoder.decode_item(item if isinstance(item, bytes) else msgspec.json.encode(item))
     assert isinstance(outcome, TransactionRow), outcome
     return outcome
 
 
 def letter_of(decoder: Decoder, item: object) -> DeadLetter:
     """The dead letter an item becomes."""
-    outcome = decoder.item(item if isinstance(item, bytes) else msgspec.json.encode(item))
+    outcome = decoder.decode_item(item if isinstance(item, bytes) else msgspec.json.encode(item))
     assert isinstance(outcome, DeadLetter), outcome
     return outcome
 
@@ -185,8 +185,8 @@ def test_a_transaction_without_our_program_is_ignored(decoder: Decoder) -> None:
         STRANGER,
         lines=testing.log_lines(STRANGER, [testing.data_line(BOUGHT), f"Program log: {PROGRAM}"]),
     )
-    assert decoder.item(msgspec.json.encode(item)) is None
-    assert decoder.body(testing.body(item, item)).ignored == 2
+    assert decoder.decode_item(msgspec.json.encode(item)) is None
+    assert decoder.decode_body(testing.body(item, item)).ignored == 2
 
 
 def test_our_program_counts_where_only_a_look_up_table_names_it(decoder: Decoder) -> None:
@@ -262,7 +262,7 @@ def test_half_a_surrogate_pair_in_a_log_line_survives_and_breaks_nothing(decoder
     said = ["Program log: \ud800", testing.data_line(BOUGHT)]
     raw = json.dumps(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, said))).encode()
     neighbour = msgspec.json.encode(testing.item(PROGRAM, [SOLD], number=2))
-    decoded = decoder.body(b"[" + raw + b"," + neighbour + b"]")
+    decoded = decoder.decode_body(b"[" + raw + b"," + neighbour + b"]")
     assert [len(row.events) for row in decoded.transactions] == [1, 1]
     assert rb"\ud800" in decoded.transactions[0].body
 
@@ -323,7 +323,7 @@ def test_an_item_of_the_wrong_shape_is_a_dead_letter_with_its_bytes(decoder: Dec
     assert letter.reason.endswith(".")
     assert "\0" not in letter.reason
     good = msgspec.json.encode(testing.item(PROGRAM, [SOLD], number=2))
-    decoded = decoder.body(b"[" + raw + b"," + good + b"]")
+    decoded = decoder.decode_body(b"[" + raw + b"," + good + b"]")
     assert [row.signature for row in decoded.transactions] == [testing.signature(2)]
     assert [dead.bytes for dead in decoded.dead_letters] == [raw]
 
@@ -360,19 +360,19 @@ def test_a_missing_or_odd_extra_costs_no_event(decoder: Decoder, raw: bytes) -> 
 
 def test_an_enhanced_item_is_wanted(decoder: Decoder) -> None:
     """It has no logs by nature (protocol.md 8.3): its signature is noted for fetching."""
-    outcome = decoder.item(msgspec.json.encode(testing.enhanced_item(PROGRAM, 3)))
-    assert outcome == Wanted(testing.signature(3))
+    outcome = decoder.decode_item(msgspec.json.encode(testing.enhanced_item(PROGRAM, 3)))
+    assert outcome == PendingSignature(testing.signature(3))
 
 
 def test_an_enhanced_item_of_others_is_ignored(decoder: Decoder) -> None:
     """A webhook may watch more addresses than ours."""
-    assert decoder.item(msgspec.json.encode(testing.enhanced_item(STRANGER))) is None
+    assert decoder.decode_item(msgspec.json.encode(testing.enhanced_item(STRANGER))) is None
 
 
 def test_a_raw_item_whose_node_kept_no_logs_is_wanted(decoder: Decoder) -> None:
     """Null log lines are not the same as none: another node may have them."""
-    outcome = decoder.item(changed("meta", "logMessages", to=None))
-    assert outcome == Wanted(testing.signature(1))
+    outcome = decoder.decode_item(changed("meta", "logMessages", to=None))
+    assert outcome == PendingSignature(testing.signature(1))
 
 
 @pytest.mark.parametrize("lines", [None, ...], ids=["null", "absent"])
@@ -382,7 +382,7 @@ def test_a_failed_transaction_without_logs_is_a_failed_row(decoder: Decoder, lin
     item["meta"]["logMessages"] = lines
     if lines is ...:
         del item["meta"]["logMessages"]
-    row = decoder.item(msgspec.json.encode(item))
+    row = decoder.decode_item(msgspec.json.encode(item))
     assert isinstance(row, TransactionRow)
     assert (row.err, row.events, row.dead_letters) == ('"InsufficientFundsForFee"', (), ())
 
@@ -404,5 +404,5 @@ def test_the_digest_tells_by_slot_error_and_lines_alone(decoder: Decoder) -> Non
 def test_duplicates_in_one_body_are_handed_on(decoder: Decoder) -> None:
     """Whether something is known is the log's business, not the decoder's."""
     item = testing.item(PROGRAM, [BOUGHT])
-    rows = decoder.body(testing.body(item, item)).transactions
+    rows = decoder.decode_body(testing.body(item, item)).transactions
     assert rows[0] == rows[1]

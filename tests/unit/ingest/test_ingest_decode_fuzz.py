@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest_cases import BOUGHT, CREATED, FINALIZED, PROGRAM, SOLD, buy, create, sell
 
 from ingest import testing
-from ingest.decode.decoder import Decoded, Decoder
+from ingest.decode.decoder import DecodedDelivery, Decoder
 
 DECODER = Decoder(PROGRAM)
 #: Every sign JSON can spell, lone surrogates and U+0000 among them.
@@ -65,18 +65,18 @@ GOOD = testing.item(
 PLACES = paths(GOOD)
 
 
-def decoded(item: object) -> Decoded:
+def decoded(item: object) -> DecodedDelivery:
     """An item decoded alone, and in a delivery with a good neighbour that must be stored."""
     raw = json.dumps(item).encode()
-    alone = Decoded()
-    alone.add(DECODER.item(raw))
+    alone = DecodedDelivery()
+    alone.add(DECODER.decode_item(raw))
     neighbour = json.dumps(testing.item(PROGRAM, [BOUGHT], number=77)).encode()
-    together = DECODER.body(b"[" + raw + b"," + neighbour + b"]")
+    together = DECODER.decode_body(b"[" + raw + b"," + neighbour + b"]")
     assert testing.signature(77) in {row.signature for row in together.transactions}
     return alone
 
 
-def assert_storable(told: Decoded) -> None:
+def assert_storable(told: DecodedDelivery) -> None:
     """Check what Postgres would refuse: U+0000, lone surrogates, numbers out of range."""
     letters = [
         *told.dead_letters,
@@ -130,6 +130,6 @@ def test_any_log_is_something(lines: list[str], err: object) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_something(raw: bytes) -> None:
     """An item's bytes need not even be JSON."""
-    told = Decoded()
-    told.add(DECODER.item(raw))
+    told = DecodedDelivery()
+    told.add(DECODER.decode_item(raw))
     assert len(told.dead_letters) == 1 or told.ignored == 1

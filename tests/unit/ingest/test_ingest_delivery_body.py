@@ -15,12 +15,12 @@ from zmart import errors
 def test_items_are_the_bytes_that_came() -> None:
     """Spaces, order of members and escapes inside an item are kept as delivered."""
     first, second = b'{ "b":1,\n "a": "\\u0041" }', b"[1, 2]"
-    assert delivery_body.items(b" [" + first + b" , " + second + b"]\n") == [first, second]
+    assert delivery_body.split_items(b" [" + first + b" , " + second + b"]\n") == [first, second]
 
 
 def test_an_empty_array_has_no_items() -> None:
     """Helius may send nothing, and that is fine."""
-    assert delivery_body.items(b"[]") == []
+    assert delivery_body.split_items(b"[]") == []
 
 
 @pytest.mark.parametrize(
@@ -46,26 +46,26 @@ def test_an_empty_array_has_no_items() -> None:
 def test_a_refusal_names_what_was_expected_and_what_came(body: bytes, came: str) -> None:
     """Whoever points something else at the webhook learns what arrived."""
     with pytest.raises(errors.InvalidInput, match=r"Expected a JSON array of transactions") as caught:
-        delivery_body.items(body)
+        delivery_body.split_items(body)
     assert f"but {came} came." in str(caught.value)
 
 
 def test_half_a_surrogate_pair_costs_nobody_anything() -> None:
     """JSON may hold `\\ud800`; the item keeps its bytes and its neighbours stay items."""
     odd = b'{"log":["\\ud800","\\udc00 ]","\\\\ud800"]}'
-    assert delivery_body.items(b"[" + odd + b',{"a":2}]') == [odd, b'{"a":2}']
+    assert delivery_body.split_items(b"[" + odd + b',{"a":2}]') == [odd, b'{"a":2}']
 
 
 def test_nesting_beyond_the_stack_costs_nobody_anything() -> None:
     """An item nested absurdly deep is split off like any other."""
     deep = b"[" * 100_000 + b"]" * 100_000
-    assert delivery_body.items(b'[{"a":"]"},' + deep + b"]") == [b'{"a":"]"}', deep]
+    assert delivery_body.split_items(b'[{"a":"]"},' + deep + b"]") == [b'{"a":"]"}', deep]
 
 
 def test_mending_replaces_halves_and_leaves_pairs() -> None:
     """Only what no decoder takes is replaced, and nothing moves."""
     raw = rb'"\ud83d\ude00 \ud83d \udc00x \\ud800 \n"'
-    assert delivery_body.mended(raw) == rb'"\ud83d\ude00 \ufffd \ufffdx \\ud800 \n"'
+    assert delivery_body.replace_lone_surrogates(raw) == rb'"\ud83d\ude00 \ufffd \ufffdx \\ud800 \n"'
 
 
 _JSON = st.recursive(
@@ -80,4 +80,4 @@ def test_any_array_splits_into_its_elements(values: list[object], is_ascii: bool
     text = json.dumps(values, ensure_ascii=is_ascii)
     if not is_ascii and any("\ud800" <= sign <= "\udfff" for sign in text):
         text = json.dumps(values)
-    assert [json.loads(item) for item in delivery_body.items(text.encode())] == values
+    assert [json.loads(item) for item in delivery_body.split_items(text.encode())] == values

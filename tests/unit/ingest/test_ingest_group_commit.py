@@ -13,16 +13,16 @@ from ingest_cases import BOUGHT, PROGRAM
 from ingest import testing
 from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter, TransactionRow
-from ingest.store.group_commit import Limits, Piece, Pipeline, Room, Writer, ripe
+from ingest.store.group_commit import BatchLimits, BatchWriter, ByteBudget, Pipeline, QueuedDelivery, batch_size
 from zmart import errors
 
-LIMITS = Limits(transactions=10, wait_seconds=0.005)
+LIMITS = BatchLimits(transactions=10, wait_seconds=0.005)
 
 
 def rows(count: int, first: int = 0) -> list[TransactionRow]:
     """Transactions of one event each."""
     items = [testing.item(PROGRAM, [BOUGHT], number=first + n) for n in range(count)]
-    return Decoder(PROGRAM).body(testing.body(*items)).transactions
+    return Decoder(PROGRAM).decode_body(testing.body(*items)).transactions
 
 
 ONE = rows(1)[0]
@@ -45,7 +45,7 @@ class Gate(testing.MemoryWriter):
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> testing.MemoryAppended:
+    ) -> testing.MemoryAppendResult:
         """Note the batch, wait for the gate, then do as told."""
         self.batches.append(len(transactions))
         self.entered.set()
@@ -61,25 +61,25 @@ def gate() -> Gate:
     return Gate()
 
 
-def pipeline_to(writer: Writer, **limits: float) -> Pipeline:
+def pipeline_to(writer: BatchWriter, **limits: float) -> Pipeline:
     """A pipeline in front of a writer."""
 
-    async def connect() -> Writer:
+    async def connect() -> BatchWriter:
         return writer
 
-    return Pipeline(connect, limits=Limits(**limits))  # type: ignore[arg-type]
+    return Pipeline(connect, limits=BatchLimits(**limits))  # type: ignore[arg-type]
 
 
-def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> Piece:
+def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> QueuedDelivery:
     """A piece that nobody waits for."""
-    return Piece(
+    return QueuedDelivery(
         transactions=[ONE] * weight,
         dead_letters=(),
         wanted=(),
         source=source,
-        arrived=arrived,
-        hold=Room(0).hold(),
-        done=asyncio.Future(loop=asyncio.new_event_loop()),
+        arrived_at=arrived,
+        reservation=ByteBudget(0).reserve(),
+        future=asyncio.Future(loop=asyncio.new_event_loop()),
     )
 
 
@@ -99,32 +99,32 @@ def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> Piece:
 )
 def test_a_batch_closes_when_full_or_when_its_first_has_waited(weights: list[int], now: float, expected: int) -> None:
     """Ten transactions or five milliseconds here, and never half a piece."""
-    assert ripe([piece(weight) for weight in weights], now, LIMITS) == expected
+    assert batch_size([piece(weight) for weight in weights], now, LIMITS) == expected
 
 
 def test_a_batch_has_one_source() -> None:
     """The log counts sightings by source; another source closes the batch before it."""
     queue = [piece(1), piece(1), piece(1, source="walk"), piece(1)]
-    assert ripe(queue, 0.0, LIMITS) == 2
-    assert ripe(queue[2:], 0.0, LIMITS) == 1
+    assert batch_size(queue, 0.0, LIMITS) == 2
+    assert batch_size(queue[2:], 0.0, LIMITS) == 1
 
 
 def test_the_first_of_a_batch_decides_how_long_it_waits() -> None:
     """Company that has just arrived keeps nobody waiting; and one who was first long ago does not hurry the next."""
     queue = [piece(1, arrived=0.0), piece(1, arrived=0.004)]
-    assert ripe(queue, 0.005, LIMITS) == 2
-    assert ripe(queue[1:], 0.005, LIMITS) == 0
+    assert batch_size(queue, 0.005, LIMITS) == 2
+    assert batch_size(queue[1:], 0.005, LIMITS) == 0
 
 
 def test_closing_waits_for_nobody() -> None:
     """What is queued when a stop is asked for is committed at once."""
-    assert ripe([piece(1)], 0.0, LIMITS, closing=True) == 1
+    assert batch_size([piece(1)], 0.0, LIMITS, closing=True) == 1
 
 
 @given(st.lists(st.integers(0, 12), max_size=8), st.floats(0, 0.01))
 def test_batches_never_exceed_the_limit_but_for_a_lone_piece(weights: list[int], now: float) -> None:
     """And whenever something has waited long enough, something is taken."""
-    taken = ripe([piece(weight) for weight in weights], now, LIMITS)
+    taken = batch_size([piece(weight) for weight in weights], now, LIMITS)
     assert taken <= 1 or sum(weights[:taken]) <= LIMITS.transactions
     assert taken > 0 or not weights or now < LIMITS.wait_seconds
 
@@ -197,7 +197,7 @@ async def test_a_failed_commit_fails_its_waiters_and_nobody_else(gate: Gate, err
         gate.error = None
         await pipeline.submit(rows(1, first=9))
         assert pipeline.seconds_since_failure is None
-        assert pipeline.room.used_bytes == 0
+        assert pipeline.budget.used_bytes == 0
     assert list(gate.transactions) == [testing.signature(9)]
 
 
@@ -216,7 +216,7 @@ async def test_a_writer_that_cannot_be_had_is_asked_for_again() -> None:
     """Ingest may start before Postgres; the first batch after it is up goes through."""
     attempts: list[testing.MemoryWriter] = []
 
-    async def connect() -> Writer:
+    async def connect() -> BatchWriter:
         attempts.append(testing.MemoryWriter())
         if len(attempts) == 1:
             raise errors.Unavailable("Postgres is not up yet.")
@@ -240,11 +240,11 @@ async def test_a_sender_that_goes_away_changes_nothing(gate: Gate) -> None:
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-        assert pipeline.room.used_bytes == 200
+        assert pipeline.budget.used_bytes == 200
         gate.open.set()
         await stays
         assert len(gate.transactions) == 2
-        assert pipeline.room.used_bytes == 0
+        assert pipeline.budget.used_bytes == 0
 
 
 async def test_beyond_the_room_is_overloaded(gate: Gate) -> None:
@@ -254,10 +254,10 @@ async def test_beyond_the_room_is_overloaded(gate: Gate) -> None:
         await gate.entered.wait()
         with pytest.raises(errors.Overloaded):
             await pipeline.submit([ONE], (), 41)
-        assert pipeline.room.used_bytes == 60
+        assert pipeline.budget.used_bytes == 60
         fits = asyncio.create_task(pipeline.submit([ONE], (), 40))
         await asyncio.sleep(0)
-        assert pipeline.room.used_bytes == 100
+        assert pipeline.budget.used_bytes == 100
         gate.open.set()
         await asyncio.gather(first, fits)
         await pipeline.submit([ONE], (), 100)
@@ -286,7 +286,7 @@ async def test_closing_does_not_wait_for_ever(gate: Gate) -> None:
     await pipeline.close(grace_seconds=0.01)
     outcomes = await asyncio.gather(*waiters, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [errors.Unavailable] * 2
-    assert pipeline.room.used_bytes == 0
+    assert pipeline.budget.used_bytes == 0
     assert gate.transactions == {}
 
 
@@ -302,7 +302,7 @@ async def test_sources_are_told_apart() -> None:
             source: str,
             dead_letters: Sequence[DeadLetter] = (),
             wanted: Sequence[str] = (),
-        ) -> testing.MemoryAppended:
+        ) -> testing.MemoryAppendResult:
             seen.append((source, len(transactions)))
             return await super().append(transactions, source=source)
 
@@ -318,7 +318,7 @@ async def test_the_counters_say_what_happened(gate: Gate) -> None:
     async with pipeline_to(gate) as pipeline:
         await pipeline.submit(rows(2), [letter], wanted=["s"])
         await pipeline.submit(rows(2))
-    text = pipeline.metrics.text().decode()
+    text = pipeline.metrics.render().decode()
     for line in (
         'zmart_ingest_transactions_total{source="webhook"} 4.0',
         'zmart_ingest_events_total{source="webhook"} 2.0',
@@ -340,7 +340,7 @@ class Preparing(Gate):
         self.handed: list[bool] = []
         self.refuses = False
 
-    def prepared(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
+    def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
         """A tuple, to be told from what is not prepared."""
         self.prepared_at.append((len(transactions), len(self.batches)))
         if self.refuses:
@@ -354,7 +354,7 @@ class Preparing(Gate):
         source: str,
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
-    ) -> testing.MemoryAppended:
+    ) -> testing.MemoryAppendResult:
         """Note whether it was prepared."""
         self.handed.append(isinstance(transactions, tuple))
         return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
@@ -410,7 +410,7 @@ async def test_a_batch_that_waits_for_a_commit_is_told_when_ingest_stops() -> No
     await pipeline.close(grace_seconds=0.0)
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [errors.Unavailable] * 3
-    assert pipeline.room.used_bytes == 0
+    assert pipeline.budget.used_bytes == 0
 
 
 async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:

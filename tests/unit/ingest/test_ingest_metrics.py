@@ -9,10 +9,10 @@ import pytest
 
 from ingest import testing
 from ingest.decode.decoder import Decoder
-from ingest.log_stats import Condition, Look
+from ingest.log_stats import LogStats, LogStatsSample
 from ingest.metrics import Metrics, Rate
-from ingest.store.group_commit import Pipeline, Room, Writer
-from ingest.sync.task import Standing
+from ingest.store.group_commit import BatchWriter, ByteBudget, Pipeline
+from ingest.sync.task import CompletenessStatus
 from ingest.webhook import app
 from ingest.webhook.auth import Verifier
 from zmart import errors
@@ -32,7 +32,7 @@ class Clock:
         return self.now
 
 
-async def nowhere() -> Writer:
+async def nowhere() -> BatchWriter:
     """No writer is needed here."""
     return testing.MemoryWriter()
 
@@ -40,14 +40,14 @@ async def nowhere() -> Writer:
 def test_the_page_lists_every_metric_with_its_labels_and_kind() -> None:
     """docs/ingest.md and /metrics are equal, both ways."""
     pipeline = Pipeline(nowhere)
-    pipeline.metrics.watch_standing(Standing)
+    pipeline.metrics.register_completeness(CompletenessStatus)
     app.Receiver(
         app.Parts(
             verifier=Verifier(["header"]),
             decoder=Decoder("program"),
             pipeline=pipeline,
             environment="localnet",
-            look=Look(""),
+            log_stats=LogStats(""),
         )
     )
     counted = {
@@ -82,33 +82,33 @@ def test_a_rate_is_of_the_last_minute() -> None:
 def test_dead_letters_are_shown_by_reason_while_they_are_open() -> None:
     """A reason whose last letter was resolved is gone from the list."""
     metrics = Metrics()
-    seen = Condition(open_dead_letters={"malformed": 2, "differs": 1})
-    metrics.watch_condition(lambda: seen)
+    seen = LogStatsSample(open_dead_letters={"malformed": 2, "differs": 1})
+    metrics.register_log_stats(lambda: seen)
 
-    assert b'open_dead_letters{reason="differs"} 1.0' in metrics.text()
-    seen = Condition(open_dead_letters={"malformed": 2})
-    assert b"differs" not in metrics.text()
-    assert b'open_dead_letters{reason="malformed"} 2.0' in metrics.text()
+    assert b'open_dead_letters{reason="differs"} 1.0' in metrics.render()
+    seen = LogStatsSample(open_dead_letters={"malformed": 2})
+    assert b"differs" not in metrics.render()
+    assert b'open_dead_letters{reason="malformed"} 2.0' in metrics.render()
 
 
 def test_a_size_is_told_per_million_events_once_there_are_some() -> None:
     """Of a nearly empty log it would say nothing."""
-    assert Condition(events=9_999, database_bytes=8_000_000).bytes_per_million_events is None
-    assert Condition(events=2_000_000, database_bytes=1_600_000_000).bytes_per_million_events == 800_000_000
+    assert LogStatsSample(events=9_999, database_bytes=8_000_000).bytes_per_million_events is None
+    assert LogStatsSample(events=2_000_000, database_bytes=1_600_000_000).bytes_per_million_events == 800_000_000
 
 
 def test_a_room_is_full_near_its_limit_and_for_a_moment_after_it_refused() -> None:
     """So that whoever looks between two refusals is told."""
     clock = Clock()
-    room = Room(100, clock=clock)
-    hold = room.hold()
+    room = ByteBudget(100, clock=clock)
+    hold = room.reserve()
     hold.grow(80)
     assert not room.is_full
     hold.grow(10)
     assert room.is_full
     hold.release()
     assert not room.is_full
-    other = room.hold()
+    other = room.reserve()
     with pytest.raises(errors.Overloaded):
         other.grow(101)
     assert room.is_full

@@ -25,7 +25,7 @@ BODIES = record.bodies()
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
 def test_a_recorded_delivery_is_told_as_it_was(path: Path) -> None:
     """Every column of every row is what it was when the recording was accepted."""
-    decoded = Decoder(PROGRAM).body(path.read_bytes())
+    decoded = Decoder(PROGRAM).decode_body(path.read_bytes())
     assert record.told(decoded) == json.loads(path.with_suffix(".rows.json").read_text())
 
 
@@ -33,12 +33,12 @@ def test_a_recorded_delivery_is_told_as_it_was(path: Path) -> None:
 def test_a_recorded_items_bytes_are_kept(path: Path) -> None:
     """What the log stores of each transaction is a line of the file."""
     lines = {line.rstrip(b",") for line in path.read_bytes().splitlines()}
-    for row in Decoder(PROGRAM).body(path.read_bytes()).transactions:
+    for row in Decoder(PROGRAM).decode_body(path.read_bytes()).transactions:
         assert row.body in lines
 
 
 def test_the_lifecycle_has_every_event() -> None:
     """So that no kind of event goes without a recording."""
-    decoded = Decoder(PROGRAM).body((RECORDINGS / "lifecycle.json").read_bytes())
+    decoded = Decoder(PROGRAM).decode_body((RECORDINGS / "lifecycle.json").read_bytes())
     names = {event.name for row in decoded.transactions for event in row.events}
     assert names == set(events.EVENTS)

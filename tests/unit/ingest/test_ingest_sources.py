@@ -14,16 +14,16 @@ import pytest
 from ingest_cases import BOUGHT, PROGRAM
 
 from ingest import testing
-from ingest.commands.replay import File
+from ingest.commands.replay import FileSource
 from ingest.decode.decoder import Decoder
-from ingest.store.group_commit import Limits, Pipeline
-from ingest.sync.database import Notebook
-from ingest.sync.sources import Intake, Patience, keep_running, running
+from ingest.store.group_commit import BatchLimits, Pipeline
+from ingest.sync.database import SyncDatabase
+from ingest.sync.sources import Backoff, Intake, run_sources, run_with_retries
 from zmart import errors
 from zmart.chain import rpc_errors
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "ingest.md"
-AT_ONCE = Patience(first_seconds=0.0, longest_seconds=0.0)
+AT_ONCE = Backoff(first_seconds=0.0, max_seconds=0.0)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def intake(writer: testing.MemoryWriter) -> AsyncIterator[Intake]:
     async def connect() -> testing.MemoryWriter:
         return writer
 
-    async with Pipeline(connect, limits=Limits(wait_seconds=0.0)) as pipeline:
+    async with Pipeline(connect, limits=BatchLimits(wait_seconds=0.0)) as pipeline:
         yield Intake(Decoder(PROGRAM), pipeline)
 
 
@@ -51,8 +51,8 @@ def bodies(count: int) -> list[bytes]:
 async def test_items_are_committed_and_hints_are_wanted(intake: Intake, writer: testing.MemoryWriter) -> None:
     """Both are in the log when the call returns; what an item became is told."""
     item = json.dumps(testing.item(PROGRAM, [BOUGHT], number=1)).encode()
-    decoded = await intake.items([item, b"nothing"], source="test")
-    await intake.hints([testing.signature(2)], source="test")
+    decoded = await intake.submit_items([item, b"nothing"], source="test")
+    await intake.submit_signatures([testing.signature(2)], source="test")
 
     assert [row.signature for row in decoded.transactions] == list(writer.transactions) == [testing.signature(1)]
     assert [letter.reason_code for letter in writer.dead_letters] == ["malformed"]
@@ -67,7 +67,7 @@ async def test_the_documented_source_works(intake: Intake, writer: testing.Memor
     for number, body in enumerate(bodies(3)):
         (tmp_path / f"{number}.json").write_bytes(body)
 
-    await keep_running(told["Folder"](tmp_path), intake)
+    await run_with_retries(told["Folder"](tmp_path), intake)
 
     assert set(writer.transactions) == {testing.signature(number) for number in range(3)}
     assert not await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
@@ -78,7 +78,7 @@ async def test_a_file_is_a_source(intake: Intake, writer: testing.MemoryWriter, 
     file = tmp_path / "bodies.jsonl"
     file.write_bytes(b"\n\n".join(bodies(2)))
 
-    await keep_running(File(file), intake)
+    await run_with_retries(FileSource(file), intake)
 
     assert len(writer.transactions) == 2
 
@@ -97,24 +97,24 @@ class Unsteady:
         self.runs += 1
         if self.troubles:
             raise self.troubles.pop(0)
-        await intake.hints(["done"], source=self.name)
+        await intake.submit_signatures(["done"], source=self.name)
 
 
 async def test_a_transient_trouble_is_waited_out(intake: Intake, writer: testing.MemoryWriter) -> None:
     """As often as it takes."""
     source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.RateLimited("slower"), errors.Unavailable("no log"))
-    await keep_running(source, intake, patience=AT_ONCE)
+    await run_with_retries(source, intake, backoff=AT_ONCE)
     assert (source.runs, writer.wanted) == (4, {"done"})
 
 
 async def test_a_refusal_is_final(intake: Intake, writer: testing.MemoryWriter) -> None:
     """Until a person has done something."""
     source = Unsteady(rpc_errors.Unreachable("gone"), rpc_errors.ApiKeyRejected("not you"))
-    await keep_running(source, intake, patience=AT_ONCE)
+    await run_with_retries(source, intake, backoff=AT_ONCE)
     assert (source.runs, writer.wanted) == (2, set())
 
 
-class Heard(Notebook):
+class Heard(SyncDatabase):
     """A notebook that keeps what it is told, or has no database."""
 
     def __init__(self, *, is_away: bool = False) -> None:
@@ -173,7 +173,7 @@ async def test_a_person_is_told_of_a_source_that_is_away_for_a_minute(
     heard = Heard()
     source = Timed(monkeypatch, *((seconds, GONE) for seconds in runs))
 
-    await keep_running(source, intake, heard, patience=AT_ONCE)
+    await run_with_retries(source, intake, heard, backoff=AT_ONCE)
 
     told = ("source_stopped", "unsteady", "The source unsteady brings nothing: gone")
     assert heard.said == [told] * alerts + [("source_stopped", "unsteady")]
@@ -182,7 +182,7 @@ async def test_a_person_is_told_of_a_source_that_is_away_for_a_minute(
 async def test_a_person_is_told_of_a_refusal_at_once(intake: Intake) -> None:
     """And it stays told: nobody takes it back."""
     heard = Heard()
-    await keep_running(Unsteady(rpc_errors.ApiKeyRejected("not you")), intake, heard, patience=AT_ONCE)
+    await run_with_retries(Unsteady(rpc_errors.ApiKeyRejected("not you")), intake, heard, backoff=AT_ONCE)
     assert heard.said == [("source_stopped", "unsteady", "The source unsteady has stopped: not you")]
 
 
@@ -198,8 +198,8 @@ async def test_a_source_that_runs_again_takes_the_alert_back(intake: Intake) -> 
     for lasting_seconds, said in ((0.0, [("source_stopped", "unsteady")]), (3_600.0, [])):
         is_running = asyncio.Event()
         heard, source = Heard(), Endless(GONE)
-        patience = Patience(first_seconds=0.0, longest_seconds=0.0, forgiven_after_seconds=lasting_seconds)
-        going_on = asyncio.create_task(keep_running(source, intake, heard, patience=patience))
+        patience = Backoff(first_seconds=0.0, max_seconds=0.0, reset_after_seconds=lasting_seconds)
+        going_on = asyncio.create_task(run_with_retries(source, intake, heard, backoff=patience))
         await asyncio.wait_for((heard.was_told if said else is_running).wait(), 5.0)
         going_on.cancel()
         await asyncio.wait([going_on])
@@ -208,9 +208,9 @@ async def test_a_source_that_runs_again_takes_the_alert_back(intake: Intake) -> 
 
 async def test_a_database_that_is_away_does_not_stop_a_source(intake: Intake, writer: testing.MemoryWriter) -> None:
     """Nobody can be told; the source goes on."""
-    patience = Patience(first_seconds=0.0, longest_seconds=0.0, told_after_seconds=0.0)
+    patience = Backoff(first_seconds=0.0, max_seconds=0.0, alert_after_seconds=0.0)
     heard = Heard(is_away=True)
-    await keep_running(Unsteady(GONE, GONE), intake, heard, patience=patience)
+    await run_with_retries(Unsteady(GONE, GONE), intake, heard, backoff=patience)
     assert (len(heard.said), writer.wanted) == (3, {"done"})
 
 
@@ -233,7 +233,7 @@ async def test_sources_end_with_what_they_run_beside(intake: Intake) -> None:
                 raise
 
     endless = Endless()
-    async with running([Unsteady(), endless], intake):
+    async with run_sources([Unsteady(), endless], intake):
         await endless.is_running.wait()
     assert endless.was_cancelled
 
@@ -241,10 +241,10 @@ async def test_sources_end_with_what_they_run_beside(intake: Intake) -> None:
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (10_000, 30.0)])
 def test_patience_doubles_up_to_a_bound(failures: int, seconds: float) -> None:
     """However long it lasts, somebody looks again twice a minute."""
-    assert Patience().pause_seconds(failures, errors.Unavailable()) == seconds
+    assert Backoff().pause_seconds(failures, errors.Unavailable()) == seconds
 
 
 def test_patience_obeys_a_node_that_says_how_long() -> None:
     """But not beyond the bound, and not the first time."""
     told = rpc_errors.RateLimited("slower", retry_after_seconds=12.0)
-    assert [Patience().pause_seconds(failures, told) for failures in (1, 2, 9)] == [0.5, 12.0, 30.0]
+    assert [Backoff().pause_seconds(failures, told) for failures in (1, 2, 9)] == [0.5, 12.0, 30.0]

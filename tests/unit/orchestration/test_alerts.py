@@ -16,7 +16,7 @@ from orchestration import alerts
 from zmart import errors
 from zmart.settings import Secret
 
-ALERT = alerts.Alert(
+ALERT = alerts.AlertNotification(
     alert_no=7, kind="mart_stale", subject="trades", severity="critical", message='event 3 failed with "é"'
 )
 
@@ -125,7 +125,7 @@ def test_texts_are_bounded() -> None:
     long = dataclasses.replace(ALERT, subject="s" * 10_000, message="é" * 100_000)
 
     for alert in (long, dataclasses.replace(long, is_over=True)):
-        text = json.loads(alerts.body(alert))["text"]
+        text = json.loads(alerts.render_body(alert))["text"]
         assert len(text) < 2_000
         assert "…" in text
 

@@ -6,8 +6,8 @@ import pytest
 
 from orchestration.keepers import error_policy, fees, submission_status
 from orchestration.keepers.actions import TASKS
-from orchestration.keepers.error_policy import Meaning
-from orchestration.keepers.submission_status import Ending
+from orchestration.keepers.error_policy import ErrorAction
+from orchestration.keepers.submission_status import SubmissionOutcome
 from zmart import errors
 from zmart.chain import client, rpc_errors, transactions
 from zmart.domain.program_errors import ErrorCode
@@ -24,56 +24,58 @@ def test_every_refusal_of_the_program_is_classified() -> None:
 @pytest.mark.parametrize(
     ("refusal", "task", "meaning"),
     [
-        (ErrorCode.InsufficientVotes, APPROVAL, Meaning.WAIT),
-        (ErrorCode.NoVotesRecorded, APPROVAL, Meaning.WAIT),
-        (ErrorCode.NoVotesRecorded, SETTLED, Meaning.PERSON),
-        (ErrorCode.Unauthorized, APPROVAL, Meaning.STOP),
-        (ErrorCode.InvalidGlobalConfig, TALLY, Meaning.STOP),
-        (ErrorCode.InvalidStateForVoting, TALLY, Meaning.MOVED),
-        (ErrorCode.InvalidStateTransition, APPROVAL, Meaning.MOVED),
-        (ErrorCode.InvalidMarketState, FINAL, Meaning.MOVED),
-        (ErrorCode.DisputePeriodNotEnded, FINAL, Meaning.WAIT),
-        (ErrorCode.BoundedLossExceeded, FINAL, Meaning.PERSON),
-        (ErrorCode.InvalidTimestamp, FINAL, Meaning.PERSON),
-        (ErrorCode.ProtocolPaused, TALLY, Meaning.WAIT),
+        (ErrorCode.InsufficientVotes, APPROVAL, ErrorAction.WAIT),
+        (ErrorCode.NoVotesRecorded, APPROVAL, ErrorAction.WAIT),
+        (ErrorCode.NoVotesRecorded, SETTLED, ErrorAction.MANUAL_REVIEW),
+        (ErrorCode.Unauthorized, APPROVAL, ErrorAction.STOP),
+        (ErrorCode.InvalidGlobalConfig, TALLY, ErrorAction.STOP),
+        (ErrorCode.InvalidStateForVoting, TALLY, ErrorAction.MOVED),
+        (ErrorCode.InvalidStateTransition, APPROVAL, ErrorAction.MOVED),
+        (ErrorCode.InvalidMarketState, FINAL, ErrorAction.MOVED),
+        (ErrorCode.DisputePeriodNotEnded, FINAL, ErrorAction.WAIT),
+        (ErrorCode.BoundedLossExceeded, FINAL, ErrorAction.MANUAL_REVIEW),
+        (ErrorCode.InvalidTimestamp, FINAL, ErrorAction.MANUAL_REVIEW),
+        (ErrorCode.ProtocolPaused, TALLY, ErrorAction.WAIT),
     ],
 )
-def test_the_tables_of_the_protocol(refusal: ErrorCode, task: object, meaning: Meaning) -> None:
+def test_the_tables_of_the_protocol(refusal: ErrorCode, task: object, meaning: ErrorAction) -> None:
     """Protocol.md 4.5 and 11, line by line."""
-    assert error_policy.of(refusal.error(), task).meaning is meaning  # type: ignore[arg-type]
+    assert error_policy.classify(refusal.error(), task).action is meaning  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("code", sorted(error_policy.ANCHOR))
 def test_a_wrong_account_stops_everything(code: int) -> None:
     """Anchor's numbers mean a wrong PDA, account or program: ours is misconfigured."""
-    found = error_policy.of(errors.ProgramError("Custom", code, "custom program error"), FINAL)
+    found = error_policy.classify(errors.ProgramError("Custom", code, "custom program error"), FINAL)
 
-    assert (found.meaning, found.kind) == (Meaning.STOP, error_policy.ANCHOR[code])
+    assert (found.action, found.kind) == (ErrorAction.STOP, error_policy.ANCHOR[code])
 
 
 def test_a_number_of_another_build_is_not_guessed() -> None:
     """An older program numbers the same names otherwise (protocol.md 1.8): a person looks."""
-    assert error_policy.of(errors.ProgramError("Unauthorized", 6_028, ""), FINAL).meaning is Meaning.PERSON
-    assert error_policy.of(errors.ProgramError("Custom", 7_001, ""), FINAL).meaning is Meaning.PERSON
+    assert (
+        error_policy.classify(errors.ProgramError("Unauthorized", 6_028, ""), FINAL).action is ErrorAction.MANUAL_REVIEW
+    )
+    assert error_policy.classify(errors.ProgramError("Custom", 7_001, ""), FINAL).action is ErrorAction.MANUAL_REVIEW
 
 
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
-        (rpc_errors.TimedOut("x"), Meaning.RETRY),
-        (rpc_errors.RateLimited("x"), Meaning.RETRY),
-        (rpc_errors.NodeBehind("x"), Meaning.RETRY),
-        (rpc_errors.BlockhashUnknown(), Meaning.RETRY),
-        (rpc_errors.ApiKeyRejected("x"), Meaning.RETRY),
-        (rpc_errors.AlreadyProcessed(), Meaning.RETRY),
-        (rpc_errors.TransactionRefused("InsufficientFundsForFee"), Meaning.PERSON),
-        (rpc_errors.BadRequest("x"), Meaning.PERSON),
-        (errors.ConfigurationError("x"), Meaning.STOP),
+        (rpc_errors.TimedOut("x"), ErrorAction.RETRY),
+        (rpc_errors.RateLimited("x"), ErrorAction.RETRY),
+        (rpc_errors.NodeBehind("x"), ErrorAction.RETRY),
+        (rpc_errors.BlockhashUnknown(), ErrorAction.RETRY),
+        (rpc_errors.ApiKeyRejected("x"), ErrorAction.RETRY),
+        (rpc_errors.AlreadyProcessed(), ErrorAction.RETRY),
+        (rpc_errors.TransactionRefused("InsufficientFundsForFee"), ErrorAction.MANUAL_REVIEW),
+        (rpc_errors.BadRequest("x"), ErrorAction.MANUAL_REVIEW),
+        (errors.ConfigurationError("x"), ErrorAction.STOP),
     ],
 )
-def test_errors_of_nodes(error: errors.ZmartError, meaning: Meaning) -> None:
+def test_errors_of_nodes(error: errors.ZmartError, meaning: ErrorAction) -> None:
     """Trouble is asked again, nonsense goes to a person."""
-    assert error_policy.of(error, TALLY).meaning is meaning
+    assert error_policy.classify(error, TALLY).action is meaning
 
 
 def status(err: object = None, confirmation: client.Commitment = "confirmed") -> client.SignatureStatus:
@@ -84,19 +86,19 @@ def status(err: object = None, confirmation: client.Commitment = "confirmed") ->
 @pytest.mark.parametrize(
     ("said", "height", "searched", "in_log", "ending"),
     [
-        (None, 100, True, False, Ending.RESEND),
-        (None, 101, True, False, Ending.EXPIRED),
-        (None, 101, False, False, Ending.WAIT),
-        (None, 999, True, True, Ending.LANDED),
-        (status(), 999, True, False, Ending.LANDED),
-        (status(confirmation="processed"), 999, True, False, Ending.WAIT),
-        (status(err="x"), 999, True, False, Ending.WAIT),
-        (status(err="x", confirmation="finalized"), 50, True, False, Ending.FAILED),
-        (status(confirmation="finalized"), 999, True, False, Ending.LANDED),
+        (None, 100, True, False, SubmissionOutcome.RESEND),
+        (None, 101, True, False, SubmissionOutcome.EXPIRED),
+        (None, 101, False, False, SubmissionOutcome.WAIT),
+        (None, 999, True, True, SubmissionOutcome.LANDED),
+        (status(), 999, True, False, SubmissionOutcome.LANDED),
+        (status(confirmation="processed"), 999, True, False, SubmissionOutcome.WAIT),
+        (status(err="x"), 999, True, False, SubmissionOutcome.WAIT),
+        (status(err="x", confirmation="finalized"), 50, True, False, SubmissionOutcome.FAILED),
+        (status(confirmation="finalized"), 999, True, False, SubmissionOutcome.LANDED),
     ],
 )
 def test_what_ends_a_submission(
-    said: client.SignatureStatus | None, height: int, searched: bool, in_log: bool, ending: Ending
+    said: client.SignatureStatus | None, height: int, searched: bool, in_log: bool, ending: SubmissionOutcome
 ) -> None:
     """Dead is only what a node that has seen the blockhash die has searched its whole history for."""
     assert (
@@ -107,7 +109,7 @@ def test_what_ends_a_submission(
     )
 
 
-POLICY = fees.Policy(percentile=75, most_micro_lamports=1_000, daily_budget_lamports=10_000, low_balance_lamports=1)
+POLICY = fees.FeePolicy(percentile=75, most_micro_lamports=1_000, daily_budget_lamports=10_000, low_balance_lamports=1)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from test_keeper_plans import proposed, resolving
 from orchestration import keeper_jobs
 from orchestration.keepers import report as rendering
 from orchestration.keepers.actions import NAMES, TASKS
-from orchestration.keepers.plans import Reason, Row
-from orchestration.keepers.runner import Report
+from orchestration.keepers.plans import PlanRow, Reason
+from orchestration.keepers.runner import RoundReport
 from zmart import settings
 
 
@@ -37,20 +37,20 @@ def test_what_the_schedule_starts() -> None:
     keyed = settings.load({"BACKEND_KEYPAIR_PATH": "k", "ADMIN_KEYPAIR_PATH": "k", "MARKET_MONITOR_ENABLED": "true"})
 
     assert not keeper_jobs.has_key(bare)
-    assert keeper_jobs.scheduled(bare) == ["proposal_tallies", "proposal_approvals"]
+    assert keeper_jobs.scheduled_tasks(bare) == ["proposal_tallies", "proposal_approvals"]
     assert keeper_jobs.has_key(keyed)
-    assert keeper_jobs.scheduled(keyed) == list(NAMES)
+    assert keeper_jobs.scheduled_tasks(keyed) == list(NAMES)
 
 
-def report(*rows: Row) -> Report:
+def report(*rows: PlanRow) -> RoundReport:
     """A round that found these."""
-    return Report(task=TASKS["proposal_tallies"], is_dry=True, rows=rows)
+    return RoundReport(task=TASKS["proposal_tallies"], is_dry=True, rows=rows)
 
 
 def test_a_plan_reads_as_a_table() -> None:
     """What acts first, what only waits last; a bar in a text breaks nothing; too many are counted."""
-    due = Row(task="proposal_tallies", market=proposed(9, 1), reason=Reason.DUE, words="a | b")
-    waiting = Row(task="proposal_tallies", market=proposed(1, 1), reason=Reason.TOO_FEW_BALLOTS)
+    due = PlanRow(task="proposal_tallies", market=proposed(9, 1), reason=Reason.DUE, detail="a | b")
+    waiting = PlanRow(task="proposal_tallies", market=proposed(1, 1), reason=Reason.TOO_FEW_BALLOTS)
     said = rendering.markdown(rendering.PLAN, rendering.plan_rows([due, waiting]))
 
     assert said.splitlines()[2].startswith("| 010101010101… | PROPOSED | due | due |")
@@ -63,6 +63,6 @@ def test_a_plan_reads_as_a_table() -> None:
 
 def test_a_deadline_reads_as_an_instant() -> None:
     """In UTC, with its Z."""
-    row = Row(task="market_finalizations", market=resolving(), reason=Reason.DUE, deadline=1_762_600_000)
+    row = PlanRow(task="market_finalizations", market=resolving(), reason=Reason.DUE, deadline=1_762_600_000)
 
     assert "2025-11-08 11:06:40Z" in rendering.plan_rows([row])[0]

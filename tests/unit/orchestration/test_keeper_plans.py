@@ -9,13 +9,23 @@ import pytest
 
 from ingest.testing import address
 from orchestration.keepers import plans
-from orchestration.keepers.actions import NEVER, TASKS
-from orchestration.keepers.plans import Config, Market, Open, Reason, Row, Rules, Standing, Tally, Verdict
+from orchestration.keepers.actions import FORBIDDEN_INSTRUCTION, TASKS
+from orchestration.keepers.plans import (
+    MarketFacts,
+    OpenIntent,
+    PlanRow,
+    PlanVerdict,
+    ProtocolConfig,
+    ProvenState,
+    Reason,
+    Rules,
+    Tally,
+)
 from zmart.domain.market import MarketState
 
 DAY = 86_400
 NOW = 1_762_600_000
-CONFIG = Config(
+CONFIG = ProtocolConfig(
     admin=address(1),
     backend_authority=address(2),
     proposal_approval_threshold=7_000,
@@ -33,12 +43,12 @@ RULES = Rules(
     activates=True,
     batch_size=10,
 )
-STANDING = Standing(
+STANDING = ProvenState(
     verified_through=1_010, finalized_through=1_000, proven_at=NOW, chain_at=NOW + 5, slot=1_005, our_at=float(NOW + 6)
 )
 
 
-def market(state: MarketState, **known: Any) -> Market:
+def market(state: MarketState, **known: Any) -> MarketFacts:
     """A market in a state, all of it final."""
     usual: dict[str, Any] = {
         "market_no": 1,
@@ -50,15 +60,15 @@ def market(state: MarketState, **known: Any) -> Market:
         "decisive_slot": 900,
         "created_at": NOW - 30 * DAY,
     }
-    return Market(**{**usual, **known})
+    return MarketFacts(**{**usual, **known})
 
 
-def proposed(agree: int = 9, disagree: int = 1, **known: Any) -> Market:
+def proposed(agree: int = 9, disagree: int = 1, **known: Any) -> MarketFacts:
     """A proposal with votes on chain."""
     return market(MarketState.PROPOSED, tally=Tally(on_chain_agree=agree, on_chain_disagree=disagree), **known)
 
 
-def resolving(**known: Any) -> Market:
+def resolving(**known: Any) -> MarketFacts:
     """An outcome that was proposed a moment more than the dispute period ago."""
     return market(
         MarketState.RESOLVING,
@@ -66,7 +76,7 @@ def resolving(**known: Any) -> Market:
     )
 
 
-def disputed(tally: Tally, **known: Any) -> Market:
+def disputed(tally: Tally, **known: Any) -> MarketFacts:
     """A dispute whose window has closed."""
     usual = {
         "proposed_outcome": True,
@@ -77,10 +87,15 @@ def disputed(tally: Tally, **known: Any) -> Market:
 
 
 def one(
-    name: str, found: Market, *, standing: Standing = STANDING, config: Config = CONFIG, rules: Rules = RULES
-) -> Row:
+    name: str,
+    found: MarketFacts,
+    *,
+    standing: ProvenState = STANDING,
+    config: ProtocolConfig = CONFIG,
+    rules: Rules = RULES,
+) -> PlanRow:
     """The row of the one market."""
-    (row,) = plans.plan(TASKS[name], [found], standing=standing, config=config, rules=rules)  # type: ignore[index]
+    (row,) = plans.plan(TASKS[name], [found], proven_state=standing, config=config, rules=rules)  # type: ignore[index]
     return row
 
 
@@ -106,13 +121,13 @@ def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
         (proposed(9, 1, last_sent_at=float(NOW - 3_500)), Reason.TALLIED_LATELY),
         (proposed(9, 1, decisive_slot=1_001), Reason.NOT_FINAL),
         (proposed(1 << 32, 1), Reason.TOO_MANY_BALLOTS),
-        (proposed(9, 1, open=Open(7, "sent")), Reason.UNDER_WAY),
-        (proposed(9, 1, open=Open(7, "quarantined")), Reason.QUARANTINED),
-        (proposed(9, 1, open=Open(7, "planned")), Reason.DUE),
+        (proposed(9, 1, open=OpenIntent(7, "sent")), Reason.UNDER_WAY),
+        (proposed(9, 1, open=OpenIntent(7, "quarantined")), Reason.QUARANTINED),
+        (proposed(9, 1, open=OpenIntent(7, "planned")), Reason.DUE),
         (proposed(9, 1, last_sent_at=float(NOW - 3_700)), Reason.DUE),
     ],
 )
-def test_a_tally_waits_for_a_reason(found: Market, reason: Reason) -> None:
+def test_a_tally_waits_for_a_reason(found: MarketFacts, reason: Reason) -> None:
     """Too few, too low, there already, sent lately, not final, under way."""
     assert one("proposal_tallies", found).reason is reason
 
@@ -133,10 +148,10 @@ def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admi
     rules = replace(RULES, has_admin=has_admin)
     row = one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=rules)
     assert row.reason is Reason.UNSEEN_DECIDE
-    assert row.verdict is Verdict.PERSON
+    assert row.verdict is PlanVerdict.MANUAL_REVIEW
     assert row.arguments == {}
     agree, disagree = tally.without_unseen()
-    assert f"without wallets that the chain has never shown {agree}:{disagree}, " in row.words
+    assert f"without wallets that the chain has never shown {agree}:{disagree}, " in row.detail
 
     tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
     assert one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
@@ -192,7 +207,7 @@ def test_without_the_admins_key_an_approval_is_exported() -> None:
     """The backend's key is not the admin's (protocol.md 1.4.3); an activation is left to others."""
     without = replace(RULES, has_admin=False)
 
-    assert one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is Verdict.EXPORT
+    assert one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is PlanVerdict.EXPORT
     approved = market(MarketState.APPROVED)
     assert one("market_activations", approved).reason is Reason.DUE
     assert one("market_activations", approved, rules=without).reason is Reason.LEFT_TO_OTHERS
@@ -287,18 +302,18 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_a_person() -> None:
         (STANDING, CONFIG._replace(is_paused=True), Reason.PAUSED),
     ],
 )
-def test_nothing_is_decided_on_bad_ground(standing: Standing, config: Config, reason: Reason) -> None:
+def test_nothing_is_decided_on_bad_ground(standing: ProvenState, config: ProtocolConfig, reason: Reason) -> None:
     """Unproven, old, skewed, stale or paused: every row says so and none is sent."""
     rows = plans.plan(
         TASKS["proposal_tallies"],
         [proposed(9, 1), proposed(1, 9, market_no=2)],
-        standing=standing,
+        proven_state=standing,
         config=config,
         rules=RULES,
     )
 
     assert {row.reason for row in rows} == {reason}
-    assert Verdict.DUE not in {row.verdict for row in rows}
+    assert PlanVerdict.DUE not in {row.verdict for row in rows}
 
 
 def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:
@@ -314,7 +329,7 @@ def test_a_round_is_bounded_and_the_oldest_goes_first() -> None:
     """MARKET_MONITOR_BATCH_SIZE; the rest is the next round's."""
     found = [resolving(market_no=number, resolution_proposed_at=NOW - 3 * DAY - number) for number in range(1, 6)]
     rows = plans.plan(
-        TASKS["market_finalizations"], found, standing=STANDING, config=CONFIG, rules=replace(RULES, batch_size=2)
+        TASKS["market_finalizations"], found, proven_state=STANDING, config=CONFIG, rules=replace(RULES, batch_size=2)
     )
 
     assert [row.market.market_no for row in rows if row.reason is Reason.DUE] == [5, 4]
@@ -323,5 +338,5 @@ def test_a_round_is_bounded_and_the_oldest_goes_first() -> None:
 
 def test_the_trap_is_no_task() -> None:
     """aggregate_dispute_votes is never called (protocol.md 1.4.15)."""
-    assert NEVER == "aggregate_dispute_votes"
-    assert NEVER not in {task.instruction for task in TASKS.values()}
+    assert FORBIDDEN_INSTRUCTION == "aggregate_dispute_votes"
+    assert FORBIDDEN_INSTRUCTION not in {task.instruction for task in TASKS.values()}

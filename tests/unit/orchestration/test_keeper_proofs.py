@@ -12,7 +12,7 @@ from test_keeper_plans import CONFIG, proposed
 from devchain import accounts
 from ingest.testing import address
 from orchestration.keepers import proofs
-from orchestration.keepers.plans import Market, Reason, Row
+from orchestration.keepers.plans import MarketFacts, PlanRow, Reason
 from orchestration.keepers.proofs import Ballots
 from zmart import errors
 from zmart.chain import client
@@ -22,12 +22,12 @@ from zmart.domain.votes import VoteKind
 PROGRAM = address(50)
 
 
-def row(**changes: Any) -> Row:
+def row(**changes: Any) -> PlanRow:
     """A tally that is due."""
-    return Row(task="proposal_tallies", market=proposed(9, 1, **changes), reason=Reason.DUE)
+    return PlanRow(task="proposal_tallies", market=proposed(9, 1, **changes), reason=Reason.DUE)
 
 
-def account(market: Market, *, owner: str = PROGRAM, **changes: Any) -> client.AccountInfo:
+def account(market: MarketFacts, *, owner: str = PROGRAM, **changes: Any) -> client.AccountInfo:
     """The market's account, saying what the log says unless told otherwise."""
     told = {
         "market_id": bytes.fromhex(market.market_id),
@@ -43,7 +43,7 @@ def test_an_account_that_agrees_proves_the_row() -> None:
     """Field by field, what any decision read."""
     due = row()
 
-    assert proofs.by_account(due, account(due.market), program_id=PROGRAM) is due
+    assert proofs.check_account(due, account(due.market), program_id=PROGRAM) is due
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_an_account_that_agrees_proves_the_row() -> None:
 def test_an_account_that_says_otherwise_refuses_it(changes: dict[str, Any]) -> None:
     """Somebody acted between the log and now."""
     due = row()
-    said = proofs.by_account(due, account(due.market, **changes), program_id=PROGRAM)
+    said = proofs.check_account(due, account(due.market, **changes), program_id=PROGRAM)
 
     assert said.reason is Reason.MARKET_MOVED
-    assert next(iter(changes)).split("_")[0] in said.words or "tally" in said.words
+    assert next(iter(changes)).split("_")[0] in said.detail or "tally" in said.detail
 
 
 def test_an_account_that_is_none_refuses_it() -> None:
@@ -77,7 +77,7 @@ def test_an_account_that_is_none_refuses_it() -> None:
     )
 
     for found in (None, account(due.market, owner=address(51)), config):
-        assert proofs.by_account(due, found, program_id=PROGRAM).reason is Reason.MARKET_MOVED
+        assert proofs.check_account(due, found, program_id=PROGRAM).reason is Reason.MARKET_MOVED
 
 
 @pytest.mark.parametrize("name", CONFIG._fields)
@@ -85,26 +85,26 @@ def test_any_change_of_the_configuration_refuses_it(name: str) -> None:
     """A threshold, a period or an authority that changed between plan and send: decide anew."""
     changed = CONFIG._replace(**{name: "other"})
 
-    said = proofs.by_config(row(), CONFIG, changed)
+    said = proofs.check_config(row(), CONFIG, changed)
 
-    assert (said.reason, name in said.words) == (Reason.CONFIG_CHANGED, True)
-    assert proofs.by_config(row(), CONFIG, CONFIG).reason is Reason.DUE
+    assert (said.reason, name in said.detail) == (Reason.CONFIG_CHANGED, True)
+    assert proofs.check_config(row(), CONFIG, CONFIG).reason is Reason.DUE
 
 
 def test_vote_records_are_counted_until_the_instant() -> None:
     """Vote and time out of nine bytes each; what was voted later is not counted."""
     records = [struct.pack("<?q", vote, at) for vote, at in [(True, 1), (True, 9), (False, 9), (True, 10), (False, 11)]]
 
-    assert proofs.counted(records, before=10) == (2, 1)
-    assert proofs.counted([], before=10) == (0, 0)
+    assert proofs.count_records(records, before=10) == (2, 1)
+    assert proofs.count_records([], before=10) == (0, 0)
 
 
 def test_vote_records_must_be_the_logs() -> None:
     """Equal on both sides, or it is not signed; what was found is kept either way."""
     ballots = Ballots(agree=9, disagree=1, digest="ab")
 
-    proven = proofs.by_records(row(), ballots, (9, 1))
-    differing = proofs.by_records(row(), ballots, (10, 0))
+    proven = proofs.check_records(row(), ballots, (9, 1))
+    differing = proofs.check_records(row(), ballots, (10, 0))
 
     assert proven.reason is Reason.DUE
     assert proven.proof == {"vote_records": {"agree": 9, "disagree": 1}, "ballots_sha256": "ab"}
