@@ -31,7 +31,7 @@ from litestar import Litestar
 from zmart import errors, log, settings
 
 from . import app
-from .dependencies import Services
+from .dependencies import AppServices
 from .live import wire
 from .live.hub import PING_SECONDS
 
@@ -39,25 +39,25 @@ logger = structlog.get_logger()
 
 GRACEFUL_SECONDS = 3
 #: From the first signal to the end, whatever happens: a little less than `zmart up` waits before it kills.
-LAST_SECONDS = 9.0
+FORCED_EXIT_SECONDS = 9.0
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """uvicorn, with a word to the streams before connections are closed."""
 
     def __init__(self, application: Litestar, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.application = application
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._last: threading.Timer | None = None
+        self._exit_timer: threading.Timer | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop."""
         try:
             super().run(sockets)
         finally:
-            if self._last is not None:
-                self._last.cancel()
+            if self._exit_timer is not None:
+                self._exit_timer.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Remember the loop that signals must be handed to."""
@@ -69,30 +69,30 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Close the streams, then let uvicorn stop; end the process where it does not."""
-        if self._last is None:
-            self._last = threading.Timer(LAST_SECONDS, self._leave)
-            self._last.daemon = True
-            self._last.start()
+        if self._exit_timer is None:
+            self._exit_timer = threading.Timer(FORCED_EXIT_SECONDS, self._force_exit)
+            self._exit_timer.daemon = True
+            self._exit_timer.start()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._close_streams)
         super().handle_exit(sig, frame)
 
-    def _leave(self) -> None:
-        held: list[str] = []
+    def _force_exit(self) -> None:
+        pending: list[str] = []
         # Another thread's tasks may change while we look.
         with contextlib.suppress(RuntimeError):
-            held = sorted(_waiting(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
-        logger.error("shutdown_hangs", seconds=LAST_SECONDS, held_by=held)
+            pending = sorted(describe_wait(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
+        logger.error("shutdown_timed_out", seconds=FORCED_EXIT_SECONDS, held_by=pending)
         sys.stdout.flush()
         os._exit(1)
 
     def _close_streams(self) -> None:
-        services: Services | None = self.application.state.get("services")
+        services: AppServices | None = self.application.state.get("services")
         if services is not None:
             services.hub.close()
 
 
-def _waiting(task: asyncio.Task[Any]) -> str:
+def describe_wait(task: asyncio.Task[Any]) -> str:
     """Where a task waits: its coroutine, what that awaits, and so on inwards."""
     names: list[str] = []
     inner: Any = task.get_coro()
@@ -102,14 +102,14 @@ def _waiting(task: asyncio.Task[Any]) -> str:
     return " > ".join(names)
 
 
-def server(configuration: settings.Settings, door: app.Door = "api") -> Server:
+def server(configuration: settings.Settings, service_name: app.ServiceName = "api") -> ApiServer:
     """A server of the application, not yet started."""
-    application = app.create(configuration, door=door)
+    application = app.create(configuration, service_name=service_name)
     config = uvicorn.Config(
         application,
-        host=getattr(configuration.hosts, door),
-        port=getattr(configuration.ports, door),
-        ws=wire.Wire,
+        host=getattr(configuration.hosts, service_name),
+        port=getattr(configuration.ports, service_name),
+        ws=wire.WebSocketTransport,
         ws_max_size=wire.MOST_BYTES,
         # What is compressed for one client cannot be sent to another.
         ws_per_message_deflate=False,
@@ -122,16 +122,16 @@ def server(configuration: settings.Settings, door: app.Door = "api") -> Server:
         # X-Forwarded-For is read by us, over TRUSTED_PROXIES.
         proxy_headers=False,
     )
-    return Server(application, config)
+    return ApiServer(application, config)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop; 2 when the configuration cannot work."""
-    door: app.Door = "ws" if list(arguments) == ["ws"] else "api"
+    service_name: app.ServiceName = "ws" if list(arguments) == ["ws"] else "api"
     try:
         configuration = settings.load()
-        log.configure(configuration, service=door)
-        serving = server(configuration, door)
+        log.configure(configuration, service=service_name)
+        serving = server(configuration, service_name)
     except errors.ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -25,15 +25,15 @@ from zmart.db import pool, redis_notify
 from zmart.settings import Settings
 
 from . import dependencies, errors, parameters, writes
-from .auth.service import Gate
+from .auth.service import AuthService
 from .contract import openapi
 from .live import tasks
 from .live.hub import REPLAYS, Hub
-from .live.notifications import Doorbell
+from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .middleware import access_log, rate_limit, security_headers
 from .reads import etags
-from .reads.database import Database, as_written
+from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
     acting,
     activity,
@@ -76,21 +76,21 @@ CONNECTION_WAIT_SECONDS = 2.0
 NODE_SECONDS = 5.0
 #: No request needs more; a signed transaction has 1,644 characters, a statement of SQL a few thousand.
 MOST_BODY_BYTES = 256 * 1024
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Beyond this many waiting requests, saying 503 at once is kinder than a queue.
-WAITING = 500
+MAX_WAITING_REQUESTS = 500
 
 #: Our statements are few and long: planning one takes longer than running it, so each connection
 #: plans each of them once. Pages are in memory or nearly so.
-PLANNED_ONCE: Mapping[str, str] = {
+QUERY_SETTINGS: Mapping[str, str] = {
     "plan_cache_mode": "force_generic_plan",
     "random_page_cost": "1.1",
     "timezone": "UTC",
 }
 #: A window of the log is a few rows and what their keys lead to, also while the tables are so small
 #: that statistics would have them read whole.
-BY_KEY: Mapping[str, str] = {
-    **PLANNED_ONCE,
+WINDOW_QUERY_SETTINGS: Mapping[str, str] = {
+    **QUERY_SETTINGS,
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -109,10 +109,10 @@ _TAGS = {
 
 
 #: Where a process serves: everything on API_PORT, or the same on WS_PORT for its WebSocket.
-Door: TypeAlias = Literal["api", "ws"]
+ServiceName: TypeAlias = Literal["api", "ws"]
 
 
-def create(settings: Settings, *, door: Door = "api") -> Litestar:
+def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar:
     """The application, not yet started. Raises ConfigurationError where SQL is on without a login for it."""
     settings.require_analyst_login()
     handlers = [
@@ -143,16 +143,18 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
         *ballots.HANDLERS,
         *transactions.HANDLERS,
     ]
-    given = dependencies.Given()
+    provided = dependencies.Dependencies()
     application = Litestar(
         handlers,
-        middleware=[lambda app: rate_limit.Limits(app, settings)] if settings.api.rate_limit_per_minute else [],
-        dependencies=given.providers(),
+        middleware=[lambda app: rate_limit.RateLimitMiddleware(app, settings)]
+        if settings.api.rate_limit_per_minute
+        else [],
+        dependencies=provided.providers(),
         exception_handlers=errors.HANDLERS,
         request_max_body_size=MOST_BODY_BYTES,
         before_request=_before_request,
-        after_response=_ring,
-        before_send=[security_headers.adding(settings.api.trusted_proxies)],
+        after_response=_notify_after_write,
+        before_send=[security_headers.security_headers_hook(settings.api.trusted_proxies)],
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,
@@ -174,26 +176,26 @@ def create(settings: Settings, *, door: Door = "api") -> Litestar:
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],
-        state=State({"settings": settings, "door": door, "given": given}),
+        state=State({"settings": settings, "door": service_name, "given": dependencies}),
         debug=False,
         # Logging is the process's own: with another, lines would go around its mask.
         logging_config=None,
     )
     # Around the router, so that unknown routes are told as well.
-    application.asgi_handler = access_log.Told(application.asgi_handler, settings.api.trusted_proxies)
+    application.asgi_handler = access_log.AccessLog(application.asgi_handler, settings.api.trusted_proxies)
     return application
 
 
 async def _before_request(request: Request[Any, Any, State]) -> None:
-    parameters.refuse_unfit_text(request.scope)
-    if request.method not in _WITHOUT_BODY:
-        parameters.refuse_unfit_body(await request.body())
-    etags.remember(request.scope)
+    parameters.require_valid_text(request.scope)
+    if request.method not in _METHODS_WITHOUT_BODY:
+        parameters.require_valid_body(await request.body())
+    etags.read_if_none_match(request.scope)
 
 
-async def _ring(request: Request[Any, Any, State]) -> None:
+async def _notify_after_write(request: Request[Any, Any, State]) -> None:
     # Whoever wrote has committed; where Postgres carries the doorbell this does nothing.
-    if request.method not in _WITHOUT_BODY:
+    if request.method not in _METHODS_WITHOUT_BODY:
         request.app.state.bell.ring()
 
 
@@ -205,46 +207,50 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
         connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
-        database = Database(connections, kept_bytes=settings.api.response_cache_mib << 20)
+        database = ReadDatabase(connections, cache_bytes=settings.api.response_cache_mib << 20)
         # Streams have connections of their own: no burst of requests delays them, nor the reverse.
-        windows = await stack.enter_async_context(_connections(dsn, "zmart api streams", 1 + REPLAYS, BY_KEY))
-        doorbell = Doorbell(dsn, url.reveal() if url else None)
+        stream_connections = await stack.enter_async_context(
+            _connections(dsn, "zmart api streams", 1 + REPLAYS, WINDOW_QUERY_SETTINGS)
+        )
+        change_signal = ChangeSignal(dsn, url.reveal() if url else None)
         app.state.bell = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
         hub = Hub(
-            LogReader(Database(windows)),
-            doorbell,
+            LogReader(ReadDatabase(stream_connections)),
+            change_signal,
             most_clients=settings.api.streams,
             most_per_address=settings.api.streams_per_address,
         )
-        written = await stack.enter_async_context(writes.opened(dsn, database.forget))
+        wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
-        app.state.limiter = rate_limit.Limiter(rate_limit.leasing(database, settings.api.rate_limit_per_minute))
-        app.state.services = app.state.given.services = dependencies.Services(
+        app.state.limiter = rate_limit.RateLimiter(
+            rate_limit.postgres_lease(database, settings.api.rate_limit_per_minute)
+        )
+        app.state.services = app.state.given.services = dependencies.AppServices(
             settings=settings,
             database=database,
             hub=hub,
-            writes=written,
-            gate=Gate(settings, written),
+            writes=wallet_writes,
+            auth=AuthService(settings, wallet_writes),
             chain=node,
-            began=time.monotonic(),
+            started_at=time.monotonic(),
         )
-        app.state.desk = await stack.enter_async_context(executor.opened(settings))
-        running = asyncio.create_task(hub.run())
-        stack.push_async_callback(tasks.ended, running)
+        app.state.desk = await stack.enter_async_context(executor.open_executor(settings))
+        hub_task = asyncio.create_task(hub.run())
+        stack.push_async_callback(tasks.cancel_and_wait, hub_task)
         stack.callback(hub.close)
         yield
 
 
 @contextlib.asynccontextmanager
 async def _connections(
-    dsn: str, name: str, most: int, session: Mapping[str, str] = PLANNED_ONCE
+    dsn: str, name: str, most: int, session: Mapping[str, str] = QUERY_SETTINGS
 ) -> AsyncIterator[pool.Pool]:
     connections = pool.pool(
         dsn,
         application_name=name,
         min_size=2,
         max_size=most,
-        max_waiting=WAITING,
+        max_waiting=MAX_WAITING_REQUESTS,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         wait_seconds=CONNECTION_WAIT_SECONDS,
         # Every answer is one statement, so it needs no transaction around it; Database sees to
@@ -253,7 +259,7 @@ async def _connections(
         check=False,
         prepare_threshold=0,
         session=session,
-        context=as_written(),
+        context=raw_json_adapters(),
     )
     await connections.open(wait=False)
     try:

@@ -22,7 +22,7 @@ _LATEST = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class CandleWindow:
     """Candles of one width that begin at or after `begin` and before `end`; None is open."""
 
     interval: str
@@ -30,13 +30,13 @@ class Window:
     end: datetime.datetime | None
 
     @classmethod
-    def parse(cls, interval: str, begin: str | None, end: str | None) -> Window:
+    def parse(cls, interval: str, begin: str | None, end: str | None) -> CandleWindow:
         """Read what a client wrote; UnfitWindow names the parameter and what it may be."""
         if interval not in WIDTHS:
-            raise errors.UnfitWindow("interval", f"expected one of {', '.join(WIDTHS)}")
+            raise errors.InvalidWindow("interval", f"expected one of {', '.join(WIDTHS)}")
         window = cls(interval=interval, begin=_instant("from", begin), end=_instant("to", end))
         if window.begin is not None and window.end is not None and window.begin >= window.end:
-            raise errors.UnfitWindow("from", "expected an instant before `to`")
+            raise errors.InvalidWindow("from", "expected an instant before `to`")
         return window
 
     def parameters(self) -> dict[str, Any]:
@@ -53,15 +53,15 @@ def _instant(field: str, text: str | None) -> datetime.datetime | None:
     if text is None:
         return None
     try:
-        read = _read(text)
+        read = _parse_instant(text)
     except (ValueError, OverflowError):
         read = None
     if read is None or not _EARLIEST <= read <= _LATEST:
-        raise errors.UnfitWindow(field, "expected Unix seconds or an ISO 8601 instant such as 2026-01-31T12:00:00Z")
+        raise errors.InvalidWindow(field, "expected Unix seconds or an ISO 8601 instant such as 2026-01-31T12:00:00Z")
     return read
 
 
-def _read(text: str) -> datetime.datetime:
+def _parse_instant(text: str) -> datetime.datetime:
     if _SECONDS.fullmatch(text):
         return datetime.datetime.fromtimestamp(int(text), datetime.UTC)
     read = datetime.datetime.fromisoformat(text)

@@ -15,49 +15,49 @@ from zmart.chain.client import ChainClient
 from zmart.settings import Settings
 
 from .acting.preparing import Preparer
-from .acting.relaying import Relay
+from .acting.relaying import TransactionRelay
 from .auth import signed_in
-from .auth.service import Gate
+from .auth.service import AuthService
 from .live.hub import Hub
-from .reads.database import Database
-from .writes import Writes
+from .reads.database import ReadDatabase
+from .writes import WalletWrites
 
 
 @dataclass(frozen=True, kw_only=True)
-class Services:
+class AppServices:
     """Everything a process has one of."""
 
     settings: Settings
-    database: Database
+    database: ReadDatabase
     hub: Hub
     #: Where wallets write.
-    writes: Writes
+    writes: WalletWrites
     #: Who is asking.
-    gate: Gate
+    auth: AuthService
     #: A node of the cluster.
     chain: ChainClient
     #: time.monotonic() when the process began to serve.
-    began: float
+    started_at: float
 
 
-FromServices = Annotated[Services, Dependency(skip_validation=True)]
-FromDatabase = Annotated[Database, Dependency(skip_validation=True)]
+FromServices = Annotated[AppServices, Dependency(skip_validation=True)]
+FromDatabase = Annotated[ReadDatabase, Dependency(skip_validation=True)]
 FromHub = Annotated[Hub, Dependency(skip_validation=True)]
 FromPreparer = Annotated[Preparer, Dependency(skip_validation=True)]
-FromRelay = Annotated[Relay, Dependency(skip_validation=True)]
-FromGate = Annotated[Gate, Dependency(skip_validation=True)]
+FromRelay = Annotated[TransactionRelay, Dependency(skip_validation=True)]
+FromAuth = Annotated[AuthService, Dependency(skip_validation=True)]
 
 
-def uptime_seconds(of: Services) -> float:
+def uptime_seconds(services: AppServices) -> float:
     """How long the process has been serving."""
-    return time.monotonic() - of.began
+    return time.monotonic() - services.started_at
 
 
-class Given:
+class Dependencies:
     """How handlers come by them: what takes no part of a request is not looked for in it, request after request."""
 
     #: Set while the process serves.
-    services: Services
+    services: AppServices
 
     def providers(self) -> dict[str, Provide]:
         """The names by which handlers ask."""
@@ -65,7 +65,7 @@ class Given:
             "services": Provide(lambda: self.services, sync_to_thread=False),
             "database": Provide(lambda: self.services.database, sync_to_thread=False),
             "hub": Provide(lambda: self.services.hub, sync_to_thread=False),
-            "gate": Provide(lambda: self.services.gate, sync_to_thread=False),
+            "gate": Provide(lambda: self.services.auth, sync_to_thread=False),
             "preparer": Provide(self._preparer, sync_to_thread=False),
             "relay": Provide(self._relay, sync_to_thread=False),
             "signed_in": Provide(self._signed_in),
@@ -74,8 +74,8 @@ class Given:
     def _preparer(self) -> Preparer:
         return Preparer(self.services.chain, self.services.settings.chain.program_id)
 
-    def _relay(self) -> Relay:
-        return Relay(self.services.chain, self.services.settings.chain.program_id)
+    def _relay(self) -> TransactionRelay:
+        return TransactionRelay(self.services.chain, self.services.settings.chain.program_id)
 
-    async def _signed_in(self, request: Request[Any, Any, State]) -> signed_in.SignedIn:
-        return await signed_in.of_request(request, self.services.gate, self.services.writes)
+    async def _signed_in(self, request: Request[Any, Any, State]) -> signed_in.SignedInWallet:
+        return await signed_in.authenticate_request(request, self.services.auth, self.services.writes)

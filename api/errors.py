@@ -31,7 +31,7 @@ from zmart.chain import rpc_errors
 from zmart.db import feed
 
 from .schemas import FieldProblem, Problem
-from .sql_console.validator import UnfitSql
+from .sql_console.validator import InvalidSql
 
 log = structlog.get_logger()
 
@@ -47,11 +47,11 @@ class InvalidParameter(errors.InvalidInput):
         self.expected = expected
 
 
-class UnfitWindow(InvalidParameter):
+class InvalidWindow(InvalidParameter):
     """A chart was asked for candles that there cannot be: of no known width, or of no span of time."""
 
 
-class UnfitText(errors.InvalidInput):
+class InvalidText(errors.InvalidInput):
     """Text holds U+0000 or is not UTF-8; no database and no client can keep it."""
 
 
@@ -91,17 +91,17 @@ class Unprocessable(errors.InvalidInput):
     """Well formed, but not acceptable as it is."""
 
 
-class SignInOff(errors.Unavailable):
+class SignInDisabled(errors.Unavailable):
     """Nobody can sign in here: JWT_SECRET is not set."""
 
     retry_after_seconds = 60.0
 
 
 #: The first class that fits decides: status, stable code.
-_MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
-    (UnfitText, 422, "unfit_text"),
-    (UnfitWindow, 422, "unfit_window"),
-    (UnfitSql, 422, "unfit_sql"),
+_STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
+    (InvalidText, 422, "unfit_text"),
+    (InvalidWindow, 422, "unfit_window"),
+    (InvalidSql, 422, "unfit_sql"),
     (UnknownTopic, 422, "unknown_topic"),
     (TooManyStreams, 429, "too_many_streams"),
     (TooManyRequests, 429, "too_many_requests"),
@@ -109,7 +109,7 @@ _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (NotSignedIn, 401, "not_signed_in"),
     (Forbidden, 403, "forbidden"),
     (Unprocessable, 422, "unprocessable"),
-    (SignInOff, 503, "sign_in_off"),
+    (SignInDisabled, 503, "sign_in_off"),
     (rpc_errors.NodeError, 503, "chain_unavailable"),
     (rpc_errors.ApiKeyRejected, 503, "chain_unavailable"),
     (rpc_errors.BlockhashUnknown, 409, "blockhash_unknown"),
@@ -127,10 +127,10 @@ _MEANING: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (errors.Unauthorized, 500, "internal"),
 )
 
-_UNFORESEEN = "Something went wrong on our side. It has been logged; please try again."
-_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
+_INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. It has been logged; please try again."
+_MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
 #: Transient errors speak of our insides (addresses, statements); a caller only needs to come back.
-_AWAY = {
+_UNAVAILABLE_MESSAGES = {
     "unavailable": "The database is not answering at the moment. Please try again shortly.",
     "overloaded": "Too many requests are waiting at the moment. Please try again shortly.",
     "sign_in_off": "Nobody can sign in here at the moment.",
@@ -138,7 +138,7 @@ _AWAY = {
 }
 
 
-def problem(
+def problem_response(
     path: str,
     *,
     status: int,
@@ -170,29 +170,29 @@ def problem(
     )
 
 
-def known(request: Request[Any, Any, State], error: errors.ZmartError) -> Response[bytes]:
+def handle_zmart_error(request: Request[Any, Any, State], error: errors.ZmartError) -> Response[bytes]:
     """Answer an error of ours."""
-    status, code = _meaning(error)
+    status, code = _status_and_code(error)
     if status >= 500:
         log.warning("request_failed", path=_path(request), code=code, error=str(error))
-    return problem(
+    return problem_response(
         _path(request),
         status=status,
         code=code,
         message=_message(error, status, code),
         details=_details(error),
-        headers=_retry_after(error) | _challenge(status) | _left(error),
+        headers=_retry_after(error) | _challenge(status) | _rate_limit_headers(error),
     )
 
 
-def refused(request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
+def handle_http_exception(request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
     """Answer what the framework refuses: unknown routes, methods, parameters."""
     path, status = _path(request), error.status_code
     if isinstance(error, NotFoundException):
         message = f"Route {request.method} {path} not found"
-        return problem(path, status=404, code="route_not_found", message=message)
+        return problem_response(path, status=404, code="route_not_found", message=message)
     if isinstance(error, MethodNotAllowedException):
-        return problem(
+        return problem_response(
             path,
             status=405,
             code="method_not_allowed",
@@ -200,60 +200,60 @@ def refused(request: Request[Any, Any, State], error: HTTPException) -> Response
             headers=error.headers,
         )
     if isinstance(error, ValidationException):
-        return problem(
+        return problem_response(
             path,
             status=400,
             code="validation_failed",
             message="Validation failed",
-            details=_field_problems(error.extra) or _missing(error.detail),
+            details=_field_problems(error.extra) or _missing_parameter(error.detail),
         )
     if status >= 500:
-        return unforeseen(request, error)
+        return handle_unexpected_error(request, error)
     code = http.HTTPStatus(status).name.lower()
-    return problem(path, status=status, code=code, message=error.detail, headers=error.headers)
+    return problem_response(path, status=status, code=code, message=error.detail, headers=error.headers)
 
 
-def unforeseen(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+def handle_unexpected_error(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     """Answer a mistake of ours without showing it."""
-    log.error("request_broke", path=_path(request), exc_info=error)
-    return problem(_path(request), status=500, code="internal", message=_UNFORESEEN)
+    log.error("unhandled_error", path=_path(request), exc_info=error)
+    return problem_response(_path(request), status=500, code="internal", message=_INTERNAL_ERROR_MESSAGE)
 
 
 #: Codes that the framework's own refusals carry, and what those say.
-_FRAMEWORKS: Mapping[str, tuple[int, str]] = {
+_FRAMEWORK_CODES: Mapping[str, tuple[int, str]] = {
     "validation_failed": (400, "Validation failed"),
     "request_entity_too_large": (413, "Request Entity Too Large"),
-    "internal": (500, _UNFORESEEN),
+    "internal": (500, _INTERNAL_ERROR_MESSAGE),
 }
 
 
 def codes(status: int) -> list[str]:
     """The stable codes that problems of this status may carry."""
-    ours = [code for _, found, code in _MEANING if found == status]
-    theirs = [code for code, (found, _) in _FRAMEWORKS.items() if found == status]
-    return list(dict.fromkeys([*ours, *theirs]))
+    own_codes = [code for _, found, code in _STATUS_AND_CODE if found == status]
+    framework_codes = [code for code, (found, _) in _FRAMEWORK_CODES.items() if found == status]
+    return list(dict.fromkeys([*own_codes, *framework_codes]))
 
 
-def example(code: str) -> str:
+def example_message(code: str) -> str:
     """What a problem of this code may say."""
-    if code in _AWAY:
-        return _AWAY[code]
-    if code in _FRAMEWORKS:
-        return _FRAMEWORKS[code][1]
-    said = next(theirs.__doc__ or "" for theirs, _, found in _MEANING if found == code)
-    return said.partition("\n")[0]
+    if code in _UNAVAILABLE_MESSAGES:
+        return _UNAVAILABLE_MESSAGES[code]
+    if code in _FRAMEWORK_CODES:
+        return _FRAMEWORK_CODES[code][1]
+    docstring = next(kind.__doc__ or "" for kind, _, found in _STATUS_AND_CODE if found == code)
+    return docstring.partition("\n")[0]
 
 
 HANDLERS: ExceptionHandlersMap = {
-    errors.ZmartError: known,
-    HTTPException: refused,
-    Exception: unforeseen,
+    errors.ZmartError: handle_zmart_error,
+    HTTPException: handle_http_exception,
+    Exception: handle_unexpected_error,
 }
 
 
-def _meaning(error: errors.ZmartError) -> tuple[int, str]:
-    for theirs, status, code in _MEANING:
-        if isinstance(error, theirs):
+def _status_and_code(error: errors.ZmartError) -> tuple[int, str]:
+    for kind, status, code in _STATUS_AND_CODE:
+        if isinstance(error, kind):
             return status, code
     return 500, "internal"
 
@@ -262,7 +262,7 @@ def _message(error: errors.ZmartError, status: int, code: str) -> str:
     if type(error) is InvalidParameter:
         return "Validation failed"
     if status >= 500:
-        return _AWAY.get(code, _UNFORESEEN)
+        return _UNAVAILABLE_MESSAGES.get(code, _INTERNAL_ERROR_MESSAGE)
     return str(error)
 
 
@@ -280,7 +280,7 @@ def _retry_after(error: errors.ZmartError) -> dict[str, str]:
     return {}
 
 
-def _left(error: errors.ZmartError) -> dict[str, str]:
+def _rate_limit_headers(error: errors.ZmartError) -> dict[str, str]:
     return dict(error.headers) if isinstance(error, TooManyRequests) else {}
 
 
@@ -298,9 +298,9 @@ def _field_problems(extra: object) -> list[FieldProblem]:
     ]
 
 
-def _missing(detail: str) -> list[FieldProblem]:
+def _missing_parameter(detail: str) -> list[FieldProblem]:
     """The framework tells a parameter that is not there in words alone."""
-    named = _MISSING.match(detail)
+    named = _MISSING_PARAMETER.match(detail)
     return [FieldProblem(field=named[1], message="needed, and missing")] if named else []
 
 

@@ -32,13 +32,13 @@ _TYPES: Mapping[str, str] = {
 }
 _PLAIN = "text/plain"
 #: A browser asks each time whether its copy still holds; the answer is a 304.
-_ASK = "no-cache"
+_REVALIDATE = "no-cache"
 #: The version stands in the path.
-_FOR_EVER = "public, max-age=31536000, immutable"
+_IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True)
-class File:
+class StaticFile:
     """One file as it was at `changed_ns`."""
 
     name: str
@@ -51,7 +51,7 @@ class File:
         return hashlib.sha256(self.content).hexdigest()[:32]
 
     @cached_property
-    def packed(self) -> bytes:
+    def gzipped(self) -> bytes:
         """The content for clients that take gzip."""
         return gzip.compress(self.content, compresslevel=6, mtime=0)
 
@@ -63,35 +63,35 @@ class File:
     @property
     def cache_control(self) -> str:
         """How long a copy may be used without asking."""
-        return _FOR_EVER if self.name.startswith("vendor/") else _ASK
+        return _IMMUTABLE if self.name.startswith("vendor/") else _REVALIDATE
 
-    def answer(self, *, accepted: str = "", known: str = "") -> Response[bytes]:
+    def response(self, *, accepted: str = "", if_none_match: str = "") -> Response[bytes]:
         """The file for a request's Accept-Encoding and If-None-Match; 304 when the client has it."""
-        is_packed = "gzip" in accepted
+        is_gzip = "gzip" in accepted
         # Two encodings are two representations, and a strong tag names one of them.
-        tag = f'"{self.tag}-gzip"' if is_packed else f'"{self.tag}"'
-        said = {
+        tag = f'"{self.tag}-gzip"' if is_gzip else f'"{self.tag}"'
+        response_headers = {
             "etag": tag,
             "cache-control": self.cache_control,
             "vary": "Accept-Encoding",
             "content-security-policy": security_headers.policy(self.name),
         }
-        if _names(known, tag):
-            return Response(b"", status_code=304, headers=said)
-        if is_packed:
-            said["content-encoding"] = "gzip"
-        return Response(self.packed if is_packed else self.content, media_type=self.media_type, headers=said)
+        if _has_tag(if_none_match, tag):
+            return Response(b"", status_code=304, headers=response_headers)
+        if is_gzip:
+            response_headers["content-encoding"] = "gzip"
+        return Response(self.gzipped if is_gzip else self.content, media_type=self.media_type, headers=response_headers)
 
 
-class Files:
+class StaticFiles:
     """The files under a folder, by name; there are no others, whatever a path says."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         paths = (path for path in folder.rglob("*") if path.is_file())
         self._paths = {path.relative_to(folder).as_posix(): path for path in paths}
-        self._read: dict[str, File] = {}
+        self._read: dict[str, StaticFile] = {}
 
-    def find(self, name: str) -> File | None:
+    def find(self, name: str) -> StaticFile | None:
         """The file as it is now, or None when there is none of this name."""
         path = self._paths.get(name)
         if path is None:
@@ -99,18 +99,18 @@ class Files:
         changed_ns = path.stat().st_mtime_ns
         found = self._read.get(name)
         if found is None or found.changed_ns != changed_ns:
-            found = self._read[name] = File(name, changed_ns, path.read_bytes())
+            found = self._read[name] = StaticFile(name, changed_ns, path.read_bytes())
         return found
 
 
-def models(state_dir: Path) -> File | None:
+def models_page(state_dir: Path) -> StaticFile | None:
     """The models' documentation as dbt wrote it last (`docs/models` in Dagster), or None while it never has."""
     path = state_dir / "dbt" / "static_index.html"
     if not path.is_file():
         return None
-    return File("models.html", path.stat().st_mtime_ns, path.read_bytes())
+    return StaticFile("models.html", path.stat().st_mtime_ns, path.read_bytes())
 
 
-def _names(known: str, tag: str) -> bool:
-    tags = [one.strip().removeprefix("W/") for one in known.split(",")]
+def _has_tag(if_none_match: str, tag: str) -> bool:
+    tags = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
     return tag in tags or "*" in tags

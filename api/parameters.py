@@ -51,10 +51,10 @@ def market(text: str) -> str:
             return read(text)
         except zmart_errors.InvalidInput:
             continue
-    raise zmart_errors.NotFound(market_missing(text))
+    raise zmart_errors.NotFound(market_not_found_message(text))
 
 
-def market_missing(text: str) -> str:
+def market_not_found_message(text: str) -> str:
     """What to say about a market that is not there."""
     return f"Market not found: {text[:_LONGEST_NAME]}"
 
@@ -67,7 +67,7 @@ def wallet(text: str, *, field: str = "wallet") -> ids.Address:
         raise errors.InvalidParameter(field, "expected a wallet address in base58") from None
 
 
-def future(field: str, instant: datetime.datetime) -> datetime.datetime:
+def future_instant(field: str, instant: datetime.datetime) -> datetime.datetime:
     """An instant that lies ahead, in UTC; one without a zone is UTC. InvalidParameter for anything else."""
     try:
         zoned = instant if instant.tzinfo else instant.replace(tzinfo=datetime.UTC)
@@ -90,42 +90,42 @@ def state_code(text: str) -> int:
     return code
 
 
-def refuse_unfit_text(scope: Scope) -> None:
+def require_valid_text(scope: Scope) -> None:
     """Raise UnfitText when path or query hold U+0000 or are not UTF-8 once decoded."""
     for encoded in (scope.get("raw_path") or b"", scope.get("query_string") or b""):
         if b"%" in encoded or not encoded.isascii():
-            _refuse_unfit(unquote_to_bytes(encoded))
+            _require_valid_utf8(unquote_to_bytes(encoded))
 
 
-def refuse_unfit_body(body: bytes) -> None:
+def require_valid_body(body: bytes) -> None:
     """Raise UnfitText when a body is not UTF-8, or its JSON holds U+0000 or a lone surrogate."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        raise errors.UnfitText("The body must be UTF-8 without surrogates.") from None
+        raise errors.InvalidText("The body must be UTF-8 without surrogates.") from None
     if "\0" in text:
-        raise errors.UnfitText("The body must not hold U+0000.")
+        raise errors.InvalidText("The body must not hold U+0000.")
     if "\\u" in text:
-        _refuse_unfit_json(text)
+        _require_valid_json(text)
 
 
-def _refuse_unfit_json(text: str) -> None:
+def _require_valid_json(text: str) -> None:
     # Once decoded, an escaped surrogate pair is one character and a lone one stays a surrogate.
     try:
         decoded = json.dumps(json.loads(text), ensure_ascii=False)
         decoded.encode()
     except UnicodeEncodeError:
-        raise errors.UnfitText("The body must not hold lone surrogates.") from None
+        raise errors.InvalidText("The body must not hold lone surrogates.") from None
     except (ValueError, RecursionError):
         return
     if "\\u0000" in decoded.replace("\\\\", ""):
-        raise errors.UnfitText("The body must not hold U+0000.")
+        raise errors.InvalidText("The body must not hold U+0000.")
 
 
-def _refuse_unfit(decoded: bytes) -> None:
+def _require_valid_utf8(decoded: bytes) -> None:
     try:
         decoded.decode("utf-8")
     except UnicodeDecodeError:
-        raise errors.UnfitText("Path and query must be UTF-8 without surrogates.") from None
+        raise errors.InvalidText("Path and query must be UTF-8 without surrogates.") from None
     if b"\0" in decoded:
-        raise errors.UnfitText("Path and query must not hold U+0000.")
+        raise errors.InvalidText("Path and query must not hold U+0000.")

@@ -25,7 +25,7 @@ _WARNINGS = {
 }
 
 
-class Config(Struct, kw_only=True):
+class TradeConfig(Struct, kw_only=True):
     """What of the configuration a trade asks for."""
 
     protocol_fee_bps: int
@@ -34,7 +34,7 @@ class Config(Struct, kw_only=True):
     is_paused: bool
 
 
-class Basis(Struct, kw_only=True):
+class QuoteInputs(Struct, kw_only=True):
     """The body of the statement `pool`."""
 
     market_id: str
@@ -43,7 +43,7 @@ class Basis(Struct, kw_only=True):
     shares_yes: str
     shares_no: str
     current_liquidity: str
-    config: Config
+    config: TradeConfig
     as_of: schemas.AsOf
 
     @property
@@ -62,16 +62,16 @@ class Basis(Struct, kw_only=True):
         )
 
 
-def amount(field: str, text: str) -> int:
+def parse_amount(field: str, text: str) -> int:
     """A whole number of 64 bits; InvalidParameter for anything else."""
     if not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) > fixed.U64_MAX:
         raise errors.InvalidParameter(field, "expected a whole number from 0 to 18446744073709551615")
     return int(text)
 
 
-def quoted(basis: Basis, kind: Kind, *, yes: bool, amount: int, sales_proven: bool) -> schemas.Quote:
+def build_quote(inputs: QuoteInputs, kind: Kind, *, yes: bool, amount: int, sales_proven: bool) -> schemas.Quote:
     """The quote for a purchase of at most `amount` lamports, or a sale of `amount` shares."""
-    pool = basis.pool
+    pool = inputs.pool
     try:
         trade = (
             quote.buy(pool, yes=yes, target_cost=amount) if kind == "buy" else quote.sell(pool, yes=yes, shares=amount)
@@ -83,7 +83,7 @@ def quoted(basis: Basis, kind: Kind, *, yes: bool, amount: int, sales_proven: bo
     after = _price(trade.after, yes) if trade else None
     smallest = (quote.smallest_buy if kind == "buy" else quote.smallest_sale)(pool, yes=yes)
     return schemas.Quote(
-        market_id=basis.market_id,
+        market_id=inputs.market_id,
         side=kind,
         outcome="YES" if yes else "NO",
         is_possible=trade is not None,
@@ -102,16 +102,18 @@ def quoted(basis: Basis, kind: Kind, *, yes: bool, amount: int, sales_proven: bo
         smallest=_text(smallest),
         warnings=[
             schemas.Caution(code=code, message=_WARNINGS[code])
-            for code in _warned(pool, trade, is_unproven_sale=kind == "sell" and not sales_proven)
+            for code in _warning_codes(pool, trade, is_unproven_sale=kind == "sell" and not sales_proven)
         ],
-        as_of=basis.as_of,
+        as_of=inputs.as_of,
     )
 
 
 _Code: TypeAlias = Literal["past_turning_point", "becomes_past_turning_point", "no_shares", "sales_unproven"]
 
 
-def _warned(pool: quote.MarketSnapshot, trade: quote.TradeQuote | None, *, is_unproven_sale: bool) -> Iterator[_Code]:
+def _warning_codes(
+    pool: quote.MarketSnapshot, trade: quote.TradeQuote | None, *, is_unproven_sale: bool
+) -> Iterator[_Code]:
     if pool.is_past_turning_point:
         yield "past_turning_point"
     elif trade is not None and trade.after.is_past_turning_point:
@@ -133,6 +135,6 @@ def _text(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
-def decode(body: bytes) -> Basis:
+def decode_inputs(body: bytes) -> QuoteInputs:
     """The statement's body, read."""
-    return msgspec.json.decode(body, type=Basis)
+    return msgspec.json.decode(body, type=QuoteInputs)

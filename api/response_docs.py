@@ -11,7 +11,7 @@ from litestar.openapi import ResponseSpec
 from . import schemas
 
 #: What a status means, whatever the operation.
-MEANING = {
+STATUS_DESCRIPTIONS = {
     304: "The caller has these rows already: `If-None-Match` named their `ETag`.",
     400: "A parameter cannot be used; `details` names it.",
     401: "Nobody is signed in, or the token is no longer good.",
@@ -26,12 +26,12 @@ MEANING = {
     504: "A statement or another server took too long.",
 }
 #: What every endpoint may answer.
-EVERYWHERE = (400, 422, 429, 500, 503)
+COMMON_STATUSES = (400, 422, 429, 500, 503)
 
 
-def reads(*statuses: int) -> dict[int, ResponseSpec]:
+def read_responses(*statuses: int) -> dict[int, ResponseSpec]:
     """Of an endpoint that only reads: these statuses, 304, and those of every endpoint."""
-    return {304: ResponseSpec(None, description=MEANING[304]), **problems(*statuses)}
+    return {304: ResponseSpec(None, description=STATUS_DESCRIPTIONS[304]), **problems(*statuses)}
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -40,8 +40,8 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(
             schemas.Problem,
             generate_examples=False,
-            description=MEANING[status],
+            description=STATUS_DESCRIPTIONS[status],
             media_type="application/problem+json",
         )
-        for status in sorted({*statuses, *EVERYWHERE})
+        for status in sorted({*statuses, *COMMON_STATUSES})
     }

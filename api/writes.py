@@ -23,7 +23,7 @@ from . import errors
 
 #: Writers take turns at the log, so more connections would only wait.
 _CONNECTIONS: Final = 4
-_WAITING: Final = 200
+_MAX_WAITING: Final = 200
 #: Longer than the five seconds for which a function waits for the log.
 _STATEMENT_SECONDS: Final = 8.0
 _CONNECTION_SECONDS: Final = 2.0
@@ -37,15 +37,15 @@ _REFUSALS: Mapping[str, type[zmart_errors.ZmartError]] = {
 }
 
 
-class Writes:
+class WalletWrites:
     """The connections that write, seen as a place to act."""
 
-    def __init__(self, connections: pool.Pool, written: Callable[[], None]) -> None:
+    def __init__(self, connections: pool.Pool, on_write: Callable[[], None]) -> None:
         self._connections = connections
         #: Called when something may have been written, before whoever wrote it is answered.
-        self._written = written
+        self._on_write = on_write
 
-    async def as_wallet(
+    async def run_as_wallet(
         self, wallet: str, statement: str, parameters: Mapping[str, Any] | None = None
     ) -> tuple[Any, ...] | None:
         """Run one statement in a transaction of this wallet's; its first row, committed.
@@ -63,7 +63,7 @@ class Writes:
                 raise refusal from error
             finally:
                 # Also after a failure: a commit may have happened before its connection broke.
-                self._written()
+                self._on_write()
 
     async def _run(self, wallet: str, statement: str, parameters: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
         async with self._connections.connection() as connection:
@@ -74,7 +74,7 @@ class Writes:
 
 
 @contextlib.asynccontextmanager
-async def opened(dsn: str, written: Callable[[], None]) -> AsyncIterator[Writes]:
+async def open_wallet_writes(dsn: str, on_write: Callable[[], None]) -> AsyncIterator[WalletWrites]:
     """Writes over connections of their own, so that a slow write delays no reader.
 
     `written` is called when something may have been written, before whoever wrote it is answered.
@@ -84,7 +84,7 @@ async def opened(dsn: str, written: Callable[[], None]) -> AsyncIterator[Writes]
         application_name="zmart api writes",
         min_size=1,
         max_size=_CONNECTIONS,
-        max_waiting=_WAITING,
+        max_waiting=_MAX_WAITING,
         statement_timeout_seconds=_STATEMENT_SECONDS,
         wait_seconds=_CONNECTION_SECONDS,
         # A write is never sent twice, so a dead connection must be found before it is used.
@@ -92,7 +92,7 @@ async def opened(dsn: str, written: Callable[[], None]) -> AsyncIterator[Writes]
     )
     await connections.open(wait=False)
     try:
-        yield Writes(connections, written)
+        yield WalletWrites(connections, on_write)
     finally:
         await connections.close()
 
@@ -108,5 +108,5 @@ def _refusal(error: psycopg.Error) -> zmart_errors.ZmartError | None:
     kind = _REFUSALS.get(error.sqlstate or "")
     if kind is None:
         return None
-    said = (error.diag.message_primary or "").rstrip(".")
-    return kind(f"{said[:1].upper()}{said[1:]}.")
+    message = (error.diag.message_primary or "").rstrip(".")
+    return kind(f"{message[:1].upper()}{message[1:]}.")

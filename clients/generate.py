@@ -48,7 +48,7 @@ class Operation:
 class Language(Protocol):
     """How a schema is written."""
 
-    def of(self, schema: Schema) -> str:
+    def type_of(self, schema: Schema) -> str:
         """The type, as a language writes it."""
         ...
 
@@ -68,18 +68,18 @@ def operations() -> Iterator[Operation]:
     """Every call, by its newest path."""
     document = json.loads((DOCS / "openapi.json").read_text())
     for path, methods in document["paths"].items():
-        for method, said in methods.items():
-            if said["deprecated"] or said["operationId"] in STREAMS:
+        for method, operation in methods.items():
+            if operation["deprecated"] or operation["operationId"] in STREAMS:
                 continue
-            parameters = said.get("parameters", [])
-            content = next(one["content"] for status, one in said["responses"].items() if status.startswith("2"))
-            body = said.get("requestBody", {}).get("content", {}).get(JSON)
+            parameters = operation.get("parameters", [])
+            content = next(one["content"] for status, one in operation["responses"].items() if status.startswith("2"))
+            body = operation.get("requestBody", {}).get("content", {}).get(JSON)
             yield Operation(
-                name=said["operationId"],
+                name=operation["operationId"],
                 method=method.upper(),
                 path=path,
-                summary=said["summary"],
-                text=said["description"],
+                summary=operation["summary"],
+                text=operation["description"],
                 path_names=re.findall(r"\{(\w+)\}", path),
                 query=[one for one in parameters if one["in"] == "query"],
                 body=body and body["schema"],
@@ -89,7 +89,7 @@ def operations() -> Iterator[Operation]:
 
 def union(schema: Schema, language: Language) -> list[str]:
     """The alternatives of a schema that is a union."""
-    return list(dict.fromkeys(language.of(one) for one in schema["anyOf"]))
+    return list(dict.fromkeys(language.type_of(one) for one in schema["anyOf"]))
 
 
 PYTHON_REQUESTS = '''"""Every call of the API.
@@ -135,7 +135,7 @@ class Python:
 
     plain = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}  # noqa: RUF012
 
-    def of(self, schema: Schema) -> str:  # noqa: PLR0911 - one answer for each kind of schema
+    def type_of(self, schema: Schema) -> str:  # noqa: PLR0911 - one answer for each kind of schema
         """A type expression."""
         match schema:
             case {"$ref": reference}:
@@ -147,9 +147,9 @@ class Python:
             case {"anyOf": _}:
                 return " | ".join(union(schema, self))
             case {"type": [*kinds]}:
-                return " | ".join(self.of({**schema, "type": kind}) for kind in kinds)
+                return " | ".join(self.type_of({**schema, "type": kind}) for kind in kinds)
             case {"type": "array", "items": items}:
-                return f"list[{self.of(items)}]"
+                return f"list[{self.type_of(items)}]"
             case {"type": "object"}:
                 return "dict[str, Any]"
             case {"type": kind}:
@@ -164,15 +164,15 @@ class Python:
         parts += ["from typing import Any, Literal, NotRequired, TypedDict", ""]
         for name, schema in schemas().items():
             parts += ["", *self.shape(name, schema), ""]
-        return formatted("\n".join(parts))
+        return format_source("\n".join(parts))
 
     def shape(self, name: str, schema: Schema) -> Iterator[str]:
         """One shape; as a call where a field's name is a word of Python's."""
-        sentence = _escaped(schema.get("description") or "Part of an answer.")
+        sentence = _escape(schema.get("description") or "Part of an answer.")
         properties, required = schema.get("properties", {}), schema.get("required", ())
         kinds = {
             field: kind if field in required else f"NotRequired[{kind}]"
-            for field, kind in ((field, self.of(inner)) for field, inner in properties.items())
+            for field, kind in ((field, self.type_of(inner)) for field, inner in properties.items())
         }
         if any(keyword.iskeyword(field) for field in kinds):
             fields = ", ".join(f"{field!r}: {kind!r}" for field, kind in kinds.items())
@@ -185,7 +185,7 @@ class Python:
         for field, kind in kinds.items():
             yield f"    {field}: {kind}"
             if text := properties[field].get("description"):
-                yield f'    """{_escaped(text)}"""'
+                yield f'    """{_escape(text)}"""'
 
     def requests(self) -> str:
         """The module of calls."""
@@ -193,7 +193,7 @@ class Python:
         parts = [PYTHON_REQUESTS.format(note=NOTE, names=", ".join(names))]
         for one in operations():
             parts += self.method(one)
-        return formatted("\n".join(parts))
+        return format_source("\n".join(parts))
 
     def names(self, one: Operation) -> set[str]:
         """The shapes that a call mentions."""
@@ -202,22 +202,22 @@ class Python:
 
     def method(self, one: Operation) -> Iterator[str]:
         """One call."""
-        said = ["self", *(f"{name}: str" for name in one.path_names)]
+        signature = ["self", *(f"{name}: str" for name in one.path_names)]
         query = {}
         if one.query:
-            said.append("*")
+            signature.append("*")
             for parameter in sorted(one.query, key=lambda parameter: not parameter["required"]):
                 name = parameter["name"] + ("_" if keyword.iskeyword(parameter["name"]) else "")
-                kind = self.of(parameter["schema"])
-                said.append(f"{name}: {kind}" if parameter["required"] else f"{name}: {kind} | None = None")
+                kind = self.type_of(parameter["schema"])
+                signature.append(f"{name}: {kind}" if parameter["required"] else f"{name}: {kind} | None = None")
                 query[parameter["name"]] = name
         if one.body:
-            said.append(f"**body: Unpack[{self.of(one.body)}]")
-        answer = self.of(one.answer) if one.answer else "bytes"
-        yield f"    async def {snake(one.name)}({', '.join(said)}) -> {answer}:"
-        yield f'        """{_escaped(one.summary)}.'
+            signature.append(f"**body: Unpack[{self.type_of(one.body)}]")
+        answer = self.type_of(one.answer) if one.answer else "bytes"
+        yield f"    async def {snake(one.name)}({', '.join(signature)}) -> {answer}:"
+        yield f'        """{_escape(one.summary)}.'
         yield ""
-        yield textwrap.indent(textwrap.fill(_escaped(one.text), 110), "        ")
+        yield textwrap.indent(textwrap.fill(_escape(one.text), 110), "        ")
         yield '        """'
         path = re.sub(r"\{(\w+)\}", r"{_quoted(\1)}", one.path)
         arguments = [repr(one.method), f'f"{path}"' if one.path_names else f'"{path}"']
@@ -234,11 +234,11 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace('"""', "'''")
 
 
-def formatted(source: str) -> str:
+def format_source(source: str) -> str:
     """As the rest of the project is."""
     for command in (["check", "-q", "--fix", "--ignore", "D,E501,A"], ["format", "-q"]):
         ran = subprocess.run(  # noqa: S603 - our own linter
@@ -260,7 +260,7 @@ class TypeScript:
 
     plain = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}  # noqa: RUF012
 
-    def of(self, schema: Schema) -> str:  # noqa: PLR0911 - one answer for each kind of schema
+    def type_of(self, schema: Schema) -> str:  # noqa: PLR0911 - one answer for each kind of schema
         """A type expression."""
         match schema:
             case {"$ref": reference}:
@@ -272,9 +272,9 @@ class TypeScript:
             case {"anyOf": _}:
                 return " | ".join(union(schema, self))
             case {"type": [*kinds]}:
-                return " | ".join(self.of({**schema, "type": kind}) for kind in kinds)
+                return " | ".join(self.type_of({**schema, "type": kind}) for kind in kinds)
             case {"type": "array", "items": items}:
-                inner = self.of(items)
+                inner = self.type_of(items)
                 return f"({inner})[]" if " | " in inner else f"{inner}[]"
             case {"type": "object", "properties": properties}:
                 return self.fields(properties, schema.get("required", ()))
@@ -292,7 +292,7 @@ class TypeScript:
         for name, inner in properties.items():
             if text := inner.get("description"):
                 lines.append(f"{indent}  /** {' '.join(text.split())} */")
-            lines.append(f"{indent}  {name}{'' if name in required else '?'}: {self.of(inner)};")
+            lines.append(f"{indent}  {name}{'' if name in required else '?'}: {self.type_of(inner)};")
         return "{\n" + "\n".join(lines) + f"\n{indent}}}"
 
     def types(self) -> str:
@@ -321,20 +321,20 @@ class TypeScript:
 
     def method(self, one: Operation) -> Iterator[str]:
         """One call."""
-        said = [f"{name}: string" for name in one.path_names]
+        signature = [f"{name}: string" for name in one.path_names]
         arguments = []
         if one.body:
-            said.append(f"body: {self.named(one.body)}")
+            signature.append(f"body: {self.qualified_type(one.body)}")
             arguments.append("body")
         if one.query:
             needed = [parameter["name"] for parameter in one.query if parameter["required"]]
             inner = "; ".join(
-                f"{parameter['name']}{'' if parameter['required'] else '?'}: {self.of(parameter['schema'])}"
+                f"{parameter['name']}{'' if parameter['required'] else '?'}: {self.type_of(parameter['schema'])}"
                 for parameter in one.query
             )
-            said.append(f"query: {{ {inner} }}{'' if needed else ' = {}'}")
+            signature.append(f"query: {{ {inner} }}{'' if needed else ' = {}'}")
             arguments.append("query")
-        answer = self.named(one.answer) if one.answer else "Uint8Array"
+        answer = self.qualified_type(one.answer) if one.answer else "Uint8Array"
         yield "  /**"
         yield f"   * {one.summary}."
         yield "   *"
@@ -342,20 +342,20 @@ class TypeScript:
         yield "   */"
         path = re.sub(r"\{(\w+)\}", r"${encodeURIComponent(\1)}", one.path)
         more = f", {{ {', '.join(arguments)} }}" if arguments else ""
-        yield f"  async {one.name}({', '.join(said)}): Promise<{answer}> {{"
+        yield f"  async {one.name}({', '.join(signature)}): Promise<{answer}> {{"
         yield f'    return (await this.transport.request("{one.method}", `{path}`{more})) as {answer};'
         yield "  }"
         yield ""
 
-    def named(self, schema: Schema) -> str:
+    def qualified_type(self, schema: Schema) -> str:
         """The same, from the module of shapes."""
         if "$ref" in schema:
-            return f"types.{self.of(schema)}"
+            return f"types.{self.type_of(schema)}"
         if "anyOf" in schema:
-            return " | ".join(self.named(one) for one in schema["anyOf"])
+            return " | ".join(self.qualified_type(one) for one in schema["anyOf"])
         if schema.get("type") == "array":
-            return f"{self.named(schema['items'])}[]"
-        return self.of(schema)
+            return f"{self.qualified_type(schema['items'])}[]"
+        return self.type_of(schema)
 
 
 def files() -> dict[Path, str]:

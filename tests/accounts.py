@@ -15,23 +15,23 @@ from orchestration import account_reconciliation
 from orchestration.account_reconciliation import Difference, ProgramAccounts, fetch_rows
 from zmart.chain import client
 
-__all__ = ["differences", "fetch_rows", "of"]
+__all__ = ["differences", "fetch_rows", "decode_accounts"]
 
 
-def of(found: Iterable[client.AccountInfo]) -> ProgramAccounts:
+def decode_accounts(program_accounts: Iterable[client.AccountInfo]) -> ProgramAccounts:
     """The accounts of getProgramAccounts, decoded."""
     return account_reconciliation.decode_accounts(
-        (account.address, account.lamports, account.data) for account in found
+        (account.address, account.lamports, account.data) for account in program_accounts
     )
 
 
-def differences(connection: psycopg.Connection[Any], held: ProgramAccounts) -> list[Difference]:
+def differences(connection: psycopg.Connection[Any], on_chain: ProgramAccounts) -> list[Difference]:
     """As the hourly check, and nobody has sent anything to a market's account besides."""
     known = fetch_rows(connection, "select on_chain_address, market_lamports from marts.markets")
-    return account_reconciliation.differences(connection, held) + [
+    return account_reconciliation.differences(connection, on_chain) + [
         Difference(row["on_chain_address"], "", "market_lamports", row["market_lamports"], theirs["lamports"])
         for row in known
         if row["market_lamports"] is not None
-        and (theirs := held["markets"].get(row["on_chain_address"])) is not None
+        and (theirs := on_chain["markets"].get(row["on_chain_address"])) is not None
         and row["market_lamports"] != theirs["lamports"]
     ]

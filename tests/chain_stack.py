@@ -31,19 +31,19 @@ TEMPO = Tempo(
     markets=4, wallets=12, trades_per_second=1.0, proposal_seconds=10, trading_seconds=60, dispute_period_seconds=20
 )
 #: Confirmed to finalized, with some to spare.
-TO_FINALITY = 40
+BLOCKS_TO_FINALITY = 40
 
 
 @dataclass
-class Town:
+class ChainStack:
     """Chain, log and the watch between them."""
 
     node: devchain.DevchainNode
     database: testing.PostgresDatabase
-    watch: SyncTask
+    sync_task: SyncTask
     pipeline: Pipeline
     client: RpcClient
-    notebook: SyncDatabase
+    sync_database: SyncDatabase
 
     async def play(self, blocks: int) -> None:
         """Let the actors act for some blocks, and nothing else happen meanwhile."""
@@ -59,7 +59,7 @@ class Town:
         """Close blocks in which nothing happens."""
         await self.node.call("devchain_advance", blocks, 0)
 
-    def landed(self) -> list[LandedTransaction]:
+    def landed_transactions(self) -> list[LandedTransaction]:
         """Every transaction of the program that is on the chain, in order."""
         store = self.node.chain.store
         places = store.undelivered_places(10**9, 10**6)
@@ -74,35 +74,35 @@ class Town:
         decoded = Decoder(devchain.PROGRAM_ID).decode_items(msgspec.json.encode(item) for item in items)
         await self.pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted)
 
-    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def fetch_all(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the database."""
         with self.database.connect() as connection:
             return connection.execute(query, parameters or None).fetchall()
 
-    def held(self) -> set[str]:
+    def stored_signatures(self) -> set[str]:
         """Signatures that count in the log."""
-        return {s for (s,) in self.ask("select signature from raw.transactions where retracted_at is null")}
+        return {s for (s,) in self.fetch_all("select signature from raw.transactions where retracted_at is null")}
 
-    def successes(self) -> set[str]:
+    def successful_signatures(self) -> set[str]:
         """Signatures of the chain's successes."""
-        return {str(one.signature) for one in self.landed() if one.err is None}
+        return {str(one.signature) for one in self.landed_transactions() if one.err is None}
 
 
 @contextlib.asynccontextmanager
-async def built(folder: Path, database: testing.PostgresDatabase, **options: Any) -> AsyncIterator[Town]:
+async def open_chain_stack(folder: Path, database: testing.PostgresDatabase, **options: Any) -> AsyncIterator[ChainStack]:
     """A town with a history of some minutes; its chain stands still unless it is told to go on."""
-    chosen = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
-    async with devchain.serve(folder, chosen) as node, RpcClient([node.url]) as client:
+    chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
+    async with devchain.serve(folder, chain_options) as node, RpcClient([node.url]) as client:
         await node.chain.freeze_and_wait()
 
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))
 
-        notebook = SyncDatabase(database.dsn("zmart_ingest"))
+        sync_database = SyncDatabase(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
-            watch = SyncTask(client, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID)
+            sync_task = SyncTask(client, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID)
             try:
-                yield Town(node, database, watch, pipeline, client, notebook)
+                yield ChainStack(node, database, sync_task, pipeline, client, sync_database)
             finally:
-                await notebook.close()
+                await sync_database.close()
         await asyncio.sleep(0)

@@ -22,7 +22,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE_SECONDS = 240
+_INSTALL_TIMEOUT_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,6 @@ def _install() -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
         try:
-            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_PATIENCE_SECONDS)
+            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_INSTALL_TIMEOUT_SECONDS)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
             pytest.skip(f"chromium cannot be installed: {exc}")

@@ -26,7 +26,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("npm")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PEERS / name, folder)
-    return _installed(folder, "ci")
+    return _npm_install(folder, "ci")
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def unixfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unixfs")
     for name in ("package.json", "names.mjs"):
         shutil.copy(UNIXFS / name, folder)
-    return _installed(folder, "install", "--no-package-lock")
+    return _npm_install(folder, "install", "--no-package-lock")
 
 
 def _require_node() -> None:
@@ -44,7 +44,7 @@ def _require_node() -> None:
         pytest.skip("node and npm are not installed")
 
 
-def _installed(folder: Path, *command: str) -> Path:
+def _npm_install(folder: Path, *command: str) -> Path:
     options = ["--no-audit", "--no-fund", "--ignore-scripts"]
     try:
         subprocess.run(["npm", *command, *options], cwd=folder, check=True, capture_output=True, timeout=180)
@@ -59,7 +59,7 @@ def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _require_node()
     folder = tmp_path_factory.mktemp("typescript") / "client"
     shutil.copytree(CLIENT, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    _installed(folder, "install", "--no-package-lock")
+    _npm_install(folder, "install", "--no-package-lock")
     compiled = subprocess.run(
         ["node", "node_modules/typescript/bin/tsc"],
         cwd=folder,

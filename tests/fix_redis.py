@@ -16,7 +16,7 @@ import pytest
 
 #: redis-server is a link to a file of redis-tools; the rest are its libraries, where they are not installed.
 PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
-PATIENCE_SECONDS = 10.0
+STOP_TIMEOUT_SECONDS = 10.0
 
 
 class Redis:
@@ -51,7 +51,7 @@ class Redis:
         """End at once, connections and all."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(PATIENCE_SECONDS)
+            self._process.wait(STOP_TIMEOUT_SECONDS)
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None

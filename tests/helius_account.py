@@ -15,17 +15,17 @@ KEY = "0f1e2d3c-hush-4b5a-9687-helius000key"
 
 
 @dataclass
-class Account:
+class HeliusAccount:
     """What Helius holds for one key, and what it was asked."""
 
     webhooks: list[dict[str, Any]] = field(default_factory=list)
     #: (method, path, body) of every request.
-    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    requests: list[tuple[str, str, Any]] = field(default_factory=list)
     #: Answer this instead, where set.
     status: int | None = None
     url: str = ""
 
-    def has(self, **said: Any) -> dict[str, Any]:
+    def add_webhook(self, **overrides: Any) -> dict[str, Any]:
         """Register a webhook as somebody else would have; `said` differs from an ordinary one."""
         webhook = {
             "webhookID": f"{len(self.webhooks):08d}-0000-4000-8000-000000000000",
@@ -38,14 +38,14 @@ class Account:
             "txnStatus": "all",
             "encoding": "jsonParsed",
             "active": True,
-            **said,
+            **overrides,
         }
         self.webhooks.append(webhook)
         return webhook
 
-    def answer(self, method: str, path: str, key: str | None, body: Any) -> tuple[int, Any]:
+    def respond(self, method: str, path: str, key: str | None, body: Any) -> tuple[int, Any]:
         """What Helius answers."""
-        self.asked.append((method, path, body))
+        self.requests.append((method, path, body))
         if self.status is not None:
             return self.status, {"error": "no"}
         if key != KEY:
@@ -55,7 +55,7 @@ class Account:
             case "GET", "/v0/webhooks", _:
                 return 200, self.webhooks
             case "POST", "/v0/webhooks", _:
-                return 201, self.has(**body)
+                return 201, self.add_webhook(**body)
             case "PUT", _, dict():
                 found.update(body)
                 return 200, found
@@ -66,9 +66,9 @@ class Account:
 
 
 @contextlib.contextmanager
-def served() -> Iterator[Account]:
+def serve_account() -> Iterator[HeliusAccount]:
     """An account behind HTTP."""
-    account = Account()
+    account = HeliusAccount()
 
     class Handler(BaseHTTPRequestHandler):
         def _do(self) -> None:
@@ -76,8 +76,8 @@ def served() -> Iterator[Account]:
             size = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(size)) if size else None
             key = parse_qs(parts.query).get("api-key", [None])[0]
-            status, said = account.answer(self.command, parts.path, key, body)
-            content = json.dumps(said).encode()
+            status, response = account.respond(self.command, parts.path, key, body)
+            content = json.dumps(response).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))

@@ -26,7 +26,7 @@ from zmart import testing
 from zmart.run import ports
 from zmart.run.supervisor import state_file
 
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 
 
 def eventually(check: Callable[[], Any]) -> Any:
@@ -36,7 +36,7 @@ def eventually(check: Callable[[], Any]) -> Any:
         """The check has not come true."""
 
     @retry(
-        stop=stop_after_delay(PATIENCE_SECONDS),
+        stop=stop_after_delay(TIMEOUT_SECONDS),
         wait=wait_fixed(0.1),
         retry=retry_if_exception_type((NotYetError, httpx.TransportError, psycopg.OperationalError, OSError)),
         reraise=True,
@@ -50,7 +50,7 @@ def eventually(check: Callable[[], Any]) -> Any:
     return attempt()
 
 
-class House:
+class Stack:
     """A running `zmart up` in a state directory of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class House:
         chain = ports.find_free_port(following=1)
         self.folder = folder
         #: What a person at its terminal would see.
-        self.said = folder / "said.txt"
+        self.output_file = folder / "said.txt"
         self.api = f"http://127.0.0.1:{api}"
         self.rpc = f"http://127.0.0.1:{chain}"
         self.environ = {
@@ -80,7 +80,7 @@ class House:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "zmart.cli", "up", "--only", only],
             env=self.environ,
-            stdout=self.said.open("w"),
+            stdout=self.output_file.open("w"),
             stderr=subprocess.STDOUT,
             text=True,
         )
@@ -88,7 +88,7 @@ class House:
 
     def _is_ready(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, self.said.read_text()
+        assert self.process.poll() is None, self.output_file.read_text()
         return httpx.get(f"{self.api}/ready").status_code == 200
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -119,11 +119,11 @@ class House:
         )
         return done.stdout.strip()
 
-    def acknowledged(self) -> set[str]:
+    def acknowledged_signatures(self) -> set[str]:
         """Signatures of our program whose delivery was answered 200, by the chain's own books."""
         with contextlib.closing(sqlite3.connect(self.folder / "devchain" / "ledger.sqlite", timeout=30)) as ledger:
-            books = ledger.execute("select value from facts where name = 'delivery_cursor'").fetchone()
-            planned = tuple(json.loads(books[0])) if books else (-1, -1)
+            cursor_row = ledger.execute("select value from facts where name = 'delivery_cursor'").fetchone()
+            planned = tuple(json.loads(cursor_row[0])) if cursor_row else (-1, -1)
             waiting = {
                 tuple(place)
                 for (places,) in ledger.execute("select places from deliveries")
@@ -134,12 +134,12 @@ class House:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[House]:
+def open_stack() -> Iterator[Stack]:
     """A house that is torn down, whatever happened in it."""
     with testing.state_dir() as folder:
-        home = House(folder)
+        stack = Stack(folder)
         try:
-            yield home
+            yield stack
         finally:
-            if home.process is not None and home.process.poll() is None:
-                home.stop(signal.SIGTERM)
+            if stack.process is not None and stack.process.poll() is None:
+                stack.stop(signal.SIGTERM)

@@ -8,7 +8,7 @@ from zmart.domain import questions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metadata(questions.MarketQuestion):
+class MarketMetadata(questions.MarketQuestion):
     """A market's question and what goes with it."""
 
     def parameters(self) -> dict[str, object]:

@@ -25,7 +25,7 @@ _READ: Final = "confirmed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
+class PreparedTransaction:
     """A transaction that would succeed now."""
 
     unsigned: transactions.UnsignedTransaction
@@ -37,7 +37,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnChain:
+class OnChainMarket:
     """A market and the configuration, from one slot."""
 
     address: Address
@@ -74,7 +74,7 @@ class Preparer:
         self._chain = chain
         self.program_id = program_id
 
-    async def market(self, name: str) -> OnChain:
+    async def market(self, name: str) -> OnChainMarket:
         """A market by its id or its account; NotFound where the chain has none, NodeTrouble where it is silent."""
         address = self._address(name)
         found = await self._chain.accounts([addresses.config_address(self.program_id), address], commitment=_READ)
@@ -83,7 +83,7 @@ class Preparer:
             raise errors.NotFound(f"Market not found: {name}")
         if config is None:
             raise errors.NotFound(f"The program {self.program_id} has no configuration on this chain.")
-        return OnChain(
+        return OnChainMarket(
             address=address,
             slot=found.slot,
             market=self._fields(market, "MarketAccount", f"Market not found: {name}"),
@@ -96,7 +96,7 @@ class Preparer:
         wallet: Address,
         accounts: Mapping[str, Address],
         args: Mapping[str, Any] | None = None,
-    ) -> Prepared:
+    ) -> PreparedTransaction:
         """One instruction, paid and signed by a wallet.
 
         ProgramError when the program would refuse, TransactionRefused when the chain would, NodeTrouble
@@ -105,15 +105,15 @@ class Preparer:
         built = transactions.instruction(instruction, self.program_id, accounts, args)
         blockhash = await self._chain.latest_blockhash(commitment=_READ)
         unsigned = transactions.transaction([built], payer=wallet, blockhash=blockhash.value, cost=COST)
-        trial = await self._chain.simulate(unsigned.raw, commitment=_READ)
-        refusal = trial.error(self.program_id)
+        simulation = await self._chain.simulate(unsigned.raw, commitment=_READ)
+        refusal = simulation.error(self.program_id)
         if refusal is not None:
             raise refusal
-        return Prepared(
+        return PreparedTransaction(
             unsigned=unsigned,
             last_valid_block_height=blockhash.last_valid_block_height,
-            slot=trial.slot,
-            units_consumed=trial.units_consumed,
+            slot=simulation.slot,
+            units_consumed=simulation.units_consumed,
         )
 
     def _address(self, name: str) -> Address:

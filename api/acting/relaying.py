@@ -27,7 +27,7 @@ _READ: Final = "confirmed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Followed:
+class TransactionProgress:
     """How far a transaction has come."""
 
     signature: Signature
@@ -37,41 +37,41 @@ class Followed:
     error: str | None = None
 
 
-class Relay:
+class TransactionRelay:
     """Passes signed transactions on."""
 
     def __init__(self, chain: ChainClient, program_id: Address) -> None:
         self._chain = chain
         self._program_id = program_id
 
-    async def send(self, encoded: str) -> Followed:
+    async def send(self, encoded: str) -> TransactionProgress:
         """Check a transaction in base64, try it out, send it.
 
         Unprocessable for what we do not pass on, ProgramError for what the program refuses,
         BlockhashUnknown for what is too old, NodeTrouble when no node answers.
         """
         raw = _raw(encoded)
-        signature = self._checked(raw)
-        known = await self.follow(signature)
-        if known is not None:
-            return known
-        trial = await self._chain.simulate(raw, commitment=_READ, verify_signatures=True)
-        refusal = trial.error(self._program_id)
+        signature = self._check(raw)
+        progress = await self.follow(signature)
+        if progress is not None:
+            return progress
+        simulation = await self._chain.simulate(raw, commitment=_READ, verify_signatures=True)
+        refusal = simulation.error(self._program_id)
         if refusal is not None and not isinstance(refusal, rpc_errors.AlreadyProcessed):
             raise refusal
         with contextlib.suppress(rpc_errors.AlreadyProcessed):
             await self._chain.send(raw, preflight_commitment=_READ)
-        return Followed(signature=signature, stage="sent")
+        return TransactionProgress(signature=signature, stage="sent")
 
-    async def follow(self, signature: Signature) -> Followed | None:
+    async def follow(self, signature: Signature) -> TransactionProgress | None:
         """How far the chain says it has come, None where it does not know it."""
         found = await self._chain.signature_statuses([signature], search_history=True)
         status = found.value[0]
-        return None if status is None else _followed(signature, status, self._program_id)
+        return None if status is None else _progress(signature, status, self._program_id)
 
-    def _checked(self, raw: bytes) -> Signature:
+    def _check(self, raw: bytes) -> Signature:
         """The signature of a transaction that we pass on."""
-        transaction = _parsed(raw)
+        transaction = _parse(raw)
         message = transaction.message
         if getattr(message, "address_table_lookups", None):
             raise errors.Unprocessable("The transaction takes accounts from tables, which is not passed on.")
@@ -88,12 +88,12 @@ class Relay:
         return Signature(str(transaction.signatures[0]))
 
 
-def explorer(signature: str, cluster: Cluster) -> str:
+def explorer_url(signature: str, cluster: Cluster) -> str:
     """Where people can look a transaction up."""
-    where = (
+    query = (
         "" if cluster is Cluster.MAINNET else f"?cluster={'custom' if cluster is Cluster.LOCALNET else cluster.value}"
     )
-    return f"https://explorer.solana.com/tx/{signature}{where}"
+    return f"https://explorer.solana.com/tx/{signature}{query}"
 
 
 def _raw(encoded: str) -> bytes:
@@ -108,7 +108,7 @@ def _raw(encoded: str) -> bytes:
     return raw
 
 
-def _parsed(raw: bytes) -> VersionedTransaction:
+def _parse(raw: bytes) -> VersionedTransaction:
     try:
         transaction = VersionedTransaction.from_bytes(raw)
         transaction.sanitize()
@@ -123,13 +123,13 @@ def _parsed(raw: bytes) -> VersionedTransaction:
     return transaction
 
 
-def _followed(signature: Signature, status: SignatureStatus, program_id: str) -> Followed:
+def _progress(signature: Signature, status: SignatureStatus, program_id: str) -> TransactionProgress:
     if status.err is not None:
-        return Followed(
+        return TransactionProgress(
             signature=signature,
             stage="failed",
             slot=status.slot,
             error=str(rpc_errors.error_from_transaction(status.err, program_id=program_id)),
         )
     stage: Stage = "finalized" if status.is_finalized else "confirmed" if status.is_confirmed else "processed"
-    return Followed(signature=signature, stage=stage, slot=status.slot)
+    return TransactionProgress(signature=signature, stage=stage, slot=status.slot)

@@ -20,20 +20,20 @@ LEAST_SHARES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Buy:
+class PurchaseTerms:
     """A purchase: the argument, and what it brings now."""
 
     target_cost: int
     trade: quote.TradeQuote
 
 
-def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: int) -> Buy:
+def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: int) -> PurchaseTerms:
     """The purchase of so many shares for at most `max_cost` lamports, or of what `max_cost` buys.
 
     ProgramError as the program would refuse; SlippageExceeded when the shares cost more.
     """
     if shares is None:
-        return Buy(target_cost=max_cost, trade=quote.buy(pool, yes=yes, target_cost=max_cost))
+        return PurchaseTerms(target_cost=max_cost, trade=quote.buy(pool, yes=yes, target_cost=max_cost))
     # What the whole budget would do tells why nothing can be bought at all.
     quote.buy(pool, yes=yes, target_cost=max_cost)
     target = quote.target_for(pool, yes=yes, shares=shares)
@@ -41,7 +41,7 @@ def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: 
         refusal = ErrorCode.SlippageExceeded.error()
         refusal.help = f"So many shares take {'more than there is' if target is None else f'{target} lamports'} now."
         raise refusal
-    return Buy(target_cost=target, trade=quote.buy(pool, yes=yes, target_cost=target))
+    return PurchaseTerms(target_cost=target, trade=quote.buy(pool, yes=yes, target_cost=target))
 
 
 def sell(pool: quote.MarketSnapshot, *, yes: bool, shares: int, min_proceeds: int) -> quote.TradeQuote:
@@ -51,7 +51,7 @@ def sell(pool: quote.MarketSnapshot, *, yes: bool, shares: int, min_proceeds: in
     return trade
 
 
-def amount(field: str, value: int | str) -> int:
+def parse_amount(field: str, value: int | str) -> int:
     """A u64 that came as a number or as digits; InvalidParameter for anything else."""
     number = int(value) if isinstance(value, int) or (value.isascii() and value.isdigit()) else -1
     if not 0 <= number <= fixed.U64_MAX:

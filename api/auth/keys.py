@@ -16,7 +16,7 @@ from zmart.settings import Secret
 from .. import errors
 
 
-class Keys:
+class SigningKeys:
     """Keys for one purpose; prints as nothing."""
 
     __slots__ = ("_keys",)
@@ -27,15 +27,15 @@ class Keys:
         )
 
     @property
-    def signing(self) -> bytes:
+    def signing_key(self) -> bytes:
         """The key that signs; SignInOff where no secret is set."""
         if not self._keys:
-            raise errors.SignInOff()
+            raise errors.SignInDisabled()
         return self._keys[0]
 
     @property
-    def checking(self) -> tuple[bytes, ...]:
+    def verification_keys(self) -> tuple[bytes, ...]:
         """Every key that may have signed; SignInOff where no secret is set."""
         if not self._keys:
-            raise errors.SignInOff()
+            raise errors.SignInDisabled()
         return self._keys

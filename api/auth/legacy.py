@@ -33,7 +33,7 @@ _FIRST_13_DIGITS: Final = re.compile(r"\d{13}")
 _LONGEST: Final = 1_000
 
 
-class Triple(msgspec.Struct, frozen=True):
+class LegacyProof(msgspec.Struct, frozen=True):
     """The proof as it stands in a body, beside the request's own fields."""
 
     message: str
@@ -41,27 +41,27 @@ class Triple(msgspec.Struct, frozen=True):
     wallet: str
 
 
-def in_body(body: bytes) -> Triple | None:
+def proof_of_body(body: bytes) -> LegacyProof | None:
     """The proof in a JSON body, or None when the body carries none."""
     try:
-        return msgspec.json.decode(body, type=Triple)
+        return msgspec.json.decode(body, type=LegacyProof)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
-def in_header(value: str) -> Triple | None:
+def proof_of_header(value: str) -> LegacyProof | None:
     """The proof in `Authorization: Signature message=...&signature=...&wallet=...`, or None."""
-    scheme, _, rest = value.partition(" ")
+    scheme, _, fields = value.partition(" ")
     if scheme.lower() != "signature":
         return None
-    pairs = dict(part.partition("=")[::2] for part in rest.strip().split("&"))
+    pairs = dict(part.partition("=")[::2] for part in fields.strip().split("&"))
     if not pairs.keys() >= {"message", "signature", "wallet"}:
         return None
     # encodeURIComponent writes a plus as %2B and a blank as %20: a plus is a plus here.
-    return Triple(*(unquote(pairs[name]) for name in ("message", "signature", "wallet")))
+    return LegacyProof(*(unquote(pairs[name]) for name in ("message", "signature", "wallet")))
 
 
-def wallet_of_body(proof: Triple, now: float | None = None) -> Address:
+def wallet_of_body(proof: LegacyProof, now: float | None = None) -> Address:
     """The wallet that signed the text of protocol.md 6.1 within five minutes; NotSignedIn otherwise."""
     wallet = _signer(proof)
     if BODY_TEXT not in proof.message:
@@ -73,7 +73,7 @@ def wallet_of_body(proof: Triple, now: float | None = None) -> Address:
     return wallet
 
 
-def wallet_of_header(proof: Triple, now: float | None = None) -> Address:
+def wallet_of_header(proof: LegacyProof, now: float | None = None) -> Address:
     """The wallet that signed the text of protocol.md 6.3 within an hour; NotSignedIn otherwise."""
     wallet = _signer(proof)
     text = HEADER_TEXT.fullmatch(proof.message)
@@ -83,7 +83,7 @@ def wallet_of_header(proof: Triple, now: float | None = None) -> Address:
     return wallet
 
 
-def _signer(proof: Triple) -> Address:
+def _signer(proof: LegacyProof) -> Address:
     if len(proof.message) > _LONGEST:
         raise errors.NotSignedIn("Invalid authentication message format")
     try:

@@ -14,7 +14,7 @@ import secrets
 from typing import Final, NamedTuple
 
 from .. import errors
-from .keys import Keys
+from .keys import SigningKeys
 
 LIFETIME_SECONDS: Final = 5 * 60
 _TIME_BYTES: Final = 4
@@ -33,14 +33,14 @@ class Nonce(NamedTuple):
 class Nonces:
     """Makes and checks nonces."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
 
     def issue(self) -> Nonce:
         """A new nonce; SignInOff where no secret is set."""
         now = int(datetime.datetime.now(datetime.UTC).timestamp())
         body = now.to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES)
-        return _nonce(body, _code(self._keys.signing, body))
+        return _nonce(body, _code(self._keys.signing_key, body))
 
     def check(self, text: str) -> Nonce:
         """A nonce of ours that has not expired; NotSignedIn otherwise. Whether it was used, only the database knows."""
@@ -49,8 +49,10 @@ class Nonces:
         except ValueError:
             raw = b""
         body, code = raw[:-_CODE_BYTES], raw[-_CODE_BYTES:]
-        whole = len(raw) == _TIME_BYTES + _RANDOM_BYTES + _CODE_BYTES and text == raw.hex()
-        if not whole or not any(hmac.compare_digest(code, _code(key, body)) for key in self._keys.checking):
+        is_well_formed = len(raw) == _TIME_BYTES + _RANDOM_BYTES + _CODE_BYTES and text == raw.hex()
+        if not is_well_formed or not any(
+            hmac.compare_digest(code, _code(key, body)) for key in self._keys.verification_keys
+        ):
             raise errors.NotSignedIn("This nonce is not one of ours.", help="Get one from GET /api/auth/nonce.")
         nonce = _nonce(body, code)
         if nonce.expires_at <= datetime.datetime.now(datetime.UTC):

@@ -24,10 +24,10 @@ from .nonces import Nonce
 LIFETIME: Final = datetime.timedelta(days=30)
 _RANDOM_BYTES: Final = 32
 _LONGEST: Final = 200
-_AGAIN: Final = "Sign in again."
+_SIGN_IN_AGAIN: Final = "Sign in again."
 
 
-class Refresh(NamedTuple):
+class IssuedRefreshToken(NamedTuple):
     """A refresh token, and until when it can be used."""
 
     token: str
@@ -37,14 +37,14 @@ class Refresh(NamedTuple):
 class Sessions:
     """Begins, continues and ends sessions."""
 
-    def __init__(self, written: writes.Writes) -> None:
-        self._writes = written
+    def __init__(self, wallet_writes: writes.WalletWrites) -> None:
+        self._writes = wallet_writes
 
-    async def open(self, wallet: Address, nonce: Nonce) -> Refresh:
+    async def open(self, wallet: Address, nonce: Nonce) -> IssuedRefreshToken:
         """Sign a wallet in; NotSignedIn when the nonce was used before."""
-        refresh = _new(wallet)
+        refresh = _new_refresh_token(wallet)
         try:
-            await self._writes.as_wallet(
+            await self._writes.run_as_wallet(
                 wallet,
                 writes.statement("open_session"),
                 {
@@ -58,51 +58,53 @@ class Sessions:
             raise errors.NotSignedIn("This nonce was used before.", help="Sign a new one.") from None
         return refresh
 
-    async def rotate(self, token: str) -> tuple[Address, Refresh]:
+    async def rotate(self, token: str) -> tuple[Address, IssuedRefreshToken]:
         """The wallet and its next refresh token; NotSignedIn when this one cannot be used (any more)."""
-        wallet = _wallet_in(token)
-        following = _new(wallet)
-        row = await self._writes.as_wallet(
+        wallet = _wallet_of_token(token)
+        next_token = _new_refresh_token(wallet)
+        row = await self._writes.run_as_wallet(
             wallet,
             writes.statement("rotate_session"),
             {
                 "refresh_hash": _hash(token),
-                "next_hash": _hash(following.token),
-                "expires_at": following.expires_at,
+                "next_hash": _hash(next_token.token),
+                "expires_at": next_token.expires_at,
             },
         )
         match row[0] if row else None:
             case "rotated":
-                return wallet, following
+                return wallet, next_token
             case "expired":
-                raise errors.TokenExpired("This refresh token has expired.", help=_AGAIN)
+                raise errors.TokenExpired("This refresh token has expired.", help=_SIGN_IN_AGAIN)
             case "reused":
-                raise errors.NotSignedIn("This refresh token was used before; the session has been ended.", help=_AGAIN)
-        raise errors.NotSignedIn("This refresh token is not valid.", help=_AGAIN)
+                raise errors.NotSignedIn(
+                    "This refresh token was used before; the session has been ended.", help=_SIGN_IN_AGAIN
+                )
+        raise errors.NotSignedIn("This refresh token is not valid.", help=_SIGN_IN_AGAIN)
 
     async def close(self, token: str) -> bool:
         """End a session; False when it was none, or had ended."""
-        row = await self._writes.as_wallet(
-            _wallet_in(token), writes.statement("close_session"), {"refresh_hash": _hash(token)}
+        row = await self._writes.run_as_wallet(
+            _wallet_of_token(token), writes.statement("close_session"), {"refresh_hash": _hash(token)}
         )
         return bool(row and row[0])
 
 
-def _new(wallet: Address) -> Refresh:
-    return Refresh(
+def _new_refresh_token(wallet: Address) -> IssuedRefreshToken:
+    return IssuedRefreshToken(
         f"{wallet}.{secrets.token_urlsafe(_RANDOM_BYTES)}",
         datetime.datetime.now(datetime.UTC) + LIFETIME,
     )
 
 
-def _wallet_in(token: str) -> Address:
-    wallet, _, rest = token.partition(".")
+def _wallet_of_token(token: str) -> Address:
+    wallet, _, random_part = token.partition(".")
     try:
-        if rest and len(token) <= _LONGEST:
+        if random_part and len(token) <= _LONGEST:
             return ids.parse_address(wallet)
     except zmart_errors.InvalidInput:
         pass
-    raise errors.NotSignedIn("This is no refresh token.", help=_AGAIN)
+    raise errors.NotSignedIn("This is no refresh token.", help=_SIGN_IN_AGAIN)
 
 
 def _hash(token: str) -> bytes:

@@ -14,20 +14,20 @@ from litestar.params import Dependency
 from zmart.domain.ids import Address
 
 from .. import writes
-from .service import Gate
+from .service import AuthService
 
 #: For `security=` of a handler that takes FromSignedIn.
 SECURITY: list[dict[str, list[str]]] = [{"access_token": []}]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignedIn:
+class SignedInWallet:
     """A wallet that has proven itself, and what can be written as it."""
 
     wallet: Address
     #: `token`, or one of the older signature forms, which are bound to nothing (protocol.md 6).
-    by: Literal["token", "header", "body"]
-    writes: writes.Writes
+    proof_kind: Literal["token", "header", "body"]
+    writes: writes.WalletWrites
     #: When the access token runs out; the older proofs have none.
     expires_at: datetime.datetime | None = None
 
@@ -36,17 +36,21 @@ class SignedIn:
 
         Raises Forbidden, NotFound, Conflict or Unprocessable when the function called refuses.
         """
-        return await self.writes.as_wallet(self.wallet, statement, parameters)
+        return await self.writes.run_as_wallet(self.wallet, statement, parameters)
 
 
-FromSignedIn = Annotated[SignedIn, Dependency(skip_validation=True)]
+FromSignedIn = Annotated[SignedInWallet, Dependency(skip_validation=True)]
 
 
-async def of_request(request: Request[Any, Any, State], gate: Gate, written: writes.Writes) -> SignedIn:
+async def authenticate_request(
+    request: Request[Any, Any, State], auth: AuthService, wallet_writes: writes.WalletWrites
+) -> SignedInWallet:
     """Who a request comes from; NotSignedIn where it does not say, or proves nothing."""
     authorization = request.headers.get("authorization")
     if authorization:
-        if (claims := gate.claims_of_header(authorization)) is not None:
-            return SignedIn(wallet=claims.wallet, by="token", writes=written, expires_at=claims.expires_at)
-        return SignedIn(wallet=gate.wallet_of_header(authorization), by="header", writes=written)
-    return SignedIn(wallet=gate.wallet_of_body(await request.body()), by="body", writes=written)
+        if (claims := auth.claims_of_header(authorization)) is not None:
+            return SignedInWallet(
+                wallet=claims.wallet, proof_kind="token", writes=wallet_writes, expires_at=claims.expires_at
+            )
+        return SignedInWallet(wallet=auth.wallet_of_header(authorization), proof_kind="header", writes=wallet_writes)
+    return SignedInWallet(wallet=auth.wallet_of_body(await request.body()), proof_kind="body", writes=wallet_writes)

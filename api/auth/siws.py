@@ -53,7 +53,7 @@ _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
+class SignInMessage:
     """The fields of a text; None where it has no such line."""
 
     domain: str
@@ -81,7 +81,7 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
+class ExpectedFields:
     """What a text must say."""
 
     wallet: Address
@@ -92,69 +92,69 @@ class Expected:
     now: datetime.datetime
 
 
-def parse(signed: bytes) -> Message:
+def parse(signed: bytes) -> SignInMessage:
     """The fields of a signed text; NotSignedIn where it is none, or not written the one way."""
     try:
         text = signed.decode("utf-8")
     except UnicodeDecodeError:
-        raise _refused("it is not UTF-8") from None
+        raise _rejection("it is not UTF-8") from None
     if len(text) > LONGEST:
-        raise _refused("it is too long")
+        raise _rejection("it is too long")
     message = _read(text)
     if str(message) != text:
-        raise _refused("its lines are not those of the format, in their order")
+        raise _rejection("its lines are not those of the format, in their order")
     return message
 
 
-def require(message: Message, expected: Expected) -> None:
+def require(message: SignInMessage, expected: ExpectedFields) -> None:
     """Raise NotSignedIn, naming the field, unless every field is what it must be. The nonce is judged by `nonces`."""
     if message.domain not in expected.domains:
-        raise _refused("Domain is not one that people sign in from here")
+        raise _rejection("Domain is not one that people sign in from here")
     if message.address != expected.wallet:
-        raise _refused("the account is not the wallet that asks")
-    if not _is_of(message.uri, message.domain):
-        raise _refused("URI is not of its domain")
+        raise _rejection("the account is not the wallet that asks")
+    if not _is_in_domain(message.uri, message.domain):
+        raise _rejection("URI is not of its domain")
     if message.version != VERSION:
-        raise _refused(f"Version is not {VERSION}")
+        raise _rejection(f"Version is not {VERSION}")
     if (message.chain_id or "").removeprefix("solana:") != expected.chain_id:
-        raise _refused(f"Chain ID is not {expected.chain_id}")
+        raise _rejection(f"Chain ID is not {expected.chain_id}")
     if not message.nonce:
-        raise _refused("Nonce is missing")
+        raise _rejection("Nonce is missing")
     _require_time(message, expected.now)
 
 
-def _require_time(message: Message, now: datetime.datetime) -> None:
+def _require_time(message: SignInMessage, now: datetime.datetime) -> None:
     if message.issued_at is None:
-        raise _refused("Issued At is missing")
+        raise _rejection("Issued At is missing")
     if _instant("Issued At", message.issued_at) > now + SKEW:
-        raise _refused("Issued At lies in the future")
+        raise _rejection("Issued At lies in the future")
     if message.expiration_time is None:
-        raise _refused("Expiration Time is missing")
+        raise _rejection("Expiration Time is missing")
     if _instant("Expiration Time", message.expiration_time) <= now:
-        raise _refused("Expiration Time has passed")
+        raise _rejection("Expiration Time has passed")
     if message.not_before is not None and _instant("Not Before", message.not_before) > now + SKEW:
-        raise _refused("Not Before lies in the future")
+        raise _rejection("Not Before lies in the future")
 
 
-def _read(text: str) -> Message:
-    heading, _, rest = text.partition("\n")
+def _read(text: str) -> SignInMessage:
+    heading, _, remainder = text.partition("\n")
     if not heading.endswith(_HEADING):
-        raise _refused("its first line is not that of Sign-In With Solana")
-    address, _, rest = rest.partition("\n")
+        raise _rejection("its first line is not that of Sign-In With Solana")
+    address, _, remainder = remainder.partition("\n")
     values: dict[str, str] = {}
-    blocks = rest.removeprefix("\n").split("\n\n") if rest else []
+    blocks = remainder.removeprefix("\n").split("\n\n") if remainder else []
     fields = blocks.pop() if blocks and blocks[-1].startswith(tuple(f"{label}: " for label in _FIELDS.values())) else ""
     lines, resources = _resources(fields)
     by_label = {label: name for name, label in _FIELDS.items()}
     for line in lines:
         label, colon, value = line.partition(": ")
         if not colon or label not in by_label or by_label[label] in values:
-            raise _refused("it has a line that is no field")
+            raise _rejection("it has a line that is no field")
         values[by_label[label]] = value
     statement = "\n\n".join(blocks) if blocks else None
     if statement is not None and "\n" in statement:
-        raise _refused("its statement has more than one line")
-    return Message(
+        raise _rejection("its statement has more than one line")
+    return SignInMessage(
         domain=heading.removesuffix(_HEADING), address=address, statement=statement, resources=resources, **values
     )
 
@@ -167,7 +167,7 @@ def _resources(fields: str) -> tuple[list[str], tuple[str, ...] | None]:
     return lines[:at], tuple(line.removeprefix("- ") for line in lines[at + 1 :])
 
 
-def _is_of(uri: str | None, domain: str) -> bool:
+def _is_in_domain(uri: str | None, domain: str) -> bool:
     try:
         parts = urlsplit(uri or "")
     except ValueError:
@@ -181,8 +181,10 @@ def _instant(name: str, text: str) -> datetime.datetime:
             return datetime.datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise _refused(f"{name} is no instant of RFC 3339")
+    raise _rejection(f"{name} is no instant of RFC 3339")
 
 
-def _refused(why: str) -> errors.NotSignedIn:
-    return errors.NotSignedIn(f"The signed message is not acceptable: {why}.", help="Sign what /api/auth/nonce gives.")
+def _rejection(reason: str) -> errors.NotSignedIn:
+    return errors.NotSignedIn(
+        f"The signed message is not acceptable: {reason}.", help="Sign what /api/auth/nonce gives."
+    )

@@ -23,7 +23,7 @@ STREAM: Final = "zmart-stream"
 LIFETIME_SECONDS: Final = 60
 
 
-class Pass(NamedTuple):
+class RedeemedTicket(NamedTuple):
     """What a ticket was good for."""
 
     wallet: Address
@@ -34,16 +34,16 @@ class Pass(NamedTuple):
 class Tickets:
     """Hands out tickets and takes them back."""
 
-    def __init__(self, tokens: Tokens, written: writes.Writes) -> None:
+    def __init__(self, tokens: Tokens, wallet_writes: writes.WalletWrites) -> None:
         self._tokens = tokens
-        self._writes = written
+        self._writes = wallet_writes
 
     def issue(self, wallet: str, until: datetime.datetime | None = None) -> str:
         """A new ticket of this wallet; what it opens is closed at `until`, or after an access token's lifetime."""
         closes = until or datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=ACCESS_SECONDS)
         return self._tokens.issue(wallet, until=closes)
 
-    async def redeem(self, ticket: str) -> Pass:
+    async def redeem(self, ticket: str) -> RedeemedTicket:
         """The wallet whose ticket this was, and until when it is good.
 
         NotSignedIn (TokenExpired after its minute) when it is nobody's or was used before, Unavailable
@@ -51,11 +51,11 @@ class Tickets:
         """
         claims = self._tokens.claims_of(ticket)
         try:
-            await self._writes.as_wallet(
+            await self._writes.run_as_wallet(
                 claims.wallet,
                 writes.statement("redeem_nonce"),
                 {"nonce": f"ticket {claims.token_id}", "expires_at": claims.expires_at},
             )
         except zmart_errors.Conflict:
             raise errors.NotSignedIn("This ticket was used before.", help="Ask for a new one.") from None
-        return Pass(claims.wallet, claims.until)
+        return RedeemedTicket(claims.wallet, claims.until)

@@ -17,7 +17,7 @@ from zmart.domain import ids
 from zmart.domain.ids import Address
 
 from .. import errors
-from .keys import Keys
+from .keys import SigningKeys
 
 ISSUER: Final = "zmart"
 #: What an access token is good for.
@@ -45,11 +45,11 @@ class Claims(NamedTuple):
 class Tokens:
     """Makes and checks tokens of one audience."""
 
-    def __init__(self, keys: Keys, *, audience: str = ACCESS, lifetime_seconds: int = LIFETIME_SECONDS) -> None:
+    def __init__(self, keys: SigningKeys, *, audience: str = ACCESS, lifetime_seconds: int = LIFETIME_SECONDS) -> None:
         self._keys = keys
         self._audience = audience
         self.lifetime_seconds = lifetime_seconds
-        self._checked: dict[str, Claims] = {}
+        self._verified: dict[str, Claims] = {}
 
     def issue(self, wallet: str, *, until: datetime.datetime | None = None) -> str:
         """A new token of this wallet; SignInOff where no secret is set. What it opens ends with it, or at `until`."""
@@ -64,7 +64,7 @@ class Tokens:
         }
         if until is not None:
             claims["until"] = until.timestamp()
-        return jwt.encode(claims, self._keys.signing, algorithm=_ALGORITHM)
+        return jwt.encode(claims, self._keys.signing_key, algorithm=_ALGORITHM)
 
     def wallet_of(self, token: str) -> Address:
         """The wallet whose token this is; NotSignedIn or TokenExpired where it is nobody's."""
@@ -72,29 +72,29 @@ class Tokens:
 
     def claims_of(self, token: str) -> Claims:
         """What a token says, once it is believed; NotSignedIn or TokenExpired otherwise."""
-        known = self._checked.get(token)
-        if known is None:
-            known = self._checked_now(token)
-            if len(self._checked) >= _MOST_REMEMBERED:
-                self._checked.clear()
-            self._checked[token] = known
-        if known.expires_at <= _now():
-            self._checked.pop(token, None)
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._verify(token)
+            if len(self._verified) >= _MOST_REMEMBERED:
+                self._verified.clear()
+            self._verified[token] = claims
+        if claims.expires_at <= _now():
+            self._verified.pop(token, None)
             raise errors.TokenExpired("The token has expired.", help="Refresh it, or sign in again.")
-        return known
+        return claims
 
-    def _checked_now(self, token: str) -> Claims:
-        refused: jwt.PyJWTError = jwt.InvalidTokenError()
-        for key in self._keys.checking:
+    def _verify(self, token: str) -> Claims:
+        last_error: jwt.PyJWTError = jwt.InvalidTokenError()
+        for key in self._keys.verification_keys:
             try:
-                return _claims(self._decoded(token, key))
+                return _claims(self._decode(token, key))
             except jwt.ExpiredSignatureError as error:
                 raise errors.TokenExpired("The token has expired.", help="Refresh it, or sign in again.") from error
             except (jwt.PyJWTError, zmart_errors.InvalidInput) as error:
-                refused = error if isinstance(error, jwt.PyJWTError) else refused
-        raise errors.NotSignedIn("This token is not valid here.", help="Sign in again.") from refused
+                last_error = error if isinstance(error, jwt.PyJWTError) else last_error
+        raise errors.NotSignedIn("This token is not valid here.", help="Sign in again.") from last_error
 
-    def _decoded(self, token: str, key: bytes) -> dict[str, Any]:
+    def _decode(self, token: str, key: bytes) -> dict[str, Any]:
         if len(token) > _LONGEST:
             raise jwt.InvalidTokenError()
         return jwt.decode(

@@ -16,25 +16,25 @@ from . import asyncapi, openapi
 _NOWHERE: Mapping[str, str] = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
 
 
-def specification() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
     """The OpenAPI document."""
     return openapi.document(app.create(settings.load(_NOWHERE)))
 
 
-DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {"openapi": specification, "asyncapi": asyncapi.document}
+DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {"openapi": openapi_document, "asyncapi": asyncapi.document}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the document that is named; 2 for one that does not exist."""
-    made = DOCUMENTS.get(arguments[0]) if len(arguments) == 1 else None
-    if made is None:
+    build = DOCUMENTS.get(arguments[0]) if len(arguments) == 1 else None
+    if build is None:
         print(f"Name one of {', '.join(DOCUMENTS)}.", file=sys.stderr)
         return 2
-    print(text(made()), end="")
+    print(serialize(build()), end="")
     return 0
 
 
-def text(document: Mapping[str, Any]) -> str:
+def serialize(document: Mapping[str, Any]) -> str:
     """A document as it is kept: one line a member, so that changes can be read."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 

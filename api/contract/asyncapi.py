@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 _SCHEMA: Final = "#/components/schemas/{name}"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
-_PLACE: Final = {
+_POSITION_FIELDS: Final = {
     "epoch": {"type": "string", "format": "uuid", "description": "Which log; another one after a restore."},
     "seq": {"type": "integer", "minimum": 0, "description": "The entry of the log."},
 }
@@ -38,7 +38,7 @@ _CLOSES: Final[Mapping[int, str]] = {
     websocket_session.CLOSE_RESTART: "The process goes away; come back with your place, to any process.",
     websocket_session.CLOSE_FULL: "There is no room; come back later.",
     websocket_session.CLOSE_POLICY: "Too many messages.",
-    websocket_session.CLOSE_BROKEN: "No ping was answered, or a mistake of ours.",
+    websocket_session.CLOSE_INTERNAL_ERROR: "No ping was answered, or a mistake of ours.",
     websocket_session.CLOSE_SLOW: "You did not keep up; come back with your place.",
     1009: f"A message had more than {wire.MOST_BYTES} bytes.",
     1007: "A message was no UTF-8.",
@@ -80,13 +80,15 @@ def document() -> Document:
 
 
 def _channels() -> Document:
-    told, asked = [*_FRAMES, *_ANSWERS], [*_ACTIONS]
+    server_messages, client_messages = [*_FRAMES, *_ANSWERS], [*_ACTIONS]
     return {
         "websocket": {
             "address": "/ws",
             "title": "WebSocket",
             "description": "At `/` on WS_PORT, too. Closed with: " + " ".join(f"{c}: {t}" for c, t in _CLOSES.items()),
-            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*told, *asked]},
+            "messages": {
+                name: {"$ref": f"#/components/messages/{name}"} for name in [*server_messages, *client_messages]
+            },
             "x-topics": dict(TOPICS),
             "bindings": {"ws": {"query": {"type": "object", "properties": _query()}}},
         },
@@ -131,7 +133,10 @@ def _operations() -> Document:
 
 
 def _query() -> Document:
-    shown = {"topics": f"Comma-separated, of {topics.KNOWN}; {topics.MOST} at most.", "since": "A place to resume at."}
+    shown = {
+        "topics": f"Comma-separated, of {topics.KNOWN_TOPICS}; {topics.MAX_TOPICS} at most.",
+        "since": "A place to resume at.",
+    }
     shown |= {"token": "An access token.", "ticket": "A ticket of POST /api/auth/ticket."}
     return {name: {"type": "string", "description": text} for name, text in shown.items()}
 
@@ -147,9 +152,9 @@ _ACTIONS: Final = ("Subscribe", "Unsubscribe", "Authenticate", "Ping", "PongBack
 def _messages() -> Document:
     names = {**{name: name for name in (*_FRAMES, *_ANSWERS, *_EVENTS, *_ACTIONS)}, **_named_types()}
     found: Document = {}
-    ours = _said()
+    protocol_schemas = _protocol_schemas()
     for name, schema in names.items():
-        body = ours.get(schema, {})
+        body = protocol_schemas.get(schema, {})
         found[name] = {
             "name": name,
             "summary": body.get("description", "A message inside a frame."),
@@ -157,48 +162,52 @@ def _messages() -> Document:
         }
     for event, name in (("resync", "ResyncEvent"), ("close", "CloseEvent")):
         found[name]["description"] = f"The data of an event named `{event}`."
-    for said in messages.MESSAGES:
+    for message_type in messages.MESSAGES:
         kind = (
-            "how something stands; only the newest of it matters" if said.is_state else "what happened; never dropped"
+            "how something stands; only the newest of it matters"
+            if message_type.is_state
+            else "what happened; never dropped"
         )
-        found[pascal(said.name)] |= {
-            "title": said.name,
-            "summary": (said.data.__doc__ or "").partition("\n")[0],
-            "description": f"Of the topics {', '.join(said.topics)}: {kind}.",
+        found[pascal(message_type.name)] |= {
+            "title": message_type.name,
+            "summary": (message_type.data.__doc__ or "").partition("\n")[0],
+            "description": f"Of the topics {', '.join(message_type.topics)}: {kind}.",
         }
     return dict(sorted(found.items()))
 
 
 def _named_types() -> dict[str, str]:
-    return {pascal(said.name): pascal(said.name) for said in messages.MESSAGES}
+    return {pascal(message_type.name): pascal(message_type.name) for message_type in messages.MESSAGES}
 
 
 def pascal(kind: str) -> str:
     """The name of a type of message among the schemas."""
-    return "".join(word.capitalize() for word in kind.split("_")) + "Message"
+    return "".join(part.capitalize() for part in kind.split("_")) + "Message"
 
 
 # --- schemas ----------------------------------------------------------------------------------
 
 
 def _schemas() -> Document:
-    _, shapes = msgspec.json.schema_components([said.data for said in messages.MESSAGES], ref_template=_SCHEMA)
-    return dict(sorted({**shapes, **_told(), **_said()}.items()))
+    _, shapes = msgspec.json.schema_components(
+        [message_type.data for message_type in messages.MESSAGES], ref_template=_SCHEMA
+    )
+    return dict(sorted({**shapes, **_envelopes(), **_protocol_schemas()}.items()))
 
 
-def _told() -> Document:
+def _envelopes() -> Document:
     """Each type of message in its envelope."""
     return {
-        pascal(said.name): _object(
-            (said.data.__doc__ or "").partition("\n")[0],
+        pascal(message_type.name): _object(
+            (message_type.data.__doc__ or "").partition("\n")[0],
             {
-                "type": {"const": said.name},
+                "type": {"const": message_type.name},
                 "market_id": {"type": ["string", "null"]},
                 "timestamp": _INSTANT,
-                "data": {"$ref": _SCHEMA.format(name=said.data.__name__)},
+                "data": {"$ref": _SCHEMA.format(name=message_type.data.__name__)},
             },
         )
-        for said in messages.MESSAGES
+        for message_type in messages.MESSAGES
     }
 
 
@@ -212,22 +221,22 @@ def _object(description: str, properties: Document, *, optional: Document | None
     }
 
 
-def _saying(kind: str, description: str, data: Document, *, placed: bool = False) -> Document:
+def _server_message(kind: str, description: str, data: Document, *, has_position: bool = False) -> Document:
     """What the server says that is not of the log."""
     return _object(
         description,
         {"type": {"const": kind}, "timestamp": _INSTANT, "data": data},
-        optional={"market_id": {"type": "string"}} if not placed else {},
+        optional={"market_id": {"type": "string"}} if not has_position else {},
     )
 
 
-def _said() -> Document:
+def _protocol_schemas() -> Document:
     """What is not of the log: frames, answers, ends, and what clients say."""
     names = {"type": "array", "items": {"type": "string"}}
     text = {"type": "string"}
-    inside = {"anyOf": [{"$ref": _SCHEMA.format(name=pascal(said.name))} for said in messages.MESSAGES]}
-    frame = {**_PLACE, "messages": {"type": "array", "items": inside}}
-    place_maybe = {"epoch": _PLACE["epoch"], "seq": _PLACE["seq"]}
+    inside = {"anyOf": [{"$ref": _SCHEMA.format(name=pascal(message_type.name))} for message_type in messages.MESSAGES]}
+    frame = {**_POSITION_FIELDS, "messages": {"type": "array", "items": inside}}
+    optional_position = {"epoch": _POSITION_FIELDS["epoch"], "seq": _POSITION_FIELDS["seq"]}
     reason = {"enum": ["foreign_epoch", "future_position"]}
     proof = {"token": text, "ticket": text}
     code = {"enum": list(typing.get_args(client_messages.Code))}
@@ -235,31 +244,33 @@ def _said() -> Document:
         "Frame": _object(
             "One entry of the log, as far as your topics hear it; without messages it moves your place.", frame
         ),
-        "Welcome": _saying(
+        "Welcome": _server_message(
             "welcome",
             "The connection is open.",
-            _object("", {"client_id": text, "message": text}, optional=place_maybe),
-            placed=True,
+            _object("", {"client_id": text, "message": text}, optional=optional_position),
+            has_position=True,
         ),
         "Subscribed": _object(
             "You hear these topics from `seq` on; messages say how they stand.",
             {"type": {"const": "subscribed"}, "timestamp": _INSTANT, "topics": names, **frame},
         ),
-        "Unsubscribed": _saying("unsubscribed", "The topics you still hear.", _object("", {"topics": names})),
-        "Authenticated": _saying("authenticated", "Who you are.", _object("", {"wallet": text})),
-        "Pong": _saying("pong", "The answer to a ping.", _object("", {}, optional=place_maybe), placed=True),
-        "Resync": _saying(
+        "Unsubscribed": _server_message("unsubscribed", "The topics you still hear.", _object("", {"topics": names})),
+        "Authenticated": _server_message("authenticated", "Who you are.", _object("", {"wallet": text})),
+        "Pong": _server_message(
+            "pong", "The answer to a ping.", _object("", {}, optional=optional_position), has_position=True
+        ),
+        "Resync": _server_message(
             "resync",
             "Your place is none in this log: read the state again, go on from here.",
-            _object("", {"reason": reason, **_PLACE}),
-            placed=True,
+            _object("", {"reason": reason, **_POSITION_FIELDS}),
+            has_position=True,
         ),
-        "Error": _saying(
+        "Error": _server_message(
             "error",
             "What was wrong with what you said; the connection goes on.",
             _object("", {"error": text, "code": code, "detail": text}),
         ),
-        "ResyncEvent": _object("Your place is none in this log.", {"reason": reason, **_PLACE}),
+        "ResyncEvent": _object("Your place is none in this log.", {"reason": reason, **_POSITION_FIELDS}),
         "CloseEvent": _object(
             "The end of the stream; connect again with your last id.",
             {"reason": {"enum": ["shutdown", "slow", "token_expired"]}},

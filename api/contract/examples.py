@@ -15,7 +15,7 @@ FILE: Final = Path(__file__).with_name("examples.json")
 
 _MARKET: Final = "0101010101010101010101010101010101010101010101010101010101010101"
 _WALLET: Final = "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"
-_PLACE: Final = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211"
+_POSITION: Final = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211"
 _STREAM: Final = {
     "type": "string",
     "description": "Server-sent events; every event's data is one of the messages of /schema/asyncapi.json.",
@@ -48,15 +48,15 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "shares": Parameter("5000000000"),
     "vote": Parameter(True),
     "topics": Parameter(f"trades,market:{_MARKET}"),
-    "since": Parameter(_PLACE),
-    "Last-Event-ID": Parameter(_PLACE, "The last `id` that was seen; browsers send it when they reconnect."),
+    "since": Parameter(_POSITION),
+    "Last-Event-ID": Parameter(_POSITION, "The last `id` that was seen; browsers send it when they reconnect."),
     "token": Parameter("eyJhbGciOiJIUzI1NiJ9.e30.signature"),
     "ticket": Parameter("q83vEjRWeJA"),
     "Authorization": Parameter("Bearer eyJhbGciOiJIUzI1NiJ9.e30.signature"),
 }
 
 #: What an operation answers with besides JSON, by media type.
-OTHERWISE: Final[dict[str, dict[str, Any]]] = {
+OTHER_MEDIA_TYPES: Final[dict[str, dict[str, Any]]] = {
     "ask": {"text/csv": {"type": "string", "description": "A line of names, then a line per row; format=csv."}},
     "stream": {"text/event-stream": _STREAM},
     "showDocument": {"application/octet-stream": {"type": "string", "format": "binary"}},
@@ -65,7 +65,7 @@ _OF_OPERATION: Final = {("listDiscussions", "name"): _MARKET}
 _TEXTS: Final = {
     "text/csv": "state,markets\r\nACTIVE,12\r\n",
     "text/event-stream": (
-        f'id: {_PLACE}\ndata: {{"epoch":"{_PLACE[:36]}","seq":48211,"messages":[{{"type":"status","market_id":null,'
+        f'id: {_POSITION}\ndata: {{"epoch":"{_POSITION[:36]}","seq":48211,"messages":[{{"type":"status","market_id":null,'
         '"timestamp":"2026-01-31T12:00:00+00:00","data":{"kind":"finalized_through","finalized_through":301442107,'
         '"seq":48211}}]}\n\n'
     ),
@@ -86,17 +86,17 @@ def parameter(name: str, operation: str, schema: dict[str, Any]) -> Any:
 
 def request(operation: str) -> Any:
     """A body that the operation takes; None before one was recorded."""
-    return _recorded().get(operation, {}).get("request")
+    return _load_recorded().get(operation, {}).get("request")
 
 
 def response(operation: str, media_type: str) -> Any:
     """A body that it answered with; None before one was recorded."""
     if media_type in _TEXTS:
         return _TEXTS[media_type]
-    return _recorded().get(operation, {}).get("response")
+    return _load_recorded().get(operation, {}).get("response")
 
 
 @functools.lru_cache(maxsize=1)
-def _recorded() -> dict[str, Any]:
+def _load_recorded() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
     return found

@@ -36,10 +36,10 @@ _SCHEMA: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = "application/problem+json"
 #: Where one handler has several paths, the shortest under /api is the name to use; here two are as short.
 _CANONICAL: Final = {"sign_in": "/api/auth/verify"}
-_OLDER: Final = " An older path of {canonical}; new clients use that one."
+_LEGACY_PATH_NOTE: Final = " An older path of {canonical}; new clients use that one."
 _INSTANT: Final = "2026-01-31T12:00:00+00:00"
 #: Errors that only some operations can meet, by what is true of those.
-_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
+_CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "program_refused": ("acting",),
     "transaction_refused": ("relayTransaction",),
     "blockhash_unknown": ("relayTransaction",),
@@ -62,23 +62,23 @@ class Render(JsonRenderPlugin):
 
     def render(self, request: Request[Any, Any, State], openapi_schema: dict[str, Any]) -> bytes:
         """The document as JSON; completed once."""
-        return _rendered(request.app)
+        return _render_document(request.app)
 
 
 @functools.lru_cache(maxsize=1)
-def _rendered(app: Litestar) -> bytes:
+def _render_document(app: Litestar) -> bytes:
     return encode_json(document(app))
 
 
 def document(app: Litestar) -> Document:
     """The whole document of an application."""
-    found = _completed(app)
+    found = _complete(app)
     # Citations are for who reads the code.
-    told: Document = json.loads(_CITATION.sub("", json.dumps(found, ensure_ascii=False)))
-    return told
+    stripped: Document = json.loads(_CITATION.sub("", json.dumps(found, ensure_ascii=False)))
+    return stripped
 
 
-def _completed(app: Litestar) -> Document:
+def _complete(app: Litestar) -> Document:
     found: Document = json.loads(encode_json(app.openapi_schema.to_schema()))
     handlers = dict(_handlers(app))
     paths = found.pop("paths")
@@ -114,31 +114,33 @@ def _handlers(app: Litestar) -> Iterator[tuple[tuple[str, str], HTTPRouteHandler
 # --- operations -------------------------------------------------------------------------------
 
 
-def _operation(path: str, told: Document, handler: HTTPRouteHandler, problems: Document) -> Document:
+def _operation(path: str, source: Document, handler: HTTPRouteHandler, problems: Document) -> Document:
     canonical = _canonical(handler)
     name = _camel(handler.fn.__name__)
-    is_older = path != canonical
+    is_legacy = path != canonical
     text = inspect.cleandoc(handler.fn.__doc__ or "")
     operation: Document = {
-        "tags": told["tags"],
-        "summary": told["summary"],
-        "description": text + (_OLDER.format(canonical=canonical) if is_older else ""),
-        "operationId": name if not is_older else f"{name}At{_camel('_'.join(re.findall(r'[a-z]+', path)), first=True)}",
-        "deprecated": is_older,
+        "tags": source["tags"],
+        "summary": source["summary"],
+        "description": text + (_LEGACY_PATH_NOTE.format(canonical=canonical) if is_legacy else ""),
+        "operationId": name
+        if not is_legacy
+        else f"{name}At{_camel('_'.join(re.findall(r'[a-z]+', path)), first=True)}",
+        "deprecated": is_legacy,
     }
-    if is_older:
+    if is_legacy:
         operation["x-alias-of"] = name
-    if parameters := [_parameter(one, name) for one in told.get("parameters", ())]:
+    if parameters := [_parameter(one, name) for one in source.get("parameters", ())]:
         operation["parameters"] = parameters
-    if "requestBody" in told:
-        content = told["requestBody"]["content"]["application/json"]
+    if "requestBody" in source:
+        content = source["requestBody"]["content"]["application/json"]
         example = examples.request(name)
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": _schema(content["schema"]), "example": example}},
         }
-    operation["responses"] = dict(sorted(_responses(name, told, problems).items()))
-    if security := told.get("security"):
+    operation["responses"] = dict(sorted(_responses(name, source, problems).items()))
+    if security := source.get("security"):
         operation["security"] = [*security, *_LEGACY]
     elif name == "stream":
         operation["security"] = [{}, *SECURITY, {"stream_ticket": []}]
@@ -152,50 +154,52 @@ def _canonical(handler: HTTPRouteHandler) -> str:
     return min(paths, key=lambda path: (not path.startswith("/api/"), path.count("/"), len(path), path))
 
 
-def _parameter(told: Document, operation: str) -> Document:
-    schema = _schema({key: value for key, value in told["schema"].items() if key != "description"}, nullable=False)
+def _parameter(source: Document, operation: str) -> Document:
+    schema = _schema({key: value for key, value in source["schema"].items() if key != "description"}, nullable=False)
     parameter = {
-        "name": told["name"],
-        "in": told["in"],
-        "required": told["required"],
-        "description": told.get("description") or examples.PARAMETERS[told["name"]].description,
+        "name": source["name"],
+        "in": source["in"],
+        "required": source["required"],
+        "description": source.get("description") or examples.PARAMETERS[source["name"]].description,
         "schema": schema,
     }
-    return parameter | {"example": examples.parameter(told["name"], operation, schema)}
+    return parameter | {"example": examples.parameter(source["name"], operation, schema)}
 
 
-def _responses(name: str, told: Document, problems: Document) -> Document:
+def _responses(name: str, source: Document, problems: Document) -> Document:
     documents: Document = {}
-    for status, said in told["responses"].items():
+    for status, response in source["responses"].items():
         number = int(status)
         if number < 300:
-            documents[status] = _success(name, number, said, is_read="304" in told["responses"])
+            documents[status] = _success(name, number, response, is_read="304" in source["responses"])
         elif number == 304:
-            documents[status] = {"description": said["description"], "headers": _named("Zmart-Seq", "ETag")}
-        elif "application/json" in said.get("content", {}) and number != 400:
-            documents[status] = _success(name, number, said, is_read=False)
-    wanted = {int(s) for s in told["responses"] if int(s) >= 400 and s not in documents} | set(response_docs.EVERYWHERE)
-    if "requestBody" in told:
-        wanted.add(413)
-    for number in wanted - {int(status) for status in documents}:
-        codes = _codes(number, name, told["tags"][0])
-        key = _camel("_".join(_title(number).split()), first=True) + _beyond(codes)
+            documents[status] = {"description": response["description"], "headers": _header_refs("Zmart-Seq", "ETag")}
+        elif "application/json" in response.get("content", {}) and number != 400:
+            documents[status] = _success(name, number, response, is_read=False)
+    statuses = {int(s) for s in source["responses"] if int(s) >= 400 and s not in documents} | set(
+        response_docs.COMMON_STATUSES
+    )
+    if "requestBody" in source:
+        statuses.add(413)
+    for number in statuses - {int(status) for status in documents}:
+        codes = _codes(number, name, source["tags"][0])
+        key = _camel("_".join(_title(number).split()), first=True) + _special_suffix(codes)
         problems.setdefault(key, _problem(number, codes))
         documents[str(number)] = {"$ref": f"#/components/responses/{key}"}
     return documents
 
 
-def _success(name: str, status: int, said: Document, *, is_read: bool) -> Document:
+def _success(name: str, status: int, response: Document, *, is_read: bool) -> Document:
     content = {}
-    for kind, body in said["content"].items():
+    for kind, body in response["content"].items():
         content[kind] = {"schema": _schema(body["schema"]), "example": examples.response(name, kind)}
-    for kind, schema in examples.OTHERWISE.get(name, {}).items():
+    for kind, schema in examples.OTHER_MEDIA_TYPES.get(name, {}).items():
         content[kind] = {"schema": schema, "example": examples.response(name, kind)}
     headers = ("Zmart-Seq", "Zmart-Slot", "Zmart-Commitment", "ETag") if is_read else ()
-    description = said.get("description", "")
+    description = response.get("description", "")
     if not description or description == _phrase_of_litestar(status):
         description = _title(status)
-    return {"description": description, "headers": _named(*headers, "X-Request-Id"), "content": content}
+    return {"description": description, "headers": _header_refs(*headers, "X-Request-Id"), "content": content}
 
 
 def _phrase_of_litestar(status: int) -> str:
@@ -203,12 +207,12 @@ def _phrase_of_litestar(status: int) -> str:
 
 
 def _codes(status: int, operation: str, tag: str) -> list[str]:
-    return [code for code in errors.codes(status) if {operation, tag} & set(_ONLY.get(code, (operation,)))]
+    return [code for code in errors.codes(status) if {operation, tag} & set(_CODE_OPERATIONS.get(code, (operation,)))]
 
 
-def _beyond(codes: list[str]) -> str:
+def _special_suffix(codes: list[str]) -> str:
     """A name for what only some operations answer."""
-    special = [_camel(code, first=True) for code in codes if code in _ONLY]
+    special = [_camel(code, first=True) for code in codes if code in _CODE_OPERATIONS]
     return f"Or{'Or'.join(special)}" if special else ""
 
 
@@ -218,10 +222,12 @@ def _title(status: int) -> str:
 
 def _problem(status: int, codes: list[str]) -> Document:
     """One way to be refused, with an example for each stable code it may carry."""
-    headers = _named("Retry-After", *LIMITS) if status == 429 else _named("Retry-After") if status == 503 else {}
+    headers = (
+        _header_refs("Retry-After", *LIMITS) if status == 429 else _header_refs("Retry-After") if status == 503 else {}
+    )
     return {
-        "description": response_docs.MEANING[status],
-        "headers": headers | _named("X-Request-Id"),
+        "description": response_docs.STATUS_DESCRIPTIONS[status],
+        "headers": headers | _header_refs("X-Request-Id"),
         "content": {
             _PROBLEM: {
                 "schema": {"$ref": _SCHEMA.format(name="Problem")},
@@ -232,8 +238,8 @@ def _problem(status: int, codes: list[str]) -> Document:
 
 
 def _example_of(status: int, code: str) -> Document:
-    title, message = _title(status), errors.example(code)
-    said: Document = {
+    title, message = _title(status), errors.example_message(code)
+    body: Document = {
         "type": "about:blank",
         "title": title,
         "status": status,
@@ -246,13 +252,13 @@ def _example_of(status: int, code: str) -> Document:
         "path": "/api/...",
     }
     if code in {"validation_failed", "unfit_window"}:
-        said["details"] = [{"field": "limit", "message": "Expected `int` <= 100"}]
-    return said
+        body["details"] = [{"field": "limit", "message": "Expected `int` <= 100"}]
+    return body
 
 
 def _camel(name: str, *, first: bool = False) -> str:
-    head, *rest = name.split("_")
-    return "".join([head.capitalize() if first else head, *(word.capitalize() for word in rest)])
+    head, *tail = name.split("_")
+    return "".join([head.capitalize() if first else head, *(part.capitalize() for part in tail)])
 
 
 # --- schemas ----------------------------------------------------------------------------------
@@ -266,13 +272,13 @@ def _schemas(named: Mapping[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in named}
 
 
-def _schema(told: Any, *, nullable: bool = True) -> Any:
+def _schema(source: Any, *, nullable: bool = True) -> Any:
     """A schema in plain words: no union that both sides fit, no null where nothing can be null, whole bounds."""
-    if isinstance(told, list):
-        return [_schema(one, nullable=nullable) for one in told]
-    if not isinstance(told, dict):
-        return int(told) if isinstance(told, float) and told.is_integer() else told
-    plain = {key: _schema(value, nullable=nullable) for key, value in told.items()}
+    if isinstance(source, list):
+        return [_schema(one, nullable=nullable) for one in source]
+    if not isinstance(source, dict):
+        return int(source) if isinstance(source, float) and source.is_integer() else source
+    plain = {key: _schema(value, nullable=nullable) for key, value in source.items()}
     if "oneOf" in plain:
         choices = plain.pop("oneOf")
         if not nullable:
@@ -348,5 +354,5 @@ _HEADERS: Final = {
 }
 
 
-def _named(*names: str) -> Document:
+def _header_refs(*names: str) -> Document:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from zmart.domain.ids import Address
 
 
-class Claims(Protocol):
+class VerifiedClaims(Protocol):
     """What a valid token says."""
 
     @property
@@ -17,15 +17,15 @@ class Claims(Protocol):
     def expires_at(self) -> datetime.datetime: ...  # noqa: D102
 
 
-class Tokens(Protocol):
+class TokenVerifier(Protocol):
     """Believes tokens."""
 
-    def claims_of(self, token: str) -> Claims:
+    def claims_of(self, token: str) -> VerifiedClaims:
         """What it says; NotSignedIn or TokenExpired when it is not to be believed."""
         ...
 
 
-class Pass(Protocol):
+class TicketGrant(Protocol):
     """What a ticket was good for."""
 
     @property
@@ -34,10 +34,10 @@ class Pass(Protocol):
     def until(self) -> datetime.datetime: ...  # noqa: D102
 
 
-class Tickets(Protocol):
+class TicketRedeemer(Protocol):
     """Takes tickets back."""
 
-    async def redeem(self, ticket: str) -> Pass:
+    async def redeem(self, ticket: str) -> TicketGrant:
         """Whose it was, and until when; NotSignedIn or TokenExpired when it is nobody's or was used before."""
         ...
 
@@ -54,14 +54,14 @@ class Identity(NamedTuple):
         return (self.expires_at - datetime.datetime.now(datetime.UTC)).total_seconds()
 
 
-class Doorkeeper:
+class StreamAuthenticator:
     """Lets a wallet in by its token or its ticket."""
 
-    def __init__(self, tokens: Tokens, tickets: Tickets) -> None:
+    def __init__(self, tokens: TokenVerifier, tickets: TicketRedeemer) -> None:
         self._tokens = tokens
         self._tickets = tickets
 
-    async def identity(self, *, token: str | None = None, ticket: str | None = None) -> Identity | None:
+    async def authenticate(self, *, token: str | None = None, ticket: str | None = None) -> Identity | None:
         """Who that is; None where neither is given. NotSignedIn or TokenExpired when it is not believed."""
         if token:
             claims = self._tokens.claims_of(token)

@@ -15,20 +15,20 @@ from typing import Literal, TypeAlias
 
 from zmart.db import feed
 
-from .frames import Batch, Frame, coalesced
+from .frames import Frame, FrameBatch, coalesce
 
-Reason: TypeAlias = Literal["slow", "shutdown"]
+CloseReason: TypeAlias = Literal["slow", "shutdown"]
 ResyncReason: TypeAlias = Literal["foreign_epoch", "future_position"]
 #: Takes a batch right now, or says that it cannot.
-Outlet: TypeAlias = Callable[[Batch], bool]
+Outlet: TypeAlias = Callable[[FrameBatch], bool]
 
 #: Frames a client may lag behind before it is closed; a few megabytes at worst.
 QUEUE_FRAMES = 1000
 #: After coalescing, a queue still this full belongs to a client that does not keep up.
-_STILL_FULL = QUEUE_FRAMES * 3 // 4
+_SLOW_CLIENT_FRAMES = QUEUE_FRAMES * 3 // 4
 
 
-class Resync(Exception):
+class ResyncRequired(Exception):
     """The client's position is no place in this log; it must read the state again from `found`."""
 
     def __init__(self, reason: ResyncReason, found: feed.FeedPosition) -> None:
@@ -37,35 +37,35 @@ class Resync(Exception):
         self.found = found
 
 
-class Closed(Exception):
+class StreamClosed(Exception):
     """The client hears nothing more; what it was sent is complete up to its position."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: CloseReason) -> None:
         super().__init__(reason)
-        self.reason: Reason = reason
+        self.reason: CloseReason = reason
 
 
-class Client:
+class StreamClient:
     """One subscriber's topics and queue."""
 
-    def __init__(self, topics: frozenset[str], address: str, *, on_word: Callable[[], None] | None = None) -> None:
+    def __init__(self, topics: frozenset[str], address: str, *, on_wake: Callable[[], None] | None = None) -> None:
         self.topics = topics
         self.address = address
         #: Where batches go while nothing is queued; None makes everything queue.
         self.outlet: Outlet | None = None
         #: Told when something waits to be taken, by those who have no task that waits.
-        self._on_word = on_word
+        self._on_wake = on_wake
         self._frames: list[Frame] = []
-        self._closed: Reason | None = None
-        self._resync: Resync | None = None
+        self._closed: CloseReason | None = None
+        self._resync: ResyncRequired | None = None
         self._wake = asyncio.Event()
 
     @property
-    def closed(self) -> Reason | None:
+    def closed(self) -> CloseReason | None:
         """Why nothing more comes."""
         return self._closed
 
-    def offer(self, batch: Batch) -> None:
+    def offer(self, batch: FrameBatch) -> None:
         """Pass a batch on or queue it, or close the client when it does not keep up."""
         if self._closed is not None:
             return
@@ -73,29 +73,29 @@ class Client:
             return
         self._frames += batch.frames
         if len(self._frames) > QUEUE_FRAMES:
-            self._frames = coalesced(self._frames)
-            if len(self._frames) > _STILL_FULL:
+            self._frames = coalesce(self._frames)
+            if len(self._frames) > _SLOW_CLIENT_FRAMES:
                 self.close("slow")
-        self._told()
+        self._notify()
 
-    def pulse(self, batch: Batch) -> None:
+    def offer_heartbeat(self, batch: FrameBatch) -> None:
         """Pass a frame without messages on, where that takes no queue."""
         if self.outlet is not None and self._closed is None and not self._wake.is_set():
             self.outlet(batch)
 
-    def resync(self, resync: Resync) -> None:
+    def resync(self, resync: ResyncRequired) -> None:
         """Forget what is queued and tell the client to read the state again."""
         self._frames = []
         self._resync = resync
-        self._told()
+        self._notify()
 
-    def close(self, reason: Reason) -> None:
+    def close(self, reason: CloseReason) -> None:
         """Tell the client that nothing more comes. At shutdown it still gets what is queued."""
         if self._closed is None:
             self._closed = reason
             if reason == "slow":
                 self._frames = []
-            self._told()
+            self._notify()
 
     async def take(self) -> list[Frame]:
         """Wait for frames and take them all, coalesced. Raises Resync or Closed."""
@@ -109,12 +109,12 @@ class Client:
             raise resync
         frames, self._frames = self._frames, []
         if not frames and self._closed is not None:
-            raise Closed(self._closed)
+            raise StreamClosed(self._closed)
         if self._closed is None:
             self._wake.clear()
-        return coalesced(frames)
+        return coalesce(frames)
 
-    def _told(self) -> None:
+    def _notify(self) -> None:
         self._wake.set()
-        if self._on_word is not None:
-            self._on_word()
+        if self._on_wake is not None:
+            self._on_wake()

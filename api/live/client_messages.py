@@ -41,7 +41,7 @@ Code: TypeAlias = Literal[
 ]
 
 
-class Refused(zmart_errors.InvalidInput):
+class MessageRejected(zmart_errors.InvalidInput):
     """A message that is answered with an error."""
 
     def __init__(self, code: Code, message: str, detail: str = "", *, market_id: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Refused(zmart_errors.InvalidInput):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class Credentials:
     """A token or a ticket, and whose it is said to be."""
 
     token: str | None = None
@@ -75,7 +75,7 @@ class Subscribe:
     #: The market as it was written, in the older dialect.
     market_id: str | None = None
     since: feed.FeedPosition | None = None
-    proof: Proof | None = None
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Unsubscribe:
 class Authenticate:
     """Say who is there."""
 
-    proof: Proof
+    credentials: Credentials
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Pong:
 Action: TypeAlias = Subscribe | Unsubscribe | Authenticate | Ping | Pong
 
 
-class _Said(msgspec.Struct, kw_only=True):
+class _ClientMessage(msgspec.Struct, kw_only=True):
     """Every member that any action has."""
 
     action: str | None = None
@@ -119,84 +119,86 @@ class _Said(msgspec.Struct, kw_only=True):
     wallet: str | None = None
 
     @property
-    def proof(self) -> Proof | None:
+    def credentials(self) -> Credentials | None:
         """Who is said to be there, if anybody."""
         if self.token is None and self.ticket is None:
             return None
-        return Proof(token=self.token, ticket=self.ticket, wallet=self.wallet)
+        return Credentials(token=self.token, ticket=self.ticket, wallet=self.wallet)
 
 
 #: Members that may stand in the address, too.
-IN_ADDRESS = frozenset({"topics", "market_id", "since", "token", "ticket"})
+QUERY_PARAMETERS = frozenset({"topics", "market_id", "since", "token", "ticket"})
 
-_DECODER = msgspec.json.Decoder(_Said)
+_DECODER = msgspec.json.Decoder(_ClientMessage)
 _SHOWN = 100
 
 
-def read(text: str) -> Action:
+def parse(text: str) -> Action:
     """Read one message; Refused says what was wrong with it."""
     try:
-        said = _DECODER.decode(text)
+        message = _DECODER.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused("invalid_message", "Invalid message format", str(error)) from None
-    match said.action or said.type:
+        raise MessageRejected("invalid_message", "Invalid message format", str(error)) from None
+    match message.action or message.type:
         case "subscribe":
-            return _subscribe(said)
+            return _subscribe(message)
         case "unsubscribe":
-            return Unsubscribe(names=_names(said, "unsubscribe"), market_id=said.market_id)
+            return Unsubscribe(names=_names(message, "unsubscribe"), market_id=message.market_id)
         case "auth" | "authenticate":
-            return _authenticate(said)
+            return _authenticate(message)
         case "ping":
             return Ping()
         case "pong":
             return Pong()
         case other:
-            known = "subscribe, unsubscribe, auth, ping, pong"
-            raise Refused("unknown_action", f"Unknown action: {str(other)[:_SHOWN]}", f"Known are {known}.")
+            known_actions = "subscribe, unsubscribe, auth, ping, pong"
+            raise MessageRejected(
+                "unknown_action", f"Unknown action: {str(other)[:_SHOWN]}", f"Known are {known_actions}."
+            )
 
 
-def read_all(text: str) -> list[Action]:
+def parse_all(text: str) -> list[Action]:
     """The actions of one message, of which there is one."""
-    return [read(text)]
+    return [parse(text)]
 
 
-def opening(address: Mapping[str, str]) -> list[Action]:
+def parse_query(query: Mapping[str, str]) -> list[Action]:
     """What the address of a connection asks for: who is there, then what to hear. Refused as messages are."""
-    said = _Said(
-        topics=address["topics"].split(",") if address.get("topics") else None,
-        market_id=address.get("market_id"),
-        since=address.get("since"),
-        token=address.get("token"),
-        ticket=address.get("ticket"),
+    message = _ClientMessage(
+        topics=query["topics"].split(",") if query.get("topics") else None,
+        market_id=query.get("market_id"),
+        since=query.get("since"),
+        token=query.get("token"),
+        ticket=query.get("ticket"),
     )
-    proofs = [Authenticate(proof=said.proof)] if said.proof else []
-    said.token = said.ticket = None
-    return [*proofs, _subscribe(said)] if said.topics or said.market_id else [*proofs]
+    authentication = [Authenticate(credentials=message.credentials)] if message.credentials else []
+    message.token = message.ticket = None
+    return [*authentication, _subscribe(message)] if message.topics or message.market_id else [*authentication]
 
 
-def position(text: str) -> feed.FeedPosition:
+def parse_position(text: str) -> feed.FeedPosition:
     """Read a place to resume at; Refused when it is none."""
     try:
         return feed.FeedPosition.parse(text)
     except zmart_errors.InvalidInput as error:
-        raise Refused("invalid_since", "Invalid since", str(error)) from None
+        raise MessageRejected("invalid_since", "Invalid since", str(error)) from None
 
 
-def _subscribe(said: _Said) -> Subscribe:
+def _subscribe(message: _ClientMessage) -> Subscribe:
     return Subscribe(
-        names=_names(said, "subscribe"),
-        dialect="messages" if said.topics is None else "frames",
-        market_id=said.market_id if said.topics is None else None,
-        since=position(said.since) if said.since else None,
-        proof=said.proof,
+        names=_names(message, "subscribe"),
+        dialect="messages" if message.topics is None else "frames",
+        market_id=message.market_id if message.topics is None else None,
+        since=parse_position(message.since) if message.since else None,
+        credentials=message.credentials,
     )
 
 
-def _names(said: _Said, action: str) -> tuple[str, ...]:
-    markets = [] if not said.market_id else [f"market:{said.market_id}"]
-    names = (*(said.topics or ()), *markets)
+def _names(message: _ClientMessage, action: str) -> tuple[str, ...]:
+    markets = [] if not message.market_id else [f"market:{message.market_id}"]
+    names = (*(message.topics or ()), *markets)
     if not names:
-        raise Refused(
+        raise MessageRejected(
             "market_id_required",
             f"market_id required for {action} action",
             f'Name topics or a market: {{"action": "{action}", "topics": ["trades"]}}.',
@@ -204,7 +206,7 @@ def _names(said: _Said, action: str) -> tuple[str, ...]:
     return names
 
 
-def _authenticate(said: _Said) -> Authenticate:
-    if said.proof is None:
-        raise Refused("not_signed_in", "token or ticket required for auth action", "Get one from /api/auth.")
-    return Authenticate(proof=said.proof)
+def _authenticate(message: _ClientMessage) -> Authenticate:
+    if message.credentials is None:
+        raise MessageRejected("not_signed_in", "token or ticket required for auth action", "Get one from /api/auth.")
+    return Authenticate(credentials=message.credentials)

@@ -27,7 +27,7 @@ _FINAL_TEXT = 0x81
 _LENGTH_16, _LENGTH_64 = 126, 127
 
 
-class Message(NamedTuple):
+class StreamMessage(NamedTuple):
     """One message, finished, and who hears it."""
 
     topics: tuple[str, ...]
@@ -38,7 +38,7 @@ class Message(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class LogWindow:
     """Consecutive entries of the log, and the messages they mean."""
 
     #: Where the log ended when this was read.
@@ -46,7 +46,7 @@ class Window:
     #: The reader's place after this window.
     position: feed.FeedPosition
     #: By seq, ascending; entries without messages are left out.
-    messages: Sequence[tuple[int, Sequence[Message]]]
+    messages: Sequence[tuple[int, Sequence[StreamMessage]]]
 
     @property
     def is_last(self) -> bool:
@@ -59,13 +59,13 @@ class Frame:
     """The messages of one entry that one subscription hears."""
 
     position: feed.FeedPosition
-    messages: tuple[Message, ...]
+    messages: tuple[StreamMessage, ...]
 
     @cached_property
     def text(self) -> str:
         """The frame as JSON."""
-        said = ",".join(message.text for message in self.messages)
-        return f'{{"epoch":"{self.position.epoch}","seq":{self.position.seq},"messages":[{said}]}}'
+        messages = ",".join(message.text for message in self.messages)
+        return f'{{"epoch":"{self.position.epoch}","seq":{self.position.seq},"messages":[{messages}]}}'
 
     @cached_property
     def event(self) -> bytes:
@@ -78,7 +78,7 @@ class Frame:
 
     @cached_property
     def _envelopes(self) -> bytes:
-        return b"".join(packet(enveloped(message.text, self.position)) for message in self.messages)
+        return b"".join(packet(envelope(message.text, self.position)) for message in self.messages)
 
     def packets(self, dialect: Dialect) -> bytes:
         """The frame on a WebSocket's wire."""
@@ -86,7 +86,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Batch:
+class FrameBatch:
     """The frames of one window that one subscription hears, in seq order; at least one."""
 
     frames: list[Frame]
@@ -122,33 +122,33 @@ def packet(text: str) -> bytes:
     return struct.pack("!BBQ", _FINAL_TEXT, _LENGTH_64, length) + payload
 
 
-def enveloped(text: str, position: feed.FeedPosition) -> str:
+def envelope(text: str, position: feed.FeedPosition) -> str:
     """A message with its place beside it, as older clients get it."""
     return f'{text[:-1]},"epoch":"{position.epoch}","seq":{position.seq}}}'
 
 
-def heard(window: Window, topics: frozenset[str]) -> list[Frame]:
+def frames_for_topics(window: LogWindow, topics: frozenset[str]) -> list[Frame]:
     """What a subscription hears of a window, in seq order."""
     frames = []
     for seq, messages in window.messages:
-        mine = tuple(m for m in messages if not topics.isdisjoint(m.topics))
-        if mine:
-            frames.append(Frame(window.position.with_seq(seq), mine))
+        matching = tuple(m for m in messages if not topics.isdisjoint(m.topics))
+        if matching:
+            frames.append(Frame(window.position.with_seq(seq), matching))
     return frames
 
 
-def coalesced(frames: Sequence[Frame]) -> list[Frame]:
+def coalesce(frames: Sequence[Frame]) -> list[Frame]:
     """The same frames without messages of state that a later one replaces.
 
     Messages of the log all stay, and so does the order.
     """
     replaced: set[str] = set()
-    kept: list[Frame] = []
+    result: list[Frame] = []
     for frame in reversed(frames):
         messages = tuple(m for m in frame.messages if m.state_key not in replaced)
         replaced.update(m.state_key for m in messages if m.state_key is not None)
         if len(messages) == len(frame.messages):
-            kept.append(frame)
+            result.append(frame)
         elif messages:
-            kept.append(Frame(frame.position, messages))
-    return kept[::-1]
+            result.append(Frame(frame.position, messages))
+    return result[::-1]

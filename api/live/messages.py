@@ -20,7 +20,7 @@ _Lamports = Annotated[int, Meta(description="Lamports.")]
 _Billionths = Annotated[int, Meta(description="Nine decimals.")]
 
 
-class TradeTold(Struct, kw_only=True, forbid_unknown_fields=True):
+class TradeEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """A purchase or a sale."""
 
     id: Annotated[str, Meta(description="tx_signature:ordinal.")]
@@ -47,7 +47,7 @@ class TradeTold(Struct, kw_only=True, forbid_unknown_fields=True):
     block_time: Instant
 
 
-class VoteTold(Struct, kw_only=True, forbid_unknown_fields=True):
+class VoteEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """A ballot, cast on chain or here."""
 
     vote_type: BallotKind
@@ -61,7 +61,7 @@ class VoteTold(Struct, kw_only=True, forbid_unknown_fields=True):
     seq: _Seq
 
 
-class EventTold(Struct, kw_only=True, forbid_unknown_fields=True):
+class MarketEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """Any other event of the program."""
 
     name: str
@@ -75,7 +75,7 @@ class EventTold(Struct, kw_only=True, forbid_unknown_fields=True):
     created_at: Instant
 
 
-class TakenBack(Struct, kw_only=True, forbid_unknown_fields=True):
+class EventRetracted(Struct, kw_only=True, forbid_unknown_fields=True):
     """An event that the chain gave up, or that stands elsewhere on it than was told."""
 
     ref: Annotated[int, Meta(description="The seq that told it.")]
@@ -87,7 +87,7 @@ class TakenBack(Struct, kw_only=True, forbid_unknown_fields=True):
     seq: _Seq
 
 
-class PostTold(Struct, kw_only=True, forbid_unknown_fields=True):
+class DiscussionPost(Struct, kw_only=True, forbid_unknown_fields=True):
     """A post as it is now; one that was deleted since is told without its text."""
 
     id: int
@@ -101,11 +101,11 @@ class PostTold(Struct, kw_only=True, forbid_unknown_fields=True):
     deleted_at: Instant | None
 
 
-class DiscussionTold(Struct, kw_only=True, forbid_unknown_fields=True):
+class DiscussionEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """Something was said, changed or rated under a market."""
 
     action: Literal["created", "edited", "deleted", "reacted"]
-    discussion: PostTold
+    discussion: DiscussionPost
     post_id: int = field(name="postId")
     author: str
     content: str | None
@@ -114,7 +114,7 @@ class DiscussionTold(Struct, kw_only=True, forbid_unknown_fields=True):
     seq: _Seq
 
 
-class MetadataToldLive(Struct, kw_only=True, forbid_unknown_fields=True):
+class MarketMetadataEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a market's creator told of it."""
 
     market_id: str
@@ -126,7 +126,7 @@ class MetadataToldLive(Struct, kw_only=True, forbid_unknown_fields=True):
     seq: _Seq
 
 
-class StatusTold(Struct, kw_only=True, forbid_unknown_fields=True):
+class StatusEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
 
     kind: Literal["finalized_through", "mart_stale", "snapshot"]
@@ -135,7 +135,7 @@ class StatusTold(Struct, kw_only=True, forbid_unknown_fields=True):
     stale: Annotated[list[str], Meta(description="Marts that stand still; in a snapshot only.")] = []
 
 
-class MarketStanding(Struct, kw_only=True, forbid_unknown_fields=True):
+class MarketStateSnapshot(Struct, kw_only=True, forbid_unknown_fields=True):
     """How a market stands, in the words of older clients."""
 
     action: Literal["created", "updated", "snapshot"]
@@ -177,7 +177,7 @@ class PriceChanged(Struct, kw_only=True, forbid_unknown_fields=True):
     last_seq: _LastSeq
 
 
-class TallyStands(Struct, kw_only=True, forbid_unknown_fields=True):
+class VoteTallyState(Struct, kw_only=True, forbid_unknown_fields=True):
     """The ballots of one kind in a market, counted."""
 
     market_id: str
@@ -188,7 +188,7 @@ class TallyStands(Struct, kw_only=True, forbid_unknown_fields=True):
     last_seq: _LastSeq | None
 
 
-class PositionStands(Struct, kw_only=True, forbid_unknown_fields=True):
+class PositionState(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a wallet holds in a market."""
 
     market_id: str
@@ -208,7 +208,7 @@ class PositionStands(Struct, kw_only=True, forbid_unknown_fields=True):
     last_seq: _LastSeq
 
 
-class Said(NamedTuple):
+class MessageType(NamedTuple):
     """A type of message."""
 
     name: str
@@ -220,19 +220,19 @@ class Said(NamedTuple):
 
 _OF_WALLET: Final = ("market", "wallet", "me")
 MESSAGES: Final = (
-    Said("trade", TradeTold, ("trades", *_OF_WALLET)),
-    Said("trade_executed", TradeTold, ("markets",)),
-    Said("vote", VoteTold, ("votes", *_OF_WALLET)),
-    Said("market_event", EventTold, ("markets", *_OF_WALLET, "status")),
-    Said("retracted", TakenBack, ("markets", "trades", "votes", *_OF_WALLET)),
-    Said("moved", TakenBack, ("markets", "trades", "votes", *_OF_WALLET)),
-    Said("discussion", DiscussionTold, ("discussions", "market", "me")),
-    Said("market_metadata", MetadataToldLive, ("markets", "market")),
-    Said("status", StatusTold, ("status",)),
-    Said("market_state", MarketStanding, ("market",), is_state=True),
-    Said("market_update", MarketChanged, ("markets", "market"), is_state=True),
-    Said("price_update", PriceChanged, ("markets", "market"), is_state=True),
-    Said("vote_tally", TallyStands, ("votes",), is_state=True),
-    Said("position_update", PositionStands, ("wallet", "me"), is_state=True),
+    MessageType("trade", TradeEvent, ("trades", *_OF_WALLET)),
+    MessageType("trade_executed", TradeEvent, ("markets",)),
+    MessageType("vote", VoteEvent, ("votes", *_OF_WALLET)),
+    MessageType("market_event", MarketEvent, ("markets", *_OF_WALLET, "status")),
+    MessageType("retracted", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
+    MessageType("moved", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
+    MessageType("discussion", DiscussionEvent, ("discussions", "market", "me")),
+    MessageType("market_metadata", MarketMetadataEvent, ("markets", "market")),
+    MessageType("status", StatusEvent, ("status",)),
+    MessageType("market_state", MarketStateSnapshot, ("market",), is_state=True),
+    MessageType("market_update", MarketChanged, ("markets", "market"), is_state=True),
+    MessageType("price_update", PriceChanged, ("markets", "market"), is_state=True),
+    MessageType("vote_tally", VoteTallyState, ("votes",), is_state=True),
+    MessageType("position_update", PositionState, ("wallet", "me"), is_state=True),
 )
-BY_NAME: Final = {said.name: said for said in MESSAGES}
+BY_NAME: Final = {message_type.name: message_type for message_type in MESSAGES}

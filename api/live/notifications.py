@@ -41,9 +41,9 @@ class FeedBackend(BroadcastBackend):
     """Broadcaster's view of the feed: one channel, rung by the transactions that append."""
 
     def __init__(self, dsn: str) -> None:
-        self._listener = feed.FeedListener(dsn, application_name="zmart api feed", on_notify=self._ring)
+        self._listener = feed.FeedListener(dsn, application_name="zmart api feed", on_notify=self._on_notify)
         self._moved = asyncio.Event()
-        self._was_rung = False
+        self._was_notified = False
         self._reached: feed.FeedPosition | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -59,7 +59,7 @@ class FeedBackend(BroadcastBackend):
     async def disconnect(self) -> None:
         """Stop following and give the connection back."""
         if self._following is not None:
-            await tasks.ended(self._following)
+            await tasks.cancel_and_wait(self._following)
         await self._listener.close()
 
     # These two must not suspend: broadcaster loses a subscriber when the first subscription does.
@@ -80,36 +80,36 @@ class FeedBackend(BroadcastBackend):
         """
         await self._moved.wait()
         self._moved.clear()
-        was_rung, self._was_rung = self._was_rung, False
-        return broadcaster.Event(CHANNEL, "" if was_rung else str(self._reached))
+        was_notified, self._was_notified = self._was_notified, False
+        return broadcaster.Event(CHANNEL, "" if was_notified else str(self._reached))
 
     async def _follow(self) -> None:
         while True:
             try:
-                await self._reach_the_next()
+                await self._read_next()
             except (feed.ForeignEpoch, feed.FuturePosition) as error:
                 self._listener.seek(error.found)
             except Exception as error:
                 # A mistake of ours, or a table that is missing while a dump is restored, must not end the listening.
-                log.error("doorbell_stands_still", reason=str(error), kind=type(error).__name__)
+                log.error("feed_listener_stalled", reason=str(error), kind=type(error).__name__)
                 await asyncio.sleep(_REPORT_SECONDS)
                 continue
             self._reached = self._listener.position
             self._moved.set()
 
-    def _ring(self) -> None:
+    def _on_notify(self) -> None:
         # At the bell itself, not after the listener's own reading: that saves readers a round trip.
-        self._was_rung = True
+        self._was_notified = True
         self._moved.set()
 
-    async def _reach_the_next(self) -> None:
+    async def _read_next(self) -> None:
         if self._listener.position is None:
             await self._listener.start()
         else:
             await anext(self._listener)
 
 
-class Doorbell:
+class ChangeSignal:
     """One subscription per process, whatever carries it; many rings before a look are one."""
 
     def __init__(self, dsn: str, url: str | None = None) -> None:
@@ -117,10 +117,10 @@ class Doorbell:
         #: None where the carrier is not Postgres.
         self._backend = FeedBackend(url or dsn) if is_postgres else None
         self._url = None if is_postgres else url
-        self._rung = asyncio.Event()
+        self._changed = asyncio.Event()
         #: How far the hub has come; word of entries that it has read already wakes nobody.
         self.reached: feed.FeedPosition | None = None
-        self._ears: asyncio.Task[None] | None = None
+        self._listen_task: asyncio.Task[None] | None = None
 
     @property
     def silent_seconds(self) -> float:
@@ -128,7 +128,7 @@ class Doorbell:
         return self._backend.silent_seconds if self._backend else 0.0
 
     async def __aenter__(self) -> Self:
-        self._ears = asyncio.create_task(self._keep_listening())
+        self._listen_task = asyncio.create_task(self._listen_forever())
         return self
 
     async def __aexit__(
@@ -137,39 +137,39 @@ class Doorbell:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        assert self._ears is not None
-        await tasks.ended(self._ears)
+        assert self._listen_task is not None
+        await tasks.cancel_and_wait(self._listen_task)
 
-    def nudge(self) -> None:
+    def notify(self) -> None:
         """Ring from inside: somebody knows of something that was appended."""
-        self._rung.set()
+        self._changed.set()
 
     async def wait(self) -> None:
         """Return once somebody rang, or after a second where rings may get lost."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if self._backend else feed.POLL_SECONDS):
-                await self._rung.wait()
-        self._rung.clear()
+                await self._changed.wait()
+        self._changed.clear()
 
-    async def _keep_listening(self) -> None:
+    async def _listen_forever(self) -> None:
         """Listen, and begin again where the carrier is lost; looking every second goes on meanwhile."""
         while True:
             try:
                 await self._listen()
             except Exception as error:
                 # Whatever it is, streams are a second slower until it is mended and never wrong.
-                log.warning("doorbell_lost", kind=type(error).__name__, again_in_seconds=_REPORT_SECONDS)
+                log.warning("change_channel_lost", kind=type(error).__name__, again_in_seconds=_REPORT_SECONDS)
                 await asyncio.sleep(_REPORT_SECONDS)
 
     async def _listen(self) -> None:
         carrier = broadcaster.Broadcast(self._url, backend=self._backend)
         async with carrier, carrier.subscribe(CHANNEL) as subscriber:
             # What was rung before we listened is lost.
-            self._rung.set()
+            self._changed.set()
             while True:
                 event = await self._next(carrier, subscriber)
                 if event.message != BEAT and not self._is_old(event.message):
-                    self._rung.set()
+                    self._changed.set()
 
     async def _next(
         self, carrier: broadcaster.Broadcast, subscriber: broadcaster._base.Subscriber
@@ -184,9 +184,9 @@ class Doorbell:
         async with asyncio.timeout(_BEAT_SECONDS):
             return await subscriber.get()
 
-    def _is_old(self, word: str) -> bool:
+    def _is_old(self, message: str) -> bool:
         """Whether these are entries that the hub has passed; a bell never is."""
-        if self._backend is None or not word or self.reached is None:
+        if self._backend is None or not message or self.reached is None:
             return False
-        told = feed.FeedPosition.parse(word)
-        return told.epoch == self.reached.epoch and told.seq <= self.reached.seq
+        position = feed.FeedPosition.parse(message)
+        return position.epoch == self.reached.epoch and position.seq <= self.reached.seq

@@ -10,11 +10,11 @@ from zmart import errors
 from zmart.db import feed, queries
 
 from ..reads import statements
-from ..reads.database import Database
-from .frames import Message, Window
+from ..reads.database import ReadDatabase
+from .frames import LogWindow, StreamMessage
 
 
-class State(NamedTuple):
+class TopicState(NamedTuple):
     """How what a topic is about stands."""
 
     topic: str
@@ -28,7 +28,7 @@ class Snapshot(NamedTuple):
     """How things stand at a position."""
 
     position: feed.FeedPosition
-    states: tuple[State, ...]
+    states: tuple[TopicState, ...]
 
 
 #: A constant in the text, so that Postgres knows how little a window is and reads by index.
@@ -39,18 +39,18 @@ _SQL = queries.load("api.live", "live.sql")
 _STATES = ("market_state", "vote_tally", "position")
 
 
-def _filled(text: str) -> str:
+def _fill(text: str) -> str:
     """A statement with the states of live.sql and the rows of api/sql in it."""
-    states = {name: statements.filled(_without_sentence(getattr(_SQL, name))) for name in _STATES}
-    return statements.filled(text, window_entries=str(WINDOW_ENTRIES), **states)
+    states = {name: statements.fill(_strip_comments(getattr(_SQL, name))) for name in _STATES}
+    return statements.fill(text, window_entries=str(WINDOW_ENTRIES), **states)
 
 
-def _without_sentence(part: str) -> str:
+def _strip_comments(part: str) -> str:
     return "\n".join(line for line in part.splitlines() if not line.lstrip().startswith("--"))
 
 
-_WINDOW = _filled(_SQL.window)
-_SNAPSHOT = _filled(_SQL.snapshot)
+_WINDOW = _fill(_SQL.window)
+_SNAPSHOT = _fill(_SQL.snapshot)
 
 
 class Reader(Protocol):
@@ -60,7 +60,7 @@ class Reader(Protocol):
         """Where the log ends."""
         ...
 
-    async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> Window:
+    async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> LogWindow:
         """The entries after a position, with the messages that these topics hear; None hears all."""
         ...
 
@@ -72,7 +72,7 @@ class Reader(Protocol):
 class LogReader:
     """Windows of the log in Postgres."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ReadDatabase) -> None:
         self._database = database
 
     async def head(self) -> feed.FeedPosition:
@@ -82,7 +82,7 @@ class LogReader:
             raise _no_log()
         return feed.FeedPosition(*rows[0])
 
-    async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> Window:
+    async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> LogWindow:
         """The entries after a position, with the messages that these topics hear; None hears all.
 
         Raises what `feed.read` raises.
@@ -101,23 +101,25 @@ class LogReader:
         rows = await self._database.rows(_SNAPSHOT, {"topics": list(topics)})
         if not rows:
             raise _no_log()
-        return Snapshot(feed.FeedPosition(*rows[0][:2]), tuple(State(*row[2:]) for row in rows if row[2] is not None))
+        return Snapshot(
+            feed.FeedPosition(*rows[0][:2]), tuple(TopicState(*row[2:]) for row in rows if row[2] is not None)
+        )
 
 
-def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> Window:
+def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
     """Group rows of (seq, topics, state key, message) by seq, refusing a hole among them."""
     by_seq = [(seq, list(group)) for seq, group in itertools.groupby(rows, key=itemgetter(0))]
     seqs = [seq for seq, _ in by_seq]
     feed.check_contiguous(after.seq, seqs)
-    return Window(
+    return LogWindow(
         head=head,
         position=after.with_seq(seqs[-1] if seqs else after.seq),
-        messages=[(seq, said) for seq, group in by_seq if (said := _messages(group))],
+        messages=[(seq, entry_messages) for seq, group in by_seq if (entry_messages := _messages(group))],
     )
 
 
-def _messages(rows: list[tuple[Any, ...]]) -> list[Message]:
-    return [Message(tuple(topics), key, text) for _, topics, key, text in rows if topics]
+def _messages(rows: list[tuple[Any, ...]]) -> list[StreamMessage]:
+    return [StreamMessage(tuple(topics), key, text) for _, topics, key, text in rows if topics]
 
 
 def _no_log() -> errors.Unavailable:

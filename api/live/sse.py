@@ -25,8 +25,8 @@ from starlette.types import Receive, Scope, Send
 from zmart.db import feed
 
 from .authentication import Identity
-from .client import Client, Closed, Resync
-from .frames import Batch, Frame
+from .client import ResyncRequired, StreamClient, StreamClosed
+from .frames import Frame, FrameBatch
 from .hub import PING_SECONDS, Hub
 
 log = structlog.get_logger()
@@ -34,12 +34,12 @@ log = structlog.get_logger()
 #: A peer that takes nothing for this long is gone, or might as well be.
 SEND_SECONDS = 20.0
 #: How long streams may take to say goodbye; the process stops within five seconds.
-FAREWELL_SECONDS = 2.0
+SHUTDOWN_GRACE_SECONDS = 2.0
 #: What a browser waits before it comes back.
 RETRY_MILLISECONDS = 1000
 
 
-class Stream(EventSourceResponse):
+class SseResponse(EventSourceResponse):
     """The response; a peer that stopped reading ends it without a fuss."""
 
     def __init__(self, content: AsyncIterator[bytes]) -> None:
@@ -48,7 +48,7 @@ class Stream(EventSourceResponse):
             # Pings are made in line with the frames: an id must never overtake what it stands for.
             ping=0,
             send_timeout=SEND_SECONDS,
-            shutdown_grace_period=FAREWELL_SECONDS,
+            shutdown_grace_period=SHUTDOWN_GRACE_SECONDS,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,54 +67,54 @@ async def events(
     identity: Identity | None = None,
 ) -> AsyncIterator[bytes]:
     """What to send, in order, until the client leaves, is closed, or its proof runs out."""
-    with hub.registered(Client(topics, address)) as client:
+    with hub.register(StreamClient(topics, address)) as client:
         try:
-            async for chunk in _opening(hub, client, since):
+            async for chunk in _initial_events(hub, client, since):
                 yield chunk
-            async for chunk in _following(hub, client, identity):
+            async for chunk in _live_events(hub, client, identity):
                 yield chunk
             reason = "token_expired"
-        except Closed as closed:
+        except StreamClosed as closed:
             reason = closed.reason
         yield _event(event="close", data=json.dumps({"reason": reason}))
 
 
-async def _opening(hub: Hub, client: Client, since: feed.FeedPosition | None) -> AsyncIterator[bytes]:
+async def _initial_events(hub: Hub, client: StreamClient, since: feed.FeedPosition | None) -> AsyncIterator[bytes]:
     """Where the stream begins, and for a client that comes back what it missed."""
     if since is None:
-        start = await hub.begin(client)
+        start = await hub.subscribe(client)
         yield _event(event="welcome", position=start, data=Frame(start, ()).text)
         return
     yield _event(retry=RETRY_MILLISECONDS)
     try:
-        async for frames in hub.resumed(client, since):
+        async for frames in hub.resume(client, since):
             if frames:
                 yield _chunk(frames)
-    except Resync as resync:
-        yield _resync(resync.reason, await hub.begin(client))
+    except ResyncRequired as resync:
+        yield _resync(resync.reason, await hub.subscribe(client))
 
 
-async def _following(hub: Hub, client: Client, identity: Identity | None) -> AsyncIterator[bytes]:
+async def _live_events(hub: Hub, client: StreamClient, identity: Identity | None) -> AsyncIterator[bytes]:
     """What comes from now on, and a sign of life when nothing does; ends when the identity's proof does."""
     while identity is None or identity.seconds_left > 0:
         try:
-            async with asyncio.timeout(_patience(identity)):
+            async with asyncio.timeout(_take_timeout(identity)):
                 frames = await client.take()
         except TimeoutError:
             # Nothing is queued, so all that concerns this client up to here was sent.
             yield _event(comment="ping", position=hub.position)
-        except Resync as resync:
+        except ResyncRequired as resync:
             yield _resync(resync.reason, resync.found)
         else:
             yield _chunk(frames)
 
 
-def _patience(identity: Identity | None) -> float:
+def _take_timeout(identity: Identity | None) -> float:
     return PING_SECONDS if identity is None else min(PING_SECONDS, max(0.0, identity.seconds_left))
 
 
 def _chunk(frames: list[Frame]) -> bytes:
-    return Batch(frames).events
+    return FrameBatch(frames).events
 
 
 def _resync(reason: str, position: feed.FeedPosition) -> bytes:

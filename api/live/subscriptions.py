@@ -9,26 +9,26 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator
 
-from .client import Client
-from .frames import Batch, Frame, Message, Window
+from .client import StreamClient
+from .frames import Frame, FrameBatch, LogWindow, StreamMessage
 
 
-class Subscription:
+class TopicSubscription:
     """A set of topics and the clients that have just these."""
 
     __slots__ = ("clients", "topics")
 
     def __init__(self, topics: frozenset[str]) -> None:
         self.topics = topics
-        self.clients: set[Client] = set()
+        self.clients: set[StreamClient] = set()
 
 
-class Routes:
+class Subscriptions:
     """Every subscription there is."""
 
     def __init__(self) -> None:
-        self._subscriptions: dict[frozenset[str], Subscription] = {}
-        self._by_topic: dict[str, set[Subscription]] = collections.defaultdict(set)
+        self._subscriptions: dict[frozenset[str], TopicSubscription] = {}
+        self._by_topic: dict[str, set[TopicSubscription]] = collections.defaultdict(set)
         #: Grows whenever a topic is wanted that nobody wanted before.
         self.version = 0
 
@@ -37,22 +37,22 @@ class Routes:
         """Everything anybody wants to hear about."""
         return frozenset(self._by_topic)
 
-    def clients(self) -> Iterator[Client]:
+    def clients(self) -> Iterator[StreamClient]:
         """Everyone, once; they may be taken out meanwhile."""
         for subscription in list(self._subscriptions.values()):
             yield from list(subscription.clients)
 
-    def add(self, client: Client) -> None:
+    def add(self, client: StreamClient) -> None:
         """Let a client hear its topics from the next window on."""
         subscription = self._subscriptions.get(client.topics)
         if subscription is None:
-            subscription = self._subscriptions[client.topics] = Subscription(client.topics)
+            subscription = self._subscriptions[client.topics] = TopicSubscription(client.topics)
             for topic in client.topics:
                 self.version += topic not in self._by_topic
                 self._by_topic[topic].add(subscription)
         subscription.clients.add(client)
 
-    def discard(self, client: Client) -> None:
+    def discard(self, client: StreamClient) -> None:
         """Let it hear nothing more."""
         subscription = self._subscriptions.get(client.topics)
         if subscription is None:
@@ -65,27 +65,27 @@ class Routes:
                 if not self._by_topic[topic]:
                     del self._by_topic[topic]
 
-    def batches(self, window: Window) -> Iterator[tuple[Subscription, Batch]]:
+    def batches(self, window: LogWindow) -> Iterator[tuple[TopicSubscription, FrameBatch]]:
         """What each subscription hears of a window; those that hear nothing are left out."""
-        frames: dict[Subscription, list[Frame]] = {}
+        frames: dict[TopicSubscription, list[Frame]] = {}
         for seq, messages in window.messages:
-            made: dict[tuple[int, ...], Frame] = {}
-            for subscription, places in self._hearing(messages).items():
-                key = tuple(places)
-                if (frame := made.get(key)) is None:
-                    chosen = tuple(messages[place] for place in places)
-                    frame = made[key] = Frame(window.position.with_seq(seq), chosen)
+            frames_by_key: dict[tuple[int, ...], Frame] = {}
+            for subscription, indexes in self._receivers(messages).items():
+                key = tuple(indexes)
+                if (frame := frames_by_key.get(key)) is None:
+                    chosen = tuple(messages[index] for index in indexes)
+                    frame = frames_by_key[key] = Frame(window.position.with_seq(seq), chosen)
                 frames.setdefault(subscription, []).append(frame)
-        for subscription, heard in frames.items():
-            yield subscription, Batch(heard)
+        for subscription, subscription_frames in frames.items():
+            yield subscription, FrameBatch(subscription_frames)
 
-    def _hearing(self, messages: collections.abc.Sequence[Message]) -> dict[Subscription, list[int]]:
+    def _receivers(self, messages: collections.abc.Sequence[StreamMessage]) -> dict[TopicSubscription, list[int]]:
         """Which of an entry's messages each subscription hears."""
-        hearing: dict[Subscription, list[int]] = {}
-        for place, message in enumerate(messages):
-            listeners: set[Subscription] = set()
+        receivers: dict[TopicSubscription, list[int]] = {}
+        for index, message in enumerate(messages):
+            listeners: set[TopicSubscription] = set()
             for topic in message.topics:
                 listeners |= self._by_topic.get(topic, set())
             for subscription in listeners:
-                hearing.setdefault(subscription, []).append(place)
-        return hearing
+                receivers.setdefault(subscription, []).append(index)
+        return receivers

@@ -7,10 +7,10 @@ import contextlib
 from typing import Any
 
 #: How long a cancelled task has before it is cancelled again.
-_AGAIN_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
 
 
-async def ended(task: asyncio.Task[Any]) -> None:
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
     """Cancel a task and return when it has ended; an error it ended with is raised.
 
     Once is not always enough: until Python 3.12 `asyncio.wait_for`, which the driver waits with,
@@ -18,6 +18,6 @@ async def ended(task: asyncio.Task[Any]) -> None:
     """
     while not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=_AGAIN_SECONDS)
+        await asyncio.wait([task], timeout=_RETRY_SECONDS)
     with contextlib.suppress(asyncio.CancelledError):
         task.result()

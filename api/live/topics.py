@@ -16,7 +16,7 @@ from zmart.domain import ids
 from .. import errors
 
 #: More would make one subscription a burden on everybody's routing.
-MOST = 100
+MAX_TOPICS = 100
 
 _PLAIN = frozenset({"markets", "trades", "status"})
 _ABOUT: dict[str, Callable[[str], str]] = {
@@ -25,7 +25,7 @@ _ABOUT: dict[str, Callable[[str], str]] = {
     "discussions": ids.parse_market_id,
     "wallet": ids.parse_address,
 }
-KNOWN = "markets, market:<id>, trades, wallet:<address>, me, votes:<id>, discussions:<id>, status"
+KNOWN_TOPICS = "markets, market:<id>, trades, wallet:<address>, me, votes:<id>, discussions:<id>, status"
 #: What one's own is asked for by; inside it carries the wallet, so that nobody can ask for another's.
 ME = "me"
 
@@ -43,9 +43,9 @@ def parse_all(texts: Iterable[str]) -> frozenset[str]:
     """Read several; UnknownTopic when there is none, too many, or one that is not known."""
     names = [name.strip() for name in texts if name.strip()]
     if not names:
-        raise errors.UnknownTopic(f"Name at least one topic: {KNOWN}.")
-    if len(names) > MOST:
-        raise TooManyTopics(f"A stream carries at most {MOST} topics, not {len(names)}.")
+        raise errors.UnknownTopic(f"Name at least one topic: {KNOWN_TOPICS}.")
+    if len(names) > MAX_TOPICS:
+        raise TooManyTopics(f"A stream carries at most {MAX_TOPICS} topics, not {len(names)}.")
     return frozenset(parse_one(name) for name in names)
 
 
@@ -58,27 +58,27 @@ def parse_one(name: str) -> str:
         return f"{kind}:{_ABOUT[kind](about)}"
     except (KeyError, zmart_errors.InvalidInput):
         shown = name[:100]
-        raise errors.UnknownTopic(f"There is no topic {shown!r}. Known are {KNOWN}.") from None
+        raise errors.UnknownTopic(f"There is no topic {shown!r}. Known are {KNOWN_TOPICS}.") from None
 
 
-def owned(topics: frozenset[str], wallet: str | None) -> frozenset[str]:
+def resolve_me(topics: frozenset[str], wallet: str | None) -> frozenset[str]:
     """The same with one's own in it instead of `me`; NotSignedIn when that is asked for by nobody."""
     if ME not in topics:
         return topics
     if wallet is None:
         raise errors.NotSignedIn("The topic me needs a token or a ticket.", help="Sign in at /api/auth.")
-    return topics - {ME} | {_own(wallet)}
+    return topics - {ME} | {_private_topic(wallet)}
 
 
-def without_own(topics: frozenset[str]) -> frozenset[str]:
+def without_private(topics: frozenset[str]) -> frozenset[str]:
     """The same without what is private."""
-    return frozenset(topic for topic in topics if not topic.startswith(_own("")))
+    return frozenset(topic for topic in topics if not topic.startswith(_private_topic("")))
 
 
-def shown(topics: frozenset[str]) -> list[str]:
+def display_names(topics: frozenset[str]) -> list[str]:
     """As clients write them, in order."""
-    return sorted(ME if topic.startswith(_own("")) else topic for topic in topics)
+    return sorted(ME if topic.startswith(_private_topic("")) else topic for topic in topics)
 
 
-def _own(wallet: str) -> str:
+def _private_topic(wallet: str) -> str:
     return f"{ME}:{wallet}"

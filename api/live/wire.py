@@ -32,29 +32,29 @@ MOST_BYTES = 64 * 1024
 #: Messages read ahead while one is being answered; control frames are read all the while.
 _READ_AHEAD = 16
 #: A peer that takes neither what is left nor the close is cut off after this long.
-FAREWELL_SECONDS = 5.0
+CLOSE_TIMEOUT_SECONDS = 5.0
 
 # uvicorn logs the whole address of a connection, and tokens stand in addresses.
-_QUIET = logging.getLogger("zmart.wire")
-_QUIET.setLevel(logging.WARNING)
+_QUIET_LOGGER = logging.getLogger("zmart.wire")
+_QUIET_LOGGER.setLevel(logging.WARNING)
 
 
-def of(scope: Scope) -> Wire:
+def from_scope(scope: Scope) -> WebSocketTransport:
     """The wire of a connection; Unavailable where another server than ours accepted it."""
     extensions: dict[str, Any] = scope.get("extensions") or {}
-    wire = extensions.get(_EXTENSION)
-    if wire is None:
+    transport = extensions.get(_EXTENSION)
+    if transport is None:
         raise errors.Unavailable("This server speaks no WebSocket.", help="Serve with `python -m api`.")
-    found: Wire = wire
-    return found
+    transport_found: WebSocketTransport = transport
+    return transport_found
 
 
-class Wire(WebSocketsSansIOProtocol):
+class WebSocketTransport(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, with a way to write finished frames."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.logger = _QUIET
+        self.logger = _QUIET_LOGGER
         # It would log every frame, and a first message may be a token.
         self.conn.debug = False
         #: Called when the peer takes bytes again.
@@ -80,12 +80,12 @@ class Wire(WebSocketsSansIOProtocol):
         if not self.is_gone:
             self.transport.writelines(packets)
 
-    async def drained(self, within_seconds: float) -> None:
+    async def drain(self, within_seconds: float) -> None:
         """Return when the peer takes more, or is gone; TimeoutError when it does neither in time."""
         async with asyncio.timeout(within_seconds):
             await self.writable.wait()
 
-    def heard(self) -> None:
+    def reset_ping_timeout(self) -> None:
         """Count what the peer just said as an answer to the last ping."""
         if self.pong_timer is not None:
             self.pong_timer.cancel()
@@ -105,7 +105,7 @@ class Wire(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self._resume()
-        self.close_timer = self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
 
     # --- called by uvicorn ----------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Wire(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         """Close a peer that answers no ping; it will not take the close either, so do not wait for it."""
         super().keepalive_timeout()
-        self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+        self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget whoever waited."""

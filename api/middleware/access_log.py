@@ -26,16 +26,16 @@ from . import client_address
 
 log = structlog.get_logger()
 
-HEADER: Final = b"x-request-id"
+REQUEST_ID_HEADER: Final = b"x-request-id"
 #: Short and without anything that a log or a terminal would read as more than a name.
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LONGEST_PATH: Final = 200
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Names have to differ, not to be hard to guess.
-_DRAW: Final = random.Random(secrets.randbits(128))  # noqa: S311
+_RANDOM: Final = random.Random(secrets.randbits(128))  # noqa: S311
 
 
-class Told:
+class AccessLog:
     """ASGI middleware around everything, refusals of unknown routes included."""
 
     def __init__(self, app: ASGIApp, trusted_proxies: Sequence[Network]) -> None:
@@ -47,27 +47,27 @@ class Told:
         if not is_http(scope):
             await self._app(scope, receive, send)
             return
-        name = _name(scope)
-        began = time.perf_counter()
+        request_id = _request_id(scope)
+        started_at = time.perf_counter()
         status = 0
 
-        async def tell(message: Message) -> None:
+        async def send_with_request_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, name)]
+                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id)]
             await send(message)
 
         # The server runs each request in a context of its own, so nothing has to be unbound.
-        structlog.contextvars.bind_contextvars(request_id=name.decode())
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         try:
-            await self._app(scope, receive, tell)
+            await self._app(scope, receive, send_with_request_id)
         finally:
-            self._log(scope, status, time.perf_counter() - began)
+            self._log(scope, status, time.perf_counter() - started_at)
 
     def _log(self, scope: HTTPScope, status: int, seconds: float) -> None:
-        is_dull = status < 400 and scope["method"] in _READING
-        level = logging.DEBUG if is_dull else logging.INFO
+        is_routine_read = status < 400 and scope["method"] in _READ_METHODS
+        level = logging.DEBUG if is_routine_read else logging.INFO
         if not logging.getLogger().isEnabledFor(level):
             return
         log.log(
@@ -86,8 +86,8 @@ def is_http(scope: Scope) -> TypeGuard[HTTPScope]:
     return scope["type"] == ScopeType.HTTP
 
 
-def _name(scope: Scope) -> bytes:
+def _request_id(scope: Scope) -> bytes:
     for header, value in scope["headers"]:
-        if header == HEADER and _PLAIN.fullmatch(value):
+        if header == REQUEST_ID_HEADER and _PLAIN.fullmatch(value):
             return bytes(value)
-    return b"%016x" % _DRAW.getrandbits(64)
+    return b"%016x" % _RANDOM.getrandbits(64)

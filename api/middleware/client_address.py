@@ -34,8 +34,8 @@ def is_secure(scope: Scope, trusted_proxies: Sequence[Network]) -> bool:
     client = scope.get("client")
     if not trusted_proxies or client is None or not _is_trusted(client[0], trusted_proxies):
         return False
-    said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
-    return b",".join(said).rpartition(b",")[2].strip().lower() == b"https"
+    protocols = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    return b",".join(protocols).rpartition(b",")[2].strip().lower() == b"https"
 
 
 def _forwarded(scope: Scope) -> list[str]:

@@ -27,7 +27,7 @@ from zmart.settings import Settings
 
 from .. import errors
 from ..reads import statements
-from ..reads.batching import Gatherer
+from ..reads.batching import RequestBatcher
 from . import access_log, client_address
 
 WINDOW_SECONDS: Final = 60
@@ -35,8 +35,8 @@ WINDOW_SECONDS: Final = 60
 HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in HEADERS)
 #: What older clients may call without /api; everything else outside it is free: health, console, documents.
-_OLDER_PATHS: Final = ("/markets", "/positions", "/trades")
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LEGACY_PATHS: Final = ("/markets", "/positions", "/trades")
+_READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5
 #: Buckets remembered at once; beyond, those whose window is over are forgotten, or else all.
@@ -45,7 +45,7 @@ _MOST_BUCKETS: Final = 20_000
 _IPV6_PREFIX: Final = 64
 
 
-class Leased(NamedTuple):
+class AllowanceBlock(NamedTuple):
     """A block of a bucket's allowance."""
 
     granted: int
@@ -55,10 +55,10 @@ class Leased(NamedTuple):
 
 
 #: Take at least so much of a bucket, or nothing; Transient when that cannot be asked.
-Lease: TypeAlias = Callable[[str, int], Awaitable[Leased]]
+Lease: TypeAlias = Callable[[str, int], Awaitable[AllowanceBlock]]
 
 
-class Standing(NamedTuple):
+class BucketState(NamedTuple):
     """A caller's bucket after a request."""
 
     allowed: bool
@@ -66,72 +66,72 @@ class Standing(NamedTuple):
     resets_in_seconds: float
 
 
-class _Held:
+class _BucketEntry:
     """What this process holds of one bucket."""
 
-    __slots__ = ("asking", "dry_for", "remaining", "resets_at", "tokens")
+    __slots__ = ("refill_lock", "refused_weight", "remaining", "resets_at", "tokens")
 
     def __init__(self) -> None:
         self.tokens = 0
         self.remaining = 0
         self.resets_at = 0.0
         #: The least weight that was refused in this window.
-        self.dry_for = math.inf
-        self.asking = asyncio.Lock()
+        self.refused_weight = math.inf
+        self.refill_lock = asyncio.Lock()
 
 
-class Limiter:
+class RateLimiter:
     """Counts; one for each process."""
 
     def __init__(self, lease: Lease, clock: Callable[[], float] = time.monotonic) -> None:
         self._lease = lease
         self._clock = clock
-        self._buckets: dict[str, _Held] = {}
+        self._buckets: dict[str, _BucketEntry] = {}
 
-    async def take(self, bucket: str, weight: int) -> Standing:
+    async def take(self, bucket: str, weight: int) -> BucketState:
         """Take `weight` of a bucket, if it has that much."""
-        held = self._buckets.get(bucket)
-        if held is None:
-            held = self._remember(bucket)
-        if not self._can_tell(held, weight, self._clock()):
+        entry = self._buckets.get(bucket)
+        if entry is None:
+            entry = self._add_bucket(bucket)
+        if not self._can_decide(entry, weight, self._clock()):
             # One question at a time for a bucket; whoever waited may find enough.
-            async with held.asking:
-                if not self._can_tell(held, weight, self._clock()):
-                    await self._ask(bucket, held, weight)
-        return _taken(held, weight, self._clock())
+            async with entry.refill_lock:
+                if not self._can_decide(entry, weight, self._clock()):
+                    await self._refill(bucket, entry, weight)
+        return _take_tokens(entry, weight, self._clock())
 
-    def _can_tell(self, held: _Held, weight: int, now: float) -> bool:
-        return now < held.resets_at and (held.tokens >= weight or weight >= held.dry_for)
+    def _can_decide(self, entry: _BucketEntry, weight: int, now: float) -> bool:
+        return now < entry.resets_at and (entry.tokens >= weight or weight >= entry.refused_weight)
 
-    async def _ask(self, bucket: str, held: _Held, weight: int) -> None:
-        leased = await self._lease(bucket, weight)
+    async def _refill(self, bucket: str, entry: _BucketEntry, weight: int) -> None:
+        block = await self._lease(bucket, weight)
         now = self._clock()
-        if now >= held.resets_at:
-            held.tokens, held.dry_for = 0, math.inf
-        held.tokens += leased.granted
-        held.remaining = leased.remaining
-        held.resets_at = now + leased.resets_in_seconds
-        if leased.granted == 0:
-            held.dry_for = min(held.dry_for, weight)
+        if now >= entry.resets_at:
+            entry.tokens, entry.refused_weight = 0, math.inf
+        entry.tokens += block.granted
+        entry.remaining = block.remaining
+        entry.resets_at = now + block.resets_in_seconds
+        if block.granted == 0:
+            entry.refused_weight = min(entry.refused_weight, weight)
 
-    def _remember(self, bucket: str) -> _Held:
+    def _add_bucket(self, bucket: str) -> _BucketEntry:
         if len(self._buckets) >= _MOST_BUCKETS:
             now = self._clock()
-            self._buckets = {name: held for name, held in self._buckets.items() if held.resets_at > now}
+            self._buckets = {name: entry for name, entry in self._buckets.items() if entry.resets_at > now}
             if len(self._buckets) >= _MOST_BUCKETS:
                 self._buckets.clear()
-        held = self._buckets[bucket] = _Held()
-        return held
+        entry = self._buckets[bucket] = _BucketEntry()
+        return entry
 
 
-def _taken(held: _Held, weight: int, now: float) -> Standing:
-    allowed = held.tokens >= weight
+def _take_tokens(entry: _BucketEntry, weight: int, now: float) -> BucketState:
+    allowed = entry.tokens >= weight
     if allowed:
-        held.tokens -= weight
-    return Standing(allowed, held.tokens + held.remaining, max(0.0, held.resets_at - now))
+        entry.tokens -= weight
+    return BucketState(allowed, entry.tokens + entry.remaining, max(0.0, entry.resets_at - now))
 
 
-class Asked(Protocol):
+class QueryRunner(Protocol):
     """Where a lease is taken: the process's database."""
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -139,18 +139,20 @@ class Asked(Protocol):
         ...
 
 
-def leasing(database: Asked, per_minute: int) -> Lease:
+def postgres_lease(database: QueryRunner, per_minute: int) -> Lease:
     """Leases from Postgres, where all processes take from the same allowance, for all who ask at once together."""
-    gatherer = Gatherer(database.rows)
+    batcher = RequestBatcher(database.rows)
 
-    async def lease(bucket: str, weight: int) -> Leased:
-        asked = {"bucket": bucket, "limit": per_minute, "wanted": weight, "window": WINDOW_SECONDS}
-        return Leased(*await gatherer.row(statements.composed("lease_allowance"), asked, varying="bucket"))
+    async def lease(bucket: str, weight: int) -> AllowanceBlock:
+        query_parameters = {"bucket": bucket, "limit": per_minute, "wanted": weight, "window": WINDOW_SECONDS}
+        return AllowanceBlock(
+            *await batcher.row(statements.compose("lease_allowance"), query_parameters, varying="bucket")
+        )
 
     return lease
 
 
-class Limits:
+class RateLimitMiddleware:
     """ASGI middleware inside the routes, so that it knows the handler, and its refusals are answered like others."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -164,44 +166,44 @@ class Limits:
         if not weight:
             await self._app(scope, receive, send)
             return
-        standing = await self._standing(scope, weight)
-        if standing is None:
+        bucket_state = await self._take_from_buckets(scope, weight)
+        if bucket_state is None:
             await self._app(scope, receive, send)
             return
-        said = self._headers(standing)
-        if not standing.allowed:
-            readable = {name.decode(): value.decode() for name, value in said}
-            raise errors.TooManyRequests(standing.resets_in_seconds, readable)
+        rate_headers = self._headers(bucket_state)
+        if not bucket_state.allowed:
+            readable = {name.decode(): value.decode() for name, value in rate_headers}
+            raise errors.TooManyRequests(bucket_state.resets_in_seconds, readable)
 
-        async def tell(message: Message) -> None:
+        async def send_with_rate_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *said]
+                message["headers"] = [*message["headers"], *rate_headers]
             await send(message)
 
-        await self._app(scope, receive, tell)
+        await self._app(scope, receive, send_with_rate_headers)
 
-    def _headers(self, standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
+    def _headers(self, bucket_state: BucketState) -> tuple[tuple[bytes, bytes], ...]:
         return (
             (_LIMIT, self._limit),
-            (_REMAINING, b"%d" % standing.remaining),
-            (_RESET, b"%d" % math.ceil(standing.resets_in_seconds)),
+            (_REMAINING, b"%d" % bucket_state.remaining),
+            (_RESET, b"%d" % math.ceil(bucket_state.resets_in_seconds)),
         )
 
-    async def _standing(self, scope: Scope, weight: int) -> Standing | None:
+    async def _take_from_buckets(self, scope: Scope, weight: int) -> BucketState | None:
         """The tighter of the address's and the wallet's standing; None where nobody can be counted."""
         state = scope["litestar_app"].state
-        limiter: Limiter = state.limiter
+        limiter: RateLimiter = state.limiter
         buckets = [f"ip {network(client_address.address(scope, self._proxies))}"]
         wallet = _wallet(scope, state.services.gate)
         if wallet is not None:
             buckets.append(f"wallet {wallet}")
-        tightest: Standing | None = None
+        tightest: BucketState | None = None
         try:
             for bucket in buckets:
-                standing = await limiter.take(bucket, weight)
-                if tightest is None or standing.remaining < tightest.remaining or not standing.allowed:
-                    tightest = standing
-                if not standing.allowed:
+                bucket_state = await limiter.take(bucket, weight)
+                if tightest is None or bucket_state.remaining < tightest.remaining or not bucket_state.allowed:
+                    tightest = bucket_state
+                if not bucket_state.allowed:
                     break
         except zmart_errors.Transient:
             return None
@@ -226,22 +228,22 @@ def _weight(scope: Scope) -> int:
     """What a request costs; 0 for what is free."""
     if not access_log.is_http(scope):
         return 0
-    said: int | None = scope["route_handler"].opt.get("weight")
-    if said is not None:
-        return said
-    if not scope["path"].startswith(("/api/", *_OLDER_PATHS)):
+    declared: int | None = scope["route_handler"].opt.get("weight")
+    if declared is not None:
+        return declared
+    if not scope["path"].startswith(("/api/", *_LEGACY_PATHS)):
         return 0
-    return _READ_WEIGHT if scope["method"] in _READING else _WRITE_WEIGHT
+    return _READ_WEIGHT if scope["method"] in _READ_METHODS else _WRITE_WEIGHT
 
 
-def _wallet(scope: Scope, gate: Any) -> str | None:
+def _wallet(scope: Scope, auth: Any) -> str | None:
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer":
                 return None
             try:
-                found: str = gate.wallet_of(token.strip())
+                found: str = auth.wallet_of(token.strip())
             except zmart_errors.ZmartError:
                 # The handler will say so, if it asks who this is.
                 return None

@@ -21,13 +21,13 @@ from . import client_address
 _NARROW = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 #: dbt's page is one file with its script inside, which asks a tracker elsewhere. It may run, in an origin of its own,
 #: and call nobody.
-_SEALED = (
+_SANDBOXED = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _POLICIES = {
     "docs.html": f"{_NARROW}; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
-    "models.html": _SEALED,
+    "models.html": _SANDBOXED,
 }
 
 _POLICY = (b"content-security-policy", _NARROW.encode())
@@ -39,7 +39,7 @@ _ALWAYS: Sequence[tuple[bytes, bytes]] = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 #: A year, for this host alone: what else lives under the domain is not ours to promise.
-_ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
+_STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def policy(page: str) -> str:
@@ -47,19 +47,19 @@ def policy(page: str) -> str:
     return _POLICIES.get(page, _NARROW)
 
 
-def adding(trusted_proxies: Sequence[Network]) -> Callable[[Message, Scope], Awaitable[None]]:
+def security_headers_hook(trusted_proxies: Sequence[Network]) -> Callable[[Message, Scope], Awaitable[None]]:
     """A `before_send` hook that adds the headers to whatever is answered."""
 
-    async def add(message: Message, scope: Scope) -> None:
+    async def add_headers(message: Message, scope: Scope) -> None:
         # One call per chunk of every stream: the first line is all that most of them meet.
         if message["type"] != "http.response.start":
             return
-        said: list[tuple[bytes, bytes]] = list(message["headers"])
-        if not any(name == _POLICY[0] for name, _ in said):
-            said.append(_POLICY)
-        said += _ALWAYS
+        headers: list[tuple[bytes, bytes]] = list(message["headers"])
+        if not any(name == _POLICY[0] for name, _ in headers):
+            headers.append(_POLICY)
+        headers += _ALWAYS
         if client_address.is_secure(scope, trusted_proxies):
-            said.append(_ONLY_TLS)
-        message["headers"] = said
+            headers.append(_STRICT_TRANSPORT)
+        message["headers"] = headers
 
-    return add
+    return add_headers

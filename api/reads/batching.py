@@ -39,13 +39,13 @@ class _Group:
     workers: set[asyncio.Task[None]] = field(default_factory=set)
 
 
-class Gatherer:
+class RequestBatcher:
     """Answers requests a group at a time."""
 
-    def __init__(self, run: Run, made: Callable[[Row], Any] = tuple) -> None:
+    def __init__(self, run: Run, convert_row: Callable[[Row], Any] = tuple) -> None:
         self._run = run
         #: What is made of a row, once for all who asked for it.
-        self._made = made
+        self._convert_row = convert_row
         self._groups: dict[tuple[Any, ...], _Group] = {}
 
     async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: Varying) -> Any:
@@ -53,7 +53,7 @@ class Gatherer:
 
         Parameters that vary travel as text: the statement says at each place what they are.
         """
-        names = _names(varying)
+        names = _varying_names(varying)
         key = (statement, names, *(item for item in sorted(parameters.items()) if item[0] not in names))
         group = self._groups.get(key)
         if group is None:
@@ -63,7 +63,7 @@ class Gatherer:
         if len(group.workers) < _WORKERS:
             worker = asyncio.create_task(self._work(group, statement, parameters, names))
             group.workers.add(worker)
-            worker.add_done_callback(functools.partial(self._leave, key, group))
+            worker.add_done_callback(functools.partial(self._remove_worker, key, group))
         return await answer
 
     async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -75,12 +75,12 @@ class Gatherer:
             try:
                 found = await self._rows(statement, parameters, names, values)
             except BaseException as error:
-                _fail(answers, error)
+                _set_errors(answers, error)
                 if not isinstance(error, Exception):
                     raise
             else:
                 for number, waiting in enumerate(answers, start=1):
-                    _tell(waiting, found.get(number))
+                    _set_results(waiting, found.get(number))
 
     async def _rows(
         self, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...], values: list[tuple[Any, ...]]
@@ -88,20 +88,21 @@ class Gatherer:
         """The rows by the number of their value, from 1."""
         if not names:
             return {
-                number: self._made(row) for number, row in enumerate(await self._run(statement, parameters), start=1)
+                number: self._convert_row(row)
+                for number, row in enumerate(await self._run(statement, parameters), start=1)
             }
         columns = {name: list(column) for name, column in zip(names, zip(*values, strict=True), strict=True)}
-        rows = await self._run(together(statement, names), {**parameters, **columns})
-        return {row[0]: self._made(row[1:]) for row in rows}
+        rows = await self._run(batched_statement(statement, names), {**parameters, **columns})
+        return {row[0]: self._convert_row(row[1:]) for row in rows}
 
-    def _leave(self, key: tuple[Any, ...], group: _Group, worker: asyncio.Task[None]) -> None:
+    def _remove_worker(self, key: tuple[Any, ...], group: _Group, worker: asyncio.Task[None]) -> None:
         group.workers.discard(worker)
         if not group.workers and not group.waiting:
             self._groups.pop(key, None)
 
 
 @functools.cache
-def together(statement: str, names: tuple[str, ...]) -> str:
+def batched_statement(statement: str, names: tuple[str, ...]) -> str:
     """The statement for arrays of values, an array a name: its columns after the number of the values, from 1."""
     one = statement
     for name in names:
@@ -114,17 +115,17 @@ def together(statement: str, names: tuple[str, ...]) -> str:
     )
 
 
-def _names(varying: Varying) -> tuple[str, ...]:
+def _varying_names(varying: Varying) -> tuple[str, ...]:
     return () if varying is None else (varying,) if isinstance(varying, str) else varying
 
 
-def _tell(waiting: list[asyncio.Future[Any]], row: Any) -> None:
+def _set_results(waiting: list[asyncio.Future[Any]], row: Any) -> None:
     for answer in waiting:
         if not answer.done():
             answer.set_result(row)
 
 
-def _fail(answers: list[list[asyncio.Future[Any]]], error: BaseException) -> None:
+def _set_errors(answers: list[list[asyncio.Future[Any]]], error: BaseException) -> None:
     for answer in itertools.chain.from_iterable(answers):
         if not answer.done():
             if isinstance(error, Exception):

@@ -30,22 +30,22 @@ from zmart import errors
 from zmart.db import pool
 
 from . import etags, response_cache, statements
-from .batching import Gatherer, Row, Run, Varying
-from .row_pages import Listed, Listings
+from .batching import RequestBatcher, Row, Run, Varying
+from .row_pages import ListSpec, PageReader
 
 
-class _AsWritten(Loader):
+class _RawJsonLoader(Loader):
     """JSON as the bytes that Postgres sent: a list has tens of thousands, and nobody here reads them."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
 
 
-def as_written() -> AdaptersMap:
+def raw_json_adapters() -> AdaptersMap:
     """How connections of a Database read values: as the driver does, but JSON stays bytes."""
     context = AdaptersMap(psycopg.adapters)
     for name in ("json", "jsonb"):
-        context.register_loader(name, _AsWritten)
+        context.register_loader(name, _RawJsonLoader)
     return context
 
 
@@ -61,12 +61,12 @@ class Answer:
     body: bytes
 
     @property
-    def place(self) -> response_cache.Place:
+    def position(self) -> response_cache.PositionKey:
         """Of which place in the log this is true."""
         return self.epoch, self.seq
 
     @property
-    def is_there(self) -> bool:
+    def is_found(self) -> bool:
         """Whether there is such a thing; the statement's body is null where there is none."""
         return self.body is not None
 
@@ -78,56 +78,58 @@ class Answer:
             "zmart-commitment": self.commitment,
         }
 
-    def told(self, body: bytes) -> Response[Any]:
+    def response_with_body(self, body: bytes) -> Response[Any]:
         """The answer with a body made of this one, or 304 where the caller has the same rows already."""
-        return _told(body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"})
+        return _response(body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"})
 
-    def itself(self) -> Response[Any]:
+    def response(self) -> Response[Any]:
         """The answer with its own body."""
-        return _told(*self._finished)
+        return _response(*self._body_and_headers)
 
     @functools.cached_property
-    def _finished(self) -> tuple[bytes, dict[str, str]]:
+    def _body_and_headers(self) -> tuple[bytes, dict[str, str]]:
         """The bytes and what is said about them, made once however many asked."""
         return self.body, {**self.headers(), "etag": etags.tag(self.epoch, self.body), "cache-control": "no-cache"}
 
 
-def _told(body: bytes, headers: dict[str, str]) -> Response[Any]:
-    if etags.is_known(headers["etag"]):
+def _response(body: bytes, headers: dict[str, str]) -> Response[Any]:
+    if etags.is_held_by_client(headers["etag"]):
         return Response(None, status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _answer(row: Row) -> Answer:
+def _to_answer(row: Row) -> Answer:
     return Answer(*row)
 
 
-def _there(found: Answer | None, missing: str) -> Answer:
+def _require_found(found: Answer | None, missing: str) -> Answer:
     if found is None:
         raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-    if not found.is_there:
+    if not found.is_found:
         raise errors.NotFound(missing)
     return found
 
 
 #: How much of the memory for what is kept belongs to the texts of rows, which more pages share.
-_TEXTS_SHARE = 0.75
+_ROW_CACHE_SHARE = 0.75
 
 
-class Database:
+class ReadDatabase:
     """The pool, seen as a place to ask."""
 
-    def __init__(self, connections: pool.Pool, *, kept_bytes: int = 0) -> None:
+    def __init__(self, connections: pool.Pool, *, cache_bytes: int = 0) -> None:
         self._connections = connections
-        self._gatherer = Gatherer(self.rows, _answer)
-        self._ends = Gatherer(self.rows)
-        texts_bytes = int(_TEXTS_SHARE * kept_bytes)
-        self._listings = Listings(self.rows, self._snapshot, _answer, most_bytes=texts_bytes)
-        self._kept = response_cache.Kept[Answer](self._end, most_bytes=kept_bytes - texts_bytes)
+        self._batcher = RequestBatcher(self.rows, _to_answer)
+        self._head_batcher = RequestBatcher(self.rows)
+        row_cache_bytes = int(_ROW_CACHE_SHARE * cache_bytes)
+        self._page_reader = PageReader(self.rows, self._snapshot, _to_answer, most_bytes=row_cache_bytes)
+        self._response_cache = response_cache.ResponseCache[Answer](
+            self._head, most_bytes=cache_bytes - row_cache_bytes
+        )
 
-    def forget(self) -> None:
+    def invalidate_cache(self) -> None:
         """Keep no answer that was read until now; for who wrote something."""
-        self._kept.forget()
+        self._response_cache.invalidate()
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
@@ -149,7 +151,7 @@ class Database:
         *,
         varying: Varying = None,
         missing: str = "",
-        is_kept: bool = True,
+        is_cacheable: bool = True,
     ) -> Response[Any]:
         """Answer with the body that a statement of `sql` builds.
 
@@ -157,14 +159,14 @@ class Database:
         together. Raises NotFound with the text `missing` when there is no such thing. `is_kept` must be
         false where the body tells the time, or is for the caller alone.
         """
-        if not is_kept:
-            return (await self.read(statement, parameters, varying=varying, missing=missing)).itself()
-        reading = functools.partial(self.read, statement, parameters, varying=varying, missing=missing)
-        return await self._keeping((statement, *parameters.items()), reading)
+        if not is_cacheable:
+            return (await self.read(statement, parameters, varying=varying, missing=missing)).response()
+        read_answer = functools.partial(self.read, statement, parameters, varying=varying, missing=missing)
+        return await self._cached_or_read((statement, *parameters.items()), read_answer)
 
     async def page(
         self,
-        listed: Listed,
+        spec: ListSpec,
         statement: str,
         parameters: Mapping[str, Any],
         *,
@@ -175,16 +177,16 @@ class Database:
 
         Otherwise as `answer`.
         """
-        reading = functools.partial(self._page, listed, statement, parameters, varying=varying, missing=missing)
-        return await self._keeping((statement, *parameters.items()), reading)
+        read_page = functools.partial(self._page, spec, statement, parameters, varying=varying, missing=missing)
+        return await self._cached_or_read((statement, *parameters.items()), read_page)
 
-    async def _keeping(self, asked: Hashable, read: Callable[[], Awaitable[Answer]]) -> Response[Any]:
-        found = await self._kept.find(asked)
+    async def _cached_or_read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Response[Any]:
+        found = await self._response_cache.find(key)
         if found is None:
-            reading = self._kept.reading()
+            pending = self._response_cache.begin_read()
             found = await read()
-            self._kept.keep(asked, found, reading)
-        return found.itself()
+            self._response_cache.store(key, found, pending)
+        return found.response()
 
     async def read(
         self,
@@ -195,16 +197,18 @@ class Database:
         missing: str = "",
     ) -> Answer:
         """The same, never kept, for who makes the body of something else out of it."""
-        return _there(await self._gatherer.row(statement, parameters, varying=varying), missing)
+        return _require_found(await self._batcher.row(statement, parameters, varying=varying), missing)
 
     async def _page(
-        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying, missing: str
+        self, spec: ListSpec, statement: str, parameters: Mapping[str, Any], *, varying: Varying, missing: str
     ) -> Answer:
-        return _there(await self._listings.read(listed, statement, parameters, varying=varying), missing)
+        return _require_found(await self._page_reader.read(spec, statement, parameters, varying=varying), missing)
 
-    async def _end(self) -> response_cache.Place | None:
+    async def _head(self) -> response_cache.PositionKey | None:
         """Where the log ends, looked up for all who ask meanwhile."""
-        found: response_cache.Place | None = await self._ends.row(statements.composed("head"), {}, varying=None)
+        found: response_cache.PositionKey | None = await self._head_batcher.row(
+            statements.compose("head"), {}, varying=None
+        )
         return found
 
     @contextlib.asynccontextmanager
@@ -214,7 +218,7 @@ class Database:
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute("set transaction isolation level repeatable read")
                 # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
-                await connection.execute(statements.composed("hold_lists"))
+                await connection.execute(statements.compose("hold_lists"))
 
                 async def run(statement: str, parameters: Mapping[str, Any]) -> list[Row]:
                     return await (await connection.execute(statement, parameters)).fetchall()

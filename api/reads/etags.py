@@ -13,14 +13,14 @@ import hashlib
 
 from litestar.types import Scope
 
-_KNOWN: contextvars.ContextVar[str | None] = contextvars.ContextVar("known_tags", default=None)
+_CLIENT_TAGS: contextvars.ContextVar[str | None] = contextvars.ContextVar("known_tags", default=None)
 _DIGITS = 24
 
 
-def remember(scope: Scope) -> None:
+def read_if_none_match(scope: Scope) -> None:
     """Note which answers the caller of this request has (If-None-Match)."""
-    known = [value for name, value in scope["headers"] if name == b"if-none-match"]
-    _KNOWN.set(b",".join(known).decode("latin-1") if known else None)
+    header_values = [value for name, value in scope["headers"] if name == b"if-none-match"]
+    _CLIENT_TAGS.set(b",".join(header_values).decode("latin-1") if header_values else None)
 
 
 def tag(epoch: str, body: bytes) -> str:
@@ -34,10 +34,10 @@ def tag(epoch: str, body: bytes) -> str:
     return f'W/"{digest.hexdigest()[:_DIGITS]}"'
 
 
-def is_known(tag: str) -> bool:
+def is_held_by_client(tag: str) -> bool:
     """Whether the caller said that it has this very answer."""
-    known = _KNOWN.get()
-    if known is None:
+    client_tags = _CLIENT_TAGS.get()
+    if client_tags is None:
         return False
     opaque = tag.removeprefix("W/")
-    return any(one.strip().removeprefix("W/") in {opaque, "*"} for one in known.split(","))
+    return any(one.strip().removeprefix("W/") in {opaque, "*"} for one in client_tags.split(","))

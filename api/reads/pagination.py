@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from .. import errors
 from . import statements
-from .row_pages import Listed
+from .row_pages import ListSpec
 
 Direction: TypeAlias = Literal["asc", "desc"]
 MarketSort: TypeAlias = Literal[
@@ -39,18 +39,18 @@ _BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
 
 
 #: Pages this far are looked up together with others.
-_NEAR = 2_000
+_MAX_BATCHED_OFFSET = 2_000
 #: Of more finds than these the list's own order is walked; as many are counted.
 MOST_FOUND = 2_000
 #: Sort keys as Postgres writes them: numbers, instants, -infinity.
 _KEY = re.compile(r"[0-9A-Za-z+:. -]{1,64}", re.ASCII)
 _PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
-_PLAIN = re.compile(r"[\w\s]+")
-_WORDS = re.compile(r"[^\W_]+")
+_PLAIN_TEXT = re.compile(r"[\w\s]+")
+_WORD = re.compile(r"[^\W_]+")
 
 
-MARKETS = Listed("markets", statements.composed("market_texts"))
-TRADES = Listed("trades", statements.composed("trade_texts"))
+MARKETS = ListSpec("markets", statements.compose("market_texts"))
+TRADES = ListSpec("trades", statements.compose("trade_texts"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +101,10 @@ class Cursor:
             name, key, number = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             cursor = cls(name, str(key), int(number))
         except (ValueError, TypeError, OverflowError, binascii.Error):
-            raise _no_cursor(sort) from None
+            raise _invalid_cursor(sort) from None
         is_ours = isinstance(key, str) and _KEY.fullmatch(key) and 0 <= cursor.number < 1 << 63
         if cursor.sort != sort or not is_ours:
-            raise _no_cursor(sort)
+            raise _invalid_cursor(sort)
         return cursor
 
 
@@ -122,19 +122,19 @@ class Search:
     def parameters(self) -> dict[str, str]:
         """What the statement needs to know of it."""
         if self.condition == "where_part":
-            return {"words": self.text, "part": containing(self.text.strip())}
-        return {"words": self.text, "prefix": self._begun()}
+            return {"words": self.text, "part": ilike_pattern(self.text.strip())}
+        return {"words": self.text, "prefix": self._prefix_query()}
 
-    def _begun(self) -> str:
+    def _prefix_query(self) -> str:
         """All words, the last one begun; nothing where quotes or a minus say something else."""
-        if not _PLAIN.fullmatch(self.text):
+        if not _PLAIN_TEXT.fullmatch(self.text):
             return ""
-        *whole, last = _WORDS.findall(self.text) or [""]
+        *whole, last = _WORD.findall(self.text) or [""]
         return " & ".join([*(f"'{word}'" for word in whole), *([f"'{last}':*"] if last else [])])
 
 
 @dataclass(frozen=True)
-class Page:
+class PageRequest:
     """Which part of a list is wanted."""
 
     sort: str
@@ -143,16 +143,16 @@ class Page:
     cursor: Cursor | None
 
     @classmethod
-    def of(cls, sort: str, limit: int, offset: int, cursor: str | None) -> Page:
+    def of(cls, sort: str, limit: int, offset: int, cursor: str | None) -> PageRequest:
         """The page that a client asked for; InvalidParameter for a cursor that is none."""
-        place = None if cursor is None else Cursor.parse(cursor, sort=sort)
-        return cls(sort, limit, offset, place)
+        position_in_list = None if cursor is None else Cursor.parse(cursor, sort=sort)
+        return cls(sort, limit, offset, position_in_list)
 
     @property
     def bound(self) -> str:
         """The smallest of our bounds that holds what is passed over, shown, and one row more."""
-        wanted = self.offset + self.limit + 1
-        return str(next(bound for bound in _BOUNDS if bound >= wanted))
+        rows_needed = self.offset + self.limit + 1
+        return str(next(bound for bound in _BOUNDS if bound >= rows_needed))
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -161,19 +161,19 @@ class Page:
         None of a far page: it takes its time, and nobody else is to wait for it. And none where there is a cursor: what
         it holds came from outside, and what Postgres refuses of it fails the statement.
         """
-        return ("offset",) if self.cursor is None and self.offset <= _NEAR else ()
+        return ("offset",) if self.cursor is None and self.offset <= _MAX_BATCHED_OFFSET else ()
 
     def parameters(self) -> dict[str, Any]:
         """What the statement needs to know of the page."""
-        place = {"cursor_key": self.cursor.key, "cursor_no": self.cursor.number} if self.cursor else {}
-        return {"sort": self.sort, "limit": self.limit, "offset": self.offset, **place}
+        cursor_parameters = {"cursor_key": self.cursor.key, "cursor_no": self.cursor.number} if self.cursor else {}
+        return {"sort": self.sort, "limit": self.limit, "offset": self.offset, **cursor_parameters}
 
 
-def markets_statement(sort: Sort, filters: Iterable[str], page: Page, search: Search | None = None) -> str:
+def markets_statement(sort: Sort, filters: Iterable[str], page: PageRequest, search: Search | None = None) -> str:
     """The statement for a page of markets with these filters, of all or of those in which text is found."""
     beyond = statements.part("where_market_before", sort_key=sort.key, comparison=sort.comparison, sort_type=sort.type)
     conditions = tuple(filters)
-    words = {
+    parts = {
         "sort_key": sort.key,
         "direction": sort.direction,
         "reverse": sort.reverse,
@@ -184,61 +184,61 @@ def markets_statement(sort: Sort, filters: Iterable[str], page: Page, search: Se
         "bound": page.bound,
     }
     if search is None:
-        return statements.composed(
+        return statements.compose(
             "markets",
             found="",
-            page=statements.part("page_listed", **words),
-            count=statements.part("count_listed", **words),
+            page=statements.part("page_listed", **parts),
+            count=statements.part("count_listed", **parts),
             is_exact="true",
-            **words,
+            **parts,
         )
-    words |= {"matches": statements.part(search.condition), "most_found": str(MOST_FOUND)}
-    return statements.composed(
+    parts |= {"matches": statements.part(search.condition), "most_found": str(MOST_FOUND)}
+    return statements.compose(
         "markets",
-        page=statements.part("page_found", **words),
-        count=statements.part("count_found", **words),
-        is_exact=statements.part("is_found_exactly", **words),
-        **words,
+        page=statements.part("page_found", **parts),
+        count=statements.part("count_found", **parts),
+        is_exact=statements.part("is_found_exactly", **parts),
+        **parts,
     )
 
 
-def trades_statement(filters: Iterable[str], page: Page) -> str:
+def trades_statement(filters: Iterable[str], page: PageRequest) -> str:
     """The statement for a page of trades, of a market, of a wallet, or of all."""
-    wanted = tuple(filters)
-    of_market, of_wallet = "where_market" in wanted, "where_wallet" in wanted
-    return statements.composed(
+    conditions = tuple(filters)
+    of_market, of_wallet = "where_market" in conditions, "where_wallet" in conditions
+    return statements.compose(
         "trades",
-        filters=_conditions(wanted),
+        filters=_conditions(conditions),
         beyond=statements.part("where_trade_before") if page.cursor else "",
         bound=page.bound,
         it_exists=statements.part("market_exists") if of_market else "true",
         is_shown="true" if of_market else statements.part("of_a_shown_market"),
         named=" ".join(
             statements.part(name)
-            for name, wished in (("named_market", of_market), ("named_wallet", of_wallet))
-            if wished
+            for name, is_used in (("named_market", of_market), ("named_wallet", of_wallet))
+            if is_used
         ),
     )
 
 
-def activity_statement(of: Literal["market", "wallet"], page: Page) -> str:
+def activity_statement(of: Literal["market", "wallet"], page: PageRequest) -> str:
     """The statement for a page of what happened in a market, or of what a wallet did."""
-    placed = {
+    parts = {
         "beyond": statements.part("where_activity_before") if page.cursor else "",
         "bound": page.bound,
     }
-    return statements.composed(
+    return statements.compose(
         "activity",
-        rows=statements.part(f"activity_of_{of}", **placed),
+        rows=statements.part(f"activity_of_{of}", **parts),
         it_exists=statements.part("market_exists") if of == "market" else "true",
         named=statements.part(f"named_{of}"),
     )
 
 
-def holders_statement(side: Literal["YES", "NO"] | None, page: Page) -> str:
+def holders_statement(side: Literal["YES", "NO"] | None, page: PageRequest) -> str:
     """The statement for a page of holders of one side, or of both together."""
     sort_key = {"YES": "h.shares_yes", "NO": "h.shares_no", None: "(h.shares_yes + h.shares_no)"}[side]
-    return statements.composed(
+    return statements.compose(
         "holders",
         sort_key=sort_key,
         beyond=statements.part("where_holder_before", sort_key=sort_key) if page.cursor else "",
@@ -250,11 +250,11 @@ def _conditions(names: Iterable[str]) -> str:
     return " ".join(statements.part(name) for name in names)
 
 
-def containing(text: str) -> str:
+def ilike_pattern(text: str) -> str:
     """A pattern for `ilike` that finds the text itself, wherever it stands."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 
 
-def _no_cursor(sort: str) -> errors.InvalidParameter:
+def _invalid_cursor(sort: str) -> errors.InvalidParameter:
     return errors.InvalidParameter("cursor", f"take next_cursor from an answer with sort={sort}, or leave it out")

@@ -20,21 +20,21 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 #: What is not in the log may be so old at most.
-SECONDS = 1.0
+MAX_AGE_SECONDS = 1.0
 #: A body larger than this share of the memory would push out too many.
 _LARGEST_SHARE = 32
 #: What an entry weighs beside its body: names, headers, places in dictionaries.
-_BESIDE_BYTES = 2_000
+_ENTRY_OVERHEAD_BYTES = 2_000
 
 #: Epoch and seq.
-Place: TypeAlias = tuple[str, int]
+PositionKey: TypeAlias = tuple[str, int]
 
 
-class Placed(Protocol):
+class CacheableAnswer(Protocol):
     """An answer that says of which place in the log it is true."""
 
     @property
-    def place(self) -> Place:
+    def position(self) -> PositionKey:
         """The place."""
         ...
 
@@ -44,99 +44,107 @@ class Placed(Protocol):
         ...
 
 
-_Answer = TypeVar("_Answer", bound=Placed)
+_Answer = TypeVar("_Answer", bound=CacheableAnswer)
 
 
 @dataclass(frozen=True)
 class _Entry(Generic[_Answer]):
     answer: _Answer
     #: By the clock, when its reading began or earlier.
-    began: float
+    started_at: float
     weight: int
 
 
 @dataclass(frozen=True)
-class Reading:
+class PendingRead:
     """A statement about to be sent, as far as keeping its answer is concerned."""
 
-    began: float
+    started_at: float
     generation: int
 
 
-class Kept(Generic[_Answer]):
+class ResponseCache(Generic[_Answer]):
     """Answers by what was asked, in bounded memory; what was not asked for longest goes first."""
 
     def __init__(
         self,
-        end: Callable[[], Awaitable[Place | None]],
+        read_head: Callable[[], Awaitable[PositionKey | None]],
         *,
         most_bytes: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         #: Where the log ends, looked up after the call; None where there is no log.
-        self._end = end
+        self._read_head = read_head
         self._clock = clock
         self._most_bytes = most_bytes
         self._entries: collections.OrderedDict[Hashable, _Entry[_Answer]] = collections.OrderedDict()
         self._bytes = 0
         self._generation = 0
         #: The furthest place that an answer or a look has told of.
-        self._seen: Place | None = None
+        self._latest_position: PositionKey | None = None
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """What is held."""
         return self._bytes
 
-    async def find(self, asked: Hashable) -> _Answer | None:
+    async def find(self, key: Hashable) -> _Answer | None:
         """The answer to the same question, if it is true at a moment after this call; else None."""
-        entry = self._entries.get(asked)
+        entry = self._entries.get(key)
         if entry is None:
             return None
-        if self._clock() - entry.began < SECONDS and await self._ends_at(entry.answer.place):
-            if asked in self._entries:
-                self._entries.move_to_end(asked)
+        if self._clock() - entry.started_at < MAX_AGE_SECONDS and await self._is_head_at(entry.answer.position):
+            if key in self._entries:
+                self._entries.move_to_end(key)
             return entry.answer
-        if self._entries.get(asked) is entry:
-            self._discard(asked)
+        if self._entries.get(key) is entry:
+            self._discard(key)
         return None
 
-    async def _ends_at(self, place: Place) -> bool:
+    async def _is_head_at(self, position: PositionKey) -> bool:
         # A log does not go back: where it is known to have moved on, nothing needs to be looked up.
-        if self._seen is not None and self._seen[0] == place[0] and self._seen[1] > place[1]:
+        if (
+            self._latest_position is not None
+            and self._latest_position[0] == position[0]
+            and self._latest_position[1] > position[1]
+        ):
             return False
-        end = await self._end()
-        self._see(end)
-        return end == place
+        head = await self._read_head()
+        self._note_position(head)
+        return head == position
 
-    def _see(self, place: Place | None) -> None:
-        if place is not None and (self._seen is None or self._seen[0] != place[0] or self._seen[1] < place[1]):
-            self._seen = place
+    def _note_position(self, position: PositionKey | None) -> None:
+        if position is not None and (
+            self._latest_position is None
+            or self._latest_position[0] != position[0]
+            or self._latest_position[1] < position[1]
+        ):
+            self._latest_position = position
 
-    def reading(self) -> Reading:
+    def begin_read(self) -> PendingRead:
         """Call before a statement is sent, so that its answer may be kept."""
-        return Reading(self._clock(), self._generation)
+        return PendingRead(self._clock(), self._generation)
 
-    def keep(self, asked: Hashable, answer: _Answer, reading: Reading) -> None:
+    def store(self, key: Hashable, answer: _Answer, pending: PendingRead) -> None:
         """Keep an answer that came of a reading, unless this process wrote something meanwhile."""
-        self._see(answer.place)
-        if answer.body is None or reading.generation != self._generation:
+        self._note_position(answer.position)
+        if answer.body is None or pending.generation != self._generation:
             return
-        if asked in self._entries:
-            self._discard(asked)
-        entry = _Entry(answer, reading.began, len(answer.body) + _BESIDE_BYTES)
+        if key in self._entries:
+            self._discard(key)
+        entry = _Entry(answer, pending.started_at, len(answer.body) + _ENTRY_OVERHEAD_BYTES)
         if entry.weight > self._most_bytes // _LARGEST_SHARE:
             return
-        self._entries[asked] = entry
+        self._entries[key] = entry
         self._bytes += entry.weight
         while self._bytes > self._most_bytes:
             self._discard(next(iter(self._entries)))
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Drop everything, also what is being read; called by who wrote, before he is answered."""
         self._entries.clear()
         self._bytes = 0
         self._generation += 1
 
-    def _discard(self, asked: Hashable) -> None:
-        self._bytes -= self._entries.pop(asked).weight
+    def _discard(self, key: Hashable) -> None:
+        self._bytes -= self._entries.pop(key).weight

@@ -21,55 +21,55 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 #: Epoch of the log, and when its server started: where versions are unique.
-Server: TypeAlias = tuple[str, str]
+VersionScope: TypeAlias = tuple[str, str]
 
 #: What an entry weighs beside its characters: two objects and a place in a dictionary.
-_BESIDE_BYTES = 250
+_ENTRY_OVERHEAD_BYTES = 250
 
 
-class Texts:
+class RowCache:
     """Texts by version, in bounded memory; what was not wanted for longest goes first."""
 
     def __init__(self, *, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._server: Server | None = None
-        self._texts: collections.OrderedDict[str, bytes] = collections.OrderedDict()
+        self._scope: VersionScope | None = None
+        self._rows: collections.OrderedDict[str, bytes] = collections.OrderedDict()
         self._bytes = 0
 
     @property
-    def held_bytes(self) -> int:
+    def size_bytes(self) -> int:
         """What they weigh."""
         return self._bytes
 
-    def find(self, server: Server, versions: Iterable[str]) -> dict[str, bytes]:
+    def find(self, scope: VersionScope, versions: Iterable[str]) -> dict[str, bytes]:
         """The texts of those versions that are known."""
-        if server != self._server:
+        if scope != self._scope:
             return {}
-        known, found = self._texts, {}
+        entries, found = self._rows, {}
         for version in versions:
-            text = known.get(version)
+            text = entries.get(version)
             if text is not None:
-                known.move_to_end(version)
+                entries.move_to_end(version)
                 found[version] = text
         return found
 
-    def learn(self, server: Server, texts: Mapping[str, bytes]) -> None:
+    def store(self, scope: VersionScope, rows: Mapping[str, bytes]) -> None:
         """Keep what Postgres wrote."""
-        if server != self._server:
-            self._server, self._bytes = server, 0
-            self._texts.clear()
-        for version, text in texts.items():
-            if version not in self._texts:
-                self._texts[version] = text
+        if scope != self._scope:
+            self._scope, self._bytes = scope, 0
+            self._rows.clear()
+        for version, text in rows.items():
+            if version not in self._rows:
+                self._rows[version] = text
                 self._bytes += _weight(version, text)
         while self._bytes > self._most_bytes:
-            self._bytes -= _weight(*self._texts.popitem(last=False))
+            self._bytes -= _weight(*self._rows.popitem(last=False))
 
 
-def numbers(versions: Iterable[str]) -> Sequence[str]:
+def row_numbers(versions: Iterable[str]) -> Sequence[str]:
     """The numbers of the rows."""
     return [version.partition(":")[0] for version in versions]
 
 
 def _weight(version: str, text: bytes) -> int:
-    return len(version) + len(text) + _BESIDE_BYTES
+    return len(version) + len(text) + _ENTRY_OVERHEAD_BYTES

@@ -15,8 +15,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from .batching import Gatherer, Row, Run, Varying
-from .row_cache import Server, Texts, numbers
+from .batching import RequestBatcher, Row, Run, Varying
+from .row_cache import RowCache, VersionScope, row_numbers
 
 #: How often a page is looked up whose rows change meanwhile, before one snapshot is held for it.
 TRIES = 3
@@ -25,24 +25,24 @@ TRIES = 3
 MOST_ROWS = 1_000
 
 _T = TypeVar("_T")
-_Whole = TypeVar("_Whole")
+_PageT = TypeVar("_PageT")
 
 #: Runs statements that all see one moment.
-Snapshot: TypeAlias = Callable[[], AbstractAsyncContextManager[Run]]
+SnapshotFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Run]]
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListSpec:
     """What a list is of."""
 
     #: The member of the body that holds the rows.
     name: str
     #: The statement that writes rows by their numbers: version and text of each.
-    texts: str
+    rows_statement: str
 
 
 @dataclass
-class _Page:
+class _PageRows:
     """A row of a page's statement."""
 
     epoch: str
@@ -53,14 +53,14 @@ class _Page:
     #: The rows in order, a space between two.
     versions: str | None
     #: The other members of the body, as a JSON object; None where there is no such list.
-    rest: bytes | None
+    other_members: bytes | None
     #: What becomes of it, for all who asked for it together: the whole, its rows being written, another reading.
-    whole: Any = field(default=None, init=False)
-    writing: asyncio.Task[Any] | None = field(default=None, init=False)
-    anew: asyncio.Task[Any] | None = field(default=None, init=False)
+    result: Any = field(default=None, init=False)
+    rendering: asyncio.Task[Any] | None = field(default=None, init=False)
+    snapshot_read: asyncio.Task[Any] | None = field(default=None, init=False)
 
     @property
-    def server(self) -> Server:
+    def scope(self) -> VersionScope:
         """Where the versions mean something."""
         return self.epoch, self.started_at
 
@@ -69,105 +69,111 @@ class _Page:
         """The versions, one by one."""
         return (self.versions or "").split()
 
-    def body(self, name: str, texts: Mapping[str, bytes]) -> bytes:
+    def body(self, name: str, rows: Mapping[str, bytes]) -> bytes:
         """The page with its rows; KeyError where one of them is not among the texts."""
-        assert self.rest is not None
-        return b'{"%s":[%s],%s' % (name.encode(), b",".join([texts[row] for row in self.rows]), self.rest[1:])
+        assert self.other_members is not None
+        return b'{"%s":[%s],%s' % (name.encode(), b",".join([rows[row] for row in self.rows]), self.other_members[1:])
 
 
-class _Scribe:
+class _RowRenderer:
     """Has rows written: those that pages lack at the same time, by one statement."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         #: By statement: the rows that it will be asked for next, and the asking.
-        self._next: dict[str, tuple[set[str], asyncio.Task[dict[str, bytes]]]] = {}
+        self._pending: dict[str, tuple[set[str], asyncio.Task[dict[str, bytes]]]] = {}
 
-    async def write(self, statement: str, wanted: Iterable[str]) -> dict[str, bytes]:
+    async def render(self, statement: str, missing: Iterable[str]) -> dict[str, bytes]:
         """The texts of rows by version, of these numbers and maybe of others."""
-        rows, writing = self._next.get(statement, (None, None))
-        if rows is None or writing is None or len(rows) >= MOST_ROWS:
+        rows, rendering = self._pending.get(statement, (None, None))
+        if rows is None or rendering is None or len(rows) >= MOST_ROWS:
             rows = set()
-            writing = _heard(asyncio.create_task(self._write(statement, rows)))
-            self._next[statement] = rows, writing
-        rows.update(wanted)
-        return await asyncio.shield(writing)
+            rendering = _consume_exception(asyncio.create_task(self._render(statement, rows)))
+            self._pending[statement] = rows, rendering
+        rows.update(missing)
+        return await asyncio.shield(rendering)
 
-    async def _write(self, statement: str, rows: set[str]) -> dict[str, bytes]:
+    async def _render(self, statement: str, rows: set[str]) -> dict[str, bytes]:
         # Pages that were looked up together have come in the turn of the loop before this one.
-        if self._next[statement][0] is rows:
-            del self._next[statement]
+        if self._pending[statement][0] is rows:
+            del self._pending[statement]
         return {version: text.encode() for version, text in await self._run(statement, {"numbers": sorted(rows)})}
 
 
-class Listings(Generic[_Whole]):
+class PageReader(Generic[_PageT]):
     """Pages, read for all who ask for the same at a time, and the texts of their rows."""
 
-    def __init__(self, run: Run, snapshot: Snapshot, made: Callable[[Row], _Whole], *, most_bytes: int) -> None:
+    def __init__(
+        self, run: Run, snapshot: SnapshotFactory, build_page: Callable[[Row], _PageT], *, most_bytes: int
+    ) -> None:
         self._snapshot = snapshot
         #: What is made of epoch, seq, slot, commitment and body (None where there is no such list), once for all.
-        self._made = made
-        self._scribe = _Scribe(run)
-        self._pages = Gatherer(run, _page)
-        self._texts = Texts(most_bytes=most_bytes)
+        self._build_page = build_page
+        self._renderer = _RowRenderer(run)
+        self._pages = RequestBatcher(run, _to_page_rows)
+        self._row_cache = RowCache(most_bytes=most_bytes)
 
     async def read(
-        self, listed: Listed, statement: str, parameters: Mapping[str, Any], *, varying: Varying
-    ) -> _Whole | None:
+        self, spec: ListSpec, statement: str, parameters: Mapping[str, Any], *, varying: Varying
+    ) -> _PageT | None:
         """The page as it is at a moment after this call; None where there is no log."""
         for _ in range(TRIES):
-            page: _Page | None = await self._pages.row(statement, parameters, varying=varying)
+            page: _PageRows | None = await self._pages.row(statement, parameters, varying=varying)
             if page is None:
                 return None
-            if whole := await self._filled(listed, page):
-                return whole
+            if result := await self._fill(spec, page):
+                return result
         assert page is not None
-        if page.anew is None:
-            page.anew = _heard(asyncio.create_task(self._at_one_moment(listed, statement, parameters)))
-        found: _Whole | None = await asyncio.shield(page.anew)
+        if page.snapshot_read is None:
+            page.snapshot_read = _consume_exception(
+                asyncio.create_task(self._read_in_snapshot(spec, statement, parameters))
+            )
+        found: _PageT | None = await asyncio.shield(page.snapshot_read)
         return found
 
-    async def _at_one_moment(self, listed: Listed, statement: str, parameters: Mapping[str, Any]) -> _Whole | None:
+    async def _read_in_snapshot(self, spec: ListSpec, statement: str, parameters: Mapping[str, Any]) -> _PageT | None:
         async with self._snapshot() as run:
             if not (found := await run(statement, parameters)):
                 return None
-            whole = await self._written(listed, _page(found[0]), _Scribe(run))
-        assert whole is not None, "both statements see one moment"
-        return whole
+            result = await self._render_missing(spec, _to_page_rows(found[0]), _RowRenderer(run))
+        assert result is not None, "both statements see one moment"
+        return result
 
-    async def _filled(self, listed: Listed, page: _Page) -> _Whole | None:
+    async def _fill(self, spec: ListSpec, page: _PageRows) -> _PageT | None:
         """The page with its rows, put together once; None where a row changed before it was written."""
-        if page.whole is None and page.writing is None:
-            known = self._texts.find(page.server, page.rows)
-            if self._whole(listed, page, known) is None:
-                page.writing = _heard(asyncio.create_task(self._written(listed, page, self._scribe)))
+        if page.result is None and page.rendering is None:
+            cached = self._row_cache.find(page.scope, page.rows)
+            if self._assemble(spec, page, cached) is None:
+                page.rendering = _consume_exception(
+                    asyncio.create_task(self._render_missing(spec, page, self._renderer))
+                )
         # Who goes away does not take it with him: others wait.
-        found: _Whole | None = page.whole if page.writing is None else await asyncio.shield(page.writing)
+        found: _PageT | None = page.result if page.rendering is None else await asyncio.shield(page.rendering)
         return found
 
-    async def _written(self, listed: Listed, page: _Page, scribe: _Scribe) -> _Whole | None:
-        texts = self._texts.find(page.server, page.rows)
+    async def _render_missing(self, spec: ListSpec, page: _PageRows, renderer: _RowRenderer) -> _PageT | None:
+        texts = self._row_cache.find(page.scope, page.rows)
         if unknown := [row for row in page.rows if row not in texts]:
-            written = await scribe.write(listed.texts, numbers(unknown))
-            self._texts.learn(page.server, written)
-            texts |= written
-        return self._whole(listed, page, texts)
+            rendered = await renderer.render(spec.rows_statement, row_numbers(unknown))
+            self._row_cache.store(page.scope, rendered)
+            texts |= rendered
+        return self._assemble(spec, page, texts)
 
-    def _whole(self, listed: Listed, page: _Page, texts: Mapping[str, bytes]) -> _Whole | None:
+    def _assemble(self, spec: ListSpec, page: _PageRows, texts: Mapping[str, bytes]) -> _PageT | None:
         """What is made of the page with its rows; None where one of them is not among the texts."""
         try:
-            body = None if page.rest is None else page.body(listed.name, texts)
+            body = None if page.other_members is None else page.body(spec.name, texts)
         except KeyError:
             return None
-        page.whole = whole = self._made((page.epoch, page.seq, page.slot, page.commitment, body))
-        return whole
+        page.result = result = self._build_page((page.epoch, page.seq, page.slot, page.commitment, body))
+        return result
 
 
-def _page(row: Row) -> _Page:
-    return _Page(*row)
+def _to_page_rows(row: Row) -> _PageRows:
+    return _PageRows(*row)
 
 
-def _heard(task: asyncio.Task[_T]) -> asyncio.Task[_T]:
+def _consume_exception(task: asyncio.Task[_T]) -> asyncio.Task[_T]:
     """The task; where all who waited for it have gone, what went wrong in it is nobody's trouble."""
     task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
     return task

@@ -21,47 +21,47 @@ from zmart.db import queries
 _PART = re.compile(r"\{([a-z_]+)\}")
 
 
-def _loaded(folder: str) -> dict[str, str]:
+def _load(folder: str) -> dict[str, str]:
     """Every text of a folder's files by its name; ConfigurationError when two files use one."""
-    found: dict[str, str] = {}
+    statements_by_name: dict[str, str] = {}
     for file in sorted(resources.files("api").joinpath(folder).iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".sql"):
             texts = queries.load("api", f"{folder}/{file.name}")
-            if twice := found.keys() & set(texts):
-                raise errors.ConfigurationError(f"{folder}/{file.name}: {min(twice)} stands in another file, too.")
-            found |= {name: getattr(texts, name) for name in texts}
-    return found
+            if duplicates := statements_by_name.keys() & set(texts):
+                raise errors.ConfigurationError(f"{folder}/{file.name}: {min(duplicates)} stands in another file, too.")
+            statements_by_name |= {name: getattr(texts, name) for name in texts}
+    return statements_by_name
 
 
-_STATEMENTS = _loaded("sql")
-_PARTS = _loaded("sql/rows")
+_STATEMENTS = _load("sql")
+_PARTS = _load("sql/rows")
 
 
 @functools.cache
-def composed(name: str, **parts: str) -> str:
+def compose(name: str, **parts: str) -> str:
     """The statement `name`; `parts` fill words that no part of the file is named after."""
-    return _filled(_STATEMENTS[name], parts)
+    return _fill(_STATEMENTS[name], parts)
 
 
 @functools.cache
 def part(name: str, **parts: str) -> str:
     """The part `name` of sql/rows, filled."""
-    return _filled(_without_comment(_PARTS[name]), parts)
+    return _fill(_strip_comments(_PARTS[name]), parts)
 
 
-def filled(text: str, **parts: str) -> str:
+def fill(text: str, **parts: str) -> str:
     """Another file's statement, with `parts` and the parts of sql/rows in it."""
-    return _filled(text, parts)
+    return _fill(text, parts)
 
 
-def _filled(text: str, parts: dict[str, str]) -> str:
+def _fill(text: str, parts: dict[str, str]) -> str:
     def replacement(match: re.Match[str]) -> str:
-        word = match[1]
-        return parts[word] if word in parts else part(word, **parts)
+        name = match[1]
+        return parts[name] if name in parts else part(name, **parts)
 
     return _PART.sub(replacement, text)
 
 
-def _without_comment(text: str) -> str:
+def _strip_comments(text: str) -> str:
     # A part may end up in the middle of a line, where its sentence would swallow the rest.
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).strip()

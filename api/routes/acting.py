@@ -23,7 +23,7 @@ from ..acting import metadata, preparing, trading
 from ..auth.signed_in import SECURITY, FromSignedIn
 from ..dependencies import FromDatabase, FromPreparer
 from ..reads import statements
-from ..reads.database import Database
+from ..reads.database import ReadDatabase
 from ..schemas import acting as shapes
 
 #: The least liquidity a market may declare, in lamports (protocol.md 5.2).
@@ -46,7 +46,7 @@ _REFUSALS: Final = response_docs.problems(401, 404)
 async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.BuyShares) -> shapes.UnsignedTrade:
     """What you pay at most is certain, what it buys is not, should others trade first (protocol.md 1.4.5)."""
     shares = None if isinstance(data.shares, msgspec.UnsetType) else _shares(data.shares)
-    max_cost = trading.amount("max_cost", data.max_cost)
+    max_cost = trading.parse_amount("max_cost", data.max_cost)
     market = await preparer.market(parameters.market(data.market_id))
     buy = trading.buy(market.pool, yes=data.outcome, shares=shares, max_cost=max_cost)
     prepared = await preparer.prepare(
@@ -55,8 +55,8 @@ async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shap
         _trading_accounts(market, signed_in.wallet),
         {"outcome": data.outcome, "target_cost": buy.target_cost},
     )
-    trade = _proposed(market, signed_in.wallet, "buy", yes=data.outcome, trade=buy.trade, limit=buy.target_cost)
-    return shapes.UnsignedTrade(**_unsigned(prepared), trade=trade)
+    trade = _proposed_trade(market, signed_in.wallet, "buy", yes=data.outcome, trade=buy.trade, limit=buy.target_cost)
+    return shapes.UnsignedTrade(**_unsigned_fields(prepared), trade=trade)
 
 
 @post(
@@ -69,7 +69,7 @@ async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shap
 )
 async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.SellShares) -> shapes.UnsignedTrade:
     """The deployed program cannot carry out any sale; where that is so, the trial says it (protocol.md 1.4.6)."""
-    shares, least = _shares(data.shares), trading.amount("min_proceeds", data.min_proceeds)
+    shares, least = _shares(data.shares), trading.parse_amount("min_proceeds", data.min_proceeds)
     market = await preparer.market(parameters.market(data.market_id))
     trade = trading.sell(market.pool, yes=data.outcome, shares=shares, min_proceeds=least)
     prepared = await preparer.prepare(
@@ -78,8 +78,8 @@ async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: sha
         _trading_accounts(market, signed_in.wallet),
         {"outcome": data.outcome, "shares_to_sell": shares, "min_proceeds": least},
     )
-    proposed = _proposed(market, signed_in.wallet, "sell", yes=data.outcome, trade=trade, limit=least)
-    return shapes.UnsignedTrade(**_unsigned(prepared), trade=proposed)
+    proposed = _proposed_trade(market, signed_in.wallet, "sell", yes=data.outcome, trade=trade, limit=least)
+    return shapes.UnsignedTrade(**_unsigned_fields(prepared), trade=proposed)
 
 
 @post(
@@ -94,12 +94,12 @@ async def create_market(
     preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.CreateMarket
 ) -> shapes.UnsignedMarket:
     """The words are kept for you at once, and shown when the market that anchors them exists (protocol.md 1.4.2)."""
-    liquidity = trading.amount("liquidity", data.liquidity)
+    liquidity = trading.parse_amount("liquidity", data.liquidity)
     if liquidity < LEAST_LIQUIDITY:
         raise errors.InvalidParameter("liquidity", f"expected at least {LEAST_LIQUIDITY} lamports")
     b = _b_parameter(data, liquidity)
-    words = _metadata(data, signed_in.wallet)
-    market_id = ids.market_id_bytes(words.market_id)
+    market_metadata = _metadata(data, signed_in.wallet)
+    market_id = ids.market_id_bytes(market_metadata.market_id)
     prepared = await preparer.prepare(
         "create_market",
         signed_in.wallet,
@@ -108,15 +108,15 @@ async def create_market(
             "market_id": market_id,
             "b_parameter": b,
             "initial_liquidity": liquidity,
-            "ipfs_question_hash": words.cid.encode(),
+            "ipfs_question_hash": market_metadata.cid.encode(),
         },
     )
-    await signed_in.run(writes.statement("set_market_metadata"), words.parameters())
+    await signed_in.run(writes.statement("set_market_metadata"), market_metadata.parameters())
     return shapes.UnsignedMarket(
-        **_unsigned(prepared),
-        metadata_document=words.document().decode(),
+        **_unsigned_fields(prepared),
+        metadata_document=market_metadata.document().decode(),
         market=shapes.ProposedMarket(
-            id=words.market_id,
+            id=market_metadata.market_id,
             on_chain_address=addresses.market_address(preparer.program_id, market_id),
             question=data.question,
             description=data.description,
@@ -129,7 +129,7 @@ async def create_market(
             initial_liquidity=liquidity,
             initial_liquidity_exact=str(liquidity),
             end_date=data.end_date,
-            ipfs_question_hash=words.cid,
+            ipfs_question_hash=market_metadata.cid,
             is_tradable=b >= lmsr.MIN_B,
         ),
     )
@@ -155,7 +155,7 @@ async def resolve_market(
     if data.outcome is None:
         raise errors.InvalidParameter("outcome", "expected true or false; the chain takes no proposal of INVALID")
     args = {"proposed_outcome": data.outcome, "ipfs_evidence_hash": data.ipfs_evidence_hash.encode()}
-    return await _step("resolve_market", "resolver", preparer, database, signed_in.wallet, market, args)
+    return await _prepare_step("resolve_market", "resolver", preparer, database, signed_in.wallet, market, args)
 
 
 @post(
@@ -171,7 +171,7 @@ async def dispute_market(
     preparer: FromPreparer, database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName
 ) -> shapes.UnsignedOnMarket:
     """Anyone may dispute a proposed outcome until the dispute period is over (protocol.md 1.4.8)."""
-    return await _step("initiate_dispute", "initiator", preparer, database, signed_in.wallet, market)
+    return await _prepare_step("initiate_dispute", "initiator", preparer, database, signed_in.wallet, market)
 
 
 @post(
@@ -187,21 +187,21 @@ async def claim_winnings(
     preparer: FromPreparer, database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName
 ) -> shapes.UnsignedOnMarket:
     """What a finalized market owes the wallet: its share of the pool, or its stake back (protocol.md 1.4.10)."""
-    return await _step("claim_winnings", "user", preparer, database, signed_in.wallet, market)
+    return await _prepare_step("claim_winnings", "user", preparer, database, signed_in.wallet, market)
 
 
 async def vote_on_chain(
-    instruction: str, preparer: preparing.Preparer, database: Database, wallet: Address, market: str, vote: bool
+    instruction: str, preparer: preparing.Preparer, database: ReadDatabase, wallet: Address, market: str, vote: bool
 ) -> shapes.UnsignedOnMarket:
     """A vote that the chain itself records, to sign (protocol.md 1.4.12)."""
-    return await _step(instruction, "user", preparer, database, wallet, market, {"vote": vote})
+    return await _prepare_step(instruction, "user", preparer, database, wallet, market, {"vote": vote})
 
 
-async def _step(
+async def _prepare_step(
     instruction: str,
     signer: str,
     preparer: preparing.Preparer,
-    database: Database,
+    database: ReadDatabase,
     wallet: Address,
     name: str,
     args: dict[str, Any] | None = None,
@@ -211,19 +211,21 @@ async def _step(
     if instruction == "claim_winnings":
         accounts["resolver"] = Address(market.market["resolver"])
     prepared = await preparer.prepare(instruction, wallet, accounts, args)
-    return shapes.UnsignedOnMarket(**_unsigned(prepared), market=await _known(database, market.market_id))
+    return shapes.UnsignedOnMarket(
+        **_unsigned_fields(prepared), market=await _read_logged_market(database, market.market_id)
+    )
 
 
-async def _known(database: Database, market_id: MarketId) -> schemas.Market | None:
+async def _read_logged_market(database: ReadDatabase, market_id: MarketId) -> schemas.Market | None:
     """The market by the log; None while the log does not know it, or cannot say."""
     try:
-        answer = await database.read(statements.composed("market"), {"market": market_id}, varying="market")
+        answer = await database.read(statements.compose("market"), {"market": market_id}, varying="market")
     except (zmart_errors.NotFound, zmart_errors.Transient):
         return None
     return msgspec.json.decode(answer.body or b"null", type=schemas.Market | None)
 
 
-def _unsigned(prepared: preparing.Prepared) -> dict[str, Any]:
+def _unsigned_fields(prepared: preparing.PreparedTransaction) -> dict[str, Any]:
     unsigned = prepared.unsigned
     return {
         "message": _SIGN,
@@ -232,11 +234,11 @@ def _unsigned(prepared: preparing.Prepared) -> dict[str, Any]:
         "blockhash": unsigned.blockhash,
         "last_valid_block_height": prepared.last_valid_block_height,
         "fee_lamports": str(unsigned.fee_lamports),
-        "simulation": shapes.Trial(slot=prepared.slot, units_consumed=prepared.units_consumed),
+        "simulation": shapes.Simulation(slot=prepared.slot, units_consumed=prepared.units_consumed),
     }
 
 
-def _trading_accounts(market: preparing.OnChain, wallet: Address) -> dict[str, Address]:
+def _trading_accounts(market: preparing.OnChainMarket, wallet: Address) -> dict[str, Address]:
     return {
         "market": market.address,
         "user": wallet,
@@ -244,8 +246,8 @@ def _trading_accounts(market: preparing.OnChain, wallet: Address) -> dict[str, A
     }
 
 
-def _proposed(
-    market: preparing.OnChain, wallet: Address, kind: Any, *, yes: bool, trade: quote.TradeQuote, limit: int
+def _proposed_trade(
+    market: preparing.OnChainMarket, wallet: Address, kind: Any, *, yes: bool, trade: quote.TradeQuote, limit: int
 ) -> shapes.ProposedTrade:
     return shapes.ProposedTrade(
         market_id=market.market_id,
@@ -268,7 +270,7 @@ def _proposed(
 
 
 def _shares(value: int | str) -> int:
-    shares = trading.amount("shares", value)
+    shares = trading.parse_amount("shares", value)
     if shares < trading.LEAST_SHARES:
         raise errors.InvalidParameter("shares", f"expected at least {trading.LEAST_SHARES}, which is 0.001 of a share")
     return shares
@@ -277,22 +279,22 @@ def _shares(value: int | str) -> int:
 def _b_parameter(data: shapes.CreateMarket, liquidity: int) -> int:
     if isinstance(data.b_parameter, msgspec.UnsetType):
         return max(liquidity, lmsr.MIN_B)
-    b = trading.amount("b_parameter", data.b_parameter)
+    b = trading.parse_amount("b_parameter", data.b_parameter)
     if b == 0:
         raise errors.InvalidParameter("b_parameter", "expected more than nothing")
     return b
 
 
-def _metadata(data: shapes.CreateMarket, creator: Address) -> metadata.Metadata:
+def _metadata(data: shapes.CreateMarket, creator: Address) -> metadata.MarketMetadata:
     market_id = secrets.token_hex(32) if isinstance(data.market_id, msgspec.UnsetType) else data.market_id
-    return metadata.Metadata(
+    return metadata.MarketMetadata(
         market_id=MarketId(market_id),
         creator=creator,
         question=data.question,
         description=data.description,
         category=data.category,
         tags=tuple(data.tags),
-        ends_at=parameters.future("end_date", data.end_date),
+        ends_at=parameters.future_instant("end_date", data.end_date),
     )
 
 

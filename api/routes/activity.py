@@ -26,7 +26,9 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 _BOUND = "101"
 
 
-@get("/api/markets/activity", tags=["markets"], summary="What happened lately", responses=response_docs.reads())
+@get(
+    "/api/markets/activity", tags=["markets"], summary="What happened lately", responses=response_docs.read_responses()
+)
 async def list_newest_activity(
     database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
 ) -> Response[schemas.NewestActivities]:
@@ -35,7 +37,7 @@ async def list_newest_activity(
     shares = {"trades": (limit + 1) // 2, "others": (limit + 3) // 4} if of_type is None else {}
     kinds = " union all ".join(_newest(name) for name in types)
     return await database.answer(
-        statements.composed("newest_activity", kinds=kinds),
+        statements.compose("newest_activity", kinds=kinds),
         {"limit": limit, "trades": limit, "others": limit, **shares},
     )
 
@@ -44,7 +46,7 @@ async def list_newest_activity(
     "/api/markets/{market:str}/activity",
     tags=["markets"],
     summary="What happened in a market",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_market_activity(
     database: FromDatabase,
@@ -53,15 +55,20 @@ async def list_market_activity(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketActivity]:
     """Every event of the market, the latest on chain first."""
-    page = pagination.Page.of("activity", limit, 0, cursor)
+    page = pagination.PageRequest.of("activity", limit, 0, cursor)
     return await database.answer(
         pagination.activity_statement("market", page),
         {"market": parameters.market(market), **page.parameters()},
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
-@get("/api/users/{wallet:str}/activity", tags=["wallets"], summary="What a wallet did", responses=response_docs.reads())
+@get(
+    "/api/users/{wallet:str}/activity",
+    tags=["wallets"],
+    summary="What a wallet did",
+    responses=response_docs.read_responses(),
+)
 async def list_wallet_activity(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -69,7 +76,7 @@ async def list_wallet_activity(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletActivity]:
     """Every event in which the wallet acted, the latest on chain first."""
-    page = pagination.Page.of("activity", limit, 0, cursor)
+    page = pagination.PageRequest.of("activity", limit, 0, cursor)
     return await database.answer(
         pagination.activity_statement("wallet", page), {"wallet": parameters.wallet(wallet), **page.parameters()}
     )

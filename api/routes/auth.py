@@ -16,9 +16,9 @@ from zmart.domain.ids import Address
 from .. import errors, parameters, response_docs
 from ..auth import sessions, siws, tickets, tokens
 from ..auth.nonces import Nonce
-from ..auth.service import Gate
+from ..auth.service import AuthService
 from ..auth.signed_in import SECURITY, FromSignedIn
-from ..dependencies import FromGate
+from ..dependencies import FromAuth
 from ..schemas import auth as shapes
 
 WalletToName = Annotated[
@@ -33,18 +33,18 @@ WalletToName = Annotated[
     responses=response_docs.problems(),
 )
 async def show_nonce(
-    request: Request[Any, Any, State], gate: FromGate, wallet: WalletToName = None
+    request: Request[Any, Any, State], auth: FromAuth, wallet: WalletToName = None
 ) -> shapes.NonceToSign:
     """Begin here: the fields for Sign-In With Solana, good for five minutes and one signing in."""
-    nonce = gate.nonces.issue()
-    domain, uri = _site(request, gate)
-    message = None if wallet is None else str(_message(parameters.wallet(wallet), gate, nonce, domain, uri))
+    nonce = auth.nonces.issue()
+    domain, uri = _site(request, auth)
+    message = None if wallet is None else str(_message(parameters.wallet(wallet), auth, nonce, domain, uri))
     return shapes.NonceToSign(
         nonce=nonce.text,
         domain=domain,
         uri=uri,
         version=siws.VERSION,
-        chain_id=gate.chain_id,
+        chain_id=auth.chain_id,
         statement=siws.STATEMENT,
         issued_at=nonce.issued_at,
         expires_at=nonce.expires_at,
@@ -59,11 +59,11 @@ async def show_nonce(
     status_code=200,
     responses=response_docs.problems(401),
 )
-async def sign_in(gate: FromGate, data: shapes.SignedMessage) -> shapes.Session:
+async def sign_in(auth: FromAuth, data: shapes.SignedMessage) -> shapes.Session:
     """Exchange a signed text for tokens. Every field of the text is compared; its nonce is used up."""
     wallet = parameters.wallet(data.wallet)
-    refresh = await gate.verify(wallet, _signed_bytes(data), data.signature)
-    return _session(gate, wallet, refresh)
+    refresh = await auth.verify(wallet, _signed_bytes(data), data.signature)
+    return _session(auth, wallet, refresh)
 
 
 @post(
@@ -73,10 +73,10 @@ async def sign_in(gate: FromGate, data: shapes.SignedMessage) -> shapes.Session:
     status_code=200,
     responses=response_docs.problems(401),
 )
-async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.Session:
+async def refresh_session(auth: FromAuth, data: shapes.RefreshToken) -> shapes.Session:
     """Exchange a refresh token for the next pair. Using one twice ends the session."""
-    wallet, refresh = await gate.sessions.rotate(data.refresh_token)
-    return _session(gate, wallet, refresh)
+    wallet, refresh = await auth.sessions.rotate(data.refresh_token)
+    return _session(auth, wallet, refresh)
 
 
 @post(
@@ -86,13 +86,13 @@ async def refresh_session(gate: FromGate, data: shapes.RefreshToken) -> shapes.S
     status_code=200,
     responses=response_docs.problems(401),
 )
-async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOut:
+async def sign_out(auth: FromAuth, data: shapes.RefreshToken) -> shapes.SignOutResult:
     """End the session of this refresh token.
 
     Access tokens it gave out, and streams opened with them, live their fifteen minutes to the end.
     """
-    closed = await gate.sessions.close(data.refresh_token)
-    return shapes.SignedOut(message="Signed out." if closed else "There was no such session.")
+    was_open = await auth.sessions.close(data.refresh_token)
+    return shapes.SignOutResult(message="Signed out." if was_open else "There was no such session.")
 
 
 @post(
@@ -102,40 +102,40 @@ async def sign_out(gate: FromGate, data: shapes.RefreshToken) -> shapes.SignedOu
     security=SECURITY,
     responses=response_docs.problems(401),
 )
-async def issue_ticket(gate: FromGate, signed_in: FromSignedIn) -> shapes.Ticket:
+async def issue_ticket(auth: FromAuth, signed_in: FromSignedIn) -> shapes.Ticket:
     """For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use.
 
     The topic `me` that it opens ends when the access token does that asked for it, at most fifteen minutes later.
     """
-    ticket = gate.tickets.issue(signed_in.wallet, signed_in.expires_at)
+    ticket = auth.tickets.issue(signed_in.wallet, signed_in.expires_at)
     return shapes.Ticket(ticket=ticket, expires_in=tickets.LIFETIME_SECONDS)
 
 
-def _site(request: Request[Any, Any, State], gate: Gate) -> tuple[str, str]:
+def _site(request: Request[Any, Any, State], auth: AuthService) -> tuple[str, str]:
     """The site that asks, where people sign in from it; else the first of those sites."""
     origin = request.headers.get("origin")
     # urlsplit raises on some of what a client can write there, such as http://[::1
     domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
-    if domain not in gate.sites:
-        domain = next(iter(gate.sites))
-    return domain, gate.sites[domain]
+    if domain not in auth.sites:
+        domain = next(iter(auth.sites))
+    return domain, auth.sites[domain]
 
 
-def _message(wallet: Address, gate: Gate, nonce: Nonce, domain: str, uri: str) -> siws.Message:
-    return siws.Message(
+def _message(wallet: Address, auth: AuthService, nonce: Nonce, domain: str, uri: str) -> siws.SignInMessage:
+    return siws.SignInMessage(
         domain=domain,
         address=wallet,
         statement=siws.STATEMENT,
         uri=uri,
         version=siws.VERSION,
-        chain_id=gate.chain_id,
+        chain_id=auth.chain_id,
         nonce=nonce.text,
-        issued_at=_written(nonce.issued_at),
-        expiration_time=_written(nonce.expires_at),
+        issued_at=_format_instant(nonce.issued_at),
+        expiration_time=_format_instant(nonce.expires_at),
     )
 
 
-def _written(instant: datetime.datetime) -> str:
+def _format_instant(instant: datetime.datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
@@ -151,10 +151,10 @@ def _signed_bytes(data: shapes.SignedMessage) -> bytes:
     raise errors.InvalidParameter("message", "expected the signed text here, or its bytes in signed_message, not both")
 
 
-def _session(gate: Gate, wallet: Address, refresh: sessions.Refresh) -> shapes.Session:
+def _session(auth: AuthService, wallet: Address, refresh: sessions.IssuedRefreshToken) -> shapes.Session:
     return shapes.Session(
         wallet=wallet,
-        access_token=gate.tokens.issue(wallet),
+        access_token=auth.tokens.issue(wallet),
         token_type="Bearer",  # noqa: S106 - the scheme's name
         expires_in=tokens.LIFETIME_SECONDS,
         refresh_token=refresh.token,

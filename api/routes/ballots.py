@@ -18,23 +18,23 @@ from zmart.domain.ids import Address
 
 from .. import ballots, errors, parameters, response_docs, schemas, writes
 from ..auth import legacy, signatures
-from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
-from ..dependencies import FromDatabase, FromPreparer, FromServices, Services
+from ..auth.signed_in import SECURITY, FromSignedIn, SignedInWallet
+from ..dependencies import AppServices, FromDatabase, FromPreparer, FromServices
 from ..reads import statements
-from ..reads.database import Database
+from ..reads.database import ReadDatabase
 from ..schemas import acting as shapes
 from . import acting
 
 #: 10 ballots a minute of the usual 100.
 _WEIGHT: Final = {"weight": 10}
 #: How the earlier vote aggregator's names of ballots begin.
-_LETTER: Final[dict[ballots.Kind, str]] = {"proposal": "P", "dispute": "D"}
-_BOUND_ONLY: Final = "A dispute takes a ballot whose signed text names it: see GET /api/votes/message."
+_ID_PREFIXES: Final[dict[ballots.Kind, str]] = {"proposal": "P", "dispute": "D"}
+_BALLOT_TEXT_REQUIRED: Final = "A dispute takes a ballot whose signed text names it: see GET /api/votes/message."
 
-MarketAsked = Annotated[str, QueryParameter(max_length=100, description="The market's id or account.")]
-KindAsked = Annotated[schemas.BallotKind, QueryParameter(description="Which ballot.")]
-VoteAsked = Annotated[bool, QueryParameter(description="proposal: true likes; dispute: true agrees with the dispute.")]
-WalletAsked = Annotated[str, QueryParameter(max_length=44, description="Who will sign.")]
+MarketQuery = Annotated[str, QueryParameter(max_length=100, description="The market's id or account.")]
+KindQuery = Annotated[schemas.BallotKind, QueryParameter(description="Which ballot.")]
+VoteQuery = Annotated[bool, QueryParameter(description="proposal: true likes; dispute: true agrees with the dispute.")]
+SignerQuery = Annotated[str, QueryParameter(max_length=44, description="Who will sign.")]
 
 
 @get(
@@ -44,10 +44,10 @@ WalletAsked = Annotated[str, QueryParameter(max_length=44, description="Who will
     responses=response_docs.problems(404),
 )
 async def show_ballot_text(
-    services: FromServices, market_id: MarketAsked, kind: KindAsked, vote: VoteAsked, wallet: WalletAsked
+    services: FromServices, market_id: MarketQuery, kind: KindQuery, vote: VoteQuery, wallet: SignerQuery
 ) -> shapes.BallotText:
     """A text with a nonce of its own, good for five minutes and one ballot."""
-    nonce = services.gate.nonces.issue()
+    nonce = services.auth.nonces.issue()
     ballot = _ballot(services, parameters.market(market_id), kind, vote, parameters.wallet(wallet))
     return shapes.BallotText(message=ballot.text(nonce.text), nonce=nonce.text, expires_at=nonce.expires_at)
 
@@ -95,12 +95,12 @@ async def vote_on_proposal(
     data: shapes.VoteOnProposal,
 ) -> shapes.UnsignedOnMarket | shapes.CastVotes:
     """With a token: a transaction that votes on chain. With an older proof (LEGACY_AUTH): a ballot, cast at once."""
-    if signed_in.by == "token":
+    if signed_in.proof_kind == "token":
         return await acting.vote_on_chain(
             "submit_proposal_vote", preparer, database, signed_in.wallet, market, data.approve
         )
-    return await _cast_by_older_proof(
-        services, signed_in, parameters.market(market), data.approve, await _proof(request)
+    return await _cast_by_legacy_proof(
+        services, signed_in, parameters.market(market), data.approve, await _legacy_proof(request)
     )
 
 
@@ -121,8 +121,8 @@ async def vote_on_dispute(
     data: shapes.VoteOnDispute,
 ) -> shapes.UnsignedOnMarket:
     """A transaction that votes on chain. The older proofs are not enough to vote on a dispute."""
-    if signed_in.by != "token":
-        raise errors.Forbidden(_BOUND_ONLY)
+    if signed_in.proof_kind != "token":
+        raise errors.Forbidden(_BALLOT_TEXT_REQUIRED)
     return await acting.vote_on_chain(
         "submit_dispute_vote", preparer, database, signed_in.wallet, market, data.support_dispute
     )
@@ -132,24 +132,24 @@ async def vote_on_dispute(
     "/api/votes/proposal/{market:str}",
     tags=["markets"],
     summary="A proposal's tally",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def count_proposal_votes(
     database: FromDatabase, market: parameters.MarketName
 ) -> Response[schemas.ProposalCounts]:
     """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
-    return await _counted(database, market, "proposal")
+    return await _tally_response(database, market, "proposal")
 
 
 @get(
     "/api/votes/dispute/{market:str}",
     tags=["markets"],
     summary="A dispute's tally",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def count_dispute_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.DisputeCounts]:
     """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
-    return await _counted(database, market, "dispute")
+    return await _tally_response(database, market, "dispute")
 
 
 @post(
@@ -164,7 +164,7 @@ async def cast_named_proposal_ballot(
     services: FromServices, market: parameters.MarketName, data: shapes.ProposalBallot
 ) -> shapes.RecordedBallot:
     """The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules."""
-    return await _recorded(services, "proposal", market, data)
+    return await _cast_named_ballot(services, "proposal", market, data)
 
 
 @post(
@@ -179,26 +179,26 @@ async def cast_named_dispute_ballot(
     services: FromServices, market: parameters.MarketName, data: shapes.DisputeBallot
 ) -> shapes.RecordedBallot:
     """The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules."""
-    return await _recorded(services, "dispute", market, data)
+    return await _cast_named_ballot(services, "dispute", market, data)
 
 
-async def _counted(database: Database, market: str, kind: ballots.Kind) -> Response[Any]:
+async def _tally_response(database: ReadDatabase, market: str, kind: ballots.Kind) -> Response[Any]:
     return await database.answer(
-        statements.composed("vote_counts_of_kind"),
+        statements.compose("vote_counts_of_kind"),
         {"market": parameters.market(market), "kind": kind},
         varying="market",
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
-async def _recorded(
-    services: Services, kind: ballots.Kind, market: str, data: shapes.ProposalBallot | shapes.DisputeBallot
+async def _cast_named_ballot(
+    services: AppServices, kind: ballots.Kind, market: str, data: shapes.ProposalBallot | shapes.DisputeBallot
 ) -> shapes.RecordedBallot:
     """Cast the ballot that those words mean."""
-    means = {word: vote for vote, word in ballots.CHOICES[kind].items()}
+    vote_by_word = {word: vote for vote, word in ballots.CHOICES[kind].items()}
     ballot = shapes.CastBallot(
         market_id=market,
-        vote=means[data.vote],
+        vote=vote_by_word[data.vote],
         message=data.message,
         signature=data.signature,
         wallet=data.public_key,
@@ -206,49 +206,49 @@ async def _recorded(
     (cast,) = (await _cast(services, kind, ballot)).data
     return shapes.RecordedBallot(
         success=True,
-        vote_id=f"{_LETTER[kind]}V-{cast.seq}",
+        vote_id=f"{_ID_PREFIXES[kind]}V-{cast.seq}",
         market_id=market,
         vote=data.vote,
         timestamp=cast.voted_at,
     )
 
 
-async def _cast(services: Services, kind: ballots.Kind, data: shapes.CastBallot) -> shapes.CastVotes:
+async def _cast(services: AppServices, kind: ballots.Kind, data: shapes.CastBallot) -> shapes.CastVotes:
     wallet, market = parameters.wallet(data.wallet), parameters.market(data.market_id)
-    if services.gate.legacy and not ballots.is_ballot(data.message):
+    if services.auth.legacy and not ballots.is_ballot(data.message):
         if kind != "proposal":
-            raise errors.Forbidden(_BOUND_ONLY)
-        proof = legacy.Triple(data.message, data.signature, data.wallet)
-        signed_in = SignedIn(wallet=legacy.wallet_of_body(proof), by="body", writes=services.writes)
-        return await _cast_by_older_proof(services, signed_in, market, data.vote, proof)
+            raise errors.Forbidden(_BALLOT_TEXT_REQUIRED)
+        proof = legacy.LegacyProof(data.message, data.signature, data.wallet)
+        signed_in = SignedInWallet(wallet=legacy.wallet_of_body(proof), proof_kind="body", writes=services.writes)
+        return await _cast_by_legacy_proof(services, signed_in, market, data.vote, proof)
     # The voter's own way of naming the market is what was signed.
     ballot = _ballot(services, data.market_id, kind, data.vote, wallet)
     signatures.require(wallet, data.message.encode(), data.signature)
-    nonce = services.gate.nonces.check(ballot.nonce_of(data.message))
-    proof = legacy.Triple(data.message, signatures.canonical(data.signature), wallet)
-    return await _written(
+    nonce = services.auth.nonces.check(ballot.nonce_of(data.message))
+    proof = legacy.LegacyProof(data.message, signatures.canonical(data.signature), wallet)
+    return await _store_ballot(
         services, wallet, market, kind, data.vote, proof, nonce=nonce.text, nonce_expires_at=nonce.expires_at
     )
 
 
-async def _cast_by_older_proof(
-    services: Services, signed_in: SignedIn, market: str, vote: bool, proof: legacy.Triple
+async def _cast_by_legacy_proof(
+    services: AppServices, signed_in: SignedInWallet, market: str, vote: bool, proof: legacy.LegacyProof
 ) -> shapes.CastVotes:
-    return await _written(
+    return await _store_ballot(
         services, signed_in.wallet, market, "proposal", vote, proof, nonce=None, nonce_expires_at=None
     )
 
 
-async def _written(
-    services: Services,
+async def _store_ballot(
+    services: AppServices,
     wallet: Address,
     market: str,
     kind: ballots.Kind,
     vote: bool,
-    proof: legacy.Triple,
+    proof: legacy.LegacyProof,
     **nonce: object,
 ) -> shapes.CastVotes:
-    row = await services.writes.as_wallet(
+    row = await services.writes.run_as_wallet(
         wallet,
         writes.statement("cast_ballot"),
         {
@@ -268,19 +268,21 @@ async def _written(
         vote=vote,
         voted_at=datetime.datetime.now(datetime.UTC),
     )
-    told = shapes.CastMetadata(
+    metadata = shapes.CastMetadata(
         message=f"Your {kind} vote has been recorded", market_id=market, vote_type=kind, user_wallet=wallet
     )
-    return shapes.CastVotes(data=[cast], count=1, metadata=told)
+    return shapes.CastVotes(data=[cast], count=1, metadata=metadata)
 
 
-def _ballot(services: Services, market: str, kind: ballots.Kind, vote: bool, wallet: Address) -> ballots.Ballot:
-    return ballots.Ballot(chain_id=services.gate.chain_id, market=market, kind=kind, vote=vote, wallet=wallet)
+def _ballot(services: AppServices, market: str, kind: ballots.Kind, vote: bool, wallet: Address) -> ballots.Ballot:
+    return ballots.Ballot(chain_id=services.auth.chain_id, market=market, kind=kind, vote=vote, wallet=wallet)
 
 
-async def _proof(request: Request[Any, Any, State]) -> legacy.Triple:
+async def _legacy_proof(request: Request[Any, Any, State]) -> legacy.LegacyProof:
     """The older proof of a request that was accepted by it."""
-    found = legacy.in_header(request.headers.get("authorization", "")) or legacy.in_body(await request.body())
+    found = legacy.proof_of_header(request.headers.get("authorization", "")) or legacy.proof_of_body(
+        await request.body()
+    )
     if found is None:
         raise errors.NotSignedIn()
     return found

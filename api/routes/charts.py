@@ -8,7 +8,7 @@ from litestar import Response, get
 from litestar.params import QueryParameter
 
 from .. import parameters, response_docs, schemas
-from ..candle_window import Window
+from ..candle_window import CandleWindow
 from ..dependencies import FromDatabase
 from ..reads import pagination, statements
 
@@ -30,17 +30,17 @@ Fill = Annotated[bool, QueryParameter(description="Also candles without a trade,
     "/api/markets/{market:str}/price-history",
     tags=["markets"],
     summary="A market's price, trade by trade",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def show_price_history(
     database: FromDatabase, market: parameters.MarketName, limit: HistoryLimit = 100
 ) -> Response[schemas.PriceHistory]:
     """Percent of YES and NO: 50 to 50 at creation, then the newest trades, the latest last."""
-    page = pagination.Page.of("trades", limit, 0, None)
+    page = pagination.PageRequest.of("trades", limit, 0, None)
     return await database.answer(
-        statements.composed("price_history", bound=page.bound),
+        statements.compose("price_history", bound=page.bound),
         {"market": parameters.market(market), "limit": limit},
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
@@ -48,7 +48,7 @@ async def show_price_history(
     "/api/markets/{market:str}/candles",
     tags=["markets"],
     summary="A market's candles",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_candles(
     database: FromDatabase,
@@ -60,12 +60,12 @@ async def list_candles(
     fill: Fill = True,
 ) -> Response[schemas.Candles]:
     """The newest candles of a window, the latest last; for older ones give the first `bucket_at` as `to`."""
-    window = Window.parse(interval, begin, end)
+    window = CandleWindow.parse(interval, begin, end)
     buckets = statements.part("buckets_filled" if fill else "buckets_traded")
     return await database.answer(
-        statements.composed("candles", buckets=buckets),
+        statements.compose("candles", buckets=buckets),
         {"market": parameters.market(market), "limit": limit, **window.parameters()},
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 

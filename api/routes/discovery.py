@@ -18,31 +18,36 @@ FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Markets, th
     "/api/markets/trending",
     tags=["markets"],
     summary="The markets that are traded most",
-    responses=response_docs.reads(),
+    responses=response_docs.read_responses(),
 )
-async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Response[schemas.Trending]:
+async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Response[schemas.TrendingMarkets]:
     """ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock."""
-    return await database.answer(statements.composed("trending"), {"limit": limit})
+    return await database.answer(statements.compose("trending"), {"limit": limit})
 
 
-@get("/api/markets/categories", tags=["markets"], summary="The largest categories", responses=response_docs.reads())
+@get(
+    "/api/markets/categories",
+    tags=["markets"],
+    summary="The largest categories",
+    responses=response_docs.read_responses(),
+)
 async def list_categories(database: FromDatabase) -> Response[schemas.Categories]:
     """At most five; `trend` is the growth in the week up to the newest event."""
-    return await database.answer(statements.composed("categories"), {})
+    return await database.answer(statements.compose("categories"), {})
 
 
 @get(
     "/api/markets/{market:str}/related",
     tags=["markets"],
     summary="Markets like another",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_related(
     database: FromDatabase, market: parameters.MarketName, limit: FewMarkets = 3
-) -> Response[schemas.Related]:
+) -> Response[schemas.RelatedMarkets]:
     """Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none."""
     return await database.answer(
-        statements.composed("related"), {"market": parameters.market(market), "limit": limit}, varying="market"
+        statements.compose("related"), {"market": parameters.market(market), "limit": limit}, varying="market"
     )
 
 

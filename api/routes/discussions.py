@@ -11,14 +11,14 @@ from litestar.params import PathParameter, QueryParameter
 from zmart import errors as zmart_errors
 
 from .. import parameters, response_docs, schemas
-from ..auth.signed_in import SECURITY, FromSignedIn, SignedIn
+from ..auth.signed_in import SECURITY, FromSignedIn, SignedInWallet
 from ..dependencies import FromDatabase
 from ..reads import pagination, statements
-from ..reads.database import Database
+from ..reads.database import ReadDatabase
 
 #: What a post weighs against what a wallet may do in a minute.
 _WEIGHT = {"weight": 10}
-_NOBODY = "Discussion not found"
+_NOT_FOUND = "Discussion not found"
 
 View = Annotated[
     Literal["threads", "all"],
@@ -36,7 +36,7 @@ MarketOrPost = Annotated[str, PathParameter(description="A market's id or addres
     "/api/markets/{market:str}/discussions",
     tags=["discussions"],
     summary="What is said under a market",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_market_discussions(
     database: FromDatabase,
@@ -48,15 +48,15 @@ async def list_market_discussions(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Threads | schemas.Discussions]:
     """Threads, the newest first, each with its first replies; or all posts by themselves."""
-    page = pagination.Page.of(view, limit, offset, cursor)
-    return await _listed(database, market, page, replies)
+    page = pagination.PageRequest.of(view, limit, offset, cursor)
+    return await _list_posts(database, market, page, replies)
 
 
 @get(
     "/api/discussions/{name:str}",
     tags=["discussions"],
     summary="All posts under a market",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_discussions(
     database: FromDatabase,
@@ -66,23 +66,23 @@ async def list_discussions(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Discussions]:
     """Every post by itself, the newest first, deleted ones left out."""
-    return await _listed(database, name, pagination.Page.of("all", limit, offset, cursor), 0)
+    return await _list_posts(database, name, pagination.PageRequest.of("all", limit, offset, cursor), 0)
 
 
 @get(
     "/api/discussions/{name:str}/replies",
     tags=["discussions"],
     summary="A thread's replies",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_replies(
     database: FromDatabase, name: PostName, after: After = "0", limit: parameters.PageLimit = 50
 ) -> Response[schemas.Replies]:
     """In the order in which they were made; for the next page give the last one's id as `after`."""
     return await database.answer(
-        statements.composed("replies"),
+        statements.compose("replies"),
         {"number": _number(name), "after": int(after), "limit": limit, "sort": "replies"},
-        missing=_NOBODY,
+        missing=_NOT_FOUND,
     )
 
 
@@ -90,11 +90,11 @@ async def list_replies(
     "/api/discussions/{name:str}/edits",
     tags=["discussions"],
     summary="What a post said before",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas.Edits]:
     """Its history, the latest edit first."""
-    return await database.answer(statements.composed("edits"), {"number": _number(name)}, missing=_NOBODY)
+    return await database.answer(statements.compose("edits"), {"number": _number(name)}, missing=_NOT_FOUND)
 
 
 @post(
@@ -107,9 +107,9 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
 )
 async def post_under_market(
     database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewPost
-) -> schemas.Said:
+) -> schemas.PostResult:
     """Say something, or answer another post of the market (`parent_id`)."""
-    return await _posted(database, signed_in, market, data)
+    return await _create_post(database, signed_in, market, data)
 
 
 @post(
@@ -120,9 +120,11 @@ async def post_under_market(
     responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,
 )
-async def post_discussion(database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewPostOf) -> schemas.Said:
+async def post_discussion(
+    database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewMarketPost
+) -> schemas.PostResult:
     """The same, with the market in the body."""
-    return await _posted(database, signed_in, data.market_id, data)
+    return await _create_post(database, signed_in, data.market_id, data)
 
 
 @patch(
@@ -135,11 +137,11 @@ async def post_discussion(database: FromDatabase, signed_in: FromSignedIn, data:
 )
 async def edit_discussion(
     database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.ChangedPost
-) -> schemas.Said:
+) -> schemas.PostResult:
     """What it said before is kept and can be read."""
     number = _number(name)
-    await signed_in.run(statements.composed("edit_comment"), {"number": number, "content": data.content})
-    return schemas.Said(message="Discussion edited", discussion=await _shown(database, number))
+    await signed_in.run(statements.compose("edit_comment"), {"number": number, "content": data.content})
+    return schemas.PostResult(message="Discussion edited", discussion=await _read_post(database, number))
 
 
 @delete(
@@ -150,10 +152,10 @@ async def edit_discussion(
     security=SECURITY,
     responses=response_docs.problems(401, 403, 404),
 )
-async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.Done:
+async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.Ack:
     """It says nothing any more; replies to it stay."""
-    await signed_in.run(statements.composed("delete_comment"), {"number": _number(name)})
-    return schemas.Done(message="Discussion deleted successfully")
+    await signed_in.run(statements.compose("delete_comment"), {"number": _number(name)})
+    return schemas.Ack(message="Discussion deleted successfully")
 
 
 @post(
@@ -165,12 +167,12 @@ async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.
     responses=response_docs.problems(401, 404, 413),
 )
 async def vote_on_discussion(
-    database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.Opinion
-) -> schemas.Said:
+    database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.Reaction
+) -> schemas.PostResult:
     """One opinion a wallet; another replaces it, null takes it back."""
     number = _number(name)
-    await signed_in.run(statements.composed("react"), {"number": number, "vote": data.vote})
-    return schemas.Said(message="Vote recorded", discussion=await _shown(database, number))
+    await signed_in.run(statements.compose("react"), {"number": number, "vote": data.vote})
+    return schemas.PostResult(message="Vote recorded", discussion=await _read_post(database, number))
 
 
 @post(
@@ -180,26 +182,28 @@ async def vote_on_discussion(
     security=SECURITY,
     responses=response_docs.problems(401, 404, 409, 413),
 )
-async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas.Report) -> schemas.Done:
+async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas.PostReport) -> schemas.Ack:
     """Once a wallet. How many reported it is shown, who did is not."""
-    await signed_in.run(statements.composed("flag_comment"), {"number": _number(name), "reason": data.reason})
-    return schemas.Done(message="Discussion reported")
+    await signed_in.run(statements.compose("flag_comment"), {"number": _number(name), "reason": data.reason})
+    return schemas.Ack(message="Discussion reported")
 
 
-async def _listed(database: Database, market: str, page: pagination.Page, replies: int) -> Response[Any]:
+async def _list_posts(database: ReadDatabase, market: str, page: pagination.PageRequest, replies: int) -> Response[Any]:
     beyond = statements.part("where_post_before") if page.cursor else ""
     name, more = ("threads", {"replies": replies}) if page.sort == "threads" else ("discussions", {})
     return await database.answer(
-        statements.composed(name, beyond=beyond),
+        statements.compose(name, beyond=beyond),
         {"market": parameters.market(market), **page.parameters(), **more},
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
-async def _posted(database: Database, signed_in: SignedIn, market: str, data: schemas.NewPost) -> schemas.Said:
+async def _create_post(
+    database: ReadDatabase, signed_in: SignedInWallet, market: str, data: schemas.NewPost
+) -> schemas.PostResult:
     parent = data.parent_id or data.parent_id_camel
     row = await signed_in.run(
-        statements.composed("post_comment"),
+        statements.compose("post_comment"),
         {
             "market": parameters.market(market),
             "content": data.content,
@@ -207,17 +211,17 @@ async def _posted(database: Database, signed_in: SignedIn, market: str, data: sc
         },
     )
     assert row is not None
-    return schemas.Said(message="Discussion created successfully", discussion=await _shown(database, row[0]))
+    return schemas.PostResult(message="Discussion created successfully", discussion=await _read_post(database, row[0]))
 
 
-async def _shown(database: Database, number: int) -> schemas.Discussion:
-    answer = await database.read(statements.composed("discussion"), {"number": number}, missing=_NOBODY)
+async def _read_post(database: ReadDatabase, number: int) -> schemas.Discussion:
+    answer = await database.read(statements.compose("discussion"), {"number": number}, missing=_NOT_FOUND)
     return msgspec.json.decode(answer.body, type=schemas.Discussion)
 
 
 def _number(name: str) -> int:
     if not (name.isascii() and name.isdigit() and len(name) <= 18):
-        raise zmart_errors.NotFound(_NOBODY)
+        raise zmart_errors.NotFound(_NOT_FOUND)
     return int(name)
 
 

@@ -12,9 +12,9 @@ from litestar.openapi import ResponseSpec
 from zmart import errors
 
 from .. import response_docs, schemas
-from ..dependencies import FromDatabase, FromServices, Services, uptime_seconds
+from ..dependencies import AppServices, FromDatabase, FromServices, uptime_seconds
 from ..reads import statements
-from ..reads.database import Database
+from ..reads.database import ReadDatabase
 
 #: By what earlier monitors call them.
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
@@ -45,8 +45,8 @@ async def health(services: FromServices, state: State) -> schemas.Health:
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """200, or 503 with reasons."""
-    epoch, seq, reasons, warnings = await _log(services.database)
-    reasons += _stream_troubles(services)
+    epoch, seq, reasons, warnings = await _read_readiness(services.database)
+    reasons += _stream_problems(services)
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
         service=SERVICES[state.door],
@@ -63,16 +63,16 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     ["/api/status", "/status"],
     tags=["truth"],
     summary="How the log and its marts are doing",
-    responses=response_docs.reads(),
+    responses=response_docs.read_responses(),
 )
 async def status(database: FromDatabase) -> Response[schemas.Status]:
     """Position, lag, stale marts, dead letters, and what is proven of completeness."""
-    return await database.answer(statements.composed("status"), {}, is_kept=False)
+    return await database.answer(statements.compose("status"), {}, is_cacheable=False)
 
 
-async def _log(database: Database) -> tuple[str | None, int | None, list[str], list[str]]:
+async def _read_readiness(database: ReadDatabase) -> tuple[str | None, int | None, list[str], list[str]]:
     try:
-        rows: list[tuple[Any, ...]] = await database.rows(statements.composed("readiness"))
+        rows: list[tuple[Any, ...]] = await database.rows(statements.compose("readiness"))
     except errors.ZmartError:
         return None, None, ["Postgres does not answer, or refuses the role zmart_api."], []
     epoch, seq, missing, stale, behind = rows[0]
@@ -83,10 +83,10 @@ async def _log(database: Database) -> tuple[str | None, int | None, list[str], l
     return epoch, seq, reasons, warnings
 
 
-def _stream_troubles(services: Services) -> list[str]:
+def _stream_problems(services: AppServices) -> list[str]:
     hub = services.hub
-    if hub.trouble is not None:
-        return [f"Streams stand still: {hub.trouble}"]
+    if hub.stall_reason is not None:
+        return [f"Streams stand still: {hub.stall_reason}"]
     if hub.position is None:
         return ["Streams have not begun: the end of the log is not known yet."]
     if hub.silent_seconds > SILENCE_SECONDS:

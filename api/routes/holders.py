@@ -20,7 +20,7 @@ SideFilter = Annotated[
     "/api/markets/{market:str}/holders",
     tags=["markets"],
     summary="A market's holders",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_holders(
     database: FromDatabase,
@@ -30,11 +30,11 @@ async def list_holders(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Holders]:
     """The largest first, by shares of the side or of both together."""
-    page = pagination.Page.of(f"holders_{side or 'both'}", limit, 0, cursor)
+    page = pagination.PageRequest.of(f"holders_{side or 'both'}", limit, 0, cursor)
     return await database.answer(
         pagination.holders_statement(side, page),
         {"market": parameters.market(market), **page.parameters()},
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 

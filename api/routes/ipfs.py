@@ -53,13 +53,13 @@ async def show_document(database: FromDatabase, services: FromServices, cid: Cid
     """
     if not _CID.fullmatch(cid):
         raise zmart_errors.NotFound("This is no content id.")
-    ((is_ours,),) = await database.rows(statements.composed("is_referenced"), {"cid": cid})
+    ((is_ours,),) = await database.rows(statements.compose("is_referenced"), {"cid": cid})
     if not is_ours:
         raise zmart_errors.NotFound("Nothing here refers to this content id.")
     gateway = services.settings.ipfs.gateway_url
     if gateway is None:
         raise zmart_errors.Unavailable("No gateway is configured.", help="Set IPFS_GATEWAY_URL.")
-    content = await _fetched(f"{gateway.reveal().rstrip('/')}/ipfs/{cid}")
+    content = await _fetch(f"{gateway.reveal().rstrip('/')}/ipfs/{cid}")
     if not await asyncio.to_thread(cids.is_cid_of, cid, content):
         raise zmart_errors.Unavailable(
             "The gateway's bytes do not make this content id.",
@@ -68,7 +68,7 @@ async def show_document(database: FromDatabase, services: FromServices, cid: Cid
     return Response(content, media_type="application/octet-stream", headers=_HEADERS)
 
 
-async def _fetched(url: str) -> bytes:
+async def _fetch(url: str) -> bytes:
     """The bytes behind an address of the gateway: at most MOST_BYTES, within SECONDS, wherever it would redirect."""
     content = bytearray()
     try:
@@ -79,8 +79,8 @@ async def _fetched(url: str) -> bytes:
         ):
             if response.status_code != httpx.codes.OK:
                 raise zmart_errors.Unavailable(f"The gateway answered with {response.status_code}.")
-            async for piece in response.aiter_bytes():
-                content += piece
+            async for chunk in response.aiter_bytes():
+                content += chunk
                 if len(content) > MOST_BYTES:
                     raise zmart_errors.NotFound(f"The document is larger than {MOST_BYTES:,} bytes.")
     except (httpx.HTTPError, TimeoutError) as error:

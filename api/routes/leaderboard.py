@@ -16,7 +16,7 @@ RankedBy = Annotated[schemas.RankedBy, QueryParameter(name="by", description="Wh
 Days = Annotated[int, QueryParameter(ge=1, le=1000, description="Days on which something happened, the newest.")]
 
 
-@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=response_docs.reads())
+@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=response_docs.read_responses())
 async def show_leaderboard(
     database: FromDatabase,
     period: PeriodName = "all",
@@ -26,7 +26,7 @@ async def show_leaderboard(
 ) -> Response[schemas.Leaderboard]:
     """Wallets by realized profit, volume, trades, or share of decided positions won."""
     return await database.answer(
-        statements.composed("leaderboard", rank=f"{by}_rank"),
+        statements.compose("leaderboard", rank=f"{by}_rank"),
         {"period": period, "by": by, "limit": limit, "offset": offset},
     )
 
@@ -35,21 +35,21 @@ async def show_leaderboard(
     "/api/users/{wallet:str}/pnl-history",
     tags=["wallets"],
     summary="What a wallet made, day by day",
-    responses=response_docs.reads(),
+    responses=response_docs.read_responses(),
 )
 async def show_pnl_history(
     database: FromDatabase, wallet: parameters.Wallet, limit: Days = 365
 ) -> Response[schemas.PnlHistory]:
     """Realized profit and its sum, by days in UTC; empty for a wallet without any."""
     return await database.answer(
-        statements.composed("pnl_history"), {"wallet": parameters.wallet(wallet), "limit": limit}
+        statements.compose("pnl_history"), {"wallet": parameters.wallet(wallet), "limit": limit}
     )
 
 
-@get("/api/stats", tags=["truth"], summary="The platform in sums", responses=response_docs.reads())
+@get("/api/stats", tags=["truth"], summary="The platform in sums", responses=response_docs.read_responses())
 async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
     """Trades, traders, fees and open interest by period."""
-    return await database.answer(statements.composed("platform"), {})
+    return await database.answer(statements.compose("platform"), {})
 
 
 HANDLERS = [show_leaderboard, show_pnl_history, show_platform]

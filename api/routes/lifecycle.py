@@ -18,20 +18,20 @@ TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, 
     "/api/markets/{market:str}/lifecycle",
     tags=["markets"],
     summary="A market's life and its next deadline",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def show_lifecycle(
     database: FromDatabase, market: parameters.MarketName, limit: TimelineLimit = 200
 ) -> Response[schemas.Lifecycle]:
     """The steps in the order of the chain; deadlines by the configuration in force now, as the program reads it."""
     return await database.answer(
-        statements.composed(
+        statements.compose(
             "lifecycle",
             dispute_end=_after("m.resolution_proposed_at", "s.dispute_period"),
             voting_end=_after("m.dispute_initiated_at", "s.voting_window"),
         ),
         {"market": parameters.market(market), "limit": limit},
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 

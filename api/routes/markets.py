@@ -17,7 +17,10 @@ CategoryFilter = Annotated[schemas.Category | None, QueryParameter(description="
 
 
 @get(
-    ["/api/markets", "/markets"], tags=["markets"], summary="Markets, a page at a time", responses=response_docs.reads()
+    ["/api/markets", "/markets"],
+    tags=["markets"],
+    summary="Markets, a page at a time",
+    responses=response_docs.read_responses(),
 )
 async def list_markets(
     database: FromDatabase,
@@ -37,12 +40,12 @@ async def list_markets(
         "creator": parameters.wallet(creator, field="creator") if creator is not None else None,
     }
     conditions = {"state_code": "where_state"}
-    wanted = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
-    page = pagination.Page.of(sort, limit, offset, cursor)
+    filter_parts = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
+    page = pagination.PageRequest.of(sort, limit, offset, cursor)
     search = pagination.Search(q) if q is not None else None
     return await database.page(
         pagination.MARKETS,
-        pagination.markets_statement(pagination.MARKET_SORTS[sort], wanted, page, search),
+        pagination.markets_statement(pagination.MARKET_SORTS[sort], filter_parts, page, search),
         {**filters, **page.parameters(), **(search.parameters() if search else {})},
         varying=page.varying,
     )
@@ -52,15 +55,15 @@ async def list_markets(
     ["/api/markets/{market:str}", "/markets/{market:str}"],
     tags=["markets"],
     summary="One market",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:
     """The whole row, without a wrapper."""
     return await database.answer(
-        statements.composed("market"),
+        statements.compose("market"),
         {"market": parameters.market(market)},
         varying="market",
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
@@ -68,7 +71,7 @@ async def show_market(database: FromDatabase, market: parameters.MarketName) -> 
     "/api/markets/{market:str}/trades",
     tags=["markets"],
     summary="A market's trades",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_market_trades(
     database: FromDatabase,
@@ -78,13 +81,13 @@ async def list_market_trades(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketTradePage]:
     """List trades, the latest on chain first."""
-    page = pagination.Page.of("trades", limit, offset, cursor)
+    page = pagination.PageRequest.of("trades", limit, offset, cursor)
     return await database.page(
         pagination.TRADES,
         pagination.trades_statement(["where_market"], page),
         {"market": parameters.market(market), **page.parameters()},
         varying=("market", *page.varying),
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
@@ -92,7 +95,7 @@ async def list_market_trades(
     "/api/markets/{market:str}/votes",
     tags=["markets"],
     summary="A market's ballots and tally",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def list_market_votes(
     database: FromDatabase,
@@ -103,7 +106,7 @@ async def list_market_votes(
 ) -> Response[schemas.MarketVotes]:
     """List ballots, the latest first; likes and dislikes stand for agree and disagree too."""
     return await database.answer(
-        statements.composed("market_votes"),
+        statements.compose("market_votes"),
         {
             "market": parameters.market(market),
             "kind": kind,
@@ -111,7 +114,7 @@ async def list_market_votes(
             "offset": offset,
         },
         varying="market",
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
@@ -119,15 +122,15 @@ async def list_market_votes(
     ["/api/votes/{market:str}", "/votes/{market:str}"],
     tags=["markets"],
     summary="A market's tallies",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def count_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.VoteCounts]:
     """Both tallies at once: ballots cast on chain and here, each wallet once."""
     return await database.answer(
-        statements.composed("vote_counts"),
+        statements.compose("vote_counts"),
         {"market": parameters.market(market)},
         varying="market",
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 
@@ -135,15 +138,15 @@ async def count_votes(database: FromDatabase, market: parameters.MarketName) -> 
     "/api/markets/{market:str}/stats",
     tags=["markets"],
     summary="A market's trading in sums",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:
     """Volumes in lamports, trades and traders."""
     return await database.answer(
-        statements.composed("market_stats"),
+        statements.compose("market_stats"),
         {"market": parameters.market(market)},
         varying="market",
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
 
 

@@ -15,12 +15,12 @@ from ..reads import statements
     tags=["wallets"],
     summary="The wallet that is signed in",
     security=SECURITY,
-    responses=response_docs.reads(401),
+    responses=response_docs.read_responses(401),
 )
 async def show_me(database: FromDatabase, signed_in: FromSignedIn) -> Response[schemas.Wallet]:
     """In counts, as /api/users/{wallet} shows it to everybody."""
-    asked = {"wallet": signed_in.wallet}
-    return await database.answer(statements.composed("wallet"), asked, varying="wallet", is_kept=False)
+    query_parameters = {"wallet": signed_in.wallet}
+    return await database.answer(statements.compose("wallet"), query_parameters, varying="wallet", is_cacheable=False)
 
 
 HANDLERS = [show_me]

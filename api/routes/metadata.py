@@ -19,14 +19,14 @@ from ..auth.signed_in import SECURITY, FromSignedIn
     responses=response_docs.problems(401, 403, 404, 409, 413),
     opt={"weight": 10},
 )
-async def tell_metadata(
+async def set_market_metadata(
     signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewMetadata
-) -> schemas.MetadataTold:
+) -> schemas.MetadataResult:
     """As its creator, before or after the market is created; others are refused, or never shown.
 
     A market that was created with a content id takes exactly the words of that document. Named by its 64-hex id.
     """
-    told = questions.MarketQuestion(
+    question = questions.MarketQuestion(
         market_id=_market_id(market),
         creator=signed_in.wallet,
         question=data.question,
@@ -38,19 +38,19 @@ async def tell_metadata(
     row = await signed_in.run(
         writes.statement("set_market_metadata"),
         {
-            "market_id": told.market_id,
-            "question": told.question,
-            "description": told.description,
-            "category": told.category,
-            "tags": list(told.tags),
-            "ends_at": told.ends_at,
-            "question_cid": told.cid,
+            "market_id": question.market_id,
+            "question": question.question,
+            "description": question.description,
+            "category": question.category,
+            "tags": list(question.tags),
+            "ends_at": question.ends_at,
+            "question_cid": question.cid,
         },
     )
-    return schemas.MetadataTold(
+    return schemas.MetadataResult(
         message="Metadata recorded",
-        market_id=told.market_id,
-        question_cid=told.cid,
+        market_id=question.market_id,
+        question_cid=question.cid,
         seq=row[0] if row else None,
     )
 
@@ -59,7 +59,7 @@ def _market_id(text: str) -> ids.MarketId:
     try:
         return ids.parse_market_id(text)
     except zmart_errors.InvalidInput:
-        raise zmart_errors.NotFound(parameters.market_missing(text)) from None
+        raise zmart_errors.NotFound(parameters.market_not_found_message(text)) from None
 
 
-HANDLERS = [tell_metadata]
+HANDLERS = [set_market_metadata]

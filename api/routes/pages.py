@@ -12,46 +12,46 @@ from litestar.params import HeaderParameter, PathParameter
 
 from .. import pages
 
-_FILES = pages.Files()
+_FILES = pages.StaticFiles()
 
 Accepted = Annotated[str, HeaderParameter(name="Accept-Encoding")]
-Known = Annotated[str, HeaderParameter(name="If-None-Match")]
+IfNoneMatch = Annotated[str, HeaderParameter(name="If-None-Match")]
 Name = Annotated[PurePosixPath, PathParameter()]
 
 
 # A thread, for the first request of a file reads and packs it.
 @get("/", include_in_schema=False, sync_to_thread=True)
-def show_console(accepted: Accepted = "", known: Known = "") -> Response[bytes]:
+def show_console(accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
     """The live console."""
-    return _answer("index.html", accepted, known)
+    return _file_response("index.html", accepted, if_none_match)
 
 
 @get("/docs", include_in_schema=False, sync_to_thread=True)
-def show_documentation(accepted: Accepted = "", known: Known = "") -> Response[bytes]:
+def show_documentation(accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
     """The API's description, to read and to try."""
-    return _answer("docs.html", accepted, known)
+    return _file_response("docs.html", accepted, if_none_match)
 
 
 @get("/docs/models", include_in_schema=False, sync_to_thread=True)
-def show_models(state: State, accepted: Accepted = "", known: Known = "") -> Response[bytes]:
+def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
     """The marts and their lineage, as dbt documents them."""
-    found = pages.models(state.settings.state_dir)
+    found = pages.models_page(state.settings.state_dir)
     if found is None:
         raise NotFoundException("Nobody has written this page yet: press Materialize on docs/models in Dagster.")
-    return found.answer(accepted=accepted, known=known)
+    return found.response(accepted=accepted, if_none_match=if_none_match)
 
 
 @get("/console/{name:path}", include_in_schema=False, sync_to_thread=True)
-def show_file(name: Name, accepted: Accepted = "", known: Known = "") -> Response[bytes]:
+def show_file(name: Name, accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
     """One file of either page."""
-    return _answer(str(name).lstrip("/"), accepted, known)
+    return _file_response(str(name).lstrip("/"), accepted, if_none_match)
 
 
-def _answer(name: str, accepted: str, known: str) -> Response[bytes]:
+def _file_response(name: str, accepted: str, if_none_match: str) -> Response[bytes]:
     found = _FILES.find(name)
     if found is None:
         raise NotFoundException
-    return found.answer(accepted=accepted, known=known)
+    return found.response(accepted=accepted, if_none_match=if_none_match)
 
 
 HANDLERS = [show_console, show_documentation, show_models, show_file]

@@ -13,7 +13,7 @@ from ..reads import statements
     "/api/users/{wallet:str}/portfolio",
     tags=["wallets"],
     summary="A wallet's positions with their profit",
-    responses=response_docs.reads(),
+    responses=response_docs.read_responses(),
 )
 async def show_portfolio(
     database: FromDatabase,
@@ -23,7 +23,7 @@ async def show_portfolio(
 ) -> Response[schemas.Portfolio]:
     """Positions, the latest traded first, and sums over all of them; empty for a wallet without any."""
     return await database.answer(
-        statements.composed("portfolio"),
+        statements.compose("portfolio"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
     )
 

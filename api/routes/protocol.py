@@ -9,10 +9,10 @@ from ..dependencies import FromDatabase
 from ..reads import statements
 
 
-@get("/api/protocol", tags=["truth"], summary="The program's configuration", responses=response_docs.reads())
+@get("/api/protocol", tags=["truth"], summary="The program's configuration", responses=response_docs.read_responses())
 async def show_protocol(database: FromDatabase) -> Response[schemas.Protocol]:
     """Each field as the newest event that says it says, and which event that is."""
-    return await database.answer(statements.composed("protocol"), {})
+    return await database.answer(statements.compose("protocol"), {})
 
 
 HANDLERS = [show_protocol]

@@ -15,7 +15,7 @@ from ..dependencies import FromDatabase, FromServices
 from ..reads import statements
 
 QuoteKind = Annotated[quoting.Kind, QueryParameter(name="side", description="Buying or selling.")]
-Wanted = Annotated[schemas.Side, QueryParameter(name="outcome", description="Shares of YES or of NO.")]
+OutcomeQuery = Annotated[schemas.Side, QueryParameter(name="outcome", description="Shares of YES or of NO.")]
 TargetCost = Annotated[
     str | None,
     QueryParameter(max_length=20, description="To buy: the most you pay in lamports, fees included."),
@@ -27,13 +27,13 @@ Shares = Annotated[str | None, QueryParameter(max_length=20, description="To sel
     "/api/markets/{market:str}/quote",
     tags=["markets"],
     summary="What a trade would do",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def show_quote(
     database: FromDatabase,
     services: FromServices,
     market: parameters.MarketName,
-    outcome: Wanted,
+    outcome: OutcomeQuery,
     kind: QuoteKind = "buy",
     target_cost: TargetCost = None,
     shares: Shares = None,
@@ -45,21 +45,21 @@ async def show_quote(
     field, text = ("target_cost", target_cost) if kind == "buy" else ("shares", shares)
     if text is None:
         raise errors.InvalidParameter(field, f"needed when side is {kind}")
-    wanted = quoting.amount(field, text)
+    amount = quoting.parse_amount(field, text)
     answer = await database.read(
-        statements.composed("pool"),
+        statements.compose("pool"),
         {"market": parameters.market(market)},
         varying="market",
-        missing=parameters.market_missing(market),
+        missing=parameters.market_not_found_message(market),
     )
-    quote = quoting.quoted(
-        quoting.decode(answer.body),
+    quote = quoting.build_quote(
+        quoting.decode_inputs(answer.body),
         kind,
         yes=outcome == "YES",
-        amount=wanted,
+        amount=amount,
         sales_proven=services.settings.chain.cluster is Cluster.LOCALNET,
     )
-    return answer.told(msgspec.json.encode(quote))
+    return answer.response_with_body(msgspec.json.encode(quote))
 
 
 HANDLERS = [show_quote]

@@ -19,13 +19,16 @@ from ..sql_console import executor, validator
 
 
 @get("/api/sql", tags=["truth"], summary="What SQL can be asked", responses=response_docs.problems())
-async def show_desk(services: FromServices) -> schemas.SqlDesk:
+async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
     """Worked queries by name, the functions that may be called, and the bounds."""
-    return schemas.SqlDesk(
+    return schemas.SqlConsole(
         is_on=services.settings.api.analyst_sql,
-        named=[schemas.NamedQuery(name=name, statement=getattr(executor.NAMED, name)) for name in executor.NAMED],
+        named=[
+            schemas.NamedQuery(name=name, statement=getattr(executor.NAMED_QUERIES, name))
+            for name in executor.NAMED_QUERIES
+        ],
         functions=sorted(validator.FUNCTIONS),
-        seconds=executor.SECONDS,
+        seconds=executor.TIMEOUT_SECONDS,
         most_rows=executor.MOST_ROWS,
     )
 
@@ -39,32 +42,32 @@ async def show_desk(services: FromServices) -> schemas.SqlDesk:
     responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **response_docs.problems(401, 404, 413)},
     opt={"weight": 10},
 )
-async def ask(state: State, signed_in: FromSignedIn, data: schemas.Question) -> Response[Any]:
+async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery) -> Response[Any]:
     """One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV.
 
     Off unless the server was started with ANALYST_SQL.
     """
-    found: executor.Desk | None = state.desk
-    if found is None:
+    sql_executor: executor.SqlExecutor | None = state.desk
+    if sql_executor is None:
         raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
-    table = await found.ask(_query(data), data.limit)
-    stated = Answer(table.epoch, table.seq, table.slot, table.commitment, b"").headers()
+    table = await sql_executor.execute(_query(data), data.limit)
+    headers = Answer(table.epoch, table.seq, table.slot, table.commitment, b"").headers()
     if data.format == "csv":
-        return Response(table.csv().encode(), media_type="text/csv", headers=stated)
-    return Response(_body(table), media_type="application/json", headers=stated)
+        return Response(table.csv().encode(), media_type="text/csv", headers=headers)
+    return Response(_body(table), media_type="application/json", headers=headers)
 
 
-def _query(data: schemas.Question) -> str:
+def _query(data: schemas.SqlQuery) -> str:
     if (data.query is None) == (data.name is None):
         raise errors.InvalidParameter("query", "expected either a query or the name of one")
     if data.query is not None:
         return data.query
-    if data.name not in set(executor.NAMED):
-        raise errors.InvalidParameter("name", f"expected one of {', '.join(executor.NAMED)}")
-    return str(getattr(executor.NAMED, data.name))
+    if data.name not in set(executor.NAMED_QUERIES):
+        raise errors.InvalidParameter("name", f"expected one of {', '.join(executor.NAMED_QUERIES)}")
+    return str(getattr(executor.NAMED_QUERIES, data.name))
 
 
-def _body(table: executor.Table) -> bytes:
+def _body(table: executor.SqlResult) -> bytes:
     as_of = {"epoch": table.epoch, "seq": table.seq, "slot": table.slot, "commitment": table.commitment}
     return msgspec.json.encode(
         {
@@ -79,4 +82,4 @@ def _body(table: executor.Table) -> bytes:
     )
 
 
-HANDLERS = [show_desk, ask]
+HANDLERS = [list_sql_queries, run_sql]

@@ -15,7 +15,7 @@ from zmart.db import feed
 from .. import errors, response_docs
 from ..dependencies import FromServices
 from ..live import sse, topics
-from ..live.authentication import Doorkeeper
+from ..live.authentication import StreamAuthenticator
 from ..middleware import client_address
 
 Since = Annotated[
@@ -39,7 +39,7 @@ Authorization = Annotated[str | None, HeaderParameter(name="Authorization", desc
 async def stream(
     request: Request[Any, Any, State],
     services: FromServices,
-    names: Annotated[str, QueryParameter(name="topics", description=f"Of {topics.KNOWN}.")] = "",
+    names: Annotated[str, QueryParameter(name="topics", description=f"Of {topics.KNOWN_TOPICS}.")] = "",
     since: Since = None,
     last_event_id: LastEventId = None,
     token: Token = None,
@@ -51,19 +51,19 @@ async def stream(
     `Last-Event-ID`, which browsers send when they reconnect, outranks `since`. The topic `me` needs an access token
     in the header, or, from a browser's EventSource, a ticket of POST /api/auth/ticket.
     """
-    wanted = topics.parse(names)
-    position = _position(last_event_id or since)
+    requested = topics.parse(names)
+    position = _parse_position(last_event_id or since)
     identity = None
-    if topics.ME in wanted:
-        keeper = Doorkeeper(services.gate.tokens, services.gate.tickets)
-        identity = await keeper.identity(token=_bearer(authorization) or token, ticket=ticket)
-        wanted = topics.owned(wanted, identity.wallet if identity else None)
+    if topics.ME in requested:
+        authenticator = StreamAuthenticator(services.auth.tokens, services.auth.tickets)
+        identity = await authenticator.authenticate(token=_bearer(authorization) or token, ticket=ticket)
+        requested = topics.resolve_me(requested, identity.wallet if identity else None)
     address = client_address.address(request.scope, services.settings.api.trusted_proxies)
     services.hub.admit(address)
-    return sse.Stream(sse.events(services.hub, wanted, address, position, identity))
+    return sse.SseResponse(sse.events(services.hub, requested, address, position, identity))
 
 
-def _position(text: str | None) -> feed.FeedPosition | None:
+def _parse_position(text: str | None) -> feed.FeedPosition | None:
     if not text:
         return None
     try:

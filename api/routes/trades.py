@@ -12,7 +12,10 @@ from ..reads import pagination
 
 
 @get(
-    ["/api/trades", "/trades"], tags=["trades"], summary="Trades, a page at a time", responses=response_docs.reads(404)
+    ["/api/trades", "/trades"],
+    tags=["trades"],
+    summary="Trades, a page at a time",
+    responses=response_docs.read_responses(404),
 )
 async def list_trades(
     database: FromDatabase,
@@ -27,14 +30,14 @@ async def list_trades(
         "market": parameters.market(market_id) if market_id is not None else None,
         "wallet": parameters.wallet(wallet) if wallet is not None else None,
     }
-    wanted = [f"where_{name}" for name, value in filters.items() if value is not None]
-    page = pagination.Page.of("trades", limit, offset, cursor)
+    filter_parts = [f"where_{name}" for name, value in filters.items() if value is not None]
+    page = pagination.PageRequest.of("trades", limit, offset, cursor)
     return await database.page(
         pagination.TRADES,
-        pagination.trades_statement(wanted, page),
+        pagination.trades_statement(filter_parts, page),
         {**filters, **page.parameters()},
         varying=page.varying,
-        missing=parameters.market_missing(market_id or ""),
+        missing=parameters.market_not_found_message(market_id or ""),
     )
 
 

@@ -21,14 +21,14 @@ _WEIGHT: Final = {"weight": 5}
 SignatureName = Annotated[str, PathParameter(description="The transaction's signature in base58.")]
 
 
-class _Logged(msgspec.Struct):
+class _LoggedTransaction(msgspec.Struct):
     """The body of the statement followed_transaction."""
 
     slot: int
     is_final: bool
     is_retracted: bool
     err: str | None
-    events: list[shapes.HappenedEvent]
+    events: list[shapes.TransactionEvent]
 
 
 @post(
@@ -39,18 +39,20 @@ class _Logged(msgspec.Struct):
     status_code=202,
     responses=response_docs.problems(409),
 )
-async def relay_transaction(services: FromServices, relay: FromRelay, data: shapes.SignedTransaction) -> shapes.Relayed:
+async def relay_transaction(
+    services: FromServices, relay: FromRelay, data: shapes.SignedTransaction
+) -> shapes.RelayedTransaction:
     """Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how far
     they have come."""
     followed = await relay.send(data.transaction)
-    return shapes.Relayed(
+    return shapes.RelayedTransaction(
         message="Follow it with GET /api/transactions/{signature}.",
         signature=followed.signature,
         status=followed.stage,
         slot=followed.slot,
         error=followed.error,
         transaction=followed.signature,
-        explorer=relaying.explorer(followed.signature, services.settings.chain.cluster),
+        explorer=relaying.explorer_url(followed.signature, services.settings.chain.cluster),
     )
 
 
@@ -68,11 +70,11 @@ async def follow_transaction(
         name = ids.parse_signature(signature)
     except zmart_errors.InvalidInput:
         raise zmart_errors.NotFound("There is no such transaction; a signature is 64 bytes in base58.") from None
-    explorer = relaying.explorer(name, services.settings.chain.cluster)
+    explorer = relaying.explorer_url(name, services.settings.chain.cluster)
     try:
-        logged = await _logged(database, name)
+        logged = await _read_logged(database, name)
     except zmart_errors.NotFound:
-        return await _by_the_chain(relay, name, explorer)
+        return await _status_from_chain(relay, name, explorer)
     status = "retracted" if logged.is_retracted else "finalized" if logged.is_final else "confirmed"
     return shapes.TransactionStatus(
         signature=name,
@@ -85,12 +87,12 @@ async def follow_transaction(
     )
 
 
-async def _logged(database: FromDatabase, signature: str) -> _Logged:
-    answer = await database.read(statements.composed("followed_transaction"), {"signature": signature})
-    return msgspec.json.decode(answer.body or b"", type=_Logged)
+async def _read_logged(database: FromDatabase, signature: str) -> _LoggedTransaction:
+    answer = await database.read(statements.compose("followed_transaction"), {"signature": signature})
+    return msgspec.json.decode(answer.body or b"", type=_LoggedTransaction)
 
 
-async def _by_the_chain(relay: FromRelay, signature: ids.Signature, explorer: str) -> shapes.TransactionStatus:
+async def _status_from_chain(relay: FromRelay, signature: ids.Signature, explorer: str) -> shapes.TransactionStatus:
     found = await relay.follow(signature)
     if found is None or found.stage == "sent":
         raise zmart_errors.NotFound("Neither the log nor the chain knows this transaction (yet).")

@@ -16,13 +16,20 @@ _MISSING = "Position not found"
 VoteKinds = Annotated[Literal["all", "proposal", "dispute"], QueryParameter(name="type", description="Which ballots.")]
 
 
-@get("/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=response_docs.reads())
+@get(
+    "/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=response_docs.read_responses()
+)
 async def show_wallet(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Wallet]:
     """How often it traded, voted and posted; zeros for a wallet that nobody has met."""
-    return await database.answer(statements.composed("wallet"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
+    return await database.answer(statements.compose("wallet"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
 
 
-@get("/api/users/{wallet:str}/votes", tags=["wallets"], summary="A wallet's ballots", responses=response_docs.reads())
+@get(
+    "/api/users/{wallet:str}/votes",
+    tags=["wallets"],
+    summary="A wallet's ballots",
+    responses=response_docs.read_responses(),
+)
 async def list_wallet_votes(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -32,7 +39,7 @@ async def list_wallet_votes(
 ) -> Response[schemas.WalletVotes]:
     """Ballots of both kinds, cast on chain or here, the latest first; `limit` and `offset` count in each kind."""
     return await database.answer(
-        statements.composed("wallet_votes"),
+        statements.compose("wallet_votes"),
         {"wallet": parameters.wallet(wallet), "kind": kind, "limit": limit, "offset": offset},
     )
 
@@ -41,12 +48,12 @@ async def list_wallet_votes(
     "/api/users/{wallet:str}/stats",
     tags=["wallets"],
     summary="What a wallet's trading came to",
-    responses=response_docs.reads(),
+    responses=response_docs.read_responses(),
 )
 async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.WalletStats]:
     """Sums over its positions, valued as in its portfolio; zeros for a wallet without any."""
     return await database.answer(
-        statements.composed("wallet_stats"), {"wallet": parameters.wallet(wallet)}, varying="wallet"
+        statements.compose("wallet_stats"), {"wallet": parameters.wallet(wallet)}, varying="wallet"
     )
 
 
@@ -54,17 +61,17 @@ async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -
     "/api/users/{wallet:str}/positions",
     tags=["wallets"],
     summary="A wallet's positions",
-    responses=response_docs.reads(),
+    responses=response_docs.read_responses(),
 )
 async def list_positions(
     database: FromDatabase,
     wallet: parameters.Wallet,
     limit: parameters.VoteLimit = 1000,
     offset: parameters.Offset = 0,
-) -> Response[list[schemas.Position]]:
+) -> Response[list[schemas.UserPosition]]:
     """An array, the latest traded first; empty for a wallet without any."""
     return await database.answer(
-        statements.composed("positions", nothing="'[]'"),
+        statements.compose("positions", nothing="'[]'"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
         varying="wallet",
     )
@@ -74,17 +81,17 @@ async def list_positions(
     ["/positions/{wallet:str}", "/api/positions/{wallet:str}"],
     tags=["wallets"],
     summary="A wallet's positions, or 404",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
-async def list_positions_or_404(
+async def list_positions_legacy(
     database: FromDatabase,
     wallet: parameters.Wallet,
     limit: parameters.VoteLimit = 1000,
     offset: parameters.Offset = 0,
-) -> Response[list[schemas.Position]]:
+) -> Response[list[schemas.UserPosition]]:
     """The same array; a wallet without any position is not found."""
     return await database.answer(
-        statements.composed("positions", nothing="null"),
+        statements.compose("positions", nothing="null"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
         varying="wallet",
         missing=_MISSING,
@@ -95,21 +102,26 @@ async def list_positions_or_404(
     "/api/users/{wallet:str}/positions/{market:str}",
     tags=["wallets"],
     summary="A wallet's position in one market",
-    responses=response_docs.reads(404),
+    responses=response_docs.read_responses(404),
 )
 async def show_position(
     database: FromDatabase, wallet: parameters.Wallet, market: parameters.MarketName
 ) -> Response[schemas.OnePosition]:
     """One position, or 404 when the wallet never traded there."""
     return await database.answer(
-        statements.composed("position"),
+        statements.compose("position"),
         {"wallet": parameters.wallet(wallet), "market": parameters.market(market)},
         varying="wallet",
         missing=_MISSING,
     )
 
 
-@get("/api/users/{wallet:str}/trades", tags=["wallets"], summary="A wallet's trades", responses=response_docs.reads())
+@get(
+    "/api/users/{wallet:str}/trades",
+    tags=["wallets"],
+    summary="A wallet's trades",
+    responses=response_docs.read_responses(),
+)
 async def list_wallet_trades(
     database: FromDatabase,
     wallet: parameters.Wallet,
@@ -118,7 +130,7 @@ async def list_wallet_trades(
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletTradePage]:
     """List trades, the latest on chain first."""
-    page = pagination.Page.of("trades", limit, offset, cursor)
+    page = pagination.PageRequest.of("trades", limit, offset, cursor)
     return await database.page(
         pagination.TRADES,
         pagination.trades_statement(["where_wallet"], page),
@@ -132,7 +144,7 @@ HANDLERS = [
     list_wallet_votes,
     show_wallet_stats,
     list_positions,
-    list_positions_or_404,
+    list_positions_legacy,
     show_position,
     list_wallet_trades,
 ]

@@ -11,40 +11,40 @@ from zmart.settings import Settings
 
 from ..dependencies import FromServices
 from ..live import client_messages, wire
-from ..live.authentication import Doorkeeper
-from ..live.websocket_session import Conversation
+from ..live.authentication import StreamAuthenticator
+from ..live.websocket_session import WebSocketSession
 from ..middleware import client_address
 
 Socket = WebSocket[Any, Any, State]
 
 
 @websocket(["/ws", "/"])
-async def talk(socket: Socket, services: FromServices) -> None:
+async def serve_websocket(socket: Socket, services: FromServices) -> None:
     """Hear what happens, and ask for more or less of it; docs/push.md has both dialects.
 
     `?topics=`, `?since=`, `?token=` and `?ticket=` say at once what messages could say later.
     """
-    line = wire.of(socket.scope)
-    if not _is_welcome(socket, services.settings):
+    transport = wire.from_scope(socket.scope)
+    if not _is_origin_allowed(socket, services.settings):
         await _refuse(socket)
         return
     await socket.accept()
     address = client_address.address(socket.scope, services.settings.api.trusted_proxies)
-    conversation = Conversation(
+    session = WebSocketSession(
         hub=services.hub,
-        doorkeeper=Doorkeeper(services.gate.tokens, services.gate.tickets),
-        wire=line,
+        authenticator=StreamAuthenticator(services.auth.tokens, services.auth.tickets),
+        transport=transport,
         address=address,
     )
-    await conversation.hold(socket.receive, _said(socket))
+    await session.run(socket.receive, _query_parameters(socket))
 
 
-def _said(socket: Socket) -> dict[str, str]:
+def _query_parameters(socket: Socket) -> dict[str, str]:
     """What the address asks for."""
-    return {name: value for name, value in socket.query_params.items() if name in client_messages.IN_ADDRESS}
+    return {name: value for name, value in socket.query_params.items() if name in client_messages.QUERY_PARAMETERS}
 
 
-def _is_welcome(socket: Socket, settings: Settings) -> bool:
+def _is_origin_allowed(socket: Socket, settings: Settings) -> bool:
     """Whether the page that connects is one of ours or of CORS_ORIGINS; what is no browser says no origin."""
     origin = socket.headers.get("origin")
     allowed = settings.api.cors_origins
@@ -66,4 +66,4 @@ async def _refuse(socket: Socket) -> None:
     await socket.send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 
-HANDLERS = [talk]
+HANDLERS = [serve_websocket]

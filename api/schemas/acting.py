@@ -138,14 +138,14 @@ class RecordedBallot(Struct, kw_only=True):
     timestamp: Instant
 
 
-class Trial(Struct, kw_only=True):
+class Simulation(Struct, kw_only=True):
     """What trying it out showed."""
 
     slot: Annotated[int, Meta(description="The chain's slot at which it succeeded.")]
     units_consumed: Annotated[int, Meta(description="Compute units.")]
 
 
-class Unsigned(Struct, kw_only=True):
+class TransactionToSign(Struct, kw_only=True):
     """A transaction for a wallet to sign, tried out on the chain as it is now."""
 
     message: str
@@ -154,7 +154,7 @@ class Unsigned(Struct, kw_only=True):
     blockhash: str
     last_valid_block_height: Annotated[int, Meta(description="It can land until the chain has this many blocks.")]
     fee_lamports: Annotated[Integer, Meta(description="What landing costs, beside what the instruction moves.")]
-    simulation: Trial
+    simulation: Simulation
     transaction: Annotated[None, Meta(description="Its signature, once you have signed it; null here.")] = None
     explorer: Annotated[None, Meta(description="null until it is sent.")] = None
 
@@ -182,7 +182,7 @@ class ProposedTrade(Struct, kw_only=True):
     slot: Annotated[int, Meta(description="The market is that of this slot.")]
 
 
-class UnsignedTrade(Unsigned, kw_only=True):
+class UnsignedTrade(TransactionToSign, kw_only=True):
     """A trade to sign."""
 
     trade: ProposedTrade
@@ -208,14 +208,14 @@ class ProposedMarket(Struct, kw_only=True):
     is_tradable: Annotated[bool, Meta(description="Whether b_parameter reaches the 100 SOL that trading takes.")]
 
 
-class UnsignedMarket(Unsigned, kw_only=True):
+class UnsignedMarket(TransactionToSign, kw_only=True):
     """A market's creation to sign."""
 
     market: ProposedMarket
     metadata_document: Annotated[str, Meta(description="The bytes whose content id is anchored; keep or pin them.")]
 
 
-class UnsignedOnMarket(Unsigned, kw_only=True):
+class UnsignedOnMarket(TransactionToSign, kw_only=True):
     """A step of a market's life to sign."""
 
     market: Annotated[
@@ -231,7 +231,7 @@ class SignedTransaction(Struct, kw_only=True):
     ]
 
 
-class Relayed(Struct, kw_only=True):
+class RelayedTransaction(Struct, kw_only=True):
     """A transaction on its way."""
 
     message: str
@@ -243,7 +243,7 @@ class Relayed(Struct, kw_only=True):
     explorer: str
 
 
-class HappenedEvent(Struct, kw_only=True):
+class TransactionEvent(Struct, kw_only=True):
     """What the transaction did, by the log."""
 
     seq: int
@@ -262,7 +262,7 @@ class TransactionStatus(Struct, kw_only=True):
     slot: int | None
     error: str | None
     source: Annotated[Literal["log", "chain"], Meta(description="Who says so; the log knows only what succeeded.")]
-    events: list[HappenedEvent]
+    events: list[TransactionEvent]
     explorer: str
 
 

@@ -72,7 +72,7 @@ class Session(Struct, kw_only=True):
     refresh_expires_at: Instant
 
 
-class SignedOut(Struct, kw_only=True):
+class SignOutResult(Struct, kw_only=True):
     """The session is over."""
 
     message: str

@@ -28,7 +28,7 @@ class TrendingMarket(Struct, kw_only=True):
     )
 
 
-class Trending(Struct, kw_only=True):
+class TrendingMarkets(Struct, kw_only=True):
     """The most traded ACTIVE markets of the day up to the newest event."""
 
     trending: list[TrendingMarket]
@@ -66,7 +66,7 @@ class RelatedMarket(Struct, kw_only=True):
     )
 
 
-class Related(Struct, kw_only=True):
+class RelatedMarkets(Struct, kw_only=True):
     """Other ACTIVE markets, those of the same category first; empty for a market nobody knows."""
 
     related: list[RelatedMarket]

@@ -102,7 +102,7 @@ class NewPost(Struct, kw_only=True):
     parent_id_camel: CommentId | None = field(default=None, name="parentId")
 
 
-class NewPostOf(NewPost, kw_only=True):
+class NewMarketPost(NewPost, kw_only=True):
     """What to say, and under which market."""
 
     market_id: Annotated[str, Meta(max_length=100, description="The market's id or address.")]
@@ -114,26 +114,26 @@ class ChangedPost(Struct, kw_only=True):
     content: Content
 
 
-class Opinion(Struct, kw_only=True):
+class Reaction(Struct, kw_only=True):
     """What to say of a post; null takes an earlier opinion back."""
 
     vote: Literal["up", "down"] | None
 
 
-class Report(Struct, kw_only=True):
+class PostReport(Struct, kw_only=True):
     """Why a post should be looked at."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["Spam"])]
 
 
-class Said(Struct, kw_only=True):
+class PostResult(Struct, kw_only=True):
     """What was done, and how the post stands now."""
 
     message: str
     discussion: Discussion
 
 
-class Done(Struct, kw_only=True):
+class Ack(Struct, kw_only=True):
     """What was done."""
 
     message: str

@@ -13,7 +13,7 @@ Period = Literal["24h", "7d", "30d", "all"]
 RankedBy = Literal["profit", "volume", "trades", "win_rate"]
 
 
-class Ranked(Struct, kw_only=True):
+class RankedWallet(Struct, kw_only=True):
     """A wallet and its place."""
 
     rank: Annotated[int, Meta(description="Equal ones share a rank.")]
@@ -31,7 +31,7 @@ class Ranked(Struct, kw_only=True):
 class Leaderboard(Struct, kw_only=True):
     """Wallets by rank; by win rate only those with a record."""
 
-    leaderboard: list[Ranked]
+    leaderboard: list[RankedWallet]
     count: int
     period: Period
     by: RankedBy

@@ -19,7 +19,7 @@ class NewMetadata(Struct, kw_only=True):
     end_date: Instant | None = None
 
 
-class MetadataTold(Struct, kw_only=True):
+class MetadataResult(Struct, kw_only=True):
     """What was told."""
 
     message: str

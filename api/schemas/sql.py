@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from .answer import AsOf
 
 
-class Question(Struct, kw_only=True):
+class SqlQuery(Struct, kw_only=True):
     """One SELECT over the schema marts, or the name of a worked one."""
 
     query: (
@@ -48,7 +48,7 @@ class NamedQuery(Struct, kw_only=True):
     statement: Annotated[str, Meta(description="Its text, which begins with what it answers.")]
 
 
-class SqlDesk(Struct, kw_only=True):
+class SqlConsole(Struct, kw_only=True):
     """What can be asked here."""
 
     is_on: Annotated[bool, Meta(description="Whether this server takes SQL at all.")]

@@ -94,7 +94,7 @@ class Status(Struct, kw_only=True):
     as_of: AsOf
 
 
-class Saying(Struct, kw_only=True):
+class ConfigSource(Struct, kw_only=True):
     """The event that said something."""
 
     event: str
@@ -104,19 +104,19 @@ class Saying(Struct, kw_only=True):
     block_time: Instant
 
 
-class SaidBy(Struct, kw_only=True):
+class ConfigSources(Struct, kw_only=True):
     """Who said each field; null where no event did and the value is what initialize sets."""
 
-    protocol_fee_bps: Saying | None
-    resolver_reward_bps: Saying | None
-    liquidity_provider_fee_bps: Saying | None
-    proposal_approval_threshold: Saying | None
-    dispute_success_threshold: Saying | None
-    min_resolution_delay: Saying | None
-    dispute_period: Saying | None
-    is_paused: Saying | None
-    admin: Saying | None
-    backend_authority: Saying | None
+    protocol_fee_bps: ConfigSource | None
+    resolver_reward_bps: ConfigSource | None
+    liquidity_provider_fee_bps: ConfigSource | None
+    proposal_approval_threshold: ConfigSource | None
+    dispute_success_threshold: ConfigSource | None
+    min_resolution_delay: ConfigSource | None
+    dispute_period: ConfigSource | None
+    is_paused: ConfigSource | None
+    admin: ConfigSource | None
+    backend_authority: ConfigSource | None
 
 
 class Protocol(Struct, kw_only=True):
@@ -132,5 +132,5 @@ class Protocol(Struct, kw_only=True):
     is_paused: bool
     admin: str | None
     backend_authority: str | None
-    said_by: SaidBy
+    said_by: ConfigSources
     as_of: AsOf

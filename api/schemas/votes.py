@@ -57,7 +57,7 @@ class MarketVotes(Struct, kw_only=True):
     as_of: AsOf
 
 
-class BothSides(Struct, kw_only=True):
+class VoteTally(Struct, kw_only=True):
     """A tally: each wallet once."""
 
     agree: Annotated[int, Meta(description="Likes of a proposal, or ballots for a dispute.")]
@@ -65,22 +65,22 @@ class BothSides(Struct, kw_only=True):
     total: int
 
 
-class Counts(Struct, kw_only=True):
+class VoteTallies(Struct, kw_only=True):
     """Tallies by kind."""
 
-    proposal: BothSides
-    dispute: BothSides
+    proposal: VoteTally
+    dispute: VoteTally
 
 
 class VoteCounts(Struct, kw_only=True):
     """A market's tallies."""
 
     market_id: str
-    counts: Counts
+    counts: VoteTallies
     as_of: AsOf
 
 
-class Likes(Struct, kw_only=True):
+class ProposalTally(Struct, kw_only=True):
     """A proposal's tally."""
 
     likes: int
@@ -88,7 +88,7 @@ class Likes(Struct, kw_only=True):
     total: int
 
 
-class Agreement(Struct, kw_only=True):
+class DisputeTally(Struct, kw_only=True):
     """A dispute's tally."""
 
     agrees: Annotated[int, Meta(description="With the dispute, and so against the proposed outcome.")]
@@ -101,7 +101,7 @@ class ProposalCounts(Struct, kw_only=True):
 
     success: Literal[True]
     market_id: str = msgspec.field(name="marketId")
-    counts: Likes
+    counts: ProposalTally
     as_of: AsOf
 
 
@@ -110,5 +110,5 @@ class DisputeCounts(Struct, kw_only=True):
 
     success: Literal[True]
     market_id: str = msgspec.field(name="marketId")
-    counts: Agreement
+    counts: DisputeTally
     as_of: AsOf

@@ -10,7 +10,7 @@ from .answer import AsOf, Category, Exact, Instant, Integer, Outcome, Price, Sta
 from .votes import Vote
 
 
-class Position(Struct, kw_only=True):
+class UserPosition(Struct, kw_only=True):
     """What a wallet holds in a market."""
 
     market_id: str
@@ -58,7 +58,7 @@ class Position(Struct, kw_only=True):
     last_seq: int
 
 
-class OnePosition(Position, kw_only=True):
+class OnePosition(UserPosition, kw_only=True):
     """A wallet's position in the market that was asked for."""
 
     as_of: AsOf

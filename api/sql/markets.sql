@@ -38,7 +38,7 @@ select {stated}, {server}, (
 ) as rest
 from ops.as_of(array['markets']) as a
 
--- name: market_texts
+-- name: market_rows
 -- What a list shows of each of these markets, by version.
 select {market_version} as version, (select row_to_json(r)::text from (select {market_brief}) as r) as text
 from {from_markets}

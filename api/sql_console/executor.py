@@ -21,17 +21,17 @@ from zmart.db import pool, queries
 from zmart.settings import Settings
 
 from . import validator
-from .validator import UnfitSql
+from .validator import InvalidSql
 
 CONNECTIONS: Final = 2
-WAITING: Final = 4
-SECONDS: Final = 2.0
+MAX_WAITING: Final = 4
+TIMEOUT_SECONDS: Final = 2.0
 MOST_ROWS: Final = 10_000
 #: One row, and one answer; what is longer is refused, or cut.
 ROW_BYTES: Final = 64 * 1024
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 
-NAMED: Final = queries.load("api.sql_console", "named.sql")
+NAMED_QUERIES: Final = queries.load("api.sql_console", "named.sql")
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ _SETTINGS: Final = "; ".join(
     f"set local {name} = {value}"
     for name, value in {
         **pool.SESSION,
-        "statement_timeout": round(SECONDS * 1000),
+        "statement_timeout": round(TIMEOUT_SECONDS * 1000),
         "standard_conforming_strings": "on",
     }.items()
 )
@@ -53,11 +53,11 @@ from (select to_json(q)::text as row from (
 ) as q limit {most}) as j"""
 _COLUMNS: Final = "select * from (\n{sql}\n) as q limit 0"
 #: What Postgres says about the text of a statement, rather than about itself.
-_OURS = (pg.OperationalError, pg.InternalError, pg.InsufficientResources)
+_SERVER_ERRORS = (pg.OperationalError, pg.InternalError, pg.InsufficientResources)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class ResultColumn:
     """A column of an answer."""
 
     name: str
@@ -65,10 +65,10 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class SqlResult:
     """What was answered: rows as JSON objects, and what they are true of."""
 
-    columns: Sequence[Column]
+    columns: Sequence[ResultColumn]
     rows: Sequence[str]
     #: Whether there was more than is shown.
     is_cut: bool
@@ -91,47 +91,47 @@ class Table:
         return out.getvalue()
 
 
-class Desk:
+class SqlExecutor:
     """Two connections as the role analyst."""
 
     def __init__(self, connections: pool.Pool) -> None:
         self._connections = connections
 
-    async def ask(self, sql: str, limit: int) -> Table:
+    async def execute(self, sql: str, limit: int) -> SqlResult:
         """The answer to one SELECT. UnfitSql for what Postgres or the list refuses, Overloaded beyond the queue."""
-        statement = validator.checked(sql)
+        statement = validator.validate(sql)
         with pool.translate_errors():
             async with self._connections.connection() as connection:
                 try:
-                    return await self._asked(connection, statement, limit)
+                    return await self._run(connection, statement, limit)
                 except pg.QueryCanceled as error:
-                    raise UnfitSql(f"It took more than {SECONDS:g} seconds; ask for less.") from error
+                    raise InvalidSql(f"It took more than {TIMEOUT_SECONDS:g} seconds; ask for less.") from error
                 except psycopg.Error as error:
-                    if isinstance(error, _OURS):
+                    if isinstance(error, _SERVER_ERRORS):
                         raise
-                    raise UnfitSql(_said(error)) from error
+                    raise InvalidSql(_error_message(error)) from error
                 finally:
-                    await _cleaned(connection)
+                    await _reset_connection(connection)
 
-    async def _asked(self, connection: pool.Connection, statement: str, limit: int) -> Table:
+    async def _run(self, connection: pool.Connection, statement: str, limit: int) -> SqlResult:
         began = time.perf_counter()
         await connection.execute(_BEGIN)
         await connection.execute(_SETTINGS)
         await _require_analyst(connection)
         await _require_columns(connection, statement)
-        stated = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
-        if stated is None:
+        as_of = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
+        if as_of is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
         # By itself first: what is one statement here cannot close the parenthesis that stands around it below.
-        await _sent(connection, f"prepare asked as\n{statement}")
+        await _execute_single(connection, f"prepare asked as\n{statement}")
         columns = await self._columns(connection, statement)
-        rows = await _sent(connection, _ROWS.format(bytes=ROW_BYTES, sql=statement, most=limit + 1))
+        rows = await _execute_single(connection, _ROWS.format(bytes=ROW_BYTES, sql=statement, most=limit + 1))
         found = [row[0] for row in await rows.fetchall()]
         if any(row is None for row in found):
-            raise UnfitSql(f"A row is longer than {ROW_BYTES // 1024} KiB; select less of it.")
-        shown = list(_fitting(found[:limit]))
-        epoch, seq, slot, commitment = stated
-        return Table(
+            raise InvalidSql(f"A row is longer than {ROW_BYTES // 1024} KiB; select less of it.")
+        shown = list(_fit_rows(found[:limit]))
+        epoch, seq, slot, commitment = as_of
+        return SqlResult(
             columns=columns,
             rows=shown,
             is_cut=len(shown) < len(found),
@@ -142,17 +142,17 @@ class Desk:
             commitment=commitment,
         )
 
-    async def _columns(self, connection: pool.Connection, statement: str) -> list[Column]:
-        cursor = await _sent(connection, _COLUMNS.format(sql=statement))
+    async def _columns(self, connection: pool.Connection, statement: str) -> list[ResultColumn]:
+        cursor = await _execute_single(connection, _COLUMNS.format(sql=statement))
         found = cursor.description or []
         names = [column.name for column in found]
         if len(set(names)) < len(names):
-            raise UnfitSql("Two columns have one name; give each its own with AS.")
-        return [Column(name=column.name, type=column.type_display) for column in found]
+            raise InvalidSql("Two columns have one name; give each its own with AS.")
+        return [ResultColumn(name=column.name, type=column.type_display) for column in found]
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Desk | None]:
+async def open_executor(settings: Settings) -> AsyncIterator[SqlExecutor | None]:
     """The desk, where ANALYST_SQL says that there is one."""
     if not settings.api.analyst_sql:
         yield None
@@ -162,15 +162,15 @@ async def opened(settings: Settings) -> AsyncIterator[Desk | None]:
         application_name="zmart api sql",
         min_size=0,
         max_size=CONNECTIONS,
-        max_waiting=WAITING,
-        wait_seconds=SECONDS * 2,
-        statement_timeout_seconds=SECONDS,
+        max_waiting=MAX_WAITING,
+        wait_seconds=TIMEOUT_SECONDS * 2,
+        statement_timeout_seconds=TIMEOUT_SECONDS,
         autocommit=True,
         prepare_threshold=None,
     )
     await connections.open(wait=False)
     try:
-        yield Desk(connections)
+        yield SqlExecutor(connections)
     finally:
         await connections.close()
 
@@ -196,30 +196,30 @@ async def _require_columns(connection: pool.Connection, statement: str) -> None:
     names = validator.fields(statement)
     found = await (await connection.execute(_SQL.calling_fields, {"names": list(names)})).fetchone()
     if found is not None:
-        raise UnfitSql(f"The function {found[0]} cannot be called as a column; name columns otherwise.")
+        raise InvalidSql(f"The function {found[0]} cannot be called as a column; name columns otherwise.")
 
 
-async def _sent(connection: pool.Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+async def _execute_single(connection: pool.Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     """Send text as the one statement that it must be: with binary results the protocol takes no second."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(statement.encode())
     return cursor
 
 
-async def _cleaned(connection: pool.Connection) -> None:
+async def _reset_connection(connection: pool.Connection) -> None:
     """Leave nothing behind: no transaction, setting, lock or prepared statement."""
     with contextlib.suppress(psycopg.Error):
         await connection.execute("rollback")
         await connection.execute("discard all")
 
 
-def _fitting(rows: Sequence[str]) -> Sequence[str]:
+def _fit_rows(rows: Sequence[str]) -> Sequence[str]:
     """The first rows that together are no longer than an answer may be."""
     length = 0
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         length += len(row)
         if length > ANSWER_BYTES:
-            return rows[:place]
+            return rows[:index]
     return rows
 
 
@@ -231,7 +231,7 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _said(error: psycopg.Error) -> str:
-    said = error.diag.message_primary or "Postgres does not take it"
-    place = error.diag.statement_position
-    return f"{said[:1].upper()}{said[1:].rstrip('.')}{f' (at character {place})' if place else ''}."
+def _error_message(error: psycopg.Error) -> str:
+    message = error.diag.message_primary or "Postgres does not take it"
+    character = error.diag.statement_position
+    return f"{message[:1].upper()}{message[1:].rstrip('.')}{f' (at character {character})' if character else ''}."

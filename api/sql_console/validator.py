@@ -18,16 +18,16 @@ from typing import Final, NamedTuple
 from zmart import errors
 
 
-class UnfitSql(errors.InvalidInput):
+class InvalidSql(errors.InvalidInput):
     """SQL that cannot be asked here."""
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text))
 
 
 #: Functions of rows and values. None waits, locks, notifies, writes, or reads files or settings.
-FUNCTIONS: Final = _words(
+FUNCTIONS: Final = _word_set(
     """
     abs age any_value array_agg array_length array_position avg bool_and bool_or btrim cardinality ceil ceiling
     char_length coalesce concat concat_ws corr count cume_dist date_bin date_part date_trunc dense_rank div every exp
@@ -43,7 +43,7 @@ FUNCTIONS: Final = _words(
     """
 )
 #: Words before a parenthesis that are no functions.
-_WORDS: Final = _words(
+_KEYWORDS: Final = _word_set(
     """
     all and any array as between bit by case cast char character cube decimal distinct else end except exists filter
     float from group groups having ilike in inner intersect interval is join lateral like limit materialized not numeric
@@ -53,7 +53,7 @@ _WORDS: Final = _words(
     """
 )
 #: After these a word is a new name, so that a parenthesis after it holds names of columns.
-_NAMING: Final = frozenset({"as", "with", "recursive"})
+_NAME_KEYWORDS: Final = frozenset({"as", "with", "recursive"})
 
 _TOKEN = re.compile(
     r"""
@@ -78,20 +78,20 @@ class _Token(NamedTuple):
     text: str
 
 
-def checked(text: str) -> str:
+def validate(text: str) -> str:
     """The text without a closing semicolon; UnfitSql says what it must not hold."""
     if _CONTROL.search(text):
-        raise UnfitSql("Control characters are not read here; use blanks, tabs and ends of lines.")
+        raise InvalidSql("Control characters are not read here; use blanks, tabs and ends of lines.")
     statement = text.strip().removesuffix(";").strip()
     if not statement:
-        raise UnfitSql("Write one SELECT.")
+        raise InvalidSql("Write one SELECT.")
     tokens = list(_tokens(statement))
     for before, name, after in zip([None, None, *tokens], [None, *tokens], tokens, strict=False):
         if name is not None and after.text == "(" and name.kind in {"word", "quoted"}:
-            _require_known(before, name)
+            _require_allowed(before, name)
         if name is not None and name.kind == after.kind == "text":
             # Postgres reads on in the first one's way: after E'' a backslash in the second escapes the quote.
-            raise UnfitSql("A literal must not follow another; join them with ||.")
+            raise InvalidSql("A literal must not follow another; join them with ||.")
     return statement
 
 
@@ -106,21 +106,23 @@ def _tokens(statement: str) -> Iterator[_Token]:
     for found in _TOKEN.finditer(statement):
         kind = found.lastgroup if found.lastgroup != "tag" else "text"
         if kind == "hidden":
-            raise UnfitSql("Comments in /* */ and escapes with U& are not read here; use -- and plain names.")
+            raise InvalidSql("Comments in /* */ and escapes with U& are not read here; use -- and plain names.")
         if not found[0].isascii() and not (kind == "text" and found[0].endswith("'")):
-            raise UnfitSql("Letters beyond ASCII are read in literals in single quotes only.")
+            raise InvalidSql("Letters beyond ASCII are read in literals in single quotes only.")
         if kind != "space":
             yield _Token(str(kind), found[0])
 
 
-def _require_known(before: _Token | None, name: _Token) -> None:
-    if before is not None and before.text.lower() in _NAMING:
+def _require_allowed(before: _Token | None, name: _Token) -> None:
+    if before is not None and before.text.lower() in _NAME_KEYWORDS:
         return
-    word = _spelled(name)
+    function_name = _spelled(name)
     if before is not None and before.text == ".":
-        raise UnfitSql(f"The function {word} cannot be called by a schema's name.")
-    if word not in FUNCTIONS and not (name.kind == "word" and word in _WORDS):
-        raise UnfitSql(f"The function {word} is not among those that can be called: {', '.join(sorted(FUNCTIONS))}.")
+        raise InvalidSql(f"The function {function_name} cannot be called by a schema's name.")
+    if function_name not in FUNCTIONS and not (name.kind == "word" and function_name in _KEYWORDS):
+        raise InvalidSql(
+            f"The function {function_name} is not among those that can be called: {', '.join(sorted(FUNCTIONS))}."
+        )
 
 
 def _spelled(name: _Token) -> str:

@@ -43,18 +43,18 @@ def zmart(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedPr
         (["status"], "does not answer"),
     ],
 )
-def test_what_goes_wrong_is_a_sentence(environ: dict[str, str], arguments: list[str], said: str) -> None:
+def test_errors_are_one_sentence_with_status_one(environ: dict[str, str], arguments: list[str], message: str) -> None:
     """Status 1, nothing on standard output, no traceback."""
     done = zmart({**environ, "API_PORT": "1"}, *arguments)
 
     assert done.returncode == 1
     assert done.stdout == ""
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["openapi"], ["logs", "api", "-n", "100000"]])
-def test_a_reader_that_has_seen_enough_is_no_failure(environ: dict[str, str], arguments: list[str]) -> None:
+def test_a_closed_pipe_is_not_an_error(environ: dict[str, str], arguments: list[str]) -> None:
     """`zmart ... | head` says nothing on standard error, whether the command speaks itself or runs another."""
     logs = Path(environ["ZMART_STATE_DIR"]) / "logs"
     logs.mkdir(parents=True)
@@ -69,7 +69,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure(environ: dict[str, str], ar
         assert running.stderr.read() == ""
 
 
-def test_services_without_their_database_say_so_at_once(environ: dict[str, str]) -> None:
+def test_services_without_a_database_fail_at_once(environ: dict[str, str]) -> None:
     """Nobody waits a minute to be told what is missing, or guesses what to do about it."""
     for more in ({}, {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/z"}):
         done = zmart({**environ, **more}, "up", "--only", "api,ws")
@@ -80,7 +80,7 @@ def test_services_without_their_database_say_so_at_once(environ: dict[str, str])
         assert "Ready" not in done.stdout
 
 
-def test_debug_shows_where_it_went_wrong(environ: dict[str, str]) -> None:
+def test_debug_prints_the_traceback(environ: dict[str, str]) -> None:
     """--debug is for whoever mends the code."""
     assert "Traceback" in zmart(environ, "--debug", "ps").stderr
 
@@ -91,7 +91,7 @@ def test_a_mistyped_command_is_status_two(environ: dict[str, str]) -> None:
     assert zmart(environ, "dsn", "root").returncode == 2
 
 
-def test_a_variable_that_cannot_work_is_named(environ: dict[str, str]) -> None:
+def test_an_invalid_variable_is_named_in_the_error(environ: dict[str, str]) -> None:
     """The door is where a wrong configuration stops."""
     done = zmart({**environ, "API_PORT": "http"}, "up")
 
@@ -119,7 +119,7 @@ def test_up_and_down(environ: dict[str, str]) -> None:
         text=True,
     )
     try:
-        said = _until_ready(up)
+        output = _read_until_ready(up)
         with psycopg.connect(zmart(environ, "dsn").stdout.strip()) as connection:
             marts = connection.execute("select count(*) from marts.markets").fetchone()
         shown = zmart(environ, "ps").stdout
@@ -132,44 +132,44 @@ def test_up_and_down(environ: dict[str, str]) -> None:
             up.kill()
             up.communicate()
 
-    assert "Ready after" in said
+    assert "Ready after" in output
     assert marts == (0,)
     assert "postgres  ready" in shown
     assert f"already running here (pid {up.pid})" in second.stderr
     assert (second.returncode, verdict.returncode) == (1, 0)
     assert (up.returncode, last) == (0, "Everything is stopped.\n")
     assert state_file.running_pid(folder) is None
-    assert _left(folder) == []
+    assert _remaining_commands(folder) == []
 
 
-def _until_ready(up: subprocess.Popen[str]) -> str:
+def _read_until_ready(up: subprocess.Popen[str]) -> str:
     """What it prints up to the last line of its overview."""
     assert up.stdout is not None
-    said = ""
+    output = ""
     for line in up.stdout:
-        said += line
+        output += line
         if line.startswith("  logs"):
             up.stdout.readline()
-            return said
-    return pytest.fail(said)
+            return output
+    return pytest.fail(output)
 
 
-def _left(folder: Path) -> list[str]:
+def _remaining_commands(folder: Path) -> list[str]:
     """The command lines that still mention the folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            words = entry.read_bytes().replace(b"\0", b" ").decode()
+            command = entry.read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if str(folder) in words:
-            found.append(words)
+        if str(folder) in command:
+            found.append(command)
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_migrate_on_a_server_of_yours(
+def test_migrate_works_on_an_external_server(
     environ: dict[str, str], postgres_server: testing.PostgresServer, empty_database: testing.PostgresDatabase
 ) -> None:
     """One administrator's URL is enough, and what it makes belongs to zmart_owner all the same."""

@@ -59,7 +59,7 @@ class Dagster:
     port: int
     settings: settings.Settings
 
-    def ask(self, query: str, **variables: object) -> Any:
+    def execute(self, query: str, **variables: object) -> Any:
         """Ask over GraphQL; the data of the answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql",
@@ -67,17 +67,17 @@ class Dagster:
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            said = json.load(answer)
-        assert "errors" not in said, said
-        return said["data"]
+            body = json.load(answer)
+        assert "errors" not in body, body
+        return body["data"]
 
     def run(self, job: str) -> dict[str, Any]:
         """Launch a job and wait for its end."""
         selector = {"repositoryLocationName": "zmart", "repositoryName": "__repository__", "jobName": job}
-        launched = self.ask(LAUNCH, parameters={"selector": selector, "runConfigData": {}})["launchRun"]
+        launched = self.execute(LAUNCH, parameters={"selector": selector, "runConfigData": {}})["launchRun"]
         tick = threading.Event()
         for _ in range(int(RUN_WITHIN_SECONDS / 0.25)):
-            run: dict[str, Any] = self.ask(RUN, run=launched["run"]["runId"])["runOrError"]
+            run: dict[str, Any] = self.execute(RUN, run=launched["run"]["runId"])["runOrError"]
             if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"}:
                 return run
             tick.wait(0.25)
@@ -99,14 +99,14 @@ def dagster() -> Iterator[Dagster]:
             stop = threading.Timer(READY_WITHIN_SECONDS, running.terminate)
             stop.start()
             assert running.stdout is not None
-            said: list[str] = []
+            output: list[str] = []
             try:
                 for line in running.stdout:
-                    said.append(line)
+                    output.append(line)
                     if "Ready after" in line:
                         break
                 stop.cancel()
-                assert "Ready after" in said[-1], "".join(said)
+                assert "Ready after" in output[-1], "".join(output)
                 yield Dagster(port=port, settings=settings.load(environ))
             finally:
                 stop.cancel()
@@ -118,12 +118,12 @@ def dagster() -> Iterator[Dagster]:
 
 def test_the_three_processes_work_together(dagster: Dagster) -> None:
     """The web interface shows the graph that the code server holds, and the daemon is healthy."""
-    nodes = {"/".join(each["assetKey"]["path"]): each for each in dagster.ask(ASSETS)["assetNodes"]}
+    nodes = {"/".join(each["assetKey"]["path"]): each for each in dagster.execute(ASSETS)["assetNodes"]}
 
     assert {"raw/events", "marts/markets", "marts/vote_tallies", "docs/models"} <= nodes.keys()
     assert {"path": ["raw", "events"]} in nodes["marts/trades"]["dependencyKeys"]
     assert nodes["marts/trades"]["groupName"] == "folds"
-    daemons = dagster.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+    daemons = dagster.execute(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
     assert {each["daemonType"] for each in daemons if each["healthy"]} >= {
         "SENSOR",
         "SCHEDULER",
@@ -131,7 +131,7 @@ def test_the_three_processes_work_together(dagster: Dagster) -> None:
     }
 
 
-def test_a_rebuild_is_launched_and_mends(dagster: Dagster) -> None:
+def test_a_launched_rebuild_repairs_a_mart(dagster: Dagster) -> None:
     """What the button does: a worker below the code server folds the log again and reports the rows that differed."""
     owner = dagster.settings.postgres.dsn()
     asyncio.run(_ingest(dagster.settings))
@@ -151,7 +151,7 @@ def test_a_rebuild_is_launched_and_mends(dagster: Dagster) -> None:
     assert len(differed) >= 6
 
 
-def test_nothing_that_only_asks_knows_the_owner(dagster: Dagster) -> None:
+def test_the_web_interface_has_no_owner_login(dagster: Dagster) -> None:
     """Dagster's own tables belong to the keeper, in a schema of their own, and its web interface has no other login."""
     with psycopg.connect(dagster.settings.postgres.dsn()) as connection:
         rows = connection.execute(

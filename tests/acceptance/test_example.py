@@ -15,7 +15,7 @@ import accounts
 import httpx
 import psycopg
 import pytest
-from stack import House, eventually, opened
+from stack import Stack, eventually, open_stack
 
 from zmart.chain import client, idl, rpc
 
@@ -41,51 +41,51 @@ STEPS = {
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[House]:
+def stack() -> Iterator[Stack]:
     """A house with people in it, for all tests here."""
-    with opened() as home:
+    with open_stack() as home:
         home.start()
         yield home
 
 
 @pytest.fixture
-def stillness(home: House) -> Iterator[None]:
+def stillness(stack: Stack) -> Iterator[None]:
     """While it lasts no slot passes; the last block before it is confirmed."""
-    ask(home, "devchain_freeze", True)
-    ask(home, "devchain_advance", 1)
+    call_rpc(stack, "devchain_freeze", True)
+    call_rpc(stack, "devchain_advance", 1)
     yield
-    ask(home, "devchain_freeze", False)
+    call_rpc(stack, "devchain_freeze", False)
 
 
 @pytest.fixture
-def busy(home: House) -> None:
+def busy(stack: Stack) -> None:
     """Returns when the chain's past was delivered, and trades after it as well."""
-    before = home.acknowledged()
-    slot = ask(home, "getSlot")
-    eventually(lambda: ask(home, "getSlot") > slot + 10 and len(home.acknowledged() - before) > 10)
+    before = stack.acknowledged_signatures()
+    slot = call_rpc(stack, "getSlot")
+    eventually(lambda: call_rpc(stack, "getSlot") > slot + 10 and len(stack.acknowledged_signatures() - before) > 10)
 
 
-def ask(home: House, method: str, *params: Any) -> Any:
+def call_rpc(stack: Stack, method: str, *params: Any) -> Any:
     """The result of a call of the development chain."""
-    words = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    return httpx.post(home.rpc, json=words, timeout=30).raise_for_status().json()["result"]
+    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return httpx.post(stack.rpc, json=request, timeout=30).raise_for_status().json()["result"]
 
 
-async def held_by(url: str) -> tuple[accounts.ProgramAccounts, set[str]]:
+async def fetch_accounts(url: str) -> tuple[accounts.ProgramAccounts, set[str]]:
     """The program's accounts, and the signatures of all its transactions that succeeded, once confirmed."""
     async with rpc.RpcClient([url], timeout_seconds=30) as chain:
         pages = client.iterate_history(chain, PROGRAM_ID, commitment="confirmed")
         signatures = {info.signature async for page in pages for info in page if info.err is None}
         found = await chain.program_accounts(PROGRAM_ID, commitment="confirmed")
-    return accounts.of(found.value), signatures
+    return accounts.decode_accounts(found.value), signatures
 
 
-def test_the_example_takes_a_market_through_its_life(home: House, packages: Path) -> None:
+def test_the_example_runs_a_market_from_creation_to_payout(stack: Stack, packages: Path) -> None:
     """Anchor sends every step, the stream tells of each once, and REST ends where the account does."""
     done = subprocess.run(
         ["node", str(SCRIPT)],
         cwd=packages,
-        env=home.environ,
+        env=stack.environ,
         capture_output=True,
         text=True,
         timeout=200,
@@ -97,11 +97,11 @@ def test_the_example_takes_a_market_through_its_life(home: House, packages: Path
     assert done.stdout.splitlines()[-1] == "15 steps heard; 16 fields agree: FINALIZED, YES"
 
 
-def test_a_market_is_acted_out_through_the_api_alone(home: House) -> None:
+def test_a_market_runs_from_creation_to_claim_through_the_api_alone(stack: Stack) -> None:
     """Sign in, create, vote, trade, talk, resolve and claim; the wallet is paid what the API says."""
     done = subprocess.run(
         [sys.executable, str(SCRIPT.with_name("act.py"))],
-        env=home.environ,
+        env=stack.environ,
         capture_output=True,
         text=True,
         timeout=200,
@@ -113,13 +113,13 @@ def test_a_market_is_acted_out_through_the_api_alone(home: House) -> None:
 
 
 @pytest.mark.usefixtures("busy", "stillness")
-def test_the_marts_are_what_the_program_holds(home: House) -> None:
+def test_the_marts_equal_the_program_accounts(stack: Stack) -> None:
     """getProgramAccounts, decoded, equals markets, positions, ballots and configuration, field by field."""
-    held, signatures = asyncio.run(held_by(home.rpc))
-    assert len(held["markets"]) > 10
-    assert len(held["positions"]) > 100
-    assert len({account["state"] for account in held["markets"].values()}) > 3
+    on_chain, signatures = asyncio.run(fetch_accounts(stack.rpc))
+    assert len(on_chain["markets"]) > 10
+    assert len(on_chain["positions"]) > 100
+    assert len({account["state"] for account in on_chain["markets"].values()}) > 3
 
-    with psycopg.connect(home.dsn(), autocommit=True) as connection:
+    with psycopg.connect(stack.dsn(), autocommit=True) as connection:
         eventually(lambda: signatures <= {signature for (signature,) in connection.execute(STORED)})
-        assert accounts.differences(connection, held) == []
+        assert accounts.differences(connection, on_chain) == []

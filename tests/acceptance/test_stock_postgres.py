@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from stack import House, eventually, opened
+from stack import Stack, eventually, open_stack
 
 from zmart import settings, testing
 from zmart.run.postgres import embedded
@@ -73,7 +73,7 @@ def stock() -> Iterator[Stock]:
 
 def test_every_connection_switches_the_compiler_off(stock: Stock) -> None:
     """Pools, listeners, synchronous connections, dbt, Dagster's storage, keepers and commands."""
-    with opened() as home:
+    with open_stack() as home:
         home.environ |= {"DATABASE_URL": stock.url, settings.RUN_VARIABLE: "1"}
         home.start("postgres,devchain,traders,ingest,api,ws,dagster")
         for command in (["doctor"], ["alerts", "list"], ["keeper", "plan"]):
@@ -94,5 +94,5 @@ def test_every_connection_switches_the_compiler_off(stock: Stock) -> None:
         assert {name for name, values in stock.switched_off().items() if values != {True}} == set()
 
 
-def _run(home: House, *arguments: str) -> None:
+def _run(home: Stack, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "zmart.cli", *arguments], env=home.environ, check=False, capture_output=True)

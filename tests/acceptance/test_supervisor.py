@@ -101,7 +101,7 @@ time.sleep(3600)
 """
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Wait for `condition`, looking often; fail when it does not come."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -111,7 +111,7 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     pytest.fail(f"waited {seconds:.0f} s in vain")
 
 
-def alive(state: Path) -> list[int]:
+def live_pids(state: Path) -> list[int]:
     """The processes that have the state directory in their command line, zombies aside."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -121,7 +121,7 @@ def alive(state: Path) -> list[int]:
     return found
 
 
-def wardens(run: subprocess.Popen[str]) -> list[int]:
+def reaper_pids(run: subprocess.Popen[str]) -> list[int]:
     """The wardens of a supervisor."""
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
     return [int(pid) for pid in children if b"warden" in Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -151,7 +151,7 @@ class Run:
             text=True,
         )
 
-    def ready(self) -> Run:
+    def wait_until_ready(self) -> Run:
         """Wait until everything is."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -173,10 +173,10 @@ class Run:
         statuses = state_file.StateFile.read(self.state / "run.json")
         return next(status for status in statuses if status.name == name)
 
-    def ended(self) -> tuple[int, str]:
+    def wait_for_exit(self) -> tuple[int, str]:
         """Its exit code and what it said last."""
-        said, _ = self.process.communicate(timeout=30)
-        return self.process.returncode, said
+        output, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, output
 
 
 @pytest.fixture
@@ -193,58 +193,58 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         if run.process.poll() is None:
             run.process.terminate()
         run.process.communicate(timeout=30)
-    until(lambda: not alive(tmp_path))
+    wait_until(lambda: not live_pids(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_asked_to_stop_it_stops_everything(start: Callable[..., Run], number: signal.Signals) -> None:
+def test_a_stop_signal_stops_every_process(start: Callable[..., Run], number: signal.Signals) -> None:
     """Ctrl-C, SIGTERM and a closed terminal end every process, stubborn ones too, with status 0."""
-    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).ready()
-    assert len(alive(run.state)) == 4
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).wait_until_ready()
+    assert len(live_pids(run.state)) == 4
 
     run.process.send_signal(number)
 
-    assert run.ended()[0] == 0
-    assert alive(run.state) == []
+    assert run.wait_for_exit()[0] == 0
+    assert live_pids(run.state) == []
     assert not (run.state / "run.json").exists()
 
 
-def test_killed_it_leaves_nothing_behind(start: Callable[..., Run]) -> None:
+def test_a_killed_supervisor_leaves_no_process_behind(start: Callable[..., Run]) -> None:
     """kill -9 gives it no chance to clean up; children and their children end all the same."""
-    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).ready()
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).wait_until_ready()
 
     run.process.kill()
     run.process.wait()
 
-    until(lambda: not alive(run.state), seconds=60)
+    wait_until(lambda: not live_pids(run.state), seconds=60)
     assert state_file.running_pid(run.state) is None
 
 
-def test_killed_with_its_warden_the_children_still_end(start: Callable[..., Run]) -> None:
+def test_children_end_when_supervisor_and_reaper_are_killed(start: Callable[..., Run]) -> None:
     """The kernel's signal reaches each child even when the warden is gone first."""
-    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STAYS}).ready()
-    for pid in wardens(run.process):
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STAYS}).wait_until_ready()
+    for pid in reaper_pids(run.process):
         os.kill(pid, signal.SIGKILL)
 
     run.process.kill()
     run.process.wait()
 
-    until(lambda: not alive(run.state))
+    wait_until(lambda: not live_pids(run.state))
 
 
-def test_a_crash_is_mended(start: Callable[..., Run]) -> None:
+def test_a_crashed_service_is_restarted(start: Callable[..., Run]) -> None:
     """A service that stops by itself is started again, and the board tells."""
-    run = start({"name": "a", "code": ONCE.format("sys.exit(3)")}).ready()
+    run = start({"name": "a", "code": ONCE.format("sys.exit(3)")}).wait_until_ready()
 
     (run.state / "a.go").touch()
 
-    until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
+    wait_until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
     assert "exit code 3" in run.status("a").message or run.status("a").message == ""
 
 
 def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
     """Neither logs nor run.json can be written: one report, services go on and restart, and all resumes with space."""
-    run = start({"name": "a", "code": CHATTERS}, {"name": "b", "code": CHATTERS}).ready()
+    run = start({"name": "a", "code": CHATTERS}, {"name": "b", "code": CHATTERS}).wait_until_ready()
     before = run.status("a").pid
     assert before is not None
     unlimited = resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE)
@@ -262,7 +262,7 @@ def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
 
     run.line("The state directory is written again;", "log lines were lost", "warning")
     assert sum("cannot be written" in line for line in run.lines) == 1
-    until(lambda: run.status("a").pid not in {before, None} and run.status("a").restarts == 1)
+    wait_until(lambda: run.status("a").pid not in {before, None} and run.status("a").restarts == 1)
     for name in "ab":
         assert "lines were lost here" in (run.state / "logs" / f"{name}.log").read_text()
 
@@ -273,7 +273,7 @@ def test_a_state_directory_that_cannot_be_written_is_refused_at_start(
     """One sentence with the folder, the reason and the next step, before anything starts."""
     (tmp_path / "run.lock").mkdir()
 
-    code, said = start({"name": "a", "code": STAYS}).ended()
+    code, said = start({"name": "a", "code": STAYS}).wait_for_exit()
 
     assert code == 1
     assert said.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free space there")
@@ -281,7 +281,7 @@ def test_a_state_directory_that_cannot_be_written_is_refused_at_start(
 
 def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) -> None:
     """What a launch has to write may not fit: it is reported once, and the service comes back with the space."""
-    run = start({"name": "a", "code": STAYS}).ready()
+    run = start({"name": "a", "code": STAYS}).wait_until_ready()
     ready, pid = run.state / "a.ready", run.status("a").pid
     assert pid is not None
     ready.unlink()
@@ -289,17 +289,17 @@ def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) 
 
     os.kill(pid, signal.SIGKILL)
     run.line("a a cannot be run: Is a directory.", "error")
-    until(lambda: run.status("a").restarts >= 3)
+    wait_until(lambda: run.status("a").restarts >= 3)
     ready.rmdir()
 
-    until(lambda: run.status("a").state == "ready")
+    wait_until(lambda: run.status("a").state == "ready")
     run.process.terminate()
-    assert "cannot be run" not in run.ended()[1]
+    assert "cannot be run" not in run.wait_for_exit()[1]
 
 
 def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None:
     """Nobody reads its output any more: services are restarted as before."""
-    run = start({"name": "a", "code": STAYS}).ready()
+    run = start({"name": "a", "code": STAYS}).wait_until_ready()
     before = run.status("a").pid
     assert before is not None
     assert run.process.stdout is not None
@@ -307,26 +307,26 @@ def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None
 
     os.kill(before, signal.SIGKILL)
 
-    until(lambda: run.status("a").state == "ready" and run.status("a").pid not in {before, None})
+    wait_until(lambda: run.status("a").state == "ready" and run.status("a").pid not in {before, None})
 
 
-def test_a_service_that_will_not_stay_is_left_alone_until_asked(
+def test_a_service_over_its_restart_limit_stays_failed_until_restart(
     start: Callable[..., Run],
 ) -> None:
     """After its limit a service is failed, the others go on, and `zmart restart` tries again."""
-    run = start({"name": "a", "code": ONCE.format("sys.exit(3)"), "limit": 1}, {"name": "b", "code": STAYS}).ready()
+    run = start({"name": "a", "code": ONCE.format("sys.exit(3)"), "limit": 1}, {"name": "b", "code": STAYS}).wait_until_ready()
     (run.state / "a.go").touch()
-    until(lambda: run.status("a").state == "failed")
+    wait_until(lambda: run.status("a").state == "failed")
     assert run.status("b").state == "ready"
 
     state_file.request_restart(run.state, "a")
 
-    until(lambda: run.status("a").state == "ready")
+    wait_until(lambda: run.status("a").state == "ready")
 
 
 def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> None:
     """`zmart restart` gives the service a new process."""
-    run = start({"name": "a", "code": STAYS}).ready()
+    run = start({"name": "a", "code": STAYS}).wait_until_ready()
     before = run.status("a").pid
 
     status = state_file.restart(run.state, "a")
@@ -336,9 +336,9 @@ def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> Non
     assert run.status("a").pid == status.pid
 
 
-def test_a_restart_that_fails_says_so(start: Callable[..., Run]) -> None:
+def test_a_failed_restart_raises_an_error(start: Callable[..., Run]) -> None:
     """`zmart restart` does not come back as if all were well."""
-    run = start({"name": "a", "code": NEVER_AGAIN, "limit": 2}).ready()
+    run = start({"name": "a", "code": NEVER_AGAIN, "limit": 2}).wait_until_ready()
 
     with pytest.raises(errors.Unavailable, match="zmart logs a"):
         state_file.restart(run.state, "a")
@@ -347,43 +347,43 @@ def test_a_restart_that_fails_says_so(start: Callable[..., Run]) -> None:
 def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:
     """A service that grows above its ceiling is started again, and the reason is on the terminal."""
     grow = "block = bytearray(b'x' * 80_000_000); time.sleep(3600)"
-    run = start({"name": "a", "code": ONCE.format(grow), "ceiling": 40_000_000}).ready()
+    run = start({"name": "a", "code": ONCE.format(grow), "ceiling": 40_000_000}).wait_until_ready()
 
     (run.state / "a.go").touch()
 
-    until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
+    wait_until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
     run.process.terminate()
-    assert "above the ceiling of 38 MB; starting it again" in run.ended()[1]
+    assert "above the ceiling of 38 MB; starting it again" in run.wait_for_exit()[1]
 
 
-def test_what_does_not_start_stops_everything(start: Callable[..., Run]) -> None:
+def test_a_failed_first_start_stops_all_services(start: Callable[..., Run]) -> None:
     """A first start that fails ends the whole, quoting the service's last words."""
     run = start({"name": "a", "code": STAYS}, {"name": "b", "code": "import sys; sys.exit('no such key')"})
 
-    code, said = run.ended()
+    code, output = run.wait_for_exit()
 
     assert code == 1
-    assert "b did not get ready: exit code 1." in said
-    assert "no such key" in said
-    assert "zmart logs b" in said
-    assert alive(run.state) == []
+    assert "b did not get ready: exit code 1." in output
+    assert "no such key" in output
+    assert "zmart logs b" in output
+    assert live_pids(run.state) == []
 
 
-def test_what_is_never_ready_stops_everything(start: Callable[..., Run]) -> None:
+def test_a_service_never_ready_stops_all_services(start: Callable[..., Run]) -> None:
     """Readiness has a time limit."""
     run = start({"name": "a", "code": "import time; time.sleep(3600)", "within": 0.3})
 
-    code, said = run.ended()
+    code, output = run.wait_for_exit()
 
     assert code == 1
-    assert "not ready within 0 s" in said
+    assert "not ready within 0 s" in output
 
 
 def test_a_task_has_to_succeed_before_the_next_starts(start: Callable[..., Run]) -> None:
     """What follows a task finds its work done."""
     work = "import sys, pathlib; pathlib.Path(sys.argv[1]).with_name('done').touch()"
     check = "import sys, pathlib; pathlib.Path(sys.argv[1]).with_name('done').stat();" + STAYS
-    run = start({"name": "t", "code": work, "is_task": True}, {"name": "a", "code": check}).ready()
+    run = start({"name": "t", "code": work, "is_task": True}, {"name": "a", "code": check}).wait_until_ready()
 
     assert run.status("t").state == "done"
 
@@ -401,51 +401,51 @@ signal.signal(signal.SIGTERM, end)
 ready.touch()
 time.sleep(3600)
 """
-    run = start({"name": "ground", "code": code, "is_foundation": True}, {"name": "house", "code": code}).ready()
+    run = start({"name": "ground", "code": code, "is_foundation": True}, {"name": "house", "code": code}).wait_until_ready()
 
     run.process.terminate()
 
-    assert run.ended()[0] == 0
+    assert run.wait_for_exit()[0] == 0
     assert (run.state / "order").read_text() == "house ground "
 
 
-def test_a_taken_port_is_said_before_anything_starts(start: Callable[..., Run]) -> None:
+def test_a_port_in_use_is_reported_before_any_start(start: Callable[..., Run]) -> None:
     """The port, the service and the variable that moves it are named."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run = start({"name": "a", "code": STAYS, "port": port})
-        code, said = run.ended()
+        code, output = run.wait_for_exit()
 
     assert code == 1
-    assert said.strip() == (
+    assert output.strip() == (
         f"Port {port} on 127.0.0.1 (a) is in use. Stop what listens there, or set ITS_PORT to another port."
     )
 
 
 def test_one_state_directory_has_one_supervisor(start: Callable[..., Run]) -> None:
     """A second one is told who is there, and the first does not notice."""
-    run = start({"name": "a", "code": STAYS}).ready()
+    run = start({"name": "a", "code": STAYS}).wait_until_ready()
 
-    code, said = start({"name": "a", "code": STAYS}).ended()
+    code, output = start({"name": "a", "code": STAYS}).wait_for_exit()
 
     assert code == 1
-    assert f"already running here (pid {run.process.pid})" in said
+    assert f"already running here (pid {run.process.pid})" in output
     assert run.status("a").state == "ready"
 
 
-def test_output_is_kept(start: Callable[..., Run]) -> None:
+def test_service_output_is_logged(start: Callable[..., Run]) -> None:
     """What a service prints is in its log; what matters is on the terminal, too."""
     code = (
         "import sys, time, pathlib; pathlib.Path(sys.argv[1]).touch(); print('quiet', flush=True)\n"
         "while not pathlib.Path(sys.argv[1]).with_name('go').exists(): time.sleep(0.01)\n"
         "print('ERROR: loud', flush=True); time.sleep(3600)"
     )
-    run = start({"name": "a", "code": code}).ready()
+    run = start({"name": "a", "code": code}).wait_until_ready()
     (run.state / "go").touch()
     log = run.state / "logs" / "a.log"
-    until(lambda: "loud" in log.read_text())
+    wait_until(lambda: "loud" in log.read_text())
 
     run.process.terminate()
 
-    assert run.ended()[1] == "a ERROR: loud error\n"
+    assert run.wait_for_exit()[1] == "a ERROR: loud error\n"
     assert log.read_text() == "quiet\nERROR: loud\n"

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from stack import House, eventually, opened
+from stack import Stack, eventually, open_stack
 
 from zmart.run.deploy import rebuild
 
@@ -23,17 +23,17 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def stack() -> Iterator[Stack]:
     """A house that is torn down, whatever happened in it."""
-    with opened() as house:
-        yield house
+    with open_stack() as stack:
+        yield stack
 
 
 class Listener:
     """A client of GET /api/stream that collects what it is told."""
 
     def __init__(self, url: str) -> None:
-        self.seen: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.received: queue.Queue[dict[str, Any]] = queue.Queue()
         self._thread = threading.Thread(target=self._listen, args=(url,), daemon=True)
         self._thread.start()
 
@@ -42,28 +42,28 @@ class Listener:
             for line in stream.iter_lines():
                 if line.startswith("data: "):
                     for message in json.loads(line.removeprefix("data: ")).get("messages", []):
-                        self.seen.put(message)
+                        self.received.put(message)
 
 
-def test_trades_reach_a_client_and_survive_kills(house: House) -> None:
+def test_trades_reach_a_client_and_survive_kills(stack: Stack) -> None:
     """Events become rows, marts, answers and pushes; kill -9 of ingest and of Postgres loses nothing acknowledged."""
-    house.start()
-    listener = Listener(f"{house.api}/api/stream?topics=trades")
-    assert listener.seen.get(timeout=60)["type"].startswith("trade")
-    markets = eventually(lambda: house.get("/api/markets")["markets"])
-    assert house.get(f"/api/markets/{markets[0]['id']}")["id"] == markets[0]["id"]
-    with psycopg.connect(house.dsn("analyst")) as analyst:
+    stack.start()
+    listener = Listener(f"{stack.api}/api/stream?topics=trades")
+    assert listener.received.get(timeout=60)["type"].startswith("trade")
+    markets = eventually(lambda: stack.get("/api/markets")["markets"])
+    assert stack.get(f"/api/markets/{markets[0]['id']}")["id"] == markets[0]["id"]
+    with psycopg.connect(stack.dsn("analyst")) as analyst:
         assert analyst.execute("select count(*) from marts.markets").fetchone() is not None
 
     for victim in ("ingest", "postgres", "ingest"):
-        before = house.acknowledged()
-        killed = house.pid(victim)
+        before = stack.acknowledged_signatures()
+        killed = stack.pid(victim)
         os.kill(killed, signal.SIGKILL)
-        eventually(lambda victim=victim, killed=killed: house.pid(victim) != killed)
-        eventually(lambda before=before: len(house.acknowledged() - before) > 5)
+        eventually(lambda victim=victim, killed=killed: stack.pid(victim) != killed)
+        eventually(lambda before=before: len(stack.acknowledged_signatures() - before) > 5)
 
-    acknowledged = house.acknowledged()
-    with psycopg.connect(house.dsn()) as owner:
+    acknowledged = stack.acknowledged_signatures()
+    with psycopg.connect(stack.dsn()) as owner:
         stored = {signature for (signature,) in owner.execute("select signature from raw.transactions")}
         (gaps,) = owner.execute("select count(*) - max(seq) from raw.feed").fetchone() or (None,)
         durable = [
@@ -72,21 +72,21 @@ def test_trades_reach_a_client_and_survive_kills(house: House) -> None:
     assert acknowledged - stored == set()
     assert gaps == 0
     assert durable == [("on",)] * 3
-    assert [v for v in rebuild.verify(house.dsn()) if not v.is_consistent] == []
+    assert [v for v in rebuild.verify(stack.dsn()) if not v.is_consistent] == []
 
 
-def test_a_second_start_goes_on_and_nothing_is_left_behind(house: House) -> None:
+def test_a_second_start_resumes_and_no_process_is_left_behind(stack: Stack) -> None:
     """Ctrl-C ends every process; the next start has the same epoch and goes on from its seq."""
-    house.start()
-    eventually(lambda: house.get("/api/status")["seq"] > 50)
-    first = house.get("/api/status")
-    pids = [house.pid(name) for name in ("postgres", "devchain", "ingest", "api")]
+    stack.start()
+    eventually(lambda: stack.get("/api/status")["seq"] > 50)
+    first = stack.get("/api/status")
+    pids = [stack.pid(name) for name in ("postgres", "devchain", "ingest", "api")]
 
-    assert house.stop() == 0
+    assert stack.stop() == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
-    house.start()
-    second = house.get("/api/status")
+    stack.start()
+    second = stack.get("/api/status")
     assert second["epoch"] == first["epoch"]
     assert second["seq"] >= first["seq"]
-    eventually(lambda: house.get("/api/status")["seq"] > second["seq"])
+    eventually(lambda: stack.get("/api/status")["seq"] > second["seq"])

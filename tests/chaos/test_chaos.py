@@ -41,8 +41,8 @@ from zmart.settings import Secret
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-PROOF = "a-proof-for-the-chaos"
-PATIENCE_SECONDS = 60.0
+AUTH_HEADER = "a-proof-for-the-chaos"
+TIMEOUT_SECONDS = 60.0
 FAULTS = WebhookFaults(
     duplicates=0.2, delays=0.3, delay_seconds=3.0, shuffles=0.7, drops=0.15, missing_index=0.4, seed=4
 )
@@ -57,7 +57,7 @@ SHARED = (
 HOLDING = ("shares_yes", "shares_no", "total_invested", "trades_count", "has_claimed", "claimed_amount")
 
 
-class Stage:
+class ChaosStack:
     """A chain, an ingest process that can be killed, and the log between them."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Stage:
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "DATABASE_URL": self.database.dsn(),
             "DATABASE_URL_INGEST": self.database.dsn("zmart_ingest"),
-            "HELIUS_AUTH_HEADER": PROOF,
+            "HELIUS_AUTH_HEADER": AUTH_HEADER,
             "INGEST_PORT": str(self.port),
             "DEVCHAIN_PORT": self.node.url.rpartition(":")[2],
             "ZMART_STATE_DIR": str(self.folder),
@@ -94,7 +94,7 @@ class Stage:
 
     def crash(self) -> bool:
         """Kill the writer's backend, with which the whole server goes down and recovers; whether there was one."""
-        writers = self.ask(
+        writers = self.fetch_all(
             "select pid from pg_stat_activity where application_name = 'zmart ingest writer'"
             " and datname = current_database()"
         )
@@ -107,39 +107,39 @@ class Stage:
     async def disturb(self, *, is_postgres: bool) -> None:
         """Kill one of the two, and wait until it is back."""
         if is_postgres:
-            await self.until(self.crash, "there is a writer to kill")
+            await self.wait_until(self.crash, "there is a writer to kill")
             self.crashes += 1
-            await self.until(self.is_serving, "Postgres is back")
+            await self.wait_until(self.is_serving, "Postgres is back")
             return
         self.kill()
         await self.slots(4)
         self.start()
-        await self.until(self.is_listening, "ingest is back")
+        await self.wait_until(self.is_listening, "ingest is back")
 
     def is_serving(self) -> bool:
         """Whether Postgres answers, which it does not while it recovers."""
         with contextlib.suppress(psycopg.OperationalError):
-            return self.ask("select not pg_is_in_recovery() as is_well") == [{"is_well": True}]
+            return self.fetch_all("select not pg_is_in_recovery() as is_well") == [{"is_well": True}]
         return False
 
-    def ask(self, query: str) -> list[dict[str, Any]]:
+    def fetch_all(self, query: str) -> list[dict[str, Any]]:
         """Rows of the database."""
         with self.database.connect("postgres") as connection, connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query).fetchall()
 
-    async def until(self, check: Callable[[], bool], what: str) -> None:
+    async def wait_until(self, check: Callable[[], bool], description: str) -> None:
         """Wait for a condition; fails with its name and where ingest stood."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not await asyncio.to_thread(check):
             if time.monotonic() > deadline:
-                stood = self.ask("select value from ops.cursors where name = 'completeness'")
-                pytest.fail(f"{what}: {stood}\n{(self.folder / 'ingest.log').read_text()[-3000:]}")
+                stood = self.fetch_all("select value from ops.cursors where name = 'completeness'")
+                pytest.fail(f"{description}: {stood}\n{(self.folder / 'ingest.log').read_text()[-3000:]}")
             await asyncio.sleep(0.2)
 
     async def slots(self, count: int) -> None:
         """Let so many slots of the running chain pass."""
         until = self.node.ledger.slot + count
-        await self.until(lambda: self.node.ledger.slot >= until, f"{count} slots")
+        await self.wait_until(lambda: self.node.ledger.slot >= until, f"{count} slots")
 
     async def forge(self) -> None:
         """Deliver a transaction that never was, with our own proof, until it is acknowledged."""
@@ -152,7 +152,7 @@ class Stage:
                     answer = await client.post(
                         f"http://127.0.0.1:{self.port}/helius/webhook",
                         content=msgspec.json.encode([item]),
-                        headers={"Authorization": PROOF},
+                        headers={"Authorization": AUTH_HEADER},
                     )
                     if answer.status_code == 200:
                         self.forged.append(deliveries.signature(number))
@@ -166,93 +166,93 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Stage]:
+async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChaosStack]:
     """A busy chain whose webhooks are as bad as they get, and a started ingest."""
     port = ports.find_free_port()
-    destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(PROOF))
+    destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(AUTH_HEADER))
     options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
     async with devchain.serve(tmp_path / "chain", options, destination=destination) as node:
-        stage = Stage(node, marts_database, tmp_path, port)
-        stage.start()
+        stack = ChaosStack(node, marts_database, tmp_path, port)
+        stack.start()
         try:
-            await stage.until(stage.is_listening, "ingest_listening")
-            yield stage
+            await stack.wait_until(stack.is_listening, "ingest_listening")
+            yield stack
         finally:
-            if stage.process is not None and stage.process.poll() is None:
-                stage.kill(signal.SIGTERM)
+            if stack.process is not None and stack.process.poll() is None:
+                stack.kill(signal.SIGTERM)
 
 
-async def busy(stage: Stage) -> None:
+async def busy(stack: ChaosStack) -> None:
     """Nothing but what is wrong with the webhooks anyway."""
-    await stage.slots(20)
+    await stack.slots(20)
 
 
-async def forged(stage: Stage) -> None:
+async def forged(stack: ChaosStack) -> None:
     """A transaction that never was, delivered with the right proof."""
-    await stage.forge()
+    await stack.forge()
 
 
-async def forked(stage: Stage) -> None:
+async def forked(stack: ChaosStack) -> None:
     """Confirmed blocks are replaced by others: their transactions land elsewhere, or not at all."""
-    await stage.node.call("devchain_fork", 2 + 3 * stage.crashes)
-    await stage.slots(8)
+    await stack.node.call("devchain_fork", 2 + 3 * stack.crashes)
+    await stack.slots(8)
 
 
-async def lagging(stage: Stage) -> None:
+async def lagging(stack: ChaosStack) -> None:
     """The node answers with errors, then from twenty slots ago."""
-    stage.node.server.rpc.faults.add(RpcFault(method="*", count=15, status=503))
-    await stage.node.call("devchain_behind", 20)
-    await stage.slots(10)
-    await stage.node.call("devchain_clear")
+    stack.node.server.rpc.faults.add(RpcFault(method="*", count=15, status=503))
+    await stack.node.call("devchain_behind", 20)
+    await stack.slots(10)
+    await stack.node.call("devchain_clear")
 
 
-async def lying(stage: Stage) -> None:
+async def lying(stack: ChaosStack) -> None:
     """The node lists nothing and knows nothing, and says so with confidence."""
-    stage.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=[]))
-    stage.node.server.rpc.faults.add(RpcFault(method="getTransaction", count=5, replaces_result=True, result=None))
-    await stage.slots(8)
+    stack.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=[]))
+    stack.node.server.rpc.faults.add(RpcFault(method="getTransaction", count=5, replaces_result=True, result=None))
+    await stack.slots(8)
 
 
-STEPS: tuple[Callable[[Stage], Awaitable[None]], ...] = (busy, forged, forked, lagging, lying)
+STEPS: tuple[Callable[[ChaosStack], Awaitable[None]], ...] = (busy, forged, forked, lagging, lying)
 
 
-async def test_whatever_happens_the_marts_are_the_chain(stage: Stage) -> None:
+async def test_the_marts_equal_the_chain_after_all_faults(stack: ChaosStack) -> None:
     """Duplicates, shuffles, drops, missing indexes, forgeries, forks, a lagging, lying and failing node, and ingest and
     Postgres killed in the middle of each end in marts equal to the program's accounts, coverage without a gap and no
     retraction without cause."""
-    node = stage.node
+    node = stack.node
     for round_ in range(2):
         for number, step in enumerate(STEPS):
             # Together, so that the kill falls into the step.
-            await asyncio.gather(step(stage), stage.disturb(is_postgres=(number + round_) % 2 == 0))
-    assert stage.crashes == len(STEPS)
-    await stage.slots(10)
+            await asyncio.gather(step(stack), stack.disturb(is_postgres=(number + round_) % 2 == 0))
+    assert stack.crashes == len(STEPS)
+    await stack.slots(10)
 
     await node.chain.freeze_and_wait()
     await node.call("devchain_clear")
     await node.call("devchain_advance", 40, 0)
-    await stage.until(lambda: missed(stage), "everything is fetched, and what is not on the chain is suspected")
+    await stack.wait_until(lambda: missed(stack), "everything is fetched, and what is not on the chain is suspected")
     await node.call("devchain_advance", 160, 0)
-    await stage.until(lambda: final(stage), "everything is final")
-    await stage.until(lambda: settled(stage), "the place of every transaction is known")
+    await stack.wait_until(lambda: final(stack), "everything is final")
+    await stack.wait_until(lambda: settled(stack), "the place of every transaction is known")
 
     on_chain = {str(one.signature) for one in landed(node) if one.err is None}
-    held = {r["signature"] for r in stage.ask(
+    held = {r["signature"] for r in stack.fetch_all(
         "select signature from raw.transactions where retracted_at is null and err is null"
     )}  # fmt: skip
-    retracted = {r["signature"] for r in stage.ask(
+    retracted = {r["signature"] for r in stack.fetch_all(
         "select signature from raw.transactions where retracted_at is not null"
     )}  # fmt: skip
     assert held == on_chain
     assert retracted & on_chain == set()
-    assert retracted >= set(stage.forged) != set()
-    same(stage)
-    assert stage.ask("select max(seq) - count(*) as gaps from raw.feed") == [{"gaps": 0}]
-    assert stage.ask(
+    assert retracted >= set(stack.forged) != set()
+    same(stack)
+    assert stack.fetch_all("select max(seq) - count(*) as gaps from raw.feed") == [{"gaps": 0}]
+    assert stack.fetch_all(
         "select count(*) as gaps from (select from_slot, lag(to_slot) over (partition by source order by from_slot)"
         " as b from raw.coverage) as c where from_slot <> coalesce(b, -1) + 1"
     ) == [{"gaps": 0}]
-    assert [v for v in rebuild.verify(stage.database.dsn()) if not v.is_consistent] == []
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
 def landed(node: devchain.DevchainNode) -> list[Any]:
@@ -261,41 +261,41 @@ def landed(node: devchain.DevchainNode) -> list[Any]:
     return list(mentions)
 
 
-def missed(stage: Stage) -> bool:
+def missed(stack: ChaosStack) -> bool:
     """Whether every success of the chain is held, and everything else that counts is a suspect."""
-    on_chain = {str(one.signature) for one in landed(stage.node) if one.err is None}
-    held = {r["signature"] for r in stage.ask(
+    on_chain = {str(one.signature) for one in landed(stack.node) if one.err is None}
+    held = {r["signature"] for r in stack.fetch_all(
         "select signature from raw.transactions where retracted_at is null and err is null"
     )}  # fmt: skip
-    suspects = {r["signature"] for r in stage.ask("select signature from raw.suspects")}
+    suspects = {r["signature"] for r in stack.fetch_all("select signature from raw.suspects")}
     return held - on_chain == suspects and on_chain <= held
 
 
-def settled(stage: Stage) -> bool:
+def settled(stack: ChaosStack) -> bool:
     """Whether no place in a block is provisional any more; that is looked up after the watermark has moved."""
-    (row,) = stage.ask("select count(*) as n from raw.transactions where not order_settled and retracted_at is null")
+    (row,) = stack.fetch_all("select count(*) as n from raw.transactions where not order_settled and retracted_at is null")
     return bool(row["n"] == 0)
 
 
-def final(stage: Stage) -> bool:
+def final(stack: ChaosStack) -> bool:
     """Whether the watermark is where the chain's is."""
-    (row,) = stage.ask("select coalesce(raw.finalized_through(), -1) as slot")
-    return bool(row["slot"] >= stage.node.ledger.finalized_slot)
+    (row,) = stack.fetch_all("select coalesce(raw.finalized_through(), -1) as slot")
+    return bool(row["slot"] >= stack.node.ledger.finalized_slot)
 
 
-def same(stage: Stage) -> None:
+def same(stack: ChaosStack) -> None:
     """Markets and positions, field by field, against the program's accounts."""
-    ledger = stage.node.ledger
+    ledger = stack.node.ledger
     records = {a: account.record for a, account in ledger.owned_by(ledger.program_id)}
     held = {a: accounts.record_fields(r) for a, r in records.items() if isinstance(r, MarketRecord)}
-    rows = {r["on_chain_address"]: r for r in stage.ask("select * from marts.markets where is_known")}
+    rows = {r["on_chain_address"]: r for r in stack.fetch_all("select * from marts.markets where is_known")}
     assert set(rows) == set(held)
     for address, account in held.items():
         row = rows[address]
         assert {name: row[name] for name in SHARED} == {name: account[name] for name in SHARED}, address
         assert row["state_code"] == int(account["state"])
     positions = [accounts.record_fields(r) for r in records.values() if isinstance(r, PositionRecord)]
-    ours = {(r["on_chain_address"], r["user_wallet"]): r for r in stage.ask("select * from marts.positions")}
+    ours = {(r["on_chain_address"], r["user_wallet"]): r for r in stack.fetch_all("select * from marts.positions")}
     assert len(ours) == len(positions)
     for account in positions:
         row = ours[account["market"], account["user"]]

@@ -33,7 +33,7 @@ from zmart.run.postgres.embedded import SUPERUSER, EmbeddedPostgres
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 PROJECT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 PROCESSES = 2
 CLIENTS_OF_EACH_TRANSPORT = 12
 COMMITS = 90
@@ -42,7 +42,7 @@ TOPICS = ("trades,status", f"market:{1:064x},wallet:{address(2)}", f"votes:{2:06
 LOG = frozenset({"trade", "trade_executed", "vote", "market_event", "retracted", "moved", "status", "discussion"})
 
 
-class House:
+class PushStack:
     """A Postgres that can be killed, the log in it, and API processes that can be, too."""
 
     def __init__(
@@ -58,7 +58,7 @@ class House:
         #: Transactions of the story that are committed.
         self.delivered = 0
 
-    async def start(self, place: int) -> asyncio.subprocess.Process:
+    async def start(self, index: int) -> asyncio.subprocess.Process:
         """Start the process of a place; clients find it when it listens."""
         environment = {
             "PATH": os.environ["PATH"],
@@ -67,19 +67,19 @@ class House:
             "DATABASE_URL_API": self.database.dsn("zmart_api"),
             "DATABASE_URL_ANALYST": self.database.dsn("analyst"),
             "ZMART_STATE_DIR": str(self.folder / "state"),
-            "API_PORT": str(self.ports[place]),
+            "API_PORT": str(self.ports[index]),
             "LOG_LEVEL": "error",
         }
-        with (self.folder / f"api-{place}.log").open("ab") as log:
+        with (self.folder / f"api-{index}.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "api", cwd=self.folder, env=environment, stdout=log, stderr=log
             )
 
-    async def replace(self, place: int, number: signal.Signals) -> None:
+    async def replace(self, index: int, number: signal.Signals) -> None:
         """End a process, gently or not, and start another in its place."""
-        self.processes[place].send_signal(number)
-        await self.processes[place].wait()
-        self.processes[place] = await self.start(place)
+        self.processes[index].send_signal(number)
+        await self.processes[index].wait()
+        self.processes[index] = await self.start(index)
 
     def disconnect(self) -> None:
         """Cut every connection that the processes have to Postgres, listeners first."""
@@ -102,42 +102,42 @@ class House:
 class Client:
     """Follows topics until told to stop, coming back with its last place wherever it finds somebody."""
 
-    def __init__(self, house: House, topics: str, place: str, draw: random.Random) -> None:
-        self.house, self.topics, self.place, self.draw = house, topics, place, draw
+    def __init__(self, stack: PushStack, topics: str, position: str, draw: random.Random) -> None:
+        self.stack, self.topics, self.position, self.draw = stack, topics, position, draw
         #: (seq, type, id) of each message of the log, as often as it was told.
-        self.heard: list[tuple[int, str, str]] = []
+        self.received: list[tuple[int, str, str]] = []
         self.seqs: list[int] = []
-        self.returns = 0
+        self.reconnects = 0
 
     @property
     def seq(self) -> int:
         """How far it has come."""
-        return int(self.place.rpartition(":")[2])
+        return int(self.position.rpartition(":")[2])
 
     async def follow(self) -> None:
         """Come back for ever."""
         while True:
-            port = self.draw.choice(self.house.ports)
+            port = self.draw.choice(self.stack.ports)
             with contextlib.suppress(OSError, httpx.HTTPError, websockets.WebSocketException, TimeoutError):
                 await self.listen(port)
-            self.returns += 1
+            self.reconnects += 1
             await asyncio.sleep(self.draw.uniform(0.02, 0.2))
 
     async def listen(self, port: int) -> None:
         """One connection, to its end."""
         raise NotImplementedError
 
-    def take(self, frame: dict[str, Any]) -> None:
+    def store_frame(self, frame: dict[str, Any]) -> None:
         """Remember a frame."""
         assert frame.get("type") != "resync", frame
-        self.place = f"{frame['epoch']}:{frame['seq']}"
+        self.position = f"{frame['epoch']}:{frame['seq']}"
         if not frame["messages"]:
             return
         self.seqs.append(frame["seq"])
         for message in frame["messages"]:
             if message["type"] in LOG:
-                said = message["data"]
-                self.heard.append((frame["seq"], message["type"], str(said.get("tx_signature") or said.get("id"))))
+                data = message["data"]
+                self.received.append((frame["seq"], message["type"], str(data.get("tx_signature") or data.get("id"))))
 
 
 class Sse(Client):
@@ -148,7 +148,7 @@ class Sse(Client):
         timeout = httpx.Timeout(5.0, read=30.0)
         async with (
             httpx.AsyncClient(trust_env=False, timeout=timeout) as client,
-            client.stream("GET", url, headers={"Last-Event-ID": self.place}) as response,
+            client.stream("GET", url, headers={"Last-Event-ID": self.position}) as response,
         ):
             if response.status_code != 200:
                 return
@@ -160,7 +160,7 @@ class Sse(Client):
                     name = line[7:]
                 elif not line:
                     if data is not None and name == "message":
-                        self.take(data)
+                        self.store_frame(data)
                     assert name != "resync", data
                     name, data = "message", None
 
@@ -172,17 +172,17 @@ class WebSocket(Client):
         url = f"ws://127.0.0.1:{port}/ws"
         async with websockets.connect(url, proxy=None, compression=None, open_timeout=5) as raw:
             topics = self.topics.split(",")
-            await raw.send(json.dumps({"action": "subscribe", "topics": topics, "since": self.place}))
+            await raw.send(json.dumps({"action": "subscribe", "topics": topics, "since": self.position}))
             async for text in raw:
-                said = json.loads(text)
-                if "messages" in said:
-                    self.take(said)
+                message = json.loads(text)
+                if "messages" in message:
+                    self.store_frame(message)
                 else:
-                    assert said["type"] == "welcome", said
+                    assert message["type"] == "welcome", message
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def stack(tmp_path: Path) -> AsyncIterator[PushStack]:
     """A durable Postgres with an empty log, and API processes over it."""
     with testing.state_dir() as folder:
         embedded = EmbeddedPostgres(folder)
@@ -194,13 +194,13 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             server = testing.PostgresServer(origin="embedded", admin_dsn=embedded.dsn(SUPERUSER))
             server.provision()
             database = server.create()
-            await asyncio.to_thread(_filled, database)
-            made = House(embedded, server, database, tmp_path)
-            made.processes = [await made.start(place) for place in range(PROCESSES)]
+            await asyncio.to_thread(_deploy_schema, database)
+            stack = PushStack(embedded, server, database, tmp_path)
+            stack.processes = [await stack.start(index) for index in range(PROCESSES)]
             try:
-                yield made
+                yield stack
             finally:
-                for process in made.processes:
+                for process in stack.processes:
                     if process.returncode is None:
                         process.kill()
                         await process.wait()
@@ -208,146 +208,146 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             embedded.stop()
 
 
-async def test_every_client_ends_with_exactly_the_log(house: House) -> None:
+async def test_every_client_receives_exactly_the_log(stack: PushStack) -> None:
     """Listeners, connections, Postgres and processes are killed while trades go on: what each client was told is what
     the log says to its topics, in order, once, over both transports."""
     draw = random.Random(8)
-    story = event_histories.Story(8)
-    await _append(house, _opening(story))
-    start = _head(house)
+    history = event_histories.EventHistory(8)
+    await _append(stack, _create_markets(history))
+    start = _head(stack)
     clients = [
-        kind(house, TOPICS[number % len(TOPICS)], start, random.Random(number))
+        kind(stack, TOPICS[number % len(TOPICS)], start, random.Random(number))
         for kind in (Sse, WebSocket)
         for number in range(CLIENTS_OF_EACH_TRANSPORT)
     ]
     following = [asyncio.create_task(client.follow()) for client in clients]
     try:
-        writing = asyncio.create_task(_write(house, story))
-        await _harm(house, draw, writing)
+        writing = asyncio.create_task(_write(stack, history))
+        await _harm(stack, draw, writing)
         await writing
-        end = int(_head(house).rpartition(":")[2])
-        told = await _told(house, int(start.rpartition(":")[2]))
-        await _until_all_heard(clients, told, following)
+        end = int(_head(stack).rpartition(":")[2])
+        expected = await _read_expected(stack, int(start.rpartition(":")[2]))
+        await _wait_until_all_received(clients, expected, following)
     finally:
         # Until they have ended: cancelling once is not always enough (api.live.tasks).
-        ended = await asyncio.gather(*(tasks.ended(task) for task in following), return_exceptions=True)
+        ended = await asyncio.gather(*(tasks.cancel_and_wait(task) for task in following), return_exceptions=True)
     assert [error for error in ended if error is not None] == []
     for client in clients:
-        assert client.heard == told[client.topics], (type(client).__name__, client.topics)
+        assert client.received == expected[client.topics], (type(client).__name__, client.topics)
         assert client.seqs == sorted(set(client.seqs))
         assert client.seq <= end
-    assert sum(client.returns for client in clients) >= 2 * len(clients)
-    assert all(len(messages) > 20 for messages in told.values())
+    assert sum(client.reconnects for client in clients) >= 2 * len(clients)
+    assert all(len(messages) > 20 for messages in expected.values())
 
 
-async def _harm(house: House, draw: random.Random, writing: asyncio.Task[None]) -> None:
+async def _harm(stack: PushStack, draw: random.Random, writing: asyncio.Task[None]) -> None:
     """Break one thing after another, each at least once, until all is written."""
     harms = ["disconnect", "postgres", "kill", "term", "disconnect", "kill", "term"]
     for harm in harms:
         await asyncio.sleep(draw.uniform(0.3, 1.2))
-        place = draw.randrange(PROCESSES)
+        index = draw.randrange(PROCESSES)
         match harm:
             case "disconnect":
-                await asyncio.to_thread(house.disconnect)
+                await asyncio.to_thread(stack.disconnect)
             case "postgres":
-                await asyncio.to_thread(house.kill_postgres)
+                await asyncio.to_thread(stack.kill_postgres)
             case "kill":
-                await house.replace(place, signal.SIGKILL)
+                await stack.replace(index, signal.SIGKILL)
             case "term":
-                await house.replace(place, signal.SIGTERM)
+                await stack.replace(index, signal.SIGTERM)
     assert not writing.done() or writing.exception() is None
 
 
-async def _write(house: House, story: event_histories.Story) -> None:
+async def _write(stack: PushStack, history: event_histories.EventHistory) -> None:
     """Commit a few transactions at a time, again where Postgres was away: what is known already is a duplicate."""
     for number in range(COMMITS):
         for _ in range(1 + number % 4):
-            story.happen(story.trade(1 + number % 2))
+            history.append(history.trade(1 + number % 2))
         if number % 5 == 0:
-            story.happen(("ProposalVoteSubmitted", 2, 100 + number, {"vote": True}, None))
-        await _append(house, story)
+            history.append(("ProposalVoteSubmitted", 2, 100 + number, {"vote": True}, None))
+        await _append(stack, history)
         await asyncio.sleep(0.05)
     # Heard by every one of TOPICS, so that each of them ends here.
     terms = {"outcome": True, "shares": "1000000000", "cost": "1000000000", "new_price_yes": "500000000"}
-    story.happen(("SharesBought", 1, 2, terms, None))
-    await _append(house, story)
+    history.append(("SharesBought", 1, 2, terms, None))
+    await _append(stack, history)
 
 
-async def _append(house: House, story: event_histories.Story) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def _append(stack: PushStack, history: event_histories.EventHistory) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            writer = await Writer.connect(house.database.dsn("zmart_ingest"))
+            writer = await Writer.connect(stack.database.dsn("zmart_ingest"))
             try:
-                await writer.append(story.transactions[house.delivered :], source="webhook")
+                await writer.append(history.transactions[stack.delivered :], source="webhook")
             finally:
                 await writer.close()
         except errors.Transient:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
         else:
-            house.delivered = len(story.transactions)
+            stack.delivered = len(history.transactions)
             return
 
 
-async def _told(house: House, after: int) -> dict[str, list[tuple[int, str, str]]]:
+async def _read_expected(stack: PushStack, after: int) -> dict[str, list[tuple[int, str, str]]]:
     """What the log says to each set of topics, asked of one process after everything."""
     found: dict[str, list[tuple[int, str, str]]] = {}
     for topics in TOPICS:
-        reader = WebSocket(house, topics, f"{_head(house).partition(':')[0]}:{after}", random.Random(0))
+        reader = WebSocket(stack, topics, f"{_head(stack).partition(':')[0]}:{after}", random.Random(0))
         reading = asyncio.create_task(reader.follow())
-        end = int(_head(house).rpartition(":")[2])
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        end = int(_head(stack).rpartition(":")[2])
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while reader.seq < end and time.monotonic() < deadline:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.05)
-        await tasks.ended(reading)
-        found[topics] = reader.heard
-        _check_against_the_feed(house, topics, reader.heard, after)
+        await tasks.cancel_and_wait(reading)
+        found[topics] = reader.received
+        _check_against_the_feed(stack, topics, reader.received, after)
     return found
 
 
-def _check_against_the_feed(house: House, topics: str, heard: Sequence[tuple[int, str, str]], after: int) -> None:
+def _check_against_the_feed(stack: PushStack, topics: str, received: Sequence[tuple[int, str, str]], after: int) -> None:
     """That reading is itself what the tables say, without any of the stream's own statements."""
     if topics != TOPICS[0]:
         return
-    with house.database.connect(SUPERUSER) as superuser:
+    with stack.database.connect(SUPERUSER) as superuser:
         rows = superuser.execute(
             "select e.seq, e.signature from raw.events as e where e.seq > %s"
             " and e.name in ('SharesBought', 'SharesSold') order by e.seq",
             [after],
         ).fetchall()
-    assert [(seq, signature) for seq, kind, signature in heard if kind == "trade"] == [
+    assert [(seq, signature) for seq, kind, signature in received if kind == "trade"] == [
         (seq, f"{signature}") for seq, signature in rows
     ]
 
 
-async def _until_all_heard(
-    clients: Sequence[Client], told: dict[str, list[tuple[int, str, str]]], following: Sequence[asyncio.Task[None]]
+async def _wait_until_all_received(
+    clients: Sequence[Client], expected: dict[str, list[tuple[int, str, str]]], following: Sequence[asyncio.Task[None]]
 ) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(len(client.heard) < len(told[client.topics]) for client in clients):
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while any(len(client.received) < len(expected[client.topics]) for client in clients):
         broken = [task.exception() for task in following if task.done() and not task.cancelled()]
         assert not broken
-        missing = Counter({type(c).__name__: len(told[c.topics]) - len(c.heard) for c in clients})
+        missing = Counter({type(c).__name__: len(expected[c.topics]) - len(c.received) for c in clients})
         assert time.monotonic() < deadline, missing
         await asyncio.sleep(0.05)
 
 
-def _opening(story: event_histories.Story) -> event_histories.Story:
-    told = {"initial_liquidity": "1000000000", "ipfs_question_hash": "Q" * 46}
+def _create_markets(history: event_histories.EventHistory) -> event_histories.EventHistory:
+    context = {"initial_liquidity": "1000000000", "ipfs_question_hash": "Q" * 46}
     for market in (1, 2):
-        story.happen(("MarketCreated", market, 1, {"b_parameter": "100000000000", "state": 0}, told))
-    return story
+        history.append(("MarketCreated", market, 1, {"b_parameter": "100000000000", "state": 0}, context))
+    return history
 
 
-def _filled(database: testing.PostgresDatabase) -> None:
+def _deploy_schema(database: testing.PostgresDatabase) -> None:
     testing.apply_migrations(database)
     rebuild.deploy(database.dsn())
     migrate.prepare(database.dsn(SUPERUSER))
 
 
-def _head(house: House) -> str:
-    with house.database.connect(SUPERUSER) as superuser:
+def _head(stack: PushStack) -> str:
+    with stack.database.connect(SUPERUSER) as superuser:
         row = superuser.execute(
             "select epoch || ':' || (select coalesce(max(seq), 0) from raw.feed) from raw.identity"
         ).fetchone()

@@ -41,7 +41,7 @@ CLIENT: Final = rpc.RpcClient(["http://127.0.0.1:1"])
 LOOP: Final = asyncio.new_event_loop()
 
 
-def storable(decoded: decoder.DecodedDelivery) -> None:
+def assert_storable(decoded: decoder.DecodedDelivery) -> None:
     """Every text is one that Postgres takes, every number one that its column holds."""
     for row in decoded.transactions:
         assert 0 <= row.slot < decoder.SLOT_LIMIT
@@ -55,9 +55,9 @@ def storable(decoded: decoder.DecodedDelivery) -> None:
             for text in (event.payload, event.context or b"{}"):
                 json.loads(text.decode())
                 assert b"\\u0000" not in text
-    for letter in [*decoded.dead_letters, *(each for row in decoded.transactions for each in row.dead_letters)]:
-        letter.reason.encode()
-        assert "\0" not in (letter.signature or "")
+    for dead_letter in [*decoded.dead_letters, *(each for row in decoded.transactions for each in row.dead_letters)]:
+        dead_letter.reason.encode()
+        assert "\0" not in (dead_letter.signature or "")
 
 
 def body(data: bytes) -> None:
@@ -66,7 +66,7 @@ def body(data: bytes) -> None:
         items = delivery_body.split_items(data)
     except errors.InvalidInput:
         return
-    storable(DECODER.decode_items(items))
+    assert_storable(DECODER.decode_items(items))
 
 
 def log(data: bytes) -> None:
@@ -82,11 +82,11 @@ def answer(data: bytes) -> None:
     """What a node says to everything it is asked."""
     text = data.decode("utf-8", "replace")
 
-    async def said(*_: Any) -> str:
+    async def respond(*_: Any) -> str:
         return text
 
-    CLIENT._nodes[0]._post = said  # type: ignore[method-assign]
-    for question in (
+    CLIENT._nodes[0]._post = respond  # type: ignore[method-assign]
+    for call in (
         CLIENT.transaction(DUE.signature, commitment="confirmed"),
         CLIENT.signatures_for_address(PROGRAM, commitment="confirmed", limit=10),
         CLIENT.signature_statuses([DUE.signature], search_history=True),
@@ -95,14 +95,14 @@ def answer(data: bytes) -> None:
         CLIENT.genesis_hash(),
     ):
         try:
-            words: Any = LOOP.run_until_complete(question)
+            result: Any = LOOP.run_until_complete(call)
         except errors.ZmartError:
             continue
-        if isinstance(words, dict):
-            found = FETCHER._decode(DUE, words)
+        if isinstance(result, dict):
+            found = FETCHER._decode(DUE, result)
             decoded = decoder.DecodedDelivery()
             decoded.add(found.outcome)
-            storable(decoded)
+            assert_storable(decoded)
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {"body": body, "logs": log, "answers": answer}

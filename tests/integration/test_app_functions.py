@@ -21,8 +21,8 @@ async def proposed(marts_database: testing.PostgresDatabase) -> testing.Postgres
     """A log with one market that is PROPOSED."""
     from ingest.store.writer import Writer
 
-    story = event_histories.Story(1)
-    story.happen(("MarketCreated", 1, 9, {"b_parameter": "100000000000", "state": 0}, None))
+    story = event_histories.EventHistory(1)
+    story.append(("MarketCreated", 1, 9, {"b_parameter": "100000000000", "state": 0}, None))
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     await writer.append(story.transactions, source="webhook")
     await writer.close()

@@ -81,7 +81,7 @@ def test_durable_unless_it_is_for_tests(folder: Path) -> None:
         assert _ask(server, "show jit") == "off"
 
 
-def test_letters_are_unicode_and_order_is_by_bytes(folder: Path) -> None:
+def test_case_folding_is_unicode_and_order_is_by_bytes(folder: Path) -> None:
     """Search folds letters of every script; sorting is the same on every machine."""
     with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert _ask(server, "select lower('ÄÉЖ')") == "äéж"
@@ -111,7 +111,7 @@ def test_the_next_start_after_a_kill_just_works(folder: Path) -> None:
     server.stop()
 
 
-def test_a_pid_file_that_names_a_stranger_is_stale(folder: Path) -> None:
+def test_pid_file_of_another_process_is_stale(folder: Path) -> None:
     """After a restart of a container the old pid may belong to anybody, us included."""
     with embedded.EmbeddedPostgres(folder, durable=False):
         pid_file = folder / "postgres" / "data" / "postmaster.pid"
@@ -169,7 +169,7 @@ def test_a_half_made_data_directory_is_made_again(folder: Path) -> None:
         assert _ask(server, "select 1") == 1
 
 
-def test_a_damaged_record_is_said(folder: Path) -> None:
+def test_damaged_server_record_names_the_file(folder: Path) -> None:
     """server.json that is no record names the file and the way on."""
     (folder / "postgres").mkdir()
     (folder / "postgres" / "server.json").write_text("{")
@@ -228,12 +228,12 @@ def test_binaries_in_a_closed_home_are_copied(tmp_path: Path, folder: Path) -> N
     )
     try:
         reachable = hidden.for_account(account, shelter=folder / "shelter")
-        said = subprocess.run([reachable.postgres, "--version"], capture_output=True, text=True, check=True).stdout
+        output = subprocess.run([reachable.postgres, "--version"], capture_output=True, text=True, check=True).stdout
     finally:
         shutil.rmtree(closed)
 
     assert reachable.folder.is_relative_to(folder)
-    assert found.version in said
+    assert found.version in output
 
 
 AS_SOMEBODY = """

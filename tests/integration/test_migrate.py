@@ -148,7 +148,7 @@ def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder
     assert owner == ("zmart_owner",)
 
 
-def test_a_stranger_is_told_what_an_administrator_must_do(ready: testing.PostgresDatabase, folder: Path) -> None:
+def test_login_without_rights_gets_the_grant_to_run(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A login that may not become the owner is refused with the statement that mends it."""
     with pytest.raises(errors.ConfigurationError, match="grant zmart_owner to analyst"):
         migrate.migrate(ready.dsn("analyst"), directory=folder)
@@ -159,7 +159,7 @@ def test_roles_are_prepared_again_without_harm(ready: testing.PostgresDatabase) 
     assert migrate.prepare(ready.dsn("postgres")) == []
 
 
-def test_an_ordinary_login_says_what_it_could_not_do(ready: testing.PostgresDatabase) -> None:
+def test_prepare_lists_the_grants_an_ordinary_login_lacks(ready: testing.PostgresDatabase) -> None:
     """What a login may not do is listed as SQL for somebody who may."""
     missing = migrate.prepare(ready.dsn("zmart_owner"))
 

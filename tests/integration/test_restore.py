@@ -26,15 +26,15 @@ def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
     for found in binaries.find_all():
         path = found.folder / name
         if path.exists():
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-            if int(said.split()[2].split(".")[0]) >= major:
+            output = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+            if int(output.split()[2].split(".")[0]) >= major:
                 return str(path)
     pytest.skip(f"there is no {name} for Postgres {major} here")
 
 
 async def _deliver(database: testing.PostgresDatabase) -> None:
     log = Writer(database.dsn("zmart_ingest"))
-    await log.append(event_histories.tell(5), source="webhook")
+    await log.append(event_histories.generate(5), source="webhook")
     await log.close()
 
 

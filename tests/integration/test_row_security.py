@@ -162,13 +162,13 @@ def test_what_a_wallet_was_stays_in_its_transaction(shared: testing.PostgresData
         assert api.execute("select app.current_wallet()").fetchone() == (None,)
 
 
-def test_a_strangers_words_take_nothing_from_the_creator(shared: testing.PostgresDatabase) -> None:
+def test_metadata_of_another_wallet_does_not_replace_the_creators(shared: testing.PostgresDatabase) -> None:
     """Bob tells about Alice's market, too: both rows stand, each under its wallet."""
     with shared.connect("zmart_api") as api:
-        tell = "select app.set_market_metadata(%s, 'Will Bob be first?', null, 'other', '{}', null, 'Qm')"
-        acting(api, BOB, tell, "a" * 64)
-        told = "select array_agg(question order by wallet_no) from app.market_metadata where market_id = %s"
-        assert acting(api, None, told, "a" * 64) == ["Will it rain today?", "Will Bob be first?"]
+        set_metadata = "select app.set_market_metadata(%s, 'Will Bob be first?', null, 'other', '{}', null, 'Qm')"
+        acting(api, BOB, set_metadata, "a" * 64)
+        all_questions = "select array_agg(question order by wallet_no) from app.market_metadata where market_id = %s"
+        assert acting(api, None, all_questions, "a" * 64) == ["Will it rain today?", "Will Bob be first?"]
 
 
 def test_expired_proofs_are_forgotten(shared: testing.PostgresDatabase) -> None:

@@ -22,7 +22,7 @@ from ingest_cases import (  # noqa: E402
     NOW,
     PROGRAM,
     SOLD,
-    STRANGER,
+    OTHER_PROGRAM,
     USER,
     buy,
     call,
@@ -65,11 +65,11 @@ def lifecycle() -> Iterator[dict[str, Any]]:
         ([events.MarketCancelled(bytes([3]) * 32, USER, NOW)], [], 0),
         ([events.ProtocolPauseStatusChanged(True, USER, NOW)], [], 0),
     ]  # fmt: skip
-    for number, (said, instructions, change) in enumerate(steps, start=100):
+    for number, (emitted, instructions, change) in enumerate(steps, start=100):
         lamports = {ACCOUNT: (balance, balance + change)}
         balance += change
         yield testing.item(
-            PROGRAM, said, number=number, slot=400_000_000 + number, index=number % 7,
+            PROGRAM, emitted, number=number, slot=400_000_000 + number, index=number % 7,
             instructions=instructions, lamports=lamports,
         )  # fmt: skip
 
@@ -83,11 +83,11 @@ def versions() -> Iterator[dict[str, Any]]:
     )  # fmt: skip
     yield testing.item(PROGRAM, [events.WinningsClaimedV0(MARKET, USER, 7, 3, NOW)], number=201)
     lines = [
-        f"Program {STRANGER} invoke [1]",
+        f"Program {OTHER_PROGRAM} invoke [1]",
         f"Program {PROGRAM} invoke [2]",
         testing.data_line(CREATED),
         f"Program {PROGRAM} success",
-        f"Program {STRANGER} success",
+        f"Program {OTHER_PROGRAM} success",
     ]
     yield testing.item(PROGRAM, lines=lines, number=202, instructions=[transfer(USER)], inner={0: [create()]})
     yield testing.item(PROGRAM, [BOUGHT], number=203, index=None, block_time=None)
@@ -102,17 +102,17 @@ def truncated() -> Iterator[dict[str, Any]]:
     resolved = events.MarketResolved(MARKET, USER, True, CID, NOW)
     withdrawn = events.LiquidityWithdrawn(MARKET, USER, 4_702_640, NOW)
     lamports = {ACCOUNT: (9_000_000, 4_297_360)}
-    told: list[tuple[list[tuple[Any, events.Event]], dict[str, tuple[int, int]]]] = [
+    cases: list[tuple[list[tuple[Any, events.Event]], dict[str, tuple[int, int]]]] = [
         ([(vote, voted), (resolve, resolved)], {}),
         ([(buy(), BOUGHT), (vote, voted)], {}),
         ([(withdraw, withdrawn)], lamports),
     ]
-    for number, (calls, balances) in enumerate(told, start=400):
+    for number, (calls, balances) in enumerate(cases, start=400):
         log = LogCollector()
         lines = [
-            f"Program {STRANGER} invoke [1]",
+            f"Program {OTHER_PROGRAM} invoke [1]",
             *[f"Program log: {'talk ' * 19}"] * 91,
-            f"Program {STRANGER} success",
+            f"Program {OTHER_PROGRAM} success",
         ]
         for _, event in calls:
             lines += testing.log_lines(PROGRAM, [testing.data_line(event)])
@@ -128,24 +128,24 @@ def hostile() -> Iterator[object]:
     """What must cost nobody else anything."""
     bought = testing.data_line(BOUGHT)
     yield testing.item(
-        PROGRAM, number=300, lines=[f"Program {STRANGER} invoke [1]", bought,
+        PROGRAM, number=300, lines=[f"Program {OTHER_PROGRAM} invoke [1]", bought,
         f"Program {PROGRAM} invoke [2]", f"Program {PROGRAM} success", bought,
-        f"Program {STRANGER} success"],
+        f"Program {OTHER_PROGRAM} success"],
     )  # fmt: skip
-    said = ["Program data: AAAAAAAAAAA=", bought, "Program data: !", "Program log: \0 \ud800"]
-    yield testing.item(PROGRAM, number=301, lines=testing.log_lines(PROGRAM, said))
+    printed = ["Program data: AAAAAAAAAAA=", bought, "Program data: !", "Program log: \0 \ud800"]
+    yield testing.item(PROGRAM, number=301, lines=testing.log_lines(PROGRAM, printed))
     cut = [*testing.log_lines(PROGRAM, [bought])[:-2], "Log truncated"]
     yield testing.item(PROGRAM, number=302, lines=cut)
     yield testing.item(PROGRAM, [BOUGHT], number=303, err={"InstructionError": [0, {"Custom": 6024}]})
     yield {"slot": "four", "transaction": {"signatures": []}}
     yield None
     yield testing.enhanced_item(PROGRAM, 304)
-    yield testing.item(STRANGER, [BOUGHT], number=305)
+    yield testing.item(OTHER_PROGRAM, [BOUGHT], number=305)
     yield testing.item(PROGRAM, [BOUGHT], number=306)
     yield testing.item(PROGRAM, [BOUGHT], number=306)
 
 
-def told(decoded: DecodedDelivery) -> dict[str, Any]:
+def rows_as_json(decoded: DecodedDelivery) -> dict[str, Any]:
     """What decoding made of a body, readable."""
     return {
         "transactions": [
@@ -161,18 +161,18 @@ def told(decoded: DecodedDelivery) -> dict[str, Any]:
                     }
                     for event in row.events
                 ],
-                "dead_letters": [_letter(letter) for letter in row.dead_letters],
+                "dead_letters": [_dead_letter_as_json(dead_letter) for dead_letter in row.dead_letters],
             }
             for row in decoded.transactions
         ],
-        "dead_letters": [_letter(letter) for letter in decoded.dead_letters],
+        "dead_letters": [_dead_letter_as_json(dead_letter) for dead_letter in decoded.dead_letters],
         "wanted": decoded.wanted,
         "ignored": decoded.ignored,
     }
 
 
-def _letter(letter: Any) -> dict[str, Any]:
-    return letter._asdict() | {"bytes": letter.bytes and letter.bytes.hex()}
+def _dead_letter_as_json(dead_letter: Any) -> dict[str, Any]:
+    return dead_letter._asdict() | {"bytes": dead_letter.bytes and dead_letter.bytes.hex()}
 
 
 def bodies() -> list[Path]:
@@ -188,7 +188,7 @@ def main() -> None:
             body = ",\n".join(json.dumps(item, separators=(",", ":")) for item in record())
             (HERE / f"{record.__name__}.json").write_text(f"[\n{body}\n]\n")
     for path in bodies():
-        rows = told(Decoder(PROGRAM).decode_body(path.read_bytes()))
+        rows = rows_as_json(Decoder(PROGRAM).decode_body(path.read_bytes()))
         path.with_suffix(".rows.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 

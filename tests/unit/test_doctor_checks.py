@@ -33,7 +33,7 @@ def answers(found: Sequence[Finding]) -> list[str]:
     return [finding.answer for finding in found]
 
 
-def said(found: Sequence[Finding]) -> str:
+def messages(found: Sequence[Finding]) -> str:
     """All that is said, with the steps."""
     return "\n".join(f"{finding.message} -> {finding.step}" for finding in found)
 
@@ -76,7 +76,7 @@ def test_python(version: tuple[int, int], installed: dict[str, str], answer: str
     """The interpreter is 3.11 and every package is the locked one; one for another machine may be missing."""
     found = doctor_checks.check_python(version, doctor_checks.parse_pins(LOCK), installed)
     assert answers(found) == [answer]
-    assert words in said(found)
+    assert words in messages(found)
 
 
 def test_python_without_a_lock() -> None:
@@ -100,7 +100,7 @@ def test_state() -> None:
     )
 
     assert (answers(good), answers(new), answers(bad)) == (["yes"], ["yes"], ["no", "no", "warn", "no"])
-    assert "chmod 600 key.json" in said(bad)
+    assert "chmod 600 key.json" in messages(bad)
 
 
 def test_ports() -> None:
@@ -110,9 +110,9 @@ def test_ports() -> None:
     taken = PortFacts(variable="WS_PORT", number=4001, holder="")
     twice = PortFacts(variable="WS_PORT", number=4000, holder=None)
 
-    assert said(doctor_checks.check_ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
-    assert said(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is taken")
-    assert "API_PORT and WS_PORT are both 4000" in said(doctor_checks.check_ports([free, twice]))
+    assert messages(doctor_checks.check_ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
+    assert messages(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is taken")
+    assert "API_PORT and WS_PORT are both 4000" in messages(doctor_checks.check_ports([free, twice]))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_postgres(version: int, changed: dict[str, str], answer: str) -> None:
     found = doctor_checks.check_postgres(ServerFacts(version=version, parameters={**DURABLE, **changed}))
     assert answers(found) == [answer]
     for name in changed:
-        assert answer == "yes" or f"set {name} = on" in said(found)
+        assert answer == "yes" or f"set {name} = on" in messages(found)
 
 
 @pytest.mark.parametrize(
@@ -170,23 +170,23 @@ def test_roles() -> None:
     none_yet = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=None, should=True)
 
     assert answers(doctor_checks.check_roles(seen, WELL, [none_yet])) == ["yes"]
-    assert "zmart_owner is missing" in said(doctor_checks.check_roles(seen[1:], WELL, []))
-    assert "alter role zmart_api nosuperuser nobypassrls" in said(doctor_checks.check_roles(above, WELL, []))
-    assert "act as analyst: no." in said(doctor_checks.check_roles(seen, {**WELL, "analyst": "no."}, []))
-    assert "revoke INSERT on raw.events from zmart_api;" in said(doctor_checks.check_roles(seen, WELL, [more]))
-    assert "grant SELECT on marts.markets to analyst;" in said(doctor_checks.check_roles(seen, WELL, [less]))
+    assert "zmart_owner is missing" in messages(doctor_checks.check_roles(seen[1:], WELL, []))
+    assert "alter role zmart_api nosuperuser nobypassrls" in messages(doctor_checks.check_roles(above, WELL, []))
+    assert "act as analyst: no." in messages(doctor_checks.check_roles(seen, {**WELL, "analyst": "no."}, []))
+    assert "revoke INSERT on raw.events from zmart_api;" in messages(doctor_checks.check_roles(seen, WELL, [more]))
+    assert "grant SELECT on marts.markets to analyst;" in messages(doctor_checks.check_roles(seen, WELL, [less]))
 
 
 def test_migrations_and_models() -> None:
     """What is missing is one command away; what was edited is for a person."""
     assert answers(doctor_checks.check_migrations([], None)) == ["yes"]
-    assert "zmart migrate" in said(doctor_checks.check_migrations(["0009_x.sql"], None))
+    assert "zmart migrate" in messages(doctor_checks.check_migrations(["0009_x.sql"], None))
     assert answers(doctor_checks.check_migrations([], "0001_log.sql was edited.")) == ["no"]
     assert answers(doctor_checks.check_models(ModelFacts(is_current=True, names=["markets"]))) == ["yes"]
     assert answers(doctor_checks.check_models(ModelFacts(is_current=False, names=["markets"]))) == ["warn"]
     assert answers(doctor_checks.check_models(ModelFacts(is_current=None))) == ["no"]
     stale = ModelFacts(is_current=True, names=["markets"], stale={"markets": "division by zero"})
-    assert "division by zero -> zmart rebuild markets" in said(doctor_checks.check_models(stale))
+    assert "division by zero -> zmart rebuild markets" in messages(doctor_checks.check_models(stale))
     behind = doctor_checks.check_models(
         ModelFacts(is_current=True, names=["markets"], behind={"markets": "lock timeout"})
     )
@@ -208,7 +208,7 @@ def test_the_environment() -> None:
     found = doctor_checks.check_environment(
         environ, {"GRAFANA_URL"}, {"DATABASE_URL", "API_PORT", "SOLANA_RPC_URL", "JWT_SECRET"}
     )
-    words = said(found)
+    words = messages(found)
 
     assert set(answers(found)) == {"warn"}
     assert len(found) == 4
@@ -259,7 +259,7 @@ def test_the_chain(seen: ChainFacts, cluster: Cluster, answer: str, words: str) 
     """The cluster is the one that was meant, the program is configured, keys have the roles they are for."""
     found = doctor_checks.check_chain(seen, cluster, PROGRAM)
     assert answers(found) == [answer]
-    assert words in said(found)
+    assert words in messages(found)
 
 
 @pytest.mark.parametrize(
@@ -285,4 +285,4 @@ def test_webhooks(environ: dict[str, str], cluster: Cluster, answer: str) -> Non
     """On a real cluster a delivery has to prove itself; the proof is never shown."""
     found = doctor_checks.check_webhook(settings.load(environ).ingest, cluster)
     assert answers(found) == [answer]
-    assert not any(proof in said(found) for proof in environ.values())
+    assert not any(proof in messages(found) for proof in environ.values())

@@ -27,7 +27,7 @@ from zmart.run.supervisor import log_files
         ("GET /errors 200", "detail"),
     ],
 )
-def test_lines_are_weighed(line: str, weight: str) -> None:
+def test_lines_have_a_severity(line: str, weight: str) -> None:
     """The level of JSON lines decides, and telling words in prose."""
     assert log_files.severity(line) == weight
 
@@ -41,8 +41,8 @@ def test_logs_rotate(tmp_path: Path) -> None:
 
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["api.log", "api.log.1", "api.log.2", "api.log.3"]
-    kept = [(tmp_path / name).read_text() for name in reversed(files)]
-    assert "".join(kept) == "line 08\nline 09\nline 10\nline 11\n"
+    contents = [(tmp_path / name).read_text() for name in reversed(files)]
+    assert "".join(contents) == "line 08\nline 09\nline 10\nline 11\n"
 
 
 def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:

@@ -17,38 +17,38 @@ WHOLE = {"nodes": {"model.zmart.markets": {}}}
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> ManifestCache:
+def cache(tmp_path: Path) -> ManifestCache:
     """Nothing kept yet."""
     return ManifestCache(folder=tmp_path)
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"digest": "one"}', json.dumps(WHOLE)[:-1]])
-def test_what_is_not_ours_is_none(kept: ManifestCache, text: str | None) -> None:
+def test_an_invalid_cache_file_reads_as_none(cache: ManifestCache, text: str | None) -> None:
     """A reader then parses the models himself."""
     if text is not None:
-        kept.path.write_text(text)
-    assert kept.read("one") is None
+        cache.path.write_text(text)
+    assert cache.read("one") is None
 
 
-def test_what_is_kept_is_read_by_who_has_the_same_models(kept: ManifestCache) -> None:
+def test_a_stored_manifest_is_read_for_the_same_models_only(cache: ManifestCache) -> None:
     """Whole, under its digest; nothing else is left in the folder."""
-    kept.store({}, "none")
-    kept.store(WHOLE, "one")
-    assert kept.read("one") == WHOLE
-    assert kept.read("two") is None
-    assert list(kept.folder.iterdir()) == [kept.path]
+    cache.store({}, "none")
+    cache.store(WHOLE, "one")
+    assert cache.read("one") == WHOLE
+    assert cache.read("two") is None
+    assert list(cache.folder.iterdir()) == [cache.path]
 
 
-def test_a_folder_that_cannot_be_written_is_no_trouble(kept: ManifestCache) -> None:
+def test_an_unwritable_folder_is_ignored(cache: ManifestCache) -> None:
     """A disk that is full, say: what was kept is only there to save time."""
-    kept.path.mkdir()
-    kept.store(WHOLE, "one")
-    assert kept.read("one") is None
-    assert list(kept.folder.iterdir()) == [kept.path]
+    cache.path.mkdir()
+    cache.store(WHOLE, "one")
+    assert cache.read("one") is None
+    assert list(cache.folder.iterdir()) == [cache.path]
 
 
 @pytest.mark.parametrize("text", ["", json.dumps(WHOLE)[:-1]])
-def test_half_of_one_is_none(tmp_path: Path, text: str) -> None:
+def test_a_half_written_manifest_reads_as_none(tmp_path: Path, text: str) -> None:
     """Another dbt is writing at the moment, or was told to write elsewhere."""
     path = tmp_path / "manifest.json"
     assert manifest_cache.read_dbt_manifest(path) is None
@@ -58,7 +58,7 @@ def test_half_of_one_is_none(tmp_path: Path, text: str) -> None:
     assert manifest_cache.read_dbt_manifest(path) == WHOLE
 
 
-def test_models_that_change_while_they_are_read_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_change_during_the_read_are_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose manifest it is cannot be said, so the next reader parses again; this one has what was parsed."""
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
     digests = itertools.count()

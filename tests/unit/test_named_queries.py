@@ -31,7 +31,7 @@ def test_statements_are_attributes() -> None:
     assert found.two_rows.endswith("where id = %(id)s")
 
 
-def test_an_unknown_name_says_which_file() -> None:
+def test_an_unknown_name_error_names_the_file() -> None:
     """A slip of the pen is found by reading the error."""
     with pytest.raises(AttributeError, match=r"here\.sql has no statement named 'three'"):
         _ = queries.parse(GOOD, source="here.sql").three
@@ -46,7 +46,7 @@ def test_an_unknown_name_says_which_file() -> None:
         ("-- name: A b\n-- S.\nselect 1", "lower_case"),
     ],
 )
-def test_the_form_is_kept(text: str, problem: str) -> None:
+def test_malformed_files_are_rejected(text: str, problem: str) -> None:
     """Every statement has one name and a sentence, or the file does not load."""
     with pytest.raises(errors.ConfigurationError, match=problem):
         queries.parse(text)

@@ -28,7 +28,7 @@ def test_nothing_set_means_this_machine() -> None:
     assert loaded.voting.dispute_voting_window_seconds == 259_200
 
 
-def test_a_node_of_ones_own_is_devnet_unless_said() -> None:
+def test_a_custom_node_is_devnet_by_default() -> None:
     """SOLANA_RPC_URL alone never means mainnet."""
     loaded = settings.load({"SOLANA_RPC_URL": "https://node.example.org/?api-key=k"})
 
@@ -79,7 +79,7 @@ def test_an_empty_variable_is_an_absent_one() -> None:
         ("CORS_ORIGIN", "https://"),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_by_name(name: str, value: str) -> None:
     """The refusal names the variable, and never repeats what may be a secret."""
     with pytest.raises(errors.ConfigurationError, match=name) as refusal:
         settings.load({name: value})
@@ -264,7 +264,7 @@ def test_children_of_the_supervisor_leave_dotenv_alone(tmp_path: Path, monkeypat
     assert settings.load().api.jwt_secrets == ()
 
 
-def test_names_that_are_gone_say_what_replaces_them() -> None:
+def test_removed_names_point_to_their_replacement() -> None:
     """Whoever comes from the earlier backend is told, name by name."""
     found = settings.replaced_variables({"REDIS_URL": "redis://x", "SUPABASE_URL": "y", "PINATA_API_KEY": ""})
 

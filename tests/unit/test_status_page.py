@@ -12,7 +12,7 @@ from zmart.cli import services as cli_services
 from zmart.cli import status
 from zmart.run.supervisor import services
 
-SAID: dict[str, Any] = {
+STATUS: dict[str, Any] = {
     "epoch": "e-1",
     "seq": 12_345,
     "slot": 700,
@@ -50,9 +50,9 @@ SAID: dict[str, Any] = {
 }
 
 
-def test_the_page_says_how_far_and_what_is_open() -> None:
+def test_the_page_shows_progress_and_open_problems() -> None:
     """What to do first, then a line each for log, lag, proofs, what is open, every model and every alert."""
-    page = list(status.format_page(SAID))
+    page = list(status.format_page(STATUS))
 
     assert page == [
         "4 things to look at:",
@@ -81,9 +81,9 @@ def test_the_page_says_how_far_and_what_is_open() -> None:
     ]
 
 
-def test_a_page_without_trouble_says_so_first() -> None:
+def test_a_page_without_problems_starts_with_all_is_well() -> None:
     """Nothing missing, nothing stale, nothing open: one sentence."""
-    well = {**SAID, "models": SAID["models"][:1], "dead_letters": 0, "alerts": []}
+    well = {**STATUS, "models": STATUS["models"][:1], "dead_letters": 0, "alerts": []}
 
     first, second, *_ = status.format_page(well)
 
@@ -100,9 +100,9 @@ def test_a_page_without_trouble_says_so_first() -> None:
         ({"dead_letters": 1}, "1 dead letter nobody"),
     ],
 )
-def test_each_trouble_is_told_with_the_next_step(said: dict[str, Any], need: str) -> None:
+def test_each_problem_is_reported_with_the_next_step(changes: dict[str, Any], need: str) -> None:
     """One thing is one line, and never hidden by another being well."""
-    well = {**SAID, "models": [], "dead_letters": 0, "alerts": [], **said}
+    well = {**STATUS, "models": [], "dead_letters": 0, "alerts": [], **changes}
 
     first, second, *_ = status.format_page(well)
 
@@ -110,9 +110,9 @@ def test_each_trouble_is_told_with_the_next_step(said: dict[str, Any], need: str
     assert need in second
 
 
-def test_a_small_log_says_nothing_of_a_million_events() -> None:
+def test_a_small_log_shows_no_size_per_million_events() -> None:
     """What an empty database takes would be counted as theirs."""
-    small = {**SAID, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
+    small = {**STATUS, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
 
     assert "size      21 MB, too few events to tell what a million take" in list(status.format_page(small))
 

@@ -15,7 +15,7 @@ json_build_object('epoch', a.epoch, 'seq', a.seq, 'slot', a.slot, 'commitment', 
 translate(encode(convert_to(json_build_array(%(sort)s::text, p.sort_key::text, p.number)::text, 'UTF8'), 'base64'),
     E'+/=\n', '-_')
 
--- name: together
+-- name: for_each_value
 -- A statement for many values of some parameters: its columns after the number of the values, from 1.
 select asked.number, answer.*
 from unnest({values}) with ordinality as asked ({names}, number)

@@ -78,7 +78,7 @@ m.market_lamports,
 m.market_lamports::text as market_lamports_exact,
 m.liquidity_withdrawn_at
 
--- name: told_by_creator
+-- name: creator_metadata
 -- What the creator of market m told about it, as d: nothing of a stranger's, and nothing else than the hash in the
 -- create instruction speaks of (protocol.md 1.4.2), where both are known.
 left join app.market_metadata as d on m.id = d.market_id and m.creator_wallet = d.user_wallet

@@ -8,7 +8,7 @@
 Answers are dictionaries with the fields that `zmart_client.types` names.
 """
 
-from .client import Problem, Zmart
-from .stream import Refused, Stream
+from .client import ApiError, Zmart
+from .stream import Stream, StreamRejected
 
-__all__ = ["Problem", "Refused", "Stream", "Zmart"]
+__all__ = ["ApiError", "Stream", "StreamRejected", "Zmart"]

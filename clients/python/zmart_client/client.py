@@ -11,13 +11,13 @@ import httpx
 
 from . import types
 from .requests import Requests
-from .stream import Resync, Stream, Transport
+from .stream import OnResync, Stream, Transport
 
 #: Signs a text as the wallet; the signature in base58 or base64.
 Sign = Callable[[str], "str | Awaitable[str]"]
 
 
-class Problem(Exception):
+class ApiError(Exception):
     """A call was refused; `code` is stable, `message` is for people."""
 
     def __init__(self, answer: httpx.Response) -> None:
@@ -64,27 +64,27 @@ class Zmart(Requests):
         return self._session
 
     def follow(
-        self, *topics: str, since: str | None = None, transport: Transport = "sse", on_resync: Resync | None = None
+        self, *topics: str, since: str | None = None, transport: Transport = "sse", on_resync: OnResync | None = None
     ) -> Stream:
         """What happens, a frame for each entry of the log: `async for frame in zmart.follow("trades")`."""
         return Stream(self.url, topics, since=since, transport=transport, on_resync=on_resync, token=self._token)
 
     async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
         """Carry a call; Problem where it is refused."""
-        answer = await self._sent(method, path, query, body)
+        answer = await self._send(method, path, query, body)
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._session is not None and _is_expired(answer):
             await self._renew()
-            answer = await self._sent(method, path, query, body)
+            answer = await self._send(method, path, query, body)
         if answer.is_error:
-            raise Problem(answer)
+            raise ApiError(answer)
         return (
             answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.content
         )
 
-    async def _sent(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
-        said = {name: _written(value) for name, value in (query or {}).items() if value is not None}
+    async def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
+        params = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
         headers = {"Authorization": f"Bearer {self._session['access_token']}"} if self._session else {}
-        return await self._http.request(method, self.url + path, params=said, json=body, headers=headers)
+        return await self._http.request(method, self.url + path, params=params, json=body, headers=headers)
 
     async def _renew(self) -> None:
         session, self._session = self._session, None
@@ -98,9 +98,9 @@ class Zmart(Requests):
         return self._session["access_token"] if self._session else None
 
 
-def _written(value: Any) -> str:
+def _query_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_expired(answer: httpx.Response) -> bool:
-    return bool(Problem(answer).code == "token_expired")
+    return bool(ApiError(answer).code == "token_expired")

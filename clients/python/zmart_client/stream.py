@@ -22,18 +22,18 @@ from .types import Frame
 
 Transport: TypeAlias = Literal["sse", "websocket"]
 #: Told the reason (`foreign_epoch`, `future_position`) and the new place.
-Resync: TypeAlias = Callable[[str, str], "Awaitable[None] | None"]
+OnResync: TypeAlias = Callable[[str, str], "Awaitable[None] | None"]
 
 #: The server says something every 15 seconds; three times that without a word is a dead connection.
-PATIENCE_SECONDS = 45.0
+SILENCE_TIMEOUT_SECONDS = 45.0
 #: Waits before coming back: doubled each time nothing was heard in between.
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 30.0
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.25, 30.0
 #: Errors that trying again does not mend.
 _FINAL = {"unknown_topic", "too_many_topics", "not_signed_in", "wrong_wallet", "invalid_since", "validation_failed"}
 _EXPIRED = "token_expired"
 
 
-class Tokens(Protocol):
+class TokenProvider(Protocol):
     """Gives the access token of the wallet that is signed in."""
 
     async def __call__(self, *, is_expired: bool) -> str | None:
@@ -41,7 +41,7 @@ class Tokens(Protocol):
         ...
 
 
-class Refused(Exception):
+class StreamRejected(Exception):
     """The server will not serve this stream, however often it is asked; `code` says why."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -59,75 +59,79 @@ class Stream:
         *,
         since: str | None = None,
         transport: Transport = "sse",
-        on_resync: Resync | None = None,
-        token: Tokens | None = None,
+        on_resync: OnResync | None = None,
+        token: TokenProvider | None = None,
     ) -> None:
-        self.place = since
+        self.position = since
         self._url = url.rstrip("/")
         self._topics = list(topics)
-        self._connected = self._over_sse if transport == "sse" else self._over_websocket
+        self._connect = self._over_sse if transport == "sse" else self._over_websocket
         self._on_resync = on_resync
         self._tokens = token
         self._is_expired = False
-        self._wait = FIRST_WAIT_SECONDS
+        self._backoff = MIN_BACKOFF_SECONDS
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
         while True:
-            async with contextlib.aclosing(self._connected()) as connection:
-                while (said := await self._heard(connection)) is not None:
-                    if (frame := await self._understood(said)) is not None:
+            async with contextlib.aclosing(self._connect()) as connection:
+                while (received := await self._next_message(connection)) is not None:
+                    if (frame := await self._frame_of(received)) is not None:
                         yield frame
-            await asyncio.sleep(self._wait * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
-            self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+            await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
+            self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
 
-    async def _heard(self, connection: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
+    async def _next_message(self, connection: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
         """The next thing that is said; None when the connection is lost."""
         try:
-            said = await anext(connection, None)
+            received = await anext(connection, None)
         except (OSError, TimeoutError, httpx.HTTPError, websockets.WebSocketException):
             return None
-        match said:
+        match received:
             case {"type": "close", "data": {"reason": reason}}:
                 self._is_expired = reason == _EXPIRED
                 return None
             case {"type": "error", "data": {"code": code, "error": message}}:
                 self._fail(code, message)
                 return None
-        return said
+        return received
 
-    async def _understood(self, said: dict[str, Any]) -> Frame | None:
+    async def _frame_of(self, received: dict[str, Any]) -> Frame | None:
         """What was said, as a frame to hand out."""
-        match said.get("type"):
-            case None if self._is_new(said):
-                self._move(said)
+        match received.get("type"):
+            case None if self._is_new(received):
+                self._advance(received)
             case "subscribed":
-                self._move(said)
+                self._advance(received)
             case "resync":
-                await self._resynced(said["data"])
-                self._move(said["data"])
+                await self._call_on_resync(received["data"])
+                self._advance(received["data"])
                 return None
             case _:
                 return None
-        return Frame(epoch=said["epoch"], seq=said["seq"], messages=said["messages"]) if said["messages"] else None
+        return (
+            Frame(epoch=received["epoch"], seq=received["seq"], messages=received["messages"])
+            if received["messages"]
+            else None
+        )
 
-    def _is_new(self, said: dict[str, Any]) -> bool:
-        epoch, _, seq = (self.place or ":-1").rpartition(":")
-        return bool(said["epoch"] != epoch or said["seq"] > int(seq))
+    def _is_new(self, received: dict[str, Any]) -> bool:
+        epoch, _, seq = (self.position or ":-1").rpartition(":")
+        return bool(received["epoch"] != epoch or received["seq"] > int(seq))
 
-    def _move(self, said: dict[str, Any]) -> None:
-        self.place = f"{said['epoch']}:{said['seq']}"
-        self._wait = FIRST_WAIT_SECONDS
+    def _advance(self, received: dict[str, Any]) -> None:
+        self.position = f"{received['epoch']}:{received['seq']}"
+        self._backoff = MIN_BACKOFF_SECONDS
 
-    async def _resynced(self, data: dict[str, Any]) -> None:
+    async def _call_on_resync(self, data: dict[str, Any]) -> None:
         if self._on_resync is not None:
-            waiting = self._on_resync(data["reason"], f"{data['epoch']}:{data['seq']}")
-            if waiting is not None:
-                await waiting
+            awaitable = self._on_resync(data["reason"], f"{data['epoch']}:{data['seq']}")
+            if awaitable is not None:
+                await awaitable
 
     def _fail(self, code: str, message: str) -> None:
         """Raise Refused where coming back would not help."""
         if code in _FINAL:
-            raise Refused(code, message)
+            raise StreamRejected(code, message)
         self._is_expired = code == _EXPIRED
 
     async def _token(self) -> str | None:
@@ -140,10 +144,10 @@ class Stream:
     # --- over server-sent events ------------------------------------------------------------------
 
     async def _over_sse(self) -> AsyncGenerator[dict[str, Any], None]:
-        query = {"topics": ",".join(self._topics), **({"since": self.place} if self.place else {})}
+        query = {"topics": ",".join(self._topics), **({"since": self.position} if self.position else {})}
         token = await self._token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        timeout = httpx.Timeout(PATIENCE_SECONDS)
+        timeout = httpx.Timeout(SILENCE_TIMEOUT_SECONDS)
         async with (
             httpx.AsyncClient(timeout=timeout) as http,
             http.stream("GET", f"{self._url}/api/stream", params=query, headers=headers) as answer,
@@ -159,8 +163,8 @@ class Stream:
                     event[name] = value.removeprefix(" ")
                 else:
                     # An event is whole at its empty line; one that was cut off is told again.
-                    if (said := _of_event(event)) is not None:
-                        yield said
+                    if (received := _parse_event(event)) is not None:
+                        yield received
                     event = {}
 
     # --- over WebSocket ---------------------------------------------------------------------------
@@ -168,19 +172,19 @@ class Stream:
     async def _over_websocket(self) -> AsyncGenerator[dict[str, Any], None]:
         address = f"ws{self._url.removeprefix('http')}/ws"
         async with websockets.connect(address, max_size=None, compression=None) as socket:
-            asked: dict[str, Any] = {"action": "subscribe", "topics": self._topics}
-            if self.place:
-                asked["since"] = self.place
+            request: dict[str, Any] = {"action": "subscribe", "topics": self._topics}
+            if self.position:
+                request["since"] = self.position
             if token := await self._token():
-                asked["token"] = token
-            await socket.send(json.dumps(asked))
+                request["token"] = token
+            await socket.send(json.dumps(request))
             while True:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(SILENCE_TIMEOUT_SECONDS):
                     text = await socket.recv()
                 yield json.loads(text)
 
 
-def _of_event(event: dict[str, str]) -> dict[str, Any] | None:
+def _parse_event(event: dict[str, str]) -> dict[str, Any] | None:
     """A server-sent event in the words of the WebSocket; None for one that says nothing."""
     match event.get("event", ""):
         case "" | "welcome" if "data" in event:

@@ -68,7 +68,7 @@ class Log:
     writer: Writer
     #: For arranging what ingest does not write, and for staging faults.
     owner: psycopg.Connection[tuple[Any, ...]]
-    story: event_histories.Story = dataclasses.field(default_factory=lambda: event_histories.Story(1))
+    story: event_histories.EventHistory = dataclasses.field(default_factory=lambda: event_histories.EventHistory(1))
     _delivered: int = 0
 
     @classmethod
@@ -101,23 +101,23 @@ class Log:
 
     def create(self, market: int, *, b: int = 100 * SOL) -> None:
         """A market is proposed."""
-        told = {"initial_liquidity": str(10 * SOL), "ipfs_question_hash": "Q" * 46}
+        context = {"initial_liquidity": str(10 * SOL), "ipfs_question_hash": "Q" * 46}
         created = {"b_parameter": str(b), "state": 0}
-        self.story.happen(("MarketCreated", market, CREATOR, created, told))
+        self.story.append(("MarketCreated", market, CREATOR, created, context))
 
     def activate(self, market: int) -> None:
         """It is approved and opened for trading."""
-        self.story.happen(("ProposalApproved", market, 99, {}, None))
-        self.story.happen(("MarketActivated", market, CREATOR, {"initial_liquidity": str(10 * SOL)}, None))
+        self.story.append(("ProposalApproved", market, 99, {}, None))
+        self.story.append(("MarketActivated", market, CREATOR, {"initial_liquidity": str(10 * SOL)}, None))
 
     def buy(self, market: int, wallet: int, *, yes: bool = True, shares: int = SOL, price: int = 600_000_000) -> None:
         """A wallet buys; the price is that of YES afterwards."""
         terms = {"outcome": yes, "shares": str(shares), "new_price_yes": str(price)}
-        self.story.happen(("SharesBought", market, wallet, {**terms, "cost": str(11 * SOL // 10)}, None))
+        self.story.append(("SharesBought", market, wallet, {**terms, "cost": str(11 * SOL // 10)}, None))
 
     def vote(self, market: int, wallet: int, *, like: bool) -> None:
         """A wallet votes on chain."""
-        self.story.happen(("ProposalVoteSubmitted", market, wallet, {"vote": like}, None))
+        self.story.append(("ProposalVoteSubmitted", market, wallet, {"vote": like}, None))
 
     def describe(self, market: int, question: str, *, category: str = "crypto") -> None:
         """A market's creator tells its question."""

@@ -74,10 +74,10 @@ def played(
     postgres_server: testing.PostgresServer,
     marts_template: testing.PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[history.Played]:
+) -> Iterator[history.RecordedChain]:
     """A played history behind a real server in a thread, without limits; shared by tests that only add to it."""
     with (
         postgres_server.clone(marts_template) as database,
-        history.played(database, tmp_path_factory.mktemp("chain")) as found,
+        history.serve_recorded_chain(database, tmp_path_factory.mktemp("chain")) as found,
     ):
         yield found

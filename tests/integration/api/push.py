@@ -12,25 +12,25 @@ import websockets
 from api_fixtures import Log
 from websockets.asyncio.client import ClientConnection
 
-from api.__main__ import Server, server
-from api.app import Door
-from api.dependencies import Services
+from api.__main__ import ApiServer, server
+from api.app import ServiceName
+from api.dependencies import AppServices
 
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 JWT_SECRET = "0123456789abcdef0123456789abcdef-a-secret-of-the-tests"
 
 
 class Served:
     """A running server."""
 
-    def __init__(self, running: Server, port: int) -> None:
+    def __init__(self, running: ApiServer, port: int) -> None:
         self._running = running
         self.port = port
 
     @property
-    def services(self) -> Services:
+    def services(self) -> AppServices:
         """What its process has one of."""
-        found: Services = self._running.application.state.services
+        found: AppServices = self._running.application.state.services
         return found
 
     @property
@@ -64,19 +64,19 @@ class Socket:
         self.raw = raw
         self.welcome: dict[str, Any] = {}
 
-    async def say(self, **said: Any) -> None:
+    async def send(self, **message: Any) -> None:
         """Send one action."""
-        await self.raw.send(json.dumps(said))
+        await self.raw.send(json.dumps(message))
 
     async def next(self) -> dict[str, Any]:
         """The next message or frame."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             found: dict[str, Any] = json.loads(await self.raw.recv())
         return found
 
-    async def ask(self, **said: Any) -> dict[str, Any]:
+    async def ask(self, **message: Any) -> dict[str, Any]:
         """Send one action; the answer."""
-        await self.say(**said)
+        await self.send(**message)
         return await self.next()
 
     async def until(self, done: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ class Socket:
 
     async def closed(self) -> tuple[int, str]:
         """The code and reason it was closed with, whatever was said before."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             with contextlib.suppress(websockets.ConnectionClosed):
                 while True:
                     await self.raw.recv()
@@ -101,13 +101,13 @@ class Socket:
 
 
 @contextlib.asynccontextmanager
-async def served(log: Log, *, door: Door = "api", **more: str) -> AsyncIterator[Served]:
+async def served(log: Log, *, service_name: ServiceName = "api", **more: str) -> AsyncIterator[Served]:
     """A server over this log, listening on a free port."""
-    running = server(log.settings(**{"JWT_SECRET": JWT_SECRET, **more}), door)
+    running = server(log.settings(**{"JWT_SECRET": JWT_SECRET, **more}), service_name)
     running.config.port = 0
     task = asyncio.create_task(running._serve())
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not running.started:
                 assert not task.done()
                 await asyncio.sleep(0.01)
@@ -117,11 +117,11 @@ async def served(log: Log, *, door: Door = "api", **more: str) -> AsyncIterator[
         await task
 
 
-def of_type(said: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+def of_type(frames: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     """The messages of one type in frames, with the seq of their frame."""
     return [
         {**message, "seq": frame["seq"]}
-        for frame in said
+        for frame in frames
         for message in frame.get("messages", ())
         if message["type"] == kind
     ]

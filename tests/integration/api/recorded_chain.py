@@ -17,26 +17,26 @@ import chain_stack as towns
 import httpx
 from wallets import SIGNING_IN, Wallet
 
-from api.__main__ import Server, server
+from api.__main__ import ApiServer, server
 from devchain.ledger import LandedTransaction
 from zmart import settings, testing
 
 SOL = 1_000_000_000
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 #: There is a market in each of these, whatever the actors did.
 STATES = ("PROPOSED", "ACTIVE", "FINALIZED")
 T = TypeVar("T")
 
 
 @dataclass
-class Played:
+class RecordedChain:
     """What the thread serves."""
 
-    town: towns.Town
+    stack: towns.ChainStack
     loop: asyncio.AbstractEventLoop
     configuration: settings.Settings
     wallet: Wallet
-    running: Server | None = None
+    running: ApiServer | None = None
     task: asyncio.Task[Any] | None = None
     port: int = 0
     delivered: set[str] = field(default_factory=set)
@@ -48,14 +48,14 @@ class Played:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run something where the chain and the server live, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(TIMEOUT_SECONDS)
 
     async def start(self) -> None:
         """Serve on a free port, or on the one that was served on before."""
         self.running = server(self.configuration)
         self.running.config.port = self.port
         self.task = asyncio.create_task(self.running._serve())
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not self.running.started:
                 assert not self.task.done()
                 await asyncio.sleep(0.01)
@@ -71,29 +71,29 @@ class Played:
 
     async def catch_up(self) -> None:
         """Deliver what landed since."""
-        new = [one for one in self.town.landed() if str(one.signature) not in self.delivered]
+        new = [one for one in self.stack.landed_transactions() if str(one.signature) not in self.delivered]
         await self._deliver(new)
 
     async def _deliver(self, landed: list[LandedTransaction]) -> None:
-        await self.town.deliver(landed)
+        await self.stack.deliver(landed)
         self.delivered.update(str(one.signature) for one in landed)
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
+    def fetch_all(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the database."""
-        return self.town.ask(query)
+        return self.stack.fetch_all(query)
 
     async def reach(self, *states: str) -> None:
         """Let the actors act until there is a market in each of these states; markets go on to their ends."""
         for _ in range(100):
             if all(self.market(state) for state in states):
                 return
-            await self.town.play(3)
+            await self.stack.play(3)
             await self.catch_up()
         raise AssertionError(f"in 300 blocks there was no market in each of {states}")
 
     def market(self, state: str) -> str | None:
         """A market of this state, the most traded first; None where there is none."""
-        rows = self.ask(
+        rows = self.fetch_all(
             f"select id from marts.markets where is_known and state = '{state}' order by trades_count desc limit 1"
         )
         return rows[0][0] if rows else None
@@ -109,29 +109,29 @@ class Played:
 
 
 @contextlib.contextmanager
-def played(database: testing.PostgresDatabase, folder: Path, **more: str) -> Iterator[Played]:
+def serve_recorded_chain(database: testing.PostgresDatabase, folder: Path, **more: str) -> Iterator[RecordedChain]:
     """Some minutes of history, all delivered, and an API over it without limits."""
     ready, found = threading.Event(), []
     loop = asyncio.new_event_loop()
     ending = asyncio.Event()
 
     async def live() -> None:
-        async with towns.built(folder, database, past_hours=0.2) as town:
+        async with towns.open_chain_stack(folder, database, past_hours=0.2) as stack:
             configuration = settings.load(
                 {
                     "DATABASE_URL": database.dsn(),
                     "DATABASE_URL_API": database.dsn("zmart_api"),
                     "DATABASE_URL_ANALYST": database.dsn("analyst"),
                     "ANALYST_SQL": "true",
-                    "SOLANA_RPC_URL": town.node.url,
+                    "SOLANA_RPC_URL": stack.node.url,
                     "SOLANA_CLUSTER": "localnet",
                     **SIGNING_IN,
                     **more,
                 }
             )
-            here = Played(town, loop, configuration, Wallet())
-            await town.node.call("requestAirdrop", here.wallet.address, 1_000 * SOL)
-            await town.pass_blocks(2)
+            here = RecordedChain(stack, loop, configuration, Wallet())
+            await stack.node.call("requestAirdrop", here.wallet.address, 1_000 * SOL)
+            await stack.pass_blocks(2)
             await here.catch_up()
             await here.reach(*STATES)
             await here.start()
@@ -148,7 +148,7 @@ def played(database: testing.PostgresDatabase, folder: Path, **more: str) -> Ite
         yield found[0]
     finally:
         loop.call_soon_threadsafe(ending.set)
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
 
 
 def _run(loop: asyncio.AbstractEventLoop, life: Coroutine[Any, Any, None], ready: threading.Event) -> None:

@@ -38,7 +38,7 @@ CREATION = {
 
 
 @dataclasses.dataclass
-class Town:
+class ApiStack:
     """A chain, the API before it, and a wallet with money that is signed in."""
 
     node: devchain.DevchainNode
@@ -114,7 +114,7 @@ def shared(
 
 
 @pytest.fixture
-async def town(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterator[Town]:
+async def stack(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterator[ApiStack]:
     """A chain of the test's own and the API before it."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     async with devchain.serve(tmp_path / "chain") as node:
@@ -123,94 +123,94 @@ async def town(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterato
             wallet, office = Wallet(), signer.Signer.generate()
             for address in (wallet.address, office.address):
                 await node.call("requestAirdrop", address, 1_000 * SOL)
-            town = Town(node, client, wallet, await wallet.signed_in(client), office)
-            await town.official("initialize_global_config", backend_authority=office.address)
-            yield town
+            stack = ApiStack(node, client, wallet, await wallet.signed_in(client), office)
+            await stack.official("initialize_global_config", backend_authority=office.address)
+            yield stack
 
 
-async def test_a_market_from_creation_to_claim(town: Town) -> None:
+async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
     """Create, buy, resolve, claim: every step handed over unsigned, told to the lamport, relayed and followed."""
-    created = await town.post("/api/markets", CREATION, status=201)
+    created = await stack.post("/api/markets", CREATION, status=201)
     market = created["market"]
     assert market["ipfs_question_hash"] == cids.compute_cid(created["metadata_document"].encode())
     assert (market["state"], market["b_parameter_exact"], market["is_tradable"]) == ("PROPOSED", str(100 * SOL), True)
-    await town.land(created)
-    await town.open_market(market["id"])
+    await stack.land(created)
+    await stack.open_market(market["id"])
 
     purchase = {"market_id": market["id"], "outcome": True, "shares": 5 * SOL, "max_cost": 10 * SOL}
-    bought = await town.post("/api/trades/buy", purchase, status=201)
-    assert (bought["transaction"], bought["signers"]) == (None, [town.wallet.address])
+    bought = await stack.post("/api/trades/buy", purchase, status=201)
+    assert (bought["transaction"], bought["signers"]) == (None, [stack.wallet.address])
     trade = bought["trade"]
     assert int(trade["shares_exact"]) >= 5 * SOL > int(trade["shares_exact"]) - 2_000_000
-    signature = await town.land(bought)
-    record = (await town.node.call("getTransaction", signature, CONFIRMED))["result"]
+    signature = await stack.land(bought)
+    record = (await stack.node.call("getTransaction", signature, CONFIRMED))["result"]
     paid = record["meta"]["preBalances"][0] - record["meta"]["postBalances"][0]
     assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + 2_157_600
 
-    proposed = await town.post(
+    proposed = await stack.post(
         f"/api/markets/{market['on_chain_address']}/resolve",
         {"outcome": True, "ipfs_evidence_hash": market["ipfs_question_hash"]},
         status=200,
     )
-    await town.land(proposed)
-    disputed = await town.post(f"/api/markets/{market['id']}/dispute", {}, status=200)
-    await town.land(disputed)
-    voted = await town.post(f"/api/markets/{market['id']}/dispute/vote", {"supportDispute": False}, status=200)
-    await town.land(voted)
-    again = await town.post(f"/api/markets/{market['id']}/dispute/vote", {"supportDispute": True}, status=409)
+    await stack.land(proposed)
+    disputed = await stack.post(f"/api/markets/{market['id']}/dispute", {}, status=200)
+    await stack.land(disputed)
+    voted = await stack.post(f"/api/markets/{market['id']}/dispute/vote", {"supportDispute": False}, status=200)
+    await stack.land(voted)
+    again = await stack.post(f"/api/markets/{market['id']}/dispute/vote", {"supportDispute": True}, status=409)
     assert again["code"] == "account_in_use"
     ballots = {"dispute_agree": 0, "dispute_disagree": 1}
-    await town.official("finalize_market", market["id"], "backend_authority", **ballots)
-    claimed = await town.post(f"/api/markets/{market['id']}/claim", {}, status=200)
-    await town.land(claimed)
-    refused = await town.post(f"/api/markets/{market['id']}/claim", {}, status=400)
+    await stack.official("finalize_market", market["id"], "backend_authority", **ballots)
+    claimed = await stack.post(f"/api/markets/{market['id']}/claim", {}, status=200)
+    await stack.land(claimed)
+    refused = await stack.post(f"/api/markets/{market['id']}/claim", {}, status=400)
     assert refused["code"] == "program_refused"
     assert "AlreadyClaimed (6022)" in refused["message"]
 
 
-async def test_a_trade_keeps_its_limits_to_the_lamport(town: Town) -> None:
+async def test_a_trade_keeps_its_limits_to_the_lamport(stack: ApiStack) -> None:
     """The least budget buys the shares, one lamport less is refused; the same for what a sale must bring."""
-    market = await town.active_market()
+    market = await stack.active_market()
     order = {"market_id": market, "outcome": False, "shares": "3000000000", "max_cost": str(5 * SOL)}
-    bought = await town.post("/api/trades/buy", order, status=201)
+    bought = await stack.post("/api/trades/buy", order, status=201)
     limit = int(bought["trade"]["limit_exact"])
-    exact = await town.post("/api/trades/buy", {**order, "max_cost": str(limit)}, status=201)
+    exact = await stack.post("/api/trades/buy", {**order, "max_cost": str(limit)}, status=201)
     assert exact["trade"]["limit_exact"] == str(limit)
-    short = await town.post("/api/trades/buy", {**order, "max_cost": str(limit - 1)}, status=400)
+    short = await stack.post("/api/trades/buy", {**order, "max_cost": str(limit - 1)}, status=400)
     assert "SlippageExceeded (6015)" in short["message"]
-    await town.land(bought)
+    await stack.land(bought)
 
     sale = {"market_id": market, "outcome": False, "shares": SOL, "min_proceeds": 0}
-    sold = await town.post("/api/trades/sell", sale, status=201)
+    sold = await stack.post("/api/trades/sell", sale, status=201)
     proceeds = int(sold["trade"]["cost_exact"])
-    await town.post("/api/trades/sell", {**sale, "min_proceeds": proceeds + 1}, status=400)
-    sold = await town.post("/api/trades/sell", {**sale, "min_proceeds": proceeds}, status=201)
-    signature = await town.land(sold)
-    record = (await town.node.call("getTransaction", signature, CONFIRMED))["result"]
+    await stack.post("/api/trades/sell", {**sale, "min_proceeds": proceeds + 1}, status=400)
+    sold = await stack.post("/api/trades/sell", {**sale, "min_proceeds": proceeds}, status=201)
+    signature = await stack.land(sold)
+    record = (await stack.node.call("getTransaction", signature, CONFIRMED))["result"]
     received = record["meta"]["postBalances"][0] - record["meta"]["preBalances"][0]
     assert received == proceeds - int(sold["fee_lamports"])
 
 
-async def test_the_program_refuses_before_anyone_signs(town: Town) -> None:
+async def test_the_program_refuses_before_anyone_signs(stack: ApiStack) -> None:
     """A market in another state, a vote cast twice, too small a trade, no money, no market: each told as what it is."""
-    created = await town.post("/api/markets", CREATION, status=201)
+    created = await stack.post("/api/markets", CREATION, status=201)
     market = created["market"]["id"]
-    missing = await town.post(f"/api/markets/{market}/vote", {"approve": True}, status=404)
+    missing = await stack.post(f"/api/markets/{market}/vote", {"approve": True}, status=404)
     assert missing["message"] == f"Market not found: {market}"
-    await town.land(created)
+    await stack.land(created)
 
     purchase = {"market_id": market, "outcome": True, "max_cost": SOL}
-    early = await town.post("/api/trades/buy", purchase, status=400)
+    early = await stack.post("/api/trades/buy", purchase, status=400)
     assert (early["code"], early["error"]) == ("program_refused", "Bad Request")
     assert "InvalidMarketState (6007)" in early["message"]
-    await town.land(await town.post(f"/api/markets/{market}/vote", {"approve": True}, status=200))
-    await town.post(f"/api/markets/{market}/vote", {"approve": False}, status=409)
-    taken = await town.post("/api/markets", {**CREATION, "market_id": market}, status=409)
+    await stack.land(await stack.post(f"/api/markets/{market}/vote", {"approve": True}, status=200))
+    await stack.post(f"/api/markets/{market}/vote", {"approve": False}, status=409)
+    taken = await stack.post("/api/markets", {**CREATION, "market_id": market}, status=409)
     assert taken["code"] == "account_in_use"
 
     poor = Wallet()
-    headers = await poor.signed_in(town.client)
-    answer = await town.client.post("/api/markets", json=CREATION, headers=headers)
+    headers = await poor.signed_in(stack.client)
+    answer = await stack.client.post("/api/markets", json=CREATION, headers=headers)
     assert answer.status_code in (400, 503), answer.text
 
 
@@ -281,17 +281,17 @@ async def test_acting_takes_a_signed_in_wallet(stranded: httpx.AsyncClient) -> N
         assert answer.status_code == 401, answer.text
 
 
-async def test_the_same_bytes_are_relayed_once(town: Town) -> None:
+async def test_the_same_bytes_are_relayed_once(stack: ApiStack) -> None:
     """Handing a transaction in again tells how far it has come; the chain has it once."""
-    created = await town.post("/api/markets", CREATION, status=201)
-    signed = {"transaction": town.wallet.sign_transaction(created["unsigned_transaction"])}
-    first = await town.post("/api/transactions", signed, status=202)
-    second = await town.post("/api/transactions", signed, status=202)
+    created = await stack.post("/api/markets", CREATION, status=201)
+    signed = {"transaction": stack.wallet.sign_transaction(created["unsigned_transaction"])}
+    first = await stack.post("/api/transactions", signed, status=202)
+    second = await stack.post("/api/transactions", signed, status=202)
     assert first["signature"] == second["signature"] == first["transaction"]
-    await town.land(created)
-    third = await town.post("/api/transactions", signed, status=202)
+    await stack.land(created)
+    third = await stack.post("/api/transactions", signed, status=202)
     assert third["status"] in ("confirmed", "finalized")
-    history = (await town.node.call("getSignaturesForAddress", town.wallet.address, CONFIRMED))["result"]
+    history = (await stack.node.call("getSignaturesForAddress", stack.wallet.address, CONFIRMED))["result"]
     assert [entry["signature"] for entry in history].count(first["signature"]) == 1
 
 
@@ -310,10 +310,10 @@ def beyond_its_accounts(raw: bytes, blockhash: str) -> bytes:
     return bytes(VersionedTransaction.populate(message, known.signatures))
 
 
-async def test_only_our_program_is_relayed(town: Town) -> None:
+async def test_only_our_program_is_relayed(stack: ApiStack) -> None:
     """Transfers, other programs, ComputeBudget alone, unsigned, changed, padded, oversized, contradicting: 422."""
-    created = await town.post("/api/markets", CREATION, status=201)
-    wallet, blockhash = town.wallet, created["blockhash"]
+    created = await stack.post("/api/markets", CREATION, status=201)
+    wallet, blockhash = stack.wallet, created["blockhash"]
     good = base64.b64decode(wallet.sign_transaction(created["unsigned_transaction"]))
     payer = wallet.key.pubkey()
     memo = Instruction(Pubkey.new_unique(), b"x", [AccountMeta(payer, True, True)])
@@ -335,9 +335,9 @@ async def test_only_our_program_is_relayed(town: Town) -> None:
         "index that leads nowhere": base64.b64encode(beyond_its_accounts(good, created["blockhash"])).decode(),
     }
     for what, transaction in refused.items():
-        answer = await town.client.post("/api/transactions", json={"transaction": transaction})
+        answer = await stack.client.post("/api/transactions", json={"transaction": transaction})
         assert (answer.status_code, what) == (422, what), answer.text
-    garbled = await town.client.post("/api/transactions", json={"transaction": "no base64!"})
+    garbled = await stack.client.post("/api/transactions", json={"transaction": "no base64!"})
     assert garbled.status_code == 400
-    history = (await town.node.call("getSignaturesForAddress", wallet.address, CONFIRMED))["result"]
+    history = (await stack.node.call("getSignaturesForAddress", wallet.address, CONFIRMED))["result"]
     assert len(history) == 1  # the airdrop

@@ -60,8 +60,8 @@ async def test_half_are_trades_and_a_quarter_each_other(
     """With a type, only that; where an event names no wallet, the protocol acted."""
     for _ in range(4):
         markets.buy(1, 2)
-    markets.story.happen(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
-    markets.story.happen(("MarketFinalized", 1, None, {"final_outcome": True, "was_disputed": False}, None))
+    markets.story.append(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
+    markets.story.append(("MarketFinalized", 1, None, {"final_outcome": True, "was_disputed": False}, None))
     last = markets.story.transactions[-1]
     late = last.events[0]._replace(clock=last.events[0].clock + 10_000)
     markets.story.transactions[-1] = last._replace(events=(late,))
@@ -80,7 +80,7 @@ async def test_an_empty_log_has_no_activity(log: Log) -> None:
         assert (answer["activities"], answer["count"]) == ([], 0)
 
 
-async def test_a_market_tells_everything_that_happened_in_it(reader: Client) -> None:
+async def test_market_activity_lists_every_event_once(reader: Client) -> None:
     """All events, the latest on chain first, page by page each once."""
     path = f"/api/markets/{ONE}/activity"
     page = await body(reader, path, schemas.MarketActivity)
@@ -92,19 +92,19 @@ async def test_a_market_tells_everything_that_happened_in_it(reader: Client) -> 
     assert await pages(reader, path, schemas.MarketActivity) == [happened["id"] for happened in page["activity"]]
 
 
-async def test_a_wallet_tells_everything_it_did(client: Client, markets: Log) -> None:
+async def test_wallet_activity_lists_every_event_once(client: Client, markets: Log) -> None:
     """In all markets that are shown and for the protocol, the latest on chain first, page by page each once."""
     for market in (1, 2, 1, 1, 3):
         markets.buy(market, 2)
     rates = {"protocol_fee_bps": 1, "resolver_reward_bps": 1, "liquidity_provider_fee_bps": 1}
-    markets.story.happen(("ConfigUpdated", None, 2, rates, None))
+    markets.story.append(("ConfigUpdated", None, 2, rates, None))
     markets.buy(2, 2)
     await markets.deliver()
     path = f"/api/users/{address(2)}/activity"
     page = await body(client, path, schemas.WalletActivity)
     assert page["wallet"] == address(2)
-    told = [(happened["type"], happened["market_id"]) for happened in page["activity"]]
-    assert told == [
+    listed = [(happened["type"], happened["market_id"]) for happened in page["activity"]]
+    assert listed == [
         ("trade", TWO),
         ("protocol", None),
         ("trade", ONE),

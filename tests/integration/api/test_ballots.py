@@ -58,17 +58,17 @@ async def test_a_ballot_is_cast_and_counted(client: httpx.AsyncClient, markets: 
     answer = await client.post("/api/votes/proposal", json=body)
 
     assert answer.status_code == 201, answer.text
-    told = answer.json()
-    assert told["count"] == 1
-    assert told["metadata"] == {
+    result = answer.json()
+    assert result["count"] == 1
+    assert result["metadata"] == {
         "message": "Your proposal vote has been recorded",
         "market_id": PROPOSED,
         "vote_type": "proposal",
         "user_wallet": wallet.address,
     }
-    assert (told["data"][0]["vote"], told["data"][0]["user_wallet"]) == (True, wallet.address)
-    kept = markets.owner.execute("select seq, message, signature from app.ballots").fetchone()
-    assert kept == (told["data"][0]["seq"], body["message"], body["signature"])
+    assert (result["data"][0]["vote"], result["data"][0]["user_wallet"]) == (True, wallet.address)
+    stored = markets.owner.execute("select seq, message, signature from app.ballots").fetchone()
+    assert stored == (result["data"][0]["seq"], body["message"], body["signature"])
     tally = "select off_chain_unseen_agree from marts.vote_tallies where market_id = %s"
     assert markets.owner.execute(tally, [PROPOSED]).fetchone() == (1,)
 
@@ -96,10 +96,10 @@ async def test_the_earlier_aggregators_words_cast_a_ballot(
     answer = await client.post(path, json=body)
 
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["success"], told["marketId"], told["vote"]) == (True, market, "dislike")
-    assert markets.owner.execute("select 'PV-' || seq from app.ballots").fetchone() == (told["voteId"],)
-    assert isinstance(told["timestamp"], str)
+    result = answer.json()
+    assert (result["success"], result["marketId"], result["vote"]) == (True, market, "dislike")
+    assert markets.owner.execute("select 'PV-' || seq from app.ballots").fetchone() == (result["voteId"],)
+    assert isinstance(result["timestamp"], str)
     counts = (await client.get(path)).json()["counts"]
     assert counts == before | {"dislikes": before["dislikes"] + 1, "total": before["total"] + 1}
     again = await client.post(path, json=body)
@@ -196,7 +196,7 @@ async def test_a_nonce_is_for_one_ballot(client: httpx.AsyncClient, markets: Log
 
 async def test_only_known_wallets_where_that_is_asked(markets: Log) -> None:
     """BALLOT_ELIGIBILITY=known: a wallet without any event is refused, one with an event is not."""
-    creator, stranger = Wallet(), Wallet()
+    creator, unknown_wallet = Wallet(), Wallet()
     markets.owner.execute(
         "update raw.wallets_seen set wallet = %s where wallet_no ="
         " (select min(wallet_no) from raw.events where name = 'MarketCreated' and wallet_no not in"
@@ -205,8 +205,8 @@ async def test_only_known_wallets_where_that_is_asked(markets: Log) -> None:
     )
     configured = markets.settings(**SIGNING_IN, BALLOT_ELIGIBILITY="known")
     async with api_fixtures.served(configured) as client:
-        await stranger.session(client)  # signing in is not being known
-        for wallet, status in ((stranger, 403), (creator, 201)):
+        await unknown_wallet.session(client)  # signing in is not being known
+        for wallet, status in ((unknown_wallet, 403), (creator, 201)):
             answer = await client.post("/api/votes/proposal", json=await signed(client, wallet))
             assert answer.status_code == status, answer.text
 
@@ -236,7 +236,7 @@ async def test_older_proofs_cast_proposals_only(older: httpx.AsyncClient, market
         ({"text": "Sign in to ZMART: 1762600000000"}, "Invalid authentication message format"),
     ],
 )
-async def test_older_proofs_say_what_the_earlier_backend_said(
+async def test_older_proofs_are_refused_with_the_earlier_messages(
     older: httpx.AsyncClient, proof: dict[str, Any], message: str
 ) -> None:
     """protocol.md 6.1, step by step; a header's proof is too old after an hour."""

@@ -148,8 +148,8 @@ async def test_a_window_holds_the_candles_that_begin_in_it(
 @pytest.mark.parametrize("interval", ["1m", "5m", "1h", "1d"])
 async def test_candles_are_those_of_the_marts(chart: Client, log: Log, interval: str) -> None:
     """Whatever the story, every candle with trades is the row of the mart of that width."""
-    told = event_histories.tell(7, markets=2, length=60)
-    await log.writer.append(told, source="webhook")
+    transactions = event_histories.generate(7, markets=2, length=60)
+    await log.writer.append(transactions, source="webhook")
     answer = await body(chart, f"/api/markets/{ONE}/candles?interval={interval}&fill=false&limit=1000", schemas.Candles)
     rows = log.owner.execute(
         "select open::text, high::text, low::text, close::text, volume::text, buy_volume::text, shares_volume::text,"

@@ -22,19 +22,19 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from recorded_chain import Played
+from recorded_chain import RecordedChain
 
 from api.auth import tokens
 from api.live import messages
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENTS = ROOT / "clients"
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 #: Never dropped and never told otherwise; messages of state depend on when they were read.
-LASTING = {said.name for said in messages.MESSAGES if not said.is_state}
+LASTING = {message_type.name for message_type in messages.MESSAGES if not message_type.is_state}
 sys.path.insert(0, str(CLIENTS / "python"))
 
-from zmart_client import Problem, Refused, Zmart  # noqa: E402
+from zmart_client import ApiError, StreamRejected, Zmart  # noqa: E402
 
 FOLLOWING = """
 import { Zmart, Refused, Problem } from "./dist/index.js";
@@ -145,19 +145,19 @@ def lasting(frames: list[dict[str, Any]]) -> list[tuple[int, str, Any]]:
     return [(f["seq"], m["type"], m["data"]) for f in frames for m in f["messages"] if m["type"] in LASTING]
 
 
-def place(played: Played) -> tuple[str, int]:
+def place(played: RecordedChain) -> tuple[str, int]:
     """Epoch and newest seq."""
-    return played.ask("select i.epoch::text, (select max(seq) from raw.feed) from raw.identity as i")[0]
+    return played.fetch_all("select i.epoch::text, (select max(seq) from raw.feed) from raw.identity as i")[0]
 
 
 @pytest.fixture(scope="module")
-def told(played: Played) -> list[dict[str, Any]]:
+def expected_frames(played: RecordedChain) -> list[dict[str, Any]]:
     """Every frame of two topics, read in one go without any of the clients."""
     epoch, _ = place(played)
-    ((last,),) = played.ask("select max(seq) from raw.events where name in ('SharesBought', 'SharesSold')")
+    ((last,),) = played.fetch_all("select max(seq) from raw.events where name in ('SharesBought', 'SharesSold')")
     found: list[dict[str, Any]] = []
     url = f"{played.url}/api/stream?topics=markets,trades&since={epoch}:0"
-    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client, client.stream("GET", url) as answer:
+    with httpx.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client, client.stream("GET", url) as answer:
         for line in answer.iter_lines():
             if line.startswith("data: "):
                 found.append(json.loads(line[6:]))
@@ -166,7 +166,7 @@ def told(played: Played) -> list[dict[str, Any]]:
     pytest.fail("the stream ended")
 
 
-def test_what_is_written_is_what_the_specification_says() -> None:
+def test_generated_clients_match_the_specification() -> None:
     """Whoever changes the contract writes the clients again."""
     for path, text in generator().files().items():
         assert path.read_text() == text, "run: python clients/generate.py"
@@ -174,11 +174,11 @@ def test_what_is_written_is_what_the_specification_says() -> None:
 
 async def follow_in_python(url: str, since: str, transport: Any, last: int) -> list[dict[str, Any]]:
     """The frames that the Python client hands out."""
-    async with Zmart(url) as zmart, asyncio.timeout(PATIENCE_SECONDS):
+    async with Zmart(url) as zmart, asyncio.timeout(TIMEOUT_SECONDS):
         found: list[dict[str, Any]] = []
         stream = zmart.follow("markets", "trades", since=since, transport=transport)
         async for frame in stream:
-            assert stream.place == f"{frame['epoch']}:{frame['seq']}"
+            assert stream.position == f"{frame['epoch']}:{frame['seq']}"
             found.append(dict(frame))
             if frame["seq"] >= last:
                 return found
@@ -199,10 +199,10 @@ async def node(folder: Path, script: str, *arguments: str) -> list[dict[str, Any
         stderr=subprocess.PIPE,
         limit=1 << 26,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        said, complaints = await process.communicate()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        output, complaints = await process.communicate()
     assert process.returncode == 0, complaints.decode()
-    return [json.loads(line) for line in said.splitlines()]
+    return [json.loads(line) for line in output.splitlines()]
 
 
 async def follow_in_typescript(folder: Path, url: str, since: str, transport: str, last: int) -> list[dict[str, Any]]:
@@ -216,11 +216,11 @@ async def follow_in_typescript(folder: Path, url: str, since: str, transport: st
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("language", ["python", "typescript"])
 async def test_a_stream_that_is_cut_hands_out_every_entry_once(
-    played: Played, told: list[dict[str, Any]], transport: str, language: str, request: pytest.FixtureRequest
+    played: RecordedChain, expected_frames: list[dict[str, Any]], transport: str, language: str, request: pytest.FixtureRequest
 ) -> None:
     """Cut in the middle of frames again and again, and while the server is away: no hole, nothing twice."""
     folder = request.getfixturevalue("typescript_client") if language == "typescript" else None
-    last, since = told[-1]["seq"], f"{told[0]['epoch']}:0"
+    last, since = expected_frames[-1]["seq"], f"{expected_frames[0]['epoch']}:0"
     proxy = Proxy(played.port, cuts())
     async with proxy.listening() as url:
         following = asyncio.create_task(
@@ -228,7 +228,7 @@ async def test_a_stream_that_is_cut_hands_out_every_entry_once(
             if folder is None
             else follow_in_typescript(folder, url, since, transport, last)
         )
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while proxy.connections < 3 and not following.done():  # noqa: ASYNC110 - only the proxy knows
                 await asyncio.sleep(0.01)
         await asyncio.to_thread(played.run, played.stop())
@@ -237,7 +237,7 @@ async def test_a_stream_that_is_cut_hands_out_every_entry_once(
     assert proxy.connections > 3
     seqs = [frame["seq"] for frame in found]
     assert seqs == sorted(set(seqs))
-    assert lasting(found) == lasting(told)
+    assert lasting(found) == lasting(expected_frames)
 
 
 class Repeating:
@@ -245,7 +245,7 @@ class Repeating:
 
     EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
     #: Entries told by connection; after the last entry it is cut.
-    TOLD = ([11, 12, 12, 11, 13], [12, 13, 14, 14, 15])
+    SEQS_BY_CONNECTION = ([11, 12, 12, 11, 13], [12, 13, 14, 14, 15])
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
@@ -253,16 +253,16 @@ class Repeating:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Its address."""
-        async with websockets.serve(self._tell, "127.0.0.1", 0) as server:
+        async with websockets.serve(self._send_entries, "127.0.0.1", 0) as server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    async def _tell(self, socket: websockets.ServerConnection) -> None:
+    async def _send_entries(self, socket: websockets.ServerConnection) -> None:
         asked = json.loads(await socket.recv())
-        told = self.TOLD[len(self.asked)]
+        seqs = self.SEQS_BY_CONNECTION[len(self.asked)]
         self.asked.append(asked)
         _, _, seq = asked["since"].rpartition(":")
         await socket.send(json.dumps({"type": "subscribed", **self._frame(int(seq), messages=[])}))
-        for entry in told:
+        for entry in seqs:
             message = {"type": "trade", "market_id": "a", "timestamp": "2026-01-31T12:00:00Z", "data": {"entry": entry}}
             await socket.send(json.dumps(self._frame(entry, messages=[message])))
 
@@ -271,7 +271,7 @@ class Repeating:
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])
-async def test_what_a_socket_tells_twice_is_handed_out_once(language: str, request: pytest.FixtureRequest) -> None:
+async def test_entry_sent_twice_is_handed_out_once(language: str, request: pytest.FixtureRequest) -> None:
     """On one connection and after coming back: each entry once, in order, and the place never moves back."""
     server, since = Repeating(), f"{Repeating.EPOCH}:10"
     async with server.listening() as url:
@@ -286,8 +286,8 @@ async def test_what_a_socket_tells_twice_is_handed_out_once(language: str, reque
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("language", ["python", "typescript"])
-async def test_a_place_of_another_log_is_told(
-    played: Played, transport: str, language: str, request: pytest.FixtureRequest
+async def test_position_of_another_log_calls_on_resync(
+    played: RecordedChain, transport: str, language: str, request: pytest.FixtureRequest
 ) -> None:
     """The caller reads the state again; the stream goes on from where the log is."""
     foreign = "00000000-0000-4000-8000-000000000000:5"
@@ -296,10 +296,10 @@ async def test_a_place_of_another_log_is_told(
     if language == "python":
 
         async def follow() -> dict[str, Any]:
-            async with Zmart(played.url) as zmart, asyncio.timeout(PATIENCE_SECONDS):
-                told = lambda reason, _: resyncs.append(reason)  # noqa: E731
+            async with Zmart(played.url) as zmart, asyncio.timeout(TIMEOUT_SECONDS):
+                on_resync = lambda reason, _: resyncs.append(reason)  # noqa: E731
                 async for frame in zmart.follow(
-                    "trades", "markets", since=foreign, transport=transport, on_resync=told
+                    "trades", "markets", since=foreign, transport=transport, on_resync=on_resync
                 ):  # type: ignore[arg-type]
                     return dict(frame)
             pytest.fail("the stream ended")
@@ -319,15 +319,15 @@ async def test_a_place_of_another_log_is_told(
     assert (frame["epoch"], frame["seq"] > before) == (epoch, True)
 
 
-async def _trade(played: Played) -> None:
-    await played.town.play(1)
+async def _trade(played: RecordedChain) -> None:
+    await played.stack.play(1)
     await played.catch_up()
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("language", ["python", "typescript"])
 async def test_a_topic_that_does_not_exist_is_refused_for_good(
-    played: Played, transport: Any, language: str, request: pytest.FixtureRequest
+    played: RecordedChain, transport: Any, language: str, request: pytest.FixtureRequest
 ) -> None:
     """Coming back would not help, so it is said."""
     if language == "typescript":
@@ -337,23 +337,23 @@ async def test_a_topic_that_does_not_exist_is_refused_for_good(
         assert lines == [{"refused": "unknown_topic"}]
         return
     async with Zmart(played.url) as zmart:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(StreamRejected) as refused:
             async for _ in zmart.follow("nonsense", transport=transport):
                 pass
     assert refused.value.code == "unknown_topic"
 
 
 @pytest.fixture
-def trading(played: Played) -> Played:
+def trading(played: RecordedChain) -> RecordedChain:
     """With a market that is traded on: the tests before may have played on until none was left."""
     played.run(played.reach("ACTIVE"))
     return played
 
 
-async def test_python_signs_in_and_buys(trading: Played) -> None:
+async def test_python_signs_in_and_buys(trading: RecordedChain) -> None:
     """Sign in with a wallet, list, quote, buy, pass on, and hear of it."""
     async with Zmart(trading.url) as zmart:
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(ApiError) as refused:
             await zmart.show_market("nonsense")
         assert (refused.value.status, refused.value.code) == (404, "not_found")
         await zmart.connect(trading.wallet.address, trading.wallet.sign)
@@ -365,7 +365,7 @@ async def test_python_signs_in_and_buys(trading: Played) -> None:
         assert bought["trade"]["shares_exact"] == quote["shares"]
         signed = trading.wallet.sign_transaction(bought["unsigned_transaction"])
         sent = await zmart.relay_transaction(transaction=signed)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.to_thread(trading.run, _confirm(trading))
             async for frame in zmart.follow("me", since=f"{page['as_of']['epoch']}:{page['as_of']['seq']}"):
                 trades = [message["data"] for message in frame["messages"] if message["type"] == "trade"]
@@ -374,23 +374,23 @@ async def test_python_signs_in_and_buys(trading: Played) -> None:
         assert (await zmart.follow_transaction(sent["signature"]))["status"] in {"confirmed", "finalized"}
 
 
-async def _confirm(played: Played) -> None:
-    await played.town.pass_blocks(3)
+async def _confirm(played: RecordedChain) -> None:
+    await played.stack.pass_blocks(3)
     await played.catch_up()
 
 
-async def test_typescript_signs_in_and_buys(trading: Played, typescript_client: Path) -> None:
+async def test_typescript_signs_in_and_buys(trading: RecordedChain, typescript_client: Path) -> None:
     """Sign in with a wallet, list, quote, buy (to be signed), follow."""
     seed = bytes(trading.wallet.key)[:32].hex()
-    (said,) = await node(typescript_client, ACTING, trading.url, trading.wallet.address, seed)
-    assert said["refused"] == [404, "not_found"]
-    assert said["me"] == trading.wallet.address
-    assert said["bought"]["trade"]["shares_exact"] == said["quote"]["shares"]
-    assert base64.b64decode(said["bought"]["unsigned_transaction"])
-    assert said["heard"]
+    (result,) = await node(typescript_client, ACTING, trading.url, trading.wallet.address, seed)
+    assert result["refused"] == [404, "not_found"]
+    assert result["me"] == trading.wallet.address
+    assert result["bought"]["trade"]["shares_exact"] == result["quote"]["shares"]
+    assert base64.b64decode(result["bought"]["unsigned_transaction"])
+    assert result["heard"]
 
 
-async def test_a_session_that_ran_out_is_renewed(played: Played) -> None:
+async def test_a_session_that_ran_out_is_renewed(played: RecordedChain) -> None:
     """Whoever is signed in stays so: an access token that has run out is exchanged on the way."""
     async with Zmart(played.url) as zmart:
         session = await zmart.connect(played.wallet.address, played.wallet.sign)
@@ -407,7 +407,7 @@ def blocks(language: str) -> list[str]:
     return [block for block in found if "import" in block]
 
 
-def test_the_python_example_runs(trading: Played) -> None:
+def test_the_python_example_runs(trading: RecordedChain) -> None:
     """Word for word, but for the address."""
     (block,) = blocks("python")
     ran = subprocess.run(
@@ -415,14 +415,14 @@ def test_the_python_example_runs(trading: Played) -> None:
         env={**os.environ, "PYTHONPATH": str(CLIENTS / "python")},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
     assert len(ran.stdout.splitlines()) == 2
 
 
-def test_the_typescript_example_compiles_and_runs(trading: Played, typescript_client: Path) -> None:
+def test_the_typescript_example_compiles_and_runs(trading: RecordedChain, typescript_client: Path) -> None:
     """Word for word, but for the address and where the client is."""
     (block,) = blocks("ts")
     text = block.replace("http://127.0.0.1:4000", trading.url).replace('"zmart-client"', '"./dist/index.js"')
@@ -442,7 +442,7 @@ def test_the_typescript_example_compiles_and_runs(trading: Played, typescript_cl
             cwd=typescript_client,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -16,7 +16,7 @@ from api_fixtures import market_address, market_id
 from ingest.testing import address
 
 ONE, TWO = market_id(1), market_id(2)
-HOLDER, STRANGER = address(2), address(77)
+HOLDER, UNKNOWN_WALLET = address(2), address(77)
 
 #: What a value must be: a type, a list's element, an object's members; a tuple is one of several.
 number = (int, float)
@@ -221,11 +221,11 @@ async def test_health_is_what_monitors_compare(reader: httpx.AsyncClient) -> Non
 
 async def test_an_unknown_wallet_has_zeros_and_no_market_has_nothing_related(reader: httpx.AsyncClient) -> None:
     """As before: neither is an error."""
-    stats = (await reader.get(f"/api/users/{STRANGER}")).json()["stats"]
+    stats = (await reader.get(f"/api/users/{UNKNOWN_WALLET}")).json()["stats"]
     assert set(stats.values()) == {0}
-    assert (await reader.get(f"/api/users/{STRANGER}/stats")).json()["totalTrades"] == 0
+    assert (await reader.get(f"/api/users/{UNKNOWN_WALLET}/stats")).json()["totalTrades"] == 0
     assert (await reader.get(f"/api/markets/{market_id(99)}/related")).json()["related"] == []
-    assert (await reader.get(f"/positions/{STRANGER}")).status_code == 404
+    assert (await reader.get(f"/positions/{UNKNOWN_WALLET}")).status_code == 404
 
 
 def conforms(value: Any, shape: Any, place: str) -> None:

@@ -19,7 +19,7 @@ async def test_trending_counts_the_last_day(client: Client, markets: Log) -> Non
     markets.create(4)
     markets.activate(4)
     await markets.deliver()
-    found = await body(client, "/api/markets/trending?limit=10", schemas.Trending)
+    found = await body(client, "/api/markets/trending?limit=10", schemas.TrendingMarkets)
     assert [market["id"] for market in found["trending"]] == [ONE, market_id(4)]
     first = found["trending"][0]
     assert (first["volume_24h_exact"], first["volume24h"], first["uniqueTraders"]) == ("2200000000", 2.2, 2)
@@ -41,7 +41,7 @@ async def test_related_markets_of_the_same_category_come_first(client: Client, m
         markets.activate(market)
     await markets.deliver()
     markets.describe(5, "Will bitcoin be above 100,000?", category="crypto")
-    found = await body(client, f"/api/markets/{ONE}/related?limit=3", schemas.Related)
+    found = await body(client, f"/api/markets/{ONE}/related?limit=3", schemas.RelatedMarkets)
     ids = [one["id"] for one in found["related"]]
     assert (ids[0], set(ids[1:])) == (market_id(5), {market_id(6), market_id(7)})
     assert [one["categoryMatch"] for one in found["related"]] == [True, False, False]
@@ -60,7 +60,7 @@ async def test_a_quote_is_exact(client: Client, markets: Log) -> None:
     assert found["smallest"] == "1071510"
 
 
-async def test_a_refused_quote_says_how_and_what_would_work(client: Client, markets: Log) -> None:
+async def test_refused_quote_names_the_error_and_the_smallest_accepted_amount(client: Client, markets: Log) -> None:
     """The program's name and number, and the least that it would take."""
     markets.create(8)
     markets.activate(8)
@@ -116,7 +116,7 @@ READS = [
 
 
 @pytest.mark.parametrize("path", READS)
-async def test_a_caller_that_has_the_rows_is_told_so(client: Client, markets: Log, path: str) -> None:
+async def test_unchanged_rows_return_304_for_a_known_etag(client: Client, markets: Log, path: str) -> None:
     """304 while no row changed, although the log grew elsewhere; a new answer once one did."""
     first = await client.get(path)
     known = {"If-None-Match": f'"other", {first.headers["etag"]}'}

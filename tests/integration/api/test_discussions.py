@@ -12,7 +12,7 @@ from api_fixtures import Log, market_id, served
 from assertions import body
 
 from api import schemas
-from api.auth.service import Gate
+from api.auth.service import AuthService
 from ingest.testing import address
 from zmart.domain.ids import Address
 
@@ -32,25 +32,25 @@ async def client(markets: Log) -> AsyncIterator[Client]:
 @pytest.fixture
 def of(markets: Log) -> Any:
     """Headers of a wallet that is signed in."""
-    gate = Gate(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
 
     def headers(wallet: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token_of(gate, wallet)}"}
+        return {"Authorization": f"Bearer {token_of(auth, wallet)}"}
 
     return headers
 
 
-def token_of(gate: Gate, wallet: str) -> str:
+def token_of(auth: AuthService, wallet: str) -> str:
     """An access token, without the ceremony of signing in."""
-    return gate.tokens.issue(Address(wallet))
+    return auth.tokens.issue(Address(wallet))
 
 
 async def post(client: Client, headers: dict[str, str], content: str, **more: Any) -> dict[str, Any]:
     """Post under market 1; the post as it is shown."""
     response = await client.post(f"/api/markets/{ONE}/discussions", json={"content": content, **more}, headers=headers)
     assert response.status_code == 201, response.text
-    said = msgspec.json.decode(response.content, type=schemas.Said)
-    assert said.message == "Discussion created successfully"
+    result = msgspec.json.decode(response.content, type=schemas.PostResult)
+    assert result.message == "Discussion created successfully"
     found: dict[str, Any] = response.json()["discussion"]
     return found
 
@@ -58,8 +58,8 @@ async def post(client: Client, headers: dict[str, str], content: str, **more: An
 async def test_a_post_is_text_and_stays_text(client: Client, of: Any) -> None:
     """Markup, quotes and characters beyond the first plane come back as they were written."""
     content = "<script>alert('&amp;')</script> \"quoted\" \\ naïve 🦀 \u202e'; drop table app.comments; --"
-    said = await post(client, of(ANN), content)
-    assert (said["content"], said["author"], said["user_wallet"]) == (content, ANN, ANN)
+    posted = await post(client, of(ANN), content)
+    assert (posted["content"], posted["author"], posted["user_wallet"]) == (content, ANN, ANN)
     page = await body(client, f"/api/markets/{ONE}/discussions", schemas.Threads)
     assert page["discussions"][0]["content"] == content
     assert (page["count"], page["market_id"], page["discussions"][0]["replies"]) == (1, ONE, [])
@@ -96,18 +96,18 @@ async def test_pages_go_on_where_they_ended(client: Client, of: Any, view: str) 
     assert third["next_cursor"] is None
 
 
-async def test_an_edit_keeps_what_was_said(client: Client, of: Any) -> None:
+async def test_edit_keeps_the_previous_text(client: Client, of: Any) -> None:
     """The post says the new text; its history the old one. Saying the same again is no edit."""
-    said = await post(client, of(ANN), "before")
+    posted = await post(client, of(ANN), "before")
     for _ in range(2):
-        changed = await client.patch(f"/api/discussions/{said['id']}", json={"content": "after"}, headers=of(ANN))
+        changed = await client.patch(f"/api/discussions/{posted['id']}", json={"content": "after"}, headers=of(ANN))
         assert (changed.status_code, changed.json()["discussion"]["content"]) == (200, "after")
-    history = await body(client, f"/api/discussions/{said['id']}/edits", schemas.Edits)
+    history = await body(client, f"/api/discussions/{posted['id']}/edits", schemas.Edits)
     assert [edit["content_before"] for edit in history["edits"]] == ["before"]
     assert changed.json()["discussion"]["edits"] == 1
 
 
-async def test_a_deleted_post_says_nothing_and_keeps_its_replies(client: Client, of: Any) -> None:
+async def test_deleted_post_is_empty_and_keeps_its_replies(client: Client, of: Any) -> None:
     """In threads it stands empty above its replies; alone it is gone, as are its text and history."""
     lonely, parent = await post(client, of(ANN), "lonely"), await post(client, of(ANN), "parent")
     await post(client, of(BOB), "reply", parent_id=parent["id"])
@@ -125,10 +125,10 @@ async def test_a_deleted_post_says_nothing_and_keeps_its_replies(client: Client,
     assert again.json()["message"].startswith("Discussion not found")
 
 
-async def test_opinions_replace_one_another(client: Client, of: Any) -> None:
+async def test_reactions_replace_one_another(client: Client, of: Any) -> None:
     """One a wallet: up, then down, then none."""
-    said = await post(client, of(ANN), "opinion")
-    path = f"/api/markets/{ONE}/discussions/{said['id']}/vote"
+    posted = await post(client, of(ANN), "opinion")
+    path = f"/api/markets/{ONE}/discussions/{posted['id']}/vote"
     for wallet, vote, expected in ((BOB, "up", (1, 0)), (CY, "up", (2, 0)), (BOB, "down", (1, 1)), (CY, None, (0, 1))):
         now = (await client.post(path, json={"vote": vote}, headers=of(wallet))).json()["discussion"]
         assert (now["upvotes"], now["downvotes"]) == expected
@@ -136,8 +136,8 @@ async def test_opinions_replace_one_another(client: Client, of: Any) -> None:
 
 async def test_reports_are_counted_and_private(client: Client, markets: Log, of: Any) -> None:
     """Once a wallet; how many is shown, and no other wallet reads who."""
-    said = await post(client, of(ANN), "reported")
-    path = f"/api/markets/{ONE}/discussions/{said['id']}/flag"
+    posted = await post(client, of(ANN), "reported")
+    path = f"/api/markets/{ONE}/discussions/{posted['id']}/flag"
     assert (await client.post(path, json={"reason": "Spam"}, headers=of(BOB))).status_code == 201
     assert (await client.post(path, json={"reason": "Again"}, headers=of(BOB))).status_code == 409
     (shown,) = (await client.get(f"/api/discussions/{ONE}")).json()["discussions"]
@@ -147,11 +147,11 @@ async def test_reports_are_counted_and_private(client: Client, markets: Log, of:
         assert api.execute("select * from app.flags").fetchall() == []
 
 
-async def test_nobody_changes_what_another_said(client: Client, of: Any) -> None:
+async def test_only_the_author_changes_a_post(client: Client, of: Any) -> None:
     """403 with the words of the older backend, and nothing changed."""
-    said = await post(client, of(ANN), "mine")
-    edited = await client.patch(f"/api/discussions/{said['id']}", json={"content": "yours"}, headers=of(BOB))
-    deleted = await client.delete(f"/api/discussions/{said['id']}", headers=of(BOB))
+    posted = await post(client, of(ANN), "mine")
+    edited = await client.patch(f"/api/discussions/{posted['id']}", json={"content": "yours"}, headers=of(BOB))
+    deleted = await client.delete(f"/api/discussions/{posted['id']}", headers=of(BOB))
     assert (edited.status_code, deleted.status_code) == (403, 403)
     assert deleted.json()["message"].startswith("You can only delete your own discussions")
     (still,) = (await client.get(f"/api/discussions/{ONE}")).json()["discussions"]
@@ -181,7 +181,7 @@ async def test_nobody_changes_what_another_said(client: Client, of: Any) -> None
         ("POST", f"/api/markets/{ONE}/discussions/1/flag", {"reason": "x"}, 404),
     ],
 )
-async def test_what_cannot_be_said(
+async def test_invalid_posts_are_refused(
     client: Client, markets: Log, of: Any, method: str, path: str, sent: Any, status: int
 ) -> None:
     """The right status, a message, and nothing in the feed."""
@@ -216,22 +216,22 @@ async def test_nobody_writes_without_signing_in(client: Client, method: str, pat
     assert (await client.request(method, path, json=sent)).status_code == 401
 
 
-async def test_every_deed_is_told_to_the_feed(client: Client, markets: Log, of: Any) -> None:
+async def test_every_change_of_a_post_is_a_feed_entry(client: Client, markets: Log, of: Any) -> None:
     """Post, edit, opinion and deletion are an entry each, of the market and by the wallet; a report is none."""
     before = markets.head()[1]
-    said = await post(client, of(ANN), "told")
-    await client.patch(f"/api/discussions/{said['id']}", json={"content": "told again"}, headers=of(ANN))
-    await client.post(f"/api/markets/{ONE}/discussions/{said['id']}/vote", json={"vote": "up"}, headers=of(BOB))
-    await client.post(f"/api/markets/{ONE}/discussions/{said['id']}/flag", json={"reason": "x"}, headers=of(BOB))
-    await client.delete(f"/api/discussions/{said['id']}", headers=of(ANN))
-    told = markets.owner.execute(
+    posted = await post(client, of(ANN), "told")
+    await client.patch(f"/api/discussions/{posted['id']}", json={"content": "told again"}, headers=of(ANN))
+    await client.post(f"/api/markets/{ONE}/discussions/{posted['id']}/vote", json={"vote": "up"}, headers=of(BOB))
+    await client.post(f"/api/markets/{ONE}/discussions/{posted['id']}/flag", json={"reason": "x"}, headers=of(BOB))
+    await client.delete(f"/api/discussions/{posted['id']}", headers=of(ANN))
+    entries = markets.owner.execute(
         "select f.kind, f.ref::text, s.market_id, w.wallet from raw.feed as f"
         " inner join raw.markets_seen as s using (market_no) inner join raw.wallets_seen as w using (wallet_no)"
         " where f.seq > %s order by f.seq",
         [before],
     ).fetchall()
-    number = said["id"]
-    assert told == [
+    number = posted["id"]
+    assert entries == [
         ("comment", number, ONE, ANN),
         ("comment", number, ONE, ANN),
         ("reaction", number, ONE, BOB),
@@ -239,7 +239,7 @@ async def test_every_deed_is_told_to_the_feed(client: Client, markets: Log, of: 
     ]
 
 
-async def test_a_wallet_is_met_by_what_it_says(client: Client, of: Any) -> None:
+async def test_wallet_that_only_posts_has_a_profile(client: Client, of: Any) -> None:
     """A wallet that never traded may speak, and its posts are counted."""
     await post(client, of(CY), "hello")
     assert (await client.get(f"/api/users/{CY}")).json()["stats"]["discussions"] == 1

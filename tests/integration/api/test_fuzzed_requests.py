@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-from recorded_chain import Played
+from recorded_chain import RecordedChain
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
@@ -45,19 +45,19 @@ SETTINGS = hypothesis.settings(
 class World:
     """A server, the specification over it, and what in it is real."""
 
-    def __init__(self, played: Played) -> None:
+    def __init__(self, played: RecordedChain) -> None:
         self.schema = schemathesis.openapi.from_dict(DOCUMENT)
         self.url = played.url
         self.markets = [
             row[0]
-            for row in played.ask("select distinct on (state) id from marts.markets where is_known order by state, id")
+            for row in played.fetch_all("select distinct on (state) id from marts.markets where is_known order by state, id")
         ]
-        self.wallets = [row[0] for row in played.ask("select distinct user_wallet from marts.trades limit 3")]
-        self.signatures = [row[0] for row in played.ask("select signature from raw.transactions limit 5")]
-        self.stranger = requests.Session()
+        self.wallets = [row[0] for row in played.fetch_all("select distinct user_wallet from marts.trades limit 3")]
+        self.signatures = [row[0] for row in played.fetch_all("select signature from raw.transactions limit 5")]
+        self.anonymous = requests.Session()
         self.member = requests.Session()
         self.member.headers["Authorization"] = f"Bearer {played.signed_in()['access_token']}"
-        self.member.trust_env = self.stranger.trust_env = False
+        self.member.trust_env = self.anonymous.trust_env = False
 
     def real(self, case: schemathesis.Case, choice: int) -> None:
         """Let the request be about something that exists."""
@@ -75,7 +75,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(played: Played) -> World:
+def world(played: RecordedChain) -> World:
     """The API over a played history, without limits."""
     return World(played)
 
@@ -101,7 +101,7 @@ def test_every_answer_is_one_that_is_promised(world: World, method: str, path: s
 
     has_input = bool(operation.definition.raw.get("parameters") or operation.definition.raw.get("requestBody"))
     tried(GenerationMode.POSITIVE, world.member, 8 if has_input else 1)
-    tried(GenerationMode.POSITIVE, world.stranger, 3 if has_input else 1)
+    tried(GenerationMode.POSITIVE, world.anonymous, 3 if has_input else 1)
     if has_input:
         # Any text fits some paths; there is nothing to refuse.
         with contextlib.suppress(hypothesis.errors.Unsatisfiable):
@@ -124,7 +124,7 @@ def _wrong(
     found = [f"{asked}: {error}" for error in _complaints(case, response, mode)]
     if response.status_code >= 500 and response.status_code != AWAY:
         found.append(f"{asked}: {response.status_code} {response.text}")
-    if is_private and session is world.stranger and response.ok:
+    if is_private and session is world.anonymous and response.ok:
         found.append(f"{asked}: a stranger got {response.status_code}")
     return found
 

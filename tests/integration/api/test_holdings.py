@@ -77,7 +77,7 @@ async def test_a_portfolio_adds_up(client: Client, markets: Log) -> None:
 
 async def test_a_portfolio_realizes_at_the_end(client: Client, markets: Log) -> None:
     """Once final, the losing side's cost is lost and the winning side is worth its claim."""
-    happen = markets.story.happen
+    happen = markets.story.append
     happen(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
     happen(("MarketFinalized", 1, None, {"final_outcome": True, "was_disputed": False}, None))
     await markets.deliver()

@@ -36,15 +36,15 @@ def seconds(later: str, earlier: str) -> float:
 
 def resolve(markets: Log) -> None:
     """An outcome is proposed for market 1."""
-    markets.story.happen(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
+    markets.story.append(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
 
 
 def configure(markets: Log, **more: object) -> None:
     """The admin changes the configuration."""
-    markets.story.happen(("ConfigUpdated", None, 99, {**RATES, **more}, None))
+    markets.story.append(("ConfigUpdated", None, 99, {**RATES, **more}, None))
 
 
-async def test_a_life_is_told_in_the_order_of_the_chain(reader: Client) -> None:
+async def test_lifecycle_lists_events_in_chain_order(reader: Client) -> None:
     """Every step with the state it led to and who took it; no deadline while nothing runs."""
     life = await lifecycle(reader, ONE)
     assert [(step["event"], step["to_state"]) for step in life["timeline"]] == [
@@ -79,13 +79,13 @@ async def test_a_proposed_outcome_can_be_disputed_until_the_period_ends(client: 
 async def test_a_dispute_is_voted_on_until_the_window_ends(client: Client, markets: Log) -> None:
     """Ballots are taken for the configured window; once it is settled, no deadline is left."""
     resolve(markets)
-    markets.story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
+    markets.story.append(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
     await markets.deliver()
     life = await lifecycle(client, ONE)
     assert seconds(life["voting_closes_at"], life["timeline"][-1]["block_time"]) == 259_200
     assert life["next_deadline"] == {"name": "voting_closes_at", "at": life["voting_closes_at"]}
     final = {"final_outcome": False, "was_disputed": True}
-    markets.story.happen(("MarketFinalized", 1, None, final, None))
+    markets.story.append(("MarketFinalized", 1, None, final, None))
     await markets.deliver()
     life = await lifecycle(client, ONE)
     assert (life["state"], life["outcome"]) == ("FINALIZED", "NO")
@@ -110,26 +110,26 @@ async def test_before_any_event_the_protocol_is_as_initialize_leaves_it(reader: 
     assert set(protocol["said_by"].values()) == {None}
 
 
-async def test_each_field_is_what_the_newest_event_about_it_says(client: Client, markets: Log) -> None:
+async def test_each_protocol_field_comes_from_its_newest_event(client: Client, markets: Log) -> None:
     """An update that leaves a time out does not change it, a pause changes nothing else."""
     initial = {"backend_authority": address(90), "protocol_fee_bps": 300}
-    markets.story.happen(("GlobalConfigInitialized", None, 99, initial, None))
+    markets.story.append(("GlobalConfigInitialized", None, 99, initial, None))
     configure(markets, dispute_period="120", min_resolution_delay="9007199254740993")
     configure(markets, protocol_fee_bps=50)
-    markets.story.happen(("ProtocolPauseStatusChanged", None, 99, {"is_paused": True}, None))
+    markets.story.append(("ProtocolPauseStatusChanged", None, 99, {"is_paused": True}, None))
     await markets.deliver()
     protocol = await body(client, "/api/protocol", schemas.Protocol)
     assert (protocol["protocol_fee_bps"], protocol["resolver_reward_bps"]) == (50, 300)
     assert (protocol["dispute_period"], protocol["min_resolution_delay"]) == ("120", "9007199254740993")
     assert (protocol["is_paused"], protocol["admin"], protocol["backend_authority"]) == (True, address(99), address(90))
-    said_by = protocol["said_by"]
-    assert said_by["admin"]["event"] == "GlobalConfigInitialized"
-    assert said_by["is_paused"]["event"] == "ProtocolPauseStatusChanged"
-    assert said_by["dispute_period"]["seq"] < said_by["protocol_fee_bps"]["seq"]
+    set_by = protocol["said_by"]
+    assert set_by["admin"]["event"] == "GlobalConfigInitialized"
+    assert set_by["is_paused"]["event"] == "ProtocolPauseStatusChanged"
+    assert set_by["dispute_period"]["seq"] < set_by["protocol_fee_bps"]["seq"]
 
 
 @pytest.mark.parametrize("path", ["/api/protocol", f"/api/markets/{ONE}/lifecycle"])
-async def test_deadlines_and_rules_say_what_they_are_true_of(client: Client, markets: Log, path: str) -> None:
+async def test_deadlines_and_rules_state_their_position(client: Client, markets: Log, path: str) -> None:
     """The headers and `as_of` name the log's newest entry."""
     epoch, seq = markets.head()
     response = await client.get(path)

@@ -142,7 +142,7 @@ def lines(known_markets: settings.Settings) -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-async def test_requests_have_names_and_are_told(lines: io.StringIO, reader: httpx.AsyncClient) -> None:
+async def test_requests_have_ids_and_are_logged(lines: io.StringIO, reader: httpx.AsyncClient) -> None:
     """The caller's plain name or one of ours, in answer and log; no query, header or body is logged, no dull read."""
     named = await reader.get(
         "/api/nowhere?token=s3cret", headers={"X-Request-Id": "abc-1", "Authorization": "Bearer s3cret"}
@@ -152,13 +152,13 @@ async def test_requests_have_names_and_are_told(lines: io.StringIO, reader: http
     assert len(odd.headers["x-request-id"]) == 16
     await reader.get(PATH)
 
-    told = [json.loads(line) for line in lines.getvalue().splitlines() if '"request"' in line]
-    assert [(line["method"], line["path"], line["status"]) for line in told] == [
+    logged = [json.loads(line) for line in lines.getvalue().splitlines() if '"request"' in line]
+    assert [(line["method"], line["path"], line["status"]) for line in logged] == [
         ("GET", "/api/nowhere", 404),
         ("POST", "/api/auth/refresh", odd.status_code),
     ]
-    assert [line["request_id"] for line in told] == ["abc-1", odd.headers["x-request-id"]]
-    assert all(line["milliseconds"] >= 0 and line["address"] for line in told)
+    assert [line["request_id"] for line in logged] == ["abc-1", odd.headers["x-request-id"]]
+    assert all(line["milliseconds"] >= 0 and line["address"] for line in logged)
     assert "s3cret" not in lines.getvalue()
 
 

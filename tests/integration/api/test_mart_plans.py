@@ -73,12 +73,12 @@ def wide_log(long_log: testing.PostgresDatabase) -> testing.PostgresDatabase:  #
 
 def _ranked(by: str) -> Statement:
     asked = {"period": "all", "by": by, "limit": 50, "offset": 0}
-    return statements.composed("leaderboard", rank=f"{by}_rank"), asked
+    return statements.compose("leaderboard", rank=f"{by}_rank"), asked
 
 
 def _posts(name: str, view: str, **more: int) -> Statement:
-    page = pagination.Page.of(view, 10, 0, None)
-    return statements.composed(name, beyond=""), {"market": ONE, **page.parameters(), **more}
+    page = pagination.PageRequest.of(view, 10, 0, None)
+    return statements.compose(name, beyond=""), {"market": ONE, **page.parameters(), **more}
 
 
 _REALIZED = (
@@ -90,20 +90,20 @@ ASKED: Mapping[str, Statement] = {
     "leaderboard_by_volume": _ranked("volume"),
     "leaderboard_by_trades": _ranked("trades"),
     "leaderboard_by_win_rate": _ranked("win_rate"),
-    "pnl_history": (statements.composed("pnl_history"), {"wallet": address(WALLET), "limit": 90}),
-    "wallet": (statements.composed("wallet"), {"wallet": address(WALLET)}),
-    "wallet_stats": (statements.composed("wallet_stats"), {"wallet": address(WALLET)}),
+    "pnl_history": (statements.compose("pnl_history"), {"wallet": address(WALLET), "limit": 90}),
+    "wallet": (statements.compose("wallet"), {"wallet": address(WALLET)}),
+    "wallet_stats": (statements.compose("wallet_stats"), {"wallet": address(WALLET)}),
     "holders": (
-        pagination.holders_statement("YES", pagination.Page.of("h", 20, 0, None)),
-        {"market": ONE, **pagination.Page.of("h", 20, 0, None).parameters()},
+        pagination.holders_statement("YES", pagination.PageRequest.of("h", 20, 0, None)),
+        {"market": ONE, **pagination.PageRequest.of("h", 20, 0, None).parameters()},
     ),
     "discussions": _posts("discussions", "all"),
     "threads": _posts("threads", "threads", replies=5),
     "replies": (
-        statements.composed("replies"),
+        statements.compose("replies"),
         {"number": THREAD, "after": 0, "limit": 20, "sort": "replies"},
     ),
-    "edits": (statements.composed("edits"), {"number": THREAD}),
+    "edits": (statements.compose("edits"), {"number": THREAD}),
     # As analysts ask.
     "realizations": (f"{_REALIZED} order by realized_at desc limit 20", {"wallet": address(WALLET)}),
     "realizations_of_a_position": (
@@ -137,7 +137,7 @@ def test_an_answer_reads_what_it_is_about(wide_log: testing.PostgresDatabase, na
     """The plan that is made once for all parameters looks at few rows of what grows."""
     statement, parameters = ASKED[name]
     with wide_log.connect("analyst" if name.startswith("realizations") else "zmart_api") as connection:
-        for setting, value in app.PLANNED_ONCE.items():
+        for setting, value in app.QUERY_SETTINGS.items():
             connection.execute("select set_config(%s, %s, false)", [setting, value])
         plan = explained(connection, statement, parameters)
     read = [(relation, rows) for relation, rows in rows_read(plan) if relation in GROWING]
@@ -183,9 +183,9 @@ def looked_at(connection: psycopg.Connection[Any], query: str, *parameters: obje
     counted = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_all_tables where relid = 'raw.events'::regclass"
     with connection.transaction():
         ((before,),) = connection.execute(counted).fetchall()
-        told = connection.execute(query.encode(), parameters).fetchall()
+        rows = connection.execute(query.encode(), parameters).fetchall()
         ((after,),) = connection.execute(counted).fetchall()
-    return len(told), after - before
+    return len(rows), after - before
 
 
 @pytest.mark.parametrize("mart", AS_OF)
@@ -193,12 +193,12 @@ def test_a_market_as_of_a_slot_reads_its_own_events(wide_log: testing.PostgresDa
     """Neither other markets' events nor what came after the slot."""
     with wide_log.connect("analyst") as analyst:
         (number,) = _number(analyst, QUIET)
-        told, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 2**62, number)
-        assert told > 0
+        returned, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 2**62, number)
+        assert returned > 0
         assert read < MOST_ROWS
 
         (number,) = _number(analyst, BUSY)
-        told, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 1100, number)
+        returned, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 1100, number)
         assert read < MOST_ROWS
 
 
@@ -211,10 +211,10 @@ def _number(connection: psycopg.Connection[Any], market: int) -> tuple[int]:
 @pytest.mark.parametrize("wallet", [2, WALLET, 99_999])
 def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.PostgresDatabase, wallet: int) -> None:
     """The newest events of a wallet, whatever the markets: no more of a busy one's than of another's."""
-    page = pagination.Page.of("activity", 20, 0, None)
+    page = pagination.PageRequest.of("activity", 20, 0, None)
     asked = {"wallet": address(wallet), **page.parameters()}
     with wide_log.connect("zmart_api") as connection:
-        for setting, value in app.PLANNED_ONCE.items():
+        for setting, value in app.QUERY_SETTINGS.items():
             connection.execute("select set_config(%s, %s, false)", [setting, value])
         plan = explained(connection, pagination.activity_statement("wallet", page), asked)
     assert "events (wallet_no, order_key) WHERE (wallet_no IS NOT NULL)" in led_by(wide_log, plan)

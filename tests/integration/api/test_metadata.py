@@ -11,7 +11,7 @@ import httpx
 import pytest
 from api_fixtures import CREATOR, Log, market_id, served
 
-from api.auth.service import Gate
+from api.auth.service import AuthService
 from api.routes import ipfs
 from ingest.testing import address
 from zmart.domain import cids, questions
@@ -20,7 +20,7 @@ from zmart.domain.ids import Address, MarketId
 Client = httpx.AsyncClient
 SECRET = "a secret of at least thirty-two characters"
 TWO = market_id(2)
-TOLD = {"question": "Will it snow in Oslo in May?", "category": "science", "tags": ["weather"]}
+METADATA = {"question": "Will it snow in Oslo in May?", "category": "science", "tags": ["weather"]}
 
 
 SMALL = b'{"a": 1}'
@@ -66,46 +66,46 @@ async def client(markets: Log, gateway: str) -> AsyncIterator[Client]:
 
 def of(markets: Log, wallet: str) -> dict[str, str]:
     """Headers of a wallet that is signed in."""
-    gate = Gate(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
-    return {"Authorization": f"Bearer {gate.tokens.issue(wallet)}"}
+    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    return {"Authorization": f"Bearer {auth.tokens.issue(wallet)}"}
 
 
-async def test_a_creator_tells_what_a_market_is_about(client: Client, markets: Log) -> None:
+async def test_creator_sets_market_metadata(client: Client, markets: Log) -> None:
     """It is shown and found at once, and the feed says so."""
     before = markets.head()[1]
     path = f"/api/markets/{TWO}/metadata"
-    told = await client.post(path, json=TOLD, headers=of(markets, address(CREATOR)))
-    assert (told.status_code, told.json()["seq"]) == (201, before + 1), told.text
+    response = await client.post(path, json=METADATA, headers=of(markets, address(CREATOR)))
+    assert (response.status_code, response.json()["seq"]) == (201, before + 1), response.text
     shown = (await client.get(f"/api/markets/{TWO}")).json()
-    assert (shown["question"], shown["category"], shown["tags"]) == (TOLD["question"], "science", ["weather"])
+    assert (shown["question"], shown["category"], shown["tags"]) == (METADATA["question"], "science", ["weather"])
     assert [one["id"] for one in (await client.get("/api/markets?q=snowing")).json()["markets"]] == [TWO]
     kind = markets.owner.execute("select kind from raw.feed where seq = %s", [before + 1]).fetchone()
     assert kind == ("metadata",)
 
 
-async def test_nobody_else_tells_it(client: Client, markets: Log) -> None:
+async def test_only_the_creator_sets_market_metadata(client: Client, markets: Log) -> None:
     """403 for another wallet, 401 for none, and nothing changed."""
     path = f"/api/markets/{TWO}/metadata"
-    assert (await client.post(path, json=TOLD, headers=of(markets, address(2)))).status_code == 403
-    assert (await client.post(path, json=TOLD)).status_code == 401
+    assert (await client.post(path, json=METADATA, headers=of(markets, address(2)))).status_code == 403
+    assert (await client.post(path, json=METADATA)).status_code == 401
     assert (await client.get(f"/api/markets/{TWO}")).json()["question"].startswith("Market ")
 
 
-async def test_the_words_are_those_that_were_anchored(client: Client, markets: Log) -> None:
+async def test_metadata_must_match_the_anchored_document(client: Client, markets: Log) -> None:
     """Where the create instruction names a content id, only its document is taken."""
     creator = Address(address(CREATOR))
-    asked = questions.MarketQuestion(market_id=MarketId(TWO), creator=creator, question=str(TOLD["question"]))
+    asked = questions.MarketQuestion(market_id=MarketId(TWO), creator=creator, question=str(METADATA["question"]))
     markets.owner.execute("update marts.markets set ipfs_question_hash = %s where id = %s", [asked.cid, TWO])
     path, headers = f"/api/markets/{TWO}/metadata", of(markets, creator)
-    assert (await client.post(path, json=TOLD, headers=headers)).status_code == 409
-    told = await client.post(path, json={"question": TOLD["question"]}, headers=headers)
-    assert (told.status_code, told.json()["question_cid"]) == (201, asked.cid)
-    assert (await client.get(f"/api/markets/{TWO}")).json()["question"] == TOLD["question"]
+    assert (await client.post(path, json=METADATA, headers=headers)).status_code == 409
+    response = await client.post(path, json={"question": METADATA["question"]}, headers=headers)
+    assert (response.status_code, response.json()["question_cid"]) == (201, asked.cid)
+    assert (await client.get(f"/api/markets/{TWO}")).json()["question"] == METADATA["question"]
 
 
 @pytest.mark.parametrize(
     "sent",
-    [{}, {"question": "short"}, {"question": "x" * 201}, {**TOLD, "category": "weather"}, {**TOLD, "tags": ["a"] * 11}],
+    [{}, {"question": "short"}, {"question": "x" * 201}, {**METADATA, "category": "weather"}, {**METADATA, "tags": ["a"] * 11}],
 )
 async def test_unfit_metadata_is_refused(client: Client, markets: Log, sent: dict[str, Any]) -> None:
     """400, naming what is meant."""
@@ -138,11 +138,11 @@ async def test_a_gateway_that_lies_is_not_passed_on(
     for true in (SMALL, TREE):
         cid = cids.compute_cid(true)
         markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
-        for told, expected in ((true, 200), (true + b"!", 503), (true[:-1], 503), (b"", 503), (b"<h1>Hello</h1>", 503)):
-            monkeypatch.setitem(Gateway.files, cid, told)
+        for content, expected in ((true, 200), (true + b"!", 503), (true[:-1], 503), (b"", 503), (b"<h1>Hello</h1>", 503)):
+            monkeypatch.setitem(Gateway.files, cid, content)
             response = await client.get(f"/api/ipfs/{cid}")
-            assert response.status_code == expected, (cid, told[:20])
-            assert (response.content == told) == (expected == 200)
+            assert response.status_code == expected, (cid, content[:20])
+            assert (response.content == content) == (expected == 200)
         assert response.json()["code"] == "unavailable"
         assert "immutable" not in response.headers.get("cache-control", "")
 
@@ -153,6 +153,6 @@ async def test_a_snapshot_is_verified_under_both_of_its_names(
     """A CIDv1 in base32 says the same as its CIDv0, and is compared as well."""
     cid = cids.to_v1(cids.compute_cid(TREE))
     markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
-    for told, expected in ((TREE, 200), (SMALL, 503)):
-        monkeypatch.setitem(Gateway.files, cid, told)
+    for content, expected in ((TREE, 200), (SMALL, 503)):
+        monkeypatch.setitem(Gateway.files, cid, content)
         assert (await client.get(f"/api/ipfs/{cid}")).status_code == expected

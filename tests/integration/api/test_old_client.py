@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api_fixtures import Log, market_id
-from push import PATIENCE_SECONDS, Served, Socket, served
+from push import TIMEOUT_SECONDS, Served, Socket, served
 
 from ingest.testing import address
 
@@ -26,16 +26,16 @@ class Page:
         self.trades: list[str] = []
         self.posts: list[str] = []
 
-    def handle(self, said: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         """The client's switch over types."""
-        data = said["data"]
-        match said["type"]:
+        data = message["data"]
+        match message["type"]:
             case "market_state":
                 shown = {name: data.get(name) or 0 for name in ("priceYes", "priceNo", "totalShares")}
-                self.prices[said["market_id"]] = shown
+                self.prices[message["market_id"]] = shown
             case "trade":
                 assert data.get("tradeId") or data["id"]
-                assert said.get("market_id") or data["marketId"]
+                assert message.get("market_id") or data["marketId"]
                 assert data.get("trader") or data["user"]
                 assert (data.get("shares") or data["amount"]) > 0
                 assert (data.get("cost") or data["price"]) > 0
@@ -61,13 +61,13 @@ async def test_the_old_client_understands_everything(markets: Log) -> None:
             if "closed" in step:
                 assert (await Socket(raw).closed())[0] == step["closed"]
                 continue
-            told = await _told(Socket(raw), len(step.get("told", ())), markets, server)
+            received = await _receive(Socket(raw), len(step.get("told", ())), markets, server)
             for expected in step.get("told", ()):
-                assert any(_holds(expected, said) for said in told), (expected, told)
-            assert len(told) == len(step.get("told", ()))
-            for said in told:
-                assert said["timestamp"]
-                page.handle(said)
+                assert any(_holds(expected, message) for message in received), (expected, received)
+            assert len(received) == len(step.get("told", ()))
+            for message in received:
+                assert message["timestamp"]
+                page.handle(message)
             if "page" in step:
                 assert page.shows() == {"posts": [], **step["page"]}
 
@@ -94,22 +94,22 @@ async def _cause(what: str | None, log: Log, server: Served) -> None:
     await log.deliver()
 
 
-async def _told(socket: Socket, count: int, log: Log, server: Served) -> list[dict[str, Any]]:
+async def _receive(socket: Socket, count: int, log: Log, server: Served) -> list[dict[str, Any]]:
     """So many messages; where none is expected, all that came before a pong that was asked for after everything."""
     if count:
         return [await socket.next() for _ in range(count)]
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while (here := server.services.hub.position) is None or here.seq < log.head()[1]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    await socket.say(action="ping")
+    await socket.send(action="ping")
     return (await socket.until(lambda said: said["type"] == "pong"))[:-1]
 
 
-def _holds(expected: Any, said: Any) -> bool:
+def _holds(expected: Any, actual: Any) -> bool:
     """Whether `said` has everything that `expected` has."""
     if isinstance(expected, dict):
-        return isinstance(said, dict) and all(n in said and _holds(v, said[n]) for n, v in expected.items())
-    return bool(expected == said)
+        return isinstance(actual, dict) and all(n in actual and _holds(v, actual[n]) for n, v in expected.items())
+    return bool(expected == actual)
 
 
 def _named(text: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from api_fixtures import Log, market_id
 
 from api import app
-from api.candle_window import Window
+from api.candle_window import CandleWindow
 from api.reads import pagination, statements
 from api.routes import activity
 from ingest.testing import address
@@ -51,14 +51,14 @@ def long_log(
         yield database
 
 
-def _page(sort: str) -> pagination.Page:
-    return pagination.Page.of(sort, 20, 0, None)
+def _page(sort: str) -> pagination.PageRequest:
+    return pagination.PageRequest.of(sort, 20, 0, None)
 
 
 def _candles(interval: str, part: str) -> Statement:
-    window = Window.parse(interval, None, None).parameters()
+    window = CandleWindow.parse(interval, None, None).parameters()
     return (
-        statements.composed("candles", buckets=statements.part(part)),
+        statements.compose("candles", buckets=statements.part(part)),
         {"market": ONE, "limit": 100, **window},
     )
 
@@ -75,7 +75,7 @@ def _kinds() -> str:
 
 
 ASKED: Mapping[str, Statement] = {
-    "price_history": (statements.composed("price_history", bound="101"), {"market": ONE, "limit": 100}),
+    "price_history": (statements.compose("price_history", bound="101"), {"market": ONE, "limit": 100}),
     "candles_1m": _candles("1m", "buckets_filled"),
     "candles_1d": _candles("1d", "buckets_filled"),
     "candles_1m_traded": _candles("1m", "buckets_traded"),
@@ -97,7 +97,7 @@ ASKED: Mapping[str, Statement] = {
         {"wallet": address(2), **_page("activity").parameters()},
     ),
     "newest_activity": (
-        statements.composed("newest_activity", kinds=_kinds()),
+        statements.compose("newest_activity", kinds=_kinds()),
         {"limit": 20, "trades": 10, "others": 5},
     ),
     "market_trades": (
@@ -109,26 +109,26 @@ ASKED: Mapping[str, Statement] = {
         {"wallet": address(2), **_page("trades").parameters()},
     ),
     "trades": (pagination.trades_statement([], _page("trades")), _page("trades").parameters()),
-    "trade_texts": (pagination.TRADES.texts, {"numbers": [str(3 * MARKETS + number) for number in range(50)]}),
+    "trade_texts": (pagination.TRADES.rows_statement, {"numbers": [str(3 * MARKETS + number) for number in range(50)]}),
     "holders": (pagination.holders_statement(None, _page("h")), {"market": ONE, **_page("h").parameters()}),
     "lifecycle": (
-        statements.composed("lifecycle", dispute_end="m.created_at", voting_end="m.created_at"),
+        statements.compose("lifecycle", dispute_end="m.created_at", voting_end="m.created_at"),
         {"market": ONE, "limit": 200},
     ),
-    "portfolio": (statements.composed("portfolio"), {"wallet": address(100 + BUSY), "limit": 100, "offset": 0}),
-    "votes": (statements.composed("market_votes"), {"market": ONE, "kind": "proposal", "limit": 100, "offset": 0}),
-    "vote_counts": (statements.composed("vote_counts"), {"market": ONE}),
-    "vote_counts_of_kind": (statements.composed("vote_counts_of_kind"), {"market": ONE, "kind": "proposal"}),
+    "portfolio": (statements.compose("portfolio"), {"wallet": address(100 + BUSY), "limit": 100, "offset": 0}),
+    "votes": (statements.compose("market_votes"), {"market": ONE, "kind": "proposal", "limit": 100, "offset": 0}),
+    "vote_counts": (statements.compose("vote_counts"), {"market": ONE}),
+    "vote_counts_of_kind": (statements.compose("vote_counts_of_kind"), {"market": ONE, "kind": "proposal"}),
     "positions": (
-        statements.composed("positions", nothing="'[]'"),
+        statements.compose("positions", nothing="'[]'"),
         {"wallet": address(100 + BUSY), "limit": 100, "offset": 0},
     ),
-    "wallet": (statements.composed("wallet"), {"wallet": address(100 + BUSY)}),
+    "wallet": (statements.compose("wallet"), {"wallet": address(100 + BUSY)}),
     "wallet_votes": (
-        statements.composed("wallet_votes"),
+        statements.compose("wallet_votes"),
         {"wallet": address(500 + BUSY), "kind": "all", "limit": 100, "offset": 0},
     ),
-    "wallet_stats": (statements.composed("wallet_stats"), {"wallet": address(100 + BUSY)}),
+    "wallet_stats": (statements.compose("wallet_stats"), {"wallet": address(100 + BUSY)}),
 }
 
 
@@ -137,7 +137,7 @@ def test_an_answer_reads_what_it_is_about(long_log: testing.PostgresDatabase, na
     """The plan that is made once for all parameters looks at few rows of what grows with the log."""
     statement, parameters = ASKED[name]
     with long_log.connect("zmart_api") as connection:
-        for setting, value in app.PLANNED_ONCE.items():
+        for setting, value in app.QUERY_SETTINGS.items():
             connection.execute("select set_config(%s, %s, false)", [setting, value])
         plan = explained(connection, statement, parameters)
     read = [(relation, rows) for relation, rows in rows_read(plan) if relation in GROWING]

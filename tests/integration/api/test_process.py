@@ -20,7 +20,7 @@ from api_fixtures import Log
 from zmart.run import ports
 
 PROJECT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 STOPS_WITHIN_SECONDS = 5.0
 
 
@@ -33,7 +33,7 @@ class Process:
 
     async def ready(self) -> None:
         """Return once it can serve."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     if (await self.client.get("/ready")).status_code == 200:
@@ -44,7 +44,7 @@ class Process:
         """Ask it to stop; how many seconds it took."""
         began = time.monotonic()
         self.child.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self.child.wait()
         return time.monotonic() - began
 
@@ -65,7 +65,7 @@ async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
         sys.executable, "-m", "api", cwd=PROJECT, env=environment, stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_SECONDS) as client:
             running = Process(child, client)
             await running.ready()
             yield running
@@ -90,9 +90,9 @@ async def events(response: httpx.Response) -> AsyncIterator[tuple[str | None, st
 
 async def test_a_process_hands_its_streams_over(markets: Log, tmp_path: Path) -> None:
     """SIGTERM ends open streams within five seconds, cleanly; another process goes on at the last id."""
-    heard: list[int] = []
+    received: list[int] = []
     async with process(markets, tmp_path) as old, process(markets, tmp_path) as new:
-        last = await _follow_until_closed(old, markets, heard)
+        last = await _follow_until_closed(old, markets, received)
         markets.buy(1, 2)
         markets.buy(1, 2)
         await markets.deliver()
@@ -100,14 +100,14 @@ async def test_a_process_hands_its_streams_over(markets: Log, tmp_path: Path) ->
         headers = {"Last-Event-ID": str(last)}
         async with new.client.stream("GET", "/api/stream?topics=trades", headers=headers) as response:
             async for _, _, data in events(response):
-                heard.append(data["seq"])
+                received.append(data["seq"])
                 if data["seq"] == seq:
                     break
-        assert heard == list(range(seq - 4, seq + 1))
+        assert received == list(range(seq - 4, seq + 1))
         assert await new.stop() < STOPS_WITHIN_SECONDS
 
 
-async def _follow_until_closed(running: Process, log: Log, heard: list[int]) -> str | None:
+async def _follow_until_closed(running: Process, log: Log, received: list[int]) -> str | None:
     """Hear three trades, then stop the process; the last id of the stream, which ended properly."""
     last: str | None = None
     stopping: asyncio.Task[float] | None = None
@@ -121,8 +121,8 @@ async def _follow_until_closed(running: Process, log: Log, heard: list[int]) -> 
                     log.buy(1, 2)
                 await log.deliver()
             elif name == "message":
-                heard.append(data["seq"])
-                if len(heard) == 3:
+                received.append(data["seq"])
+                if len(received) == 3:
                     stopping = asyncio.create_task(running.stop())
             else:
                 assert (name, data) == ("close", {"reason": "shutdown"})
@@ -132,7 +132,7 @@ async def _follow_until_closed(running: Process, log: Log, heard: list[int]) -> 
     return last
 
 
-async def test_two_processes_tell_the_same(markets: Log, tmp_path: Path) -> None:
+async def test_two_processes_send_the_same_frames(markets: Log, tmp_path: Path) -> None:
     """Clients of two processes on one log are sent the same frames of the log."""
 
     async def follow(running: Process, began: asyncio.Event) -> list[Any]:
@@ -152,7 +152,7 @@ async def test_two_processes_tell_the_same(markets: Log, tmp_path: Path) -> None
         following = [
             asyncio.create_task(follow(running, began)) for running, began in zip((one, other), starts, strict=True)
         ]
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             for began in starts:
                 await began.wait()
             for _ in range(50):
@@ -163,15 +163,15 @@ async def test_two_processes_tell_the_same(markets: Log, tmp_path: Path) -> None
     assert len({frame["seq"] for frame in first}) == 50
 
 
-async def test_a_configuration_that_cannot_work_stops_at_the_door(tmp_path: Path) -> None:
+async def test_invalid_configuration_ends_the_process_at_startup(tmp_path: Path) -> None:
     """A wrong value ends the process at once, with the variable's name."""
     environment = {"PATH": os.environ["PATH"], "API_PORT": "high", "ZMART_STATE_DIR": str(tmp_path)}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "api", cwd=PROJECT, env=environment, stderr=asyncio.subprocess.PIPE
     )
-    _, said = await child.communicate()
+    _, stderr = await child.communicate()
     assert child.returncode == 2
-    assert b"API_PORT" in said
+    assert b"API_PORT" in stderr
 
 
 @pytest.mark.slow
@@ -189,14 +189,14 @@ async def test_a_peer_that_stops_reading_holds_nobody_up(markets: Log, tmp_path:
                 markets.buy(1, 2)
             await markets.deliver()
         seq = markets.head()[1]
-        heard: list[int] = []
+        received: list[int] = []
         url = f"/api/stream?topics=trades&since={markets.head()[0]}:{start}"
-        async with asyncio.timeout(PATIENCE_SECONDS), running.client.stream("GET", url) as response:
+        async with asyncio.timeout(TIMEOUT_SECONDS), running.client.stream("GET", url) as response:
             async for _, _, data in events(response):
-                heard.append(data["seq"])
+                received.append(data["seq"])
                 if data["seq"] == seq:
                     break
-        assert heard == list(range(start + 1, seq + 1))
+        assert received == list(range(start + 1, seq + 1))
         assert await running.stop() < STOPS_WITHIN_SECONDS
         writer.close()
 
@@ -222,7 +222,7 @@ process.Server(application, uvicorn.Config(application, port=int(sys.argv[1]), l
 """
 
 
-async def test_a_process_that_something_holds_leaves_all_the_same() -> None:
+async def test_blocked_shutdown_exits_with_a_failure() -> None:
     """Whoever stops it need not kill it: it says what held it, and its status is a failure's."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -235,15 +235,15 @@ async def test_a_process_that_something_holds_leaves_all_the_same() -> None:
     )
     assert child.stdout is not None
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while b"up" not in await child.stdout.readline():
                 pass
             child.send_signal(signal.SIGTERM)
-            said = await child.stdout.read()
+            output = await child.stdout.read()
             assert await child.wait() == 1
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    assert b"shutdown_hangs" in said
-    assert b"lifespan" in said
+    assert b"shutdown_timed_out" in output
+    assert b"lifespan" in output

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
-from recorded_chain import SOL, Played
+from recorded_chain import SOL, RecordedChain
 from wallets import Wallet, bearer
 
 from api.contract import __main__ as contract
@@ -29,7 +29,7 @@ Recorded = dict[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    return contract.specification()
+    return contract.openapi_document()
 
 
 def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(not os.environ.get(WRITES), reason=f"records examples; {WRITES}=1")
-def test_record_examples(document: dict[str, Any], played: Played) -> None:
+def test_record_examples(document: dict[str, Any], played: RecordedChain) -> None:
     """One request and one answer for each operation that has bodies."""
     recorded = asyncio.run(_Recorder(document, played).all())
     examples.FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
@@ -58,7 +58,7 @@ def _contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 class _Recorder:
     """Acts as a wallet would, and keeps what was said."""
 
-    def __init__(self, document: dict[str, Any], played: Played) -> None:
+    def __init__(self, document: dict[str, Any], played: RecordedChain) -> None:
         self.played = played
         self.recorded: Recorded = {}
         self.operations = {
@@ -99,10 +99,10 @@ class _Recorder:
         method, template, _ = self.operations[operation]
         answer = await self.client.request(method, template.format(**path), json=body, params=query)
         assert answer.is_success, (operation, answer.status_code, answer.text)
-        kept = self.recorded.setdefault(operation, {})
+        example = self.recorded.setdefault(operation, {})
         if body is not None:
-            kept["request"] = body
-        kept["response"] = _short(answer.json())
+            example["request"] = body
+        example["response"] = _short(answer.json())
         return answer.json()
 
     async def sign_in(self) -> None:
@@ -187,9 +187,9 @@ class _Recorder:
 
     async def discuss(self) -> None:
         market = self.played.market("ACTIVE") or ""
-        said = await self.call("postDiscussion", {"market_id": market, "content": "The forecast says 80 %."})
+        created = await self.call("postDiscussion", {"market_id": market, "content": "The forecast says 80 %."})
         await self.call("postUnderMarket", {"content": "Which station?", "parentId": None}, market=market)
-        name = str(said["discussion"]["id"])
+        name = str(created["discussion"]["id"])
         await self.call("editDiscussion", {"content": "The forecast says 85 %."}, name=name)
         await self.call("voteOnDiscussion", {"vote": "up"}, name=name)
         await self.call("flagDiscussion", {"reason": "Repeats itself."}, name=name)
@@ -201,7 +201,7 @@ class _Recorder:
     async def read(self) -> None:
         """Everything that only reads."""
         await self.call("ask", {"query": "select state, count(*) as markets from markets group by state"})
-        ((trader, market),) = self.played.ask(
+        ((trader, market),) = self.played.fetch_all(
             "select user_wallet, market_id from marts.positions order by trades_count desc limit 1"
         )
         queries = {"showQuote": {"outcome": "YES", "target_cost": "1000000000"}}
@@ -214,7 +214,7 @@ class _Recorder:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.confirmed(), self.played.loop))
 
     async def confirmed(self) -> None:
-        await self.played.town.pass_blocks(3)
+        await self.played.stack.pass_blocks(3)
         await self.played.catch_up()
 
 

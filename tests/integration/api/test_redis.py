@@ -27,15 +27,15 @@ async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) ->
         yield found
 
 
-async def test_a_bell_after_the_commit_is_heard(markets: Log, redis: Redis, server: Served) -> None:
+async def test_notification_after_the_commit_reaches_clients(markets: Log, redis: Redis, server: Served) -> None:
     """Whoever committed rings over Redis, and clients of processes that never listen to Postgres hear of it."""
     async with server.connected() as socket, redis_notify.Notifier(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         for number in range(1, 6):
             markets.buy(1, 2)
             await markets.deliver()
-            heard = await _rung(ours, socket.next())
-            assert heard["seq"] == start + number
+            frame = await _rung(ours, socket.next())
+            assert frame["seq"] == start + number
     assert _listening(markets) == 0
 
 

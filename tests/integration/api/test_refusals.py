@@ -21,11 +21,11 @@ ONE = market_id(1)
 def problem(response: Any) -> schemas.Problem:
     """The problem an answer tells, with old and new members agreeing."""
     assert response.headers["content-type"] == "application/problem+json"
-    told = msgspec.json.decode(response.content, type=schemas.Problem)
-    assert (told.status, told.message, told.error) == (response.status_code, told.detail, told.title)
-    assert told.timestamp
+    decoded = msgspec.json.decode(response.content, type=schemas.Problem)
+    assert (decoded.status, decoded.message, decoded.error) == (response.status_code, decoded.detail, decoded.title)
+    assert decoded.timestamp
     assert "Traceback" not in response.text
-    return told
+    return decoded
 
 
 @pytest.mark.parametrize(
@@ -106,21 +106,21 @@ async def test_bad_requests_are_problems(reader: Client, path: str, status: int,
 
 async def test_a_validation_problem_names_the_field(reader: Client) -> None:
     """The older message, and which parameter is meant."""
-    told = problem(await reader.get("/api/markets?limit=0"))
-    assert told.message == "Validation failed"
-    assert isinstance(told.details, list)
-    assert told.details[0].field == "limit"
+    body = problem(await reader.get("/api/markets?limit=0"))
+    assert body.message == "Validation failed"
+    assert isinstance(body.details, list)
+    assert body.details[0].field == "limit"
 
 
-async def test_an_unfit_window_says_what_to_write(reader: Client) -> None:
+async def test_invalid_window_error_names_the_accepted_values(reader: Client) -> None:
     """The message and the field name what a chart may ask for."""
-    told = problem(await reader.get(f"/api/markets/{ONE}/candles?interval=2m"))
-    assert told.message == "interval: expected one of 1m, 5m, 1h, 1d."
-    assert isinstance(told.details, list)
-    assert told.details[0].field == "interval"
+    body = problem(await reader.get(f"/api/markets/{ONE}/candles?interval=2m"))
+    assert body.message == "interval: expected one of 1m, 5m, 1h, 1d."
+    assert isinstance(body.details, list)
+    assert body.details[0].field == "interval"
 
 
-async def test_an_unknown_market_is_told_as_before(reader: Client) -> None:
+async def test_unknown_market_keeps_the_older_message(reader: Client) -> None:
     """The message of the older backend, with the id that was asked for."""
     assert problem(await reader.get("/api/markets/nobody")).message == "Market not found: nobody"
     assert problem(await reader.get("/x?y=1")).message == "Route GET /x not found"
@@ -146,8 +146,8 @@ async def test_a_mistake_of_ours_shows_nothing(client: Client, markets: Log) -> 
     """When a statement cannot work, the caller reads that something went wrong and no more."""
     markets.owner.execute("drop table marts.trades cascade")
     response = await client.get("/trades")
-    told = problem(response)
-    assert (told.status, told.code) == (500, "internal")
+    body = problem(response)
+    assert (body.status, body.code) == (500, "internal")
     assert "marts" not in response.text
 
 

@@ -10,10 +10,10 @@ import pytest
 from api_fixtures import Log, market_id, served
 from psycopg import sql
 
-from api.auth.service import Gate
+from api.auth.service import AuthService
 from api.reads import response_cache
-from api.reads.database import Answer, Database
-from api.reads.row_pages import Listed, Listings
+from api.reads.database import Answer, ReadDatabase
+from api.reads.row_pages import ListSpec, PageReader
 from ingest.testing import address
 from zmart.domain.ids import Address
 
@@ -34,28 +34,28 @@ async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def of(markets: Log) -> Any:
     """Headers of a wallet that is signed in."""
-    gate = Gate(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
-    return lambda wallet: {"Authorization": f"Bearer {gate.tokens.issue(Address(wallet))}"}
+    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    return lambda wallet: {"Authorization": f"Bearer {auth.tokens.issue(Address(wallet))}"}
 
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements that were read for an answer, rather than found."""
     statements: list[str] = []
-    reading = Database.read
+    reading = ReadDatabase.read
 
-    async def counted(self: Database, statement: str, *values: Any, **more: Any) -> Answer:
+    async def counted(self: ReadDatabase, statement: str, *values: Any, **more: Any) -> Answer:
         statements.append(statement)
         return await reading(self, statement, *values, **more)
 
-    listing = Listings.read
+    listing = PageReader.read
 
-    async def counted_page(self: Listings[Any], listed: Listed, statement: str, *values: Any, **more: Any) -> Any:
+    async def counted_page(self: PageReader[Any], listed: ListSpec, statement: str, *values: Any, **more: Any) -> Any:
         statements.append(statement)
         return await listing(self, listed, statement, *values, **more)
 
-    monkeypatch.setattr(Database, "read", counted)
-    monkeypatch.setattr(Listings, "read", counted_page)
+    monkeypatch.setattr(ReadDatabase, "read", counted)
+    monkeypatch.setattr(PageReader, "read", counted_page)
     return statements
 
 
@@ -100,12 +100,12 @@ async def test_what_another_process_commits_is_in_the_next_answer(
         assert response.headers["zmart-seq"] == "{}:{}".format(*markets.head())
 
 
-async def test_who_wrote_sees_what_he_wrote(
+async def test_wallet_reads_its_own_write_at_once(
     client: httpx.AsyncClient, of: Any, markets: Log, stopped_clock: None
 ) -> None:
     """A flag stands in no log, so only forgetting shows it."""
-    said = await client.post(THREADS, json={"content": "Look at this."}, headers=of(ANN))
-    number = said.json()["discussion"]["id"]
+    created = await client.post(THREADS, json={"content": "Look at this."}, headers=of(ANN))
+    number = created.json()["discussion"]["id"]
     assert (await client.get(THREADS)).json()["discussions"][0]["flags"] == 0
     end = markets.head()
     response = await client.post(f"/api/discussions/{number}/flag", json={"reason": "spam"}, headers=of(BOB))
@@ -125,7 +125,7 @@ async def test_what_is_for_the_caller_alone_is_always_read(
         assert len(read) == 2
 
 
-async def test_nothing_is_kept_where_no_memory_is_given(markets: Log, read: list[str], stopped_clock: None) -> None:
+async def test_response_cache_is_off_when_its_size_is_zero(markets: Log, read: list[str], stopped_clock: None) -> None:
     """KEPT_MIB=0."""
     async with served(markets.settings(KEPT_MIB="0")) as client:
         for _ in range(2):

@@ -17,7 +17,7 @@ from ingest.testing import address
 Client = httpx.AsyncClient
 
 ONE, TWO, HIDDEN, NONE = market_id(1), market_id(2), market_id(3), market_id(4)
-HOLDER, STRANGER = address(2), address(77)
+HOLDER, UNKNOWN_WALLET = address(2), address(77)
 
 
 async def test_health(reader: Client) -> None:
@@ -27,7 +27,7 @@ async def test_health(reader: Client) -> None:
     assert health["uptime"] >= 0
 
 
-async def test_every_answer_says_what_it_is_true_of(client: Client, markets: Log) -> None:
+async def test_every_answer_states_its_position(client: Client, markets: Log) -> None:
     """The headers and `as_of` name the log, its newest entry, the newest slot and the commitment."""
     epoch, seq = markets.head()
     for path in (
@@ -102,7 +102,7 @@ async def test_a_market_without_metadata_has_a_placeholder(reader: Client) -> No
         ("category=crypto", [ONE]),
         ("category=other", [TWO]),
         (f"creator={address(CREATOR)}", [TWO, ONE]),
-        (f"creator={STRANGER}", []),
+        (f"creator={UNKNOWN_WALLET}", []),
         ("q=rain in", [ONE]),
         ("q=LISBON", [ONE]),
         ("q=%25", []),
@@ -182,7 +182,7 @@ async def test_trades_can_be_paged_and_filtered(reader: Client) -> None:
     assert (mine["count"], mine["wallet"]) == (1, HOLDER)
     both = (await reader.get(f"/trades?market_id={ONE}&wallet={HOLDER}")).json()
     assert both["trades"] == mine["trades"]
-    nobody = await body(reader, f"/api/users/{STRANGER}/trades", schemas.WalletTradePage)
+    nobody = await body(reader, f"/api/users/{UNKNOWN_WALLET}/trades", schemas.WalletTradePage)
     assert (nobody["trades"], nobody["count"]) == ([], 0)
 
 
@@ -208,7 +208,7 @@ async def test_stats_add_trades_up(reader: Client) -> None:
 
 async def test_positions_are_an_array_with_market_and_value(reader: Client) -> None:
     """What a wallet holds, worth its price now, with what a list needs of the market."""
-    (position,) = await body(reader, f"/api/users/{HOLDER}/positions", list[schemas.Position])
+    (position,) = await body(reader, f"/api/users/{HOLDER}/positions", list[schemas.UserPosition])
     assert (position["market_id"], position["userId"]) == (ONE, HOLDER)
     assert position["sharesYes"] == position["shares_yes"] == 5 * SOL
     assert position["current_value"] == 5 * SOL * 590_000_000 // 10**9
@@ -219,21 +219,21 @@ async def test_positions_are_an_array_with_market_and_value(reader: Client) -> N
 
 async def test_a_wallet_without_positions(reader: Client) -> None:
     """The newer address answers an empty array, the two older ones 404."""
-    assert await body(reader, f"/api/users/{STRANGER}/positions", list[schemas.Position]) == []
+    assert await body(reader, f"/api/users/{UNKNOWN_WALLET}/positions", list[schemas.UserPosition]) == []
     for path in (
-        f"/positions/{STRANGER}",
-        f"/api/positions/{STRANGER}",
-        f"/api/users/{STRANGER}/positions/{ONE}",
+        f"/positions/{UNKNOWN_WALLET}",
+        f"/api/positions/{UNKNOWN_WALLET}",
+        f"/api/users/{UNKNOWN_WALLET}/positions/{ONE}",
         f"/api/users/{HOLDER}/positions/{TWO}",
     ):
         assert (await reader.get(path)).status_code == 404
     for path in (f"/positions/{HOLDER}", f"/api/positions/{HOLDER}"):
-        assert len(await body(reader, path, list[schemas.Position])) == 1
+        assert len(await body(reader, path, list[schemas.UserPosition])) == 1
 
 
 async def test_a_final_position_is_worth_what_can_be_claimed(client: Client, markets: Log) -> None:
     """Winning shares take their part of the pool, losing ones nothing, and a claimed position is done."""
-    happen = markets.story.happen
+    happen = markets.story.append
     happen(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
     happen(("MarketFinalized", 1, None, {"final_outcome": True, "was_disputed": False}, None))
     await markets.deliver()
@@ -280,7 +280,7 @@ async def test_status_is_honest_about_completeness(client: Client, markets: Log)
     assert (status["completeness"]["state"], status["verified_through"]) == ("verified", 5000)
 
 
-async def test_finality_is_told_by_the_watermark(client: Client, markets: Log) -> None:
+async def test_answers_are_finalized_once_the_watermark_passes(client: Client, markets: Log) -> None:
     """Once the watermark passes the newest slot, answers are finalized."""
     markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1002)")
     assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["commitment"] == "confirmed"
@@ -364,7 +364,7 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
     assert {"b_parameter_exact", "priceYes", "as_of"} <= set(market["properties"])
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            (answer,) = [said for status, said in operation["responses"].items() if status.startswith("2")]
+            (answer,) = [described for status, described in operation["responses"].items() if status.startswith("2")]
             content = answer["content"]
             assert all(kind.get("schema") or "event-stream" in name for name, kind in content.items()), path
 

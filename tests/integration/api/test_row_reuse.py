@@ -13,7 +13,7 @@ import pytest
 from api_fixtures import Log, market_id, served
 
 from api.reads import pagination, statements
-from api.reads.row_pages import Listings
+from api.reads.row_pages import PageReader
 from ingest.testing import address
 
 ONE = market_id(1)
@@ -38,16 +38,16 @@ async def fresh(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The numbers of the rows that Postgres was asked to write."""
     numbers: list[str] = []
-    opened = Listings.__init__
+    opened = PageReader.__init__
 
-    def watched(self: Listings[Any], run: Any, *rest: Any, **more: Any) -> None:
+    def watched(self: PageReader[Any], run: Any, *rest: Any, **more: Any) -> None:
         async def counted(statement: str, parameters: Mapping[str, Any]) -> Any:
             numbers.extend(parameters.get("numbers", ()))
             return await run(statement, parameters)
 
         opened(self, counted, *rest, **more)
 
-    monkeypatch.setattr(Listings, "__init__", watched)
+    monkeypatch.setattr(PageReader, "__init__", watched)
     return numbers
 
 
@@ -103,13 +103,13 @@ async def test_a_page_that_goes_on_changing_is_read_in_one_transaction(
     async def never(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(Listings, "_filled", never)
+    monkeypatch.setattr(PageReader, "_filled", never)
     for path, content in zip(LISTS, expected, strict=True):
         answers = await asyncio.gather(*(client.get(path) for _ in range(10)))
         assert {(answer.status_code, answer.content) for answer in answers} == {(200, content)}
 
 
-async def test_a_strangers_cursor_fails_nobody_else(client: httpx.AsyncClient) -> None:
+async def test_forged_cursor_fails_no_other_request(client: httpx.AsyncClient) -> None:
     """What Postgres cannot read as a number or an instant is the sender's trouble, and never ours."""
     good = [
         (await client.get(f"{path}limit=1")).json()["next_cursor"]
@@ -147,7 +147,7 @@ async def test_rows_that_did_not_change_are_not_written_again(written: list[str]
     assert changed == [ONE]
 
 
-async def test_a_market_is_shown_as_its_creator_tells_it(client: httpx.AsyncClient, markets: Log) -> None:
+async def test_market_page_shows_the_creators_newest_metadata(client: httpx.AsyncClient, markets: Log) -> None:
     """What is told stands in another table, and belongs to the version all the same."""
     for limit, question in enumerate(("Will it rain today?", "Will it snow today?"), start=18):
         markets.owner.execute("update app.market_metadata set question = %s where market_id = %s", (question, ONE))
@@ -156,7 +156,7 @@ async def test_a_market_is_shown_as_its_creator_tells_it(client: httpx.AsyncClie
         assert {market["id"]: market["question"] for market in shown}[ONE] == question
 
 
-async def test_a_mart_of_another_shape_is_written_anew(client: httpx.AsyncClient, markets: Log) -> None:
+async def test_replaced_mart_is_rendered_again(client: httpx.AsyncClient, markets: Log) -> None:
     """The table that takes a mart's place may have been filled by the transaction that last wrote the mart."""
     with markets.owner.transaction():
         markets.owner.execute("update marts.markets set last_seq = last_seq")
@@ -183,4 +183,4 @@ async def test_a_mart_of_another_shape_is_written_anew(client: httpx.AsyncClient
 def test_every_list_writes_what_it_names() -> None:
     """The statement of a page and that of its rows speak of versions in the same words."""
     for noun, listed in (("market", pagination.MARKETS), ("trade", pagination.TRADES)):
-        assert statements.part(f"{noun}_version") in listed.texts
+        assert statements.part(f"{noun}_version") in listed.rows_statement

@@ -90,7 +90,7 @@ async def test_a_common_word_walks_the_list(client: Client, markets: Log, monkey
     assert (walked["count"], walked["count_is_exact"]) == (1, False)
 
 
-async def test_what_a_stranger_told_is_neither_shown_nor_found(
+async def test_metadata_of_another_wallet_is_neither_shown_nor_found(
     client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A market's question is its creator's alone, and what the create instruction anchored."""

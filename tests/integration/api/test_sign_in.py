@@ -15,7 +15,7 @@ from api_fixtures import Log
 from wallets import SIGNING_IN, Wallet, bearer
 
 from api.auth import tokens
-from api.auth.keys import Keys
+from api.auth.keys import SigningKeys
 from zmart import settings, testing
 from zmart.settings import Secret
 
@@ -32,7 +32,7 @@ def shared(
 
 
 @pytest.fixture
-async def door(shared: testing.PostgresDatabase) -> AsyncIterator[httpx.AsyncClient]:
+async def shared_client(shared: testing.PostgresDatabase) -> AsyncIterator[httpx.AsyncClient]:
     """The application over the shared database."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api")}
     async with api_fixtures.served(settings.load({**reached, **SIGNING_IN})) as found:
@@ -68,8 +68,8 @@ async def test_a_wallet_signs_in(client: httpx.AsyncClient, log: Log) -> None:
     ticket = await client.post("/api/auth/ticket", headers=bearer(session["access_token"]))
     assert ticket.status_code == 201
     assert ticket.json()["expires_in"] == 60
-    ((kept,),) = rows(log, "select to_jsonb(s)::text from app.sessions as s")
-    assert session["refresh_token"].split(".")[1] not in kept
+    ((stored,),) = rows(log, "select to_jsonb(s)::text from app.sessions as s")
+    assert session["refresh_token"].split(".")[1] not in stored
 
 
 async def test_a_wallets_own_bytes_are_read(client: httpx.AsyncClient) -> None:
@@ -129,13 +129,13 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_every_field_counts(door: httpx.AsyncClient, shared: testing.PostgresDatabase, forgery: str) -> None:
+async def test_every_field_counts(shared_client: httpx.AsyncClient, shared: testing.PostgresDatabase, forgery: str) -> None:
     """A text that a wallet signed but that says anything else is refused, and nothing is written."""
     wallet, (before, after) = Wallet(), FORGERIES[forgery]
-    text = (await wallet.nonce(door))["message"]
+    text = (await wallet.nonce(shared_client))["message"]
     assert before in text
 
-    answer = await attempt(door, wallet, text.replace(before, after))
+    answer = await attempt(shared_client, wallet, text.replace(before, after))
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -203,10 +203,10 @@ async def test_signing_out_ends_the_session(client: httpx.AsyncClient, log: Log)
     ["", "x", "a.b", f"{Wallet().address}.{'x' * 43}", "\ud800"],
     ids=["empty", "short", "parts", "unknown", "unfit"],
 )
-async def test_what_is_no_refresh_token_is_refused(door: httpx.AsyncClient, token: str) -> None:
+async def test_what_is_no_refresh_token_is_refused(shared_client: httpx.AsyncClient, token: str) -> None:
     """Made-up tokens, also of a wallet that exists, get 401; an empty one is a bad request, bad text is 422."""
     body = b'{"refresh_token": "\\ud800"}' if token == "\ud800" else f'{{"refresh_token": "{token}"}}'.encode()
-    answer = await door.post("/api/auth/refresh", content=body, headers={"Content-Type": "application/json"})
+    answer = await shared_client.post("/api/auth/refresh", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == {"": 400, "\ud800": 422}.get(token, 401)
 
 
@@ -221,10 +221,10 @@ def forged(**changes: Any) -> str:
         "exp": now + datetime.timedelta(minutes=1),
         "jti": "1",
     }
-    key = changes.pop("key", Keys([Secret(SIGNING_IN["JWT_SECRET"])], "access").signing)
+    key = changes.pop("key", SigningKeys([Secret(SIGNING_IN["JWT_SECRET"])], "access").signing_key)
     algorithm = changes.pop("algorithm", "HS256")
-    told = {name: value for name, value in {**claims, **changes}.items() if value is not None}
-    return jwt.encode(told, key, algorithm=algorithm)
+    payload = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+    return jwt.encode(payload, key, algorithm=algorithm)
 
 
 PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -245,12 +245,12 @@ FORGED_TOKENS = {
 
 
 @pytest.mark.parametrize("forgery", FORGED_TOKENS)
-async def test_forged_tokens_are_refused(door: httpx.AsyncClient, forgery: str) -> None:
+async def test_forged_tokens_are_refused(shared_client: httpx.AsyncClient, forgery: str) -> None:
     """Whatever is wrong with a token, nobody is signed in by it; the unchanged one would do."""
     changes, code = FORGED_TOKENS[forgery]
-    assert (await door.post("/api/auth/ticket", headers=bearer(forged()))).status_code == 201
+    assert (await shared_client.post("/api/auth/ticket", headers=bearer(forged()))).status_code == 201
 
-    answer = await door.post("/api/auth/ticket", headers=bearer(forged(**changes)))
+    answer = await shared_client.post("/api/auth/ticket", headers=bearer(forged(**changes)))
 
     assert (answer.status_code, answer.json()["code"]) == (401, code)
 
@@ -258,7 +258,7 @@ async def test_forged_tokens_are_refused(door: httpx.AsyncClient, forgery: str) 
 async def test_secrets_are_rotated_without_signing_out(log: Log) -> None:
     """The old secret's tokens are good while it is listed second, and no longer when it is gone."""
     old, new = SIGNING_IN["JWT_SECRET"], "n" * 32
-    token = forged(key=Keys([Secret(old)], "access").signing)
+    token = forged(key=SigningKeys([Secret(old)], "access").signing_key)
     for secrets, status in ((f"{new},{old}", 201), (new, 401)):
         async with api_fixtures.served(log.settings(**{**SIGNING_IN, "JWT_SECRET": secrets})) as rotating:
             answer = await rotating.post("/api/auth/ticket", headers=bearer(token))
@@ -272,31 +272,31 @@ async def test_a_ticket_is_used_once(log: Log) -> None:
     wallet = Wallet()
     application = app.create(log.settings(**SIGNING_IN))
     async with api_fixtures.alive(application):
-        gate = application.state.services.gate
-        ticket = gate.tickets.issue(wallet.address)
-        assert (await gate.tickets.redeem(ticket)).wallet == wallet.address
-        for refused in (ticket, gate.tokens.issue(wallet.address)):
+        auth = application.state.services.gate
+        ticket = auth.tickets.issue(wallet.address)
+        assert (await auth.tickets.redeem(ticket)).wallet == wallet.address
+        for refused in (ticket, auth.tokens.issue(wallet.address)):
             with pytest.raises(errors.NotSignedIn):
-                await gate.tickets.redeem(refused)
+                await auth.tickets.redeem(refused)
         with pytest.raises(errors.NotSignedIn):
-            gate.wallet_of(gate.tickets.issue(wallet.address))
+            auth.wallet_of(auth.tickets.issue(wallet.address))
 
 
 async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> None:
     """What it opens ends when the access token does that asked for it; with an older proof, after as long."""
     from api import app
-    from api.live.authentication import Doorkeeper
+    from api.live.authentication import StreamAuthenticator
 
     wallet = Wallet()
     application = app.create(log.settings(**SIGNING_IN, LEGACY_AUTH="true"))
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
     async with api_fixtures.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-        gate = application.state.services.gate
-        keeper = Doorkeeper(gate.tokens, gate.tickets)
-        soon = tokens.Tokens(gate.tokens._keys, lifetime_seconds=90)
+        auth = application.state.services.gate
+        keeper = StreamAuthenticator(auth.tokens, auth.tickets)
+        soon = tokens.Tokens(auth.tokens._keys, lifetime_seconds=90)
         for headers, most in ((bearer(soon.issue(wallet.address)), 90), (wallet.in_header(), 900)):
             asked = await client.post("/api/auth/ticket", headers=headers)
-            opened = await keeper.identity(ticket=asked.json()["ticket"])
+            opened = await keeper.authenticate(ticket=asked.json()["ticket"])
             assert opened is not None
             assert opened.wallet == wallet.address
             assert most - 30 < opened.seconds_left <= most

@@ -16,7 +16,7 @@ from api_fixtures import Log, market_id, served
 from hypothesis import strategies
 
 from api import app, schemas
-from api.auth.service import Gate
+from api.auth.service import AuthService
 from api.sql_console import executor, validator
 from ingest.testing import address
 from zmart import errors, settings
@@ -35,7 +35,7 @@ def more(markets: Log) -> dict[str, str]:
 async def client(markets: Log) -> AsyncIterator[Client]:
     """An application that takes SQL, and a wallet that is signed in."""
     configuration = markets.settings(**more(markets))
-    token = Gate(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:
         found.headers["Authorization"] = f"Bearer {token}"
         yield found
@@ -67,9 +67,9 @@ async def test_csv(client: Client) -> None:
 
 async def test_worked_queries_work(client: Client) -> None:
     """Each is listed, and asked by its name."""
-    listed = msgspec.json.decode((await client.get("/api/sql")).content, type=schemas.SqlDesk)
+    listed = msgspec.json.decode((await client.get("/api/sql")).content, type=schemas.SqlConsole)
     assert listed.is_on
-    assert [one.name for one in listed.named] == list(executor.NAMED)
+    assert [one.name for one in listed.named] == list(executor.NAMED_QUERIES)
     for one in listed.named:
         response = await client.post("/api/sql", json={"name": one.name})
         assert response.status_code == 200, response.text
@@ -166,7 +166,7 @@ async def test_a_login_that_steps_down_is_refused(markets: Log) -> None:
     """DATABASE_URL_ANALYST that names a superuser and the role analyst: `set role` would lead back."""
     dsn = settings.dsn_with_role(markets.database.dsn("postgres"), "analyst")
     configuration = markets.settings(**{**more(markets), "DATABASE_URL_ANALYST": dsn})
-    token = Gate(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:
         found.headers["Authorization"] = f"Bearer {token}"
         response = await ask(found, "select 1 as one")
@@ -223,11 +223,11 @@ def passes_with_a_call(markets: Log) -> Iterator[Callable[[str], bool]]:
 
         def passes(query: str) -> bool:
             try:
-                statement = validator.checked(query)
+                statement = validator.validate(query)
                 named = {"names": list(validator.fields(statement))}
                 is_refused = analyst.execute(executor._SQL.calling_fields, named).fetchone() is not None
                 return not is_refused and calls(statement)
-            except (validator.UnfitSql, psycopg.Error):
+            except (validator.InvalidSql, psycopg.Error):
                 return False
 
         # Postgres' reading is seen: of a call, and of none.
@@ -276,7 +276,7 @@ async def test_only_who_is_signed_in_asks(client: Client) -> None:
 async def test_off_unless_asked_for(markets: Log) -> None:
     """Without ANALYST_SQL there is nobody to ask, and the list says so."""
     configuration = markets.settings(JWT_SECRET=SECRET)
-    token = Gate(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as client:
         headers = {"Authorization": f"Bearer {token}"}
         assert (await client.post("/api/sql", json={"query": "select 1"}, headers=headers)).status_code == 404

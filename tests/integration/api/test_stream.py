@@ -14,7 +14,7 @@ import pytest
 from api_fixtures import Log, alive, market_id
 
 from api import app, errors
-from api.dependencies import Services
+from api.dependencies import AppServices
 from api.live import client, sse, topics
 from api.live.authentication import Identity
 from ingest.testing import address
@@ -22,7 +22,7 @@ from zmart.db import feed
 from zmart.domain.ids import Address
 
 ONE, TWO = market_id(1), market_id(2)
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @dataclasses.dataclass
@@ -49,15 +49,19 @@ class Stream:
     """A client reading one stream."""
 
     def __init__(
-        self, services: Services, names: str, since: feed.FeedPosition | None = None, identity: Identity | None = None
+        self,
+        services: AppServices,
+        names: str,
+        since: feed.FeedPosition | None = None,
+        identity: Identity | None = None,
     ) -> None:
-        wanted = topics.owned(topics.parse(names), identity.wallet if identity else None)
+        wanted = topics.resolve_me(topics.parse(names), identity.wallet if identity else None)
         self._chunks = sse.events(services.hub, wanted, "192.0.2.1", since, identity)
         self._events: list[Event] = []
 
     async def next(self) -> Event:
         """The next event that says something."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 if self._events:
                     event = self._events.pop(0)
@@ -79,13 +83,13 @@ class Stream:
         await self._chunks.aclose()  # type: ignore[attr-defined]
 
 
-def said(events: list[Event], kind: str) -> list[int]:
+def seqs_of_type(events: list[Event], kind: str) -> list[int]:
     """Seqs of the frames with a message of this type, once per message."""
     return [event.data["seq"] for event in events for message in event.data["messages"] if message["type"] == kind]
 
 
 @contextlib.asynccontextmanager
-async def process(log: Log, **more: str) -> AsyncIterator[Services]:
+async def process(log: Log, **more: str) -> AsyncIterator[AppServices]:
     """One process's services."""
     application = app.create(log.settings(**more))
     async with alive(application):
@@ -93,13 +97,13 @@ async def process(log: Log, **more: str) -> AsyncIterator[Services]:
 
 
 @pytest.fixture
-async def services(markets: Log) -> AsyncIterator[Services]:
+async def services(markets: Log) -> AsyncIterator[AppServices]:
     """A process over the three markets."""
     async with process(markets) as found:
         yield found
 
 
-async def test_a_stream_begins_with_its_position(markets: Log, services: Services) -> None:
+async def test_a_stream_begins_with_its_position(markets: Log, services: AppServices) -> None:
     """A new client is told where it begins, in the shape of a frame, and hears what comes after."""
     stream = Stream(services, "trades")
     welcome = await stream.next()
@@ -113,7 +117,7 @@ async def test_a_stream_begins_with_its_position(markets: Log, services: Service
     assert [message["type"] for message in frame.data["messages"]] == ["trade"]
 
 
-async def test_a_trade_is_told_in_every_word_clients_know(markets: Log, services: Services) -> None:
+async def test_trade_is_sent_in_every_message_type_clients_know(markets: Log, services: AppServices) -> None:
     """The union of what the older server sent and what the browser reads."""
     stream = Stream(services, f"market:{ONE}")
     await stream.next()
@@ -139,7 +143,7 @@ async def test_a_trade_is_told_in_every_word_clients_know(markets: Log, services
     assert by_type["price_update"]["data"]["priceYes"] == 0.45
 
 
-async def test_topics_choose(markets: Log, services: Services) -> None:
+async def test_topics_choose(markets: Log, services: AppServices) -> None:
     """Each topic hears its own: all trades, one market, one wallet, one market's votes, the status."""
     streams = {
         name: Stream(services, name)
@@ -162,8 +166,8 @@ async def test_topics_choose(markets: Log, services: Services) -> None:
     await markets.deliver()
     markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1000)")
     markets.owner.execute("notify zmart_feed")
-    heard = {name: await stream.next() for name, stream in streams.items()}
-    assert {name: frame.data["seq"] - start for name, frame in heard.items()} == {
+    frames = {name: await stream.next() for name, stream in streams.items()}
+    assert {name: frame.data["seq"] - start for name, frame in frames.items()} == {
         "trades": 1,
         f"market:{ONE}": 1,
         f"market:{TWO}": 2,
@@ -172,18 +176,18 @@ async def test_topics_choose(markets: Log, services: Services) -> None:
         "markets": 1,
         "status": 4,
     }
-    vote, tally = heard[f"votes:{TWO}"].data["messages"]
+    vote, tally = frames[f"votes:{TWO}"].data["messages"]
     assert (vote["type"], vote["data"]["vote"], vote["data"]["vote_type"]) == ("vote", False, "proposal")
     assert (tally["type"], tally["data"]["likes"], tally["data"]["dislikes"]) == ("vote_tally", 3, 2)
-    (status,) = heard["status"].data["messages"]
+    (status,) = frames["status"].data["messages"]
     assert (status["type"], status["data"]["finalized_through"]) == ("status", 1000)
 
 
-async def test_ballots_and_comments_of_people(markets: Log, services: Services) -> None:
+async def test_ballots_and_comments_of_people(markets: Log, services: AppServices) -> None:
     """What people write here is told like what the chain says."""
-    votes, talk = Stream(services, f"votes:{TWO}"), Stream(services, f"discussions:{TWO}")
+    votes, discussions = Stream(services, f"votes:{TWO}"), Stream(services, f"discussions:{TWO}")
     await votes.next()
-    await talk.next()
+    await discussions.next()
     with markets.owner.transaction():
         markets.owner.execute("set local role zmart_api")
         markets.owner.execute("select set_config('zmart.wallet', %s, true)", [address(30)])
@@ -191,13 +195,13 @@ async def test_ballots_and_comments_of_people(markets: Log, services: Services) 
         markets.owner.execute("select app.post_comment(%s, 'Quite likely')", [TWO])
     vote = (await votes.next()).data["messages"][0]
     assert (vote["type"], vote["data"]["source"], vote["data"]["user_wallet"]) == ("vote", "api", address(30))
-    (comment,) = (await talk.next()).data["messages"]
+    (comment,) = (await discussions.next()).data["messages"]
     assert (comment["type"], comment["data"]["action"]) == ("discussion", "created")
     assert comment["data"]["content"] == comment["data"]["discussion"]["content"] == "Quite likely"
     assert comment["data"]["author"] == address(30)
 
 
-async def test_a_client_comes_back_without_gap_or_double(markets: Log, services: Services) -> None:
+async def test_a_client_comes_back_without_gap_or_double(markets: Log, services: AppServices) -> None:
     """A client that leaves and returns with its last id hears every trade exactly once, while they go on."""
     epoch, start = markets.head()
 
@@ -206,38 +210,38 @@ async def test_a_client_comes_back_without_gap_or_double(markets: Log, services:
             markets.buy(1, 2 + number % 5)
             await markets.deliver()
 
-    heard: list[int] = []
+    received: list[int] = []
     place = feed.FeedPosition(epoch, start)
     writing = asyncio.create_task(write())
-    while len(heard) < 120:
+    while len(received) < 120:
         stream = Stream(services, "trades", since=place)
         for _ in range(7):
             event = await stream.next()
             assert event.id is not None
-            heard += said([event], "trade")
+            received += seqs_of_type([event], "trade")
             place = event.id
-            if len(heard) == 120:
+            if len(received) == 120:
                 break
         await stream.leave()
     await writing
-    assert heard == list(range(start + 1, start + 121))
+    assert received == list(range(start + 1, start + 121))
     assert services.hub.streams == 0
 
 
-async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services: Services) -> None:
+async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services: AppServices) -> None:
     """A client that starts at the beginning of a long log is sent all of it, in order."""
     for _ in range(client.QUEUE_FRAMES + 300):
         markets.buy(1, 2)
     await markets.deliver()
     epoch, seq = markets.head()
     events = await Stream(services, "trades", since=feed.FeedPosition(epoch, 0)).until(seq)
-    trades = said(events, "trade")
+    trades = seqs_of_type(events, "trade")
     assert trades[-1] == seq
     assert len(trades) == len(set(trades)) == client.QUEUE_FRAMES + 303
     assert trades == sorted(trades)
 
 
-async def test_a_killed_listener_costs_nothing(markets: Log, services: Services) -> None:
+async def test_a_killed_listener_costs_nothing(markets: Log, services: AppServices) -> None:
     """Terminating the process's connections leaves no hole and no double in an open stream."""
     stream = Stream(services, "trades")
     await stream.next()
@@ -252,10 +256,10 @@ async def test_a_killed_listener_costs_nothing(markets: Log, services: Services)
         markets.buy(1, 3)
         await markets.deliver()
     events = await stream.until(start + 12)
-    assert said(events, "trade") == list(range(start + 1, start + 13))
+    assert seqs_of_type(events, "trade") == list(range(start + 1, start + 13))
 
 
-async def test_two_clients_and_two_processes_tell_the_same(markets: Log, services: Services) -> None:
+async def test_two_clients_and_two_processes_send_the_same_frames(markets: Log, services: AppServices) -> None:
     """Everyone who follows a topic of the log is sent the same frames."""
     async with process(markets) as other:
         streams = [Stream(services, "trades,status"), Stream(services, "trades,status"), Stream(other, "trades,status")]
@@ -267,10 +271,10 @@ async def test_two_clients_and_two_processes_tell_the_same(markets: Log, service
         seq = markets.head()[1]
         first, second, third = [await stream.until(seq) for stream in streams]
     assert [event.data for event in first] == [event.data for event in second] == [event.data for event in third]
-    assert said(first, "trade") == list(range(seq - 39, seq + 1))
+    assert seqs_of_type(first, "trade") == list(range(seq - 39, seq + 1))
 
 
-async def test_a_replay_tells_what_was_told(markets: Log, services: Services) -> None:
+async def test_replay_equals_the_live_stream(markets: Log, services: AppServices) -> None:
     """What a client that was there heard and what one that comes later is sent is the same log."""
     epoch, start = markets.head()
     names = f"trades,wallet:{address(2)},votes:{TWO}"
@@ -297,7 +301,7 @@ async def test_a_replay_tells_what_was_told(markets: Log, services: Services) ->
     assert log_of(later) == log_of(live)
 
 
-async def test_states_are_never_ahead_of_the_log(markets: Log, services: Services) -> None:
+async def test_states_are_never_ahead_of_the_log(markets: Log, services: AppServices) -> None:
     """When a state is told, everything it reflects has been told before, on replay as well as live."""
     epoch, _ = markets.head()
     for _ in range(300):
@@ -310,7 +314,7 @@ async def test_states_are_never_ahead_of_the_log(markets: Log, services: Service
                 assert message["data"]["last_seq"] <= event.data["seq"]
 
 
-async def test_a_position_of_another_log_is_told_to_start_over(markets: Log, services: Services) -> None:
+async def test_position_of_another_log_gets_a_resync(markets: Log, services: AppServices) -> None:
     """A foreign epoch and a seq that is not reached yet get `resync` with the reason and the place to go on."""
     epoch, seq = markets.head()
     foreign = Stream(services, "trades", since=feed.FeedPosition("00000000-0000-0000-0000-000000000000", 3))
@@ -325,7 +329,7 @@ async def test_a_position_of_another_log_is_told_to_start_over(markets: Log, ser
         assert (await stream.next()).data["seq"] == seq + 1
 
 
-async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: Services) -> None:
+async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: AppServices) -> None:
     """When the database becomes another log, open streams are told and go on in the new one."""
     stream = Stream(services, "trades")
     await stream.next()
@@ -342,20 +346,20 @@ async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: Serv
     assert event.data["seq"] == resync.data["seq"] + 1
 
 
-async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, services: Services) -> None:
+async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, services: AppServices) -> None:
     """Nobody is led past a missing entry: streams wait, the process says why."""
     stream = Stream(services, "trades")
     await stream.next()
     markets.owner.execute("alter table raw.feed disable trigger user")
     markets.owner.execute("insert into raw.feed (seq, kind) values (raw.next_seq() + 1, 'mart_stale')")
     markets.owner.execute("notify zmart_feed")
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while services.hub.trouble is None:  # noqa: ASYNC110 - the hub tells nobody but readiness
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while services.hub.stall_reason is None:  # noqa: ASYNC110 - the hub tells nobody but readiness
             await asyncio.sleep(0.02)
-    assert "no entry" in services.hub.trouble
+    assert "no entry" in services.hub.stall_reason
 
 
-async def test_closing_says_goodbye(markets: Log, services: Services) -> None:
+async def test_shutdown_sends_a_close_event(markets: Log, services: AppServices) -> None:
     """At shutdown a stream ends with a word and all that was promised; new ones are refused."""
     stream = Stream(services, "trades")
     welcome = await stream.next()
@@ -379,7 +383,7 @@ class Proven(Identity):
 
 
 async def test_a_proof_that_runs_out_ends_the_stream(
-    markets: Log, services: Services, monkeypatch: pytest.MonkeyPatch
+    markets: Log, services: AppServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stream of a wallet ends with the word for it, before anything that happened since."""
     identity = Proven(Address(address(2)), datetime.datetime.now(datetime.UTC))
@@ -387,7 +391,7 @@ async def test_a_proof_that_runs_out_ends_the_stream(
     welcome = await stream.next()
     markets.buy(1, 2)
     await markets.deliver()
-    assert said([await stream.next()], "trade")
+    assert seqs_of_type([await stream.next()], "trade")
     monkeypatch.setattr(Proven, "left", 0.0)
     markets.buy(1, 2)
     await markets.deliver()
@@ -397,7 +401,7 @@ async def test_a_proof_that_runs_out_ends_the_stream(
         await stream.next()
     monkeypatch.setattr(Proven, "left", 60.0)
     again = Stream(services, "me,trades", welcome.id, identity)
-    assert said(await again.until(markets.head()[1]), "trade") == [markets.head()[1] - 1, markets.head()[1]]
+    assert seqs_of_type(await again.until(markets.head()[1]), "trade") == [markets.head()[1] - 1, markets.head()[1]]
 
 
 async def test_limits_on_streams(markets: Log) -> None:
@@ -409,8 +413,8 @@ async def test_limits_on_streams(markets: Log) -> None:
         with pytest.raises(errors.TooManyStreams, match="from this address"):
             services.hub.admit("192.0.2.1")
         services.hub.admit("192.0.2.2")
-        third = client.Client(frozenset(), "192.0.2.2")
-        with services.hub.registered(third), pytest.raises(errors.TooManyStreams, match="All 3 streams"):
+        third = client.StreamClient(frozenset(), "192.0.2.2")
+        with services.hub.register(third), pytest.raises(errors.TooManyStreams, match="All 3 streams"):
             services.hub.admit("192.0.2.3")
         services.hub.admit("192.0.2.3")
         await one.leave()

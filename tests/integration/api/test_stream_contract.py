@@ -11,7 +11,7 @@ import httpx
 import jsonschema
 import pytest
 import websockets
-from recorded_chain import Played
+from recorded_chain import RecordedChain
 from wallets import bearer
 
 from api.contract import asyncapi
@@ -21,10 +21,10 @@ DOCUMENT = asyncapi.document()
 COMPONENTS = {"components": DOCUMENT["components"]}
 
 
-def problems(said: Any, schema: str) -> list[str]:
+def problems(value: Any, schema: str) -> list[str]:
     """What a schema of the document has against it."""
     validator = jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{schema}", **COMPONENTS})
-    return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(said)]
+    return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
 
 
 def message_problems(message: dict[str, Any]) -> list[str]:
@@ -34,37 +34,37 @@ def message_problems(message: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def told(played: Played) -> list[dict[str, Any]]:
+def received(played: RecordedChain) -> list[dict[str, Any]]:
     """Everything a wallet heard that was there from the first entry to the last, and what it was answered."""
-    return played.run(_hear(played, played.signed_in()))
+    return played.run(_receive_all(played, played.signed_in()))
 
 
-async def _hear(played: Played, session: dict[str, Any]) -> list[dict[str, Any]]:
+async def _receive_all(played: RecordedChain, session: dict[str, Any]) -> list[dict[str, Any]]:
     async with httpx.AsyncClient(
         base_url=played.url, trust_env=False, headers=bearer(session["access_token"])
     ) as client:
         await _act(played, client)
     _stage(played)
-    rows = played.ask("select id from marts.markets where is_known order by trades_count desc")
+    rows = played.fetch_all("select id from marts.markets where is_known order by trades_count desc")
     markets = [row[0] for row in rows[:10]] + [played.market("PROPOSED") or ""]
-    (wallet,) = played.ask("select user_wallet from marts.trades limit 1")[0]
-    ((epoch, head),) = played.ask("select i.epoch::text, (select max(seq) from raw.feed) from raw.identity as i")
+    (wallet,) = played.fetch_all("select user_wallet from marts.trades limit 1")[0]
+    ((epoch, head),) = played.fetch_all("select i.epoch::text, (select max(seq) from raw.feed) from raw.identity as i")
     wanted = ["markets", "trades", "status", "me", f"wallet:{wallet}"]
     wanted += [f"{kind}:{market}" for kind in ("market", "votes", "discussions") for market in markets]
     found = []
     async with websockets.connect(f"ws://127.0.0.1:{played.port}/ws", max_size=None, proxy=None) as socket:
 
-        async def say(**said: Any) -> None:
-            await socket.send(json.dumps(said))
+        async def send(**message: Any) -> None:
+            await socket.send(json.dumps(message))
 
-        await say(action="auth", token=session["access_token"])
-        await say(action="nonsense")
-        await say(action="subscribe", topics=wanted, since=f"{epoch}:0")
+        await send(action="auth", token=session["access_token"])
+        await send(action="nonsense")
+        await send(action="subscribe", topics=wanted, since=f"{epoch}:0")
         async with asyncio.timeout(60):
             while not found or found[-1].get("seq", 0) < head:
                 found.append(json.loads(await socket.recv()))
-        await say(action="ping")
-        await say(action="unsubscribe", topics=["trades"])
+        await send(action="ping")
+        await send(action="unsubscribe", topics=["trades"])
         async with asyncio.timeout(20):
             while found[-1].get("type") != "unsubscribed":
                 found.append(json.loads(await socket.recv()))
@@ -78,18 +78,18 @@ async def _hear(played: Played, session: dict[str, Any]) -> list[dict[str, Any]]
     return found
 
 
-async def _act(played: Played, client: httpx.AsyncClient) -> None:
+async def _act(played: RecordedChain, client: httpx.AsyncClient) -> None:
     """What the actors of the chain do not do: talk, and vote here."""
     market = played.market("PROPOSED") or played.market("ACTIVE") or ""
-    said = await client.post("/api/discussions", json={"market_id": market, "content": "Which station?"})
-    assert said.status_code == 201, said.text
-    name = said.json()["discussion"]["id"]
+    response = await client.post("/api/discussions", json={"market_id": market, "content": "Which station?"})
+    assert response.status_code == 201, response.text
+    name = response.json()["discussion"]["id"]
     assert (await client.post(f"/api/discussions/{name}/vote", json={"vote": "up"})).is_success
 
 
-def _stage(played: Played) -> None:
+def _stage(played: RecordedChain) -> None:
     """What a quiet chain does not do: give an event up, settle another elsewhere, come to finality, lose a mart."""
-    with played.town.database.connect("postgres") as owner:
+    with played.stack.database.connect("postgres") as owner:
         for kind in ("retracted", "moved"):
             owner.execute(
                 "insert into raw.feed (seq, kind, ref, market_no)"
@@ -109,36 +109,36 @@ def _stage(played: Played) -> None:
         owner.execute("notify zmart_feed")
 
 
-def frames(told: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def frames(received: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Those that are entries of the log."""
-    return (one for one in told if "type" not in one)
+    return (one for one in received if "type" not in one)
 
 
-def test_every_message_fits_its_schema(told: list[dict[str, Any]]) -> None:
+def test_every_message_fits_its_schema(received: list[dict[str, Any]]) -> None:
     """No field more, no field less, each of its type."""
-    inside = [message for one in told for message in one.get("messages", ())]
+    inside = [message for one in received for message in one.get("messages", ())]
     assert [problem for message in inside for problem in message_problems(message)][:10] == []
     assert {message["type"] for message in inside} >= set(messages.BY_NAME)
 
 
-def test_every_frame_and_answer_fits_its_schema(told: list[dict[str, Any]]) -> None:
+def test_every_frame_and_answer_fits_its_schema(received: list[dict[str, Any]]) -> None:
     """So do the frames around them, and what the server says by itself."""
-    names = {one["type"]: one["type"].capitalize() for one in told if "type" in one}
+    names = {one["type"]: one["type"].capitalize() for one in received if "type" in one}
     assert set(names) >= {"welcome", "authenticated", "subscribed", "error", "pong", "unsubscribed", "resync"}
-    for one in told:
+    for one in received:
         without = {**one, "messages": []} if "messages" in one else one
         assert problems(without, names[one["type"]] if "type" in one else "Frame") == []
 
 
-def test_topics_are_those_of_the_code(told: list[dict[str, Any]]) -> None:
+def test_topics_are_those_of_the_code(received: list[dict[str, Any]]) -> None:
     """The document describes each topic there is; messages come under the topics that it says."""
-    known = {name.partition(":")[0] for name in topics.KNOWN.split(", ")}
-    assert set(asyncapi.TOPICS) == known == {topic for said in messages.MESSAGES for topic in said.topics}
+    known = {name.partition(":")[0] for name in topics.KNOWN_TOPICS.split(", ")}
+    assert set(asyncapi.TOPICS) == known == {topic for message_type in messages.MESSAGES for topic in message_type.topics}
 
 
-def test_server_sent_events_fit_their_schema(played: Played, told: list[dict[str, Any]]) -> None:
+def test_server_sent_events_fit_their_schema(played: RecordedChain, received: list[dict[str, Any]]) -> None:
     """The data of an event is the same frame."""
-    first = next(frames(told))
+    first = next(frames(received))
     url = f"{played.url}/api/stream?topics=markets&since={first['epoch']}:0"
     seen = 0
     with httpx.Client(trust_env=False) as client, client.stream("GET", url) as response:
@@ -152,7 +152,7 @@ def test_server_sent_events_fit_their_schema(played: Played, told: list[dict[str
                 return
 
 
-def test_the_document_is_served(played: Played) -> None:
+def test_the_document_is_served(played: RecordedChain) -> None:
     """At /schema/asyncapi.json, word for word."""
     answer = httpx.get(f"{played.url}/schema/asyncapi.json", trust_env=False)
     assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(DOCUMENT)))

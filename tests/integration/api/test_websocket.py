@@ -21,14 +21,14 @@ async def server(markets: Log) -> AsyncIterator[Served]:
         yield found
 
 
-async def test_a_topic_is_told_from_its_snapshot_on(markets: Log, server: Served) -> None:
+async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) -> None:
     """The acknowledgement says how things stand and where; frames go on from exactly there."""
     async with server.connected() as socket:
         epoch, seq = markets.head()
-        said = await socket.ask(action="subscribe", topics=[f"market:{ONE}", f"votes:{TWO}", "trades"])
-        assert (said["type"], said["epoch"], said["seq"]) == ("subscribed", epoch, seq)
-        assert said["topics"] == sorted([f"market:{ONE}", f"votes:{TWO}", "trades"])
-        state, tally = said["messages"]
+        subscribed = await socket.ask(action="subscribe", topics=[f"market:{ONE}", f"votes:{TWO}", "trades"])
+        assert (subscribed["type"], subscribed["epoch"], subscribed["seq"]) == ("subscribed", epoch, seq)
+        assert subscribed["topics"] == sorted([f"market:{ONE}", f"votes:{TWO}", "trades"])
+        state, tally = subscribed["messages"]
         assert (state["type"], state["data"]["priceYes"], state["market_id"]) == ("market_state", 0.59, ONE)
         assert (tally["type"], tally["data"]["likes"], tally["data"]["dislikes"]) == ("vote_tally", 3, 1)
         markets.buy(1, 4)
@@ -72,18 +72,18 @@ async def test_coming_back_without_gap_or_double(markets: Log, server: Served) -
             markets.buy(1, 2 + number % 5)
             await markets.deliver()
 
-    heard: list[int] = []
+    received: list[int] = []
     place = start
     writing = asyncio.create_task(write())
-    while len(heard) < 90:
+    while len(received) < 90:
         async with server.connected() as socket:
-            said = await socket.ask(action="subscribe", topics=["trades"], since=f"{epoch}:{place}")
-            assert (said["type"], said["seq"], said["messages"]) == ("subscribed", place, [])
+            subscribed = await socket.ask(action="subscribe", topics=["trades"], since=f"{epoch}:{place}")
+            assert (subscribed["type"], subscribed["seq"], subscribed["messages"]) == ("subscribed", place, [])
             for frame in await socket.until_seq(min(place + 7, start + 90)):
-                heard += [m["seq"] for m in of_type([frame], "trade")]
+                received += [m["seq"] for m in of_type([frame], "trade")]
                 place = frame["seq"]
     await writing
-    assert heard == list(range(start + 1, start + 91))
+    assert received == list(range(start + 1, start + 91))
 
 
 async def test_asking_for_more_keeps_the_order(markets: Log, server: Served) -> None:
@@ -99,21 +99,21 @@ async def test_asking_for_more_keeps_the_order(markets: Log, server: Served) -> 
 
         async def ask() -> None:
             for topic in ("status", f"market:{ONE}", f"wallet:{address(2)}", f"votes:{TWO}"):
-                await socket.say(action="subscribe", topics=[topic])
+                await socket.send(action="subscribe", topics=[topic])
                 await asyncio.sleep(0.02)
 
         await asyncio.gather(write(), ask())
-        said = await socket.until_seq(start + total)
-        frames = [frame for frame in said if "type" not in frame]
+        received = await socket.until_seq(start + total)
+        frames = [frame for frame in received if "type" not in frame]
         assert [frame["seq"] for frame in frames] == list(range(start + 1, start + total + 1))
-        asked = [place for place, frame in enumerate(said) if frame.get("type") == "subscribed"]
+        asked = [place for place, frame in enumerate(received) if frame.get("type") == "subscribed"]
         assert len(asked) == 4
         for place in asked:
-            before = [f["seq"] for f in said[:place] if "type" not in f]
-            assert said[place]["seq"] >= max(before, default=0)
-        (market,) = [place for place in asked if f"market:{ONE}" in said[place]["topics"]][:1]
-        states = [any(m["type"] == "market_state" for m in f["messages"]) for f in said if "type" not in f]
-        assert not any(states[: len([f for f in said[:market] if "type" not in f])])
+            before = [f["seq"] for f in received[:place] if "type" not in f]
+            assert received[place]["seq"] >= max(before, default=0)
+        (market,) = [place for place in asked if f"market:{ONE}" in received[place]["topics"]][:1]
+        states = [any(m["type"] == "market_state" for m in f["messages"]) for f in received if "type" not in f]
+        assert not any(states[: len([f for f in received[:market] if "type" not in f])])
 
 
 async def test_a_client_that_is_ahead_of_the_process_waits_for_it(markets: Log, server: Served) -> None:
@@ -124,8 +124,8 @@ async def test_a_client_that_is_ahead_of_the_process_waits_for_it(markets: Log, 
         behind = hub.position
         assert behind is not None
         hub._position = behind.with_seq(behind.seq - 2)
-        said = await socket.ask(action="subscribe", topics=["trades"], since=str(behind))
-        assert (said["type"], said["seq"]) == ("subscribed", behind.seq)
+        subscribed = await socket.ask(action="subscribe", topics=["trades"], since=str(behind))
+        assert (subscribed["type"], subscribed["seq"]) == ("subscribed", behind.seq)
         markets.buy(1, 2)
         await markets.deliver()
         assert [frame["seq"] for frame in await socket.until_seq(behind.seq + 1)] == [behind.seq + 1]
@@ -142,8 +142,8 @@ async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
             resync = await socket.ask(action="subscribe", topics=[f"market:{ONE}"], since=since)
             assert resync["type"] == "resync"
             assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq}
-            said = await socket.next()
-            assert (said["type"], said["seq"], said["messages"][0]["type"]) == ("subscribed", seq, "market_state")
+            subscribed = await socket.next()
+            assert (subscribed["type"], subscribed["seq"], subscribed["messages"][0]["type"]) == ("subscribed", seq, "market_state")
 
 
 async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served) -> None:
@@ -163,11 +163,11 @@ async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served
         assert (frame["epoch"], frame["seq"]) == (markets.head()[0], resync["data"]["seq"] + 1)
 
 
-async def test_finality_and_retraction_are_told(markets: Log, server: Served) -> None:
+async def test_finality_and_retraction_are_sent(markets: Log, server: Served) -> None:
     """The slot up to which everything is final, and what is taken back, come in the same order as the rest."""
     async with server.connected() as socket:
-        said = await socket.ask(action="subscribe", topics=["trades", "status"])
-        assert said["messages"][0]["data"] == {"kind": "snapshot", "finalized_through": None, "stale": []}
+        subscribed = await socket.ask(action="subscribe", topics=["trades", "status"])
+        assert subscribed["messages"][0]["data"] == {"kind": "snapshot", "finalized_through": None, "stale": []}
         row = markets.owner.execute("select max(seq) from raw.events where name = 'SharesBought'").fetchone()
         assert row is not None
         with markets.owner.transaction():
@@ -186,7 +186,7 @@ async def test_finality_and_retraction_are_told(markets: Log, server: Served) ->
         assert final["seq"] == retracted["seq"] + 1
 
 
-async def test_what_people_write_is_told(markets: Log, server: Served) -> None:
+async def test_ballots_posts_and_metadata_are_sent(markets: Log, server: Served) -> None:
     """Ballots, comments, edits, reactions and descriptions come as messages of their market."""
     names = [f"votes:{TWO}", f"discussions:{TWO}", "markets"]
     async with server.connected() as socket:
@@ -204,15 +204,15 @@ async def test_what_people_write_is_told(markets: Log, server: Served) -> None:
             [TWO],
         )
         owner.execute("notify zmart_feed")
-        said = await socket.until_seq(markets.head()[1])
-        (vote,), (comment,), (told,) = (of_type(said, kind) for kind in ("vote", "discussion", "market_metadata"))
+        frames = await socket.until_seq(markets.head()[1])
+        (vote,), (comment,), (metadata,) = (of_type(frames, kind) for kind in ("vote", "discussion", "market_metadata"))
         assert (vote["data"]["vote_type"], vote["data"]["user_wallet"]) == ("proposal", address(30))
         assert (comment["data"]["action"], comment["data"]["content"]) == ("created", "Quite likely")
         assert comment["data"]["discussion"]["upvotes"] == 0
-        assert told["data"]["question"] == "Will it snow in Oslo on Friday?"
+        assert metadata["data"]["question"] == "Will it snow in Oslo on Friday?"
 
 
-async def test_processes_tell_the_same(markets: Log, server: Served) -> None:
+async def test_processes_send_the_same_frames(markets: Log, server: Served) -> None:
     """Whatever process and door a client comes to, it is told the same frames."""
     async with served(markets, door="ws") as other, server.connected() as one, other.connected("/") as two:
         for socket in (one, two):
@@ -222,8 +222,8 @@ async def test_processes_tell_the_same(markets: Log, server: Served) -> None:
             await markets.deliver()
         seq = markets.head()[1]
 
-        def log_of(said: list[dict[str, object]]) -> list[object]:
-            return [(frame["seq"], *(m["data"] for m in of_type([frame], "trade"))) for frame in said]
+        def log_of(frames: list[dict[str, object]]) -> list[object]:
+            return [(frame["seq"], *(m["data"] for m in of_type([frame], "trade"))) for frame in frames]
 
         first, second = log_of(await one.until_seq(seq)), log_of(await two.until_seq(seq))
         assert first == second
@@ -238,16 +238,16 @@ async def test_shutting_down_loses_nothing(markets: Log, server: Served) -> None
             markets.buy(1, 2)
         await markets.deliver()
         seq = markets.head()[1]
-        heard = [frame["seq"] for frame in await socket.until_seq(seq - 1)]
+        received = [frame["seq"] for frame in await socket.until_seq(seq - 1)]
         leaving.stop()
         code, reason = await socket.closed()
         assert (code, reason) == (1012, "shutdown")
         markets.buy(1, 2)
         await markets.deliver()
         async with server.connected() as again:
-            await again.ask(action="subscribe", topics=["trades"], since=f"{markets.head()[0]}:{heard[-1]}")
-            heard += [frame["seq"] for frame in await again.until_seq(seq + 1)]
-        assert heard == list(range(seq - 2, seq + 2))
+            await again.ask(action="subscribe", topics=["trades"], since=f"{markets.head()[0]}:{received[-1]}")
+            received += [frame["seq"] for frame in await again.until_seq(seq + 1)]
+        assert received == list(range(seq - 2, seq + 2))
 
 
 async def test_a_new_client_is_turned_away_while_the_process_leaves(server: Served) -> None:
@@ -262,14 +262,14 @@ async def test_the_address_can_ask(markets: Log, server: Served) -> None:
     """Topics and a place in the address do what the first message could."""
     epoch, seq = markets.head()
     async with server.connected(f"/ws?topics=trades,status&since={epoch}:{seq - 1}") as socket:
-        said = await socket.next()
-        assert (said["type"], said["topics"], said["seq"]) == ("subscribed", ["status", "trades"], seq - 1)
+        subscribed = await socket.next()
+        assert (subscribed["type"], subscribed["topics"], subscribed["seq"]) == ("subscribed", ["status", "trades"], seq - 1)
         assert (await socket.next())["seq"] == seq
     async with server.connected("/ws?topics=nonsense") as socket:
         assert (await socket.next())["data"]["code"] == "unknown_topic"
 
 
-async def test_quiet_clients_are_told_where_they_are(
+async def test_idle_clients_receive_position_heartbeats(
     markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Now and then a frame without messages moves the place of a client that hears nothing."""
@@ -281,7 +281,7 @@ async def test_quiet_clients_are_told_where_they_are(
         async with asyncio.timeout(20):
             while (position := server.services.hub.position) is None or position.seq < seq:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        server.services.hub.pulse()
+        server.services.hub.send_heartbeats()
         assert await socket.next() == {"epoch": markets.head()[0], "seq": seq, "messages": []}
         pong = await socket.ask(action="ping")
         assert (pong["type"], pong["data"]["seq"]) == ("pong", seq)

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from api.auth import tickets, tokens
-from api.auth.keys import Keys
+from api.auth.keys import SigningKeys
 from api.live import client_messages, websocket_session, wire
 from ingest.testing import address
 from zmart.settings import Secret
@@ -40,7 +40,7 @@ def token(wallet: str, *, seconds: int = 600, secret: str = JWT_SECRET, audience
         "iat": now - datetime.timedelta(hours=1), "exp": now + datetime.timedelta(seconds=seconds),
     }  # fmt: skip
     purpose = "ticket" if audience == tickets.STREAM else "access"
-    return jwt.encode(claims, Keys([Secret(secret)], purpose).signing, algorithm="HS256")
+    return jwt.encode(claims, SigningKeys([Secret(secret)], purpose).signing_key, algorithm="HS256")
 
 
 #: What is sent as it stands, and the sentence and code it is answered with.
@@ -74,13 +74,13 @@ WRONG: list[tuple[str, str, str]] = [
 ]
 
 
-async def test_every_mistake_is_told_and_forgiven(server: Served) -> None:
+async def test_invalid_message_gets_an_error_and_keeps_the_connection(server: Served) -> None:
     """The answer names what was wrong in a sentence and a code, and the same connection goes on."""
     async with server.connected() as socket:
         for sent, sentence, code in WRONG:
             await socket.raw.send(sent)
-            said = await socket.next()
-            assert (said["type"], said["data"]["error"], said["data"]["code"]) == ("error", sentence, code), sent
+            response = await socket.next()
+            assert (response["type"], response["data"]["error"], response["data"]["code"]) == ("error", sentence, code), sent
         await socket.raw.send(b"\x00\xff binary")
         assert (await socket.next())["data"]["code"] == "invalid_message"
         assert (await socket.ask(action="subscribe", topics=["trades"]))["type"] == "subscribed"
@@ -101,17 +101,17 @@ async def test_since_comes_first(markets: Log, server: Served) -> None:
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["trades"])
         epoch, seq = markets.head()
-        said = await socket.ask(action="subscribe", topics=["status"], since=f"{epoch}:{seq - 2}")
-        assert said["data"]["code"] == "since_comes_first"
+        response = await socket.ask(action="subscribe", topics=["status"], since=f"{epoch}:{seq - 2}")
+        assert response["data"]["code"] == "since_comes_first"
 
 
 async def test_a_token_opens_ones_own(markets: Log, server: Served) -> None:
     """With a token of its own a wallet hears what it writes and what it is answered; nobody else does."""
     async with server.connected() as mine, server.connected() as other:
         assert (await mine.ask(action="auth", token=token(address(2))))["data"] == {"wallet": address(2)}
-        said = await mine.ask(action="subscribe", topics=["me"])
-        assert said["topics"] == ["me"]
-        assert {m["type"] for m in said["messages"]} == {"position_update"}
+        response = await mine.ask(action="subscribe", topics=["me"])
+        assert response["topics"] == ["me"]
+        assert {m["type"] for m in response["messages"]} == {"position_update"}
         await other.ask(action="subscribe", topics=[f"wallet:{address(2)}", "me"], token=token(address(3)))
         owner = markets.owner
         with owner.transaction():
@@ -128,7 +128,7 @@ async def test_a_token_in_the_address(server: Served) -> None:
     async with server.connected(f"/ws?topics=me&token={token(address(2))}") as socket:
         assert (await socket.next())["type"] == "authenticated"
         assert (await socket.next())["topics"] == ["me"]
-    ticket = server.services.gate.tickets.issue(address(2))
+    ticket = server.services.auth.tickets.issue(address(2))
     async with server.connected(f"/ws?topics=me&ticket={ticket}") as socket:
         assert (await socket.next())["data"]["wallet"] == address(2)
     async with server.connected(f"/ws?topics=me&ticket={ticket}") as socket:
@@ -156,8 +156,8 @@ async def test_a_token_that_runs_out_ends_ones_own(markets: Log, server: Served)
     """From then on the private topic is silent, the public ones go on."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["me", "trades"], token=token(address(2), seconds=2))
-        said = await socket.next()
-        assert (said["data"]["code"], said["type"]) == ("token_expired", "error")
+        response = await socket.next()
+        assert (response["data"]["code"], response["type"]) == ("token_expired", "error")
         markets.buy(1, 2)
         await markets.deliver()
         assert [m["type"] for m in (await socket.next())["messages"]] == ["trade"]
@@ -208,13 +208,13 @@ async def test_text_that_is_not_utf_8(server: Served) -> None:
         assert (await socket.closed())[0] == 1007
 
 
-async def test_somebody_who_talks_too_much(server: Served) -> None:
+async def test_client_over_the_message_rate_is_closed(server: Served) -> None:
     """Hundreds of messages in a moment are no conversation: told, then closed with 1008."""
     async with server.connected() as socket:
         for _ in range(websocket_session.MOST_MESSAGES + 1):
-            await socket.say(action="pong")
-        said = await socket.next()
-        assert said["data"]["code"] == "too_many_messages"
+            await socket.send(action="pong")
+        response = await socket.next()
+        assert response["data"]["code"] == "too_many_messages"
         assert await socket.closed() == (1008, "too many messages")
 
 
@@ -253,14 +253,14 @@ async def test_a_peer_that_never_reads_is_closed(markets: Log, server: Served, m
     async with server.connected() as socket:
         stalled.sendall(_masked(b'{"action":"subscribe","topics":["trades","market:' + ONE.encode() + b'"]}'))
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
-        heard: list[int] = []
+        received: list[int] = []
         while server.services.hub.streams == 2:
             for _ in range(400):
                 markets.buy(1, 2)
             await markets.deliver()
-            heard += [frame["seq"] for frame in await socket.until_seq(markets.head()[1])]
-            assert len(heard) < 40_000
-        assert heard == list(range(start + 1, markets.head()[1] + 1))
+            received += [frame["seq"] for frame in await socket.until_seq(markets.head()[1])]
+            assert len(received) < 40_000
+        assert received == list(range(start + 1, markets.head()[1] + 1))
     stalled.close()
 
 
@@ -269,7 +269,7 @@ async def test_no_token_in_a_log_line(server: Served, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
     secret = token(address(2))
     async with server.connected(f"/ws?topics=trades&token={secret}") as socket:
-        await socket.say(action="auth", token=secret)
+        await socket.send(action="auth", token=secret)
         await socket.until(lambda said: said["type"] == "authenticated")
     ours = [record for record in caplog.records if not record.name.startswith("websockets.client")]
     assert not [record for record in ours if secret[-20:] in record.getMessage()]
@@ -294,5 +294,5 @@ def _masked(payload: bytes) -> bytes:
 
 def test_a_proof_shows_nothing() -> None:
     """What a client proves itself with is in no repr."""
-    shown = repr(client_messages.Proof(token="secret", ticket="secret"))
+    shown = repr(client_messages.Credentials(token="secret", ticket="secret"))
     assert "secret" not in shown

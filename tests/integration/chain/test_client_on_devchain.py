@@ -205,7 +205,7 @@ async def test_accounts_of_the_program(stage: Stage) -> None:
     assert codec.default().decode_account(found.data)[1]["market_id"] == market
 
 
-async def test_a_stranger_is_refused_by_name(stage: Stage) -> None:
+async def test_unauthorized_signer_is_refused_by_error_name(stage: Stage) -> None:
     """Preflight, simulation and a transaction that landed all give the same refusal (protocol.md 4.5)."""
     await stage.configure()
     ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
@@ -309,7 +309,7 @@ async def test_a_node_that_lags(stage: Stage) -> None:
 
 async def test_faults_on_the_way(stage: Stage) -> None:
     """A transaction may land although its answer never came; the other node tells."""
-    async with testing.serve(stage.node.chain.directory / "other", Options(traders=False)) as stranger:
+    async with testing.serve(stage.node.chain.directory / "other", Options(traders=False)) as other_node:
         fault = {"method": "sendTransaction", "status": 503, "lets_through": True}
         await stage.node.call("devchain_fault", fault)
         ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
@@ -317,7 +317,7 @@ async def test_faults_on_the_way(stage: Stage) -> None:
             await stage.chain.send(ours.raw, preflight_commitment="confirmed", skip_preflight=True)
         await stage.pass_blocks()
         (status,) = (await stage.chain.signature_statuses([ours.signature], search_history=True)).value
-        async with RpcClient([stage.node.url, stranger.url]) as two:
+        async with RpcClient([stage.node.url, other_node.url]) as two:
             await stage.node.call("devchain_fault", {"method": "getSlot", "status": 503})
             with pytest.raises(errors.ConfigurationError, match="must lead to one cluster"):
                 await two.slot(commitment="confirmed")

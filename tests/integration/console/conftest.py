@@ -29,8 +29,8 @@ from zmart import testing
 from zmart.run import ports
 
 PROJECT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 30.0
-expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+TIMEOUT_SECONDS = 30.0
+expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
 DESKTOP = {"width": 1440, "height": 900}
 #: Some markets that stay open, some that have ended, and a trade every second or two.
 TEMPO = Tempo(markets=7, wallets=14, trades_per_second=1.2, proposal_seconds=20, trading_seconds=420)
@@ -43,7 +43,7 @@ CATEGORIES = frozenset({"politics", "sports", "crypto", "science", "entertainmen
 class Stage:
     """A town, the API over its log, and a browser."""
 
-    town: towns.Town
+    stack: towns.ChainStack
     browser: Browser
     port: int
     folder: Path
@@ -61,41 +61,41 @@ class Stage:
 
     async def deliver(self) -> None:
         """Deliver what happened since."""
-        landed = self.town.landed()[self._delivered :]
+        landed = self.stack.landed_transactions()[self._delivered :]
         self._delivered += len(landed)
-        await self.town.deliver(landed)
+        await self.stack.deliver(landed)
 
     async def trade(self, market: str) -> dict[str, Any]:
         """Let the actors act until somebody traded in this market; the newest trade there."""
         before = await self.newest_trade(market)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while (newest := await self.newest_trade(market)) == before:
-                await self.town.play(1)
+                await self.stack.play(1)
                 await self.deliver()
         return newest
 
     async def newest_trade(self, market: str) -> dict[str, Any]:
         """As the API's database has it."""
-        rows = self.town.ask(
+        rows = self.stack.fetch_all(
             "select row_to_json(t) from marts.trades as t where market_id = %s order by order_key desc limit 1", market
         )
         return rows[0][0] if rows else {}
 
     def open_market(self) -> str:
         """The active market with the most trades."""
-        rows = self.town.ask("select id from marts.markets where state = 'ACTIVE' order by trades_count desc limit 1")
+        rows = self.stack.fetch_all("select id from marts.markets where state = 'ACTIVE' order by trades_count desc limit 1")
         return str(rows[0][0])
 
     def describe(self) -> None:
         """Creators tell the questions, as the actors wrote them down."""
         lines = (self.folder / "markets.jsonl").read_text().splitlines()
-        for told in map(json.loads, lines):
-            category = told["category"] if told["category"] in CATEGORIES else "other"
-            self.ask_about(told["market_id"], told["question"], told["description"], category)
+        for metadata in map(json.loads, lines):
+            category = metadata["category"] if metadata["category"] in CATEGORIES else "other"
+            self.ask_about(metadata["market_id"], metadata["question"], metadata["description"], category)
 
     def ask_about(self, market: str, question: str, description: str | None = None, category: str = "other") -> None:
         """A market's creator tells its question."""
-        with self.town.database.connect("postgres") as owner:
+        with self.stack.database.connect("postgres") as owner:
             owner.execute(
                 "insert into app.market_metadata (market_id, wallet_no, question, description, category)"
                 " select m.id, w.wallet_no, %s, %s, %s from marts.markets as m"
@@ -110,8 +110,8 @@ class Stage:
         """Start the API and wait until it is ready."""
         environment = {
             "PATH": os.environ["PATH"],
-            "DATABASE_URL": self.town.database.dsn(),
-            "DATABASE_URL_API": self.town.database.dsn("zmart_api"),
+            "DATABASE_URL": self.stack.database.dsn(),
+            "DATABASE_URL_API": self.stack.database.dsn("zmart_api"),
             "ZMART_STATE_DIR": str(self.folder / "state"),
             "API_PORT": str(self.port),
             # Many pages a minute come from this one address.
@@ -120,7 +120,7 @@ class Stage:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "api", cwd=PROJECT, env=environment, stdout=asyncio.subprocess.DEVNULL
         )
-        async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient(base_url=self.url) as client:
+        async with asyncio.timeout(TIMEOUT_SECONDS), httpx.AsyncClient(base_url=self.url) as client:
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     if (await client.get("/ready")).status_code == 200:
@@ -139,12 +139,12 @@ class Stage:
     async def page(self, path: str = "/", **options: Any) -> AsyncIterator[Page]:
         """A page in a profile of its own, closed afterwards; what it complains of is collected."""
         context = await self.browser.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **options})
-        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        context.set_default_timeout(TIMEOUT_SECONDS * 1000)
         page = await context.new_page()
-        heard = self.complaints[page] = []
-        page.on("console", lambda said: heard.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith(self.url) else heard.append(asked.url))
+        complaints = self.complaints[page] = []
+        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith(self.url) else complaints.append(asked.url))
         try:
             await page.goto(self.url + path)
             yield page
@@ -161,21 +161,21 @@ async def stage(
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[Stage]:
     """Some history (ten minutes, or what the module says), questions told, the API serving."""
-    told = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS")}
+    options = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS")}
     folder = tmp_path_factory.mktemp("console")
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(postgres_server.clone(marts_template))
-        town = await stack.enter_async_context(
-            towns.built(folder, database, tempo=told["TEMPO"], past_hours=told["HISTORY_HOURS"])
+        chain = await stack.enter_async_context(
+            towns.open_chain_stack(folder, database, tempo=options["TEMPO"], past_hours=options["HISTORY_HOURS"])
         )
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         stack.push_async_callback(browser.close)
-        stage = Stage(town, browser, ports.find_free_port(), folder)
+        stage = Stage(chain, browser, ports.find_free_port(), folder)
         stack.push_async_callback(stage.stop)
-        await town.play(8)
+        await chain.play(8)
         await stage.deliver()
-        await town.watch.verify()
+        await chain.sync_task.verify()
         stage.describe()
         await stage.start()
         yield stage

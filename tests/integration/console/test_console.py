@@ -42,7 +42,7 @@ async def test_amounts_show_sol_and_keep_lamports(stage: Stage, page: Page) -> N
     assert await volume.get_attribute("title") == f"{rows[0][0]:,} lamports"
 
 
-async def test_strangers_text_stays_text(stage: Stage) -> None:
+async def test_untrusted_text_stays_text(stage: Stage) -> None:
     """A question that is markup is shown as it was written, and runs nothing."""
     market, hostile = stage.open_market(), '<img src=x onerror="document.title=1"><b>Will it rain?</b>'
     stage.ask_about(market, hostile)
@@ -158,10 +158,10 @@ async def test_it_comes_back_after_the_api_was_away(stage: Stage, page: Page) ->
     await expect(page.locator("#announcer")).to_have_text("Connected again.")
     assert await page.evaluate("window.isSamePage")
     # The browser itself complains of each refused connection; nothing else may.
-    stage.complaints[page][:] = [said for said in stage.complaints[page] if "net::ERR" not in said]
+    stage.complaints[page][:] = [complaint for complaint in stage.complaints[page] if "net::ERR" not in complaint]
 
 
-async def test_another_log_is_read_anew(stage: Stage, page: Page) -> None:
+async def test_page_starts_over_when_the_epoch_changes(stage: Stage, page: Page) -> None:
     """After a restore ids are of another epoch: the stream says resync, and the page begins again."""
     await expect(page.locator(".pill")).to_have_text("live")
     await expect(page.locator("[data-market]").first).to_be_visible()
@@ -173,10 +173,10 @@ async def test_another_log_is_read_anew(stage: Stage, page: Page) -> None:
     await expect(page.locator("#announcer")).to_contain_text("another one")
     trade = await stage.trade(stage.open_market())
     await expect(page.locator(f"[data-trade='{trade['tx_signature']}:{trade['ordinal']}']")).to_be_visible()
-    stage.complaints[page][:] = [said for said in stage.complaints[page] if "net::ERR" not in said]
+    stage.complaints[page][:] = [complaint for complaint in stage.complaints[page] if "net::ERR" not in complaint]
 
 
-async def test_an_empty_log_and_a_refusal_say_what_they_are(stage: Stage) -> None:
+async def test_empty_list_and_failed_read_show_their_message(stage: Stage) -> None:
     """No market yet is no error; a failing read is one, with a way to go on."""
     async with stage.page() as page:
         await expect(page.locator("[data-market]").first).to_be_visible()
@@ -193,7 +193,7 @@ async def test_an_empty_log_and_a_refusal_say_what_they_are(stage: Stage) -> Non
         await expect(page.locator("[data-market]").first).to_be_visible()
 
 
-async def test_a_page_asks_seldom_and_waits_when_told_to(stage: Stage) -> None:
+async def test_page_sends_few_requests_and_honours_retry_after(stage: Stage) -> None:
     """A page needs a small part of the 100 reads a minute that a caller has; a 429 is waited out."""
     asked: list[str] = []
     refusal = {"detail": "Too many requests.", "code": "too_many_requests"}
@@ -209,7 +209,7 @@ async def test_a_page_asks_seldom_and_waits_when_told_to(stage: Stage) -> None:
     assert len(asked) <= 30
 
 
-async def test_an_unknown_market_says_so(stage: Stage) -> None:
+async def test_unknown_market_shows_a_message(stage: Stage) -> None:
     """And its account's address leads to the market."""
     async with stage.page("/#/market/" + "0" * 64) as page:
         await expect(page.locator("h1")).to_have_text("There is no such market")
@@ -233,8 +233,8 @@ async def answer(route: Route, status: int, body: dict[str, Any], headers: dict[
     """Answer in the API's place."""
     as_of = {"epoch": "e", "seq": 1, "slot": 1, "commitment": "confirmed"}
     full = {"limit": 1, "offset": 0, "next_cursor": None, "as_of": as_of, **body}
-    said = {"Content-Type": "application/json", **(headers or {})}
-    await route.fulfill(status=status, headers=said, body=json.dumps(full))
+    all_headers = {"Content-Type": "application/json", **(headers or {})}
+    await route.fulfill(status=status, headers=all_headers, body=json.dumps(full))
 
 
 def contrast(one: str, other: str) -> float:

@@ -28,12 +28,12 @@ async def run(node: testing.DevchainNode, packages: Path) -> dict[str, Any]:
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(120):
-        output, trouble = await process.communicate()
-    assert process.returncode == 0, trouble.decode()
+        output, stderr = await process.communicate()
+    assert process.returncode == 0, stderr.decode()
     return dict(orjson.loads(output))
 
 
-async def test_anchor_makes_trades_hears_and_reads_a_market(tmp_path: Path, packages: Path) -> None:
+async def test_anchor_trades_subscribes_and_reads_a_market(tmp_path: Path, packages: Path) -> None:
     """Airdrop, confirmation, instructions, events, typed errors, accounts and simulation."""
     async with testing.serve(tmp_path) as node:
         seen = await run(node, packages)

@@ -104,15 +104,15 @@ def store(chain: Ledger) -> LedgerStore:
 
 
 @pytest.fixture
-def courier(store: LedgerStore, receiver: Receiver) -> Callable[..., WebhookDelivery]:
+def make_delivery(store: LedgerStore, receiver: Receiver) -> Callable[..., WebhookDelivery]:
     """Makes couriers, each told that everything is confirmed."""
 
     def made(**options: Any) -> WebhookDelivery:
         secret = Secret("Bearer token")
         destination = Destination(url=receiver.url, authorization=secret)
-        hired = WebhookDelivery(store, options.pop("to", destination), **options)
-        hired.notify(1 << 40)
-        return hired
+        delivery = WebhookDelivery(store, options.pop("to", destination), **options)
+        delivery.notify(1 << 40)
+        return delivery
 
     return made
 
@@ -125,10 +125,10 @@ def expected(store: LedgerStore) -> list[str]:
 
 
 async def test_everything_arrives_once_and_in_order(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """Without faults: every transaction, failed ones too, each slot's in one body."""
-    await courier().drain()
+    await make_delivery().drain()
     assert receiver.signatures == expected(store)
     for body in receiver.bodies:
         assert len({item["slot"] for item in body}) == 1
@@ -136,10 +136,10 @@ async def test_everything_arrives_once_and_in_order(
 
 
 async def test_an_item_has_the_shape_of_a_raw_webhook(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver
 ) -> None:
     """Protocol.md 8.3: the members of getTransaction, and the index in the block."""
-    await courier().drain()
+    await make_delivery().drain()
     item = receiver.bodies[-1][0]
     assert {"blockTime", "indexWithinBlock", "meta", "slot", "transaction"} <= item.keys()
     assert {"err", "fee", "innerInstructions", "logMessages", "preBalances"} <= item["meta"].keys()
@@ -149,69 +149,69 @@ async def test_an_item_has_the_shape_of_a_raw_webhook(
     assert message["header"]["numRequiredSignatures"] == 1
 
 
-async def test_a_body_can_be_signed(courier: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
+async def test_a_body_can_be_signed(make_delivery: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
     """HMAC-SHA256 in hexadecimal over the bytes that were sent."""
     key = Secret("a key")
-    await courier(to=Destination(url=receiver.url, signing_key=key)).drain()
+    await make_delivery(to=Destination(url=receiver.url, signing_key=key)).drain()
     wanted = hmac.new(b"a key", receiver.raw[0], hashlib.sha256).hexdigest()
     assert receiver.headers[0]["x-helius-signature"] == wanted
     assert "authorization" not in receiver.headers[0]
 
 
 async def test_what_was_refused_comes_again(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """A refused body waits its turn while others pass; nothing is forgotten."""
     receiver.statuses = [503, 500, 429, 503]
-    hired = courier()
-    task = asyncio.create_task(hired.run())
+    delivery = make_delivery()
+    task = asyncio.create_task(delivery.run())
     await receiver.until(len(expected(store)))
     task.cancel()
     assert sorted(receiver.signatures) == sorted(expected(store))
-    assert hired.refused == 4
+    assert delivery.refused == 4
 
 
 async def test_a_restart_forgets_nothing(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """What nobody answered before is delivered after, by another courier over the same file."""
     nowhere = Destination(url="http://127.0.0.1:1/helius/webhook")
-    await courier(to=nowhere).drain()
+    await make_delivery(to=nowhere).drain()
     assert receiver.signatures == []
     again = LedgerStore(store.path, program_id=PROGRAM_ID)
-    hired = WebhookDelivery(again, Destination(url=receiver.url))
-    hired.notify(1 << 40)
-    await hired.drain()
+    delivery = WebhookDelivery(again, Destination(url=receiver.url))
+    delivery.notify(1 << 40)
+    await delivery.drain()
     assert sorted(receiver.signatures) == sorted(expected(store))
 
 
-async def test_nothing_unconfirmed_is_delivered(courier: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
+async def test_nothing_unconfirmed_is_delivered(make_delivery: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
     """Only slots up to the confirmed one."""
-    hired = courier()
-    hired.notify(10)
-    await hired.drain()
+    delivery = make_delivery()
+    delivery.notify(10)
+    await delivery.drain()
     slots = [item["slot"] for body in receiver.bodies for item in body]
     assert slots
     assert max(slots) <= 10
 
 
 async def test_helius_gives_up_after_three_retries(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """And at once where the answer is 403."""
     receiver.statuses = [403]
-    hired = courier(helius_retries=True)
-    await hired.drain()
-    assert hired.lost == 1
+    delivery = make_delivery(helius_retries=True)
+    await delivery.drain()
+    assert delivery.lost == 1
     assert len(receiver.signatures) < len(expected(store))
 
 
 async def test_duplicates_and_drops_are_as_many_as_asked(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """A third comes twice, a tenth never; the same seed picks the same ones."""
     faults = WebhookFaults(duplicates=0.3, drops=0.1, seed=4)
-    await courier(faults=faults).drain()
+    await make_delivery(faults=faults).drain()
     wanted, got = expected(store), receiver.signatures
     missing = set(wanted) - set(got)
     twice = {signature for signature in got if got.count(signature) == 2}
@@ -220,11 +220,11 @@ async def test_duplicates_and_drops_are_as_many_as_asked(
 
 
 async def test_shuffled_and_delayed_deliveries_all_arrive(
-    courier: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
 ) -> None:
     """In another order, some without an index, and complete."""
     faults = WebhookFaults(shuffles=1.0, delays=0.3, delay_seconds=0.5, missing_index=0.2)
-    task = asyncio.create_task(courier(faults=faults).run())
+    task = asyncio.create_task(make_delivery(faults=faults).run())
     await receiver.until(len(expected(store)))
     task.cancel()
     assert sorted(receiver.signatures) == sorted(expected(store))
@@ -234,12 +234,12 @@ async def test_shuffled_and_delayed_deliveries_all_arrive(
 
 
 async def test_what_a_fork_dropped_is_not_delivered(
-    chain: Ledger, store: LedgerStore, receiver: Receiver, courier: Callable[..., WebhookDelivery]
+    chain: Ledger, store: LedgerStore, receiver: Receiver, make_delivery: Callable[..., WebhookDelivery]
 ) -> None:
     """A body that was planned before the fork and is gone after it is passed over."""
     before = expected(store)
-    await courier(to=Destination(url="http://127.0.0.1:1/")).drain()
+    await make_delivery(to=Destination(url="http://127.0.0.1:1/")).drain()
     lost = {landed.signature for landed in chain.fork(5)} & set(before)
     assert lost
-    await courier().drain()
+    await make_delivery().drain()
     assert receiver.signatures == [signature for signature in before if signature not in lost]

@@ -97,9 +97,9 @@ async def test_a_taken_port_is_one_sentence(process: Process) -> None:
         holder.bind(("127.0.0.1", process.port))
         holder.listen()
         running = await process.start()
-        _, trouble = await running.communicate()
+        _, stderr = await running.communicate()
     assert running.returncode == 2
-    text = trouble.decode()
+    text = stderr.decode()
     assert text.startswith(f"devchain: The development chain cannot listen on 127.0.0.1:{process.port}")
     assert "DEVCHAIN_PORT" in text
     assert len(text.strip().splitlines()) == 1
@@ -132,7 +132,7 @@ async def test_the_actors_keys_are_their_owners_alone(process: Process) -> None:
         assert len(orjson.loads(file.read_bytes())) == 64
 
 
-async def test_health_is_told_on_both_ports(process: Process) -> None:
+async def test_health_is_served_on_both_ports(process: Process) -> None:
     """In the members every server of the project has."""
     await process.start("--no-traders")
     await process.ready()

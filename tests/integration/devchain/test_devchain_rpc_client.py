@@ -162,12 +162,12 @@ async def test_without_preflight_a_failure_lands(client: AsyncClient) -> None:
     assert "6018" in str(status.err)
 
 
-async def test_simulation_tells_what_would_happen(client: AsyncClient) -> None:
+async def test_simulation_reports_units_and_changes_nothing(client: AsyncClient) -> None:
     """Units and logs, and nothing has happened."""
     key = await rich(client, Keypair())
     wanted = await signed(client, key, payment(key))
-    told = (await client.simulate_transaction(wanted, sig_verify=True)).value
-    assert (told.err, told.units_consumed) == (None, 150)
+    simulated = (await client.simulate_transaction(wanted, sig_verify=True)).value
+    assert (simulated.err, simulated.units_consumed) == (None, 150)
     assert (await client.get_balance(key.pubkey(), Processed)).value == 100 * SOL
 
 
@@ -250,8 +250,8 @@ async def test_logs_and_signatures_are_pushed(client: AsyncClient, node: Devchai
         kinds: set[str] = set()
         async with asyncio.timeout(20):
             while len(kinds) < 2:
-                told: Any = await sockets.recv()
-                value = told.result.value
+                notification: Any = await sockets.recv()
+                value = notification.result.value
                 kinds.add(type(value).__name__)
                 if hasattr(value, "logs"):
                     assert value.signature == sent.value
@@ -265,8 +265,8 @@ async def test_slots_and_accounts_are_pushed(client: AsyncClient, node: Devchain
         await sockets.account_subscribe(pubkey=key.pubkey(), commitment=Confirmed)
         await client.send_raw_transaction(bytes(await signed(client, key, payment(key))))
         async with asyncio.timeout(20):
-            told: Any = await sockets.recv()
-        assert told.result.value.lamports == 100 * SOL - 1_000_000 - 5_000
+            notification: Any = await sockets.recv()
+        assert notification.result.value.lamports == 100 * SOL - 1_000_000 - 5_000
 
 
 async def test_a_dead_blockhash_is_refused(client: AsyncClient) -> None:

@@ -202,7 +202,7 @@ async def test_a_skipped_slot_is_32007(node: DevchainNode) -> None:
     assert slots == [skipped - 1, skipped + 1]
 
 
-async def test_a_block_is_told_in_the_detail_asked_for(node: DevchainNode) -> None:
+async def test_block_has_the_requested_detail(node: DevchainNode) -> None:
     """Signatures alone, everything, or nothing of the transactions."""
     transfer_landed = await landed(node)
     await advanced(node, 40)
@@ -244,7 +244,7 @@ async def test_a_fork_takes_transactions_back(node: DevchainNode) -> None:
     assert status["result"]["value"] == [None]
 
 
-async def test_a_node_behind_says_so(node: DevchainNode) -> None:
+async def test_node_behind_reports_slots_behind(node: DevchainNode) -> None:
     """-32005 with how far, and older slots."""
     await advanced(node, 50)
     before = (await node.call("getSlot"))["result"]
@@ -306,8 +306,8 @@ async def test_the_socket_answers_nonsense_and_unsubscribes(node: DevchainNode) 
         await socket.send('{"jsonrpc":"2.0","id":1,"method":"slotSubscribe"}')
         identity = orjson.loads(await socket.recv())["result"]
         await advanced(node, 1)
-        told = orjson.loads(await socket.recv())
-        assert (told["method"], told["params"]["subscription"]) == ("slotNotification", identity)
+        notification = orjson.loads(await socket.recv())
+        assert (notification["method"], notification["params"]["subscription"]) == ("slotNotification", identity)
         words = {"jsonrpc": "2.0", "id": 2, "method": "slotUnsubscribe", "params": [identity]}
         await socket.send(orjson.dumps(words).decode())
         assert orjson.loads(await socket.recv())["result"] is True

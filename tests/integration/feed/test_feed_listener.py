@@ -17,7 +17,7 @@ from zmart.run.postgres import embedded
 
 #: Longer than any test: a reader with this poll lives on the doorbell alone.
 NEVER_POLLS = 120.0
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 def listening(log: Log, *, poll_seconds: float = 0.05, limit: int = 1000) -> feed.FeedListener:
@@ -28,16 +28,16 @@ def listening(log: Log, *, poll_seconds: float = 0.05, limit: int = 1000) -> fee
     return feed.FeedListener(log.dsn, after=beginning, poll_seconds=poll_seconds, limit=limit)
 
 
-async def hear(listener: feed.FeedListener, until: int) -> list[int]:
+async def read_seqs(listener: feed.FeedListener, until: int) -> list[int]:
     """The seqs heard, until one of them is `until`."""
-    heard: list[int] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not heard or heard[-1] < until:
+    seqs: list[int] = []
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while not seqs or seqs[-1] < until:
             batch = await anext(listener)
             assert batch.entries
             assert batch.position.seq == batch.entries[-1].seq
-            heard += [entry.seq for entry in batch.entries]
-    return heard
+            seqs += [entry.seq for entry in batch.entries]
+    return seqs
 
 
 async def test_reads_from_a_position_in_order(feed_log: Log) -> None:
@@ -63,37 +63,37 @@ async def test_without_a_position_it_begins_at_the_end(feed_log: Log) -> None:
     async with feed.FeedListener(feed_log.dsn, poll_seconds=0.05) as listener:
         assert (await listener.start()).seq == 5
         feed_log.append(2)
-        assert await hear(listener, 7) == [6, 7]
+        assert await read_seqs(listener, 7) == [6, 7]
 
 
-async def test_the_doorbell_wakes_it(feed_log: Log) -> None:
+async def test_notification_wakes_the_listener(feed_log: Log) -> None:
     """With a bell, nobody waits for the poll; bells rung between two waits are not lost."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         await listener.start()
         for seq in range(1, 30):
             feed_log.append()
-            assert await hear(listener, seq) == [seq]
+            assert await read_seqs(listener, seq) == [seq]
 
 
-async def test_a_lost_doorbell_costs_one_poll(feed_log: Log) -> None:
+async def test_lost_notification_costs_one_poll(feed_log: Log) -> None:
     """Entries whose bell never rang are found by looking."""
     async with listening(feed_log) as listener:
         await listener.start()
         feed_log.append(3, ring=False)
-        assert await hear(listener, 3) == [1, 2, 3]
+        assert await read_seqs(listener, 3) == [1, 2, 3]
         feed_log.append(2, ring=False)
-        assert await hear(listener, 5) == [4, 5]
+        assert await read_seqs(listener, 5) == [4, 5]
 
 
 async def test_a_killed_connection_is_replaced(feed_log: Log) -> None:
     """A terminated backend costs no entry and repeats none, not even those rung for meanwhile."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         feed_log.append(2)
-        assert await hear(listener, 2) == [1, 2]
+        assert await read_seqs(listener, 2) == [1, 2]
         for seq in (4, 6, 8):
             feed_log.terminate_readers()
             feed_log.append(2)
-            assert await hear(listener, seq) == [seq - 1, seq]
+            assert await read_seqs(listener, seq) == [seq - 1, seq]
 
 
 async def test_killed_while_it_waits(feed_log: Log) -> None:
@@ -101,7 +101,7 @@ async def test_killed_while_it_waits(feed_log: Log) -> None:
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         await listener.start()
         first = listener.backend_pid
-        waiting = asyncio.create_task(hear(listener, 1))
+        waiting = asyncio.create_task(read_seqs(listener, 1))
         await until_it_waits(feed_log, first)
         feed_log.terminate_readers()
         feed_log.append()
@@ -120,11 +120,11 @@ async def test_many_batches_under_fire(feed_log: Log) -> None:
 
     async with listening(feed_log, limit=7) as listener:
         await listener.start()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             writing = asyncio.create_task(write())
-            heard = await hear(listener, 900)
+            seqs = await read_seqs(listener, 900)
             await writing
-    assert heard == list(range(1, 901))
+    assert seqs == list(range(1, 901))
 
 
 async def test_a_server_restart_is_survived(tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ async def test_a_server_restart_is_survived(tmp_path: Path) -> None:
             log.append(3)
             listener = listening(log)
         async with listener:
-            assert await hear(listener, 3) == [1, 2, 3]
-            waiting = asyncio.create_task(hear(listener, 5))
+            assert await read_seqs(listener, 3) == [1, 2, 3]
+            waiting = asyncio.create_task(read_seqs(listener, 5))
             await asyncio.to_thread(server.stop)
             await asyncio.to_thread(server.start)
             with log_of(server) as log:
@@ -145,11 +145,11 @@ async def test_a_server_restart_is_survived(tmp_path: Path) -> None:
             assert await waiting == [4, 5]
 
 
-async def test_two_listeners_hear_the_same(feed_log: Log) -> None:
+async def test_two_listeners_receive_the_same_entries(feed_log: Log) -> None:
     """Readers do not take entries from one another."""
     async with listening(feed_log) as one, listening(feed_log, limit=3) as other:
         feed_log.append(20)
-        assert await hear(one, 20) == await hear(other, 20)
+        assert await read_seqs(one, 20) == await read_seqs(other, 20)
 
 
 async def test_a_hole_is_reported_and_never_skipped(feed_log: Log) -> None:
@@ -157,33 +157,33 @@ async def test_a_hole_is_reported_and_never_skipped(feed_log: Log) -> None:
     feed_log.append(6)
     feed_log.owner.execute("delete from raw.feed where seq = 4")
     async with listening(feed_log, limit=3) as listener:
-        assert await hear(listener, 3) == [1, 2, 3]
+        assert await read_seqs(listener, 3) == [1, 2, 3]
         for _ in range(2):
             with pytest.raises(feed.Gap, match="no entry 4"):
                 await anext(listener)
         feed_log.owner.execute("insert into raw.feed (seq, kind) values (4, 'mart_stale')")
-        assert await hear(listener, 6) == [4, 5, 6]
+        assert await read_seqs(listener, 6) == [4, 5, 6]
 
 
 async def test_another_epoch_is_noticed(feed_log: Log) -> None:
     """When the log becomes another one, the reader is told, and goes on where it then decides."""
     async with listening(feed_log) as listener:
         feed_log.append(4)
-        assert await hear(listener, 4) == [1, 2, 3, 4]
+        assert await read_seqs(listener, 4) == [1, 2, 3, 4]
         feed_log.renew_epoch()
         with pytest.raises(feed.ForeignEpoch) as caught:
             await anext(listener)
         assert caught.value.found.seq == 4
         listener.seek(caught.value.found)
         feed_log.append()
-        assert await hear(listener, 5) == [5]
+        assert await read_seqs(listener, 5) == [5]
 
 
 async def test_a_log_that_went_back_is_noticed(feed_log: Log) -> None:
     """A feed that ends before the reader's place is not silently waited for."""
     async with listening(feed_log) as listener:
         feed_log.append(4)
-        assert await hear(listener, 4) == [1, 2, 3, 4]
+        assert await read_seqs(listener, 4) == [1, 2, 3, 4]
         feed_log.owner.execute("delete from raw.feed where seq > 2")
         with pytest.raises(feed.FuturePosition) as caught:
             await anext(listener)
@@ -195,8 +195,8 @@ async def test_its_heartbeat_is_visible(feed_log: Log) -> None:
     async with listening(feed_log) as listener:
         assert listener.silent_seconds == float("inf")
         feed_log.append()
-        await hear(listener, 1)
-        assert listener.silent_seconds < PATIENCE_SECONDS
+        await read_seqs(listener, 1)
+        assert listener.silent_seconds < TIMEOUT_SECONDS
 
 
 @contextlib.contextmanager
@@ -209,6 +209,6 @@ def log_of(server: embedded.EmbeddedPostgres) -> Iterator[Log]:
 async def until_it_waits(log: Log, pid: int | None) -> None:
     """Return once the backend has nothing to do but to listen."""
     query = "select wait_event from pg_stat_activity where pid = %s and state = 'idle'"
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while log.owner.execute(query, [pid]).fetchone() != ("ClientRead",):  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.01)

@@ -19,7 +19,7 @@ ASKED = {**SAYINGS, "vote_tallies": "market_no, last_seq"}
 LAST_SLOT = 2**62
 
 
-def said(connection: psycopg.Connection[tuple[object, ...]], relation: str, mart: str) -> list[str]:
+def mart_rows(connection: psycopg.Connection[tuple[object, ...]], relation: str, mart: str) -> list[str]:
     """What a mart, or the mart as of a slot, says; sorted."""
     columns = "{" + ASKED[mart].replace(" ", "") + "}"
     rows = connection.execute(
@@ -30,25 +30,25 @@ def said(connection: psycopg.Connection[tuple[object, ...]], relation: str, mart
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
-def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
+def test_mart_as_of_a_slot_equals_a_log_that_ends_there(
     place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
     seed: int,
     order: int,
 ) -> None:
     """Every mart as of a slot equals the mart over the history up to it, in whatever order all of it arrived."""
     draw = random.Random(order)
-    story = event_histories.tell(seed)
+    story = event_histories.generate(seed)
     slot = draw.choice(story).slot
     deliver(place, [[row for row in story if row.slot <= slot]])
     with place.connect() as owner:
-        then = {mart: said(owner, mart, mart) for mart in ASKED}
+        then = {mart: mart_rows(owner, mart, mart) for mart in ASKED}
 
     deliver(place, [draw.sample(story, len(story))])
     with place.connect("analyst") as analyst:
-        asked = {mart: said(analyst, f"{mart}_as_of({slot})", mart) for mart in ASKED}
-        whole = {mart: said(analyst, f"{mart}_as_of({LAST_SLOT})", mart) for mart in ASKED}
-        now = {mart: said(analyst, mart, mart) for mart in ASKED}
-        nothing = {mart: said(analyst, f"{mart}_as_of(0)", mart) for mart in ASKED}
+        asked = {mart: mart_rows(analyst, f"{mart}_as_of({slot})", mart) for mart in ASKED}
+        whole = {mart: mart_rows(analyst, f"{mart}_as_of({LAST_SLOT})", mart) for mart in ASKED}
+        now = {mart: mart_rows(analyst, mart, mart) for mart in ASKED}
+        nothing = {mart: mart_rows(analyst, f"{mart}_as_of(0)", mart) for mart in ASKED}
 
     assert asked == then
     assert whole == now
@@ -57,7 +57,7 @@ def test_as_of_a_slot_is_what_a_log_that_ends_there_says(
 
 def test_one_market_is_asked_as_of_a_slot_alone(place: testing.PostgresDatabase) -> None:  # noqa: F811 - the fixture's value
     """With a market, only its rows are folded and told."""
-    deliver(place, [event_histories.tell(11)])
+    deliver(place, [event_histories.generate(11)])
     with place.connect("analyst") as analyst:
         numbers = [number for (number,) in analyst.execute("select market_no from markets order by 1")]
         for mart in ("markets", "positions", "vote_tallies", "trades"):
@@ -73,10 +73,10 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
     place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
 ) -> None:
     """It has an instant and no place: it counts from the last slot whose successor it precedes."""
-    story = event_histories.Story(3)
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story = event_histories.EventHistory(3)
+    story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     for wallet in (2, 3, 4, 5):
-        story.happen(("ProposalVoteSubmitted", 1, wallet, {"vote": True}, None))
+        story.append(("ProposalVoteSubmitted", 1, wallet, {"vote": True}, None))
     deliver(place, [story.transactions])
     with place.connect() as owner:
         # The story's clock lies in the past; a ballot cast now comes after all of it.
@@ -93,14 +93,14 @@ def test_a_dispute_that_came_later_moves_no_deadline(
     place: testing.PostgresDatabase,  # noqa: F811 - the fixture's value
 ) -> None:
     """An upheld dispute may be followed by another: as of a slot before it, the first one's clock counts ballots."""
-    story = event_histories.Story(4)
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
-    story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
-    story.happen(("DisputeVoteSubmitted", 1, 3, {"vote": True}, None))
+    story = event_histories.EventHistory(4)
+    story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story.append(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
+    story.append(("DisputeVoteSubmitted", 1, 3, {"vote": True}, None))
     first = story.transactions[-2].events[0].clock
     for _ in range(9):
-        story.happen(("ProposalVoteSubmitted", 1, 4, {"vote": True}, None))
-    story.happen(("DisputeInitiated", 1, 2, {"disputed_outcome": False}, None))
+        story.append(("ProposalVoteSubmitted", 1, 4, {"vote": True}, None))
+    story.append(("DisputeInitiated", 1, 2, {"disputed_outcome": False}, None))
     second = story.transactions[-1].events[0].clock
     assert first < second
     deliver(place, [story.transactions])
@@ -115,7 +115,7 @@ def test_a_dispute_that_came_later_moves_no_deadline(
 
 def test_an_analyst_is_bounded_there_too(place: testing.PostgresDatabase) -> None:  # noqa: F811 - the fixture's value
     """The statement's time counts while history is folded."""
-    deliver(place, [event_histories.tell(5)])
+    deliver(place, [event_histories.generate(5)])
     with place.connect("analyst") as analyst:
         analyst.execute("set statement_timeout = '50ms'")
         with pytest.raises(psycopg.errors.QueryCanceled) as caught:

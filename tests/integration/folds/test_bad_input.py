@@ -28,9 +28,9 @@ BOUGHT, SOLD, CLAIMED = "SharesBought", "SharesSold", "WinningsClaimed"
 Place: TypeAlias = testing.PostgresDatabase
 
 
-def told(
+def deliver_and_query(
     place: Place,  # noqa: F811 - the fixture's value
-    story: event_histories.Story,
+    story: event_histories.EventHistory,
     query: str,
     *,
     backwards: bool = False,
@@ -44,12 +44,12 @@ def told(
 
 
 def market(
-    story: event_histories.Story, number: int = 1, *, b: int = 100 * SOL, creator: int = 1, liquidity: int = SOL // 10
+    story: event_histories.EventHistory, number: int = 1, *, b: int = 100 * SOL, creator: int = 1, liquidity: int = SOL // 10
 ) -> None:
     """A market is created and opened."""
     initial = {"initial_liquidity": str(liquidity)}
-    story.happen(("MarketCreated", number, creator, {"b_parameter": str(b), "state": 0}, initial))
-    story.happen(("MarketActivated", number, creator, initial, None))
+    story.append(("MarketCreated", number, creator, {"b_parameter": str(b), "state": 0}, initial))
+    story.append(("MarketActivated", number, creator, initial, None))
 
 
 def trade(name: str, wallet: int, *, shares: int, lamports: int, price: int, yes: bool = True, number: int = 1) -> Any:
@@ -59,68 +59,68 @@ def trade(name: str, wallet: int, *, shares: int, lamports: int, price: int, yes
     return name, number, wallet, {**terms, money: str(lamports)}, None
 
 
-def finalize(story: event_histories.Story, outcome: bool | None, *, lamports: int | None = None) -> None:
+def finalize(story: event_histories.EventHistory, outcome: bool | None, *, lamports: int | None = None) -> None:
     """A market ends: without an outcome by the path that emits no MarketFinalized (protocol.md 1.4.15)."""
     context = None if lamports is None else {"market_lamports": str(lamports)}
-    story.happen(("MarketResolved", 1, 5, {"outcome": True, "evidence_hash": "E" * 46}, None))
+    story.append(("MarketResolved", 1, 5, {"outcome": True, "evidence_hash": "E" * 46}, None))
     if outcome is None:
-        story.happen(("DisputeInitiated", 1, 5, {"disputed_outcome": True}, None))
+        story.append(("DisputeInitiated", 1, 5, {"disputed_outcome": True}, None))
         counts = {"agrees": 1, "disagrees": 9, "agreement_percentage": 10, "dispute_succeeded": False}
-        story.happen(("DisputeAggregated", 1, None, counts, context))
+        story.append(("DisputeAggregated", 1, None, counts, context))
     else:
-        story.happen(("MarketFinalized", 1, None, {"final_outcome": outcome, "was_disputed": False}, context))
+        story.append(("MarketFinalized", 1, None, {"final_outcome": outcome, "was_disputed": False}, context))
 
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_b_below_the_trading_minimum(place: Place, backwards: bool) -> None:  # noqa: F811
     """It exists and has no price: the program refuses every trade (protocol.md 2.6)."""
-    story = event_histories.Story(1)
+    story = event_histories.EventHistory(1)
     market(story, b=100 * SOL - 1)
     query = "select state, price_yes, current_price_yes, shares_yes, is_known from marts.markets"
-    assert told(place, story, query, backwards=backwards) == [("ACTIVE", None, None, (100 * SOL - 1) // 1000, True)]
+    assert deliver_and_query(place, story, query, backwards=backwards) == [("ACTIVE", None, None, (100 * SOL - 1) // 1000, True)]
 
 
 def test_trades_of_nothing(place: Place) -> None:  # noqa: F811
     """Zero shares for zero lamports is a trade (protocol.md 1.4.5): counted, worth nothing, dividing nothing."""
-    story = event_histories.Story(2)
+    story = event_histories.EventHistory(2)
     market(story)
-    story.happen(trade(BOUGHT, 2, shares=0, lamports=0, price=500_000_000))
-    story.happen(trade(SOLD, 2, shares=0, lamports=0, price=500_000_000))
+    story.append(trade(BOUGHT, 2, shares=0, lamports=0, price=500_000_000))
+    story.append(trade(SOLD, 2, shares=0, lamports=0, price=500_000_000))
     query = (
         "select trades_count, shares_yes, cost_yes, profit, settlement,"
         " (select array_agg(gross order by seq) from marts.trades) from marts.portfolio"
     )
-    assert told(place, story, query) == [(2, 0, 0, 0, "CLOSED", [0, 0])]
+    assert deliver_and_query(place, story, query) == [(2, 0, 0, 0, "CLOSED", [0, 0])]
 
 
 def test_imbalance_beyond_the_turn_of_the_price(place: Place) -> None:  # noqa: F811
     """Past 3.46 b the price falls while shares are bought (protocol.md 2.6); it is shown as it is, and lmsr agrees."""
-    story, b = event_histories.Story(3), 100 * SOL
+    story, b = event_histories.EventHistory(3), 100 * SOL
     market(story, b=b)
     held, prices = b // 1000, []
     for step in (7 * b // 2, 3 * b // 2, 4 * b):
         held += step
         prices.append(lmsr.price_yes(held, b // 1000, b))
-        story.happen(trade(BOUGHT, 2, shares=step, lamports=11, price=prices[-1]))
+        story.append(trade(BOUGHT, 2, shares=step, lamports=11, price=prices[-1]))
     assert prices[0] > prices[1] > prices[2]
     query = (
         "select m.price_yes, c.high, c.close, lmsr.price_yes(m.shares_yes, m.shares_no, m.b_parameter)"
         " from marts.markets as m inner join marts.candles_1d as c using (market_no)"
     )
-    assert told(place, story, query, backwards=True) == [(prices[2], prices[0], prices[2], prices[2])]
+    assert deliver_and_query(place, story, query, backwards=True) == [(prices[2], prices[0], prices[2], prices[2])]
 
 
 def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
     """u64 everywhere: exact sums beyond u64, nothing overflows, nothing stops."""
-    story = event_histories.Story(4)
+    story = event_histories.EventHistory(4)
     market(story, b=U64_MAX, liquidity=U64_MAX)
     for _ in range(3):
-        story.happen(trade(BOUGHT, 2, shares=U64_MAX, lamports=U64_MAX, price=U64_MAX))
-    story.happen(trade(SOLD, 2, shares=U64_MAX, lamports=U64_MAX, price=U64_MAX, yes=False))
-    story.happen((CLAIMED, 1, 2, {"outcome": True, "amount": str(U64_MAX)}, {"market_lamports": str(U64_MAX)}))
+        story.append(trade(BOUGHT, 2, shares=U64_MAX, lamports=U64_MAX, price=U64_MAX))
+    story.append(trade(SOLD, 2, shares=U64_MAX, lamports=U64_MAX, price=U64_MAX, yes=False))
+    story.append((CLAIMED, 1, 2, {"outcome": True, "amount": str(U64_MAX)}, {"market_lamports": str(U64_MAX)}))
     far = story.transactions[-1]
     story.transactions[-1] = far._replace(events=tuple(each._replace(clock=2**63 - 1) for each in far.events))
-    rows = told(
+    rows = deliver_and_query(
         place,
         story,
         "select p.shares_yes, p.shares_no, p.total_invested, m.shares_yes, extract(year from p.claimed_at)::int"
@@ -136,9 +136,9 @@ def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
 
 def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None:  # noqa: F811
     """Told apart by their ordinals, each a market of its own, with its own trades."""
-    story = event_histories.Story(5)
+    story = event_histories.EventHistory(5)
     created = {"b_parameter": str(100 * SOL), "state": 0}
-    story.happen(
+    story.append(
         *[("MarketCreated", number, 1, created, {"initial_liquidity": str(number)}) for number in (1, 2, 3)],
         trade(BOUGHT, 1, shares=5, lamports=11, price=7, number=2),
         trade(BOUGHT, 1, shares=6, lamports=22, price=8, number=2),
@@ -149,19 +149,19 @@ def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None
         " from marts.markets order by 1"
     )
     creator = address(1)
-    assert told(place, story, query) == [(1, 0, 0, None, creator), (2, 2, 33, 8, creator), (3, 1, 33, 9, creator)]
+    assert deliver_and_query(place, story, query) == [(1, 0, 0, None, creator), (2, 2, 33, 8, creator), (3, 1, 33, 9, creator)]
 
 
 def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811
     """WinningsClaimed names the account alone (protocol.md 1.7): the row waits for its market and owes nothing."""
-    story = event_histories.Story(6)
-    story.happen(trade(BOUGHT, 2, shares=5, lamports=11, price=7))
-    story.happen((CLAIMED, 2, 3, {"outcome": None, "amount": "9"}, None))
+    story = event_histories.EventHistory(6)
+    story.append(trade(BOUGHT, 2, shares=5, lamports=11, price=7))
+    story.append((CLAIMED, 2, 3, {"outcome": None, "amount": "9"}, None))
     query = (
         "select m.state, m.is_known, p.owed_lamports, p.claimable, p.settlement"
         " from marts.portfolio as p inner join marts.markets as m using (market_no)"
     )
-    assert sorted(told(place, story, query), key=str) == [
+    assert sorted(deliver_and_query(place, story, query), key=str) == [
         (None, False, 0, 0, "CLAIMED"),
         (None, False, 0, 0, "OPEN"),
     ]
@@ -169,20 +169,20 @@ def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811
 
 def test_invalid_refunds_what_was_invested(place: Place) -> None:  # noqa: F811
     """Without an outcome everybody gets back what they paid, fees included, while the account can pay it in full."""
-    story = event_histories.Story(7)
+    story = event_histories.EventHistory(7)
     market(story)
-    story.happen(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
-    story.happen(trade(BOUGHT, 3, shares=5 * SOL, lamports=SOL, price=7, yes=False))
-    story.happen(trade(BOUGHT, 4, shares=5 * SOL, lamports=2 * SOL, price=7))
+    story.append(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
+    story.append(trade(BOUGHT, 3, shares=5 * SOL, lamports=SOL, price=7, yes=False))
+    story.append(trade(BOUGHT, 4, shares=5 * SOL, lamports=2 * SOL, price=7))
     finalize(story, None, lamports=2 * SOL + 5_000_000)
-    story.happen(
+    story.append(
         (CLAIMED, 1, 4, {"outcome": None, "amount": str(2 * SOL)}, {"market_lamports": str(2 * SOL + 5_000_000)})
     )
     query = (
         "select user_wallet, settlement, owed_lamports, claimable, realized_pnl, profit from marts.portfolio order by"
         " total_invested"
     )
-    assert told(place, story, query) == [
+    assert deliver_and_query(place, story, query) == [
         (address(3), "REFUNDABLE", SOL, SOL, 0, 0),
         (address(4), "REFUNDED", 0, 0, 0, 0),
         # The protocol's part of the fees has left the account: the last claims can fail, all or nothing.
@@ -192,14 +192,14 @@ def test_invalid_refunds_what_was_invested(place: Place) -> None:  # noqa: F811
 
 def test_a_pool_that_was_emptied_before_the_claims(place: Place) -> None:  # noqa: F811
     """The creator may take everything at once (protocol.md 1.4.11): who won has won nothing, and is told why."""
-    story = event_histories.Story(8)
+    story = event_histories.EventHistory(8)
     market(story)
-    story.happen(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
-    story.happen(trade(BOUGHT, 3, shares=5 * SOL, lamports=SOL, price=7, yes=False))
+    story.append(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
+    story.append(trade(BOUGHT, 3, shares=5 * SOL, lamports=SOL, price=7, yes=False))
     finalize(story, True, lamports=9 * SOL)
-    story.happen(("LiquidityWithdrawn", 1, 1, {"amount": str(9 * SOL)}, {"market_lamports": "4297360"}))
+    story.append(("LiquidityWithdrawn", 1, 1, {"amount": str(9 * SOL)}, {"market_lamports": "4297360"}))
     query = "select user_wallet, settlement, claimable, realized_pnl, is_pool_withdrawn from marts.portfolio order by 1"
-    assert sorted(told(place, story, query, backwards=True)) == sorted(
+    assert sorted(deliver_and_query(place, story, query, backwards=True)) == sorted(
         [(address(2), "POOL_WITHDRAWN", 0, -3 * SOL, True), (address(3), "LOST", 0, -SOL, True)]
     )
 
@@ -220,10 +220,10 @@ def test_a_wallet_votes_on_chain_and_here(
     tally: tuple[int, ...],
 ) -> None:
     """The earlier instant counts, whichever the log learns of first."""
-    story = event_histories.Story(9)
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": str(100 * SOL), "state": 0}, None))
+    story = event_histories.EventHistory(9)
+    story.append(("MarketCreated", 1, 1, {"b_parameter": str(100 * SOL), "state": 0}, None))
     deliver(place, [story.transactions])
-    story.happen(("ProposalVoteSubmitted", 1, 2, {"vote": False}, None))
+    story.append(("ProposalVoteSubmitted", 1, 2, {"vote": False}, None))
     (voted,) = story.transactions[-1:]
     chain = [voted._replace(events=tuple(each._replace(clock=clock) for each in voted.events))]
 
@@ -246,7 +246,7 @@ def test_a_wallet_votes_on_chain_and_here(
     assert differing(place) == {}
 
 
-def test_sells_that_no_balance_tells_are_settled_by_the_markets_maths(
+def test_sells_without_balances_are_resolved_by_the_markets_maths(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> None:
     """A played chain without any balances, in any order: every gross and fee is what the balances had told."""
@@ -267,27 +267,27 @@ def test_sells_that_no_balance_tells_are_settled_by_the_markets_maths(
 
             asyncio.run(run())
             with database.connect() as connection:
-                said = connection.execute(asked).fetchall()
+                trades = connection.execute(asked).fetchall()
                 counted = "select gross_from, count(*)::int from marts.trades where trade_type = 'sell' group by 1"
                 sources = {str(name): int(str(count)) for name, count in connection.execute(counted)}
-            return said, sources, differing(database)
+            return trades, sources, differing(database)
 
-    told_by_balance, sources, differs = outcome([rows])
+    by_balance, sources, differs = outcome([rows])
     assert differs == {}
     assert sources["balance"] > 0
 
     blind = [_without_balances(row) for row in rows]
     random.Random(1).shuffle(blind)
-    told_by_maths, sources, differs = outcome([blind[n : n + 100] for n in range(0, len(blind), 100)])
+    by_maths, sources, differs = outcome([blind[n : n + 100] for n in range(0, len(blind), 100)])
     assert differs == {}
     assert set(sources) <= {"event", "step", "totals"}
     assert sources["step"] > 0
-    assert told_by_maths == told_by_balance
+    assert by_maths == by_balance
 
 
 def _without_balances(row: TransactionRow) -> TransactionRow:
     def blinded(context: bytes | None) -> bytes | None:
-        told = json.loads(context) if context else {}
-        return json.dumps({k: v for k, v in told.items() if k != "market_lamports_delta"}).encode()
+        fields = json.loads(context) if context else {}
+        return json.dumps({k: v for k, v in fields.items() if k != "market_lamports_delta"}).encode()
 
     return row._replace(events=tuple(each._replace(context=blinded(each.context)) for each in row.events))

@@ -48,11 +48,11 @@ def test_a_broken_rule_is_seen(place: testing.PostgresDatabase, rule: str) -> No
     found: set[str] = set()
     with broken(place, mart, column, careless):
         for seed in range(8):
-            deliver(place, [[row] for row in event_histories.tell(seed)[::-1]])
+            deliver(place, [[row] for row in event_histories.generate(seed)[::-1]])
             found |= set(differing(place))
             if found:
                 break
     assert found == {mart}
 
-    deliver(place, [[row] for row in event_histories.tell(seed)[::-1]])
+    deliver(place, [[row] for row in event_histories.generate(seed)[::-1]])
     assert differing(place) == {}

@@ -54,13 +54,13 @@ def deliver(database: testing.PostgresDatabase, rows: list[TransactionRow]) -> N
 
 def test_the_documented_model_follows_the_log(marts_database: testing.PostgresDatabase, tmp_path: Path) -> None:
     """Installed on a log that has begun, it counts what was there and what comes, and equals its rebuild."""
-    story = event_histories.Story(1)
+    story = event_histories.EventHistory(1)
     for wallet in range(101):
         bought = {"outcome": True, "shares": "5", "cost": "11", "new_price_yes": str(600 - wallet)}
-        story.happen(("SharesBought", 1, wallet, bought, None))
+        story.append(("SharesBought", 1, wallet, bought, None))
     deliver(marts_database, story.transactions[:99])
 
-    said = subprocess.run(
+    completed = subprocess.run(
         [Path(sys.executable).with_name("dbt"), "run", "--profiles-dir", ".", "--no-partial-parse"],
         cwd=project(tmp_path),
         env={
@@ -72,7 +72,7 @@ def test_the_documented_model_follows_the_log(marts_database: testing.PostgresDa
         text=True,
         check=False,
     )
-    assert said.returncode == 0, said.stdout
+    assert completed.returncode == 0, completed.stdout
 
     row = "select market_no, trades_count, last_price, is_busy, last_seq from marts.trade_counts"
     with marts_database.connect() as owner:

@@ -29,7 +29,7 @@ def unfolded(marts_database: testing.PostgresDatabase) -> testing.PostgresDataba
 
     async def run() -> None:
         writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-        await writer.append(event_histories.tell(3), source="webhook")
+        await writer.append(event_histories.generate(3), source="webhook")
         await writer.close()
 
     with marts_database.connect() as owner:
@@ -224,7 +224,7 @@ def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.
 
 def test_small_windows_in_any_order_of_arrival_end_as_a_rebuild(marts_database: testing.PostgresDatabase) -> None:
     """Marts that are behind take the log one entry at a time, and nothing differs at the end."""
-    story = event_histories.tell(5)
+    story = event_histories.generate(5)
     random.Random(5).shuffle(story)
 
     async def deliver(rows: list[TransactionRow]) -> None:

@@ -106,8 +106,8 @@ def promises() -> Iterator[Promise]:
         for model in yaml.safe_load(path.read_text()).get("models", ()):
             for column in ({}, *model.get("columns", ())):
                 for test in column.get("data_tests", ()) if column else model.get("data_tests", ()):
-                    ((kind, said),) = test.items() if isinstance(test, dict) else ((test, {}),)
-                    columns = tuple(said.get("arguments", {}).get("columns", ()))
+                    ((kind, options),) = test.items() if isinstance(test, dict) else ((test, {}),)
+                    columns = tuple(options.get("arguments", {}).get("columns", ()))
                     yield Promise(model=model["name"], column=column.get("name"), kind=kind, columns=columns)
 
 
@@ -115,7 +115,7 @@ PROMISES = list(promises())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played:
+class PlayedLog:
     """A played chain in which everything occurs, and the data tests as dbt runs them."""
 
     database: testing.PostgresDatabase
@@ -137,7 +137,7 @@ def played(
     postgres_server: testing.PostgresServer,
     marts_template: testing.PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Played]:
+) -> Iterator[PlayedLog]:
     """A chain's log and some words under a market; change it in a transaction that is rolled back."""
 
     async def ingest() -> None:
@@ -157,7 +157,7 @@ def played(
         state = tmp_path_factory.mktemp(uuid.uuid4().hex)
         patch.setenv("ZMART_STATE_DIR", str(state))
         rebuild.build_models(database.dsn(), ["compile", "--select", "resource_type:test"])
-        yield Played(database=database, queries=dict(compiled(state / "dbt" / "manifest.json")))
+        yield PlayedLog(database=database, queries=dict(compiled(state / "dbt" / "manifest.json")))
 
 
 def compiled(manifest: pathlib.Path) -> Iterator[tuple[str, str]]:
@@ -171,8 +171,8 @@ def compiled(manifest: pathlib.Path) -> Iterator[tuple[str, str]]:
         else:
             columns = tuple(about["kwargs"].get("columns", ()))
             model = node["attached_node"].rpartition(".")[2]
-            said = Promise(model=model, column=node["column_name"], kind=about["name"], columns=columns)
-            yield str(said), node["compiled_code"]
+            promise = Promise(model=model, column=node["column_name"], kind=about["name"], columns=columns)
+            yield str(promise), node["compiled_code"]
 
 
 def stand_in(connection: Connection, mart: str) -> None:
@@ -182,7 +182,7 @@ def stand_in(connection: Connection, mart: str) -> None:
     connection.execute(f"create table marts.{mart} as table marts.{mart}_before")
 
 
-def test_every_data_test_is_here(played: Played) -> None:
+def test_every_data_test_is_here(played: PlayedLog) -> None:
     """None is forgotten, and none has anything to say about a sound log."""
     assert set(played.queries) == {*SINGULAR, *map(str, PROMISES)}
     assert {name for name, _, _ in SPOILT} == set(SINGULAR)
@@ -193,7 +193,7 @@ def test_every_data_test_is_here(played: Played) -> None:
 
 
 @pytest.mark.parametrize(("name", "mart", "change"), SPOILT)
-def test_an_invariant_sees_what_breaks_it(played: Played, name: str, mart: str, change: str) -> None:
+def test_an_invariant_sees_what_breaks_it(played: PlayedLog, name: str, mart: str, change: str) -> None:
     """One row that is off by one: its invariant shows it, and no other does."""
     with played.database.connect("postgres") as connection, connection.transaction(force_rollback=True):
         stand_in(connection, mart)
@@ -204,7 +204,7 @@ def test_an_invariant_sees_what_breaks_it(played: Played, name: str, mart: str, 
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=str)
-def test_a_promise_sees_what_breaks_it(played: Played, promise: Promise) -> None:
+def test_a_promise_sees_what_breaks_it(played: PlayedLog, promise: Promise) -> None:
     """A row without a value, with a wrong one, without its other, or twice: its promise alone of the .yml shows it."""
     with played.database.connect("postgres") as connection, connection.transaction(force_rollback=True):
         stand_in(connection, promise.model)

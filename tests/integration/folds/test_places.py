@@ -26,7 +26,7 @@ def crowded(seed: int) -> list[TransactionRow]:
     draw = random.Random(seed)
     return [
         row._replace(slot=1000 + number // 7, index_in_block=draw.choice((None, 0, 0, 1, 32_767)))
-        for number, row in enumerate(event_histories.tell(seed, markets=2, length=36))
+        for number, row in enumerate(event_histories.generate(seed, markets=2, length=36))
     ]
 
 
@@ -83,7 +83,7 @@ def test_one_place_is_one_transactions_whoever_came_first(
 
 def test_a_settled_place_is_not_given_away(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Who is known to stand somewhere stands there; a guess goes to the end, and comes back when the place is free."""
-    first, second = event_histories.tell(3)[:2]
+    first, second = event_histories.generate(3)[:2]
     guess = first._replace(slot=5, index_in_block=None)
     known = second._replace(slot=5, index_in_block=provisional_index(first.signature))
     own = 5 << 24 | provisional_index(first.signature) << 9
@@ -108,7 +108,7 @@ def test_a_settled_place_is_not_given_away(place: testing.PostgresDatabase) -> N
 
 def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Retracted, then delivered anew by somebody who does not know its index."""
-    known = event_histories.tell(3)[0]._replace(slot=5, index_in_block=9)
+    known = event_histories.generate(3)[0]._replace(slot=5, index_in_block=9)
 
     async def run() -> list[object]:
         writer = await Writer.connect(place.dsn("zmart_ingest"))

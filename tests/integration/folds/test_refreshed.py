@@ -49,7 +49,7 @@ def one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple
 @contextmanager
 def polling(database: testing.PostgresDatabase, query: str) -> Iterator[list[object]]:
     """Ask as the analyst all the time; errors and empty answers are collected."""
-    trouble: list[object] = []
+    failures: list[object] = []
     stop, started = threading.Event(), threading.Event()
 
     def poll() -> None:
@@ -58,24 +58,24 @@ def polling(database: testing.PostgresDatabase, query: str) -> Iterator[list[obj
                 try:
                     row = connection.execute(query).fetchone()
                     if row is None or not row[0]:
-                        trouble.append(row)
+                        failures.append(row)
                 except psycopg.Error as error:
-                    trouble.append(error)
+                    failures.append(error)
                 started.set()
 
     reader = threading.Thread(target=poll)
     reader.start()
     started.wait(10)
     try:
-        yield trouble
+        yield failures
     finally:
         stop.set()
         reader.join()
 
 
-def test_each_says_how_far_it_answers(marts_database: testing.PostgresDatabase) -> None:
+def test_each_refreshed_mart_reports_its_seq(marts_database: testing.PostgresDatabase) -> None:
     """What arrives after a refresh is not in it, and the mart says so; the next refresh catches up."""
-    story = event_histories.tell(3)
+    story = event_histories.generate(3)
     half = len(story) // 2
     deliver(marts_database, story[:half])
     assert set(refresh(marts_database)) == MARTS
@@ -92,7 +92,7 @@ def test_each_says_how_far_it_answers(marts_database: testing.PostgresDatabase) 
 
 def test_refreshing_twice_writes_nothing(marts_database: testing.PostgresDatabase) -> None:
     """The difference is what is written, and there is none."""
-    deliver(marts_database, event_histories.tell(3))
+    deliver(marts_database, event_histories.generate(3))
     refresh(marts_database)
 
     assert refresh(marts_database) == dict.fromkeys(MARTS, 0)
@@ -100,7 +100,7 @@ def test_refreshing_twice_writes_nothing(marts_database: testing.PostgresDatabas
 
 def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testing.PostgresDatabase) -> None:
     """A leaderboard made of trades that stopped at seq 2 does not claim to know more."""
-    deliver(marts_database, event_histories.tell(3))
+    deliver(marts_database, event_histories.generate(3))
     with marts_database.connect() as connection:
         connection.execute("select folds.mark_stale('trades', 2, 3, 'on purpose')")
         refresh(marts_database)
@@ -110,7 +110,7 @@ def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testin
 
 def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.PostgresDatabase) -> None:
     """While rows are merged and while a table of another shape is swapped in: no error, never empty."""
-    story = event_histories.tell(5)
+    story = event_histories.generate(5)
     deliver(marts_database, story[: len(story) // 2])
     refresh(marts_database)
     with (
@@ -131,9 +131,9 @@ def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.
     assert no == []
 
 
-def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: testing.PostgresDatabase) -> None:
+def test_broken_refresh_raises_one_sentence_and_keeps_the_rows(marts_database: testing.PostgresDatabase) -> None:
     """Its rows stay, and the next step is named."""
-    deliver(marts_database, event_histories.tell(3))
+    deliver(marts_database, event_histories.generate(3))
     refresh(marts_database)
     with marts_database.connect() as connection:
         before = one(connection, "select count(*), sum(volume) from marts.wallets")
@@ -141,9 +141,9 @@ def test_a_broken_one_is_told_in_a_sentence_and_left_as_it_was(marts_database: t
             "update ops.refreshed set select_sql = replace(select_sql, 'wallet_no', 'wallet_number')"
             " where name = 'wallets'"
         )
-        with pytest.raises(errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Mend its SQL") as told:
+        with pytest.raises(errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Mend its SQL") as caught:
             refresh(marts_database, "wallets")
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
         assert one(connection, "select count(*), sum(volume) from marts.wallets") == before
 
 
@@ -165,7 +165,7 @@ def test_wallets_and_days_add_up(marts_database: testing.PostgresDatabase) -> No
 
 def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.PostgresDatabase) -> None:
     """Everyone sees how often a comment was flagged; a wallet reads its own flags alone. Deleted text is gone."""
-    deliver(marts_database, event_histories.tell(3))
+    deliver(marts_database, event_histories.generate(3))
     with marts_database.connect() as owner:
         wallets = [str(name) for (name,) in owner.execute("select wallet from raw.wallets_seen order by 1 limit 2")]
         (market,) = one(owner, "select id from marts.markets where is_known limit 1")
@@ -179,20 +179,20 @@ def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.P
         owner.execute("select app.post_comment(%s, 'And I answer', 1)", (market,))
         owner.execute("update app.comments set deleted_at = now() where wallet_no = app.current_wallet_no()")
     with marts_database.connect("zmart_api") as reader:
-        said = reader.execute(
+        rows = reader.execute(
             "select comment_no, content, is_deleted, flags_count, replies_count from marts.discussions order by 1"
         ).fetchall()
-        assert said == [(1, "I say so", False, 2, 0), (2, None, True, 0, 0), (3, None, True, 0, 0)]
+        assert rows == [(1, "I say so", False, 2, 0), (2, None, True, 0, 0), (3, None, True, 0, 0)]
         reader.execute("select set_config('zmart.wallet', %s, false)", (wallets[0],))
         assert one(reader, "select count(*) from app.flags") == (1,)
 
 
 def test_deadlines_follow_the_current_configuration(marts_database: testing.PostgresDatabase) -> None:
     """A configuration that comes after a proposed outcome moves its deadline: the program reads the current one."""
-    story = event_histories.Story(5)
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
-    story.happen(("MarketActivated", 1, 1, {"initial_liquidity": "1"}, None))
-    story.happen(("MarketResolved", 1, 1, {"outcome": True, "evidence_hash": "Qm"}, None))
+    story = event_histories.EventHistory(5)
+    story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story.append(("MarketActivated", 1, 1, {"initial_liquidity": "1"}, None))
+    story.append(("MarketResolved", 1, 1, {"outcome": True, "evidence_hash": "Qm"}, None))
     deadlines = (
         "select extract(epoch from opens_at - resolution_proposed_at)::int, is_due, approval_threshold_bps"
         " from marts.market_deadlines inner join marts.markets using (market_no)"
@@ -202,8 +202,8 @@ def test_deadlines_follow_the_current_configuration(marts_database: testing.Post
         assert one(connection, deadlines) == (259_200, False, 7000)
 
         config = dict(zip(event_histories.CONFIG, (300, 200, 500), strict=True))
-        story.happen(("ConfigUpdated", None, None, CONFIG | config | {"dispute_period": "1"}, None))
-        story.happen(("ProtocolPauseStatusChanged", None, None, {"is_paused": True}, None))
+        story.append(("ConfigUpdated", None, None, CONFIG | config | {"dispute_period": "1"}, None))
+        story.append(("ProtocolPauseStatusChanged", None, None, {"is_paused": True}, None))
         deliver(marts_database, story.transactions[-2:])
 
         assert one(connection, deadlines) == (1, True, 8000)

@@ -97,7 +97,7 @@ def test_any_order_any_cut_any_repetition_gives_the_same_marts(
     place: testing.PostgresDatabase, seed: int, order: int
 ) -> None:
     """Shuffled, repeated and cut anyhow, a history says what it says delivered whole, and equals its rebuild."""
-    story = event_histories.tell(seed)
+    story = event_histories.generate(seed)
     whole = deliver(place, [story])
     assert differing(place) == {}
 
@@ -114,7 +114,7 @@ def test_any_order_any_cut_any_repetition_gives_the_same_marts(
 @given(seed=st.integers(0, 10**6))
 def test_a_retraction_leaves_no_trace(place: testing.PostgresDatabase, seed: int) -> None:
     """Retracting some transactions gives the marts of a history without them; landing again gives them back."""
-    story = event_histories.tell(seed)
+    story = event_histories.generate(seed)
     whole = deliver(place, [story])
     gone = random.Random(seed).sample(range(len(story)), len(story) // 5)
     without = deliver(place, [[row for n, row in enumerate(story) if n not in gone]])
@@ -168,12 +168,12 @@ def land_again(place: testing.PostgresDatabase, rows: list[TransactionRow]) -> d
 @pytest.mark.parametrize("arrival", [[[0, 1, 2, 3]], [[0], [1], [2], [3]], [[0, 1, 3], [2]], [[2], [3], [1], [0]]])
 def test_a_configuration_prices_the_trades_after_it(place: testing.PostgresDatabase, arrival: list[list[int]]) -> None:
     """Fees follow the configuration in force at the trade's place on chain: in its turn, before its time or late."""
-    story = event_histories.Story(7)
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story = event_histories.EventHistory(7)
+    story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
-    story.happen(("SharesBought", 1, 2, bought, None))
-    story.happen(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
-    story.happen(("SharesBought", 1, 3, bought, None))
+    story.append(("SharesBought", 1, 2, bought, None))
+    story.append(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.append(("SharesBought", 1, 3, bought, None))
 
     deliver(place, [[story.transactions[number] for number in batch] for batch in arrival])
 
@@ -187,11 +187,11 @@ def test_a_configuration_prices_the_trades_after_it(place: testing.PostgresDatab
 
 def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place: testing.PostgresDatabase) -> None:
     """What b tells of a sell (protocol.md 8.6) is told again when b is heard of, whatever else the window holds."""
-    story = event_histories.Story(9)
+    story = event_histories.EventHistory(9)
     # Both 999 and 1,000 leave 900 after fees of 10 %; costs of this market differ by multiples of 999.
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": "999000000000", "state": 0}, None))
+    story.append(("MarketCreated", 1, 1, {"b_parameter": "999000000000", "state": 0}, None))
     sold = {"outcome": True, "shares": "5", "proceeds": "900", "new_price_yes": "5"}
-    story.happen(("SharesSold", 1, 2, sold, None))
+    story.append(("SharesSold", 1, 2, sold, None))
     created, trade = story.transactions
 
     deliver(place, [[trade], [created]])
@@ -204,11 +204,11 @@ def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place:
 
 def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.PostgresDatabase) -> None:
     """A late configuration committed while a mart is being folded anew reprices the anew folded rows as well."""
-    story = event_histories.Story(8)
+    story = event_histories.EventHistory(8)
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
-    story.happen(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
-    story.happen(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
-    story.happen(("SharesBought", 1, 2, bought, None))
+    story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
+    story.append(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.append(("SharesBought", 1, 2, bought, None))
     created, config, trade = story.transactions
     deliver(place, [[created, trade]])
 

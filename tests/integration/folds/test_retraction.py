@@ -19,14 +19,14 @@ MARKETS = (
 POSITIONS = "select shares_yes, total_invested, trades_count from marts.positions"
 
 
-def told() -> list[Any]:
+def build_transactions() -> list[Any]:
     """A market, other fees, and two buys after them."""
-    story = event_histories.Story(7)
+    story = event_histories.EventHistory(7)
     created = {"b_parameter": "100000000000", "state": 0}
-    story.happen(("MarketCreated", 1, 1, created, {"initial_liquidity": "1"}))
-    story.happen(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
-    story.happen(("SharesBought", 1, 2, BOUGHT, None))
-    story.happen(("SharesBought", 1, 2, {**BOUGHT, "new_price_yes": "9"}, None))
+    story.append(("MarketCreated", 1, 1, created, {"initial_liquidity": "1"}))
+    story.append(("ConfigUpdated", None, None, dict(zip(event_histories.CONFIG, (600, 400, 1000), strict=True)), None))
+    story.append(("SharesBought", 1, 2, BOUGHT, None))
+    story.append(("SharesBought", 1, 2, {**BOUGHT, "new_price_yes": "9"}, None))
     return story.transactions
 
 
@@ -38,7 +38,7 @@ def retracted(place: testing.PostgresDatabase, signature: str) -> dict[str, list
         assert await writer.retract([signature]) >= 1
         await writer.close()
 
-    deliver(place, [told()])
+    deliver(place, [build_transactions()])
     asyncio.run(retract())
     with place.connect() as connection:
         return {query: connection.execute(query).fetchall() for query in (TRADES, MARKETS, POSITIONS)}
@@ -46,7 +46,7 @@ def retracted(place: testing.PostgresDatabase, signature: str) -> dict[str, list
 
 def test_a_retracted_configuration_prices_nothing(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Trades after it are split by the rates that were in force before, in every mart that splits fees."""
-    _, config, *_ = told()
+    _, config, *_ = build_transactions()
 
     left = retracted(place, config.signature)
 
@@ -57,7 +57,7 @@ def test_a_retracted_configuration_prices_nothing(place: testing.PostgresDatabas
 
 def test_a_retracted_trade_counts_nowhere(place: testing.PostgresDatabase) -> None:  # noqa: F811
     """Sums lose its part and the last price is that of the one before."""
-    *_, last = told()
+    *_, last = build_transactions()
 
     left = retracted(place, last.signature)
 

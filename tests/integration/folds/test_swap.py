@@ -43,12 +43,12 @@ def swap(connection: Connection, mart: str) -> int:
 
 def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.PostgresDatabase) -> None:
     """Whoever reads the old table keeps it: the swap gives way, holding nobody up, and comes through in the end."""
-    deliver(marts_database, event_histories.tell(5))
+    deliver(marts_database, event_histories.generate(5))
     ask = "select count(*) from marts.markets"
     with (
         marts_database.connect() as owner,
         marts_database.connect("analyst") as reader,
-        polling(marts_database, ask) as trouble,
+        polling(marts_database, ask) as failures,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
         put_beside(owner, "markets")
@@ -56,17 +56,17 @@ def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.P
             reader.execute("set transaction isolation level repeatable read")
             before = one(reader, ask)
             swapping = pool.submit(swap, owner, "markets")
-            deliver(marts_database, event_histories.tell(6)[:5])
+            deliver(marts_database, event_histories.generate(6)[:5])
             assert one(reader, ask) == before
             assert before != (0,)
         assert swapping.result(timeout=60) >= 1
         assert one(reader, "select count(newly) from marts.markets") == (0,)
-    assert trouble == []
+    assert failures == []
 
 
 def test_an_older_snapshot_sees_its_rows_through_a_rebuild(marts_database: testing.PostgresDatabase) -> None:
     """A rebuild changes rows in place: a snapshot from before, that had not looked yet, finds what was there."""
-    deliver(marts_database, event_histories.tell(5))
+    deliver(marts_database, event_histories.generate(5))
     with marts_database.connect() as owner, marts_database.connect("analyst") as reader:
         owner.execute("update marts.positions set total_invested = total_invested + 1")
         expected = one(owner, "select count(*), sum(total_invested) from marts.positions")
@@ -90,14 +90,14 @@ def test_views_come_back_with_all_they_had(marts_database: testing.PostgresDatab
         owner.execute("comment on column reports.busiest.most is 'How much'")
         owner.execute("grant select on reports.busiest to analyst")
         owner.execute("grant select on reports.busy to public")
-        kept = (
+        view_properties = (
             "select c.relname, c.reloptions, c.relacl::text, obj_description(c.oid), col_description(c.oid, 1)"
             " from pg_class as c where c.relnamespace = 'reports'::regnamespace order by 1"
         )
-        before = owner.execute(kept).fetchall()
+        before = owner.execute(view_properties).fetchall()
         put_beside(owner, "markets")
         swap(owner, "markets")
-        assert owner.execute(kept).fetchall() == before
+        assert owner.execute(view_properties).fetchall() == before
         assert len(before) == 2
 
 
@@ -111,7 +111,7 @@ def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: tes
         assert one(owner, "select n from public.mine") == (0,)
 
 
-def test_a_mart_kept_in_place_gets_its_new_indexes(marts_database: testing.PostgresDatabase) -> None:
+def test_mart_that_stays_in_place_gets_its_new_indexes(marts_database: testing.PostgresDatabase) -> None:
     """What the models ask for and the live tables lack is made, without a transaction; twice is once."""
     with marts_database.connect() as owner:
         assert rebuild.create_indexes(marts_database.dsn()) == []

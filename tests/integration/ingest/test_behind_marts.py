@@ -16,7 +16,7 @@ from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run.deploy import rebuild
 
-STORY = event_histories.tell(3)
+STORY = event_histories.generate(3)
 HALF = len(STORY) // 2
 
 

@@ -53,7 +53,7 @@ class MemoryLog:
 
     def dead_letters(self) -> list[tuple[str | None, str]]:
         """In the order they came."""
-        return [(letter.signature, letter.reason_code) for letter in self.writer.dead_letters]
+        return [(dead_letter.signature, dead_letter.reason_code) for dead_letter in self.writer.dead_letters]
 
     def wanted(self) -> set[str]:
         """All of them."""
@@ -155,7 +155,7 @@ async def test_duplicates_are_applied_once(pipeline: Pipeline, log: Log) -> None
     assert log.events() == [(deliveries.signature(1), 0, "SharesBought")]
 
 
-async def test_dead_letters_and_wanted_signatures_are_kept(pipeline: Pipeline, log: Log) -> None:
+async def test_dead_letters_and_pending_signatures_are_stored(pipeline: Pipeline, log: Log) -> None:
     """With transactions beside them and alone."""
     lonely = DeadLetter(None, None, "malformed", "The item has no signature.", b"{}")
     await pipeline.submit([], [lonely])
@@ -178,8 +178,8 @@ async def test_recorded_deliveries_are_stored(pipeline: Pipeline, log: Log, name
     await submit(pipeline, decoded)
     rows = {row.signature: row for row in decoded.transactions}.values()
     assert log.events() == [(row.signature, event.ordinal, event.name) for row in rows for event in row.events]
-    letters = [*decoded.dead_letters, *itertools.chain.from_iterable(r.dead_letters for r in rows)]
+    dead_letters = [*decoded.dead_letters, *itertools.chain.from_iterable(r.dead_letters for r in rows)]
     assert sorted(map(repr, log.dead_letters())) == sorted(
-        repr((letter.signature, letter.reason_code)) for letter in letters
+        repr((dead_letter.signature, dead_letter.reason_code)) for dead_letter in dead_letters
     )
     assert log.wanted() == set(decoded.wanted)

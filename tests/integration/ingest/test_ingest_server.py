@@ -149,8 +149,8 @@ def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_databas
     assert 'zmart_ingest_events_total{source="webhook"} 1.0' in metrics
     for name in ("writer_lock_held", "writer_lock_wait", "folds", "commit"):
         assert f"zmart_ingest_{name}_seconds_count 1.0" in metrics
-    for said in ("database_up 1.0", "stale_models 0.0", "coverage_gaps 0.0", "wanted_open 0.0"):
-        assert f"zmart_ingest_{said}" in metrics
+    for metric in ("database_up 1.0", "stale_models 0.0", "coverage_gaps 0.0", "wanted_open 0.0"):
+        assert f"zmart_ingest_{metric}" in metrics
 
 
 def test_a_stop_finishes_what_is_in_flight(
@@ -231,12 +231,12 @@ def test_every_log_line_passes_the_projects_own_logging(start: Callable[..., Ser
     server = start(LOG_LEVEL="info")
     assert deliver(server, body(1), header=None).status_code == 401
     server.stop()
-    events_said = [json.loads(line) for line in server.lines]
-    assert {said["service"] for said in events_said} == {"ingest"}
-    assert len(events_said) > 1
+    entries = [json.loads(line) for line in server.lines]
+    assert {entry["service"] for entry in entries} == {"ingest"}
+    assert len(entries) > 1
 
 
-def test_without_a_database_it_serves_503_and_says_so(start: Callable[..., Server]) -> None:
+def test_without_a_database_it_serves_503_with_the_reason(start: Callable[..., Server]) -> None:
     """It starts all the same: deliveries stay at their sender, readiness names the database."""
     nobody = f"postgresql://zmart_ingest@127.0.0.1:{ports.find_free_port()}/zmart"
     server = start(DATABASE_URL=nobody, DATABASE_URL_INGEST=nobody)
@@ -258,27 +258,27 @@ def test_without_a_database_it_serves_503_and_says_so(start: Callable[..., Serve
         ({"INGEST_HOST": "203.0.113.1"}, ["203.0.113.1", "INGEST_HOST"]),
     ],
 )
-def test_a_wrong_configuration_stops_at_the_door(
-    start: Callable[..., Server], changed: dict[str, str | None], says: list[str]
+def test_invalid_configuration_ends_ingest_at_startup(
+    start: Callable[..., Server], changed: dict[str, str | None], expected: list[str]
 ) -> None:
     """Status 2 and one message that names the next step, no traceback."""
     server = start(wait=False, **changed)
-    _, said = server.process.communicate(timeout=30)
+    _, stderr = server.process.communicate(timeout=30)
     assert server.process.returncode == 2
-    assert len(said.strip().splitlines()) == 1
-    assert all(word in said for word in says)
-    assert "hush" not in said
+    assert len(stderr.strip().splitlines()) == 1
+    assert all(word in stderr for word in expected)
+    assert "hush" not in stderr
 
 
-def test_a_port_in_use_is_said_plainly(start: Callable[..., Server]) -> None:
+def test_port_in_use_is_reported_with_the_next_step(start: Callable[..., Server]) -> None:
     """Which address, and what to do about it."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
         server = start(wait=False, INGEST_PORT=str(port))
-        _, said = server.process.communicate(timeout=30)
+        _, stderr = server.process.communicate(timeout=30)
     assert server.process.returncode == 2
-    assert f"127.0.0.1:{port}" in said
-    assert "INGEST_PORT" in said
-    assert "Traceback" not in said
+    assert f"127.0.0.1:{port}" in stderr
+    assert "INGEST_PORT" in stderr
+    assert "Traceback" not in stderr

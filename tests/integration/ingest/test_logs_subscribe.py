@@ -9,7 +9,7 @@ from pathlib import Path
 
 import chain_stack as towns
 import pytest
-from chain_stack import Town
+from chain_stack import ChainStack
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -24,15 +24,15 @@ AT_ONCE = Backoff(first_seconds=0.0, max_seconds=0.0)
 
 
 @pytest.fixture
-async def town(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Town]:
+async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, and an empty log."""
-    async with towns.built(tmp_path, marts_database) as town:
-        yield town
+    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+        yield stack
 
 
-def intake_of(town: Town) -> Intake:
+def intake_of(stack: ChainStack) -> Intake:
     """The way into the town's log."""
-    return Intake(Decoder(towns.PROGRAM_ID), town.pipeline)
+    return Intake(Decoder(towns.PROGRAM_ID), stack.pipeline)
 
 
 async def until(check: Callable[[], bool]) -> None:
@@ -42,50 +42,50 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-def wanted(town: Town) -> set[str]:
+def wanted(stack: ChainStack) -> set[str]:
     """Signatures that the subscription has hinted at and nobody has fetched."""
-    return {s for (s,) in town.ask("select signature from raw.wanted where reason = 'named by logs without logs'")}
+    return {s for (s,) in stack.fetch_all("select signature from raw.wanted where reason = 'named by logs without logs'")}
 
 
-async def test_what_the_node_says_is_fetched_and_counted(town: Town) -> None:
+async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -> None:
     """Each success becomes a hint, `getTransaction` brings it whole; failures are not hinted at."""
-    before = town.successes()
-    subscription = LogsSubscription(town.node.ws_url, towns.PROGRAM_ID)
-    task = asyncio.create_task(subscription.run(intake_of(town)))
+    before = stack.successful_signatures()
+    subscription = LogsSubscription(stack.node.ws_url, towns.PROGRAM_ID)
+    task = asyncio.create_task(subscription.run(intake_of(stack)))
     await subscription.is_subscribed.wait()
-    await town.play(6)
-    await town.pass_blocks(3)
-    news = town.successes() - before
+    await stack.play(6)
+    await stack.pass_blocks(3)
+    news = stack.successful_signatures() - before
 
-    await until(lambda: wanted(town) >= news)
+    await until(lambda: wanted(stack) >= news)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    assert wanted(town) == news != set()
-    assert await town.watch.fetcher.drain() == len(news)
-    rows = town.ask("select signature, sightings, index_in_block is not null, fee_lamports > 0 from raw.transactions")
+    assert wanted(stack) == news != set()
+    assert await stack.sync_task.fetcher.drain() == len(news)
+    rows = stack.fetch_all("select signature, sightings, index_in_block is not null, fee_lamports > 0 from raw.transactions")
     assert sorted(rows) == sorted((signature, {"fetch": 1}, True, True) for signature in news)
 
 
-async def test_a_lost_connection_comes_back(town: Town) -> None:
+async def test_a_lost_connection_comes_back(stack: ChainStack) -> None:
     """After the node hangs up, the source subscribes again and hears what follows."""
-    subscription = LogsSubscription(town.node.ws_url, towns.PROGRAM_ID)
-    task = asyncio.create_task(run_with_retries(subscription, intake_of(town), backoff=AT_ONCE))
+    subscription = LogsSubscription(stack.node.ws_url, towns.PROGRAM_ID)
+    task = asyncio.create_task(run_with_retries(subscription, intake_of(stack), backoff=AT_ONCE))
     await subscription.is_subscribed.wait()
 
-    hub = town.node.server.hub
+    hub = stack.node.server.hub
     for session in tuple(hub._sessions):
         hub.close(session)
     await until(lambda: not subscription.is_subscribed.is_set() or bool(hub._sessions))
     await until(lambda: bool(hub._sessions) and subscription.is_subscribed.is_set())
-    before = town.successes()
-    await town.play(4)
-    await town.pass_blocks(3)
+    before = stack.successful_signatures()
+    await stack.play(4)
+    await stack.pass_blocks(3)
 
-    await until(lambda: wanted(town) >= town.successes() - before)
+    await until(lambda: wanted(stack) >= stack.successful_signatures() - before)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert wanted(town) != set()
+    assert wanted(stack) != set()
 
 
 async def test_nobody_there_is_transient() -> None:
@@ -100,7 +100,7 @@ async def test_nobody_there_is_transient() -> None:
     ("status", "kind"),
     [(401, rpc_errors.ApiKeyRejected), (403, rpc_errors.ApiKeyRejected), (503, rpc_errors.NodeFailed)],
 )
-async def test_a_refused_handshake_says_whether_to_come_back(status: int, kind: type[Exception]) -> None:
+async def test_refused_handshake_is_retried_or_final_by_status(status: int, kind: type[Exception]) -> None:
     """A key that is not believed is for a person; a node in trouble is waited for."""
 
     def refuse(connection: object, request: Request) -> Response:
@@ -114,12 +114,12 @@ async def test_a_refused_handshake_says_whether_to_come_back(status: int, kind: 
 
 
 @pytest.mark.parametrize("said", ["not json", '{"a": 1}', '{"jsonrpc": "2.0", "error": {"code": -32005}, "id": null}'])
-async def test_a_node_that_talks_nonsense_is_left_and_asked_again(said: str) -> None:
+async def test_invalid_notification_is_a_retryable_error(message: str) -> None:
     """Whatever comes over the socket, the source ends with a trouble that is tried again, and never with a crash."""
 
     async def babble(socket: object) -> None:
         await socket.recv()  # type: ignore[attr-defined]
-        await socket.send(said)  # type: ignore[attr-defined]
+        await socket.send(message)  # type: ignore[attr-defined]
         await socket.wait_closed()  # type: ignore[attr-defined]
 
     async with serve(babble, "127.0.0.1", 0) as server:

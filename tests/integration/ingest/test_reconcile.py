@@ -10,7 +10,7 @@ from typing import Any
 import chain_stack as towns
 import msgspec
 import pytest
-from chain_stack import TO_FINALITY, Town
+from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 
 from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
@@ -25,163 +25,163 @@ from zmart.settings import Cluster
 
 
 @pytest.fixture
-async def town(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Town]:
+async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, and an empty log."""
-    async with towns.built(tmp_path, marts_database) as town:
-        await town.pass_blocks(TO_FINALITY)
-        yield town
+    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+        await stack.pass_blocks(BLOCKS_TO_FINALITY)
+        yield stack
 
 
-async def test_an_empty_log_is_completed_by_a_walk(town: Town) -> None:
+async def test_an_empty_log_is_completed_by_a_walk(stack: ChainStack) -> None:
     """Without any delivery the walk brings every success, oldest first, and proves verified and finalized."""
-    standing = await town.watch.verify()
+    standing = await stack.sync_task.verify()
 
     assert standing.state == "verified"
-    assert town.held() >= town.successes() != set()
-    slots = [slot for (slot,) in town.ask("select slot from raw.transactions order by transaction_no")]
+    assert stack.stored_signatures() >= stack.successful_signatures() != set()
+    slots = [slot for (slot,) in stack.fetch_all("select slot from raw.transactions order by transaction_no")]
     assert slots == sorted(slots)
     assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
-    assert town.ask("select count(*) from raw.wanted") == [(0,)]
-    assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
+    assert stack.fetch_all("select count(*) from raw.wanted") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.transactions where not order_settled") == [(0,)]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-async def test_deliveries_without_an_index_are_settled(town: Town) -> None:
+async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> None:
     """Order that was provisional is the block's after the walk, said as moved, and the marts equal their rebuild."""
-    await town.deliver(town.landed(), index=False)
+    await stack.deliver(stack.landed_transactions(), index=False)
 
-    await town.watch.verify()
+    await stack.sync_task.verify()
 
-    assert town.ask("select count(*) from raw.transactions where not order_settled") == [(0,)]
-    places = {str(one.signature): (one.slot, one.index) for one in town.landed() if one.err is None}
-    stored = town.ask("select signature, slot, index_in_block from raw.transactions where err is null")
+    assert stack.fetch_all("select count(*) from raw.transactions where not order_settled") == [(0,)]
+    places = {str(one.signature): (one.slot, one.index) for one in stack.landed_transactions() if one.err is None}
+    stored = stack.fetch_all("select signature, slot, index_in_block from raw.transactions where err is null")
     assert {signature: (slot, index) for signature, slot, index in stored} == places
-    wrong = town.ask(
+    wrong = stack.fetch_all(
         "select count(*) from raw.events e join raw.transactions t using (transaction_no)"
         " where e.order_key <> (t.slot << 24) | (t.index_in_block::bigint << 9) | e.ordinal"
     )
     assert wrong == [(0,)]
-    assert town.ask("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
+    assert stack.fetch_all("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-async def test_signatures_without_logs_are_fetched(town: Town) -> None:
+async def test_signatures_without_logs_are_fetched(stack: ChainStack) -> None:
     """An enhanced delivery names a signature; its transaction is fetched, decoded and written with source fetch."""
-    one = next(found for found in town.landed() if found.err is None)
-    await town.pipeline.submit([], wanted=[str(one.signature), "5" * 88])
+    one = next(found for found in stack.landed_transactions() if found.err is None)
+    await stack.pipeline.submit([], wanted=[str(one.signature), "5" * 88])
 
-    assert await town.watch.fetcher.fetch_due() == 1
+    assert await stack.sync_task.fetcher.fetch_due() == 1
 
-    assert town.ask("select signature, sightings from raw.transactions") == [(str(one.signature), {"fetch": 1})]
-    assert town.ask("select signature, attempts, last_error is null from raw.wanted") == [("5" * 88, 1, False)]
+    assert stack.fetch_all("select signature, sightings from raw.transactions") == [(str(one.signature), {"fetch": 1})]
+    assert stack.fetch_all("select signature, attempts, last_error is null from raw.wanted") == [("5" * 88, 1, False)]
 
 
-async def test_a_signature_nobody_knows_is_given_up(town: Town) -> None:
+async def test_a_signature_nobody_knows_is_given_up(stack: ChainStack) -> None:
     """After many attempts a signature that only a delivery named becomes a dead letter."""
-    await town.pipeline.submit([], wanted=["5" * 88])
-    with town.database.connect() as connection:
+    await stack.pipeline.submit([], wanted=["5" * 88])
+    with stack.database.connect() as connection:
         connection.execute("update raw.wanted set attempts = 11")
 
-    await town.watch.fetcher.fetch_due()
+    await stack.sync_task.fetcher.fetch_due()
 
-    assert town.ask("select count(*) from raw.wanted") == [(0,)]
-    assert town.ask("select signature, reason_code from raw.dead_letters") == [("5" * 88, "unknown")]
+    assert stack.fetch_all("select count(*) from raw.wanted") == [(0,)]
+    assert stack.fetch_all("select signature, reason_code from raw.dead_letters") == [("5" * 88, "unknown")]
 
 
-async def test_a_silent_node_gives_up_nothing(town: Town) -> None:
+async def test_a_silent_node_gives_up_nothing(stack: ChainStack) -> None:
     """Errors of the node are not attempts, and a walk through them concludes nothing."""
-    await town.pipeline.submit([], wanted=[str(town.landed()[0].signature)])
-    await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
+    await stack.pipeline.submit([], wanted=[str(stack.landed_transactions()[0].signature)])
+    await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
 
-    assert await town.watch.fetcher.fetch_due() == 0
+    assert await stack.sync_task.fetcher.fetch_due() == 0
     with pytest.raises(rpc_errors.NodeError):
-        await town.watch.verify()
+        await stack.sync_task.verify()
 
-    assert town.ask("select attempts, last_error like '%%503%%' from raw.wanted") == [(0, True)]
-    assert town.ask("select count(*) from raw.coverage") == [(0,)]
+    assert stack.fetch_all("select attempts, last_error like '%%503%%' from raw.wanted") == [(0, True)]
+    assert stack.fetch_all("select count(*) from raw.coverage") == [(0,)]
 
 
-async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(town: Town) -> None:
+async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(stack: ChainStack) -> None:
     """A node behind slots we have seen is not believed; what was proven stays."""
-    before = await town.watch.verify()
-    await town.play(3)
-    await town.node.call("devchain_behind", 30)
+    before = await stack.sync_task.verify()
+    await stack.play(3)
+    await stack.node.call("devchain_behind", 30)
 
     with pytest.raises(rpc_errors.NodeError):
-        await town.watch.verify()
+        await stack.sync_task.verify()
 
-    assert town.ask("select raw.verified_through(), raw.finalized_through()") == [
+    assert stack.fetch_all("select raw.verified_through(), raw.finalized_through()") == [
         (before.verified_through, before.finalized_through)
     ]
-    assert town.ask("select count(*) from raw.suspects") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.suspects") == [(0,)]
 
 
-async def test_a_lying_node_does_not_make_us_retract(town: Town) -> None:
+async def test_a_lying_node_does_not_make_us_retract(stack: ChainStack) -> None:
     """A list without one of our transactions makes a suspect, stops finality there, and retracts nothing."""
-    await town.watch.verify()
-    await town.play(4)
-    await town.pass_blocks(TO_FINALITY)
-    before = await town.watch.verify()
-    await town.play(10)
-    await town.deliver(town.landed())
-    await town.pass_blocks(TO_FINALITY)
-    answer = (await town.node.call("getSignaturesForAddress", towns.PROGRAM_ID, {"commitment": "finalized"}))["result"]
+    await stack.sync_task.verify()
+    await stack.play(4)
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    before = await stack.sync_task.verify()
+    await stack.play(10)
+    await stack.deliver(stack.landed_transactions())
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    answer = (await stack.node.call("getSignaturesForAddress", towns.PROGRAM_ID, {"commitment": "finalized"}))["result"]
     open_still = [one for one in answer if one["err"] is None and one["slot"] > (before.finalized_through or 0)]
     hidden = open_still[len(open_still) // 2]
     lie = [one for one in answer if one["signature"] != hidden["signature"]]
 
     for _ in range(3):
-        finalized = town.watch.reconciler
-        town.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=lie))
+        finalized = stack.sync_task.reconciler
+        stack.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=lie))
         listed = await finalized.list_transactions("finalized")
         assert await finalized.finalize(listed) < hidden["slot"]
         assert await finalized.retract_absent(listed) == 0
-        await town.pass_blocks(160)
+        await stack.pass_blocks(160)
 
-    assert town.ask("select signature from raw.suspects") == [(hidden["signature"],)]
-    assert hidden["signature"] in town.held()
-    standing = await town.watch.verify()
+    assert stack.fetch_all("select signature from raw.suspects") == [(hidden["signature"],)]
+    assert hidden["signature"] in stack.stored_signatures()
+    standing = await stack.sync_task.verify()
     assert standing.finalized_through == standing.finalized_slot
-    assert town.ask("select count(*) from raw.suspects") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.suspects") == [(0,)]
 
 
-async def test_a_forked_transaction_is_retracted_on_proof_alone(town: Town) -> None:
+async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStack) -> None:
     """What a fork took stays until its blockhash is dead and the finalized walk has missed it twice; then the marts
     are those of the chain."""
-    await town.watch.verify()
-    await town.play(6)
-    await town.deliver(town.landed())
-    gone = {str(s) for s in (await town.node.call("devchain_fork", 4))["result"]}
-    gone &= town.held()
-    await town.play(3)
-    await town.pass_blocks(TO_FINALITY)
-    gone -= {str(one.signature) for one in town.landed()}
+    await stack.sync_task.verify()
+    await stack.play(6)
+    await stack.deliver(stack.landed_transactions())
+    gone = {str(s) for s in (await stack.node.call("devchain_fork", 4))["result"]}
+    gone &= stack.stored_signatures()
+    await stack.play(3)
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    gone -= {str(one.signature) for one in stack.landed_transactions()}
     assert gone
 
-    standing = await town.watch.verify()
-    assert gone <= town.held()
+    standing = await stack.sync_task.verify()
+    assert gone <= stack.stored_signatures()
     assert (standing.finalized_through or 0) < (standing.finalized_slot or 0)
 
-    await town.pass_blocks(160)
-    standing = await town.watch.verify()
+    await stack.pass_blocks(160)
+    standing = await stack.sync_task.verify()
 
-    succeeded = {s for (s,) in town.ask("select signature from raw.transactions where err is null")}
-    assert town.held() & gone & succeeded == set()
-    ((severity, message),) = town.ask("select severity, message from ops.alerts where kind = 'retracted'")
+    succeeded = {s for (s,) in stack.fetch_all("select signature from raw.transactions where err is null")}
+    assert stack.stored_signatures() & gone & succeeded == set()
+    ((severity, message),) = stack.fetch_all("select severity, message from ops.alerts where kind = 'retracted'")
     assert severity == "critical"
     assert any(signature in message for signature in gone)
     assert standing.finalized_through == standing.finalized_slot
-    assert town.ask("select count(*) > 0 from raw.feed where kind = 'retracted'") == [(True,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
+    assert stack.fetch_all("select count(*) > 0 from raw.feed where kind = 'retracted'") == [(True,)]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
 def hide_slots(
-    town: Town, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
+    town: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
 ) -> None:
     """Let the node lack some slots: it lists nothing of them, knows none of their transactions and serves no block."""
     rpc = town.node.server.rpc
     real = dict(rpc._methods)
-    hidden = {str(one.signature) for one in town.landed() if one.slot in slots}
+    hidden = {str(one.signature) for one in town.landed_transactions() if one.slot in slots}
 
     def signatures(params: Any) -> Any:
         return [one for one in real["getSignaturesForAddress"](params) if one["slot"] not in slots]
@@ -206,17 +206,17 @@ def hide_slots(
         monkeypatch.setitem(rpc._methods, method, answer)
 
 
-async def test_a_node_that_lacks_slots_proves_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_lacks_slots_proves_nothing(town: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists without some slots, null for their transactions and any "not here" for their blocks retract nothing;
     finality waits before them and a critical alert names them, until a node serves them."""
     monkeypatch.setattr("ingest.sync.reconcile.UNLISTED_SECONDS", 0.0)
-    await town.watch.verify()
+    await town.sync_task.verify()
     await town.play(10)
-    await town.deliver(town.landed())
-    await town.pass_blocks(TO_FINALITY)
-    slots = sorted({one.slot for one in town.landed() if one.err is None})[-6:-2]
+    await town.deliver(town.landed_transactions())
+    await town.pass_blocks(BLOCKS_TO_FINALITY)
+    slots = sorted({one.slot for one in town.landed_transactions() if one.err is None})[-6:-2]
     lacking = frozenset(range(slots[0], slots[-1] + 1))
-    genuine = {str(one.signature) for one in town.landed() if one.slot in lacking and one.err is None}
+    genuine = {str(one.signature) for one in town.landed_transactions() if one.slot in lacking and one.err is None}
     refusal = [SLOT_SKIPPED]
 
     def block(slot: int) -> Any:
@@ -226,31 +226,31 @@ async def test_a_node_that_lacks_slots_proves_nothing(town: Town, monkeypatch: p
 
     with monkeypatch.context() as lost:
         hide_slots(town, lost, lacking, block=block)
-        await town.watch.verify()
-        assert town.ask("select count(*) > 0 from raw.suspects") == [(True,)]
+        await town.sync_task.verify()
+        assert town.fetch_all("select count(*) > 0 from raw.suspects") == [(True,)]
         await town.pass_blocks(160)
         for refusal[0] in (SLOT_SKIPPED, -32_009, BLOCK_NOT_AVAILABLE, BLOCK_CLEANED_UP, 0):
-            standing = await town.watch.verify()
-            assert genuine <= town.held()
+            standing = await town.sync_task.verify()
+            assert genuine <= town.stored_signatures()
             assert (standing.finalized_through or 0) < slots[0] < (standing.finalized_slot or 0)
     alert = "select severity, message from ops.alerts where kind = 'unlisted' and resolved_at is null"
-    ((severity, message),) = town.ask(alert)
+    ((severity, message),) = town.fetch_all(alert)
     assert severity == "critical"
-    first = min((one.slot, str(one.signature)) for one in town.landed() if str(one.signature) in genuine)
+    first = min((one.slot, str(one.signature)) for one in town.landed_transactions() if str(one.signature) in genuine)
     assert f"{first[1]} (slot {first[0]})" in message
 
-    standing = await town.watch.verify()
+    standing = await town.sync_task.verify()
     assert standing.finalized_through == standing.finalized_slot
-    assert town.ask(alert) == []
-    assert town.ask("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
+    assert town.fetch_all(alert) == []
+    assert town.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
 
 
 async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    town: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """-32015 for one transaction: all others are taken, verification stops before it, an alert names it, it never
     becomes a dead letter, and the pause grows; a release that reads it ends all of that."""
-    successes = [one for one in town.landed() if one.err is None]
+    successes = [one for one in town.landed_transactions() if one.err is None]
     newer = successes[len(successes) // 2]
     rpc = town.node.server.rpc
     real = rpc._methods["getTransaction"]
@@ -264,228 +264,228 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     named = f"%{newer.signature} (slot {newer.slot})%"
     with monkeypatch.context() as ahead:
         ahead.setitem(rpc._methods, "getTransaction", refused)
-        standing = await town.watch.verify()
-        assert town.held() >= town.successes() - {str(newer.signature)}
+        standing = await town.sync_task.verify()
+        assert town.stored_signatures() >= town.successful_signatures() - {str(newer.signature)}
         assert (standing.verified_through, standing.finalized_through) == (newer.slot - 1, newer.slot - 1)
-        assert town.ask(opened, named) == [("unsupported_version", "critical", True)]
+        assert town.fetch_all(opened, named) == [("unsupported_version", "critical", True)]
         with town.database.connect() as connection:
             connection.execute(
                 "update raw.wanted set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
                 " failing_since = now() - interval '200 s'"
             )
-        await town.watch.fetcher.fetch_due()
+        await town.sync_task.fetcher.fetch_due()
     wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.wanted"
-    assert town.ask(wanted) == [(str(newer.signature), 99, True)]
-    assert town.ask("select count(*) from raw.dead_letters") == [(0,)]
+    assert town.fetch_all(wanted) == [(str(newer.signature), 99, True)]
+    assert town.fetch_all("select count(*) from raw.dead_letters") == [(0,)]
 
     with town.database.connect() as connection:
         connection.execute("update raw.wanted set next_attempt_at = now()")
-    standing = await town.watch.verify()
-    await town.watch.fetcher.report()
+    standing = await town.sync_task.verify()
+    await town.sync_task.fetcher.report()
     assert standing.verified_through == standing.confirmed_slot
-    assert town.ask(opened, named) == []
+    assert town.fetch_all(opened, named) == []
 
 
-async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(town: Town) -> None:
+async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(town: ChainStack) -> None:
     """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
-    await town.watch.tick()
+    await town.sync_task.tick()
     await town.pipeline.submit([], wanted=["5" * 88])
-    await town.watch.fetcher.fetch_due()
+    await town.sync_task.fetcher.fetch_due()
     opened = "select severity, message like %s from ops.alerts where kind = 'unfetched' and resolved_at is null"
-    await town.watch.fetcher.report()
-    assert town.ask(opened, f"%{'5' * 88}%") == []
+    await town.sync_task.fetcher.report()
+    assert town.fetch_all(opened, f"%{'5' * 88}%") == []
 
     with town.database.connect() as connection:
         connection.execute(
             "update raw.wanted set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
         )
     await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
-    town.watch._next_report = town.watch._next_probe = 0.0
+    town.sync_task._next_report = town.sync_task._next_probe = 0.0
     with pytest.raises(rpc_errors.NodeError):
-        await town.watch.tick()
-    assert town.ask(opened, f"%{'5' * 88}%") == [("warning", True)]
+        await town.sync_task.tick()
+    assert town.fetch_all(opened, f"%{'5' * 88}%") == [("warning", True)]
 
     with town.database.connect() as connection:
         connection.execute("delete from raw.wanted")
-    await town.watch.fetcher.report()
-    assert town.ask(opened, "%") == []
+    await town.sync_task.fetcher.report()
+    assert town.fetch_all(opened, "%") == []
 
 
-async def test_the_finalized_chain_decides_between_two_versions(town: Town) -> None:
+async def test_the_finalized_chain_decides_between_two_versions(stack: ChainStack) -> None:
     """A forged first delivery loses to the chain's version, a forged second one to ours; both are kept for people."""
-    early, late = [one for one in town.landed() if one.err is None][5:7]
+    early, late = [one for one in stack.landed_transactions() if one.err is None][5:7]
     forged = [replace(one, slot=one.slot + 1) for one in (early, late)]
-    await town.deliver([forged[0], late])
-    await town.deliver([early, forged[1]])
-    assert town.ask("select count(*) from raw.wanted where reason = 'differs'") == [(2,)]
+    await stack.deliver([forged[0], late])
+    await stack.deliver([early, forged[1]])
+    assert stack.fetch_all("select count(*) from raw.wanted where reason = 'differs'") == [(2,)]
 
-    await town.watch.fetcher.fetch_due()
+    await stack.sync_task.fetcher.fetch_due()
 
-    slots = dict(town.ask("select signature, slot from raw.transactions where retracted_at is null"))
+    slots = dict(stack.fetch_all("select signature, slot from raw.transactions where retracted_at is null"))
     assert slots == {str(early.signature): early.slot, str(late.signature): late.slot}
-    assert town.ask("select count(*) from raw.wanted") == [(0,)]
-    letters = town.ask("select signature, reason_code from raw.dead_letters where resolved_at is null")
-    assert letters == [(str(early.signature), "superseded")]
-    assert town.ask("select count(*) from ops.alerts where resolved_at is null") == [(0,)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
+    assert stack.fetch_all("select count(*) from raw.wanted") == [(0,)]
+    dead_letters = stack.fetch_all("select signature, reason_code from raw.dead_letters where resolved_at is null")
+    assert dead_letters == [(str(early.signature), "superseded")]
+    assert stack.fetch_all("select count(*) from ops.alerts where resolved_at is null") == [(0,)]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-async def test_a_delivery_for_final_slots_must_come_from_the_chain(town: Town) -> None:
+async def test_a_delivery_for_final_slots_must_come_from_the_chain(stack: ChainStack) -> None:
     """What a webhook brings for slots that are final already is not believed; its signature is asked for instead."""
-    await town.watch.verify()
-    before = town.held()
+    await stack.sync_task.verify()
+    before = stack.stored_signatures()
     forged = deliveries.item(towns.PROGRAM_ID, [], number=7, slot=5)
     decoded = Decoder(towns.PROGRAM_ID).decode_items([msgspec.json.encode(forged)])
-    await town.pipeline.submit(decoded.transactions)
+    await stack.pipeline.submit(decoded.transactions)
 
-    assert town.held() == before
-    assert town.ask("select signature from raw.wanted") == [(deliveries.signature(7),)]
+    assert stack.stored_signatures() == before
+    assert stack.fetch_all("select signature from raw.wanted") == [(deliveries.signature(7),)]
 
 
-async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(town: Town) -> None:
+async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(stack: ChainStack) -> None:
     """However often and between whatever it is looked, finalized_through grows and coverage rows join."""
     for _ in range(4):
-        await town.watch.verify()
-        await town.play(2)
-        await town.pass_blocks(10)
-    watermarks = [ref for (ref,) in town.ask("select ref from raw.feed where kind = 'finalized_through' order by seq")]
+        await stack.sync_task.verify()
+        await stack.play(2)
+        await stack.pass_blocks(10)
+    watermarks = [ref for (ref,) in stack.fetch_all("select ref from raw.feed where kind = 'finalized_through' order by seq")]
     assert watermarks == sorted(set(watermarks))
-    gaps = town.ask(
+    gaps = stack.fetch_all(
         "select count(*) from (select from_slot, lag(to_slot) over (partition by source order by from_slot) as before"
         " from raw.coverage) as c where before is not null and from_slot <> before + 1"
     )
     assert gaps == [(0,)]
-    assert town.ask("select distinct source from raw.coverage order by 1") == [("finalized",), ("walk",)]
+    assert stack.fetch_all("select distinct source from raw.coverage order by 1") == [("finalized",), ("walk",)]
 
 
-async def test_a_log_of_another_chain_is_refused(town: Town) -> None:
+async def test_a_log_of_another_chain_is_refused(stack: ChainStack) -> None:
     """The first node a log meets is its chain's for good."""
-    await town.watch.tick()
-    with town.database.connect() as connection:
+    await stack.sync_task.tick()
+    with stack.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'")
     with pytest.raises(errors.ConfigurationError, match="genesis hash"):
-        await identify(town.client, town.notebook, cluster=Cluster.LOCALNET, program_id=towns.PROGRAM_ID)
+        await identify(stack.client, stack.sync_database, cluster=Cluster.LOCALNET, program_id=towns.PROGRAM_ID)
 
 
-async def test_ingest_does_not_start_on_another_chain(town: Town) -> None:
+async def test_ingest_does_not_start_on_another_chain(stack: ChainStack) -> None:
     """The door asks the node: its chain is the log's from then on, another one is refused, silence passes."""
     environ = {
-        "DATABASE_URL_INGEST": town.database.dsn("zmart_ingest"),
-        "DATABASE_URL": town.database.dsn(),
-        "DEVCHAIN_PORT": town.node.url.rpartition(":")[2],
+        "DATABASE_URL_INGEST": stack.database.dsn("zmart_ingest"),
+        "DATABASE_URL": stack.database.dsn(),
+        "DEVCHAIN_PORT": stack.node.url.rpartition(":")[2],
         "HELIUS_AUTH_HEADER": "x" * 32,
     }
     await verify_cluster_at_startup(settings.load(environ))
-    assert town.ask("select genesis_hash from raw.identity") == [(town.node.ledger.genesis.hash,)]
+    assert stack.fetch_all("select genesis_hash from raw.identity") == [(stack.node.ledger.genesis.hash,)]
 
-    with town.database.connect() as connection:
+    with stack.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'another'")
     with pytest.raises(errors.ConfigurationError, match="another"):
         await verify_cluster_at_startup(settings.load(environ))
     await verify_cluster_at_startup(settings.load(environ | {"DEVCHAIN_PORT": "1"}))
 
 
-async def test_what_is_proven_shows_in_metrics_and_the_database(town: Town) -> None:
+async def test_what_is_proven_shows_in_metrics_and_the_database(stack: ChainStack) -> None:
     """Gauges and ops.cursors say what the last look found."""
-    standing = await town.watch.verify()
+    standing = await stack.sync_task.verify()
 
-    said = town.pipeline.metrics.render().decode()
-    assert f"zmart_ingest_finalized_through {float(standing.finalized_through or 0)}" in said
-    assert "zmart_ingest_unverified 0.0" in said
-    assert town.ask("select value ->> 'state' from ops.cursors where name = 'completeness'") == [("verified",)]
+    metrics = stack.pipeline.metrics.render().decode()
+    assert f"zmart_ingest_finalized_through {float(standing.finalized_through or 0)}" in metrics
+    assert "zmart_ingest_unverified 0.0" in metrics
+    assert stack.fetch_all("select value ->> 'state' from ops.cursors where name = 'completeness'") == [("verified",)]
 
 
-async def test_silence_while_the_program_is_used_is_an_alert(town: Town) -> None:
+async def test_silence_while_the_program_is_used_is_an_alert(stack: ChainStack) -> None:
     """Uses without a delivery are told to a person within the limit, and forgotten when deliveries come."""
-    town.watch.silence = SilenceDetector(0.0)
-    await town.watch.probe()
-    await town.play(4)
-    await town.pass_blocks(3)
-    await town.watch.probe()
-    assert town.ask("select kind from ops.alerts where resolved_at is null") == [("webhook_silent",)]
+    stack.sync_task.silence = SilenceDetector(0.0)
+    await stack.sync_task.probe()
+    await stack.play(4)
+    await stack.pass_blocks(3)
+    await stack.sync_task.probe()
+    assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == [("webhook_silent",)]
 
-    await town.deliver(town.landed()[-3:])
-    await town.watch.probe()
-    assert town.ask("select kind from ops.alerts where resolved_at is null") == []
+    await stack.deliver(stack.landed_transactions()[-3:])
+    await stack.sync_task.probe()
+    assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == []
 
 
-async def test_a_watch_that_stays_blind_says_so(town: Town) -> None:
+async def test_chain_out_of_reach_for_too_long_raises_an_alert(stack: ChainStack) -> None:
     """A chain out of reach for too long is an alert and a state; both end with the next look that proves something."""
-    town.watch.intervals = replace(town.watch.intervals, blind_seconds=0.0)
-    await town.watch.on_error(rpc_errors.Unreachable("No node can be reached."))
-    assert town.watch.completeness.state == "unverified"
-    assert town.ask("select kind from ops.alerts where resolved_at is null") == [("unverified",)]
+    stack.sync_task.intervals = replace(stack.sync_task.intervals, blind_seconds=0.0)
+    await stack.sync_task.on_error(rpc_errors.Unreachable("No node can be reached."))
+    assert stack.sync_task.completeness.state == "unverified"
+    assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == [("unverified",)]
 
-    standing = await town.watch.verify()
+    standing = await stack.sync_task.verify()
     assert standing.state == "verified"
-    assert town.ask("select kind from ops.alerts where resolved_at is null") == []
+    assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == []
 
 
 async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From one slot beyond the limit on, once however often it is seen, also while something is still to be fetched;
     it is over when the watermark has caught up."""
-    await town.watch.verify()
-    await town.play(6)
-    await town.deliver(town.landed())
-    await town.node.call("devchain_fork", 4)
-    await town.play(3)
-    await town.pass_blocks(TO_FINALITY)
-    standing = await town.watch.verify()
+    await stack.sync_task.verify()
+    await stack.play(6)
+    await stack.deliver(stack.landed_transactions())
+    await stack.node.call("devchain_fork", 4)
+    await stack.play(3)
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    standing = await stack.sync_task.verify()
     behind = (standing.finalized_slot or 0) - (standing.finalized_through or 0)
     stuck = (
         "select subject, severity, occurrences from ops.alerts where kind = 'finality_stuck' and resolved_at is null"
     )
     assert 0 < behind < STUCK_SLOTS
-    assert town.ask(stuck) == []
+    assert stack.fetch_all(stuck) == []
 
     monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind)
-    await town.watch.verify()
-    assert town.ask(stuck) == []
+    await stack.sync_task.verify()
+    assert stack.fetch_all(stuck) == []
 
     monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind - 1)
-    await town.watch.verify()
-    await town.watch.verify()
-    assert town.ask(stuck) == [("", "warning", 2)]
+    await stack.sync_task.verify()
+    await stack.sync_task.verify()
+    assert stack.fetch_all(stuck) == [("", "warning", 2)]
 
-    await town.pipeline.submit([], wanted=["5" * 88])
-    await town.watch.verify()
-    assert town.ask(stuck) == [("", "warning", 3)]
+    await stack.pipeline.submit([], wanted=["5" * 88])
+    await stack.sync_task.verify()
+    assert stack.fetch_all(stuck) == [("", "warning", 3)]
 
-    await town.pass_blocks(160)
-    standing = await town.watch.verify()
+    await stack.pass_blocks(160)
+    standing = await stack.sync_task.verify()
     assert standing.finalized_through == standing.finalized_slot
-    assert town.ask(stuck) == []
+    assert stack.fetch_all(stuck) == []
 
 
-async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(town: Town) -> None:
+async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(stack: ChainStack) -> None:
     """However often it fails; another source's is another."""
 
     class Lost:
-        def __init__(self, name: str, troubles: int) -> None:
+        def __init__(self, name: str, failures: int) -> None:
             self.name = name
-            self.troubles = troubles
+            self.failures = failures
 
         async def run(self, intake: Intake) -> None:
-            self.troubles -= 1
-            if self.troubles >= 0:
-                raise rpc_errors.Unreachable(f"gone {self.troubles}")
+            self.failures -= 1
+            if self.failures >= 0:
+                raise rpc_errors.Unreachable(f"gone {self.failures}")
 
-    intake = Intake(Decoder(towns.PROGRAM_ID), town.pipeline)
-    patience = Backoff(first_seconds=0.0, max_seconds=0.0, alert_after_seconds=0.0)
+    intake = Intake(Decoder(towns.PROGRAM_ID), stack.pipeline)
+    backoff = Backoff(first_seconds=0.0, max_seconds=0.0, alert_after_seconds=0.0)
     seen = (
         "select subject, occurrences, message, resolved_at is null from ops.alerts where kind = 'source_stopped'"
         " order by subject"
     )
-    await run_with_retries(Lost("left", 3), intake, town.notebook, backoff=patience)
+    await run_with_retries(Lost("left", 3), intake, stack.sync_database, backoff=backoff)
     left = ("left", 3, "The source left brings nothing: gone 0", False)
-    assert town.ask(seen) == [left]
+    assert stack.fetch_all(seen) == [left]
 
     class Refused(Lost):
         async def run(self, intake: Intake) -> None:
             raise rpc_errors.ApiKeyRejected("not you")
 
     for _ in range(2):
-        await run_with_retries(Refused("right", 0), intake, town.notebook, backoff=patience)
-    assert town.ask(seen) == [left, ("right", 2, "The source right has stopped: not you", True)]
+        await run_with_retries(Refused("right", 0), intake, stack.sync_database, backoff=backoff)
+    assert stack.fetch_all(seen) == [left, ("right", 2, "The source right has stopped: not you", True)]

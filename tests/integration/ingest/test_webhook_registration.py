@@ -23,13 +23,13 @@ OTHER = "11111111111111111111111111111112"
 
 
 @pytest.fixture
-def account() -> Iterator[helius_account.Account]:
+def account() -> Iterator[helius_account.HeliusAccount]:
     """An account of ours at Helius."""
-    with helius_account.served() as account:
+    with helius_account.serve_account() as account:
         yield account
 
 
-def environ(account: helius_account.Account, **said: str) -> dict[str, str]:
+def environ(account: helius_account.HeliusAccount, **overrides: str) -> dict[str, str]:
     """Variables that want a webhook of `account`."""
     return {
         "SOLANA_RPC_URL": "http://127.0.0.1:1",
@@ -38,7 +38,7 @@ def environ(account: helius_account.Account, **said: str) -> dict[str, str]:
         "HELIUS_WEBHOOK_URL": URL,
         "HELIUS_AUTH_HEADER": f"another-while-rotating,{HEADER}",
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
-        **said,
+        **overrides,
     }
 
 
@@ -48,16 +48,16 @@ async def verdict_of(configured: settings.Settings) -> helius.RegistrationCheck:
         return helius.check_registration(await api.webhooks(), helius.DesiredWebhook.of(configured))
 
 
-async def test_a_right_webhook_is_right(account: helius_account.Account) -> None:
+async def test_a_right_webhook_is_right(account: helius_account.HeliusAccount) -> None:
     """Nothing is found wrong with it, and making it right does nothing."""
-    account.has(webhookURL="https://elsewhere.example.org/", accountAddresses=[OTHER])
-    account.has()
+    account.add_webhook(webhookURL="https://elsewhere.example.org/", accountAddresses=[OTHER])
+    account.add_webhook()
     configured = settings.load(environ(account))
 
     assert (await verdict_of(configured)).faults == ()
     async with helius.HeliusClient.of(configured) as api:
         assert "nothing was done" in await api.create_or_repair(helius.DesiredWebhook.of(configured))
-    assert {method for method, *_ in account.asked} == {"GET"}
+    assert {method for method, *_ in account.requests} == {"GET"}
 
 
 WRONG = [
@@ -77,16 +77,16 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("said", "fault"), WRONG, ids=[fault for _, fault in WRONG])
-async def test_a_wrong_webhook_is_told_and_made_right(
-    account: helius_account.Account, said: dict[str, Any], fault: str
+async def test_wrong_webhook_is_reported_and_repaired(
+    account: helius_account.HeliusAccount, fields: dict[str, Any], fault: str
 ) -> None:
     """Each way of being silent has its sentence, none of them with a secret, and `create` mends it."""
-    account.has(**said)
+    account.add_webhook(**fields)
     configured = settings.load(environ(account))
 
-    (told,) = (await verdict_of(configured)).faults
-    assert fault in told
-    assert "hush" not in told
+    (reported,) = (await verdict_of(configured)).faults
+    assert fault in reported
+    assert "hush" not in reported
 
     async with helius.HeliusClient.of(configured) as api:
         await api.create_or_repair(helius.DesiredWebhook.of(configured))
@@ -94,7 +94,7 @@ async def test_a_wrong_webhook_is_told_and_made_right(
     assert len(account.webhooks) == 1
 
 
-async def test_what_is_not_there_is_created(account: helius_account.Account) -> None:
+async def test_what_is_not_there_is_created(account: helius_account.HeliusAccount) -> None:
     """With the type of the cluster, every transaction type, our address and the first of our headers."""
     configured = settings.load(environ(account))
     assert "no webhook" in (await verdict_of(configured)).faults[0]
@@ -102,7 +102,7 @@ async def test_what_is_not_there_is_created(account: helius_account.Account) -> 
     async with helius.HeliusClient.of(configured) as api:
         await api.create_or_repair(helius.DesiredWebhook.of(configured))
 
-    assert account.asked[-1] == (
+    assert account.requests[-1] == (
         "POST",
         "/v0/webhooks",
         {
@@ -115,18 +115,18 @@ async def test_what_is_not_there_is_created(account: helius_account.Account) -> 
     )
 
 
-async def test_mending_leaves_other_addresses_alone(account: helius_account.Account) -> None:
+async def test_mending_leaves_other_addresses_alone(account: helius_account.HeliusAccount) -> None:
     """A webhook may serve others besides."""
-    account.has(accountAddresses=[OTHER])
+    account.add_webhook(accountAddresses=[OTHER])
     configured = settings.load(environ(account))
     async with helius.HeliusClient.of(configured) as api:
         await api.create_or_repair(helius.DesiredWebhook.of(configured))
     assert account.webhooks[0]["accountAddresses"] == [settings.DEFAULT_PROGRAM_ID, OTHER]
 
 
-async def test_enhanced_is_a_remark(account: helius_account.Account) -> None:
+async def test_enhanced_is_a_remark(account: helius_account.HeliusAccount) -> None:
     """It works, more slowly."""
-    account.has(webhookType="enhancedDevnet")
+    account.add_webhook(webhookType="enhancedDevnet")
     verdict = await verdict_of(settings.load(environ(account)))
     assert (verdict.faults, len(verdict.remarks)) == ((), 1)
 
@@ -140,8 +140,8 @@ async def test_enhanced_is_a_remark(account: helius_account.Account) -> None:
         (200, rpc_errors.InvalidResponse),
     ],
 )
-async def test_trouble_is_typed_and_keeps_the_key_to_itself(
-    account: helius_account.Account, status: int, kind: type[Exception], caplog: pytest.LogCaptureFixture
+async def test_helius_errors_are_typed_and_hide_the_key(
+    account: helius_account.HeliusAccount, status: int, kind: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither message nor log shows the key, whatever Helius answers."""
     account.status = status
@@ -150,7 +150,7 @@ async def test_trouble_is_typed_and_keeps_the_key_to_itself(
     assert helius_account.KEY not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
-async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_account.Account) -> None:
+async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_account.HeliusAccount) -> None:
     """The transport's own error has the URL in it, and is not passed on."""
     configured = settings.load(environ(account, HELIUS_API_URL="http://127.0.0.1:1"))
     with pytest.raises(rpc_errors.Unreachable) as caught:
@@ -159,13 +159,13 @@ async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_accou
 
 
 async def test_a_running_ingest_opens_and_closes_the_alert(
-    account: helius_account.Account, database: testing.PostgresDatabase
+    account: helius_account.HeliusAccount, database: testing.PostgresDatabase
 ) -> None:
     """A fault is an alert with the next step; not being able to ask changes nothing; being right again ends it."""
-    webhook = account.has(active=False)
+    webhook = account.add_webhook(active=False)
     watched = WebhookRegistrationCheck.of(settings.load(environ(account)))
     assert watched is not None
-    notebook = SyncDatabase(database.dsn("zmart_ingest"))
+    sync_database = SyncDatabase(database.dsn("zmart_ingest"))
 
     def alerts() -> list[tuple[Any, ...]]:
         with database.connect() as connection:
@@ -175,25 +175,25 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
                 (ALERT,),
             ).fetchall()
 
-    await watched.update_alert(notebook)
+    await watched.update_alert(sync_database)
     assert alerts() == [("critical", True, True)]
     account.status = 503
-    await watched.update_alert(notebook)
+    await watched.update_alert(sync_database)
     assert alerts() == [("critical", True, True)]
     account.status, webhook["active"] = None, True
-    await watched.update_alert(notebook)
+    await watched.update_alert(sync_database)
     assert alerts() == [("critical", True, False)]
-    await notebook.close()
+    await sync_database.close()
 
 
 @pytest.mark.parametrize("name", ["HELIUS_API_KEY", "HELIUS_WEBHOOK_URL", "HELIUS_AUTH_HEADER", "SOLANA_RPC_URL"])
-def test_without_a_wish_nothing_is_checked(account: helius_account.Account, name: str) -> None:
+def test_without_a_wish_nothing_is_checked(account: helius_account.HeliusAccount, name: str) -> None:
     """The development chain, or a configuration that says too little, has nothing to compare."""
     assert WebhookRegistrationCheck.of(settings.load(environ(account, **{name: ""}))) is None
 
 
-def test_the_command_and_the_doctor_say_the_same(
-    account: helius_account.Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_command_and_doctor_report_the_same(
+    account: helius_account.HeliusAccount, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 1 with the fault and the next step, then created, then 0; the doctor's line turns with it."""
     given = environ(account)
@@ -207,10 +207,10 @@ def test_the_command_and_the_doctor_say_the_same(
     assert (webhook_registration.main(["check"]), line()) == (1, "no")
     assert webhook_registration.main(["create"]) == 0
     assert (webhook_registration.main(["check"]), line()) == (0, "yes")
-    said = "".join(capsys.readouterr())
-    assert "zmart webhook create" in said
-    assert helius_account.KEY not in said
-    assert HEADER not in said
+    output = "".join(capsys.readouterr())
+    assert "zmart webhook create" in output
+    assert helius_account.KEY not in output
+    assert HEADER not in output
 
 
 def test_a_mask_keeps_the_host_alone() -> None:

@@ -85,7 +85,7 @@ async def test_a_duplicate_changes_nothing_but_its_count(
         assert connection.execute("select sightings from raw.transactions").fetchone() == ({"webhook": 2, "walk": 1},)
 
 
-async def test_a_differing_delivery_of_a_signature_is_kept_as_a_dead_letter(
+async def test_differing_delivery_of_a_signature_becomes_a_dead_letter(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """Two deliveries that disagree never both count; the second is shown to a person."""
@@ -97,7 +97,7 @@ async def test_a_differing_delivery_of_a_signature_is_kept_as_a_dead_letter(
         assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
 
 
-async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
+async def test_rejected_transaction_is_isolated_and_its_neighbours_are_stored(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """What Postgres cannot store (U+0000 in jsonb) is bisected to one dead letter; the other four are in the log."""
@@ -108,8 +108,8 @@ async def test_a_poisonous_transaction_is_found_and_its_neighbours_are_stored(
 
     assert (done.events, done.dead_letters, done.first_seq, done.last_seq) == (4, 1, 1, 4)
     with marts_database.connect() as connection:
-        letters = connection.execute("select signature, reason_code from raw.dead_letters").fetchall()
-    assert letters == [(signature(4), "batch_item_rejected")]
+        dead_letters = connection.execute("select signature, reason_code from raw.dead_letters").fetchall()
+    assert dead_letters == [(signature(4), "batch_item_rejected")]
 
 
 async def test_a_failing_model_is_marked_and_the_log_goes_on(
@@ -142,17 +142,17 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(
     assert kinds == []
 
 
-async def test_dead_letters_with_unfit_text_are_kept(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
+async def test_dead_letters_with_invalid_text_are_stored(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """A reason with U+0000 or half a surrogate pair cannot stop the batch that carries it."""
-    letter = DeadLetter(None, None, "malformed", "it said \x00 and \ud800", b"\x00")
+    dead_letter = DeadLetter(None, None, "malformed", "it said \x00 and \ud800", b"\x00")
 
-    await writer.append([], source="webhook", dead_letters=[letter, letter])
+    await writer.append([], source="webhook", dead_letters=[dead_letter, dead_letter])
 
     with marts_database.connect() as connection:
         assert connection.execute("select sightings from raw.dead_letters").fetchall() == [(2,)]
 
 
-async def test_a_cut_log_is_told_to_a_person(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
+async def test_truncated_log_raises_an_alert(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """What the runtime cut is a dead letter and one open alert; the transaction's other events count."""
     cut = DeadLetter(signature(1), None, "truncated", "The runtime cut the log.", None)
     await writer.append([transaction(1, event(), dead=(cut,))], source="webhook")
@@ -210,14 +210,14 @@ async def test_signatures_without_logs_are_wanted_until_they_arrive(
         assert connection.execute("select signature from raw.wanted").fetchall() == [(signature(2),)]
 
 
-async def test_a_commit_rings_once(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
+async def test_commit_notifies_once(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """Whoever listens hears one bell per commit that says something new, and none for a duplicate."""
     with marts_database.connect() as listening:
         listening.execute("listen zmart_feed")
         await writer.append([transaction(1, event()), transaction(2, event())], source="webhook")
         await writer.append([transaction(1, event())], source="webhook")
-        bells = list(listening.notifies(timeout=1, stop_after=2))
-    assert [bell.payload for bell in bells] == [""]
+        notifications = list(listening.notifies(timeout=1, stop_after=2))
+    assert [notification.payload for notification in notifications] == [""]
 
 
 async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
@@ -243,8 +243,8 @@ async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
 
     with marts_database.connect() as connection:
         assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
-        letters = connection.execute("select reason_code, bytes from raw.dead_letters").fetchall()
-    assert letters == [("differs", b"the other body")]
+        dead_letters = connection.execute("select reason_code, bytes from raw.dead_letters").fetchall()
+    assert dead_letters == [("differs", b"the other body")]
 
 
 def bodies(database: testing.PostgresDatabase) -> dict[str, bytes]:
@@ -254,19 +254,19 @@ def bodies(database: testing.PostgresDatabase) -> dict[str, bytes]:
         " from raw.transactions as t inner join raw.bundles as b using (bundle_no)"
     )
     with database.connect() as connection:
-        return {name: body_compression.decompress(*kept) for name, *kept in connection.execute(statement).fetchall()}
+        return {name: body_compression.decompress(*ref) for name, *ref in connection.execute(statement).fetchall()}
 
 
-async def test_what_was_delivered_is_kept_byte_for_byte(
+async def test_delivered_bodies_are_stored_byte_for_byte(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """Every transaction's bytes come back, out of bundles it shares with its batch."""
-    said = {signature(n): b'{"no": %d, "\x00\xff"' % n * n for n in range(1, 40)}
+    sent = {signature(n): b'{"no": %d, "\x00\xff"' % n * n for n in range(1, 40)}
     await writer.append(
-        [transaction(n, event())._replace(body=said[signature(n)]) for n in range(1, 40)], source="webhook"
+        [transaction(n, event())._replace(body=sent[signature(n)]) for n in range(1, 40)], source="webhook"
     )
 
-    assert bodies(marts_database) == said
+    assert bodies(marts_database) == sent
 
 
 async def test_a_batch_of_known_transactions_stores_no_bytes(
@@ -286,20 +286,20 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """What Postgres cannot take (U+0000 in text) is found among letters and wanted signatures, too, and ends there."""
-    letters = [DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))]
+    dead_letters = [DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))]
 
     done = await writer.append(
-        [transaction(3, event())], source="webhook", dead_letters=letters, wanted=[signature(4), "odd\x00"]
+        [transaction(3, event())], source="webhook", dead_letters=dead_letters, wanted=[signature(4), "odd\x00"]
     )
 
     assert (done.events, done.dead_letters) == (1, 4)
     with marts_database.connect() as connection:
         wanted = connection.execute("select signature from raw.wanted").fetchall()
-        kept = connection.execute(
+        stored = connection.execute(
             "select signature, reason_code, bytes from raw.dead_letters order by dead_letter_no"
         ).fetchall()
     assert wanted == [(signature(4),)]
-    assert kept == [
+    assert stored == [
         (signature(1), "malformed", b"bytes"),
         (None, "batch_item_rejected", b"bytes"),
         (signature(2), "malformed", b"bytes"),
@@ -307,7 +307,7 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
     ]
 
 
-async def test_a_commit_says_how_long_it_held_the_lock_and_where_the_time_went(
+async def test_commit_reports_lock_and_fold_times(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """Waiting is not holding; folds and commit are part of holding."""
@@ -325,11 +325,11 @@ async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database:
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
         await writer.append([transaction(1, event())], source="webhook")
-        said = await (await (await writer._get_connection()).execute("show synchronous_commit")).fetchone()
+        setting = await (await (await writer._get_connection()).execute("show synchronous_commit")).fetchone()
     finally:
         await writer.close()
 
-    assert said == ("on",)
+    assert setting == ("on",)
 
 
 async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresDatabase) -> None:

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from keeper_stack import Village, built
+from keeper_stack import KeeperStack, open_keeper_stack
 
 from zmart import testing
 
 
 @pytest.fixture
-async def village(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[Village]:
+async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[KeeperStack]:
     """A configured program, and a log that knows it."""
-    async with built(tmp_path, marts_database) as village:
-        yield village
+    async with open_keeper_stack(tmp_path, marts_database) as stack:
+        yield stack

@@ -19,10 +19,10 @@ def main(name: str, point: str, lease_seconds: str) -> None:
         if reached == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    rhythm = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=float(lease_seconds))
+    timing = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=float(lease_seconds))
     configured = settings.load(os.environ)
     asyncio.run(
-        runner.run_rounds(configured, actions.select_tasks([name]), is_dry=False, timing=rhythm, checkpoint=checkpoint)
+        runner.run_rounds(configured, actions.select_tasks([name]), is_dry=False, timing=timing, checkpoint=checkpoint)
     )
 
 

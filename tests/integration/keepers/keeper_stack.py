@@ -44,12 +44,12 @@ CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 DISPUTE_PERIOD = 3_600
 WINDOW = 259_200
 #: Confirmed to finalized, with some to spare.
-TO_FINALITY = 40
+BLOCKS_TO_FINALITY = 40
 #: As keepers do it, faster.
 QUICK = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=30.0, unconfirmed_seconds=600.0)
 
 
-class Village:
+class KeeperStack:
     """The chain, its people, the log, and settings for keepers."""
 
     def __init__(
@@ -57,10 +57,10 @@ class Village:
         folder: Path,
         node: devchain.DevchainNode,
         database: testing.PostgresDatabase,
-        watch: SyncTask,
+        sync_task: SyncTask,
         configured: Settings,
     ) -> None:
-        self.folder, self.node, self.database, self.watch = folder, node, database, watch
+        self.folder, self.node, self.database, self.sync_task = folder, node, database, sync_task
         self.configured = configured
         self._numbers = itertools.count(1)
         self.people = {name: _signer(node, name) for name in ("admin", "backend", "creator", "resolver", "fees")}
@@ -78,7 +78,7 @@ class Village:
         landed = self.node.ledger.send([builtins.unit_limit_instruction(200_000 + next(self._numbers)), built], [who])
         assert landed.err is None, (name, landed.err, landed.logs[-3:])
 
-    def found(self) -> None:
+    def initialize_program(self) -> None:
         """Money for everybody, and the program's configuration."""
         for person in [*self.people.values(), *self.voters]:
             self.node.ledger.airdrop(person.address, 2_000 * SOL)
@@ -169,7 +169,7 @@ class Village:
         """A market's state now."""
         return MarketState(self.market(address).state).name
 
-    def landed(self, market: str, instruction: str) -> list[str]:
+    def landed_signatures(self, market: str, instruction: str) -> list[str]:
         """Signatures of every transaction in a block that put an instruction to a market, failed ones too."""
         wanted = hashlib.sha256(f"global:{instruction}".encode()).digest()[:8]
         mentioned = self.node.chain.store.mentions(
@@ -185,12 +185,12 @@ class Village:
 
     # The log
 
-    async def log(self) -> None:
+    async def sync_log(self) -> None:
         """Let the chain finalize what happened, and the log learn it."""
-        self.pass_blocks(TO_FINALITY)
-        await self.watch.verify()
+        self.pass_blocks(BLOCKS_TO_FINALITY)
+        await self.sync_task.verify()
 
-    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def fetch_all(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the database."""
         with self.database.connect() as connection:
             return connection.execute(query, parameters or None).fetchall()
@@ -205,42 +205,42 @@ class Village:
 
     def alerts(self) -> set[tuple[str, str]]:
         """Open alerts."""
-        return {(str(k), str(s)) for k, s in self.ask("select kind, subject from ops.alerts where resolved_at is null")}
+        return {(str(k), str(s)) for k, s in self.fetch_all("select kind, subject from ops.alerts where resolved_at is null")}
 
     def intents(self) -> list[tuple[str, str, int]]:
         """Every intent: task, state, attempts."""
-        return self.ask("select plan ->> 'task', state, attempts from ops.intents order by intent_no")
+        return self.fetch_all("select plan ->> 'task', state, attempts from ops.intents order by intent_no")
 
     # Keepers
 
-    async def keep(
+    async def run_keepers(
         self,
         *names: str,
         is_dry: bool = False,
         configured: Settings | None = None,
-        rhythm: Timing = QUICK,
+        timing: Timing = QUICK,
         checkpoint: Checkpoint = no_checkpoint,
     ) -> RoundReport:
         """A round of each; the last one's report. Blocks go on being made meanwhile."""
-        async with self.beating():
+        async with self.producing_blocks():
             reports = await runner.run_rounds(
                 configured or self.configured,
                 actions.select_tasks(names),
                 is_dry=is_dry,
-                timing=rhythm,
+                timing=timing,
                 checkpoint=checkpoint,
                 dsn=self.database.dsn("zmart_keeper"),
             )
         return reports[-1]
 
-    async def sweep(self, configured: Settings | None = None, rhythm: Timing = QUICK) -> Any:
+    async def sweep(self, configured: Settings | None = None, timing: Timing = QUICK) -> Any:
         """Look after what was signed."""
         dsn = self.database.dsn("zmart_keeper")
-        async with runner.open_runner(configured or self.configured, rhythm=rhythm, dsn=dsn) as keepers:
+        async with runner.open_runner(configured or self.configured, rhythm=timing, dsn=dsn) as keepers:
             return await keepers.sweep()
 
     @contextlib.asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
+    async def producing_blocks(self) -> AsyncIterator[None]:
         """The chain makes blocks by itself while this lasts."""
         self.node.chain.is_frozen = False
         try:
@@ -274,7 +274,7 @@ def due(report: RoundReport) -> Sequence[str]:
 
 
 @contextlib.asynccontextmanager
-async def built(folder: Path, database: testing.PostgresDatabase) -> AsyncIterator[Village]:
+async def open_keeper_stack(folder: Path, database: testing.PostgresDatabase) -> AsyncIterator[KeeperStack]:
     """A village with a configured program and a log that knows it; its chain stands still."""
     async with (
         devchain.serve(folder / "chain", Options(traders=False, pace=20.0)) as node,
@@ -285,16 +285,16 @@ async def built(folder: Path, database: testing.PostgresDatabase) -> AsyncIterat
         async def connect() -> Writer:
             return await Writer.connect(database.dsn("zmart_ingest"))
 
-        notebook = SyncDatabase(database.dsn("zmart_ingest"))
+        sync_database = SyncDatabase(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
-            watch = SyncTask(chain, notebook, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
-            village = Village(folder, node, database, watch, _settings(folder, node, database))
+            sync_task = SyncTask(chain, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
+            stack = KeeperStack(folder, node, database, sync_task, _settings(folder, node, database))
             try:
-                village.found()
-                await watch.tick()
-                yield village
+                stack.initialize_program()
+                await sync_task.tick()
+                yield stack
             finally:
-                await notebook.close()
+                await sync_database.close()
 
 
 def environment(folder: Path, url: str, dsn: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from keeper_stack import DISPUTE_PERIOD, Village
+from keeper_stack import DISPUTE_PERIOD, KeeperStack
 
 pytestmark = pytest.mark.slow
 
@@ -21,44 +21,44 @@ UNSENT = ["after sign", "after store", "before send"]
 A_LONG_TIME = 200
 
 
-async def killed(village: Village, point: str, *, lease_seconds: float = 60.0) -> None:
+async def killed(stack: KeeperStack, point: str, *, lease_seconds: float = 60.0) -> None:
     """A round in a process of its own that is killed at the point."""
     script = Path(__file__).with_name("keeper_crash_child.py")
-    async with village.beating():
+    async with stack.producing_blocks():
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(script),
             KEEPER,
             point,
             str(lease_seconds),
-            env={**village.environment(), "PATH": os.environ["PATH"]},
+            env={**stack.environment(), "PATH": os.environ["PATH"]},
             cwd=Path(__file__).parents[3],
             stderr=asyncio.subprocess.PIPE,
         )
-        _, said = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode == -signal.SIGKILL, said.decode()[-2_000:]
+        _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == -signal.SIGKILL, stderr.decode()[-2_000:]
 
 
-async def due_market(village: Village, number: int) -> str:
+async def due_market(stack: KeeperStack, number: int) -> str:
     """A market whose outcome is due to be final, and a log that knows it."""
-    market = village.open(number)
-    village.resolve(market)
-    village.pass_time(DISPUTE_PERIOD)
-    await village.log()
+    market = stack.open(number)
+    stack.resolve(market)
+    stack.pass_time(DISPUTE_PERIOD)
+    await stack.sync_log()
     return market
 
 
-async def recovered(village: Village) -> None:
+async def recovered(stack: KeeperStack) -> None:
     """Rounds as the schedule and the sensor make them, until nothing is open."""
     # As if the minute had passed for which the dead one's lease lasts.
-    village.ask("select ops.give_lease(name, epoch) from ops.leases")
+    stack.fetch_all("select ops.give_lease(name, epoch) from ops.leases")
     for _ in range(6):
-        await village.keep(KEEPER)
-        await village.log()
-        await village.sweep()
-        if not village.ask("select from ops.intents where state not in ('done', 'refused')"):
+        await stack.run_keepers(KEEPER)
+        await stack.sync_log()
+        await stack.sweep()
+        if not stack.fetch_all("select from ops.intents where state not in ('done', 'refused')"):
             return
-    raise AssertionError(village.intents())
+    raise AssertionError(stack.intents())
 
 
 @pytest.mark.parametrize(
@@ -66,46 +66,46 @@ async def recovered(village: Village) -> None:
     [*(([f"before {step}", f"after {step}"], False) for step in STEPS), (UNSENT, True)],
     ids=[*STEPS, "when the blockhash is dead"],
 )
-async def test_killed_at_every_step(village: Village, points: list[str], has_passed_long: bool) -> None:
+async def test_killed_at_every_step(stack: KeeperStack, points: list[str], has_passed_long: bool) -> None:
     """Twelve points of the way, found again at once; and where signed bytes can never land any more."""
     for number, point in enumerate(points, start=1):
-        market = await due_market(village, number)
+        market = await due_market(stack, number)
         if point.endswith("close"):
-            await village.keep(KEEPER)
-            await village.log()
-        await killed(village, point)
+            await stack.run_keepers(KEEPER)
+            await stack.sync_log()
+        await killed(stack, point)
         if has_passed_long:
-            village.pass_blocks(A_LONG_TIME)
+            stack.pass_blocks(A_LONG_TIME)
 
-        await recovered(village)
+        await recovered(stack)
 
-        assert village.state(market) == "FINALIZED", point
-        assert len(village.landed(market, "finalize_market")) == 1, f"{point}: sent twice"
-        (found,) = village.ask(
+        assert stack.state(market) == "FINALIZED", point
+        assert len(stack.landed_signatures(market, "finalize_market")) == 1, f"{point}: sent twice"
+        (found,) = stack.fetch_all(
             "select i.intent_no, i.state from ops.intents as i inner join raw.markets_seen as m using (market_no) "
             "where m.account = %s",
             market,
         )
-        endings = village.ask("select ending from ops.submissions where intent_no = %s", found[0])
+        endings = stack.fetch_all("select ending from ops.submissions where intent_no = %s", found[0])
         assert found[1] == "done", point
         assert [ending for (ending,) in endings].count("landed") == 1, point
         assert {ending for (ending,) in endings} <= {"landed", "expired"}, point
         assert len(endings) == (2 if has_passed_long and point != "after sign" else 1), point
-    assert village.alerts() == set()
+    assert stack.alerts() == set()
 
 
-async def test_while_the_dead_ones_lease_lasts_nobody_acts(village: Village) -> None:
+async def test_while_the_dead_ones_lease_lasts_nobody_acts(stack: KeeperStack) -> None:
     """The next keeper waits rather than guesses; afterwards it acts under another epoch."""
-    market = await due_market(village, 1)
-    await killed(village, "after sign", lease_seconds=3.0)
+    market = await due_market(stack, 1)
+    await killed(stack, "after sign", lease_seconds=3.0)
 
-    report = await village.keep(KEEPER)
+    report = await stack.run_keepers(KEEPER)
     assert "Another keeper is at work" in report.skipped
-    assert village.state(market) == "RESOLVING"
+    assert stack.state(market) == "RESOLVING"
     async with asyncio.timeout(30):
         while report.skipped:
             await asyncio.sleep(0.1)
-            report = await village.keep(KEEPER)
+            report = await stack.run_keepers(KEEPER)
 
-    assert village.state(market) == "FINALIZED"
-    assert village.ask("select lease_epoch > 1 from ops.submissions") == [(True,)]
+    assert stack.state(market) == "FINALIZED"
+    assert stack.fetch_all("select lease_epoch > 1 from ops.submissions") == [(True,)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from keeper_stack import DISPUTE_PERIOD, QUICK, WINDOW, Village
+from keeper_stack import DISPUTE_PERIOD, QUICK, WINDOW, KeeperStack
 
 from orchestration import keeper_jobs
 from orchestration.definitions import define
@@ -22,17 +22,17 @@ from orchestration.resources import DatabaseResource
 from zmart.settings import Settings
 
 
-def cast(village: Village, market: str, kind: str, ballots: dict[int, bool]) -> None:
+def cast(stack: KeeperStack, market: str, kind: str, ballots: dict[int, bool]) -> None:
     """Ballots off chain, by the voters' numbers."""
-    village.cast(market, kind, {village.voters[voter].address: vote for voter, vote in ballots.items()})
+    stack.cast(market, kind, {stack.voters[voter].address: vote for voter, vote in ballots.items()})
 
 
-async def rounds(village: Village, count: int, configured: Settings | None = None) -> None:
+async def rounds(stack: KeeperStack, count: int, configured: Settings | None = None) -> None:
     """What the schedule does, so many times."""
     for _ in range(count):
-        await village.keep(*actions.NAMES, configured=configured)
-        await village.log()
-        await village.sweep()
+        await stack.run_keepers(*actions.NAMES, configured=configured)
+        await stack.sync_log()
+        await stack.sweep()
 
 
 @pytest.mark.parametrize(
@@ -41,78 +41,78 @@ async def rounds(village: Village, count: int, configured: Settings | None = Non
     ids=["undisputed", "a dispute that fails", "a dispute that succeeds"],
 )
 async def test_a_market_from_creation_to_claims(
-    village: Village, agree: int | None, disagree: int | None, outcome: bool
+    stack: KeeperStack, agree: int | None, disagree: int | None, outcome: bool
 ) -> None:
     """Votes on chain and off, approval, activation, trading, resolution, settlement, claims."""
     # Another proposal, so that the chain has shown the wallets that vote off chain; nothing else happens to it.
-    village.propose(2, likes=5, dislikes=5)
-    market = village.propose(1, likes=4, dislikes=1)
-    await village.log()
-    cast(village, market, "proposal", {5: True, 6: True, 7: True, 8: True, 9: False})
-    await rounds(village, 3)
-    assert village.state(market) == "ACTIVE"
-    assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (8, 2)
+    stack.propose(2, likes=5, dislikes=5)
+    market = stack.propose(1, likes=4, dislikes=1)
+    await stack.sync_log()
+    cast(stack, market, "proposal", {5: True, 6: True, 7: True, 8: True, 9: False})
+    await rounds(stack, 3)
+    assert stack.state(market) == "ACTIVE"
+    assert (stack.market(market).proposal_likes, stack.market(market).proposal_dislikes) == (8, 2)
 
     for voter in (0, 1):
-        village.buy(market, voter, yes=True)
-        village.buy(market, voter + 2, yes=False)
-    village.resolve(market, outcome=True)
+        stack.buy(market, voter, yes=True)
+        stack.buy(market, voter + 2, yes=False)
+    stack.resolve(market, outcome=True)
     if agree is not None and disagree is not None:
-        village.dispute(market, agree=agree - 1, disagree=disagree)
-        await village.log()
-        cast(village, market, "dispute", {3: True} if agree + disagree <= 3 else {agree + disagree: True})
-        village.pass_time(WINDOW)
+        stack.dispute(market, agree=agree - 1, disagree=disagree)
+        await stack.sync_log()
+        cast(stack, market, "dispute", {3: True} if agree + disagree <= 3 else {agree + disagree: True})
+        stack.pass_time(WINDOW)
     else:
-        village.pass_time(DISPUTE_PERIOD)
-    await village.log()
-    await rounds(village, 1)
+        stack.pass_time(DISPUTE_PERIOD)
+    await stack.sync_log()
+    await rounds(stack, 1)
 
-    ended = village.market(market)
-    assert village.state(market) == "FINALIZED"
+    ended = stack.market(market)
+    assert stack.state(market) == "FINALIZED"
     assert ended.final_outcome is outcome
     assert ended.was_disputed is (agree is not None)
     if agree is not None:
         assert (ended.dispute_agree, ended.dispute_disagree) == (agree, disagree)
     for voter in (0, 1) if outcome else (2, 3):
-        who = village.voters[voter]
-        village.act("claim_winnings", who, "user", market=market, resolver=ended.resolver)
-    await village.log()
-    assert village.ask(
+        who = stack.voters[voter]
+        stack.act("claim_winnings", who, "user", market=market, resolver=ended.resolver)
+    await stack.sync_log()
+    assert stack.fetch_all(
         "select state, outcome, claims_count from marts.markets where on_chain_address = %s", market
     ) == [("FINALIZED", "YES" if outcome else "NO", 2)]
-    assert {state for _, state, _ in village.intents()} == {"done"}
-    assert len(village.intents()) == 4
-    assert village.landed(market, "aggregate_dispute_votes") == []
-    assert village.alerts() == set()
+    assert {state for _, state, _ in stack.intents()} == {"done"}
+    assert len(stack.intents()) == 4
+    assert stack.landed_signatures(market, "aggregate_dispute_votes") == []
+    assert stack.alerts() == set()
 
 
-async def test_the_job_of_the_ui_does_the_same(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_job_of_the_ui_does_the_same(stack: KeeperStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each asset shows its plan, its simulations and what it sent; a dry run signs nothing."""
-    market = village.propose(1)
-    await village.log()
-    for name, value in village.environment().items():
+    market = stack.propose(1)
+    await stack.sync_log()
+    for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
-    database = DatabaseResource(dsn_of=village.database.dsn)
+    database = DatabaseResource(dsn_of=stack.database.dsn)
     dry = {"ops": {f"keepers__{name}": {"config": {"dry_run": True}} for name in actions.NAMES}}
 
-    async with village.beating():
+    async with stack.producing_blocks():
         tried = await asyncio.to_thread(_run, database, dry)
-        assert village.ask("select count(*) from ops.submissions") == [(0,)]
+        assert stack.fetch_all("select count(*) from ops.submissions") == [(0,)]
         done = await asyncio.to_thread(_run, database, {})
 
     tried_plan, plan = (str(each["proposal_tallies"]["plan"]) for each in (tried, done))
     assert "| PROPOSED | due | due | final_likes 9, final_dislikes 1 |" in tried_plan
     assert "| PROPOSED | due |" in plan
     assert "aggregate" in str(tried["proposal_tallies"]["simulations"]).lower()
-    assert village.landed(market, "aggregate_proposal_votes")[0] in str(done["proposal_tallies"]["submissions"])
+    assert stack.landed_signatures(market, "aggregate_proposal_votes")[0] in str(done["proposal_tallies"]["submissions"])
     assert done["proposal_tallies"]["due"] == 1
     assert done.keys() == set(actions.NAMES)
 
-    await village.log()
-    said = await asyncio.to_thread(keeper_jobs.keeper_sweep, dg.build_sensor_context(), database=database)
-    assert isinstance(said, dg.SkipReason)
-    assert said.skip_message == "1 done."
-    assert village.intents() == [("proposal_tallies", "done", 0)]
+    await stack.sync_log()
+    result = await asyncio.to_thread(keeper_jobs.keeper_sweep, dg.build_sensor_context(), database=database)
+    assert isinstance(result, dg.SkipReason)
+    assert result.skip_message == "1 done."
+    assert stack.intents() == [("proposal_tallies", "done", 0)]
 
 
 def _run(database: DatabaseResource, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -127,96 +127,96 @@ def _run(database: DatabaseResource, config: dict[str, Any]) -> dict[str, dict[s
 
 
 async def test_the_command_line_does_the_same(
-    village: Village, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: KeeperStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Plan, run, intents and refusals, with statuses that a script can use."""
-    market = village.open(1)
-    village.resolve(market)
-    village.pass_time(DISPUTE_PERIOD)
-    disputed = village.open(2)
-    village.resolve(disputed)
-    village.dispute(disputed)
-    village.pass_time(WINDOW)
-    await village.log()
+    market = stack.open(1)
+    stack.resolve(market)
+    stack.pass_time(DISPUTE_PERIOD)
+    disputed = stack.open(2)
+    stack.resolve(disputed)
+    stack.dispute(disputed)
+    stack.pass_time(WINDOW)
+    await stack.sync_log()
 
-    ask = functools.partial(keeper, village, monkeypatch, capsys)
+    ask = functools.partial(keeper, stack, monkeypatch, capsys)
 
-    code, said, _ = await ask("plan", "market_finalizations", "--json")
+    code, output, _ = await ask("plan", "market_finalizations", "--json")
     assert code == 0
-    assert [row["reason"] for row in json.loads(said)["rows"]] == ["due"]
-    code, said = await started(village, "run", "market_finalizations")
+    assert [row["reason"] for row in json.loads(output)["rows"]] == ["due"]
+    code, output = await started(stack, "run", "market_finalizations")
     assert code == 0
-    assert "market_finalizations: 1 due; 1 sent" in said
-    code, said, _ = await ask("run", "dispute_settlements")
+    assert "market_finalizations: 1 due; 1 sent" in output
+    code, output, _ = await ask("run", "dispute_settlements")
     assert code == 3
-    assert "a dispute without a ballot" in said
-    code, _, said = await ask("plan", "market_finalisations")
+    assert "a dispute without a ballot" in output
+    code, _, output = await ask("plan", "market_finalisations")
     assert code == 2
-    assert "There are: proposal_tallies" in said
-    code, _, said = await ask("run", ADMIN_KEYPAIR_PATH=str(village.folder / "backend.json"))
+    assert "There are: proposal_tallies" in output
+    code, _, output = await ask("run", ADMIN_KEYPAIR_PATH=str(stack.folder / "backend.json"))
     assert code == 2
-    assert "The admin on chain is" in said
-    code, _, said = await ask("plan", SOLANA_RPC_URL="http://127.0.0.1:9")
+    assert "The admin on chain is" in output
+    code, _, output = await ask("plan", SOLANA_RPC_URL="http://127.0.0.1:9")
     assert code == 1
-    assert "cannot be reached" in said
-    code, said, _ = await ask("intents")
-    assert "market_finalizations" in said
-    assert village.state(market) == "FINALIZED"
+    assert "cannot be reached" in output
+    code, output, _ = await ask("intents")
+    assert "market_finalizations" in output
+    assert stack.state(market) == "FINALIZED"
 
 
 async def keeper(
-    village: Village,
+    stack: KeeperStack,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     *arguments: str,
     **variables: str,
 ) -> tuple[int, str, str]:
     """What the keepers' command says in this process, and its status."""
-    for name, value in {**village.environment(), **variables}.items():
+    for name, value in {**stack.environment(), **variables}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("zmart.log.configure", lambda *_, **__: None)
-    async with village.beating():
+    async with stack.producing_blocks():
         code = await asyncio.to_thread(command.main, arguments)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
-async def started(village: Village, *arguments: str) -> tuple[int | None, str]:
+async def started(stack: KeeperStack, *arguments: str) -> tuple[int | None, str]:
     """What `zmart keeper` says, and its status."""
-    async with village.beating():
+    async with stack.producing_blocks():
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "zmart.cli", "keeper", *arguments),
-            env={**village.environment(), "PATH": os.environ["PATH"]},
+            env={**stack.environment(), "PATH": os.environ["PATH"]},
             cwd=Path(__file__).parents[3],
             stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, said.decode()
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, output.decode()
 
 
-async def test_markets_that_stand_are_told_of(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_overdue_markets_raise_alerts(stack: KeeperStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A day late, or without the pool its winners were promised."""
-    stuck, pulled = village.open(1), village.open(2)
-    village.buy(pulled, 0)
-    village.resolve(stuck)
-    village.resolve(pulled)
-    village.pass_time(DISPUTE_PERIOD)
+    stuck, pulled = stack.open(1), stack.open(2)
+    stack.buy(pulled, 0)
+    stack.resolve(stuck)
+    stack.resolve(pulled)
+    stack.pass_time(DISPUTE_PERIOD)
     counts = {"dispute_agree": None, "dispute_disagree": None}
-    village.act("finalize_market", village.people["backend"], "backend_authority", counts, market=pulled)
-    village.act("withdraw_liquidity", village.people["creator"], "creator", market=pulled)
-    village.pass_time(90_000)
-    village.propose(3)
-    await village.log()
-    for name, value in village.environment().items():
+    stack.act("finalize_market", stack.people["backend"], "backend_authority", counts, market=pulled)
+    stack.act("withdraw_liquidity", stack.people["creator"], "creator", market=pulled)
+    stack.pass_time(90_000)
+    stack.propose(3)
+    await stack.sync_log()
+    for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
-    database = DatabaseResource(dsn_of=village.database.dsn)
+    database = DatabaseResource(dsn_of=stack.database.dsn)
 
     for _ in range(2):
         await asyncio.to_thread(keeper_jobs.overdue_markets, dg.build_sensor_context(), database=database)
 
-    assert village.alerts() == {("market_overdue", "01" * 32), ("liquidity_pulled", "02" * 32)}
-    await village.keep("market_finalizations", rhythm=QUICK)
-    await village.log()
+    assert stack.alerts() == {("market_overdue", "01" * 32), ("liquidity_pulled", "02" * 32)}
+    await stack.run_keepers("market_finalizations", timing=QUICK)
+    await stack.sync_log()
     await asyncio.to_thread(keeper_jobs.overdue_markets, dg.build_sensor_context(), database=database)
-    assert village.alerts() == {("liquidity_pulled", "02" * 32)}
+    assert stack.alerts() == {("liquidity_pulled", "02" * 32)}

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from keeper_stack import DISPUTE_PERIOD, WINDOW, Village, due, reasons, row_of
+from keeper_stack import DISPUTE_PERIOD, WINDOW, KeeperStack, due, reasons, row_of
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
@@ -31,235 +31,235 @@ BRIEF = Timing(poll_seconds=0.02, resend_seconds=0.1, wait_seconds=0.3, lease_se
 REFUSED = {"code": -32005, "message": "Node is behind by 9 slots", "data": {"numSlotsBehind": 9}}
 
 
-async def due_market(village: Village, number: int = 1) -> str:
+async def due_market(stack: KeeperStack, number: int = 1) -> str:
     """A market whose outcome is due to be final."""
-    market = village.open(number)
-    village.resolve(market)
-    village.pass_time(DISPUTE_PERIOD)
-    await village.log()
+    market = stack.open(number)
+    stack.resolve(market)
+    stack.pass_time(DISPUTE_PERIOD)
+    await stack.sync_log()
     return market
 
 
-async def fault(village: Village, **words: Any) -> None:
+async def fault(stack: KeeperStack, **words: Any) -> None:
     """Let the node misbehave."""
-    await village.node.call("devchain_fault", words)
+    await stack.node.call("devchain_fault", words)
 
 
-def sent(village: Village) -> int:
+def sent(stack: KeeperStack) -> int:
     """How many transactions were ever signed and stored."""
-    return int(village.ask("select count(*) from ops.submissions")[0][0])
+    return int(stack.fetch_all("select count(*) from ops.submissions")[0][0])
 
 
 # At the door
 
 
-async def test_a_wrong_key_is_refused_at_the_door(village: Village) -> None:
+async def test_wrong_key_fails_preflight(stack: KeeperStack) -> None:
     """The key must be the program's own authority; nothing is planned with another."""
-    await due_market(village)
-    stranger = village.folder / "stranger.json"
-    Signer.generate().save(stranger)
+    await due_market(stack)
+    wrong_key = stack.folder / "stranger.json"
+    Signer.generate().save(wrong_key)
 
     for variable, name in (("backend_keypair_path", "backend authority"), ("admin_keypair_path", "admin")):
-        wrong = village.with_settings(chain={variable: stranger})
+        wrong = stack.with_settings(chain={variable: wrong_key})
         with pytest.raises(errors.ConfigurationError, match=f"The {name} on chain is"):
-            await village.keep("market_finalizations", configured=wrong)
-        assert ("keeper_configuration", "") in village.alerts()
-    assert sent(village) == 0
-    await village.keep("market_finalizations")
-    assert ("keeper_configuration", "") not in village.alerts()
+            await stack.run_keepers("market_finalizations", configured=wrong)
+        assert ("keeper_configuration", "") in stack.alerts()
+    assert sent(stack) == 0
+    await stack.run_keepers("market_finalizations")
+    assert ("keeper_configuration", "") not in stack.alerts()
 
 
-async def test_a_wrong_chain_is_refused_at_the_door(village: Village) -> None:
+async def test_wrong_chain_fails_preflight(stack: KeeperStack) -> None:
     """By genesis hash, by the log's own chain, by program."""
     with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER says devnet, but the node is on localnet"):
-        await village.keep(configured=village.with_settings(chain={"cluster": Cluster.DEVNET}))
-    elsewhere = village.with_settings(chain={"program_id": village.people["admin"].address})
+        await stack.run_keepers(configured=stack.with_settings(chain={"cluster": Cluster.DEVNET}))
+    elsewhere = stack.with_settings(chain={"program_id": stack.people["admin"].address})
     with pytest.raises(errors.ConfigurationError, match="The log is of program"):
-        await village.keep(configured=elsewhere)
-    with village.database.connect() as connection:
+        await stack.run_keepers(configured=elsewhere)
+    with stack.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'another'")
     with pytest.raises(errors.ConfigurationError, match="The log is of genesis hash another"):
-        await village.keep()
+        await stack.run_keepers()
 
 
-async def test_rules_looser_than_the_programs_are_refused(village: Village) -> None:
+async def test_rules_looser_than_the_programs_are_refused(stack: KeeperStack) -> None:
     """Ours may be stricter; and the window must be the one that readers are told."""
-    for changes, said in (
+    for changes, message in (
         ({"proposal_approval_threshold_bps": 6_999}, "PROPOSAL_APPROVAL_THRESHOLD is 0.6999, looser"),
         ({"dispute_threshold_bps": 5_999}, "DISPUTE_THRESHOLD is 0.5999, looser"),
         ({"dispute_voting_window_seconds": 60}, "readers are told 259200 s"),
     ):
-        with pytest.raises(errors.ConfigurationError, match=said):
-            await village.keep(configured=village.with_settings(voting=changes))
+        with pytest.raises(errors.ConfigurationError, match=message):
+            await stack.run_keepers(configured=stack.with_settings(voting=changes))
 
 
-async def test_the_configuration_is_at_the_address_with_the_hyphen(village: Village) -> None:
+async def test_the_configuration_is_at_the_address_with_the_hyphen(stack: KeeperStack) -> None:
     """Older services derive global_config, where there is nothing (protocol.md 1.2)."""
     wrong, _ = Pubkey.find_program_address([b"global_config"], Pubkey.from_string(PROGRAM_ID))
-    async with RpcClient([village.node.url]) as chain:
+    async with RpcClient([stack.node.url]) as chain:
         assert (await chain.account(str(wrong), commitment="confirmed")).value is None
         found = await chain.account(addresses.config_address(PROGRAM_ID), commitment="confirmed")
     assert found.value is not None
-    village.node.ledger.put(addresses.config_address(PROGRAM_ID), Account(0))
-    village.pass_blocks(3)
+    stack.node.ledger.put(addresses.config_address(PROGRAM_ID), Account(0))
+    stack.pass_blocks(3)
     with pytest.raises(errors.ConfigurationError, match="seed global-config, with a hyphen"):
-        await village.keep()
+        await stack.run_keepers()
 
 
-async def test_signing_takes_a_key_and_planning_does_not(village: Village) -> None:
+async def test_signing_takes_a_key_and_planning_does_not(stack: KeeperStack) -> None:
     """A dry round simulates in the name of the authority on chain."""
-    market = await due_market(village)
-    without = village.with_settings(chain={"backend_keypair_path": None, "admin_keypair_path": None})
+    market = await due_market(stack)
+    without = stack.with_settings(chain={"backend_keypair_path": None, "admin_keypair_path": None})
 
-    report = await village.keep("market_finalizations", is_dry=True, configured=without)
+    report = await stack.run_keepers("market_finalizations", is_dry=True, configured=without)
     with pytest.raises(errors.ConfigurationError, match="whose key is not configured"):
-        await village.keep("market_finalizations", configured=without)
+        await stack.run_keepers("market_finalizations", configured=without)
 
     assert due(report) == [market]
     assert any("FinalizeMarket" in line or "finalize" in line.lower() for line in row_of(report, market).logs)
-    assert sent(village) == 0
-    assert village.intents() == []
+    assert sent(stack) == 0
+    assert stack.intents() == []
 
 
 # Between plan and chain
 
 
-async def test_a_paused_protocol_is_left_alone(village: Village) -> None:
+async def test_a_paused_protocol_is_left_alone(stack: KeeperStack) -> None:
     """The program would take it; an emergency is no time for what cannot be undone."""
-    market = await due_market(village)
-    village.act("emergency_pause", village.people["admin"], "admin")
-    await village.log()
+    market = await due_market(stack)
+    stack.act("emergency_pause", stack.people["admin"], "admin")
+    await stack.sync_log()
 
-    assert reasons(await village.keep("market_finalizations")) == {market: Reason.PAUSED}
-    village.act("emergency_pause", village.people["admin"], "admin")
-    await village.log()
-    assert due(await village.keep("market_finalizations")) == [market]
+    assert reasons(await stack.run_keepers("market_finalizations")) == {market: Reason.PAUSED}
+    stack.act("emergency_pause", stack.people["admin"], "admin")
+    await stack.sync_log()
+    assert due(await stack.run_keepers("market_finalizations")) == [market]
 
 
-async def test_a_market_that_moved_on_is_not_sent(village: Village) -> None:
+async def test_a_market_that_moved_on_is_not_sent(stack: KeeperStack) -> None:
     """Somebody approved it by hand a moment ago: the account says so, the log not yet."""
-    market = village.propose(1)
+    market = stack.propose(1)
     counts = {"final_likes": 9, "final_dislikes": 1}
-    village.act("aggregate_proposal_votes", village.people["backend"], "backend_authority", counts, market=market)
-    await village.log()
-    village.act("approve_proposal", village.people["admin"], "admin", market=market)
-    village.pass_blocks(3)
+    stack.act("aggregate_proposal_votes", stack.people["backend"], "backend_authority", counts, market=market)
+    await stack.sync_log()
+    stack.act("approve_proposal", stack.people["admin"], "admin", market=market)
+    stack.pass_blocks(3)
 
-    report = await village.keep("proposal_approvals")
+    report = await stack.run_keepers("proposal_approvals")
 
     assert reasons(report) == {market: Reason.MARKET_MOVED}
     assert "APPROVED on chain" in row_of(report, market).detail
-    assert sent(village) == 0
+    assert sent(stack) == 0
 
 
-async def test_a_dispute_in_the_last_moment_is_not_finalized_over(village: Village) -> None:
+async def test_a_dispute_in_the_last_moment_is_not_finalized_over(stack: KeeperStack) -> None:
     """Between the simulation and the send: the node refuses, nothing is concluded from that, and the bytes run out."""
-    market = await due_market(village)
-    config = village.node.ledger.account(addresses.config_address(PROGRAM_ID))
+    market = await due_market(stack)
+    config = stack.node.ledger.account(addresses.config_address(PROGRAM_ID))
     assert config is not None
 
     def interfere(point: str) -> None:
         if point == "before send":
-            village.configure(dispute_period=10 * DISPUTE_PERIOD)
-            village.dispute(market, agree=1)
+            stack.configure(dispute_period=10 * DISPUTE_PERIOD)
+            stack.dispute(market, agree=1)
 
-    report = await village.keep("market_finalizations", checkpoint=interfere, rhythm=BRIEF)
+    report = await stack.run_keepers("market_finalizations", checkpoint=interfere, timing=BRIEF)
     assert [one.state for one in report.sent] == ["sent"]
     assert "NoVotesRecorded" in report.sent[0].message
-    assert village.state(market) == "DISPUTED"
-    village.configure()
-    village.pass_blocks(A_LONG_TIME)
-    await village.log()
-    await village.sweep()
-    await village.keep("market_finalizations")
+    assert stack.state(market) == "DISPUTED"
+    stack.configure()
+    stack.pass_blocks(A_LONG_TIME)
+    await stack.sync_log()
+    await stack.sweep()
+    await stack.run_keepers("market_finalizations")
 
-    assert village.state(market) == "DISPUTED"
-    assert village.intents() == [("market_finalizations", "refused", 1)]
+    assert stack.state(market) == "DISPUTED"
+    assert stack.intents() == [("market_finalizations", "refused", 1)]
 
 
-async def test_a_threshold_raised_on_the_way_is_not_an_alert(village: Village) -> None:
+async def test_a_threshold_raised_on_the_way_is_not_an_alert(stack: KeeperStack) -> None:
     """InsufficientVotes is the chain's way of saying not now (protocol.md 4.5)."""
-    market = village.propose(1)
-    await village.log()
-    await village.keep("proposal_tallies")
-    await village.log()
+    market = stack.propose(1)
+    await stack.sync_log()
+    await stack.run_keepers("proposal_tallies")
+    await stack.sync_log()
 
     def interfere(point: str) -> None:
         if point == "before send":
-            village.configure(proposal_approval_threshold=9_900)
+            stack.configure(proposal_approval_threshold=9_900)
 
-    report = await village.keep("proposal_approvals", checkpoint=interfere, rhythm=BRIEF)
+    report = await stack.run_keepers("proposal_approvals", checkpoint=interfere, timing=BRIEF)
     assert "InsufficientVotes" in report.sent[0].message
-    strict = village.with_settings(voting={"proposal_approval_threshold_bps": 9_900})
-    village.pass_blocks(A_LONG_TIME)
-    await village.log()
-    await village.keep("proposal_approvals", configured=strict)
+    strict = stack.with_settings(voting={"proposal_approval_threshold_bps": 9_900})
+    stack.pass_blocks(A_LONG_TIME)
+    await stack.sync_log()
+    await stack.run_keepers("proposal_approvals", configured=strict)
 
-    assert village.state(market) == "PROPOSED"
-    assert village.alerts() == set()
-    assert village.intents()[1:] == [("proposal_approvals", "refused", 1)]
+    assert stack.state(market) == "PROPOSED"
+    assert stack.alerts() == set()
+    assert stack.intents()[1:] == [("proposal_approvals", "refused", 1)]
 
 
-async def test_a_threshold_changed_on_the_way_is_told_when_it_changed_the_outcome(village: Village) -> None:
+async def test_threshold_changed_in_flight_raises_an_alert_when_the_outcome_differs(stack: KeeperStack) -> None:
     """The program settles by its configuration of that moment; what it wrote is compared with what was planned."""
-    market = village.open(1)
-    village.resolve(market)
-    village.dispute(market, agree=6, disagree=4)
-    village.pass_time(WINDOW)
-    await village.log()
+    market = stack.open(1)
+    stack.resolve(market)
+    stack.dispute(market, agree=6, disagree=4)
+    stack.pass_time(WINDOW)
+    await stack.sync_log()
 
     def interfere(point: str) -> None:
         if point == "before send":
-            village.configure(dispute_success_threshold=9_000)
+            stack.configure(dispute_success_threshold=9_000)
 
-    await village.keep("dispute_settlements", checkpoint=interfere)
-    village.configure()
-    await village.log()
-    await village.sweep()
+    await stack.run_keepers("dispute_settlements", checkpoint=interfere)
+    stack.configure()
+    await stack.sync_log()
+    await stack.sweep()
 
-    assert village.market(market).final_outcome is True
-    assert {kind for kind, _ in village.alerts()} == {"outcome_differs"}
+    assert stack.market(market).final_outcome is True
+    assert {kind for kind, _ in stack.alerts()} == {"outcome_differs"}
 
 
-async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(village: Village) -> None:
+async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(stack: KeeperStack) -> None:
     """A ledger that lost more than it can (protocol.md 1.4.9): simulated, told, not sent."""
-    market = await due_market(village)
-    account = village.node.ledger.account(Address(market))
+    market = await due_market(stack)
+    account = stack.node.ledger.account(Address(market))
     assert account is not None
-    record = copy_record(village.market(market))
+    record = copy_record(stack.market(market))
     record.initial_liquidity = 10**12
-    village.node.ledger.put(
+    stack.node.ledger.put(
         Address(market), Account.from_record(record, lamports=account.lamports, owner=Address(PROGRAM_ID))
     )
-    village.pass_blocks(3)
+    stack.pass_blocks(3)
 
-    report = await village.keep("market_finalizations")
+    report = await stack.run_keepers("market_finalizations")
 
     assert reasons(report) == {market: Reason.PROGRAM}
     assert "BoundedLossExceeded" in row_of(report, market).detail
-    assert {kind for kind, _ in village.alerts()} == {"keeper_program"}
-    assert village.intents() == []
+    assert {kind for kind, _ in stack.alerts()} == {"keeper_program"}
+    assert stack.intents() == []
 
 
 # Ballots
 
 
-async def test_a_dispute_without_ballots_stays_a_dispute(village: Village) -> None:
+async def test_a_dispute_without_ballots_stays_a_dispute(stack: KeeperStack) -> None:
     """Neither of the program's exits is taken: no ballot is invented (protocol.md 4.5)."""
-    market = village.open(1)
-    village.resolve(market)
-    village.dispute(market)
-    village.pass_time(WINDOW)
-    await village.log()
+    market = stack.open(1)
+    stack.resolve(market)
+    stack.dispute(market)
+    stack.pass_time(WINDOW)
+    await stack.sync_log()
 
-    report = await village.keep("dispute_settlements")
+    report = await stack.run_keepers("dispute_settlements")
 
     assert reasons(report) == {market: Reason.ZERO_BALLOTS}
     assert report.is_review_needed
-    assert {kind for kind, _ in village.alerts()} == {"keeper_zero_ballots"}
-    village.vote("submit_dispute_vote", market, 1, 0)
-    assert village.state(market) == "DISPUTED"
-    assert sent(village) == 0
+    assert {kind for kind, _ in stack.alerts()} == {"keeper_zero_ballots"}
+    stack.vote("submit_dispute_vote", market, 1, 0)
+    assert stack.state(market) == "DISPUTED"
+    assert sent(stack) == 0
 
 
 def fresh(count: int, *, agree: bool = True) -> dict[str, bool]:
@@ -267,17 +267,17 @@ def fresh(count: int, *, agree: bool = True) -> dict[str, bool]:
     return {Signer.generate().address: agree for _ in range(count)}
 
 
-async def test_new_wallets_move_nothing_on_chain(village: Village) -> None:
+async def test_new_wallets_move_nothing_on_chain(village: KeeperStack) -> None:
     """Ten new wallets vote off chain; keepers send no tally, no approval and no activation because of them."""
     market = village.propose(1, likes=0, dislikes=0)
-    await village.log()
+    await village.sync_log()
     village.cast(market, "proposal", fresh(10))
 
     for name in ("proposal_tallies", "proposal_approvals", "market_activations"):
-        await village.keep(name)
-        await village.log()
+        await village.run_keepers(name)
+        await village.sync_log()
     assert village.state(market) == "PROPOSED"
-    report = await village.keep("proposal_tallies")
+    report = await village.run_keepers("proposal_tallies")
     assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
     assert report.is_review_needed
     assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).detail
@@ -285,59 +285,59 @@ async def test_new_wallets_move_nothing_on_chain(village: Village) -> None:
 
     counts = {"final_likes": 10, "final_dislikes": 0}
     village.act("aggregate_proposal_votes", village.people["backend"], "backend_authority", counts, market=market)
-    await village.log()
+    await village.sync_log()
     without = village.with_settings(chain={"admin_keypair_path": None})
-    exported = await village.keep("proposal_approvals", configured=without)
+    exported = await village.run_keepers("proposal_approvals", configured=without)
     assert reasons(exported) == {market: Reason.UNSEEN_DECIDE}
     assert row_of(exported, market).unsigned is None
-    assert reasons(await village.keep("proposal_approvals")) == {market: Reason.UNSEEN_DECIDE}
+    assert reasons(await village.run_keepers("proposal_approvals")) == {market: Reason.UNSEEN_DECIDE}
 
     village.act("approve_proposal", village.people["admin"], "admin", market=market)
-    await village.log()
-    assert reasons(await village.keep("market_activations")) == {market: Reason.UNSEEN_DECIDE}
+    await village.sync_log()
+    assert reasons(await village.run_keepers("market_activations")) == {market: Reason.UNSEEN_DECIDE}
     assert village.state(market) == "APPROVED"
     assert sent(village) == 0
 
 
-async def test_new_wallets_are_not_in_what_is_written_on_chain(village: Village) -> None:
+async def test_new_wallets_are_not_in_what_is_written_on_chain(village: KeeperStack) -> None:
     """The counts of a proposal and of a dispute leave them out, also where they change no result."""
     market = village.propose(1)
-    await village.log()
+    await village.sync_log()
     village.cast(market, "proposal", fresh(5))
-    await village.keep("proposal_tallies")
+    await village.run_keepers("proposal_tallies")
     assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (9, 1)
 
     disputed = village.open(2)
     village.resolve(disputed)
     village.dispute(disputed, agree=6, disagree=4)
-    await village.log()
+    await village.sync_log()
     village.cast(disputed, "dispute", fresh(5))
     village.pass_time(WINDOW)
-    await village.log()
-    await village.keep("dispute_settlements")
+    await village.sync_log()
+    await village.run_keepers("dispute_settlements")
     assert (village.market(disputed).dispute_agree, village.market(disputed).dispute_disagree) == (6, 4)
     assert village.alerts() == set()
 
 
-async def test_vote_records_that_the_log_does_not_know_stop_a_tally(village: Village) -> None:
+async def test_vote_records_that_the_log_does_not_know_stop_a_tally(stack: KeeperStack) -> None:
     """A ballot that never reached the log would be left out of the count."""
-    market = village.propose(1)
-    await village.log()
-    voter = village.voters[11].address
+    market = stack.propose(1)
+    await stack.sync_log()
+    voter = stack.voters[11].address
     record = VoteRecord(market=Address(market), user=voter, vote_type=0, vote=False, voted_at=1)
     address = addresses.vote_address(PROGRAM_ID, market, voter, VoteKind.PROPOSAL)
-    village.node.ledger.put(address, Account.from_record(record, lamports=2_000_000, owner=Address(PROGRAM_ID)))
-    village.pass_blocks(40)
+    stack.node.ledger.put(address, Account.from_record(record, lamports=2_000_000, owner=Address(PROGRAM_ID)))
+    stack.pass_blocks(40)
 
-    report = await village.keep("proposal_tallies")
+    report = await stack.run_keepers("proposal_tallies")
 
     assert reasons(report) == {market: Reason.RECORDS_DIFFER}
     assert "The chain has 9:2, the log 9:1." in row_of(report, market).detail
-    assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in village.alerts()
-    assert sent(village) == 0
+    assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in stack.alerts()
+    assert sent(stack) == 0
 
 
-async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(village: Village) -> None:
+async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(village: KeeperStack) -> None:
     """Anchor lets anybody make a buffer for an IDL, of any size, with any address and any bytes in it."""
     market = village.propose(1)
     record = VoteRecord(market=Address(market), user=village.voters[11].address, vote_type=0, vote=False, voted_at=1)
@@ -345,193 +345,193 @@ async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(villa
     assert len(forged) == record.size_bytes
     for data in (forged, bytes(len(forged)), bytes(100)):
         village.node.ledger.put(Signer.generate().address, Account(2_000_000, Address(PROGRAM_ID), data))
-    await village.log()
+    await village.sync_log()
 
-    report = await village.keep("proposal_tallies")
+    report = await village.run_keepers("proposal_tallies")
 
     assert due(report) == [market]
     assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (9, 1)
 
 
-async def test_a_dispute_that_was_bounced_is_left_to_a_person(village: Village) -> None:
+async def test_a_dispute_that_was_bounced_is_left_to_a_person(stack: KeeperStack) -> None:
     """aggregate_dispute_votes put it back to RESOLVING with the rejected outcome (protocol.md 1.4.15)."""
-    market = village.open(1)
-    village.resolve(market)
-    village.dispute(market, agree=9, disagree=1)
+    market = stack.open(1)
+    stack.resolve(market)
+    stack.dispute(market, agree=9, disagree=1)
     counts = {"final_agrees": 9, "final_disagrees": 1}
-    village.act("aggregate_dispute_votes", village.people["backend"], "backend_authority", counts, market=market)
-    village.pass_time(DISPUTE_PERIOD)
-    await village.log()
-    assert village.state(market) == "RESOLVING"
+    stack.act("aggregate_dispute_votes", stack.people["backend"], "backend_authority", counts, market=market)
+    stack.pass_time(DISPUTE_PERIOD)
+    await stack.sync_log()
+    assert stack.state(market) == "RESOLVING"
 
-    assert reasons(await village.keep("market_finalizations")) == {market: Reason.WAS_DISPUTED}
-    assert village.state(market) == "RESOLVING"
+    assert reasons(await stack.run_keepers("market_finalizations")) == {market: Reason.WAS_DISPUTED}
+    assert stack.state(market) == "RESOLVING"
 
 
-async def test_without_the_admins_key_approvals_are_exported(village: Village) -> None:
+async def test_without_the_admins_key_approvals_are_exported(stack: KeeperStack) -> None:
     """An unsigned transaction that the admin can sign elsewhere, and that works."""
-    market = village.propose(1)
-    await village.log()
-    await village.keep("proposal_tallies")
-    await village.log()
-    without = village.with_settings(chain={"admin_keypair_path": None})
+    market = stack.propose(1)
+    await stack.sync_log()
+    await stack.run_keepers("proposal_tallies")
+    await stack.sync_log()
+    without = stack.with_settings(chain={"admin_keypair_path": None})
 
-    report = await village.keep("proposal_approvals", configured=without)
+    report = await stack.run_keepers("proposal_approvals", configured=without)
 
     row = row_of(report, market)
     assert row.verdict is PlanVerdict.EXPORT
     assert row.unsigned is not None
     unsigned = VersionedTransaction.from_bytes(base64.b64decode(row.unsigned))
-    admin = village.people["admin"]
+    admin = stack.people["admin"]
     signed = VersionedTransaction(unsigned.message, [admin.key])
-    async with RpcClient([village.node.url]) as chain:
+    async with RpcClient([stack.node.url]) as chain:
         await chain.send(bytes(signed), preflight_commitment="confirmed")
-    assert village.state(market) == "APPROVED"
+    assert stack.state(market) == "APPROVED"
 
 
 # Nodes
 
 
-async def test_a_node_that_lies_about_success_is_not_believed(village: Village) -> None:
+async def test_a_node_that_lies_about_success_is_not_believed(stack: KeeperStack) -> None:
     """It says finalized, our log never shows it: told, not done, not sent again; once it is proven dead, sent anew."""
-    market = await due_market(village)
+    market = await due_market(stack)
     lie = {"slot": 9, "confirmations": None, "err": None, "confirmationStatus": "finalized"}
-    await fault(village, method="sendTransaction", count=10**6, error=REFUSED)
-    await fault(village, method="getSignatureStatuses", count=10**6, result={"context": {"slot": 9}, "value": [lie]})
+    await fault(stack, method="sendTransaction", count=10**6, error=REFUSED)
+    await fault(stack, method="getSignatureStatuses", count=10**6, result={"context": {"slot": 9}, "value": [lie]})
 
-    await village.keep("market_finalizations", rhythm=BRIEF)
-    village.pass_blocks(A_LONG_TIME)
-    await village.log()
+    await stack.run_keepers("market_finalizations", timing=BRIEF)
+    stack.pass_blocks(A_LONG_TIME)
+    await stack.sync_log()
     for _ in range(3):
-        await village.keep("market_finalizations", rhythm=BRIEF)
-    assert village.intents() == [("market_finalizations", "landed", 0)]
-    assert {kind for kind, _ in village.alerts()} == {"keeper_unconfirmed"}
-    assert sent(village) == 1
+        await stack.run_keepers("market_finalizations", timing=BRIEF)
+    assert stack.intents() == [("market_finalizations", "landed", 0)]
+    assert {kind for kind, _ in stack.alerts()} == {"keeper_unconfirmed"}
+    assert sent(stack) == 1
 
-    await village.node.call("devchain_clear")
-    await village.keep("market_finalizations")
-    await village.log()
-    await village.sweep()
-    assert village.intents() == [("market_finalizations", "done", 1)]
-    assert len(village.landed(market, "finalize_market")) == 1
-    assert village.alerts() == set()
+    await stack.node.call("devchain_clear")
+    await stack.run_keepers("market_finalizations")
+    await stack.sync_log()
+    await stack.sweep()
+    assert stack.intents() == [("market_finalizations", "done", 1)]
+    assert len(stack.landed_signatures(market, "finalize_market")) == 1
+    assert stack.alerts() == set()
 
 
-async def test_a_send_that_fails_and_lands_all_the_same_is_sent_once(village: Village) -> None:
+async def test_a_send_that_fails_and_lands_all_the_same_is_sent_once(stack: KeeperStack) -> None:
     """The answer was lost, the transaction was not."""
-    market = await due_market(village)
-    await fault(village, method="sendTransaction", count=1, error=REFUSED, lets_through=True)
+    market = await due_market(stack)
+    await fault(stack, method="sendTransaction", count=1, error=REFUSED, lets_through=True)
 
-    report = await village.keep("market_finalizations")
+    report = await stack.run_keepers("market_finalizations")
 
     assert [one.state for one in report.sent] == ["landed"]
-    assert len(village.landed(market, "finalize_market")) == 1
+    assert len(stack.landed_signatures(market, "finalize_market")) == 1
 
 
 @pytest.mark.parametrize("trouble", [{"status": 429}, {"status": 503}, {"error": REFUSED}])
-async def test_a_node_in_trouble_changes_nothing(village: Village, trouble: dict[str, Any]) -> None:
+async def test_failing_node_changes_nothing(stack: KeeperStack, failure: dict[str, Any]) -> None:
     """The round ends with the node's error, the next one goes on."""
-    market = await due_market(village)
-    await fault(village, method="*", count=10**6, **trouble)
+    market = await due_market(stack)
+    await fault(stack, method="*", count=10**6, **failure)
     with pytest.raises(rpc_errors.NodeError):
-        await village.keep("market_finalizations")
-    assert village.intents() == []
-    await village.node.call("devchain_clear")
+        await stack.run_keepers("market_finalizations")
+    assert stack.intents() == []
+    await stack.node.call("devchain_clear")
 
-    assert due(await village.keep("market_finalizations")) == [market]
+    assert due(await stack.run_keepers("market_finalizations")) == [market]
 
 
-async def test_what_is_refused_on_chain_is_over_when_that_is_final(village: Village) -> None:
+async def test_what_is_refused_on_chain_is_over_when_that_is_final(stack: KeeperStack) -> None:
     """It landed and failed: paid for once, judged when no fork can undo it."""
-    market = await due_market(village)
+    market = await due_market(stack)
 
     def interfere(point: str) -> None:
         if point == "before send":
             counts = {"dispute_agree": None, "dispute_disagree": None}
-            village.act("finalize_market", village.people["backend"], "backend_authority", counts, market=market)
+            stack.act("finalize_market", stack.people["backend"], "backend_authority", counts, market=market)
 
-    await fault(village, method="sendTransaction", count=1, error=REFUSED)
-    report = await village.keep("market_finalizations", checkpoint=interfere)
+    await fault(stack, method="sendTransaction", count=1, error=REFUSED)
+    report = await stack.run_keepers("market_finalizations", checkpoint=interfere)
     assert "Refused on chain: InvalidMarketState" in report.sent[0].message
-    assert village.intents() == [("market_finalizations", "sent", 0)]
-    await village.log()
-    await village.sweep()
+    assert stack.intents() == [("market_finalizations", "sent", 0)]
+    await stack.sync_log()
+    await stack.sweep()
 
-    assert village.intents() == [("market_finalizations", "refused", 1)]
-    assert village.ask("select ending from ops.submissions") == [("failed",)]
-    assert village.alerts() == set()
+    assert stack.intents() == [("market_finalizations", "refused", 1)]
+    assert stack.fetch_all("select ending from ops.submissions") == [("failed",)]
+    assert stack.alerts() == set()
 
 
-async def test_three_attempts_and_a_person_looks(village: Village) -> None:
+async def test_three_attempts_and_a_person_looks(stack: KeeperStack) -> None:
     """Quarantined, told, left alone; released, it begins anew."""
-    market = await due_market(village)
-    await fault(village, method="sendTransaction", count=10**6, error=REFUSED)
+    market = await due_market(stack)
+    await fault(stack, method="sendTransaction", count=10**6, error=REFUSED)
     for _ in range(3):
-        await village.keep("market_finalizations", rhythm=BRIEF)
-        village.pass_blocks(A_LONG_TIME)
-        await village.log()
-        await village.sweep()
-    assert village.intents() == [("market_finalizations", "quarantined", 3)]
-    assert ("intent_quarantined", "1") in village.alerts()
+        await stack.run_keepers("market_finalizations", timing=BRIEF)
+        stack.pass_blocks(A_LONG_TIME)
+        await stack.sync_log()
+        await stack.sweep()
+    assert stack.intents() == [("market_finalizations", "quarantined", 3)]
+    assert ("intent_quarantined", "1") in stack.alerts()
 
-    await village.node.call("devchain_clear")
-    assert reasons(await village.keep("market_finalizations")) == {market: Reason.QUARANTINED}
-    assert village.ask("select ops.release_intent(1, 'a person')") == [(True,)]
-    assert due(await village.keep("market_finalizations")) == [market]
-    assert village.state(market) == "FINALIZED"
-    assert len(village.landed(market, "finalize_market")) == 1
+    await stack.node.call("devchain_clear")
+    assert reasons(await stack.run_keepers("market_finalizations")) == {market: Reason.QUARANTINED}
+    assert stack.fetch_all("select ops.release_intent(1, 'a person')") == [(True,)]
+    assert due(await stack.run_keepers("market_finalizations")) == [market]
+    assert stack.state(market) == "FINALIZED"
+    assert len(stack.landed_signatures(market, "finalize_market")) == 1
 
 
-async def test_what_the_chain_takes_back_is_open_again(village: Village) -> None:
+async def test_what_the_chain_takes_back_is_open_again(stack: KeeperStack) -> None:
     """Done, retracted, reopened; when the log holds it once more it is done once more, and nothing was sent twice."""
-    market = await due_market(village)
-    await village.keep("market_finalizations")
-    await village.log()
-    await village.sweep()
-    assert village.intents() == [("market_finalizations", "done", 0)]
-    (signature,) = village.landed(market, "finalize_market")
-    async with village.watch.reconciler._pipeline.exclusive_writer() as writer:
+    market = await due_market(stack)
+    await stack.run_keepers("market_finalizations")
+    await stack.sync_log()
+    await stack.sweep()
+    assert stack.intents() == [("market_finalizations", "done", 0)]
+    (signature,) = stack.landed_signatures(market, "finalize_market")
+    async with stack.sync_task.reconciler._pipeline.exclusive_writer() as writer:
         await writer.retract([signature])
 
-    swept = await village.sweep()
+    swept = await stack.sweep()
 
     assert swept.reopened == [1]
-    assert [state for _, state, _ in village.intents()] == ["landed"]
-    assert ("keeper_reopened", "1") in village.alerts()
-    await village.log()
-    await village.sweep()
-    assert village.intents() == [("market_finalizations", "done", 0)]
-    assert sent(village) == 1
-    assert village.alerts() == set()
+    assert [state for _, state, _ in stack.intents()] == ["landed"]
+    assert ("keeper_reopened", "1") in stack.alerts()
+    await stack.sync_log()
+    await stack.sweep()
+    assert stack.intents() == [("market_finalizations", "done", 0)]
+    assert sent(stack) == 1
+    assert stack.alerts() == set()
 
 
 # Money and rights
 
 
-async def test_the_days_budget_is_a_hard_stop(village: Village) -> None:
+async def test_the_days_budget_is_a_hard_stop(stack: KeeperStack) -> None:
     """Beyond it nothing is stored, so nothing is sent, and a person is told."""
-    market = await due_market(village)
-    poor = village.with_settings(keepers={"daily_budget_lamports": 4_999})
+    market = await due_market(stack)
+    poor = stack.with_settings(keepers={"daily_budget_lamports": 4_999})
 
-    report = await village.keep("market_finalizations", configured=poor)
+    report = await stack.run_keepers("market_finalizations", configured=poor)
 
     assert "budget" in row_of(report, market).detail
-    assert {kind for kind, _ in village.alerts()} == {"keeper_budget"}
-    assert sent(village) == 0
+    assert {kind for kind, _ in stack.alerts()} == {"keeper_budget"}
+    assert sent(stack) == 0
     assert reasons(report) == {market: Reason.BUDGET}
-    enough = village.with_settings(keepers={"daily_budget_lamports": 5_000})
-    assert len((await village.keep("market_finalizations", configured=enough)).sent) == 1
-    assert village.alerts() == set()
+    enough = stack.with_settings(keepers={"daily_budget_lamports": 5_000})
+    assert len((await stack.run_keepers("market_finalizations", configured=enough)).sent) == 1
+    assert stack.alerts() == set()
 
 
-async def test_a_payer_with_little_is_told_of(village: Village) -> None:
+async def test_low_fee_payer_balance_raises_an_alert(stack: KeeperStack) -> None:
     """Before it has nothing."""
-    await due_market(village)
-    rich = village.with_settings(keepers={"low_balance_lamports": 10**15})
+    await due_market(stack)
+    rich = stack.with_settings(keepers={"low_balance_lamports": 10**15})
 
-    await village.keep("market_finalizations", configured=rich)
+    await stack.run_keepers("market_finalizations", configured=rich)
 
-    assert village.alerts() == {("fee_payer_low", village.people["backend"].address)}
+    assert stack.alerts() == {("fee_payer_low", stack.people["backend"].address)}
 
 
 def test_the_database_refuses_a_second_send(marts_database: Any) -> None:

@@ -29,7 +29,7 @@ ASKED = {"cid-version": "0", "raw-leaves": "false", "chunker": "size-262144", "p
 
 
 @dataclass
-class World:
+class FakeIpfs:
     """What is in it, and what is wrong with it."""
 
     url: str = ""
@@ -59,7 +59,7 @@ class World:
         return self.calls.count(call)
 
 
-class Hourglass:
+class ManualClock:
     """Time that passes when somebody waits."""
 
     def __init__(self) -> None:
@@ -74,9 +74,9 @@ class Hourglass:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[World]:
+def serve_fake_ipfs() -> Iterator[FakeIpfs]:
     """The world, until the block ends."""
-    world = World()
+    world = FakeIpfs()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"world": world}))
     world.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -97,7 +97,7 @@ def silent() -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    world: World
+    world: FakeIpfs
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -112,8 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         place = "/" + "/".join(parts.path.split("/")[1 : 4 if parts.path.startswith("/api") else 2])
         self.world.calls.append(f"{method} {place}")
-        if troubles := self.world.failing.get(place):
-            self._say(troubles.pop(0), b"the stand-in is told to fail")
+        if failures := self.world.failing.get(place):
+            self._respond(failures.pop(0), b"the stand-in is told to fail")
             return
         match method, place:
             case "POST", "/api/v0/add":
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             case _, "/pins":
                 self._pins(method, parts.path.removeprefix("/pins").strip("/"), query, body)
             case _:
-                self._say(404, b"no such thing")
+                self._respond(404, b"no such thing")
 
     def _add(self, query: dict[str, str], body: bytes) -> None:
         form = email.message_from_bytes(
@@ -136,32 +136,32 @@ class _Handler(BaseHTTPRequestHandler):
         is_ours = ASKED.items() <= query.items() and not self.world.renames
         name = cids.compute_cid(content) if is_ours else cids.compute_cid(content + b" ")
         self.world.files[name] = content
-        self._say(200, json.dumps({"Name": "snapshot.json", "Hash": name, "Size": str(len(content))}).encode() + b"\n")
+        self._respond(200, json.dumps({"Name": "snapshot.json", "Hash": name, "Size": str(len(content))}).encode() + b"\n")
 
     def _file(self, cid: str) -> None:
         content = self.world.files.get(cid)
         if content is None:
-            self._say(504, b"nobody has it")
+            self._respond(504, b"nobody has it")
         else:
-            self._say(200, content[:-1] + b"?" if self.world.corrupts else content)
+            self._respond(200, content[:-1] + b"?" if self.world.corrupts else content)
 
     def _pins(self, method: str, number: str, query: dict[str, str], body: bytes) -> None:
         if self.headers.get("authorization") != f"Bearer {TOKEN}":
-            self._say(401, b"who are you?")
+            self._respond(401, b"who are you?")
         elif method == "POST":
             number = str(len(self.world.pins) + 1)
             self.world.pins[number] = {"requestid": number, "status": "queued", "pin": json.loads(body)}
-            self._say(202, json.dumps(self.world.pins[number]).encode())
+            self._respond(202, json.dumps(self.world.pins[number]).encode())
         elif number:
             fate = self.world.fate
             self.world.pins[number]["status"] = fate.pop(0) if len(fate) > 1 else fate[0]
-            self._say(200, json.dumps(self.world.pins[number]).encode())
+            self._respond(200, json.dumps(self.world.pins[number]).encode())
         else:
             wanted = query["status"].split(",")
             found = [p for p in self.world.pins.values() if p["pin"]["cid"] == query["cid"] and p["status"] in wanted]
-            self._say(200, json.dumps({"count": len(found), "results": found}).encode())
+            self._respond(200, json.dumps({"count": len(found), "results": found}).encode())
 
-    def _say(self, status: int, content: bytes) -> None:
+    def _respond(self, status: int, content: bytes) -> None:
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
         self.end_headers()

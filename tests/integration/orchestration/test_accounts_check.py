@@ -155,7 +155,7 @@ def test_marts_that_follow_the_chain_pass(
     assert open_alerts(log[0]) == []
 
 
-def test_what_differs_is_shown_and_told_until_it_is_right(
+def test_differences_are_shown_and_alerted_until_resolved(
     log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A field of a market, a position that nobody holds, a missing vote, the configuration: one row each."""
@@ -370,7 +370,7 @@ def test_what_cannot_be_compared_is_named(
     assert shown["markets compared"] > 0
 
 
-def test_what_no_check_has_compared_for_a_day_is_told(
+def test_account_not_compared_for_a_day_raises_an_alert(
     log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not what one run missed; and it is over when a run compares it."""
@@ -395,8 +395,8 @@ def test_what_no_check_has_compared_for_a_day_is_told(
 
         owner.execute("update ops.uncompared set since = since - interval '24 hours'")
         assert look(log, monkeypatch)[0].passed
-        (said,) = open_alerts(database, "accounts_uncompared")
-        assert f"{market} (folding it failed: division by zero)" in said
+        (message,) = open_alerts(database, "accounts_uncompared")
+        assert f"{market} (folding it failed: division by zero)" in message
 
     look(log, monkeypatch)
     assert open_alerts(database, "accounts_uncompared") == []

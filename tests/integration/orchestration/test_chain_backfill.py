@@ -10,7 +10,7 @@ from typing import Any
 import chain_stack as towns
 import dagster as dg
 import pytest
-from chain_stack import TO_FINALITY, Town
+from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 
 from orchestration.assets import backfill
 from orchestration.resources import DatabaseResource
@@ -19,16 +19,16 @@ from zmart.run.deploy import rebuild
 
 
 @pytest.fixture
-async def town(
+async def stack(
     tmp_path: Path, marts_database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, an empty log, and an environment that names both."""
-    async with towns.built(tmp_path, marts_database) as town:
-        await town.pass_blocks(TO_FINALITY)
+    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+        await stack.pass_blocks(BLOCKS_TO_FINALITY)
         monkeypatch.setenv("DATABASE_URL", marts_database.dsn())
-        monkeypatch.setenv("DEVCHAIN_PORT", town.node.url.rpartition(":")[2])
+        monkeypatch.setenv("DEVCHAIN_PORT", stack.node.url.rpartition(":")[2])
         monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path / "state"))
-        yield town
+        yield stack
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-async def materialized(town: Town, instance: dg.DagsterInstance, key: str, **budget: Any) -> dg.ExecuteInProcessResult:
+async def materialized(stack: ChainStack, instance: dg.DagsterInstance, key: str, **budget: Any) -> dg.ExecuteInProcessResult:
     """Press the button for one range, with the chain going on beside it."""
     instance.add_dynamic_partitions("slot_ranges", [key])
     return await asyncio.to_thread(
@@ -46,40 +46,40 @@ async def materialized(town: Town, instance: dg.DagsterInstance, key: str, **bud
         backfill.assets(),
         instance=instance,
         partition_key=key,
-        resources={"database": DatabaseResource(dsn_of=town.database.dsn)},
+        resources={"database": DatabaseResource(dsn_of=stack.database.dsn)},
         run_config={"ops": {"chain_backfill": {"config": {"per_second": 500.0, **budget}}}},
         raise_on_error=False,
     )
 
 
-async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(town: Town, instance: dg.DagsterInstance) -> None:
+async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(stack: ChainStack, instance: dg.DagsterInstance) -> None:
     """Press, run out, press again: the range is whole, its coverage written, and nothing was fetched twice. Slots that
     are yet to come are refused, and nothing is claimed of them."""
-    refused = await materialized(town, instance, "0-999999999")
+    refused = await materialized(stack, instance, "0-999999999")
     (failure,) = refused.get_step_failure_events()
     assert "nothing can be said of slots after it" in str(failure.step_failure_data.error)
-    assert town.ask("select count(*) from raw.coverage") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.coverage") == [(0,)]
 
-    top = town.node.ledger.confirmed_slot
+    top = stack.node.ledger.confirmed_slot
     key = f"0-{top}"
 
-    spent = await materialized(town, instance, key, requests=60)
+    spent = await materialized(stack, instance, key, requests=60)
     assert not spent.success
     (failure,) = spent.get_step_failure_events()
     assert "requests of this budget are used up" in str(failure.step_failure_data.error)
-    begun = town.held()
-    assert set() < begun < town.successes()
+    begun = stack.stored_signatures()
+    assert set() < begun < stack.successful_signatures()
 
-    done = await materialized(town, instance, key)
+    done = await materialized(stack, instance, key)
     assert done.success
     (event,) = done.asset_materializations_for_node("chain_backfill")
     assert event.partition == key
     fetched = event.metadata["fetched"].value
     assert isinstance(fetched, int)
-    assert 0 < fetched <= len(town.successes()) - len(begun)
-    assert town.held() == town.successes()
-    assert town.ask("select source, from_slot, to_slot from raw.coverage") == [("backfill", 0, top)]
-    assert [v for v in rebuild.verify(town.database.dsn()) if not v.is_consistent] == []
+    assert 0 < fetched <= len(stack.successful_signatures()) - len(begun)
+    assert stack.stored_signatures() == stack.successful_signatures()
+    assert stack.fetch_all("select source, from_slot, to_slot from raw.coverage") == [("backfill", 0, top)]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
 def test_the_sensor_adds_what_the_chain_has_left_behind(
@@ -91,9 +91,9 @@ def test_the_sensor_adds_what_the_chain_has_left_behind(
 
     def tick() -> list[str]:
         with dg.build_sensor_context(instance=instance) as context:
-            told = backfill.slot_ranges(context, database=DatabaseResource(dsn_of=database.dsn))
-        assert isinstance(told, dg.SensorResult)
-        return [key for request in told.dynamic_partitions_requests or () for key in request.partition_keys]
+            result = backfill.slot_ranges(context, database=DatabaseResource(dsn_of=database.dsn))
+        assert isinstance(result, dg.SensorResult)
+        return [key for request in result.dynamic_partitions_requests or () for key in request.partition_keys]
 
     assert tick() == []
     with database.connect() as connection:
@@ -108,7 +108,7 @@ def test_the_sensor_adds_what_the_chain_has_left_behind(
 
 
 @pytest.mark.parametrize("key", ["", "12", "12-", "20-10", "a-b", "1-2-3", "-1-2"])
-def test_what_is_no_range_says_what_would_be_one(key: str) -> None:
+def test_invalid_range_names_the_expected_format(key: str) -> None:
     """A person may type anything into the dialogue."""
     with pytest.raises(dg.Failure, match="FIRST-LAST"):
         backfill.parse_range(key)

@@ -130,7 +130,7 @@ def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.Postg
     assert open_alerts(story) == {}
 
 
-def test_a_mart_that_differs_is_shown_told_once_and_mended(story: testing.PostgresDatabase, run: Run) -> None:
+def test_differing_mart_is_shown_alerted_and_rebuilt(story: testing.PostgresDatabase, run: Run) -> None:
     """The check shows key, column and both values; the alert counts; a rebuild of that mart alone mends it."""
     execute(story, "update marts.markets set creator_wallet = 'nobody' where market_no = 1")
     execute(story, "delete from marts.positions")
@@ -168,7 +168,7 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
     assert rebuilt.keys() == {"ballots"}
 
 
-def test_a_model_that_is_not_deployed_says_so(story: testing.PostgresDatabase, run: Run) -> None:
+def test_undeployed_model_is_reported(story: testing.PostgresDatabase, run: Run) -> None:
     """A checkout that is ahead of the database is told apart from a mart that is wrong."""
     execute(story, "delete from ops.models where name = 'trades'")
 
@@ -226,18 +226,18 @@ def test_coverage_names_its_gaps(story: testing.PostgresDatabase, run: Run) -> N
     assert found.metadata["gaps"].value == {"walk": ["201-250"]}
 
 
-def test_observing_the_log_tells_how_much_and_how_new(story: testing.PostgresDatabase, run: Run) -> None:
+def test_observing_the_log_reports_size_and_newest_entry(story: testing.PostgresDatabase, run: Run) -> None:
     """Each table of the log says its own; nothing is changed."""
     result = run("observe_log")
-    said = {
+    observed = {
         str(event.asset_key and event.asset_key.path[-1]): event.asset_observation_data.asset_observation.metadata
         for event in result.get_asset_observation_events()
     }
 
-    assert said.keys() == {"feed", "events", "transactions", "dead_letters"}
-    assert int(str(said["feed"]["last seq"].value)) > 10
-    assert {"newest event", "slot"} <= said["events"].keys()
-    assert said["dead_letters"]["open"].value == 0
+    assert observed.keys() == {"feed", "events", "transactions", "dead_letters"}
+    assert int(str(observed["feed"]["last seq"].value)) > 10
+    assert {"newest event", "slot"} <= observed["events"].keys()
+    assert observed["dead_letters"]["open"].value == 0
 
 
 # --- what watches -----------------------------------------------------------------------------
@@ -255,9 +255,9 @@ def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, databa
     assert open_alerts(story) == {("mart_stale", "trades"): 1}
 
 
-def test_dead_letters_are_told_when_they_grow(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
+def test_dead_letters_are_reported_when_they_grow(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
     """A reason is told when it comes and when it grows, not in between, and closed when none is left."""
-    letter = (
+    insert_dead_letter = (
         "insert into raw.dead_letters (signature, reason_code, reason, source, digest) "
         "values ('{}', 'undecodable_event', 'No event begins with these bytes.', 'webhook', '{}')"
     )
@@ -271,15 +271,15 @@ def test_dead_letters_are_told_when_they_grow(story: testing.PostgresDatabase, d
         return open_alerts(story)
 
     assert tick() == {}
-    execute(story, letter.format("a", "1"))
+    execute(story, insert_dead_letter.format("a", "1"))
     assert tick() == tick() == {("dead_letters", "undecodable_event"): 1}
-    execute(story, letter.format("b", "2"))
+    execute(story, insert_dead_letter.format("b", "2"))
     assert tick() == {("dead_letters", "undecodable_event"): 2}
     execute(story, "update raw.dead_letters set resolved_at = now()")
     assert tick() == {}
 
 
-def test_a_run_that_fails_is_told_and_one_that_succeeds_closes_it(
+def test_failed_run_raises_an_alert_and_the_next_success_closes_it(
     story: testing.PostgresDatabase, database: DatabaseResource, instance: dg.DagsterInstance, run: Run
 ) -> None:
     """One alert a job, with the run to look at; the next success closes it."""
@@ -341,10 +341,10 @@ class _Chat(BaseHTTPRequestHandler):
     taken: list[str]
 
     def do_POST(self) -> None:
-        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
-        status = 400 if self.refuses in said else 200 if len(self.taken) < self.refuses_after else 503
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+        status = 400 if self.refuses in text else 200 if len(self.taken) < self.refuses_after else 503
         if status == 200:
-            self.taken.append(said)
+            self.taken.append(text)
         self.send_response(status)
         self.end_headers()
 
@@ -439,7 +439,7 @@ def test_a_slow_chat_does_not_hold_up_the_tick(
     assert chat.taken == []
 
 
-def test_what_is_over_is_said_once(
+def test_resolved_alert_is_posted_once(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
 ) -> None:
     """Of what was told; trouble that came and went between two ticks is nobody's."""
@@ -465,7 +465,7 @@ def test_a_critical_alert_is_repeated_until_it_is_acknowledged(
         del chat.taken[:]
         deliver(database)
         execute(story, "update ops.alerts set posted_at = posted_at - interval '25 hours'")
-        return [said.split("*")[1] for said in chat.taken]
+        return [text.split("*")[1] for text in chat.taken]
 
     assert [a_day_later() for _ in range(2)] == [["ZMART fire", "ZMART dust"], ["ZMART fire"]]
     execute(story, "select ops.acknowledge_alert(alert_no, 'me') from ops.alerts")
@@ -494,10 +494,10 @@ def test_without_an_address_alerts_wait(
 def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatabase, run: Run) -> None:
     """One job installs and tests every model; unchanged folds are left alone; tests are checks; the page is a file."""
     built = run("dbt_build")
-    said = materialized(built)
+    results = materialized(built)
     tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_trades_seq"]
-    assert {name for name, each in said.items() if not each["said"].startswith("REFRESHED")} == set()
-    assert "leaderboard" in said
+    assert {name for name, each in results.items() if not each["said"].startswith("REFRESHED")} == set()
+    assert "leaderboard" in results
     assert [each.passed for each in tested] == [True]
 
     assert all(each.passed for each in run("data_tests").get_asset_check_evaluations())

@@ -13,7 +13,7 @@ import dagster as dg
 import fake_ipfs
 import psycopg
 import pytest
-from fake_ipfs import Hourglass, World
+from fake_ipfs import ManualClock, FakeIpfs
 
 from ingest.testing import address
 from orchestration.assets import snapshots
@@ -32,14 +32,14 @@ ALICE, BOB = address(1), address(2)
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[FakeIpfs]:
     """IPFS, in this process."""
-    with fake_ipfs.opened() as world:
+    with fake_ipfs.serve_fake_ipfs() as world:
         yield world
 
 
 @pytest.fixture
-def talk(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
+def discussions(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     """Two markets; on Friday one is talked about, on Saturday both, and Friday's words are changed."""
     with database.connect() as connection:
         for table in ("comments", "comment_edits"):
@@ -48,17 +48,17 @@ def talk(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
         connection.execute(
             "insert into raw.markets_seen values (1, %s, %s), (2, %s, %s)", (address(11), MARKET, address(12), OTHER)
         )
-        say(connection, 1, 1, 1, None, 'Will it räin? \u2028 \\ "', "2026-01-02T00:00:00Z")
-        say(connection, 2, 1, 2, 1, "It will not.", "2026-01-02T23:59:59.999999Z")
-        say(connection, 3, 2, 2, None, "Second market.", "2026-01-03T00:00:00Z")
-        say(connection, 4, 1, 2, None, "Never mind.", "2026-01-02T12:00:00Z")
+        insert_comment(connection, 1, 1, 1, None, 'Will it räin? \u2028 \\ "', "2026-01-02T00:00:00Z")
+        insert_comment(connection, 2, 1, 2, 1, "It will not.", "2026-01-02T23:59:59.999999Z")
+        insert_comment(connection, 3, 2, 2, None, "Second market.", "2026-01-03T00:00:00Z")
+        insert_comment(connection, 4, 1, 2, None, "Never mind.", "2026-01-02T12:00:00Z")
         edit(connection, 2, "It may.", "2026-01-03T08:00:00Z")
         edit(connection, 2, "It will.", "2026-01-03T09:00:00Z")
         connection.execute("update app.comments set deleted_at = '2026-01-03T10:00:00Z' where comment_no = 4")
     return database
 
 
-def say(
+def insert_comment(
     connection: psycopg.Connection[tuple[object, ...]],
     number: int,
     market_no: int,
@@ -88,7 +88,7 @@ def edit(connection: psycopg.Connection[tuple[object, ...]], number: int, conten
 
 def anchor(
     place: testing.PostgresDatabase,
-    world: World,
+    world: FakeIpfs,
     day: datetime.date = FRIDAY,
     *,
     ipfs: settings.IpfsSettings | None = None,
@@ -97,7 +97,7 @@ def anchor(
     """A day's work as the keeper's role; waiting takes no time."""
     chosen = ipfs or world.ipfs()
     with (
-        IpfsServices(chosen, api_url=chosen.api_url or settings.Secret(""), clock=Hourglass().clock()) as services,
+        IpfsServices(chosen, api_url=chosen.api_url or settings.Secret(""), clock=ManualClock().clock()) as services,
         place.connect("zmart_keeper") as connection,
     ):
         return publish.publish_day(connection, services, day, replaces=replaces)
@@ -142,16 +142,16 @@ def test_the_document_is_written_in_one_way() -> None:
     assert Document(MARKET, FRIDAY, "Qm", comments[::-1]).cid == document.cid
 
 
-def test_a_day_is_told_as_it_ended(talk: testing.PostgresDatabase, world: World) -> None:
+def test_snapshot_shows_a_day_as_it_ended(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """What was edited or taken back afterwards stands in the day it was, and in the day it became something else."""
-    friday = anchor(talk, world)
-    saturday = anchor(talk, world, SATURDAY)
+    friday = anchor(discussions, world)
+    saturday = anchor(discussions, world, SATURDAY)
 
-    told = [
+    contents = [
         [(one["id"], one["content"]) for one in json.loads(each.work.document.content)["discussions"]]
         for each in friday + saturday
     ]
-    assert told == [
+    assert contents == [
         [("1", 'Will it räin? \u2028 \\ "'), ("2", "It will not."), ("4", "Never mind.")],
         [("2", "It will."), ("4", None)],
         [("3", "Second market.")],
@@ -162,128 +162,128 @@ def test_a_day_is_told_as_it_ended(talk: testing.PostgresDatabase, world: World)
 
 
 def test_a_day_is_published_read_back_and_anchored_with_the_one_before(
-    talk: testing.PostgresDatabase, world: World
+    discussions: testing.PostgresDatabase, world: FakeIpfs
 ) -> None:
     """Both spellings of the name; the first has none before it."""
-    (friday,) = anchor(talk, world)
-    saturday = anchor(talk, world, SATURDAY)
+    (friday,) = anchor(discussions, world)
+    saturday = anchor(discussions, world, SATURDAY)
 
     cid = friday.work.document.cid
     others = [each.work.document.cid for each in saturday]
-    assert rows(talk) == [
+    assert rows(discussions) == [
         (1, FRIDAY, cid, cids.to_v1(cid), None, 3, False),
         (1, SATURDAY, others[0], cids.to_v1(others[0]), cid, 2, False),
         (2, SATURDAY, others[1], cids.to_v1(others[1]), None, 1, False),
     ]
     assert world.files[cid] == friday.work.document.content
     assert world.calls[:2] == ["POST /api/v0/add", "GET /ipfs"]
-    assert open_alerts(talk) == set()
+    assert open_alerts(discussions) == set()
 
 
-def test_a_second_time_changes_nothing(talk: testing.PostgresDatabase, world: World) -> None:
+def test_a_second_time_changes_nothing(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """Also after later days were anchored: the link is the one it was anchored with."""
-    anchor(talk, world, SATURDAY)
-    before = rows(talk)
-    anchor(talk, world, FRIDAY)
-    anchor(talk, world, SATURDAY)
+    anchor(discussions, world, SATURDAY)
+    before = rows(discussions)
+    anchor(discussions, world, FRIDAY)
+    anchor(discussions, world, SATURDAY)
 
-    assert [row for row in rows(talk) if row[1] == SATURDAY] == before
+    assert [row for row in rows(discussions) if row[1] == SATURDAY] == before
 
 
-def test_without_a_gateway_the_node_is_read(talk: testing.PostgresDatabase, world: World) -> None:
+def test_without_a_gateway_the_node_is_read(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """Something is read back in any case."""
-    anchor(talk, world, ipfs=world.ipfs(gateway=False))
+    anchor(discussions, world, ipfs=world.ipfs(gateway=False))
 
     assert world.calls == ["POST /api/v0/add", "POST /api/v0/cat"]
-    assert len(rows(talk)) == 1
+    assert len(rows(discussions)) == 1
 
 
-def test_a_long_day_takes_several_blocks(talk: testing.PostgresDatabase, world: World) -> None:
+def test_a_long_day_takes_several_blocks(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """More than 262,144 bytes are a tree, named and read back like the rest."""
-    with talk.connect() as connection:
+    with discussions.connect() as connection:
         for number in range(100, 500):
-            say(connection, number, 1, 1, None, "x" * 1000, "2026-01-02T11:00:00Z")
+            insert_comment(connection, number, 1, 1, None, "x" * 1000, "2026-01-02T11:00:00Z")
 
-    (outcome,) = anchor(talk, world)
+    (outcome,) = anchor(discussions, world)
 
     assert outcome.status == "anchored"
     assert len(outcome.work.document.content) > cids.CHUNK_BYTES
 
 
-def test_today_is_refused(talk: testing.PostgresDatabase, world: World) -> None:
+def test_today_is_refused(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """Somebody may still say something."""
     today = datetime.datetime.now(datetime.UTC).date()
 
     with pytest.raises(errors.Conflict, match="not over yet"):
-        anchor(talk, world, today)
+        anchor(discussions, world, today)
 
 
-def test_who_is_writing_is_waited_for(talk: testing.PostgresDatabase, world: World) -> None:
+def test_who_is_writing_is_waited_for(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """A comment dated into the day may not have been committed yet; a day is read after that."""
-    with talk.connect() as writer, writer.transaction():
+    with discussions.connect() as writer, writer.transaction():
         writer.execute("select raw.take_writer()")
-        with talk.connect("zmart_keeper") as connection:
+        with discussions.connect("zmart_keeper") as connection:
             connection.execute("set statement_timeout = '200ms'")
             with pytest.raises(psycopg.errors.QueryCanceled):
                 publish.plan_snapshots(connection, FRIDAY)
 
-    assert len(anchor(talk, world)) == 1
+    assert len(anchor(discussions, world)) == 1
 
 
 # --- what goes wrong --------------------------------------------------------------------------
 
 
-def test_another_name_is_not_anchored(talk: testing.PostgresDatabase, world: World) -> None:
+def test_another_name_is_not_anchored(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """The alert is critical, and closes when the names agree."""
     world.renames = True
-    (outcome,) = anchor(talk, world)
+    (outcome,) = anchor(discussions, world)
 
     assert outcome.status == "misnamed"
-    assert rows(talk) == []
-    assert open_alerts(talk) == {("snapshot_misnamed", f"2026-01-02 {MARKET}")}
+    assert rows(discussions) == []
+    assert open_alerts(discussions) == {("snapshot_misnamed", f"2026-01-02 {MARKET}")}
     assert world.count("GET /ipfs") == 0
 
     world.renames = False
-    anchor(talk, world)
-    assert len(rows(talk)) == 1
-    assert open_alerts(talk) == set()
+    anchor(discussions, world)
+    assert len(rows(discussions)) == 1
+    assert open_alerts(discussions) == set()
 
 
-def test_other_bytes_are_not_anchored(talk: testing.PostgresDatabase, world: World) -> None:
+def test_other_bytes_are_not_anchored(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """A gateway that serves something else is no proof."""
     world.corrupts = True
-    (outcome,) = anchor(talk, world)
+    (outcome,) = anchor(discussions, world)
 
     assert outcome.status == "unreadable"
-    assert rows(talk) == []
-    assert open_alerts(talk) == {("snapshot_unreadable", f"2026-01-02 {MARKET}")}
+    assert rows(discussions) == []
+    assert open_alerts(discussions) == {("snapshot_unreadable", f"2026-01-02 {MARKET}")}
 
 
-def test_a_gateway_is_given_time(talk: testing.PostgresDatabase, world: World) -> None:
+def test_a_gateway_is_given_time(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """What was just published is found after a while; what is never found is not anchored."""
     world.failing["/ipfs"] = [504, 500, 504]
-    (patient,) = anchor(talk, world)
+    (patient,) = anchor(discussions, world)
     world.failing["/ipfs"] = [504] * 4
-    (lost, *_) = anchor(talk, world, SATURDAY)
+    (lost, *_) = anchor(discussions, world, SATURDAY)
 
     assert (patient.status, lost.status) == ("anchored", "unreadable")
-    assert [row[:2] for row in rows(talk)] == [(1, FRIDAY), (2, SATURDAY)]
+    assert [row[:2] for row in rows(discussions)] == [(1, FRIDAY), (2, SATURDAY)]
 
 
-def test_a_node_that_fails_is_not_asked_again_that_day(talk: testing.PostgresDatabase, world: World) -> None:
+def test_a_node_that_fails_is_not_asked_again_that_day(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """One alert for the day, not one a market; gone with the next run that works."""
     world.failing["/api/v0/add"] = [500]
-    outcomes = anchor(talk, world, SATURDAY)
+    outcomes = anchor(discussions, world, SATURDAY)
 
     assert [each.status for each in outcomes] == ["unpublished", "unpublished"]
     assert world.count("POST /api/v0/add") == 1
-    assert rows(talk) == []
-    assert open_alerts(talk) == {("snapshot_unpublished", "2026-01-03")}
-    anchor(talk, world, SATURDAY)
-    assert open_alerts(talk) == set()
+    assert rows(discussions) == []
+    assert open_alerts(discussions) == {("snapshot_unpublished", "2026-01-03")}
+    anchor(discussions, world, SATURDAY)
+    assert open_alerts(discussions) == set()
 
 
-def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.PostgresDatabase, world: World) -> None:
+def test_a_node_that_is_not_there_is_named_without_its_address(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """An address may carry a password."""
     nowhere = settings.IpfsSettings(
         snapshot_cron="",
@@ -292,7 +292,7 @@ def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Pos
         pinning_url=None,
         pinning_token=None,
     )
-    (outcome,) = anchor(talk, world, ipfs=nowhere)
+    (outcome,) = anchor(discussions, world, ipfs=nowhere)
 
     assert outcome.status == "unpublished"
     assert "hunter2" not in str(outcome.error)
@@ -301,46 +301,46 @@ def test_a_node_that_is_not_there_is_named_without_its_address(talk: testing.Pos
 
 
 def test_a_node_that_hangs_is_left(
-    talk: testing.PostgresDatabase, world: World, monkeypatch: pytest.MonkeyPatch
+    discussions: testing.PostgresDatabase, world: FakeIpfs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every request has a bound."""
     assert TIMEOUT_SECONDS <= 60
     monkeypatch.setattr("orchestration.snapshots.services.TIMEOUT_SECONDS", 0.05)
     with fake_ipfs.silent() as url:
         hanging = dataclasses.replace(world.ipfs(), api_url=settings.Secret(url))
-        (outcome,) = anchor(talk, world, ipfs=hanging)
+        (outcome,) = anchor(discussions, world, ipfs=hanging)
 
     assert outcome.status == "unpublished"
     assert "does not answer" in str(outcome.error)
 
 
-def test_what_is_anchored_is_not_written_over(talk: testing.PostgresDatabase, world: World) -> None:
+def test_what_is_anchored_is_not_written_over(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """A log that says something else is a person's matter, who may decide for the log."""
-    (before,) = anchor(talk, world)
-    with talk.connect() as connection:
+    (before,) = anchor(discussions, world)
+    with discussions.connect() as connection:
         connection.execute("update app.comments set content = 'I never said that.' where comment_no = 1")
 
-    (changed,) = anchor(talk, world)
+    (changed,) = anchor(discussions, world)
     assert changed.status == "changed"
-    assert rows(talk)[0][2] == before.work.document.cid
-    assert open_alerts(talk) == {("snapshot_changed", f"2026-01-02 {MARKET}")}
+    assert rows(discussions)[0][2] == before.work.document.cid
+    assert open_alerts(discussions) == {("snapshot_changed", f"2026-01-02 {MARKET}")}
 
-    (replaced,) = anchor(talk, world, replaces=True)
-    assert rows(talk)[0][2] == replaced.work.document.cid != before.work.document.cid
-    assert open_alerts(talk) == set()
+    (replaced,) = anchor(discussions, world, replaces=True)
+    assert rows(discussions)[0][2] == replaced.work.document.cid != before.work.document.cid
+    assert open_alerts(discussions) == set()
 
 
 # --- the second service -----------------------------------------------------------------------
 
 
-def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.PostgresDatabase, world: World) -> None:
+def test_the_second_service_is_asked_until_it_keeps_it(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """By name, once: a second run finds the request of the first."""
-    (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
-    again = anchor(talk, world, ipfs=world.ipfs(pins=True))
+    (outcome,) = anchor(discussions, world, ipfs=world.ipfs(pins=True))
+    again = anchor(discussions, world, ipfs=world.ipfs(pins=True))
 
     assert outcome.is_pinned
     assert again[0].is_pinned
-    assert rows(talk)[0][-1] is True
+    assert rows(discussions)[0][-1] is True
     assert world.count("POST /pins") == 1
     assert [pin["pin"]["cid"] for pin in world.pins.values()] == [outcome.work.document.cid]
 
@@ -348,58 +348,58 @@ def test_the_second_service_is_asked_until_it_keeps_it(talk: testing.PostgresDat
 @pytest.mark.parametrize(
     ("fate", "said"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
 )
-def test_a_pin_that_fails_or_never_ends_is_told_of(
-    talk: testing.PostgresDatabase, world: World, fate: list[str], said: str
+def test_pin_that_fails_or_never_ends_raises_an_alert(
+    discussions: testing.PostgresDatabase, world: FakeIpfs, fate: list[str], message: str
 ) -> None:
     """It is anchored all the same, for it is published; the row says that nobody else keeps it."""
     world.fate = fate
-    (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
+    (outcome,) = anchor(discussions, world, ipfs=world.ipfs(pins=True))
 
     assert outcome.status == "unpinned"
-    assert said in str(outcome.error)
-    assert rows(talk)[0][-1] is False
-    assert open_alerts(talk) == {("snapshot_unpinned", f"2026-01-02 {MARKET}")}
+    assert message in str(outcome.error)
+    assert rows(discussions)[0][-1] is False
+    assert open_alerts(discussions) == {("snapshot_unpinned", f"2026-01-02 {MARKET}")}
 
     world.fate = ["pinned"]
-    anchor(talk, world, ipfs=world.ipfs(pins=True))
-    assert rows(talk)[0][-1] is True
-    assert open_alerts(talk) == set()
+    anchor(discussions, world, ipfs=world.ipfs(pins=True))
+    assert rows(discussions)[0][-1] is True
+    assert open_alerts(discussions) == set()
 
 
-def test_a_service_that_refuses_or_fails_is_told_of(talk: testing.PostgresDatabase, world: World) -> None:
+def test_pinning_service_that_fails_raises_an_alert(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """Neither its answer nor ours shows the token."""
     world.failing["/pins"] = [500]
-    (outcome,) = anchor(talk, world, ipfs=world.ipfs(pins=True))
+    (outcome,) = anchor(discussions, world, ipfs=world.ipfs(pins=True))
 
     assert outcome.status == "unpinned"
     assert fake_ipfs.TOKEN not in str(outcome.error)
-    assert len(rows(talk)) == 1
+    assert len(rows(discussions)) == 1
 
 
 # --- days -------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_known(talk: testing.PostgresDatabase, world: World) -> None:
+def test_what_is_missing_is_known(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """Days with something to anchor, until it is; with a second service, until that keeps it."""
 
     def missing(*, has_keeper: bool = False) -> list[datetime.date]:
-        with talk.connect("zmart_keeper") as connection:
+        with discussions.connect("zmart_keeper") as connection:
             return publish.days_missing(connection, datetime.date(2025, 12, 1), has_pinning_service=has_keeper)
 
     assert missing() == [FRIDAY, SATURDAY]
-    anchor(talk, world)
+    anchor(discussions, world)
     assert missing() == [SATURDAY]
     assert missing(has_keeper=True) == [FRIDAY, SATURDAY]
 
 
 @pytest.fixture
-def configured(talk: testing.PostgresDatabase, world: World, monkeypatch: pytest.MonkeyPatch) -> DatabaseResource:
+def configured(discussions: testing.PostgresDatabase, world: FakeIpfs, monkeypatch: pytest.MonkeyPatch) -> DatabaseResource:
     """The asset's settings."""
     monkeypatch.setenv("IPFS_API_URL", world.url)
-    return DatabaseResource(dsn_of=talk.dsn)
+    return DatabaseResource(dsn_of=discussions.dsn)
 
 
-def test_a_day_is_materialized(configured: DatabaseResource, world: World, talk: testing.PostgresDatabase) -> None:
+def test_a_day_is_materialized(configured: DatabaseResource, world: FakeIpfs, discussions: testing.PostgresDatabase) -> None:
     """The run shows each market's name, and fails where something is wrong."""
 
     def materialize() -> dg.ExecuteInProcessResult:
@@ -414,14 +414,14 @@ def test_a_day_is_materialized(configured: DatabaseResource, world: World, talk:
     (event,) = done.get_asset_materialization_events()
     shown = {name: value.value for name, value in event.materialization.metadata.items()}
     assert (shown["markets"], shown["comments"]) == (1, 3)
-    assert str(rows(talk)[0][2]) in str(shown["snapshots"])
+    assert str(rows(discussions)[0][2]) in str(shown["snapshots"])
 
     world.renames = True
     assert not materialize().success
 
 
 def test_the_schedule_makes_up_for_what_is_missing(
-    configured: DatabaseResource, world: World, talk: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    configured: DatabaseResource, world: FakeIpfs, discussions: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One run a day that lacks something; nothing without a node."""
     monkeypatch.setattr(snapshots, "LOOKS_BACK_DAYS", 100_000)
@@ -429,12 +429,12 @@ def test_the_schedule_makes_up_for_what_is_missing(
 
     def requested() -> list[str | None]:
         context = dg.build_schedule_context(scheduled_execution_time=datetime.datetime.now(datetime.UTC))
-        said = schedule(context, database=configured)
-        assert isinstance(said, list)
-        return [each.partition_key for each in said]
+        requests = schedule(context, database=configured)
+        assert isinstance(requests, list)
+        return [each.partition_key for each in requests]
 
     assert requested() == ["2026-01-02", "2026-01-03"]
-    anchor(talk, world)
+    anchor(discussions, world)
     assert requested() == ["2026-01-03"]
     monkeypatch.delenv("IPFS_API_URL")
     assert isinstance(schedule(dg.build_schedule_context(), database=configured), dg.SkipReason)
@@ -443,15 +443,15 @@ def test_the_schedule_makes_up_for_what_is_missing(
 # --- by hand ----------------------------------------------------------------------------------
 
 
-def test_a_name_is_verified_against_the_log(talk: testing.PostgresDatabase, world: World) -> None:
+def test_a_name_is_verified_against_the_log(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
     """In either spelling; status 1 where the log says something else, 2 where nothing is anchored."""
-    (outcome,) = anchor(talk, world)
+    (outcome,) = anchor(discussions, world)
     cid = outcome.work.document.cid
 
     def verify(name: str, *flags: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "orchestration.snapshots", "verify", name, *flags],
-            env={"PATH": "", settings.RUN_VARIABLE: "test", "DATABASE_URL_KEEPER": talk.dsn("zmart_keeper")},
+            env={"PATH": "", settings.RUN_VARIABLE: "test", "DATABASE_URL_KEEPER": discussions.dsn("zmart_keeper")},
             capture_output=True,
             text=True,
             check=False,
@@ -462,7 +462,7 @@ def test_a_name_is_verified_against_the_log(talk: testing.PostgresDatabase, worl
     assert shown.stdout.removesuffix("\n").encode() == outcome.work.document.content
     assert verify("Qm" + "1" * 44).returncode == 2
 
-    with talk.connect() as connection:
+    with discussions.connect() as connection:
         connection.execute("update app.comments set content = 'I never said that.' where comment_no = 1")
     differs = verify(cid)
     assert differs.returncode == 1

@@ -9,7 +9,7 @@ from zmart import cli, settings, testing
 
 
 @pytest.fixture
-def trouble(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> testing.PostgresDatabase:
+def three_alerts(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> testing.PostgresDatabase:
     """Three alerts, one of them over."""
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
@@ -25,7 +25,7 @@ def zmart(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, list(arguments))
 
 
-def test_what_is_open_is_listed_the_gravest_first(trouble: testing.PostgresDatabase) -> None:
+def test_what_is_open_is_listed_the_gravest_first(three_alerts: testing.PostgresDatabase) -> None:
     """What is over only where it is asked for."""
     lines = zmart("alerts", "list").output.splitlines()
 
@@ -34,7 +34,7 @@ def test_what_is_open_is_listed_the_gravest_first(trouble: testing.PostgresDatab
     assert "rain house" in zmart("alerts", "list", "--all").output
 
 
-def test_an_alert_is_acknowledged_once(trouble: testing.PostgresDatabase) -> None:
+def test_an_alert_is_acknowledged_once(three_alerts: testing.PostgresDatabase) -> None:
     """It stays open, says with whom, and goes behind the others; what is over or unknown is refused."""
     assert zmart("alerts", "ack", "2", "--by", "ada").output == "alert 2 is with ada\n"
     lines = zmart("alerts", "list").output.splitlines()
@@ -47,14 +47,14 @@ def test_an_alert_is_acknowledged_once(trouble: testing.PostgresDatabase) -> Non
         assert "zmart alerts list" in refused.output
 
 
-def test_an_alert_is_closed_by_hand(trouble: testing.PostgresDatabase) -> None:
+def test_an_alert_is_closed_by_hand(three_alerts: testing.PostgresDatabase) -> None:
     """Once; for what happened and cannot unhappen."""
     assert zmart("alerts", "close", "1").output == "alert 1 is closed\n"
     assert zmart("alerts", "close", "1").exit_code == 1
     assert len(zmart("alerts", "list").output.splitlines()) == 2
 
 
-def test_nothing_to_look_at_is_said(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_open_alert_prints_a_message(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a sentence."""
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))

@@ -112,8 +112,8 @@ def test_a_server_that_is_not_there(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
 def test_a_taken_port(environ: dict[str, str], greeting: bytes) -> None:
     """A stranger on a port of ours is found, whether it speaks HTTP or not."""
-    with _listening(int(environ["API_PORT"])) as stranger:
-        closing = threading.Thread(target=_hang_up_on_one, args=(stranger, greeting), daemon=True)
+    with _listening(int(environ["API_PORT"])) as listener:
+        closing = threading.Thread(target=_hang_up_on_one, args=(listener, greeting), daemon=True)
         closing.start()
         found = findings(environ)
         closing.join(10)

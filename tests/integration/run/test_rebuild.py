@@ -38,7 +38,7 @@ def oid(connection: psycopg.Connection[tuple[object, ...]], mart: str) -> object
 @contextmanager
 def reading(database: testing.PostgresDatabase, query: str) -> Iterator[list[object]]:
     """Poll `query` as the analyst meanwhile; what went wrong, or came back empty, is collected."""
-    trouble: list[object] = []
+    failures: list[object] = []
     stop = threading.Event()
     started = threading.Event()
 
@@ -48,16 +48,16 @@ def reading(database: testing.PostgresDatabase, query: str) -> Iterator[list[obj
                 try:
                     row = connection.execute(query).fetchone()
                     if row is None or not row[0]:
-                        trouble.append(row)
+                        failures.append(row)
                 except psycopg.Error as error:
-                    trouble.append(error)
+                    failures.append(error)
                 started.set()
 
     reader = threading.Thread(target=poll)
     reader.start()
     started.wait(10)
     try:
-        yield trouble
+        yield failures
     finally:
         stop.set()
         reader.join()
@@ -80,7 +80,7 @@ def test_building_unchanged_models_keeps_their_tables(marts_database: testing.Po
 
 def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.PostgresDatabase) -> None:
     """Ingest goes on past a model broken on purpose; the status names it, and a rebuild brings it back."""
-    story = event_histories.tell(3)
+    story = event_histories.generate(3)
     half = len(story) // 2
     deliver(marts_database, story[:half])
     with marts_database.connect() as connection:
@@ -101,7 +101,7 @@ def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testi
 
 def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatabase) -> None:
     """One lamport off in one row is one differing row; a rebuild writes exactly that row."""
-    deliver(marts_database, event_histories.tell(4))
+    deliver(marts_database, event_histories.generate(4))
     with marts_database.connect() as connection:
         connection.execute(
             "update marts.positions set total_invested = total_invested + 1 "
@@ -119,9 +119,9 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatab
 
 def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.PostgresDatabase) -> None:
     """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, none empty."""
-    deliver(marts_database, event_histories.tell(5))
+    deliver(marts_database, event_histories.generate(5))
     query = "select count(*) from marts.markets cross join (select count(*) from marts.vote_tallies) as t"
-    with marts_database.connect() as connection, reading(marts_database, query) as trouble:
+    with marts_database.connect() as connection, reading(marts_database, query) as failures:
         rebuild.rebuild(marts_database.dsn(), report=lambda _: None)
         # Another shape under the same definition: the deployment must build beside and swap.
         connection.execute("alter table marts.markets add column left_over int")
@@ -134,7 +134,7 @@ def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testin
             "has_table_privilege('zmart_api', 'marts.vote_tallies', 'select'), "
             "obj_description('marts.markets'::regclass)"
         ).fetchone()
-    assert trouble == []
+    assert failures == []
     assert grants is not None
     assert grants[:2] == (True, True)
     assert str(grants[2]).startswith("Folded.")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import errors
-from api.candle_window import Window
+from api.candle_window import CandleWindow
 
 NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 
@@ -19,15 +19,15 @@ NOON = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 )
 def test_an_instant_can_be_written_in_several_ways(text: str) -> None:
     """Unix seconds, ISO 8601 with a zone or in UTC."""
-    assert Window.parse("1h", text, None).begin == NOON
+    assert CandleWindow.parse("1h", text, None).begin == NOON
 
 
 @given(st.text(), st.text(), st.text())
 def test_no_text_surprises_the_window(interval: str, begin: str, end: str) -> None:
     """A stranger's text is a window or an UnfitWindow."""
     try:
-        window = Window.parse(interval, begin, end)
-    except errors.UnfitWindow:
+        window = CandleWindow.parse(interval, begin, end)
+    except errors.InvalidWindow:
         return
     assert window.begin is not None
     assert window.end is not None

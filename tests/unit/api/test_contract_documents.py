@@ -22,7 +22,7 @@ OURS = re.compile(r"/(api|markets|trades|positions|votes|status)\b|/health$|/rea
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    return contract.specification()
+    return contract.openapi_document()
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", contract.DOCUMENTS)
-def test_the_kept_document_is_the_served_one(name: str) -> None:
+def test_the_committed_document_equals_the_served_one(name: str) -> None:
     """Whoever changes the contract writes it again, and it shows in the change."""
-    kept, made = DOCS / f"{name}.json", contract.text(contract.DOCUMENTS[name]())
+    path, made = DOCS / f"{name}.json", contract.serialize(contract.DOCUMENTS[name]())
     if os.environ.get(WRITES):
-        kept.write_text(made)
+        path.write_text(made)
 
-    assert kept.read_text() == made, f"run: {WRITES}=1 pytest {__file__}"
+    assert path.read_text() == made, f"run: {WRITES}=1 pytest {__file__}"
 
 
 def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]]]) -> None:
@@ -58,16 +58,16 @@ def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]
             assert parameter["example"] is not None, (name, parameter["name"])
 
 
-def test_every_operation_tells_how_it_may_refuse(
+def test_every_operation_documents_its_errors(
     document: dict[str, Any], operations: list[tuple[str, dict[str, Any]]]
 ) -> None:
     """Errors are problem details with stable codes; whoever must sign in may be told 401, whoever sends a body 413."""
     for name, operation in operations:
-        told = operation["responses"]
-        assert {"422", "429", "500", "503"} <= set(told), name
-        assert "401" in told or not operation.get("security"), name
-        assert "413" in told or "requestBody" not in operation, name
-        for status, response in told.items():
+        responses = operation["responses"]
+        assert {"422", "429", "500", "503"} <= set(responses), name
+        assert "401" in responses or not operation.get("security"), name
+        assert "413" in responses or "requestBody" not in operation, name
+        for status, response in responses.items():
             if int(status) < 400 or (name, status) == ("get /ready", "503"):
                 continue
             problem = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
@@ -78,9 +78,9 @@ def test_every_operation_tells_how_it_may_refuse(
             assert {example["value"]["status"] for example in examples.values()} == {int(status)}, (name, status)
 
 
-def test_nothing_of_our_inside_is_told(document: dict[str, Any]) -> None:
+def test_documents_expose_no_internals(document: dict[str, Any]) -> None:
     """No other host, no page of ours, no file."""
-    text = contract.text(document)
+    text = contract.serialize(document)
     # In recorded answers: the site a wallet signs in from, and where transactions can be looked at.
     assert set(re.findall(r"://([^/\s\"\\]+)", text)) <= {"localhost:3000", "explorer.solana.com"}
     assert [path for path in document["paths"] if not OURS.match(path)] == []
@@ -91,7 +91,7 @@ def test_nothing_of_our_inside_is_told(document: dict[str, Any]) -> None:
 
 def test_references_lead_somewhere(document: dict[str, Any]) -> None:
     """Everything that is referred to is there, and everything that is there is referred to."""
-    referred = set(re.findall(r'"\$ref": "#/components/(\w+/[\w-]+)"', contract.text(document)))
+    referred = set(re.findall(r'"\$ref": "#/components/(\w+/[\w-]+)"', contract.serialize(document)))
     there = {
         f"{kind}/{name}"
         for kind, named in document["components"].items()
@@ -101,7 +101,7 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
     assert referred == there
 
 
-def test_the_page_for_people_lists_the_same_endpoints(document: dict[str, Any]) -> None:
+def test_the_api_page_lists_the_same_endpoints(document: dict[str, Any]) -> None:
     """docs/api.md and docs/acting.md name every path of the document, and none that is not in it."""
     pages = (DOCS / "api.md").read_text() + (DOCS / "acting.md").read_text()
     canonical = {
@@ -117,17 +117,17 @@ def test_the_page_for_people_lists_the_same_endpoints(document: dict[str, Any]) 
     assert sorted(named - served - {"/ws", "/docs", "/schema/openapi.json", "/schema/asyncapi.json"}) == []
 
 
-def test_the_page_for_people_lists_the_same_codes(document: dict[str, Any]) -> None:
+def test_the_api_page_lists_the_same_codes(document: dict[str, Any]) -> None:
     """Each stable code of the document stands in docs/api.md with its status."""
     table: dict[int, set[str]] = {}
     for status, codes in re.findall(r"^\| (\d{3}) \| ([^|]+) \|", (DOCS / "api.md").read_text(), flags=re.MULTILINE):
         table.setdefault(int(status), set()).update(re.findall(r"`(\w+)`", codes))
-    told: dict[int, set[str]] = {}
+    documented: dict[int, set[str]] = {}
     for response in document["components"]["responses"].values():
         for example in response["content"]["application/problem+json"]["examples"].values():
-            told.setdefault(example["value"]["status"], set()).add(example["value"]["code"])
+            documented.setdefault(example["value"]["status"], set()).add(example["value"]["code"])
 
-    assert {(status, code) for status, codes in told.items() for code in codes - table.get(status, set())} == set()
+    assert {(status, code) for status, codes in documented.items() for code in codes - table.get(status, set())} == set()
     known = {code for status in range(400, 600) for code in errors.codes(status)}
     assert set.union(*table.values()) <= known | {"route_not_found", "method_not_allowed", "details"}
 

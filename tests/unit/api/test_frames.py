@@ -7,31 +7,31 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.live.frames import Frame, Message, Window, coalesced, heard
+from api.live.frames import Frame, LogWindow, StreamMessage, coalesce, frames_for_topics
 from zmart.db import feed
 
 EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
 START = feed.FeedPosition(EPOCH, 0)
 
-logged = st.builds(lambda n: Message(("trades",), None, f'{{"n":{n}}}'), st.integers(0, 9))
+logged = st.builds(lambda n: StreamMessage(("trades",), None, f'{{"n":{n}}}'), st.integers(0, 9))
 stated = st.builds(
-    lambda key, n: Message(("markets",), f"price:{key}", f'{{"p":{n}}}'),
+    lambda key, n: StreamMessage(("markets",), f"price:{key}", f'{{"p":{n}}}'),
     st.integers(0, 3),
     st.integers(0, 9),
 )
-said = st.lists(st.one_of(logged, stated), min_size=1, max_size=4, unique_by=lambda m: m.state_key or id(m))
+message_lists = st.lists(st.one_of(logged, stated), min_size=1, max_size=4, unique_by=lambda m: m.state_key or id(m))
 
 
-def frames_of(lists: list[list[Message]]) -> list[Frame]:
+def frames_of(lists: list[list[StreamMessage]]) -> list[Frame]:
     """One frame per list, at seq 1, 2 and so on."""
     return [Frame(START.with_seq(seq), tuple(messages)) for seq, messages in enumerate(lists, start=1)]
 
 
-@given(st.lists(said, max_size=20))
-def test_coalescing_keeps_the_log_and_the_newest_state(lists: list[list[Message]]) -> None:
+@given(st.lists(message_lists, max_size=20))
+def test_coalescing_keeps_the_log_and_the_newest_state(lists: list[list[StreamMessage]]) -> None:
     """Every message of the log stays in its place; of each state the last one stays in its."""
     frames = frames_of(lists)
-    short = coalesced(frames)
+    short = coalesce(frames)
     log = [(f.position.seq, m.text) for f in frames for m in f.messages if m.state_key is None]
     newest = {m.state_key: (f.position.seq, m.text) for f in frames for m in f.messages if m.state_key}
     assert [(f.position.seq, m.text) for f in short for m in f.messages if m.state_key is None] == log
@@ -43,24 +43,24 @@ def test_coalescing_keeps_the_log_and_the_newest_state(lists: list[list[Message]
 
 def test_frames_that_lose_nothing_are_shared() -> None:
     """A frame that needs no change is the same object for every client, its text made once."""
-    frames = frames_of([[Message(("trades",), None, "{}")], [Message(("markets",), "a", "{}")]])
-    assert all(one is other for one, other in zip(frames, coalesced(frames), strict=True))
+    frames = frames_of([[StreamMessage(("trades",), None, "{}")], [StreamMessage(("markets",), "a", "{}")]])
+    assert all(one is other for one, other in zip(frames, coalesce(frames), strict=True))
 
 
-def test_a_subscription_hears_its_topics_only() -> None:
+def test_a_subscription_receives_only_its_topics() -> None:
     """Messages are chosen by topic; an entry without any for this client makes no frame."""
-    trade = Message(("trades", "market:a"), None, '{"type":"trade"}')
-    price = Message(("markets", "market:a"), "p:a", '{"type":"price_update"}')
-    window = Window(head=START.with_seq(3), position=START.with_seq(3), messages=[(1, [trade, price]), (3, [price])])
-    everything = heard(window, frozenset({"market:a"}))
+    trade = StreamMessage(("trades", "market:a"), None, '{"type":"trade"}')
+    price = StreamMessage(("markets", "market:a"), "p:a", '{"type":"price_update"}')
+    window = LogWindow(head=START.with_seq(3), position=START.with_seq(3), messages=[(1, [trade, price]), (3, [price])])
+    everything = frames_for_topics(window, frozenset({"market:a"}))
     assert [(f.position.seq, f.messages) for f in everything] == [(1, (trade, price)), (3, (price,))]
-    assert [f.position.seq for f in heard(window, frozenset({"trades"}))] == [1]
-    assert heard(window, frozenset({"market:b"})) == []
+    assert [f.position.seq for f in frames_for_topics(window, frozenset({"trades"}))] == [1]
+    assert frames_for_topics(window, frozenset({"market:b"})) == []
 
 
 def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
     """The text is one JSON object on one line, and its event carries the position as id."""
-    frame = Frame(START.with_seq(7), (Message((), None, '{"type":"a"}'), Message((), None, '{"type":"b"}')))
+    frame = Frame(START.with_seq(7), (StreamMessage((), None, '{"type":"a"}'), StreamMessage((), None, '{"type":"b"}')))
     assert json.loads(frame.text) == {
         "epoch": EPOCH,
         "seq": 7,

@@ -21,7 +21,7 @@ from api.routes import pages as routes
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """The pages alone; they need no database."""
-    app = Litestar(routes.HANDLERS, before_send=[security_headers.adding([])], openapi_config=None)
+    app = Litestar(routes.HANDLERS, before_send=[security_headers.security_headers_hook([])], openapi_config=None)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as found:
         yield found
@@ -38,7 +38,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         ("/console/vendor/swagger-ui-5.35.0/NOTICE", "text/plain; charset=utf-8"),
     ],
 )
-async def test_files_say_what_they_are(client: httpx.AsyncClient, path: str, media_type: str) -> None:
+async def test_files_have_the_right_content_type(client: httpx.AsyncClient, path: str, media_type: str) -> None:
     """Browsers are told not to guess, so each type must be right."""
     answer = await client.get(path)
 
@@ -48,13 +48,13 @@ async def test_files_say_what_they_are(client: httpx.AsyncClient, path: str, med
 
 
 @pytest.mark.parametrize("encoding", ["gzip, br", "identity"])
-async def test_a_known_file_is_not_sent_again(client: httpx.AsyncClient, encoding: str) -> None:
+async def test_a_matching_etag_returns_304(client: httpx.AsyncClient, encoding: str) -> None:
     """If-None-Match with the tag that came is 304 without a body, in either encoding; the other's tag is not."""
-    said = {"accept-encoding": encoding}
-    first = await client.get("/console/app.js", headers=said)
-    again = await client.get("/console/app.js", headers={**said, "if-none-match": first.headers["etag"]})
-    weakened = await client.get("/console/app.js", headers={**said, "if-none-match": f'"x", W/{first.headers["etag"]}'})
-    other = await client.get("/console/app.js", headers={**said, "if-none-match": '"another"'})
+    request_headers = {"accept-encoding": encoding}
+    first = await client.get("/console/app.js", headers=request_headers)
+    again = await client.get("/console/app.js", headers={**request_headers, "if-none-match": first.headers["etag"]})
+    weakened = await client.get("/console/app.js", headers={**request_headers, "if-none-match": f'"x", W/{first.headers["etag"]}'})
+    other = await client.get("/console/app.js", headers={**request_headers, "if-none-match": '"another"'})
 
     assert first.headers["cache-control"] == "no-cache"
     assert first.headers["vary"] == "Accept-Encoding"
@@ -73,7 +73,7 @@ async def test_encodings_are_two_representations(client: httpx.AsyncClient) -> N
     assert packed.content == plain.content == (pages.FOLDER / "style.css").read_bytes()
 
 
-async def test_vendored_files_are_kept_for_ever(client: httpx.AsyncClient) -> None:
+async def test_vendored_files_are_immutable(client: httpx.AsyncClient) -> None:
     """Their version stands in the path."""
     answer = await client.get("/console/vendor/lightweight-charts-5.2.1/LICENSE")
 
@@ -88,11 +88,11 @@ async def test_no_path_leads_out(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 404
 
 
-def test_a_changed_file_is_another(tmp_path: Path) -> None:
+def test_a_changed_file_has_another_etag(tmp_path: Path) -> None:
     """Whoever edits the console sees it at the next request."""
     script = tmp_path / "a.js"
     script.write_text("1")
-    files = pages.Files(tmp_path)
+    files = pages.StaticFiles(tmp_path)
     before = files.find("a.js")
     script.write_text("2")
     os.utime(script, ns=(1, 1))
@@ -101,13 +101,15 @@ def test_a_changed_file_is_another(tmp_path: Path) -> None:
     assert before is not None
     assert after is not None
     assert before.tag != after.tag
-    assert gzip.decompress(after.packed) == b"2"
+    assert gzip.decompress(after.gzipped) == b"2"
 
 
-async def test_the_models_page_runs_in_an_origin_of_its_own_and_calls_nobody(tmp_path: Path) -> None:
+async def test_the_models_page_is_sandboxed(tmp_path: Path) -> None:
     """dbt's page asks a tracker elsewhere; it is served sandboxed, and 404 with what to do before it was written."""
     state = State({"settings": SimpleNamespace(state_dir=tmp_path)})
-    app = Litestar(routes.HANDLERS, before_send=[security_headers.adding([])], openapi_config=None, state=state)
+    app = Litestar(
+        routes.HANDLERS, before_send=[security_headers.security_headers_hook([])], openapi_config=None, state=state
+    )
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         before = await client.get("/docs/models")

@@ -62,7 +62,7 @@ def test_every_statement_is_complete(sort: pagination.Sort, after: bool, text: s
     filters = ["where_state", "where_category", "where_creator"]
     cursor = pagination.Cursor("any", "1", 1) if after else None
     search = pagination.Search(text) if text else None
-    statement = pagination.markets_statement(sort, filters, pagination.Page("any", 20, 0, cursor), search)
+    statement = pagination.markets_statement(sort, filters, pagination.PageRequest("any", 20, 0, cursor), search)
     assert re.findall(r"\{[a-z_]+\}", statement) == []
     assert ("cursor_key" in statement) is after
 
@@ -70,15 +70,15 @@ def test_every_statement_is_complete(sort: pagination.Sort, after: bool, text: s
 @pytest.mark.parametrize("cursor", [None, pagination.Cursor("any", "1", 1)])
 def test_near_pages_are_looked_up_together(cursor: pagination.Cursor | None) -> None:
     """By parameters that the statement has; a far one, and one with a stranger's cursor, is looked up alone."""
-    page = pagination.Page("any", 20, 0, cursor)
+    page = pagination.PageRequest("any", 20, 0, cursor)
     assert set(page.varying) <= page.parameters().keys()
     assert page.varying == (() if cursor else ("offset",))
-    assert pagination.Page("any", 20, 100_000, cursor).varying == ()
+    assert pagination.PageRequest("any", 20, 100_000, cursor).varying == ()
 
 
-def test_a_search_means_what_it_says() -> None:
+def test_a_search_escapes_like_patterns() -> None:
     """Characters that `like` reads as patterns are found as themselves."""
-    assert pagination.containing("100%_\\") == "%100\\%\\_\\\\%"
+    assert pagination.ilike_pattern("100%_\\") == "%100\\%\\_\\\\%"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from api.middleware import rate_limit
-from api.middleware.rate_limit import Leased, Limiter
+from api.middleware.rate_limit import AllowanceBlock, RateLimiter
 
 
 class Shared:
@@ -21,21 +21,21 @@ class Shared:
         self._began = -math.inf
         self._left = limit
 
-    async def lease(self, bucket: str, wanted: int) -> Leased:
+    async def lease(self, bucket: str, wanted: int) -> AllowanceBlock:
         """A quarter of what is left, at least what is wanted, or nothing."""
         self.questions += 1
         if self.now - self._began >= rate_limit.WINDOW_SECONDS:
             self._began, self._left = self.now, self.limit
         granted = 0 if self._left < wanted else max(wanted, self._left // 4)
         self._left -= granted
-        return Leased(granted, self._left, self._began + rate_limit.WINDOW_SECONDS - self.now)
+        return AllowanceBlock(granted, self._left, self._began + rate_limit.WINDOW_SECONDS - self.now)
 
-    def process(self) -> Limiter:
+    def process(self) -> RateLimiter:
         """A process that counts."""
-        return Limiter(self.lease, clock=lambda: self.now)
+        return RateLimiter(self.lease, clock=lambda: self.now)
 
 
-async def allowed(limiter: Limiter, weight: int = 1, times: int = 1) -> int:
+async def allowed(limiter: RateLimiter, weight: int = 1, times: int = 1) -> int:
     """How many of so many requests are allowed."""
     return sum([(await limiter.take("ip", weight)).allowed for _ in range(times)])
 

@@ -15,7 +15,7 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from api import errors
-from api.acting.relaying import Relay
+from api.acting.relaying import TransactionRelay
 from zmart.domain.ids import Address
 
 PROGRAM = Pubkey.from_string("7h3gXfBfYFueFVLYyfL5Qo1NGsf4GQUfWqKg3x4mXYZ1")
@@ -35,7 +35,7 @@ VALUES = (0x00, 0x01, 0x03, 0x7F, 0x80, 0xFF)
 
 async def send(raw: bytes) -> None:
     """Hand it in where no node answers: whatever is passed on raises AttributeError."""
-    await Relay(cast("Any", None), Address(str(PROGRAM))).send(base64.b64encode(raw).decode())
+    await TransactionRelay(cast("Any", None), Address(str(PROGRAM))).send(base64.b64encode(raw).decode())
 
 
 @pytest.mark.parametrize("version", MESSAGES)

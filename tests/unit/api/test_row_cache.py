@@ -12,55 +12,55 @@ HERE = ("epoch", "started")
 
 
 @pytest.fixture
-def known() -> row_cache.Texts:
+def known() -> row_cache.RowCache:
     """Room for four texts of a kilobyte."""
-    return row_cache.Texts(most_bytes=4 * 1_300)
+    return row_cache.RowCache(most_bytes=4 * 1_300)
 
 
-def test_what_was_written_is_found(known: row_cache.Texts) -> None:
+def test_a_stored_row_is_found(known: row_cache.RowCache) -> None:
     """By version; what nobody wrote is missing."""
-    known.learn(HERE, {"1:7:100": b"{}"})
+    known.store(HERE, {"1:7:100": b"{}"})
     assert known.find(HERE, ["1:7:100", "1:7:101"]) == {"1:7:100": b"{}"}
 
 
 @pytest.mark.parametrize("there", [("another", "started"), ("epoch", "later")])
-def test_a_version_means_nothing_elsewhere(known: row_cache.Texts, there: row_cache.Server) -> None:
+def test_a_version_is_valid_in_one_scope_only(known: row_cache.RowCache, there: row_cache.VersionScope) -> None:
     """A restored log, a promoted replica: transactions may have the same numbers."""
-    known.learn(HERE, {"1:7:100": b"old"})
+    known.store(HERE, {"1:7:100": b"old"})
     assert known.find(there, ["1:7:100"]) == {}
-    known.learn(there, {"1:7:100": b"new"})
+    known.store(there, {"1:7:100": b"new"})
     assert known.find(there, ["1:7:100"]) == {"1:7:100": b"new"}
     assert known.find(HERE, ["1:7:100"]) == {}
 
 
-def test_what_was_not_wanted_for_longest_goes_first(known: row_cache.Texts) -> None:
+def test_the_least_recently_used_row_is_evicted_first(known: row_cache.RowCache) -> None:
     """A text that is found stays."""
     for number in range(4):
-        known.learn(HERE, {str(number): b"x" * 1_000})
+        known.store(HERE, {str(number): b"x" * 1_000})
     known.find(HERE, ["0"])
-    known.learn(HERE, {"4": b"x" * 1_000})
+    known.store(HERE, {"4": b"x" * 1_000})
     assert known.find(HERE, map(str, range(5))).keys() == {"0", "2", "3", "4"}
 
 
 def test_no_memory_holds_nothing() -> None:
     """KEPT_MIB=0."""
-    known = row_cache.Texts(most_bytes=0)
-    known.learn(HERE, {"1": b"{}"})
-    assert (known.find(HERE, ["1"]), known.held_bytes) == ({}, 0)
+    known = row_cache.RowCache(most_bytes=0)
+    known.store(HERE, {"1": b"{}"})
+    assert (known.find(HERE, ["1"]), known.size_bytes) == ({}, 0)
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), st.binary(max_size=2_000), max_size=8)))
 def test_memory_is_bounded_and_counted(written: list[dict[str, bytes]]) -> None:
     """Whatever is learned, twice or at once: what is held is what can be found."""
-    known = row_cache.Texts(most_bytes=5_000)
+    known = row_cache.RowCache(most_bytes=5_000)
     for each in written:
-        known.learn(HERE, each)
-        known.learn(HERE, each)
+        known.store(HERE, each)
+        known.store(HERE, each)
     versions = {version for each in written for version in each}
     found = known.find(HERE, versions)
-    assert known.held_bytes == sum(len(version) + len(text) + 250 for version, text in found.items()) <= 5_000
+    assert known.size_bytes == sum(len(version) + len(text) + 250 for version, text in found.items()) <= 5_000
 
 
 def test_rows_are_asked_for_by_their_numbers() -> None:
     """The first part of a version."""
-    assert row_cache.numbers(["71:16402:9811", "72:16402:9760:12"]) == ["71", "72"]
+    assert row_cache.row_numbers(["71:16402:9811", "72:16402:9760:12"]) == ["71", "72"]

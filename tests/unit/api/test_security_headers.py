@@ -22,19 +22,21 @@ async def something() -> dict[str, int]:
     return {"a": 1}
 
 
-async def asked(path: str, *, url: str = "http://api", peer: str = "10.0.0.1", **said: str) -> httpx.Response:
+async def send_request(path: str, *, url: str = "http://api", peer: str = "10.0.0.1", **request_headers: str) -> httpx.Response:
     """One request to an application behind the proxies."""
-    app = Litestar([something, *pages.HANDLERS], before_send=[security_headers.adding(PROXIES)], openapi_config=None)
+    app = Litestar(
+        [something, *pages.HANDLERS], before_send=[security_headers.security_headers_hook(PROXIES)], openapi_config=None
+    )
     transport = httpx.ASGITransport(app, client=(peer, 1))  # type: ignore[arg-type]
-    sent = {name.replace("_", "-"): value for name, value in said.items()}
+    sent = {name.replace("_", "-"): value for name, value in request_headers.items()}
     async with httpx.AsyncClient(transport=transport, base_url=url) as client:
         return await client.get(path, headers=sent)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/something", "/console/app.js", "/nowhere"])
-async def test_every_answer_has_them(path: str) -> None:
+async def test_every_response_has_security_headers(path: str) -> None:
     """Pages, files, data and refusals alike."""
-    answer = await asked(path)
+    answer = await send_request(path)
 
     assert answer.headers.get_list("content-security-policy") == [NARROW]
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -46,7 +48,7 @@ async def test_every_answer_has_them(path: str) -> None:
 
 async def test_the_documentation_may_style_itself() -> None:
     """Swagger UI needs its own styles and icons; scripts stay ours."""
-    policy = (await asked("/docs")).headers["content-security-policy"]
+    policy = (await send_request("/docs")).headers["content-security-policy"]
 
     assert policy == f"{NARROW}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
 
@@ -62,9 +64,9 @@ async def test_the_documentation_may_style_itself() -> None:
         ({}, False),
     ],
 )
-async def test_tls_is_demanded_only_where_it_is_spoken(said: dict[str, Any], expected: bool) -> None:
+async def test_hsts_is_sent_only_over_tls(request_options: dict[str, Any], expected: bool) -> None:
     """By us, or by the nearest proxy when it is one we trust; anyone else can write that header."""
-    answer = await asked("/api/something", **said)
+    answer = await send_request("/api/something", **request_options)
 
     assert ("strict-transport-security" in answer.headers) is expected
 
@@ -72,6 +74,6 @@ async def test_tls_is_demanded_only_where_it_is_spoken(said: dict[str, Any], exp
 async def test_streams_pass_untouched() -> None:
     """Only the start of an answer is changed; what follows is not even looked into."""
     body = {"type": "http.response.body", "body": b"x"}
-    await security_headers.adding([])(body, {})  # type: ignore[arg-type]
+    await security_headers.security_headers_hook([])(body, {})  # type: ignore[arg-type]
 
     assert body == {"type": "http.response.body", "body": b"x"}

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from api.live import sse, websocket_session
-from api.live.frames import Frame, Message
-from api.live.websocket_session import CLOSE_SLOW, Conversation
+from api.live.frames import Frame, StreamMessage
+from api.live.websocket_session import CLOSE_SLOW, WebSocketSession
 from zmart.db import feed
 
 START = feed.FeedPosition("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 1)
 
 
-class Stalled:
+class StalledTransport:
     """A WebSocket's wire whose peer takes nothing more."""
 
     is_ready = is_gone = False
@@ -27,7 +27,7 @@ class Stalled:
     def write_all(self, packets: Any) -> None:
         """Take them; they stay here."""
 
-    async def drained(self, within_seconds: float) -> None:
+    async def drain(self, within_seconds: float) -> None:
         """Say that the time is over."""
         raise TimeoutError
 
@@ -36,16 +36,16 @@ class Stalled:
         self.ended = code, reason
 
 
-async def test_a_socket_that_takes_nothing_of_its_past_is_closed() -> None:
+async def test_a_socket_that_reads_no_history_is_closed() -> None:
     """Its history is not read on for it: it is closed as slow, to come back with its place."""
-    wire = Stalled()
-    told = Conversation(hub=None, doorkeeper=None, wire=wire, address="::1")  # type: ignore[arg-type]
-    with pytest.raises(websocket_session._Gone):
-        await told._tell([Frame(START, (Message(("trades",), None, "{}"),))])
-    assert wire.ended == (CLOSE_SLOW, "slow")
+    transport = StalledTransport()
+    session = WebSocketSession(hub=None, authenticator=None, transport=transport, address="::1")  # type: ignore[arg-type]
+    with pytest.raises(websocket_session._ConnectionClosed):
+        await session._send_and_drain([Frame(START, (StreamMessage(("trades",), None, "{}"),))])
+    assert transport.ended == (CLOSE_SLOW, "slow")
 
 
-async def test_a_stream_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unread_stream_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was made from is closed with it, and nothing is raised."""
     monkeypatch.setattr(sse, "SEND_SECONDS", 0.01)
     ended = asyncio.Event()
@@ -66,5 +66,5 @@ async def test_a_stream_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) 
 
     scope: Any = {"type": "http", "method": "GET", "path": "/api/stream", "headers": []}
     async with asyncio.timeout(10):
-        await sse.Stream(events())(scope, never, send)
+        await sse.SseResponse(events())(scope, never, send)
         await ended.wait()

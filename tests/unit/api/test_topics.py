@@ -39,16 +39,16 @@ def test_an_unknown_topic_is_refused_and_the_known_are_named(text: str) -> None:
 def test_a_subscription_is_bounded() -> None:
     """More topics than one stream carries are refused."""
     with pytest.raises(errors.UnknownTopic, match="at most"):
-        topics.parse(",".join(f"market:{n:064x}" for n in range(topics.MOST + 1)))
+        topics.parse(",".join(f"market:{n:064x}" for n in range(topics.MAX_TOPICS + 1)))
 
 
-def test_one_s_own_carries_the_wallet_and_never_anothers() -> None:
+def test_topic_me_is_bound_to_the_signed_in_wallet() -> None:
     """`me` becomes the wallet that is signed in; nobody can write it himself, and nobody sees the wallet in it."""
-    mine = topics.owned(topics.parse("me,trades"), address(3))
+    mine = topics.resolve_me(topics.parse("me,trades"), address(3))
     assert mine == {f"me:{address(3)}", "trades"}
-    assert topics.shown(mine) == ["me", "trades"]
-    assert topics.without_own(mine) == {"trades"}
+    assert topics.display_names(mine) == ["me", "trades"]
+    assert topics.without_private(mine) == {"trades"}
     with pytest.raises(errors.NotSignedIn):
-        topics.owned(topics.parse("me"), None)
+        topics.resolve_me(topics.parse("me"), None)
     with pytest.raises(errors.UnknownTopic):
         topics.parse(f"me:{address(3)}")

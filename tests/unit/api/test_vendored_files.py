@@ -44,7 +44,7 @@ def test_the_console_loads_nothing_from_elsewhere() -> None:
     assert [name for name, text in texts.items() if "http://" in text or "https://" in text] == []
 
 
-def test_strangers_text_never_becomes_markup() -> None:
+def test_user_text_never_becomes_markup() -> None:
     """No file of ours uses what parses a string as HTML or as code."""
     forbidden = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "srcdoc")
     ours = [path for path in pages.FOLDER.glob("*.js") if path.name != "dom.js"]

@@ -15,7 +15,7 @@ from bench.figure import Effort, Figure, NotMeasured, Sample, Target
 Run = Callable[..., int]
 
 
-class Given(Figure):
+class FixedFigure(Figure):
     """A figure with a given outcome."""
 
     name = "given"
@@ -27,7 +27,7 @@ class Given(Figure):
     def __init__(self, outcome: float | Exception) -> None:
         self._outcome = outcome
 
-    def measure(self, house: BenchEnvironment, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """The outcome."""
         if isinstance(self._outcome, Exception):
             raise self._outcome
@@ -51,47 +51,47 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_an_unknown_name_lists_the_names(capsys: pytest.CaptureFixture[str]) -> None:
     """It is refused before anything is started, with what there is."""
     assert command.main(["--only", "nothing"]) == 2
-    said = capsys.readouterr().err
-    assert "There is no figure 'nothing'" in said
+    error_output = capsys.readouterr().err
+    assert "There is no figure 'nothing'" in error_output
     for name in figures.names():
-        assert name in said
+        assert name in error_output
 
 
-def test_what_was_not_measured_says_why_and_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unmeasured_figure_reports_why_and_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """The others are measured all the same."""
-    assert run(Given(NotMeasured("The port is taken.")), Given(7.0)) == 1
-    said = capsys.readouterr()
-    assert "given was not measured: The port is taken." in said.err
-    assert "Not measured: given." in said.err
-    assert "7.00" in said.out
+    assert run(FixedFigure(NotMeasured("The port is taken.")), FixedFigure(7.0)) == 1
+    output = capsys.readouterr()
+    assert "given was not measured: The port is taken." in output.err
+    assert "Not measured: given." in output.err
+    assert "7.00" in output.out
 
 
 def test_a_missed_target_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """It is printed like any other, and the status says so."""
-    assert run(Given(5.0)) == 1
+    assert run(FixedFigure(5.0)) == 1
     assert "Target missed: given." in capsys.readouterr().err
 
 
-class Endless(Given):
+class EndlessFigure(FixedFigure):
     """A figure that waits for what never comes."""
 
     limit_seconds = 0.05
 
-    def measure(self, house: BenchEnvironment, effort: Effort) -> list[Sample]:
+    def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Wait."""
         while True:
             signal.pause()
 
 
-def test_a_figure_that_takes_too_long_is_given_up(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_figure_over_its_time_limit_is_stopped(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """A bench ends, whatever a server does."""
-    assert run(Endless(0.0)) == 1
+    assert run(EndlessFigure(0.0)) == 1
     assert "given was not measured: It took longer than" in capsys.readouterr().err
 
 
 def test_all_met_is_success(run: Run) -> None:
     """Then and only then the status is 0."""
-    assert run(Given(6.0)) == 0
+    assert run(FixedFigure(6.0)) == 0
 
 
 def test_every_target_is_about_one_thing() -> None:

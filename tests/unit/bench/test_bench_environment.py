@@ -18,7 +18,7 @@ from zmart.run import ports
 
 
 @pytest.fixture
-def lent() -> Iterator[BenchEnvironment]:
+def env() -> Iterator[BenchEnvironment]:
     """A house in which nothing was asked for yet."""
     with BenchEnvironment() as found:
         yield found
@@ -29,30 +29,30 @@ def python(program: str) -> tuple[str, ...]:
     return sys.executable, "-c", program
 
 
-def test_a_process_ends_with_its_block(lent: BenchEnvironment) -> None:
+def test_a_process_ends_with_its_block(env: BenchEnvironment) -> None:
     """Asked first: it ends with the status of what it was asked with."""
-    with lent.start("a process", python("import signal; signal.pause()"), environment={}) as running:
+    with env.start("a process", python("import signal; signal.pause()"), environment={}) as running:
         assert running.process.poll() is None
     assert running.process.returncode == -signal.SIGTERM
 
 
-def test_a_process_that_does_not_listen_is_killed(lent: BenchEnvironment) -> None:
+def test_a_process_that_does_not_listen_is_killed(env: BenchEnvironment) -> None:
     """No figure leaves anything behind."""
     stubborn = (
         "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause(); signal.pause()"
     )
-    with lent.start("a process", python(stubborn), environment={}, stop_seconds=0.1) as running:
+    with env.start("a process", python(stubborn), environment={}, stop_seconds=0.1) as running:
         while running.last_line() != "up":
             running.check()
     assert running.process.returncode == -signal.SIGKILL
 
 
-def test_a_process_that_dies_is_not_measured(lent: BenchEnvironment) -> None:
+def test_a_process_that_dies_is_not_measured(env: BenchEnvironment) -> None:
     """The sentence has its status and its last words."""
     dying = python("print('the port is taken'); raise SystemExit(3)")
     with (
         pytest.raises(NotMeasured, match="a process ended with status 3: the port is taken"),
-        lent.start("a process", dying, environment={}) as running,
+        env.start("a process", dying, environment={}) as running,
     ):
         environment.wait_until_ready(running, "/ready")
 
@@ -64,7 +64,7 @@ def test_peers_need_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         environment.node_command()
 
 
-def test_peers_that_cannot_be_installed_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_peer_install_reports_the_npm_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Npm's own first line is the reason."""
     (tmp_path / "package-lock.json").write_text("{}")
     npm = tmp_path / "npm"
@@ -83,22 +83,22 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        said = b'{"success":true}'
+        body = b'{"success":true}'
         self.send_response(int(self.path.strip("/")) if self.path[1:].isdecimal() else 200)
-        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(said)
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
 
 @pytest.fixture
-def answering(lent: BenchEnvironment, tmp_path: Path) -> Iterator[RunningProcess]:
+def answering(env: BenchEnvironment, tmp_path: Path) -> Iterator[RunningProcess]:
     """A server, as if it had been started by the house."""
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server,
-        lent.start("the server", python("import signal; signal.pause()"), environment={}) as stand_in,
+        env.start("the server", python("import signal; signal.pause()"), environment={}) as stand_in,
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = server.server_address[1]
@@ -124,7 +124,7 @@ def test_latency_has_a_value_for_every_appointment(answering: RunningProcess) ->
     assert min(seen.seconds) > 0
 
 
-def test_nobody_there_is_said(answering: RunningProcess) -> None:
+def test_an_unreachable_server_is_named(answering: RunningProcess) -> None:
     """With the name of who was expected."""
     gone = RunningProcess(name="the server", process=answering.process, port=ports.find_free_port(), log=answering.log)
     with pytest.raises(NotMeasured, match="the server did not answer"):

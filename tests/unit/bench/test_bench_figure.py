@@ -63,7 +63,7 @@ def test_a_bound_includes_itself(bound: str, value: float, met: bool) -> None:
     assert Target(label="x", bound=bound, value=6.0).is_met_by(value) is met  # type: ignore[arg-type]
 
 
-def test_the_log_grows_with_the_effort_unless_it_is_told() -> None:
+def test_the_log_grows_with_the_effort_unless_a_size_is_set() -> None:
     """Quick, usual and full have their sizes; --events outranks them."""
     paces: tuple[Pace, ...] = ("quick", "usual", "full")
     assert [Effort.of(pace).log_events for pace in paces] == [10_000, 200_000, 1_000_000]

@@ -34,7 +34,7 @@ def test_a_seed_is_a_history() -> None:
     assert {row.signature for row in first}.isdisjoint(row.signature for row in other)
 
 
-def test_whole_lives_are_told() -> None:
+def test_history_covers_the_whole_market_lifecycle() -> None:
     """Markets open, trade, end and pay out, so that every kind of mart has work."""
     names = {row.events[0].name for row in history.transactions(COUNT, scale=SMALL)}
     assert {"MarketCreated", "SharesBought", "SharesSold", "MarketFinalized", "WinningsClaimed"} <= names
@@ -47,7 +47,7 @@ def test_few_markets_and_few_wallets_do_most() -> None:
     assert sum(count for _, count in markets.most_common(3)) > len(trades) // 2
 
 
-def test_nobody_sells_what_he_does_not_hold() -> None:
+def test_no_wallet_sells_shares_it_does_not_hold() -> None:
     """Positions never go below zero, as on chain."""
     held: collections.Counter[tuple[object, ...]] = collections.Counter()
     for happening in history.generate(COUNT, scale=SMALL):

@@ -41,8 +41,8 @@ def result(*values: float, bound: float = 6.0, label: str = "ours to <theirs>") 
 
 def test_a_result_survives_its_file() -> None:
     """What is read back is what was kept."""
-    kept = result(7.0, 9.0)
-    assert Result.from_json(kept.to_json()) == kept
+    original = result(7.0, 9.0)
+    assert Result.from_json(original.to_json()) == original
 
 
 def test_a_figure_is_met_when_every_target_that_was_measured_is() -> None:
@@ -71,7 +71,7 @@ def test_the_terminal_shows_medians_spreads_and_verdicts() -> None:
     assert "met" not in lines[3].lower()
 
 
-def test_the_page_says_where_and_when_and_what_was_not_measured() -> None:
+def test_the_page_shows_machine_date_and_unmeasured_figures() -> None:
     """Every figure has a section; those without a result say so."""
     page = results.render_markdown(figures.ALL, [result(7.0)])
     assert "2026-01-02" in page
@@ -118,7 +118,7 @@ def test_a_plot_of_nothing_but_zeros_can_be_drawn() -> None:
     assert ET.fromstring(plot.svg(result(0.0, bound=0.0))) is not None
 
 
-def test_results_are_kept_beside_their_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_saved_beside_their_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One JSON and one SVG a figure; figures never measured are passed over."""
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     results.save(result(7.0), "<svg/>")

@@ -220,7 +220,7 @@ def calls(draw: st.DrawFn, program: str = OTHER, depth: int = 1) -> list[str]:
 
 
 @given(before=calls(), inside=calls(OTHER, 2), after=calls())
-def test_nobody_speaks_for_us(before: list[str], inside: list[str], after: list[str]) -> None:
+def test_other_programs_cannot_forge_our_events(before: list[str], inside: list[str], after: list[str]) -> None:
     """Around and inside our call, other programs cannot add, hide or renumber an event."""
     ours = [invoke(OURS, 1), data(PAUSED), *inside, data(BOUGHT), success(OURS)]
     read = logs.read([*before, *ours, *after], OURS)

@@ -40,7 +40,7 @@ def test_every_number_of_the_program_has_its_name(refused: idl.IdlErrorCode, log
     assert (error.name, error.code, error.instruction, error.program) == (refused.name, refused.code, 2, PROGRAM)
 
 
-def test_anchor_says_it_in_words() -> None:
+def test_an_anchor_error_has_its_name_and_message() -> None:
     """The name in the logs is believed, and its message carried along."""
     error = rpc_errors.error_from_transaction(custom(6025), [ANCHOR, failed(6025)], program_id=PROGRAM)
 
@@ -140,7 +140,7 @@ def test_preflight_without_data_keeps_the_number() -> None:
     assert (error.name, error.instruction) == ("InsufficientVotes", 2)
 
 
-def test_a_node_says_how_far_behind_it_is() -> None:
+def test_a_lagging_node_reports_its_slots_behind() -> None:
     """The number of slots is carried along."""
     error = rpc_errors.error_from_rpc(rpc_errors.JsonRpcError(-32005, "behind", {"numSlotsBehind": 42}), method="m")
 
@@ -189,7 +189,7 @@ JSON = st.recursive(
     err=JSON | st.fixed_dictionaries({"InstructionError": st.lists(JSON, max_size=3)}),
     logs=st.lists(st.text(max_size=30) | JSON, max_size=3),
 )
-def test_whatever_a_node_says_is_an_error_of_ours(words: Any, err: Any, logs: list[Any]) -> None:
+def test_any_node_error_becomes_a_zmart_error(words: Any, err: Any, logs: list[Any]) -> None:
     """Reading an error never raises another."""
     error = rpc_errors.JsonRpcError.of(words)
 

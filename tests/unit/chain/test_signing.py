@@ -127,10 +127,10 @@ def test_one_packet() -> None:
         ({"blockhash": "yesterday"}, "No transaction comes out of this"),
     ],
 )
-def test_what_no_transaction_comes_out_of(words: dict[str, object], says: str) -> None:
+def test_invalid_transaction_parts_are_rejected(words: dict[str, object], message: str) -> None:
     """What is wrong is told."""
     good: dict[str, object] = {"instructions": [pause()], "payer": ALICE.address, "blockhash": BLOCKHASH}
-    with pytest.raises(errors.InvalidInput, match=says):
+    with pytest.raises(errors.InvalidInput, match=message):
         transactions.transaction(**{**good, **words})  # type: ignore[arg-type]
 
 
@@ -142,6 +142,6 @@ def test_an_instruction_with_a_bad_address() -> None:
 
 def test_more_accounts_than_a_message_can_number() -> None:
     """What solders cannot compile is our error, too."""
-    crowd = [AccountMeta(Pubkey.new_unique(), is_signer=False, is_writable=False) for _ in range(300)]
+    metas = [AccountMeta(Pubkey.new_unique(), is_signer=False, is_writable=False) for _ in range(300)]
     with pytest.raises(errors.InvalidInput, match="No transaction comes out of this"):
-        built(Instruction(pause().program_id, b"", crowd))
+        built(Instruction(pause().program_id, b"", metas))

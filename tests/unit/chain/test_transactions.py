@@ -169,7 +169,7 @@ def test_a_market_by_its_id() -> None:
     assert by_id == by_address
 
 
-def test_what_is_given_wins() -> None:
+def test_a_given_address_overrides_the_derived_one() -> None:
     """An address that is given stands, even where another could be derived."""
     wrong = {"admin": WALLET, "global_config": WALLET}
     instruction = transactions.instruction("emergency_pause", PROGRAM, wrong)
@@ -187,9 +187,9 @@ def test_what_is_given_wins() -> None:
         ("launch", {}, {}, "no instruction launch"),
     ],
 )
-def test_what_is_missing_is_named(name: str, given: dict[str, Address], args: dict[str, Any], says: str) -> None:
+def test_missing_and_unknown_parts_are_named(name: str, given: dict[str, Address], args: dict[str, Any], message: str) -> None:
     """A missing or unknown account, argument or instruction is told by name."""
-    with pytest.raises(errors.InvalidInput, match=says):
+    with pytest.raises(errors.InvalidInput, match=message):
         transactions.instruction(name, PROGRAM, given, args)
 
 

@@ -12,13 +12,13 @@ from devchain.history import History
 from devchain.metadata_bot import MetadataBot
 
 
-class Api:
+class FakeApi:
     """As much of the API as creators use; it can be away, behind, and tired of a token."""
 
     def __init__(self) -> None:
         self.is_away = True
         self.known: dict[str, str | None] = {}
-        self.told: list[tuple[str, str]] = []
+        self.published: list[tuple[str, str]] = []
         self.refusals = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -40,44 +40,44 @@ class Api:
             self.refusals -= 1
             return httpx.Response(401)
         self.known[market] = body["question"]
-        self.told.append((market, request.headers["Authorization"].removeprefix("Bearer ")))
+        self.published.append((market, request.headers["Authorization"].removeprefix("Bearer ")))
         return httpx.Response(201, json={})
 
 
 NOT_FOUND = httpx.Response(404, json={})
 
 
-async def test_every_market_is_told_once_by_its_creator() -> None:
+async def test_each_creator_publishes_its_metadata_once() -> None:
     """Not while the API is away, not before it knows the market, again with a new token, and never twice."""
     history = History(seed=3)
     list(history.play(200))
-    api = Api()
-    creators = MetadataBot("http://api", history.traders, transport=httpx.MockTransport(api))
-    await creators.publish_pending()
+    api = FakeApi()
+    bot = MetadataBot("http://api", history.traders, transport=httpx.MockTransport(api))
+    await bot.publish_pending()
     api.is_away = False
-    await creators.publish_pending()
-    assert api.told == []
+    await bot.publish_pending()
+    assert api.published == []
 
     plans = [history.traders.plan(number) for number in range(history.traders.markets)]
     api.known = {plan.market_id.hex(): None for plan in plans}
     api.refusals = 1
-    await creators.publish_pending()
-    assert api.told == []
-    await creators.publish_pending()
-    await creators.publish_pending()
+    await bot.publish_pending()
+    assert api.published == []
+    await bot.publish_pending()
+    await bot.publish_pending()
 
     wallets = [history.traders.actors.wallets[plan.creator].address for plan in plans]
     assert plans
-    assert api.told == [(plan.market_id.hex(), wallet) for plan, wallet in zip(plans, wallets, strict=True)]
+    assert api.published == [(plan.market_id.hex(), wallet) for plan, wallet in zip(plans, wallets, strict=True)]
     assert set(api.known.values()) == {plan.question_text.question for plan in plans}
 
 
-def test_what_they_tell_is_what_they_anchored() -> None:
+def test_published_metadata_matches_the_anchored_cid() -> None:
     """Until a resolution takes its place, the account holds the content id of the words told (protocol.md 1.4.7)."""
     history = History(seed=3)
     list(history.play(200))
-    held = history.accounts()["markets"].values()
-    anchored = {market["market_id"]: market for market in held if market["resolution_proposed_at"] == 0}
+    on_chain = history.accounts()["markets"].values()
+    anchored = {market["market_id"]: market for market in on_chain if market["resolution_proposed_at"] == 0}
     plans = [history.traders.plan(number) for number in range(history.traders.markets)]
 
     for plan in [plan for plan in plans if plan.market_id in anchored]:

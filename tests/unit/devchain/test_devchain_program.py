@@ -298,7 +298,7 @@ def test_sells_are_refused_in_order(shares: int, at_least: int, number: int) -> 
     assert code(stage.sell(stage.alice, True, shares, at_least)) == number
 
 
-def test_a_stranger_cannot_sell_anothers_position() -> None:
+def test_a_wallet_cannot_sell_the_position_of_another() -> None:
     """The position is derived from the signer, so another's is a wrong address."""
     stage = Stage().traded()
     theirs = addresses.position_address(PROGRAM_ID, stage.market, stage.alice.address)

@@ -37,8 +37,8 @@ def test_the_program_itself_runs(chain: VmLedger) -> None:
     alice = chain.genesis.signer("alice")
     chain.airdrop(alice.address, SOL)
     program = Pubkey.from_string(PROGRAM_ID)
-    said = Instruction(program, b"hello", [AccountMeta(alice.pubkey, True, False)])
-    landed = chain.send([said], [alice])
+    instruction = Instruction(program, b"hello", [AccountMeta(alice.pubkey, True, False)])
+    landed = chain.send([instruction], [alice])
     assert landed.err is None
     assert "Program log: hello" in landed.logs
     assert landed.units_consumed == 500

@@ -58,7 +58,7 @@ def test_every_setting_is_in_the_example() -> None:
     assert {name for name in read - named if not name.startswith(("PG", "ZMART_TEST", "ZMART_RUN"))} == set()
 
 
-def test_the_marts_page_is_what_the_models_say() -> None:
+def test_the_marts_page_equals_the_generated_one() -> None:
     """docs/marts.md is generated; whoever changes a model writes it again."""
     reference = module(ROOT / "docs" / "reference.py")
 

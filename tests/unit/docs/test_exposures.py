@@ -36,7 +36,7 @@ def test_each_topic_is_exposed() -> None:
     """The topics named are those that a stream can be asked for."""
     named = [topic for exposure in EXPOSURES for topic in _meta(exposure, "topics")]
 
-    assert ", ".join(named) == topics.KNOWN
+    assert ", ".join(named) == topics.KNOWN_TOPICS
 
 
 @pytest.mark.parametrize("exposure", EXPOSURES, ids=lambda exposure: exposure["name"])

@@ -74,6 +74,6 @@ def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(sections()))
-def test_a_section_says_what_it_means_how_to_look_and_what_to_do(kind: str) -> None:
+def test_a_section_has_means_look_and_do(kind: str) -> None:
     """In this order."""
     assert re.findall(r"^\*\*(\w+)\.\*\*", sections()[kind], flags=re.MULTILINE) == ["Means", "Look", "Do"]

@@ -45,17 +45,17 @@ def test_trees_have_the_names_that_another_implementation_gives(
     assert cids.to_v1(cid) == cid_v1
 
 
-def test_what_was_written_down_is_what_another_implementation_says(unixfs: Path) -> None:
+def test_recorded_cids_equal_those_of_another_implementation(unixfs: Path) -> None:
     """The list of names above, asked for anew."""
     wanted = []
     for size_bytes, chunk_bytes, _, _ in NAMES:
         (file := unixfs / f"{size_bytes}").write_bytes(noise(size_bytes))
         wanted.append({"path": str(file), "chunk_bytes": chunk_bytes})
-    said = subprocess.run(
+    result = subprocess.run(
         ["node", "names.mjs"], cwd=unixfs, input=json.dumps(wanted), capture_output=True, text=True, check=True
     )
 
-    assert json.loads(said.stdout) == [[cid, cid_v1] for _, _, cid, cid_v1 in NAMES]
+    assert json.loads(result.stdout) == [[cid, cid_v1] for _, _, cid, cid_v1 in NAMES]
 
 
 def test_the_longest_file_of_one_chunk_is_one_block() -> None:

@@ -74,7 +74,7 @@ def test_the_smallest_sale_works_and_one_less_does_not(yes: bool) -> None:
         ({"b": 99 * SOL}, "InvalidBParameter"),
     ],
 )
-def test_what_no_amount_can_do(changed: dict[str, int], refusal: str) -> None:
+def test_an_untradable_market_has_no_smallest_amount(changed: dict[str, int], refusal: str) -> None:
     """A market that takes no trade refuses as the program does, and has no smallest one."""
     closed = pool(**changed)
     with pytest.raises(errors.ProgramError, match=refusal):

@@ -14,7 +14,7 @@ from zmart.chain import addresses, transactions
 from zmart.domain import events
 
 PROGRAM = settings.DEFAULT_PROGRAM_ID
-STRANGER = testing.address(666)
+OTHER_PROGRAM = testing.address(666)
 MARKET = bytes([1]) * 32
 OTHER_MARKET = bytes([2]) * 32
 ACCOUNT = addresses.market_address(PROGRAM, MARKET)

@@ -25,12 +25,12 @@ from zmart import errors
 
 HEADER = "hush-header-value"
 KEY = "hush-signing-key"
-PROVEN = {"Authorization": HEADER}
+AUTHORIZED_HEADERS = {"Authorization": HEADER}
 WEBHOOK = "/helius/webhook"
 BODY = testing.body(testing.item(PROGRAM, [BOUGHT]))
 
 
-class Failing(testing.MemoryWriter):
+class FailingWriter(testing.MemoryWriter):
     """A writer that fails when told to."""
 
     def __init__(self) -> None:
@@ -52,26 +52,26 @@ class Failing(testing.MemoryWriter):
 
 
 @pytest.fixture
-def writer() -> Failing:
+def writer() -> FailingWriter:
     """What the server commits to."""
-    return Failing()
+    return FailingWriter()
 
 
 @pytest.fixture
-def parts(writer: Failing) -> Callable[..., Parts]:
+def parts(writer: FailingWriter) -> Callable[..., Parts]:
     """Make the parts of a server; any of them can be another."""
 
-    def make(*, limits: BatchLimits | None = None, **others: Any) -> Parts:
+    def make(*, limits: BatchLimits | None = None, **overrides: Any) -> Parts:
         async def connect() -> BatchWriter:
             return writer
 
-        given = {
+        fields = {
             "verifier": Verifier([HEADER], KEY),
             "decoder": Decoder(PROGRAM),
             "pipeline": Pipeline(connect, limits=limits),
             "environment": "localnet",
-        } | others
-        return Parts(**given)
+        } | overrides
+        return Parts(**fields)
 
     return make
 
@@ -87,29 +87,29 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     """Check that an answer is a problem of RFC 9457 with the older members beside it."""
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    said: dict[str, Any] = answer.json()
-    assert (said["status"], said["code"]) == (status, code)
-    assert said["message"] == said["detail"]
-    assert said["error"] == said["title"]
-    return said
+    body: dict[str, Any] = answer.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["message"] == body["detail"]
+    assert body["error"] == body["title"]
+    return body
 
 
 @pytest.mark.parametrize("path", [WEBHOOK, "/api/webhooks/helius"])
 async def test_a_delivery_is_committed_before_it_is_acknowledged(
-    client: AsyncTestClient[Any], writer: Failing, path: str
+    client: AsyncTestClient[Any], writer: FailingWriter, path: str
 ) -> None:
     """Both addresses take it."""
-    answer = await client.post(path, content=BODY, headers=PROVEN)
+    answer = await client.post(path, content=BODY, headers=AUTHORIZED_HEADERS)
     assert answer.status_code == 200
     assert list(writer.transactions) == [testing.signature(1)]
 
 
 async def test_an_empty_array_is_acknowledged(client: AsyncTestClient[Any]) -> None:
     """There is nothing to lose."""
-    assert (await client.post(WEBHOOK, content=b"[]", headers=PROVEN)).status_code == 200
+    assert (await client.post(WEBHOOK, content=b"[]", headers=AUTHORIZED_HEADERS)).status_code == 200
 
 
-async def test_a_signature_alone_suffices(client: AsyncTestClient[Any], writer: Failing) -> None:
+async def test_a_signature_alone_suffices(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
     """HMAC-SHA256 of the raw body, even beside a wrong Authorization."""
     headers = {"x-helius-signature": auth.signature(BODY, KEY), "Authorization": "wrong"}
     assert (await client.post(WEBHOOK, content=BODY, headers=headers)).status_code == 200
@@ -128,16 +128,16 @@ async def test_a_signature_alone_suffices(client: AsyncTestClient[Any], writer: 
         {"Authorization": "wrong", "x-helius-signature": "wrong"},
     ],
 )
-async def test_an_unproven_delivery_is_refused_in_one_silent_line(
-    client: AsyncTestClient[Any], writer: Failing, headers: dict[str, str]
+async def test_an_unauthorized_delivery_is_refused_with_one_log_line(
+    client: AsyncTestClient[Any], writer: FailingWriter, headers: dict[str, str]
 ) -> None:
     """401, nothing stored, and a log line without the secret, the header or the body."""
     with capture_logs() as lines:
         answer = await client.post(WEBHOOK, content=BODY, headers=headers)
-    said = assert_problem(answer, 401, "unauthorized")
+    problem = assert_problem(answer, 401, "unauthorized")
     assert writer.transactions == {}
     assert len(lines) == 1
-    text = json.dumps(lines) + json.dumps(said)
+    text = json.dumps(lines) + json.dumps(problem)
     for secret in (HEADER, KEY, "hush", "Bearer", "0" * 64, PROGRAM, testing.signature(1)):
         assert secret not in text
 
@@ -161,7 +161,7 @@ async def post_stream(server: Parts, chunk: bytes, headers: dict[str, str]) -> t
     return answer, read
 
 
-async def test_an_unproven_body_is_not_read(parts: Callable[..., Parts]) -> None:
+async def test_an_unauthorized_body_is_not_read(parts: Callable[..., Parts]) -> None:
     """Without a signature to check, a stranger's body is not worth a byte."""
     answer, read = await post_stream(parts(), b"[]", {})
     assert_problem(answer, 401, "unauthorized")
@@ -173,14 +173,14 @@ async def test_an_unproven_body_is_not_read(parts: Callable[..., Parts]) -> None
     [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"],
     ids=["object", "text", "empty", "null", "half", "compressed", "not UTF-8"],
 )
-async def test_what_is_no_array_is_told_what_was_expected(client: AsyncTestClient[Any], body: bytes) -> None:
+async def test_a_body_that_is_no_array_is_rejected_with_the_expectation(client: AsyncTestClient[Any], body: bytes) -> None:
     """422 names the expectation and what came."""
-    said = assert_problem(await client.post(WEBHOOK, content=body, headers=PROVEN), 422, "not_transactions")
-    assert "Expected a JSON array of transactions" in said["detail"]
-    assert said["detail"].endswith(" came.")
+    problem = assert_problem(await client.post(WEBHOOK, content=body, headers=AUTHORIZED_HEADERS), 422, "not_transactions")
+    assert "Expected a JSON array of transactions" in problem["detail"]
+    assert problem["detail"].endswith(" came.")
 
 
-async def test_one_bad_item_does_not_cost_its_neighbours(client: AsyncTestClient[Any], writer: Failing) -> None:
+async def test_one_bad_item_does_not_affect_the_others(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
     """Good, bad, enhanced and foreign items each end where they belong, and the answer is 200."""
     body = testing.body(
         testing.item(PROGRAM, [BOUGHT], number=1),
@@ -189,9 +189,9 @@ async def test_one_bad_item_does_not_cost_its_neighbours(client: AsyncTestClient
         testing.item(testing.address(5), number=3),
         testing.item(PROGRAM, [SOLD], number=4),
     )
-    assert (await client.post(WEBHOOK, content=body, headers=PROVEN)).status_code == 200
+    assert (await client.post(WEBHOOK, content=body, headers=AUTHORIZED_HEADERS)).status_code == 200
     assert list(writer.transactions) == [testing.signature(1), testing.signature(4)]
-    assert [letter.reason_code for letter in writer.dead_letters] == ["malformed"]
+    assert [dead_letter.reason_code for dead_letter in writer.dead_letters] == ["malformed"]
     assert writer.wanted == {testing.signature(2)}
 
 
@@ -200,17 +200,17 @@ async def test_more_than_the_limit_is_refused_by_its_announced_length(
 ) -> None:
     """Before a byte is read."""
     async with AsyncTestClient(create_app(parts(body_limit_bytes=1 << 20))) as client:
-        answer = await client.post(WEBHOOK, content=b" " * (1 << 20) + b"[]", headers=PROVEN)
+        answer = await client.post(WEBHOOK, content=b" " * (1 << 20) + b"[]", headers=AUTHORIZED_HEADERS)
         assert "1 MB" in assert_problem(answer, 413, "too_large")["detail"]
         exact = b" " * ((1 << 20) - 2) + b"[]"
-        assert (await client.post(WEBHOOK, content=exact, headers=PROVEN)).status_code == 200
+        assert (await client.post(WEBHOOK, content=exact, headers=AUTHORIZED_HEADERS)).status_code == 200
 
 
 async def test_an_announced_length_beyond_the_limit_is_not_read(
     parts: Callable[..., Parts],
 ) -> None:
     """The announcement alone is enough to refuse."""
-    announced = PROVEN | {"Content-Length": str(100 << 18)}
+    announced = AUTHORIZED_HEADERS | {"Content-Length": str(100 << 18)}
     answer, read = await post_stream(parts(body_limit_bytes=1 << 20), b" " * (1 << 18), announced)
     assert_problem(answer, 413, "too_large")
     assert read == 0
@@ -219,17 +219,17 @@ async def test_an_announced_length_beyond_the_limit_is_not_read(
 async def test_more_than_the_limit_is_refused_while_it_streams(parts: Callable[..., Parts]) -> None:
     """A body that announces no length is counted, not read to its end, and its room given back."""
     server = parts(body_limit_bytes=1 << 20)
-    answer, read = await post_stream(server, b" " * (1 << 18), PROVEN)
+    answer, read = await post_stream(server, b" " * (1 << 18), AUTHORIZED_HEADERS)
     assert_problem(answer, 413, "too_large")
     assert read == 5
     assert server.pipeline.budget.used_bytes == 0
 
 
-async def test_no_room_is_answered_by_come_back(parts: Callable[..., Parts]) -> None:
+async def test_a_full_budget_returns_503_with_retry_after(parts: Callable[..., Parts]) -> None:
     """503 with Retry-After, and the bytes that were read are given back."""
     server = parts(limits=BatchLimits(budget_bytes=100))
     async with AsyncTestClient(create_app(server)) as client:
-        answer = await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+        answer = await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     assert_problem(answer, 503, "overloaded")
     assert int(answer.headers["retry-after"]) >= 1
     assert server.pipeline.budget.used_bytes == 0
@@ -244,24 +244,24 @@ async def test_no_room_is_answered_by_come_back(parts: Callable[..., Parts]) -> 
         (ValueError("a bug that quotes hush"), "failed"),
     ],
 )
-async def test_what_is_not_committed_is_never_acknowledged(
-    client: AsyncTestClient[Any], writer: Failing, error: Exception, code: str
+async def test_an_uncommitted_delivery_is_never_acknowledged(
+    client: AsyncTestClient[Any], writer: FailingWriter, error: Exception, code: str
 ) -> None:
     """Every failure behind the door is 503 with Retry-After, so that Helius delivers again."""
     writer.error = error
-    answer = await client.post(WEBHOOK, content=BODY, headers=PROVEN)
-    said = assert_problem(answer, 503, code)
+    answer = await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
+    problem = assert_problem(answer, 503, code)
     assert int(answer.headers["retry-after"]) >= 1
-    assert "hush" not in json.dumps(said)
+    assert "hush" not in json.dumps(problem)
     writer.error = None
-    assert (await client.post(WEBHOOK, content=BODY, headers=PROVEN)).status_code == 200
+    assert (await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)).status_code == 200
 
 
-async def test_a_bug_is_logged_with_its_traceback_and_no_secret(client: AsyncTestClient[Any], writer: Failing) -> None:
+async def test_a_bug_is_logged_with_its_traceback_and_no_secret(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
     """Whoever looks finds the line of code, not the header or the body."""
     writer.error = ValueError("a bug")
     with capture_logs([structlog.processors.format_exc_info]) as lines:
-        await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+        await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     assert len(lines) == 1
     text = json.dumps(lines)
     assert "Traceback" in text
@@ -279,29 +279,29 @@ async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> No
 
     server = parts(decoder=Broken(PROGRAM))
     async with AsyncTestClient(create_app(server)) as client:
-        assert_problem(await client.post(WEBHOOK, content=BODY, headers=PROVEN), 503, "failed")
+        assert_problem(await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS), 503, "failed")
     assert b'deliveries_total{outcome="failed"} 1.0' in server.metrics.render()
 
 
-async def test_health_says_that_the_process_runs(client: AsyncTestClient[Any]) -> None:
+async def test_health_returns_the_process_fields(client: AsyncTestClient[Any]) -> None:
     """The fields clients know, whatever the database does."""
-    said = (await client.get("/health")).json()
-    assert said.keys() == {"status", "service", "timestamp", "uptime", "environment"}
-    assert (said["status"], said["service"], said["environment"]) == (
+    body = (await client.get("/health")).json()
+    assert body.keys() == {"status", "service", "timestamp", "uptime", "environment"}
+    assert (body["status"], body["service"], body["environment"]) == (
         "healthy", "event-indexer", "localnet",
     )  # fmt: skip
-    assert said["uptime"] >= 0
-    assert said["timestamp"].startswith("20")
+    assert body["uptime"] >= 0
+    assert body["timestamp"].startswith("20")
 
 
 async def test_ready_is_ready(client: AsyncTestClient[Any]) -> None:
     """Nothing to say against it."""
     answer = await client.get("/ready")
-    said = answer.json()
-    assert (answer.status_code, said["status"], said["reasons"]) == (200, "ready", [])
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["reasons"]) == (200, "ready", [])
 
 
-async def test_ready_says_which_check_fails_and_why(parts: Callable[..., Parts]) -> None:
+async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> None:
     """Each reason begins with what is not as it should be."""
 
     async def no_database() -> None:
@@ -321,19 +321,19 @@ async def test_ready_says_which_check_fails_and_why(parts: Callable[..., Parts])
     ]
 
 
-async def test_ready_says_that_the_last_commit_failed(client: AsyncTestClient[Any], writer: Failing) -> None:
+async def test_ready_reports_a_failed_last_commit(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
     """Until the next one succeeds."""
     writer.error = errors.Unavailable("Postgres is not answering.")
-    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     assert (await client.get("/ready")).json()["reasons"] == ["writer: the last commit failed."]
     writer.error = None
-    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     assert (await client.get("/ready")).status_code == 200
 
 
 async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any]) -> None:
     """In Prometheus' text format, to a caller with the right to it."""
-    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     await client.post(WEBHOOK, content=BODY)
     client.app.state["parts"].metrics.deliveries.labels("committed")
     text = client.app.state["parts"].metrics.text().decode()
@@ -341,13 +341,13 @@ async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any])
     assert 'zmart_ingest_deliveries_total{outcome="unauthorized"} 1.0' in text
 
 
-async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writer: Failing) -> None:
+async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
     """What was not acknowledged, and a rate of what was."""
-    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     await client.post(WEBHOOK, content=BODY)
-    await client.post(WEBHOOK, content=b"{}", headers=PROVEN)
+    await client.post(WEBHOOK, content=b"{}", headers=AUTHORIZED_HEADERS)
     writer.error = errors.Unavailable("Postgres is not answering.")
-    await client.post(WEBHOOK, content=BODY, headers=PROVEN)
+    await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
 
     text = client.app.state["parts"].metrics.text().decode()
     for status in (401, 422, 503):
@@ -355,13 +355,13 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
     assert 'zmart_ingest_deliveries_per_minute{source="webhook"} 1.0' in text
 
 
-async def test_strangers_cannot_take_the_room_of_proven_deliveries(parts: Callable[..., Parts]) -> None:
+async def test_unverified_bodies_cannot_use_the_verified_budget(parts: Callable[..., Parts]) -> None:
     """A body whose proof is in it waits in a room of its own: full, it is told apart and refused, others are taken."""
     server = parts(unproven=ByteBudget(100))
-    stranger = {auth.SIGNATURE_HEADER: "00" * 32}
+    unverified_headers = {auth.SIGNATURE_HEADER: "00" * 32}
     async with AsyncTestClient(create_app(server)) as client:
-        assert_problem(await client.post(WEBHOOK, content=BODY, headers=stranger), 503, "overloaded")
-        assert (await client.post(WEBHOOK, content=BODY, headers=PROVEN)).status_code == 200
+        assert_problem(await client.post(WEBHOOK, content=BODY, headers=unverified_headers), 503, "overloaded")
+        assert (await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)).status_code == 200
         reasons = (await client.get("/ready")).json()["reasons"]
     assert [reason.split(":")[0] for reason in reasons] == ["room for signed deliveries"]
     assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
@@ -376,7 +376,7 @@ async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: C
     assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
-async def test_metrics_are_not_for_strangers(parts: Callable[..., Parts]) -> None:
+async def test_metrics_need_the_token_from_other_hosts(parts: Callable[..., Parts]) -> None:
     """Elsewhere than on this machine they take the token; a proxy's word counts as elsewhere."""
     async with AsyncTestClient(create_app(parts(metrics_token="token"))) as client:
         assert_problem(await client.get("/metrics"), 403, "forbidden")
@@ -390,7 +390,7 @@ async def test_metrics_are_not_for_strangers(parts: Callable[..., Parts]) -> Non
     ("method", "path", "status", "code"),
     [("GET", "/nowhere", 404, "not_found"), ("GET", WEBHOOK, 405, "method_not_allowed")],
 )
-async def test_what_is_not_there_is_a_problem_too(
+async def test_not_found_is_a_problem_document(
     client: AsyncTestClient[Any], method: str, path: str, status: int, code: str
 ) -> None:
     """The same form for every refusal."""

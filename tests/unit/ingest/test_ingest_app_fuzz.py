@@ -45,7 +45,7 @@ PROOFS = st.one_of(
 )
 
 
-class Server:
+class AppServer:
     """The application on a loop of its own, asked without a socket in between."""
 
     def __init__(self) -> None:
@@ -74,24 +74,24 @@ class Server:
         self.loop.run_until_complete(self.pipeline.close())
         self.loop.close()
 
-    def ask(
+    def request(
         self, method: str, path: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes], *, hangs_up: bool = False
     ) -> int:
         """The status of an answer."""
-        return self.loop.run_until_complete(self._ask(method, path, headers, chunks, hangs_up))
+        return self.loop.run_until_complete(self._request(method, path, headers, chunks, hangs_up))
 
-    async def _ask(
+    async def _request(
         self, method: str, path: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes], hangs_up: bool
     ) -> int:
         coming: list[dict[str, Any]] = [{"type": "http.request", "body": c, "more_body": True} for c in chunks]
         coming.append({"type": "http.disconnect"} if hangs_up else {"type": "http.request", "body": b""})
-        said: list[dict[str, Any]] = []
+        sent: list[dict[str, Any]] = []
 
         async def receive() -> Any:
             return coming.pop(0) if coming else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
-            said.append(message)
+            sent.append(message)
 
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
@@ -99,14 +99,14 @@ class Server:
             "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "state": {}, "extensions": {},
         }  # fmt: skip
         await self.app(scope, receive, send)  # type: ignore[arg-type]
-        (status,) = [message["status"] for message in said if message["type"] == "http.response.start"]
+        (status,) = [message["status"] for message in sent if message["type"] == "http.response.start"]
         return int(status)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[AppServer]:
     """One for all examples: what one leaves behind must not hurt the next."""
-    server = Server()
+    server = AppServer()
     yield server
     server.close()
 
@@ -117,17 +117,17 @@ KINDLY = settings(deadline=None, suppress_health_check=[HealthCheck.function_sco
 @KINDLY
 @given(proof=PROOFS, body=BODIES, cuts=st.lists(st.integers(0, 2_000), max_size=3), hangs_up=st.booleans())
 def test_any_delivery_gets_a_documented_answer(
-    server: Server, proof: list[tuple[bytes, bytes]], body: bytes, cuts: list[int], hangs_up: bool
+    server: AppServer, proof: list[tuple[bytes, bytes]], body: bytes, cuts: list[int], hangs_up: bool
 ) -> None:
     """Headers, bytes, how they arrive and whether the sender stays: no crash, no 5xx, no room kept, well after."""
     edges = [0, *sorted(cuts), len(body)]
     chunks = [body[a:b] for a, b in itertools.pairwise(edges)]
-    status = server.ask("POST", "/helius/webhook", proof, chunks, hangs_up=hangs_up)
+    status = server.request("POST", "/helius/webhook", proof, chunks, hangs_up=hangs_up)
 
     assert status in WEBHOOK
     assert status != 200 or not hangs_up
     assert server.pipeline.budget.used_bytes == 0
-    assert server.ask("POST", "/helius/webhook", [(b"authorization", HEADER.encode())], [b"[]"]) == 200
+    assert server.request("POST", "/helius/webhook", [(b"authorization", HEADER.encode())], [b"[]"]) == 200
 
 
 @KINDLY
@@ -137,6 +137,6 @@ def test_any_delivery_gets_a_documented_answer(
     | st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: f"/{text}"),
     headers=st.lists(st.tuples(st.sampled_from([b"accept", b"host", b"x-forwarded-for"]), st.binary(max_size=20))),
 )
-def test_any_request_gets_an_answer(server: Server, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+def test_any_request_gets_an_answer(server: AppServer, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
     """Other paths and methods are refused as what they are."""
-    assert server.ask(method, path, headers, [b""]) in {200, 204, 400, 401, 403, 404, 405}
+    assert server.request(method, path, headers, [b""]) in {200, 204, 400, 401, 403, 404, 405}

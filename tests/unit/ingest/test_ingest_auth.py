@@ -21,7 +21,7 @@ def test_with_nothing_to_prove_nothing_starts() -> None:
 
 
 @pytest.mark.parametrize("mode", ["development", "test", "localnet"])
-def test_no_environment_opens_the_door(mode: str) -> None:
+def test_no_environment_disables_the_check(mode: str) -> None:
     """The earlier backend skipped the check in development (protocol.md 8.1); nothing does here."""
     environ = {"NODE_ENV": mode, "WEBHOOK_DEV_MODE": "true", "SOLANA_CLUSTER": "localnet"}
     with pytest.raises(errors.ConfigurationError):
@@ -43,7 +43,7 @@ def test_every_header_is_accepted_while_they_rotate() -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", "Secret", "secret ", "secre", "secrett", "Bearer secret", "s\u00e9cret"])
-def test_only_the_very_header_is_known(given: str | None) -> None:
+def test_only_the_exact_header_is_authorized(given: str | None) -> None:
     """Case, spaces, prefixes and lengths all count."""
     assert not Verifier(["secret"]).is_authorized(given)
 

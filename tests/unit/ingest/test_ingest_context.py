@@ -37,72 +37,72 @@ AFTER = {"market_lamports": "7000000"}
 MOVED = {"market_lamports_delta": "-1000000"}
 
 
-def contexts(said: list[events.Event], *instructions: Instruction, **extra: Any) -> list[dict[str, Any] | None]:
+def contexts(emitted: list[events.Event], *instructions: Instruction, **extra: Any) -> list[dict[str, Any] | None]:
     """The context of each event of one transaction."""
-    item = testing.item(PROGRAM, said, instructions=instructions, **extra)
+    item = testing.item(PROGRAM, emitted, instructions=instructions, **extra)
     row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))
     assert isinstance(row, TransactionRow)
     return [event.context and json.loads(event.context) for event in row.events]
 
 
-def test_a_creation_tells_liquidity_and_question() -> None:
+def test_a_creation_context_has_liquidity_and_question() -> None:
     """Both are arguments of create_market; the event has neither (protocol.md 1.4.2)."""
-    (told,) = contexts([CREATED], create())
-    assert told is not None
-    assert told["initial_liquidity"] == "5000000000"
-    assert told["ipfs_question_hash"] == CID.decode()
+    (context,) = contexts([CREATED], create())
+    assert context is not None
+    assert context["initial_liquidity"] == "5000000000"
+    assert context["ipfs_question_hash"] == CID.decode()
 
 
 def test_creations_are_matched_by_market_id() -> None:
     """Two markets in one transaction each get their own arguments, whatever the order."""
     other = CREATED._replace(market_id=OTHER_MARKET)
-    told = contexts([CREATED, other], create(OTHER_MARKET, b"\0" * 46), create(MARKET))
-    assert [t and t["ipfs_question_hash"] for t in told] == [CID.decode(), "0x" + "00" * 46]
+    found = contexts([CREATED, other], create(OTHER_MARKET, b"\0" * 46), create(MARKET))
+    assert [t and t["ipfs_question_hash"] for t in found] == [CID.decode(), "0x" + "00" * 46]
 
 
 def test_a_creation_called_by_another_program_is_found() -> None:
     """Inner instructions are read like the others."""
-    (told,) = contexts([CREATED], transfer(USER), inner={0: [create()]})
-    assert told is not None
-    assert told["initial_liquidity"] == "5000000000"
+    (context,) = contexts([CREATED], transfer(USER), inner={0: [create()]})
+    assert context is not None
+    assert context["initial_liquidity"] == "5000000000"
 
 
 @pytest.mark.parametrize("counts", [(6, 4), (None, None)])
-def test_a_finalization_tells_the_counts_it_was_given(
+def test_a_finalization_context_has_the_dispute_counts(
     counts: tuple[int | None, int | None],
 ) -> None:
     """Null counts are said as null: the caller sent none."""
     args = dict(zip(("dispute_agree", "dispute_disagree"), counts, strict=True))
-    (told,) = contexts([FINALIZED], call("finalize_market", args))
-    assert told is not None
-    assert {name: told[name] for name in args} == args
+    (context,) = contexts([FINALIZED], call("finalize_market", args))
+    assert context is not None
+    assert {name: context[name] for name in args} == args
 
 
-def test_counts_of_another_market_are_not_taken() -> None:
+def test_counts_of_another_market_are_ignored() -> None:
     """A finalization is matched by its market account."""
     args = {"dispute_agree": 6, "dispute_disagree": 4}
-    (told,) = contexts([FINALIZED], call("finalize_market", args, OTHER_MARKET), buy(MARKET))
-    assert told is not None
-    assert "dispute_agree" not in told
+    (context,) = contexts([FINALIZED], call("finalize_market", args, OTHER_MARKET), buy(MARKET))
+    assert context is not None
+    assert "dispute_agree" not in context
 
 
-def test_balances_stand_on_a_markets_last_event() -> None:
+def test_balances_are_stored_with_the_last_event_of_a_market() -> None:
     """They are of after the transaction, so earlier events of the market say nothing."""
     other = BOUGHT._replace(market_id=OTHER_MARKET)
     lamports = {ACCOUNT: (1, 2), OTHER_ACCOUNT: (3, 2**63)}
-    told = contexts([BOUGHT, other, BOUGHT], buy(), buy(OTHER_MARKET), lamports=lamports)
-    assert told == [None, {"market_lamports": str(2**63)}, {"market_lamports": "2"}]
+    found = contexts([BOUGHT, other, BOUGHT], buy(), buy(OTHER_MARKET), lamports=lamports)
+    assert found == [None, {"market_lamports": str(2**63)}, {"market_lamports": "2"}]
 
 
-def test_a_lone_sell_tells_what_left_the_market() -> None:
+def test_a_single_sell_has_the_lamports_change_of_the_market() -> None:
     """The change settles which of two prices before fees it was (protocol.md 8.6)."""
     assert contexts([SOLD], sell(), lamports=BALANCES) == [AFTER | MOVED]
 
 
-def test_what_the_sell_itself_calls_does_not_blur_it() -> None:
+def test_inner_calls_of_the_sell_do_not_hide_the_change() -> None:
     """Its payout may be a transfer of the System program."""
-    told = contexts([SOLD], sell(), inner={0: [transfer(ACCOUNT, USER)]}, lamports=BALANCES)
-    assert told == [AFTER | MOVED]
+    found = contexts([SOLD], sell(), inner={0: [transfer(ACCOUNT, USER)]}, lamports=BALANCES)
+    assert found == [AFTER | MOVED]
 
 
 @pytest.mark.parametrize(
@@ -114,40 +114,40 @@ def test_what_the_sell_itself_calls_does_not_blur_it() -> None:
         transfer(USER),
     ],
 )
-def test_what_moves_no_lamports_there_does_not_blur_it(still: Instruction) -> None:
+def test_calls_that_move_no_lamports_of_the_market_do_not_hide_the_change(still: Instruction) -> None:
     """Votes in the market, trades in others and transfers elsewhere change nothing here."""
-    (told,) = contexts([SOLD], still, sell(), lamports=BALANCES)
-    assert told == AFTER | MOVED
+    (context,) = contexts([SOLD], still, sell(), lamports=BALANCES)
+    assert context == AFTER | MOVED
 
 
 @pytest.mark.parametrize("mover", [buy(), sell(), call("claim_winnings"), transfer(USER, ACCOUNT)])
-def test_another_movement_on_the_market_keeps_the_change_back(mover: Instruction) -> None:
+def test_another_movement_on_the_market_hides_the_change(mover: Instruction) -> None:
     """Then nobody can say how much of the change was the sell."""
-    told = contexts([SOLD], sell(), mover, lamports=BALANCES)
-    assert told == [AFTER]
+    found = contexts([SOLD], sell(), mover, lamports=BALANCES)
+    assert found == [AFTER]
 
 
-def test_a_movement_called_by_another_instruction_keeps_the_change_back() -> None:
+def test_a_movement_of_another_instruction_hides_the_change() -> None:
     """An inner transfer to the market counts where the sell did not call it."""
-    told = contexts([SOLD], sell(), transfer(USER), inner={1: [transfer(ACCOUNT)]}, lamports=BALANCES)
-    assert told == [AFTER]
+    found = contexts([SOLD], sell(), transfer(USER), inner={1: [transfer(ACCOUNT)]}, lamports=BALANCES)
+    assert found == [AFTER]
 
 
-def test_a_sell_whose_instruction_is_not_there_keeps_the_change_back() -> None:
+def test_a_sell_without_its_instruction_hides_the_change() -> None:
     """Without instructions nothing is known about who moved what."""
-    told = contexts([SOLD], transfer(USER, ACCOUNT), lamports=BALANCES)
-    assert told == [AFTER]
+    found = contexts([SOLD], transfer(USER, ACCOUNT), lamports=BALANCES)
+    assert found == [AFTER]
 
 
 def test_accounts_of_a_look_up_table_follow_the_static_ones() -> None:
     """Static, loaded writable, loaded read-only: the order of protocol.md 8.3."""
-    told = contexts(
+    found = contexts(
         [SOLD],
         sell(),
         lamports=BALANCES,
         loaded=((testing.address(9), ACCOUNT), (testing.address(8),)),
     )
-    assert told == [AFTER | MOVED]
+    assert found == [AFTER | MOVED]
 
 
 def test_balances_that_do_not_match_the_keys_are_not_believed() -> None:
@@ -160,7 +160,7 @@ def test_balances_that_do_not_match_the_keys_are_not_believed() -> None:
 
 
 @pytest.mark.parametrize("data", ["", "0OIl", "1", "z" * 100_000])
-def test_instruction_data_that_is_none_tells_nothing(data: str) -> None:
+def test_invalid_instruction_data_adds_no_context(data: str) -> None:
     """Broken base58, and an item forged to keep the decoder busy, cost the context alone."""
     item = testing.item(PROGRAM, [CREATED], instructions=[create()])
     item["transaction"]["message"]["instructions"][0]["data"] = data

@@ -17,7 +17,7 @@ from ingest_cases import (
     OTHER_MARKET,
     PROGRAM,
     SOLD,
-    STRANGER,
+    OTHER_PROGRAM,
     USER,
     buy,
 )
@@ -36,7 +36,7 @@ def row_of(decoder: Decoder, item: object) -> TransactionRow:
     return outcome
 
 
-def letter_of(decoder: Decoder, item: object) -> DeadLetter:
+def dead_letter_of(decoder: Decoder, item: object) -> DeadLetter:
     """The dead letter an item becomes."""
     outcome = decoder.decode_item(item if isinstance(item, bytes) else msgspec.json.encode(item))
     assert isinstance(outcome, DeadLetter), outcome
@@ -49,7 +49,7 @@ def only_event(decoder: Decoder, event: events.Event) -> EventRow:
     return row
 
 
-def test_a_transaction_is_told_as_it_was_delivered(decoder: Decoder) -> None:
+def test_a_transaction_row_has_the_delivered_values(decoder: Decoder) -> None:
     """Signature, slot, index, time, fee and the body's own bytes arrive in the row."""
     raw = json.dumps(testing.item(PROGRAM, [BOUGHT], number=5), indent=1).encode()
     row = row_of(decoder, raw)
@@ -59,7 +59,7 @@ def test_a_transaction_is_told_as_it_was_delivered(decoder: Decoder) -> None:
     assert row.dead_letters == ()
 
 
-def test_a_buy_is_told_by_columns_and_payload(decoder: Decoder) -> None:
+def test_a_buy_is_stored_as_columns_and_payload(decoder: Decoder) -> None:
     """Market, wallet and clock have columns; the rest is JSON with 64-bit integers as strings."""
     assert only_event(decoder, BOUGHT) == EventRow(
         ordinal=0,
@@ -84,8 +84,8 @@ PAYLOADS = [
     }),
     (events.DisputeInitiated(MARKET, USER, None, NOW), USER, {"disputed_outcome": None}),
     (events.DisputeVoteSubmitted(MARKET, USER, False, NOW), USER, {"vote": False}),
-    (events.GlobalConfigInitialized(USER, STRANGER, 300, NOW), USER, {
-        "backend_authority": STRANGER, "protocol_fee_bps": 300,
+    (events.GlobalConfigInitialized(USER, OTHER_PROGRAM, 300, NOW), USER, {
+        "backend_authority": OTHER_PROGRAM, "protocol_fee_bps": 300,
     }),
     (events.LiquidityWithdrawn(MARKET, USER, 2**64 - 1, NOW), USER, {"amount": str(2**64 - 1)}),
     (events.MarketActivated(MARKET, USER, 5, NOW), USER, {"initial_liquidity": "5"}),
@@ -111,7 +111,7 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize(("event", "wallet", "payload"), PAYLOADS, ids=lambda value: type(value).__name__)
-def test_every_event_is_told_under_the_names_of_the_program(
+def test_every_event_uses_the_names_of_the_program(
     decoder: Decoder, event: events.Event, wallet: str | None, payload: dict[str, object]
 ) -> None:
     """Each kind names who acted where it says so, keeps its other fields, and repeats no column."""
@@ -148,7 +148,7 @@ def test_a_hash_that_is_no_text_is_hex(decoder: Decoder, raw: bytes) -> None:
     assert json.loads(row.payload)["evidence_hash"] == "0x" + raw.hex()
 
 
-def test_events_of_a_kind_are_told_apart_by_their_ordinals(decoder: Decoder) -> None:
+def test_events_of_a_kind_are_distinguished_by_ordinals(decoder: Decoder) -> None:
     """One transaction may buy twice in one market and once in another."""
     other = BOUGHT._replace(market_id=OTHER_MARKET)
     rows = row_of(decoder, testing.item(PROGRAM, [BOUGHT, BOUGHT, other])).events
@@ -161,18 +161,18 @@ def test_what_another_program_prints_is_not_our_event(decoder: Decoder) -> None:
     """A program that calls ours, or is called by it, cannot forge `Program data:` lines."""
     forged = testing.data_line(BOUGHT)
     lines = [
-        f"Program {STRANGER} invoke [1]",
+        f"Program {OTHER_PROGRAM} invoke [1]",
         forged,
         f"Program {PROGRAM} invoke [2]",
-        f"Program {STRANGER} invoke [3]",
+        f"Program {OTHER_PROGRAM} invoke [3]",
         forged,
-        f"Program {STRANGER} success",
+        f"Program {OTHER_PROGRAM} success",
         testing.data_line(SOLD),
         f"Program {PROGRAM} success",
         forged,
         f"Program log: Program {PROGRAM} invoke [1]",
         forged,
-        f"Program {STRANGER} success",
+        f"Program {OTHER_PROGRAM} success",
     ]
     row = row_of(decoder, testing.item(PROGRAM, lines=lines))
     assert [(event.ordinal, event.name) for event in row.events] == [(0, "SharesSold")]
@@ -182,8 +182,8 @@ def test_what_another_program_prints_is_not_our_event(decoder: Decoder) -> None:
 def test_a_transaction_without_our_program_is_ignored(decoder: Decoder) -> None:
     """Even when somebody prints our events, or our address, in it."""
     item = testing.item(
-        STRANGER,
-        lines=testing.log_lines(STRANGER, [testing.data_line(BOUGHT), f"Program log: {PROGRAM}"]),
+        OTHER_PROGRAM,
+        lines=testing.log_lines(OTHER_PROGRAM, [testing.data_line(BOUGHT), f"Program log: {PROGRAM}"]),
     )
     assert decoder.decode_item(msgspec.json.encode(item)) is None
     assert decoder.decode_body(testing.body(item, item)).ignored == 2
@@ -191,7 +191,7 @@ def test_a_transaction_without_our_program_is_ignored(decoder: Decoder) -> None:
 
 def test_our_program_counts_where_only_a_look_up_table_names_it(decoder: Decoder) -> None:
     """A version 0 transaction may call a program it loaded."""
-    item = testing.item(STRANGER, loaded=((), (PROGRAM,)), lines=testing.log_lines(PROGRAM, []))
+    item = testing.item(OTHER_PROGRAM, loaded=((), (PROGRAM,)), lines=testing.log_lines(PROGRAM, []))
     assert row_of(decoder, item).events == ()
 
 
@@ -203,12 +203,12 @@ def test_a_failed_transaction_has_no_events(decoder: Decoder) -> None:
     assert row.err == '{"InstructionError":[2,{"Custom":6000}]}'
 
 
-def test_a_cut_log_is_a_dead_letter_beside_what_was_read(decoder: Decoder) -> None:
+def test_a_truncated_log_adds_a_dead_letter_to_the_events(decoder: Decoder) -> None:
     """`Log truncated` as a line of its own means events may be missing."""
     lines = [*testing.log_lines(PROGRAM, [testing.data_line(BOUGHT)])[:-1], "Log truncated"]
     row = row_of(decoder, testing.item(PROGRAM, lines=lines))
     assert [event.name for event in row.events] == ["SharesBought"]
-    assert [(letter.reason_code, letter.ordinal) for letter in row.dead_letters] == [("truncated", None)]
+    assert [(dead_letter.reason_code, dead_letter.ordinal) for dead_letter in row.dead_letters] == [("truncated", None)]
 
 
 def test_a_program_cannot_pretend_that_the_log_was_cut(decoder: Decoder) -> None:
@@ -220,38 +220,38 @@ def test_a_program_cannot_pretend_that_the_log_was_cut(decoder: Decoder) -> None
 def test_undecodable_lines_of_ours_keep_their_ordinal_and_bytes(decoder: Decoder) -> None:
     """Unknown discriminators, short bodies and broken base64 are dead letters among good events."""
     short = base64.b64encode(codec.default().encode_event(BOUGHT)[:-1]).decode()
-    said = [
+    printed = [
         "Program data: AAAAAAAAAAA=",
         testing.data_line(BOUGHT),
         f"Program data: {short}",
         "Program data: !!\0\ud800",
         testing.data_line(SOLD),
     ]
-    item = json.dumps(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, said))).encode()
+    item = json.dumps(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, printed))).encode()
     row = row_of(decoder, item)
     assert [(event.ordinal, event.name) for event in row.events] == [
         (1, "SharesBought"),
         (4, "SharesSold"),
     ]
-    assert [(letter.reason_code, letter.ordinal) for letter in row.dead_letters] == [
+    assert [(dead_letter.reason_code, dead_letter.ordinal) for dead_letter in row.dead_letters] == [
         ("undecodable", 0), ("undecodable", 2), ("undecodable", 3),
     ]  # fmt: skip
-    assert [letter.bytes for letter in row.dead_letters][:2] == [b"AAAAAAAAAAA=", short.encode()]
-    assert {letter.signature for letter in row.dead_letters} == {row.signature}
+    assert [dead_letter.bytes for dead_letter in row.dead_letters][:2] == [b"AAAAAAAAAAA=", short.encode()]
+    assert {dead_letter.signature for dead_letter in row.dead_letters} == {row.signature}
 
 
-def test_events_beyond_the_order_keys_room_are_dead_letters(decoder: Decoder) -> None:
+def test_events_beyond_the_ordinal_limit_are_dead_letters(decoder: Decoder) -> None:
     """An ordinal has nine bits; the rest of the transaction counts."""
     item = testing.item(PROGRAM, [BOUGHT] * 514)
     row = row_of(decoder, item)
     assert len(row.events) == 512
-    assert [letter.ordinal for letter in row.dead_letters] == [512, 513]
+    assert [dead_letter.ordinal for dead_letter in row.dead_letters] == [512, 513]
 
 
 def test_nul_in_a_log_line_survives_and_breaks_nothing(decoder: Decoder) -> None:
     """A program may print U+0000; the body keeps it and the events count."""
-    said = ["Program log: \0", testing.data_line(BOUGHT)]
-    raw = msgspec.json.encode(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, said)))
+    printed = ["Program log: \0", testing.data_line(BOUGHT)]
+    raw = msgspec.json.encode(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, printed)))
     row = row_of(decoder, raw)
     assert len(row.events) == 1
     assert "\0" in json.loads(row.body)["meta"]["logMessages"][1]
@@ -259,8 +259,8 @@ def test_nul_in_a_log_line_survives_and_breaks_nothing(decoder: Decoder) -> None
 
 def test_half_a_surrogate_pair_in_a_log_line_survives_and_breaks_nothing(decoder: Decoder) -> None:
     """The stored body is what came; what is decoded has a replacement sign in its place."""
-    said = ["Program log: \ud800", testing.data_line(BOUGHT)]
-    raw = json.dumps(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, said))).encode()
+    printed = ["Program log: \ud800", testing.data_line(BOUGHT)]
+    raw = json.dumps(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, printed))).encode()
     neighbour = msgspec.json.encode(testing.item(PROGRAM, [SOLD], number=2))
     decoded = decoder.decode_body(b"[" + raw + b"," + neighbour + b"]")
     assert [len(row.events) for row in decoded.transactions] == [1, 1]
@@ -316,12 +316,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
-def test_an_item_of_the_wrong_shape_is_a_dead_letter_with_its_bytes(decoder: Decoder, raw: bytes) -> None:
+def test_a_malformed_item_is_a_dead_letter_with_its_bytes(decoder: Decoder, raw: bytes) -> None:
     """And its neighbours in the same delivery are stored."""
-    letter = letter_of(decoder, raw)
-    assert (letter.reason_code, letter.bytes, letter.ordinal) == ("malformed", raw, None)
-    assert letter.reason.endswith(".")
-    assert "\0" not in letter.reason
+    dead_letter = dead_letter_of(decoder, raw)
+    assert (dead_letter.reason_code, dead_letter.bytes, dead_letter.ordinal) == ("malformed", raw, None)
+    assert dead_letter.reason.endswith(".")
+    assert "\0" not in dead_letter.reason
     good = msgspec.json.encode(testing.item(PROGRAM, [SOLD], number=2))
     decoded = decoder.decode_body(b"[" + raw + b"," + good + b"]")
     assert [row.signature for row in decoded.transactions] == [testing.signature(2)]
@@ -358,7 +358,7 @@ def test_a_missing_or_odd_extra_costs_no_event(decoder: Decoder, raw: bytes) -> 
     assert row.block_time in (NOW, None)
 
 
-def test_an_enhanced_item_is_wanted(decoder: Decoder) -> None:
+def test_an_enhanced_item_becomes_a_pending_signature(decoder: Decoder) -> None:
     """It has no logs by nature (protocol.md 8.3): its signature is noted for fetching."""
     outcome = decoder.decode_item(msgspec.json.encode(testing.enhanced_item(PROGRAM, 3)))
     assert outcome == PendingSignature(testing.signature(3))
@@ -366,10 +366,10 @@ def test_an_enhanced_item_is_wanted(decoder: Decoder) -> None:
 
 def test_an_enhanced_item_of_others_is_ignored(decoder: Decoder) -> None:
     """A webhook may watch more addresses than ours."""
-    assert decoder.decode_item(msgspec.json.encode(testing.enhanced_item(STRANGER))) is None
+    assert decoder.decode_item(msgspec.json.encode(testing.enhanced_item(OTHER_PROGRAM))) is None
 
 
-def test_a_raw_item_whose_node_kept_no_logs_is_wanted(decoder: Decoder) -> None:
+def test_a_raw_item_without_logs_becomes_a_pending_signature(decoder: Decoder) -> None:
     """Null log lines are not the same as none: another node may have them."""
     outcome = decoder.decode_item(changed("meta", "logMessages", to=None))
     assert outcome == PendingSignature(testing.signature(1))
@@ -387,7 +387,7 @@ def test_a_failed_transaction_without_logs_is_a_failed_row(decoder: Decoder, lin
     assert (row.err, row.events, row.dead_letters) == ('"InsufficientFundsForFee"', (), ())
 
 
-def test_the_digest_tells_by_slot_error_and_lines_alone(decoder: Decoder) -> None:
+def test_the_digest_depends_on_slot_error_and_lines_only(decoder: Decoder) -> None:
     """The same transaction from another source, spelled differently, has the same digest."""
     here = testing.item(PROGRAM, [BOUGHT])
     there = dict(reversed(testing.item(PROGRAM, [BOUGHT], index=None, block_time=None).items()))

@@ -23,9 +23,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
-SAID = st.sampled_from([BOUGHT, SOLD, CREATED, FINALIZED])
+EVENTS = st.sampled_from([BOUGHT, SOLD, CREATED, FINALIZED])
 LINES = st.lists(
-    st.builds(testing.data_line, SAID)
+    st.builds(testing.data_line, EVENTS)
     | st.sampled_from(
         [
             f"Program {PROGRAM} invoke [1]",
@@ -76,16 +76,16 @@ def decoded(item: object) -> DecodedDelivery:
     return alone
 
 
-def assert_storable(told: DecodedDelivery) -> None:
+def assert_storable(delivery: DecodedDelivery) -> None:
     """Check what Postgres would refuse: U+0000, lone surrogates, numbers out of range."""
-    letters = [
-        *told.dead_letters,
-        *(letter for row in told.transactions for letter in row.dead_letters),
+    dead_letters = [
+        *delivery.dead_letters,
+        *(dead_letter for row in delivery.transactions for dead_letter in row.dead_letters),
     ]
-    for letter in letters:
-        letter.reason.encode()
-        assert "\0" not in (letter.signature or "")
-    for row in told.transactions:
+    for dead_letter in dead_letters:
+        dead_letter.reason.encode()
+        assert "\0" not in (dead_letter.signature or "")
+    for row in delivery.transactions:
         assert 0 <= row.slot < 1 << 39
         assert row.index_in_block is None or 0 <= row.index_in_block < 1 << 15
         assert "\0" not in (row.err or "").encode().decode()
@@ -97,13 +97,13 @@ def assert_storable(told: DecodedDelivery) -> None:
 
 
 @given(JSON)
-def test_any_json_is_something(item: object) -> None:
+def test_any_json_is_decoded_without_an_error(item: object) -> None:
     """Arbitrary values never raise and never cost a neighbour."""
     assert_storable(decoded(item))
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=3))
-def test_a_good_item_with_anything_anywhere_is_something(changes: list[tuple[Any, object]]) -> None:
+def test_a_mutated_item_is_decoded_without_an_error(changes: list[tuple[Any, object]]) -> None:
     """Any member of a real item may be replaced by anything."""
     item = json.loads(json.dumps(GOOD))
     for path, value in changes:
@@ -119,17 +119,17 @@ def test_a_good_item_with_anything_anywhere_is_something(changes: list[tuple[Any
 
 
 @given(LINES, st.none() | JSON)
-def test_any_log_is_something(lines: list[str], err: object) -> None:
+def test_any_log_is_decoded_without_an_error(lines: list[str], err: object) -> None:
     """Whatever was printed, in whatever order; a failed transaction has no events."""
-    told = decoded(testing.item(PROGRAM, lines=lines, err=err))
-    assert_storable(told)
+    delivery = decoded(testing.item(PROGRAM, lines=lines, err=err))
+    assert_storable(delivery)
     if err is not None:
-        assert all(row.events == () for row in told.transactions)
+        assert all(row.events == () for row in delivery.transactions)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_something(raw: bytes) -> None:
+def test_any_bytes_are_decoded_without_an_error(raw: bytes) -> None:
     """An item's bytes need not even be JSON."""
-    told = DecodedDelivery()
-    told.add(DECODER.decode_item(raw))
-    assert len(told.dead_letters) == 1 or told.ignored == 1
+    delivery = DecodedDelivery()
+    delivery.add(DECODER.decode_item(raw))
+    assert len(delivery.dead_letters) == 1 or delivery.ignored == 1

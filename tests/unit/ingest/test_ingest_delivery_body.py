@@ -50,19 +50,19 @@ def test_a_refusal_names_what_was_expected_and_what_came(body: bytes, came: str)
     assert f"but {came} came." in str(caught.value)
 
 
-def test_half_a_surrogate_pair_costs_nobody_anything() -> None:
+def test_half_a_surrogate_pair_does_not_affect_other_items() -> None:
     """JSON may hold `\\ud800`; the item keeps its bytes and its neighbours stay items."""
     odd = b'{"log":["\\ud800","\\udc00 ]","\\\\ud800"]}'
     assert delivery_body.split_items(b"[" + odd + b',{"a":2}]') == [odd, b'{"a":2}']
 
 
-def test_nesting_beyond_the_stack_costs_nobody_anything() -> None:
+def test_deep_nesting_does_not_affect_other_items() -> None:
     """An item nested absurdly deep is split off like any other."""
     deep = b"[" * 100_000 + b"]" * 100_000
     assert delivery_body.split_items(b'[{"a":"]"},' + deep + b"]") == [b'{"a":"]"}', deep]
 
 
-def test_mending_replaces_halves_and_leaves_pairs() -> None:
+def test_only_lone_surrogates_are_replaced() -> None:
     """Only what no decoder takes is replaced, and nothing moves."""
     raw = rb'"\ud83d\ude00 \ud83d \udc00x \\ud800 \n"'
     assert delivery_body.replace_lone_surrogates(raw) == rb'"\ud83d\ude00 \ufffd \ufffdx \\ud800 \n"'

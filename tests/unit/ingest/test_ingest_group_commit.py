@@ -28,14 +28,14 @@ def rows(count: int, first: int = 0) -> list[TransactionRow]:
 ONE = rows(1)[0]
 
 
-class Gate(testing.MemoryWriter):
+class BlockingWriter(testing.MemoryWriter):
     """A writer that waits to be let through, and fails when told to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.open = asyncio.Event()
+        self.released = asyncio.Event()
         self.batches: list[int] = []
-        self.entered = asyncio.Event()
+        self.append_started = asyncio.Event()
         self.error: BaseException | None = None
 
     async def append(
@@ -48,17 +48,17 @@ class Gate(testing.MemoryWriter):
     ) -> testing.MemoryAppendResult:
         """Note the batch, wait for the gate, then do as told."""
         self.batches.append(len(transactions))
-        self.entered.set()
-        await self.open.wait()
+        self.append_started.set()
+        await self.released.wait()
         if self.error is not None:
             raise self.error
         return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
 
 
 @pytest.fixture
-def gate() -> Gate:
+def writer() -> BlockingWriter:
     """The writer behind the pipeline."""
-    return Gate()
+    return BlockingWriter()
 
 
 def pipeline_to(writer: BatchWriter, **limits: float) -> Pipeline:
@@ -70,14 +70,14 @@ def pipeline_to(writer: BatchWriter, **limits: float) -> Pipeline:
     return Pipeline(connect, limits=BatchLimits(**limits))  # type: ignore[arg-type]
 
 
-def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> QueuedDelivery:
+def queued_delivery(row_count: int, arrived_at: float = 0.0, source: str = "webhook") -> QueuedDelivery:
     """A piece that nobody waits for."""
     return QueuedDelivery(
-        transactions=[ONE] * weight,
+        transactions=[ONE] * row_count,
         dead_letters=(),
         wanted=(),
         source=source,
-        arrived_at=arrived,
+        arrived_at=arrived_at,
         reservation=ByteBudget(0).reserve(),
         future=asyncio.Future(loop=asyncio.new_event_loop()),
     )
@@ -99,120 +99,120 @@ def piece(weight: int, arrived: float = 0.0, source: str = "webhook") -> QueuedD
 )
 def test_a_batch_closes_when_full_or_when_its_first_has_waited(weights: list[int], now: float, expected: int) -> None:
     """Ten transactions or five milliseconds here, and never half a piece."""
-    assert batch_size([piece(weight) for weight in weights], now, LIMITS) == expected
+    assert batch_size([queued_delivery(weight) for weight in weights], now, LIMITS) == expected
 
 
 def test_a_batch_has_one_source() -> None:
     """The log counts sightings by source; another source closes the batch before it."""
-    queue = [piece(1), piece(1), piece(1, source="walk"), piece(1)]
+    queue = [queued_delivery(1), queued_delivery(1), queued_delivery(1, source="walk"), queued_delivery(1)]
     assert batch_size(queue, 0.0, LIMITS) == 2
     assert batch_size(queue[2:], 0.0, LIMITS) == 1
 
 
 def test_the_first_of_a_batch_decides_how_long_it_waits() -> None:
     """Company that has just arrived keeps nobody waiting; and one who was first long ago does not hurry the next."""
-    queue = [piece(1, arrived=0.0), piece(1, arrived=0.004)]
+    queue = [queued_delivery(1, arrived_at=0.0), queued_delivery(1, arrived_at=0.004)]
     assert batch_size(queue, 0.005, LIMITS) == 2
     assert batch_size(queue[1:], 0.005, LIMITS) == 0
 
 
-def test_closing_waits_for_nobody() -> None:
+def test_closing_commits_queued_deliveries_at_once() -> None:
     """What is queued when a stop is asked for is committed at once."""
-    assert batch_size([piece(1)], 0.0, LIMITS, closing=True) == 1
+    assert batch_size([queued_delivery(1)], 0.0, LIMITS, closing=True) == 1
 
 
 @given(st.lists(st.integers(0, 12), max_size=8), st.floats(0, 0.01))
-def test_batches_never_exceed_the_limit_but_for_a_lone_piece(weights: list[int], now: float) -> None:
+def test_batches_exceed_the_limit_only_for_a_single_delivery(weights: list[int], now: float) -> None:
     """And whenever something has waited long enough, something is taken."""
-    taken = batch_size([piece(weight) for weight in weights], now, LIMITS)
+    taken = batch_size([queued_delivery(weight) for weight in weights], now, LIMITS)
     assert taken <= 1 or sum(weights[:taken]) <= LIMITS.transactions
     assert taken > 0 or not weights or now < LIMITS.wait_seconds
 
 
-async def test_submit_returns_after_the_commit(gate: Gate) -> None:
+async def test_submit_returns_after_the_commit(writer: BlockingWriter) -> None:
     """Not when it is queued and not when the writer has it."""
-    async with pipeline_to(gate) as pipeline:
+    async with pipeline_to(writer) as pipeline:
         waiter = asyncio.create_task(pipeline.submit([ONE]))
-        await gate.entered.wait()
+        await writer.append_started.wait()
         assert not waiter.done()
-        gate.open.set()
+        writer.released.set()
         await waiter
-        assert list(gate.transactions) == [ONE.signature]
+        assert list(writer.transactions) == [ONE.signature]
 
 
-async def test_what_arrives_together_is_committed_together(gate: Gate) -> None:
+async def test_deliveries_that_arrive_together_share_a_commit(writer: BlockingWriter) -> None:
     """Fifty senders share one commit."""
-    gate.open.set()
-    async with pipeline_to(gate, wait_seconds=0.05) as pipeline:
+    writer.released.set()
+    async with pipeline_to(writer, wait_seconds=0.05) as pipeline:
         await asyncio.gather(*(pipeline.submit([row]) for row in rows(50)))
-    assert gate.batches == [50]
+    assert writer.batches == [50]
 
 
-async def test_what_arrives_during_a_commit_waits_for_the_next(gate: Gate) -> None:
+async def test_deliveries_during_a_commit_wait_for_the_next(writer: BlockingWriter) -> None:
     """One append at a time."""
-    async with pipeline_to(gate) as pipeline:
+    async with pipeline_to(writer) as pipeline:
         first = asyncio.create_task(pipeline.submit(rows(1)))
-        await gate.entered.wait()
+        await writer.append_started.wait()
         rest = [asyncio.create_task(pipeline.submit([row])) for row in rows(3, first=1)]
         await asyncio.sleep(0)
-        gate.open.set()
+        writer.released.set()
         await asyncio.gather(first, *rest)
-    assert gate.batches == [1, 3]
+    assert writer.batches == [1, 3]
 
 
-async def test_deliveries_are_committed_in_the_order_they_came(gate: Gate) -> None:
+async def test_deliveries_are_committed_in_the_order_they_came(writer: BlockingWriter) -> None:
     """Within a batch and from batch to batch: of two versions of a transaction the log keeps the first."""
-    gate.open.set()
-    async with pipeline_to(gate, transactions=3) as pipeline:
+    writer.released.set()
+    async with pipeline_to(writer, transactions=3) as pipeline:
         await asyncio.gather(*(pipeline.submit(rows(1, first=n)) for n in range(7)))
-    assert list(gate.transactions) == [row.signature for row in rows(7, first=0)]
+    assert list(writer.transactions) == [row.signature for row in rows(7, first=0)]
 
 
-async def test_a_great_submission_is_committed_in_parts(gate: Gate) -> None:
+async def test_a_large_submission_is_committed_in_parts(writer: BlockingWriter) -> None:
     """No single delivery holds the writer lock for thousands of transactions."""
-    gate.open.set()
-    async with pipeline_to(gate, transactions=10) as pipeline:
+    writer.released.set()
+    async with pipeline_to(writer, transactions=10) as pipeline:
         await pipeline.submit(rows(25), [DeadLetter(None, None, "malformed", "No.", b"1")])
-    assert sum(gate.batches) == len(gate.transactions) == 25
-    assert max(gate.batches) <= 10
-    assert len(gate.dead_letters) == 1
+    assert sum(writer.batches) == len(writer.transactions) == 25
+    assert max(writer.batches) <= 10
+    assert len(writer.dead_letters) == 1
 
 
-async def test_nothing_to_commit_is_committed(gate: Gate) -> None:
+async def test_nothing_to_commit_is_committed(writer: BlockingWriter) -> None:
     """An empty delivery does not even wait."""
-    async with pipeline_to(gate) as pipeline:
+    async with pipeline_to(writer) as pipeline:
         await pipeline.submit([])
-    assert gate.batches == []
+    assert writer.batches == []
 
 
 @pytest.mark.parametrize("error", [errors.Unavailable("Postgres is gone."), ValueError("a bug")])
-async def test_a_failed_commit_fails_its_waiters_and_nobody_else(gate: Gate, error: Exception) -> None:
+async def test_a_failed_commit_fails_only_its_own_waiters(writer: BlockingWriter, error: Exception) -> None:
     """The next batch is tried as if nothing had happened."""
-    gate.open.set()
-    gate.error = error
-    async with pipeline_to(gate, wait_seconds=0.02) as pipeline:
+    writer.released.set()
+    writer.error = error
+    async with pipeline_to(writer, wait_seconds=0.02) as pipeline:
         both = (pipeline.submit([row]) for row in rows(2))
         assert await asyncio.gather(*both, return_exceptions=True) == [error, error]
         assert pipeline.seconds_since_failure is not None
-        gate.error = None
+        writer.error = None
         await pipeline.submit(rows(1, first=9))
         assert pipeline.seconds_since_failure is None
         assert pipeline.budget.used_bytes == 0
-    assert list(gate.transactions) == [testing.signature(9)]
+    assert list(writer.transactions) == [testing.signature(9)]
 
 
-async def test_a_part_that_fails_fails_the_whole_submission(gate: Gate) -> None:
+async def test_a_part_that_fails_fails_the_whole_submission(writer: BlockingWriter) -> None:
     """A sender whose delivery is half committed must deliver it again."""
-    async with pipeline_to(gate, transactions=10) as pipeline:
+    async with pipeline_to(writer, transactions=10) as pipeline:
         waiter = asyncio.create_task(pipeline.submit(rows(20)))
-        await gate.entered.wait()
-        gate.error = errors.Unavailable("Postgres is gone.")
-        gate.open.set()
+        await writer.append_started.wait()
+        writer.error = errors.Unavailable("Postgres is gone.")
+        writer.released.set()
         with pytest.raises(errors.Unavailable):
             await waiter
 
 
-async def test_a_writer_that_cannot_be_had_is_asked_for_again() -> None:
+async def test_an_unavailable_writer_is_connected_again() -> None:
     """Ingest may start before Postgres; the first batch after it is up goes through."""
     attempts: list[testing.MemoryWriter] = []
 
@@ -232,69 +232,69 @@ async def test_a_writer_that_cannot_be_had_is_asked_for_again() -> None:
     assert attempts[1].closed
 
 
-async def test_a_sender_that_goes_away_changes_nothing(gate: Gate) -> None:
+async def test_a_cancelled_sender_does_not_cancel_its_delivery(writer: BlockingWriter) -> None:
     """Its piece is committed with the others, and its bytes are given back."""
-    async with pipeline_to(gate, wait_seconds=0.02) as pipeline:
+    async with pipeline_to(writer, wait_seconds=0.02) as pipeline:
         gone, stays = (asyncio.create_task(pipeline.submit([row], (), 100)) for row in rows(2))
-        await gate.entered.wait()
+        await writer.append_started.wait()
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
         assert pipeline.budget.used_bytes == 200
-        gate.open.set()
+        writer.released.set()
         await stays
-        assert len(gate.transactions) == 2
+        assert len(writer.transactions) == 2
         assert pipeline.budget.used_bytes == 0
 
 
-async def test_beyond_the_room_is_overloaded(gate: Gate) -> None:
+async def test_a_delivery_beyond_the_budget_is_overloaded(writer: BlockingWriter) -> None:
     """Bytes count until they are committed; what is refused takes none."""
-    async with pipeline_to(gate, room_bytes=100) as pipeline:
+    async with pipeline_to(writer, room_bytes=100) as pipeline:
         first = asyncio.create_task(pipeline.submit([ONE], (), 60))
-        await gate.entered.wait()
+        await writer.append_started.wait()
         with pytest.raises(errors.Overloaded):
             await pipeline.submit([ONE], (), 41)
         assert pipeline.budget.used_bytes == 60
         fits = asyncio.create_task(pipeline.submit([ONE], (), 40))
         await asyncio.sleep(0)
         assert pipeline.budget.used_bytes == 100
-        gate.open.set()
+        writer.released.set()
         await asyncio.gather(first, fits)
         await pipeline.submit([ONE], (), 100)
 
 
-async def test_closing_commits_what_is_queued(gate: Gate) -> None:
+async def test_closing_commits_what_is_queued(writer: BlockingWriter) -> None:
     """And takes no more."""
-    gate.open.set()
-    pipeline = pipeline_to(gate, wait_seconds=60)
+    writer.released.set()
+    pipeline = pipeline_to(writer, wait_seconds=60)
     pipeline.start()
     waiter = asyncio.create_task(pipeline.submit([ONE]))
     await asyncio.sleep(0)
     await pipeline.close()
     await waiter
-    assert gate.closed
+    assert writer.closed
     with pytest.raises(errors.Unavailable):
         await pipeline.submit([ONE])
 
 
-async def test_closing_does_not_wait_for_ever(gate: Gate) -> None:
+async def test_closing_gives_up_after_the_grace_period(writer: BlockingWriter) -> None:
     """A stuck commit is given up after the grace, and everyone is told to deliver again."""
-    pipeline = pipeline_to(gate, transactions=1)
+    pipeline = pipeline_to(writer, transactions=1)
     pipeline.start()
     waiters = [asyncio.create_task(pipeline.submit([row], (), 10)) for row in rows(2)]
-    await gate.entered.wait()
+    await writer.append_started.wait()
     await pipeline.close(grace_seconds=0.01)
     outcomes = await asyncio.gather(*waiters, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [errors.Unavailable] * 2
     assert pipeline.budget.used_bytes == 0
-    assert gate.transactions == {}
+    assert writer.transactions == {}
 
 
-async def test_sources_are_told_apart() -> None:
+async def test_sources_are_appended_separately() -> None:
     """Each append says who delivered."""
-    seen: list[tuple[str, int]] = []
+    appended: list[tuple[str, int]] = []
 
-    class Noting(testing.MemoryWriter):
+    class RecordingWriter(testing.MemoryWriter):
         async def append(
             self,
             transactions: Sequence[TransactionRow],
@@ -303,20 +303,20 @@ async def test_sources_are_told_apart() -> None:
             dead_letters: Sequence[DeadLetter] = (),
             wanted: Sequence[str] = (),
         ) -> testing.MemoryAppendResult:
-            seen.append((source, len(transactions)))
+            appended.append((source, len(transactions)))
             return await super().append(transactions, source=source)
 
-    async with pipeline_to(Noting(), wait_seconds=0.02) as pipeline:
+    async with pipeline_to(RecordingWriter(), wait_seconds=0.02) as pipeline:
         await asyncio.gather(pipeline.submit(rows(2)), pipeline.submit(rows(3, first=5), source="walk"))
-    assert seen == [("webhook", 2), ("walk", 3)]
+    assert appended == [("webhook", 2), ("walk", 3)]
 
 
-async def test_the_counters_say_what_happened(gate: Gate) -> None:
+async def test_the_counters_count_committed_rows(writer: BlockingWriter) -> None:
     """Transactions, events, duplicates, dead letters and wanted signatures are counted once."""
-    gate.open.set()
-    letter = DeadLetter(None, None, "malformed", "No.", b"1")
-    async with pipeline_to(gate) as pipeline:
-        await pipeline.submit(rows(2), [letter], wanted=["s"])
+    writer.released.set()
+    dead_letter = DeadLetter(None, None, "malformed", "No.", b"1")
+    async with pipeline_to(writer) as pipeline:
+        await pipeline.submit(rows(2), [dead_letter], wanted=["s"])
         await pipeline.submit(rows(2))
     text = pipeline.metrics.render().decode()
     for line in (
@@ -331,19 +331,19 @@ async def test_the_counters_say_what_happened(gate: Gate) -> None:
         assert line in text
 
 
-class Preparing(Gate):
+class PreparingWriter(BlockingWriter):
     """A writer that notes what it prepares, and what of it it is handed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.prepared_at: list[tuple[int, int]] = []
         self.handed: list[bool] = []
-        self.refuses = False
+        self.is_refusing = False
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
         """A tuple, to be told from what is not prepared."""
         self.prepared_at.append((len(transactions), len(self.batches)))
-        if self.refuses:
+        if self.is_refusing:
             raise ValueError("no column takes this")
         return tuple(transactions)
 
@@ -360,7 +360,7 @@ class Preparing(Gate):
         return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
 
 
-async def settled() -> None:
+async def settle() -> None:
     """Let every task run until it waits."""
     for _ in range(10):
         await asyncio.sleep(0)
@@ -368,44 +368,44 @@ async def settled() -> None:
 
 async def test_a_full_batch_is_prepared_while_another_commits() -> None:
     """What needs no database is done in that time; what is not full waits for company instead."""
-    writer = Preparing()
+    writer = PreparingWriter()
     async with pipeline_to(writer, transactions=4, wait_seconds=0.0) as pipeline:
         first = asyncio.create_task(pipeline.submit(rows(1)))
-        await writer.entered.wait()
+        await writer.append_started.wait()
         second = asyncio.create_task(pipeline.submit(rows(3, first=10)))
-        await settled()
+        await settle()
         assert writer.prepared_at == []
         third = asyncio.create_task(pipeline.submit(rows(2, first=20)))
-        await settled()
+        await settle()
         assert writer.prepared_at == [(3, 1)]
-        writer.open.set()
+        writer.released.set()
         await asyncio.gather(first, second, third)
     assert writer.batches == [1, 3, 2]
     assert writer.handed == [False, True, True]
     assert len(writer.transactions) == 6
 
 
-async def test_what_cannot_be_prepared_is_handed_over_as_it_is() -> None:
+async def test_an_unprepared_batch_is_appended_as_it_is() -> None:
     """The writer finds the culprit when it appends; the pipeline goes on."""
-    writer = Preparing()
-    writer.open.set()
+    writer = PreparingWriter()
+    writer.released.set()
     async with pipeline_to(writer) as pipeline:
         await pipeline.submit(rows(1))
-        writer.refuses = True
+        writer.is_refusing = True
         await pipeline.submit(rows(2, first=5))
     assert writer.handed == [False, False]
     assert len(writer.transactions) == 3
 
 
-async def test_a_batch_that_waits_for_a_commit_is_told_when_ingest_stops() -> None:
+async def test_a_batch_waiting_for_a_commit_fails_when_ingest_stops() -> None:
     """It was closed and prepared, and is committed by nobody: its deliverer hears that."""
-    writer = Preparing()
+    writer = PreparingWriter()
     pipeline = pipeline_to(writer, transactions=2, wait_seconds=0.0)
     pipeline.start()
     waiting = [asyncio.create_task(pipeline.submit(rows(2)))]
-    await writer.entered.wait()
+    await writer.append_started.wait()
     waiting += [asyncio.create_task(pipeline.submit(rows(2, first=start))) for start in (10, 20)]
-    await settled()
+    await settle()
     assert writer.prepared_at == [(2, 1)]
     await pipeline.close(grace_seconds=0.0)
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
@@ -415,23 +415,23 @@ async def test_a_batch_that_waits_for_a_commit_is_told_when_ingest_stops() -> No
 
 async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:
     """Closing commits what is queued, and returns when the last commit has."""
-    writer = Preparing()
+    writer = PreparingWriter()
     pipeline = pipeline_to(writer, wait_seconds=0.0)
     pipeline.start()
     waiting = [asyncio.create_task(pipeline.submit(rows(2, first=start))) for start in (1, 10)]
-    await writer.entered.wait()
+    await writer.append_started.wait()
     closing = asyncio.create_task(pipeline.close(grace_seconds=30.0))
-    await settled()
+    await settle()
     assert not closing.done()
-    writer.open.set()
+    writer.released.set()
     await asyncio.gather(closing, *waiting)
     assert len(writer.transactions) == 4
     assert writer.closed
 
 
-async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> None:
+async def test_the_next_batch_starts_before_the_last_one_is_acknowledged() -> None:
     """Whoever is answered sends more, and Postgres would wait for that to be read."""
-    writer, story = Preparing(), []
+    writer, story = PreparingWriter(), []
     async with pipeline_to(writer, transactions=2, wait_seconds=0.0) as pipeline:
 
         async def deliver(first: int) -> None:
@@ -439,9 +439,9 @@ async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> 
             story.append((first, len(writer.batches)))
 
         one = asyncio.create_task(deliver(1))
-        await writer.entered.wait()
+        await writer.append_started.wait()
         two = asyncio.create_task(deliver(10))
-        await settled()
-        writer.open.set()
+        await settle()
+        writer.released.set()
         await asyncio.gather(one, two)
     assert story == [(1, 2), (10, 2)]

@@ -79,7 +79,7 @@ def test_a_rate_is_of_the_last_minute() -> None:
     assert rate.per_minute() == 0
 
 
-def test_dead_letters_are_shown_by_reason_while_they_are_open() -> None:
+def test_open_dead_letters_are_counted_by_reason() -> None:
     """A reason whose last letter was resolved is gone from the list."""
     metrics = Metrics()
     seen = LogStatsSample(open_dead_letters={"malformed": 2, "differs": 1})
@@ -91,13 +91,13 @@ def test_dead_letters_are_shown_by_reason_while_they_are_open() -> None:
     assert b'open_dead_letters{reason="malformed"} 2.0' in metrics.render()
 
 
-def test_a_size_is_told_per_million_events_once_there_are_some() -> None:
+def test_size_per_million_events_needs_enough_events() -> None:
     """Of a nearly empty log it would say nothing."""
     assert LogStatsSample(events=9_999, database_bytes=8_000_000).bytes_per_million_events is None
     assert LogStatsSample(events=2_000_000, database_bytes=1_600_000_000).bytes_per_million_events == 800_000_000
 
 
-def test_a_room_is_full_near_its_limit_and_for_a_moment_after_it_refused() -> None:
+def test_a_budget_is_full_near_its_limit_and_shortly_after_a_refusal() -> None:
     """So that whoever looks between two refusals is told."""
     clock = Clock()
     room = ByteBudget(100, clock=clock)

@@ -23,14 +23,14 @@ BODIES = record.bodies()
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
-def test_a_recorded_delivery_is_told_as_it_was(path: Path) -> None:
+def test_a_recorded_delivery_decodes_to_the_recorded_rows(path: Path) -> None:
     """Every column of every row is what it was when the recording was accepted."""
     decoded = Decoder(PROGRAM).decode_body(path.read_bytes())
     assert record.told(decoded) == json.loads(path.with_suffix(".rows.json").read_text())
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
-def test_a_recorded_items_bytes_are_kept(path: Path) -> None:
+def test_the_bytes_of_a_recorded_item_are_stored(path: Path) -> None:
     """What the log stores of each transaction is a line of the file."""
     lines = {line.rstrip(b",") for line in path.read_bytes().splitlines()}
     for row in Decoder(PROGRAM).decode_body(path.read_bytes()).transactions:

@@ -17,7 +17,7 @@ from ingest_cases import (
     OTHER_ACCOUNT,
     OTHER_MARKET,
     PROGRAM,
-    STRANGER,
+    OTHER_PROGRAM,
     USER,
     buy,
 )
@@ -56,18 +56,18 @@ def row_of(item: dict[str, Any]) -> TransactionRow:
 
 def cut_at(lines: Sequence[str], limit: int) -> list[str]:
     """A log as validators keep it when there is room for `limit` bytes: shorter lines may follow the cut."""
-    kept, written, is_cut = [], 0, False
+    result, written, is_cut = [], 0, False
     for line in lines:
         if written + len(line.encode()) < limit:
             written += len(line.encode())
-            kept.append(line)
+            result.append(line)
         elif not is_cut:
             is_cut = True
-            kept.append("Log truncated")
-    return kept
+            result.append("Log truncated")
+    return result
 
 
-def said(row: EventRow) -> tuple[Any, ...]:
+def event_fields(row: EventRow) -> tuple[Any, ...]:
     """What an event says, however it was learned."""
     return row.ordinal, row.name, row.market_account, row.wallet, row.clock, json.loads(row.payload)
 
@@ -78,7 +78,7 @@ def is_rebuilt(row: EventRow) -> bool:
 
 
 @pytest.mark.parametrize("limit", [1, 400, 900])
-def test_a_cut_history_says_nothing_but_what_happened(limit: int) -> None:
+def test_a_truncated_history_yields_true_events_or_dead_letters(limit: int) -> None:
     """Whatever is left of the logs of a chain: each event is told as it was or named as lost, under its own ordinal."""
     fates: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for item in History(seed=11).play(1_500):
@@ -87,15 +87,15 @@ def test_a_cut_history_says_nothing_but_what_happened(limit: int) -> None:
         if "Log truncated" not in item["meta"]["logMessages"]:
             continue
         row = row_of(item)
-        truth = {event.ordinal: event for event in whole.events}
-        lost = {letter.ordinal for letter in row.dead_letters}
-        assert {event.ordinal for event in row.events} | lost == set(truth)
+        original = {event.ordinal: event for event in whole.events}
+        lost = {dead_letter.ordinal for dead_letter in row.dead_letters}
+        assert {event.ordinal for event in row.events} | lost == set(original)
         assert {event.ordinal for event in row.events} & lost == set()
         for event in row.events:
-            assert said(event) == said(truth[event.ordinal])
+            assert event_fields(event) == event_fields(original[event.ordinal])
             fates[event.name]["rebuilt" if is_rebuilt(event) else "read"] += 1
         for ordinal in lost:
-            fates[truth[ordinal].name if ordinal is not None else "?"]["lost"] += 1
+            fates[original[ordinal].name if ordinal is not None else "?"]["lost"] += 1
     assert "?" not in fates
     assert {name for name, fate in fates.items() if fate["rebuilt"]} <= truncated_logs.REBUILDABLE
     assert [name for name in ALWAYS if fates[name]["lost"]] == []
@@ -105,11 +105,11 @@ def test_a_cut_history_says_nothing_but_what_happened(limit: int) -> None:
 
 def cut_item(*instructions: Instruction, lines: Sequence[str] = (), **extra: Any) -> dict[str, Any]:
     """A transaction whose log is `lines` and a cut."""
-    kept = [*lines, "Log truncated"]
-    return testing.item(PROGRAM, lines=kept, instructions=instructions, block_time=NOW, **extra)
+    log = [*lines, "Log truncated"]
+    return testing.item(PROGRAM, lines=log, instructions=instructions, block_time=NOW, **extra)
 
 
-def test_an_event_before_the_cut_is_the_programs_own_word() -> None:
+def test_an_event_before_the_cut_is_stored_as_read() -> None:
     """What was read stays as it was read, gets no second row, and lends its clock to what is rebuilt."""
     lines = testing.log_lines(PROGRAM, [testing.data_line(BOUGHT._replace(timestamp=NOW + 7))])
     row = row_of(cut_item(buy(), VOTE, lines=lines))
@@ -147,26 +147,26 @@ def _voted() -> events.ProposalVoteSubmitted:
     return events.ProposalVoteSubmitted(MARKET, USER, True, NOW)
 
 
-def test_a_withdrawal_is_what_left_the_account() -> None:
+def test_a_withdrawal_is_rebuilt_from_the_balance_change() -> None:
     """By the balances, where nothing else moved lamports there; with a trade beside it, nobody can tell."""
     lamports = {ACCOUNT: (9_000_000, 4_297_360)}
     (alone,) = row_of(cut_item(WITHDRAW, lamports=lamports)).events
     assert json.loads(alone.payload) == {"amount": "4702640"}
 
     risen = row_of(cut_item(WITHDRAW, lamports={ACCOUNT: (4_297_360, 9_000_000)}))
-    assert (risen.events, [letter.ordinal for letter in risen.dead_letters]) == ((), [0])
+    assert (risen.events, [dead_letter.ordinal for dead_letter in risen.dead_letters]) == ((), [0])
 
     beside = row_of(cut_item(buy(), WITHDRAW, lamports=lamports))
-    assert (beside.events, [letter.ordinal for letter in beside.dead_letters]) == ((), [0, 1])
+    assert (beside.events, [dead_letter.ordinal for dead_letter in beside.dead_letters]) == ((), [0, 1])
 
 
 @pytest.mark.parametrize("left_out", [None, "min_resolution_delay", "dispute_period"])
-def test_a_configuration_is_told_only_whole(left_out: str | None) -> None:
+def test_a_configuration_is_rebuilt_only_when_complete(left_out: str | None) -> None:
     """A limit that was left out keeps a value that is nowhere in the transaction."""
     args = {**CONFIG, **({left_out: None} if left_out else {})}
     row = row_of(cut_item(transactions.instruction("update_global_config", PROGRAM, {"admin": USER}, args)))
     assert [event.name for event in row.events] == ([] if left_out else ["ConfigUpdated"])
-    assert [letter.ordinal for letter in row.dead_letters] == ([0] if left_out else [])
+    assert [dead_letter.ordinal for dead_letter in row.dead_letters] == ([0] if left_out else [])
 
 
 @pytest.mark.parametrize(
@@ -179,16 +179,16 @@ def test_a_configuration_is_told_only_whole(left_out: str | None) -> None:
         ("an unknown call", cut_item(VOTE, Instruction(VOTE.program_id, b"unheard of", VOTE.accounts))),
     ],
 )
-def test_what_cannot_be_laid_side_by_side_is_not_rebuilt(what: str, item: dict[str, Any]) -> None:
+def test_events_that_match_no_call_are_not_rebuilt(what: str, item: dict[str, Any]) -> None:
     """Then the events after the cut are lost, and that is said."""
     row = row_of(item)
     assert [event for event in row.events if is_rebuilt(event)] == [], what
-    assert "truncated" in [letter.reason_code for letter in row.dead_letters]
+    assert "truncated" in [dead_letter.reason_code for dead_letter in row.dead_letters]
 
 
-def test_a_stranger_is_not_taken_for_ours() -> None:
+def test_a_call_of_another_program_is_not_rebuilt() -> None:
     """Another program's instruction with our data emits nothing of ours."""
-    forged = Instruction(type(VOTE.program_id).from_string(STRANGER), bytes(VOTE.data), VOTE.accounts)
+    forged = Instruction(type(VOTE.program_id).from_string(OTHER_PROGRAM), bytes(VOTE.data), VOTE.accounts)
     row = row_of(cut_item(forged, inner={0: [VOTE]}))
     assert [event.name for event in row.events] == ["ProposalVoteSubmitted"]
 

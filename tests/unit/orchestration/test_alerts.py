@@ -56,7 +56,7 @@ def chat() -> Iterator[Chat]:
     server.server_close()
 
 
-def test_a_chat_reads_it(chat: Chat) -> None:
+def test_a_chat_message_has_text_and_link(chat: Chat) -> None:
     """Slack and its likes take one JSON object with a text: the trouble and where to read on, or that it is over."""
     alerts.post(chat.url, ALERT)
 
@@ -69,7 +69,7 @@ def test_a_chat_reads_it(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_a_refusal_says_what_came_back_but_not_where(chat: Chat, status: int) -> None:
+def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -> None:
     """The address of a webhook is its password, so no message, cause or context holds it."""
     chat.status = status
 
@@ -130,7 +130,7 @@ def test_texts_are_bounded() -> None:
         assert "…" in text
 
 
-def test_nobody_at_home_is_unavailable(chat: Chat) -> None:
+def test_an_unreachable_webhook_is_unavailable(chat: Chat) -> None:
     """A dead address is worth another try, and says no more than that."""
     chat.shutdown()
     chat.server_close()

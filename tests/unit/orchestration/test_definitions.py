@@ -174,7 +174,7 @@ def test_sensors() -> None:
     assert {each.minimum_interval_seconds for each in sensors} == {30}
 
 
-def test_who_writes_marts_does_it_alone() -> None:
+def test_jobs_that_write_marts_share_a_pool_of_one() -> None:
     """Whatever writes or replays marts shares a pool of one."""
     for job in ("rebuild_marts", "refresh_marts", "data_tests", "dbt_build"):
         nodes = definitions.get_repository_def().get_job(job).nodes

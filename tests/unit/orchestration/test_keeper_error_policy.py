@@ -97,15 +97,15 @@ def status(err: object = None, confirmation: client.Commitment = "confirmed") ->
         (status(confirmation="finalized"), 999, True, False, SubmissionOutcome.LANDED),
     ],
 )
-def test_what_ends_a_submission(
-    said: client.SignatureStatus | None, height: int, searched: bool, in_log: bool, ending: SubmissionOutcome
+def test_the_outcome_of_a_submission_is_decided(
+    signature_status: client.SignatureStatus | None, height: int, searched: bool, in_log: bool, outcome: SubmissionOutcome
 ) -> None:
     """Dead is only what a node that has seen the blockhash die has searched its whole history for."""
     assert (
         submission_status.decide(
-            said, finalized_height=height, last_valid_block_height=100, searched=searched, in_log=in_log
+            signature_status, finalized_height=height, last_valid_block_height=100, searched=searched, in_log=in_log
         )
-        is ending
+        is outcome
     )
 
 

@@ -51,11 +51,11 @@ def test_a_plan_reads_as_a_table() -> None:
     """What acts first, what only waits last; a bar in a text breaks nothing; too many are counted."""
     due = PlanRow(task="proposal_tallies", market=proposed(9, 1), reason=Reason.DUE, detail="a | b")
     waiting = PlanRow(task="proposal_tallies", market=proposed(1, 1), reason=Reason.TOO_FEW_BALLOTS)
-    said = rendering.markdown(rendering.PLAN, rendering.plan_rows([due, waiting]))
+    table = rendering.markdown(rendering.PLAN, rendering.plan_rows([due, waiting]))
 
-    assert said.splitlines()[2].startswith("| 010101010101… | PROPOSED | due | due |")
-    assert "a \\| b" in said
-    assert "chain 9:1, known 0:0, unseen 0:0" in said
+    assert table.splitlines()[2].startswith("| 010101010101… | PROPOSED | due | due |")
+    assert "a \\| b" in table
+    assert "chain 9:1, known 0:0, unseen 0:0" in table
     many = rendering.markdown(rendering.PLAN, rendering.plan_rows([waiting] * 150))
     assert many.endswith("... and 50 more.")
     assert rendering.summary(report(due, waiting)) == "proposal_tallies (dry run): 1 due, 1 wait; 0.0 s"

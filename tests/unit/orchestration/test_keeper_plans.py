@@ -43,7 +43,7 @@ RULES = Rules(
     activates=True,
     batch_size=10,
 )
-STANDING = ProvenState(
+PROVEN_STATE = ProvenState(
     verified_through=1_010, finalized_through=1_000, proven_at=NOW, chain_at=NOW + 5, slot=1_005, our_at=float(NOW + 6)
 )
 
@@ -86,16 +86,16 @@ def disputed(tally: Tally, **known: Any) -> MarketFacts:
     return market(MarketState.DISPUTED, tally=tally, **{**usual, **known})
 
 
-def one(
+def plan_one(
     name: str,
     found: MarketFacts,
     *,
-    standing: ProvenState = STANDING,
+    proven_state: ProvenState = PROVEN_STATE,
     config: ProtocolConfig = CONFIG,
     rules: Rules = RULES,
 ) -> PlanRow:
     """The row of the one market."""
-    (row,) = plans.plan(TASKS[name], [found], proven_state=standing, config=config, rules=rules)  # type: ignore[index]
+    (row,) = plans.plan(TASKS[name], [found], proven_state=proven_state, config=config, rules=rules)  # type: ignore[index]
     return row
 
 
@@ -104,7 +104,7 @@ def one(
 
 def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
     """Exactly at the threshold, with the counts as arguments."""
-    row = one("proposal_tallies", proposed(7, 3))
+    row = plan_one("proposal_tallies", proposed(7, 3))
 
     assert row.reason is Reason.DUE
     assert row.arguments == {"final_likes": 7, "final_dislikes": 3}
@@ -129,7 +129,7 @@ def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
 )
 def test_a_tally_waits_for_a_reason(found: MarketFacts, reason: Reason) -> None:
     """Too few, too low, there already, sent lately, not final, under way."""
-    assert one("proposal_tallies", found).reason is reason
+    assert plan_one("proposal_tallies", found).reason is reason
 
 
 #: Enough ballots, or a share that is high enough, only with unseen wallets; and the other way round.
@@ -146,7 +146,7 @@ UNSEEN_DECIDE = (
 def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admin: bool) -> None:
     """Neither is sent or exported where the result differs without them; an operator reads both counts."""
     rules = replace(RULES, has_admin=has_admin)
-    row = one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=rules)
+    row = plan_one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=rules)
     assert row.reason is Reason.UNSEEN_DECIDE
     assert row.verdict is PlanVerdict.MANUAL_REVIEW
     assert row.arguments == {}
@@ -154,18 +154,18 @@ def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admi
     assert f"without wallets that the chain has never shown {agree}:{disagree}, " in row.detail
 
     tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
-    assert one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
-    assert one("proposal_tallies", tallied, rules=rules).reason is Reason.TALLY_SUFFICES
+    assert plan_one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
+    assert plan_one("proposal_tallies", tallied, rules=rules).reason is Reason.TALLY_SUFFICES
 
 
 def test_an_approval_that_unseen_wallets_bore_is_not_followed_by_an_activation() -> None:
     """An earlier release may have sent the approval. Ballots of unseen wallets against it hold nothing back."""
     for tally in UNSEEN_DECIDE[:3]:
-        row = one("market_activations", market(MarketState.APPROVED, tally=tally))
+        row = plan_one("market_activations", market(MarketState.APPROVED, tally=tally))
         assert row.reason is Reason.UNSEEN_DECIDE
-    assert one("market_activations", market(MarketState.APPROVED, tally=UNSEEN_DECIDE[3])).reason is Reason.DUE
+    assert plan_one("market_activations", market(MarketState.APPROVED, tally=UNSEEN_DECIDE[3])).reason is Reason.DUE
     too_many = market(MarketState.APPROVED, tally=Tally(on_chain_agree=1 << 32))
-    assert one("market_activations", too_many).reason is Reason.TOO_MANY_BALLOTS
+    assert plan_one("market_activations", too_many).reason is Reason.TOO_MANY_BALLOTS
 
 
 def test_what_is_written_on_chain_leaves_unseen_wallets_out() -> None:
@@ -173,7 +173,7 @@ def test_what_is_written_on_chain_leaves_unseen_wallets_out() -> None:
     found = market(
         MarketState.PROPOSED, tally=Tally(on_chain_agree=8, known_agree=2, unseen_agree=8, unseen_disagree=1)
     )
-    row = one("proposal_tallies", found)
+    row = plan_one("proposal_tallies", found)
     assert (row.reason, row.arguments) == (Reason.DUE, {"final_likes": 10, "final_dislikes": 0})
 
 
@@ -185,57 +185,57 @@ def test_unknown_wallets_are_left_out_where_only_known_ones_may_vote() -> None:
         (Reason.TOO_FEW_BALLOTS, Reason.TOO_FEW_BALLOTS, Reason.BELOW_THRESHOLD, Reason.DUE),
         strict=True,
     ):
-        assert one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=known).reason is reason
+        assert plan_one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=known).reason is reason
 
 
 def test_a_stricter_rule_of_ours_holds_over_the_chains() -> None:
     """Seven of ten suffices for the program, not for who asks for 80 %."""
-    assert one("proposal_tallies", proposed(7, 3), rules=replace(RULES, approval_threshold_bps=8_000)).reason is (
+    assert plan_one("proposal_tallies", proposed(7, 3), rules=replace(RULES, approval_threshold_bps=8_000)).reason is (
         Reason.BELOW_THRESHOLD
     )
 
 
 def test_an_approval_rests_on_the_chains_tally_and_on_todays_ballots() -> None:
     """Both must suffice: counts on chain alone may be old (protocol.md 1.4.3)."""
-    assert one("proposal_approvals", proposed(9, 1)).reason is Reason.NO_TALLY
-    assert one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1)).reason is Reason.DUE
-    assert one("proposal_approvals", proposed(9, 9, likes=9, dislikes=1)).reason is Reason.BALLOTS_TURNED
-    assert one("proposal_approvals", proposed(9, 1, likes=1, dislikes=0)).reason is Reason.NO_TALLY
+    assert plan_one("proposal_approvals", proposed(9, 1)).reason is Reason.NO_TALLY
+    assert plan_one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1)).reason is Reason.DUE
+    assert plan_one("proposal_approvals", proposed(9, 9, likes=9, dislikes=1)).reason is Reason.BALLOTS_TURNED
+    assert plan_one("proposal_approvals", proposed(9, 1, likes=1, dislikes=0)).reason is Reason.NO_TALLY
 
 
 def test_without_the_admins_key_an_approval_is_exported() -> None:
     """The backend's key is not the admin's (protocol.md 1.4.3); an activation is left to others."""
     without = replace(RULES, has_admin=False)
 
-    assert one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is PlanVerdict.EXPORT
+    assert plan_one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is PlanVerdict.EXPORT
     approved = market(MarketState.APPROVED)
-    assert one("market_activations", approved).reason is Reason.DUE
-    assert one("market_activations", approved, rules=without).reason is Reason.LEFT_TO_OTHERS
-    assert one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
+    assert plan_one("market_activations", approved).reason is Reason.DUE
+    assert plan_one("market_activations", approved, rules=without).reason is Reason.LEFT_TO_OTHERS
+    assert plan_one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
 
 
 # Endings
 
 
-def test_finalizing_waits_for_what_is_proven_not_for_what_the_clock_says() -> None:
+def test_finalizing_waits_for_the_proven_time_not_the_clock() -> None:
     """The chain's own period, by the time of the proven slot: neither 48 h, nor this machine's clock."""
     found = resolving()
-    early = replace(STANDING, proven_at=NOW - 1, chain_at=NOW + 500)
+    early = replace(PROVEN_STATE, proven_at=NOW - 1, chain_at=NOW + 500)
 
-    assert one("market_finalizations", found).reason is Reason.DUE
-    assert one("market_finalizations", found).arguments == {"dispute_agree": None, "dispute_disagree": None}
-    assert one("market_finalizations", found, standing=early).reason is Reason.PERIOD_RUNS
+    assert plan_one("market_finalizations", found).reason is Reason.DUE
+    assert plan_one("market_finalizations", found).arguments == {"dispute_agree": None, "dispute_disagree": None}
+    assert plan_one("market_finalizations", found, proven_state=early).reason is Reason.PERIOD_RUNS
     longer = CONFIG._replace(dispute_period=3 * DAY + 1)
-    assert one("market_finalizations", found, config=longer).reason is Reason.PERIOD_RUNS
+    assert plan_one("market_finalizations", found, config=longer).reason is Reason.PERIOD_RUNS
     two_days = resolving(resolution_proposed_at=NOW - 2 * DAY - 60)
-    assert one("market_finalizations", two_days).reason is Reason.PERIOD_RUNS
+    assert plan_one("market_finalizations", two_days).reason is Reason.PERIOD_RUNS
 
 
-def test_what_was_ever_disputed_is_never_finalized_as_undisputed() -> None:
+def test_a_once_disputed_market_is_never_finalized_as_undisputed() -> None:
     """After a dispute that succeeded the program would confirm what voters rejected (protocol.md 1.4.15)."""
-    assert one("market_finalizations", resolving(was_disputed=True)).reason is Reason.WAS_DISPUTED
-    assert one("market_finalizations", resolving(dispute_initiated_at=NOW - DAY)).reason is Reason.WAS_DISPUTED
-    assert one("market_finalizations", resolving(proposed_outcome=None)).reason is Reason.NULL_OUTCOME
+    assert plan_one("market_finalizations", resolving(was_disputed=True)).reason is Reason.WAS_DISPUTED
+    assert plan_one("market_finalizations", resolving(dispute_initiated_at=NOW - DAY)).reason is Reason.WAS_DISPUTED
+    assert plan_one("market_finalizations", resolving(proposed_outcome=None)).reason is Reason.NULL_OUTCOME
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_what_was_ever_disputed_is_never_finalized_as_undisputed() -> None:
 )
 def test_a_dispute_is_settled_by_its_ballots(tally: Tally, outcome: bool) -> None:
     """At 60 % the proposed YES becomes NO, below it stays."""
-    row = one("dispute_settlements", disputed(tally))
+    row = plan_one("dispute_settlements", disputed(tally))
 
     assert row.reason is Reason.DUE
     assert row.expected_outcome is outcome
@@ -270,18 +270,18 @@ def test_a_dispute_is_settled_by_its_ballots(tally: Tally, outcome: bool) -> Non
         (Tally(on_chain_agree=9), {"decisive_slot": 1_001}, Reason.NOT_FINAL),
     ],
 )
-def test_a_dispute_is_left_to_a_person_or_to_time(tally: Tally, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_undecided_dispute_waits_or_goes_to_manual_review(tally: Tally, changes: dict[str, Any], reason: Reason) -> None:
     """No ballot is invented, and none that only unseen wallets cast decides."""
-    assert one("dispute_settlements", disputed(tally, **changes)).reason is reason
+    assert plan_one("dispute_settlements", disputed(tally, **changes)).reason is reason
 
 
-def test_a_stricter_dispute_threshold_that_disagrees_goes_to_a_person() -> None:
+def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> None:
     """The program applies its own: 65 % turns the outcome there and would not by ours."""
     strict = replace(RULES, dispute_threshold_bps=7_500)
     found = disputed(Tally(on_chain_agree=65, on_chain_disagree=35))
 
-    assert one("dispute_settlements", found, rules=strict).reason is Reason.THRESHOLDS_DISAGREE
-    assert one(
+    assert plan_one("dispute_settlements", found, rules=strict).reason is Reason.THRESHOLDS_DISAGREE
+    assert plan_one(
         "dispute_settlements", disputed(Tally(on_chain_agree=80, on_chain_disagree=20)), rules=strict
     ).reason is (Reason.DUE)
 
@@ -292,17 +292,17 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_a_person() -> None:
 @pytest.mark.parametrize(
     ("standing", "config", "reason"),
     [
-        (replace(STANDING, finalized_through=None), CONFIG, Reason.UNVERIFIED),
-        (replace(STANDING, verified_through=None), CONFIG, Reason.UNVERIFIED),
-        (replace(STANDING, proven_at=None), CONFIG, Reason.UNVERIFIED),
-        (replace(STANDING, chain_at=NOW + 901, our_at=float(NOW + 901)), CONFIG, Reason.LOG_BEHIND),
-        (replace(STANDING, our_at=float(NOW + 70)), CONFIG, Reason.CLOCK_SKEW),
-        (replace(STANDING, our_at=float(NOW - 70)), CONFIG, Reason.CLOCK_SKEW),
-        (replace(STANDING, stale=("markets",)), CONFIG, Reason.MART_STALE),
-        (STANDING, CONFIG._replace(is_paused=True), Reason.PAUSED),
+        (replace(PROVEN_STATE, finalized_through=None), CONFIG, Reason.UNVERIFIED),
+        (replace(PROVEN_STATE, verified_through=None), CONFIG, Reason.UNVERIFIED),
+        (replace(PROVEN_STATE, proven_at=None), CONFIG, Reason.UNVERIFIED),
+        (replace(PROVEN_STATE, chain_at=NOW + 901, our_at=float(NOW + 901)), CONFIG, Reason.LOG_BEHIND),
+        (replace(PROVEN_STATE, our_at=float(NOW + 70)), CONFIG, Reason.CLOCK_SKEW),
+        (replace(PROVEN_STATE, our_at=float(NOW - 70)), CONFIG, Reason.CLOCK_SKEW),
+        (replace(PROVEN_STATE, stale=("markets",)), CONFIG, Reason.MART_STALE),
+        (PROVEN_STATE, CONFIG._replace(is_paused=True), Reason.PAUSED),
     ],
 )
-def test_nothing_is_decided_on_bad_ground(standing: ProvenState, config: ProtocolConfig, reason: Reason) -> None:
+def test_nothing_is_planned_from_unproven_or_stale_state(standing: ProvenState, config: ProtocolConfig, reason: Reason) -> None:
     """Unproven, old, skewed, stale or paused: every row says so and none is sent."""
     rows = plans.plan(
         TASKS["proposal_tallies"],
@@ -318,25 +318,25 @@ def test_nothing_is_decided_on_bad_ground(standing: ProvenState, config: Protoco
 
 def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:
     """Finalizing reads the chain's clock alone; a development chain's is turned by hand."""
-    skewed = replace(STANDING, our_at=float(NOW + 10_000))
+    skewed = replace(PROVEN_STATE, our_at=float(NOW + 10_000))
 
-    assert one("market_finalizations", resolving(), standing=skewed).reason is Reason.DUE
+    assert plan_one("market_finalizations", resolving(), proven_state=skewed).reason is Reason.DUE
     by_hand = replace(RULES, clocks_agree=False)
-    assert one("proposal_tallies", proposed(9, 1), standing=skewed, rules=by_hand).reason is Reason.DUE
+    assert plan_one("proposal_tallies", proposed(9, 1), proven_state=skewed, rules=by_hand).reason is Reason.DUE
 
 
 def test_a_round_is_bounded_and_the_oldest_goes_first() -> None:
     """MARKET_MONITOR_BATCH_SIZE; the rest is the next round's."""
     found = [resolving(market_no=number, resolution_proposed_at=NOW - 3 * DAY - number) for number in range(1, 6)]
     rows = plans.plan(
-        TASKS["market_finalizations"], found, proven_state=STANDING, config=CONFIG, rules=replace(RULES, batch_size=2)
+        TASKS["market_finalizations"], found, proven_state=PROVEN_STATE, config=CONFIG, rules=replace(RULES, batch_size=2)
     )
 
     assert [row.market.market_no for row in rows if row.reason is Reason.DUE] == [5, 4]
     assert [row.reason for row in rows[2:]] == [Reason.NEXT_ROUND] * 3
 
 
-def test_the_trap_is_no_task() -> None:
+def test_the_forbidden_instruction_is_no_task() -> None:
     """aggregate_dispute_votes is never called (protocol.md 1.4.15)."""
     assert FORBIDDEN_INSTRUCTION == "aggregate_dispute_votes"
     assert FORBIDDEN_INSTRUCTION not in {task.instruction for task in TASKS.values()}

@@ -29,13 +29,13 @@ def row(**changes: Any) -> PlanRow:
 
 def account(market: MarketFacts, *, owner: str = PROGRAM, **changes: Any) -> client.AccountInfo:
     """The market's account, saying what the log says unless told otherwise."""
-    told = {
+    fields = {
         "market_id": bytes.fromhex(market.market_id),
         "state": int(market.state),
         "proposed_outcome": market.proposed_outcome,
         **changes,
     }
-    data = accounts.MarketRecord(**told).encode()
+    data = accounts.MarketRecord(**fields).encode()
     return client.AccountInfo(address=market.address, lamports=1, owner=Address(owner), data=data)
 
 
@@ -57,16 +57,16 @@ def test_an_account_that_agrees_proves_the_row() -> None:
         {"market_id": bytes(32)},
     ],
 )
-def test_an_account_that_says_otherwise_refuses_it(changes: dict[str, Any]) -> None:
+def test_a_differing_account_refuses_the_row(changes: dict[str, Any]) -> None:
     """Somebody acted between the log and now."""
     due = row()
-    said = proofs.check_account(due, account(due.market, **changes), program_id=PROGRAM)
+    checked = proofs.check_account(due, account(due.market, **changes), program_id=PROGRAM)
 
-    assert said.reason is Reason.MARKET_MOVED
-    assert next(iter(changes)).split("_")[0] in said.detail or "tally" in said.detail
+    assert checked.reason is Reason.MARKET_MOVED
+    assert next(iter(changes)).split("_")[0] in checked.detail or "tally" in checked.detail
 
 
-def test_an_account_that_is_none_refuses_it() -> None:
+def test_a_missing_or_foreign_account_refuses_the_row() -> None:
     """Gone, of another program, of another kind."""
     due = row()
     config = client.AccountInfo(
@@ -81,13 +81,13 @@ def test_an_account_that_is_none_refuses_it() -> None:
 
 
 @pytest.mark.parametrize("name", CONFIG._fields)
-def test_any_change_of_the_configuration_refuses_it(name: str) -> None:
+def test_a_changed_configuration_refuses_the_row(name: str) -> None:
     """A threshold, a period or an authority that changed between plan and send: decide anew."""
     changed = CONFIG._replace(**{name: "other"})
 
-    said = proofs.check_config(row(), CONFIG, changed)
+    checked = proofs.check_config(row(), CONFIG, changed)
 
-    assert (said.reason, name in said.detail) == (Reason.CONFIG_CHANGED, True)
+    assert (checked.reason, name in checked.detail) == (Reason.CONFIG_CHANGED, True)
     assert proofs.check_config(row(), CONFIG, CONFIG).reason is Reason.DUE
 
 
@@ -124,11 +124,11 @@ def test_the_filter_finds_one_kind_of_one_market() -> None:
     ]
 
 
-def test_a_configuration_that_is_none_is_refused() -> None:
+def test_a_missing_or_foreign_configuration_is_refused() -> None:
     """Absent, of another program, of another kind."""
     other = client.AccountInfo(address=address(1), lamports=1, owner=address(51), data=b"")
     broken = replace(other, owner=PROGRAM)
 
-    for found, said in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be read")):
-        with pytest.raises(errors.ConfigurationError, match=said):
+    for found, message in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be read")):
+        with pytest.raises(errors.ConfigurationError, match=message):
             proofs.config_of(found, program_id=PROGRAM, address=address(1))
