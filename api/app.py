@@ -104,7 +104,7 @@ _TAGS = {
     "auth": "Signing in with a wallet.",
     "acting": "Transactions for a wallet to sign, and what becomes of them.",
     "push": "What happens, as it happens.",
-    "truth": "What is known, how far, and how surely.",
+    "status": "What is known, how far, and how surely.",
 }
 
 
@@ -176,7 +176,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],
-        state=State({"settings": settings, "door": service_name, "given": dependencies}),
+        state=State({"settings": settings, "service_name": service_name, "dependencies": provided}),
         debug=False,
         # Logging is the process's own: with another, lines would go around its mask.
         logging_config=None,
@@ -196,7 +196,7 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
 async def _notify_after_write(request: Request[Any, Any, State]) -> None:
     # Whoever wrote has committed; where Postgres carries the doorbell this does nothing.
     if request.method not in _METHODS_WITHOUT_BODY:
-        request.app.state.bell.ring()
+        request.app.state.notifier.ring()
 
 
 @contextlib.asynccontextmanager
@@ -213,7 +213,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             _connections(dsn, "zmart api streams", 1 + REPLAYS, WINDOW_QUERY_SETTINGS)
         )
         change_signal = ChangeSignal(dsn, url.reveal() if url else None)
-        app.state.bell = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
+        app.state.notifier = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
         hub = Hub(
             LogReader(ReadDatabase(stream_connections)),
             change_signal,
@@ -225,7 +225,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.limiter = rate_limit.RateLimiter(
             rate_limit.postgres_lease(database, settings.api.rate_limit_per_minute)
         )
-        app.state.services = app.state.given.services = dependencies.AppServices(
+        app.state.services = app.state.dependencies.services = dependencies.AppServices(
             settings=settings,
             database=database,
             hub=hub,
@@ -234,7 +234,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             chain=node,
             started_at=time.monotonic(),
         )
-        app.state.desk = await stack.enter_async_context(executor.open_executor(settings))
+        app.state.sql_executor = await stack.enter_async_context(executor.open_executor(settings))
         hub_task = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.cancel_and_wait, hub_task)
         stack.callback(hub.close)

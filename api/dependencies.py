@@ -65,7 +65,7 @@ class Dependencies:
             "services": Provide(lambda: self.services, sync_to_thread=False),
             "database": Provide(lambda: self.services.database, sync_to_thread=False),
             "hub": Provide(lambda: self.services.hub, sync_to_thread=False),
-            "gate": Provide(lambda: self.services.auth, sync_to_thread=False),
+            "auth": Provide(lambda: self.services.auth, sync_to_thread=False),
             "preparer": Provide(self._preparer, sync_to_thread=False),
             "relay": Provide(self._relay, sync_to_thread=False),
             "signed_in": Provide(self._signed_in),

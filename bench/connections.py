@@ -40,7 +40,7 @@ class ConnectionsFigure(Figure):
         "more than before (proportional set size), divided by them, is the memory of one. Then they leave, and "
         f"{STALLED} clients follow all trades and markets without ever reading, while the writer commits "
         f"{EVENTS_A_COMMIT} events five times a second for five minutes and one client reads everything. "
-        f"They reconnect every {RECONNECT_SECONDS:.0f} s, for each is closed when its queue is full. Growth is the weight "
+        f"They reconnect every {RECONNECT_SECONDS:.0f} s: each is closed when its queue is full. Growth is the weight "
         "at the end less the weight after a quarter of that time, when queues and buffers have been full once."
     )
     limit_seconds = 700.0

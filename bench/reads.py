@@ -2,7 +2,7 @@
 
 Three questions, never mixed. `moving`: any page, while trades are committed, so that no answer is ever given again and
 each has to be found anew; the server is as it is shipped, and may know rows that have not changed. `cold`: any page,
-with nothing kept at all (KEPT_MIB=0), as after a start. `hot`: the few pages that a frontend's visitors all look at,
+with no cache (RESPONSE_CACHE_MIB=0), as after a start. `hot`: the few pages that a frontend's visitors all look at,
 while nothing happens. The peer is asked for the same pages in the same order each time.
 """
 
@@ -118,8 +118,8 @@ class ReadsFigure(Figure):
         "connections that ask without pause: one market, a page of 20 markets, a page of 50 trades. Both answer the "
         "same names from the same rows (compared before measuring); only ours reads a whole answer in one snapshot and "
         f"has an ETag. `moving` asks for one of {COLD_MARKETS} markets and any page while {COMMITS_PER_SECOND} times a "
-        f"second {TRANSACTIONS_PER_COMMIT} transactions are committed with their folds; `cold` for the same while nothing "
-        "happens, and ours keeps nothing (KEPT_MIB=0), so that every row is written each time; "
+        f"second {TRANSACTIONS_PER_COMMIT} transactions are committed with their folds; `cold`: the same while nothing "
+        "happens, and ours keeps nothing (RESPONSE_CACHE_MIB=0), so that every row is written each time; "
         f"`hot` asks for the same {HOT_PAGES} pages again and again, and ours gives an answer again "
         "after a look whether the log has moved, which it does not meanwhile. `processor time` is that of server and "
         "Postgres together for one "
@@ -133,7 +133,10 @@ class ReadsFigure(Figure):
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """The comparison, the latencies, the growth, the search."""
         rounds, seconds = effort.choose(1, 3), effort.choose(1, 2)
-        with env.database(log_events=effort.log_events) as database, env.start_api(database, KEPT_MIB="0") as ours:
+        with (
+            env.database(log_events=effort.log_events) as database,
+            env.start_api(database, RESPONSE_CACHE_MIB="0") as ours,
+        ):
             cold, hot = _cold_paths(database), _hot_paths(database)
             with _peer(env, database) as theirs, env.start_api(database) as caching:
                 _check_same_shape(ours, theirs, cold)

@@ -126,7 +126,8 @@ def _render_result(result: Result | None) -> str:
     machine = result.machine
     where = (
         f"{machine['measured_at'][:10]}, {machine['processor']}, {machine['cores']} cores, load average "
-        f"{machine['load_average'][0]:.2f} at the start, {_describe_rounds(result)}, {result.pace}, commit {machine['commit']}."
+        f"{machine['load_average'][0]:.2f} at the start, {_describe_rounds(result)}, {result.pace}, "
+        f"commit {machine['commit']}."
     )
     lines = [HEADINGS, ("---", "---:", "---", "---", "---", "---"), *table_rows(result)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)

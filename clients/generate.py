@@ -311,7 +311,7 @@ class TypeScript:
         parts = [f"/** Every call of the API. {NOTE} */", "", 'import type * as types from "./types.js";', ""]
         parts += ["/** Carries a call. */", "export interface Transport {"]
         parts += [
-            "  request(method: string, path: string, said?: { query?: object; body?: unknown }): Promise<unknown>;"
+            "  request(method: string, path: string, options?: { query?: object; body?: unknown }): Promise<unknown>;"
         ]
         parts += ["}", "", "/** One method a call; `Zmart` is what to use. */", "export class Requests {"]
         parts += ["  constructor(private readonly transport: Transport) {}", ""]

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add("--trades-per-second", type=float, default=Tempo.trades_per_second)
     add("--faulty-sells", action="store_true", help="sells fail as on the deployed program")
     add("--program", type=Path, metavar="FILE.so", help="run this program instead of the model")
-    add("--tell-api", action="store_true", help="creators sign in to the API and tell their questions")
+    add("--publish-metadata", action="store_true", help="creators sign in to the API and tell their questions")
     add("--no-webhooks", action="store_true", help="deliver nothing")
     add("--helius-retries", action="store_true", help="give a delivery up after three retries")
     for name in ("duplicates", "delays", "shuffles", "drops", "missing-index"):

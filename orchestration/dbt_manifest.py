@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import dagster as dg
 import dagster_dbt
 
-from zmart.run.deploy import manifest_cache as kept
+from zmart.run.deploy import manifest_cache
 from zmart.run.deploy import rebuild
 
-Manifest: TypeAlias = kept.Manifest
+Manifest: TypeAlias = manifest_cache.Manifest
 Node: TypeAlias = Mapping[str, Any]
 
 OWNERS = ["team:operators"]
@@ -25,7 +25,7 @@ _MATERIALIZE_HELP = {
     "readers, grants and views notice nothing. A healthy mart reports 0 rows. A stale one follows the log again "
     "afterwards. Changed SQL is installed by the job `dbt_build`.",
     "refreshed": "**Materialize** computes this mart again from the others and merges the rows that differ, in place: "
-    "readers see the old rows or the new. The schedule `refresh_marts_often` presses it every five minutes; "
+    "readers see the old rows or the new. The schedule `refresh_marts_every_5m` presses it every five minutes; "
     "`ops.refreshed` says up to which seq it answers. Changed SQL is installed by the job `dbt_build`.",
     "view": "A view: always as fresh as what it reads, so nothing has to be done. **Materialize** installs its "
     "SQL again from the checkout, replacing it in place.",
@@ -66,13 +66,13 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
         """How it is kept true: fold (in the ingest transaction), view, refreshed."""
-        return {"kept_as": materialization(dbt_resource_props)}
+        return {"materialization": materialization(dbt_resource_props)}
 
 
 def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
     """The models that are kept true in one way (fold, refreshed, view), with lineage through the ephemeral ones."""
     every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
-    return [_without_manifest(spec) for spec in every if spec.tags["kept_as"] == kind]
+    return [_without_manifest(spec) for spec in every if spec.tags["materialization"] == kind]
 
 
 def sources(manifest: Manifest) -> list[dg.AssetSpec]:
@@ -84,7 +84,7 @@ def sources(manifest: Manifest) -> list[dg.AssetSpec]:
             group_name={"raw": "log"}.get(node["source_name"], node["source_name"]),
             kinds={"postgres", "table"},
             owners=OWNERS,
-            tags={"kept_as": "log"},
+            tags={"materialization": "log"},
         )
         for node in manifest["sources"].values()
     ]
@@ -125,7 +125,7 @@ def materialization(node: Node) -> str:
 def _without_manifest(spec: dg.AssetSpec) -> dg.AssetSpec:
     """The spec without the manifest that dagster-dbt hangs on it: nothing here runs dbt's CLI."""
     metadata = {name: value for name, value in spec.metadata.items() if name not in _UNUSED}
-    return spec.replace_attributes(kinds={"dbt", "postgres", spec.tags["kept_as"]}, metadata=metadata)
+    return spec.replace_attributes(kinds={"dbt", "postgres", spec.tags["materialization"]}, metadata=metadata)
 
 
 def _tested_models(node: Node) -> list[str]:

@@ -106,7 +106,7 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
 def _materialization(key: dg.AssetKey, outcome: DbtNodeResult) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=key,
-        metadata={"said": outcome.message, "seconds": outcome.seconds},
+        metadata={"message": outcome.message, "seconds": outcome.seconds},
         tags={"dagster/data_version": LIVE.value},
     )
 

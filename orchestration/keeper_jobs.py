@@ -49,7 +49,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
     """The one schedule."""
 
     @dg.schedule(
-        name="keepers_often",
+        name="keepers_every_5m",
         job_name=JOB,
         cron_schedule=cron(settings.load().voting.aggregation_interval_ms),
         default_status=dg.DefaultScheduleStatus.RUNNING,

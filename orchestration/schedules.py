@@ -23,7 +23,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
             description="Every hour: prove that live equals rebuilt, and that the log is fresh, whole and used.",
         ),
         dg.ScheduleDefinition(
-            name="refresh_marts_often",
+            name="refresh_marts_every_5m",
             job_name=jobs.REFRESH,
             cron_schedule="2-59/5 * * * *",
             default_status=_RUNNING,

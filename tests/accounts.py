@@ -15,7 +15,7 @@ from orchestration import account_reconciliation
 from orchestration.account_reconciliation import Difference, ProgramAccounts, fetch_rows
 from zmart.chain import client
 
-__all__ = ["differences", "fetch_rows", "decode_accounts"]
+__all__ = ["decode_accounts", "differences", "fetch_rows"]
 
 
 def decode_accounts(program_accounts: Iterable[client.AccountInfo]) -> ProgramAccounts:

@@ -89,7 +89,9 @@ class ChainStack:
 
 
 @contextlib.asynccontextmanager
-async def open_chain_stack(folder: Path, database: testing.PostgresDatabase, **options: Any) -> AsyncIterator[ChainStack]:
+async def open_chain_stack(
+    folder: Path, database: testing.PostgresDatabase, **options: Any
+) -> AsyncIterator[ChainStack]:
     """A town with a history of some minutes; its chain stands still unless it is told to go on."""
     chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
     async with devchain.serve(folder, chain_options) as node, RpcClient([node.url]) as client:
@@ -100,7 +102,9 @@ async def open_chain_stack(folder: Path, database: testing.PostgresDatabase, **o
 
         sync_database = SyncDatabase(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
-            sync_task = SyncTask(client, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID)
+            sync_task = SyncTask(
+                client, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=devchain.PROGRAM_ID
+            )
             try:
                 yield ChainStack(node, database, sync_task, pipeline, client, sync_database)
             finally:

@@ -99,7 +99,9 @@ def _market_lifecycle(history: EventHistory, market: int) -> Iterator[bool]:
     creation_context = {"initial_liquidity": liquidity, "ipfs_question_hash": "Q" * 46} if draw.random() < 0.8 else None
     yield bool(history.append(("MarketCreated", market, draw.randrange(1, 6), created, creation_context))) or True
     for wallet in draw.sample(range(1, 6), 3):
-        yield bool(history.append(("ProposalVoteSubmitted", market, wallet, {"vote": draw.random() < 0.7}, None))) or True
+        yield (
+            bool(history.append(("ProposalVoteSubmitted", market, wallet, {"vote": draw.random() < 0.7}, None))) or True
+        )
     if draw.random() < 0.1:
         history.append(("MarketCancelled", market, 99, {}, None))
         return

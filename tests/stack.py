@@ -59,7 +59,7 @@ class Stack:
         chain = ports.find_free_port(following=1)
         self.folder = folder
         #: What a person at its terminal would see.
-        self.output_file = folder / "said.txt"
+        self.output_file = folder / "output.txt"
         self.api = f"http://127.0.0.1:{api}"
         self.rpc = f"http://127.0.0.1:{chain}"
         self.environ = {

@@ -485,7 +485,7 @@ def _api(env: Environment, hosts: HostSettings) -> ApiSettings:
         broadcast_url=env.secret_url("BROADCAST_URL", ("redis", "rediss", "postgres", "postgresql")),
         streams=env.count("STREAMS", 10_000, low=1),
         streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
-        response_cache_mib=env.count("KEPT_MIB", 64, low=0),
+        response_cache_mib=env.count("RESPONSE_CACHE_MIB", 64, low=0),
         metrics_token=env.secret("METRICS_TOKEN"),
     )
 

@@ -3,10 +3,10 @@
 /** The base of all addresses: the API that served this page. */
 const BASE = new URL("/api/", location.origin);
 /** A read that hangs is worse than one that fails: the page tries again by itself. */
-const PATIENCE_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 15_000;
 
 /** What the API answered instead, as RFC 9457 problem details. */
-export class Problem extends Error {
+export class ApiError extends Error {
   constructor(status, body, retryAfterSeconds) {
     super(body?.detail ?? body?.message ?? `The API answered ${status}.`);
     this.status = status;
@@ -25,7 +25,7 @@ export async function read(path, parameters = {}, { signal } = {}) {
   try {
     return await attempt(path, parameters, signal);
   } catch (error) {
-    if (!(error instanceof Problem) || !error.retryAfterSeconds) throw error;
+    if (!(error instanceof ApiError) || !error.retryAfterSeconds) throw error;
     await new Promise((done) => setTimeout(done, Math.min(error.retryAfterSeconds, 30) * 1000));
     return attempt(path, parameters, signal);
   }
@@ -36,12 +36,12 @@ async function attempt(path, parameters, signal) {
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
   }
-  const signals = [AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])];
+  const signals = [AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(signal ? [signal] : [])];
   const answer = await fetch(url, { signal: AbortSignal.any(signals), headers: { accept: "application/json" } });
   const body = await answer.json().catch(() => null);
   if (answer.ok) return body;
-  throw new Problem(answer.status, body, Number(answer.headers.get("retry-after")) || null);
+  throw new ApiError(answer.status, body, Number(answer.headers.get("retry-after")) || null);
 }
 
 /** Where in the log an answer stands, as a stream takes it in `since`. */
-export const place = (answer) => `${answer.as_of.epoch}:${answer.as_of.seq}`;
+export const position = (answer) => `${answer.as_of.epoch}:${answer.as_of.seq}`;

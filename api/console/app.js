@@ -6,8 +6,8 @@
 //
 // api.js reads, stream.js follows, store.js merges both; the other files show what the store knows.
 
-import { place, read } from "./api.js";
-import { say } from "./dom.js";
+import { position, read } from "./api.js";
+import { setText } from "./dom.js";
 import { tick } from "./format.js";
 import { healthStrip } from "./health.js";
 import { marketList } from "./list.js";
@@ -21,7 +21,7 @@ const TOPICS = ["markets", "trades", "status"];
 /** Trades of one read that begin most sparklines; a caller has 100 reads a minute, and a page should not need them. */
 const TRADES = 500;
 /** Fewer prices than this make no line, unless the market has no more. */
-const ENOUGH = 8;
+const MIN_SPARKLINE_POINTS = 8;
 const RETRY_MS = 3_000;
 
 const $ = (id) => document.getElementById(id);
@@ -30,21 +30,21 @@ const stream = new Stream();
 
 // --- what readers of the screen hear: seldom, and one thing at a time ---------------------------------
 
-let saying = 0;
+let announceTimer = 0;
 function announce(text) {
-  clearTimeout(saying);
-  saying = setTimeout(() => say($("announcer"), text), 300);
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => setText($("announcer"), text), 300);
 }
 
 // --- the protocol's configuration, read once and again when an event changes it ------------------------
 
-let asked = null;
-const protocol = () => (asked ??= read("protocol").catch((error) => {
-  asked = null;
+let protocolRequest = null;
+const protocol = () => (protocolRequest ??= read("protocol").catch((error) => {
+  protocolRequest = null;
   throw error;
 }));
 store.addEventListener("event", ({ detail }) => {
-  if (!detail.market_id) asked = null;
+  if (!detail.market_id) protocolRequest = null;
 });
 
 // --- where we are: #/, #/markets, #/market/<id> ---------------------------------------------------------
@@ -66,7 +66,7 @@ function route() {
   list.open(opened);
   view = opened ? marketView($("main"), opened, { store, protocol, announce }) : liveView($("main"), { store });
   scrollTo(0, 0);
-  if (stream.place) stream.follow(topics());
+  if (stream.position) stream.follow(topics());
 }
 
 function topics() {
@@ -79,23 +79,23 @@ function topics() {
 async function begin() {
   try {
     const markets = await list.load();
-    stream.follow(topics(), place(markets));
+    stream.follow(topics(), position(markets));
   } catch {
     setTimeout(begin, RETRY_MS);
     return;
   }
-  await seed().catch(() => {});
+  await seedPrices().catch(() => {});
 }
 
 /** Prices of markets whose trades are on one page of all trades; the rest is read when it is seen. */
-async function seed() {
+async function seedPrices() {
   const { trades } = await read("trades", { limit: TRADES });
   store.putTrades(trades);
   const prices = new Map();
   for (const trade of trades) prices.set(trade.market_id, [trade.price_after, ...(prices.get(trade.market_id) ?? [])]);
   for (const [id, found] of prices) {
     const all = store.markets.get(id)?.trades_count;
-    if (found.length >= Math.min(all ?? Infinity, ENOUGH) && !store.prices.has(id)) store.putPrices(id, found.length === all ? [0.5, ...found] : found);
+    if (found.length >= Math.min(all ?? Infinity, MIN_SPARKLINE_POINTS) && !store.prices.has(id)) store.putPrices(id, found.length === all ? [0.5, ...found] : found);
   }
 }
 
@@ -105,7 +105,7 @@ stream.addEventListener("resync", async () => {
   announce("The log is another one; reading everything again.");
   store.clear();
   list.forget();
-  asked = null;
+  protocolRequest = null;
   await list.load().catch(() => {});
   route();
 });
@@ -146,8 +146,8 @@ function leave(isTyping) {
 $("help").addEventListener("click", () => $("shortcuts").showModal());
 $("theme").addEventListener("click", () => announce(`${toggleTheme()} theme`));
 addEventListener("hashchange", route);
-addEventListener("online", () => stream.hurry());
-document.addEventListener("visibilitychange", () => document.hidden || stream.hurry());
+addEventListener("online", () => stream.reconnectNow());
+document.addEventListener("visibilitychange", () => document.hidden || stream.reconnectNow());
 setInterval(tick, 1_000);
 
 healthStrip($("health"), $("connection"), { store, stream, announce });

@@ -11,15 +11,15 @@ import {
 } from "./vendor/lightweight-charts-5.2.1/lightweight-charts.mjs";
 import { read } from "./api.js";
 import { percent, units } from "./format.js";
-import { el, say, show } from "./dom.js";
-import { gently } from "./pace.js";
+import { el, setText, show } from "./dom.js";
+import { throttle } from "./pace.js";
 
 export const INTERVALS = { "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400 };
 const NAMES = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour", "1d": "1 day" };
 const PAGE = 300;
 
 /** The width whose candles show a market of this age as a few dozen. */
-export function fitting(createdAt, until = Date.now()) {
+export function widthForAge(createdAt, until = Date.now()) {
   const hours = (until - Date.parse(createdAt)) / 3_600_000;
   return hours < 3 ? "1m" : hours < 24 ? "5m" : hours < 24 * 21 ? "1h" : "1d";
 }
@@ -98,31 +98,31 @@ export function candleChart(marketId) {
     reading.abort();
     reading = new AbortController();
     node.classList.add("is-loading");
-    say(message, "");
+    setText(message, "");
     try {
-      const answer = await ask({ limit: PAGE });
+      const answer = await readCandles({ limit: PAGE });
       candles = byTime(answer.candles);
       hasOlder = answer.candles.length === PAGE;
       draw();
       frame();
-      if (!candles.size) say(message, "Not traded yet. Every market begins at 50%.");
+      if (!candles.size) setText(message, "Not traded yet. Every market begins at 50%.");
     } catch (error) {
-      if (error.name !== "AbortError") say(message, `No candles now: ${error.message}`);
+      if (error.name !== "AbortError") setText(message, `No candles now: ${error.message}`);
     } finally {
       node.classList.remove("is-loading");
     }
   }
 
-  const ask = (parameters) =>
+  const readCandles = (parameters) =>
     read(`markets/${marketId}/candles`, { interval, ...parameters }, { signal: reading.signal });
 
   /** The last candles exactly, after something happened. */
-  const refresh = gently(async () => {
+  const refresh = throttle(async () => {
     const from = [...candles.keys()].at(-1);
-    const answer = await ask({ limit: 3, from: from ? String(from - INTERVALS[interval]) : null });
+    const answer = await readCandles({ limit: 3, from: from ? String(from - INTERVALS[interval]) : null });
     const hadNone = !candles.size;
     for (const [time, candle] of byTime(answer.candles)) candles.set(time, candle);
-    if (candles.size) say(message, "");
+    if (candles.size) setText(message, "");
     draw();
     if (hadNone) frame();
   }, 6_000);
@@ -144,7 +144,7 @@ export function candleChart(marketId) {
   async function readOlder() {
     hasOlder = false;
     const first = candles.keys().next().value;
-    const answer = await ask({ limit: PAGE, to: String(first) }).catch(() => null);
+    const answer = await readCandles({ limit: PAGE, to: String(first) }).catch(() => null);
     if (!answer) return;
     candles = new Map([...byTime(answer.candles), ...candles]);
     hasOlder = answer.candles.length === PAGE;
@@ -159,7 +159,7 @@ export function candleChart(marketId) {
     );
     markLast(all.at(-1));
     describe(all);
-    tell(all.at(-1));
+    showLegend(all.at(-1));
   }
 
   function markLast(candle) {
@@ -182,7 +182,7 @@ export function candleChart(marketId) {
     canvas.setAttribute("aria-label", text);
   }
 
-  function tell(candle) {
+  function showLegend(candle) {
     if (!candle) return show(legend);
     const pair = (name, text) => [el("span", { class: "muted" }, name), `${text} `];
     return show(
@@ -195,7 +195,7 @@ export function candleChart(marketId) {
     );
   }
 
-  chart.subscribeCrosshairMove(({ time }) => tell(candles.get(time) ?? [...candles.values()].at(-1)));
+  chart.subscribeCrosshairMove(({ time }) => showLegend(candles.get(time) ?? [...candles.values()].at(-1)));
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
     if (range && range.from < 5 && hasOlder) readOlder();
   });

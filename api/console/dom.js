@@ -17,7 +17,7 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 /** Set a node's text where it differs: untouched nodes keep selection, and readers keep quiet. */
-export function say(node, text) {
+export function setText(node, text) {
   const words = String(text);
   if (node.textContent !== words) node.textContent = words;
   return node;

@@ -1,7 +1,7 @@
 // Numbers and times for eyes. Amounts come as decimal strings of lamports (or billionths of a share)
 // and stay integers until the last step; the exact figure is always in the title.
 
-import { el, say } from "./dom.js";
+import { el, setText } from "./dom.js";
 
 const UNIT = 1_000_000_000n;
 const GROUPED = new Intl.NumberFormat("en");
@@ -80,6 +80,6 @@ export function deadline(text) {
 /** Tell every time on the page again; called once a second, and cheap: most texts do not change. */
 export function tick() {
   const now = Date.now();
-  for (const node of document.querySelectorAll("time[data-at]")) say(node, since(Number(node.dataset.at), now));
-  for (const node of document.querySelectorAll("time[data-until]")) say(node, until(Number(node.dataset.until), now));
+  for (const node of document.querySelectorAll("time[data-at]")) setText(node, since(Number(node.dataset.at), now));
+  for (const node of document.querySelectorAll("time[data-until]")) setText(node, until(Number(node.dataset.until), now));
 }

@@ -3,8 +3,8 @@
 
 import { read } from "./api.js";
 import { ago, count } from "./format.js";
-import { el, say, show } from "./dom.js";
-import { gently } from "./pace.js";
+import { el, setText, show } from "./dom.js";
+import { throttle } from "./pace.js";
 
 const EVERY_MS = 15_000;
 
@@ -27,7 +27,7 @@ export function healthStrip(root, pill, { store, stream, announce }) {
   const alerts = el("p", { class: "alerts" });
   show(root, list, alerts);
 
-  const refresh = gently(async () => {
+  const refresh = throttle(async () => {
     try {
       showStatus(await read("status"));
     } catch {
@@ -36,27 +36,27 @@ export function healthStrip(root, pill, { store, stream, announce }) {
   }, 5_000);
 
   function showStatus(status) {
-    fields.log.say(count(status.seq));
+    fields.log.setText(count(status.seq));
     show(fields.newest.value, status.lag.last_entry_at ? ago(status.lag.last_entry_at) : "none yet");
-    fields.slot.say(status.slot === null ? "–" : count(status.slot));
-    fields.verified.say(status.verified_through === null ? "not yet" : count(status.verified_through));
+    fields.slot.setText(status.slot === null ? "–" : count(status.slot));
+    fields.verified.setText(status.verified_through === null ? "not yet" : count(status.verified_through));
     fields.verified.node.dataset.level = status.completeness.state === "verified" ? "good" : "warning";
     fields.verified.node.title = status.completeness.reason;
     showFinalized(status.finalized_through);
     const stale = status.models.filter((model) => model.is_stale);
-    fields.marts.say(stale.length ? `${stale.map((model) => model.name).join(", ")} stale` : "all fresh");
+    fields.marts.setText(stale.length ? `${stale.map((model) => model.name).join(", ")} stale` : "all fresh");
     fields.marts.node.dataset.level = stale.length ? "bad" : "good";
     const worst = status.alerts.find((alert) => alert.severity === "critical") ?? status.alerts[0];
-    say(alerts, worst ? `${worst.message}` : "");
+    setText(alerts, worst ? `${worst.message}` : "");
     alerts.hidden = !worst;
   }
 
   function showFinalized(slot) {
-    fields.finalized.say(slot === null ? "not yet" : count(slot));
+    fields.finalized.setText(slot === null ? "not yet" : count(slot));
   }
 
   function showConnection(state) {
-    say(pill, CONNECTION[state]);
+    setText(pill, CONNECTION[state]);
     pill.dataset.state = state;
   }
 
@@ -81,5 +81,5 @@ export function healthStrip(root, pill, { store, stream, announce }) {
 function field(name, title) {
   const value = el("dd", { class: "num" }, "…");
   const node = el("div", { title }, el("dt", {}, name), value);
-  return { node, value, say: (text) => say(value, text) };
+  return { node, value, setText: (text) => setText(value, text) };
 }

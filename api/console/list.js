@@ -5,15 +5,15 @@
 
 import { read } from "./api.js";
 import { ago, count, percent, sol } from "./format.js";
-import { el, say, show } from "./dom.js";
-import { gently, queue } from "./pace.js";
+import { el, setText, show } from "./dom.js";
+import { throttle, queue } from "./pace.js";
 import { sparkline } from "./sparkline.js";
 import { POINTS } from "./store.js";
 import { STATES } from "./words.js";
 
 const PAGE = 30;
 /** Rows of a past that is not on the first page of trades, read for what is on the screen. */
-const readGently = queue(2);
+const readQueued = queue(2);
 
 const FILTERS = [
   ["", "All"],
@@ -33,7 +33,7 @@ const SORTS = [
 ];
 
 export function marketList(root, { store, announce }) {
-  const asked = { q: "", state: "", sort: "activity" };
+  const query = { q: "", state: "", sort: "activity" };
   const rows = new Map();
   let opened = null;
   let cursor = null;
@@ -47,11 +47,11 @@ export function marketList(root, { store, announce }) {
     autocomplete: "off",
     spellcheck: "false",
     maxlength: 200,
-    oninput: () => searchGently(),
+    oninput: () => searchThrottled(),
   });
   const sort = el(
     "select",
-    { "aria-label": "Order", onchange: () => ask({ sort: sort.value }) },
+    { "aria-label": "Order", onchange: () => updateQuery({ sort: sort.value }) },
     SORTS.map(([value, text]) => el("option", { value }, text)),
   );
   const filters = el(
@@ -61,7 +61,7 @@ export function marketList(root, { store, announce }) {
       el(
         "label",
         { class: "chip" },
-        el("input", { type: "radio", name: "state", value, checked: value === "", onchange: () => ask({ state: value }) }),
+        el("input", { type: "radio", name: "state", value, checked: value === "", onchange: () => updateQuery({ state: value }) }),
         el("span", {}, text),
       ),
     ),
@@ -83,15 +83,15 @@ export function marketList(root, { store, announce }) {
     foot,
   );
 
-  const searchGently = gently(() => ask({ q: search.value.trim() }), 250);
+  const searchThrottled = throttle(() => updateQuery({ q: search.value.trim() }), 250);
 
   // Sparklines of what is on the screen and not yet known.
-  const seen = new IntersectionObserver((entries) => {
+  const visibleRows = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       const id = target.dataset.market;
       if (!isIntersecting || store.prices.has(id) || !store.markets.get(id)?.trades_count) continue;
-      seen.unobserve(target);
-      readGently(async () => {
+      visibleRows.unobserve(target);
+      readQueued(async () => {
         const { price_history } = await read(`markets/${id}/price-history`, { limit: POINTS });
         store.putPrices(id, price_history.map((point) => point.yes / 100));
       });
@@ -103,19 +103,19 @@ export function marketList(root, { store, announce }) {
     for (const id of dirty) rows.get(id)?.update(store.markets.get(id), store.prices.get(id));
     dirty.clear();
   };
-  const touch = (id) => {
+  const markDirty = (id) => {
     if (!rows.has(id)) return;
     if (!dirty.size) requestAnimationFrame(refreshRows);
     dirty.add(id);
   };
-  store.addEventListener("market", ({ detail: id }) => touch(id));
-  store.addEventListener("trade", ({ detail: trade }) => touch(trade.market_id));
+  store.addEventListener("market", ({ detail: id }) => markDirty(id));
+  store.addEventListener("trade", ({ detail: trade }) => markDirty(trade.market_id));
   // A market was proposed: it belongs on top of what is sorted by time, and the count is another.
-  const readAgain = gently(() => load().catch(() => {}), 20_000);
-  store.addEventListener("event", ({ detail }) => detail.name === "MarketCreated" && !asked.q && readAgain());
+  const readAgain = throttle(() => load().catch(() => {}), 20_000);
+  store.addEventListener("event", ({ detail }) => detail.name === "MarketCreated" && !query.q && readAgain());
 
-  function ask(change) {
-    Object.assign(asked, change);
+  function updateQuery(change) {
+    Object.assign(query, change);
     items.scrollTo?.({ top: 0 });
     return load().then(
       (answer) => announce(`${count(answer.count)} markets`),
@@ -131,8 +131,8 @@ export function marketList(root, { store, announce }) {
     if (!rows.size) showSkeleton();
     root.setAttribute("aria-busy", "true");
     try {
-      const answer = await read("markets", { ...asked, limit: PAGE }, { signal });
-      place(answer, { from: 0 });
+      const answer = await read("markets", { ...query, limit: PAGE }, { signal });
+      showPage(answer, { from: 0 });
       return answer;
     } catch (error) {
       if (!signal.aborted) showProblem(error);
@@ -145,21 +145,21 @@ export function marketList(root, { store, announce }) {
   async function readMore() {
     more.disabled = true;
     try {
-      place(await read("markets", { ...asked, limit: PAGE, cursor }), { from: rows.size });
+      showPage(await read("markets", { ...query, limit: PAGE, cursor }), { from: rows.size });
     } catch {
-      say(more, "That did not work. Try again");
+      setText(more, "That did not work. Try again");
     } finally {
       more.disabled = false;
     }
   }
 
-  function place(answer, { from }) {
+  function showPage(answer, { from }) {
     store.putMarkets(answer.markets);
     const focused = document.activeElement?.closest?.("[data-market]")?.dataset.market;
     if (from === 0) {
       rows.clear();
       items.replaceChildren();
-      if (!answer.markets.length) showNothing();
+      if (!answer.markets.length) showEmpty();
     }
     for (const { id } of answer.markets) {
       if (rows.has(id)) continue;
@@ -168,13 +168,13 @@ export function marketList(root, { store, announce }) {
       items.append(row.node);
       row.update(store.markets.get(id), store.prices.get(id));
       row.mark(id === opened);
-      seen.observe(row.node);
+      visibleRows.observe(row.node);
     }
     if (focused) rows.get(focused)?.link.focus({ preventScroll: true });
     cursor = answer.next_cursor;
     more.hidden = !cursor;
-    say(more, "More markets");
-    say(total, `${count(answer.count)} ${answer.count === 1 ? "market" : "markets"}`);
+    setText(more, "More markets");
+    setText(total, `${count(answer.count)} ${answer.count === 1 ? "market" : "markets"}`);
   }
 
   function showSkeleton() {
@@ -182,8 +182,8 @@ export function marketList(root, { store, announce }) {
     show(items, Array.from({ length: 9 }, line));
   }
 
-  function showNothing() {
-    const text = asked.q ? `No market speaks of “${asked.q}”.` : "No market is in this state.";
+  function showEmpty() {
+    const text = query.q ? `No market speaks of “${query.q}”.` : "No market is in this state.";
     items.append(el("li", { class: "empty" }, text));
   }
 
@@ -248,11 +248,11 @@ function marketRow(id) {
   let last = null;
 
   function update(market, prices) {
-    say(question, market.question);
-    say(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
+    setText(question, market.question);
+    setText(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
     state.dataset.state = market.state;
     showFacts(facts, market);
-    say(price, percent(market.current_price_yes));
+    setText(price, percent(market.current_price_yes));
     if (last !== null && market.current_price_yes !== last) flash(node, market.current_price_yes > last);
     last = market.current_price_yes;
     spark.draw(prices);
@@ -279,7 +279,7 @@ function showChange(node, prices) {
   if (!prices || prices.length < 2) return;
   const by = (prices.at(-1) - prices[0]) * 100;
   const sign = Math.abs(by) < 0.05 ? "" : by > 0 ? "▲" : "▼";
-  say(node, sign ? `${sign} ${Math.abs(by).toFixed(1)}` : "");
+  setText(node, sign ? `${sign} ${Math.abs(by).toFixed(1)}` : "");
   node.title = "Points since the line on the left begins";
   node.dataset.sign = Math.sign(by);
 }

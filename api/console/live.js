@@ -2,8 +2,8 @@
 
 import { read } from "./api.js";
 import { ago, percent, short, sol, units } from "./format.js";
-import { el, say, show } from "./dom.js";
-import { gently } from "./pace.js";
+import { el, setText, show } from "./dom.js";
+import { throttle } from "./pace.js";
 import { sparkline } from "./sparkline.js";
 import { STATES, verb } from "./words.js";
 
@@ -42,7 +42,7 @@ export function liveView(root, { store }) {
     empty.hidden = true;
   }
 
-  const readAgain = gently(async () => {
+  const readAgain = throttle(async () => {
     const { activities } = await read("markets/activity", { limit: 40 }, { signal });
     for (const one of activities) put(one, false);
     empty.hidden = feed.children.length > 0;
@@ -64,13 +64,13 @@ export function liveView(root, { store }) {
     featured.hidden = !ids.length;
   }
 
-  const featureGently = gently(async () => feature(), 500);
-  store.addEventListener("market", () => featureGently(), { signal });
+  const featureThrottled = throttle(async () => feature(), 500);
+  store.addEventListener("market", () => featureThrottled(), { signal });
   store.addEventListener(
     "trade",
     ({ detail: trade }) => {
-      put(told(trade, store.markets.get(trade.market_id)), true);
-      featureGently();
+      put(toActivity(trade, store.markets.get(trade.market_id)), true);
+      featureThrottled();
     },
     { signal },
   );
@@ -82,13 +82,13 @@ export function liveView(root, { store }) {
     close() {
       leaving.abort();
       readAgain.stop();
-      featureGently.stop();
+      featureThrottled.stop();
     },
   };
 }
 
 /** A trade of the stream in the shape of the API's activity. */
-function told(trade, market) {
+function toActivity(trade, market) {
   return {
     id: trade.id,
     type: "trade",
@@ -128,9 +128,9 @@ function featuredCard(id) {
   return {
     node,
     update(market, prices) {
-      say(question, market.question);
-      say(price, percent(market.current_price_yes));
-      say(state, `YES · ${STATES[market.state]} · ${market.trades_count} trades`);
+      setText(question, market.question);
+      setText(price, percent(market.current_price_yes));
+      setText(state, `YES · ${STATES[market.state]} · ${market.trades_count} trades`);
       spark.draw(prices);
     },
   };

@@ -1,10 +1,10 @@
 // One market: its price, candles, trades as they happen, votes, deadline, holders and life.
 
 import { read } from "./api.js";
-import { candleChart, fitting, INTERVALS } from "./chart.js";
+import { candleChart, widthForAge, INTERVALS } from "./chart.js";
 import { address, ago, count, deadline, percent, shares, short, sol } from "./format.js";
-import { el, say, show } from "./dom.js";
-import { gently } from "./pace.js";
+import { el, setText, show } from "./dom.js";
+import { throttle } from "./pace.js";
 import { DEADLINES, STATES, step, verb, WAITS_FOR } from "./words.js";
 
 const MOST_TRADES = 60;
@@ -58,7 +58,7 @@ export function marketView(root, id, { store, protocol, announce }) {
       return;
     }
     const market = store.markets.get(id);
-    frames.suggest(fitting(market.activated_at ?? market.created_at, Date.parse(market.finalized_at ?? "") || Date.now()));
+    frames.suggest(widthForAge(market.activated_at ?? market.created_at, Date.parse(market.finalized_at ?? "") || Date.now()));
     update();
     await Promise.allSettled([readVotes(), readLife(), readStats(), tabs.refresh()]);
   }
@@ -70,7 +70,7 @@ export function marketView(root, id, { store, protocol, announce }) {
     document.title = `${percent(market.current_price_yes)} ${market.question} – ZMART`;
   };
 
-  const readVotes = gently(async () => {
+  const readVotes = throttle(async () => {
     const kinds = store.markets.get(id)?.dispute_initiated_at ? ["proposal", "dispute"] : ["proposal"];
     const [limits, ...answers] = await Promise.all([
       protocol(),
@@ -78,11 +78,11 @@ export function marketView(root, id, { store, protocol, announce }) {
     ]);
     for (const { type, stats } of answers) votes.tally(type, stats, limits);
   }, 3_000);
-  const readLife = gently(async () => life.update(await read(`markets/${id}/lifecycle`, {}, { signal })), 3_000);
-  const readStats = gently(async () => head.stats((await read(`markets/${id}/stats`, {}, { signal })).stats), 30_000);
-  const refreshTab = gently(() => tabs.refresh(), 10_000);
+  const readLife = throttle(async () => life.update(await read(`markets/${id}/lifecycle`, {}, { signal })), 3_000);
+  const readStats = throttle(async () => head.stats((await read(`markets/${id}/stats`, {}, { signal })).stats), 30_000);
+  const refreshTab = throttle(() => tabs.refresh(), 10_000);
 
-  const listen = (type, heard) => store.addEventListener(type, ({ detail }) => heard(detail), { signal });
+  const listen = (type, handler) => store.addEventListener(type, ({ detail }) => handler(detail), { signal });
   listen("market", (changed) => changed === id && update());
   listen("trade", (trade) => {
     if (trade.market_id !== id) return;
@@ -107,7 +107,7 @@ export function marketView(root, id, { store, protocol, announce }) {
     choose: frames.choose,
     close() {
       leaving.abort();
-      for (const asking of [readVotes, readLife, readStats, refreshTab]) asking.stop();
+      for (const throttled of [readVotes, readLife, readStats, refreshTab]) throttled.stop();
       chart.close();
     },
   };
@@ -144,15 +144,15 @@ function marketHead() {
 
   function update(market) {
     question.classList.remove("skeleton-text");
-    say(question, market.question);
-    say(about, market.description ?? "");
+    setText(question, market.question);
+    setText(about, market.description ?? "");
     about.hidden = !market.description;
-    say(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
+    setText(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
     state.dataset.state = market.state;
-    say(category, market.category);
+    setText(category, market.category);
     const price = market.current_price_yes;
-    say(yes, percent(price));
-    say(no, percent(market.current_price_no));
+    setText(yes, percent(price));
+    setText(no, percent(market.current_price_no));
     bar.style.setProperty("--yes-share", `${((price ?? 0.5) * 100).toFixed(2)}%`);
     bar.setAttribute("aria-label", `YES ${percent(price)}, NO ${percent(market.current_price_no)}`);
     figures.volume.put(sol(market.total_volume_exact), market.total_volume_exact);
@@ -178,7 +178,7 @@ function fact(name) {
 }
 
 function copyable(id) {
-  const copied = () => say(button, "copied");
+  const copied = () => setText(button, "copied");
   const button = el(
     "button",
     { class: "plain mono", type: "button", title: `${id}\nCopy`, "aria-label": `Copy the market's id ${short(id)}`, onclick: () => navigator.clipboard?.writeText(id).then(copied, () => {}) },
@@ -190,7 +190,7 @@ function copyable(id) {
 // --- candles' widths ----------------------------------------------------------------------------------
 
 /** Widths of candles to choose from; what is suggested gives way to what somebody chose, also before it was suggested. */
-function intervalChoice(chosen) {
+function intervalChoice(onChoose) {
   let isChosen = false;
   const inputs = Object.keys(INTERVALS).map((width) => [
     width,
@@ -203,7 +203,7 @@ function intervalChoice(chosen) {
   );
   const set = (wanted) => {
     for (const [width, input] of inputs) input.checked = width === wanted;
-    chosen(wanted);
+    onChoose(wanted);
   };
   const choose = (wanted) => {
     isChosen = true;
@@ -280,7 +280,7 @@ function lifeCard() {
     );
   }
 
-  return { node, update, state: (market) => say(waits, WAITS_FOR[market.state] ?? "") };
+  return { node, update, state: (market) => setText(waits, WAITS_FOR[market.state] ?? "") };
 }
 
 // --- trades, holders, activity ------------------------------------------------------------------------
@@ -403,11 +403,11 @@ async function readActivity(id) {
 }
 
 /** A tab whose content is read again as a whole. */
-function readTable(ask) {
+function readTable(readContent) {
   const node = el("div", {}, el("p", { class: "empty" }, "…"));
   const refresh = async () => {
     try {
-      show(node, await ask());
+      show(node, await readContent());
     } catch (error) {
       show(node, el("p", { class: "empty" }, `That cannot be read now: ${error.message}`));
     }

@@ -4,7 +4,7 @@
  * A function that runs `action` at once, then at most every `pauseMs`; calls in between become one run
  * at the end. Failures are the next run's business: what is shown stays.
  */
-export function gently(action, pauseMs) {
+export function throttle(action, pauseMs) {
   let timer = 0;
   let isWanted = false;
   const run = async () => {
@@ -15,15 +15,15 @@ export function gently(action, pauseMs) {
     }, pauseMs);
     await Promise.resolve(action()).catch(() => {});
   };
-  const ask = () => {
+  const throttled = () => {
     isWanted = true;
     if (!timer) run();
   };
-  ask.stop = () => {
+  throttled.stop = () => {
     clearTimeout(timer);
     timer = -1;
   };
-  return ask;
+  return throttled;
 }
 
 /** Run tasks a few at a time, in the order they came. */

@@ -18,16 +18,16 @@ export class Store extends EventTarget {
   /** market id -> prices between 0 and 1, the latest last. */
   prices = new Map();
 
-  #known = new Set();
-  #takenBack = new Set();
+  #tradeIds = new Set();
+  #retracted = new Set();
 
   /** Forget everything: this is another log. */
   clear() {
     this.markets.clear();
     this.trades.length = 0;
     this.prices.clear();
-    this.#known.clear();
-    this.#takenBack.clear();
+    this.#tradeIds.clear();
+    this.#retracted.clear();
   }
 
   /** Rows of a list, or one whole market. */
@@ -37,7 +37,7 @@ export class Store extends EventTarget {
       // Equal is welcome: the whole row of a market says more than its row in a list.
       if (before && before.last_seq > row.last_seq) continue;
       this.markets.set(row.id, { ...before, ...row });
-      this.#tell("market", row.id);
+      this.#emit("market", row.id);
     }
   }
 
@@ -49,7 +49,7 @@ export class Store extends EventTarget {
   /** Prices of a market's past; what the stream brought meanwhile is at their end already. */
   putPrices(id, prices) {
     this.prices.set(id, prices.slice(-POINTS));
-    this.#tell("market", id);
+    this.#emit("market", id);
   }
 
   /** One frame of the stream. */
@@ -63,17 +63,17 @@ export class Store extends EventTarget {
         return this.#putTrade(data, { isNews: true });
       case "market_update":
       case "price_update":
-        return this.#merge(id, standing(data));
+        return this.#merge(id, marketFields(data));
       case "market_state":
         return this.putMarkets([data.market]);
       case "vote_tally":
-        return this.#tell("tally", data);
+        return this.#emit("tally", data);
       case "market_event":
-        return this.#tell("event", data);
+        return this.#emit("event", data);
       case "retracted":
-        return this.#takeBack(`${data.tx_signature}:${data.ordinal}`);
+        return this.#retract(`${data.tx_signature}:${data.ordinal}`);
       case "status":
-        return this.#tell("status", data);
+        return this.#emit("status", data);
       // Newer servers may say more than this page knows.
       default:
         return undefined;
@@ -82,32 +82,32 @@ export class Store extends EventTarget {
 
   #merge(id, fields) {
     const before = this.markets.get(id);
-    if (!before) return this.#tell("unknown", id);
+    if (!before) return this.#emit("unknown", id);
     if (before.last_seq > fields.last_seq) return undefined;
     this.markets.set(id, { ...before, ...fields });
-    return this.#tell("market", id);
+    return this.#emit("market", id);
   }
 
   #putTrade(trade, { isNews }) {
-    if (this.#known.has(trade.id) || this.#takenBack.has(trade.id)) return;
-    this.#known.add(trade.id);
+    if (this.#tradeIds.has(trade.id) || this.#retracted.has(trade.id)) return;
+    this.#tradeIds.add(trade.id);
     this.trades.unshift(trade);
     this.trades.sort(latestFirst);
-    for (const old of this.trades.splice(MOST_TRADES)) this.#known.delete(old.id);
+    for (const old of this.trades.splice(MOST_TRADES)) this.#tradeIds.delete(old.id);
     if (isNews) {
       const prices = this.prices.get(trade.market_id);
       if (prices) this.prices.set(trade.market_id, [...prices, trade.price_after].slice(-POINTS));
-      this.#tell("trade", trade);
+      this.#emit("trade", trade);
     }
   }
 
-  #takeBack(id) {
-    this.#takenBack.add(id);
+  #retract(id) {
+    this.#retracted.add(id);
     this.trades = this.trades.filter((trade) => trade.id !== id);
-    this.#tell("retracted", id);
+    this.#emit("retracted", id);
   }
 
-  #tell(type, detail) {
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
@@ -116,7 +116,7 @@ export class Store extends EventTarget {
 const latestFirst = (a, b) => b.slot - a.slot || b.seq - a.seq;
 
 /** The fields of a market's row that a message of state replaces, under the row's names. */
-function standing(data) {
+function marketFields(data) {
   const fields = {
     state: data.state,
     outcome: data.outcome,

@@ -24,49 +24,49 @@ export class Stream extends EventTarget {
   #topics = [];
 
   /** The last id; null until something was heard. */
-  place = null;
+  position = null;
   state = "connecting";
 
   /** Follow these topics, from a place in the log or from where this stream stands. */
-  follow(topics, since = this.place) {
+  follow(topics, since = this.position) {
     this.#topics = topics;
-    this.place = since;
+    this.position = since;
     this.#open();
   }
 
   /** Connect now rather than when the wait is over: the network came back, or somebody looks again. */
-  hurry() {
+  reconnectNow() {
     if (this.state === "waiting") this.#open();
   }
 
   #open() {
     this.#end();
-    this.#become(this.#failures ? "waiting" : "connecting");
+    this.#setState(this.#failures ? "waiting" : "connecting");
     const query = new URLSearchParams({ topics: this.#topics.join(",") });
-    if (this.place) query.set("since", this.place);
+    if (this.position) query.set("since", this.position);
     const source = (this.#source = new EventSource(`/api/stream?${query}`));
     source.onopen = () => {
       this.#failures = 0;
-      this.#become("live");
+      this.#setState("live");
     };
-    source.onerror = () => this.#comeBack();
-    source.onmessage = (event) => this.#hear(event, "frame");
-    source.addEventListener("welcome", (event) => this.#hear(event, "frame"));
-    source.addEventListener("resync", (event) => this.#hear(event, "resync"));
+    source.onerror = () => this.#reconnect();
+    source.onmessage = (event) => this.#receive(event, "frame");
+    source.addEventListener("welcome", (event) => this.#receive(event, "frame"));
+    source.addEventListener("resync", (event) => this.#receive(event, "resync"));
     // The server is stopping, or we did not read fast enough; the place still holds.
-    source.addEventListener("close", () => this.#comeBack());
+    source.addEventListener("close", () => this.#reconnect());
   }
 
-  #hear(event, kind) {
+  #receive(event, kind) {
     const detail = JSON.parse(event.data);
     // First the place, then the news: a listener that reopens the stream must not be told twice.
-    this.place = event.lastEventId || this.place;
+    this.position = event.lastEventId || this.position;
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
-  #comeBack() {
+  #reconnect() {
     this.#end();
-    this.#become("waiting");
+    this.#setState("waiting");
     // Doubling, and never in step with everybody else who lost the same server.
     const wait = Math.min(FIRST_WAIT_MS * 2 ** this.#failures, LONGEST_WAIT_MS) * (0.75 + Math.random() / 2);
     this.#failures += 1;
@@ -79,7 +79,7 @@ export class Stream extends EventTarget {
     this.#source = null;
   }
 
-  #become(state) {
+  #setState(state) {
     if (state === this.state) return;
     this.state = state;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));

@@ -111,19 +111,19 @@ def _operations() -> Document:
         return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in names]
 
     return {
-        "hear": {
+        "sendToWebSocket": {
             "action": "send",
             "channel": {"$ref": "#/channels/websocket"},
             "summary": "What the server says.",
             "messages": of("websocket", [*_FRAMES, *_ANSWERS]),
         },
-        "say": {
+        "receiveFromWebSocket": {
             "action": "receive",
             "channel": {"$ref": "#/channels/websocket"},
             "summary": "What a client may say.",
             "messages": of("websocket", _ACTIONS),
         },
-        "follow": {
+        "sendServerSentEvents": {
             "action": "send",
             "channel": {"$ref": "#/channels/stream"},
             "summary": "What the server says over server-sent events.",

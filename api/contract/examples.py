@@ -57,7 +57,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
 
 #: What an operation answers with besides JSON, by media type.
 OTHER_MEDIA_TYPES: Final[dict[str, dict[str, Any]]] = {
-    "ask": {"text/csv": {"type": "string", "description": "A line of names, then a line per row; format=csv."}},
+    "runSql": {"text/csv": {"type": "string", "description": "A line of names, then a line per row; format=csv."}},
     "stream": {"text/event-stream": _STREAM},
     "showDocument": {"application/octet-stream": {"type": "string", "format": "binary"}},
 }
@@ -65,7 +65,8 @@ _OF_OPERATION: Final = {("listDiscussions", "name"): _MARKET}
 _TEXTS: Final = {
     "text/csv": "state,markets\r\nACTIVE,12\r\n",
     "text/event-stream": (
-        f'id: {_POSITION}\ndata: {{"epoch":"{_POSITION[:36]}","seq":48211,"messages":[{{"type":"status","market_id":null,'
+        f'id: {_POSITION}\ndata: {{"epoch":"{_POSITION[:36]}","seq":48211,"messages":[{{"type":"status",'
+        '"market_id":null,'
         '"timestamp":"2026-01-31T12:00:00+00:00","data":{"kind":"finalized_through","finalized_through":301442107,'
         '"seq":48211}}]}\n\n'
     ),

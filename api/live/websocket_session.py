@@ -88,14 +88,14 @@ class WebSocketSession:
                     await self._handle_all(functools.partial(client_messages.parse_all, text))
         except errors.TooManyStreams as error:
             self._send_error("too_many_streams", str(error))
-            self._transport.end(CLOSE_FULL, "no room")
+            self._transport.end(CLOSE_FULL, "too_many_streams")
         except zmart_errors.Unavailable:
             self._transport.end(CLOSE_RESTART, "shutdown")
         except _ConnectionClosed:
             pass
         except Exception:
             log.exception("websocket_session_failed")
-            self._transport.end(CLOSE_INTERNAL_ERROR, "our mistake")
+            self._transport.end(CLOSE_INTERNAL_ERROR, "internal_error")
         finally:
             if self._expiry is not None:
                 self._expiry.cancel()
@@ -109,7 +109,7 @@ class WebSocketSession:
                 return
             if not self._is_within_rate():
                 self._send_error("too_many_messages", "Too many messages", f"At most {MOST_MESSAGES} in ten seconds.")
-                self._transport.end(CLOSE_POLICY, "too many messages")
+                self._transport.end(CLOSE_POLICY, "too_many_messages")
                 return
             self._transport.reset_ping_timeout()
             if (text := event.get("text")) is not None:

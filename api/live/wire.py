@@ -26,7 +26,7 @@ from websockets.http11 import Request
 
 from zmart import errors
 
-_EXTENSION = "zmart.wire"
+_EXTENSION = "zmart.websocket"
 #: The greatest message a client may send; a hundred topics and a token fit five times.
 MOST_BYTES = 64 * 1024
 #: Messages read ahead while one is being answered; control frames are read all the while.
@@ -35,7 +35,7 @@ _READ_AHEAD = 16
 CLOSE_TIMEOUT_SECONDS = 5.0
 
 # uvicorn logs the whole address of a connection, and tokens stand in addresses.
-_QUIET_LOGGER = logging.getLogger("zmart.wire")
+_QUIET_LOGGER = logging.getLogger("zmart.websocket")
 _QUIET_LOGGER.setLevel(logging.WARNING)
 
 

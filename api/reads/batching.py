@@ -108,7 +108,7 @@ def batched_statement(statement: str, names: tuple[str, ...]) -> str:
     for name in names:
         one = one.replace(f"%({name})s", f'asked."{name}"')
     return statements.part(
-        "together",
+        "for_each_value",
         one=one,
         names=", ".join(f'"{name}"' for name in names),
         values=", ".join(f"%({name})s::text[]" for name in names),

@@ -218,7 +218,7 @@ class ReadDatabase:
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute("set transaction isolation level repeatable read")
                 # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
-                await connection.execute(statements.compose("hold_lists"))
+                await connection.execute(statements.compose("lock_lists"))
 
                 async def run(statement: str, parameters: Mapping[str, Any]) -> list[Row]:
                     return await (await connection.execute(statement, parameters)).fetchall()

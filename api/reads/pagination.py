@@ -49,8 +49,8 @@ _PLAIN_TEXT = re.compile(r"[\w\s]+")
 _WORD = re.compile(r"[^\W_]+")
 
 
-MARKETS = ListSpec("markets", statements.compose("market_texts"))
-TRADES = ListSpec("trades", statements.compose("trade_texts"))
+MARKETS = ListSpec("markets", statements.compose("market_rows"))
+TRADES = ListSpec("trades", statements.compose("trade_rows"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ def markets_statement(sort: Sort, filters: Iterable[str], page: PageRequest, sea
         "reverse": sort.reverse,
         "filters": _conditions(conditions),
         # What creators told is looked up for the rows shown, and for others only where it decides.
-        "told": statements.part("told_by_creator") if "where_category" in conditions else "",
+        "metadata_join": statements.part("creator_metadata") if "where_category" in conditions else "",
         "beyond": beyond if page.cursor else "",
         "bound": page.bound,
     }

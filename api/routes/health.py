@@ -22,12 +22,12 @@ SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
 SILENCE_SECONDS = 10.0
 
 
-@get("/health", tags=["truth"], summary="The process is there", responses=response_docs.problems())
+@get("/health", tags=["status"], summary="The process is there", responses=response_docs.problems())
 async def health(services: FromServices, state: State) -> schemas.Health:
     """Liveness only; /ready says whether it can serve."""
     return schemas.Health(
         status="healthy",
-        service=SERVICES[state.door],
+        service=SERVICES[state.service_name],
         timestamp=datetime.datetime.now(datetime.UTC).isoformat(),
         uptime=round(uptime_seconds(services), 3),
         environment=services.settings.chain.cluster.value,
@@ -36,7 +36,7 @@ async def health(services: FromServices, state: State) -> schemas.Health:
 
 @get(
     "/ready",
-    tags=["truth"],
+    tags=["status"],
     summary="Whether requests can be answered",
     responses={
         **response_docs.problems(),
@@ -49,7 +49,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     reasons += _stream_problems(services)
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
-        service=SERVICES[state.door],
+        service=SERVICES[state.service_name],
         reasons=reasons,
         warnings=warnings,
         epoch=epoch,
@@ -61,7 +61,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
 
 @get(
     ["/api/status", "/status"],
-    tags=["truth"],
+    tags=["status"],
     summary="How the log and its marts are doing",
     responses=response_docs.read_responses(),
 )

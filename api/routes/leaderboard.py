@@ -46,7 +46,7 @@ async def show_pnl_history(
     )
 
 
-@get("/api/stats", tags=["truth"], summary="The platform in sums", responses=response_docs.read_responses())
+@get("/api/stats", tags=["status"], summary="The platform in sums", responses=response_docs.read_responses())
 async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
     """Trades, traders, fees and open interest by period."""
     return await database.answer(statements.compose("platform"), {})

@@ -9,7 +9,7 @@ from ..dependencies import FromDatabase
 from ..reads import statements
 
 
-@get("/api/protocol", tags=["truth"], summary="The program's configuration", responses=response_docs.read_responses())
+@get("/api/protocol", tags=["status"], summary="The program's configuration", responses=response_docs.read_responses())
 async def show_protocol(database: FromDatabase) -> Response[schemas.Protocol]:
     """Each field as the newest event that says it says, and which event that is."""
     return await database.answer(statements.compose("protocol"), {})

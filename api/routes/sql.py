@@ -18,7 +18,7 @@ from ..reads.database import Answer
 from ..sql_console import executor, validator
 
 
-@get("/api/sql", tags=["truth"], summary="What SQL can be asked", responses=response_docs.problems())
+@get("/api/sql", tags=["status"], summary="What SQL can be asked", responses=response_docs.problems())
 async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
     """Worked queries by name, the functions that may be called, and the bounds."""
     return schemas.SqlConsole(
@@ -35,7 +35,7 @@ async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
 
 @post(
     "/api/sql",
-    tags=["truth"],
+    tags=["status"],
     summary="Ask in SQL",
     status_code=200,
     security=SECURITY,
@@ -47,7 +47,7 @@ async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery)
 
     Off unless the server was started with ANALYST_SQL.
     """
-    sql_executor: executor.SqlExecutor | None = state.desk
+    sql_executor: executor.SqlExecutor | None = state.sql_executor
     if sql_executor is None:
         raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
     table = await sql_executor.execute(_query(data), data.limit)

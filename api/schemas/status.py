@@ -132,5 +132,5 @@ class Protocol(Struct, kw_only=True):
     is_paused: bool
     admin: str | None
     backend_authority: str | None
-    said_by: ConfigSources
+    set_by: ConfigSources
     as_of: AsOf

@@ -23,7 +23,7 @@ select {stated}, json_build_object(
         from page as p
         inner join marts.activity as v on p.seq = v.seq
         inner join marts.markets as m on v.market_no = m.market_no
-        {told_by_creator}
+        {creator_metadata}
     ), '[]'),
     'count', (select count(*) from page),
     'as_of', {as_of}

@@ -58,7 +58,7 @@ select {stated}, json_build_object(
             'trendingScore', round(m.score, 4)
         ) order by m.score desc, m.market_no desc)
         from shown as m
-        {told_by_creator}
+        {creator_metadata}
     ), '[]'),
     'count', (select count(*) from shown),
     'as_of', {as_of}
@@ -122,10 +122,10 @@ candidates as materialized (
 ),
 shown as materialized (
     select
-        m.*, d.question as told, coalesce(d.category, 'other') as category,
+        m.*, d.question as metadata_question, coalesce(d.category, 'other') as category,
         coalesce(d.category, 'other') = (select q.category from asked as q) as is_match
     from candidates as m
-    {told_by_creator}
+    {creator_metadata}
     order by is_match desc, m.created_at desc, m.market_no desc
     limit %(limit)s
 )
@@ -133,7 +133,7 @@ select {stated}, json_build_object(
     'related', coalesce((
         select json_agg(json_build_object(
             'id', m.id,
-            'question', coalesce(m.told, 'Market ' || left(m.id, 8) || '…'),
+            'question', coalesce(m.metadata_question, 'Market ' || left(m.id, 8) || '…'),
             'yesPrice', m.current_price_yes,
             'category', initcap(m.category),
             'categoryMatch', m.is_match

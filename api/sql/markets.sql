@@ -24,7 +24,7 @@ select {stated}, {server}, (
     select string_agg({market_version}, ' ' order by p.sort_key {direction}, p.number {direction})
     from shown as p
     inner join marts.markets as m on p.number = m.market_no
-    {told_by_creator}
+    {creator_metadata}
 ) as versions, json_build_object(
     'count', {count},
     'count_is_exact', {is_exact},

@@ -69,7 +69,7 @@ select
 -- The program's configuration as of now, and which event said each part of it.
 select {stated}, (
     select jsonb_object_agg(f.name, coalesce(s.value, f.initial)) || jsonb_build_object(
-        'said_by', jsonb_object_agg(f.name, case when s.value is not null then jsonb_build_object(
+        'set_by', jsonb_object_agg(f.name, case when s.value is not null then jsonb_build_object(
             'event', s.event, 'tx_signature', s.tx_signature, 'slot', s.slot, 'seq', s.seq, 'block_time', s.block_time
         ) end),
         'as_of', {as_of}

@@ -54,7 +54,7 @@ select {stated}, json_build_object(
                 limit %(limit)s offset %(offset)s
             ) as p
             inner join marts.markets as m on p.market_no = m.market_no
-            {told_by_creator}
+            {creator_metadata}
             order by p.last_trade_at desc nulls last, p.market_no
         ) as r
     ), '[]'),

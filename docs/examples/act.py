@@ -171,7 +171,7 @@ def main() -> None:
 
     creator.post(f"/api/markets/{market}/discussions", {"content": "It has come this far."})
     discussions = wait_until("the comment", f"/api/markets/{market}/discussions", lambda told: "this far" in str(told))
-    print(f"said: {len(discussions['discussions'] if isinstance(discussions, dict) else discussions)} comment")
+    print(f"posted: {len(discussions['discussions'] if isinstance(discussions, dict) else discussions)} comment")
 
     active = wait_until("the activation", f"/api/markets/{market}", lambda told: told["activated_at"])
     # The program takes no outcome in the second in which trading began (protocol.md 1.4.7).

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
             raise errors.InvalidInput("--to-slot is before --from-slot.")
         configured = settings.load()
         slots = SlotRange(from_slot=options.from_slot, to_slot=options.to_slot)
-        printer = None if options.tell_every is None else ProgressPrinter(every_seconds=options.tell_every)
+        printer = None if options.progress_every is None else ProgressPrinter(every_seconds=options.progress_every)
         result = asyncio.run(
             run(configured, slots, per_second=options.per_second, requests=options.requests, printer=printer)
         )
@@ -267,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to-slot", type=int, required=True)
     parser.add_argument("--per-second", type=float, default=sync_task.REQUESTS_PER_SECOND)
     parser.add_argument("--requests", type=int, default=None)
-    parser.add_argument("--tell-every", type=float, default=None, metavar="SECONDS", help="Lines instead of a bar.")
+    parser.add_argument("--progress-every", type=float, default=None, metavar="SECONDS", help="Lines instead of a bar.")
     return parser
 
 

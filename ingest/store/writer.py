@@ -57,7 +57,7 @@ STATISTICS_UNTIL_SEQ = 2_000_000
 STATISTICS_STEP = 500
 
 #: Dead letters that a person should hear of: the others are looked at when there is time.
-ALERTING_REASONS = frozenset({"differs", "truncated", "batch_item_rejected"})
+ALERTING_REASONS = frozenset({"differs", "truncated", "rejected"})
 
 
 class AppendResult(NamedTuple):
@@ -170,14 +170,10 @@ class _BatchInput:
         """What stays of the only thing in it."""
         message = f"Postgres refused it: {reason}"
         for sighting in self.sightings:
-            return DeadLetter(sighting.row.signature, None, "batch_item_rejected", message, sighting.row.body)
+            return DeadLetter(sighting.row.signature, None, "rejected", message, sighting.row.body)
         for dead_letter in self.dead_letters:
-            return DeadLetter(
-                None, None, "batch_item_rejected", message, dead_letter.bytes or repr(dead_letter).encode()
-            )
-        return DeadLetter(
-            None, None, "batch_item_rejected", message, "".join(self.wanted).encode("utf-8", "surrogatepass")
-        )
+            return DeadLetter(None, None, "rejected", message, dead_letter.bytes or repr(dead_letter).encode())
+        return DeadLetter(None, None, "rejected", message, "".join(self.wanted).encode("utf-8", "surrogatepass"))
 
 
 class _AppendRow(NamedTuple):

@@ -163,7 +163,7 @@ class SyncTask:
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._run(), name="ingest watch")
+        self._task = asyncio.create_task(self._run(), name="ingest sync")
 
     async def stop(self) -> None:
         """End; what was under way is done again at the next start."""

@@ -126,7 +126,7 @@ def _command(first: int, last: int, config: BackfillConfig) -> list[str]:
         *(sys.executable, "-m", "ingest", "backfill"),
         *("--from-slot", str(first), "--to-slot", str(last)),
         *("--per-second", str(config.per_second), "--requests", str(config.requests)),
-        *("--tell-every", str(PROGRESS_SECONDS)),
+        *("--progress-every", str(PROGRESS_SECONDS)),
     ]
 
 

@@ -28,7 +28,7 @@ _DEAD_LETTERS = dg.AssetSpec(
     group_name="log",
     kinds={"postgres", "table"},
     owners=models.OWNERS,
-    tags={"kept_as": "log"},
+    tags={"materialization": "log"},
 )
 _OBSERVE_HELP = "\n\n**Observe** reads how many rows there are and how new they are; it changes nothing."
 

@@ -120,7 +120,7 @@ def _views_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
             outcome = outcomes[name]
             if not outcome.is_successful:
                 raise errors.ConfigurationError(outcome.message, help="Mend the model's SQL.")
-            metadata: dict[str, Any] = {"said": outcome.message, "seconds": outcome.seconds}
+            metadata: dict[str, Any] = {"message": outcome.message, "seconds": outcome.seconds}
             yield dg.MaterializeResult(asset_key=key, data_version=LIVE, metadata=metadata)
 
     return install_views

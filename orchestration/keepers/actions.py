@@ -49,7 +49,8 @@ _TASKS: Final = (
         key="backend",
         role="backend_authority",
         ballots=VoteKind.PROPOSAL,
-        description="Writes the counted ballots of a proposal on chain once they make its approval possible, at most hourly.",
+        description="Writes the counted ballots of a proposal on chain once they make its approval possible, at most "
+        "hourly.",
     ),
     Task(
         name="proposal_approvals",
@@ -59,8 +60,8 @@ _TASKS: Final = (
         key="admin",
         role="admin",
         ballots=VoteKind.PROPOSAL,
-        description="Approves proposals whose tally on chain suffices and still holds. Without the admin's key it exports "
-        "unsigned transactions instead.",
+        description="Approves proposals whose tally on chain suffices and still holds. Without the admin's key it "
+        "exports unsigned transactions instead.",
     ),
     Task(
         name="market_activations",
@@ -70,8 +71,8 @@ _TASKS: Final = (
         key="admin",
         role="authority",
         ballots=VoteKind.PROPOSAL,
-        description="Opens approved markets for trading, where the admin's key is present and the approval does not rest on "
-        "unseen wallets.",
+        description="Opens approved markets for trading, where the admin's key is present and the approval does not rest "
+        "on unseen wallets.",
     ),
     Task(
         name="market_finalizations",

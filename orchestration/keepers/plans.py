@@ -54,7 +54,7 @@ class PlanVerdict(enum.Enum):
     #: It would be due, but something is not proven.
     REFUSED = "refused"
     #: A person decides.
-    MANUAL_REVIEW = "person"
+    MANUAL_REVIEW = "manual_review"
 
 
 class Reason(enum.Enum):

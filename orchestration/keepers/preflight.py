@@ -86,7 +86,7 @@ def require_roles(config: ProtocolConfig, keys: KeeperKeys) -> None:
         if key is not None and key.address != expected:
             raise errors.ConfigurationError(
                 f"The {role} on chain is {expected}, the key configured is {key.address}.",
-                help=f"Set {variable} to the key of {expected}, or SOLANA_PROGRAM_ID_CORE to the program it belongs to.",
+                help=f"Set {variable} to the key of {expected}, or SOLANA_PROGRAM_ID_CORE to its program.",
             )
 
 

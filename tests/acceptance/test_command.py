@@ -33,7 +33,7 @@ def zmart(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["dsn"], "There is no database yet. Start one with `zmart up`"),
         (["ps"], "zmart is not running. Start it with `zmart up`."),

@@ -47,12 +47,12 @@ def service(name, code, *, within=20, ceiling=None, limit=5, port=None, **more):
         name=name, launch=launch, probe=probe, ready_within_seconds=within, grace_seconds=1,
         memory_ceiling_bytes=ceiling,
         ports=(Port(variable="ITS_PORT", host="127.0.0.1", number=port),) if port else (),
-        policy=restarts.Policy(limit=limit, first_delay_seconds=0.01), **more)
+        policy=restarts.RestartPolicy(limit=limit, first_delay_seconds=0.01), **more)
 
 async def main():
     services = [service(**each) for each in json.loads(sys.argv[2])]
     say = lambda *words: print(*words, flush=True)
-    await Supervisor(services, state_dir=state, say=say).run(lambda: say("READY"))
+    await Supervisor(services, state_dir=state, report=say).run(lambda: say("READY"))
 
 try:
     asyncio.run(main())
@@ -124,7 +124,7 @@ def live_pids(state: Path) -> list[int]:
 def reaper_pids(run: subprocess.Popen[str]) -> list[int]:
     """The wardens of a supervisor."""
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"warden" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"reaper" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 #: Prints a line every moment.
@@ -314,7 +314,9 @@ def test_a_service_over_its_restart_limit_stays_failed_until_restart(
     start: Callable[..., Run],
 ) -> None:
     """After its limit a service is failed, the others go on, and `zmart restart` tries again."""
-    run = start({"name": "a", "code": ONCE.format("sys.exit(3)"), "limit": 1}, {"name": "b", "code": STAYS}).wait_until_ready()
+    run = start(
+        {"name": "a", "code": ONCE.format("sys.exit(3)"), "limit": 1}, {"name": "b", "code": STAYS}
+    ).wait_until_ready()
     (run.state / "a.go").touch()
     wait_until(lambda: run.status("a").state == "failed")
     assert run.status("b").state == "ready"
@@ -401,12 +403,14 @@ signal.signal(signal.SIGTERM, end)
 ready.touch()
 time.sleep(3600)
 """
-    run = start({"name": "ground", "code": code, "is_foundation": True}, {"name": "house", "code": code}).wait_until_ready()
+    run = start(
+        {"name": "ground", "code": code, "is_foundation": True}, {"name": "upper", "code": code}
+    ).wait_until_ready()
 
     run.process.terminate()
 
     assert run.wait_for_exit()[0] == 0
-    assert (run.state / "order").read_text() == "house ground "
+    assert (run.state / "order").read_text() == "upper ground "
 
 
 def test_a_port_in_use_is_reported_before_any_start(start: Callable[..., Run]) -> None:

@@ -273,7 +273,9 @@ def missed(stack: ChaosStack) -> bool:
 
 def settled(stack: ChaosStack) -> bool:
     """Whether no place in a block is provisional any more; that is looked up after the watermark has moved."""
-    (row,) = stack.fetch_all("select count(*) as n from raw.transactions where not order_settled and retracted_at is null")
+    (row,) = stack.fetch_all(
+        "select count(*) as n from raw.transactions where not order_settled and retracted_at is null"
+    )
     return bool(row["n"] == 0)
 
 

@@ -306,7 +306,9 @@ async def _read_expected(stack: PushStack, after: int) -> dict[str, list[tuple[i
     return found
 
 
-def _check_against_the_feed(stack: PushStack, topics: str, received: Sequence[tuple[int, str, str]], after: int) -> None:
+def _check_against_the_feed(
+    stack: PushStack, topics: str, received: Sequence[tuple[int, str, str]], after: int
+) -> None:
     """That reading is itself what the tables say, without any of the stream's own statements."""
     if topics != TOPICS[0]:
         return

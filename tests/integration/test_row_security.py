@@ -174,8 +174,8 @@ def test_metadata_of_another_wallet_does_not_replace_the_creators(shared: testin
 def test_expired_proofs_are_forgotten(shared: testing.PostgresDatabase) -> None:
     """A nonce an hour past its end goes when the next is redeemed; one that could still be replayed stays."""
     with shared.connect("zmart_api") as api:
-        for nonce, ends in (("gone", "now() - interval '2 hours'"), ("kept", "now() - interval '1 minute'")):
+        for nonce, ends in (("gone", "now() - interval '2 hours'"), ("stored", "now() - interval '1 minute'")):
             acting(api, BOB, f"select app.redeem_nonce('{nonce}', {ends})")
         acting(api, BOB, f"select app.redeem_nonce('next', {LATER})")
         left = "select array_agg(nonce order by nonce) from app.redeemed_nonces"
-        assert acting(api, BOB, left) == ["kept", "next"]
+        assert acting(api, BOB, left) == ["stored", "next"]

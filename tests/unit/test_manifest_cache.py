@@ -95,7 +95,7 @@ def test_models_are_read_where_the_state_directory_cannot_be_written(
         folders.append(target)
         (target / "manifest.json").write_text("{}")
 
-    monkeypatch.setattr(rebuild, "build", build)
+    monkeypatch.setattr(rebuild, "build_models", build)
 
     assert rebuild.load_manifest() == {}
     assert tmp_path not in folders[0].parents

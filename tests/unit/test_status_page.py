@@ -92,7 +92,7 @@ def test_a_page_without_problems_starts_with_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "need"),
+    ("changes", "need"),
     [
         ({"ingest": None}, "Ingest does not answer"),
         ({"completeness": {"state": "behind", "reason": "7 are missing."}}, "behind: 7 are missing."),

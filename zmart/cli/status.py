@@ -115,7 +115,8 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Marts that are behind the log and retried: {', '.join(behind)}. They catch up by themselves."
     completeness = report.get("completeness") or {}
     if completeness.get("state") != "verified":
-        yield f"Completeness is {completeness.get('state', 'unknown')}: {completeness.get('reason', 'nothing is known of it.')}"
+        reason = completeness.get("reason", "nothing is known of it.")
+        yield f"Completeness is {completeness.get('state', 'unknown')}: {reason}"
     if report["dead_letters"]:
         count = report["dead_letters"]
         yield f"{count} dead letter{'s' if count > 1 else ''} nobody has looked at. See: zmart dead-letters list"

@@ -343,7 +343,7 @@ class FeedListener:
         await self.close()
         first, longest = BACKOFF_SECONDS
         seconds = min(longest, first * 2 ** min(failures, 16))
-        log.warning("feed_connection_lost", error=str(error), again_in_seconds=seconds)
+        log.warning("feed_connection_lost", error=str(error), retry_in_seconds=seconds)
         await asyncio.sleep(seconds)
 
 

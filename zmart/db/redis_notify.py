@@ -61,7 +61,7 @@ class Notifier:
                     await self._publish_pending(carrier)
             except Exception as error:
                 # Listeners look every second by themselves.
-                log.warning("redis_notify_failed", kind=type(error).__name__, again_in_seconds=_RETRY_SECONDS)
+                log.warning("redis_notify_failed", kind=type(error).__name__, retry_in_seconds=_RETRY_SECONDS)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _publish_pending(self, carrier: broadcaster.Broadcast) -> None:

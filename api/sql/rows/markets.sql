@@ -91,7 +91,7 @@ left join app.market_metadata as d on m.id = d.market_id and m.creator_wallet = 
 -- name: from_markets
 -- Markets m that are shown, with their metadata d.
 marts.markets as m
-{told_by_creator}
+{creator_metadata}
 
 -- name: the_market
 -- The number of the market that goes by a 64-hex id or an address.

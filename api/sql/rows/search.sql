@@ -7,7 +7,7 @@ found as materialized (
 -- name: page_listed
 -- A page's rows of all markets.
 select m.market_no as number, {sort_key} as sort_key
-from marts.markets as m {told}
+from marts.markets as m {metadata_join}
 where m.is_known {filters} {beyond}
 order by sort_key {direction}, m.market_no {direction}
 limit {bound}
@@ -37,11 +37,11 @@ limit {bound}
 found as f
 inner join raw.markets_seen as s on f.market_id = s.market_id
 inner join marts.markets as m on s.market_no = m.market_no and f.user_wallet = m.creator_wallet
-{told_by_creator}
+{creator_metadata}
 
 -- name: count_listed
 -- How many markets there are with these filters.
-(select count(*) from marts.markets as m {told} where m.is_known {filters})
+(select count(*) from marts.markets as m {metadata_join} where m.is_known {filters})
 
 -- name: count_found
 -- How many of the found there are with these filters; not counted beyond what is sorted.

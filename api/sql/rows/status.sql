@@ -16,10 +16,10 @@
 ) as f (name, initial)
 left join lateral (
     select
-        case when jsonb_typeof(f.initial) = 'string' then to_jsonb(s.said #>> '{}') else s.said end as value,
+        case when jsonb_typeof(f.initial) = 'string' then to_jsonb(s.field_value #>> '{}') else s.field_value end as value,
         p.event, p.tx_signature, p.order_key >> 24 as slot, p.seq, p.block_time
     from marts.protocol_config as p
-    cross join lateral (select to_jsonb(p) -> f.name as said) as s
-    where s.said <> 'null'
+    cross join lateral (select to_jsonb(p) -> f.name as field_value) as s
+    where s.field_value <> 'null'
     order by p.order_key desc limit 1
 ) as s on true

@@ -53,7 +53,7 @@ greatest(p.last_seq, m.last_seq) as last_seq
 select {position}
 from marts.positions as p
 inner join marts.markets as m on p.market_no = m.market_no
-{told_by_creator}
+{creator_metadata}
 inner join marts.portfolio as v on p.market_no = v.market_no and p.wallet_no = v.wallet_no
 where m.is_known and p.wallet_no = {the_wallet}
 

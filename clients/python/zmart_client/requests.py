@@ -10,6 +10,7 @@ from typing import Protocol as Structure
 from urllib.parse import quote
 
 from .types import (
+    Ack,
     BallotText,
     BuyShares,
     Candles,
@@ -21,7 +22,6 @@ from .types import (
     Discussions,
     DisputeBallot,
     DisputeCounts,
-    Done,
     Edits,
     Health,
     Holders,
@@ -33,49 +33,49 @@ from .types import (
     MarketStats,
     MarketTradePage,
     MarketVotes,
-    MetadataTold,
+    MetadataResult,
     NewestActivities,
+    NewMarketPost,
     NewMetadata,
     NewPost,
-    NewPostOf,
     NonceToSign,
     OnePosition,
-    Opinion,
     Platform,
     PnlHistory,
     Portfolio,
-    Position,
+    PostReport,
+    PostResult,
     PriceHistory,
     ProposalBallot,
     ProposalCounts,
     Protocol,
-    Question,
     Quote,
+    Reaction,
     Readiness,
     RecordedBallot,
     RefreshToken,
-    Related,
-    Relayed,
+    RelatedMarkets,
+    RelayedTransaction,
     Replies,
-    Report,
     ResolveMarket,
-    Said,
     SellShares,
     Session,
     SignedMessage,
-    SignedOut,
     SignedTransaction,
+    SignOutResult,
     SqlAnswer,
-    SqlDesk,
+    SqlConsole,
+    SqlQuery,
     Status,
     Threads,
     Ticket,
     TradePage,
     TransactionStatus,
-    Trending,
+    TrendingMarkets,
     UnsignedMarket,
     UnsignedOnMarket,
     UnsignedTrade,
+    UserPosition,
     VoteCounts,
     VoteOnDispute,
     VoteOnProposal,
@@ -104,13 +104,13 @@ class Requests:
 
     _transport: Transport
 
-    async def sign_out(self, **body: Unpack[RefreshToken]) -> SignedOut:
+    async def sign_out(self, **body: Unpack[RefreshToken]) -> SignOutResult:
         """Sign out.
 
         End the session of this refresh token. Access tokens it gave out, and streams opened with them, live their
         fifteen minutes to the end.
         """
-        return cast("SignedOut", await self._transport.request("POST", "/api/auth/logout", body=body))
+        return cast("SignOutResult", await self._transport.request("POST", "/api/auth/logout", body=body))
 
     async def show_nonce(self, *, wallet: str | None = None) -> NonceToSign:
         """What to sign.
@@ -141,19 +141,19 @@ class Requests:
         """
         return cast("Session", await self._transport.request("POST", "/api/auth/verify", body=body))
 
-    async def post_discussion(self, **body: Unpack[NewPostOf]) -> Said:
+    async def post_discussion(self, **body: Unpack[NewMarketPost]) -> PostResult:
         """Post.
 
         The same, with the market in the body.
         """
-        return cast("Said", await self._transport.request("POST", "/api/discussions", body=body))
+        return cast("PostResult", await self._transport.request("POST", "/api/discussions", body=body))
 
-    async def delete_discussion(self, name: str) -> Done:
+    async def delete_discussion(self, name: str) -> Ack:
         """Delete one's own post.
 
         It says nothing any more; replies to it stay.
         """
-        return cast("Done", await self._transport.request("DELETE", f"/api/discussions/{_quoted(name)}"))
+        return cast("Ack", await self._transport.request("DELETE", f"/api/discussions/{_quoted(name)}"))
 
     async def list_discussions(
         self, name: str, *, limit: int | None = None, offset: int | None = None, cursor: str | None = None
@@ -169,12 +169,14 @@ class Requests:
             ),
         )
 
-    async def edit_discussion(self, name: str, **body: Unpack[ChangedPost]) -> Said:
+    async def edit_discussion(self, name: str, **body: Unpack[ChangedPost]) -> PostResult:
         """Edit one's own post.
 
         What it said before is kept and can be read.
         """
-        return cast("Said", await self._transport.request("PATCH", f"/api/discussions/{_quoted(name)}", body=body))
+        return cast(
+            "PostResult", await self._transport.request("PATCH", f"/api/discussions/{_quoted(name)}", body=body)
+        )
 
     async def list_edits(self, name: str) -> Edits:
         """What a post said before.
@@ -183,12 +185,12 @@ class Requests:
         """
         return cast("Edits", await self._transport.request("GET", f"/api/discussions/{_quoted(name)}/edits"))
 
-    async def flag_discussion(self, name: str, **body: Unpack[Report]) -> Done:
+    async def flag_discussion(self, name: str, **body: Unpack[PostReport]) -> Ack:
         """Report a post.
 
         Once a wallet. How many reported it is shown, who did is not.
         """
-        return cast("Done", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/flag", body=body))
+        return cast("Ack", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/flag", body=body))
 
     async def list_replies(self, name: str, *, after: str | None = None, limit: int | None = None) -> Replies:
         """A thread's replies.
@@ -202,12 +204,14 @@ class Requests:
             ),
         )
 
-    async def vote_on_discussion(self, name: str, **body: Unpack[Opinion]) -> Said:
+    async def vote_on_discussion(self, name: str, **body: Unpack[Reaction]) -> PostResult:
         """Say up or down of a post.
 
         One opinion a wallet; another replaces it, null takes it back.
         """
-        return cast("Said", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/vote", body=body))
+        return cast(
+            "PostResult", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/vote", body=body)
+        )
 
     async def show_document(self, cid: str) -> bytes:
         """A document by its content id.
@@ -309,12 +313,14 @@ class Requests:
         """
         return cast("Categories", await self._transport.request("GET", "/api/markets/categories"))
 
-    async def list_trending(self, *, limit: int | None = None) -> Trending:
+    async def list_trending(self, *, limit: int | None = None) -> TrendingMarkets:
         """The markets that are traded most.
 
         ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
         """
-        return cast("Trending", await self._transport.request("GET", "/api/markets/trending", query={"limit": limit}))
+        return cast(
+            "TrendingMarkets", await self._transport.request("GET", "/api/markets/trending", query={"limit": limit})
+        )
 
     async def show_market(self, market: str) -> Market:
         """One market.
@@ -390,13 +396,14 @@ class Requests:
             ),
         )
 
-    async def post_under_market(self, market: str, **body: Unpack[NewPost]) -> Said:
+    async def post_under_market(self, market: str, **body: Unpack[NewPost]) -> PostResult:
         """Post under a market.
 
         Say something, or answer another post of the market (`parent_id`).
         """
         return cast(
-            "Said", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/discussions", body=body)
+            "PostResult",
+            await self._transport.request("POST", f"/api/markets/{_quoted(market)}/discussions", body=body),
         )
 
     async def dispute_market(self, market: str) -> UnsignedOnMarket:
@@ -447,14 +454,15 @@ class Requests:
             await self._transport.request("GET", f"/api/markets/{_quoted(market)}/lifecycle", query={"limit": limit}),
         )
 
-    async def tell_metadata(self, market: str, **body: Unpack[NewMetadata]) -> MetadataTold:
+    async def set_market_metadata(self, market: str, **body: Unpack[NewMetadata]) -> MetadataResult:
         """Tell what a market is about.
 
         As its creator, before or after the market is created; others are refused, or never shown. A market that was
         created with a content id takes exactly the words of that document. Named by its 64-hex id.
         """
         return cast(
-            "MetadataTold", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/metadata", body=body)
+            "MetadataResult",
+            await self._transport.request("POST", f"/api/markets/{_quoted(market)}/metadata", body=body),
         )
 
     async def show_price_history(self, market: str, *, limit: int | None = None) -> PriceHistory:
@@ -492,13 +500,13 @@ class Requests:
             ),
         )
 
-    async def list_related(self, market: str, *, limit: int | None = None) -> Related:
+    async def list_related(self, market: str, *, limit: int | None = None) -> RelatedMarkets:
         """Markets like another.
 
         Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none.
         """
         return cast(
-            "Related",
+            "RelatedMarkets",
             await self._transport.request("GET", f"/api/markets/{_quoted(market)}/related", query={"limit": limit}),
         )
 
@@ -564,15 +572,15 @@ class Requests:
             ),
         )
 
-    async def list_positions_or404(
+    async def list_positions_legacy(
         self, wallet: str, *, limit: int | None = None, offset: int | None = None
-    ) -> list[Position]:
+    ) -> list[UserPosition]:
         """A wallet's positions, or 404.
 
         The same array; a wallet without any position is not found.
         """
         return cast(
-            "list[Position]",
+            "list[UserPosition]",
             await self._transport.request(
                 "GET", f"/api/positions/{_quoted(wallet)}", query={"limit": limit, "offset": offset}
             ),
@@ -585,14 +593,14 @@ class Requests:
         """
         return cast("Protocol", await self._transport.request("GET", "/api/protocol"))
 
-    async def show_desk(self) -> SqlDesk:
+    async def list_sql_queries(self) -> SqlConsole:
         """What SQL can be asked.
 
         Worked queries by name, the functions that may be called, and the bounds.
         """
-        return cast("SqlDesk", await self._transport.request("GET", "/api/sql"))
+        return cast("SqlConsole", await self._transport.request("GET", "/api/sql"))
 
-    async def ask(self, **body: Unpack[Question]) -> SqlAnswer:
+    async def run_sql(self, **body: Unpack[SqlQuery]) -> SqlAnswer:
         """Ask in SQL.
 
         One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV. Off unless the server was
@@ -650,13 +658,13 @@ class Requests:
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/sell", body=body))
 
-    async def relay_transaction(self, **body: Unpack[SignedTransaction]) -> Relayed:
+    async def relay_transaction(self, **body: Unpack[SignedTransaction]) -> RelayedTransaction:
         """Pass a signed transaction on.
 
         Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how far
         they have come.
         """
-        return cast("Relayed", await self._transport.request("POST", "/api/transactions", body=body))
+        return cast("RelayedTransaction", await self._transport.request("POST", "/api/transactions", body=body))
 
     async def follow_transaction(self, signature: str) -> TransactionStatus:
         """How far a transaction has come.
@@ -719,13 +727,13 @@ class Requests:
 
     async def list_positions(
         self, wallet: str, *, limit: int | None = None, offset: int | None = None
-    ) -> list[Position]:
+    ) -> list[UserPosition]:
         """A wallet's positions.
 
         An array, the latest traded first; empty for a wallet without any.
         """
         return cast(
-            "list[Position]",
+            "list[UserPosition]",
             await self._transport.request(
                 "GET", f"/api/users/{_quoted(wallet)}/positions", query={"limit": limit, "offset": offset}
             ),

@@ -8,6 +8,12 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class Ack(TypedDict):
+    """What was done."""
+
+    message: str
+
+
 class Activity(TypedDict):
     """One event of the program, in words."""
 
@@ -29,15 +35,6 @@ class Activity(TypedDict):
     slot: int
     seq: int
     block_time: str
-
-
-class Agreement(TypedDict):
-    """A dispute's tally."""
-
-    agrees: int
-    """With the dispute, and so against the proposed outcome."""
-    disagrees: int
-    total: int
 
 
 class Alert(TypedDict):
@@ -88,15 +85,6 @@ class BallotText(TypedDict):
     message: str
     nonce: str
     expires_at: str
-
-
-class BothSides(TypedDict):
-    """A tally: each wallet once."""
-
-    agree: int
-    """Likes of a proposal, or ballots for a dispute."""
-    disagree: int
-    total: int
 
 
 class BuyShares(TypedDict):
@@ -246,11 +234,29 @@ class Completeness(TypedDict):
     reason: str
 
 
-class Counts(TypedDict):
-    """Tallies by kind."""
+class ConfigSource(TypedDict):
+    """The event that said something."""
 
-    proposal: BothSides
-    dispute: BothSides
+    event: str
+    tx_signature: str
+    slot: int
+    seq: int
+    block_time: str
+
+
+class ConfigSources(TypedDict):
+    """Who said each field; null where no event did and the value is what initialize sets."""
+
+    protocol_fee_bps: ConfigSource | None
+    resolver_reward_bps: ConfigSource | None
+    liquidity_provider_fee_bps: ConfigSource | None
+    proposal_approval_threshold: ConfigSource | None
+    dispute_success_threshold: ConfigSource | None
+    min_resolution_delay: ConfigSource | None
+    dispute_period: ConfigSource | None
+    is_paused: ConfigSource | None
+    admin: ConfigSource | None
+    backend_authority: ConfigSource | None
 
 
 class CreateMarket(TypedDict):
@@ -303,20 +309,11 @@ class Discussion(TypedDict):
     last_seq: int
 
 
-class DiscussionMessage(TypedDict):
-    """Something was said, changed or rated under a market."""
-
-    type: Literal["discussion"]
-    market_id: str | None
-    timestamp: str
-    data: DiscussionTold
-
-
-class DiscussionTold(TypedDict):
+class DiscussionEvent(TypedDict):
     """Something was said, changed or rated under a market."""
 
     action: Literal["created", "deleted", "edited", "reacted"]
-    discussion: PostTold
+    discussion: DiscussionPost
     postId: int
     author: str
     content: str | None
@@ -324,6 +321,29 @@ class DiscussionTold(TypedDict):
     market_id: str
     seq: int
     """The entry of the log that this is."""
+
+
+class DiscussionMessage(TypedDict):
+    """Something was said, changed or rated under a market."""
+
+    type: Literal["discussion"]
+    market_id: str | None
+    timestamp: str
+    data: DiscussionEvent
+
+
+class DiscussionPost(TypedDict):
+    """A post as it is now; one that was deleted since is told without its text."""
+
+    id: int
+    user_wallet: str
+    content: str | None
+    parent_id: int | None
+    upvotes: int
+    downvotes: int
+    created_at: str
+    edited_at: str | None
+    deleted_at: str | None
 
 
 class Discussions(TypedDict):
@@ -356,14 +376,17 @@ class DisputeCounts(TypedDict):
 
     success: Literal[True]
     marketId: str
-    counts: Agreement
+    counts: DisputeTally
     as_of: AsOf
 
 
-class Done(TypedDict):
-    """What was done."""
+class DisputeTally(TypedDict):
+    """A dispute's tally."""
 
-    message: str
+    agrees: int
+    """With the dispute, and so against the proposed outcome."""
+    disagrees: int
+    total: int
 
 
 class Edit(TypedDict):
@@ -391,21 +414,19 @@ class Error(TypedDict):
     market_id: NotRequired[str]
 
 
-class EventTold(TypedDict):
-    """Any other event of the program."""
+class EventRetracted(TypedDict):
+    """An event that the chain gave up, or that stands elsewhere on it than was told."""
 
+    ref: int
+    """The seq that told it."""
     name: str
     market_id: str | None
-    user_wallet: str | None
-    payload: dict[str, Any]
-    """The event's other fields; 64-bit integers are text."""
     tx_signature: str
     ordinal: int
     slot: int
     """The slot it landed in."""
     seq: int
     """The entry of the log that this is."""
-    created_at: str
 
 
 class FieldProblem(TypedDict):
@@ -438,14 +459,6 @@ class Frame(TypedDict):
         | VoteTallyMessage
         | PositionUpdateMessage
     ]
-
-
-class HappenedEvent(TypedDict):
-    """What the transaction did, by the log."""
-
-    seq: int
-    name: str
-    market_id: str | None
 
 
 class Health(TypedDict):
@@ -500,7 +513,7 @@ class Lag(TypedDict):
 class Leaderboard(TypedDict):
     """Wallets by rank; by win rate only those with a record."""
 
-    leaderboard: list[Ranked]
+    leaderboard: list[RankedWallet]
     count: int
     period: Literal["24h", "30d", "7d", "all"]
     by: Literal["profit", "trades", "volume", "win_rate"]
@@ -539,14 +552,6 @@ class LifecycleEvent(TypedDict):
     slot: int
     seq: int
     block_time: str
-
-
-class Likes(TypedDict):
-    """A proposal's tally."""
-
-    likes: int
-    dislikes: int
-    total: int
 
 
 class Market(TypedDict):
@@ -743,13 +748,43 @@ class MarketChanged(TypedDict):
     """The newest entry that this standing reflects."""
 
 
+class MarketEvent(TypedDict):
+    """Any other event of the program."""
+
+    name: str
+    market_id: str | None
+    user_wallet: str | None
+    payload: dict[str, Any]
+    """The event's other fields; 64-bit integers are text."""
+    tx_signature: str
+    ordinal: int
+    slot: int
+    """The slot it landed in."""
+    seq: int
+    """The entry of the log that this is."""
+    created_at: str
+
+
 class MarketEventMessage(TypedDict):
     """Any other event of the program."""
 
     type: Literal["market_event"]
     market_id: str | None
     timestamp: str
-    data: EventTold
+    data: MarketEvent
+
+
+class MarketMetadataEvent(TypedDict):
+    """What a market's creator told of it."""
+
+    market_id: str
+    question: str
+    description: str | None
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    tags: list[str]
+    end_date: str | None
+    seq: int
+    """The entry of the log that this is."""
 
 
 class MarketMetadataMessage(TypedDict):
@@ -758,7 +793,7 @@ class MarketMetadataMessage(TypedDict):
     type: Literal["market_metadata"]
     market_id: str | None
     timestamp: str
-    data: MetadataToldLive
+    data: MarketMetadataEvent
 
 
 class MarketPage(TypedDict):
@@ -776,7 +811,16 @@ class MarketPage(TypedDict):
     as_of: AsOf
 
 
-class MarketStanding(TypedDict):
+class MarketStateMessage(TypedDict):
+    """How a market stands, in the words of older clients."""
+
+    type: Literal["market_state"]
+    market_id: str | None
+    timestamp: str
+    data: MarketStateSnapshot
+
+
+class MarketStateSnapshot(TypedDict):
     """How a market stands, in the words of older clients."""
 
     action: Literal["created", "snapshot", "updated"]
@@ -790,15 +834,6 @@ class MarketStanding(TypedDict):
     """0 to 1."""
     totalShares: int
     """Nine decimals."""
-
-
-class MarketStateMessage(TypedDict):
-    """How a market stands, in the words of older clients."""
-
-    type: Literal["market_state"]
-    market_id: str | None
-    timestamp: str
-    data: MarketStanding
 
 
 class MarketStats(TypedDict):
@@ -843,7 +878,7 @@ class MarketVotes(TypedDict):
     as_of: AsOf
 
 
-class MetadataTold(TypedDict):
+class MetadataResult(TypedDict):
     """What was told."""
 
     message: str
@@ -852,19 +887,6 @@ class MetadataTold(TypedDict):
     """The content id that a create instruction may anchor."""
     seq: int | None
     """Its entry of the log; null while the market does not exist."""
-
-
-class MetadataToldLive(TypedDict):
-    """What a market's creator told of it."""
-
-    market_id: str
-    question: str
-    description: str | None
-    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
-    tags: list[str]
-    end_date: str | None
-    seq: int
-    """The entry of the log that this is."""
 
 
 class ModelStatus(TypedDict):
@@ -893,7 +915,7 @@ class MovedMessage(TypedDict):
     type: Literal["moved"]
     market_id: str | None
     timestamp: str
-    data: TakenBack
+    data: EventRetracted
 
 
 class NamedQuery(TypedDict):
@@ -902,6 +924,17 @@ class NamedQuery(TypedDict):
     name: str
     statement: str
     """Its text, which begins with what it answers."""
+
+
+class NewMarketPost(TypedDict):
+    """What to say, and under which market."""
+
+    content: str
+    """Text, kept as it is."""
+    parent_id: NotRequired[str | None]
+    parentId: NotRequired[str | None]
+    market_id: str
+    """The market's id or address."""
 
 
 class NewMetadata(TypedDict):
@@ -921,17 +954,6 @@ class NewPost(TypedDict):
     """Text, kept as it is."""
     parent_id: NotRequired[str | None]
     parentId: NotRequired[str | None]
-
-
-class NewPostOf(TypedDict):
-    """What to say, and under which market."""
-
-    content: str
-    """Text, kept as it is."""
-    parent_id: NotRequired[str | None]
-    parentId: NotRequired[str | None]
-    market_id: str
-    """The market's id or address."""
 
 
 class NewestActivities(TypedDict):
@@ -1033,12 +1055,6 @@ class OnePosition(TypedDict):
     current_price_no: float | None
     last_seq: int
     as_of: AsOf
-
-
-class Opinion(TypedDict):
-    """What to say of a post; null takes an earlier opinion back."""
-
-    vote: Literal["down", "up"] | None
 
 
 class Ping(TypedDict):
@@ -1205,64 +1221,7 @@ class PortfolioTotals(TypedDict):
     """An integer; text, for it may be beyond 2**53."""
 
 
-class Position(TypedDict):
-    """What a wallet holds in a market."""
-
-    market_id: str
-    marketId: str
-    market_address: str
-    user_wallet: str
-    userId: str
-    shares_yes: int
-    shares_yes_exact: str
-    """The integer beside it, exactly."""
-    sharesYes: int
-    shares_no: int
-    shares_no_exact: str
-    """The integer beside it, exactly."""
-    sharesNo: int
-    total_invested: int
-    """Lamports paid, fees included."""
-    total_invested_exact: str
-    """The integer beside it, exactly."""
-    totalCost: int
-    total_proceeds: int
-    total_proceeds_exact: str
-    """The integer beside it, exactly."""
-    current_value: int
-    """Lamports: shares at the current price; once final, what is claimable."""
-    current_value_exact: str
-    """The integer beside it, exactly."""
-    claimable_amount: int
-    claimable_amount_exact: str
-    """The integer beside it, exactly."""
-    unrealizedPnL: int
-    """Lamports; with realizedPnL the profit."""
-    unrealized_pnl_exact: str
-    """The integer beside it, exactly."""
-    realizedPnL: int
-    """Lamports."""
-    realized_pnl_exact: str
-    """The integer beside it, exactly."""
-    trades_count: int
-    has_claimed: bool
-    claimed_amount: int
-    claimed_amount_exact: str
-    """The integer beside it, exactly."""
-    first_trade_at: str | None
-    last_trade_at: str | None
-    claimed_at: str | None
-    question: str
-    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
-    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
-    state_code: int
-    outcome: Literal["INVALID", "NO", "YES"] | None
-    current_price_yes: float | None
-    current_price_no: float | None
-    last_seq: int
-
-
-class PositionStands(TypedDict):
+class PositionState(TypedDict):
     """What a wallet holds in a market."""
 
     market_id: str
@@ -1299,21 +1258,20 @@ class PositionUpdateMessage(TypedDict):
     type: Literal["position_update"]
     market_id: str | None
     timestamp: str
-    data: PositionStands
+    data: PositionState
 
 
-class PostTold(TypedDict):
-    """A post as it is now; one that was deleted since is told without its text."""
+class PostReport(TypedDict):
+    """Why a post should be looked at."""
 
-    id: int
-    user_wallet: str
-    content: str | None
-    parent_id: int | None
-    upvotes: int
-    downvotes: int
-    created_at: str
-    edited_at: str | None
-    deleted_at: str | None
+    reason: str
+
+
+class PostResult(TypedDict):
+    """What was done, and how the post stands now."""
+
+    message: str
+    discussion: Discussion
 
 
 class PriceChanged(TypedDict):
@@ -1396,8 +1354,16 @@ class ProposalCounts(TypedDict):
 
     success: Literal[True]
     marketId: str
-    counts: Likes
+    counts: ProposalTally
     as_of: AsOf
+
+
+class ProposalTally(TypedDict):
+    """A proposal's tally."""
+
+    likes: int
+    dislikes: int
+    total: int
 
 
 class ProposedMarket(TypedDict):
@@ -1471,18 +1437,8 @@ class Protocol(TypedDict):
     is_paused: bool
     admin: str | None
     backend_authority: str | None
-    said_by: SaidBy
+    set_by: ConfigSources
     as_of: AsOf
-
-
-class Question(TypedDict):
-    """One SELECT over the schema marts, or the name of a worked one."""
-
-    query: NotRequired[str | None]
-    name: NotRequired[str | None]
-    limit: NotRequired[int]
-    """Rows at most."""
-    format: NotRequired[Literal["csv", "json"]]
 
 
 class Quote(TypedDict):
@@ -1518,7 +1474,7 @@ class Quote(TypedDict):
     as_of: AsOf
 
 
-class Ranked(TypedDict):
+class RankedWallet(TypedDict):
     """A wallet and its place."""
 
     rank: int
@@ -1537,6 +1493,12 @@ class Ranked(TypedDict):
     win_rate_bps: int | None
     """won_count of decided_count."""
     last_seq: int
+
+
+class Reaction(TypedDict):
+    """What to say of a post; null takes an earlier opinion back."""
+
+    vote: Literal["down", "up"] | None
 
 
 class Readiness(TypedDict):
@@ -1580,14 +1542,6 @@ class Refusal(TypedDict):
     message: str
 
 
-class Related(TypedDict):
-    """Other ACTIVE markets, those of the same category first; empty for a market nobody knows."""
-
-    related: list[RelatedMarket]
-    count: int
-    as_of: AsOf
-
-
 class RelatedMarket(TypedDict):
     """Another market somebody may like."""
 
@@ -1600,7 +1554,15 @@ class RelatedMarket(TypedDict):
     """Of the same category as the market that was asked for."""
 
 
-class Relayed(TypedDict):
+class RelatedMarkets(TypedDict):
+    """Other ACTIVE markets, those of the same category first; empty for a market nobody knows."""
+
+    related: list[RelatedMarket]
+    count: int
+    as_of: AsOf
+
+
+class RelayedTransaction(TypedDict):
     """A transaction on its way."""
 
     message: str
@@ -1621,12 +1583,6 @@ class Replies(TypedDict):
     limit: int
     next_cursor: str | None
     as_of: AsOf
-
-
-class Report(TypedDict):
-    """Why a post should be looked at."""
-
-    reason: str
 
 
 class ResolveMarket(TypedDict):
@@ -1662,39 +1618,7 @@ class RetractedMessage(TypedDict):
     type: Literal["retracted"]
     market_id: str | None
     timestamp: str
-    data: TakenBack
-
-
-class Said(TypedDict):
-    """What was done, and how the post stands now."""
-
-    message: str
-    discussion: Discussion
-
-
-class SaidBy(TypedDict):
-    """Who said each field; null where no event did and the value is what initialize sets."""
-
-    protocol_fee_bps: Saying | None
-    resolver_reward_bps: Saying | None
-    liquidity_provider_fee_bps: Saying | None
-    proposal_approval_threshold: Saying | None
-    dispute_success_threshold: Saying | None
-    min_resolution_delay: Saying | None
-    dispute_period: Saying | None
-    is_paused: Saying | None
-    admin: Saying | None
-    backend_authority: Saying | None
-
-
-class Saying(TypedDict):
-    """The event that said something."""
-
-    event: str
-    tx_signature: str
-    slot: int
-    seq: int
-    block_time: str
+    data: EventRetracted
 
 
 class SellShares(TypedDict):
@@ -1733,6 +1657,12 @@ class SideCount(TypedDict):
     dislikes: int
 
 
+class SignOutResult(TypedDict):
+    """The session is over."""
+
+    message: str
+
+
 class SignedMessage(TypedDict):
     """What a wallet returned: the text it signed, as text or as its bytes, and the signature."""
 
@@ -1746,17 +1676,20 @@ class SignedMessage(TypedDict):
     """The signed bytes in base64, as signIn returns them."""
 
 
-class SignedOut(TypedDict):
-    """The session is over."""
-
-    message: str
-
-
 class SignedTransaction(TypedDict):
     """A transaction to pass on."""
 
     transaction: str
     """base64 of the signed bytes, at most 1,232 of them."""
+
+
+class Simulation(TypedDict):
+    """What trying it out showed."""
+
+    slot: int
+    """The chain's slot at which it succeeded."""
+    units_consumed: int
+    """Compute units."""
 
 
 class SqlAnswer(TypedDict):
@@ -1779,7 +1712,7 @@ class SqlColumn(TypedDict):
     """As Postgres names it."""
 
 
-class SqlDesk(TypedDict):
+class SqlConsole(TypedDict):
     """What can be asked here."""
 
     is_on: bool
@@ -1789,6 +1722,16 @@ class SqlDesk(TypedDict):
     """Functions that may be called."""
     seconds: float
     most_rows: int
+
+
+class SqlQuery(TypedDict):
+    """One SELECT over the schema marts, or the name of a worked one."""
+
+    query: NotRequired[str | None]
+    name: NotRequired[str | None]
+    limit: NotRequired[int]
+    """Rows at most."""
+    format: NotRequired[Literal["csv", "json"]]
 
 
 class Status(TypedDict):
@@ -1812,16 +1755,7 @@ class Status(TypedDict):
     as_of: AsOf
 
 
-class StatusMessage(TypedDict):
-    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
-
-    type: Literal["status"]
-    market_id: str | None
-    timestamp: str
-    data: StatusTold
-
-
-class StatusTold(TypedDict):
+class StatusEvent(TypedDict):
     """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
 
     kind: Literal["finalized_through", "mart_stale", "snapshot"]
@@ -1831,6 +1765,15 @@ class StatusTold(TypedDict):
     """The entry of the log that this is; a snapshot has none."""
     stale: NotRequired[list[str]]
     """Marts that stand still; in a snapshot only."""
+
+
+class StatusMessage(TypedDict):
+    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+
+    type: Literal["status"]
+    market_id: str | None
+    timestamp: str
+    data: StatusEvent
 
 
 class Subscribe(TypedDict):
@@ -1870,32 +1813,6 @@ class Subscribed(TypedDict):
         | VoteTallyMessage
         | PositionUpdateMessage
     ]
-
-
-class TakenBack(TypedDict):
-    """An event that the chain gave up, or that stands elsewhere on it than was told."""
-
-    ref: int
-    """The seq that told it."""
-    name: str
-    market_id: str | None
-    tx_signature: str
-    ordinal: int
-    slot: int
-    """The slot it landed in."""
-    seq: int
-    """The entry of the log that this is."""
-
-
-class TallyStands(TypedDict):
-    """The ballots of one kind in a market, counted."""
-
-    market_id: str
-    vote_type: Literal["dispute", "proposal"]
-    likes: int
-    dislikes: int
-    total: int
-    last_seq: int | None
 
 
 class Thread(TypedDict):
@@ -1992,37 +1909,7 @@ class Trade(TypedDict):
     timestamp: str
 
 
-class TradeExecutedMessage(TypedDict):
-    """A purchase or a sale."""
-
-    type: Literal["trade_executed"]
-    market_id: str | None
-    timestamp: str
-    data: TradeTold
-
-
-class TradeMessage(TypedDict):
-    """A purchase or a sale."""
-
-    type: Literal["trade"]
-    market_id: str | None
-    timestamp: str
-    data: TradeTold
-
-
-class TradePage(TypedDict):
-    """Trades, the latest on chain first."""
-
-    trades: list[Trade]
-    count: int
-    """How many are on this page."""
-    limit: int
-    offset: int
-    next_cursor: str | None
-    as_of: AsOf
-
-
-class TradeTold(TypedDict):
+class TradeEvent(TypedDict):
     """A purchase or a sale."""
 
     id: str
@@ -2060,6 +1947,36 @@ class TradeTold(TypedDict):
     block_time: str
 
 
+class TradeExecutedMessage(TypedDict):
+    """A purchase or a sale."""
+
+    type: Literal["trade_executed"]
+    market_id: str | None
+    timestamp: str
+    data: TradeEvent
+
+
+class TradeMessage(TypedDict):
+    """A purchase or a sale."""
+
+    type: Literal["trade"]
+    market_id: str | None
+    timestamp: str
+    data: TradeEvent
+
+
+class TradePage(TypedDict):
+    """Trades, the latest on chain first."""
+
+    trades: list[Trade]
+    count: int
+    """How many are on this page."""
+    limit: int
+    offset: int
+    next_cursor: str | None
+    as_of: AsOf
+
+
 class TradingStats(TypedDict):
     """What trades add up to, in lamports."""
 
@@ -2078,6 +1995,14 @@ class TradingStats(TypedDict):
     """The integer beside it, exactly."""
 
 
+class TransactionEvent(TypedDict):
+    """What the transaction did, by the log."""
+
+    seq: int
+    name: str
+    market_id: str | None
+
+
 class TransactionStatus(TypedDict):
     """How far a transaction has come."""
 
@@ -2088,16 +2013,8 @@ class TransactionStatus(TypedDict):
     error: str | None
     source: Literal["chain", "log"]
     """Who says so; the log knows only what succeeded."""
-    events: list[HappenedEvent]
+    events: list[TransactionEvent]
     explorer: str
-
-
-class Trending(TypedDict):
-    """The most traded ACTIVE markets of the day up to the newest event."""
-
-    trending: list[TrendingMarket]
-    count: int
-    as_of: AsOf
 
 
 class TrendingMarket(TypedDict):
@@ -2118,13 +2035,12 @@ class TrendingMarket(TypedDict):
     """0.6 of volume24h and 0.4 of uniqueTraders."""
 
 
-class Trial(TypedDict):
-    """What trying it out showed."""
+class TrendingMarkets(TypedDict):
+    """The most traded ACTIVE markets of the day up to the newest event."""
 
-    slot: int
-    """The chain's slot at which it succeeded."""
-    units_consumed: int
-    """Compute units."""
+    trending: list[TrendingMarket]
+    count: int
+    as_of: AsOf
 
 
 class UnsignedMarket(TypedDict):
@@ -2140,7 +2056,7 @@ class UnsignedMarket(TypedDict):
     """It can land until the chain has this many blocks."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
-    simulation: Trial
+    simulation: Simulation
     transaction: NotRequired[None]
     """Its signature, once you have signed it; null here."""
     explorer: NotRequired[None]
@@ -2163,7 +2079,7 @@ class UnsignedOnMarket(TypedDict):
     """It can land until the chain has this many blocks."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
-    simulation: Trial
+    simulation: Simulation
     transaction: NotRequired[None]
     """Its signature, once you have signed it; null here."""
     explorer: NotRequired[None]
@@ -2185,7 +2101,7 @@ class UnsignedTrade(TypedDict):
     """It can land until the chain has this many blocks."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
-    simulation: Trial
+    simulation: Simulation
     transaction: NotRequired[None]
     """Its signature, once you have signed it; null here."""
     explorer: NotRequired[None]
@@ -2210,6 +2126,63 @@ class Unsubscribed(TypedDict):
     market_id: NotRequired[str]
 
 
+class UserPosition(TypedDict):
+    """What a wallet holds in a market."""
+
+    market_id: str
+    marketId: str
+    market_address: str
+    user_wallet: str
+    userId: str
+    shares_yes: int
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    sharesYes: int
+    shares_no: int
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    sharesNo: int
+    total_invested: int
+    """Lamports paid, fees included."""
+    total_invested_exact: str
+    """The integer beside it, exactly."""
+    totalCost: int
+    total_proceeds: int
+    total_proceeds_exact: str
+    """The integer beside it, exactly."""
+    current_value: int
+    """Lamports: shares at the current price; once final, what is claimable."""
+    current_value_exact: str
+    """The integer beside it, exactly."""
+    claimable_amount: int
+    claimable_amount_exact: str
+    """The integer beside it, exactly."""
+    unrealizedPnL: int
+    """Lamports; with realizedPnL the profit."""
+    unrealized_pnl_exact: str
+    """The integer beside it, exactly."""
+    realizedPnL: int
+    """Lamports."""
+    realized_pnl_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    has_claimed: bool
+    claimed_amount: int
+    claimed_amount_exact: str
+    """The integer beside it, exactly."""
+    first_trade_at: str | None
+    last_trade_at: str | None
+    claimed_at: str | None
+    question: str
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state_code: int
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    current_price_yes: float | None
+    current_price_no: float | None
+    last_seq: int
+
+
 class Vote(TypedDict):
     """One ballot."""
 
@@ -2230,8 +2203,23 @@ class VoteCounts(TypedDict):
     """A market's tallies."""
 
     market_id: str
-    counts: Counts
+    counts: VoteTallies
     as_of: AsOf
+
+
+class VoteEvent(TypedDict):
+    """A ballot, cast on chain or here."""
+
+    vote_type: Literal["dispute", "proposal"]
+    vote: bool
+    market_id: str
+    user_wallet: str
+    voted_at: str
+    created_at: str
+    source: Literal["api", "chain"]
+    tx_signature: str | None
+    seq: int
+    """The entry of the log that this is."""
 
 
 class VoteMessage(TypedDict):
@@ -2240,7 +2228,7 @@ class VoteMessage(TypedDict):
     type: Literal["vote"]
     market_id: str | None
     timestamp: str
-    data: VoteTold
+    data: VoteEvent
 
 
 class VoteOnDispute(TypedDict):
@@ -2271,28 +2259,40 @@ class VoteStats(TypedDict):
     voting_closes_at: str | None
 
 
+class VoteTallies(TypedDict):
+    """Tallies by kind."""
+
+    proposal: VoteTally
+    dispute: VoteTally
+
+
+class VoteTally(TypedDict):
+    """A tally: each wallet once."""
+
+    agree: int
+    """Likes of a proposal, or ballots for a dispute."""
+    disagree: int
+    total: int
+
+
 class VoteTallyMessage(TypedDict):
     """The ballots of one kind in a market, counted."""
 
     type: Literal["vote_tally"]
     market_id: str | None
     timestamp: str
-    data: TallyStands
+    data: VoteTallyState
 
 
-class VoteTold(TypedDict):
-    """A ballot, cast on chain or here."""
+class VoteTallyState(TypedDict):
+    """The ballots of one kind in a market, counted."""
 
-    vote_type: Literal["dispute", "proposal"]
-    vote: bool
     market_id: str
-    user_wallet: str
-    voted_at: str
-    created_at: str
-    source: Literal["api", "chain"]
-    tx_signature: str | None
-    seq: int
-    """The entry of the log that this is."""
+    vote_type: Literal["dispute", "proposal"]
+    likes: int
+    dislikes: int
+    total: int
+    last_seq: int | None
 
 
 class Wallet(TypedDict):

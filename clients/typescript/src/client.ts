@@ -8,7 +8,7 @@ import type { FieldProblem, Session } from "./types.js";
 export type Sign = (text: string) => string | Promise<string>;
 
 /** A call was refused; `code` is stable, `message` is for people. */
-export class Problem extends Error {
+export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
@@ -18,15 +18,15 @@ export class Problem extends Error {
     readonly retryAfter: number | null,
   ) {
     super(`${status} ${code}: ${message}`);
-    this.name = "Problem";
+    this.name = "ApiError";
   }
 
-  static async of(answer: Response): Promise<Problem> {
+  static async of(answer: Response): Promise<ApiError> {
     const isProblem = answer.headers.get("content-type")?.includes("json") ?? false;
     const body = (isProblem ? await answer.json() : {}) as { code?: string; message?: string; details?: FieldProblem[] };
     const after = answer.headers.get("retry-after");
     const message = body.message ?? answer.statusText;
-    return new Problem(answer.status, body.code ?? "", message, body.details ?? [], after === null ? null : Number(after));
+    return new ApiError(answer.status, body.code ?? "", message, body.details ?? [], after === null ? null : Number(after));
   }
 }
 
@@ -36,7 +36,7 @@ export class Zmart extends Requests {
   private session: Session | null = null;
 
   constructor(url = "http://127.0.0.1:4000") {
-    super({ request: (method, path, said) => this.request(method, path, said) });
+    super({ request: (method, path, options) => this.request(method, path, options) });
     this.url = url.replace(/\/$/, "");
   }
 
@@ -52,29 +52,29 @@ export class Zmart extends Requests {
     return new Stream(this.url, topics, { ...options, token: (isExpired) => this.token(isExpired) });
   }
 
-  private async request(method: string, path: string, said: { query?: object; body?: unknown } = {}): Promise<unknown> {
-    let answer = await this.sent(method, path, said);
+  private async request(method: string, path: string, options: { query?: object; body?: unknown } = {}): Promise<unknown> {
+    let answer = await this.send(method, path, options);
     if (answer.status === 401 && this.session !== null) {
-      if ((await Problem.of(answer.clone())).code === "token_expired") {
+      if ((await ApiError.of(answer.clone())).code === "token_expired") {
         await this.renew();
-        answer = await this.sent(method, path, said);
+        answer = await this.send(method, path, options);
       }
     }
-    if (!answer.ok) throw await Problem.of(answer);
+    if (!answer.ok) throw await ApiError.of(answer);
     const isJson = answer.headers.get("content-type")?.startsWith("application/json") ?? false;
     return isJson ? await answer.json() : new Uint8Array(await answer.arrayBuffer());
   }
 
-  private sent(method: string, path: string, said: { query?: object; body?: unknown }): Promise<Response> {
+  private send(method: string, path: string, options: { query?: object; body?: unknown }): Promise<Response> {
     const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(said.query ?? {})) {
+    for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
     const headers: Record<string, string> = this.session ? { Authorization: `Bearer ${this.session.access_token}` } : {};
     const init: RequestInit = { method, headers };
-    if (said.body !== undefined) {
+    if (options.body !== undefined) {
       headers["Content-Type"] = "application/json";
-      init.body = JSON.stringify(said.body);
+      init.body = JSON.stringify(options.body);
     }
     return fetch(`${this.url}${path}${query.size > 0 ? `?${query}` : ""}`, init);
   }

@@ -4,7 +4,7 @@ import type * as types from "./types.js";
 
 /** Carries a call. */
 export interface Transport {
-  request(method: string, path: string, said?: { query?: object; body?: unknown }): Promise<unknown>;
+  request(method: string, path: string, options?: { query?: object; body?: unknown }): Promise<unknown>;
 }
 
 /** One method a call; `Zmart` is what to use. */
@@ -17,8 +17,8 @@ export class Requests {
    * End the session of this refresh token. Access tokens it gave out, and streams opened with them, live
    * their fifteen minutes to the end.
    */
-  async signOut(body: types.RefreshToken): Promise<types.SignedOut> {
-    return (await this.transport.request("POST", `/api/auth/logout`, { body })) as types.SignedOut;
+  async signOut(body: types.RefreshToken): Promise<types.SignOutResult> {
+    return (await this.transport.request("POST", `/api/auth/logout`, { body })) as types.SignOutResult;
   }
 
   /**
@@ -63,8 +63,8 @@ export class Requests {
    *
    * The same, with the market in the body.
    */
-  async postDiscussion(body: types.NewPostOf): Promise<types.Said> {
-    return (await this.transport.request("POST", `/api/discussions`, { body })) as types.Said;
+  async postDiscussion(body: types.NewMarketPost): Promise<types.PostResult> {
+    return (await this.transport.request("POST", `/api/discussions`, { body })) as types.PostResult;
   }
 
   /**
@@ -72,8 +72,8 @@ export class Requests {
    *
    * It says nothing any more; replies to it stay.
    */
-  async deleteDiscussion(name: string): Promise<types.Done> {
-    return (await this.transport.request("DELETE", `/api/discussions/${encodeURIComponent(name)}`)) as types.Done;
+  async deleteDiscussion(name: string): Promise<types.Ack> {
+    return (await this.transport.request("DELETE", `/api/discussions/${encodeURIComponent(name)}`)) as types.Ack;
   }
 
   /**
@@ -90,8 +90,8 @@ export class Requests {
    *
    * What it said before is kept and can be read.
    */
-  async editDiscussion(name: string, body: types.ChangedPost): Promise<types.Said> {
-    return (await this.transport.request("PATCH", `/api/discussions/${encodeURIComponent(name)}`, { body })) as types.Said;
+  async editDiscussion(name: string, body: types.ChangedPost): Promise<types.PostResult> {
+    return (await this.transport.request("PATCH", `/api/discussions/${encodeURIComponent(name)}`, { body })) as types.PostResult;
   }
 
   /**
@@ -108,8 +108,8 @@ export class Requests {
    *
    * Once a wallet. How many reported it is shown, who did is not.
    */
-  async flagDiscussion(name: string, body: types.Report): Promise<types.Done> {
-    return (await this.transport.request("POST", `/api/discussions/${encodeURIComponent(name)}/flag`, { body })) as types.Done;
+  async flagDiscussion(name: string, body: types.PostReport): Promise<types.Ack> {
+    return (await this.transport.request("POST", `/api/discussions/${encodeURIComponent(name)}/flag`, { body })) as types.Ack;
   }
 
   /**
@@ -126,8 +126,8 @@ export class Requests {
    *
    * One opinion a wallet; another replaces it, null takes it back.
    */
-  async voteOnDiscussion(name: string, body: types.Opinion): Promise<types.Said> {
-    return (await this.transport.request("POST", `/api/discussions/${encodeURIComponent(name)}/vote`, { body })) as types.Said;
+  async voteOnDiscussion(name: string, body: types.Reaction): Promise<types.PostResult> {
+    return (await this.transport.request("POST", `/api/discussions/${encodeURIComponent(name)}/vote`, { body })) as types.PostResult;
   }
 
   /**
@@ -192,8 +192,8 @@ export class Requests {
    *
    * ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
    */
-  async listTrending(query: { limit?: number } = {}): Promise<types.Trending> {
-    return (await this.transport.request("GET", `/api/markets/trending`, { query })) as types.Trending;
+  async listTrending(query: { limit?: number } = {}): Promise<types.TrendingMarkets> {
+    return (await this.transport.request("GET", `/api/markets/trending`, { query })) as types.TrendingMarkets;
   }
 
   /**
@@ -246,8 +246,8 @@ export class Requests {
    *
    * Say something, or answer another post of the market (`parent_id`).
    */
-  async postUnderMarket(market: string, body: types.NewPost): Promise<types.Said> {
-    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/discussions`, { body })) as types.Said;
+  async postUnderMarket(market: string, body: types.NewPost): Promise<types.PostResult> {
+    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/discussions`, { body })) as types.PostResult;
   }
 
   /**
@@ -293,8 +293,8 @@ export class Requests {
    * As its creator, before or after the market is created; others are refused, or never shown. A market that
    * was created with a content id takes exactly the words of that document. Named by its 64-hex id.
    */
-  async tellMetadata(market: string, body: types.NewMetadata): Promise<types.MetadataTold> {
-    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/metadata`, { body })) as types.MetadataTold;
+  async setMarketMetadata(market: string, body: types.NewMetadata): Promise<types.MetadataResult> {
+    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/metadata`, { body })) as types.MetadataResult;
   }
 
   /**
@@ -321,8 +321,8 @@ export class Requests {
    *
    * Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none.
    */
-  async listRelated(market: string, query: { limit?: number } = {}): Promise<types.Related> {
-    return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/related`, { query })) as types.Related;
+  async listRelated(market: string, query: { limit?: number } = {}): Promise<types.RelatedMarkets> {
+    return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/related`, { query })) as types.RelatedMarkets;
   }
 
   /**
@@ -376,8 +376,8 @@ export class Requests {
    *
    * The same array; a wallet without any position is not found.
    */
-  async listPositionsOr404(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.Position[]> {
-    return (await this.transport.request("GET", `/api/positions/${encodeURIComponent(wallet)}`, { query })) as types.Position[];
+  async listPositionsLegacy(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.UserPosition[]> {
+    return (await this.transport.request("GET", `/api/positions/${encodeURIComponent(wallet)}`, { query })) as types.UserPosition[];
   }
 
   /**
@@ -394,8 +394,8 @@ export class Requests {
    *
    * Worked queries by name, the functions that may be called, and the bounds.
    */
-  async showDesk(): Promise<types.SqlDesk> {
-    return (await this.transport.request("GET", `/api/sql`)) as types.SqlDesk;
+  async listSqlQueries(): Promise<types.SqlConsole> {
+    return (await this.transport.request("GET", `/api/sql`)) as types.SqlConsole;
   }
 
   /**
@@ -404,7 +404,7 @@ export class Requests {
    * One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV. Off unless the server
    * was started with ANALYST_SQL.
    */
-  async ask(body: types.Question): Promise<types.SqlAnswer> {
+  async runSql(body: types.SqlQuery): Promise<types.SqlAnswer> {
     return (await this.transport.request("POST", `/api/sql`, { body })) as types.SqlAnswer;
   }
 
@@ -459,8 +459,8 @@ export class Requests {
    * Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how
    * far they have come.
    */
-  async relayTransaction(body: types.SignedTransaction): Promise<types.Relayed> {
-    return (await this.transport.request("POST", `/api/transactions`, { body })) as types.Relayed;
+  async relayTransaction(body: types.SignedTransaction): Promise<types.RelayedTransaction> {
+    return (await this.transport.request("POST", `/api/transactions`, { body })) as types.RelayedTransaction;
   }
 
   /**
@@ -522,8 +522,8 @@ export class Requests {
    *
    * An array, the latest traded first; empty for a wallet without any.
    */
-  async listPositions(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.Position[]> {
-    return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/positions`, { query })) as types.Position[];
+  async listPositions(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.UserPosition[]> {
+    return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/positions`, { query })) as types.UserPosition[];
   }
 
   /**

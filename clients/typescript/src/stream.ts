@@ -14,7 +14,7 @@ export interface StreamOptions {
   since?: string;
   transport?: "sse" | "websocket";
   /** Told the reason (`foreign_epoch`, `future_position`) and the new place. */
-  onResync?: (reason: string, place: string) => void | Promise<void>;
+  onResync?: (reason: string, position: string) => void | Promise<void>;
   /** The access token of the wallet that is signed in; a new one where the last has run out. */
   token?: (isExpired: boolean) => Promise<string | null>;
   /** Ends the stream. */
@@ -22,38 +22,38 @@ export interface StreamOptions {
 }
 
 /** The server will not serve this stream, however often it is asked; `code` says why. */
-export class Refused extends Error {
+export class StreamRejected extends Error {
   constructor(
     readonly code: string,
     message: string,
   ) {
     super(`${code}: ${message}`);
-    this.name = "Refused";
+    this.name = "StreamRejected";
   }
 }
 
 /** The connection is gone; come back. */
-class Lost extends Error {}
+class ConnectionLost extends Error {}
 
-interface Place {
+interface PositionFields {
   epoch: string;
   seq: number;
 }
 
 /** What a server says, in the words of the WebSocket. */
-type Said =
+type ServerMessage =
   | (Frame & { type?: undefined })
   | (Frame & { type: "subscribed" })
-  | { type: "resync"; data: Place & { reason: string } }
+  | { type: "resync"; data: PositionFields & { reason: string } }
   | { type: "error"; data: { code: string; error: string } }
   | { type: "close"; data: { reason: string } }
   | { type: "welcome" | "pong" };
 
 /** The server says something every 15 seconds; three times that without a word is a dead connection. */
-const PATIENCE_MS = 45_000;
+const SILENCE_TIMEOUT_MS = 45_000;
 /** Waits before coming back: doubled each time nothing was heard in between. */
-const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 30_000;
+const MIN_BACKOFF_MS = 250;
+const MAX_BACKOFF_MS = 30_000;
 /** Errors that trying again does not mend. */
 const FINAL = new Set([
   "unknown_topic",
@@ -67,16 +67,16 @@ const EXPIRED = "token_expired";
 
 /** Frames of some topics; iterate over it. `place` can be kept, and a stream begun `since` it. */
 export class Stream implements AsyncIterable<Frame> {
-  place: string | null;
+  position: string | null;
   private isExpired = false;
-  private wait = FIRST_WAIT_MS;
+  private wait = MIN_BACKOFF_MS;
 
   constructor(
     private readonly url: string,
     private readonly topics: string[],
     private readonly options: StreamOptions = {},
   ) {
-    this.place = options.since ?? null;
+    this.position = options.since ?? null;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Frame, void, void> {
@@ -84,8 +84,8 @@ export class Stream implements AsyncIterable<Frame> {
       const connected = this.options.transport === "websocket" ? this.overWebSocket() : this.overEvents();
       try {
         // Not `for await`: an error of whoever iterates over us must not be taken for a lost connection.
-        for (let next = await this.heard(connected); next !== null; next = await this.heard(connected)) {
-          const frame = await this.understood(next);
+        for (let next = await this.nextMessage(connected); next !== null; next = await this.nextMessage(connected)) {
+          const frame = await this.toFrame(next);
           if (frame !== null) yield frame;
         }
       } finally {
@@ -93,12 +93,12 @@ export class Stream implements AsyncIterable<Frame> {
       }
       if (this.options.signal?.aborted) return;
       await new Promise((done) => setTimeout(done, this.wait * (0.5 + Math.random() / 2)));
-      this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
+      this.wait = Math.min(this.wait * 2, MAX_BACKOFF_MS);
     }
   }
 
   /** The next thing that is said; null when the connection is lost. */
-  private async heard(connected: AsyncGenerator<Said, void, void>): Promise<Said | null> {
+  private async nextMessage(connected: AsyncGenerator<ServerMessage, void, void>): Promise<ServerMessage | null> {
     try {
       const next = await connected.next();
       if (next.done) return null;
@@ -109,44 +109,44 @@ export class Stream implements AsyncIterable<Frame> {
       if (next.value.type === "error") this.fail(next.value.data.code, next.value.data.error);
       return next.value;
     } catch (error) {
-      if (error instanceof Refused) throw error;
+      if (error instanceof StreamRejected) throw error;
       return null;
     }
   }
 
   /** What was said, as a frame to hand out. */
-  private async understood(said: Said): Promise<Frame | null> {
-    switch (said.type) {
+  private async toFrame(received: ServerMessage): Promise<Frame | null> {
+    switch (received.type) {
       case undefined:
-        if (!this.isNew(said)) return null;
-        this.move(said);
-        return said.messages.length > 0 ? said : null;
+        if (!this.isNew(received)) return null;
+        this.advance(received);
+        return received.messages.length > 0 ? received : null;
       case "subscribed":
-        this.move(said);
-        return said.messages.length > 0 ? { epoch: said.epoch, seq: said.seq, messages: said.messages } : null;
+        this.advance(received);
+        return received.messages.length > 0 ? { epoch: received.epoch, seq: received.seq, messages: received.messages } : null;
       case "resync":
-        await this.options.onResync?.(said.data.reason, `${said.data.epoch}:${said.data.seq}`);
-        this.move(said.data);
+        await this.options.onResync?.(received.data.reason, `${received.data.epoch}:${received.data.seq}`);
+        this.advance(received.data);
         return null;
       default:
         return null;
     }
   }
 
-  private isNew(said: Place): boolean {
-    const end = this.place?.lastIndexOf(":") ?? -1;
-    return this.place === null || this.place.slice(0, end) !== said.epoch || said.seq > Number(this.place.slice(end + 1));
+  private isNew(received: PositionFields): boolean {
+    const end = this.position?.lastIndexOf(":") ?? -1;
+    return this.position === null || this.position.slice(0, end) !== received.epoch || received.seq > Number(this.position.slice(end + 1));
   }
 
-  private move(said: Place): void {
-    this.place = `${said.epoch}:${said.seq}`;
-    this.wait = FIRST_WAIT_MS;
+  private advance(received: PositionFields): void {
+    this.position = `${received.epoch}:${received.seq}`;
+    this.wait = MIN_BACKOFF_MS;
   }
 
   private fail(code: string, message: string): never {
-    if (FINAL.has(code)) throw new Refused(code, message);
+    if (FINAL.has(code)) throw new StreamRejected(code, message);
     this.isExpired = code === EXPIRED;
-    throw new Lost(code);
+    throw new ConnectionLost(code);
   }
 
   private async token(): Promise<string | null> {
@@ -157,12 +157,12 @@ export class Stream implements AsyncIterable<Frame> {
 
   // --- over server-sent events ------------------------------------------------------------------
 
-  private async *overEvents(): AsyncGenerator<Said, void, void> {
+  private async *overEvents(): AsyncGenerator<ServerMessage, void, void> {
     const query = new URLSearchParams({ topics: this.topics.join(",") });
-    if (this.place !== null) query.set("since", this.place);
+    if (this.position !== null) query.set("since", this.position);
     const token = await this.token();
     const headers: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
-    const silence = new Silence(this.options.signal);
+    const silence = new SilenceTimeout(this.options.signal);
     try {
       const answer = await fetch(`${this.url}/api/stream?${query}`, { headers, signal: silence.signal });
       if (!answer.ok || answer.body === null) {
@@ -172,13 +172,13 @@ export class Stream implements AsyncIterable<Frame> {
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";
       for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-        silence.over();
+        silence.restart();
         // An event is whole at its empty line; one that was cut off is told again.
         const events = (text + piece.value).split(/\r?\n\r?\n/);
         text = events.pop() ?? "";
         for (const event of events) {
-          const said = ofEvent(event);
-          if (said !== null) yield said;
+          const received = parseEvent(event);
+          if (received !== null) yield received;
         }
       }
     } finally {
@@ -188,11 +188,11 @@ export class Stream implements AsyncIterable<Frame> {
 
   // --- over WebSocket ---------------------------------------------------------------------------
 
-  private async *overWebSocket(): AsyncGenerator<Said, void, void> {
+  private async *overWebSocket(): AsyncGenerator<ServerMessage, void, void> {
     const token = await this.token();
     const socket = new WebSocket(`${this.url.replace(/^http/, "ws")}/ws`);
-    const silence = new Silence(this.options.signal);
-    const queue: Said[] = [];
+    const silence = new SilenceTimeout(this.options.signal);
+    const queue: ServerMessage[] = [];
     let isOver = false;
     let wake = (): void => {};
     const end = (): void => {
@@ -200,20 +200,20 @@ export class Stream implements AsyncIterable<Frame> {
       wake();
     };
     socket.onopen = () => {
-      const asked = { action: "subscribe", topics: this.topics, since: this.place ?? undefined, token: token ?? undefined };
-      socket.send(JSON.stringify(asked));
+      const request = { action: "subscribe", topics: this.topics, since: this.position ?? undefined, token: token ?? undefined };
+      socket.send(JSON.stringify(request));
     };
     socket.onmessage = (event: MessageEvent) => {
-      silence.over();
-      queue.push(JSON.parse(event.data as string) as Said);
+      silence.restart();
+      queue.push(JSON.parse(event.data as string) as ServerMessage);
       wake();
     };
     socket.onclose = socket.onerror = end;
     silence.signal.addEventListener("abort", end);
     try {
       for (;;) {
-        const said = queue.shift();
-        if (said !== undefined) yield said;
+        const received = queue.shift();
+        if (received !== undefined) yield received;
         else if (isOver) return;
         else await new Promise<void>((done) => (wake = done));
       }
@@ -225,9 +225,9 @@ export class Stream implements AsyncIterable<Frame> {
 }
 
 /** Aborts when nothing is heard for too long, or when whoever listens has had enough. */
-class Silence {
+class SilenceTimeout {
   private readonly controller = new AbortController();
-  private timer = setTimeout(() => this.controller.abort(), PATIENCE_MS);
+  private timer = setTimeout(() => this.controller.abort(), SILENCE_TIMEOUT_MS);
   private readonly stop = (): void => this.controller.abort();
 
   constructor(private readonly outer: AbortSignal | undefined) {
@@ -238,9 +238,9 @@ class Silence {
     return this.controller.signal;
   }
 
-  over(): void {
+  restart(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.controller.abort(), PATIENCE_MS);
+    this.timer = setTimeout(() => this.controller.abort(), SILENCE_TIMEOUT_MS);
   }
 
   end(): void {
@@ -251,7 +251,7 @@ class Silence {
 }
 
 /** A server-sent event in the words of the WebSocket; null for one that says nothing. */
-function ofEvent(text: string): Said | null {
+function parseEvent(text: string): ServerMessage | null {
   const event = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
     const end = line.indexOf(":");
@@ -261,7 +261,7 @@ function ofEvent(text: string): Said | null {
   const data = event.get("data");
   if (data !== undefined) {
     if (kind === "" || kind === "welcome") return JSON.parse(data) as Frame;
-    if (kind === "resync" || kind === "close") return { type: kind, data: JSON.parse(data) } as Said;
+    if (kind === "resync" || kind === "close") return { type: kind, data: JSON.parse(data) } as ServerMessage;
   }
   const id = event.get("id");
   if (id === undefined) return null;

@@ -1,5 +1,10 @@
 /** The shapes of requests and answers. Written by clients/generate.py from the specification; change that instead. */
 
+/** What was done. */
+export interface Ack {
+  message: string;
+}
+
 /** One event of the program, in words. */
 export interface Activity {
   /** tx_signature:ordinal. */
@@ -20,14 +25,6 @@ export interface Activity {
   slot: number;
   seq: number;
   block_time: string;
-}
-
-/** A dispute's tally. */
-export interface Agreement {
-  /** With the dispute, and so against the proposed outcome. */
-  agrees: number;
-  disagrees: number;
-  total: number;
 }
 
 /** Something a person should look at. */
@@ -75,14 +72,6 @@ export interface BallotText {
   message: string;
   nonce: string;
   expires_at: string;
-}
-
-/** A tally: each wallet once. */
-export interface BothSides {
-  /** Likes of a proposal, or ballots for a dispute. */
-  agree: number;
-  disagree: number;
-  total: number;
 }
 
 /** A purchase: of so many shares for at most so much, or of what so much buys. */
@@ -216,10 +205,27 @@ export interface Completeness {
   reason: string;
 }
 
-/** Tallies by kind. */
-export interface Counts {
-  proposal: BothSides;
-  dispute: BothSides;
+/** The event that said something. */
+export interface ConfigSource {
+  event: string;
+  tx_signature: string;
+  slot: number;
+  seq: number;
+  block_time: string;
+}
+
+/** Who said each field; null where no event did and the value is what initialize sets. */
+export interface ConfigSources {
+  protocol_fee_bps: ConfigSource | null;
+  resolver_reward_bps: ConfigSource | null;
+  liquidity_provider_fee_bps: ConfigSource | null;
+  proposal_approval_threshold: ConfigSource | null;
+  dispute_success_threshold: ConfigSource | null;
+  min_resolution_delay: ConfigSource | null;
+  dispute_period: ConfigSource | null;
+  is_paused: ConfigSource | null;
+  admin: ConfigSource | null;
+  backend_authority: ConfigSource | null;
 }
 
 /** A new market. Its words are anchored on chain by their content id, so they cannot change. */
@@ -270,17 +276,9 @@ export interface Discussion {
 }
 
 /** Something was said, changed or rated under a market. */
-export interface DiscussionMessage {
-  type: "discussion";
-  market_id: string | null;
-  timestamp: string;
-  data: DiscussionTold;
-}
-
-/** Something was said, changed or rated under a market. */
-export interface DiscussionTold {
+export interface DiscussionEvent {
   action: "created" | "deleted" | "edited" | "reacted";
-  discussion: PostTold;
+  discussion: DiscussionPost;
   postId: number;
   author: string;
   content: string | null;
@@ -288,6 +286,27 @@ export interface DiscussionTold {
   market_id: string;
   /** The entry of the log that this is. */
   seq: number;
+}
+
+/** Something was said, changed or rated under a market. */
+export interface DiscussionMessage {
+  type: "discussion";
+  market_id: string | null;
+  timestamp: string;
+  data: DiscussionEvent;
+}
+
+/** A post as it is now; one that was deleted since is told without its text. */
+export interface DiscussionPost {
+  id: number;
+  user_wallet: string;
+  content: string | null;
+  parent_id: number | null;
+  upvotes: number;
+  downvotes: number;
+  created_at: string;
+  edited_at: string | null;
+  deleted_at: string | null;
 }
 
 /** A market's posts, the newest first. */
@@ -317,13 +336,16 @@ export interface DisputeBallot {
 export interface DisputeCounts {
   success: true;
   marketId: string;
-  counts: Agreement;
+  counts: DisputeTally;
   as_of: AsOf;
 }
 
-/** What was done. */
-export interface Done {
-  message: string;
+/** A dispute's tally. */
+export interface DisputeTally {
+  /** With the dispute, and so against the proposed outcome. */
+  agrees: number;
+  disagrees: number;
+  total: number;
 }
 
 /** What a post said until it was edited. */
@@ -352,20 +374,18 @@ export interface Error {
   market_id?: string;
 }
 
-/** Any other event of the program. */
-export interface EventTold {
+/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+export interface EventRetracted {
+  /** The seq that told it. */
+  ref: number;
   name: string;
   market_id: string | null;
-  user_wallet: string | null;
-  /** The event's other fields; 64-bit integers are text. */
-  payload: Record<string, unknown>;
   tx_signature: string;
   ordinal: number;
   /** The slot it landed in. */
   slot: number;
   /** The entry of the log that this is. */
   seq: number;
-  created_at: string;
 }
 
 /** What is wrong with one parameter. */
@@ -381,13 +401,6 @@ export interface Frame {
   /** The entry of the log. */
   seq: number;
   messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
-}
-
-/** What the transaction did, by the log. */
-export interface HappenedEvent {
-  seq: number;
-  name: string;
-  market_id: string | null;
 }
 
 /** The process is there. */
@@ -437,7 +450,7 @@ export interface Lag {
 
 /** Wallets by rank; by win rate only those with a record. */
 export interface Leaderboard {
-  leaderboard: Ranked[];
+  leaderboard: RankedWallet[];
   count: number;
   period: "24h" | "30d" | "7d" | "all";
   by: "profit" | "trades" | "volume" | "win_rate";
@@ -474,13 +487,6 @@ export interface LifecycleEvent {
   slot: number;
   seq: number;
   block_time: string;
-}
-
-/** A proposal's tally. */
-export interface Likes {
-  likes: number;
-  dislikes: number;
-  total: number;
 }
 
 /** A market, the whole row. */
@@ -674,11 +680,39 @@ export interface MarketChanged {
 }
 
 /** Any other event of the program. */
+export interface MarketEvent {
+  name: string;
+  market_id: string | null;
+  user_wallet: string | null;
+  /** The event's other fields; 64-bit integers are text. */
+  payload: Record<string, unknown>;
+  tx_signature: string;
+  ordinal: number;
+  /** The slot it landed in. */
+  slot: number;
+  /** The entry of the log that this is. */
+  seq: number;
+  created_at: string;
+}
+
+/** Any other event of the program. */
 export interface MarketEventMessage {
   type: "market_event";
   market_id: string | null;
   timestamp: string;
-  data: EventTold;
+  data: MarketEvent;
+}
+
+/** What a market's creator told of it. */
+export interface MarketMetadataEvent {
+  market_id: string;
+  question: string;
+  description: string | null;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags: string[];
+  end_date: string | null;
+  /** The entry of the log that this is. */
+  seq: number;
 }
 
 /** What a market's creator told of it. */
@@ -686,7 +720,7 @@ export interface MarketMetadataMessage {
   type: "market_metadata";
   market_id: string | null;
   timestamp: string;
-  data: MetadataToldLive;
+  data: MarketMetadataEvent;
 }
 
 /** Some of the markets. */
@@ -704,7 +738,15 @@ export interface MarketPage {
 }
 
 /** How a market stands, in the words of older clients. */
-export interface MarketStanding {
+export interface MarketStateMessage {
+  type: "market_state";
+  market_id: string | null;
+  timestamp: string;
+  data: MarketStateSnapshot;
+}
+
+/** How a market stands, in the words of older clients. */
+export interface MarketStateSnapshot {
   action: "created" | "snapshot" | "updated";
   old_state: null;
   new_state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING" | null;
@@ -716,14 +758,6 @@ export interface MarketStanding {
   priceNo: number;
   /** Nine decimals. */
   totalShares: number;
-}
-
-/** How a market stands, in the words of older clients. */
-export interface MarketStateMessage {
-  type: "market_state";
-  market_id: string | null;
-  timestamp: string;
-  data: MarketStanding;
 }
 
 /** A market's trading in sums. */
@@ -765,25 +799,13 @@ export interface MarketVotes {
 }
 
 /** What was told. */
-export interface MetadataTold {
+export interface MetadataResult {
   message: string;
   market_id: string;
   /** The content id that a create instruction may anchor. */
   question_cid: string;
   /** Its entry of the log; null while the market does not exist. */
   seq: number | null;
-}
-
-/** What a market's creator told of it. */
-export interface MetadataToldLive {
-  market_id: string;
-  question: string;
-  description: string | null;
-  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
-  tags: string[];
-  end_date: string | null;
-  /** The entry of the log that this is. */
-  seq: number;
 }
 
 /** A mart, and the entry it answers for. */
@@ -810,7 +832,7 @@ export interface MovedMessage {
   type: "moved";
   market_id: string | null;
   timestamp: string;
-  data: TakenBack;
+  data: EventRetracted;
 }
 
 /** A worked query. */
@@ -818,6 +840,16 @@ export interface NamedQuery {
   name: string;
   /** Its text, which begins with what it answers. */
   statement: string;
+}
+
+/** What to say, and under which market. */
+export interface NewMarketPost {
+  /** Text, kept as it is. */
+  content: string;
+  parent_id?: string | null;
+  parentId?: string | null;
+  /** The market's id or address. */
+  market_id: string;
 }
 
 /** A market's question and what goes with it; markets created with a content id take exactly its words. */
@@ -835,16 +867,6 @@ export interface NewPost {
   content: string;
   parent_id?: string | null;
   parentId?: string | null;
-}
-
-/** What to say, and under which market. */
-export interface NewPostOf {
-  /** Text, kept as it is. */
-  content: string;
-  parent_id?: string | null;
-  parentId?: string | null;
-  /** The market's id or address. */
-  market_id: string;
 }
 
 /** What happened lately anywhere, the latest first. */
@@ -942,11 +964,6 @@ export interface OnePosition {
   current_price_no: number | null;
   last_seq: number;
   as_of: AsOf;
-}
-
-/** What to say of a post; null takes an earlier opinion back. */
-export interface Opinion {
-  vote: "down" | "up" | null;
 }
 
 /** Ask for a pong. */
@@ -1109,63 +1126,7 @@ export interface PortfolioTotals {
 }
 
 /** What a wallet holds in a market. */
-export interface Position {
-  market_id: string;
-  marketId: string;
-  market_address: string;
-  user_wallet: string;
-  userId: string;
-  shares_yes: number;
-  /** The integer beside it, exactly. */
-  shares_yes_exact: string;
-  sharesYes: number;
-  shares_no: number;
-  /** The integer beside it, exactly. */
-  shares_no_exact: string;
-  sharesNo: number;
-  /** Lamports paid, fees included. */
-  total_invested: number;
-  /** The integer beside it, exactly. */
-  total_invested_exact: string;
-  totalCost: number;
-  total_proceeds: number;
-  /** The integer beside it, exactly. */
-  total_proceeds_exact: string;
-  /** Lamports: shares at the current price; once final, what is claimable. */
-  current_value: number;
-  /** The integer beside it, exactly. */
-  current_value_exact: string;
-  claimable_amount: number;
-  /** The integer beside it, exactly. */
-  claimable_amount_exact: string;
-  /** Lamports; with realizedPnL the profit. */
-  unrealizedPnL: number;
-  /** The integer beside it, exactly. */
-  unrealized_pnl_exact: string;
-  /** Lamports. */
-  realizedPnL: number;
-  /** The integer beside it, exactly. */
-  realized_pnl_exact: string;
-  trades_count: number;
-  has_claimed: boolean;
-  claimed_amount: number;
-  /** The integer beside it, exactly. */
-  claimed_amount_exact: string;
-  first_trade_at: string | null;
-  last_trade_at: string | null;
-  claimed_at: string | null;
-  question: string;
-  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
-  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
-  state_code: number;
-  outcome: "INVALID" | "NO" | "YES" | null;
-  current_price_yes: number | null;
-  current_price_no: number | null;
-  last_seq: number;
-}
-
-/** What a wallet holds in a market. */
-export interface PositionStands {
+export interface PositionState {
   market_id: string;
   user_wallet: string;
   /** Nine decimals. */
@@ -1199,20 +1160,18 @@ export interface PositionUpdateMessage {
   type: "position_update";
   market_id: string | null;
   timestamp: string;
-  data: PositionStands;
+  data: PositionState;
 }
 
-/** A post as it is now; one that was deleted since is told without its text. */
-export interface PostTold {
-  id: number;
-  user_wallet: string;
-  content: string | null;
-  parent_id: number | null;
-  upvotes: number;
-  downvotes: number;
-  created_at: string;
-  edited_at: string | null;
-  deleted_at: string | null;
+/** Why a post should be looked at. */
+export interface PostReport {
+  reason: string;
+}
+
+/** What was done, and how the post stands now. */
+export interface PostResult {
+  message: string;
+  discussion: Discussion;
 }
 
 /** What a market's shares cost now. */
@@ -1288,8 +1247,15 @@ export interface ProposalBallot {
 export interface ProposalCounts {
   success: true;
   marketId: string;
-  counts: Likes;
+  counts: ProposalTally;
   as_of: AsOf;
+}
+
+/** A proposal's tally. */
+export interface ProposalTally {
+  likes: number;
+  dislikes: number;
+  total: number;
 }
 
 /** A market that its transaction will create. */
@@ -1360,17 +1326,8 @@ export interface Protocol {
   is_paused: boolean;
   admin: string | null;
   backend_authority: string | null;
-  said_by: SaidBy;
+  set_by: ConfigSources;
   as_of: AsOf;
-}
-
-/** One SELECT over the schema marts, or the name of a worked one. */
-export interface Question {
-  query?: string | null;
-  name?: string | null;
-  /** Rows at most. */
-  limit?: number;
-  format?: "csv" | "json";
 }
 
 /** What a trade would do if nobody else traded first. Amounts are lamports, shares and prices have nine decimals. */
@@ -1406,7 +1363,7 @@ export interface Quote {
 }
 
 /** A wallet and its place. */
-export interface Ranked {
+export interface RankedWallet {
   /** Equal ones share a rank. */
   rank: number;
   user_wallet: string;
@@ -1423,6 +1380,11 @@ export interface Ranked {
   /** won_count of decided_count. */
   win_rate_bps: number | null;
   last_seq: number;
+}
+
+/** What to say of a post; null takes an earlier opinion back. */
+export interface Reaction {
+  vote: "down" | "up" | null;
 }
 
 /** Whether requests can be answered, and why not. */
@@ -1462,13 +1424,6 @@ export interface Refusal {
   message: string;
 }
 
-/** Other ACTIVE markets, those of the same category first; empty for a market nobody knows. */
-export interface Related {
-  related: RelatedMarket[];
-  count: number;
-  as_of: AsOf;
-}
-
 /** Another market somebody may like. */
 export interface RelatedMarket {
   id: string;
@@ -1480,8 +1435,15 @@ export interface RelatedMarket {
   categoryMatch: boolean;
 }
 
+/** Other ACTIVE markets, those of the same category first; empty for a market nobody knows. */
+export interface RelatedMarkets {
+  related: RelatedMarket[];
+  count: number;
+  as_of: AsOf;
+}
+
 /** A transaction on its way. */
-export interface Relayed {
+export interface RelayedTransaction {
   message: string;
   signature: string;
   status: "confirmed" | "failed" | "finalized" | "processed" | "sent";
@@ -1499,11 +1461,6 @@ export interface Replies {
   limit: number;
   next_cursor: string | null;
   as_of: AsOf;
-}
-
-/** Why a post should be looked at. */
-export interface Report {
-  reason: string;
 }
 
 /** A proposed outcome and its evidence. */
@@ -1541,36 +1498,7 @@ export interface RetractedMessage {
   type: "retracted";
   market_id: string | null;
   timestamp: string;
-  data: TakenBack;
-}
-
-/** What was done, and how the post stands now. */
-export interface Said {
-  message: string;
-  discussion: Discussion;
-}
-
-/** Who said each field; null where no event did and the value is what initialize sets. */
-export interface SaidBy {
-  protocol_fee_bps: Saying | null;
-  resolver_reward_bps: Saying | null;
-  liquidity_provider_fee_bps: Saying | null;
-  proposal_approval_threshold: Saying | null;
-  dispute_success_threshold: Saying | null;
-  min_resolution_delay: Saying | null;
-  dispute_period: Saying | null;
-  is_paused: Saying | null;
-  admin: Saying | null;
-  backend_authority: Saying | null;
-}
-
-/** The event that said something. */
-export interface Saying {
-  event: string;
-  tx_signature: string;
-  slot: number;
-  seq: number;
-  block_time: string;
+  data: EventRetracted;
 }
 
 /** A sale of so many shares for at least so much. */
@@ -1606,6 +1534,11 @@ export interface SideCount {
   dislikes: number;
 }
 
+/** The session is over. */
+export interface SignOutResult {
+  message: string;
+}
+
 /** What a wallet returned: the text it signed, as text or as its bytes, and the signature. */
 export interface SignedMessage {
   /** A wallet's address in base58. */
@@ -1618,15 +1551,18 @@ export interface SignedMessage {
   signed_message?: string;
 }
 
-/** The session is over. */
-export interface SignedOut {
-  message: string;
-}
-
 /** A transaction to pass on. */
 export interface SignedTransaction {
   /** base64 of the signed bytes, at most 1,232 of them. */
   transaction: string;
+}
+
+/** What trying it out showed. */
+export interface Simulation {
+  /** The chain's slot at which it succeeded. */
+  slot: number;
+  /** Compute units. */
+  units_consumed: number;
 }
 
 /** Rows as objects; integers of any size are exact in the JSON text. */
@@ -1648,7 +1584,7 @@ export interface SqlColumn {
 }
 
 /** What can be asked here. */
-export interface SqlDesk {
+export interface SqlConsole {
   /** Whether this server takes SQL at all. */
   is_on: boolean;
   named: NamedQuery[];
@@ -1656,6 +1592,15 @@ export interface SqlDesk {
   functions: string[];
   seconds: number;
   most_rows: number;
+}
+
+/** One SELECT over the schema marts, or the name of a worked one. */
+export interface SqlQuery {
+  query?: string | null;
+  name?: string | null;
+  /** Rows at most. */
+  limit?: number;
+  format?: "csv" | "json";
 }
 
 /** How the log and its marts are doing. */
@@ -1679,15 +1624,7 @@ export interface Status {
 }
 
 /** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
-export interface StatusMessage {
-  type: "status";
-  market_id: string | null;
-  timestamp: string;
-  data: StatusTold;
-}
-
-/** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
-export interface StatusTold {
+export interface StatusEvent {
   kind: "finalized_through" | "mart_stale" | "snapshot";
   /** Slot; null when unknown or not what is told. */
   finalized_through: number | null;
@@ -1695,6 +1632,14 @@ export interface StatusTold {
   seq?: number;
   /** Marts that stand still; in a snapshot only. */
   stale?: string[];
+}
+
+/** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
+export interface StatusMessage {
+  type: "status";
+  market_id: string | null;
+  timestamp: string;
+  data: StatusEvent;
 }
 
 /** Hear about more. `since` resumes, in the first subscription only. */
@@ -1717,30 +1662,6 @@ export interface Subscribed {
   /** The entry of the log. */
   seq: number;
   messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
-}
-
-/** An event that the chain gave up, or that stands elsewhere on it than was told. */
-export interface TakenBack {
-  /** The seq that told it. */
-  ref: number;
-  name: string;
-  market_id: string | null;
-  tx_signature: string;
-  ordinal: number;
-  /** The slot it landed in. */
-  slot: number;
-  /** The entry of the log that this is. */
-  seq: number;
-}
-
-/** The ballots of one kind in a market, counted. */
-export interface TallyStands {
-  market_id: string;
-  vote_type: "dispute" | "proposal";
-  likes: number;
-  dislikes: number;
-  total: number;
-  last_seq: number | null;
 }
 
 /** A post that began a thread, with its first replies, flat and in the order in which they were made. */
@@ -1834,34 +1755,7 @@ export interface Trade {
 }
 
 /** A purchase or a sale. */
-export interface TradeExecutedMessage {
-  type: "trade_executed";
-  market_id: string | null;
-  timestamp: string;
-  data: TradeTold;
-}
-
-/** A purchase or a sale. */
-export interface TradeMessage {
-  type: "trade";
-  market_id: string | null;
-  timestamp: string;
-  data: TradeTold;
-}
-
-/** Trades, the latest on chain first. */
-export interface TradePage {
-  trades: Trade[];
-  /** How many are on this page. */
-  count: number;
-  limit: number;
-  offset: number;
-  next_cursor: string | null;
-  as_of: AsOf;
-}
-
-/** A purchase or a sale. */
-export interface TradeTold {
+export interface TradeEvent {
   /** tx_signature:ordinal. */
   id: string;
   tradeId: string;
@@ -1897,6 +1791,33 @@ export interface TradeTold {
   block_time: string;
 }
 
+/** A purchase or a sale. */
+export interface TradeExecutedMessage {
+  type: "trade_executed";
+  market_id: string | null;
+  timestamp: string;
+  data: TradeEvent;
+}
+
+/** A purchase or a sale. */
+export interface TradeMessage {
+  type: "trade";
+  market_id: string | null;
+  timestamp: string;
+  data: TradeEvent;
+}
+
+/** Trades, the latest on chain first. */
+export interface TradePage {
+  trades: Trade[];
+  /** How many are on this page. */
+  count: number;
+  limit: number;
+  offset: number;
+  next_cursor: string | null;
+  as_of: AsOf;
+}
+
 /** What trades add up to, in lamports. */
 export interface TradingStats {
   total_volume: number;
@@ -1914,6 +1835,13 @@ export interface TradingStats {
   sell_volume_exact: string;
 }
 
+/** What the transaction did, by the log. */
+export interface TransactionEvent {
+  seq: number;
+  name: string;
+  market_id: string | null;
+}
+
 /** How far a transaction has come. */
 export interface TransactionStatus {
   signature: string;
@@ -1923,15 +1851,8 @@ export interface TransactionStatus {
   error: string | null;
   /** Who says so; the log knows only what succeeded. */
   source: "chain" | "log";
-  events: HappenedEvent[];
+  events: TransactionEvent[];
   explorer: string;
-}
-
-/** The most traded ACTIVE markets of the day up to the newest event. */
-export interface Trending {
-  trending: TrendingMarket[];
-  count: number;
-  as_of: AsOf;
 }
 
 /** A market that is talked of. */
@@ -1951,12 +1872,11 @@ export interface TrendingMarket {
   trendingScore: number;
 }
 
-/** What trying it out showed. */
-export interface Trial {
-  /** The chain's slot at which it succeeded. */
-  slot: number;
-  /** Compute units. */
-  units_consumed: number;
+/** The most traded ACTIVE markets of the day up to the newest event. */
+export interface TrendingMarkets {
+  trending: TrendingMarket[];
+  count: number;
+  as_of: AsOf;
 }
 
 /** A market's creation to sign. */
@@ -1971,7 +1891,7 @@ export interface UnsignedMarket {
   last_valid_block_height: number;
   /** What landing costs, beside what the instruction moves. */
   fee_lamports: string;
-  simulation: Trial;
+  simulation: Simulation;
   /** Its signature, once you have signed it; null here. */
   transaction?: null;
   /** null until it is sent. */
@@ -1993,7 +1913,7 @@ export interface UnsignedOnMarket {
   last_valid_block_height: number;
   /** What landing costs, beside what the instruction moves. */
   fee_lamports: string;
-  simulation: Trial;
+  simulation: Simulation;
   /** Its signature, once you have signed it; null here. */
   transaction?: null;
   /** null until it is sent. */
@@ -2014,7 +1934,7 @@ export interface UnsignedTrade {
   last_valid_block_height: number;
   /** What landing costs, beside what the instruction moves. */
   fee_lamports: string;
-  simulation: Trial;
+  simulation: Simulation;
   /** Its signature, once you have signed it; null here. */
   transaction?: null;
   /** null until it is sent. */
@@ -2039,6 +1959,62 @@ export interface Unsubscribed {
   market_id?: string;
 }
 
+/** What a wallet holds in a market. */
+export interface UserPosition {
+  market_id: string;
+  marketId: string;
+  market_address: string;
+  user_wallet: string;
+  userId: string;
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  sharesYes: number;
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  sharesNo: number;
+  /** Lamports paid, fees included. */
+  total_invested: number;
+  /** The integer beside it, exactly. */
+  total_invested_exact: string;
+  totalCost: number;
+  total_proceeds: number;
+  /** The integer beside it, exactly. */
+  total_proceeds_exact: string;
+  /** Lamports: shares at the current price; once final, what is claimable. */
+  current_value: number;
+  /** The integer beside it, exactly. */
+  current_value_exact: string;
+  claimable_amount: number;
+  /** The integer beside it, exactly. */
+  claimable_amount_exact: string;
+  /** Lamports; with realizedPnL the profit. */
+  unrealizedPnL: number;
+  /** The integer beside it, exactly. */
+  unrealized_pnl_exact: string;
+  /** Lamports. */
+  realizedPnL: number;
+  /** The integer beside it, exactly. */
+  realized_pnl_exact: string;
+  trades_count: number;
+  has_claimed: boolean;
+  claimed_amount: number;
+  /** The integer beside it, exactly. */
+  claimed_amount_exact: string;
+  first_trade_at: string | null;
+  last_trade_at: string | null;
+  claimed_at: string | null;
+  question: string;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  state_code: number;
+  outcome: "INVALID" | "NO" | "YES" | null;
+  current_price_yes: number | null;
+  current_price_no: number | null;
+  last_seq: number;
+}
+
 /** One ballot. */
 export interface Vote {
   id: string;
@@ -2057,8 +2033,22 @@ export interface Vote {
 /** A market's tallies. */
 export interface VoteCounts {
   market_id: string;
-  counts: Counts;
+  counts: VoteTallies;
   as_of: AsOf;
+}
+
+/** A ballot, cast on chain or here. */
+export interface VoteEvent {
+  vote_type: "dispute" | "proposal";
+  vote: boolean;
+  market_id: string;
+  user_wallet: string;
+  voted_at: string;
+  created_at: string;
+  source: "api" | "chain";
+  tx_signature: string | null;
+  /** The entry of the log that this is. */
+  seq: number;
 }
 
 /** A ballot, cast on chain or here. */
@@ -2066,7 +2056,7 @@ export interface VoteMessage {
   type: "vote";
   market_id: string | null;
   timestamp: string;
-  data: VoteTold;
+  data: VoteEvent;
 }
 
 /** A vote on a dispute. */
@@ -2094,26 +2084,36 @@ export interface VoteStats {
   voting_closes_at: string | null;
 }
 
+/** Tallies by kind. */
+export interface VoteTallies {
+  proposal: VoteTally;
+  dispute: VoteTally;
+}
+
+/** A tally: each wallet once. */
+export interface VoteTally {
+  /** Likes of a proposal, or ballots for a dispute. */
+  agree: number;
+  disagree: number;
+  total: number;
+}
+
 /** The ballots of one kind in a market, counted. */
 export interface VoteTallyMessage {
   type: "vote_tally";
   market_id: string | null;
   timestamp: string;
-  data: TallyStands;
+  data: VoteTallyState;
 }
 
-/** A ballot, cast on chain or here. */
-export interface VoteTold {
-  vote_type: "dispute" | "proposal";
-  vote: boolean;
+/** The ballots of one kind in a market, counted. */
+export interface VoteTallyState {
   market_id: string;
-  user_wallet: string;
-  voted_at: string;
-  created_at: string;
-  source: "api" | "chain";
-  tx_signature: string | null;
-  /** The entry of the log that this is. */
-  seq: number;
+  vote_type: "dispute" | "proposal";
+  likes: number;
+  dislikes: number;
+  total: number;
+  last_seq: number | null;
 }
 
 /** A wallet in counts; zeros for one that nobody has met. */

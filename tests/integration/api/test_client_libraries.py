@@ -37,24 +37,24 @@ sys.path.insert(0, str(CLIENTS / "python"))
 from zmart_client import ApiError, StreamRejected, Zmart  # noqa: E402
 
 FOLLOWING = """
-import { Zmart, Refused, Problem } from "./dist/index.js";
+import { Zmart, StreamRejected, ApiError } from "./dist/index.js";
 const [url, topics, since, transport, last] = process.argv.slice(2);
 const resyncs = [];
 const onResync = async (reason, place) => { resyncs.push(reason); };
 const stream = new Zmart(url).follow(topics.split(","), { ...(since ? { since } : {}), transport, onResync });
 try {
   for await (const frame of stream) {
-    console.log(JSON.stringify({ frame, place: stream.place, resyncs }));
+    console.log(JSON.stringify({ frame, position: stream.position, resyncs }));
     if (frame.seq >= Number(last)) break;
   }
 } catch (error) {
-  console.log(JSON.stringify({ refused: error instanceof Refused ? error.code : String(error) }));
+  console.log(JSON.stringify({ refused: error instanceof StreamRejected ? error.code : String(error) }));
 }
 """
 
 ACTING = """
 import { createPrivateKey, sign } from "node:crypto";
-import { Problem, Zmart } from "./dist/index.js";
+import { ApiError, Zmart } from "./dist/index.js";
 const [url, wallet, seed] = process.argv.slice(2);
 const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), Buffer.from(seed, "hex")]);
 const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
@@ -68,8 +68,8 @@ const quote = await zmart.showQuote(market.id, { outcome: "YES", target_cost: "1
 const bought = await zmart.buyShares({ market_id: market.id, outcome: true, max_cost: quote.target_cost });
 const since = `${page.as_of.epoch}:0`;
 for await (const frame of zmart.follow(["trades", "me"], { since })) {
-  const refused = refusal instanceof Problem ? [refusal.status, refusal.code] : String(refusal);
-  console.log(JSON.stringify({ refused, me: me.wallet, quote, bought, heard: frame.messages[0].type }));
+  const refused = refusal instanceof ApiError ? [refusal.status, refusal.code] : String(refusal);
+  console.log(JSON.stringify({ refused, me: me.wallet, quote, bought, received: frame.messages[0].type }));
   break;
 }
 """
@@ -209,14 +209,18 @@ async def follow_in_typescript(folder: Path, url: str, since: str, transport: st
     """The frames that the TypeScript client hands out."""
     lines = await node(folder, FOLLOWING, url, "markets,trades", since, transport, str(last))
     for line in lines:
-        assert line["place"] == f"{line['frame']['epoch']}:{line['frame']['seq']}"
+        assert line["position"] == f"{line['frame']['epoch']}:{line['frame']['seq']}"
     return [line["frame"] for line in lines]
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("language", ["python", "typescript"])
 async def test_a_stream_that_is_cut_hands_out_every_entry_once(
-    played: RecordedChain, expected_frames: list[dict[str, Any]], transport: str, language: str, request: pytest.FixtureRequest
+    played: RecordedChain,
+    expected_frames: list[dict[str, Any]],
+    transport: str,
+    language: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Cut in the middle of frames again and again, and while the server is away: no hole, nothing twice."""
     folder = request.getfixturevalue("typescript_client") if language == "typescript" else None
@@ -387,7 +391,7 @@ async def test_typescript_signs_in_and_buys(trading: RecordedChain, typescript_c
     assert result["me"] == trading.wallet.address
     assert result["bought"]["trade"]["shares_exact"] == result["quote"]["shares"]
     assert base64.b64decode(result["bought"]["unsigned_transaction"])
-    assert result["heard"]
+    assert result["received"]
 
 
 async def test_a_session_that_ran_out_is_renewed(played: RecordedChain) -> None:
@@ -395,7 +399,7 @@ async def test_a_session_that_ran_out_is_renewed(played: RecordedChain) -> None:
     async with Zmart(played.url) as zmart:
         session = await zmart.connect(played.wallet.address, played.wallet.sign)
         services = played.running.application.state.services  # type: ignore[union-attr]
-        past = tokens.Tokens(services.gate.tokens._keys, lifetime_seconds=-60)
+        past = tokens.Tokens(services.auth.tokens._keys, lifetime_seconds=-60)
         zmart._session = {**session, "access_token": past.issue(played.wallet.address)}
         assert (await zmart.show_me())["wallet"] == played.wallet.address
         assert zmart._session["refresh_token"] != session["refresh_token"]

@@ -50,7 +50,9 @@ class World:
         self.url = played.url
         self.markets = [
             row[0]
-            for row in played.fetch_all("select distinct on (state) id from marts.markets where is_known order by state, id")
+            for row in played.fetch_all(
+                "select distinct on (state) id from marts.markets where is_known order by state, id"
+            )
         ]
         self.wallets = [row[0] for row in played.fetch_all("select distinct user_wallet from marts.trades limit 3")]
         self.signatures = [row[0] for row in played.fetch_all("select signature from raw.transactions limit 5")]

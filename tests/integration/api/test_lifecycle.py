@@ -107,7 +107,7 @@ async def test_before_any_event_the_protocol_is_as_initialize_leaves_it(reader: 
     protocol = await body(reader, "/api/protocol", schemas.Protocol)
     assert (protocol["protocol_fee_bps"], protocol["dispute_period"], protocol["is_paused"]) == (300, "259200", False)
     assert protocol["admin"] is None
-    assert set(protocol["said_by"].values()) == {None}
+    assert set(protocol["set_by"].values()) == {None}
 
 
 async def test_each_protocol_field_comes_from_its_newest_event(client: Client, markets: Log) -> None:
@@ -122,7 +122,7 @@ async def test_each_protocol_field_comes_from_its_newest_event(client: Client, m
     assert (protocol["protocol_fee_bps"], protocol["resolver_reward_bps"]) == (50, 300)
     assert (protocol["dispute_period"], protocol["min_resolution_delay"]) == ("120", "9007199254740993")
     assert (protocol["is_paused"], protocol["admin"], protocol["backend_authority"]) == (True, address(99), address(90))
-    set_by = protocol["said_by"]
+    set_by = protocol["set_by"]
     assert set_by["admin"]["event"] == "GlobalConfigInitialized"
     assert set_by["is_paused"]["event"] == "ProtocolPauseStatusChanged"
     assert set_by["dispute_period"]["seq"] < set_by["protocol_fee_bps"]["seq"]

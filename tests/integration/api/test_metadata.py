@@ -105,7 +105,13 @@ async def test_metadata_must_match_the_anchored_document(client: Client, markets
 
 @pytest.mark.parametrize(
     "sent",
-    [{}, {"question": "short"}, {"question": "x" * 201}, {**METADATA, "category": "weather"}, {**METADATA, "tags": ["a"] * 11}],
+    [
+        {},
+        {"question": "short"},
+        {"question": "x" * 201},
+        {**METADATA, "category": "weather"},
+        {**METADATA, "tags": ["a"] * 11},
+    ],
 )
 async def test_unfit_metadata_is_refused(client: Client, markets: Log, sent: dict[str, Any]) -> None:
     """400, naming what is meant."""
@@ -138,7 +144,13 @@ async def test_a_gateway_that_lies_is_not_passed_on(
     for true in (SMALL, TREE):
         cid = cids.compute_cid(true)
         markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
-        for content, expected in ((true, 200), (true + b"!", 503), (true[:-1], 503), (b"", 503), (b"<h1>Hello</h1>", 503)):
+        for content, expected in (
+            (true, 200),
+            (true + b"!", 503),
+            (true[:-1], 503),
+            (b"", 503),
+            (b"<h1>Hello</h1>", 503),
+        ):
             monkeypatch.setitem(Gateway.files, cid, content)
             response = await client.get(f"/api/ipfs/{cid}")
             assert response.status_code == expected, (cid, content[:20])

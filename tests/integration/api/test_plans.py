@@ -88,7 +88,7 @@ ASKED: Mapping[str, Statement] = {
         pagination.activity_statement("wallet", _page("activity")),
         {"wallet": address(100 + BUSY), **_page("activity").parameters()},
     ),
-    "stranger_activity": (
+    "unknown_wallet_activity": (
         pagination.activity_statement("wallet", _page("activity")),
         {"wallet": address(99_999), **_page("activity").parameters()},
     ),

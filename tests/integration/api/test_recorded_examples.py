@@ -145,8 +145,8 @@ class _Recorder:
         await self.land()
         words = {name: creation[name] for name in ("question", "category", "description", "tags", "end_date")}
         with contextlib.suppress(AssertionError):
-            await self.call("tellMetadata", words, market=created["market"]["id"])
-        self.recorded.setdefault("tellMetadata", {})["request"] = words
+            await self.call("setMarketMetadata", words, market=created["market"]["id"])
+        self.recorded.setdefault("setMarketMetadata", {})["request"] = words
         await self.vote(created["market"]["id"] if proposed is None else proposed)
         self.recorded["resolveMarket"] = {"request": {"outcome": True, "ipfs_evidence_hash": EVIDENCE}}
         with contextlib.suppress(AssertionError):
@@ -200,7 +200,7 @@ class _Recorder:
 
     async def read(self) -> None:
         """Everything that only reads."""
-        await self.call("ask", {"query": "select state, count(*) as markets from markets group by state"})
+        await self.call("runSql", {"query": "select state, count(*) as markets from markets group by state"})
         ((trader, market),) = self.played.fetch_all(
             "select user_wallet, market_id from marts.positions order by trades_count desc limit 1"
         )

@@ -22,7 +22,7 @@ async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
     monkeypatch.setattr(notifications, "_BEAT_SECONDS", 0.2)
     monkeypatch.setattr(notifications, "_REPORT_SECONDS", 0.1)
-    monkeypatch.setattr(redis_notify, "_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(redis_notify, "_RETRY_SECONDS", 0.1)
     async with served(markets, BROADCAST_URL=redis.url) as found:
         yield found
 

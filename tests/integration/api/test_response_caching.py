@@ -62,7 +62,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing grows old: what goes, goes for another reason."""
-    monkeypatch.setattr(response_cache, "SECONDS", float("inf"))
+    monkeypatch.setattr(response_cache, "MAX_AGE_SECONDS", float("inf"))
 
 
 async def test_a_page_is_read_once_while_nothing_happens(
@@ -126,8 +126,8 @@ async def test_what_is_for_the_caller_alone_is_always_read(
 
 
 async def test_response_cache_is_off_when_its_size_is_zero(markets: Log, read: list[str], stopped_clock: None) -> None:
-    """KEPT_MIB=0."""
-    async with served(markets.settings(KEPT_MIB="0")) as client:
+    """RESPONSE_CACHE_MIB=0."""
+    async with served(markets.settings(RESPONSE_CACHE_MIB="0")) as client:
         for _ in range(2):
             await client.get(PAGE)
     assert len(read) == 2

@@ -30,7 +30,7 @@ async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def fresh(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
     """One that keeps nothing, to compare with."""
-    async with served(markets.settings(RATE_LIMIT_PER_MINUTE="0", KEPT_MIB="0")) as found:
+    async with served(markets.settings(RATE_LIMIT_PER_MINUTE="0", RESPONSE_CACHE_MIB="0")) as found:
         yield found
 
 
@@ -103,7 +103,7 @@ async def test_a_page_that_goes_on_changing_is_read_in_one_transaction(
     async def never(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(PageReader, "_filled", never)
+    monkeypatch.setattr(PageReader, "_fill", never)
     for path, content in zip(LISTS, expected, strict=True):
         answers = await asyncio.gather(*(client.get(path) for _ in range(10)))
         assert {(answer.status_code, answer.content) for answer in answers} == {(200, content)}

@@ -95,7 +95,7 @@ async def test_metadata_of_another_wallet_is_neither_shown_nor_found(
 ) -> None:
     """A market's question is its creator's alone, and what the create instruction anchored."""
     # Rows are changed behind the log's back, which an answer may take a second to show.
-    monkeypatch.setattr(response_cache, "SECONDS", 0.0)
+    monkeypatch.setattr(response_cache, "MAX_AGE_SECONDS", 0.0)
     markets.owner.execute(
         "insert into app.market_metadata (market_id, wallet_no, question)"
         " select %s, wallet_no, 'Is this a swindle of somebody else?' from raw.wallets_seen where wallet = %s",

@@ -129,7 +129,9 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_every_field_counts(shared_client: httpx.AsyncClient, shared: testing.PostgresDatabase, forgery: str) -> None:
+async def test_every_field_counts(
+    shared_client: httpx.AsyncClient, shared: testing.PostgresDatabase, forgery: str
+) -> None:
     """A text that a wallet signed but that says anything else is refused, and nothing is written."""
     wallet, (before, after) = Wallet(), FORGERIES[forgery]
     text = (await wallet.nonce(shared_client))["message"]
@@ -272,7 +274,7 @@ async def test_a_ticket_is_used_once(log: Log) -> None:
     wallet = Wallet()
     application = app.create(log.settings(**SIGNING_IN))
     async with api_fixtures.alive(application):
-        auth = application.state.services.gate
+        auth = application.state.services.auth
         ticket = auth.tickets.issue(wallet.address)
         assert (await auth.tickets.redeem(ticket)).wallet == wallet.address
         for refused in (ticket, auth.tokens.issue(wallet.address)):
@@ -291,7 +293,7 @@ async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> N
     application = app.create(log.settings(**SIGNING_IN, LEGACY_AUTH="true"))
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
     async with api_fixtures.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-        auth = application.state.services.gate
+        auth = application.state.services.auth
         keeper = StreamAuthenticator(auth.tokens, auth.tickets)
         soon = tokens.Tokens(auth.tokens._keys, lifetime_seconds=90)
         for headers, most in ((bearer(soon.issue(wallet.address)), 90), (wallet.in_header(), 900)):

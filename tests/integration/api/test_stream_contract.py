@@ -133,7 +133,9 @@ def test_every_frame_and_answer_fits_its_schema(received: list[dict[str, Any]]) 
 def test_topics_are_those_of_the_code(received: list[dict[str, Any]]) -> None:
     """The document describes each topic there is; messages come under the topics that it says."""
     known = {name.partition(":")[0] for name in topics.KNOWN_TOPICS.split(", ")}
-    assert set(asyncapi.TOPICS) == known == {topic for message_type in messages.MESSAGES for topic in message_type.topics}
+    assert (
+        set(asyncapi.TOPICS) == known == {topic for message_type in messages.MESSAGES for topic in message_type.topics}
+    )
 
 
 def test_server_sent_events_fit_their_schema(played: RecordedChain, received: list[dict[str, Any]]) -> None:

@@ -143,7 +143,11 @@ async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
             assert resync["type"] == "resync"
             assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq}
             subscribed = await socket.next()
-            assert (subscribed["type"], subscribed["seq"], subscribed["messages"][0]["type"]) == ("subscribed", seq, "market_state")
+            assert (subscribed["type"], subscribed["seq"], subscribed["messages"][0]["type"]) == (
+                "subscribed",
+                seq,
+                "market_state",
+            )
 
 
 async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served) -> None:
@@ -263,7 +267,11 @@ async def test_the_address_can_ask(markets: Log, server: Served) -> None:
     epoch, seq = markets.head()
     async with server.connected(f"/ws?topics=trades,status&since={epoch}:{seq - 1}") as socket:
         subscribed = await socket.next()
-        assert (subscribed["type"], subscribed["topics"], subscribed["seq"]) == ("subscribed", ["status", "trades"], seq - 1)
+        assert (subscribed["type"], subscribed["topics"], subscribed["seq"]) == (
+            "subscribed",
+            ["status", "trades"],
+            seq - 1,
+        )
         assert (await socket.next())["seq"] == seq
     async with server.connected("/ws?topics=nonsense") as socket:
         assert (await socket.next())["data"]["code"] == "unknown_topic"

@@ -80,7 +80,11 @@ async def test_invalid_message_gets_an_error_and_keeps_the_connection(server: Se
         for sent, sentence, code in WRONG:
             await socket.raw.send(sent)
             response = await socket.next()
-            assert (response["type"], response["data"]["error"], response["data"]["code"]) == ("error", sentence, code), sent
+            assert (response["type"], response["data"]["error"], response["data"]["code"]) == (
+                "error",
+                sentence,
+                code,
+            ), sent
         await socket.raw.send(b"\x00\xff binary")
         assert (await socket.next())["data"]["code"] == "invalid_message"
         assert (await socket.ask(action="subscribe", topics=["trades"]))["type"] == "subscribed"
@@ -215,7 +219,7 @@ async def test_client_over_the_message_rate_is_closed(server: Served) -> None:
             await socket.send(action="pong")
         response = await socket.next()
         assert response["data"]["code"] == "too_many_messages"
-        assert await socket.closed() == (1008, "too many messages")
+        assert await socket.closed() == (1008, "too_many_messages")
 
 
 async def test_no_room(markets: Log) -> None:
@@ -248,7 +252,7 @@ async def test_half_a_frame_and_a_cut_line(server: Served) -> None:
 
 async def test_a_peer_that_never_reads_is_closed(markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is bounded: it is closed as slow and cut off, while others hear everything."""
-    monkeypatch.setattr(wire, "FAREWELL_SECONDS", 0.2)
+    monkeypatch.setattr(wire, "CLOSE_TIMEOUT_SECONDS", 0.2)
     stalled = await asyncio.to_thread(_handshake, server.port, 4096)
     async with server.connected() as socket:
         stalled.sendall(_masked(b'{"action":"subscribe","topics":["trades","market:' + ONE.encode() + b'"]}'))

@@ -397,7 +397,7 @@ async def test_a_budget_of_requests(node: ScriptedNode) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [Reply(body=b"", status=503), error(-32005, "behind"), Reply(body=b"", status=403), HANG_UP, SILENCE]
+    "failure", [Reply(body=b"", status=503), error(-32005, "behind"), Reply(body=b"", status=403), HANG_UP, SILENCE]
 )
 async def test_the_next_node_answers(both: RpcClient, node: ScriptedNode, second: ScriptedNode, failure: Reply) -> None:
     """A call in trouble goes to the next node, and the troubled one is left alone for a while."""
@@ -417,7 +417,9 @@ async def test_a_refusal_is_final(both: RpcClient, node: ScriptedNode, second: S
     assert second.requests == []
 
 
-async def test_preferred_nodes_error_is_raised_when_all_fail(both: RpcClient, node: ScriptedNode, second: ScriptedNode) -> None:
+async def test_preferred_nodes_error_is_raised_when_all_fail(
+    both: RpcClient, node: ScriptedNode, second: ScriptedNode
+) -> None:
     """The trouble told is that of the node we would rather have asked; the next call asks again."""
     node.will("getSlot", error(-32005, "Node is behind by 42 slots", {"numSlotsBehind": 42}), result(8))
     second.will("getSlot", Reply(body=b"", status=429, headers={"retry-after": "60"}))

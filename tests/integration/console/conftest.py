@@ -83,7 +83,9 @@ class Stage:
 
     def open_market(self) -> str:
         """The active market with the most trades."""
-        rows = self.stack.fetch_all("select id from marts.markets where state = 'ACTIVE' order by trades_count desc limit 1")
+        rows = self.stack.fetch_all(
+            "select id from marts.markets where state = 'ACTIVE' order by trades_count desc limit 1"
+        )
         return str(rows[0][0])
 
     def describe(self) -> None:

@@ -185,7 +185,9 @@ async def test_a_restart_forgets_nothing(
     assert sorted(receiver.signatures) == sorted(expected(store))
 
 
-async def test_nothing_unconfirmed_is_delivered(make_delivery: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
+async def test_nothing_unconfirmed_is_delivered(
+    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver
+) -> None:
     """Only slots up to the confirmed one."""
     delivery = make_delivery()
     delivery.notify(10)

@@ -44,7 +44,12 @@ def deliver_and_query(
 
 
 def market(
-    story: event_histories.EventHistory, number: int = 1, *, b: int = 100 * SOL, creator: int = 1, liquidity: int = SOL // 10
+    story: event_histories.EventHistory,
+    number: int = 1,
+    *,
+    b: int = 100 * SOL,
+    creator: int = 1,
+    liquidity: int = SOL // 10,
 ) -> None:
     """A market is created and opened."""
     initial = {"initial_liquidity": str(liquidity)}
@@ -77,7 +82,9 @@ def test_b_below_the_trading_minimum(place: Place, backwards: bool) -> None:  # 
     story = event_histories.EventHistory(1)
     market(story, b=100 * SOL - 1)
     query = "select state, price_yes, current_price_yes, shares_yes, is_known from marts.markets"
-    assert deliver_and_query(place, story, query, backwards=backwards) == [("ACTIVE", None, None, (100 * SOL - 1) // 1000, True)]
+    assert deliver_and_query(place, story, query, backwards=backwards) == [
+        ("ACTIVE", None, None, (100 * SOL - 1) // 1000, True)
+    ]
 
 
 def test_trades_of_nothing(place: Place) -> None:  # noqa: F811
@@ -149,7 +156,11 @@ def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None
         " from marts.markets order by 1"
     )
     creator = address(1)
-    assert deliver_and_query(place, story, query) == [(1, 0, 0, None, creator), (2, 2, 33, 8, creator), (3, 1, 33, 9, creator)]
+    assert deliver_and_query(place, story, query) == [
+        (1, 0, 0, None, creator),
+        (2, 2, 33, 8, creator),
+        (3, 1, 33, 9, creator),
+    ]
 
 
 def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811

@@ -53,8 +53,10 @@ async def happen(
 )
 @given(seed=st.integers(0, 10**6), order=st.integers(0, 10**6))
 def test_one_place_is_one_transactions_whoever_came_first(
-    place: testing.PostgresDatabase, seed: int, order: int
-) -> None:  # noqa: F811
+    place: testing.PostgresDatabase,  # noqa: F811
+    seed: int,
+    order: int,
+) -> None:
     """However a crowded history arrives, and whatever of it goes or is settled, places and marts come out the same,
     no two events share a place, and live equals rebuilt."""
     draw = random.Random(order)

@@ -141,7 +141,9 @@ def test_broken_refresh_raises_one_sentence_and_keeps_the_rows(marts_database: t
             "update ops.refreshed set select_sql = replace(select_sql, 'wallet_no', 'wallet_number')"
             " where name = 'wallets'"
         )
-        with pytest.raises(errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Mend its SQL") as caught:
+        with pytest.raises(
+            errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Mend its SQL"
+        ) as caught:
             refresh(marts_database, "wallets")
         assert "\n" not in str(caught.value)
         assert one(connection, "select count(*), sum(volume) from marts.wallets") == before

@@ -216,7 +216,8 @@ def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.P
         with holder.transaction():
             holder.execute("select raw.take_writer()")
             rebuilding = [
-                pool.submit(rebuild.rebuild, place.dsn(), [name], tell=lambda _: None) for name in ("trades", "markets")
+                pool.submit(rebuild.rebuild, place.dsn(), [name], report=lambda _: None)
+                for name in ("trades", "markets")
             ]
             wait_for_lock(holder, waiting=2)
             # What the writer does with the lock: the configuration is in the log and the live marts are repriced.

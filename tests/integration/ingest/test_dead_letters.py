@@ -52,7 +52,7 @@ async def harness(marts_database: testing.PostgresDatabase) -> AsyncIterator[Ret
 async def test_a_rejected_transaction_is_stored_when_it_fits_now(harness: RetryHarness) -> None:
     """The kept bytes are decoded and written; the letter is resolved."""
     item = zlib.compress(msgspec.json.encode(deliveries.item(PROGRAM, [BOUGHT])))
-    dead_letter = DeadLetter(deliveries.signature(1), None, "batch_item_rejected", "Postgres refused it.", item)
+    dead_letter = DeadLetter(deliveries.signature(1), None, "rejected", "Postgres refused it.", item)
     await harness.writer.append([], source="webhook", dead_letters=[dead_letter])
 
     assert await harness.retry_one() == "stored"
@@ -83,7 +83,9 @@ async def test_what_still_cannot_be_used_stays_open(harness: RetryHarness) -> No
     )
 
     assert await harness.retry_one() == "still cannot be used"
-    assert harness.fetch_all("select retried_at is not null, resolved_at is null from raw.dead_letters") == [(True, True)]
+    assert harness.fetch_all("select retried_at is not null, resolved_at is null from raw.dead_letters") == [
+        (True, True)
+    ]
 
 
 async def test_an_unknown_signature_is_wanted_again(harness: RetryHarness) -> None:
@@ -93,7 +95,9 @@ async def test_an_unknown_signature_is_wanted_again(harness: RetryHarness) -> No
 
     await harness.retry_one()
 
-    assert harness.fetch_all("select signature, reason, attempts from raw.wanted") == [(deliveries.signature(9), "retry", 0)]
+    assert harness.fetch_all("select signature, reason, attempts from raw.wanted") == [
+        (deliveries.signature(9), "retry", 0)
+    ]
 
 
 async def test_they_are_listed_and_shown(harness: RetryHarness, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,7 @@ class PostgresLog:
             return connection.execute(statement).fetchall()  # type: ignore[arg-type]
 
 
-Under = tuple[Callable[[], "asyncio.Future[Writer]"], Log]
+Under = tuple[Callable[[], "asyncio.Future[BatchWriter]"], Log]
 
 
 @pytest.fixture(params=["double", "postgres"])

@@ -249,7 +249,7 @@ def test_without_a_database_it_serves_503_with_the_reason(start: Callable[..., S
 
 
 @pytest.mark.parametrize(
-    ("changed", "says"),
+    ("changed", "expected"),
     [
         ({"HELIUS_AUTH_HEADER": None}, ["HELIUS_AUTH_HEADER", "HELIUS_WEBHOOK_SECRET"]),
         ({"HELIUS_AUTH_HEADER": None, "NODE_ENV": "development"}, ["HELIUS_AUTH_HEADER"]),

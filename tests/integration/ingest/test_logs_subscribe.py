@@ -44,7 +44,9 @@ async def until(check: Callable[[], bool]) -> None:
 
 def wanted(stack: ChainStack) -> set[str]:
     """Signatures that the subscription has hinted at and nobody has fetched."""
-    return {s for (s,) in stack.fetch_all("select signature from raw.wanted where reason = 'named by logs without logs'")}
+    return {
+        s for (s,) in stack.fetch_all("select signature from raw.wanted where reason = 'named by logs without logs'")
+    }
 
 
 async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -> None:
@@ -63,7 +65,9 @@ async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -
 
     assert wanted(stack) == news != set()
     assert await stack.sync_task.fetcher.drain() == len(news)
-    rows = stack.fetch_all("select signature, sightings, index_in_block is not null, fee_lamports > 0 from raw.transactions")
+    rows = stack.fetch_all(
+        "select signature, sightings, index_in_block is not null, fee_lamports > 0 from raw.transactions"
+    )
     assert sorted(rows) == sorted((signature, {"fetch": 1}, True, True) for signature in news)
 
 
@@ -113,7 +117,9 @@ async def test_refused_handshake_is_retried_or_final_by_status(status: int, kind
             await LogsSubscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("said", ["not json", '{"a": 1}', '{"jsonrpc": "2.0", "error": {"code": -32005}, "id": null}'])
+@pytest.mark.parametrize(
+    "message", ["not json", '{"a": 1}', '{"jsonrpc": "2.0", "error": {"code": -32005}, "id": null}']
+)
 async def test_invalid_notification_is_a_retryable_error(message: str) -> None:
     """Whatever comes over the socket, the source ends with a trouble that is tried again, and never with a crash."""
 

@@ -348,7 +348,9 @@ async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(stack: Cha
         await stack.sync_task.verify()
         await stack.play(2)
         await stack.pass_blocks(10)
-    watermarks = [ref for (ref,) in stack.fetch_all("select ref from raw.feed where kind = 'finalized_through' order by seq")]
+    watermarks = [
+        ref for (ref,) in stack.fetch_all("select ref from raw.feed where kind = 'finalized_through' order by seq")
+    ]
     assert watermarks == sorted(set(watermarks))
     gaps = stack.fetch_all(
         "select count(*) from (select from_slot, lag(to_slot) over (partition by source order by from_slot) as before"

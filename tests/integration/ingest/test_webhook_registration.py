@@ -76,7 +76,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("said", "fault"), WRONG, ids=[fault for _, fault in WRONG])
+@pytest.mark.parametrize(("fields", "fault"), WRONG, ids=[fault for _, fault in WRONG])
 async def test_wrong_webhook_is_reported_and_repaired(
     account: helius_account.HeliusAccount, fields: dict[str, Any], fault: str
 ) -> None:

@@ -109,7 +109,7 @@ async def test_rejected_transaction_is_isolated_and_its_neighbours_are_stored(
     assert (done.events, done.dead_letters, done.first_seq, done.last_seq) == (4, 1, 1, 4)
     with marts_database.connect() as connection:
         dead_letters = connection.execute("select signature, reason_code from raw.dead_letters").fetchall()
-    assert dead_letters == [(signature(4), "batch_item_rejected")]
+    assert dead_letters == [(signature(4), "rejected")]
 
 
 async def test_a_failing_model_is_marked_and_the_log_goes_on(
@@ -142,7 +142,9 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(
     assert kinds == []
 
 
-async def test_dead_letters_with_invalid_text_are_stored(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
+async def test_dead_letters_with_invalid_text_are_stored(
+    writer: Writer, marts_database: testing.PostgresDatabase
+) -> None:
     """A reason with U+0000 or half a surrogate pair cannot stop the batch that carries it."""
     dead_letter = DeadLetter(None, None, "malformed", "it said \x00 and \ud800", b"\x00")
 
@@ -286,7 +288,9 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
     """What Postgres cannot take (U+0000 in text) is found among letters and wanted signatures, too, and ends there."""
-    dead_letters = [DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))]
+    dead_letters = [
+        DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))
+    ]
 
     done = await writer.append(
         [transaction(3, event())], source="webhook", dead_letters=dead_letters, wanted=[signature(4), "odd\x00"]
@@ -301,15 +305,13 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
     assert wanted == [(signature(4),)]
     assert stored == [
         (signature(1), "malformed", b"bytes"),
-        (None, "batch_item_rejected", b"bytes"),
+        (None, "rejected", b"bytes"),
         (signature(2), "malformed", b"bytes"),
-        (None, "batch_item_rejected", b"odd\x00"),
+        (None, "rejected", b"odd\x00"),
     ]
 
 
-async def test_commit_reports_lock_and_fold_times(
-    writer: Writer, marts_database: testing.PostgresDatabase
-) -> None:
+async def test_commit_reports_lock_and_fold_times(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """Waiting is not holding; folds and commit are part of holding."""
     done = await writer.append([transaction(1, event())], source="webhook")
 

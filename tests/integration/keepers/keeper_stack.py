@@ -205,7 +205,10 @@ class KeeperStack:
 
     def alerts(self) -> set[tuple[str, str]]:
         """Open alerts."""
-        return {(str(k), str(s)) for k, s in self.fetch_all("select kind, subject from ops.alerts where resolved_at is null")}
+        return {
+            (str(k), str(s))
+            for k, s in self.fetch_all("select kind, subject from ops.alerts where resolved_at is null")
+        }
 
     def intents(self) -> list[tuple[str, str, int]]:
         """Every intent: task, state, attempts."""
@@ -236,7 +239,7 @@ class KeeperStack:
     async def sweep(self, configured: Settings | None = None, timing: Timing = QUICK) -> Any:
         """Look after what was signed."""
         dsn = self.database.dsn("zmart_keeper")
-        async with runner.open_runner(configured or self.configured, rhythm=timing, dsn=dsn) as keepers:
+        async with runner.open_runner(configured or self.configured, timing=timing, dsn=dsn) as keepers:
             return await keepers.sweep()
 
     @contextlib.asynccontextmanager

@@ -104,7 +104,9 @@ async def test_the_job_of_the_ui_does_the_same(stack: KeeperStack, monkeypatch: 
     assert "| PROPOSED | due | due | final_likes 9, final_dislikes 1 |" in tried_plan
     assert "| PROPOSED | due |" in plan
     assert "aggregate" in str(tried["proposal_tallies"]["simulations"]).lower()
-    assert stack.landed_signatures(market, "aggregate_proposal_votes")[0] in str(done["proposal_tallies"]["submissions"])
+    assert stack.landed_signatures(market, "aggregate_proposal_votes")[0] in str(
+        done["proposal_tallies"]["submissions"]
+    )
     assert done["proposal_tallies"]["due"] == 1
     assert done.keys() == set(actions.NAMES)
 

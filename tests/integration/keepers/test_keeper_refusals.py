@@ -56,7 +56,7 @@ def sent(stack: KeeperStack) -> int:
 async def test_wrong_key_fails_preflight(stack: KeeperStack) -> None:
     """The key must be the program's own authority; nothing is planned with another."""
     await due_market(stack)
-    wrong_key = stack.folder / "stranger.json"
+    wrong_key = stack.folder / "wrong_key.json"
     Signer.generate().save(wrong_key)
 
     for variable, name in (("backend_keypair_path", "backend authority"), ("admin_keypair_path", "admin")):
@@ -428,7 +428,7 @@ async def test_a_send_that_fails_and_lands_all_the_same_is_sent_once(stack: Keep
     assert len(stack.landed_signatures(market, "finalize_market")) == 1
 
 
-@pytest.mark.parametrize("trouble", [{"status": 429}, {"status": 503}, {"error": REFUSED}])
+@pytest.mark.parametrize("failure", [{"status": 429}, {"status": 503}, {"error": REFUSED}])
 async def test_failing_node_changes_nothing(stack: KeeperStack, failure: dict[str, Any]) -> None:
     """The round ends with the node's error, the next one goes on."""
     market = await due_market(stack)

@@ -136,7 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
         is_ours = ASKED.items() <= query.items() and not self.world.renames
         name = cids.compute_cid(content) if is_ours else cids.compute_cid(content + b" ")
         self.world.files[name] = content
-        self._respond(200, json.dumps({"Name": "snapshot.json", "Hash": name, "Size": str(len(content))}).encode() + b"\n")
+        self._respond(
+            200, json.dumps({"Name": "snapshot.json", "Hash": name, "Size": str(len(content))}).encode() + b"\n"
+        )
 
     def _file(self, cid: str) -> None:
         content = self.world.files.get(cid)

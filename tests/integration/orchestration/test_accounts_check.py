@@ -355,7 +355,7 @@ def test_what_cannot_be_compared_is_named(
             connection.execute("select 1 / 0")
 
     with monkeypatch.context() as patch:
-        patch.setattr(accounts.accounts, "differences_as_of", fails)
+        patch.setattr(accounts.account_reconciliation, "differences_as_of", fails)
         shown = look(log, monkeypatch)[1]
         assert shown["markets compared as of the read"] == 0
         assert "(folding it failed: division by zero)" in shown["not compared, first"]
@@ -378,15 +378,15 @@ def test_account_not_compared_for_a_day_raises_an_alert(
     market, *others = sorted(moved_on(database, earlier).keys() & chain.held.keys())
     assert others
     # A fold that fails for one market, as long as it is told to.
-    compared = accounts.accounts.differences_as_of
+    compared = accounts.account_reconciliation.differences_as_of
 
-    def fails(connection: Any, held: accounts.accounts.Held, *place: Any) -> Any:
+    def fails(connection: Any, held: accounts.account_reconciliation.ProgramAccounts, *place: Any) -> Any:
         if market in held["markets"]:
             connection.execute("select 1 / 0")
         return compared(connection, held, *place)
 
     with monkeypatch.context() as patch, database.connect() as owner:
-        patch.setattr(accounts.accounts, "differences_as_of", fails)
+        patch.setattr(accounts.account_reconciliation, "differences_as_of", fails)
         look(log, monkeypatch)
         look(log, monkeypatch)
         missed = owner.execute("select account, since from ops.uncompared").fetchall()

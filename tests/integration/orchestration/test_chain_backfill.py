@@ -38,7 +38,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-async def materialized(stack: ChainStack, instance: dg.DagsterInstance, key: str, **budget: Any) -> dg.ExecuteInProcessResult:
+async def materialized(
+    stack: ChainStack, instance: dg.DagsterInstance, key: str, **budget: Any
+) -> dg.ExecuteInProcessResult:
     """Press the button for one range, with the chain going on beside it."""
     instance.add_dynamic_partitions("slot_ranges", [key])
     return await asyncio.to_thread(
@@ -52,7 +54,9 @@ async def materialized(stack: ChainStack, instance: dg.DagsterInstance, key: str
     )
 
 
-async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(stack: ChainStack, instance: dg.DagsterInstance) -> None:
+async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(
+    stack: ChainStack, instance: dg.DagsterInstance
+) -> None:
     """Press, run out, press again: the range is whole, its coverage written, and nothing was fetched twice. Slots that
     are yet to come are refused, and nothing is claimed of them."""
     refused = await materialized(stack, instance, "0-999999999")

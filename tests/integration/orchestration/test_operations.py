@@ -496,17 +496,17 @@ def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatab
     built = run("dbt_build")
     results = materialized(built)
     tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_trades_seq"]
-    assert {name for name, each in results.items() if not each["said"].startswith("REFRESHED")} == set()
+    assert {name for name, each in results.items() if not each["message"].startswith("REFRESHED")} == set()
     assert "leaderboard" in results
     assert [each.passed for each in tested] == [True]
 
     assert all(each.passed for each in run("data_tests").get_asset_check_evaluations())
 
     execute(played, "update ops.models set definition_hash = 'older' where name = 'ballots'")
-    assert materialized(run("dbt_build"))["ballots"]["said"] == "FOLD in place, 0 rows changed"
+    assert materialized(run("dbt_build"))["ballots"]["message"] == "FOLD in place, 0 rows changed"
 
     views = materialized(run("__ASSET_JOB", "marts/vote_tallies"))
-    assert views["vote_tallies"]["said"] == "VIEW installed"
+    assert views["vote_tallies"]["message"] == "VIEW installed"
 
     page = materialized(run("__ASSET_JOB", "docs/models"))["models"]
     assert Path(str(page["path"])).stat().st_size == page["bytes"] > 100_000

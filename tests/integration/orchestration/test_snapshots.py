@@ -13,7 +13,7 @@ import dagster as dg
 import fake_ipfs
 import psycopg
 import pytest
-from fake_ipfs import ManualClock, FakeIpfs
+from fake_ipfs import FakeIpfs, ManualClock
 
 from ingest.testing import address
 from orchestration.assets import snapshots
@@ -283,7 +283,9 @@ def test_a_node_that_fails_is_not_asked_again_that_day(discussions: testing.Post
     assert open_alerts(discussions) == set()
 
 
-def test_a_node_that_is_not_there_is_named_without_its_address(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
+def test_a_node_that_is_not_there_is_named_without_its_address(
+    discussions: testing.PostgresDatabase, world: FakeIpfs
+) -> None:
     """An address may carry a password."""
     nowhere = settings.IpfsSettings(
         snapshot_cron="",
@@ -346,7 +348,7 @@ def test_the_second_service_is_asked_until_it_keeps_it(discussions: testing.Post
 
 
 @pytest.mark.parametrize(
-    ("fate", "said"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
+    ("fate", "message"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
 )
 def test_pin_that_fails_or_never_ends_raises_an_alert(
     discussions: testing.PostgresDatabase, world: FakeIpfs, fate: list[str], message: str
@@ -393,13 +395,17 @@ def test_what_is_missing_is_known(discussions: testing.PostgresDatabase, world: 
 
 
 @pytest.fixture
-def configured(discussions: testing.PostgresDatabase, world: FakeIpfs, monkeypatch: pytest.MonkeyPatch) -> DatabaseResource:
+def configured(
+    discussions: testing.PostgresDatabase, world: FakeIpfs, monkeypatch: pytest.MonkeyPatch
+) -> DatabaseResource:
     """The asset's settings."""
     monkeypatch.setenv("IPFS_API_URL", world.url)
     return DatabaseResource(dsn_of=discussions.dsn)
 
 
-def test_a_day_is_materialized(configured: DatabaseResource, world: FakeIpfs, discussions: testing.PostgresDatabase) -> None:
+def test_a_day_is_materialized(
+    configured: DatabaseResource, world: FakeIpfs, discussions: testing.PostgresDatabase
+) -> None:
     """The run shows each market's name, and fails where something is wrong."""
 
     def materialize() -> dg.ExecuteInProcessResult:
@@ -421,7 +427,10 @@ def test_a_day_is_materialized(configured: DatabaseResource, world: FakeIpfs, di
 
 
 def test_the_schedule_makes_up_for_what_is_missing(
-    configured: DatabaseResource, world: FakeIpfs, discussions: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    configured: DatabaseResource,
+    world: FakeIpfs,
+    discussions: testing.PostgresDatabase,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One run a day that lacks something; nothing without a node."""
     monkeypatch.setattr(snapshots, "LOOKS_BACK_DAYS", 100_000)

@@ -15,8 +15,8 @@ def three_alerts(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
     with database.connect() as connection:
         for kind, severity in (("dust", "info"), ("fire", "critical"), ("rain", "warning")):
-            connection.execute("select ops.raise_alert(%s, 'house', %s, %s)", (kind, severity, f"There is {kind}."))
-        connection.execute("select ops.resolve_alert('rain', 'house')")
+            connection.execute("select ops.raise_alert(%s, 'stack', %s, %s)", (kind, severity, f"There is {kind}."))
+        connection.execute("select ops.resolve_alert('rain', 'stack')")
     return database
 
 

@@ -109,7 +109,7 @@ async def test_nothing_is_given_where_lamports_are_worth_something(
     node: DevchainNode, home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     """The genesis hash decides, whatever SOLANA_CLUSTER says; not even a key is made."""
-    monkeypatch.setattr(client, "GENESIS", {node.ledger.genesis.hash: "mainnet"})
+    monkeypatch.setattr(client, "CLUSTER_BY_GENESIS_HASH", {node.ledger.genesis.hash: "mainnet"})
 
     refused = await zmart(*command)
 

@@ -84,7 +84,9 @@ async def test_a_request_never_gets_a_result_read_before_it(
     assert await asyncio.gather(*late) == [("a", 1), ("b", 1)]
 
 
-async def test_a_failed_statement_fails_only_its_own_requests(server: FakeServer, batcher: batching.RequestBatcher) -> None:
+async def test_a_failed_statement_fails_only_its_own_requests(
+    server: FakeServer, batcher: batching.RequestBatcher
+) -> None:
     """Everyone of a failed statement is told; the next one begins anew."""
     asking = [start_request(batcher, "a"), start_request(batcher, "b")]
     await settle()
@@ -96,7 +98,9 @@ async def test_a_failed_statement_fails_only_its_own_requests(server: FakeServer
     assert await start_request(batcher, "a") == ("a", 0)
 
 
-async def test_a_cancelled_request_does_not_cancel_the_others(server: FakeServer, batcher: batching.RequestBatcher) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_others(
+    server: FakeServer, batcher: batching.RequestBatcher
+) -> None:
     """A caller that hangs up does not end the statement others wait for."""
     leaving, staying = start_request(batcher, "a"), start_request(batcher, "a")
     await settle()
@@ -106,7 +110,9 @@ async def test_a_cancelled_request_does_not_cancel_the_others(server: FakeServer
     assert await staying == ("a", 0)
 
 
-async def test_many_requests_are_served_in_bounded_statements(server: FakeServer, batcher: batching.RequestBatcher) -> None:
+async def test_many_requests_are_served_in_bounded_statements(
+    server: FakeServer, batcher: batching.RequestBatcher
+) -> None:
     """No statement has more values than its bound, and all are answered."""
     asking = [start_request(batcher, str(number)) for number in range(100)]
     for _ in range(100):

@@ -127,7 +127,9 @@ def test_the_api_page_lists_the_same_codes(document: dict[str, Any]) -> None:
         for example in response["content"]["application/problem+json"]["examples"].values():
             documented.setdefault(example["value"]["status"], set()).add(example["value"]["code"])
 
-    assert {(status, code) for status, codes in documented.items() for code in codes - table.get(status, set())} == set()
+    assert {
+        (status, code) for status, codes in documented.items() for code in codes - table.get(status, set())
+    } == set()
     known = {code for status in range(400, 600) for code in errors.codes(status)}
     assert set.union(*table.values()) <= known | {"route_not_found", "method_not_allowed", "details"}
 

@@ -53,7 +53,9 @@ async def test_a_matching_etag_returns_304(client: httpx.AsyncClient, encoding: 
     request_headers = {"accept-encoding": encoding}
     first = await client.get("/console/app.js", headers=request_headers)
     again = await client.get("/console/app.js", headers={**request_headers, "if-none-match": first.headers["etag"]})
-    weakened = await client.get("/console/app.js", headers={**request_headers, "if-none-match": f'"x", W/{first.headers["etag"]}'})
+    weakened = await client.get(
+        "/console/app.js", headers={**request_headers, "if-none-match": f'"x", W/{first.headers["etag"]}'}
+    )
     other = await client.get("/console/app.js", headers={**request_headers, "if-none-match": '"another"'})
 
     assert first.headers["cache-control"] == "no-cache"

@@ -54,7 +54,7 @@ async def test_a_response_is_cached_after_one_head_read(world: World) -> None:
     assert world.head_reads == 2
 
 
-@pytest.mark.parametrize("end", [("epoch", 8), ("epoch", 6), ("another", 7), None])
+@pytest.mark.parametrize("head", [("epoch", 8), ("epoch", 6), ("another", 7), None])
 async def test_a_response_is_dropped_when_the_head_changes(
     world: World, head: response_cache.PositionKey | None
 ) -> None:
@@ -130,7 +130,7 @@ async def test_memory_is_bounded(world: World) -> None:
 
 
 async def test_a_zero_budget_disables_the_cache() -> None:
-    """KEPT_MIB=0."""
+    """RESPONSE_CACHE_MIB=0."""
     world = World()
     world.cache = response_cache.ResponseCache(world.read_head, most_bytes=0)
     world.read("page")

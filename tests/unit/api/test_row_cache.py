@@ -43,7 +43,7 @@ def test_the_least_recently_used_row_is_evicted_first(known: row_cache.RowCache)
 
 
 def test_no_memory_holds_nothing() -> None:
-    """KEPT_MIB=0."""
+    """RESPONSE_CACHE_MIB=0."""
     known = row_cache.RowCache(most_bytes=0)
     known.store(HERE, {"1": b"{}"})
     assert (known.find(HERE, ["1"]), known.size_bytes) == ({}, 0)

@@ -22,7 +22,9 @@ async def something() -> dict[str, int]:
     return {"a": 1}
 
 
-async def send_request(path: str, *, url: str = "http://api", peer: str = "10.0.0.1", **request_headers: str) -> httpx.Response:
+async def send_request(
+    path: str, *, url: str = "http://api", peer: str = "10.0.0.1", **request_headers: str
+) -> httpx.Response:
     """One request to an application behind the proxies."""
     app = Litestar(
         [something, *pages.HANDLERS], before_send=[security_headers.security_headers_hook(PROXIES)], openapi_config=None
@@ -54,7 +56,7 @@ async def test_the_documentation_may_style_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("request_options", "expected"),
     [
         ({"url": "https://api"}, True),
         ({"x_forwarded_proto": "https"}, True),

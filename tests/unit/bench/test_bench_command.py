@@ -42,7 +42,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         def choose(name: str | None) -> Sequence[Figure]:
             return chosen
 
-        monkeypatch.setattr(figures, "chosen", choose)
+        monkeypatch.setattr(figures, "select_figures", choose)
         return command.main(["--quick"])
 
     return with_figures

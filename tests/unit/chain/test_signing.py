@@ -120,7 +120,7 @@ def test_one_packet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         ({"instructions": []}, "needs an instruction"),
         ({"payer": "nobody"}, "'nobody' is no address"),

@@ -177,7 +177,7 @@ def test_a_given_address_overrides_the_derived_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "args", "says"),
+    ("name", "given", "args", "message"),
     [
         ("emergency_pause", {}, {}, "needs the account admin"),
         ("approve_proposal", {"admin": WALLET}, {}, "needs the account market"),
@@ -187,7 +187,9 @@ def test_a_given_address_overrides_the_derived_one() -> None:
         ("launch", {}, {}, "no instruction launch"),
     ],
 )
-def test_missing_and_unknown_parts_are_named(name: str, given: dict[str, Address], args: dict[str, Any], message: str) -> None:
+def test_missing_and_unknown_parts_are_named(
+    name: str, given: dict[str, Address], args: dict[str, Any], message: str
+) -> None:
     """A missing or unknown account, argument or instruction is told by name."""
     with pytest.raises(errors.InvalidInput, match=message):
         transactions.instruction(name, PROGRAM, given, args)

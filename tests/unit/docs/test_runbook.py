@@ -17,10 +17,10 @@ from orchestration.snapshots.errors import SNAPSHOT_ERRORS
 ROOT = Path(__file__).parents[3]
 SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (ROOT / name).rglob("*.py")]
 #: What raises an alert, and where among its arguments the kind stands.
-RAISERS = {"alert": 0, "raise_alert": 1, "_keep": 1}
+RAISERS = {"alert": 0, "raise_alert": 1, "_sync_alerts": 1}
 #: Kinds that are made, by the expression that makes them.
 MADE = {
-    "_kind(reason)": {
+    "_alert_kind(reason)": {
         f"keeper_{reason.name.lower()}" for reason in (*runner.ALERT_SEVERITY, *runner.GENERAL_ALERT_SEVERITY)
     },
     "fault.kind": {fault.kind for fault in SNAPSHOT_ERRORS},

@@ -173,9 +173,13 @@ async def test_an_unauthorized_body_is_not_read(parts: Callable[..., Parts]) -> 
     [b"{}", b"not json", b"", b"null", b"[", gzip.compress(BODY), b"\xff"],
     ids=["object", "text", "empty", "null", "half", "compressed", "not UTF-8"],
 )
-async def test_a_body_that_is_no_array_is_rejected_with_the_expectation(client: AsyncTestClient[Any], body: bytes) -> None:
+async def test_a_body_that_is_no_array_is_rejected_with_the_expectation(
+    client: AsyncTestClient[Any], body: bytes
+) -> None:
     """422 names the expectation and what came."""
-    problem = assert_problem(await client.post(WEBHOOK, content=body, headers=AUTHORIZED_HEADERS), 422, "not_transactions")
+    problem = assert_problem(
+        await client.post(WEBHOOK, content=body, headers=AUTHORIZED_HEADERS), 422, "not_transactions"
+    )
     assert "Expected a JSON array of transactions" in problem["detail"]
     assert problem["detail"].endswith(" came.")
 
@@ -257,7 +261,9 @@ async def test_an_uncommitted_delivery_is_never_acknowledged(
     assert (await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)).status_code == 200
 
 
-async def test_a_bug_is_logged_with_its_traceback_and_no_secret(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
+async def test_a_bug_is_logged_with_its_traceback_and_no_secret(
+    client: AsyncTestClient[Any], writer: FailingWriter
+) -> None:
     """Whoever looks finds the line of code, not the header or the body."""
     writer.error = ValueError("a bug")
     with capture_logs([structlog.processors.format_exc_info]) as lines:
@@ -274,7 +280,7 @@ async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> No
     """Even the unexpected keeps the delivery at its sender."""
 
     class Broken(Decoder):
-        def item(self, raw: bytes) -> None:
+        def decode_item(self, raw: bytes) -> None:
             raise KeyError(raw)
 
     server = parts(decoder=Broken(PROGRAM))
@@ -336,7 +342,7 @@ async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any])
     await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     await client.post(WEBHOOK, content=BODY)
     client.app.state["parts"].metrics.deliveries.labels("committed")
-    text = client.app.state["parts"].metrics.text().decode()
+    text = client.app.state["parts"].metrics.render().decode()
     assert 'zmart_ingest_deliveries_total{outcome="committed"} 1.0' in text
     assert 'zmart_ingest_deliveries_total{outcome="unauthorized"} 1.0' in text
 
@@ -349,7 +355,7 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
     writer.error = errors.Unavailable("Postgres is not answering.")
     await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
 
-    text = client.app.state["parts"].metrics.text().decode()
+    text = client.app.state["parts"].metrics.render().decode()
     for status in (401, 422, 503):
         assert f'zmart_ingest_refused_total{{status="{status}"}} 1.0' in text
     assert 'zmart_ingest_deliveries_per_minute{source="webhook"} 1.0' in text
@@ -357,7 +363,7 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
 
 async def test_unverified_bodies_cannot_use_the_verified_budget(parts: Callable[..., Parts]) -> None:
     """A body whose proof is in it waits in a room of its own: full, it is told apart and refused, others are taken."""
-    server = parts(unproven=ByteBudget(100))
+    server = parts(unverified_budget=ByteBudget(100))
     unverified_headers = {auth.SIGNATURE_HEADER: "00" * 32}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=unverified_headers), 503, "overloaded")

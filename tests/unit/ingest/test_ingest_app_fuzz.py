@@ -137,6 +137,8 @@ def test_any_delivery_gets_a_documented_answer(
     | st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: f"/{text}"),
     headers=st.lists(st.tuples(st.sampled_from([b"accept", b"host", b"x-forwarded-for"]), st.binary(max_size=20))),
 )
-def test_any_request_gets_an_answer(server: AppServer, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+def test_any_request_gets_an_answer(
+    server: AppServer, method: str, path: str, headers: list[tuple[bytes, bytes]]
+) -> None:
     """Other paths and methods are refused as what they are."""
     assert server.request(method, path, headers, [b""]) in {200, 204, 400, 401, 403, 404, 405}

@@ -15,9 +15,9 @@ from ingest_cases import (
     NOW,
     OTHER_ACCOUNT,
     OTHER_MARKET,
+    OTHER_PROGRAM,
     PROGRAM,
     SOLD,
-    OTHER_PROGRAM,
     USER,
     buy,
 )

@@ -249,7 +249,7 @@ async def test_a_cancelled_sender_does_not_cancel_its_delivery(writer: BlockingW
 
 async def test_a_delivery_beyond_the_budget_is_overloaded(writer: BlockingWriter) -> None:
     """Bytes count until they are committed; what is refused takes none."""
-    async with pipeline_to(writer, room_bytes=100) as pipeline:
+    async with pipeline_to(writer, budget_bytes=100) as pipeline:
         first = asyncio.create_task(pipeline.submit([ONE], (), 60))
         await writer.append_started.wait()
         with pytest.raises(errors.Overloaded):

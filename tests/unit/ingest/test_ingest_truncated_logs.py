@@ -16,8 +16,8 @@ from ingest_cases import (
     NOW,
     OTHER_ACCOUNT,
     OTHER_MARKET,
-    PROGRAM,
     OTHER_PROGRAM,
+    PROGRAM,
     USER,
     buy,
 )

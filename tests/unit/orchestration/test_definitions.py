@@ -33,10 +33,10 @@ CRONS = {
     "accounts_hourly": ("reconcile_accounts", "45 * * * *"),
     "data_tests_daily": ("data_tests", "15 3 * * *"),
     "discussion_snapshots_daily": ("anchor_discussions", "0 0 * * *"),
-    "keepers_often": ("keepers", "4-59/5 * * * *"),
+    "keepers_every_5m": ("keepers", "4-59/5 * * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
     "reconciliation_hourly": ("reconciliation", "10 * * * *"),
-    "refresh_marts_often": ("refresh_marts", "2-59/5 * * * *"),
+    "refresh_marts_every_5m": ("refresh_marts", "2-59/5 * * * *"),
 }
 SENSORS = {
     "alert_delivery",
@@ -47,7 +47,7 @@ SENSORS = {
     "run_recovered",
     "slot_ranges",
     "stale_models",
-    "standing_markets",
+    "overdue_markets",
 }
 KEEPERS = {f"keepers/{name}" for name in actions.NAMES}
 

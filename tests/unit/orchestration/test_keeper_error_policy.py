@@ -84,7 +84,7 @@ def status(err: object = None, confirmation: client.Commitment = "confirmed") ->
 
 
 @pytest.mark.parametrize(
-    ("said", "height", "searched", "in_log", "ending"),
+    ("signature_status", "height", "searched", "in_log", "outcome"),
     [
         (None, 100, True, False, SubmissionOutcome.RESEND),
         (None, 101, True, False, SubmissionOutcome.EXPIRED),
@@ -98,7 +98,11 @@ def status(err: object = None, confirmation: client.Commitment = "confirmed") ->
     ],
 )
 def test_the_outcome_of_a_submission_is_decided(
-    signature_status: client.SignatureStatus | None, height: int, searched: bool, in_log: bool, outcome: SubmissionOutcome
+    signature_status: client.SignatureStatus | None,
+    height: int,
+    searched: bool,
+    in_log: bool,
+    outcome: SubmissionOutcome,
 ) -> None:
     """Dead is only what a node that has seen the blockhash die has searched its whole history for."""
     assert (

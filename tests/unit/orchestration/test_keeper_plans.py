@@ -121,9 +121,9 @@ def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
         (proposed(9, 1, last_sent_at=float(NOW - 3_500)), Reason.TALLIED_LATELY),
         (proposed(9, 1, decisive_slot=1_001), Reason.NOT_FINAL),
         (proposed(1 << 32, 1), Reason.TOO_MANY_BALLOTS),
-        (proposed(9, 1, open=OpenIntent(7, "sent")), Reason.UNDER_WAY),
-        (proposed(9, 1, open=OpenIntent(7, "quarantined")), Reason.QUARANTINED),
-        (proposed(9, 1, open=OpenIntent(7, "planned")), Reason.DUE),
+        (proposed(9, 1, open_intent=OpenIntent(7, "sent")), Reason.UNDER_WAY),
+        (proposed(9, 1, open_intent=OpenIntent(7, "quarantined")), Reason.QUARANTINED),
+        (proposed(9, 1, open_intent=OpenIntent(7, "planned")), Reason.DUE),
         (proposed(9, 1, last_sent_at=float(NOW - 3_700)), Reason.DUE),
     ],
 )
@@ -207,11 +207,15 @@ def test_without_the_admins_key_an_approval_is_exported() -> None:
     """The backend's key is not the admin's (protocol.md 1.4.3); an activation is left to others."""
     without = replace(RULES, has_admin=False)
 
-    assert plan_one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is PlanVerdict.EXPORT
+    assert (
+        plan_one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without).verdict is PlanVerdict.EXPORT
+    )
     approved = market(MarketState.APPROVED)
     assert plan_one("market_activations", approved).reason is Reason.DUE
     assert plan_one("market_activations", approved, rules=without).reason is Reason.LEFT_TO_OTHERS
-    assert plan_one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
+    assert (
+        plan_one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
+    )
 
 
 # Endings
@@ -270,7 +274,9 @@ def test_a_dispute_is_settled_by_its_ballots(tally: Tally, outcome: bool) -> Non
         (Tally(on_chain_agree=9), {"decisive_slot": 1_001}, Reason.NOT_FINAL),
     ],
 )
-def test_an_undecided_dispute_waits_or_goes_to_manual_review(tally: Tally, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_undecided_dispute_waits_or_goes_to_manual_review(
+    tally: Tally, changes: dict[str, Any], reason: Reason
+) -> None:
     """No ballot is invented, and none that only unseen wallets cast decides."""
     assert plan_one("dispute_settlements", disputed(tally, **changes)).reason is reason
 
@@ -302,7 +308,9 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> 
         (PROVEN_STATE, CONFIG._replace(is_paused=True), Reason.PAUSED),
     ],
 )
-def test_nothing_is_planned_from_unproven_or_stale_state(standing: ProvenState, config: ProtocolConfig, reason: Reason) -> None:
+def test_nothing_is_planned_from_unproven_or_stale_state(
+    standing: ProvenState, config: ProtocolConfig, reason: Reason
+) -> None:
     """Unproven, old, skewed, stale or paused: every row says so and none is sent."""
     rows = plans.plan(
         TASKS["proposal_tallies"],
@@ -329,7 +337,11 @@ def test_a_round_is_bounded_and_the_oldest_goes_first() -> None:
     """MARKET_MONITOR_BATCH_SIZE; the rest is the next round's."""
     found = [resolving(market_no=number, resolution_proposed_at=NOW - 3 * DAY - number) for number in range(1, 6)]
     rows = plans.plan(
-        TASKS["market_finalizations"], found, proven_state=PROVEN_STATE, config=CONFIG, rules=replace(RULES, batch_size=2)
+        TASKS["market_finalizations"],
+        found,
+        proven_state=PROVEN_STATE,
+        config=CONFIG,
+        rules=replace(RULES, batch_size=2),
     )
 
     assert [row.market.market_no for row in rows if row.reason is Reason.DUE] == [5, 4]

@@ -298,8 +298,8 @@ def check_roles(
     for privilege in privileges:
         if privilege.has is not None and privilege.has != privilege.should:
             can = "can" if privilege.has else "cannot"
-            verb = "revoke" if privilege.has else "grant"
-            step = f"{verb} {privilege.privilege} on {privilege.relation} {'from' if privilege.has else 'to'} {privilege.role};"
+            verb, preposition = ("revoke", "from") if privilege.has else ("grant", "to")
+            step = f"{verb} {privilege.privilege} on {privilege.relation} {preposition} {privilege.role};"
             check.fail(f"{privilege.role} {can} {privilege.privilege} {privilege.relation}.", step)
     return check.finish(f"{len(ROLES)} roles, each with its rights and no more.")
 

@@ -141,7 +141,7 @@ class _ServicePlan:
         host, ports = self._settings.hosts.devchain, self._settings.ports
         flags = {
             "--no-traders": "traders" not in selected,
-            "--tell-api": {"traders", "api"} <= selected,
+            "--publish-metadata": {"traders", "api"} <= selected,
             "--leave-to-keepers": keepers,
         }
         arguments = ["devchain", *(flag for flag, is_set in flags.items() if is_set)]

@@ -98,7 +98,7 @@ class Supervisor:
                     )
 
     async def _start(self) -> bool:
-        """Start each when what it stands on is ready; false when the end was asked for meanwhile."""
+        """Start each when what it stands on is ready; false when the end was restart requested meanwhile."""
         starts = asyncio.gather(*(self._start_one(child) for child in self._children))
         stop = asyncio.create_task(self._stop.wait())
         either: set[asyncio.Future[Any]] = {starts, stop}
@@ -159,7 +159,7 @@ class Supervisor:
                 # One that cannot be removed would be granted again at every signal.
                 with contextlib.suppress(OSError):
                     wish.unlink()
-                    child.request_restart("asked for")
+                    child.request_restart("restart requested")
 
 
 class _Child:
@@ -352,7 +352,7 @@ class _Child:
     async def _wait_before_restart(self) -> None:
         """Wait as long as the policy says, or until somebody asks."""
         requested, self._reason = self._reason, None
-        if requested == "asked for":
+        if requested == "restart requested":
             self._wake.clear()
             self._mark_restarting(requested)
             return
