@@ -127,7 +127,7 @@ def build_server(configured: settings.Settings, options: argparse.Namespace) -> 
     )
     host = connect_host(configured.hosts.devchain)
     chain.sender = RpcSender(f"http://{host}:{configured.ports.devchain}")
-    if options.tell_api and chain.traders is not None:
+    if options.publish_metadata and chain.traders is not None:
         api = f"http://{connect_host(configured.hosts.api)}:{configured.ports.api}"
         chain.metadata_bot = MetadataBot(api, chain.traders)
     return DevchainServer(chain)

@@ -523,7 +523,7 @@ class AdminMethods(Protocol):
 COMMITMENTS: Final = ("processed", "confirmed", "finalized")
 #: What outsiders call, and the method that answers it: `getSlot` is `get_slot`.
 METHODS: Final = {
-    re.sub(r"_([a-z])", lambda letter: letter[1].upper(), name): name
+    re.sub(r"_([a-z])", lambda match: match[1].upper(), name): name
     for name in vars(Rpc)
     if name[0] != "_" and "_" in name and name != "commitment_of"
 }

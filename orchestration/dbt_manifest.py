@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 import dagster_dbt
 
-from zmart.run.deploy import manifest_cache
-from zmart.run.deploy import rebuild
+from zmart.run.deploy import manifest_cache, rebuild
 
 Manifest: TypeAlias = manifest_cache.Manifest
 Node: TypeAlias = Mapping[str, Any]

@@ -194,7 +194,7 @@ class RateLimitMiddleware:
         state = scope["litestar_app"].state
         limiter: RateLimiter = state.limiter
         buckets = [f"ip {network(client_address.address(scope, self._proxies))}"]
-        wallet = _wallet(scope, state.services.gate)
+        wallet = _wallet(scope, state.services.auth)
         if wallet is not None:
             buckets.append(f"wallet {wallet}")
         tightest: BucketState | None = None

@@ -11,7 +11,7 @@ import pg from "pg";
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 8 });
 
-const TOLD = `left join app.market_metadata d on d.market_id = m.id and d.user_wallet = m.creator_wallet
+const CREATOR_METADATA = `left join app.market_metadata d on d.market_id = m.id and d.user_wallet = m.creator_wallet
   and (m.ipfs_question_hash is null or d.question_cid is null or m.ipfs_question_hash = d.question_cid
     or left(m.ipfs_question_hash, 2) <> 'Qm')`;
 const NUMBER = `(select s.market_no from raw.markets_seen s where s.market_id = $1 or s.account = $1)`;
@@ -24,8 +24,8 @@ const BRIEF = `m.id, m.on_chain_address, m.market_no, d.question, d.description,
 const FULL = `m.resolver_wallet, m.dispute_initiator, m.ipfs_question_hash, m.ipfs_evidence_hash, m.proposal_likes,
   m.proposal_dislikes, m.proposal_total_votes, m.dispute_agree, m.dispute_disagree, m.dispute_total_votes,
   m.accumulated_resolver_fees, m.accumulated_lp_fees, m.protocol_fees_paid, m.market_lamports, m.liquidity_withdrawn_at`;
-const MARKET = `select ${BRIEF}, ${FULL} from marts.markets m ${TOLD} where m.is_known and m.market_no = ${NUMBER}`;
-const MARKETS = `select ${BRIEF} from marts.markets m ${TOLD}
+const MARKET = `select ${BRIEF}, ${FULL} from marts.markets m ${CREATOR_METADATA} where m.is_known and m.market_no = ${NUMBER}`;
+const MARKETS = `select ${BRIEF} from marts.markets m ${CREATOR_METADATA}
   where m.is_known order by m.created_at desc, m.market_no desc limit $1 offset $2`;
 const COUNT = `select count(*) from marts.markets m where m.is_known`;
 const TRADES = `select t.tx_signature, t.ordinal, t.market_id, t.user_wallet, t.trade_type, t.outcome, t.shares, t.cost,

@@ -117,7 +117,9 @@ def relay(raw: bytes) -> None:
     if not answer.is_success:
         fail(f"POST /api/transactions answers {answer.status_code}: {answer.text}")
     path = f"/api/transactions/{answer.json()['signature']}"
-    followed = wait_until("the transaction", path, lambda told: told["status"] in ("confirmed", "finalized", "failed"))
+    followed = wait_until(
+        "the transaction", path, lambda answer: answer["status"] in ("confirmed", "finalized", "failed")
+    )
     if followed["status"] == "failed":
         fail(f"{followed['signature']} failed: {followed['error']}")
 
@@ -152,12 +154,14 @@ def main() -> None:
     created = creator.post("/api/markets", proposal)
     creator.land(created)
     market = created["market"]["id"]
-    seen = wait_until("the market", f"/api/markets/{market}", lambda told: told["question"] == proposal["question"])
+    seen = wait_until("the market", f"/api/markets/{market}", lambda answer: answer["question"] == proposal["question"])
     print(f"{seen['state']}: {seen['question']} ({market})")
 
     for voter, vote in zip([creator, *voters], (True, True, True, False), strict=True):
         voter.cast_ballot(market, "proposal", vote=vote)
-    stats = wait_until("the tally", f"/api/markets/{market}/votes", lambda told: told["stats"]["total"] == 4)["stats"]
+    stats = wait_until("the tally", f"/api/markets/{market}/votes", lambda answer: answer["stats"]["total"] == 4)[
+        "stats"
+    ]
     print(f"votes: {stats['likes']} for, {stats['dislikes']} against")
     counts = {"final_likes": stats["likes"], "final_dislikes": stats["dislikes"]}
     send_official_step(backend, "backend_authority", "aggregate_proposal_votes", market, **counts)
@@ -170,16 +174,18 @@ def main() -> None:
     print(f"bought {bought['trade']['shares_exact']} YES for {bought['trade']['cost_exact']} lamports")
 
     creator.post(f"/api/markets/{market}/discussions", {"content": "It has come this far."})
-    discussions = wait_until("the comment", f"/api/markets/{market}/discussions", lambda told: "this far" in str(told))
+    discussions = wait_until(
+        "the comment", f"/api/markets/{market}/discussions", lambda answer: "this far" in str(answer)
+    )
     print(f"posted: {len(discussions['discussions'] if isinstance(discussions, dict) else discussions)} comment")
 
-    active = wait_until("the activation", f"/api/markets/{market}", lambda told: told["activated_at"])
+    active = wait_until("the activation", f"/api/markets/{market}", lambda answer: answer["activated_at"])
     # The program takes no outcome in the second in which trading began (protocol.md 1.4.7).
     began = datetime.datetime.fromisoformat(active["activated_at"]).timestamp()
     wait_until("a second of trading", "/health", lambda _: clock() > began)
     evidence = {"outcome": True, "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
     creator.land(creator.post(f"/api/markets/{market}/resolve", evidence))
-    wait_until("the resolution", f"/api/markets/{market}", lambda told: told["state"] == "RESOLVING")
+    wait_until("the resolution", f"/api/markets/{market}", lambda answer: answer["state"] == "RESOLVING")
     period = int(wait_until("the configuration", "/api/protocol", lambda _: True)["dispute_period"])
     ends = clock() + period + 2
     rpc("devchain_warp", period + 5)
@@ -192,7 +198,7 @@ def main() -> None:
     claim = creator.post(f"/api/markets/{market}/claim", {})
     creator.land(claim)
     path = f"/api/users/{creator.address}/positions/{market}"
-    claimed = int(wait_until("the claim", path, lambda told: told["has_claimed"])["claimed_amount_exact"])
+    claimed = int(wait_until("the claim", path, lambda answer: answer["has_claimed"])["claimed_amount_exact"])
     paid = (
         rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"] - before + int(claim["fee_lamports"])
     )

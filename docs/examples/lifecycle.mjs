@@ -24,7 +24,7 @@ const API = process.env.API_URL ?? `http://127.0.0.1:${API_PORT}`;
 const RPC = process.env.SOLANA_RPC_URL ?? `http://127.0.0.1:${DEVCHAIN_PORT}`;
 const KEYS = path.resolve(ROOT, process.env.ZMART_STATE_DIR ?? ".state", "devchain", "keys");
 // Long, because a chain just born brings an hour of past, which the API is told before anything new.
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 
 const { AnchorProvider, BN, Program, Wallet, web3 } = anchor();
 const idl = JSON.parse(readFileSync(path.join(ROOT, "zmart", "chain", "idl", "zmart_core.json")));
@@ -54,7 +54,7 @@ const sol = (lamports) => `${Number(lamports) / SOL} SOL`;
 // Server-sent events over fetch. A browser's EventSource does the same by itself: read, and after a break come back
 // with the last id, so that nothing is missed and nothing comes twice.
 class Stream {
-  #heard = new Set();
+  #received = new Set();
   #waiting = new Map();
   #lastId = null;
   #end = new AbortController();
@@ -76,10 +76,10 @@ class Stream {
 
   // Returns when the stream has told of a transaction.
   async until(signature) {
-    if (this.#heard.has(signature)) return;
+    if (this.#received.has(signature)) return;
     await new Promise((resolve) => {
-      const missed = () => fail(`The stream did not tell of ${signature} in ${PATIENCE_MS / 1000} s.`);
-      const timer = setTimeout(missed, PATIENCE_MS);
+      const missed = () => fail(`The stream did not tell of ${signature} in ${TIMEOUT_MS / 1000} s.`);
+      const timer = setTimeout(missed, TIMEOUT_MS);
       this.#waiting.set(signature, () => resolve(clearTimeout(timer)));
     });
   }
@@ -114,7 +114,7 @@ class Stream {
       if (name) fields[name] = value;
     }
     if (fields.id) this.#lastId = fields.id;
-    if (fields.event === "welcome") this.#tell("welcome");
+    if (fields.event === "welcome") this.#resolve("welcome");
     if (fields.data && !fields.event) this.#show(JSON.parse(fields.data));
   }
 
@@ -125,12 +125,12 @@ class Stream {
       const words = READABLE[type]?.(data);
       if (words === undefined) continue;
       console.log(`  #${seq} ${words}${standing ? `  [${stands(standing.data)}]` : ""}`);
-      this.#tell(data.tx_signature);
+      this.#resolve(data.tx_signature);
     }
   }
 
-  #tell(signature) {
-    this.#heard.add(signature);
+  #resolve(signature) {
+    this.#received.add(signature);
     this.#waiting.get(signature)?.();
   }
 }
@@ -281,29 +281,29 @@ stream.close();
 
 // --- The comparison -------------------------------------------------------------------------------------------------
 
-const said = await get(`/api/markets/${id}`);
+const shown = await get(`/api/markets/${id}`);
 const held = await reader.account.marketAccount.fetch(market);
 const seconds = (instant) => (instant === null ? 0 : Date.parse(instant) / 1000);
 const pairs = {
-  state: [said.state, Object.keys(held.state)[0].toUpperCase()],
-  outcome: [said.outcome, { true: "YES", false: "NO", null: "INVALID" }[held.finalOutcome]],
-  shares_yes: [said.shares_yes_exact, held.sharesYes.toString()],
-  shares_no: [said.shares_no_exact, held.sharesNo.toString()],
-  total_volume: [said.total_volume_exact, held.totalVolume.toString()],
-  b_parameter: [said.b_parameter_exact, held.bParameter.toString()],
-  current_liquidity: [said.current_liquidity_exact, held.currentLiquidity.toString()],
-  accumulated_resolver_fees: [said.accumulated_resolver_fees_exact, held.accumulatedResolverFees.toString()],
-  accumulated_lp_fees: [said.accumulated_lp_fees_exact, held.accumulatedLpFees.toString()],
-  proposal_likes: [said.proposal_likes, held.proposalLikes],
-  proposal_dislikes: [said.proposal_dislikes, held.proposalDislikes],
-  creator: [said.creator_wallet, held.creator.toBase58()],
-  resolver: [said.resolver_wallet, held.resolver.toBase58()],
-  created_at: [seconds(said.created_at), held.createdAt.toNumber()],
-  activated_at: [seconds(said.activated_at), held.activatedAt.toNumber()],
-  finalized_at: [seconds(said.finalized_at), held.finalizedAt.toNumber()],
+  state: [shown.state, Object.keys(held.state)[0].toUpperCase()],
+  outcome: [shown.outcome, { true: "YES", false: "NO", null: "INVALID" }[held.finalOutcome]],
+  shares_yes: [shown.shares_yes_exact, held.sharesYes.toString()],
+  shares_no: [shown.shares_no_exact, held.sharesNo.toString()],
+  total_volume: [shown.total_volume_exact, held.totalVolume.toString()],
+  b_parameter: [shown.b_parameter_exact, held.bParameter.toString()],
+  current_liquidity: [shown.current_liquidity_exact, held.currentLiquidity.toString()],
+  accumulated_resolver_fees: [shown.accumulated_resolver_fees_exact, held.accumulatedResolverFees.toString()],
+  accumulated_lp_fees: [shown.accumulated_lp_fees_exact, held.accumulatedLpFees.toString()],
+  proposal_likes: [shown.proposal_likes, held.proposalLikes],
+  proposal_dislikes: [shown.proposal_dislikes, held.proposalDislikes],
+  creator: [shown.creator_wallet, held.creator.toBase58()],
+  resolver: [shown.resolver_wallet, held.resolver.toBase58()],
+  created_at: [seconds(shown.created_at), held.createdAt.toNumber()],
+  activated_at: [seconds(shown.activated_at), held.activatedAt.toNumber()],
+  finalized_at: [seconds(shown.finalized_at), held.finalizedAt.toNumber()],
 };
 const differing = Object.entries(pairs).filter(([, [ours, theirs]]) => ours !== theirs);
 for (const [name, [ours, theirs]] of differing) console.error(`${name}: the API says ${ours}, the chain ${theirs}`);
 if (differing.length) process.exit(1);
-console.log(`${sent.length} steps heard; ${Object.keys(pairs).length} fields agree: ${said.state}, ${said.outcome}`);
+console.log(`${sent.length} steps heard; ${Object.keys(pairs).length} fields agree: ${shown.state}, ${shown.outcome}`);
 process.exit(0);

@@ -71,8 +71,8 @@ _TASKS: Final = (
         key="admin",
         role="authority",
         ballots=VoteKind.PROPOSAL,
-        description="Opens approved markets for trading, where the admin's key is present and the approval does not rest "
-        "on unseen wallets.",
+        description="Opens approved markets for trading, where the admin's key is present and the approval does not "
+        "rest on unseen wallets.",
     ),
     Task(
         name="market_finalizations",

@@ -273,10 +273,10 @@ def test_a_state_directory_that_cannot_be_written_is_refused_at_start(
     """One sentence with the folder, the reason and the next step, before anything starts."""
     (tmp_path / "run.lock").mkdir()
 
-    code, said = start({"name": "a", "code": STAYS}).wait_for_exit()
+    code, output = start({"name": "a", "code": STAYS}).wait_for_exit()
 
     assert code == 1
-    assert said.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free space there")
+    assert output.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free space there")
 
 
 def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) -> None:

@@ -63,10 +63,10 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
 
 
 def _format_check(verdict: Any) -> str:
-    if verdict.broken_because:
-        return f"{verdict.name}: cannot fold the log: {verdict.broken_because}"
-    if verdict.stale_because:
-        return f"{verdict.name}: stopped following the log: {verdict.stale_because}"
+    if verdict.fold_error:
+        return f"{verdict.name}: cannot fold the log: {verdict.fold_error}"
+    if verdict.stale_reason:
+        return f"{verdict.name}: stopped following the log: {verdict.stale_reason}"
     if verdict.differing_rows:
         return f"{verdict.name}: {verdict.differing_rows:,} of {verdict.rows:,} rows differ"
     return f"{verdict.name}: {verdict.rows:,} rows, equal"

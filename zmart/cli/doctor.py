@@ -27,4 +27,4 @@ def _format_finding(finding: Any) -> str:
     colour = {"yes": "green", "warn": "yellow", "no": "red"}.get(finding.answer)
     answer = click.style(f"{finding.answer:<4}", fg=colour, bold=finding.answer == "no")
     step = f"\n{'':<18} -> {finding.step}" if finding.step else ""
-    return f"{answer}  {finding.check:<12} {finding.said}{step}"
+    return f"{answer}  {finding.check:<12} {finding.message}{step}"

@@ -88,7 +88,7 @@ class Socket:
 
     async def until_seq(self, seq: int) -> list[dict[str, Any]]:
         """The frames up to that of an entry."""
-        return await self.until(lambda said: said.get("seq", 0) >= seq)
+        return await self.until(lambda frame: frame.get("seq", 0) >= seq)
 
     async def closed(self) -> tuple[int, str]:
         """The code and reason it was closed with, whatever was said before."""

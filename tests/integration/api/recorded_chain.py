@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import chain_stack as towns
+import chain_stack
 import httpx
 from wallets import SIGNING_IN, Wallet
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class RecordedChain:
     """What the thread serves."""
 
-    stack: towns.ChainStack
+    stack: chain_stack.ChainStack
     loop: asyncio.AbstractEventLoop
     configuration: settings.Settings
     wallet: Wallet
@@ -116,7 +116,7 @@ def serve_recorded_chain(database: testing.PostgresDatabase, folder: Path, **mor
     ending = asyncio.Event()
 
     async def live() -> None:
-        async with towns.open_chain_stack(folder, database, past_hours=0.2) as stack:
+        async with chain_stack.open_chain_stack(folder, database, past_hours=0.2) as stack:
             configuration = settings.load(
                 {
                     "DATABASE_URL": database.dsn(),

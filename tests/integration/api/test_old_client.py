@@ -102,7 +102,7 @@ async def _receive(socket: Socket, count: int, log: Log, server: Served) -> list
         while (here := server.services.hub.position) is None or here.seq < log.head()[1]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await socket.send(action="ping")
-    return (await socket.until(lambda said: said["type"] == "pong"))[:-1]
+    return (await socket.until(lambda message: message["type"] == "pong"))[:-1]
 
 
 def _holds(expected: Any, actual: Any) -> bool:

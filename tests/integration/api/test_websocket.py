@@ -218,7 +218,7 @@ async def test_ballots_posts_and_metadata_are_sent(markets: Log, server: Served)
 
 async def test_processes_send_the_same_frames(markets: Log, server: Served) -> None:
     """Whatever process and door a client comes to, it is told the same frames."""
-    async with served(markets, door="ws") as other, server.connected() as one, other.connected("/") as two:
+    async with served(markets, service_name="ws") as other, server.connected() as one, other.connected("/") as two:
         for socket in (one, two):
             await socket.ask(action="subscribe", topics=["trades", "status", f"wallet:{address(2)}"])
         for number in range(40):

@@ -274,7 +274,7 @@ async def test_no_token_in_a_log_line(server: Served, caplog: pytest.LogCaptureF
     secret = token(address(2))
     async with server.connected(f"/ws?topics=trades&token={secret}") as socket:
         await socket.send(action="auth", token=secret)
-        await socket.until(lambda said: said["type"] == "authenticated")
+        await socket.until(lambda message: message["type"] == "authenticated")
     ours = [record for record in caplog.records if not record.name.startswith("websockets.client")]
     assert not [record for record in ours if secret[-20:] in record.getMessage()]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import chain_stack as towns
+import chain_stack
 import httpx
 import pytest
 import pytest_asyncio
@@ -43,7 +43,7 @@ CATEGORIES = frozenset({"politics", "sports", "crypto", "science", "entertainmen
 class Stage:
     """A town, the API over its log, and a browser."""
 
-    stack: towns.ChainStack
+    stack: chain_stack.ChainStack
     browser: Browser
     port: int
     folder: Path
@@ -144,7 +144,9 @@ class Stage:
         context.set_default_timeout(TIMEOUT_SECONDS * 1000)
         page = await context.new_page()
         complaints = self.complaints[page] = []
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda asked: None if asked.url.startswith(self.url) else complaints.append(asked.url))
         try:
@@ -168,7 +170,7 @@ async def stage(
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(postgres_server.clone(marts_template))
         chain = await stack.enter_async_context(
-            towns.open_chain_stack(folder, database, tempo=options["TEMPO"], past_hours=options["HISTORY_HOURS"])
+            chain_stack.open_chain_stack(folder, database, tempo=options["TEMPO"], past_hours=options["HISTORY_HOURS"])
         )
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)

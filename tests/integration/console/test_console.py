@@ -35,7 +35,7 @@ async def test_a_trade_changes_the_page(stage: Stage, page: Page) -> None:
 
 async def test_amounts_show_sol_and_keep_lamports(stage: Stage, page: Page) -> None:
     """What is rounded for eyes has the exact figure in its title."""
-    rows = stage.town.ask("select total_volume from marts.markets where id = %s", stage.open_market())
+    rows = stage.stack.fetch_all("select total_volume from marts.markets where id = %s", stage.open_market())
     volume = page.locator(".facts div", has_text="Volume").locator("dd span")
 
     await expect(volume).to_have_text(re.compile(r"^[\d,.]+ SOL$"))
@@ -95,7 +95,7 @@ async def test_search_and_filters_ask_the_api(stage: Stage, page: Page) -> None:
     await expect(page.locator(".rows .empty")).to_contain_text("nobody asked this")
     await page.locator("#search").fill("")
     await page.locator(".list .chip", has_text="Final").click()
-    finished = stage.town.ask("select count(*) from marts.markets where state = 'FINALIZED' and is_known")[0][0]
+    finished = stage.stack.fetch_all("select count(*) from marts.markets where state = 'FINALIZED' and is_known")[0][0]
     await expect(page.locator(".list-line .muted")).to_have_text(re.compile(f"^{finished} markets?$"))
 
 
@@ -166,7 +166,7 @@ async def test_page_starts_over_when_the_epoch_changes(stage: Stage, page: Page)
     await expect(page.locator(".pill")).to_have_text("live")
     await expect(page.locator("[data-market]").first).to_be_visible()
     await stage.stop()
-    with stage.town.database.connect("postgres") as owner:
+    with stage.stack.database.connect("postgres") as owner:
         owner.execute("update raw.identity set epoch = gen_random_uuid()")
     await stage.start()
 
@@ -213,7 +213,7 @@ async def test_unknown_market_shows_a_message(stage: Stage) -> None:
     """And its account's address leads to the market."""
     async with stage.page("/#/market/" + "0" * 64) as page:
         await expect(page.locator("h1")).to_have_text("There is no such market")
-    rows = stage.town.ask("select id, on_chain_address from marts.markets where is_known limit 1")
+    rows = stage.stack.fetch_all("select id, on_chain_address from marts.markets where is_known limit 1")
     async with stage.page(f"/#/market/{rows[0][1]}") as page:
         await expect(page).to_have_url(re.compile(rows[0][0]))
 

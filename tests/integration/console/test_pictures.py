@@ -40,9 +40,9 @@ async def test_write_the_pictures(stage: Stage, name: str, path: str, options: d
     async with stage.page(path.format(market), **options) as page:
         await expect(page.locator(".pill")).to_have_text("live")
         await stage.trade(market)
-        await stage.town.pass_blocks(40)
+        await stage.stack.pass_blocks(40)
         await stage.deliver()
-        await stage.town.watch.look()
+        await stage.stack.sync_task.tick()
         await expect(page.locator("tbody tr").first).to_be_visible()
         await expect(page.locator(".tally").first).to_be_visible()
         await expect(page.locator(".legend")).to_contain_text("Vol")

@@ -43,7 +43,7 @@ await program.methods
 await program.methods.approveProposal().accountsPartial({ admin: me, market }).rpc();
 await program.methods.activateMarket().accountsPartial({ authority: me, market }).rpc();
 
-const heard = new Promise((resolve) => {
+const received = new Promise((resolve) => {
   program.addEventListener('sharesBought', (event, slot, signature) => {
     resolve({ shares: event.shares.toString(), cost: event.cost.toString(), slot, signature });
   });
@@ -55,7 +55,7 @@ const buy = (target) =>
 // The subscription is answered before the buy is sent, or the event could be missed.
 await new Promise((resolve) => setTimeout(resolve, 300));
 const signature = await buy('1000000000').rpc();
-const event = await heard;
+const event = await received;
 
 const refused = await buy('9999')
   .rpc()

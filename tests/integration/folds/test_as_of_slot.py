@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_replay import SAYINGS, deliver, forget, place  # noqa: F401 - `place` is a fixture
+from test_replay import COMPARED_MARTS, deliver, forget, place  # noqa: F401 - `place` is a fixture
 
 from zmart import testing
 from zmart.db import migrate
 
 #: Views and folded marts that can be asked as of a slot, with what depends on the order of arrival.
-ASKED = {**SAYINGS, "vote_tallies": "market_no, last_seq"}
+ASKED = {**COMPARED_MARTS, "vote_tallies": "market_no, last_seq"}
 LAST_SLOT = 2**62
 
 

@@ -10,7 +10,7 @@ import event_histories
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_replay import SAYINGS, _sayings, cut, differing, forget, place  # noqa: F401 - `place` is a fixture
+from test_replay import COMPARED_MARTS, cut, differing, forget, place, rows_as_text  # noqa: F401 - `place` is a fixture
 
 from ingest.records import TransactionRow
 from ingest.store.arrays import provisional_index
@@ -78,7 +78,9 @@ def test_one_place_is_one_transactions_whoever_came_first(
             assert differing(place) == {}
             places = connection.execute(PLACES).fetchall()
             assert len({key for _, key in places}) == len(places)
-            outcomes.append((places, {m: _sayings(connection, m, without) for m, without in SAYINGS.items()}))
+            outcomes.append(
+                (places, {m: rows_as_text(connection, m, without) for m, without in COMPARED_MARTS.items()})
+            )
 
     assert outcomes[0] == outcomes[1]
 

@@ -19,7 +19,7 @@ from zmart import testing
 from zmart.run.deploy import rebuild
 
 #: What a row says, without the numbers that depend on the order of arrival.
-SAYINGS = {
+COMPARED_MARTS = {
     "markets": "market_no, last_seq",
     "trades": "seq, market_no, wallet_no, last_seq",
     "positions": "market_no, wallet_no, last_seq",
@@ -63,10 +63,11 @@ def deliver(place: testing.PostgresDatabase, batches: Sequence[Sequence[Transact
         forget(connection)
         asyncio.run(run())
         assert connection.execute("select name, reason from ops.model_status where is_stale").fetchall() == []
-        return {mart: _sayings(connection, mart, without) for mart, without in SAYINGS.items()}
+        return {mart: rows_as_text(connection, mart, without) for mart, without in COMPARED_MARTS.items()}
 
 
-def _sayings(connection: psycopg.Connection[tuple[object, ...]], mart: str, without: str) -> list[str]:
+def rows_as_text(connection: psycopg.Connection[tuple[object, ...]], mart: str, without: str) -> list[str]:
+    """Rows of a mart as text, without the columns that may differ."""
     columns = "{" + without.replace(" ", "") + "}"
     rows = connection.execute(f"select (to_jsonb(m) - %s::text[])::text from marts.{mart} as m order by 1", (columns,))
     return [str(text) for (text,) in rows]
@@ -122,7 +123,7 @@ def test_a_retraction_leaves_no_trace(place: testing.PostgresDatabase, seed: int
     deliver(place, [story])
     with place.connect() as connection:
         retract(connection, [story[n].signature for n in gone])
-        left = {mart: _sayings(connection, mart, columns) for mart, columns in SAYINGS.items()}
+        left = {mart: rows_as_text(connection, mart, columns) for mart, columns in COMPARED_MARTS.items()}
     assert differing(place) == {}
     assert {mart: rows for mart, rows in left.items() if mart != "markets"} == {
         mart: rows for mart, rows in without.items() if mart != "markets"
@@ -162,7 +163,7 @@ def land_again(place: testing.PostgresDatabase, rows: list[TransactionRow]) -> d
 
     asyncio.run(run())
     with place.connect() as connection:
-        return {mart: _sayings(connection, mart, columns) for mart, columns in SAYINGS.items()}
+        return {mart: rows_as_text(connection, mart, columns) for mart, columns in COMPARED_MARTS.items()}
 
 
 @pytest.mark.parametrize("arrival", [[[0, 1, 2, 3]], [[0], [1], [2], [3]], [[0, 1, 3], [2]], [[2], [3], [1], [0]]])

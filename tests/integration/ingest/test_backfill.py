@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import chain_stack as towns
+import chain_stack
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 from rich.progress import Progress
@@ -20,14 +20,16 @@ from zmart.run.deploy import rebuild
 @pytest.fixture
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, and an empty log."""
-    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+    async with chain_stack.open_chain_stack(tmp_path, marts_database) as stack:
         await stack.pass_blocks(BLOCKS_TO_FINALITY)
         yield stack
 
 
 def backfill(stack: ChainStack, client: RpcClient) -> Backfill:
     """A backfill of small pages through `client`."""
-    return Backfill(client, towns.PROGRAM_ID, stack.pipeline, stack.sync_database, Progress(disable=True), page=25)
+    return Backfill(
+        client, chain_stack.PROGRAM_ID, stack.pipeline, stack.sync_database, Progress(disable=True), page=25
+    )
 
 
 async def test_a_range_is_filled_and_nothing_else(stack: ChainStack) -> None:

@@ -57,7 +57,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
 ) -> None:
     """The append waits between its first and its second row; in whichever order the walk takes both, both end."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
-    notebook = SyncDatabase(marts_database.dsn("zmart_ingest"))
+    database = SyncDatabase(marts_database.dsn("zmart_ingest"))
     statement, parameters = STATEMENTS[name]
     parameters = {"signatures": list(listed), **parameters}
     with marts_database.connect() as owner:
@@ -76,7 +76,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
         owner.execute("insert into raw.wanted (signature, reason) select unnest(%s::text []), 'staged'", (held,))
         slots = [8, 8] if is_known else [7, 7]
         seen = {"signatures": list(listed), "slots": slots, "succeeded": [True, True]}
-        await notebook.execute(sql.record_listing, commitment="confirmed", **seen)
+        await database.execute(sql.record_listing, commitment="confirmed", **seen)
         owner.execute("select pg_advisory_lock(%s)", (PAUSE,))
         # Deleting one signature and inserting another is no order either.
         batch = [transaction(HIGH)] if is_named else [transaction(HIGH), transaction(LOW)]
@@ -84,11 +84,11 @@ async def test_the_walk_and_an_append_do_not_deadlock(
         async with asyncio.timeout(20):
             while not await is_waiting(owner, "zmart ingest writer"):
                 assert not append.done()
-            walk = asyncio.create_task(notebook.execute(statement, **parameters))
+            walk = asyncio.create_task(database.execute(statement, **parameters))
             while not await is_waiting(owner, "zmart ingest walk") and not walk.done():
                 pass
             owner.execute("select pg_advisory_unlock(%s)", (PAUSE,))
             appended, _ = await asyncio.gather(append, walk)
         assert appended.transactions == (0 if is_known else len(batch))
-    await notebook.close()
+    await database.close()
     await writer.close()

@@ -7,7 +7,7 @@ import http
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import chain_stack as towns
+import chain_stack
 import pytest
 from chain_stack import ChainStack
 from websockets.asyncio.server import serve
@@ -26,13 +26,13 @@ AT_ONCE = Backoff(first_seconds=0.0, max_seconds=0.0)
 @pytest.fixture
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, and an empty log."""
-    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+    async with chain_stack.open_chain_stack(tmp_path, marts_database) as stack:
         yield stack
 
 
 def intake_of(stack: ChainStack) -> Intake:
     """The way into the town's log."""
-    return Intake(Decoder(towns.PROGRAM_ID), stack.pipeline)
+    return Intake(Decoder(chain_stack.PROGRAM_ID), stack.pipeline)
 
 
 async def until(check: Callable[[], bool]) -> None:
@@ -52,7 +52,7 @@ def wanted(stack: ChainStack) -> set[str]:
 async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -> None:
     """Each success becomes a hint, `getTransaction` brings it whole; failures are not hinted at."""
     before = stack.successful_signatures()
-    subscription = LogsSubscription(stack.node.ws_url, towns.PROGRAM_ID)
+    subscription = LogsSubscription(stack.node.ws_url, chain_stack.PROGRAM_ID)
     task = asyncio.create_task(subscription.run(intake_of(stack)))
     await subscription.is_subscribed.wait()
     await stack.play(6)
@@ -73,7 +73,7 @@ async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -
 
 async def test_a_lost_connection_comes_back(stack: ChainStack) -> None:
     """After the node hangs up, the source subscribes again and hears what follows."""
-    subscription = LogsSubscription(stack.node.ws_url, towns.PROGRAM_ID)
+    subscription = LogsSubscription(stack.node.ws_url, chain_stack.PROGRAM_ID)
     task = asyncio.create_task(run_with_retries(subscription, intake_of(stack), backoff=AT_ONCE))
     await subscription.is_subscribed.wait()
 
@@ -94,7 +94,7 @@ async def test_a_lost_connection_comes_back(stack: ChainStack) -> None:
 
 async def test_nobody_there_is_transient() -> None:
     """A node that cannot be reached may be back; its address, which may hold a key, is not told."""
-    subscription = LogsSubscription("ws://127.0.0.1:1/?api-key=hush", towns.PROGRAM_ID)
+    subscription = LogsSubscription("ws://127.0.0.1:1/?api-key=hush", chain_stack.PROGRAM_ID)
     with pytest.raises(rpc_errors.Unreachable) as caught:
         await subscription.run(None)  # type: ignore[arg-type]
     assert "hush" not in str(caught.value)
@@ -114,7 +114,7 @@ async def test_refused_handshake_is_retried_or_final_by_status(status: int, kind
     async with serve(lambda _: asyncio.sleep(0), "127.0.0.1", 0, process_request=refuse) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(kind):
-            await LogsSubscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
+            await LogsSubscription(f"ws://127.0.0.1:{port}", chain_stack.PROGRAM_ID).run(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ async def test_invalid_notification_is_a_retryable_error(message: str) -> None:
     async with serve(babble, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(rpc_errors.NodeError):
-            await LogsSubscription(f"ws://127.0.0.1:{port}", towns.PROGRAM_ID).run(None)  # type: ignore[arg-type]
+            await LogsSubscription(f"ws://127.0.0.1:{port}", chain_stack.PROGRAM_ID).run(None)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import chain_stack as towns
+import chain_stack
 import msgspec
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
@@ -27,7 +27,7 @@ from zmart.settings import Cluster
 @pytest.fixture
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, and an empty log."""
-    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+    async with chain_stack.open_chain_stack(tmp_path, marts_database) as stack:
         await stack.pass_blocks(BLOCKS_TO_FINALITY)
         yield stack
 
@@ -125,7 +125,9 @@ async def test_a_lying_node_does_not_make_us_retract(stack: ChainStack) -> None:
     await stack.play(10)
     await stack.deliver(stack.landed_transactions())
     await stack.pass_blocks(BLOCKS_TO_FINALITY)
-    answer = (await stack.node.call("getSignaturesForAddress", towns.PROGRAM_ID, {"commitment": "finalized"}))["result"]
+    answer = (await stack.node.call("getSignaturesForAddress", chain_stack.PROGRAM_ID, {"commitment": "finalized"}))[
+        "result"
+    ]
     open_still = [one for one in answer if one["err"] is None and one["slot"] > (before.finalized_through or 0)]
     hidden = open_still[len(open_still) // 2]
     lie = [one for one in answer if one["signature"] != hidden["signature"]]
@@ -176,12 +178,12 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStac
 
 
 def hide_slots(
-    town: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
 ) -> None:
     """Let the node lack some slots: it lists nothing of them, knows none of their transactions and serves no block."""
-    rpc = town.node.server.rpc
+    rpc = stack.node.server.rpc
     real = dict(rpc._methods)
-    hidden = {str(one.signature) for one in town.landed_transactions() if one.slot in slots}
+    hidden = {str(one.signature) for one in stack.landed_transactions() if one.slot in slots}
 
     def signatures(params: Any) -> Any:
         return [one for one in real["getSignaturesForAddress"](params) if one["slot"] not in slots]
@@ -206,17 +208,17 @@ def hide_slots(
         monkeypatch.setitem(rpc._methods, method, answer)
 
 
-async def test_a_node_that_lacks_slots_proves_nothing(town: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists without some slots, null for their transactions and any "not here" for their blocks retract nothing;
     finality waits before them and a critical alert names them, until a node serves them."""
     monkeypatch.setattr("ingest.sync.reconcile.UNLISTED_SECONDS", 0.0)
-    await town.sync_task.verify()
-    await town.play(10)
-    await town.deliver(town.landed_transactions())
-    await town.pass_blocks(BLOCKS_TO_FINALITY)
-    slots = sorted({one.slot for one in town.landed_transactions() if one.err is None})[-6:-2]
+    await stack.sync_task.verify()
+    await stack.play(10)
+    await stack.deliver(stack.landed_transactions())
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    slots = sorted({one.slot for one in stack.landed_transactions() if one.err is None})[-6:-2]
     lacking = frozenset(range(slots[0], slots[-1] + 1))
-    genuine = {str(one.signature) for one in town.landed_transactions() if one.slot in lacking and one.err is None}
+    genuine = {str(one.signature) for one in stack.landed_transactions() if one.slot in lacking and one.err is None}
     refusal = [SLOT_SKIPPED]
 
     def block(slot: int) -> Any:
@@ -225,34 +227,34 @@ async def test_a_node_that_lacks_slots_proves_nothing(town: ChainStack, monkeypa
         raise RpcError(refusal[0], f"Slot {slot} was skipped, or missing in long-term storage")
 
     with monkeypatch.context() as lost:
-        hide_slots(town, lost, lacking, block=block)
-        await town.sync_task.verify()
-        assert town.fetch_all("select count(*) > 0 from raw.suspects") == [(True,)]
-        await town.pass_blocks(160)
+        hide_slots(stack, lost, lacking, block=block)
+        await stack.sync_task.verify()
+        assert stack.fetch_all("select count(*) > 0 from raw.suspects") == [(True,)]
+        await stack.pass_blocks(160)
         for refusal[0] in (SLOT_SKIPPED, -32_009, BLOCK_NOT_AVAILABLE, BLOCK_CLEANED_UP, 0):
-            standing = await town.sync_task.verify()
-            assert genuine <= town.stored_signatures()
+            standing = await stack.sync_task.verify()
+            assert genuine <= stack.stored_signatures()
             assert (standing.finalized_through or 0) < slots[0] < (standing.finalized_slot or 0)
     alert = "select severity, message from ops.alerts where kind = 'unlisted' and resolved_at is null"
-    ((severity, message),) = town.fetch_all(alert)
+    ((severity, message),) = stack.fetch_all(alert)
     assert severity == "critical"
-    first = min((one.slot, str(one.signature)) for one in town.landed_transactions() if str(one.signature) in genuine)
+    first = min((one.slot, str(one.signature)) for one in stack.landed_transactions() if str(one.signature) in genuine)
     assert f"{first[1]} (slot {first[0]})" in message
 
-    standing = await town.sync_task.verify()
+    standing = await stack.sync_task.verify()
     assert standing.finalized_through == standing.finalized_slot
-    assert town.fetch_all(alert) == []
-    assert town.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
+    assert stack.fetch_all(alert) == []
+    assert stack.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
 
 
 async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
-    town: ChainStack, monkeypatch: pytest.MonkeyPatch
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """-32015 for one transaction: all others are taken, verification stops before it, an alert names it, it never
     becomes a dead letter, and the pause grows; a release that reads it ends all of that."""
-    successes = [one for one in town.landed_transactions() if one.err is None]
+    successes = [one for one in stack.landed_transactions() if one.err is None]
     newer = successes[len(successes) // 2]
-    rpc = town.node.server.rpc
+    rpc = stack.node.server.rpc
     real = rpc._methods["getTransaction"]
 
     def refused(params: Any) -> Any:
@@ -264,51 +266,51 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     named = f"%{newer.signature} (slot {newer.slot})%"
     with monkeypatch.context() as ahead:
         ahead.setitem(rpc._methods, "getTransaction", refused)
-        standing = await town.sync_task.verify()
-        assert town.stored_signatures() >= town.successful_signatures() - {str(newer.signature)}
+        standing = await chain_stack.sync_task.verify()
+        assert chain_stack.stored_signatures() >= chain_stack.successful_signatures() - {str(newer.signature)}
         assert (standing.verified_through, standing.finalized_through) == (newer.slot - 1, newer.slot - 1)
-        assert town.fetch_all(opened, named) == [("unsupported_version", "critical", True)]
-        with town.database.connect() as connection:
+        assert chain_stack.fetch_all(opened, named) == [("unsupported_version", "critical", True)]
+        with chain_stack.database.connect() as connection:
             connection.execute(
                 "update raw.wanted set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
                 " failing_since = now() - interval '200 s'"
             )
-        await town.sync_task.fetcher.fetch_due()
+        await chain_stack.sync_task.fetcher.fetch_due()
     wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.wanted"
-    assert town.fetch_all(wanted) == [(str(newer.signature), 99, True)]
-    assert town.fetch_all("select count(*) from raw.dead_letters") == [(0,)]
+    assert chain_stack.fetch_all(wanted) == [(str(newer.signature), 99, True)]
+    assert chain_stack.fetch_all("select count(*) from raw.dead_letters") == [(0,)]
 
-    with town.database.connect() as connection:
+    with chain_stack.database.connect() as connection:
         connection.execute("update raw.wanted set next_attempt_at = now()")
-    standing = await town.sync_task.verify()
-    await town.sync_task.fetcher.report()
+    standing = await chain_stack.sync_task.verify()
+    await chain_stack.sync_task.fetcher.report()
     assert standing.verified_through == standing.confirmed_slot
-    assert town.fetch_all(opened, named) == []
+    assert chain_stack.fetch_all(opened, named) == []
 
 
-async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(town: ChainStack) -> None:
+async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(chain_stack: ChainStack) -> None:
     """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
-    await town.sync_task.tick()
-    await town.pipeline.submit([], wanted=["5" * 88])
-    await town.sync_task.fetcher.fetch_due()
+    await chain_stack.sync_task.tick()
+    await chain_stack.pipeline.submit([], wanted=["5" * 88])
+    await chain_stack.sync_task.fetcher.fetch_due()
     opened = "select severity, message like %s from ops.alerts where kind = 'unfetched' and resolved_at is null"
-    await town.sync_task.fetcher.report()
-    assert town.fetch_all(opened, f"%{'5' * 88}%") == []
+    await chain_stack.sync_task.fetcher.report()
+    assert chain_stack.fetch_all(opened, f"%{'5' * 88}%") == []
 
-    with town.database.connect() as connection:
+    with chain_stack.database.connect() as connection:
         connection.execute(
             "update raw.wanted set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
         )
-    await town.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
-    town.sync_task._next_report = town.sync_task._next_probe = 0.0
+    await chain_stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
+    chain_stack.sync_task._next_report = chain_stack.sync_task._next_probe = 0.0
     with pytest.raises(rpc_errors.NodeError):
-        await town.sync_task.tick()
-    assert town.fetch_all(opened, f"%{'5' * 88}%") == [("warning", True)]
+        await chain_stack.sync_task.tick()
+    assert chain_stack.fetch_all(opened, f"%{'5' * 88}%") == [("warning", True)]
 
-    with town.database.connect() as connection:
+    with chain_stack.database.connect() as connection:
         connection.execute("delete from raw.wanted")
-    await town.sync_task.fetcher.report()
-    assert town.fetch_all(opened, "%") == []
+    await chain_stack.sync_task.fetcher.report()
+    assert chain_stack.fetch_all(opened, "%") == []
 
 
 async def test_the_finalized_chain_decides_between_two_versions(stack: ChainStack) -> None:
@@ -334,8 +336,8 @@ async def test_a_delivery_for_final_slots_must_come_from_the_chain(stack: ChainS
     """What a webhook brings for slots that are final already is not believed; its signature is asked for instead."""
     await stack.sync_task.verify()
     before = stack.stored_signatures()
-    forged = deliveries.item(towns.PROGRAM_ID, [], number=7, slot=5)
-    decoded = Decoder(towns.PROGRAM_ID).decode_items([msgspec.json.encode(forged)])
+    forged = deliveries.item(chain_stack.PROGRAM_ID, [], number=7, slot=5)
+    decoded = Decoder(chain_stack.PROGRAM_ID).decode_items([msgspec.json.encode(forged)])
     await stack.pipeline.submit(decoded.transactions)
 
     assert stack.stored_signatures() == before
@@ -366,7 +368,7 @@ async def test_a_log_of_another_chain_is_refused(stack: ChainStack) -> None:
     with stack.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'")
     with pytest.raises(errors.ConfigurationError, match="genesis hash"):
-        await identify(stack.client, stack.sync_database, cluster=Cluster.LOCALNET, program_id=towns.PROGRAM_ID)
+        await identify(stack.client, stack.sync_database, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID)
 
 
 async def test_ingest_does_not_start_on_another_chain(stack: ChainStack) -> None:
@@ -413,7 +415,7 @@ async def test_silence_while_the_program_is_used_is_an_alert(stack: ChainStack) 
 
 async def test_chain_out_of_reach_for_too_long_raises_an_alert(stack: ChainStack) -> None:
     """A chain out of reach for too long is an alert and a state; both end with the next look that proves something."""
-    stack.sync_task.intervals = replace(stack.sync_task.intervals, blind_seconds=0.0)
+    stack.sync_task.intervals = replace(stack.sync_task.intervals, unverified_alert_seconds=0.0)
     await stack.sync_task.on_error(rpc_errors.Unreachable("No node can be reached."))
     assert stack.sync_task.completeness.state == "unverified"
     assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == [("unverified",)]
@@ -474,7 +476,7 @@ async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(stack: Ch
             if self.failures >= 0:
                 raise rpc_errors.Unreachable(f"gone {self.failures}")
 
-    intake = Intake(Decoder(towns.PROGRAM_ID), stack.pipeline)
+    intake = Intake(Decoder(chain_stack.PROGRAM_ID), stack.pipeline)
     backoff = Backoff(first_seconds=0.0, max_seconds=0.0, alert_after_seconds=0.0)
     seen = (
         "select subject, occurrences, message, resolved_at is null from ops.alerts where kind = 'source_stopped'"

@@ -267,56 +267,56 @@ def fresh(count: int, *, agree: bool = True) -> dict[str, bool]:
     return {Signer.generate().address: agree for _ in range(count)}
 
 
-async def test_new_wallets_move_nothing_on_chain(village: KeeperStack) -> None:
+async def test_new_wallets_move_nothing_on_chain(stack: KeeperStack) -> None:
     """Ten new wallets vote off chain; keepers send no tally, no approval and no activation because of them."""
-    market = village.propose(1, likes=0, dislikes=0)
-    await village.sync_log()
-    village.cast(market, "proposal", fresh(10))
+    market = stack.propose(1, likes=0, dislikes=0)
+    await stack.sync_log()
+    stack.cast(market, "proposal", fresh(10))
 
     for name in ("proposal_tallies", "proposal_approvals", "market_activations"):
-        await village.run_keepers(name)
-        await village.sync_log()
-    assert village.state(market) == "PROPOSED"
-    report = await village.run_keepers("proposal_tallies")
+        await stack.run_keepers(name)
+        await stack.sync_log()
+    assert stack.state(market) == "PROPOSED"
+    report = await stack.run_keepers("proposal_tallies")
     assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
     assert report.is_review_needed
     assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).detail
-    assert {kind for kind, _ in village.alerts()} == {"keeper_unseen_decide"}
+    assert {kind for kind, _ in stack.alerts()} == {"keeper_unseen_decide"}
 
     counts = {"final_likes": 10, "final_dislikes": 0}
-    village.act("aggregate_proposal_votes", village.people["backend"], "backend_authority", counts, market=market)
-    await village.sync_log()
-    without = village.with_settings(chain={"admin_keypair_path": None})
-    exported = await village.run_keepers("proposal_approvals", configured=without)
+    stack.act("aggregate_proposal_votes", stack.people["backend"], "backend_authority", counts, market=market)
+    await stack.sync_log()
+    without = stack.with_settings(chain={"admin_keypair_path": None})
+    exported = await stack.run_keepers("proposal_approvals", configured=without)
     assert reasons(exported) == {market: Reason.UNSEEN_DECIDE}
     assert row_of(exported, market).unsigned is None
-    assert reasons(await village.run_keepers("proposal_approvals")) == {market: Reason.UNSEEN_DECIDE}
+    assert reasons(await stack.run_keepers("proposal_approvals")) == {market: Reason.UNSEEN_DECIDE}
 
-    village.act("approve_proposal", village.people["admin"], "admin", market=market)
-    await village.sync_log()
-    assert reasons(await village.run_keepers("market_activations")) == {market: Reason.UNSEEN_DECIDE}
-    assert village.state(market) == "APPROVED"
-    assert sent(village) == 0
+    stack.act("approve_proposal", stack.people["admin"], "admin", market=market)
+    await stack.sync_log()
+    assert reasons(await stack.run_keepers("market_activations")) == {market: Reason.UNSEEN_DECIDE}
+    assert stack.state(market) == "APPROVED"
+    assert sent(stack) == 0
 
 
-async def test_new_wallets_are_not_in_what_is_written_on_chain(village: KeeperStack) -> None:
+async def test_new_wallets_are_not_in_what_is_written_on_chain(stack: KeeperStack) -> None:
     """The counts of a proposal and of a dispute leave them out, also where they change no result."""
-    market = village.propose(1)
-    await village.sync_log()
-    village.cast(market, "proposal", fresh(5))
-    await village.run_keepers("proposal_tallies")
-    assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (9, 1)
+    market = stack.propose(1)
+    await stack.sync_log()
+    stack.cast(market, "proposal", fresh(5))
+    await stack.run_keepers("proposal_tallies")
+    assert (stack.market(market).proposal_likes, stack.market(market).proposal_dislikes) == (9, 1)
 
-    disputed = village.open(2)
-    village.resolve(disputed)
-    village.dispute(disputed, agree=6, disagree=4)
-    await village.sync_log()
-    village.cast(disputed, "dispute", fresh(5))
-    village.pass_time(WINDOW)
-    await village.sync_log()
-    await village.run_keepers("dispute_settlements")
-    assert (village.market(disputed).dispute_agree, village.market(disputed).dispute_disagree) == (6, 4)
-    assert village.alerts() == set()
+    disputed = stack.open(2)
+    stack.resolve(disputed)
+    stack.dispute(disputed, agree=6, disagree=4)
+    await stack.sync_log()
+    stack.cast(disputed, "dispute", fresh(5))
+    stack.pass_time(WINDOW)
+    await stack.sync_log()
+    await stack.run_keepers("dispute_settlements")
+    assert (stack.market(disputed).dispute_agree, stack.market(disputed).dispute_disagree) == (6, 4)
+    assert stack.alerts() == set()
 
 
 async def test_vote_records_that_the_log_does_not_know_stop_a_tally(stack: KeeperStack) -> None:
@@ -337,20 +337,20 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(stack: Keepe
     assert sent(stack) == 0
 
 
-async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(village: KeeperStack) -> None:
+async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(stack: KeeperStack) -> None:
     """Anchor lets anybody make a buffer for an IDL, of any size, with any address and any bytes in it."""
-    market = village.propose(1)
-    record = VoteRecord(market=Address(market), user=village.voters[11].address, vote_type=0, vote=False, voted_at=1)
+    market = stack.propose(1)
+    record = VoteRecord(market=Address(market), user=stack.voters[11].address, vote_type=0, vote=False, voted_at=1)
     forged = hashlib.sha256(b"account:IdlAccount").digest()[:8] + record.encode()[8:]
     assert len(forged) == record.size_bytes
     for data in (forged, bytes(len(forged)), bytes(100)):
-        village.node.ledger.put(Signer.generate().address, Account(2_000_000, Address(PROGRAM_ID), data))
-    await village.sync_log()
+        stack.node.ledger.put(Signer.generate().address, Account(2_000_000, Address(PROGRAM_ID), data))
+    await stack.sync_log()
 
-    report = await village.run_keepers("proposal_tallies")
+    report = await stack.run_keepers("proposal_tallies")
 
     assert due(report) == [market]
-    assert (village.market(market).proposal_likes, village.market(market).proposal_dislikes) == (9, 1)
+    assert (stack.market(market).proposal_likes, stack.market(market).proposal_dislikes) == (9, 1)
 
 
 async def test_a_dispute_that_was_bounced_is_left_to_a_person(stack: KeeperStack) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import chain_stack as towns
+import chain_stack
 import dagster as dg
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
@@ -23,7 +23,7 @@ async def stack(
     tmp_path: Path, marts_database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ChainStack]:
     """A chain of some minutes, an empty log, and an environment that names both."""
-    async with towns.open_chain_stack(tmp_path, marts_database) as stack:
+    async with chain_stack.open_chain_stack(tmp_path, marts_database) as stack:
         await stack.pass_blocks(BLOCKS_TO_FINALITY)
         monkeypatch.setenv("DATABASE_URL", marts_database.dsn())
         monkeypatch.setenv("DEVCHAIN_PORT", stack.node.url.rpartition(":")[2])
@@ -91,7 +91,7 @@ def test_the_sensor_adds_what_the_chain_has_left_behind(
 ) -> None:
     """Whole ranges from the log's first slot up to the watermark, each once."""
     monkeypatch.setenv("DATABASE_URL", database.dsn())
-    monkeypatch.setitem(backfill.SLOTS, towns.Cluster.LOCALNET, 50)
+    monkeypatch.setitem(backfill.SLOTS, chain_stack.Cluster.LOCALNET, 50)
 
     def tick() -> list[str]:
         with dg.build_sensor_context(instance=instance) as context:

@@ -421,7 +421,7 @@ def test_refused_alerts_keep_nothing_back(
     execute(story, "update ops.alerts set refused_at = refused_at - interval '11 minutes'")
     for _ in range(2):
         deliver(database)
-    assert sum("*ZMART unfit*" in said for said in chat.taken) == 25
+    assert sum("*ZMART unfit*" in text for text in chat.taken) == 25
     deliver(database)
     assert ("alert_refused", "") not in open_alerts(story)
     assert chat.taken[-1] == "✅ *ZMART alert_refused* is over."

@@ -233,16 +233,16 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
     return total
 
 
-def _rebuild_one(dsn: str, name: str, *, patience: int = DEPLOY_ATTEMPTS) -> int:
+def _rebuild_one(dsn: str, name: str, *, attempts: int = DEPLOY_ATTEMPTS) -> int:
     try:
         with _owner_connection(dsn) as connection:
             return _query_integer(connection, sql.rebuild, name)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         # The log waits for the merge, so that the merge waits for nobody's lock longer than raw.take_writer says.
-        if patience <= 1:
+        if attempts <= 1:
             raise
         time.sleep(RETRY_SECONDS)
-        return _rebuild_one(dsn, name, patience=patience - 1)
+        return _rebuild_one(dsn, name, attempts=attempts - 1)
 
 
 def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> dict[str, int]:
