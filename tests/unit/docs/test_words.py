@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ _SCRIPT_NOISE = re.compile(
 _SCRIPT_NAME = re.compile(r"[A-Za-z_$][\w$]*")
 
 
+@functools.cache
 def words() -> dict[str, str]:
     """Return each listed word with the terms to use instead."""
     lines = (ROOT / "tests" / "data" / "words.txt").read_text().splitlines()
@@ -49,11 +51,11 @@ def words() -> dict[str, str]:
     return {word: instead for word, _, instead in pairs}
 
 
-def files(*suffixes: str) -> list[Path]:
+def files(*suffixes: str, folders: Sequence[str] = FOLDERS) -> list[Path]:
     """Return the project's own files with one of these suffixes."""
     return sorted(
         path
-        for folder in FOLDERS
+        for folder in folders
         for path in (ROOT / folder).rglob("*")
         if path.suffix in suffixes and not set(path.parts) & set(EXCLUDED)
     )
@@ -80,33 +82,43 @@ def script_names(path: Path) -> Iterator[tuple[int, str]]:
         yield from ((number, name) for name in _SCRIPT_NAME.findall(line))
 
 
-def listed_words(name: str) -> set[str]:
+@functools.cache
+def listed_words(name: str) -> frozenset[str]:
     """Return the listed words that a name contains."""
     for allowed in ALLOWED:
         name = name.replace(allowed, "").replace(allowed.upper(), "")
     name = name.replace("DeadLetter", "").replace("deadLetter", "")
     parts = {part.lower() for part in _PARTS.findall(name)}
-    return {word for word in words() if word in parts or f"{word}s" in parts}
+    return frozenset(word for word in words() if word in parts or f"{word}s" in parts)
 
 
-@pytest.mark.parametrize("path", files(".py"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_python_names_use_standard_terms(path: Path) -> None:
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_python_names_use_standard_terms(folder: str) -> None:
     """No identifier of a Python file contains a listed word."""
-    found = {f"{path.relative_to(ROOT)}:{line} {name}" for line, name in python_names(path) if listed_words(name)}
+    found = {
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in files(".py", folders=[folder])
+        for line, name in python_names(path)
+        if listed_words(name)
+    }
     assert not found, "see tests/data/words.txt for the standard terms"
 
 
-@pytest.mark.parametrize("path", files(".js", ".mjs", ".ts"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_script_names_use_standard_terms(path: Path) -> None:
+def test_script_names_use_standard_terms() -> None:
     """No identifier of a JavaScript or TypeScript file contains a listed word."""
-    found = {f"{path.relative_to(ROOT)}:{line} {name}" for line, name in script_names(path) if listed_words(name)}
+    found = {
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in files(".js", ".mjs", ".ts")
+        for line, name in script_names(path)
+        if listed_words(name)
+    }
     assert not found, "see tests/data/words.txt for the standard terms"
 
 
-@pytest.mark.parametrize("path", [f for folder in FOLDERS for f in [ROOT / folder]], ids=FOLDERS)
-def test_files_have_standard_names(path: Path) -> None:
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_files_have_standard_names(folder: str) -> None:
     """No file or folder name contains a listed word."""
-    names = {p.relative_to(ROOT) for p in path.rglob("*") if not set(p.parts) & set(EXCLUDED)}
+    names = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if not set(path.parts) & set(EXCLUDED)}
     assert not {str(name) for name in names if listed_words(name.name.replace("-", "_").split(".")[0])}
 
 
