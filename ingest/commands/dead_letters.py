@@ -73,9 +73,9 @@ async def _run(configured: settings.Settings, options: argparse.Namespace) -> in
     try:
         match options.command:
             case "list":
-                return await _list(database, options.limit)
+                return await list_dead_letters(database, options.limit)
             case "show":
-                return await _show(database, options.number)
+                return await show_dead_letter(database, options.number)
         writer = await Writer.connect(dsn)
         try:
             return await _retry(
@@ -87,7 +87,8 @@ async def _run(configured: settings.Settings, options: argparse.Namespace) -> in
         await database.close()
 
 
-async def _list(database: SyncDatabase, limit: int) -> int:
+async def list_dead_letters(database: SyncDatabase, limit: int) -> int:
+    """Print the newest open dead letters, one per line."""
     rows = await database.fetch_all(sql.open_dead_letters, limit=limit)
     if not rows:
         print("No dead letters.")
@@ -98,7 +99,8 @@ async def _list(database: SyncDatabase, limit: int) -> int:
     return 0
 
 
-async def _show(database: SyncDatabase, number: int) -> int:
+async def show_dead_letter(database: SyncDatabase, number: int) -> int:
+    """Print one dead letter with its bytes."""
     dead_letter = await load_dead_letter(database, number)
     for name, value in dead_letter._asdict().items():
         if name not in ("content", "body", "body_start", "body_length") and value is not None:
