@@ -47,7 +47,7 @@ def list_alerts(shows_all: bool, limit: int) -> None:
 def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
     """Acknowledge the alerts NUMBERS.
 
-    Acknowledged alerts stay open until their cause is gone, and send no more notifications.
+    Acknowledged alerts stay open until their cause is gone, and send no more reminders.
     """
     from zmart.run import alerts
 
