@@ -74,7 +74,7 @@ class ApiServer(uvicorn.Server):
             self._exit_timer.daemon = True
             self._exit_timer.start()
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._close_streams)
+            self._loop.call_soon_threadsafe(self.close_streams)
         super().handle_exit(sig, frame)
 
     def _force_exit(self) -> None:
@@ -86,7 +86,8 @@ class ApiServer(uvicorn.Server):
         sys.stdout.flush()
         os._exit(1)
 
-    def _close_streams(self) -> None:
+    def close_streams(self) -> None:
+        """Close every open stream, so that no connection delays the shutdown."""
         services: AppServices | None = self.application.state.get("services")
         if services is not None:
             services.hub.close()

@@ -76,7 +76,8 @@ class Rpc:
         self.faults = RpcFaults()
         #: Slots this node pretends to be behind.
         self.slots_behind = 0
-        self._methods: dict[str, Callable[[Params], Any]] = {
+        #: The handler of each method that this node serves.
+        self.methods: dict[str, Callable[[Params], Any]] = {
             name: getattr(self, method) for name, method in METHODS.items()
         }
 
@@ -116,7 +117,7 @@ class Rpc:
 
     def call(self, method: str, params: Params, *, is_local: bool = True) -> Any:
         """The result of one method; RpcError."""
-        handler = self._methods.get(method)
+        handler = self.methods.get(method)
         if method.startswith("devchain_") and self.admin is not None and is_local:
             handler = functools.partial(self.admin.call, method)
         if handler is None:

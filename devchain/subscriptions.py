@@ -103,6 +103,11 @@ class SubscriptionHub:
         self._ids = itertools.count(1)
         self._notified_slots = {name: chain.slot_at(name) for name in COMMITMENTS}
 
+    @property
+    def sessions(self) -> tuple[RpcSession, ...]:
+        """The sessions that are open now."""
+        return tuple(self._sessions)
+
     def next_id(self) -> int:
         """A number no subscription has had."""
         return next(self._ids)
@@ -142,7 +147,7 @@ class SubscriptionHub:
             self._notified_slots[commitment] = newest
 
     def _notify_all(self, commitment: str, block: Block) -> None:
-        for session in tuple(self._sessions):
+        for session in self.sessions:
             for subscription in tuple(session.subscriptions.values()):
                 if subscription.commitment == commitment:
                     self._notify_block(session, subscription, block)

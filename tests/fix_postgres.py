@@ -3,6 +3,7 @@
 database         a clone with the whole schema, roles and rights; `.dsn(role)`, `.connect(role)`
 marts_database   the same with the folds deployed
 empty_database   a database with nothing in it, owned by nobody of ours
+opened_connections  the connections that `pool.connect` opens during the test
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from zmart import testing
+from zmart.db import pool
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +73,18 @@ def empty_database(postgres_server: testing.PostgresServer) -> Iterator[testing.
     database = postgres_server.create()
     yield database
     postgres_server.drop(database)
+
+
+@pytest.fixture
+def opened_connections(monkeypatch: pytest.MonkeyPatch) -> list[pool.Connection]:
+    """The connections that `pool.connect` opens during this test, oldest first."""
+    opened: list[pool.Connection] = []
+    connect = pool.connect
+
+    async def connect_and_remember(*arguments: Any, **options: Any) -> pool.Connection:
+        connection = await connect(*arguments, **options)
+        opened.append(connection)
+        return connection
+
+    monkeypatch.setattr(pool, "connect", connect_and_remember)
+    return opened

@@ -70,7 +70,7 @@ def serve_account() -> Iterator[HeliusAccount]:
     """An account behind HTTP."""
     account = HeliusAccount()
 
-    class Handler(BaseHTTPRequestHandler):
+    class HeliusHandler(BaseHTTPRequestHandler):
         def _do(self) -> None:
             parts = urlsplit(self.path)
             size = int(self.headers.get("content-length") or 0)
@@ -89,7 +89,7 @@ def serve_account() -> Iterator[HeliusAccount]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HeliusHandler)
     account.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -32,9 +32,9 @@ log = structlog.get_logger()
 CHANNEL = redis_notify.CHANNEL
 #: What a listener says to hear whether it can be heard; broadcaster's own task may end without a word.
 BEAT = "beat"
-_BEAT_SECONDS = 5.0
+BEAT_SECONDS = 5.0
 #: A hole in the feed is reported again this often until it is mended.
-_REPORT_SECONDS = 5.0
+REPORT_SECONDS = 5.0
 
 
 class FeedBackend(BroadcastBackend):
@@ -92,7 +92,7 @@ class FeedBackend(BroadcastBackend):
             except Exception as error:
                 # A mistake of ours, or a table that is missing while a dump is restored, must not end the listening.
                 log.error("feed_listener_stalled", reason=str(error), kind=type(error).__name__)
-                await asyncio.sleep(_REPORT_SECONDS)
+                await asyncio.sleep(REPORT_SECONDS)
                 continue
             self._reached = self._listener.position
             self._moved.set()
@@ -158,8 +158,8 @@ class ChangeSignal:
                 await self._listen()
             except Exception as error:
                 # Whatever it is, streams are a second slower until it is mended and never wrong.
-                log.warning("change_channel_lost", kind=type(error).__name__, again_in_seconds=_REPORT_SECONDS)
-                await asyncio.sleep(_REPORT_SECONDS)
+                log.warning("change_channel_lost", kind=type(error).__name__, again_in_seconds=REPORT_SECONDS)
+                await asyncio.sleep(REPORT_SECONDS)
 
     async def _listen(self) -> None:
         carrier = broadcaster.Broadcast(self._url, backend=self._backend)
@@ -178,10 +178,10 @@ class ChangeSignal:
         if self._backend is not None:
             return await subscriber.get()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_BEAT_SECONDS):
+            async with asyncio.timeout(BEAT_SECONDS):
                 return await subscriber.get()
         await carrier.publish(CHANNEL, BEAT)
-        async with asyncio.timeout(_BEAT_SECONDS):
+        async with asyncio.timeout(BEAT_SECONDS):
             return await subscriber.get()
 
     def _is_old(self, message: str) -> bool:

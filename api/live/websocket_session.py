@@ -56,7 +56,7 @@ _RETRY_SECONDS = 1.0
 Receive = Callable[[], Awaitable[Any]]
 
 
-class _ConnectionClosed(Exception):
+class ConnectionClosed(Exception):
     """There is nobody to talk to any more."""
 
 
@@ -91,7 +91,7 @@ class WebSocketSession:
             self._transport.end(CLOSE_FULL, "too_many_streams")
         except zmart_errors.Unavailable:
             self._transport.end(CLOSE_RESTART, "shutdown")
-        except _ConnectionClosed:
+        except ConnectionClosed:
             pass
         except Exception:
             log.exception("websocket_session_failed")
@@ -240,15 +240,15 @@ class WebSocketSession:
         since = await self._check_since(action.since)
         while True:
             try:
-                await self._send_and_drain(self._client.take_now())
+                await self.send_and_drain(self._client.take_now())
                 snapshot = await self._snapshot(added)
                 if offered_until is not None:
                     async for frames in self._hub.replay(offered_until, snapshot.position, earlier):
-                        await self._send_and_drain(frames)
+                        await self.send_and_drain(frames)
                 self._client.topics = new_topics
                 self._acknowledge(action, snapshot, since)
                 async for frames in self._hub.resume(self._client, since or snapshot.position):
-                    await self._send_and_drain(frames)
+                    await self.send_and_drain(frames)
             except ResyncRequired as resync:
                 # The log became another one while we read it: begin again, in that one.
                 self._send_resync(resync)
@@ -256,7 +256,7 @@ class WebSocketSession:
                 offered_until = since = None
             except StreamClosed as closed:
                 self._end(closed.reason)
-                raise _ConnectionClosed from closed
+                raise ConnectionClosed from closed
             else:
                 break
         self._is_replaying = False
@@ -336,7 +336,7 @@ class WebSocketSession:
                 return
             self._write(frames)
 
-    async def _send_and_drain(self, frames: list[Frame]) -> None:
+    async def send_and_drain(self, frames: list[Frame]) -> None:
         """Write some of the client's past, and wait until it has taken it."""
         if frames:
             self._write(frames)
@@ -359,7 +359,7 @@ class WebSocketSession:
 
     def _require_open(self) -> None:
         if self._transport.is_gone or self._client.closed is not None:
-            raise _ConnectionClosed
+            raise ConnectionClosed
 
     def _send_welcome(self) -> None:
         # What older clients are greeted with, word for word (protocol.md 7.1).

@@ -40,7 +40,7 @@ _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5
 #: Buckets remembered at once; beyond, those whose window is over are forgotten, or else all.
-_MOST_BUCKETS: Final = 20_000
+MOST_BUCKETS: Final = 20_000
 #: An IPv6 customer is given at least this much, so it counts as one.
 _IPV6_PREFIX: Final = 64
 
@@ -83,10 +83,18 @@ class _BucketEntry:
 class RateLimiter:
     """Counts; one for each process."""
 
-    def __init__(self, lease: Lease, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, lease: Lease, clock: Callable[[], float] = time.monotonic, *, most_buckets: int = MOST_BUCKETS
+    ) -> None:
         self._lease = lease
         self._clock = clock
+        self._most_buckets = most_buckets
         self._buckets: dict[str, _BucketEntry] = {}
+
+    @property
+    def bucket_count(self) -> int:
+        """The number of buckets in memory."""
+        return len(self._buckets)
 
     async def take(self, bucket: str, weight: int) -> BucketState:
         """Take `weight` of a bucket, if it has that much."""
@@ -115,10 +123,10 @@ class RateLimiter:
             entry.refused_weight = min(entry.refused_weight, weight)
 
     def _add_bucket(self, bucket: str) -> _BucketEntry:
-        if len(self._buckets) >= _MOST_BUCKETS:
+        if len(self._buckets) >= self._most_buckets:
             now = self._clock()
             self._buckets = {name: entry for name, entry in self._buckets.items() if entry.resets_at > now}
-            if len(self._buckets) >= _MOST_BUCKETS:
+            if len(self._buckets) >= self._most_buckets:
                 self._buckets.clear()
         entry = self._buckets[bucket] = _BucketEntry()
         return entry
@@ -210,7 +218,7 @@ class RateLimitMiddleware:
         return tightest
 
 
-@functools.lru_cache(maxsize=_MOST_BUCKETS)
+@functools.lru_cache(maxsize=MOST_BUCKETS)
 def network(address: str) -> str:
     """Whom an address counts as: itself, or in IPv6 the /64 that one customer has."""
     try:

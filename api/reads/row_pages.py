@@ -121,7 +121,7 @@ class PageReader(Generic[_PageT]):
             page: _PageRows | None = await self._pages.row(statement, parameters, varying=varying)
             if page is None:
                 return None
-            if result := await self._fill(spec, page):
+            if result := await self.fill(spec, page):
                 return result
         assert page is not None
         if page.snapshot_read is None:
@@ -139,7 +139,7 @@ class PageReader(Generic[_PageT]):
         assert result is not None, "both statements see one moment"
         return result
 
-    async def _fill(self, spec: ListSpec, page: _PageRows) -> _PageT | None:
+    async def fill(self, spec: ListSpec, page: _PageRows) -> _PageT | None:
         """The page with its rows, put together once; None where a row changed before it was written."""
         if page.result is None and page.rendering is None:
             cached = self._row_cache.find(page.scope, page.rows)

@@ -35,7 +35,7 @@ async def list_newest_activity(
     """The latest first by the chain's clock; a mixture of trades, resolutions and creations, or one of them."""
     types = ("trade", *_EVENTS) if of_type is None else (of_type,)
     shares = {"trades": (limit + 1) // 2, "others": (limit + 3) // 4} if of_type is None else {}
-    kinds = " union all ".join(_newest(name) for name in types)
+    kinds = " union all ".join(select_newest(name) for name in types)
     return await database.answer(
         statements.compose("newest_activity", kinds=kinds),
         {"limit": limit, "trades": limit, "others": limit, **shares},
@@ -82,7 +82,8 @@ async def list_wallet_activity(
     )
 
 
-def _newest(of_type: str) -> str:
+def select_newest(of_type: str) -> str:
+    """Return the SQL that selects the newest activities of one type."""
     if of_type not in _EVENTS:
         return statements.part("newest_trades", bound=_BOUND)
     events = ", ".join(f"'{event}'" for event in _EVENTS[of_type])

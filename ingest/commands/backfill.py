@@ -66,7 +66,7 @@ class BackfillResult:
 
 def main(arguments: Sequence[str]) -> int:
     """Run it; 0 when the range is complete, 1 with a sentence when it is not yet."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         if options.to_slot < options.from_slot:
             raise errors.InvalidInput("--to-slot is before --from-slot.")
@@ -261,14 +261,22 @@ async def _retry_on_node_error(call: Callable[[], Awaitable[_T]]) -> _T:
     raise AssertionError
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="zmart backfill")
-    parser.add_argument("--from-slot", type=int, required=True)
-    parser.add_argument("--to-slot", type=int, required=True)
-    parser.add_argument("--per-second", type=float, default=sync_task.REQUESTS_PER_SECOND)
-    parser.add_argument("--requests", type=int, default=None)
-    parser.add_argument("--progress-every", type=float, default=None, metavar="SECONDS", help="Lines instead of a bar.")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options of `zmart backfill`."""
+    top = argparse.ArgumentParser(prog="zmart backfill", description="Fetch missing transactions between slots.")
+    top.add_argument("--from-slot", type=int, required=True, help="the first slot")
+    top.add_argument("--to-slot", type=int, required=True, help="the last slot")
+    top.add_argument(
+        "--per-second",
+        type=float,
+        default=sync_task.REQUESTS_PER_SECOND,
+        help="RPC requests per second (public node: 8)",
+    )
+    top.add_argument("--requests", type=int, default=None, help="stop after this many RPC requests")
+    top.add_argument(
+        "--progress-every", type=float, default=None, metavar="SECONDS", help="print progress lines every SECONDS"
+    )
+    return top
 
 
 def _progress(*, is_shown: bool) -> progress.Progress:

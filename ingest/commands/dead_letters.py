@@ -58,7 +58,7 @@ class StoredDeadLetter(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; 0 when it did what was asked, 1 with a sentence when not."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         configured = settings.load()
         return asyncio.run(_run(configured, options))
@@ -73,9 +73,9 @@ async def _run(configured: settings.Settings, options: argparse.Namespace) -> in
     try:
         match options.command:
             case "list":
-                return await _list(database, options.limit)
+                return await list_dead_letters(database, options.limit)
             case "show":
-                return await _show(database, options.number)
+                return await show_dead_letter(database, options.number)
         writer = await Writer.connect(dsn)
         try:
             return await _retry(
@@ -87,7 +87,8 @@ async def _run(configured: settings.Settings, options: argparse.Namespace) -> in
         await database.close()
 
 
-async def _list(database: SyncDatabase, limit: int) -> int:
+async def list_dead_letters(database: SyncDatabase, limit: int) -> int:
+    """Print the newest open dead letters, one per line."""
     rows = await database.fetch_all(sql.open_dead_letters, limit=limit)
     if not rows:
         print("No dead letters.")
@@ -98,7 +99,8 @@ async def _list(database: SyncDatabase, limit: int) -> int:
     return 0
 
 
-async def _show(database: SyncDatabase, number: int) -> int:
+async def show_dead_letter(database: SyncDatabase, number: int) -> int:
+    """Print one dead letter with its bytes."""
     dead_letter = await load_dead_letter(database, number)
     for name, value in dead_letter._asdict().items():
         if name not in ("content", "body", "body_start", "body_length") and value is not None:
@@ -197,11 +199,14 @@ def _has_same_problem(dead_letter: StoredDeadLetter, row: TransactionRow) -> boo
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="zmart dead-letters")
-    commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list")
-    listing.add_argument("--limit", type=int, default=50)
-    commands.add_parser("show").add_argument("number", type=int)
-    commands.add_parser("retry").add_argument("numbers", type=int, nargs="*")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands of `zmart dead-letters` and their options."""
+    top = argparse.ArgumentParser(prog="zmart dead-letters", description="List, show and retry dead letters.")
+    commands = top.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="list open dead letters")
+    listing.add_argument("--limit", type=int, default=50, help="maximum, newest first")
+    show = commands.add_parser("show", help="show one dead letter with its bytes")
+    show.add_argument("number", type=int, help="number of the dead letter")
+    retry = commands.add_parser("retry", help="retry dead letters")
+    retry.add_argument("numbers", type=int, nargs="*", help="their numbers (default: all open ones)")
+    return top

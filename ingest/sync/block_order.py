@@ -60,9 +60,7 @@ class BlockOrderResolver:
             return False
         except rpc_errors.UnsupportedVersion as refused:
             # Nodes ask for no version where only signatures are wanted; one that does must not stop the whole walk.
-            log.warning(
-                "a block of an unsupported version; its order stays provisional", slot=slot, reason=str(refused)
-            )
+            log.warning("block_version_unsupported", slot=slot, reason=str(refused))
             return False
         if block is None:
             # This node does not serve the block: asked again at the next walk, and finality waits meanwhile.

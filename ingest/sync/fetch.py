@@ -133,9 +133,10 @@ class Fetcher:
             return FetchResult(due, error=error)
         if response is None:
             return FetchResult(due, is_unknown=True)
-        return self._decode(due, response)
+        return self.decode_response(due, response)
 
-    def _decode(self, due: DueSignature, response: dict[str, Any]) -> FetchResult:
+    def decode_response(self, due: DueSignature, response: dict[str, Any]) -> FetchResult:
+        """Decode the response of a node; the result holds an error unless it is the complete due transaction."""
         outcome = self._decoder.decode_item(msgspec.json.encode(response))
         match outcome:
             case TransactionRow(signature=signature) | DeadLetter(signature=str(signature)) if (

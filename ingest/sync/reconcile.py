@@ -236,11 +236,11 @@ class Reconciler:
         if statuses.slot < top:
             raise rpc_errors.NodeBehind(f"The node answers at slot {statuses.slot}, before {top}.")
         unknown = [pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None]
-        blocks = _Blocks(node)
+        blocks = FinalizedBlocks(node)
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 
 
-class _Blocks:
+class FinalizedBlocks:
     """Finalized blocks of one node, each asked for once; neighbouring slots need the same ones."""
 
     def __init__(self, node: chain.ChainClient) -> None:

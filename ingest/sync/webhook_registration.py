@@ -64,7 +64,7 @@ class WebhookRegistrationCheck:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; 0 when the webhook is right, 1 with a sentence when it is not."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         configured = settings.load()
         return asyncio.run(_check(configured) if options.command == "check" else _create(configured))
@@ -93,9 +93,10 @@ async def _create(configured: settings.Settings) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="zmart webhook")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check")
-    commands.add_parser("create")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the commands of `zmart webhook`."""
+    top = argparse.ArgumentParser(prog="zmart webhook", description="Check or create the Helius webhook.")
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="compare the webhook with the settings")
+    commands.add_parser("create", help="create or repair the webhook")
+    return top

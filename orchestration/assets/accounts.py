@@ -77,8 +77,8 @@ def assets() -> Sequence[dg.AssetsDefinition]:
     def account_snapshots(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         database: DatabaseResource = context.resources.database
         with database.connect() as connection:
-            found = asyncio.run(_read(connection))
-            unknown = _store_read(connection, found)
+            found = asyncio.run(read_accounts(connection))
+            unknown = store_accounts(connection, found)
         return dg.MaterializeResult(
             metadata={"slot": found.slot, "accounts": len(found.value), **_unknown_in_metadata(unknown)}
         )
@@ -86,7 +86,7 @@ def assets() -> Sequence[dg.AssetsDefinition]:
     return [account_snapshots]
 
 
-async def _read(connection: Connection) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
+async def read_accounts(connection: Connection) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
     """The program's accounts. ConfigurationError where the node is of another chain than the log."""
     configured = settings.load().chain
     genesis_hash, program_id = connection.execute(sql.log_identity).fetchone() or (None, None)
@@ -100,7 +100,7 @@ async def _read(connection: Connection) -> client.AtSlot[tuple[client.AccountInf
         return await node.program_accounts(configured.program_id, commitment="finalized")
 
 
-def _store_read(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo, ...]]) -> dict[str, str]:
+def store_accounts(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo, ...]]) -> dict[str, str]:
     """Store the read. Returns why an account cannot be decoded, by address of each such account."""
     unknown: dict[str, str] = {}
     rows = []

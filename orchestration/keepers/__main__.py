@@ -1,7 +1,7 @@
-"""`python -m orchestration.keepers`: what `zmart keeper` starts.
+"""`python -m orchestration.keepers` is the process that `zmart keeper` starts.
 
-Exit status: 0 nothing is wrong, 1 node or database do not answer, 2 the configuration is refused, 3 a person has to
-look, 4 another keeper is at work.
+The exit status is 0 if everything succeeds, 1 if node or database do not answer, 2 if the configuration is refused, 3
+if an operator has to review something, and 4 if another keeper is running.
 """
 
 from __future__ import annotations
@@ -45,21 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="zmart keeper", description="What is due on chain, and doing it.")
+    top = argparse.ArgumentParser(
+        prog="zmart keeper",
+        description="Plan and send keeper transactions.",
+        epilog=f"The keepers are {', '.join(NAMES)}.",
+    )
     commands = top.add_subparsers(dest="command", required=True)
-    for name, help_ in (("plan", "plan, prove and simulate; sign nothing"), ("run", "plan and do it")):
+    for name, help_ in (("plan", "plan and simulate; sign nothing"), ("run", "plan, sign and send")):
         command = commands.add_parser(name, help=help_)
-        command.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
-        command.add_argument("--all", action="store_true", help="show what only waits, too")
-        command.add_argument("--json", action="store_true", help="one JSON object a keeper")
+        command.add_argument("names", nargs="*", metavar="NAME", help="keepers to run (default: all)")
+        command.add_argument("--all", action="store_true", help="include rows that only wait")
+        command.add_argument("--json", action="store_true", help="print one JSON object per keeper")
         if name == "run":
-            command.add_argument("--dry-run", action="store_true", help="the same as plan")
-    commands.add_parser("sweep", help="look after what was signed; sign nothing")
-    intents = commands.add_parser("intents", help="what was intended, and what became of it")
-    intents.add_argument("--all", action="store_true", help="those that are over, too")
-    intents.add_argument("--limit", type=int, default=50)
-    release = commands.add_parser("release", help="let a quarantined intent be planned anew")
-    release.add_argument("number", type=int)
+            command.add_argument("--dry-run", action="store_true", help="same as plan: sign nothing")
+    commands.add_parser("sweep", help="resend or close signed transactions")
+    intents = commands.add_parser("intents", help="list intents and their outcomes")
+    intents.add_argument("--all", action="store_true", help="include closed intents")
+    intents.add_argument("--limit", type=int, default=50, help="maximum, newest first")
+    release = commands.add_parser("release", help="release a quarantined intent")
+    release.add_argument("number", type=int, help="number of the intent")
     return top
 
 

@@ -1,6 +1,7 @@
-"""`python -m orchestration.snapshots`: what `zmart snapshot` starts.
+"""`python -m orchestration.snapshots` is the process that `zmart snapshot` starts.
 
-Exit status: 0 all is well, 1 something does not answer or does not hold, 2 there is no such thing.
+The exit status is 0 if everything succeeds, 1 if a service does not answer or a snapshot differs, and 2 if the snapshot
+does not exist.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="zmart snapshot", description="Discussions anchored in IPFS.")
+    top = argparse.ArgumentParser(prog="zmart snapshot", description="List and verify discussion snapshots.")
     commands = top.add_subparsers(dest="command", required=True)
-    listed = commands.add_parser("list", help="the newest snapshots")
-    listed.add_argument("--limit", type=int, default=20)
-    verify = commands.add_parser("verify", help="make one again from the log and compare")
-    verify.add_argument("cid")
+    listed = commands.add_parser("list", help="list the newest snapshots")
+    listed.add_argument("--limit", type=int, default=20, help="maximum, newest first")
+    verify = commands.add_parser("verify", help="recompute from the log and compare")
+    verify.add_argument("cid", help="CID of the snapshot, version 0 or 1")
     verify.add_argument("--show", action="store_true", help="print the document")
     return top
 

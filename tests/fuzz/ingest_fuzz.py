@@ -30,7 +30,7 @@ with atheris.instrument_imports(include=["ingest", "zmart.chain", "zmart.domain"
     from ingest.sync import fetch
     from ingest.testing import signature
     from zmart import errors, settings
-    from zmart.chain import logs, rpc
+    from zmart.chain import logs, node, rpc
 
 PROGRAM: Final = settings.DEFAULT_PROGRAM_ID
 RECORDINGS: Final = Path(__file__).parents[1] / "recordings"
@@ -85,7 +85,7 @@ def answer(data: bytes) -> None:
     async def respond(*_: Any) -> str:
         return text
 
-    CLIENT._nodes[0]._post = respond  # type: ignore[method-assign]
+    node.RpcNode.post = respond  # type: ignore[method-assign, assignment]
     for call in (
         CLIENT.transaction(DUE.signature, commitment="confirmed"),
         CLIENT.signatures_for_address(PROGRAM, commitment="confirmed", limit=10),
@@ -99,7 +99,7 @@ def answer(data: bytes) -> None:
         except errors.ZmartError:
             continue
         if isinstance(result, dict):
-            found = FETCHER._decode(DUE, result)
+            found = FETCHER.decode_response(DUE, result)
             decoded = decoder.DecodedDelivery()
             decoded.add(found.outcome)
             assert_storable(decoded)

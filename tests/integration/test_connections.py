@@ -42,7 +42,9 @@ async def test_connections_of_their_own(compiling: testing.PostgresDatabase, aut
         _require_settings(other.info)
 
 
-async def test_pools_and_listeners(compiling: testing.PostgresDatabase) -> None:
+async def test_pools_and_listeners(
+    compiling: testing.PostgresDatabase, opened_connections: list[pool.Connection]
+) -> None:
     """Each connection of a pool, and the one of a listener."""
     async with (
         pool.pool(compiling.dsn(), min_size=2) as connections,
@@ -54,9 +56,10 @@ async def test_pools_and_listeners(compiling: testing.PostgresDatabase) -> None:
             _require_settings(connection.info)
     async with feed.FeedListener(compiling.dsn(), after=feed.FeedPosition(str(uuid.uuid4()), 0)) as listener:
         await listener.start()
-        assert listener._connection is not None
-        assert await (await listener._connection.execute("show jit")).fetchone() == ("off",)
-        _require_settings(listener._connection.info)
+        connection = opened_connections[-1]
+        assert connection.info.backend_pid == listener.backend_pid
+        assert await (await connection.execute("show jit")).fetchone() == ("off",)
+        _require_settings(connection.info)
 
 
 def test_an_address_of_yours_may_say_otherwise(database: testing.PostgresDatabase) -> None:

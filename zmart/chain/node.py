@@ -75,7 +75,7 @@ class RpcNode:
         """The result of a method, as `type`; an error of `rpc_errors`, or Overloaded by the pace."""
         if self._pacer is not None:
             await self._pacer.wait()
-        envelope = self._parse_envelope(await self._post(method, params), method)
+        envelope = self._parse_envelope(await self.post(method, params), method)
         if envelope.error is not None:
             error = rpc_errors.JsonRpcError.of(envelope.error)
             raise rpc_errors.error_from_rpc(error, method=method, node=self.name, program_id=self._program_id)
@@ -84,7 +84,8 @@ class RpcNode:
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
             raise self._invalid_response(method, str(exc)) from exc
 
-    async def _post(self, method: str, params: Sequence[Any]) -> str:
+    async def post(self, method: str, params: Sequence[Any]) -> str:
+        """Send a call and return the body of the response."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._http.make_request_unparsed(_Request(method, params))

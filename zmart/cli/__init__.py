@@ -46,9 +46,12 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, commands=_COMMANDS)
-@click.option("--debug", is_flag=True, help="Show the traceback of what goes wrong.")
+@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 def main(debug: bool) -> None:
-    """The ZMART backend: an append-only log of a prediction market, folded by SQL, served live."""
+    """The ZMART prediction market backend.
+
+    Ingest appends events of the chain to a log, SQL folds the log into marts, and the API serves them live.
+    """
 
 
 def _print_error(message: str) -> int:

@@ -1,4 +1,4 @@
-"""Alerts: what is open, who looks after it, and closing what cannot close by itself."""
+"""Commands that list, acknowledge and close alerts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from . import formatting
 
 @click.group("alerts")
 def alert_group() -> None:
-    """What a person should look at, and saying that one does."""
+    """List, acknowledge and close alerts."""
 
 
 @alert_group.command("list")
-@click.option("--all", "shows_all", is_flag=True, help="Those that are over, too.")
-@click.option("--limit", default=50, show_default=True, help="How many, the gravest first.")
+@click.option("--all", "shows_all", is_flag=True, help="Include resolved alerts.")
+@click.option("--limit", default=50, show_default=True, help="Maximum, most severe first.")
 def list_alerts(shows_all: bool, limit: int) -> None:
-    """List open alerts; docs/runbook.md says what to do about each kind."""
+    """List open alerts.
+
+    docs/runbook.md describes the next steps for each kind of alert.
+    """
     from zmart.run import alerts
 
     dsn = configuration.load().postgres.dsn("zmart_keeper")
@@ -40,9 +43,12 @@ def list_alerts(shows_all: bool, limit: int) -> None:
 
 @alert_group.command("ack")
 @click.argument("numbers", nargs=-1, type=int, required=True)
-@click.option("--by", default=getpass.getuser, show_default="you", help="Who looks after them.")
+@click.option("--by", default=getpass.getuser, show_default="you", help="Name of the operator.")
 def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
-    """Say that you look after the alerts NUMBERS: they stay open until their trouble is gone, and quiet."""
+    """Acknowledge the alerts NUMBERS.
+
+    Acknowledged alerts stay open until their cause is gone, and send no more reminders.
+    """
     from zmart.run import alerts
 
     for number in alerts.acknowledge_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers, by):
@@ -52,7 +58,10 @@ def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
 @alert_group.command("close")
 @click.argument("numbers", nargs=-1, type=int, required=True)
 def close_alerts(numbers: tuple[int, ...]) -> None:
-    """Close the alerts NUMBERS, for what cannot close by itself; trouble that is still there is raised again."""
+    """Close the alerts NUMBERS.
+
+    Use this for alerts that cannot close by themselves. An alert whose cause persists is raised again.
+    """
     from zmart.run import alerts
 
     for number in alerts.close_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers):

@@ -1,4 +1,4 @@
-"""The database: how to log in, bring it up to date, fold its marts again."""
+"""Commands that print database URIs, migrate the database and rebuild its marts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from zmart.settings import ROLES, Role, Settings
 @click.command()
 @click.argument("role", type=click.Choice(ROLES), default="zmart_owner")
 def dsn(role: Role) -> None:
-    """Print one URI that logs in as ROLE, and nothing else."""
+    """Print the database URI of ROLE."""
     click.echo(configuration.load().postgres.dsn(role))
 
 
 @click.command()
 def migrate() -> None:
-    """Bring roles, schema and models of the database up to date."""
+    """Update roles, schema and models."""
     settings = configuration.load()
     for missing in _prepare_roles(settings):
         click.echo(f"note: {missing}", err=True)
@@ -45,10 +45,13 @@ def _prepare_roles(settings: Settings) -> list[str]:
 
 
 @click.command()
-@click.option("--verify", is_flag=True, help="Change nothing; compare the live marts with a rebuild.")
+@click.option("--verify", is_flag=True, help="Only compare live marts with a rebuild.")
 @click.argument("models", nargs=-1)
 def rebuild(verify: bool, models: tuple[str, ...]) -> None:
-    """Fold MODELS (all, when none is named) again from the whole log."""
+    """Rebuild MODELS (default: all) from the log.
+
+    Each named model is folded again from the whole log.
+    """
     from zmart.run.deploy import rebuild as marts
 
     owner = configuration.load().postgres.dsn()

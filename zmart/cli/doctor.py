@@ -1,4 +1,4 @@
-"""The doctor: whether a start would hold, finding by finding."""
+"""The doctor command: checks whether a start would succeed, and prints each finding."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import click
 
 @click.command()
 def doctor() -> None:
-    """Look at everything a start stands on, and say what to do where it would not hold.
+    """Check this configuration and environment.
 
-    Changes nothing. Status 1 if anything is a no.
+    Checks everything that a start depends on and prints the next step for each problem. It changes nothing.
+    The exit status is 1 if any check answers no.
     """
     from zmart.run.doctor import doctor as examination
     from zmart.run.doctor import doctor_checks

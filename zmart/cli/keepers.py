@@ -1,4 +1,4 @@
-"""What keepers do on chain: plan it, do it, look after what was signed."""
+"""Commands that plan keeper transactions, send them and manage their intents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from . import subprocesses
 
 @click.group()
 def keeper() -> None:
-    """Plan what is due on chain, do it, and look after what was signed."""
+    """Plan and send keeper transactions."""
 
 
 _NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
-_EVERYTHING = click.option("--all", "shows_all", is_flag=True, help="Show what only waits, too.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a keeper.")
+_EVERYTHING = click.option("--all", "shows_all", is_flag=True, help="Include markets that are not due.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per keeper.")
 
 
 @keeper.command("plan")
@@ -25,47 +25,58 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a 
 @_EVERYTHING
 @_JSON
 def plan_keepers(names: tuple[str, ...], shows_all: bool, as_json: bool) -> None:
-    """Plan, prove and simulate, and sign nothing: the keepers NAME, or all five."""
+    """Plan and simulate without signing.
+
+    Runs the keepers NAME, or all five. Each planned transaction is verified and simulated.
+    """
     _run_keepers("plan", *names, *subprocesses.format_flags(all=shows_all, json=as_json))
 
 
 @keeper.command("run")
 @_NAMES
-@click.option("--dry-run", is_flag=True, help="The same as plan.")
+@click.option("--dry-run", is_flag=True, help="Same as plan: sign nothing.")
 @_EVERYTHING
 @_JSON
 def run_keepers(names: tuple[str, ...], dry_run: bool, shows_all: bool, as_json: bool) -> None:
-    """Plan, and sign and send what is due: the keepers NAME, or all five.
+    """Plan, sign and send what is due.
 
-    Status 0 when nothing is wrong, 1 when node or database do not answer, 2 when the configuration is refused, 3 when a
-    person has to look, 4 when another keeper is at work.
+    Runs the keepers NAME, or all five. The exit status is 0 if everything succeeds, 1 if node or database do not
+    answer, 2 if the configuration is refused, 3 if an operator has to review something, and 4 if another keeper is
+    running.
     """
     _run_keepers("run", *names, *subprocesses.format_flags(dry_run=dry_run, all=shows_all, json=as_json))
 
 
 @keeper.command("sweep")
 def sweep_keepers() -> None:
-    """Look after what was signed: send it again, close it, end it. Signs nothing."""
+    """Resend or close signed transactions.
+
+    The sweep resends transactions that may still land, closes those that landed and ends those that expired. It
+    signs nothing.
+    """
     _run_keepers("sweep")
 
 
 @keeper.command("intents")
-@click.option("--all", "shows_all", is_flag=True, help="Those that are over, too.")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@click.option("--all", "shows_all", is_flag=True, help="Include closed intents.")
+@click.option("--limit", default=50, show_default=True, help="Maximum, newest first.")
 def list_intents(shows_all: bool, limit: int) -> None:
-    """List what was intended, and what became of it."""
+    """List intents with their results."""
     _run_keepers("intents", *subprocesses.format_flags(all=shows_all), "--limit", str(limit))
 
 
 @keeper.command("release")
 @click.argument("number", type=int)
 def release_intent(number: int) -> None:
-    """Let the quarantined intent NUMBER be planned anew."""
+    """Release the quarantined intent NUMBER.
+
+    The next run plans its transaction again.
+    """
     _run_keepers("release", str(number))
 
 
 def _run_keepers(*arguments: str) -> None:
-    """Run one of the keepers' commands as the role and with the keys that may."""
+    """Run a command of `orchestration.keepers` with the keeper role and the keeper keys."""
     environ = configuration.process_environment()
     settings = configuration.load(environ)
     keys = services.keeper_keys(settings)

@@ -1,4 +1,4 @@
-"""Documents of what the API promises."""
+"""The command that prints the documents of the API contract."""
 
 from __future__ import annotations
 
@@ -10,5 +10,8 @@ from . import subprocesses
 @click.command()
 @click.argument("document", type=click.Choice(["openapi", "asyncapi"]), default="openapi")
 def openapi(document: str) -> None:
-    """Print what the API promises: of its requests, or (asyncapi) of its streams."""
+    """Print the OpenAPI or AsyncAPI document.
+
+    `openapi` describes the requests of the API, `asyncapi` its streams.
+    """
     subprocesses.run_module("api.contract", document)

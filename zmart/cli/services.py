@@ -1,7 +1,7 @@
-"""The house: start it, see what runs, read what it says, begin one of its services anew.
+"""Commands that start the services, list them, print their logs and restart one of them.
 
-`up` stays in front of the services it started; the others speak to it through the state directory
-(`zmart.run.supervisor.state_file`), from wherever they are called.
+`up` stays in the foreground of the services that it started. The other commands reach it through the state directory
+(`zmart.run.supervisor.state_file`), so they work from every directory.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _DATABASE_SECONDS = 5
 LinePrinter: TypeAlias = Callable[[str, str, Severity], None]
 
 
-@click.command()
-@click.option("--no-traders", is_flag=True, help="Leave the development chain quiet.")
-@click.option("--keepers", is_flag=True, help="On the development chain, leave the backend's part to keepers.")
-@click.option("--only", metavar="A,B", default="", help=f"Of {', '.join(services.NAMES)}.")
+@click.command(epilog=f"The services are {', '.join(services.NAMES)}.")
+@click.option("--no-traders", is_flag=True, help="Do not run demo traders.")
+@click.option("--keepers", is_flag=True, help="Run keepers on the development chain.")
+@click.option("--only", metavar="A,B", default="", help="Start only these services.")
 def up(no_traders: bool, keepers: bool, only: str) -> None:
-    """Start everything and stay; Ctrl-C stops it all.
+    """Start all services; Ctrl-C stops them.
 
-    Without DATABASE_URL or PGHOST an embedded Postgres is started, without SOLANA_RPC_URL a
-    development chain with traders on it.
+    The command stays in the foreground. It starts an embedded Postgres unless DATABASE_URL or PGHOST is set, and a
+    development chain with traders on it unless SOLANA_RPC_URL is set.
     """
     environ = configuration.process_environment()
     if keepers:
@@ -86,7 +86,7 @@ async def _up(settings: Settings, plan: Sequence[Service]) -> None:
 
 @click.command()
 def ps() -> None:
-    """Show what runs, since when, and how much memory it takes."""
+    """List services with state and memory."""
     settings = configuration.load()
     pid = state_file.running_pid(settings.state_dir)
     if pid is None:
@@ -98,8 +98,8 @@ def ps() -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("-f", "--follow", is_flag=True, help="Stay and print what comes.")
-@click.option("-n", "--lines", default=100, show_default=True, help="How many to begin with.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log.")
+@click.option("-n", "--lines", default=100, show_default=True, help="Lines to print first.")
 def logs(name: str, follow: bool, lines: int) -> None:
     """Print the log of the service NAME."""
     state = configuration.load().state_dir
@@ -119,7 +119,10 @@ def logs(name: str, follow: bool, lines: int) -> None:
 @click.command()
 @click.argument("name")
 def restart(name: str) -> None:
-    """Restart the service NAME of a running `zmart up`, and wait until it is ready."""
+    """Restart the service NAME.
+
+    The service belongs to a running `zmart up`. The command waits until the service is ready.
+    """
     started = time.monotonic()
     status = state_file.restart(configuration.load().state_dir, name)
     click.echo(f"{name} is {status.state} after {time.monotonic() - started:.1f} s, pid {status.pid or '-'}")

@@ -1,4 +1,4 @@
-"""Discussions anchored in IPFS: what there is, and that it is what the log says."""
+"""Commands that list discussion snapshots in IPFS and verify them against the log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from . import subprocesses
 
 @click.group()
 def snapshot() -> None:
-    """Discussions anchored in IPFS, a document for each market and day."""
+    """List and verify discussion snapshots.
+
+    A snapshot is a document in IPFS that holds the discussion of one market on one day.
+    """
 
 
 @snapshot.command("list")
-@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@click.option("--limit", default=20, show_default=True, help="Maximum, newest first.")
 def list_snapshots(limit: int) -> None:
-    """List what is anchored."""
+    """List published snapshots."""
     _run_snapshots("list", "--limit", str(limit))
 
 
@@ -27,14 +30,15 @@ def list_snapshots(limit: int) -> None:
 @click.argument("cid")
 @click.option("--show", is_flag=True, help="Print the document.")
 def verify_snapshot(cid: str, show: bool) -> None:
-    """Make the document anchored as CID (v0 or v1) again from the log, and compare.
+    """Rebuild the snapshot CID and compare.
 
-    Status 0 when they are equal, 1 when they differ, 2 when nothing is anchored under that name.
+    CID is of version 0 or 1. The document is rebuilt from the log. The exit status is 0 if both are equal, 1 if they
+    differ, and 2 if no snapshot has this CID.
     """
     _run_snapshots("verify", cid, *subprocesses.format_flags(show=show))
 
 
 def _run_snapshots(*arguments: str) -> None:
-    """Run one of the snapshots' commands as the role that may."""
+    """Run a command of `orchestration.snapshots` as the keeper role."""
     dsn = configuration.load().postgres.dsn("zmart_keeper")
     subprocesses.run_module("orchestration.snapshots", *arguments, env={**os.environ, "DATABASE_URL_KEEPER": dsn})

@@ -20,9 +20,12 @@ from . import formatting
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON response.")
 def status(as_json: bool) -> None:
-    """Say how far the log is, what is proven of it, and whether everything follows."""
+    """Show the state of log, marts and alerts.
+
+    The page shows the end of the log, the slots through which it is verified, and whether every mart follows it.
+    """
     report = _fetch_status(configuration.load())
     if as_json:
         click.echo(json.dumps(report, indent=2))

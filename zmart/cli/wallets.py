@@ -15,13 +15,19 @@ from zmart.settings import Settings
 
 @click.group()
 def key() -> None:
-    """Keys of one's own, in files that only their owner can read."""
+    """Create and show keypair files.
+
+    Only the owner of a file can read it.
+    """
 
 
 @key.command("new")
 @click.argument("file", type=click.Path(path_type=Path))
 def new_key(file: Path) -> None:
-    """Make a key into the new FILE (mode 0600) and print its address; a file that is there is left alone."""
+    """Create the keypair FILE, print its address.
+
+    The file has mode 0600. An existing file is not changed.
+    """
     from zmart.run import keypairs
 
     click.echo(keypairs.create_key(file))
@@ -30,20 +36,23 @@ def new_key(file: Path) -> None:
 @key.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
 def show_key(file: Path) -> None:
-    """Print the address of the key in FILE, and nothing else of it."""
+    """Print the address of the key in FILE."""
     from zmart.run import keypairs
 
     click.echo(keypairs.address_of_key(file))
 
 
-_SOL = click.option("--sol", default=Decimal(10), show_default=True, type=Decimal, help="How much, in SOL.")
+_SOL = click.option("--sol", default=Decimal(10), show_default=True, type=Decimal, help="Amount in SOL.")
 
 
 @key.command("airdrop")
 @click.argument("name", metavar="ADDRESS|FILE")
 @_SOL
 def airdrop_key(name: str, sol: Decimal) -> None:
-    """Give an address, or the key in a file, lamports out of nothing; only where the genesis hash says localnet."""
+    """Airdrop SOL on localnet.
+
+    The recipient is an address or the key in a file. The command works only if the genesis hash is that of localnet.
+    """
     from zmart.run import keypairs
 
     address = keypairs.resolve_address(name)
@@ -52,12 +61,13 @@ def airdrop_key(name: str, sol: Decimal) -> None:
 
 
 @click.command()
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1, 50), help="How many.")
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1, 50), help="Number of wallets.")
 @_SOL
 def demo_wallets(count: int, sol: Decimal) -> None:
-    """Make wallets to try things with, filled up; only where the genesis hash says localnet.
+    """Create funded demo wallets on localnet.
 
-    Their key files stay in the state directory: a second time shows the same.
+    The command works only if the genesis hash is that of localnet. The key files stay in the state directory, so the
+    next call shows the same wallets.
     """
     settings = configuration.load()
     asyncio.run(_print_demo_wallets(settings, count, _to_lamports(sol)))

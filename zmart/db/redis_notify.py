@@ -21,7 +21,7 @@ log = structlog.get_logger()
 #: What bells are rung on; with Postgres it is the channel of NOTIFY.
 CHANNEL = "zmart_feed"
 #: After a failure, Redis is left alone for this long.
-_RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 
 
 class Notifier:
@@ -61,8 +61,8 @@ class Notifier:
                     await self._publish_pending(carrier)
             except Exception as error:
                 # Listeners look every second by themselves.
-                log.warning("redis_notify_failed", kind=type(error).__name__, retry_in_seconds=_RETRY_SECONDS)
-                await asyncio.sleep(_RETRY_SECONDS)
+                log.warning("redis_notify_failed", kind=type(error).__name__, retry_in_seconds=RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _publish_pending(self, carrier: broadcaster.Broadcast) -> None:
         while True:

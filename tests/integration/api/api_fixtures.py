@@ -14,6 +14,7 @@ import psycopg
 from litestar import Litestar
 
 from api import app
+from api.__main__ import ApiServer
 from ingest.store.writer import AppendResult, Writer
 from ingest.testing import address
 from zmart import settings, testing
@@ -58,6 +59,17 @@ async def served(configuration: settings.Settings) -> AsyncIterator[httpx.AsyncC
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)  # type: ignore[arg-type]
     async with alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client
+
+
+async def start_server(running: ApiServer, port: int = 0) -> asyncio.Task[None]:
+    """Serve on a port (0: a free one) and return the server's task once it listens; signals stay with the test run."""
+    running.config.port = port
+    running.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    task = asyncio.create_task(running.serve())
+    while not running.started:
+        assert not task.done()
+        await asyncio.sleep(0.01)
+    return task
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import websockets
-from api_fixtures import Log
+from api_fixtures import Log, start_server
 from websockets.asyncio.client import ClientConnection
 
 from api.__main__ import ApiServer, server
@@ -104,13 +104,9 @@ class Socket:
 async def served(log: Log, *, service_name: ServiceName = "api", **more: str) -> AsyncIterator[Served]:
     """A server over this log, listening on a free port."""
     running = server(log.settings(**{"JWT_SECRET": JWT_SECRET, **more}), service_name)
-    running.config.port = 0
-    task = asyncio.create_task(running._serve())
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        task = await start_server(running)
     try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            while not running.started:
-                assert not task.done()
-                await asyncio.sleep(0.01)
         yield Served(running, running.servers[0].sockets[0].getsockname()[1])
     finally:
         running.should_exit = True

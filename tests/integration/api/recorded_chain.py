@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import chain_stack
 import httpx
+from api_fixtures import start_server
 from wallets import SIGNING_IN, Wallet
 
 from api.__main__ import ApiServer, server
@@ -53,19 +54,15 @@ class RecordedChain:
     async def start(self) -> None:
         """Serve on a free port, or on the one that was served on before."""
         self.running = server(self.configuration)
-        self.running.config.port = self.port
-        self.task = asyncio.create_task(self.running._serve())
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while not self.running.started:
-                assert not self.task.done()
-                await asyncio.sleep(0.01)
+            self.task = await start_server(self.running, self.port)
         self.port = self.running.servers[0].sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """What SIGTERM does."""
         assert self.running is not None
         assert self.task is not None
-        self.running._close_streams()
+        self.running.close_streams()
         self.running.should_exit = True
         await self.task
 

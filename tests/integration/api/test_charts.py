@@ -20,8 +20,8 @@ ONE, TWO = market_id(1), market_id(2)
 MIDNIGHT = 1_762_646_400
 
 
-class Clock:
-    """Tells a story at chosen seconds after midnight."""
+class TimedTrades:
+    """Appends trades at chosen seconds after midnight."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -38,15 +38,15 @@ class Clock:
 
 
 @pytest.fixture
-async def clock(log: Log) -> Clock:
+async def clock(log: Log) -> TimedTrades:
     """A market that opened before midnight."""
     log.create(1)
     log.activate(1)
-    return Clock(log)
+    return TimedTrades(log)
 
 
 @pytest.fixture
-async def chart(clock: Clock, log: Log) -> AsyncIterator[Client]:
+async def chart(clock: TimedTrades, log: Log) -> AsyncIterator[Client]:
     """An application over it; trades may come later."""
     await log.deliver()
     async with served(log.settings()) as found:
@@ -79,14 +79,14 @@ async def test_a_market_without_trades_has_its_beginning(reader: Client) -> None
         assert (await body(reader, f"/api/markets/{TWO}/candles{query}", schemas.Candles))["candles"] == []
 
 
-async def test_percent_stay_between_one_and_ninety_nine(chart: Client, clock: Clock) -> None:
+async def test_percent_stay_between_one_and_ninety_nine(chart: Client, clock: TimedTrades) -> None:
     """A price at its end does not leave the chart."""
     await clock.trades((0, 1), (1, 999_999_999), (2, 0))
     history = await body(chart, f"/api/markets/{ONE}/price-history", schemas.PriceHistory)
     assert [point["yes"] for point in history["price_history"]] == [50, 1, 99, 1]
 
 
-async def test_candles_carry_the_close_over_gaps(chart: Client, clock: Clock) -> None:
+async def test_candles_carry_the_close_over_gaps(chart: Client, clock: TimedTrades) -> None:
     """A minute without a trade shows the close before it, to the newest moment the log knows."""
     await clock.trades((0, 600_000_000), (30, 650_000_000), (45, 620_000_000), (190, 700_000_000))
     answer = await body(chart, f"/api/markets/{ONE}/candles?interval=1m", schemas.Candles)
@@ -105,7 +105,7 @@ async def test_candles_carry_the_close_over_gaps(chart: Client, clock: Clock) ->
     assert last["close"] == "700000000"
 
 
-async def test_without_filling_only_minutes_with_trades_are_shown(chart: Client, clock: Clock) -> None:
+async def test_without_filling_only_minutes_with_trades_are_shown(chart: Client, clock: TimedTrades) -> None:
     """Each candle is one in which the market traded; the newest are kept."""
     await clock.trades((0, 600_000_000), (600, 610_000_000), (90_000, 620_000_000))
     path = f"/api/markets/{ONE}/candles?fill=false"
@@ -135,7 +135,7 @@ async def test_without_filling_only_minutes_with_trades_are_shown(chart: Client,
     ],
 )
 async def test_a_window_holds_the_candles_that_begin_in_it(
-    chart: Client, clock: Clock, query: str, expected: list[int]
+    chart: Client, clock: TimedTrades, query: str, expected: list[int]
 ) -> None:
     """`from` is in it, `to` is not, and of many the newest are kept."""
     await clock.trades((10, 600_000_000), (1000, 700_000_000))

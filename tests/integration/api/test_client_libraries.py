@@ -25,6 +25,7 @@ import websockets
 from recorded_chain import RecordedChain
 
 from api.auth import tokens
+from api.auth.keys import SigningKeys
 from api.live import messages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -394,15 +395,27 @@ async def test_typescript_signs_in_and_buys(trading: RecordedChain, typescript_c
     assert result["received"]
 
 
-async def test_a_session_that_ran_out_is_renewed(played: RecordedChain) -> None:
+async def test_a_session_that_ran_out_is_renewed(played: RecordedChain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is signed in stays so: an access token that has run out is exchanged on the way."""
     async with Zmart(played.url) as zmart:
+        keys = SigningKeys(played.configuration.api.jwt_secrets, "access")
+        expired = tokens.Tokens(keys, lifetime_seconds=-60).issue(played.wallet.address)
+        sign_in, refresh_session = zmart.sign_in, zmart.refresh_session
+        refreshed: list[str] = []
+
+        async def sign_in_expired(**arguments: Any) -> Any:
+            return {**await sign_in(**arguments), "access_token": expired}
+
+        async def watch_refresh(*, refresh_token: str) -> Any:
+            refreshed.append(refresh_token)
+            return await refresh_session(refresh_token=refresh_token)
+
+        monkeypatch.setattr(zmart, "sign_in", sign_in_expired)
+        monkeypatch.setattr(zmart, "refresh_session", watch_refresh)
         session = await zmart.connect(played.wallet.address, played.wallet.sign)
-        services = played.running.application.state.services  # type: ignore[union-attr]
-        past = tokens.Tokens(services.auth.tokens._keys, lifetime_seconds=-60)
-        zmart._session = {**session, "access_token": past.issue(played.wallet.address)}
         assert (await zmart.show_me())["wallet"] == played.wallet.address
-        assert zmart._session["refresh_token"] != session["refresh_token"]
+        assert (await zmart.show_me())["wallet"] == played.wallet.address
+        assert refreshed == [session["refresh_token"]]
 
 
 def blocks(language: str) -> list[str]:

@@ -42,8 +42,8 @@ SETTINGS = hypothesis.settings(
 )
 
 
-class World:
-    """A server, the specification over it, and what in it is real."""
+class FuzzTarget:
+    """A server, its specification, and identifiers that exist on it."""
 
     def __init__(self, played: RecordedChain) -> None:
         self.schema = schemathesis.openapi.from_dict(DOCUMENT)
@@ -77,13 +77,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(played: RecordedChain) -> World:
+def world(played: RecordedChain) -> FuzzTarget:
     """The API over a played history, without limits."""
-    return World(played)
+    return FuzzTarget(played)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[f"{method} {path}" for method, path in OPERATIONS])
-def test_every_answer_is_one_that_is_promised(world: World, method: str, path: str) -> None:
+def test_every_answer_is_one_that_is_promised(world: FuzzTarget, method: str, path: str) -> None:
     """Whatever is asked."""
     operation = world.schema[path][method]
     is_private = bool(operation.definition.raw.get("security")) and {} not in operation.definition.raw["security"]
@@ -112,7 +112,7 @@ def test_every_answer_is_one_that_is_promised(world: World, method: str, path: s
 
 
 def _wrong(
-    world: World, case: schemathesis.Case, session: requests.Session, mode: GenerationMode, is_private: bool
+    world: FuzzTarget, case: schemathesis.Case, session: requests.Session, mode: GenerationMode, is_private: bool
 ) -> list[str]:
     """What is wrong with the answer to a request."""
     arguments = case.as_transport_kwargs(base_url=world.url)

@@ -147,7 +147,9 @@ def test_an_answer_reads_what_it_is_about(long_log: testing.PostgresDatabase, na
 
 def test_the_endpoints_send_what_is_planned_here() -> None:
     """The home page's mixture is made of the parts whose plan is looked at."""
-    assert [activity._newest(kind) for kind in ("trade", "resolution", "creation")] == _kinds().split(" union all ")
+    assert [activity.select_newest(kind) for kind in ("trade", "resolution", "creation")] == _kinds().split(
+        " union all "
+    )
 
 
 def explained(connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

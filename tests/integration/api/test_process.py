@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 30.0
 STOPS_WITHIN_SECONDS = 5.0
 
 
-class Process:
+class ApiProcess:
     """One API process and a client of it."""
 
     def __init__(self, child: asyncio.subprocess.Process, client: httpx.AsyncClient) -> None:
@@ -50,7 +50,7 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
+async def process(log: Log, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     """A process that serves this log."""
     port = ports.find_free_port()
     environment = {
@@ -66,7 +66,7 @@ async def process(log: Log, tmp_path: Path) -> AsyncIterator[Process]:
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_SECONDS) as client:
-            running = Process(child, client)
+            running = ApiProcess(child, client)
             await running.ready()
             yield running
     finally:
@@ -107,7 +107,7 @@ async def test_a_process_hands_its_streams_over(markets: Log, tmp_path: Path) ->
         assert await new.stop() < STOPS_WITHIN_SECONDS
 
 
-async def _follow_until_closed(running: Process, log: Log, received: list[int]) -> str | None:
+async def _follow_until_closed(running: ApiProcess, log: Log, received: list[int]) -> str | None:
     """Hear three trades, then stop the process; the last id of the stream, which ended properly."""
     last: str | None = None
     stopping: asyncio.Task[float] | None = None
@@ -135,7 +135,7 @@ async def _follow_until_closed(running: Process, log: Log, received: list[int]) 
 async def test_two_processes_send_the_same_frames(markets: Log, tmp_path: Path) -> None:
     """Clients of two processes on one log are sent the same frames of the log."""
 
-    async def follow(running: Process, began: asyncio.Event) -> list[Any]:
+    async def follow(running: ApiProcess, began: asyncio.Event) -> list[Any]:
         frames: list[Any] = []
         async with running.client.stream("GET", "/api/stream?topics=trades") as response:
             async for _, name, data in events(response):

@@ -20,9 +20,9 @@ from zmart.db import feed, redis_notify
 async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """A server that listens to Redis and looks by itself so seldom that only a bell explains what is heard."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
-    monkeypatch.setattr(notifications, "_BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(notifications, "_REPORT_SECONDS", 0.1)
-    monkeypatch.setattr(redis_notify, "_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(notifications, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(notifications, "REPORT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_notify, "RETRY_SECONDS", 0.1)
     async with served(markets, BROADCAST_URL=redis.url) as found:
         yield found
 

@@ -103,7 +103,7 @@ async def test_a_page_that_goes_on_changing_is_read_in_one_transaction(
     async def never(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(PageReader, "_fill", never)
+    monkeypatch.setattr(PageReader, "fill", never)
     for path, content in zip(LISTS, expected, strict=True):
         answers = await asyncio.gather(*(client.get(path) for _ in range(10)))
         assert {(answer.status_code, answer.content) for answer in answers} == {(200, content)}

@@ -295,7 +295,7 @@ async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> N
     async with api_fixtures.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         auth = application.state.services.auth
         keeper = StreamAuthenticator(auth.tokens, auth.tickets)
-        soon = tokens.Tokens(auth.tokens._keys, lifetime_seconds=90)
+        soon = tokens.Tokens(SigningKeys([Secret(SIGNING_IN["JWT_SECRET"])], "access"), lifetime_seconds=90)
         for headers, most in ((bearer(soon.issue(wallet.address)), 90), (wallet.in_header(), 900)):
             asked = await client.post("/api/auth/ticket", headers=headers)
             opened = await keeper.authenticate(ticket=asked.json()["ticket"])

@@ -45,7 +45,7 @@ class Event:
         )
 
 
-class Stream:
+class SseReader:
     """A client reading one stream."""
 
     def __init__(
@@ -105,7 +105,7 @@ async def services(markets: Log) -> AsyncIterator[AppServices]:
 
 async def test_a_stream_begins_with_its_position(markets: Log, services: AppServices) -> None:
     """A new client is told where it begins, in the shape of a frame, and hears what comes after."""
-    stream = Stream(services, "trades")
+    stream = SseReader(services, "trades")
     welcome = await stream.next()
     epoch, seq = markets.head()
     assert (welcome.name, welcome.id) == ("welcome", feed.FeedPosition(epoch, seq))
@@ -119,7 +119,7 @@ async def test_a_stream_begins_with_its_position(markets: Log, services: AppServ
 
 async def test_trade_is_sent_in_every_message_type_clients_know(markets: Log, services: AppServices) -> None:
     """The union of what the older server sent and what the browser reads."""
-    stream = Stream(services, f"market:{ONE}")
+    stream = SseReader(services, f"market:{ONE}")
     await stream.next()
     markets.buy(1, 4, yes=False, price=450_000_000)
     await markets.deliver()
@@ -146,7 +146,7 @@ async def test_trade_is_sent_in_every_message_type_clients_know(markets: Log, se
 async def test_topics_choose(markets: Log, services: AppServices) -> None:
     """Each topic hears its own: all trades, one market, one wallet, one market's votes, the status."""
     streams = {
-        name: Stream(services, name)
+        name: SseReader(services, name)
         for name in (
             "trades",
             f"market:{ONE}",
@@ -185,7 +185,7 @@ async def test_topics_choose(markets: Log, services: AppServices) -> None:
 
 async def test_ballots_and_comments_of_people(markets: Log, services: AppServices) -> None:
     """What people write here is told like what the chain says."""
-    votes, discussions = Stream(services, f"votes:{TWO}"), Stream(services, f"discussions:{TWO}")
+    votes, discussions = SseReader(services, f"votes:{TWO}"), SseReader(services, f"discussions:{TWO}")
     await votes.next()
     await discussions.next()
     with markets.owner.transaction():
@@ -214,7 +214,7 @@ async def test_a_client_comes_back_without_gap_or_double(markets: Log, services:
     place = feed.FeedPosition(epoch, start)
     writing = asyncio.create_task(write())
     while len(received) < 120:
-        stream = Stream(services, "trades", since=place)
+        stream = SseReader(services, "trades", since=place)
         for _ in range(7):
             event = await stream.next()
             assert event.id is not None
@@ -234,7 +234,7 @@ async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services:
         markets.buy(1, 2)
     await markets.deliver()
     epoch, seq = markets.head()
-    events = await Stream(services, "trades", since=feed.FeedPosition(epoch, 0)).until(seq)
+    events = await SseReader(services, "trades", since=feed.FeedPosition(epoch, 0)).until(seq)
     trades = seqs_of_type(events, "trade")
     assert trades[-1] == seq
     assert len(trades) == len(set(trades)) == client.QUEUE_FRAMES + 303
@@ -243,7 +243,7 @@ async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services:
 
 async def test_a_killed_listener_costs_nothing(markets: Log, services: AppServices) -> None:
     """Terminating the process's connections leaves no hole and no double in an open stream."""
-    stream = Stream(services, "trades")
+    stream = SseReader(services, "trades")
     await stream.next()
     start = markets.head()[1]
     for _ in range(6):
@@ -262,7 +262,11 @@ async def test_a_killed_listener_costs_nothing(markets: Log, services: AppServic
 async def test_two_clients_and_two_processes_send_the_same_frames(markets: Log, services: AppServices) -> None:
     """Everyone who follows a topic of the log is sent the same frames."""
     async with process(markets) as other:
-        streams = [Stream(services, "trades,status"), Stream(services, "trades,status"), Stream(other, "trades,status")]
+        streams = [
+            SseReader(services, "trades,status"),
+            SseReader(services, "trades,status"),
+            SseReader(other, "trades,status"),
+        ]
         for stream in streams:
             await stream.next()
         for number in range(40):
@@ -278,7 +282,7 @@ async def test_replay_equals_the_live_stream(markets: Log, services: AppServices
     """What a client that was there heard and what one that comes later is sent is the same log."""
     epoch, start = markets.head()
     names = f"trades,wallet:{address(2)},votes:{TWO}"
-    stream = Stream(services, names)
+    stream = SseReader(services, names)
     await stream.next()
     for number in range(20):
         markets.buy(1, 2)
@@ -286,7 +290,7 @@ async def test_replay_equals_the_live_stream(markets: Log, services: AppServices
         await markets.deliver()
     seq = markets.head()[1]
     live = await stream.until(seq)
-    later = await Stream(
+    later = await SseReader(
         services, f"trades,wallet:{address(2)},votes:{TWO}", since=feed.FeedPosition(epoch, start)
     ).until(seq)
 
@@ -308,7 +312,7 @@ async def test_states_are_never_ahead_of_the_log(markets: Log, services: AppServ
         markets.buy(1, 2)
     await markets.deliver()
     seq = markets.head()[1]
-    for event in await Stream(services, f"market:{ONE}", since=feed.FeedPosition(epoch, 0)).until(seq):
+    for event in await SseReader(services, f"market:{ONE}", since=feed.FeedPosition(epoch, 0)).until(seq):
         for message in event.data["messages"]:
             if message["type"] in {"market_update", "price_update"}:
                 assert message["data"]["last_seq"] <= event.data["seq"]
@@ -317,8 +321,8 @@ async def test_states_are_never_ahead_of_the_log(markets: Log, services: AppServ
 async def test_position_of_another_log_gets_a_resync(markets: Log, services: AppServices) -> None:
     """A foreign epoch and a seq that is not reached yet get `resync` with the reason and the place to go on."""
     epoch, seq = markets.head()
-    foreign = Stream(services, "trades", since=feed.FeedPosition("00000000-0000-0000-0000-000000000000", 3))
-    future = Stream(services, "trades", since=feed.FeedPosition(epoch, seq + 100))
+    foreign = SseReader(services, "trades", since=feed.FeedPosition("00000000-0000-0000-0000-000000000000", 3))
+    future = SseReader(services, "trades", since=feed.FeedPosition(epoch, seq + 100))
     for stream, reason in ((foreign, "foreign_epoch"), (future, "future_position")):
         resync = await stream.next()
         assert (resync.name, resync.id) == ("resync", feed.FeedPosition(epoch, seq))
@@ -331,7 +335,7 @@ async def test_position_of_another_log_gets_a_resync(markets: Log, services: App
 
 async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: AppServices) -> None:
     """When the database becomes another log, open streams are told and go on in the new one."""
-    stream = Stream(services, "trades")
+    stream = SseReader(services, "trades")
     await stream.next()
     old = markets.head()[0]
     markets.owner.execute("update raw.identity set epoch = gen_random_uuid()")
@@ -348,7 +352,7 @@ async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: AppS
 
 async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, services: AppServices) -> None:
     """Nobody is led past a missing entry: streams wait, the process says why."""
-    stream = Stream(services, "trades")
+    stream = SseReader(services, "trades")
     await stream.next()
     markets.owner.execute("alter table raw.feed disable trigger user")
     markets.owner.execute("insert into raw.feed (seq, kind) values (raw.next_seq() + 1, 'mart_stale')")
@@ -361,7 +365,7 @@ async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, serv
 
 async def test_shutdown_sends_a_close_event(markets: Log, services: AppServices) -> None:
     """At shutdown a stream ends with a word and all that was promised; new ones are refused."""
-    stream = Stream(services, "trades")
+    stream = SseReader(services, "trades")
     welcome = await stream.next()
     services.hub.close()
     goodbye = await stream.next()
@@ -387,7 +391,7 @@ async def test_a_proof_that_runs_out_ends_the_stream(
 ) -> None:
     """The stream of a wallet ends with the word for it, before anything that happened since."""
     identity = Proven(Address(address(2)), datetime.datetime.now(datetime.UTC))
-    stream = Stream(services, "me,trades", identity=identity)
+    stream = SseReader(services, "me,trades", identity=identity)
     welcome = await stream.next()
     markets.buy(1, 2)
     await markets.deliver()
@@ -400,14 +404,14 @@ async def test_a_proof_that_runs_out_ends_the_stream(
     with pytest.raises(StopAsyncIteration):
         await stream.next()
     monkeypatch.setattr(Proven, "left", 60.0)
-    again = Stream(services, "me,trades", welcome.id, identity)
+    again = SseReader(services, "me,trades", welcome.id, identity)
     assert seqs_of_type(await again.until(markets.head()[1]), "trade") == [markets.head()[1] - 1, markets.head()[1]]
 
 
 async def test_limits_on_streams(markets: Log) -> None:
     """One address and everyone together have bounds; leaving makes room."""
     async with process(markets, STREAMS_PER_ADDRESS="2", STREAMS="3") as services:
-        one, other = Stream(services, "trades"), Stream(services, "trades")
+        one, other = SseReader(services, "trades"), SseReader(services, "trades")
         await one.next()
         await other.next()
         with pytest.raises(errors.TooManyStreams, match="from this address"):

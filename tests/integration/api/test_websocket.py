@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from api_fixtures import Log, market_id
 from push import Served, of_type, served
 
 from ingest.testing import address
+from zmart.db import feed
 
 ONE, TWO = market_id(1), market_id(2)
 
@@ -116,19 +118,32 @@ async def test_asking_for_more_keeps_the_order(markets: Log, server: Served) -> 
         assert not any(states[: len([f for f in received[:market] if "type" not in f])])
 
 
-async def test_a_client_that_is_ahead_of_the_process_waits_for_it(markets: Log, server: Served) -> None:
+async def test_a_client_that_is_ahead_of_the_process_waits_for_it(
+    markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A place read from REST may be newer than what the hub has seen; it is a place of this log all the same."""
     hub = server.services.hub
     async with server.connected() as first, server.connected() as socket:
         await first.ask(action="subscribe", topics=["status"])
-        behind = hub.position
+        behind, read_window, may_read = hub.position, hub.reader.window, asyncio.Event()
         assert behind is not None
-        hub._position = behind.with_seq(behind.seq - 2)
-        subscribed = await socket.ask(action="subscribe", topics=["trades"], since=str(behind))
-        assert (subscribed["type"], subscribed["seq"]) == ("subscribed", behind.seq)
+
+        async def window(after: feed.FeedPosition, topics: Any) -> Any:
+            if after == behind:
+                await may_read.wait()
+            return await read_window(after, topics)
+
+        monkeypatch.setattr(hub.reader, "window", window)
         markets.buy(1, 2)
         await markets.deliver()
-        assert [frame["seq"] for frame in await socket.until_seq(behind.seq + 1)] == [behind.seq + 1]
+        epoch, newest = markets.head()
+        assert newest > behind.seq == hub.position.seq
+        subscribed = await socket.ask(action="subscribe", topics=["trades"], since=f"{epoch}:{newest}")
+        assert (subscribed["type"], subscribed["seq"]) == ("subscribed", newest)
+        may_read.set()
+        markets.buy(1, 2)
+        await markets.deliver()
+        assert [frame["seq"] for frame in await socket.until_seq(newest + 1)] == [newest + 1]
 
 
 async def test_a_place_of_another_log(markets: Log, server: Served) -> None:

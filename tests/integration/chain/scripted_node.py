@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class ScriptedReply:
     """One answer, byte for byte."""
 
     body: bytes
@@ -24,26 +24,26 @@ class Reply:
     is_silent: bool = False
 
 
-def result(value: Any) -> Reply:
+def result(value: Any) -> ScriptedReply:
     """A success."""
-    return Reply(body=json.dumps({"jsonrpc": "2.0", "id": 1, "result": value}).encode())
+    return ScriptedReply(body=json.dumps({"jsonrpc": "2.0", "id": 1, "result": value}).encode())
 
 
-def value(inner: Any, *, slot: int = 7) -> Reply:
+def value(inner: Any, *, slot: int = 7) -> ScriptedReply:
     """A success in a context."""
     return result({"context": {"apiVersion": "3.0.0", "slot": slot}, "value": inner})
 
 
-def error(code: int, message: str, data: Any = None, *, status: int = 200) -> Reply:
+def error(code: int, message: str, data: Any = None, *, status: int = 200) -> ScriptedReply:
     """A JSON-RPC error; `data` only where there is some."""
     words: dict[str, Any] = {"code": code, "message": message}
     if data is not None:
         words["data"] = data
-    return Reply(body=json.dumps({"jsonrpc": "2.0", "id": 1, "error": words}).encode(), status=status)
+    return ScriptedReply(body=json.dumps({"jsonrpc": "2.0", "id": 1, "error": words}).encode(), status=status)
 
 
-HANG_UP = Reply(body=b"", hangs_up=True)
-SILENCE = Reply(body=b"", is_silent=True)
+HANG_UP = ScriptedReply(body=b"", hangs_up=True)
+SILENCE = ScriptedReply(body=b"", is_silent=True)
 
 
 class ScriptedNode:
@@ -51,11 +51,11 @@ class ScriptedNode:
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
-        self._replies: dict[str, deque[Reply]] = {}
+        self._replies: dict[str, deque[ScriptedReply]] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self.url = ""
 
-    def will(self, method: str, *replies: Reply) -> None:
+    def will(self, method: str, *replies: ScriptedReply) -> None:
         """Answer `method` so."""
         self._replies[method] = deque(replies)
 

@@ -32,8 +32,8 @@ RATES = {
 }
 
 
-class Stage:
-    """A chain that stands still between steps, and people with money on it."""
+class ClientHarness:
+    """A chain that advances only on request, with funded signers."""
 
     def __init__(self, node: DevchainNode, chain: RpcClient) -> None:
         self.node, self.chain = node, chain
@@ -122,17 +122,17 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[ClientHarness]:
     """A funded stage without a program configuration."""
     async with testing.serve(tmp_path, Options(traders=False)) as node:
         await node.call("devchain_freeze", True)
         async with RpcClient([node.url], program_id=PROGRAM_ID) as chain:
-            stage = Stage(node, chain)
+            stage = ClientHarness(node, chain)
             await stage.fund()
             yield stage
 
 
-async def test_all_eighteen_instructions_land(stage: Stage) -> None:
+async def test_all_eighteen_instructions_land(stage: ClientHarness) -> None:
     """Built from the IDL, signed, sent, landed, and each seen again as its event (protocol.md 1.3)."""
     first, second, third = (bytes([number]) * 32 for number in (1, 2, 3))
     payee = {"protocol_fee_wallet": stage.fees}
@@ -158,7 +158,7 @@ async def test_all_eighteen_instructions_land(stage: Stage) -> None:
     assert all(len(events) == 1 for _, events in stage.landed)
 
 
-async def test_the_history_is_complete(stage: Stage) -> None:
+async def test_the_history_is_complete(stage: ClientHarness) -> None:
     """Pages of one node put together are every transaction of the program, in the order of the blocks."""
     await stage.configure()
     await stage.open(bytes([1]) * 32)
@@ -177,7 +177,7 @@ async def test_the_history_is_complete(stage: Stage) -> None:
     assert await stage.chain.block_time(found[0].slot) == found[0].block_time
 
 
-async def test_accounts_of_the_program(stage: Stage) -> None:
+async def test_accounts_of_the_program(stage: ClientHarness) -> None:
     """The configuration decodes; votes of one market are counted by addresses alone."""
     await stage.configure()
     market = bytes([1]) * 32
@@ -205,7 +205,7 @@ async def test_accounts_of_the_program(stage: Stage) -> None:
     assert codec.default().decode_account(found.data)[1]["market_id"] == market
 
 
-async def test_unauthorized_signer_is_refused_by_error_name(stage: Stage) -> None:
+async def test_unauthorized_signer_is_refused_by_error_name(stage: ClientHarness) -> None:
     """Preflight, simulation and a transaction that landed all give the same refusal (protocol.md 4.5)."""
     await stage.configure()
     ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
@@ -228,7 +228,7 @@ async def test_unauthorized_signer_is_refused_by_error_name(stage: Stage) -> Non
         )
 
 
-async def test_a_second_vote(stage: Stage) -> None:
+async def test_a_second_vote(stage: ClientHarness) -> None:
     """It fails in the System program, because the record exists (protocol.md 1.4.12)."""
     await stage.configure()
     market = bytes([1]) * 32
@@ -238,7 +238,7 @@ async def test_a_second_vote(stage: Stage) -> None:
         await stage.act("submit_proposal_vote", stage.user, "user", {"vote": False}, market)
 
 
-async def test_a_wrong_account(stage: Stage) -> None:
+async def test_a_wrong_account(stage: ClientHarness) -> None:
     """Anchor's own errors come with Anchor's names (protocol.md 1.4)."""
     await stage.configure()
     wrong: dict[str, Any] = {"global_config": stage.user.address}
@@ -247,7 +247,7 @@ async def test_a_wrong_account(stage: Stage) -> None:
     assert caught.value.name in {"AccountNotInitialized", "AccountOwnedByWrongProgram", "ConstraintSeeds"}
 
 
-async def test_the_same_bytes_land_once(stage: Stage) -> None:
+async def test_the_same_bytes_land_once(stage: ClientHarness) -> None:
     """Sending again is harmless, and says that it landed already."""
     ours = await stage.signed(
         "initialize_global_config",
@@ -267,7 +267,7 @@ async def test_the_same_bytes_land_once(stage: Stage) -> None:
     assert [info.signature for info in found] == [ours.signature]
 
 
-async def test_a_transaction_grows_old(stage: Stage) -> None:
+async def test_a_transaction_grows_old(stage: ClientHarness) -> None:
     """Past its last valid height the node no longer knows the blockhash, and history proves it never landed."""
     recent = await stage.chain.latest_blockhash(commitment="confirmed")
     ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
@@ -282,7 +282,7 @@ async def test_a_transaction_grows_old(stage: Stage) -> None:
     assert status is None
 
 
-async def test_an_unsigned_transaction_can_be_simulated(stage: Stage) -> None:
+async def test_an_unsigned_transaction_can_be_simulated(stage: ClientHarness) -> None:
     """What is handed to wallets is known to work, and what it computes, before anybody signs."""
     instruction = transactions.instruction(
         "initialize_global_config",
@@ -299,7 +299,7 @@ async def test_an_unsigned_transaction_can_be_simulated(stage: Stage) -> None:
     assert [event.name for _, event in logs.program_events(simulated.logs, PROGRAM_ID)] == ["GlobalConfigInitialized"]
 
 
-async def test_a_node_that_lags(stage: Stage) -> None:
+async def test_a_node_that_lags(stage: ClientHarness) -> None:
     """A read that needs a slot is not answered by a node that has not seen it."""
     seen = await stage.chain.slot(commitment="confirmed")
     await stage.node.call("devchain_behind", 2)
@@ -307,7 +307,7 @@ async def test_a_node_that_lags(stage: Stage) -> None:
         await stage.chain.account(stage.user.address, commitment="confirmed", min_context_slot=seen)
 
 
-async def test_faults_on_the_way(stage: Stage) -> None:
+async def test_faults_on_the_way(stage: ClientHarness) -> None:
     """A transaction may land although its answer never came; the other node tells."""
     async with testing.serve(stage.node.chain.directory / "other", Options(traders=False)) as other_node:
         fault = {"method": "sendTransaction", "status": 503, "lets_through": True}
@@ -324,7 +324,7 @@ async def test_faults_on_the_way(stage: Stage) -> None:
     assert status is not None
 
 
-async def test_where_we_are(stage: Stage) -> None:
+async def test_where_we_are(stage: ClientHarness) -> None:
     """The development chain is a localnet and nothing else, and its clock is the one programs see."""
     assert await client.verify_cluster(stage.chain, Cluster.LOCALNET) == stage.node.ledger.genesis.hash
     for cluster in (Cluster.DEVNET, Cluster.MAINNET):

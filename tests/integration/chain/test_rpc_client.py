@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from scripted_node import HANG_UP, SILENCE, Reply, ScriptedNode, error, result, value
+from scripted_node import HANG_UP, SILENCE, ScriptedNode, ScriptedReply, error, result, value
 
 from zmart import errors, settings
 from zmart.chain import client, rpc_errors, transactions
@@ -157,7 +157,7 @@ async def test_a_node_that_names_another_signature(chain: RpcClient, node: Scrip
 
 
 @pytest.mark.parametrize("reply", [error(-32002, REFUSAL, REFUSED), error(-32002, REFUSAL)], ids=["data", "no data"])
-async def test_a_refused_transaction(chain: RpcClient, node: ScriptedNode, reply: Reply) -> None:
+async def test_a_refused_transaction(chain: RpcClient, node: ScriptedNode, reply: ScriptedReply) -> None:
     """-32002 tells the program's name and number, with `data` and without, and never panics."""
     node.will("sendTransaction", reply)
     with pytest.raises(rpc_errors.InstructionRefused) as caught:
@@ -323,29 +323,32 @@ async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name
         (error(-32016, "Minimum context slot has not been reached", {"contextSlot": 1}), rpc_errors.NodeBehind),
         (error(-39999, "from another world"), rpc_errors.NodeFailed),
         (error(429, "Too many requests for a specific RPC call", status=429), rpc_errors.RateLimited),
-        (Reply(body=b'{"jsonrpc":"2.0","error":{"code":-32429,"message":"rate limited"}}'), rpc_errors.RateLimited),
-        (Reply(body=b"slow down", status=429, headers={"retry-after": "9"}), rpc_errors.RateLimited),
-        (Reply(body=b"<html>busy</html>", status=503), rpc_errors.NodeFailed),
-        (Reply(body=b"", status=504), rpc_errors.NodeFailed),
-        (Reply(body=b"who are you", status=401), rpc_errors.ApiKeyRejected),
-        (Reply(body=b"nothing here", status=404), rpc_errors.BadRequest),
+        (
+            ScriptedReply(body=b'{"jsonrpc":"2.0","error":{"code":-32429,"message":"rate limited"}}'),
+            rpc_errors.RateLimited,
+        ),
+        (ScriptedReply(body=b"slow down", status=429, headers={"retry-after": "9"}), rpc_errors.RateLimited),
+        (ScriptedReply(body=b"<html>busy</html>", status=503), rpc_errors.NodeFailed),
+        (ScriptedReply(body=b"", status=504), rpc_errors.NodeFailed),
+        (ScriptedReply(body=b"who are you", status=401), rpc_errors.ApiKeyRejected),
+        (ScriptedReply(body=b"nothing here", status=404), rpc_errors.BadRequest),
         (error(-32602, "Invalid param: WrongSize", status=400), rpc_errors.BadRequest),
         (error(-32602, "Invalid param: WrongSize"), rpc_errors.BadRequest),
-        (Reply(body=b"<html>welcome</html>"), rpc_errors.InvalidResponse),
-        (Reply(body=b""), rpc_errors.InvalidResponse),
-        (Reply(body=b"\xff\xfe"), rpc_errors.InvalidResponse),
-        (Reply(body=b"[" * 100_000), rpc_errors.InvalidResponse),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1}'), rpc_errors.InvalidResponse),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1,"result":"soon"}'), rpc_errors.InvalidResponse),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1,"result":null}'), rpc_errors.InvalidResponse),
-        (Reply(body=b'{"jsonrpc":"2.0","id":1,"error":"odd"}'), rpc_errors.NodeFailed),
+        (ScriptedReply(body=b"<html>welcome</html>"), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b""), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b"\xff\xfe"), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b"[" * 100_000), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b'{"jsonrpc":"2.0","id":1}'), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b'{"jsonrpc":"2.0","id":1,"result":"soon"}'), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b'{"jsonrpc":"2.0","id":1,"result":null}'), rpc_errors.InvalidResponse),
+        (ScriptedReply(body=b'{"jsonrpc":"2.0","id":1,"error":"odd"}'), rpc_errors.NodeFailed),
         (HANG_UP, rpc_errors.Unreachable),
         (SILENCE, rpc_errors.TimedOut),
     ],
     ids=lambda one: getattr(one, "__name__", None),
 )
 async def test_every_node_failure_has_an_error_type(
-    chain: RpcClient, node: ScriptedNode, reply: Reply, kind: type[errors.ZmartError]
+    chain: RpcClient, node: ScriptedNode, reply: ScriptedReply, kind: type[errors.ZmartError]
 ) -> None:
     """Whatever a node sends, one error of ours comes out, and shows nothing of the URL but the host."""
     node.will("getSlot", reply)
@@ -367,7 +370,7 @@ async def test_a_node_that_is_not_there() -> None:
 
 async def test_when_to_come_again(chain: RpcClient, node: ScriptedNode) -> None:
     """Retry-After is carried along."""
-    node.will("getSlot", Reply(body=b"", status=429, headers={"Retry-After": "9"}))
+    node.will("getSlot", ScriptedReply(body=b"", status=429, headers={"Retry-After": "9"}))
     with pytest.raises(rpc_errors.RateLimited) as caught:
         await chain.slot(commitment="confirmed")
     assert caught.value.retry_after_seconds == 9
@@ -397,9 +400,18 @@ async def test_a_budget_of_requests(node: ScriptedNode) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [Reply(body=b"", status=503), error(-32005, "behind"), Reply(body=b"", status=403), HANG_UP, SILENCE]
+    "failure",
+    [
+        ScriptedReply(body=b"", status=503),
+        error(-32005, "behind"),
+        ScriptedReply(body=b"", status=403),
+        HANG_UP,
+        SILENCE,
+    ],
 )
-async def test_the_next_node_answers(both: RpcClient, node: ScriptedNode, second: ScriptedNode, failure: Reply) -> None:
+async def test_the_next_node_answers(
+    both: RpcClient, node: ScriptedNode, second: ScriptedNode, failure: ScriptedReply
+) -> None:
     """A call in trouble goes to the next node, and the troubled one is left alone for a while."""
     node.will("getSlot", failure)
     second.will("getSlot", result(5))
@@ -422,7 +434,7 @@ async def test_preferred_nodes_error_is_raised_when_all_fail(
 ) -> None:
     """The trouble told is that of the node we would rather have asked; the next call asks again."""
     node.will("getSlot", error(-32005, "Node is behind by 42 slots", {"numSlotsBehind": 42}), result(8))
-    second.will("getSlot", Reply(body=b"", status=429, headers={"retry-after": "60"}))
+    second.will("getSlot", ScriptedReply(body=b"", status=429, headers={"retry-after": "60"}))
     with pytest.raises(rpc_errors.NodeBehind):
         await both.slot(commitment="confirmed")
     assert await both.slot(commitment="confirmed") == 8
@@ -430,7 +442,7 @@ async def test_preferred_nodes_error_is_raised_when_all_fail(
 
 async def test_one_walk_is_one_node(both: RpcClient, node: ScriptedNode, second: ScriptedNode) -> None:
     """A history that breaks off is not continued on another node, whose idea of the end may differ."""
-    node.will("getSignaturesForAddress", result(_signatures(9, 8)), Reply(body=b"", status=503))
+    node.will("getSignaturesForAddress", result(_signatures(9, 8)), ScriptedReply(body=b"", status=503))
     second.will("getSignaturesForAddress", result(_signatures(5)), result([]))
     walk = client.iterate_history(both, PROGRAM, commitment="finalized")
     seen = [info.slot for info in await anext(walk)]
@@ -444,7 +456,7 @@ async def test_one_walk_is_one_node(both: RpcClient, node: ScriptedNode, second:
 async def test_nodes_of_two_clusters(node: ScriptedNode, second: ScriptedNode) -> None:
     """A second node on another cluster is refused before it is asked anything else."""
     node.will("getGenesisHash", result(DEVNET))
-    node.will("getSlot", Reply(body=b"", status=503))
+    node.will("getSlot", ScriptedReply(body=b"", status=503))
     second.will("getGenesisHash", result(MAINNET))
     async with RpcClient([node.url, second.url]) as chain:
         with pytest.raises(errors.ConfigurationError, match=r"is on devnet, .* on mainnet"):
@@ -476,7 +488,7 @@ async def test_the_guard(
 
 async def test_the_guard_waits_for_an_answer(chain: RpcClient, node: ScriptedNode) -> None:
     """A node that does not answer proves nothing: trouble, not a wrong configuration."""
-    node.will("getGenesisHash", Reply(body=b"", status=503))
+    node.will("getGenesisHash", ScriptedReply(body=b"", status=503))
     with pytest.raises(errors.Transient):
         await client.verify_cluster(chain, Cluster.DEVNET)
 

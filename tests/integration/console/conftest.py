@@ -40,8 +40,8 @@ CATEGORIES = frozenset({"politics", "sports", "crypto", "science", "entertainmen
 
 
 @dataclass
-class Stage:
-    """A town, the API over its log, and a browser."""
+class ConsoleStack:
+    """A development chain, the API over its log, and a browser."""
 
     stack: chain_stack.ChainStack
     browser: Browser
@@ -163,7 +163,7 @@ async def stage(
     marts_template: testing.PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[ConsoleStack]:
     """Some history (ten minutes, or what the module says), questions told, the API serving."""
     options = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS")}
     folder = tmp_path_factory.mktemp("console")
@@ -175,7 +175,7 @@ async def stage(
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         stack.push_async_callback(browser.close)
-        stage = Stage(chain, browser, ports.find_free_port(), folder)
+        stage = ConsoleStack(chain, browser, ports.find_free_port(), folder)
         stack.push_async_callback(stage.stop)
         await chain.play(8)
         await stage.deliver()
@@ -186,7 +186,7 @@ async def stage(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(stage: Stage) -> AsyncIterator[Page]:
+async def page(stage: ConsoleStack) -> AsyncIterator[Page]:
     """A page on the open market; it must have complained of nothing, and asked nobody else, when it closes."""
     async with stage.page(f"/#/market/{stage.open_market()}") as page:
         yield page

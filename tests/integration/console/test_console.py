@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Stage
+from conftest import ConsoleStack
 from playwright.async_api import Page, Route, expect
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -16,7 +16,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile":
 PERCENT = re.compile(r"^\d+\.\d%$")
 
 
-async def test_a_trade_changes_the_page(stage: Stage, page: Page) -> None:
+async def test_a_trade_changes_the_page(stage: ConsoleStack, page: Page) -> None:
     """Without a reload: the trade's row, the price, the row in the list and the candle's legend."""
     market = stage.open_market()
     await expect(page.locator(".pill")).to_have_text("live")
@@ -33,7 +33,7 @@ async def test_a_trade_changes_the_page(stage: Stage, page: Page) -> None:
     await expect(page.locator(".legend")).to_contain_text(f"C {shown}")
 
 
-async def test_amounts_show_sol_and_keep_lamports(stage: Stage, page: Page) -> None:
+async def test_amounts_show_sol_and_keep_lamports(stage: ConsoleStack, page: Page) -> None:
     """What is rounded for eyes has the exact figure in its title."""
     rows = stage.stack.fetch_all("select total_volume from marts.markets where id = %s", stage.open_market())
     volume = page.locator(".facts div", has_text="Volume").locator("dd span")
@@ -42,7 +42,7 @@ async def test_amounts_show_sol_and_keep_lamports(stage: Stage, page: Page) -> N
     assert await volume.get_attribute("title") == f"{rows[0][0]:,} lamports"
 
 
-async def test_untrusted_text_stays_text(stage: Stage) -> None:
+async def test_untrusted_text_stays_text(stage: ConsoleStack) -> None:
     """A question that is markup is shown as it was written, and runs nothing."""
     market, hostile = stage.open_market(), '<img src=x onerror="document.title=1"><b>Will it rain?</b>'
     stage.ask_about(market, hostile)
@@ -85,7 +85,7 @@ async def test_the_keyboard_is_enough(page: Page) -> None:
     await expect(page).to_have_url(re.compile("#/markets$"))
 
 
-async def test_search_and_filters_ask_the_api(stage: Stage, page: Page) -> None:
+async def test_search_and_filters_ask_the_api(stage: ConsoleStack, page: Page) -> None:
     """What is typed and chosen decides the rows; nothing found says so."""
     await expect(page.locator("[data-market]").first).to_be_visible()
     question = await page.locator(".row-question").first.inner_text()
@@ -100,7 +100,7 @@ async def test_search_and_filters_ask_the_api(stage: Stage, page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/#/", "/#/markets", "/#/market/{}"])
-async def test_a_phone_needs_no_sideways_scrolling(stage: Stage, path: str) -> None:
+async def test_a_phone_needs_no_sideways_scrolling(stage: ConsoleStack, path: str) -> None:
     """At 360 points nothing is wider than the screen."""
     async with stage.page(path.format(stage.open_market()), **PHONE) as page:
         await expect(page.locator("h1, h2, [data-market]").locator("visible=true").first).to_be_visible()
@@ -128,7 +128,7 @@ async def test_everything_has_a_name(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-async def test_text_stands_out_from_what_is_behind_it(stage: Stage, scheme: str) -> None:
+async def test_text_stands_out_from_what_is_behind_it(stage: ConsoleStack, scheme: str) -> None:
     """Contrast of every pair in use is at least 4.5 to 1 (WCAG 2.2, 1.4.3), in either theme."""
     pairs = [(ink, paper) for ink in ("text", "muted", "yes", "no", "good", "bad") for paper in ("page", "surface")]
     pairs += [("text", "raised"), ("muted", "raised"), ("on-yes", "yes")]
@@ -143,7 +143,7 @@ async def test_text_stands_out_from_what_is_behind_it(stage: Stage, scheme: str)
     assert [pair for pair in pairs if contrast(colors[pair[0]], colors[pair[1]]) < 4.5] == []
 
 
-async def test_it_comes_back_after_the_api_was_away(stage: Stage, page: Page) -> None:
+async def test_it_comes_back_after_the_api_was_away(stage: ConsoleStack, page: Page) -> None:
     """What was traded meanwhile appears when the API is there again, without a reload."""
     market = stage.open_market()
     await expect(page.locator(".pill")).to_have_text("live")
@@ -161,7 +161,7 @@ async def test_it_comes_back_after_the_api_was_away(stage: Stage, page: Page) ->
     stage.complaints[page][:] = [complaint for complaint in stage.complaints[page] if "net::ERR" not in complaint]
 
 
-async def test_page_starts_over_when_the_epoch_changes(stage: Stage, page: Page) -> None:
+async def test_page_starts_over_when_the_epoch_changes(stage: ConsoleStack, page: Page) -> None:
     """After a restore ids are of another epoch: the stream says resync, and the page begins again."""
     await expect(page.locator(".pill")).to_have_text("live")
     await expect(page.locator("[data-market]").first).to_be_visible()
@@ -176,7 +176,7 @@ async def test_page_starts_over_when_the_epoch_changes(stage: Stage, page: Page)
     stage.complaints[page][:] = [complaint for complaint in stage.complaints[page] if "net::ERR" not in complaint]
 
 
-async def test_empty_list_and_failed_read_show_their_message(stage: Stage) -> None:
+async def test_empty_list_and_failed_read_show_their_message(stage: ConsoleStack) -> None:
     """No market yet is no error; a failing read is one, with a way to go on."""
     async with stage.page() as page:
         await expect(page.locator("[data-market]").first).to_be_visible()
@@ -193,7 +193,7 @@ async def test_empty_list_and_failed_read_show_their_message(stage: Stage) -> No
         await expect(page.locator("[data-market]").first).to_be_visible()
 
 
-async def test_page_sends_few_requests_and_honours_retry_after(stage: Stage) -> None:
+async def test_page_sends_few_requests_and_honours_retry_after(stage: ConsoleStack) -> None:
     """A page needs a small part of the 100 reads a minute that a caller has; a 429 is waited out."""
     asked: list[str] = []
     refusal = {"detail": "Too many requests.", "code": "too_many_requests"}
@@ -209,7 +209,7 @@ async def test_page_sends_few_requests_and_honours_retry_after(stage: Stage) -> 
     assert len(asked) <= 30
 
 
-async def test_unknown_market_shows_a_message(stage: Stage) -> None:
+async def test_unknown_market_shows_a_message(stage: ConsoleStack) -> None:
     """And its account's address leads to the market."""
     async with stage.page("/#/market/" + "0" * 64) as page:
         await expect(page.locator("h1")).to_have_text("There is no such market")
@@ -218,7 +218,7 @@ async def test_unknown_market_shows_a_message(stage: Stage) -> None:
         await expect(page).to_have_url(re.compile(rows[0][0]))
 
 
-async def test_the_documentation_loads_from_here_alone(stage: Stage) -> None:
+async def test_the_documentation_loads_from_here_alone(stage: ConsoleStack) -> None:
     """Swagger UI shows the operations without asking anybody else and without breaking its policy."""
     async with stage.page("/docs") as page:
         await expect(page.locator(".opblock-summary-path", has_text="/api/stream").first).to_be_visible()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Stage
+from conftest import ConsoleStack
 from playwright.async_api import expect
 
 from devchain.traders import Tempo
@@ -34,7 +34,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
         ("console-phone.png", "/#/market/{}", PHONE),
     ],
 )
-async def test_write_the_pictures(stage: Stage, name: str, path: str, options: dict[str, Any]) -> None:
+async def test_write_the_pictures(stage: ConsoleStack, name: str, path: str, options: dict[str, Any]) -> None:
     """Once everything on the page has come."""
     market = stage.open_market()
     async with stage.page(path.format(market), **options) as page:

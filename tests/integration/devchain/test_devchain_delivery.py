@@ -25,8 +25,8 @@ PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 NOW = 1_762_600_000
 
 
-class Receiver:
-    """A server that keeps what it is sent and answers as it is told."""
+class RecordingReceiver:
+    """A server that records webhook deliveries and answers with scripted statuses."""
 
     def __init__(self) -> None:
         self.bodies: list[list[dict[str, Any]]] = []
@@ -73,9 +73,9 @@ class Receiver:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+async def receiver() -> AsyncIterator[RecordingReceiver]:
     """A listening receiver."""
-    listening = Receiver()
+    listening = RecordingReceiver()
     server = await asyncio.start_server(listening.serve, "127.0.0.1", 0)
     listening.port = server.sockets[0].getsockname()[1]
     yield listening
@@ -104,7 +104,7 @@ def store(chain: Ledger) -> LedgerStore:
 
 
 @pytest.fixture
-def make_delivery(store: LedgerStore, receiver: Receiver) -> Callable[..., WebhookDelivery]:
+def make_delivery(store: LedgerStore, receiver: RecordingReceiver) -> Callable[..., WebhookDelivery]:
     """Makes couriers, each told that everything is confirmed."""
 
     def made(**options: Any) -> WebhookDelivery:
@@ -125,7 +125,7 @@ def expected(store: LedgerStore) -> list[str]:
 
 
 async def test_everything_arrives_once_and_in_order(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
     """Without faults: every transaction, failed ones too, each slot's in one body."""
     await make_delivery().drain()
@@ -136,7 +136,7 @@ async def test_everything_arrives_once_and_in_order(
 
 
 async def test_an_item_has_the_shape_of_a_raw_webhook(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver
 ) -> None:
     """Protocol.md 8.3: the members of getTransaction, and the index in the block."""
     await make_delivery().drain()
@@ -149,7 +149,7 @@ async def test_an_item_has_the_shape_of_a_raw_webhook(
     assert message["header"]["numRequiredSignatures"] == 1
 
 
-async def test_a_body_can_be_signed(make_delivery: Callable[..., WebhookDelivery], receiver: Receiver) -> None:
+async def test_a_body_can_be_signed(make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver) -> None:
     """HMAC-SHA256 in hexadecimal over the bytes that were sent."""
     key = Secret("a key")
     await make_delivery(to=Destination(url=receiver.url, signing_key=key)).drain()
@@ -159,7 +159,7 @@ async def test_a_body_can_be_signed(make_delivery: Callable[..., WebhookDelivery
 
 
 async def test_what_was_refused_comes_again(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
     """A refused body waits its turn while others pass; nothing is forgotten."""
     receiver.statuses = [503, 500, 429, 503]
@@ -172,7 +172,7 @@ async def test_what_was_refused_comes_again(
 
 
 async def test_a_restart_forgets_nothing(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
     """What nobody answered before is delivered after, by another courier over the same file."""
     nowhere = Destination(url="http://127.0.0.1:1/helius/webhook")
@@ -186,7 +186,7 @@ async def test_a_restart_forgets_nothing(
 
 
 async def test_nothing_unconfirmed_is_delivered(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver
 ) -> None:
     """Only slots up to the confirmed one."""
     delivery = make_delivery()
@@ -198,7 +198,7 @@ async def test_nothing_unconfirmed_is_delivered(
 
 
 async def test_helius_gives_up_after_three_retries(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
     """And at once where the answer is 403."""
     receiver.statuses = [403]
@@ -209,7 +209,7 @@ async def test_helius_gives_up_after_three_retries(
 
 
 async def test_duplicates_and_drops_are_as_many_as_asked(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
     """A third comes twice, a tenth never; the same seed picks the same ones."""
     faults = WebhookFaults(duplicates=0.3, drops=0.1, seed=4)
@@ -222,7 +222,7 @@ async def test_duplicates_and_drops_are_as_many_as_asked(
 
 
 async def test_shuffled_and_delayed_deliveries_all_arrive(
-    make_delivery: Callable[..., WebhookDelivery], receiver: Receiver, store: LedgerStore
+    make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
     """In another order, some without an index, and complete."""
     faults = WebhookFaults(shuffles=1.0, delays=0.3, delay_seconds=0.5, missing_index=0.2)
@@ -236,7 +236,7 @@ async def test_shuffled_and_delayed_deliveries_all_arrive(
 
 
 async def test_what_a_fork_dropped_is_not_delivered(
-    chain: Ledger, store: LedgerStore, receiver: Receiver, make_delivery: Callable[..., WebhookDelivery]
+    chain: Ledger, store: LedgerStore, receiver: RecordingReceiver, make_delivery: Callable[..., WebhookDelivery]
 ) -> None:
     """A body that was planned before the fork and is gone after it is passed over."""
     before = expected(store)

@@ -21,7 +21,7 @@ import pytest
 from zmart.run import ports
 
 
-class Process:
+class DevchainProcess:
     """`python -m devchain` in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,16 +70,16 @@ class Process:
 
 
 @pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[Process]:
+async def process(tmp_path: Path) -> AsyncIterator[DevchainProcess]:
     """A process that is gone after the test."""
-    made = Process(tmp_path)
+    made = DevchainProcess(tmp_path)
     yield made
     if made.running is not None and made.running.returncode is None:
         made.running.kill()
         await made.running.wait()
 
 
-async def test_it_stops_within_five_seconds_of_a_signal(process: Process) -> None:
+async def test_it_stops_within_five_seconds_of_a_signal(process: DevchainProcess) -> None:
     """With status 0, sockets and actors and all."""
     running = await process.start("--past-hours", "0.02")
     await process.ready()
@@ -91,7 +91,7 @@ async def test_it_stops_within_five_seconds_of_a_signal(process: Process) -> Non
     assert time.monotonic() - begun < 5
 
 
-async def test_a_taken_port_is_one_sentence(process: Process) -> None:
+async def test_a_taken_port_is_one_sentence(process: DevchainProcess) -> None:
     """Status 2, what is wrong and what to do, and no chain was begun."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", process.port))
@@ -106,7 +106,7 @@ async def test_a_taken_port_is_one_sentence(process: Process) -> None:
     assert not (process.folder / "state" / "devchain").exists()
 
 
-async def test_a_killed_chain_goes_on(process: Process) -> None:
+async def test_a_killed_chain_goes_on(process: DevchainProcess) -> None:
     """The same cluster, no slot earlier than before, the same market accounts."""
     running = await process.start("--past-hours", "0.05", "--pace", "4")
     await process.ready()
@@ -120,7 +120,7 @@ async def test_a_killed_chain_goes_on(process: Process) -> None:
     assert await process.call("getSlot", {"commitment": "processed"}) >= confirmed
 
 
-async def test_the_actors_keys_are_their_owners_alone(process: Process) -> None:
+async def test_the_actors_keys_are_their_owners_alone(process: DevchainProcess) -> None:
     """Sixty-four numbers a file, mode 600, and the admin's is the chain's admin."""
     await process.start("--past-hours", "0.02", "--no-webhooks")
     await process.ready()
@@ -132,7 +132,7 @@ async def test_the_actors_keys_are_their_owners_alone(process: Process) -> None:
         assert len(orjson.loads(file.read_bytes())) == 64
 
 
-async def test_health_is_served_on_both_ports(process: Process) -> None:
+async def test_health_is_served_on_both_ports(process: DevchainProcess) -> None:
     """In the members every server of the project has."""
     await process.start("--no-traders")
     await process.ready()

@@ -8,8 +8,8 @@ import psycopg
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Log:
-    """A database's feed, and the hands that write to it."""
+class FeedLog:
+    """The feed of a database, with methods that append to it."""
 
     owner: psycopg.Connection[tuple[object, ...]]
     #: Reads as the API would.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from feed_log import Log
+from feed_log import FeedLog
 
 from zmart import testing
 from zmart.db import feed, migrate, pool
@@ -20,7 +20,7 @@ NEVER_POLLS = 120.0
 TIMEOUT_SECONDS = 30.0
 
 
-def listening(log: Log, *, poll_seconds: float = 0.05, limit: int = 1000) -> feed.FeedListener:
+def listening(log: FeedLog, *, poll_seconds: float = 0.05, limit: int = 1000) -> feed.FeedListener:
     """A listener from the beginning of the log."""
     epoch = log.owner.execute("select epoch::text from raw.identity").fetchone()
     assert epoch is not None
@@ -40,7 +40,7 @@ async def read_seqs(listener: feed.FeedListener, until: int) -> list[int]:
     return seqs
 
 
-async def test_reads_from_a_position_in_order(feed_log: Log) -> None:
+async def test_reads_from_a_position_in_order(feed_log: FeedLog) -> None:
     """`read` gives what comes after a position, at most `limit`, and where the log ends."""
     feed_log.append(10)
     connection = await pool.connect(feed_log.dsn, autocommit=True)
@@ -57,7 +57,7 @@ async def test_reads_from_a_position_in_order(feed_log: Log) -> None:
     assert (nothing.position, nothing.is_last) == (end, True)
 
 
-async def test_without_a_position_it_begins_at_the_end(feed_log: Log) -> None:
+async def test_without_a_position_it_begins_at_the_end(feed_log: FeedLog) -> None:
     """A listener that names no place hears only what is appended after it started."""
     feed_log.append(5)
     async with feed.FeedListener(feed_log.dsn, poll_seconds=0.05) as listener:
@@ -66,7 +66,7 @@ async def test_without_a_position_it_begins_at_the_end(feed_log: Log) -> None:
         assert await read_seqs(listener, 7) == [6, 7]
 
 
-async def test_notification_wakes_the_listener(feed_log: Log) -> None:
+async def test_notification_wakes_the_listener(feed_log: FeedLog) -> None:
     """With a bell, nobody waits for the poll; bells rung between two waits are not lost."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         await listener.start()
@@ -75,7 +75,7 @@ async def test_notification_wakes_the_listener(feed_log: Log) -> None:
             assert await read_seqs(listener, seq) == [seq]
 
 
-async def test_lost_notification_costs_one_poll(feed_log: Log) -> None:
+async def test_lost_notification_costs_one_poll(feed_log: FeedLog) -> None:
     """Entries whose bell never rang are found by looking."""
     async with listening(feed_log) as listener:
         await listener.start()
@@ -85,7 +85,7 @@ async def test_lost_notification_costs_one_poll(feed_log: Log) -> None:
         assert await read_seqs(listener, 5) == [4, 5]
 
 
-async def test_a_killed_connection_is_replaced(feed_log: Log) -> None:
+async def test_a_killed_connection_is_replaced(feed_log: FeedLog) -> None:
     """A terminated backend costs no entry and repeats none, not even those rung for meanwhile."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         feed_log.append(2)
@@ -96,7 +96,7 @@ async def test_a_killed_connection_is_replaced(feed_log: Log) -> None:
             assert await read_seqs(listener, seq) == [seq - 1, seq]
 
 
-async def test_killed_while_it_waits(feed_log: Log) -> None:
+async def test_killed_while_it_waits(feed_log: FeedLog) -> None:
     """A backend that dies under a waiting reader is noticed at once, without any poll."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         await listener.start()
@@ -109,7 +109,7 @@ async def test_killed_while_it_waits(feed_log: Log) -> None:
         assert listener.backend_pid != first
 
 
-async def test_many_batches_under_fire(feed_log: Log) -> None:
+async def test_many_batches_under_fire(feed_log: FeedLog) -> None:
     """Hundreds of transactions, small reads, bells lost and connections killed: once, in order."""
 
     async def write() -> None:
@@ -145,14 +145,14 @@ async def test_a_server_restart_is_survived(tmp_path: Path) -> None:
             assert await waiting == [4, 5]
 
 
-async def test_two_listeners_receive_the_same_entries(feed_log: Log) -> None:
+async def test_two_listeners_receive_the_same_entries(feed_log: FeedLog) -> None:
     """Readers do not take entries from one another."""
     async with listening(feed_log) as one, listening(feed_log, limit=3) as other:
         feed_log.append(20)
         assert await read_seqs(one, 20) == await read_seqs(other, 20)
 
 
-async def test_a_hole_is_reported_and_never_skipped(feed_log: Log) -> None:
+async def test_a_hole_is_reported_and_never_skipped(feed_log: FeedLog) -> None:
     """At a missing seq the listener stops and says which, as often as it is asked."""
     feed_log.append(6)
     feed_log.owner.execute("delete from raw.feed where seq = 4")
@@ -165,7 +165,7 @@ async def test_a_hole_is_reported_and_never_skipped(feed_log: Log) -> None:
         assert await read_seqs(listener, 6) == [4, 5, 6]
 
 
-async def test_another_epoch_is_noticed(feed_log: Log) -> None:
+async def test_another_epoch_is_noticed(feed_log: FeedLog) -> None:
     """When the log becomes another one, the reader is told, and goes on where it then decides."""
     async with listening(feed_log) as listener:
         feed_log.append(4)
@@ -179,7 +179,7 @@ async def test_another_epoch_is_noticed(feed_log: Log) -> None:
         assert await read_seqs(listener, 5) == [5]
 
 
-async def test_a_log_that_went_back_is_noticed(feed_log: Log) -> None:
+async def test_a_log_that_went_back_is_noticed(feed_log: FeedLog) -> None:
     """A feed that ends before the reader's place is not silently waited for."""
     async with listening(feed_log) as listener:
         feed_log.append(4)
@@ -190,7 +190,7 @@ async def test_a_log_that_went_back_is_noticed(feed_log: Log) -> None:
         assert caught.value.found.seq == 2
 
 
-async def test_its_heartbeat_is_visible(feed_log: Log) -> None:
+async def test_its_heartbeat_is_visible(feed_log: FeedLog) -> None:
     """While Postgres answers, silence stays short; before the first answer it is endless."""
     async with listening(feed_log) as listener:
         assert listener.silent_seconds == float("inf")
@@ -200,13 +200,13 @@ async def test_its_heartbeat_is_visible(feed_log: Log) -> None:
 
 
 @contextlib.contextmanager
-def log_of(server: embedded.EmbeddedPostgres) -> Iterator[Log]:
+def log_of(server: embedded.EmbeddedPostgres) -> Iterator[FeedLog]:
     """The log of a server that starts and stops."""
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as owner:
-        yield Log(owner=owner, dsn=server.dsn("zmart_api"))
+        yield FeedLog(owner=owner, dsn=server.dsn("zmart_api"))
 
 
-async def until_it_waits(log: Log, pid: int | None) -> None:
+async def until_it_waits(log: FeedLog, pid: int | None) -> None:
     """Return once the backend has nothing to do but to listen."""
     query = "select wait_event from pg_stat_activity where pid = %s and state = 'idle'"
     async with asyncio.timeout(TIMEOUT_SECONDS):

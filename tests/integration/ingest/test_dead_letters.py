@@ -105,8 +105,8 @@ async def test_they_are_listed_and_shown(harness: RetryHarness, capsys: pytest.C
     dead_letter = DeadLetter(None, None, "malformed", "It is not a transaction.", zlib.compress(b'{"a": 1}'))
     await harness.writer.append([], source="webhook", dead_letters=[dead_letter])
 
-    await dead_letters._list(harness.sync_database, 10)
-    await dead_letters._show(harness.sync_database, 1)
+    await dead_letters.list_dead_letters(harness.sync_database, 10)
+    await dead_letters.show_dead_letter(harness.sync_database, 1)
 
     output = capsys.readouterr().out
     assert "malformed" in output

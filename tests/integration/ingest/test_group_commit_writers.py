@@ -24,8 +24,8 @@ BOUGHT = events.SharesBought(b"\1" * 32, deliveries.address(1), True, 1_000, 999
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 
 
-class Log(Protocol):
-    """What can be asked of a log afterwards."""
+class LogReader(Protocol):
+    """Reads what a writer appended to a log."""
 
     def events(self) -> list[tuple[str, int, str]]:
         """Signature, ordinal and name of every event, in order of seq."""
@@ -83,11 +83,11 @@ class PostgresLog:
             return connection.execute(statement).fetchall()  # type: ignore[arg-type]
 
 
-Under = tuple[Callable[[], "asyncio.Future[BatchWriter]"], Log]
+Under = tuple[Callable[[], "asyncio.Future[BatchWriter]"], LogReader]
 
 
 @pytest.fixture(params=["double", "postgres"])
-def under(request: pytest.FixtureRequest) -> Iterator[tuple[object, Log]]:
+def under(request: pytest.FixtureRequest) -> Iterator[tuple[object, LogReader]]:
     """How to connect a writer, and the log behind it."""
     if request.param == "double":
         writer = deliveries.MemoryWriter()
@@ -106,14 +106,14 @@ def under(request: pytest.FixtureRequest) -> Iterator[tuple[object, Log]]:
 
 
 @pytest.fixture
-async def pipeline(under: tuple[Callable[[], object], Log]) -> AsyncIterator[Pipeline]:
+async def pipeline(under: tuple[Callable[[], object], LogReader]) -> AsyncIterator[Pipeline]:
     """A running pipeline in front of the writer."""
     async with Pipeline(under[0], limits=BatchLimits(transactions=50)) as pipeline:  # type: ignore[arg-type]
         yield pipeline
 
 
 @pytest.fixture
-def log(under: tuple[object, Log]) -> Log:
+def log(under: tuple[object, LogReader]) -> LogReader:
     """The log behind the pipeline."""
     return under[1]
 
@@ -129,7 +129,7 @@ async def submit(pipeline: Pipeline, decoded: DecodedDelivery, source: str = "we
     await pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, source=source)
 
 
-async def test_what_submit_returned_from_is_in_the_log(pipeline: Pipeline, log: Log) -> None:
+async def test_what_submit_returned_from_is_in_the_log(pipeline: Pipeline, log: LogReader) -> None:
     """Many senders at once, each sees its own."""
 
     async def sender(number: int) -> None:
@@ -140,13 +140,13 @@ async def test_what_submit_returned_from_is_in_the_log(pipeline: Pipeline, log: 
     assert len(log.events()) == 8
 
 
-async def test_a_delivery_greater_than_a_batch_is_all_there(pipeline: Pipeline, log: Log) -> None:
+async def test_a_delivery_greater_than_a_batch_is_all_there(pipeline: Pipeline, log: LogReader) -> None:
     """Whatever number of commits it takes."""
     await submit(pipeline, delivery(*range(130)))
     assert {row[0] for row in log.events()} == {deliveries.signature(n) for n in range(130)}
 
 
-async def test_duplicates_are_applied_once(pipeline: Pipeline, log: Log) -> None:
+async def test_duplicates_are_applied_once(pipeline: Pipeline, log: LogReader) -> None:
     """In one body, in two bodies of one commit, in two commits, and from another source."""
     both = [submit(pipeline, delivery(1, 1)), submit(pipeline, delivery(1))]
     await asyncio.gather(*both)
@@ -155,7 +155,7 @@ async def test_duplicates_are_applied_once(pipeline: Pipeline, log: Log) -> None
     assert log.events() == [(deliveries.signature(1), 0, "SharesBought")]
 
 
-async def test_dead_letters_and_pending_signatures_are_stored(pipeline: Pipeline, log: Log) -> None:
+async def test_dead_letters_and_pending_signatures_are_stored(pipeline: Pipeline, log: LogReader) -> None:
     """With transactions beside them and alone."""
     lonely = DeadLetter(None, None, "malformed", "The item has no signature.", b"{}")
     await pipeline.submit([], [lonely])
@@ -165,14 +165,14 @@ async def test_dead_letters_and_pending_signatures_are_stored(pipeline: Pipeline
     assert log.wanted() == {deliveries.signature(9)}
 
 
-async def test_a_dead_letter_may_hold_any_byte_and_its_reason_any_sign(pipeline: Pipeline, log: Log) -> None:
+async def test_a_dead_letter_may_hold_any_byte_and_its_reason_any_sign(pipeline: Pipeline, log: LogReader) -> None:
     """U+0000, halves of surrogate pairs and what is no UTF-8 are stored like the rest."""
     await pipeline.submit([], [DeadLetter(None, 3, "undecodable", "A \0 and \ud800.", b"\0\xff")])
     assert log.dead_letters() == [(None, "undecodable")]
 
 
 @pytest.mark.parametrize("name", ["lifecycle", "versions", "hostile"])
-async def test_recorded_deliveries_are_stored(pipeline: Pipeline, log: Log, name: str) -> None:
+async def test_recorded_deliveries_are_stored(pipeline: Pipeline, log: LogReader, name: str) -> None:
     """Real shapes from the decoder to the log: every event once, every dead letter once."""
     decoded = Decoder(PROGRAM).decode_body((RECORDINGS / f"{name}.json").read_bytes())
     await submit(pipeline, decoded)

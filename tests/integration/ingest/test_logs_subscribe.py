@@ -78,10 +78,10 @@ async def test_a_lost_connection_comes_back(stack: ChainStack) -> None:
     await subscription.is_subscribed.wait()
 
     hub = stack.node.server.hub
-    for session in tuple(hub._sessions):
+    for session in hub.sessions:
         hub.close(session)
-    await until(lambda: not subscription.is_subscribed.is_set() or bool(hub._sessions))
-    await until(lambda: bool(hub._sessions) and subscription.is_subscribed.is_set())
+    await until(lambda: not subscription.is_subscribed.is_set() or bool(hub.sessions))
+    await until(lambda: bool(hub.sessions) and subscription.is_subscribed.is_set())
     before = stack.successful_signatures()
     await stack.play(4)
     await stack.pass_blocks(3)

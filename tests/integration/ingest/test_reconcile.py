@@ -182,7 +182,7 @@ def hide_slots(
 ) -> None:
     """Let the node lack some slots: it lists nothing of them, knows none of their transactions and serves no block."""
     rpc = stack.node.server.rpc
-    real = dict(rpc._methods)
+    real = dict(rpc.methods)
     hidden = {str(one.signature) for one in stack.landed_transactions() if one.slot in slots}
 
     def signatures(params: Any) -> Any:
@@ -205,7 +205,7 @@ def hide_slots(
         ("getTransaction", transaction),
         ("getBlock", served),
     ):
-        monkeypatch.setitem(rpc._methods, method, answer)
+        monkeypatch.setitem(rpc.methods, method, answer)
 
 
 async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +255,7 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     successes = [one for one in stack.landed_transactions() if one.err is None]
     newer = successes[len(successes) // 2]
     rpc = stack.node.server.rpc
-    real = rpc._methods["getTransaction"]
+    real = rpc.methods["getTransaction"]
 
     def refused(params: Any) -> Any:
         if params[0] == str(newer.signature):
@@ -265,52 +265,53 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     opened = "select kind, severity, message like %s from ops.alerts where resolved_at is null"
     named = f"%{newer.signature} (slot {newer.slot})%"
     with monkeypatch.context() as ahead:
-        ahead.setitem(rpc._methods, "getTransaction", refused)
-        standing = await chain_stack.sync_task.verify()
-        assert chain_stack.stored_signatures() >= chain_stack.successful_signatures() - {str(newer.signature)}
+        ahead.setitem(rpc.methods, "getTransaction", refused)
+        standing = await stack.sync_task.verify()
+        assert stack.stored_signatures() >= stack.successful_signatures() - {str(newer.signature)}
         assert (standing.verified_through, standing.finalized_through) == (newer.slot - 1, newer.slot - 1)
-        assert chain_stack.fetch_all(opened, named) == [("unsupported_version", "critical", True)]
-        with chain_stack.database.connect() as connection:
+        assert stack.fetch_all(opened, named) == [("unsupported_version", "critical", True)]
+        with stack.database.connect() as connection:
             connection.execute(
                 "update raw.wanted set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
                 " failing_since = now() - interval '200 s'"
             )
-        await chain_stack.sync_task.fetcher.fetch_due()
+        await stack.sync_task.fetcher.fetch_due()
     wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.wanted"
-    assert chain_stack.fetch_all(wanted) == [(str(newer.signature), 99, True)]
-    assert chain_stack.fetch_all("select count(*) from raw.dead_letters") == [(0,)]
+    assert stack.fetch_all(wanted) == [(str(newer.signature), 99, True)]
+    assert stack.fetch_all("select count(*) from raw.dead_letters") == [(0,)]
 
-    with chain_stack.database.connect() as connection:
+    with stack.database.connect() as connection:
         connection.execute("update raw.wanted set next_attempt_at = now()")
-    standing = await chain_stack.sync_task.verify()
-    await chain_stack.sync_task.fetcher.report()
+    standing = await stack.sync_task.verify()
+    await stack.sync_task.fetcher.report()
     assert standing.verified_through == standing.confirmed_slot
-    assert chain_stack.fetch_all(opened, named) == []
+    assert stack.fetch_all(opened, named) == []
 
 
-async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(chain_stack: ChainStack) -> None:
+async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(stack: ChainStack) -> None:
     """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
-    await chain_stack.sync_task.tick()
-    await chain_stack.pipeline.submit([], wanted=["5" * 88])
-    await chain_stack.sync_task.fetcher.fetch_due()
+    # Each tick reports and probes.
+    stack.sync_task.intervals = replace(stack.sync_task.intervals, probe_seconds=0.0)
+    await stack.sync_task.tick()
+    await stack.pipeline.submit([], wanted=["5" * 88])
+    await stack.sync_task.fetcher.fetch_due()
     opened = "select severity, message like %s from ops.alerts where kind = 'unfetched' and resolved_at is null"
-    await chain_stack.sync_task.fetcher.report()
-    assert chain_stack.fetch_all(opened, f"%{'5' * 88}%") == []
+    await stack.sync_task.fetcher.report()
+    assert stack.fetch_all(opened, f"%{'5' * 88}%") == []
 
-    with chain_stack.database.connect() as connection:
+    with stack.database.connect() as connection:
         connection.execute(
             "update raw.wanted set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
         )
-    await chain_stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
-    chain_stack.sync_task._next_report = chain_stack.sync_task._next_probe = 0.0
+    await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     with pytest.raises(rpc_errors.NodeError):
-        await chain_stack.sync_task.tick()
-    assert chain_stack.fetch_all(opened, f"%{'5' * 88}%") == [("warning", True)]
+        await stack.sync_task.tick()
+    assert stack.fetch_all(opened, f"%{'5' * 88}%") == [("warning", True)]
 
-    with chain_stack.database.connect() as connection:
+    with stack.database.connect() as connection:
         connection.execute("delete from raw.wanted")
-    await chain_stack.sync_task.fetcher.report()
-    assert chain_stack.fetch_all(opened, "%") == []
+    await stack.sync_task.fetcher.report()
+    assert stack.fetch_all(opened, "%") == []
 
 
 async def test_the_finalized_chain_decides_between_two_versions(stack: ChainStack) -> None:

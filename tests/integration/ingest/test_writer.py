@@ -14,6 +14,7 @@ from ingest.store import arrays, body_compression
 from ingest.store.writer import STATISTICS_STEP, PreparedBatch, Writer
 from ingest.testing import address, signature
 from zmart import errors, testing
+from zmart.db import pool
 
 MARKET = "11" * 32
 
@@ -320,14 +321,17 @@ async def test_commit_reports_lock_and_fold_times(writer: Writer, marts_database
     assert done.lock_wait_seconds >= 0
 
 
-async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database: testing.PostgresDatabase) -> None:
+async def test_a_commit_is_on_disk_whatever_the_database_prefers(
+    marts_database: testing.PostgresDatabase, opened_connections: list[pool.Connection]
+) -> None:
     """An acknowledged delivery survives a power cut, also where somebody has made the database's commits quick."""
     with marts_database.connect("postgres") as superuser:
         superuser.execute(f"alter role zmart_ingest in database {marts_database.name} set synchronous_commit = off")
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
         await writer.append([transaction(1, event())], source="webhook")
-        setting = await (await (await writer._get_connection()).execute("show synchronous_commit")).fetchone()
+        (connection,) = opened_connections
+        setting = await (await connection.execute("show synchronous_commit")).fetchone()
     finally:
         await writer.close()
 

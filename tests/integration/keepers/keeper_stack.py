@@ -58,9 +58,11 @@ class KeeperStack:
         node: devchain.DevchainNode,
         database: testing.PostgresDatabase,
         sync_task: SyncTask,
+        pipeline: Pipeline,
         configured: Settings,
     ) -> None:
         self.folder, self.node, self.database, self.sync_task = folder, node, database, sync_task
+        self.pipeline = pipeline
         self.configured = configured
         self._numbers = itertools.count(1)
         self.people = {name: _signer(node, name) for name in ("admin", "backend", "creator", "resolver", "fees")}
@@ -291,7 +293,7 @@ async def open_keeper_stack(folder: Path, database: testing.PostgresDatabase) ->
         sync_database = SyncDatabase(database.dsn("zmart_ingest"))
         async with Pipeline(connect) as pipeline:
             sync_task = SyncTask(chain, sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM_ID)
-            stack = KeeperStack(folder, node, database, sync_task, _settings(folder, node, database))
+            stack = KeeperStack(folder, node, database, sync_task, pipeline, _settings(folder, node, database))
             try:
                 stack.initialize_program()
                 await sync_task.tick()

@@ -490,7 +490,7 @@ async def test_what_the_chain_takes_back_is_open_again(stack: KeeperStack) -> No
     await stack.sweep()
     assert stack.intents() == [("market_finalizations", "done", 0)]
     (signature,) = stack.landed_signatures(market, "finalize_market")
-    async with stack.sync_task.reconciler._pipeline.exclusive_writer() as writer:
+    async with stack.pipeline.exclusive_writer() as writer:
         await writer.retract([signature])
 
     swept = await stack.sweep()

@@ -77,7 +77,7 @@ class ManualClock:
 def serve_fake_ipfs() -> Iterator[FakeIpfs]:
     """The world, until the block ends."""
     world = FakeIpfs()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"world": world}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_IpfsHandler,), {"world": world}))
     world.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -96,7 +96,7 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _IpfsHandler(BaseHTTPRequestHandler):
     world: FakeIpfs
     protocol_version = "HTTP/1.1"
 

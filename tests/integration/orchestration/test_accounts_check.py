@@ -125,7 +125,7 @@ def look(
 
     with database.connect() as connection:
         connection.execute("delete from raw.accounts")
-    monkeypatch.setattr(accounts, "_read", read)
+    monkeypatch.setattr(accounts, "read_accounts", read)
     done = dg.materialize(
         [*accounts.assets(), *accounts.checks()], resources={"database": DatabaseResource(dsn_of=database.dsn)}
     )
@@ -451,11 +451,11 @@ async def test_accounts_are_read_from_a_node_of_the_logs_chain(
             identity = "update raw.identity set genesis_hash = %s, program_id = %s"
             owner.execute(identity, ("another", history.PROGRAM_ID))
             with pytest.raises(errors.ConfigurationError, match="another chain"):
-                await accounts._read(keeper)
+                await accounts.read_accounts(keeper)
 
             owner.execute(identity, (node.ledger.genesis.hash, history.PROGRAM_ID))
-            found = await accounts._read(keeper)
-            accounts._store_read(keeper, found)
+            found = await accounts.read_accounts(keeper)
+            accounts.store_accounts(keeper, found)
             rows = keeper.execute("select account, slot, kind, data from raw.accounts").fetchall()
 
     assert {(row[0], row[1], row[3]) for row in rows} == {(a.address, found.slot, a.data) for a in found.value}

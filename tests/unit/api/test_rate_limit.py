@@ -81,10 +81,10 @@ async def test_requests_at_once_ask_once() -> None:
 async def test_memory_is_bounded() -> None:
     """More callers than are remembered: those whose window is over are forgotten, and counting goes on."""
     shared = Shared(10)
-    limiter = shared.process()
-    for number in range(rate_limit._MOST_BUCKETS + 10):
+    limiter = RateLimiter(shared.lease, clock=lambda: shared.now, most_buckets=100)
+    for number in range(110):
         await limiter.take(f"ip {number}", 1)
-    assert len(limiter._buckets) <= rate_limit._MOST_BUCKETS
+        assert 0 < limiter.bucket_count <= 100
 
 
 @pytest.mark.parametrize(

@@ -10,41 +10,43 @@ from api.reads import response_cache
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is true of a place."""
+class FakeAnswer:
+    """An answer that was read at a position."""
 
     position: response_cache.PositionKey
     body: bytes | None = b"{}"
 
 
-class World:
-    """A log, a clock, and what is kept of them."""
+class CacheHarness:
+    """A cache with a log and a clock that the test sets."""
 
     def __init__(self) -> None:
         self.head: response_cache.PositionKey | None = ("epoch", 7)
         self.now = 100.0
         self.head_reads = 0
-        self.cache = response_cache.ResponseCache[Answer](self.read_head, most_bytes=1 << 20, clock=lambda: self.now)
+        self.cache = response_cache.ResponseCache[FakeAnswer](
+            self.read_head, most_bytes=1 << 20, clock=lambda: self.now
+        )
 
     async def read_head(self) -> response_cache.PositionKey | None:
         """Where the log ends."""
         self.head_reads += 1
         return self.head
 
-    def read(self, key: str, body: bytes = b"{}", seq: int = 7) -> Answer:
+    def read(self, key: str, body: bytes = b"{}", seq: int = 7) -> FakeAnswer:
         """Read and keep an answer."""
-        answer = Answer(("epoch", seq), body)
+        answer = FakeAnswer(("epoch", seq), body)
         self.cache.store(key, answer, self.cache.begin_read())
         return answer
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> CacheHarness:
     """A log that ends at 7."""
-    return World()
+    return CacheHarness()
 
 
-async def test_a_response_is_cached_after_one_head_read(world: World) -> None:
+async def test_a_response_is_cached_after_one_head_read(world: CacheHarness) -> None:
     """Each time it is looked up where the log ends; what nobody read needs no look."""
     assert await world.cache.find("page") is None
     assert world.head_reads == 0
@@ -56,7 +58,7 @@ async def test_a_response_is_cached_after_one_head_read(world: World) -> None:
 
 @pytest.mark.parametrize("head", [("epoch", 8), ("epoch", 6), ("another", 7), None])
 async def test_a_response_is_dropped_when_the_head_changes(
-    world: World, head: response_cache.PositionKey | None
+    world: CacheHarness, head: response_cache.PositionKey | None
 ) -> None:
     """One entry more, a restored database, no database: it is read again."""
     world.read("page")
@@ -65,13 +67,13 @@ async def test_a_response_is_dropped_when_the_head_changes(
     assert world.cache.size_bytes == 0
 
 
-async def test_a_response_of_an_earlier_position_is_not_cached(world: World) -> None:
+async def test_a_response_of_an_earlier_position_is_not_cached(world: CacheHarness) -> None:
     """A mart that stopped answers for the entry where it stopped; it may be built anew at any time."""
     world.read("page", seq=5)
     assert await world.cache.find("page") is None
 
 
-async def test_a_response_outdated_by_another_needs_no_head_read(world: World) -> None:
+async def test_a_response_outdated_by_another_needs_no_head_read(world: CacheHarness) -> None:
     """The log does not go back: once an answer told of a later place, those before it are read again at once."""
     world.read("page")
     world.read("other", seq=8)
@@ -81,7 +83,7 @@ async def test_a_response_outdated_by_another_needs_no_head_read(world: World) -
     assert await world.cache.find("other") is not None
 
 
-async def test_a_head_read_drops_all_older_responses(world: World) -> None:
+async def test_a_head_read_drops_all_older_responses(world: CacheHarness) -> None:
     """One look tells of all that is older than what it found."""
     world.read("page")
     world.read("other")
@@ -91,11 +93,11 @@ async def test_a_head_read_drops_all_older_responses(world: World) -> None:
     assert world.head_reads == 1
 
 
-async def test_responses_are_cached_for_at_most_one_second(world: World) -> None:
+async def test_responses_are_cached_for_at_most_one_second(world: CacheHarness) -> None:
     """The age counts from the beginning of the reading, and is judged without a look."""
     pending = world.cache.begin_read()
     world.now += 0.6
-    world.cache.store("page", Answer(("epoch", 7)), pending)
+    world.cache.store("page", FakeAnswer(("epoch", 7)), pending)
     assert await world.cache.find("page") is not None
     world.now += 0.4
     head_reads = world.head_reads
@@ -103,18 +105,18 @@ async def test_responses_are_cached_for_at_most_one_second(world: World) -> None
     assert world.head_reads == head_reads
 
 
-async def test_a_write_invalidates_the_cache(world: World) -> None:
+async def test_a_write_invalidates_the_cache(world: CacheHarness) -> None:
     """Neither what was kept before, nor what was being read meanwhile."""
     world.read("page")
     pending = world.cache.begin_read()
     world.cache.invalidate()
     assert world.cache.size_bytes == 0
-    world.cache.store("other", Answer(("epoch", 7)), pending)
+    world.cache.store("other", FakeAnswer(("epoch", 7)), pending)
     assert await world.cache.find("page") is None
     assert await world.cache.find("other") is None
 
 
-async def test_memory_is_bounded(world: World) -> None:
+async def test_memory_is_bounded(world: CacheHarness) -> None:
     """What was not asked for longest goes first; one huge body pushes out nothing; none at all is not kept."""
     for number in range(40):
         world.read(str(number), b"x" * 30_000)
@@ -124,14 +126,14 @@ async def test_memory_is_bounded(world: World) -> None:
     assert await world.cache.find("39") is not None
     before = world.cache.size_bytes
     world.read("huge", b"x" * (1 << 20))
-    world.cache.store("missing", Answer(("epoch", 7), None), world.cache.begin_read())
+    world.cache.store("missing", FakeAnswer(("epoch", 7), None), world.cache.begin_read())
     assert world.cache.size_bytes == before
     assert await world.cache.find("huge") is None
 
 
 async def test_a_zero_budget_disables_the_cache() -> None:
     """RESPONSE_CACHE_MIB=0."""
-    world = World()
+    world = CacheHarness()
     world.cache = response_cache.ResponseCache(world.read_head, most_bytes=0)
     world.read("page")
     assert await world.cache.find("page") is None

@@ -40,8 +40,8 @@ async def test_a_socket_that_reads_no_history_is_closed() -> None:
     """Its history is not read on for it: it is closed as slow, to come back with its place."""
     transport = StalledTransport()
     session = WebSocketSession(hub=None, authenticator=None, transport=transport, address="::1")  # type: ignore[arg-type]
-    with pytest.raises(websocket_session._ConnectionClosed):
-        await session._send_and_drain([Frame(START, (StreamMessage(("trades",), None, "{}"),))])
+    with pytest.raises(websocket_session.ConnectionClosed):
+        await session.send_and_drain([Frame(START, (StreamMessage(("trades",), None, "{}"),))])
     assert transport.ended == (CLOSE_SLOW, "slow")
 
 

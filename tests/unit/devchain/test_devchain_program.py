@@ -25,7 +25,7 @@ MARKET_ID = bytes([1]) * 32
 CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 
 
-class Stage:
+class ProgramHarness:
     """A ledger with actors, and the instructions in short."""
 
     def __init__(self, *, faulty_sells: bool = False) -> None:
@@ -82,13 +82,13 @@ class Stage:
         account = self.ledger.account(address)
         return account.lamports if account else 0
 
-    def initialized(self) -> Stage:
+    def initialized(self) -> ProgramHarness:
         """With a configuration."""
         args = {"backend_authority": self.backend.address}
         assert self.do("initialize_global_config", self.admin, args).err is None
         return self
 
-    def created(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> Stage:
+    def created(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> ProgramHarness:
         """With a proposed market."""
         assert self.initialized().create(b, liquidity).err is None
         return self
@@ -103,7 +103,7 @@ class Stage:
         }
         return self.do("create_market", self.creator, args)
 
-    def active(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> Stage:
+    def active(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> ProgramHarness:
         """With an open market."""
         self.created(b, liquidity)
         counts = {"final_likes": 7, "final_dislikes": 3}
@@ -112,14 +112,14 @@ class Stage:
         assert self.do("activate_market", self.creator).err is None
         return self
 
-    def traded(self) -> Stage:
+    def traded(self) -> ProgramHarness:
         """After the trades of protocol.md 2.7, rows 2 and 3, by different wallets."""
         self.active()
         assert self.buy(self.alice, True, SOL).err is None
         assert self.buy(self.bob, False, SOL // 2).err is None
         return self
 
-    def resolving(self) -> Stage:
+    def resolving(self) -> ProgramHarness:
         """With YES proposed."""
         self.traded()
         self.wait(10)
@@ -127,14 +127,14 @@ class Stage:
         assert self.do("resolve_market", self.resolver, args).err is None
         return self
 
-    def disputed(self) -> Stage:
+    def disputed(self) -> ProgramHarness:
         """With the outcome contested."""
         self.resolving()
         self.wait(10)
         assert self.do("initiate_dispute", self.bob).err is None
         return self
 
-    def finalized(self) -> Stage:
+    def finalized(self) -> ProgramHarness:
         """With YES as the outcome."""
         self.resolving()
         self.wait(259_200)
@@ -209,7 +209,7 @@ def code(landed: LandedTransaction) -> int:
 
 def test_the_buys_of_the_worked_example_come_out_to_the_lamport() -> None:
     """Protocol.md 2.7, rows 5 to 7: shares, cost, price, and the state they leave."""
-    stage = Stage().active(b=1_000 * SOL)
+    stage = ProgramHarness().active(b=1_000 * SOL)
     expected = [
         (True, 1, 2_099_871_638, 999_736_100, 500_524_967),
         (False, 2, 3_637_075_426, 1_999_687_800, 499_615_699),
@@ -229,7 +229,7 @@ def test_the_buys_of_the_worked_example_come_out_to_the_lamport() -> None:
 
 def test_a_buy_pays_market_and_protocol_by_two_calls() -> None:
     """The inner instructions create the position and move exactly the event's cost."""
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     before = stage.lamports(stage.fee.address)
     landed = stage.buy(stage.alice, True, SOL)
     assert stage.lamports(stage.fee.address) - before == 27_270_774
@@ -240,18 +240,18 @@ def test_a_buy_pays_market_and_protocol_by_two_calls() -> None:
 
 def test_the_smallest_first_buy_is_where_the_chain_has_it() -> None:
     """Protocol.md 2.6: b of 100 SOL takes 1,071,510 lamports and refuses one less."""
-    assert code(Stage().active().buy(*_alice(Stage()), 1_071_509)) == 6034
-    stage = Stage().active()
+    assert code(ProgramHarness().active().buy(*_alice(ProgramHarness()), 1_071_509)) == 6034
+    stage = ProgramHarness().active()
     assert event(stage.buy(stage.alice, True, 1_071_510)).shares > 0
 
 
-def _alice(stage: Stage) -> tuple[SigningKey, bool]:
+def _alice(stage: ProgramHarness) -> tuple[SigningKey, bool]:
     return stage.alice, True
 
 
 def test_a_tiny_buy_off_balance_gives_nothing_for_nothing() -> None:
     """It succeeds with zero shares at zero cost, and counts as a trade."""
-    stage = Stage().traded()
+    stage = ProgramHarness().traded()
     bought = event(stage.buy(stage.alice, True, 10_000))
     assert (bought.shares, bought.cost) == (0, 0)
     assert stage.record(PositionRecord, stage.alice).trades_count == 2
@@ -259,13 +259,13 @@ def test_a_tiny_buy_off_balance_gives_nothing_for_nothing() -> None:
 
 def test_a_market_below_the_smallest_b_lives_and_never_trades() -> None:
     """Protocol.md 2.6: created, approved, activated, and every buy is InvalidBParameter."""
-    stage = Stage().active(b=99 * SOL)
+    stage = ProgramHarness().active(b=99 * SOL)
     assert code(stage.buy(stage.alice, True, SOL)) == 6042
 
 
 def test_a_sell_moves_lamports_out_of_the_market() -> None:
     """Protocol.md 2.7's quote, paid: net to the seller, protocol fee to its wallet."""
-    stage = Stage().active(b=1_000 * SOL, liquidity=100 * SOL)
+    stage = ProgramHarness().active(b=1_000 * SOL, liquidity=100 * SOL)
     for outcome, target in ((True, 1), (False, 2), (True, 10)):
         assert stage.buy(stage.alice, outcome, target * SOL).err is None
     before = stage.record(MarketRecord)
@@ -281,7 +281,7 @@ def test_a_sell_moves_lamports_out_of_the_market() -> None:
 
 def test_a_faulty_sell_fails_in_the_runtime() -> None:
     """As deployed, protocol.md 1.4.6: the market's account cannot sign for a System transfer."""
-    stage = Stage(faulty_sells=True).active(liquidity=100 * SOL)
+    stage = ProgramHarness(faulty_sells=True).active(liquidity=100 * SOL)
     assert stage.buy(stage.alice, True, SOL).err is None
     landed = stage.sell(stage.alice, True, SOL)
     assert landed.err == {"InstructionError": [0, "PrivilegeEscalation"]}
@@ -294,13 +294,13 @@ def test_a_faulty_sell_fails_in_the_runtime() -> None:
 )
 def test_sells_are_refused_in_order(shares: int, at_least: int, number: int) -> None:
     """More than is held, too small, too little for the seller, more than the ledger has."""
-    stage = Stage().traded()
+    stage = ProgramHarness().traded()
     assert code(stage.sell(stage.alice, True, shares, at_least)) == number
 
 
 def test_a_wallet_cannot_sell_the_position_of_another() -> None:
     """The position is derived from the signer, so another's is a wrong address."""
-    stage = Stage().traded()
+    stage = ProgramHarness().traded()
     theirs = addresses.position_address(PROGRAM_ID, stage.market, stage.alice.address)
     args = {"outcome": True, "shares_to_sell": 1, "min_proceeds": 0}
     assert code(stage.do("sell_shares", stage.bob, args, position=theirs)) == 2006
@@ -308,7 +308,7 @@ def test_a_wallet_cannot_sell_the_position_of_another() -> None:
 
 def test_fees_that_are_not_ten_percent_break_buys() -> None:
     """Protocol.md 1.4.16: the divisor is hard-coded, and no fee at all divides by zero."""
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     assert stage.configure(500, 500, 500).err is None
     assert code(stage.buy(stage.alice, True, SOL)) == 6015
     assert stage.configure(0, 0, 0).err is None
@@ -320,7 +320,7 @@ def test_fees_that_are_not_ten_percent_break_buys() -> None:
 
 def test_the_second_initialization_is_refused_by_the_system_program() -> None:
     """Protocol.md 1.4.1: the account is in use, whoever asks."""
-    stage = Stage().initialized()
+    stage = ProgramHarness().initialized()
     landed = stage.do("initialize_global_config", stage.bob, {"backend_authority": stage.bob.address})
     assert code(landed) == 0
     assert any("already in use" in line for line in landed.logs)
@@ -336,12 +336,12 @@ def test_the_second_initialization_is_refused_by_the_system_program() -> None:
 )
 def test_a_configuration_that_makes_no_sense_is_refused(change: dict[str, int], number: int) -> None:
     """Rates above 100 %, thresholds above 100 %, a period of nothing."""
-    assert code(Stage().initialized().configure(300, 200, 500, **change)) == number
+    assert code(ProgramHarness().initialized().configure(300, 200, 500, **change)) == number
 
 
 def test_a_pause_stops_creating_and_trading_and_nothing_else() -> None:
     """Protocol.md 1.4.17: votes, resolution and settlement go on."""
-    stage = Stage().traded()
+    stage = ProgramHarness().traded()
     assert event(stage.do("emergency_pause", stage.admin)).is_paused
     assert code(stage.buy(stage.alice, True, SOL)) == 6010
     assert code(stage.sell(stage.alice, True, 10_000_000)) == 6010
@@ -353,7 +353,7 @@ def test_a_pause_stops_creating_and_trading_and_nothing_else() -> None:
 
 def test_creating_under_a_pause_is_refused() -> None:
     """ProtocolPaused, and nothing of the account stays."""
-    stage = Stage().initialized()
+    stage = ProgramHarness().initialized()
     assert stage.do("emergency_pause", stage.admin).err is None
     assert code(stage.create()) == 6010
     assert stage.lamports(stage.market) == 0
@@ -362,12 +362,12 @@ def test_creating_under_a_pause_is_refused() -> None:
 @pytest.mark.parametrize(("b", "liquidity", "number"), [(0, 1, 6042), (1, 0, 6017)])
 def test_a_market_of_nothing_is_refused(b: int, liquidity: int, number: int) -> None:
     """Neither b nor the declared liquidity may be zero."""
-    assert code(Stage().initialized().create(b, liquidity)) == number
+    assert code(ProgramHarness().initialized().create(b, liquidity)) == number
 
 
 def test_a_market_begins_with_shares_of_nobody() -> None:
     """Protocol.md 1.4.2: b/1000 on each side, the liquidity a number, the question's hash kept."""
-    stage = Stage().created(b=100 * SOL + 999, liquidity=7)
+    stage = ProgramHarness().created(b=100 * SOL + 999, liquidity=7)
     market = stage.record(MarketRecord)
     assert market.shares_yes == market.shares_no == 100_000_000
     assert (market.current_liquidity, market.ipfs_evidence_hash) == (7, CID)
@@ -376,7 +376,7 @@ def test_a_market_begins_with_shares_of_nobody() -> None:
 
 def test_approval_takes_counts_and_a_share_of_them() -> None:
     """NoVotesRecorded, InsufficientVotes, then APPROVED at exactly the threshold."""
-    stage = Stage().created()
+    stage = ProgramHarness().created()
     assert code(stage.do("approve_proposal", stage.admin)) == 6024
     counts = {"final_likes": 69, "final_dislikes": 31}
     counted = event(stage.do("aggregate_proposal_votes", stage.backend, counts))
@@ -390,7 +390,7 @@ def test_approval_takes_counts_and_a_share_of_them() -> None:
 
 def test_a_vote_is_a_record_and_there_is_one() -> None:
     """Protocol.md 1.4.12: the second attempt fails in the System program, counters stay."""
-    stage = Stage().created()
+    stage = ProgramHarness().created()
     cast = event(stage.do("submit_proposal_vote", stage.bob, {"vote": True}))
     assert cast == events.ProposalVoteSubmitted(MARKET_ID, stage.bob.address, True, NOW)
     assert code(stage.do("submit_proposal_vote", stage.bob, {"vote": False})) == 0
@@ -404,12 +404,12 @@ def test_a_vote_is_a_record_and_there_is_one() -> None:
 
 def test_cancelling_leaves_the_flag_alone() -> None:
     """Protocol.md 1.4.18: state 6, cancelled_at, and is_cancelled false."""
-    stage = Stage().created()
+    stage = ProgramHarness().created()
     assert stage.do("cancel_market", stage.admin).err is None
     market = stage.record(MarketRecord)
     assert (market.state, market.is_cancelled, market.cancelled_at) == (6, False, NOW)
     assert code(stage.do("cancel_market", stage.admin)) == 6012
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     assert code(stage.do("cancel_market", stage.admin)) == 6011
 
 
@@ -430,7 +430,7 @@ def test_cancelling_leaves_the_flag_alone() -> None:
 )
 def test_an_active_market_refuses_what_belongs_elsewhere(name: str, args: dict[str, Any], number: int) -> None:
     """Every instruction has its own error for the wrong state."""
-    stage = Stage().traded()
+    stage = ProgramHarness().traded()
     signers = {
         "admin": stage.admin,
         "authority": stage.admin,
@@ -453,7 +453,7 @@ def test_an_active_market_refuses_what_belongs_elsewhere(name: str, args: dict[s
 )
 def test_roles_are_checked(name: str) -> None:
     """Somebody else's signature is Unauthorized, blamed on the account."""
-    stage = Stage().created()
+    stage = ProgramHarness().created()
     args = {"final_likes": 1, "final_dislikes": 0} if name.startswith("aggregate") else None
     landed = stage.do(name, stage.bob, args)
     assert code(landed) == 6029
@@ -466,7 +466,7 @@ def test_roles_are_checked(name: str) -> None:
 
 def test_resolving_takes_a_second_and_forgets_the_question() -> None:
     """Protocol.md 1.4.7: not in the second of activation; the evidence replaces the question."""
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     args = {"proposed_outcome": False, "ipfs_evidence_hash": bytes(46)}
     assert code(stage.do("resolve_market", stage.bob, args)) == 6044
     stage.wait(1)
@@ -478,7 +478,7 @@ def test_resolving_takes_a_second_and_forgets_the_question() -> None:
 
 def test_the_dispute_window_closes_for_disputes_and_opens_for_finalizing() -> None:
     """Exactly dispute_period seconds after the proposed outcome."""
-    stage = Stage().resolving()
+    stage = ProgramHarness().resolving()
     assert code(stage.do("initiate_dispute", stage.bob)) == 6044
     stage.wait(259_199)
     assert code(stage.finalize()) == 6027
@@ -490,7 +490,7 @@ def test_the_dispute_window_closes_for_disputes_and_opens_for_finalizing() -> No
 @pytest.mark.parametrize(("agree", "outcome"), [(59, True), (60, False)])
 def test_a_dispute_turns_the_outcome_at_the_threshold(agree: int, outcome: bool) -> None:
     """Protocol.md 1.4.9: at once, without waiting, by the counts the backend signs."""
-    stage = Stage().disputed()
+    stage = ProgramHarness().disputed()
     assert code(stage.finalize()) == 6024
     assert code(stage.finalize(0, 0)) == 6024
     stage.wait(1)
@@ -500,7 +500,7 @@ def test_a_dispute_turns_the_outcome_at_the_threshold(agree: int, outcome: bool)
 
 def test_a_bounced_dispute_confirms_what_voters_rejected_and_is_forgotten() -> None:
     """Protocol.md 1.4.15: back to RESOLVING, then the old outcome and was_disputed false."""
-    stage = Stage().disputed()
+    stage = ProgramHarness().disputed()
     counts = {"final_agrees": 6, "final_disagrees": 4}
     assert event(stage.do("aggregate_dispute_votes", stage.backend, counts)).dispute_succeeded
     market = stage.record(MarketRecord)
@@ -512,7 +512,7 @@ def test_a_bounced_dispute_confirms_what_voters_rejected_and_is_forgotten() -> N
 
 def test_a_failed_dispute_ends_the_market_without_an_outcome() -> None:
     """FINALIZED, no outcome, finalized_at zero; claims give back what was invested."""
-    stage = Stage().disputed()
+    stage = ProgramHarness().disputed()
     counts = {"final_agrees": 0, "final_disagrees": 0}
     assert not event(stage.do("aggregate_dispute_votes", stage.backend, counts)).dispute_succeeded
     market = stage.record(MarketRecord)
@@ -524,7 +524,7 @@ def test_a_failed_dispute_ends_the_market_without_an_outcome() -> None:
 
 def test_claims_pay_out_of_the_ledger_and_the_first_pays_the_resolver() -> None:
     """Protocol.md 2.7's settlement: 185,350,052 to the holder, 27,270,384 to the resolver."""
-    stage = Stage().finalized()
+    stage = ProgramHarness().finalized()
     assert stage.record(MarketRecord).current_liquidity == 195_446_344
     resolver, alice = (stage.lamports(who.address) for who in (stage.resolver, stage.alice))
     paid = event(stage.do("claim_winnings", stage.alice))
@@ -539,7 +539,7 @@ def test_claims_pay_out_of_the_ledger_and_the_first_pays_the_resolver() -> None:
 
 def test_a_claim_beyond_the_lamports_fails() -> None:
     """With 100 SOL declared the claim computes far more than the account holds."""
-    stage = Stage().active(liquidity=100 * SOL)
+    stage = ProgramHarness().active(liquidity=100 * SOL)
     stage.buy(stage.alice, True, SOL)
     stage.wait(10)
     args = {"proposed_outcome": True, "ipfs_evidence_hash": CID}
@@ -551,14 +551,14 @@ def test_a_claim_beyond_the_lamports_fails() -> None:
 
 def test_a_claim_names_the_resolver() -> None:
     """Another account in the resolver's place is InvalidResolver."""
-    stage = Stage().finalized()
+    stage = ProgramHarness().finalized()
     landed = stage.do("claim_winnings", stage.alice, resolver=stage.bob.address)
     assert code(landed) == 6031
 
 
 def test_withdrawing_empties_the_market_and_the_claims_with_it() -> None:
     """Protocol.md 1.4.11: everything above rent and 10,000; then claims find nothing."""
-    stage = Stage().finalized()
+    stage = ProgramHarness().finalized()
     held = stage.lamports(stage.market)
     taken = event(stage.do("withdraw_liquidity", stage.creator)).amount
     assert taken == held - 4_287_360 - 10_000
@@ -572,7 +572,7 @@ def test_withdrawing_empties_the_market_and_the_claims_with_it() -> None:
 
 def test_the_log_of_a_buy_is_what_anchor_prints() -> None:
     """Invocations nest, the event is one data line, units are counted."""
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     lines = stage.buy(stage.alice, True, SOL).logs
     system = "11111111111111111111111111111111"
     assert lines[:2] == [f"Program {PROGRAM_ID} invoke [1]", "Program log: Instruction: BuyShares"]
@@ -585,7 +585,7 @@ def test_the_log_of_a_buy_is_what_anchor_prints() -> None:
 
 def test_the_log_of_a_refusal_names_the_error() -> None:
     """What clients match: name, number and message, then the failed line in hexadecimal."""
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     lines = stage.buy(stage.alice, True, 9_999).logs
     assert any(
         "Error Code: TradeTooSmall. Error Number: 6018. "
@@ -611,7 +611,7 @@ def test_wrong_accounts_meet_anchors_own_errors(
 ) -> None:
     """Wrong owner, nothing there, another type, a wrong address, each by its number."""
 
-    class Wrong(Stage):
+    class Wrong(ProgramHarness):
         nowhere = Address("4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA")
         config = addresses.config_address(PROGRAM_ID)
 
@@ -628,7 +628,7 @@ def test_unknown_instructions_and_cut_arguments_are_anchors_errors() -> None:
     from solders.instruction import Instruction
     from solders.pubkey import Pubkey
 
-    stage = Stage()
+    stage = ProgramHarness()
     program = Pubkey.from_string(PROGRAM_ID)
     for data, number in ((b"nonsense", 101), (bytes.fromhex("28ef8a9a08256a6c01"), 102)):
         landed = stage.ledger.send([Instruction(program, data, [])], [stage.alice])
@@ -641,7 +641,7 @@ def test_a_missing_signature_is_3010() -> None:
     """An account that must sign and is only named."""
     from solders.instruction import AccountMeta, Instruction
 
-    stage = Stage().initialized()
+    stage = ProgramHarness().initialized()
     built = transactions.instruction("emergency_pause", PROGRAM_ID, {"admin": stage.admin.address})
     unsigned = [AccountMeta(meta.pubkey, False, meta.is_writable) for meta in built.accounts]
     landed = stage.ledger.send([Instruction(built.program_id, built.data, unsigned)], [stage.alice])
@@ -650,7 +650,7 @@ def test_a_missing_signature_is_3010() -> None:
 
 def test_two_instructions_happen_together_or_not_at_all() -> None:
     """The first buy is undone when the second fails; the fee is not."""
-    stage = Stage().active()
+    stage = ProgramHarness().active()
     before = stage.lamports(stage.alice.address)
     instructions = [
         transactions.instruction(
@@ -670,7 +670,7 @@ def test_two_instructions_happen_together_or_not_at_all() -> None:
 
 def test_a_long_log_is_cut_where_validators_cut_it() -> None:
     """Ten thousand bytes, then `Log truncated`; later lines that would fit are lost or kept."""
-    stage = Stage().initialized()
+    stage = ProgramHarness().initialized()
     named = stage.named("emergency_pause", stage.admin)
     toggle = transactions.instruction("emergency_pause", PROGRAM_ID, named)
     landed = stage.ledger.send([toggle] * 40, [stage.admin])

@@ -21,8 +21,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "ingest.md"
 ROW = re.compile(r"^\| `(zmart_ingest_\w+)` \| ([a-z, ]*) \| (\w+):", re.MULTILINE)
 
 
-class Clock:
-    """Time that passes when told to."""
+class SettableClock:
+    """A clock that shows the time it is set to."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -65,7 +65,7 @@ def test_the_page_lists_every_metric_with_its_labels_and_kind() -> None:
 
 def test_a_rate_is_of_the_last_minute() -> None:
     """What is older than sixty seconds no longer counts."""
-    clock = Clock()
+    clock = SettableClock()
     rate = Rate(clock)
     rate.add(2)
     clock.now += 30
@@ -99,7 +99,7 @@ def test_size_per_million_events_needs_enough_events() -> None:
 
 def test_a_budget_is_full_near_its_limit_and_shortly_after_a_refusal() -> None:
     """So that whoever looks between two refusals is told."""
-    clock = Clock()
+    clock = SettableClock()
     room = ByteBudget(100, clock=clock)
     hold = room.reserve()
     hold.grow(80)

@@ -40,7 +40,7 @@ class Node:
 
 def is_absent(node: Any, *, top: int = TOP) -> bool:
     """Whether the node proves that transaction s of SLOT is not on the chain."""
-    return asyncio.run(reconcile._Blocks(node).prove_absence("s", SLOT, top))
+    return asyncio.run(reconcile.FinalizedBlocks(node).prove_absence("s", SLOT, top))
 
 
 NOT_SERVED = [
@@ -99,7 +99,7 @@ def test_a_rate_limit_ends_the_proof() -> None:
 def test_neighbouring_slots_share_their_blocks() -> None:
     """Each block is asked for once, however many transactions need it."""
     node: Any = Node({SLOT + 4: block(SLOT - 1), SLOT - 1: block(SLOT - 2)})
-    blocks = reconcile._Blocks(node)
+    blocks = reconcile.FinalizedBlocks(node)
 
     async def prove() -> list[bool]:
         return [await blocks.prove_absence("s", slot, TOP) for slot in (SLOT, SLOT, SLOT + 1, SLOT + 2)]

@@ -189,7 +189,7 @@ async def test_a_rejection_raises_an_alert_at_once(intake: Intake) -> None:
 async def test_a_recovered_source_resolves_its_alert(intake: Intake) -> None:
     """While it runs, once it has run for long enough; a start alone proves nothing."""
 
-    class Endless(FlakySource):
+    class HangingSource(FlakySource):
         async def run(self, intake: Intake) -> None:
             await super().run(intake)
             is_running.set()
@@ -197,7 +197,7 @@ async def test_a_recovered_source_resolves_its_alert(intake: Intake) -> None:
 
     for lasting_seconds, expected_calls in ((0.0, [("source_stopped", "unsteady")]), (3_600.0, [])):
         is_running = asyncio.Event()
-        database, source = RecordingSyncDatabase(), Endless(GONE)
+        database, source = RecordingSyncDatabase(), HangingSource(GONE)
         backoff = Backoff(first_seconds=0.0, max_seconds=0.0, reset_after_seconds=lasting_seconds)
         going_on = asyncio.create_task(run_with_retries(source, intake, database, backoff=backoff))
         await asyncio.wait_for((database.was_called if expected_calls else is_running).wait(), 5.0)
@@ -217,7 +217,7 @@ async def test_an_unavailable_database_does_not_stop_a_source(intake: Intake, wr
 async def test_sources_end_with_the_server(intake: Intake) -> None:
     """A stop takes them along, and one that is done disturbs nobody."""
 
-    class Endless:
+    class CancellableSource:
         name = "endless"
 
         def __init__(self) -> None:
@@ -232,7 +232,7 @@ async def test_sources_end_with_the_server(intake: Intake) -> None:
                 self.was_cancelled = True
                 raise
 
-    endless = Endless()
+    endless = CancellableSource()
     async with run_sources([FlakySource(), endless], intake):
         await endless.is_running.wait()
     assert endless.was_cancelled

@@ -33,7 +33,7 @@ class Chat(HTTPServer):
         return Secret(f"http://127.0.0.1:{self.server_port}/services/T0/very-secret")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ChatHandler(BaseHTTPRequestHandler):
     server: Chat
 
     def do_POST(self) -> None:
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def chat() -> Iterator[Chat]:
     """A chat that listens."""
-    server = Chat(("127.0.0.1", 0), _Handler)
+    server = Chat(("127.0.0.1", 0), _ChatHandler)
     server.taken = []
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
     yield server
