@@ -26,7 +26,8 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import pool, redis_notify
+from zmart.db import redis_notify
+from zmart.db.connection import connect
 
 from . import log_stats
 from .commands import backfill, dead_letters, replay
@@ -65,14 +66,14 @@ def build_parts(configured: settings.Settings) -> Parts:
     dsn = configured.postgres.dsn("zmart_ingest")
     token = configured.api.metrics_token
 
-    async def connect() -> group_commit.BatchWriter:
+    async def open_writer() -> group_commit.BatchWriter:
         return await writer.Writer.connect(dsn)
 
     async def check_database() -> None:
-        connection = await pool.connect(dsn, application_name="zmart ingest readiness")
+        connection = await connect(dsn, application_name="zmart ingest readiness")
         await connection.close()
 
-    committing = group_commit.Pipeline(connect)
+    committing = group_commit.Pipeline(open_writer)
     redis_url = configured.api.broadcast_url
     committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
     return Parts(

@@ -1,15 +1,21 @@
-"""Alerts: what is open, who looks after it, and closing what cannot close by itself."""
+"""`zmart alerts`: lists, acknowledges and closes alerts."""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from zmart import settings as configuration
 
 from . import formatting
+
+if TYPE_CHECKING:
+    from zmart.db.connection import SyncConnection
 
 
 @click.group("alerts")
@@ -22,10 +28,10 @@ def alert_group() -> None:
 @click.option("--limit", default=50, show_default=True, help="How many, the gravest first.")
 def list_alerts(shows_all: bool, limit: int) -> None:
     """List open alerts; docs/runbook.md says what to do about each kind."""
-    from zmart.run import alerts
+    from zmart.db import alerts
 
-    dsn = configuration.load().postgres.dsn("zmart_keeper")
-    found = alerts.list_alerts(dsn, shows_all=shows_all, limit=limit)
+    with _connect() as connection:
+        found = alerts.list_alerts(connection, shows_all=shows_all, limit=limit)
     if not found:
         click.echo("Nothing waits for a person.")
         return
@@ -33,7 +39,9 @@ def list_alerts(shows_all: bool, limit: int) -> None:
     for alert in found:
         age = formatting.format_duration(time.time() - alert.raised_at.timestamp())
         name = " ".join(filter(None, (alert.kind, alert.subject)))
-        rows.append((str(alert.number), alert.severity, alert.state, age, str(alert.occurrences), name, alert.message))
+        rows.append(
+            (str(alert.alert_no), alert.severity, alert.state, age, str(alert.occurrences), name, alert.message)
+        )
     for line in formatting.format_table(iter(rows)):
         click.echo(line)
 
@@ -43,17 +51,33 @@ def list_alerts(shows_all: bool, limit: int) -> None:
 @click.option("--by", default=getpass.getuser, show_default="you", help="Who looks after them.")
 def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
     """Say that you look after the alerts NUMBERS: they stay open until their trouble is gone, and quiet."""
-    from zmart.run import alerts
+    from zmart.db import alerts
 
-    for number in alerts.acknowledge_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers, by):
-        click.echo(f"alert {number} is with {by}")
+    with _connect() as connection:
+        for number in numbers:
+            alerts.acknowledge_alert(connection, number, by)
+            click.echo(f"alert {number} is with {by}")
 
 
 @alert_group.command("close")
 @click.argument("numbers", nargs=-1, type=int, required=True)
 def close_alerts(numbers: tuple[int, ...]) -> None:
     """Close the alerts NUMBERS, for what cannot close by itself; trouble that is still there is raised again."""
-    from zmart.run import alerts
+    from zmart.db import alerts
 
-    for number in alerts.close_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers):
-        click.echo(f"alert {number} is closed")
+    with _connect() as connection:
+        for number in numbers:
+            alerts.close_alert(connection, number)
+            click.echo(f"alert {number} is closed")
+
+
+@contextlib.contextmanager
+def _connect() -> Iterator[SyncConnection]:
+    from zmart.db.connection import connect_sync, translate_errors
+
+    dsn = configuration.load().postgres.dsn("zmart_keeper")
+    with (
+        translate_errors(),
+        connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection,
+    ):
+        yield connection

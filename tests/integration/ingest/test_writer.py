@@ -11,7 +11,8 @@ import pytest
 
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from ingest.store import arrays, body_compression
-from ingest.store.writer import STATISTICS_STEP, PreparedBatch, Writer
+from ingest.store.batch import PreparedBatch
+from ingest.store.writer import STATISTICS_STEP, Writer
 from ingest.testing import address, signature
 from zmart import errors, testing
 
@@ -327,7 +328,7 @@ async def test_a_commit_is_on_disk_whatever_the_database_prefers(marts_database:
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
         await writer.append([transaction(1, event())], source="webhook")
-        setting = await (await (await writer._get_connection()).execute("show synchronous_commit")).fetchone()
+        setting = await (await (await writer._connection.get()).execute("show synchronous_commit")).fetchone()
     finally:
         await writer.close()
 
