@@ -28,7 +28,7 @@ from zmart import settings as configuration
 from zmart.chain import addresses, codec, helius, rpc, signer
 from zmart.db import migrate, queries
 from zmart.db.connection import connect_sync, translate_errors
-from zmart.settings import ROLES, Role, Settings
+from zmart.settings import ROLES, Role, Settings, server_url
 
 from ..deploy import rebuild
 from ..supervisor import state_file
@@ -344,9 +344,9 @@ def _config(data: bytes) -> tuple[dict[str, Any] | None, str]:
 
 def _service_name_at(host: str, port: int) -> str:
     """The name of one of our services that answers there, or "" for a stranger."""
-    shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    url = f"{server_url(host, port)}/health"
     try:
-        with urllib.request.urlopen(f"http://{shown}:{port}/health", timeout=TIMEOUT_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - http only
             health = json.load(answer)
     except (OSError, ValueError, http.client.HTTPException):
         return ""
