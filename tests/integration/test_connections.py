@@ -55,9 +55,9 @@ async def test_pools_and_listeners(compiling: testing.PostgresDatabase) -> None:
             _require_settings(connection.info)
     async with feed.FeedListener(compiling.dsn(), after=feed.FeedPosition(str(uuid.uuid4()), 0)) as listener:
         await listener.start()
-        assert listener._connection is not None
-        assert await (await listener._connection.execute("show jit")).fetchone() == ("off",)
-        _require_settings(listener._connection.info)
+        connection = await listener._connection.get()
+        assert await (await connection.execute("show jit")).fetchone() == ("off",)
+        _require_settings(connection.info)
 
 
 def test_an_address_of_yours_may_say_otherwise(database: testing.PostgresDatabase) -> None:
