@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import http
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -29,13 +28,15 @@ from litestar.types import ExceptionHandlersMap
 from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.db import feed
+from zmart.http.problems import MEDIA_TYPE, problem_members, retry_after
 
 from .schemas import FieldProblem, Problem
 from .sql_console.validator import InvalidSql
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/problem+json"
+#: A rejected API key needs an operator, so an early retry is in vain.
+_API_KEY_RETRY_SECONDS = 60.0
 
 
 class InvalidParameter(errors.InvalidInput):
@@ -148,16 +149,9 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
     """One problem, ready to send."""
-    title = http.HTTPStatus(status).phrase
     body = Problem(
-        type="about:blank",
-        title=title,
-        status=status,
-        detail=message,
+        **problem_members(status, code, message),
         instance=path,
-        code=code,
-        error=title,
-        message=message,
         timestamp=datetime.datetime.now(datetime.UTC).isoformat(),
         path=path,
         details=details if details is not None else msgspec.UNSET,
@@ -274,9 +268,9 @@ def _details(error: errors.ZmartError) -> list[FieldProblem] | None:
 
 def _retry_after(error: errors.ZmartError) -> dict[str, str]:
     if isinstance(error, errors.Transient):
-        return {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+        return retry_after(error.retry_after_seconds)
     if isinstance(error, rpc_errors.ApiKeyRejected):
-        return {"Retry-After": "60"}
+        return retry_after(_API_KEY_RETRY_SECONDS)
     return {}
 
 

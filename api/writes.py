@@ -18,6 +18,7 @@ import psycopg
 
 from zmart import errors as zmart_errors
 from zmart.db import pool, queries
+from zmart.db.connection import translate_errors
 
 from . import errors
 
@@ -53,7 +54,7 @@ class WalletWrites:
         Raises what the function called refuses with (NotSignedIn, Forbidden, NotFound, Conflict,
         Unprocessable), and Unavailable or Overloaded when it cannot be run now.
         """
-        with pool.translate_errors():
+        with translate_errors():
             try:
                 return await self._run(wallet, statement, parameters)
             except psycopg.Error as error:

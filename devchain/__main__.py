@@ -7,13 +7,10 @@ State is kept under ZMART_STATE_DIR/devchain; removing that folder makes a new c
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -21,6 +18,8 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
+from zmart.http.server import GracefulServer, bind_listener
+from zmart.settings import server_url
 
 from .app import DevchainServer, create_app
 from .delivery import Destination
@@ -33,7 +32,6 @@ log = structlog.get_logger()
 
 #: Of the five seconds a stop may take, what requests and sockets get.
 REQUEST_SECONDS = 2
-BACKLOG = 1_024
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
         # One line per request would say nothing that the chain does not.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         host, ports = configured.hosts.devchain, configured.ports
-        listeners = [bind_socket(host, ports.devchain), bind_socket(host, ports.devchain_ws)]
+        listeners = [
+            bind_listener(
+                host,
+                port,
+                server="The development chain",
+                help="Stop what holds it, or set DEVCHAIN_PORT and DEVCHAIN_HOST.",
+            )
+            for port in (ports.devchain, ports.devchain_ws)
+        ]
         server = build_server(configured, options)
     except errors.ConfigurationError as exc:
         print(f"devchain: {exc}", file=sys.stderr)
@@ -125,47 +131,22 @@ def build_server(configured: settings.Settings, options: argparse.Namespace) -> 
         chain_options(options),
         program_id=configured.chain.program_id,
     )
-    host = connect_host(configured.hosts.devchain)
-    chain.sender = RpcSender(f"http://{host}:{configured.ports.devchain}")
+    chain.sender = RpcSender(server_url(configured.hosts.devchain, configured.ports.devchain))
     if options.publish_metadata and chain.traders is not None:
-        api = f"http://{connect_host(configured.hosts.api)}:{configured.ports.api}"
-        chain.metadata_bot = MetadataBot(api, chain.traders)
+        api_url = server_url(configured.hosts.api, configured.ports.api)
+        chain.metadata_bot = MetadataBot(api_url, chain.traders)
     return DevchainServer(chain)
 
 
 def webhook_destination(configured: settings.Settings) -> Destination:
     """Where webhooks go: the ingest port, with whatever it is configured to believe."""
     headers = configured.ingest.auth_headers
-    host = connect_host(configured.hosts.ingest)
+    ingest_url = server_url(configured.hosts.ingest, configured.ports.ingest)
     return Destination(
-        url=f"http://{host}:{configured.ports.ingest}/helius/webhook",
+        url=f"{ingest_url}/helius/webhook",
         authorization=headers[0] if headers else None,
         signing_key=configured.ingest.webhook_secret,
     )
-
-
-def connect_host(host: str) -> str:
-    """What to call a server that binds a host: an any-address is answered on loopback."""
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-def bind_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; ConfigurationError where the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as exc:
-        listener.close()
-        raise errors.ConfigurationError(
-            f"The development chain cannot listen on {host}:{port}: {exc.strerror or exc}.",
-            help="Stop what holds it, or set DEVCHAIN_PORT and DEVCHAIN_HOST.",
-        ) from exc
-    return listener
 
 
 def serve(server: DevchainServer, listeners: list[socket.socket]) -> int:
@@ -180,22 +161,8 @@ def serve(server: DevchainServer, listeners: list[socket.socket]) -> int:
         ws="websockets-sansio",
     )
     log.info("devchain_listening", port=listeners[0].getsockname()[1])
-    _GracefulServer(config).run(sockets=listeners)
+    GracefulServer(config).run(sockets=listeners)
     return 0 if server.failure is None else 1
-
-
-class _GracefulServer(uvicorn.Server):
-    """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-        yield
-
-    def _stop(self) -> None:
-        self.should_exit = True
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import httpx
 import uvicorn
 
 from zmart.domain.ids import Address
+from zmart.http.server import bind_listener
 
 from .app import DevchainServer, create_app
 from .delivery import Destination
@@ -71,7 +71,7 @@ async def serve(
     """A chain behind HTTP until the block ends; without actors unless the options say so."""
     chosen = options or Options(traders=False, pace=20.0)
     chain = DevelopmentChain(directory, destination, chosen, program_id=program_id)
-    sockets = [_bind_socket(), _bind_socket()]
+    sockets = [bind_listener("127.0.0.1", 0, server="The test's chain", help="Free a port.") for _ in range(2)]
     ports = [listener.getsockname()[1] for listener in sockets]
     url = f"http://127.0.0.1:{ports[0]}"
     chain.sender = RpcSender(url)
@@ -106,10 +106,3 @@ async def _wait_until_ready(chain: DevelopmentChain, server: DevchainServer, tas
     )
     if server.failure is not None:
         raise server.failure
-
-
-def _bind_socket() -> socket.socket:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(256)
-    return listener

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -26,7 +24,9 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import pool, redis_notify
+from zmart.db import redis_notify
+from zmart.db.connection import connect
+from zmart.http.server import GracefulServer, bind_listener
 
 from . import log_stats
 from .commands import backfill, dead_letters, replay
@@ -41,7 +41,6 @@ log = structlog.get_logger()
 
 #: Requests get the first three of the five seconds, the queue the rest (ingest.app.Parts).
 REQUEST_SECONDS = 3
-BACKLOG = 1_024
 
 
 def main() -> int:
@@ -50,7 +49,12 @@ def main() -> int:
         configured = settings.load()
         logs.configure(configured, service="ingest")
         parts = build_parts(configured)
-        listener = bind_listener(configured.hosts.ingest, configured.ports.ingest)
+        listener = bind_listener(
+            configured.hosts.ingest,
+            configured.ports.ingest,
+            server="Ingest",
+            help="Stop what holds it, or set INGEST_PORT and INGEST_HOST.",
+        )
         asyncio.run(task.verify_cluster_at_startup(configured))
     except errors.ConfigurationError as exc:
         print(f"ingest: {exc}", file=sys.stderr)
@@ -65,14 +69,14 @@ def build_parts(configured: settings.Settings) -> Parts:
     dsn = configured.postgres.dsn("zmart_ingest")
     token = configured.api.metrics_token
 
-    async def connect() -> group_commit.BatchWriter:
+    async def open_writer() -> group_commit.BatchWriter:
         return await writer.Writer.connect(dsn)
 
     async def check_database() -> None:
-        connection = await pool.connect(dsn, application_name="zmart ingest readiness")
+        connection = await connect(dsn, application_name="zmart ingest readiness")
         await connection.close()
 
-    committing = group_commit.Pipeline(connect)
+    committing = group_commit.Pipeline(open_writer)
     redis_url = configured.api.broadcast_url
     committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
     return Parts(
@@ -97,23 +101,6 @@ def build_sources(configured: settings.Settings) -> list[sources.Source]:
     return [logs_subscribe.LogsSubscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
 
 
-def bind_listener(host: str, port: int) -> socket.socket:
-    """A listening socket; ConfigurationError where the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as exc:
-        listener.close()
-        raise errors.ConfigurationError(
-            f"Ingest cannot listen on {host}:{port}: {exc.strerror or exc}.",
-            help="Stop what holds it, or set INGEST_PORT and INGEST_HOST.",
-        ) from exc
-    return listener
-
-
 def serve(parts: Parts, listener: socket.socket) -> None:
     """Serve on a socket until a signal."""
     config = uvicorn.Config(
@@ -126,21 +113,7 @@ def serve(parts: Parts, listener: socket.socket) -> None:
     )
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
-    _IngestServer(config).run(sockets=[listener])
-
-
-class _IngestServer(uvicorn.Server):
-    """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-        yield
-
-    def _stop(self) -> None:
-        self.should_exit = True
+    GracefulServer(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

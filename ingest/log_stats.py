@@ -15,7 +15,8 @@ import psycopg
 import structlog
 
 from zmart import errors
-from zmart.db import pool, queries
+from zmart.db import queries
+from zmart.db.connection import ReconnectingConnection, translate_errors
 
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
@@ -56,8 +57,9 @@ class LogStats:
     """Looks, and remembers what it saw."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: pool.Connection | None = None
+        self._connection = ReconnectingConnection(
+            dsn, application_name="zmart ingest metrics", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+        )
         self._lock = asyncio.Lock()
         self._read_at = float("-inf")
         self.latest = LogStatsSample()
@@ -71,15 +73,13 @@ class LogStats:
         return self.latest
 
     async def close(self) -> None:
-        """Give the connection back."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        """Close the connection."""
+        await self._connection.close()
 
     async def _read(self) -> LogStatsSample:
         try:
-            with pool.translate_errors():
-                cursor = await (await self._get_connection()).execute(sql.log_stats)
+            with translate_errors():
+                cursor = await (await self._connection.get()).execute(sql.log_stats)
                 row = await cursor.fetchone()
         except (errors.ZmartError, psycopg.Error) as error:
             log.warning("log_stats_unavailable", reason=str(error))
@@ -87,13 +87,3 @@ class LogStats:
         assert row is not None
         names = [column.name for column in cursor.description or ()]
         return LogStatsSample(database_up=1, **dict(zip(names, row, strict=True)))
-
-    async def _get_connection(self) -> pool.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = await pool.connect(
-                self._dsn,
-                application_name="zmart ingest metrics",
-                statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-                autocommit=True,
-            )
-        return self._connection

@@ -1,9 +1,9 @@
-"""Telling a person, once.
+"""Posts alerts to the operators' chat, each once.
 
-Whatever finds trouble raises an alert in `ops.alerts`, where the same trouble is one row that counts. One sensor
-delivers news of them to ALERT_WEBHOOK_URL, so that every part of the system is heard and nothing is posted twice: an
-alert when it is raised, a critical one again each day until somebody acknowledges it, and that it is over. The row
-itself remembers what was posted. Each alert is posted by itself: one that the chat refuses is counted, retried and
+A service that finds a fault raises an alert in `ops.alerts` (zmart.db.alerts), where the same fault is one row that
+counts. One sensor posts them to ALERT_WEBHOOK_URL, so that every part of the system is covered and nothing is posted
+twice: an alert when it is raised, a critical one again each day until somebody acknowledges it, and that it is over.
+The row itself holds what was posted. Each alert is posted by itself: one that the chat refuses is counted, retried and
 reported, and the others go on. docs/runbook.md has a section for each kind.
 """
 
@@ -14,18 +14,15 @@ import json
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from zmart import errors
 from zmart.db import queries
+from zmart.db.alerts import AlertRow, Severity, raise_alert, resolve_alert
 from zmart.settings import Secret
 
 from .resources import Connection
 
 sql = queries.load("orchestration")
-
-Severity: TypeAlias = Literal["info", "warning", "critical"]
 
 #: Chat services answer within a second; a slow one must not hold up the other sensors.
 TIMEOUT_SECONDS = 10.0
@@ -47,37 +44,7 @@ REMIND_AFTER_HOURS = 24
 RUNBOOK = "docs/runbook.md"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AlertNotification:
-    """A row of ops.alerts."""
-
-    alert_no: int
-    kind: str
-    subject: str
-    severity: Severity
-    message: str
-    is_over: bool = False
-
-
-def raise_alert(connection: Connection, kind: str, subject: str, severity: Severity, message: str) -> None:
-    """Open the alert, or count one more occurrence of the open one."""
-    connection.execute(
-        sql.raise_alert,
-        {"kind": kind, "subject": subject, "severity": severity, "message": message},
-    )
-
-
-def resolve_alert(connection: Connection, kind: str, subject: str) -> None:
-    """Close the alert about something that is well again, if it is open."""
-    connection.execute(sql.resolve_alert, {"kind": kind, "subject": subject})
-
-
-def open_subjects(connection: Connection, kind: str) -> set[str]:
-    """What alerts of this kind are open about."""
-    return {subject for (subject,) in connection.execute(sql.open_subjects, {"kind": kind})}
-
-
-def pending_notifications(connection: Connection) -> list[AlertNotification]:
+def pending_notifications(connection: Connection) -> list[AlertRow]:
     """What is to be posted now, oldest first, at most 20: alerts raised, left unacknowledged, or over since."""
     rows = connection.execute(
         sql.pending_notifications,
@@ -87,10 +54,7 @@ def pending_notifications(connection: Connection) -> list[AlertNotification]:
             "slow_seconds": SLOW_SECONDS,
         },
     )
-    return [
-        AlertNotification(alert_no=no, kind=kind, subject=subject, severity=severity, message=message, is_over=is_over)
-        for no, kind, subject, severity, message, is_over in rows
-    ]
+    return [AlertRow(*row) for row in rows]
 
 
 def deliver(connection: Connection, url: Secret) -> tuple[int, list[errors.Unavailable]]:
@@ -142,7 +106,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_NoRedirects)
 
 
-def post(url: Secret, alert: AlertNotification) -> None:
+def post(url: Secret, alert: AlertRow) -> None:
     """Post an alert as Slack and its likes read it. Raises Unavailable, without the address, when it is not taken."""
     request = urllib.request.Request(  # noqa: S310 - settings take http and https only
         url.reveal(), data=render_body(alert), headers={"Content-Type": "application/json"}, method="POST"
@@ -164,7 +128,7 @@ def post(url: Secret, alert: AlertNotification) -> None:
     ) from None
 
 
-def render_body(alert: AlertNotification) -> bytes:
+def render_body(alert: AlertRow) -> bytes:
     """The alert as `{"text": ...}`; one that is open with the section of the runbook that belongs to it."""
     about = f" ({_bounded(alert.subject, MOST_SUBJECT_CHARACTERS)})" if alert.subject else ""
     if alert.is_over:

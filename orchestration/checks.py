@@ -12,10 +12,9 @@ from typing import Any
 import dagster as dg
 
 from zmart import errors
-from zmart.db import queries
+from zmart.db import alerts, queries
 from zmart.run.deploy import rebuild
 
-from . import alerts
 from . import dbt_manifest as models
 from .assets.marts import POOL
 from .diff_report import sample_differences

@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 import dagster as dg
 
 from zmart import settings
-from zmart.db import queries
+from zmart.db import alerts, queries
 from zmart.settings import Settings
 
-from . import alerts
 from .assets import keepers as shown
 from .keepers import actions, runner
 from .keepers.intent_store import IntentStore

@@ -97,24 +97,11 @@ select format(
 from ops.models as m
 where m.name = %(name)s;
 
--- name: raise_alert
--- Open an alert, or count one more occurrence of the open one.
-select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
-
--- name: open_subjects
--- What alerts of a kind are open about.
-select subject from ops.alerts where kind = %(kind)s and resolved_at is null;
-
--- name: resolve_alert
--- Close the alert about something that is well again.
-update ops.alerts set resolved_at = clock_timestamp()
-where kind = %(kind)s and subject = %(subject)s and resolved_at is null;
-
 -- name: pending_notifications
 -- Alerts that nobody was told of, critical ones that nobody acknowledges, and told ones that are over: those that were never
 -- refused first, the oldest of them before others, so that refused ones cannot fill the limit. One that was refused often
 -- waits a while.
-select alert_no, kind, subject, severity, message, resolved_at is not null as is_over
+select alert_no, kind, subject, severity, message, occurrences, raised_at, last_at, acknowledged_at, acknowledged_by, resolved_at
 from ops.alerts
 where
     (

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import psycopg
-
 from zmart import errors, settings
-from zmart.db import pool
+from zmart.db.connection import SyncConnection, connect_sync, translate_errors
 from zmart.run.deploy import rebuild
 from zmart.settings import Role
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Connection: TypeAlias = SyncConnection
 
 
 def _dsn_from_settings(role: Role) -> str:
@@ -41,8 +39,8 @@ class DatabaseResource:
     def connect(self, role: Role = "zmart_keeper") -> Iterator[Connection]:
         """Open one autocommit connection; raises Unavailable when the server does not answer."""
         with (
-            pool.translate_errors(),
-            pool.connect_sync(self.dsn_of(role), autocommit=True, application_name="zmart dagster") as connection,
+            translate_errors(),
+            connect_sync(self.dsn_of(role), autocommit=True, application_name="zmart dagster") as connection,
         ):
             yield connection
 

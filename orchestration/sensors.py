@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from zmart import settings
-from zmart.db import queries
+from zmart.db import alerts, queries
 
-from . import alerts
+from .alerts import deliver
 from .resources import DatabaseResource
 
 sql = queries.load("orchestration")
@@ -157,7 +157,7 @@ def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourcePar
     if url is None:
         return dg.SkipReason("ALERT_WEBHOOK_URL is not set.")
     with database.connect() as connection:
-        posted, refused = alerts.deliver(connection, url)
+        posted, refused = deliver(connection, url)
     if refused:
         # The tick fails, so that Dagster shows why. What was posted is recorded.
         raise refused[0]

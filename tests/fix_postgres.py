@@ -3,7 +3,7 @@
 database         a clone with the whole schema, roles and rights; `.dsn(role)`, `.connect(role)`
 marts_database   the same with the folds deployed
 empty_database   a database with nothing in it, owned by nobody of ours
-opened_connections  the connections that `pool.connect` opens during the test
+opened_connections  the connections that `zmart.db.connection` opens during the test
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from zmart import testing
-from zmart.db import pool
+from zmart.db import connection as db
 
 
 @pytest.fixture(scope="session")
@@ -76,15 +76,15 @@ def empty_database(postgres_server: testing.PostgresServer) -> Iterator[testing.
 
 
 @pytest.fixture
-def opened_connections(monkeypatch: pytest.MonkeyPatch) -> list[pool.Connection]:
-    """The connections that `pool.connect` opens during this test, oldest first."""
-    opened: list[pool.Connection] = []
-    connect = pool.connect
+def opened_connections(monkeypatch: pytest.MonkeyPatch) -> list[db.Connection]:
+    """The connections that `zmart.db.connection` opens during this test, oldest first."""
+    opened: list[db.Connection] = []
+    connect = db.connect
 
-    async def connect_and_remember(*arguments: Any, **options: Any) -> pool.Connection:
+    async def connect_and_remember(*arguments: Any, **options: Any) -> db.Connection:
         connection = await connect(*arguments, **options)
         opened.append(connection)
         return connection
 
-    monkeypatch.setattr(pool, "connect", connect_and_remember)
+    monkeypatch.setattr(db, "connect", connect_and_remember)
     return opened

@@ -438,7 +438,7 @@ def _libpq_url(env: Environment) -> Secret | None:
 
 def _chain(env: Environment, ports: PortSettings, hosts: HostSettings) -> ChainSettings:
     rpc_url = env.secret_url("SOLANA_RPC_URL", ("http", "https"))
-    node_url = rpc_url.reveal() if rpc_url else f"http://{_connect_host(hosts.devchain)}:{ports.devchain}"
+    node_url = rpc_url.reveal() if rpc_url else server_url(hosts.devchain, ports.devchain)
     cluster = env.choice(
         "SOLANA_CLUSTER",
         tuple(cluster.value for cluster in Cluster),
@@ -787,9 +787,15 @@ def _websocket_url(rpc_url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme, netloc=f"{host}:{parts.port + 1}"))
 
 
-def _connect_host(host: str) -> str:
-    """What to call a server that binds `host`: an any-address is answered on loopback."""
+def connect_host(host: str) -> str:
+    """The address at which a server that binds `host` can be called from here: loopback for an any-address."""
     return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+
+
+def server_url(host: str, port: int, *, scheme: str = "http") -> str:
+    """The URL at which a server that binds `host` and `port` can be called from here."""
+    address = connect_host(host)
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
 
 
 def _secrets_in(value: object) -> list[Secret]:

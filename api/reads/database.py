@@ -28,6 +28,7 @@ from psycopg.adapt import AdaptersMap, Loader
 
 from zmart import errors
 from zmart.db import pool
+from zmart.db.connection import translate_errors
 
 from . import etags, response_cache, statements
 from .batching import RequestBatcher, Row, Run, Varying
@@ -136,7 +137,7 @@ class ReadDatabase:
         try:
             return await self._rows(statement, parameters)
         except errors.Unavailable:
-            with pool.translate_errors():
+            with translate_errors():
                 await self._connections.check()
             return await self._rows(statement, parameters)
         except errors.Overloaded as error:
@@ -214,7 +215,7 @@ class ReadDatabase:
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Run]:
         """Run statements that all see the same moment."""
-        with pool.translate_errors():
+        with translate_errors():
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute("set transaction isolation level repeatable read")
                 # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
@@ -226,7 +227,7 @@ class ReadDatabase:
                 yield run
 
     async def _rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-        with pool.translate_errors():
+        with translate_errors():
             async with self._connections.connection() as connection:
                 cursor = await connection.execute(statement, parameters)
                 return await cursor.fetchall()

@@ -18,6 +18,7 @@ from psycopg import errors as pg
 
 from zmart import errors
 from zmart.db import pool, queries
+from zmart.db.connection import SESSION, Connection, translate_errors
 from zmart.settings import Settings
 
 from . import validator
@@ -42,7 +43,7 @@ _BEGIN: Final = "begin isolation level repeatable read read only"
 _SETTINGS: Final = "; ".join(
     f"set local {name} = {value}"
     for name, value in {
-        **pool.SESSION,
+        **SESSION,
         "statement_timeout": round(TIMEOUT_SECONDS * 1000),
         "standard_conforming_strings": "on",
     }.items()
@@ -100,7 +101,7 @@ class SqlExecutor:
     async def execute(self, sql: str, limit: int) -> SqlResult:
         """The answer to one SELECT. UnfitSql for what Postgres or the list refuses, Overloaded beyond the queue."""
         statement = validator.validate(sql)
-        with pool.translate_errors():
+        with translate_errors():
             async with self._connections.connection() as connection:
                 try:
                     return await self._run(connection, statement, limit)
@@ -113,7 +114,7 @@ class SqlExecutor:
                 finally:
                     await _reset_connection(connection)
 
-    async def _run(self, connection: pool.Connection, statement: str, limit: int) -> SqlResult:
+    async def _run(self, connection: Connection, statement: str, limit: int) -> SqlResult:
         began = time.perf_counter()
         await connection.execute(_BEGIN)
         await connection.execute(_SETTINGS)
@@ -142,7 +143,7 @@ class SqlExecutor:
             commitment=commitment,
         )
 
-    async def _columns(self, connection: pool.Connection, statement: str) -> list[ResultColumn]:
+    async def _columns(self, connection: Connection, statement: str) -> list[ResultColumn]:
         cursor = await _execute_single(connection, _COLUMNS.format(sql=statement))
         found = cursor.description or []
         names = [column.name for column in found]
@@ -175,7 +176,7 @@ async def open_executor(settings: Settings) -> AsyncIterator[SqlExecutor | None]
         await connections.close()
 
 
-async def _require_analyst(connection: pool.Connection) -> None:
+async def _require_analyst(connection: Connection) -> None:
     """Refuse a login that may do more than read: the list of functions is no boundary by itself.
 
     Asked each time, because a right may be granted while the connection lives.
@@ -191,7 +192,7 @@ async def _require_analyst(connection: pool.Connection) -> None:
         raise errors.NotFound("This server takes no SQL.", help="Its log says why, under sql_login_refused.")
 
 
-async def _require_columns(connection: pool.Connection, statement: str) -> None:
+async def _require_columns(connection: Connection, statement: str) -> None:
     """Refuse a call that is written as a column."""
     names = validator.fields(statement)
     found = await (await connection.execute(_SQL.calling_fields, {"names": list(names)})).fetchone()
@@ -199,14 +200,14 @@ async def _require_columns(connection: pool.Connection, statement: str) -> None:
         raise InvalidSql(f"The function {found[0]} cannot be called as a column; name columns otherwise.")
 
 
-async def _execute_single(connection: pool.Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+async def _execute_single(connection: Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:
     """Send text as the one statement that it must be: with binary results the protocol takes no second."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(statement.encode())
     return cursor
 
 
-async def _reset_connection(connection: pool.Connection) -> None:
+async def _reset_connection(connection: Connection) -> None:
     """Leave nothing behind: no transaction, setting, lock or prepared statement."""
     with contextlib.suppress(psycopg.Error):
         await connection.execute("rollback")

@@ -13,7 +13,8 @@ import psycopg
 import structlog
 
 from zmart import errors
-from zmart.db import pool, queries
+from zmart.db import queries
+from zmart.db.connection import ReconnectingConnection, translate_errors
 
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
@@ -28,8 +29,9 @@ class BehindMarts:
     """The task; start it with the server."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: pool.Connection | None = None
+        self._connection = ReconnectingConnection(
+            dsn, application_name="zmart ingest behind marts", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+        )
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -41,15 +43,13 @@ class BehindMarts:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        await self._connection.close()
 
     async def retry(self) -> int:
         """Make every attempt that is due; how many that were. Raises what the database does not answer with."""
         attempts = 0
-        with pool.translate_errors():
-            connection = await self._connected()
+        with translate_errors():
+            connection = await self._connection.get()
             while (await (await connection.execute(sql.retry_behind)).fetchone()) == (True,):
                 attempts += 1
         return attempts
@@ -62,13 +62,3 @@ class BehindMarts:
             except (errors.ZmartError, psycopg.Error) as failure:
                 log.warning("marts_behind_not_retried", reason=str(failure))
             await asyncio.sleep(RETRY_SECONDS)
-
-    async def _connected(self) -> pool.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = await pool.connect(
-                self._dsn,
-                application_name="zmart ingest behind marts",
-                statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-                autocommit=True,
-            )
-        return self._connection

@@ -71,14 +71,6 @@ from unnest(%(signatures)s::text []) as given (signature)
 on conflict (signature) do update
 set reason = 'differs', attempts = 0, next_attempt_at = clock_timestamp();
 
--- name: resolve_recheck_alert
--- The alert about a disagreement is history once the chain decided.
-select ops.resolve_alert('dead_letter_differs', %(signature)s);
-
--- name: raise_alert
--- What a person should look at.
-select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
-
 -- name: stored_version
 -- A transaction as it is stored, its body in a bundle or by itself.
 select

@@ -24,30 +24,35 @@ that is not answering is another matter: that is `Unavailable`, nothing is commi
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 
 from zmart import errors
-from zmart.db import pool, queries
+from zmart.db import alerts, queries
+from zmart.db.connection import Connection, ReconnectingConnection, translate_all_errors
 
 from ..records import DeadLetter, TransactionRow
 from . import arrays, body_compression
-from .arrays import Sighting
+from .batch import BatchInput, PreparedBatch, count_sightings
+from .dead_letter_rows import (
+    conflict_dead_letters,
+    differs_dead_letter,
+    insert_dead_letters,
+    superseded_dead_letter,
+)
 
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
 
 #: A window that rebuilds many keys may take long; a stuck one must still end.
 STATEMENT_TIMEOUT_SECONDS = 120.0
+_CORRECTION_FAILURE = "The log refused a correction"
 
 MAX_INDEX_IN_BLOCK = arrays.MAX_INDEX_IN_BLOCK
 #: A log this young gets statistics by and by from its writer; later autovacuum sees to them.
@@ -55,9 +60,6 @@ STATISTICS_UNTIL_SEQ = 2_000_000
 #: Statistics are looked after each time the feed is longer by a quarter, and by this much at least: a table of a page
 #: has a plan that is ruinous for one of ten.
 STATISTICS_STEP = 500
-
-#: Dead letters that a person should hear of: the others are looked at when there is time.
-ALERTING_REASONS = frozenset({"differs", "truncated", "rejected"})
 
 
 class AppendResult(NamedTuple):
@@ -115,67 +117,6 @@ class _RejectedBatch(Exception):
     """Postgres refused what is in the batch."""
 
 
-class PreparedBatch(list[TransactionRow]):
-    """Transactions whose columns are laid out already."""
-
-    def __init__(self, transactions: Sequence[TransactionRow], numbers: arrays.NumberCache) -> None:
-        super().__init__(transactions)
-        self.sightings = list(_count_sightings(self))
-        #: The memory that the columns were made with: another one's numbers are other markets.
-        self.numbers = numbers
-        self.columns = _columns(self.sightings, numbers)
-
-
-@dataclass(frozen=True)
-class _BatchInput:
-    """What is to be committed together."""
-
-    sightings: Sequence[Sighting]
-    dead_letters: Sequence[DeadLetter]
-    wanted: Sequence[str]
-    source: str
-    prepared: PreparedBatch | None = None
-
-    def columns(self, numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
-        """The columns of its transactions, laid out beforehand where that still holds."""
-        if self.prepared is not None and self.prepared.numbers is numbers:
-            return self.prepared.columns
-        return _columns(self.sightings, numbers)
-
-    @property
-    def size(self) -> int:
-        """How many things it holds."""
-        return len(self.sightings) + len(self.dead_letters) + len(self.wanted)
-
-    def split(self) -> tuple[_BatchInput, _BatchInput]:
-        """Two of about the same size, in order: transactions before letters before wanted signatures."""
-        middle, n, m = self.size // 2, len(self.sightings), len(self.sightings) + len(self.dead_letters)
-        first = dataclasses.replace(
-            self,
-            prepared=None,
-            sightings=self.sightings[:middle],
-            dead_letters=self.dead_letters[: max(0, middle - n)],
-            wanted=self.wanted[: max(0, middle - m)],
-        )
-        second = dataclasses.replace(
-            self,
-            prepared=None,
-            sightings=self.sightings[middle:],
-            dead_letters=self.dead_letters[max(0, middle - n) :],
-            wanted=self.wanted[max(0, middle - m) :],
-        )
-        return first, second
-
-    def rejection_dead_letter(self, reason: str) -> DeadLetter:
-        """What stays of the only thing in it."""
-        message = f"Postgres refused it: {reason}"
-        for sighting in self.sightings:
-            return DeadLetter(sighting.row.signature, None, "rejected", message, sighting.row.body)
-        for dead_letter in self.dead_letters:
-            return DeadLetter(None, None, "rejected", message, dead_letter.bytes or repr(dead_letter).encode())
-        return DeadLetter(None, None, "rejected", message, "".join(self.wanted).encode("utf-8", "surrogatepass"))
-
-
 class _AppendRow(NamedTuple):
     """What raw.append says; its columns in their order."""
 
@@ -206,8 +147,13 @@ class Writer:
     """A connection that may append. One `append` at a time; after a failure the next one reconnects."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: pool.Connection | None = None
+        self._connection = ReconnectingConnection(
+            dsn,
+            application_name="zmart ingest writer",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            autocommit=False,
+            on_connect=self._set_up_session,
+        )
         self._numbers = arrays.NumberCache()
         self._epoch = ""
         #: From which seq on statistics are looked after again.
@@ -217,14 +163,12 @@ class Writer:
     async def connect(cls, dsn: str) -> Writer:
         """Open a writer on the database at `dsn`, as role zmart_ingest. Raises Unavailable."""
         writer = cls(dsn)
-        await writer._get_connection()
+        await writer._connection.get()
         return writer
 
     async def close(self) -> None:
         """Give the connection back; an unfinished batch is not committed."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        await self._connection.close()
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> PreparedBatch:
         """The same transactions with their columns laid out, which `append` then need not do."""
@@ -243,10 +187,10 @@ class Writer:
         `source` is who delivered it (webhook, walk, backfill, logs, file). `wanted` are signatures named without logs.
         Raises Unavailable or Overloaded when Postgres cannot take it now.
         """
-        own_dead_letters = [*dead_letters, *_conflict_dead_letters(transactions)]
+        own_dead_letters = [*dead_letters, *conflict_dead_letters(transactions)]
         prepared = transactions if isinstance(transactions, PreparedBatch) else None
-        sightings = prepared.sightings if prepared else list(_count_sightings(transactions))
-        appended = await self._store(_BatchInput(sightings, own_dead_letters, wanted, source, prepared))
+        sightings = prepared.sightings if prepared else list(count_sightings(transactions))
+        appended = await self._store(BatchInput(sightings, own_dead_letters, wanted, source, prepared))
         await self._refresh_statistics(appended.last_seq)
         return appended
 
@@ -256,8 +200,8 @@ class Writer:
         They stay in the log, marked. Landing again reopens them under new seqs. Raises Unavailable.
         """
         named = {"signatures": list(signatures)}
-        with _translate_errors():
-            connection = await self._get_connection()
+        with translate_all_errors(_CORRECTION_FAILURE):
+            connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
                 (slots,) = await _fetch_one(connection, sql.slots_of_transactions, named)
@@ -267,8 +211,8 @@ class Writer:
         """Give provisional transactions of `slot` their index in the block; how many feed rows say what moved."""
         valid_indexes = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
         parameters = {"slot": slot, "signatures": list(valid_indexes), "indexes": list(valid_indexes.values())}
-        with _translate_errors():
-            connection = await self._get_connection()
+        with translate_all_errors(_CORRECTION_FAILURE):
+            connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
                 head = (await _fetch_one(connection, sql.head))[0]
@@ -279,8 +223,8 @@ class Writer:
 
     async def finalize(self, proof: CoverageProof) -> bool:
         """Move the watermark to the end of `proof` if our successes in its slots are the chain's; whether they are."""
-        with _translate_errors():
-            connection = await self._get_connection()
+        with translate_all_errors(_CORRECTION_FAILURE):
+            connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
                 ours = await _fetch_one(connection, sql.stored_successes, proof._asdict())
@@ -292,8 +236,8 @@ class Writer:
 
     async def cover(self, proof: CoverageProof) -> None:
         """Write down that nothing of `proof` is missing here. Raises Unavailable."""
-        with _translate_errors():
-            connection = await self._get_connection()
+        with translate_all_errors(_CORRECTION_FAILURE):
+            connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.record_coverage, proof._asdict())
 
@@ -304,11 +248,11 @@ class Writer:
         The version that loses becomes a dead letter, open alerts about it a fact. Raises Unavailable, and Conflict
         where Postgres refuses the row.
         """
-        with _translate_errors():
+        with translate_all_errors(_CORRECTION_FAILURE):
             return await self._replace(row, source, force=force)
 
     async def _replace(self, row: TransactionRow, source: str, *, force: bool) -> bool:
-        connection = await self._get_connection()
+        connection = await self._connection.get()
         async with connection.transaction():
             await connection.execute(sql.lock_writer)
             head = (await _fetch_one(connection, sql.head))[0]
@@ -330,7 +274,7 @@ class Writer:
                 body = None if content is None else body_compression.decompress(content, start, length)
                 dead_letters = [
                     *row.dead_letters,
-                    *([_superseded_dead_letter(row, body)] if digest != row.digest else []),
+                    *([superseded_dead_letter(row, body)] if digest != row.digest else []),
                 ]
                 _, *assigned = await _fetch_one(
                     connection,
@@ -342,14 +286,16 @@ class Writer:
                     },
                 )
                 await _fold_and_notify(connection, head)
-                await _insert_dead_letters(connection, dead_letters, source)
+                await insert_dead_letters(connection, dead_letters, source)
             await connection.execute(sql.close_recheck, {"signature": row.signature})
-            await connection.execute(sql.resolve_recheck_alert, {"signature": row.signature})
+            await connection.execute(
+                alerts.sql.resolve_alert, {"kind": "dead_letter_differs", "subject": row.signature}
+            )
         if is_other:
             self._numbers.remember(arrays.AssignedNumbers(*(column or () for column in assigned)))
         return bool(is_other)
 
-    async def _store(self, batch_input: _BatchInput) -> AppendResult:
+    async def _store(self, batch_input: BatchInput) -> AppendResult:
         try:
             return await self._commit(batch_input)
         except _RejectedBatch as rejection:
@@ -359,7 +305,7 @@ class Writer:
         first_result = await self._store(first)
         return first_result.plus(await self._store(second))
 
-    async def _dead_letter(self, batch_input: _BatchInput, reason: str) -> AppendResult:
+    async def _dead_letter(self, batch_input: BatchInput, reason: str) -> AppendResult:
         """Keep what was refused in a form that is not; it is the end of the road, so no letter is tried twice."""
         dead_letter = batch_input.rejection_dead_letter(reason)
         log.error("batch_item_rejected", signature=dead_letter.signature, reason=reason)
@@ -371,38 +317,28 @@ class Writer:
         except _RejectedBatch as error:
             raise errors.Unavailable(f"The log refuses even a dead letter: {error}") from error
 
-    async def _commit(self, batch_input: _BatchInput) -> AppendResult:
+    async def _commit(self, batch_input: BatchInput) -> AppendResult:
         try:
-            with pool.translate_errors():
+            # A fault that is neither the server's nor a value's is in our own SQL: the deliverer keeps the batch.
+            with translate_all_errors("The log refused a batch"):
                 return await self._transact(batch_input)
         except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
             raise _RejectedBatch(str(refused)) from refused
-        except psycopg.Error as bug:
-            # Neither the server's condition nor a value: our own SQL. The batch is kept by its deliverer.
-            raise errors.Unavailable(f"The log refused a batch: {bug.diag.message_primary or bug}.") from bug
 
-    async def _get_connection(self) -> pool.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = await pool.connect(
-                self._dsn,
-                application_name="zmart ingest writer",
-                statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+    async def _set_up_session(self, connection: Connection) -> None:
+        arrays.register_array_dumper(connection)
+        await connection.execute(sql.prepare_session)
+        identity = await (await connection.execute(sql.epoch)).fetchone()
+        if identity is None:
+            raise errors.ConfigurationError(
+                "This database has a log without an identity.", help="Deploy it first: zmart migrate"
             )
-            arrays.register_array_dumper(self._connection)
-            with pool.translate_errors():
-                await self._connection.execute(sql.prepare_session)
-                identity = await (await self._connection.execute(sql.epoch)).fetchone()
-                if identity is None:
-                    raise errors.ConfigurationError(
-                        "This database has a log without an identity.", help="Deploy it first: zmart migrate"
-                    )
-                self._epoch = identity[0]
-                await self._connection.commit()
-            self._numbers = arrays.NumberCache()
-        return self._connection
+        self._epoch = identity[0]
+        await connection.commit()
+        self._numbers = arrays.NumberCache()
 
-    async def _transact(self, batch_input: _BatchInput) -> AppendResult:
-        connection = await self._get_connection()
+    async def _transact(self, batch_input: BatchInput) -> AppendResult:
+        connection = await self._connection.get()
         columns = {**batch_input.columns(self._numbers), "wanted": arrays.texts(batch_input.wanted)}
         # BEGIN travels with the call: one journey to append, one to commit.
         async with connection.pipeline(), connection.transaction():
@@ -411,7 +347,7 @@ class Writer:
             )
             answered = time.perf_counter()
             dead_letters = list(_collect_dead_letters(batch_input, append_row))
-            await _insert_dead_letters(connection, dead_letters, batch_input.source)
+            await insert_dead_letters(connection, dead_letters, batch_input.source)
             committing = time.perf_counter()
         committed = time.perf_counter()
         self._numbers.remember(append_row.assigned)
@@ -436,66 +372,24 @@ class Writer:
             return
         self._next_statistics_seq = max(last_seq + STATISTICS_STEP, last_seq + last_seq // 4)
         try:
-            connection = await self._get_connection()
+            connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.refresh_statistics)
         except (errors.ZmartError, psycopg.Error) as error:
             log.warning("statistics_refresh_failed", reason=str(error))
 
 
-def _columns(sightings: Sequence[Sighting], numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
-    return {**arrays.transactions(sightings), **arrays.events([sighting.row for sighting in sightings], numbers)}
-
-
-def _count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:
-    """Each signature once, in order of first sight, with how often this batch holds it."""
-    by_signature: dict[str, Sighting] = {}
-    for row in transactions:
-        previous = by_signature.get(row.signature)
-        by_signature[row.signature] = (
-            Sighting(row, 1) if previous is None else Sighting(previous.row, previous.times + 1)
-        )
-    return by_signature.values()
-
-
-def _collect_dead_letters(batch_input: _BatchInput, append_row: _AppendRow) -> Iterator[DeadLetter]:
+def _collect_dead_letters(batch_input: BatchInput, append_row: _AppendRow) -> Iterator[DeadLetter]:
     """Those of the batch: its own, one per version that differs, and those of transactions that count now."""
     yield from batch_input.dead_letters
     for position in append_row.differing or ():
-        yield _differs_dead_letter(batch_input.sightings[position - 1].row)
+        yield differs_dead_letter(batch_input.sightings[position - 1].row)
     for position in append_row.fresh or ():
         yield from batch_input.sightings[position - 1].row.dead_letters
 
 
-def _conflict_dead_letters(transactions: Iterable[TransactionRow]) -> Iterable[DeadLetter]:
-    digests: dict[str, bytes] = {}
-    for row in transactions:
-        if digests.setdefault(row.signature, row.digest) != row.digest:
-            yield _differs_dead_letter(row)
-
-
-def _differs_dead_letter(row: TransactionRow) -> DeadLetter:
-    reason = "Another delivery of this signature has another slot, error or log."
-    return DeadLetter(row.signature, None, "differs", reason, row.body)
-
-
-def _superseded_dead_letter(row: TransactionRow, body: bytes | None) -> DeadLetter:
-    reason = "The finalized chain holds another version of this transaction; this one was withdrawn."
-    return DeadLetter(row.signature, None, "superseded", reason, body)
-
-
-@contextlib.contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Errors of ours out of the driver's; a mistake in our own SQL is nothing a caller can help."""
-    try:
-        with pool.translate_errors():
-            yield
-    except psycopg.Error as bug:
-        raise errors.Unavailable(f"The log refused a correction: {bug.diag.message_primary or bug}.") from bug
-
-
 async def _append_feed_rows(
-    connection: pool.Connection, statement: str, parameters: dict[str, Any], *, slots: Sequence[int] = ()
+    connection: Connection, statement: str, parameters: dict[str, Any], *, slots: Sequence[int] = ()
 ) -> int:
     """Run a statement that writes rows of the feed, place `slots` anew, let everything follow; how many rows."""
     head = (await _fetch_one(connection, sql.head))[0]
@@ -504,7 +398,7 @@ async def _append_feed_rows(
     return await _fold_and_notify(connection, head)
 
 
-async def _fold_and_notify(connection: pool.Connection, head: int) -> int:
+async def _fold_and_notify(connection: Connection, head: int) -> int:
     """Fold and ring for what the feed has after `head`; how many rows that is."""
     rows: int = (await _fetch_one(connection, sql.head))[0] - head
     if rows:
@@ -513,53 +407,10 @@ async def _fold_and_notify(connection: pool.Connection, head: int) -> int:
     return rows
 
 
-async def _insert_dead_letters(connection: pool.Connection, dead_letters: Sequence[DeadLetter], source: str) -> None:
-    """Keep dead letters; ask the chain where two versions stand, and tell a person where that is due."""
-    if not dead_letters:
-        return
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            sql.insert_dead_letter, [_dead_letter_parameters(dead_letter, source) for dead_letter in dead_letters]
-        )
-    recheck_signatures = sorted(
-        {
-            dead_letter.signature
-            for dead_letter in dead_letters
-            if dead_letter.reason_code == "differs" and dead_letter.signature
-        }
-    )
-    if recheck_signatures:
-        await connection.execute(sql.request_recheck, {"signatures": recheck_signatures})
-    for code in sorted(ALERTING_REASONS & {dead_letter.reason_code for dead_letter in dead_letters}):
-        about = next(dead_letter for dead_letter in dead_letters if dead_letter.reason_code == code)
-        await connection.execute(
-            sql.raise_alert,
-            {
-                "kind": f"dead_letter_{code}",
-                "subject": about.signature or source,
-                "severity": "warning",
-                "message": f"{about.reason} See: zmart dead-letters list",
-            },
-        )
-
-
 async def _fetch_one(
-    connection: pool.Connection, statement: str, parameters: dict[str, Any] | None = None
+    connection: Connection, statement: str, parameters: dict[str, Any] | None = None
 ) -> tuple[Any, ...]:
     cursor = await connection.execute(statement, parameters)
     row = await cursor.fetchone()
     assert row is not None
     return row
-
-
-def _dead_letter_parameters(dead_letter: DeadLetter, source: str) -> dict[str, Any]:
-    return {
-        "signature": dead_letter.signature,
-        "ordinal": dead_letter.ordinal,
-        "reason_code": dead_letter.reason_code,
-        # Postgres text cannot hold U+0000 or half a surrogate pair; the bytes beside it keep everything.
-        "reason": dead_letter.reason.replace("\x00", "\\0").encode("utf-8", "replace").decode(),
-        "source": source,
-        "bytes": dead_letter.bytes,
-        "digest": hashlib.sha256(dead_letter.bytes or dead_letter.reason.encode("utf-8", "replace")).digest(),
-    }

@@ -7,41 +7,45 @@ written through it; that is the writer's.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from zmart import errors
-from zmart.db import pool, queries
+from zmart.db import alerts, queries
+from zmart.db.connection import Connection, ReconnectingConnection, translate_all_errors
 
 sql = queries.load("ingest.sync", "queries.sql")
 
 #: Comparing whole histories takes its time, and holds up nobody.
 STATEMENT_TIMEOUT_SECONDS = 300.0
+_READ_FAILURE = "The log cannot be read"
 
 
 class SyncDatabase:
     """Statements of queries.sql on one connection that comes back by itself."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: pool.Connection | None = None
-        #: Grows whenever lists were lost.
-        self.generation = 0
+        self._connection = ReconnectingConnection(
+            dsn,
+            application_name="zmart ingest walk",
+            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            on_connect=_create_listing_table,
+        )
+
+    @property
+    def generation(self) -> int:
+        """A number that grows whenever the lists were lost."""
+        return self._connection.generation
 
     async def close(self) -> None:
-        """Give the connection back."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        """Close the connection."""
+        await self._connection.close()
 
     async def fetch_all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Every row of a statement. Raises Unavailable where Postgres does not answer."""
-        connection = await self._get_connection()
-        with _translate_errors():
+        connection = await self._connection.get()
+        with translate_all_errors(_READ_FAILURE):
             return await (await connection.execute(statement, parameters)).fetchall()
 
     async def fetch_one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
@@ -51,44 +55,25 @@ class SyncDatabase:
 
     async def execute(self, statement: str, **parameters: Any) -> int:
         """Run a statement without rows; how many rows it changed."""
-        connection = await self._get_connection()
-        with _translate_errors():
+        connection = await self._connection.get()
+        with translate_all_errors(_READ_FAILURE):
             return (await connection.execute(statement, parameters)).rowcount
 
     async def alert(self, kind: str, message: str, *, subject: str = "", severity: str = "warning") -> None:
-        """Tell a person, once however often this is said."""
-        await self.fetch_all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
+        """Raise an alert; while it is open, raising it again only counts."""
+        await self.fetch_all(alerts.sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
-        """It is over."""
-        await self.fetch_all(sql.resolve_alert, kind=kind, subject=subject)
+        """Resolve an alert, if it is open."""
+        await self.fetch_all(alerts.sql.resolve_alert, kind=kind, subject=subject)
 
     async def save_completeness(self, completeness: dict[str, Any]) -> None:
         """Leave in the database what is known now."""
         await self.execute(sql.save_completeness, value=Jsonb(completeness))
 
-    async def _get_connection(self) -> pool.Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = await pool.connect(
-                self._dsn,
-                application_name="zmart ingest walk",
-                statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-                autocommit=True,
-            )
-            with pool.translate_errors():
-                await self._connection.execute(sql.create_listing_table)
-            self.generation += 1
-        return self._connection
 
-
-@contextlib.contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Errors of ours out of the driver's; where the schema is not there yet, it may be in a moment."""
-    try:
-        with pool.translate_errors():
-            yield
-    except psycopg.Error as bug:
-        raise errors.Unavailable(f"The log cannot be read: {bug.diag.message_primary or bug}.") from bug
+async def _create_listing_table(connection: Connection) -> None:
+    await connection.execute(sql.create_listing_table)
 
 
 async def require_identity(database: SyncDatabase, *, genesis_hash: str, program_id: str) -> None:

@@ -250,14 +250,6 @@ select count(*) from raw.wanted;
 insert into ops.cursors (name, value) values ('completeness', %(value)s)
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
 
--- name: raise_alert
--- What a person should look at.
-select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
-
--- name: resolve_alert
--- It is over.
-select ops.resolve_alert(%(kind)s, %(subject)s);
-
 -- name: identity
 -- Which chain and program this log is of, where it knows.
 select

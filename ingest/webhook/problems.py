@@ -1,43 +1,27 @@
-"""What goes wrong, as an answer: RFC 9457 problem details, with the members older clients read.
+"""Responses for deliveries that are not accepted: RFC 9457 problem details.
 
-Only what can never succeed is a 4xx. Everything else is 503, because a sender retries that and a
-delivery that is not retried is lost until the completeness walk finds it; an answer of 500 says the
-same as 503 but promises less.
+Only a delivery that can never succeed gets a 4xx. Every other failure is 503, because a sender retries that and a
+delivery that is not retried is lost until the completeness walk finds it; a 500 means the same as 503 but promises
+less.
 """
 
 from __future__ import annotations
 
-import http
-import math
-from typing import Any
-
 from litestar import Response
 
 from zmart import errors
-
-MEDIA_TYPE = "application/problem+json"
+from zmart.http.problems import MEDIA_TYPE, ProblemMembers, problem_members, retry_after
 
 
 def problem(
     status: int, code: str, detail: str, *, retry_after_seconds: float | None = None
-) -> Response[dict[str, Any]]:
+) -> Response[ProblemMembers]:
     """An answer for `status`; `code` stays the same across releases, `detail` is for people."""
-    phrase = http.HTTPStatus(status).phrase
-    content = {
-        "type": "about:blank",
-        "title": phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        # The earlier backend's members (protocol.md 5.1); `status` is one of them.
-        "error": phrase,
-        "message": detail,
-    }
-    headers = {} if retry_after_seconds is None else {"Retry-After": _whole_seconds(retry_after_seconds)}
-    return Response(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    headers = {} if retry_after_seconds is None else retry_after(retry_after_seconds)
+    return Response(problem_members(status, code, detail), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def unavailable(error: BaseException) -> tuple[str, Response[dict[str, Any]]]:
+def unavailable(error: BaseException) -> tuple[str, Response[ProblemMembers]]:
     """The code and the answer for an error that is not the sender's."""
     match error:
         case errors.Overloaded():
@@ -49,7 +33,3 @@ def unavailable(error: BaseException) -> tuple[str, Response[dict[str, Any]]]:
             code, detail = "failed", "The delivery could not be committed. Deliver it again."
     seconds = getattr(error, "retry_after_seconds", errors.Transient.retry_after_seconds)
     return code, problem(503, code, detail, retry_after_seconds=seconds)
-
-
-def _whole_seconds(seconds: float) -> str:
-    return str(max(1, math.ceil(seconds)))

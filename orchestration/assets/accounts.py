@@ -22,9 +22,9 @@ import psycopg
 from zmart import errors, settings
 from zmart.chain import client, codec
 from zmart.chain.rpc import RpcClient
-from zmart.db import queries
+from zmart.db import alerts, queries
 
-from .. import account_reconciliation, alerts
+from .. import account_reconciliation
 from .. import dbt_manifest as models
 from ..account_reconciliation import Difference
 from ..resources import Connection, DatabaseResource

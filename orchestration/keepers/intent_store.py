@@ -17,7 +17,8 @@ from psycopg.types.json import Jsonb
 
 from zmart import errors
 from zmart.chain.transactions import SendableTransaction
-from zmart.db import pool, queries
+from zmart.db import alerts, queries
+from zmart.db.connection import ReconnectingConnection, translate_errors
 from zmart.domain.ids import Address, Signature
 from zmart.domain.market import MarketState
 from zmart.domain.votes import VoteKind
@@ -93,29 +94,24 @@ class LogFacts:
 
 
 class IntentStore:
-    """The connection; `async with`."""
+    """Reads and writes ops.intents and ops.submissions; `async with`."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: pool.Connection | None = None
+        self._connection = ReconnectingConnection(
+            dsn, application_name="zmart keepers", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+        )
 
     async def __aenter__(self) -> Self:
-        self._connection = await pool.connect(
-            self._dsn,
-            application_name="zmart keepers",
-            statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-            autocommit=True,
-        )
+        await self._connection.get()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        await self._connection.close()
 
     async def _fetch_all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        assert self._connection is not None
+        connection = await self._connection.get()
         with _translate_errors():
-            cursor = await self._connection.execute(statement, parameters)
+            cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall() if cursor.description else []
 
     async def _fetch_one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
@@ -295,15 +291,15 @@ class IntentStore:
         (released,) = await self._fetch_one(sql.release_intent, intent_no=intent_no, who=operator)
         return bool(released)
 
-    # Telling
+    # Alerts
 
     async def alert(self, kind: str, subject: str, severity: str, message: str) -> None:
-        """Tell a person, once however often this is said."""
-        await self._fetch_all(sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
+        """Raise an alert; while it is open, raising it again only counts."""
+        await self._fetch_all(alerts.sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
-        """It is over."""
-        await self._fetch_all(sql.resolve_alert, kind=kind, subject=subject)
+        """Resolve an alert, if it is open."""
+        await self._fetch_all(alerts.sql.resolve_alert, kind=kind, subject=subject)
 
     async def resolve_others(self, kind: str, task: Name, subjects: Sequence[str]) -> None:
         """A task's alerts of this kind about anything else are over; a subject begins with the task's name."""
@@ -336,7 +332,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
 def _translate_errors() -> Iterator[None]:
     """Errors of ours out of the driver's, and out of the codes that the functions of migration 0011 raise."""
     try:
-        with pool.translate_errors():
+        with translate_errors():
             yield
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error)

@@ -272,14 +272,6 @@ where
     stored_at >= date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC'
     and ending is distinct from 'expired';
 
--- name: raise_alert
--- Tell a person, once however often this is said.
-select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
-
--- name: resolve_alert
--- It is over.
-select ops.resolve_alert(%(kind)s, %(subject)s);
-
 -- name: resolve_others
 -- A task's alerts of a kind about what is not among these any more are over.
 select ops.resolve_alert(a.kind, a.subject)

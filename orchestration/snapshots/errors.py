@@ -13,9 +13,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from zmart import errors
+from zmart.db.alerts import Severity
 from zmart.settings import Secret, Settings
-
-from ..alerts import Severity
 
 
 class SnapshotError(errors.ZmartError):

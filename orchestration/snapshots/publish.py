@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from zmart import errors
-from zmart.db import queries
+from zmart.db import alerts, queries
 
-from .. import alerts
 from ..resources import Connection
 from .document import Comment, Document
 from .errors import SNAPSHOT_ERRORS, CidMismatch, ContentChanged, PublishFailed, SnapshotError

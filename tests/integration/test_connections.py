@@ -10,6 +10,7 @@ from psycopg import sql
 
 from zmart import testing
 from zmart.db import feed, pool
+from zmart.db.connection import KEEPALIVE, Connection, connect, connect_sync
 
 
 @pytest.fixture
@@ -24,27 +25,25 @@ def compiling(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
 
 def _require_settings(info: psycopg.ConnectionInfo) -> None:
     parameters = info.get_parameters()
-    assert {name: parameters[name] for name in pool.KEEPALIVE} == dict(pool.KEEPALIVE)
+    assert {name: parameters[name] for name in KEEPALIVE} == dict(KEEPALIVE)
 
 
 @pytest.mark.parametrize("autocommit", [True, False])
 async def test_connections_of_their_own(compiling: testing.PostgresDatabase, autocommit: bool) -> None:
     """Asynchronous, synchronous, and after a rollback, too."""
-    connection = await pool.connect(compiling.dsn(), autocommit=autocommit)
+    connection = await connect(compiling.dsn(), autocommit=autocommit)
     await connection.rollback()
     assert await (await connection.execute("show jit")).fetchone() == ("off",)
     _require_settings(connection.info)
     await connection.close()
-    with pool.connect_sync(compiling.dsn(), autocommit=autocommit, application_name="a test") as other:
+    with connect_sync(compiling.dsn(), autocommit=autocommit, application_name="a test") as other:
         other.rollback()
         assert other.execute("show jit").fetchone() == ("off",)
         assert other.execute("show application_name").fetchone() == ("a test",)
         _require_settings(other.info)
 
 
-async def test_pools_and_listeners(
-    compiling: testing.PostgresDatabase, opened_connections: list[pool.Connection]
-) -> None:
+async def test_pools_and_listeners(compiling: testing.PostgresDatabase, opened_connections: list[Connection]) -> None:
     """Each connection of a pool, and the one of a listener."""
     async with (
         pool.pool(compiling.dsn(), min_size=2) as connections,
@@ -64,6 +63,6 @@ async def test_pools_and_listeners(
 
 def test_an_address_of_yours_may_say_otherwise(database: testing.PostgresDatabase) -> None:
     """Keepalive settings in DATABASE_URL are kept, the others are added."""
-    with pool.connect_sync(f"{database.dsn()}?keepalives_idle=60") as connection:
+    with connect_sync(f"{database.dsn()}?keepalives_idle=60") as connection:
         parameters = connection.info.get_parameters()
     assert (parameters["keepalives_idle"], parameters["keepalives_count"]) == ("60", "3")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from zmart import settings as configuration
 
 from . import formatting
+
+if TYPE_CHECKING:
+    from zmart.db.connection import SyncConnection
 
 
 @click.group("alerts")
@@ -25,10 +31,10 @@ def list_alerts(shows_all: bool, limit: int) -> None:
 
     docs/runbook.md describes the next steps for each kind of alert.
     """
-    from zmart.run import alerts
+    from zmart.db import alerts
 
-    dsn = configuration.load().postgres.dsn("zmart_keeper")
-    found = alerts.list_alerts(dsn, shows_all=shows_all, limit=limit)
+    with _connect() as connection:
+        found = alerts.list_alerts(connection, shows_all=shows_all, limit=limit)
     if not found:
         click.echo("Nothing waits for a person.")
         return
@@ -36,7 +42,9 @@ def list_alerts(shows_all: bool, limit: int) -> None:
     for alert in found:
         age = formatting.format_duration(time.time() - alert.raised_at.timestamp())
         name = " ".join(filter(None, (alert.kind, alert.subject)))
-        rows.append((str(alert.number), alert.severity, alert.state, age, str(alert.occurrences), name, alert.message))
+        rows.append(
+            (str(alert.alert_no), alert.severity, alert.state, age, str(alert.occurrences), name, alert.message)
+        )
     for line in formatting.format_table(iter(rows)):
         click.echo(line)
 
@@ -49,10 +57,12 @@ def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
 
     Acknowledged alerts stay open until their cause is gone, and send no more reminders.
     """
-    from zmart.run import alerts
+    from zmart.db import alerts
 
-    for number in alerts.acknowledge_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers, by):
-        click.echo(f"alert {number} is with {by}")
+    with _connect() as connection:
+        for number in numbers:
+            alerts.acknowledge_alert(connection, number, by)
+            click.echo(f"alert {number} is with {by}")
 
 
 @alert_group.command("close")
@@ -62,7 +72,21 @@ def close_alerts(numbers: tuple[int, ...]) -> None:
 
     Use this for alerts that cannot close by themselves. An alert whose cause persists is raised again.
     """
-    from zmart.run import alerts
+    from zmart.db import alerts
 
-    for number in alerts.close_alerts(configuration.load().postgres.dsn("zmart_keeper"), numbers):
-        click.echo(f"alert {number} is closed")
+    with _connect() as connection:
+        for number in numbers:
+            alerts.close_alert(connection, number)
+            click.echo(f"alert {number} is closed")
+
+
+@contextlib.contextmanager
+def _connect() -> Iterator[SyncConnection]:
+    from zmart.db.connection import connect_sync, translate_errors
+
+    dsn = configuration.load().postgres.dsn("zmart_keeper")
+    with (
+        translate_errors(),
+        connect_sync(dsn, application_name="zmart alerts", autocommit=True) as connection,
+    ):
+        yield connection

@@ -20,7 +20,7 @@ import psycopg
 
 from zmart import errors
 from zmart import settings as configuration
-from zmart.db import pool
+from zmart.db.connection import connect_sync
 from zmart.run.postgres import binaries
 from zmart.run.supervisor import services, state_file
 from zmart.run.supervisor.log_files import Severity
@@ -64,7 +64,7 @@ def _require_database(settings: Settings, names: set[str]) -> None:
     if "migrate" in names or not names & _ON_POSTGRES:
         return
     try:
-        pool.connect_sync(settings.postgres.dsn(), connect_timeout_seconds=_DATABASE_SECONDS).close()
+        connect_sync(settings.postgres.dsn(), connect_timeout_seconds=_DATABASE_SECONDS).close()
     except (psycopg.OperationalError, errors.ConfigurationError) as error:
         chosen = ",".join(sorted({"postgres", *(name.partition("-")[0] for name in names & _ON_POSTGRES)}))
         raise errors.Unavailable(

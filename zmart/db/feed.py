@@ -39,7 +39,8 @@ import structlog
 
 from zmart import errors
 
-from . import pool, queries
+from . import queries
+from .connection import Connection, ReconnectingConnection, translate_errors
 
 log = structlog.get_logger()
 
@@ -159,9 +160,9 @@ class FeedBatch:
         return self.position.seq == self.head.seq
 
 
-async def head(connection: pool.Connection) -> FeedPosition:
+async def head(connection: Connection) -> FeedPosition:
     """Where the log ends. Unavailable when the database has no log yet."""
-    with pool.translate_errors():
+    with translate_errors():
         cursor = await connection.execute(_SQL.head)
         row = await cursor.fetchone()
     if row is None:
@@ -169,13 +170,13 @@ async def head(connection: pool.Connection) -> FeedPosition:
     return FeedPosition(*row)
 
 
-async def read(connection: pool.Connection, after: FeedPosition, limit: int = BATCH_ENTRIES) -> FeedBatch:
+async def read(connection: Connection, after: FeedPosition, limit: int = BATCH_ENTRIES) -> FeedBatch:
     """Read up to `limit` entries after a position, oldest first; none is an empty batch.
 
     Raises ForeignEpoch or FuturePosition when `after` is no place in this log, Gap when entries do
     not follow one another, Unavailable when Postgres does not answer.
     """
-    with pool.translate_errors():
+    with translate_errors():
         cursor = await connection.execute(_SQL.read, {"after": after.seq, "max_entries": limit})
         rows = await cursor.fetchall()
     if not rows:
@@ -224,13 +225,16 @@ class FeedListener:
     ) -> None:
         #: Everything up to here was handed out. None, until connected, stands for the end.
         self.position = after
-        self._dsn = dsn
         self._limit = limit
         self._poll_seconds = poll_seconds
-        self._application_name = application_name
         #: Told of each bell before the entries are read, for those who read something else then.
         self._on_notify = on_notify
-        self._connection: pool.Connection | None = None
+        self._connection = ReconnectingConnection(
+            dsn,
+            application_name=application_name,
+            statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
+            on_connect=self._listen,
+        )
         self._is_drained = False
         self._last_answer_at: float | None = None
 
@@ -242,8 +246,7 @@ class FeedListener:
     @property
     def backend_pid(self) -> int | None:
         """The server process that serves the connection, while there is one."""
-        connection = self._connection
-        return None if connection is None or connection.closed else connection.info.backend_pid
+        return self._connection.backend_pid
 
     async def __aenter__(self) -> Self:
         return self
@@ -282,7 +285,7 @@ class FeedListener:
         failures = 0
         while True:
             try:
-                await self._ensure_connected()
+                await self._connection.get()
             except errors.Transient as error:
                 await self._back_off(failures, error)
                 failures += 1
@@ -292,13 +295,11 @@ class FeedListener:
 
     async def close(self) -> None:
         """Give the connection back. Iterating afterwards connects again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._connection.close()
 
     async def _step(self) -> FeedBatch:
         """Wait if everything was read, then read once."""
-        connection = await self._ensure_connected()
+        connection = await self._connection.get()
         if self._is_drained:
             await self._wait_for_notify(connection)
         assert self.position is not None
@@ -308,33 +309,16 @@ class FeedListener:
         self._is_drained = batch.is_last
         return batch
 
-    async def _ensure_connected(self) -> pool.Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = await self._connect()
-            # Bells rung while we were away are lost: look before waiting for the next one.
-            self._is_drained = False
-        return self._connection
+    async def _listen(self, connection: Connection) -> None:
+        await connection.execute(_SQL.listen)
+        if self.position is None:
+            self.position = await head(connection)
+        # Notifications sent while no connection was open are lost: read before waiting for the next one.
+        self._is_drained = False
 
-    async def _connect(self) -> pool.Connection:
-        connection = await pool.connect(
-            self._dsn,
-            application_name=self._application_name,
-            statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
-            autocommit=True,
-        )
-        try:
-            with pool.translate_errors():
-                await connection.execute(_SQL.listen)
-            if self.position is None:
-                self.position = await head(connection)
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
-    async def _wait_for_notify(self, connection: pool.Connection) -> None:
+    async def _wait_for_notify(self, connection: Connection) -> None:
         # psycopg keeps bells that rang during a statement, so none is lost between two waits.
-        with pool.translate_errors():
+        with translate_errors():
             async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
                 if self._on_notify is not None:
                     self._on_notify()

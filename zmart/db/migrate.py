@@ -19,15 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import psycopg
 
 from zmart import errors
 
-from . import pool, queries
-
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+from . import queries
+from .connection import SyncConnection, connect_sync, translate_errors
 
 OWNER = "zmart_owner"
 OLDEST_SERVER = 15
@@ -67,7 +65,7 @@ def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
     or the history and the files disagree; Unavailable when the server does not answer.
     """
     files = read_migrations(directory)
-    with pool.translate_errors(), _deployment_lock(dsn) as connection:
+    with translate_errors(), _deployment_lock(dsn) as connection:
         todo = plan_migrations(files, _applied_migrations(connection))
         for migration in todo:
             _apply(connection, migration)
@@ -77,8 +75,8 @@ def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
 def pending_migrations(dsn: str, *, directory: Path | None = None) -> list[str]:
     """Return the names of the files that `migrate` would apply, without applying them."""
     with (
-        pool.translate_errors(),
-        pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
+        translate_errors(),
+        connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
     ):
         has_history = connection.execute(_SQL.has_history).fetchone() == (True,)
         history = _applied_migrations(connection) if has_history else []
@@ -90,8 +88,8 @@ def prepare(dsn: str) -> list[str]:
     text = resources.files("zmart.db").joinpath("roles.sql").read_text(encoding="utf-8")
     missing: list[str] = []
     with (
-        pool.translate_errors(),
-        pool.connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
+        translate_errors(),
+        connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
     ):
         connection.add_notice_handler(lambda notice: missing.append(notice.message_primary or ""))
         connection.execute(_SQL.disable_timeouts)
@@ -154,7 +152,7 @@ def _check_unchanged(row: AppliedMigration, migration: Migration | None) -> None
 
 
 @contextmanager
-def _deployment_lock(dsn: str) -> Iterator[Connection]:
+def _deployment_lock(dsn: str) -> Iterator[SyncConnection]:
     with _owner_connection(dsn) as guard, _owner_connection(dsn) as connection:
         _create_history(guard)
         with guard.transaction():
@@ -163,15 +161,15 @@ def _deployment_lock(dsn: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _owner_connection(dsn: str) -> Iterator[Connection]:
-    with pool.connect_sync(dsn, autocommit=True, application_name="zmart migrate") as connection:
+def _owner_connection(dsn: str) -> Iterator[SyncConnection]:
+    with connect_sync(dsn, autocommit=True, application_name="zmart migrate") as connection:
         _check_server(connection)
         connection.execute(_SQL.disable_timeouts)
         _become_owner(connection)
         yield connection
 
 
-def _create_history(connection: Connection) -> None:
+def _create_history(connection: SyncConnection) -> None:
     try:
         connection.execute(_SQL.create_history)
     except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
@@ -179,7 +177,7 @@ def _create_history(connection: Connection) -> None:
         connection.execute(_SQL.create_history)
 
 
-def _check_server(connection: Connection) -> None:
+def _check_server(connection: SyncConnection) -> None:
     major = connection.info.server_version // 10_000
     if major < OLDEST_SERVER:
         raise errors.ConfigurationError(
@@ -188,7 +186,7 @@ def _check_server(connection: Connection) -> None:
         )
 
 
-def _become_owner(connection: Connection) -> None:
+def _become_owner(connection: SyncConnection) -> None:
     try:
         connection.execute(_SQL.become_owner)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
@@ -199,12 +197,12 @@ def _become_owner(connection: Connection) -> None:
         ) from error
 
 
-def _applied_migrations(connection: Connection) -> list[AppliedMigration]:
+def _applied_migrations(connection: SyncConnection) -> list[AppliedMigration]:
     rows = connection.execute(_SQL.history)
     return [AppliedMigration(version=row[0], name=row[1], checksum=row[2]) for row in rows]
 
 
-def _apply(connection: Connection, migration: Migration) -> None:
+def _apply(connection: SyncConnection, migration: Migration) -> None:
     try:
         with connection.transaction():
             connection.execute(migration.text)

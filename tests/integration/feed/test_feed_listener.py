@@ -12,7 +12,8 @@ import pytest
 from feed_log import FeedLog
 
 from zmart import testing
-from zmart.db import feed, migrate, pool
+from zmart.db import feed, migrate
+from zmart.db.connection import connect
 from zmart.run.postgres import embedded
 
 #: Longer than any test: a reader with this poll lives on the doorbell alone.
@@ -43,7 +44,7 @@ async def read_seqs(listener: feed.FeedListener, until: int) -> list[int]:
 async def test_reads_from_a_position_in_order(feed_log: FeedLog) -> None:
     """`read` gives what comes after a position, at most `limit`, and where the log ends."""
     feed_log.append(10)
-    connection = await pool.connect(feed_log.dsn, autocommit=True)
+    connection = await connect(feed_log.dsn, autocommit=True)
     async with connection:
         end = await feed.head(connection)
         batch = await feed.read(connection, end.with_seq(3), limit=4)

@@ -11,10 +11,11 @@ import pytest
 
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from ingest.store import arrays, body_compression
-from ingest.store.writer import STATISTICS_STEP, PreparedBatch, Writer
+from ingest.store.batch import PreparedBatch
+from ingest.store.writer import STATISTICS_STEP, Writer
 from ingest.testing import address, signature
 from zmart import errors, testing
-from zmart.db import pool
+from zmart.db.connection import Connection
 
 MARKET = "11" * 32
 
@@ -322,7 +323,7 @@ async def test_commit_reports_lock_and_fold_times(writer: Writer, marts_database
 
 
 async def test_a_commit_is_on_disk_whatever_the_database_prefers(
-    marts_database: testing.PostgresDatabase, opened_connections: list[pool.Connection]
+    marts_database: testing.PostgresDatabase, opened_connections: list[Connection]
 ) -> None:
     """An acknowledged delivery survives a power cut, also where somebody has made the database's commits quick."""
     with marts_database.connect("postgres") as superuser:

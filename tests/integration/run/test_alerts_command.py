@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zmart import cli, settings, testing
+from zmart.db import alerts
 
 
 @pytest.fixture
@@ -14,9 +15,10 @@ def three_alerts(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
     with database.connect() as connection:
-        for kind, severity in (("dust", "info"), ("fire", "critical"), ("rain", "warning")):
-            connection.execute("select ops.raise_alert(%s, 'stack', %s, %s)", (kind, severity, f"There is {kind}."))
-        connection.execute("select ops.resolve_alert('rain', 'stack')")
+        severities: dict[str, alerts.Severity] = {"dust": "info", "fire": "critical", "rain": "warning"}
+        for kind, severity in severities.items():
+            alerts.raise_alert(connection, kind, "stack", severity, f"There is {kind}.")
+        alerts.resolve_alert(connection, "rain", "stack")
     return database
 
 
@@ -31,7 +33,7 @@ def test_what_is_open_is_listed_the_gravest_first(three_alerts: testing.Postgres
 
     assert [line.split()[0] for line in lines] == ["NO", "2", "1"]
     assert "There is fire." in lines[1]
-    assert "rain house" in zmart("alerts", "list", "--all").output
+    assert "rain stack" in zmart("alerts", "list", "--all").output
 
 
 def test_an_alert_is_acknowledged_once(three_alerts: testing.PostgresDatabase) -> None:

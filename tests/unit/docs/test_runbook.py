@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.store import writer
+from ingest.store import dead_letter_rows
 from orchestration.keepers import runner
 from orchestration.snapshots.errors import SNAPSHOT_ERRORS
 
@@ -45,7 +45,7 @@ def _is_raised(call: ast.Call, place: int) -> bool:
 
 def raised() -> set[str]:
     """Every kind; fails on an expression that it cannot tell the kind of."""
-    kinds = {f"dead_letter_{code}" for code in writer.ALERTING_REASONS}
+    kinds = {f"dead_letter_{code}" for code in dead_letter_rows.ALERTING_REASONS}
     for path, expression in calls():
         text = ast.unparse(expression)
         if isinstance(expression, ast.Constant):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import datetime
 import json
 import socket
 import threading
@@ -14,10 +14,22 @@ import pytest
 
 from orchestration import alerts
 from zmart import errors
+from zmart.db.alerts import AlertRow
 from zmart.settings import Secret
 
-ALERT = alerts.AlertNotification(
-    alert_no=7, kind="mart_stale", subject="trades", severity="critical", message='event 3 failed with "é"'
+AT = datetime.datetime(2025, 7, 1, tzinfo=datetime.UTC)
+ALERT = AlertRow(
+    alert_no=7,
+    kind="mart_stale",
+    subject="trades",
+    severity="critical",
+    message='event 3 failed with "é"',
+    occurrences=1,
+    raised_at=AT,
+    last_at=AT,
+    acknowledged_at=None,
+    acknowledged_by=None,
+    resolved_at=None,
 )
 
 
@@ -60,7 +72,7 @@ def test_a_chat_message_has_text_and_link(chat: Chat) -> None:
     """Slack and its likes take one JSON object with a text: the trouble and where to read on, or that it is over."""
     alerts.post(chat.url, ALERT)
 
-    alerts.post(chat.url, dataclasses.replace(ALERT, is_over=True))
+    alerts.post(chat.url, ALERT._replace(resolved_at=AT))
 
     assert [json.loads(taken) for taken in chat.taken] == [
         {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"\ndocs/runbook.md#mart_stale'},
@@ -122,9 +134,9 @@ def answering(answer: bytes) -> Iterator[Secret]:
 
 def test_texts_are_bounded() -> None:
     """Discord takes 2,000 characters, and a message may name every slot of a gap."""
-    long = dataclasses.replace(ALERT, subject="s" * 10_000, message="é" * 100_000)
+    long = ALERT._replace(subject="s" * 10_000, message="é" * 100_000)
 
-    for alert in (long, dataclasses.replace(long, is_over=True)):
+    for alert in (long, long._replace(resolved_at=AT)):
         text = json.loads(alerts.render_body(alert))["text"]
         assert len(text) < 2_000
         assert "…" in text

@@ -28,7 +28,8 @@ from psycopg import conninfo
 from psycopg import sql as composed
 
 from zmart import errors, settings
-from zmart.db import pool, queries
+from zmart.db import queries
+from zmart.db.connection import connect_sync, translate_errors, with_session_options
 from zmart.run.deploy.manifest_cache import Manifest, ManifestCache, read_dbt_manifest
 
 sql = queries.load("zmart.run.deploy", "rebuild.sql")
@@ -175,7 +176,7 @@ def create_indexes(dsn: str) -> list[str]:
 def dbt_environment(dsn: str) -> dict[str, str]:
     """The process environment with libpq's variables set for `dsn`."""
     parts = conninfo.conninfo_to_dict(dsn)
-    parts["options"] = pool.with_session_options(str(parts.get("options") or ""))
+    parts["options"] = with_session_options(str(parts.get("options") or ""))
     named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
     return {
         **os.environ,
@@ -302,10 +303,8 @@ def sources_digest() -> str:
 
 
 def _owner_connection(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[object, ...]]:
-    with pool.translate_errors():
-        return pool.connect_sync(
-            dsn, application_name="zmart rebuild", statement_timeout_seconds=0, autocommit=autocommit
-        )
+    with translate_errors():
+        return connect_sync(dsn, application_name="zmart rebuild", statement_timeout_seconds=0, autocommit=autocommit)
 
 
 def _select_marts(

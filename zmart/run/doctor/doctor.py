@@ -26,8 +26,9 @@ import psycopg
 from zmart import errors
 from zmart import settings as configuration
 from zmart.chain import addresses, codec, helius, rpc, signer
-from zmart.db import migrate, pool, queries
-from zmart.settings import ROLES, Role, Settings
+from zmart.db import migrate, queries
+from zmart.db.connection import connect_sync, translate_errors
+from zmart.settings import ROLES, Role, Settings, server_url
 
 from ..deploy import rebuild
 from ..supervisor import state_file
@@ -153,7 +154,7 @@ class _SettingsExamination:
 
     def _database(self) -> Iterator[Finding]:
         try:
-            with pool.translate_errors(), _connect(self.settings.postgres.dsn("zmart_ingest")) as connection:
+            with translate_errors(), _connect(self.settings.postgres.dsn("zmart_ingest")) as connection:
                 facts = self._read_server_facts(connection)
         except (errors.ZmartError, psycopg.Error) as error:
             yield from self._findings_without_server(error)
@@ -166,7 +167,7 @@ class _SettingsExamination:
     def _findings_without_server(self, error: Exception) -> Iterator[Finding]:
         """Before the first `zmart migrate` the services' roles are missing; the server may be well."""
         try:
-            with pool.translate_errors(), _connect(self._admin_dsn()) as connection:
+            with translate_errors(), _connect(self._admin_dsn()) as connection:
                 yield from doctor_checks.check_postgres(self._read_server_facts(connection))
                 yield from self._run_check("roles", self._roles)
         except (errors.ZmartError, psycopg.Error):
@@ -178,7 +179,7 @@ class _SettingsExamination:
 
     def _run_check(self, check: str, check_function: Any) -> list[Finding]:
         try:
-            with pool.translate_errors():
+            with translate_errors():
                 found: list[Finding] = check_function()
         except (errors.ZmartError, psycopg.Error) as error:
             return [Finding(check=check, answer="no", message=str(error).splitlines()[0])]
@@ -206,7 +207,7 @@ class _SettingsExamination:
 
     def _login_error(self, role: Role) -> str:
         try:
-            with pool.translate_errors(), _connect(self.settings.postgres.dsn(role)) as connection:
+            with translate_errors(), _connect(self.settings.postgres.dsn(role)) as connection:
                 (actual,) = connection.execute("select current_user").fetchone() or ("nobody",)
         except (errors.ZmartError, psycopg.Error) as error:
             return str(error).splitlines()[0]
@@ -315,7 +316,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _connect(dsn: str) -> psycopg.Connection[Any]:
-    return pool.connect_sync(
+    return connect_sync(
         dsn,
         application_name="zmart doctor",
         autocommit=True,
@@ -343,9 +344,9 @@ def _config(data: bytes) -> tuple[dict[str, Any] | None, str]:
 
 def _service_name_at(host: str, port: int) -> str:
     """The name of one of our services that answers there, or "" for a stranger."""
-    shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+    url = f"{server_url(host, port)}/health"
     try:
-        with urllib.request.urlopen(f"http://{shown}:{port}/health", timeout=TIMEOUT_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - http only
             health = json.load(answer)
     except (OSError, ValueError, http.client.HTTPException):
         return ""

@@ -34,7 +34,8 @@ import psycopg
 from psycopg import sql
 
 from zmart import errors, settings
-from zmart.db import migrate, pool
+from zmart.db import migrate
+from zmart.db.connection import connect_sync, translate_errors
 
 from .. import ports
 from ..supervisor import process
@@ -226,7 +227,7 @@ class EmbeddedPostgres:
 
     def provision(self) -> None:
         """Make the database and the roles, and give each role its password."""
-        with pool.translate_errors():
+        with translate_errors():
             with self._superuser_connection("postgres") as connection:
                 _create_database(connection, self._require_record().database)
             migrate.prepare(self.dsn(SUPERUSER))
@@ -281,7 +282,7 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _superuser_connection(self, database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         dsn = self.dsn(SUPERUSER, database=database)
-        with pool.connect_sync(dsn, autocommit=True, connect_timeout_seconds=5) as connection:
+        with connect_sync(dsn, autocommit=True, connect_timeout_seconds=5) as connection:
             yield connection
 
     def _make_folders(self) -> None:

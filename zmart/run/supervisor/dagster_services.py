@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 
-from zmart.db import pool
+from zmart.db.connection import KEEPALIVE, connect_sync, with_session_options
 
 from ..deploy import rebuild
 
@@ -78,9 +78,9 @@ def environment(state_dir: Path, keeper_dsn: str) -> Mapping[str, str]:
 def storage_url(dsn: str) -> str:
     """`dsn` with Dagster's schema as the only one that unqualified names mean, and what every connection sets."""
     parts = urlsplit(dsn)
-    query = {**pool.KEEPALIVE, "application_name": "zmart dagster storage", **dict(parse_qsl(parts.query))}
+    query = {**KEEPALIVE, "application_name": "zmart dagster storage", **dict(parse_qsl(parts.query))}
     options = f"{query.get('options', '')} -c search_path={SCHEMA}".strip()
-    query["options"] = pool.with_session_options(options)
+    query["options"] = with_session_options(options)
     return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
@@ -114,7 +114,7 @@ class DaemonHeartbeat:
     def __call__(self) -> bool:
         """Ask the storage; false while there is none."""
         try:
-            with pool.connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:
+            with connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:
                 rows = connection.execute(_BEATS, {"since": self._launched, "names": list(_DAEMONS)})
                 return rows.fetchone() == (len(_DAEMONS),)
         except psycopg.Error:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zmart import errors
-from zmart.settings import Cluster, Role, Settings
+from zmart.settings import Cluster, Role, Settings, connect_host, server_url
 
 from .. import dev_secrets
 from ..postgres import embedded
@@ -131,9 +131,9 @@ class _ServicePlan:
         return Service(
             name="ingest",
             launch=lambda: self._python_launch(["ingest"], passing=("HELIUS_",), roles=("zmart_ingest",)),
-            probe=probes.http_probe(_connect_host(host), port, "/ready"),
+            probe=probes.http_probe(connect_host(host), port, "/ready"),
             ports=(Port(variable="INGEST_PORT", host=host, number=port),),
-            url=f"http://{_connect_host(host)}:{port}/helius/webhook",
+            url=f"{server_url(host, port)}/helius/webhook",
         )
 
     def devchain_service(self, selected: set[str], *, keepers: bool) -> Service:
@@ -149,12 +149,12 @@ class _ServicePlan:
             name="devchain",
             launch=lambda: self._python_launch(arguments, passing=("HELIUS_",)),
             # Validators answer there, too.
-            probe=probes.http_probe(_connect_host(host), ports.devchain, "/health"),
+            probe=probes.http_probe(connect_host(host), ports.devchain, "/health"),
             ports=tuple(
                 Port(variable="DEVCHAIN_PORT", host=host, number=number)
                 for number in (ports.devchain, ports.devchain_ws)
             ),
-            url=f"http://{_connect_host(host)}:{ports.devchain}",
+            url=server_url(host, ports.devchain),
         )
 
     def api_service(self) -> Service:
@@ -167,9 +167,9 @@ class _ServicePlan:
                 passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
-            probe=probes.http_probe(_connect_host(host), port, "/ready"),
+            probe=probes.http_probe(connect_host(host), port, "/ready"),
             ports=(Port(variable="API_PORT", host=host, number=port),),
-            url=f"http://{_connect_host(host)}:{port}",
+            url=server_url(host, port),
         )
 
     def ws_service(self) -> Service:
@@ -183,9 +183,9 @@ class _ServicePlan:
                 roles=self._api_roles(),
             ),
             after=("migrate",),
-            probe=probes.http_probe(_connect_host(host), port, "/ready"),
+            probe=probes.http_probe(connect_host(host), port, "/ready"),
             ports=(Port(variable="WS_PORT", host=host, number=port),),
-            url=f"ws://{_connect_host(host)}:{port}",
+            url=server_url(host, port, scheme="ws"),
         )
 
     def dagster_services(self) -> list[Service]:
@@ -249,10 +249,10 @@ class _ServicePlan:
             name="dagster",
             launch=lambda: self._dagster_launch(dagster_services.webserver_arguments(host, port)),
             after=("dagster-code",),
-            probe=probes.http_probe(_connect_host(host), port, "/server_info"),
+            probe=probes.http_probe(connect_host(host), port, "/server_info"),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
             ports=(Port(variable="DAGSTER_PORT", host=host, number=port),),
-            url=f"http://{_connect_host(host)}:{port}",
+            url=server_url(host, port),
         )
 
     def _dagster_daemon_service(self) -> Service:
@@ -341,8 +341,3 @@ def _generated_secrets(settings: Settings, selected: set[str]) -> dict[str, str]
         )
     generated = dev_secrets.load_or_create(settings.state_dir) if missing else {}
     return {name: generated[name] for name in missing}
-
-
-def _connect_host(host: str) -> str:
-    """The address at which a server that binds `host` can be called from here."""
-    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound

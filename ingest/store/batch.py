@@ -1,0 +1,90 @@
+"""A batch to be committed: transactions with their columns laid out, dead letters, pending signatures.
+
+The writer splits a batch that Postgres refuses in halves until the refused item is alone, and makes it a dead letter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..records import DeadLetter, TransactionRow
+from . import arrays
+from .arrays import Sighting
+
+
+class PreparedBatch(list[TransactionRow]):
+    """Transactions whose columns are laid out already."""
+
+    def __init__(self, transactions: Sequence[TransactionRow], numbers: arrays.NumberCache) -> None:
+        super().__init__(transactions)
+        self.sightings = list(count_sightings(self))
+        #: The memory that the columns were made with: another one's numbers are other markets.
+        self.numbers = numbers
+        self.columns = _columns(self.sightings, numbers)
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """Items to be committed together."""
+
+    sightings: Sequence[Sighting]
+    dead_letters: Sequence[DeadLetter]
+    wanted: Sequence[str]
+    source: str
+    prepared: PreparedBatch | None = None
+
+    def columns(self, numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
+        """The columns of its transactions, laid out beforehand where that still holds."""
+        if self.prepared is not None and self.prepared.numbers is numbers:
+            return self.prepared.columns
+        return _columns(self.sightings, numbers)
+
+    @property
+    def size(self) -> int:
+        """How many items it holds."""
+        return len(self.sightings) + len(self.dead_letters) + len(self.wanted)
+
+    def split(self) -> tuple[BatchInput, BatchInput]:
+        """Two of about the same size, in order: transactions, then dead letters, then wanted signatures."""
+        middle, n, m = self.size // 2, len(self.sightings), len(self.sightings) + len(self.dead_letters)
+        first = dataclasses.replace(
+            self,
+            prepared=None,
+            sightings=self.sightings[:middle],
+            dead_letters=self.dead_letters[: max(0, middle - n)],
+            wanted=self.wanted[: max(0, middle - m)],
+        )
+        second = dataclasses.replace(
+            self,
+            prepared=None,
+            sightings=self.sightings[middle:],
+            dead_letters=self.dead_letters[max(0, middle - n) :],
+            wanted=self.wanted[max(0, middle - m) :],
+        )
+        return first, second
+
+    def rejection_dead_letter(self, reason: str) -> DeadLetter:
+        """The dead letter of the only item in it, which Postgres refused."""
+        message = f"Postgres refused it: {reason}"
+        for sighting in self.sightings:
+            return DeadLetter(sighting.row.signature, None, "rejected", message, sighting.row.body)
+        for dead_letter in self.dead_letters:
+            return DeadLetter(None, None, "rejected", message, dead_letter.bytes or repr(dead_letter).encode())
+        return DeadLetter(None, None, "rejected", message, "".join(self.wanted).encode("utf-8", "surrogatepass"))
+
+
+def _columns(sightings: Sequence[Sighting], numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
+    return {**arrays.transactions(sightings), **arrays.events([sighting.row for sighting in sightings], numbers)}
+
+
+def count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:
+    """Each signature once, in order of first sight, with how often this batch holds it."""
+    by_signature: dict[str, Sighting] = {}
+    for row in transactions:
+        previous = by_signature.get(row.signature)
+        by_signature[row.signature] = (
+            Sighting(row, 1) if previous is None else Sighting(previous.row, previous.times + 1)
+        )
+    return by_signature.values()

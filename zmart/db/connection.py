@@ -1,0 +1,282 @@
+"""Opens connections to Postgres and translates the driver's errors into ours; nothing else does either.
+
+A connection sets its name (`application_name`), a statement timeout, and the just-in-time compiler to off. All are set
+after connecting rather than as start-up options, which session poolers refuse. dbt and Dagster open connections of
+their own, with psycopg2, and leave no place for a SET: they use `with_session_options`, in the start-up options that
+they send anyway for the role and the search path.
+
+Callers wrap their statements in `translate_errors()`: the branch of `zmart.errors` then shows whether another attempt
+can help. Mistakes in our own SQL pass through untouched, for they are bugs. Services that run against a schema that may
+not be deployed yet use `translate_all_errors()`, which makes those mistakes Unavailable too.
+
+`ReconnectingConnection` serves tasks that hold one connection for as long as the process runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import psycopg
+import psycopg_pool
+from psycopg import conninfo, sql
+from psycopg import errors as pg
+
+from zmart import errors
+
+Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
+SyncConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+#: Long enough for any statement of a service, short enough that a stuck one frees its connection.
+STATEMENT_TIMEOUT_SECONDS = 30.0
+#: A server on the same network answers in milliseconds; a dead one should be noticed.
+CONNECT_TIMEOUT_SECONDS = 10
+#: What every connection sets, whatever the server's own configuration says. With the compiler on, as an unchanged
+#: Postgres has it, a delivery of five transactions takes 1.4 to 10 s instead of 0.01 to 0.06: a fold's statement is
+#: compiled each time, and is too short to win that back.
+SESSION: Mapping[str, str] = MappingProxyType({"jit": "off"})
+#: A peer that vanished without closing its connection is noticed within this time, by the kernel.
+KEEPALIVE: Mapping[str, str] = MappingProxyType(
+    {
+        "keepalives_idle": "5",
+        "keepalives_interval": "2",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+    }
+)
+
+
+async def connect(
+    dsn: str,
+    *,
+    application_name: str = "zmart",
+    statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+    autocommit: bool = False,
+    prepare_threshold: int | None = 5,
+) -> Connection:
+    """Open one connection of its own, outside any pool.
+
+    `statement_timeout_seconds` of 0 means none. `prepare_threshold` of None suits a transaction
+    pooler. Raises Unavailable when the server does not answer, Unauthorized when it refuses the
+    login.
+    """
+    with translate_errors():
+        connection = await psycopg.AsyncConnection.connect(
+            with_keepalive(dsn),
+            autocommit=autocommit,
+            prepare_threshold=prepare_threshold,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        )
+        await session_setup(application_name, statement_timeout_seconds)(connection)
+    return connection
+
+
+def connect_sync(
+    dsn: str,
+    *,
+    application_name: str | None = None,
+    statement_timeout_seconds: float | None = None,
+    connect_timeout_seconds: int = CONNECT_TIMEOUT_SECONDS,
+    autocommit: bool = False,
+    prepare_threshold: int | None = 5,
+) -> SyncConnection:
+    """Open one synchronous connection; the driver's errors pass as they are.
+
+    `statement_timeout_seconds` of None leaves the timeout as the server has it, 0 means none.
+    """
+    connection = psycopg.connect(
+        with_keepalive(dsn),
+        autocommit=autocommit,
+        prepare_threshold=prepare_threshold,
+        connect_timeout=connect_timeout_seconds,
+    )
+    try:
+        connection.execute(_settings(application_name, statement_timeout_seconds), prepare=False)
+        if not autocommit:
+            connection.commit()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def with_keepalive(dsn: str) -> str:
+    """Return `dsn` with the keepalive settings that it does not have itself."""
+    return conninfo.make_conninfo("", **{**KEEPALIVE, **conninfo.conninfo_to_dict(dsn)})
+
+
+def with_session_options(options: str) -> str:
+    """Return the start-up options `options` with `SESSION` added, for drivers that are not ours to configure."""
+    return " ".join(filter(None, [options, *(f"-c {name}={value}" for name, value in SESSION.items())]))
+
+
+class ReconnectingConnection:
+    """One connection that is opened when it is needed and opened again after it was lost.
+
+    It never repeats a statement: the caller gets the error and decides. The session's state (temporary tables, LISTEN,
+    prepared statements) is gone after a reconnect; `on_connect` sets it up, and `generation` shows that it is new.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        application_name: str,
+        statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+        autocommit: bool = True,
+        on_connect: Callable[[Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        self._dsn = dsn
+        self._application_name = application_name
+        self._statement_timeout_seconds = statement_timeout_seconds
+        self._autocommit = autocommit
+        self._on_connect = on_connect
+        self._connection: Connection | None = None
+        # Two tasks that find the connection lost must not open one each.
+        self._connecting = asyncio.Lock()
+        #: How many connections were opened; it grows with each reconnect.
+        self.generation = 0
+
+    @property
+    def backend_pid(self) -> int | None:
+        """The server process that serves the connection, while there is one."""
+        connection = self._open_connection()
+        return None if connection is None else connection.info.backend_pid
+
+    async def get(self) -> Connection:
+        """Return the connection, opened and set up where there is none.
+
+        Raises Unavailable when the server does not answer, Unauthorized when it refuses the login, and the errors of
+        `on_connect`; a connection that could not be set up is closed.
+        """
+        if (connection := self._open_connection()) is not None:
+            return connection
+        async with self._connecting:
+            if (connection := self._open_connection()) is None:
+                connection = self._connection = await self._connect()
+                self.generation += 1
+            return connection
+
+    async def close(self) -> None:
+        """Close the connection; `get` afterwards opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    def _open_connection(self) -> Connection | None:
+        connection = self._connection
+        return None if connection is None or connection.closed else connection
+
+    async def _connect(self) -> Connection:
+        connection = await connect(
+            self._dsn,
+            application_name=self._application_name,
+            statement_timeout_seconds=self._statement_timeout_seconds,
+            autocommit=self._autocommit,
+        )
+        if self._on_connect is not None:
+            try:
+                with translate_errors():
+                    await self._on_connect(connection)
+            except BaseException:
+                await connection.close()
+                raise
+        return connection
+
+
+@contextlib.contextmanager
+def translate_errors() -> Iterator[None]:
+    """Turn the driver's errors into ours, keeping the original as the cause."""
+    try:
+        yield
+    except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
+        ours = translate(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+@contextlib.contextmanager
+def translate_all_errors(failure: str) -> Iterator[None]:
+    """Like `translate_errors`, but mistakes in our own SQL become Unavailable("`failure`: reason.").
+
+    Where the schema is not deployed yet, a correct statement fails in the same way, and succeeds a moment later.
+    """
+    try:
+        with translate_errors():
+            yield
+    except psycopg.Error as bug:
+        raise errors.Unavailable(f"{failure}: {bug.diag.message_primary or bug}.") from bug
+
+
+#: Checked from the top; the first class that fits decides.
+_ERROR_CLASSES: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
+    (psycopg_pool.TooManyRequests, errors.Overloaded),
+    (psycopg_pool.PoolTimeout, errors.Overloaded),
+    (pg.TooManyConnections, errors.Overloaded),
+    (pg.QueryCanceled, errors.Overloaded),
+    (pg.LockNotAvailable, errors.Overloaded),
+    (pg.SerializationFailure, errors.Overloaded),
+    (pg.DeadlockDetected, errors.Overloaded),
+    (pg.InvalidAuthorizationSpecification, errors.Unauthorized),
+    (pg.InvalidPassword, errors.Unauthorized),
+    (pg.InvalidCatalogName, errors.ConfigurationError),
+    (pg.InsufficientPrivilege, errors.Unauthorized),
+    (pg.UniqueViolation, errors.Conflict),
+    (pg.ExclusionViolation, errors.Conflict),
+    (pg.NoDataFound, errors.NotFound),
+    (pg.IntegrityError, errors.InvalidInput),
+    (pg.DataError, errors.InvalidInput),
+    (pg.RaiseException, errors.InvalidInput),
+    (pg.OperationalError, errors.Unavailable),
+    (pg.InterfaceError, errors.Unavailable),
+)
+
+
+def translate(error: Exception) -> errors.ZmartError | None:
+    """Return what `error` means to a caller, or None when it is a mistake of ours.
+
+    Only the server's primary message is repeated: its DETAIL quotes values of rows.
+    """
+    for theirs, ours in _ERROR_CLASSES:
+        if isinstance(error, theirs):
+            return ours(_error_message(error))
+    return None
+
+
+def _error_message(error: Exception) -> str:
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    message = primary or (str(error).strip().splitlines() or ["no message"])[0]
+    return f"Postgres: {message.rstrip('.')}."
+
+
+def session_setup(
+    application_name: str, statement_timeout_seconds: float, session: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[Connection], Awaitable[None]]:
+    """Return the function that gives a new connection its settings."""
+    statements = _settings(application_name, statement_timeout_seconds, session)
+
+    async def set_up(connection: Connection) -> None:
+        await connection.execute(statements, prepare=False)
+        if not connection.autocommit:
+            await connection.commit()
+
+    return set_up
+
+
+def _settings(
+    application_name: str | None,
+    statement_timeout_seconds: float | None,
+    session: Mapping[str, str] = MappingProxyType({}),
+) -> sql.Composed:
+    settings = {**SESSION, **session}
+    if application_name is not None:
+        settings["application_name"] = application_name
+    if statement_timeout_seconds is not None:
+        settings["statement_timeout"] = str(round(statement_timeout_seconds * 1000))
+    return sql.SQL("; ").join(
+        sql.SQL("set {} = {}").format(sql.Identifier(name), value) for name, value in settings.items()
+    )

@@ -1,0 +1,50 @@
+"""The uvicorn server that ends with status 0 after a signal, and the socket it listens on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from zmart import errors
+
+#: How many connections may wait to be accepted.
+BACKLOG = 1_024
+
+
+class GracefulServer(uvicorn.Server):
+    """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def bind_listener(host: str, port: int, *, server: str, help: str) -> socket.socket:
+    """Return a listening socket; ConfigurationError where the address is taken or not ours.
+
+    `server` names the server in the message, `help` is the next step. A port of 0 means a port that the kernel picks.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise errors.ConfigurationError(
+            f"{server} cannot listen on {host}:{port}: {error.strerror or error}.", help=help
+        ) from error
+    return listener
