@@ -25,9 +25,9 @@ from zmart import log as logs
 from .app import DevchainServer, create_app
 from .delivery import Destination
 from .faults import WebhookFaults
+from .market_plans import Tempo
 from .metadata_bot import MetadataBot
 from .service import DevelopmentChain, Options, RpcSender
-from .traders import Tempo
 
 log = structlog.get_logger()
 

@@ -24,8 +24,9 @@ from zmart.domain.ids import Address, Signature
 
 from . import accounts, arguments, ledger, store, views, wire
 from .arguments import Options, Params
+from .blocks import Block, ExecutionResult
 from .faults import RpcFault, RpcFaults
-from .ledger import Block, ExecutionResult, Ledger, TransactionRejected
+from .ledger import Ledger, TransactionRejected
 from .rpc_errors import (
     BLOCK_CLEANED_UP,
     BLOCK_NOT_AVAILABLE,
