@@ -17,7 +17,7 @@ import msgspec
 import psycopg
 
 from devchain.history import PROGRAM_ID, History
-from devchain.traders import Tempo
+from devchain.market_plans import Tempo
 from ingest.decode import decoder
 from ingest.store.writer import Writer
 from ingest.testing import address

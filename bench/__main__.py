@@ -20,7 +20,8 @@ from bench.environment import BenchEnvironment
 from zmart import errors
 
 from . import figures, machine, plot, results
-from .figure import Effort, Figure, NotMeasured
+from .figure import Effort, Figure
+from .not_measured import NotMeasured
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the figures of bench/README.md.")
     parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(figures.names())}")
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--quick", action="store_true", help="only show that everything runs; nothing is kept")
-    pace.add_argument("--full", action="store_true", help="the greatest logs")
-    parser.add_argument("--events", type=int, help="events in the log that folds and rebuild are measured on")
+    pace.add_argument("--quick", action="store_true", help="smoke run; results are not saved")
+    pace.add_argument("--full", action="store_true", help="use the largest logs")
+    parser.add_argument("--events", type=int, help="events in the log (folds, rebuild)")
     return parser
 
 

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 
 from bench import history, sockets
 from bench.environment import BenchEnvironment, RunningProcess
-from bench.figure import Effort, Figure, NotMeasured, Sample, Target
+from bench.figure import Effort, Figure, Sample, Target
+from bench.not_measured import NotMeasured
 from ingest.store import writer as writing
 from zmart import testing
 from zmart.run.supervisor import process

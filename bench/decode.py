@@ -20,7 +20,8 @@ from ingest.store import body_compression
 from zmart.chain import logs
 from zmart.domain import events
 
-from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
+from .figure import Effort, Figure, Sample, Target, ratio
+from .not_measured import NotMeasured
 
 TRANSACTIONS_PER_DELIVERY = 25
 FAILURES = 0.03

@@ -20,7 +20,8 @@ from zmart.domain.market import MarketState
 from zmart.run import ports
 
 from . import history, load
-from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .figure import Effort, Figure, Sample, Target
+from .not_measured import NotMeasured
 
 WALLETS, SENDERS = 20, 8
 FUNDS_LAMPORTS = 1_000_000_000_000

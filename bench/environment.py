@@ -27,7 +27,7 @@ from pathlib import Path
 import psycopg
 
 from bench import history
-from bench.figure import NotMeasured
+from bench.not_measured import NotMeasured
 from ingest.store import writer as writing
 from zmart import errors, testing
 from zmart.db import migrate

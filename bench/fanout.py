@@ -16,7 +16,8 @@ from zmart import testing
 from zmart.run import ports
 
 from . import history, sockets
-from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
+from .figure import Effort, Figure, Sample, Target, ratio
+from .not_measured import NotMeasured
 
 SOCKETS = 500
 COMMIT_EVENTS = 50

@@ -15,19 +15,13 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, assert_never
+from typing import ClassVar, Literal, assert_never
 
-from zmart import errors
-
-if TYPE_CHECKING:
-    from bench.environment import BenchEnvironment
+from .environment import BenchEnvironment
+from .not_measured import NotMeasured
 
 Bound = Literal["at least", "at most"]
 Pace = Literal["quick", "usual", "full"]
-
-
-class NotMeasured(errors.ZmartError):
-    """The figure could not be measured here and now."""
 
 
 @dataclass(frozen=True, kw_only=True)

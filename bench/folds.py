@@ -13,7 +13,8 @@ from ingest.store import writer as writing
 from zmart import testing
 
 from . import history
-from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .figure import Effort, Figure, Sample, Target
+from .not_measured import NotMeasured
 
 #: Events a second to reach, by batch size.
 REACH = {100: 7_500, 500: 10_000, 2_000: 15_000}

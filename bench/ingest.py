@@ -17,7 +17,8 @@ from ingest.store import body_compression
 from zmart import testing
 
 from . import history, load
-from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
+from .figure import Effort, Figure, Sample, Target, ratio
+from .not_measured import NotMeasured
 
 TRANSACTIONS_PER_DELIVERY = 25
 SENDERS = 40

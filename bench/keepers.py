@@ -25,7 +25,8 @@ from ingest.sync.database import SyncDatabase
 from ingest.sync.task import SyncTask
 from orchestration.keepers import actions, plans, runner
 from orchestration.keepers.intent_store import IntentStore
-from orchestration.keepers.plans import PlanVerdict, ProtocolConfig, ProvenState, Rules
+from orchestration.keepers.plans import ProtocolConfig, ProvenState, Rules
+from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.runner import RoundReport
 from zmart import settings, testing
 from zmart.chain import addresses, transactions
@@ -35,7 +36,8 @@ from zmart.db import queries
 from zmart.domain.ids import Address
 from zmart.settings import Cluster, Settings
 
-from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .figure import Effort, Figure, Sample, Target
+from .not_measured import NotMeasured
 
 sql = queries.load("bench", "keepers.sql")
 
@@ -117,7 +119,7 @@ async def _plan(database: testing.PostgresDatabase, markets: int) -> float:
             assert task.ballots is not None
             await store.ballots(row.market, task.ballots, before=NOW, closing=NOW)
         seconds = time.perf_counter() - began
-    due = sum(row.verdict is PlanVerdict.DUE or row.reason is plans.Reason.NEXT_ROUND for row in rows)
+    due = sum(row.verdict is PlanVerdict.DUE or row.reason is Reason.NEXT_ROUND for row in rows)
     counted = sum(sum(row.market.tally) for row in rows)
     if len(rows) != markets or due != markets // 2 or counted != markets * BALLOTS_PER_MARKET:
         raise NotMeasured(f"The plan has {len(rows)} rows, {due} due, {counted} ballots.")

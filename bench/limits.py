@@ -12,7 +12,8 @@ from bench.environment import BenchEnvironment, RunningProcess
 from zmart import testing
 from zmart.run.postgres import embedded
 
-from .figure import Effort, Figure, NotMeasured, Sample, Target, ratio
+from .figure import Effort, Figure, Sample, Target, ratio
+from .not_measured import NotMeasured
 
 CONNECTIONS = 32
 #: Requests of one address before the next one's: a visitor's, well inside the allowance of 100.

@@ -19,7 +19,8 @@ from ingest.records import TransactionRow
 from ingest.store import writer as writing
 
 from . import history, sockets
-from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
+from .figure import Effort, Figure, Sample, Target, quantile
+from .not_measured import NotMeasured
 
 CLIENTS = 3
 PER_SECOND = 40

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bench.environment import AUTHORIZATION, RunningProcess
 
-from .figure import NotMeasured
+from .not_measured import NotMeasured
 
 PATH = "/helius/webhook"
 ANSWER_SECONDS = 30.0

@@ -11,7 +11,8 @@ from zmart import testing
 from zmart.run.postgres import embedded
 
 from . import history, load
-from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .figure import Effort, Figure, Sample, Target
+from .not_measured import NotMeasured
 
 TRANSACTIONS_PER_DELIVERY = 25
 SENDERS = 40

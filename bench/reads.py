@@ -16,9 +16,8 @@ import multiprocessing
 import os
 import random
 import re
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -32,15 +31,20 @@ from zmart.run import ports
 from zmart.run.postgres import embedded
 
 from . import history
-from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile, ratio
+from .figure import Effort, Figure, Sample, Target, quantile, ratio
+from .http_client import (
+    CONNECTIONS,
+    PER_SECOND,
+    closed_loop_rate,
+    open_loop_latencies,
+    sequential_latencies,
+)
+from .not_measured import NotMeasured
 
 Workload: TypeAlias = Literal["moving", "cold", "hot"]
 
-CONNECTIONS = 32
 #: Before anything counts: statements are planned once a connection.
 WARM_SECONDS = 1.0
-#: Requests a second while latency is measured: well below what fits, so that no queue is measured.
-PER_SECOND = 100
 PAGES = ("market", "list", "trades")
 #: As the server is shipped.
 SHIPPED: Sequence[Workload] = ("moving", "hot")
@@ -340,12 +344,12 @@ def _measure_search(database: testing.PostgresDatabase, ours: RunningProcess, ro
     _insert_described_markets(database)
     paths = [f"/api/markets?q={word.replace(' ', '+')}" for word in _SEARCHES]
     request_paths = list(itertools.islice(itertools.cycle(paths), requests))
-    asyncio.run(_sequential_latencies(ours.port, paths))
+    asyncio.run(sequential_latencies(ours.port, paths))
     return Sample(
         label=f"search of {SEARCHED_MARKETS:,} markets, p95",
         unit="ms",
         values=tuple(
-            quantile(asyncio.run(_sequential_latencies(ours.port, request_paths)), 0.95) * 1e3 for _ in range(rounds)
+            quantile(asyncio.run(sequential_latencies(ours.port, request_paths)), 0.95) * 1e3 for _ in range(rounds)
         ),
     )
 
@@ -379,7 +383,7 @@ def _insert_described_markets(database: testing.PostgresDatabase) -> None:
 
 def _rate(running: RunningProcess, paths: Sequence[str], seconds: float) -> float:
     """Answers a second while every connection asks without pause."""
-    return asyncio.run(_closed_loop_rate(running.port, paths, seconds))
+    return asyncio.run(closed_loop_rate(running.port, paths, seconds))
 
 
 def _growth_latencies(
@@ -397,123 +401,8 @@ def _growth_latencies(
 
 
 def _latencies(running: RunningProcess, paths: Sequence[str], rounds: int, seconds: float) -> list[list[float]]:
-    asyncio.run(_open_loop_latencies(running.port, paths, WARM_SECONDS))
-    return [asyncio.run(_open_loop_latencies(running.port, paths, seconds)) for _ in range(rounds)]
-
-
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-
-
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection; says when an answer is whole, and looks at no more than it must."""
-
-    def __init__(self, on_answer: Callable[[_Connection], None]) -> None:
-        self._on_answer = on_answer
-        #: What came of an answer whose length is not known yet; None once it is.
-        self._head: bytes | None = b""
-        self._missing = 0
-        self.transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def send(self, request: bytes) -> None:
-        assert self.transport is not None
-        self.transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._missing -= len(data)
-        if self._head is not None:
-            self._head += data
-            self._missing = self._missing_bytes(self._head)
-        if self._missing == 0:
-            self._head = b""
-            self._on_answer(self)
-
-    def _missing_bytes(self, begun: bytes) -> int:
-        """How much is missing of an answer; 1 or more while that cannot be known."""
-        head = begun.find(b"\r\n\r\n")
-        if head < 0:
-            return 1
-        if begun[9:12] != b"200":
-            raise NotMeasured(f"A request was answered with {begun[:200]!r}")
-        found = _LENGTH.search(begun, 0, head)
-        if found is None:
-            raise NotMeasured("An answer has no length.")
-        self._head = None
-        return head + 4 + int(found[1]) - len(begun)
-
-
-def _request(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-
-
-async def _closed_loop_rate(port: int, paths: Sequence[str], seconds: float) -> float:
-    loop, answers, is_stopped = asyncio.get_running_loop(), 0, False
-    requests = itertools.cycle([_request(path) for path in paths])
-
-    def on_answer(connection: _Connection) -> None:
-        nonlocal answers
-        answers += 1
-        if not is_stopped:
-            connection.send(next(requests))
-
-    connections = [
-        (await loop.create_connection(lambda: _Connection(on_answer), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
-    ]
-    began = time.perf_counter()
-    for connection in connections:
-        connection.send(next(requests))
-    await asyncio.sleep(seconds)
-    is_stopped, rate = True, answers / (time.perf_counter() - began)
-    for connection in connections:
-        assert connection.transport is not None
-        connection.transport.abort()
-    if not answers:
-        raise NotMeasured("Nothing was answered.")
-    return rate
-
-
-async def _open_loop_latencies(port: int, paths: Sequence[str], seconds: float) -> list[float]:
-    """Latencies of requests that leave at their appointed times, from the appointment."""
-    loop, free, took = asyncio.get_running_loop(), asyncio.Queue[_Connection](), []
-    due: dict[_Connection, float] = {}
-
-    def on_answer(connection: _Connection) -> None:
-        took.append(time.perf_counter() - due.pop(connection))
-        free.put_nowait(connection)
-
-    for _ in range(CONNECTIONS):
-        _, connection = await loop.create_connection(lambda: _Connection(on_answer), "127.0.0.1", port)
-        free.put_nowait(connection)
-    began = time.perf_counter() + 0.05
-    for place in range(round(seconds * PER_SECOND)):
-        at = began + place / PER_SECOND
-        await asyncio.sleep(max(0.0, at - time.perf_counter()))
-        connection = await free.get()
-        due[connection] = at
-        connection.send(_request(paths[place % len(paths)]))
-    async with asyncio.timeout(10):
-        for _ in range(CONNECTIONS):
-            connection = await free.get()
-            assert connection.transport is not None
-            connection.transport.abort()
-    return took
-
-
-async def _sequential_latencies(port: int, paths: Sequence[str]) -> list[float]:
-    loop, waiting, took = asyncio.get_running_loop(), asyncio.Event(), []
-    _, connection = await loop.create_connection(lambda: _Connection(lambda _: waiting.set()), "127.0.0.1", port)
-    for path in paths:
-        waiting.clear()
-        began = time.perf_counter()
-        connection.send(_request(path))
-        await asyncio.wait_for(waiting.wait(), 10)
-        took.append(time.perf_counter() - began)
-    assert connection.transport is not None
-    connection.transport.abort()
-    return took
+    asyncio.run(open_loop_latencies(running.port, paths, WARM_SECONDS))
+    return [asyncio.run(open_loop_latencies(running.port, paths, seconds)) for _ in range(rounds)]
 
 
 FIGURE = ReadsFigure()

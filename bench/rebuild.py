@@ -11,7 +11,8 @@ from bench.environment import BenchEnvironment
 from zmart import testing
 from zmart.run.deploy import rebuild
 
-from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .figure import Effort, Figure, Sample, Target
+from .not_measured import NotMeasured
 
 
 class RebuildFigure(Figure):

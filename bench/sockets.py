@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .figure import NotMeasured
+from .not_measured import NotMeasured
 
 #: Once in each message, in ours and in the peer's.
 MARK = b'"tradeId"'

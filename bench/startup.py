@@ -12,7 +12,8 @@ from zmart import testing
 from zmart.run import ports
 from zmart.run.supervisor import process, state_file
 
-from .figure import Effort, Figure, NotMeasured, Sample, Target
+from .figure import Effort, Figure, Sample, Target
+from .not_measured import NotMeasured
 
 READY_WITHIN_SECONDS = 120.0
 #: Everything stops in its order, Postgres last and with a checkpoint.

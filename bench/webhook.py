@@ -7,7 +7,8 @@ import itertools
 from bench.environment import BenchEnvironment, count_rows
 
 from . import history, load
-from .figure import Effort, Figure, NotMeasured, Sample, Target, quantile
+from .figure import Effort, Figure, Sample, Target, quantile
+from .not_measured import NotMeasured
 
 TRANSACTIONS_PER_SECOND = 500
 SIZES = (1, 25)

@@ -24,9 +24,9 @@ from zmart.settings import server_url
 from .app import DevchainServer, create_app
 from .delivery import Destination
 from .faults import WebhookFaults
+from .market_plans import Tempo
 from .metadata_bot import MetadataBot
 from .service import DevelopmentChain, Options, RpcSender
-from .traders import Tempo
 
 log = structlog.get_logger()
 
@@ -66,21 +66,21 @@ def parser() -> argparse.ArgumentParser:
     """The options, with their help."""
     argument_parser = argparse.ArgumentParser(prog="devchain", description="A chain for development.")
     add = argument_parser.add_argument
-    add("--no-traders", action="store_true", help="nobody acts but you")
-    add("--leave-to-keepers", action="store_true", help="traders play no backend authority")
-    add("--pace", type=float, default=1.0, help="how much faster than real the clock runs")
-    add("--seed", type=int, default=1, help="whom and what the traders are")
-    add("--past-hours", type=float, default=1.0, help="history a new chain is born with")
-    add("--markets", type=int, default=Tempo.markets, help="markets alive at once")
-    add("--wallets", type=int, default=Tempo.wallets, help="wallets that act")
+    add("--no-traders", action="store_true", help="do not run demo traders")
+    add("--leave-to-keepers", action="store_true", help="leave backend transactions to keepers")
+    add("--pace", type=float, default=1.0, help="speed of the clock (1 = real time)")
+    add("--seed", type=int, default=1, help="seed of the random generator")
+    add("--past-hours", type=float, default=1.0, help="hours of history of a new chain")
+    add("--markets", type=int, default=Tempo.markets, help="number of live markets")
+    add("--wallets", type=int, default=Tempo.wallets, help="number of trader wallets")
     add("--trades-per-second", type=float, default=Tempo.trades_per_second)
     add("--faulty-sells", action="store_true", help="sells fail as on the deployed program")
     add("--program", type=Path, metavar="FILE.so", help="run this program instead of the model")
-    add("--publish-metadata", action="store_true", help="creators sign in to the API and tell their questions")
-    add("--no-webhooks", action="store_true", help="deliver nothing")
-    add("--helius-retries", action="store_true", help="give a delivery up after three retries")
+    add("--publish-metadata", action="store_true", help="creators publish metadata to the API")
+    add("--no-webhooks", action="store_true", help="send no webhooks")
+    add("--helius-retries", action="store_true", help="give up a delivery after three retries")
     for name in ("duplicates", "delays", "shuffles", "drops", "missing-index"):
-        add(f"--{name}", type=parse_probability, default=0.0, help="of webhooks: from 0 to 1")
+        add(f"--{name}", type=parse_probability, default=0.0, help="probability per webhook, 0 to 1")
     add("--delay-seconds", type=float, default=WebhookFaults.delay_seconds)
     return argument_parser
 

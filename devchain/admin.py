@@ -57,7 +57,7 @@ class Admin:
             "unixTimestamp": ledger.clock.unix_timestamp,
             "accounts": len(ledger.accounts),
             "frozen": self._chain.is_frozen,
-            "slotsBehind": self._rpc.slots_behind,
+            "slotsBehind": self._rpc.node.slots_behind,
             "deliveries": None
             if webhooks is None
             else {
@@ -92,8 +92,8 @@ class Admin:
 
     def behind(self, params: Params) -> int:
         """Answer as a node that lags so many slots."""
-        self._rpc.slots_behind = arguments.read_integer(params[0])
-        return self._rpc.slots_behind
+        self._rpc.node.slots_behind = arguments.read_integer(params[0])
+        return self._rpc.node.slots_behind
 
     def fault(self, params: Params) -> dict[str, Any]:
         """Misbehave for a few calls."""
@@ -104,7 +104,7 @@ class Admin:
     def clear(self, params: Params) -> bool:
         """Behave again."""
         self._rpc.faults.clear()
-        self._rpc.slots_behind = 0
+        self._rpc.node.slots_behind = 0
         return True
 
     def account(self, params: Params) -> bool:

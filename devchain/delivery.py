@@ -23,8 +23,8 @@ import structlog
 from zmart.settings import Secret
 
 from . import views
+from .blocks import LandedTransaction
 from .faults import WebhookFaults
-from .ledger import LandedTransaction
 from .store import LedgerStore, PendingDelivery, Place
 
 log = structlog.get_logger()

@@ -21,9 +21,11 @@ from zmart.domain.ids import Address
 
 from . import accounts, delivery
 from .accounts import ConfigRecord, MarketRecord, PositionRecord, VoteRecord
-from .ledger import Genesis, LandedTransaction, Ledger, TransactionRejected
+from .blocks import Genesis, LandedTransaction
+from .ledger import Ledger, TransactionRejected
+from .market_plans import Tempo
 from .program import Program
-from .traders import Tempo, Traders
+from .traders import Traders
 
 #: The program id of the devnet deployment (protocol.md 1.1).
 PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")

@@ -1,14 +1,14 @@
-"""The ledger: slots, blocks, fees, and transactions that happen entirely or not at all.
+"""Holds a chain: slots, blocks, fees, and transactions that are applied entirely or not at all.
 
 There is always one open block. A transaction runs the moment it is submitted and lands in the open
 block, `processed`; `advance` closes the block, writes it to the store in one database transaction
-and opens the next. So a process that is killed loses at most its open block, as a dropped fork
-would, and never half of one.
+and opens the next. So a process that is killed loses at most its open block, as after a dropped fork,
+and never half of one.
 
-What a slot changed can be undone until it is finalized: each keeps the accounts as they were before
-it. That serves reads at an older commitment, and forks.
+A slot's changes can be undone until it is finalized, because the accounts before each such slot are stored.
+Reads at an older commitment and forks use them.
 
-A ledger without a store lives in memory, where it forgets finalized blocks.
+A ledger without a store is only in memory and drops old blocks.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ import hashlib
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from solders.hash import Hash
 from solders.instruction import Instruction as SoldersInstruction
-from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
@@ -31,12 +29,11 @@ from zmart.domain.ids import Address, Signature
 
 from . import accounts, builtins, runtime, wire
 from .accounts import Account
+from .blocks import Block, ExecutionResult, Genesis, LandedTransaction
 from .program import Program
-from .runtime import ClockSysvar, ErrorJson, Execution, InnerInstruction, Processor
+from .runtime import ClockSysvar, ErrorJson, Execution, Processor
+from .store import LedgerStore
 from .wire import SigningKey
-
-if TYPE_CHECKING:
-    from .store import LedgerStore
 
 #: What a signature costs its payer, in lamports.
 FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
@@ -63,79 +60,6 @@ class TransactionRejected(Exception):
     def __init__(self, error: ErrorJson) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Genesis:
-    """What a chain is born with; `seed` makes its faucet and its demo keys."""
-
-    hash: str
-    seed: bytes
-    #: Seconds since 1970.
-    created_at: int
-
-    @classmethod
-    def from_seed(cls, seed: bytes, created_at: int) -> Genesis:
-        """A chain of one's own: other seeds are other chains."""
-        digest = hashlib.sha256(b"devchain genesis" + seed).digest()
-        return cls(hash=str(Hash(digest)), seed=seed, created_at=created_at)
-
-    def signer(self, name: str) -> SigningKey:
-        """The key of one of the chain's own actors."""
-        return SigningKey.of(Keypair.from_seed(hashlib.sha256(self.seed + name.encode()).digest()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutionResult:
-    """What running a transaction gave."""
-
-    err: ErrorJson | None
-    fee_lamports: int
-    logs: list[str]
-    inner: dict[int, list[InnerInstruction]]
-    units_consumed: int
-    #: Balances of the transaction's accounts in its order, in lamports.
-    pre_balances: list[int]
-    post_balances: list[int]
-    changed: dict[Address, Account]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandedTransaction:
-    """A transaction in a block."""
-
-    transaction: wire.WireTransaction
-    slot: int
-    index: int
-    #: Seconds since 1970, by the chain's clock.
-    block_time: int
-    err: ErrorJson | None
-    fee_lamports: int
-    logs: list[str]
-    inner: dict[int, list[InnerInstruction]]
-    units_consumed: int
-    pre_balances: list[int]
-    post_balances: list[int]
-
-    @property
-    def signature(self) -> Signature:
-        """What the transaction is known by."""
-        return self.transaction.signatures[0]
-
-
-@dataclass(kw_only=True)
-class Block:
-    """A slot that was not skipped."""
-
-    slot: int
-    parent_slot: int
-    height: int
-    time: int
-    blockhash: str
-    previous_blockhash: str
-    transactions: list[LandedTransaction] = field(default_factory=list)
-    #: The accounts it changed, as it left them; empty when read back from the store.
-    changed: dict[Address, Account] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Ledger:
@@ -414,7 +338,7 @@ class Ledger:
         parent = next(reversed(self.blocks.values()))
         self.open = self._next_block(parent, abandoned.time, abandoned.slot - parent.slot)
 
-    # Beginning and keeping house
+    # Start, lookup and pruning
 
     def _open_first_block(self) -> Block:
         """The first open block of this process."""

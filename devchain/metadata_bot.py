@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import structlog
 
-from .traders import MarketPlan, Traders
+from .market_plans import MarketPlan
+from .traders import Traders
 
 log = structlog.get_logger()
 

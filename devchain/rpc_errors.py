@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .ledger import ExecutionResult
+from .blocks import ExecutionResult
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 BLOCK_CLEANED_UP, PREFLIGHT_FAILURE, INVALID_SIGNATURE = -32001, -32002, -32003

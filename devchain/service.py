@@ -24,13 +24,16 @@ from zmart.domain.ids import Address
 
 from . import ledger as ledgers
 from . import vm, wire
+from .actors import PlannedTransaction
+from .blocks import Block, Genesis
 from .delivery import Destination, WebhookDelivery
 from .faults import WebhookFaults
-from .ledger import Block, Genesis, Ledger, TransactionRejected
+from .ledger import Ledger, TransactionRejected
+from .market_plans import Tempo
 from .metadata_bot import MetadataBot
 from .program import Program
 from .store import LedgerStore
-from .traders import PlannedTransaction, Tempo, Traders
+from .traders import Traders
 
 log = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from zmart.domain.ids import Address, Signature
 
 from . import wire
 from .accounts import Account
-from .ledger import Block, Genesis, LandedTransaction
+from .blocks import Block, Genesis, LandedTransaction
 from .runtime import ErrorJson, InnerInstruction
 
 _SQL: Final = queries.load("devchain", "queries.sql")

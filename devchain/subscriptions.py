@@ -18,7 +18,8 @@ from zmart.domain.ids import Address
 
 from . import arguments, views
 from .arguments import Params
-from .ledger import Block, LandedTransaction, Ledger
+from .blocks import Block, LandedTransaction
+from .ledger import Ledger
 from .rpc import COMMITMENTS
 from .rpc_errors import INVALID_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE_ERROR, RpcError
 

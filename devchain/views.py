@@ -13,7 +13,7 @@ from zmart.domain.ids import Address
 from . import arguments, wire
 from .accounts import Account
 from .arguments import Options
-from .ledger import Block, LandedTransaction
+from .blocks import Block, LandedTransaction
 from .rpc_errors import INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_VERSION, RpcError
 from .runtime import InnerInstruction
 

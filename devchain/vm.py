@@ -22,7 +22,8 @@ from zmart.domain.ids import Address
 
 from . import wire
 from .accounts import Account
-from .ledger import ExecutionResult, Genesis, Ledger, compute_budget_of, resolve_instructions
+from .blocks import ExecutionResult, Genesis
+from .ledger import Ledger, compute_budget_of, resolve_instructions
 from .runtime import ErrorJson, InnerInstruction
 from .store import LedgerStore
 

@@ -13,9 +13,9 @@ import msgspec
 
 from devchain import delivery
 from devchain import testing as devchain
-from devchain.ledger import LandedTransaction
+from devchain.blocks import LandedTransaction
+from devchain.market_plans import Tempo
 from devchain.service import DirectSender, Options
-from devchain.traders import Tempo
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer

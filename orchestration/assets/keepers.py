@@ -17,7 +17,7 @@ from zmart import settings
 from .. import dbt_manifest as models
 from ..keepers import actions, runner
 from ..keepers import report as rendering
-from ..keepers.plans import PlanVerdict
+from ..keepers.reasons import PlanVerdict
 from ..keepers.runner import RoundReport
 from ..resources import DatabaseResource
 

@@ -24,7 +24,7 @@ from . import report as rendering
 from . import runner, submit
 from .actions import NAMES, select_tasks
 from .intent_store import IntentStore
-from .plans import PlanVerdict
+from .reasons import PlanVerdict
 from .runner import RoundReport
 
 EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED, EXIT_MANUAL_REVIEW, EXIT_BUSY = 0, 1, 2, 3, 4

@@ -14,12 +14,12 @@ Off-chain ballots of wallets that the chain has never shown cost nothing: ten of
 address, and a tally, an approval and an activation followed. So nothing is sent whose reason depends on them, and no
 count that is sent includes them.
 
-A row that is not sent says why, as one of the reasons below; `Verdict.PERSON` are those that no rule may decide.
+A row that is not sent has a reason of reasons.py; an operator decides the rows of `PlanVerdict.MANUAL_REVIEW`,
+because no rule may decide them.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -32,6 +32,7 @@ from zmart.domain.market import MarketState
 from zmart.settings import Eligibility
 
 from .actions import Name, Task
+from .reasons import PlanVerdict, Reason
 
 #: A tally is sent for one market at most so often: each costs a fee and shows up in its history.
 TALLY_INTERVAL_SECONDS: Final = 3_600
@@ -40,66 +41,6 @@ LARGEST_LAG_SECONDS: Final = 900
 #: How far this machine's clock and the chain's may lie apart where ballots are dated by ours. A dispute is settled so
 #: much later, so that a ballot accepted in time by either clock is counted.
 LARGEST_SKEW_SECONDS: Final = 60
-
-
-class PlanVerdict(enum.Enum):
-    """What becomes of a row."""
-
-    #: It is signed and sent.
-    DUE = "due"
-    #: It waits for the admin's signature, made elsewhere.
-    EXPORT = "export"
-    #: Nothing to do, or not yet.
-    WAIT = "wait"
-    #: It would be due, but something is not proven.
-    REFUSED = "refused"
-    #: A person decides.
-    MANUAL_REVIEW = "manual_review"
-
-
-class Reason(enum.Enum):
-    """Why a row has its verdict."""
-
-    DUE = ("due", PlanVerdict.DUE)
-    NO_ADMIN_KEY = ("unsigned, for the admin", PlanVerdict.EXPORT)
-
-    TOO_FEW_BALLOTS = ("too few ballots", PlanVerdict.WAIT)
-    BELOW_THRESHOLD = ("below the threshold", PlanVerdict.WAIT)
-    TALLY_SUFFICES = ("the tally on chain suffices", PlanVerdict.WAIT)
-    TALLIED_LATELY = ("tallied within the hour", PlanVerdict.WAIT)
-    NO_TALLY = ("no sufficient tally on chain", PlanVerdict.WAIT)
-    PERIOD_RUNS = ("the dispute period runs", PlanVerdict.WAIT)
-    VOTING_RUNS = ("voting runs", PlanVerdict.WAIT)
-    UNDER_WAY = ("under way", PlanVerdict.WAIT)
-    NEXT_ROUND = ("in the next round", PlanVerdict.WAIT)
-    LEFT_TO_OTHERS = ("left to admin and creator", PlanVerdict.WAIT)
-    PAUSED = ("the protocol is paused", PlanVerdict.WAIT)
-    NOT_YET = ("the program says not yet", PlanVerdict.WAIT)
-
-    UNVERIFIED = ("nothing of the log is proven", PlanVerdict.REFUSED)
-    LOG_BEHIND = ("the proven log is too old", PlanVerdict.REFUSED)
-    MART_STALE = ("a mart stopped following the log", PlanVerdict.REFUSED)
-    CLOCK_SKEW = ("clocks disagree", PlanVerdict.REFUSED)
-    NOT_FINAL = ("not final yet", PlanVerdict.REFUSED)
-    BALLOTS_TURNED = ("ballots have turned since the tally", PlanVerdict.REFUSED)
-    MARKET_MOVED = ("the market has moved on", PlanVerdict.REFUSED)
-    CONFIG_CHANGED = ("the configuration has changed", PlanVerdict.REFUSED)
-    RECORDS_DIFFER = ("vote records differ from the log", PlanVerdict.REFUSED)
-    SIMULATION = ("it cannot be simulated now", PlanVerdict.REFUSED)
-    BUDGET = ("the day's budget is used up", PlanVerdict.REFUSED)
-
-    ZERO_BALLOTS = ("a dispute without a ballot", PlanVerdict.MANUAL_REVIEW)
-    NULL_OUTCOME = ("no outcome is proposed", PlanVerdict.MANUAL_REVIEW)
-    WAS_DISPUTED = ("it was disputed before", PlanVerdict.MANUAL_REVIEW)
-    UNSEEN_DECIDE = ("unseen wallets decide", PlanVerdict.MANUAL_REVIEW)
-    THRESHOLDS_DISAGREE = ("our threshold and the chain's disagree", PlanVerdict.MANUAL_REVIEW)
-    TOO_MANY_BALLOTS = ("more ballots than the program counts", PlanVerdict.MANUAL_REVIEW)
-    PROGRAM = ("the program would refuse", PlanVerdict.MANUAL_REVIEW)
-    QUARANTINED = ("quarantined after three attempts", PlanVerdict.MANUAL_REVIEW)
-
-    def __init__(self, label: str, verdict: PlanVerdict) -> None:
-        self.label = label
-        self.verdict = verdict
 
 
 class ProtocolConfig(NamedTuple):

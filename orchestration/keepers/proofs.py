@@ -18,7 +18,8 @@ from zmart.chain import client, codec
 from zmart.domain.market import MarketState
 from zmart.domain.votes import VoteKind
 
-from .plans import MarketFacts, PlanRow, ProtocolConfig, Reason
+from .plans import MarketFacts, PlanRow, ProtocolConfig
+from .reasons import Reason
 
 #: Places in a VoteRecord (protocol.md 1.5): the market, the kind, and from there vote and instant.
 RECORD_BYTES: Final = 83

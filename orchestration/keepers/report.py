@@ -9,7 +9,8 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
-from .plans import PlanRow, PlanVerdict
+from .plans import PlanRow
+from .reasons import PlanVerdict
 from .runner import RoundReport
 
 #: Rows in a table of the UI: what acts or needs somebody comes first, so the rest is only counted.

@@ -26,8 +26,9 @@ from . import chain_state, fees, plans, preflight
 from .actions import Task
 from .error_policy import ErrorOutcome
 from .intent_store import IntentStore, LeaseLost, LogFacts
-from .plans import PlanRow, PlanVerdict, ProtocolConfig, ProvenState, Reason, Rules
+from .plans import PlanRow, ProtocolConfig, ProvenState, Rules
 from .preflight import KeeperKeys
+from .reasons import PlanVerdict, Reason
 from .submit import Checkpoint, SentSubmission, Submitter, Timing, no_checkpoint
 from .sweep import Sweep, SweepResult
 

@@ -29,7 +29,8 @@ from . import error_policy, fees, proofs
 from .actions import Task
 from .error_policy import ErrorAction, ErrorOutcome
 from .intent_store import BudgetExhausted, IntentStore, SubmissionStillOpen
-from .plans import PlanRow, PlanVerdict, ProtocolConfig, ProvenState, Reason
+from .plans import PlanRow, ProtocolConfig, ProvenState
+from .reasons import PlanVerdict, Reason
 
 #: What a simulation may use; the program's instructions take a tenth of it.
 SIMULATED_UNITS: Final = 400_000

@@ -30,8 +30,8 @@ from devchain import testing as devchain
 from devchain.accounts import MarketRecord, PositionRecord
 from devchain.delivery import Destination
 from devchain.faults import RpcFault, WebhookFaults
+from devchain.market_plans import Tempo
 from devchain.service import Options
-from devchain.traders import Tempo
 from ingest import testing as deliveries
 from zmart import testing
 from zmart.domain import events

@@ -19,7 +19,7 @@ from api_fixtures import start_server
 from wallets import SIGNING_IN, Wallet
 
 from api.__main__ import ApiServer, server
-from devchain.ledger import LandedTransaction
+from devchain.blocks import LandedTransaction
 from zmart import settings, testing
 
 SOL = 1_000_000_000

@@ -23,7 +23,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from devchain.traders import Tempo
+from devchain.market_plans import Tempo
 from tests.fix_browser import FLAGS
 from zmart import testing
 from zmart.run import ports

@@ -10,7 +10,7 @@ import pytest
 from conftest import ConsoleStack
 from playwright.async_api import expect
 
-from devchain.traders import Tempo
+from devchain.market_plans import Tempo
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -16,8 +16,9 @@ import pytest
 from devchain.delivery import Destination, WebhookDelivery
 from devchain.faults import WebhookFaults
 from devchain.ledger import Ledger
+from devchain.market_plans import Tempo
 from devchain.store import LedgerStore
-from devchain.traders import Tempo, Traders
+from devchain.traders import Traders
 from zmart.domain.ids import Address
 from zmart.settings import Secret
 

@@ -19,7 +19,7 @@ from solders.system_program import TransferParams, transfer
 from websockets.asyncio.client import connect
 
 from devchain import testing, views, wire
-from devchain.ledger import LandedTransaction
+from devchain.blocks import LandedTransaction
 from devchain.rpc_errors import RpcError
 from devchain.service import Options
 from devchain.testing import DevchainNode

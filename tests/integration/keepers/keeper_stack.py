@@ -28,7 +28,8 @@ from ingest.store.writer import Writer
 from ingest.sync.database import SyncDatabase
 from ingest.sync.task import SyncTask
 from orchestration.keepers import actions, runner
-from orchestration.keepers.plans import PlanRow, PlanVerdict, Reason
+from orchestration.keepers.plans import PlanRow
+from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.runner import RoundReport
 from orchestration.keepers.submit import Checkpoint, Timing, no_checkpoint
 from zmart import settings, testing

@@ -14,7 +14,7 @@ from solders.transaction import VersionedTransaction
 
 from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
-from orchestration.keepers.plans import PlanVerdict, Reason
+from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.submit import Timing
 from zmart import errors
 from zmart.chain import addresses, rpc_errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keeper_stack import DISPUTE_PERIOD, KeeperStack, due, reasons
 
-from orchestration.keepers.plans import Reason
+from orchestration.keepers.reasons import Reason
 
 
 async def test_a_proposal_is_tallied_approved_and_opened(stack: KeeperStack) -> None:

@@ -10,7 +10,8 @@ import pytest
 from bench import __main__ as command
 from bench import figures
 from bench.environment import BenchEnvironment
-from bench.figure import Effort, Figure, NotMeasured, Sample, Target
+from bench.figure import Effort, Figure, Sample, Target
+from bench.not_measured import NotMeasured
 
 Run = Callable[..., int]
 

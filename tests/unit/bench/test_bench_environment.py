@@ -13,7 +13,7 @@ import pytest
 
 from bench import environment, load
 from bench.environment import BenchEnvironment, RunningProcess
-from bench.figure import NotMeasured
+from bench.not_measured import NotMeasured
 from zmart.run import ports
 
 

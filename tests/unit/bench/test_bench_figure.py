@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.figure import Effort, NotMeasured, Pace, Sample, Target, quantile, ratio
+from bench.figure import Effort, Pace, Sample, Target, quantile, ratio
+from bench.not_measured import NotMeasured
 
 FINITE = st.floats(min_value=0.001, max_value=1e9)
 

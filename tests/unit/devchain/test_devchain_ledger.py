@@ -19,7 +19,8 @@ from solders.system_program import TransferParams, transfer
 
 from devchain import accounts, builtins, wire
 from devchain.accounts import Account
-from devchain.ledger import BLOCKHASH_AGE, Genesis, LandedTransaction, Ledger, TransactionRejected
+from devchain.blocks import Genesis, LandedTransaction
+from devchain.ledger import BLOCKHASH_AGE, Ledger, TransactionRejected
 from devchain.store import LedgerStore, Place
 from devchain.wire import SigningKey
 from zmart import errors

@@ -9,7 +9,8 @@ import pytest
 
 from devchain import accounts
 from devchain.accounts import MarketRecord, PositionRecord, VoteRecord
-from devchain.ledger import Genesis, LandedTransaction, Ledger
+from devchain.blocks import Genesis, LandedTransaction
+from devchain.ledger import Ledger
 from devchain.program import Program
 from devchain.wire import SigningKey
 from zmart.chain import addresses, logs, transactions

@@ -7,7 +7,8 @@ import itertools
 from devchain import questions
 from devchain.history import History
 from devchain.ledger import TransactionRejected
-from devchain.traders import Tempo, Traders, plan_market
+from devchain.market_plans import Tempo, plan_market
+from devchain.traders import Traders
 from zmart.chain import logs
 from zmart.domain.market import MarketState
 

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from devchain import accounts
-from devchain.ledger import Genesis
+from devchain.blocks import Genesis
 from devchain.vm import VmLedger
 from zmart import errors
 from zmart.domain.ids import Address

@@ -8,7 +8,8 @@ from test_keeper_plans import proposed, resolving
 from orchestration import keeper_jobs
 from orchestration.keepers import report as rendering
 from orchestration.keepers.actions import NAMES, TASKS
-from orchestration.keepers.plans import PlanRow, Reason
+from orchestration.keepers.plans import PlanRow
+from orchestration.keepers.reasons import Reason
 from orchestration.keepers.runner import RoundReport
 from zmart import settings
 

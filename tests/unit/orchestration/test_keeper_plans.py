@@ -10,17 +10,8 @@ import pytest
 from ingest.testing import address
 from orchestration.keepers import plans
 from orchestration.keepers.actions import FORBIDDEN_INSTRUCTION, TASKS
-from orchestration.keepers.plans import (
-    MarketFacts,
-    OpenIntent,
-    PlanRow,
-    PlanVerdict,
-    ProtocolConfig,
-    ProvenState,
-    Reason,
-    Rules,
-    Tally,
-)
+from orchestration.keepers.plans import MarketFacts, OpenIntent, PlanRow, ProtocolConfig, ProvenState, Rules, Tally
+from orchestration.keepers.reasons import PlanVerdict, Reason
 from zmart.domain.market import MarketState
 
 DAY = 86_400

@@ -12,8 +12,9 @@ from test_keeper_plans import CONFIG, proposed
 from devchain import accounts
 from ingest.testing import address
 from orchestration.keepers import proofs
-from orchestration.keepers.plans import MarketFacts, PlanRow, Reason
+from orchestration.keepers.plans import MarketFacts, PlanRow
 from orchestration.keepers.proofs import Ballots
+from orchestration.keepers.reasons import Reason
 from zmart import errors
 from zmart.chain import client
 from zmart.domain.ids import Address

@@ -1,0 +1,135 @@
+"""The demo actors: their keys, their view of the chain, and the transactions they plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from solders.instruction import Instruction
+from solders.system_program import TransferParams, transfer
+
+from zmart.chain import addresses, transactions
+from zmart.domain.ids import Address
+
+from . import builtins
+from .accounts import Account, ConfigRecord, MarketRecord, PositionRecord
+from .blocks import Genesis
+from .market_plans import SOL, MarketPlan
+from .wire import SigningKey
+
+#: A wallet below this asks the faucet for more.
+POOR_LAMPORTS = 500 * SOL
+GRANT_LAMPORTS = 20_000 * SOL
+
+
+class AccountReader(Protocol):
+    """The accounts that actors read."""
+
+    def account(self, address: Address) -> Account | None:
+        """One account, or None."""
+        ...
+
+    def owned_by(self, owner: Address) -> Iterator[tuple[Address, Account]]:
+        """The accounts of a program."""
+        ...
+
+
+class PlannedTransaction(NamedTuple):
+    """A transaction to send; the first signer pays."""
+
+    name: str
+    instructions: list[Instruction]
+    signers: list[SigningKey]
+
+
+class ActorKeys:
+    """The actors' keys, all drawn from the chain's seed."""
+
+    def __init__(self, genesis: Genesis, wallets: int) -> None:
+        self.faucet = genesis.signer("faucet")
+        self.admin = genesis.signer("admin")
+        self.backend = genesis.signer("backend")
+        self.fee_wallet = genesis.signer("fee wallet")
+        self.wallets = [genesis.signer(f"wallet {index}") for index in range(wallets)]
+
+
+class FollowedMarket:
+    """A market that is not over for the actors."""
+
+    __slots__ = ("account", "claims", "holders", "plan", "votes")
+
+    def __init__(self, plan: MarketPlan, account: Address) -> None:
+        self.plan = plan
+        self.account = account
+        #: Wallets that traded, in the order of their first trades.
+        self.holders: dict[int, None] = {}
+        self.claims = 0
+        #: Ballots cast by kind.
+        self.votes = [0, 0]
+
+
+class ActorClient:
+    """Reads the chain for the actors and builds their transactions."""
+
+    def __init__(self, bank: AccountReader, keys: ActorKeys, *, program_id: Address) -> None:
+        self.bank = bank
+        self.keys = keys
+        self.program_id = program_id
+        self._config = addresses.config_address(program_id)
+        self._grants = 0
+
+    @property
+    def config(self) -> ConfigRecord | None:
+        """The protocol's configuration as the chain has it."""
+        account = self.bank.account(self._config)
+        record = account.record if account else None
+        return record if isinstance(record, ConfigRecord) else None
+
+    def market(self, followed: FollowedMarket) -> MarketRecord | None:
+        """The market's account, or None."""
+        account = self.bank.account(followed.account)
+        record = account.record if account else None
+        return record if isinstance(record, MarketRecord) else None
+
+    def position(self, followed: FollowedMarket, wallet: int) -> PositionRecord | None:
+        """The position of a wallet in a market, or None."""
+        user = self.address(wallet)
+        address = addresses.position_address(self.program_id, followed.account, user)
+        account = self.bank.account(address)
+        record = account.record if account else None
+        return record if isinstance(record, PositionRecord) else None
+
+    def lamports(self, address: Address) -> int:
+        """An account's lamports; 0 where it does not exist."""
+        account = self.bank.account(address)
+        return account.lamports if account else 0
+
+    def address(self, wallet: int) -> Address:
+        """The address of the wallet with that number."""
+        return self.keys.wallets[wallet].address
+
+    def plan_transaction(
+        self,
+        name: str,
+        signer: SigningKey,
+        accounts: dict[str, Address],
+        args: dict[str, object] | None = None,
+        *,
+        followed: FollowedMarket | None = None,
+    ) -> Iterator[PlannedTransaction]:
+        """One instruction, after a grant where the signer is poor."""
+        yield from self.plan_grant(signer)
+        if followed is not None:
+            accounts = {"market": followed.account, **accounts}
+        built = transactions.instruction(name, self.program_id, accounts, args)
+        yield PlannedTransaction(name, [built], [signer])
+
+    def plan_grant(self, key: SigningKey) -> Iterator[PlannedTransaction]:
+        """A transfer from the faucet where the account holds little."""
+        if self.lamports(key.address) >= POOR_LAMPORTS:
+            return
+        self._grants += 1
+        params = TransferParams(from_pubkey=self.keys.faucet.pubkey, to_pubkey=key.pubkey, lamports=GRANT_LAMPORTS)
+        # Two grants alike would be one transaction.
+        limit = builtins.unit_limit_instruction(10_000 + self._grants % 100_000)
+        yield PlannedTransaction("grant", [limit, transfer(params)], [self.keys.faucet])

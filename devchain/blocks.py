@@ -1,0 +1,89 @@
+"""Blocks, the transactions in them, and the genesis of a chain."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from solders.hash import Hash
+from solders.keypair import Keypair
+
+from zmart.domain.ids import Address, Signature
+
+from . import wire
+from .accounts import Account
+from .runtime import ErrorJson, InnerInstruction
+from .wire import SigningKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Genesis:
+    """What a chain is born with; `seed` makes its faucet and its demo keys."""
+
+    hash: str
+    seed: bytes
+    #: Seconds since 1970.
+    created_at: int
+
+    @classmethod
+    def from_seed(cls, seed: bytes, created_at: int) -> Genesis:
+        """A chain of one's own: other seeds are other chains."""
+        digest = hashlib.sha256(b"devchain genesis" + seed).digest()
+        return cls(hash=str(Hash(digest)), seed=seed, created_at=created_at)
+
+    def signer(self, name: str) -> SigningKey:
+        """The key of one of the chain's own actors."""
+        return SigningKey.of(Keypair.from_seed(hashlib.sha256(self.seed + name.encode()).digest()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionResult:
+    """What running a transaction gave."""
+
+    err: ErrorJson | None
+    fee_lamports: int
+    logs: list[str]
+    inner: dict[int, list[InnerInstruction]]
+    units_consumed: int
+    #: Balances of the transaction's accounts in its order, in lamports.
+    pre_balances: list[int]
+    post_balances: list[int]
+    changed: dict[Address, Account]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandedTransaction:
+    """A transaction in a block."""
+
+    transaction: wire.WireTransaction
+    slot: int
+    index: int
+    #: Seconds since 1970, by the chain's clock.
+    block_time: int
+    err: ErrorJson | None
+    fee_lamports: int
+    logs: list[str]
+    inner: dict[int, list[InnerInstruction]]
+    units_consumed: int
+    pre_balances: list[int]
+    post_balances: list[int]
+
+    @property
+    def signature(self) -> Signature:
+        """What the transaction is known by."""
+        return self.transaction.signatures[0]
+
+
+@dataclass(kw_only=True)
+class Block:
+    """A slot that was not skipped."""
+
+    slot: int
+    parent_slot: int
+    height: int
+    time: int
+    blockhash: str
+    previous_blockhash: str
+    transactions: list[LandedTransaction] = field(default_factory=list)
+    #: The accounts it changed, as it left them; empty when read back from the store.
+    changed: dict[Address, Account] = field(default_factory=dict, repr=False, compare=False)

@@ -1,0 +1,124 @@
+"""JSON-RPC methods about the cluster: versions, epochs, slots, blockhashes, fees."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from solders.signature import Signature as SoldersSignature
+
+from .. import accounts, arguments, ledger, wire
+from ..arguments import Params
+from ..ledger import TransactionRejected
+from ..rpc_errors import (
+    INVALID_PARAMS,
+    NODE_BEHIND,
+    RpcError,
+)
+from .node_view import NodeView, with_context
+
+VERSION: Final = {"feature-set": 3_294_202_862, "solana-core": "3.0.0"}
+
+
+class ClusterMethods:
+    """The methods about the cluster."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+
+    def get_genesis_hash(self, params: Params) -> str:
+        """Return the hash that identifies this cluster."""
+        return self._node.ledger.genesis.hash
+
+    def get_version(self, params: Params) -> dict[str, Any]:
+        """The version of the interface this follows."""
+        return VERSION
+
+    def get_health(self, params: Params) -> str:
+        """`ok`, or how far the node is behind."""
+        if self._node.slots_behind:
+            text = f"Node is behind by {self._node.slots_behind} slots"
+            raise RpcError(NODE_BEHIND, text, {"numSlotsBehind": self._node.slots_behind})
+        return "ok"
+
+    def get_identity(self, params: Params) -> dict[str, str]:
+        """The node's key; the faucet's here."""
+        return {"identity": self._node.ledger.faucet.address}
+
+    def get_slot_leader(self, params: Params) -> str:
+        """The only leader there is."""
+        return self._node.ledger.faucet.address
+
+    def get_epoch_info(self, params: Params) -> dict[str, int]:
+        """Return the chain's place in the epoch."""
+        slot = self._node.slot(arguments.read_options(params, 0))
+        return {
+            "absoluteSlot": slot,
+            "blockHeight": self._node.height(slot),
+            "epoch": slot // ledger.SLOTS_PER_EPOCH,
+            "slotIndex": slot % ledger.SLOTS_PER_EPOCH,
+            "slotsInEpoch": ledger.SLOTS_PER_EPOCH,
+            "transactionCount": self._node.ledger.transaction_count(),
+        }
+
+    def get_epoch_schedule(self, params: Params) -> dict[str, Any]:
+        """Return the length of epochs."""
+        return {
+            "firstNormalEpoch": 0,
+            "firstNormalSlot": 0,
+            "leaderScheduleSlotOffset": ledger.SLOTS_PER_EPOCH,
+            "slotsPerEpoch": ledger.SLOTS_PER_EPOCH,
+            "warmup": False,
+        }
+
+    def get_slot(self, params: Params) -> int:
+        """The newest slot of a commitment."""
+        return self._node.slot(arguments.read_options(params, 0))
+
+    def get_block_height(self, params: Params) -> int:
+        """How many blocks there are, up to a commitment."""
+        return self._node.height(self._node.slot(arguments.read_options(params, 0)))
+
+    def get_latest_blockhash(self, params: Params) -> dict[str, Any]:
+        """Return a blockhash to sign with, and the last height at which it is valid."""
+        slot = self._node.slot(arguments.read_options(params, 0))
+        return with_context(slot, self._node.latest_blockhash(slot))
+
+    def is_blockhash_valid(self, params: Params) -> dict[str, Any]:
+        """Whether a transaction with a blockhash can still land."""
+        blockhash = arguments.read_blockhash(params[0])
+        slot = self._node.slot(arguments.read_options(params, 1))
+        return with_context(slot, self._node.ledger.is_valid_blockhash(blockhash))
+
+    def get_fee_for_message(self, params: Params) -> dict[str, Any]:
+        """Return the fee of a message, or null where its blockhash has expired."""
+        slot = self._node.slot(arguments.read_options(params, 1))
+        message = arguments.read_message(params[0])
+        if not self._node.ledger.is_valid_blockhash(str(message.recent_blockhash)):
+            return with_context(slot, None)
+        signatures = [SoldersSignature.default()] * message.header.num_required_signatures
+        try:
+            fee = self._node.ledger.fee(wire.attach_signatures(message, signatures))
+        except TransactionRejected as rejected:
+            raise RpcError(INVALID_PARAMS, f"invalid transaction message: {rejected}") from rejected
+        return with_context(slot, fee)
+
+    def get_minimum_balance_for_rent_exemption(self, params: Params) -> int:
+        """Return the lamports that exempt an account of a size from rent."""
+        return accounts.rent_exempt_lamports(arguments.read_integer(params[0]))
+
+    def get_recent_prioritization_fees(self, params: Params) -> list[dict[str, int]]:
+        """Return the prioritization fees of recent slots, which are always 0."""
+        slots = list(self._node.ledger.blocks)[-150:]
+        return [{"slot": slot, "prioritizationFee": 0} for slot in slots]
+
+    def get_first_available_block(self, params: Params) -> int:
+        """Return the slot of the oldest stored block."""
+        return self._node.first_slot()
+
+    def minimum_ledger_slot(self, params: Params) -> int:
+        """The same, in the older name."""
+        return self._node.first_slot()
+
+    def get_transaction_count(self, params: Params) -> int:
+        """How many transactions have landed."""
+        return self._node.ledger.transaction_count()

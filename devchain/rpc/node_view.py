@@ -1,0 +1,80 @@
+"""The node's view of the ledger: slots by commitment, and how far the node is behind."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .. import arguments, ledger
+from ..arguments import Options
+from ..blocks import Block
+from ..ledger import Ledger
+from ..rpc_errors import (
+    CONTEXT_SLOT_NOT_REACHED,
+    INVALID_PARAMS,
+    RpcError,
+)
+
+API_VERSION: Final = "3.0.0"
+COMMITMENTS: Final = ("processed", "confirmed", "finalized")
+
+
+class NodeView:
+    """A ledger as one node shows it."""
+
+    def __init__(self, chain: Ledger) -> None:
+        self.ledger = chain
+        #: Slots by which this node pretends to be behind.
+        self.slots_behind = 0
+
+    def slot(self, options: Options) -> int:
+        """Return the newest slot of the requested commitment; RpcError where it is below `minContextSlot`."""
+        commitment = options.get("commitment") or "finalized"
+        if commitment not in COMMITMENTS:
+            text = f"Invalid params: unknown variant `{commitment}`"
+            raise RpcError(INVALID_PARAMS, text)
+        slot = max(0, self.ledger.slot_at(commitment) - self.slots_behind)
+        min_slot = options.get("minContextSlot")
+        if min_slot is not None and arguments.read_integer(min_slot) > slot:
+            text = "Minimum context slot has not been reached"
+            raise RpcError(CONTEXT_SLOT_NOT_REACHED, text, {"contextSlot": slot})
+        return slot
+
+    def closed_slot(self, options: Options) -> int:
+        """Return the same for methods that do not support `processed`."""
+        if options.get("commitment") == "processed":
+            text = "Method does not support commitment below `confirmed`"
+            raise RpcError(INVALID_PARAMS, text)
+        return self.slot(options)
+
+    def newest_closed_block(self, slot: int) -> Block:
+        """The newest closed block at or before a slot."""
+        blocks = self.ledger.blocks
+        return next(block for block in reversed(blocks.values()) if block.slot <= slot)
+
+    def height(self, slot: int) -> int:
+        """The number of blocks up to a slot."""
+        if slot >= self.ledger.slot:
+            return self.ledger.open.height
+        return self.newest_closed_block(slot).height
+
+    def first_slot(self) -> int:
+        """The oldest slot whose block is stored."""
+        if self.ledger.store is not None:
+            return self.ledger.store.first_slot()
+        return next(iter(self.ledger.blocks))
+
+    def commitment_of(self, slot: int) -> str:
+        """The commitment of a slot."""
+        if slot <= self.ledger.finalized_slot:
+            return "finalized"
+        return "confirmed" if slot <= self.ledger.confirmed_slot else "processed"
+
+    def latest_blockhash(self, slot: int) -> dict[str, Any]:
+        """The newest blockhash at a slot, and the last height at which it is valid."""
+        block = self.newest_closed_block(slot)
+        return {"blockhash": block.blockhash, "lastValidBlockHeight": block.height + ledger.BLOCKHASH_AGE}
+
+
+def with_context(slot: int, value: Any) -> dict[str, Any]:
+    """A result with the slot that it was read at."""
+    return {"context": {"apiVersion": API_VERSION, "slot": slot}, "value": value}

@@ -1,0 +1,125 @@
+"""Generates the demo trades: buys and sells of random wallets in random markets."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from bisect import bisect
+from collections.abc import Iterable, Iterator
+
+from solders.instruction import Instruction
+
+from zmart import errors
+from zmart.chain import transactions
+from zmart.domain import lmsr
+from zmart.domain.market import MarketState
+
+from .accounts import MarketRecord
+from .actors import ActorClient, FollowedMarket, PlannedTransaction
+from .market_plans import Tempo
+
+#: Traders turn to the other side when one is this far ahead, in b: the program's exponential is
+#: far from the truth beyond (protocol.md 2.6).
+IMBALANCE_LIMIT = 1.5
+
+
+class TradeGenerator:
+    """Plans trades at random times; `draw` is shared with the other actors."""
+
+    def __init__(self, client: ActorClient, tempo: Tempo, draw: random.Random) -> None:
+        self._client = client
+        self._tempo = tempo
+        self._draw = draw
+        self._next_trade_at: float | None = None
+        weights = [1 / (rank + 1) ** 0.8 for rank in range(tempo.wallets)]
+        self._wallet_weights = list(itertools.accumulate(weights))
+
+    def step(self, markets: Iterable[FollowedMarket], now: float) -> Iterator[PlannedTransaction]:
+        """Yield the trades that are due at an instant of the chain's clock."""
+        if self._next_trade_at is None:
+            self._next_trade_at = now
+        config = self._client.config
+        if config is None or config.is_paused:
+            self._next_trade_at = now
+            return
+        if self._next_trade_at > now:
+            return
+        open_markets = self._open_markets(markets)
+        while self._next_trade_at <= now:
+            gap = self._draw.expovariate(self._tempo.trades_per_second)
+            self._next_trade_at += min(gap, self._tempo.longest_pause_seconds)
+            if open_markets:
+                yield from self._one_trade(*self._choose_market(open_markets))
+
+    def _open_markets(self, markets: Iterable[FollowedMarket]) -> list[tuple[FollowedMarket, MarketRecord]]:
+        records = ((followed, self._client.market(followed)) for followed in markets)
+        return [(f, m) for f, m in records if m is not None and m.state == MarketState.ACTIVE]
+
+    def _choose_market(
+        self, open_markets: list[tuple[FollowedMarket, MarketRecord]]
+    ) -> tuple[FollowedMarket, MarketRecord]:
+        weights = [followed.plan.popularity for followed, _ in open_markets]
+        followed, record = self._draw.choices(open_markets, weights)[0]
+        return followed, self._client.market(followed) or record
+
+    def _one_trade(self, followed: FollowedMarket, record: MarketRecord) -> Iterator[PlannedTransaction]:
+        point = self._draw.random() * self._wallet_weights[-1]
+        wallet = bisect(self._wallet_weights, point)
+        key = self._client.keys.wallets[wallet]
+        yield from self._client.plan_grant(key)
+        built = self._sell(followed, record, wallet) or self._buy(followed, record, wallet)
+        if self._draw.random() < 0.03:
+            built += self._buy(followed, record, wallet)
+        followed.holders[wallet] = None
+        yield PlannedTransaction("trade", built, [key])
+        if self._draw.random() < 0.01:
+            yield PlannedTransaction("failing trade", [self._failing_buy(followed, wallet)], [key])
+
+    def _failing_buy(self, followed: FollowedMarket, wallet: int) -> Instruction:
+        """A buy below the program's minimum: failed transactions belong to a chain's life."""
+        return self._trade_instruction(
+            "buy_shares", followed, wallet, outcome=True, target_cost=lmsr.MIN_TRADE_LAMPORTS - 1
+        )
+
+    def _buy(self, followed: FollowedMarket, record: MarketRecord, wallet: int) -> list[Instruction]:
+        b = record.b_parameter
+        ahead = (record.shares_yes - record.shares_no) / b
+        yes = self._draw.random() < followed.plan.yes_probability
+        if abs(ahead) > IMBALANCE_LIMIT:
+            yes = ahead < 0
+        size = min(self._draw.lognormvariate(-5.0, 0.9), 0.3)
+        target = max(int(b * size), b // 50_000)
+        return [self._trade_instruction("buy_shares", followed, wallet, outcome=yes, target_cost=target)]
+
+    def _sell(self, followed: FollowedMarket, record: MarketRecord, wallet: int) -> list[Instruction]:
+        """A sell the program will take, or nothing."""
+        if self._draw.random() > 0.3:
+            return []
+        mine = self._client.position(followed, wallet)
+        if mine is None:
+            return []
+        yes = mine.shares_yes >= mine.shares_no
+        held = mine.shares_yes if yes else mine.shares_no
+        shares = int(held * self._draw.choice((0.25, 0.5, 0.5, 1.0)))
+        if not _can_sell(record, yes=yes, shares=shares):
+            return []
+        return [
+            self._trade_instruction("sell_shares", followed, wallet, outcome=yes, shares_to_sell=shares, min_proceeds=0)
+        ]
+
+    def _trade_instruction(self, name: str, followed: FollowedMarket, wallet: int, **args: object) -> Instruction:
+        accounts = {
+            "market": followed.account,
+            "user": self._client.address(wallet),
+            "protocol_fee_wallet": self._client.keys.fee_wallet.address,
+        }
+        return transactions.instruction(name, self._client.program_id, accounts, args)
+
+
+def _can_sell(record: MarketRecord, *, yes: bool, shares: int) -> bool:
+    try:
+        gross = lmsr.sell(record.shares_yes, record.shares_no, record.b_parameter, yes=yes, shares=shares)
+    except errors.ProgramError:
+        return False
+    remaining = record.current_liquidity - gross
+    return gross >= lmsr.MIN_TRADE_LAMPORTS and remaining > record.initial_liquidity // 4

@@ -1,0 +1,65 @@
+"""The verdict of a plan's row, and the reasons for it."""
+
+from __future__ import annotations
+
+import enum
+
+
+class PlanVerdict(enum.Enum):
+    """What becomes of a row."""
+
+    #: It is signed and sent.
+    DUE = "due"
+    #: It waits for the admin's signature, made elsewhere.
+    EXPORT = "export"
+    #: Nothing to do, or not yet.
+    WAIT = "wait"
+    #: It would be due, but something is not proven.
+    REFUSED = "refused"
+    #: A person decides.
+    MANUAL_REVIEW = "manual_review"
+
+
+class Reason(enum.Enum):
+    """Why a row has its verdict."""
+
+    DUE = ("due", PlanVerdict.DUE)
+    NO_ADMIN_KEY = ("unsigned, for the admin", PlanVerdict.EXPORT)
+
+    TOO_FEW_BALLOTS = ("too few ballots", PlanVerdict.WAIT)
+    BELOW_THRESHOLD = ("below the threshold", PlanVerdict.WAIT)
+    TALLY_SUFFICES = ("the tally on chain suffices", PlanVerdict.WAIT)
+    TALLIED_LATELY = ("tallied within the hour", PlanVerdict.WAIT)
+    NO_TALLY = ("no sufficient tally on chain", PlanVerdict.WAIT)
+    PERIOD_RUNS = ("the dispute period runs", PlanVerdict.WAIT)
+    VOTING_RUNS = ("voting runs", PlanVerdict.WAIT)
+    UNDER_WAY = ("under way", PlanVerdict.WAIT)
+    NEXT_ROUND = ("in the next round", PlanVerdict.WAIT)
+    LEFT_TO_OTHERS = ("left to admin and creator", PlanVerdict.WAIT)
+    PAUSED = ("the protocol is paused", PlanVerdict.WAIT)
+    NOT_YET = ("the program says not yet", PlanVerdict.WAIT)
+
+    UNVERIFIED = ("nothing of the log is proven", PlanVerdict.REFUSED)
+    LOG_BEHIND = ("the proven log is too old", PlanVerdict.REFUSED)
+    MART_STALE = ("a mart stopped following the log", PlanVerdict.REFUSED)
+    CLOCK_SKEW = ("clocks disagree", PlanVerdict.REFUSED)
+    NOT_FINAL = ("not final yet", PlanVerdict.REFUSED)
+    BALLOTS_TURNED = ("ballots have turned since the tally", PlanVerdict.REFUSED)
+    MARKET_MOVED = ("the market has moved on", PlanVerdict.REFUSED)
+    CONFIG_CHANGED = ("the configuration has changed", PlanVerdict.REFUSED)
+    RECORDS_DIFFER = ("vote records differ from the log", PlanVerdict.REFUSED)
+    SIMULATION = ("it cannot be simulated now", PlanVerdict.REFUSED)
+    BUDGET = ("the day's budget is used up", PlanVerdict.REFUSED)
+
+    ZERO_BALLOTS = ("a dispute without a ballot", PlanVerdict.MANUAL_REVIEW)
+    NULL_OUTCOME = ("no outcome is proposed", PlanVerdict.MANUAL_REVIEW)
+    WAS_DISPUTED = ("it was disputed before", PlanVerdict.MANUAL_REVIEW)
+    UNSEEN_DECIDE = ("unseen wallets decide", PlanVerdict.MANUAL_REVIEW)
+    THRESHOLDS_DISAGREE = ("our threshold and the chain's disagree", PlanVerdict.MANUAL_REVIEW)
+    TOO_MANY_BALLOTS = ("more ballots than the program counts", PlanVerdict.MANUAL_REVIEW)
+    PROGRAM = ("the program would refuse", PlanVerdict.MANUAL_REVIEW)
+    QUARANTINED = ("quarantined after three attempts", PlanVerdict.MANUAL_REVIEW)
+
+    def __init__(self, label: str, verdict: PlanVerdict) -> None:
+        self.label = label
+        self.verdict = verdict

@@ -1,0 +1,14 @@
+"""Addresses at which servers of ours are called from this machine."""
+
+from __future__ import annotations
+
+
+def connect_host(host: str) -> str:
+    """Return the host to connect to for a server that binds `host`: loopback for an any-address."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
+
+
+def server_url(host: str, port: int, *, scheme: str = "http") -> str:
+    """Return the URL to call for a server that binds `host` and `port`."""
+    address = connect_host(host)
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
