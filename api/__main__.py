@@ -78,13 +78,16 @@ class ApiServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def _force_exit(self) -> None:
-        pending: list[str] = []
-        # Another thread's tasks may change while we look.
-        with contextlib.suppress(RuntimeError):
-            pending = sorted(describe_wait(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
-        logger.error("shutdown_timed_out", seconds=FORCED_EXIT_SECONDS, held_by=pending)
-        sys.stdout.flush()
-        os._exit(1)
+        try:
+            pending: list[str] = []
+            # Another thread's tasks may change while we look.
+            with contextlib.suppress(RuntimeError):
+                pending = sorted(describe_wait(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
+            logger.error("shutdown_timed_out", seconds=FORCED_EXIT_SECONDS, held_by=pending)
+            sys.stdout.flush()
+        finally:
+            # A failure to describe or to log must not keep the process alive.
+            os._exit(1)
 
     def close_streams(self) -> None:
         """Close every open stream, so that no connection delays the shutdown."""

@@ -215,10 +215,10 @@ async def lifespan(app):
     yield
     await asyncio.Event().wait()
 
-process.LAST_SECONDS = 0.2
+process.FORCED_EXIT_SECONDS = 0.2
 log.configure(settings.load({}), service="api")
 application = Litestar([], lifespan=[lifespan], logging_config=None)
-process.Server(application, uvicorn.Config(application, port=int(sys.argv[1]), log_config=None)).run()
+process.ApiServer(application, uvicorn.Config(application, port=int(sys.argv[1]), log_config=None)).run()
 """
 
 
@@ -236,8 +236,9 @@ async def test_blocked_shutdown_exits_with_a_failure() -> None:
     assert child.stdout is not None
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while b"up" not in await child.stdout.readline():
-                pass
+            # Without a line the process ended at its start.
+            while b"up" not in (line := await child.stdout.readline()):
+                assert line
             child.send_signal(signal.SIGTERM)
             output = await child.stdout.read()
             assert await child.wait() == 1
@@ -246,4 +247,4 @@ async def test_blocked_shutdown_exits_with_a_failure() -> None:
             child.kill()
             await child.wait()
     assert b"shutdown_timed_out" in output
-    assert b"lifespan" in output
+    assert b"LifespanOn.main" in output
