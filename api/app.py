@@ -196,7 +196,7 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
 async def _notify_after_write(request: Request[Any, Any, State]) -> None:
     # Whoever wrote has committed; where Postgres carries the doorbell this does nothing.
     if request.method not in _METHODS_WITHOUT_BODY:
-        request.app.state.notifier.ring()
+        request.app.state.notifier.notify()
 
 
 @contextlib.asynccontextmanager

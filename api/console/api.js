@@ -43,5 +43,5 @@ async function attempt(path, parameters, signal) {
   throw new ApiError(answer.status, body, Number(answer.headers.get("retry-after")) || null);
 }
 
-/** Where in the log an answer stands, as a stream takes it in `since`. */
-export const position = (answer) => `${answer.as_of.epoch}:${answer.as_of.seq}`;
+/** The position of an answer, as the server sent it; a stream takes it in `since`. */
+export const position = (answer) => answer.as_of.position;

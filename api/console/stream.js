@@ -1,18 +1,18 @@
 // What happens, as it happens: /api/stream, followed without a hole.
 //
-// Every event has an id, `epoch:seq`: a place in the log. Everything up to it has been told, nothing
-// after it has. So whoever comes back with the last id gets exactly what was missed, from whichever
-// process answers, and changing the topics is the same as coming back: open a new stream at the place
-// where the old one stood.
+// Every frame has a `position`, an opaque string: the server has sent everything up to it and nothing
+// after it. So a client that sends the last position back gets exactly what it missed, from whichever
+// process answers, and changing the topics is the same as resuming: open a new stream at the position
+// of the old one.
 //
 //   const stream = new Stream();
-//   stream.addEventListener("frame", ({ detail }) => ...);    // { epoch, seq, messages: [{ type, data, ... }] }
-//   stream.addEventListener("resync", ({ detail }) => ...);   // that place is in no log: read REST again
+//   stream.addEventListener("frame", ({ detail }) => ...);    // { epoch, seq, position, messages: [{ type, data, ... }] }
+//   stream.addEventListener("resync", ({ detail }) => ...);   // that position is in no log: read REST again
 //   stream.addEventListener("state", ({ detail }) => ...);    // connecting, live, waiting
-//   stream.follow(["trades", "market:1f..."], "epoch:seq");
+//   stream.follow(["trades", "market:1f..."], position);
 //
 // EventSource would reconnect by itself, but it gives up for good when the answer is a 503, which is
-// what a restarting server says. So each end is handled here, in one way: close, wait, open at the place.
+// what a restarting server says. So each end is handled here, in one way: close, wait, open at the position.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -23,11 +23,11 @@ export class Stream extends EventTarget {
   #failures = 0;
   #topics = [];
 
-  /** The last id; null until something was heard. */
+  /** The last position that was received; null before any. */
   position = null;
   state = "connecting";
 
-  /** Follow these topics, from a place in the log or from where this stream stands. */
+  /** Follow these topics, from a given position or from the last one that this stream received. */
   follow(topics, since = this.position) {
     this.#topics = topics;
     this.position = since;
@@ -53,14 +53,14 @@ export class Stream extends EventTarget {
     source.onmessage = (event) => this.#receive(event, "frame");
     source.addEventListener("welcome", (event) => this.#receive(event, "frame"));
     source.addEventListener("resync", (event) => this.#receive(event, "resync"));
-    // The server is stopping, or we did not read fast enough; the place still holds.
+    // The server is stopping, or we did not read fast enough; the position stays valid.
     source.addEventListener("close", () => this.#reconnect());
   }
 
   #receive(event, kind) {
     const detail = JSON.parse(event.data);
-    // First the place, then the news: a listener that reopens the stream must not be told twice.
-    this.position = event.lastEventId || this.position;
+    // The position first: a listener that reopens the stream must not receive the event twice.
+    this.position = detail.position;
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 

@@ -21,6 +21,10 @@ _INSTANT: Final = {"type": "string", "format": "date-time"}
 _POSITION_FIELDS: Final = {
     "epoch": {"type": "string", "format": "uuid", "description": "Which log; another one after a restore."},
     "seq": {"type": "integer", "minimum": 0, "description": "The entry of the log."},
+    "position": {
+        "type": "string",
+        "description": "Opaque; send it unchanged as `since`. Compare order by epoch and seq.",
+    },
 }
 #: Each topic, as its first word names it.
 TOPICS: Final[Mapping[str, str]] = {
@@ -35,11 +39,11 @@ TOPICS: Final[Mapping[str, str]] = {
 }
 #: RFC 6455 section 7.4, and ours from 4000; never 1000, after which older clients stay away.
 _CLOSES: Final[Mapping[int, str]] = {
-    websocket_session.CLOSE_RESTART: "The process goes away; come back with your place, to any process.",
+    websocket_session.CLOSE_RESTART: "The process goes away; connect again with your position, to any process.",
     websocket_session.CLOSE_FULL: "There is no room; come back later.",
     websocket_session.CLOSE_POLICY: "Too many messages.",
     websocket_session.CLOSE_INTERNAL_ERROR: "No ping was answered, or a mistake of ours.",
-    websocket_session.CLOSE_SLOW: "You did not keep up; come back with your place.",
+    websocket_session.CLOSE_SLOW: "You did not keep up; connect again with your position.",
     1009: f"A message had more than {wire.MOST_BYTES} bytes.",
     1007: "A message was no UTF-8.",
 }
@@ -54,8 +58,8 @@ def document() -> Document:
             "version": "0.1.0",
             "description": (
                 "What happens, as it happens: one frame per entry of the log, in its order, over WebSocket or"
-                " server-sent events. A place is `epoch:seq`; whoever comes back with one gets what was missed first,"
-                f" without a hole and nothing twice. Pings come every {hub.PING_SECONDS:.0f} seconds."
+                " server-sent events. Each frame carries an opaque `position`; a client that sends one back as `since` gets"
+                f" what it missed first, without a hole and nothing twice. Pings come every {hub.PING_SECONDS:.0f} seconds."
             ),
         },
         "defaultContentType": "application/json",
@@ -96,7 +100,7 @@ def _channels() -> Document:
             "address": "/api/stream",
             "title": "Server-sent events",
             "description": (
-                "The id of an event is your place; `Last-Event-ID` or `since` resumes. Frames have no event name;"
+                "The id of an event is its `position`; `Last-Event-ID` or `since` resumes. Frames have no event name;"
                 " `welcome` is a frame without messages. Every silent span a comment comes with the current id."
             ),
             "servers": [{"$ref": "#/servers/api"}, {"$ref": "#/servers/ws"}],
@@ -135,7 +139,7 @@ def _operations() -> Document:
 def _query() -> Document:
     shown = {
         "topics": f"Comma-separated, of {topics.KNOWN_TOPICS}; {topics.MAX_TOPICS} at most.",
-        "since": "A place to resume at.",
+        "since": "A `position` to resume at.",
     }
     shown |= {"token": "An access token.", "ticket": "A ticket of POST /api/auth/ticket."}
     return {name: {"type": "string", "description": text} for name, text in shown.items()}
@@ -236,18 +240,17 @@ def _protocol_schemas() -> Document:
     text = {"type": "string"}
     inside = {"anyOf": [{"$ref": _SCHEMA.format(name=pascal(message_type.name))} for message_type in messages.MESSAGES]}
     frame = {**_POSITION_FIELDS, "messages": {"type": "array", "items": inside}}
-    optional_position = {"epoch": _POSITION_FIELDS["epoch"], "seq": _POSITION_FIELDS["seq"]}
     reason = {"enum": ["foreign_epoch", "future_position"]}
     proof = {"token": text, "ticket": text}
     code = {"enum": list(typing.get_args(client_messages.Code))}
     return {
         "Frame": _object(
-            "One entry of the log, as far as your topics hear it; without messages it moves your place.", frame
+            "One entry of the log, as far as your topics hear it; without messages it moves your position.", frame
         ),
         "Welcome": _server_message(
             "welcome",
             "The connection is open.",
-            _object("", {"client_id": text, "message": text}, optional=optional_position),
+            _object("", {"client_id": text, "message": text}, optional=dict(_POSITION_FIELDS)),
             has_position=True,
         ),
         "Subscribed": _object(
@@ -257,11 +260,11 @@ def _protocol_schemas() -> Document:
         "Unsubscribed": _server_message("unsubscribed", "The topics you still hear.", _object("", {"topics": names})),
         "Authenticated": _server_message("authenticated", "Who you are.", _object("", {"wallet": text})),
         "Pong": _server_message(
-            "pong", "The answer to a ping.", _object("", {}, optional=optional_position), has_position=True
+            "pong", "The answer to a ping.", _object("", {}, optional=dict(_POSITION_FIELDS)), has_position=True
         ),
         "Resync": _server_message(
             "resync",
-            "Your place is none in this log: read the state again, go on from here.",
+            "Your position is not in this log: read the state again, go on from here.",
             _object("", {"reason": reason, **_POSITION_FIELDS}),
             has_position=True,
         ),
@@ -270,13 +273,13 @@ def _protocol_schemas() -> Document:
             "What was wrong with what you said; the connection goes on.",
             _object("", {"error": text, "code": code, "detail": text}),
         ),
-        "ResyncEvent": _object("Your place is none in this log.", {"reason": reason, **_POSITION_FIELDS}),
+        "ResyncEvent": _object("Your position is not in this log.", {"reason": reason, **_POSITION_FIELDS}),
         "CloseEvent": _object(
             "The end of the stream; connect again with your last id.",
             {"reason": {"enum": ["shutdown", "slow", "token_expired"]}},
         ),
         "Subscribe": _object(
-            "Hear about more. `since` resumes, in the first subscription only.",
+            "Hear about more. `since` is a `position` to resume at, in the first subscription only.",
             {"action": {"const": "subscribe"}},
             optional={"topics": names, "market_id": text, "since": text, **proof},
         ),

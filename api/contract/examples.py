@@ -15,7 +15,8 @@ FILE: Final = Path(__file__).with_name("examples.json")
 
 _MARKET: Final = "0101010101010101010101010101010101010101010101010101010101010101"
 _WALLET: Final = "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"
-_POSITION: Final = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211"
+_EPOCH: Final = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
+_POSITION: Final = f"{_EPOCH}:48211"
 _STREAM: Final = {
     "type": "string",
     "description": "Server-sent events; every event's data is one of the messages of /schema/asyncapi.json.",
@@ -65,8 +66,8 @@ _OF_OPERATION: Final = {("listDiscussions", "name"): _MARKET}
 _TEXTS: Final = {
     "text/csv": "state,markets\r\nACTIVE,12\r\n",
     "text/event-stream": (
-        f'id: {_POSITION}\ndata: {{"epoch":"{_POSITION[:36]}","seq":48211,"messages":[{{"type":"status",'
-        '"market_id":null,'
+        f'id: {_POSITION}\ndata: {{"epoch":"{_EPOCH}","seq":48211,"position":"{_POSITION}",'
+        '"messages":[{"type":"status","market_id":null,'
         '"timestamp":"2026-01-31T12:00:00+00:00","data":{"kind":"finalized_through","finalized_through":301442107,'
         '"seq":48211}}]}\n\n'
     ),

@@ -339,7 +339,8 @@ def _header(description: str, example: str) -> Document:
 
 _HEADERS: Final = {
     "Zmart-Seq": _header(
-        "epoch:seq: the rows are those of this entry of the log.", "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211"
+        "The `position` of `as_of`: the rows are those of this entry of the log.",
+        "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211",
     ),
     "Zmart-Slot": _header("The newest slot the rows reflect; empty before any event.", "301442107"),
     "Zmart-Commitment": _header(

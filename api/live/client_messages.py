@@ -1,6 +1,6 @@
 """What a WebSocket client may say: one JSON object a message, read into one of five actions.
 
-    {"action": "subscribe", "topics": [...], "since": "epoch:seq"?, "token" | "ticket"?}
+    {"action": "subscribe", "topics": [...], "since": position?, "token" | "ticket"?}
     {"action": "subscribe", "market_id": "..."}             the older way, answered in the older dialect
     {"action": "unsubscribe", "topics" | "market_id"}
     {"action": "auth", "token" | "ticket", "wallet"?}

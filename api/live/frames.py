@@ -6,8 +6,8 @@ subscription and shared by all clients that have it, and so are the bytes that g
 event of SSE and a frame of WebSocket (the server's are not masked, RFC 6455 section 5.3) are the same
 for everyone, so each is encoded when the first client needs it and never again.
 
-WebSocket knows two dialects. Clients that ask for topics get frames, `{epoch, seq, messages}`; older
-ones, which ask for a market, get one message each with epoch and seq beside it (protocol.md 7.1).
+WebSocket knows two dialects. Clients that ask for topics get frames, `{epoch, seq, position, messages}`; older
+ones, which ask for a market, get one message each with epoch, seq and position beside it (protocol.md 7.1).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Frame:
     def text(self) -> str:
         """The frame as JSON."""
         messages = ",".join(message.text for message in self.messages)
-        return f'{{"epoch":"{self.position.epoch}","seq":{self.position.seq},"messages":[{messages}]}}'
+        return f'{{{position_members(self.position)},"messages":[{messages}]}}'
 
     @cached_property
     def event(self) -> bytes:
@@ -122,9 +122,19 @@ def packet(text: str) -> bytes:
     return struct.pack("!BBQ", _FINAL_TEXT, _LENGTH_64, length) + payload
 
 
+def position_fields(position: feed.FeedPosition) -> dict[str, str | int]:
+    """Return what every message carries about its position: epoch and seq to compare, position to send back."""
+    return {"epoch": position.epoch, "seq": position.seq, "position": str(position)}
+
+
+def position_members(position: feed.FeedPosition) -> str:
+    """Return `position_fields` as the members of a JSON object; no value needs escaping."""
+    return f'"epoch":"{position.epoch}","seq":{position.seq},"position":"{position}"'
+
+
 def envelope(text: str, position: feed.FeedPosition) -> str:
-    """A message with its place beside it, as older clients get it."""
-    return f'{text[:-1]},"epoch":"{position.epoch}","seq":{position.seq}}}'
+    """Add the position's fields to a message, as older clients get it."""
+    return f"{text[:-1]},{position_members(position)}}}"
 
 
 def frames_for_topics(window: LogWindow, topics: frozenset[str]) -> list[Frame]:

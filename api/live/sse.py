@@ -1,11 +1,11 @@
 """A client's stream as server-sent events.
 
-    id: epoch:seq          event: (none)   data: {"epoch", "seq", "messages": [...]}   one per entry
-    id: epoch:seq          event: welcome  the same shape without messages: where the stream begins
-    id: epoch:seq          event: resync   {"reason", "epoch", "seq"}: read the state again, go on here
+    id: position           event: (none)   data: {"epoch", "seq", "position", "messages": [...]}   one per entry
+    id: position           event: welcome  the same shape without messages: where the stream begins
+    id: position           event: resync   {"reason", "epoch", "seq", "position"}: read the state again, go on here
                            event: close    {"reason"}: connect again, with the last id (slow, shutdown,
                                            token_expired: with a new token)
-    id: epoch:seq          (no data)       every 15 s of silence, so that a quiet client's place moves
+    id: position           (no data)       every 15 s of silence, so that a quiet client's position moves
 
 The browser returns the last id by itself (`Last-Event-ID`). An id is sent when everything up to it
 has been, so what follows it is exactly what the client has not seen.
@@ -26,7 +26,7 @@ from zmart.db import feed
 
 from .authentication import Identity
 from .client import ResyncRequired, StreamClient, StreamClosed
-from .frames import Frame, FrameBatch
+from .frames import Frame, FrameBatch, position_fields
 from .hub import PING_SECONDS, Hub
 
 log = structlog.get_logger()
@@ -118,7 +118,7 @@ def _chunk(frames: list[Frame]) -> bytes:
 
 
 def _resync(reason: str, position: feed.FeedPosition) -> bytes:
-    data = {"reason": reason, "epoch": position.epoch, "seq": position.seq}
+    data = {"reason": reason, **position_fields(position)}
     return _event(event="resync", position=position, data=json.dumps(data))
 
 

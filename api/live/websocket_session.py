@@ -32,7 +32,7 @@ from . import client_messages, topics
 from .authentication import Identity, StreamAuthenticator
 from .client import CloseReason, ResyncRequired, StreamClient, StreamClosed
 from .client_messages import Authenticate, Credentials, MessageRejected, Ping, Pong, Subscribe, Unsubscribe
-from .frames import Dialect, Frame, FrameBatch, envelope, packet
+from .frames import Dialect, Frame, FrameBatch, envelope, packet, position_fields, position_members
 from .hub import Hub
 from .reader import Snapshot
 from .wire import WebSocketTransport
@@ -290,7 +290,7 @@ class WebSocketSession:
             head = _json(
                 {"type": "subscribed", "timestamp": _now(), "topics": topics.display_names(self._client.topics)}
             )
-            text = f'{head[:-1]},"epoch":"{position.epoch}","seq":{position.seq},"messages":[{states}]}}'
+            text = f'{head[:-1]},{position_members(position)},"messages":[{states}]}}'
             self._transport.write(packet(text))
             return
         self._send_states("Subscribed to", snapshot, position)
@@ -384,9 +384,8 @@ class WebSocketSession:
         self._transport.write(packet(_json({"type": kind, **about, "timestamp": _now(), "data": data})))
 
     def _send_with_position(self, kind: str, position: feed.FeedPosition | None, **data: object) -> None:
-        """The same, saying where in the log."""
-        position_fields: dict[str, Any] = {} if position is None else {"epoch": position.epoch, "seq": position.seq}
-        self._send(kind, market_id=None, **data, **position_fields)
+        """Send the same with the fields of a position, where the hub has one."""
+        self._send(kind, market_id=None, **data, **({} if position is None else position_fields(position)))
 
 
 def _json(value: dict[str, object]) -> str:

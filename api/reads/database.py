@@ -27,7 +27,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Loader
 
 from zmart import errors
-from zmart.db import pool
+from zmart.db import feed, pool
 from zmart.db.connection import translate_errors
 
 from . import etags, response_cache, statements
@@ -74,7 +74,7 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """What every answer says about itself; an empty slot while no event is known."""
         return {
-            "zmart-seq": f"{self.epoch}:{self.seq}",
+            "zmart-seq": str(feed.FeedPosition(self.epoch, self.seq)),
             "zmart-slot": "" if self.slot is None else str(self.slot),
             "zmart-commitment": self.commitment,
         }

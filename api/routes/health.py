@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
 from zmart import errors
+from zmart.db import feed
 
 from .. import response_docs, schemas
 from ..dependencies import AppServices, FromDatabase, FromServices, uptime_seconds
@@ -45,15 +46,16 @@ async def health(services: FromServices, state: State) -> schemas.Health:
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """200, or 503 with reasons."""
-    epoch, seq, reasons, warnings = await _read_readiness(services.database)
+    position, reasons, warnings = await _read_readiness(services.database)
     reasons += _stream_problems(services)
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
         service=SERVICES[state.service_name],
         reasons=reasons,
         warnings=warnings,
-        epoch=epoch,
-        seq=seq,
+        epoch=None if position is None else position.epoch,
+        seq=None if position is None else position.seq,
+        position=None if position is None else str(position),
         streams=services.hub.streams,
     )
     return Response(body, status_code=503 if reasons else 200)
@@ -70,17 +72,17 @@ async def status(database: FromDatabase) -> Response[schemas.Status]:
     return await database.answer(statements.compose("status"), {}, is_cacheable=False)
 
 
-async def _read_readiness(database: ReadDatabase) -> tuple[str | None, int | None, list[str], list[str]]:
+async def _read_readiness(database: ReadDatabase) -> tuple[feed.FeedPosition | None, list[str], list[str]]:
     try:
         rows: list[tuple[Any, ...]] = await database.rows(statements.compose("readiness"))
     except errors.ZmartError:
-        return None, None, ["Postgres does not answer, or refuses the role zmart_api."], []
+        return None, ["Postgres does not answer, or refuses the role zmart_api."], []
     epoch, seq, missing, stale, behind = rows[0]
     reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
     reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
     warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
     warnings += [f"The mart {name} is behind and catches up by itself; see /api/status." for name in behind]
-    return epoch, seq, reasons, warnings
+    return feed.FeedPosition(epoch, seq) if epoch else None, reasons, warnings
 
 
 def _stream_problems(services: AppServices) -> list[str]:

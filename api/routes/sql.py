@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
 from zmart import errors as zmart_errors
+from zmart.db import feed
 
 from .. import errors, response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn
@@ -68,7 +69,13 @@ def _query(data: schemas.SqlQuery) -> str:
 
 
 def _body(table: executor.SqlResult) -> bytes:
-    as_of = {"epoch": table.epoch, "seq": table.seq, "slot": table.slot, "commitment": table.commitment}
+    as_of = {
+        "epoch": table.epoch,
+        "seq": table.seq,
+        "position": str(feed.FeedPosition(table.epoch, table.seq)),
+        "slot": table.slot,
+        "commitment": table.commitment,
+    }
     return msgspec.json.encode(
         {
             "columns": [{"name": column.name, "type": column.type} for column in table.columns],

@@ -20,7 +20,7 @@ from ..middleware import client_address
 
 Since = Annotated[
     str | None,
-    QueryParameter(description="epoch:seq; what came after it is sent first, without a gap."),
+    QueryParameter(description="A `position` as it was received; what came after it is sent first, without a gap."),
 ]
 LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
 Token = Annotated[str | None, QueryParameter(description="An access token; better in the header, or a ticket.")]
@@ -46,7 +46,7 @@ async def stream(
     ticket: Ticket = None,
     authorization: Authorization = None,
 ) -> EventSourceResponse:
-    """Follow topics: frames `{epoch, seq, messages}`, one per entry of the log, in its order.
+    """Follow topics: frames `{epoch, seq, position, messages}`, one per entry of the log, in its order.
 
     `Last-Event-ID`, which browsers send when they reconnect, outranks `since`. The topic `me` needs an access token
     in the header, or, from a browser's EventSource, a ticket of POST /api/auth/ticket.

@@ -20,6 +20,7 @@ Instant = datetime.datetime
 
 Exact = Annotated[str, Meta(pattern="^-?[0-9]+$", description="The integer beside it, exactly.")]
 Integer = Annotated[str, Meta(pattern="^-?[0-9]+$", description="An integer; text, for it may be beyond 2**53.")]
+Position = Annotated[str, Meta(description="Opaque; send it unchanged as `since`. Compare order by epoch and seq.")]
 Price = Annotated[float, Meta(description="0 to 1.")]
 
 
@@ -28,6 +29,7 @@ class AsOf(Struct, kw_only=True):
 
     epoch: Annotated[str, Meta(description="Which log; another one after a restore.")]
     seq: Annotated[int, Meta(description="The newest entry of the log that the rows reflect.")]
+    position: Position
     slot: Annotated[int | None, Meta(description="The newest slot with an event; null before any.")]
     commitment: Commitment
 

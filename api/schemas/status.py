@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from .answer import AsOf, Commitment, Instant, Integer
+from .answer import AsOf, Commitment, Instant, Integer, Position
 
 
 class Health(Struct, kw_only=True):
@@ -28,6 +28,7 @@ class Readiness(Struct, kw_only=True):
     warnings: Annotated[list[str], Meta(description="What does not, but should be looked at.")]
     epoch: str | None
     seq: int | None
+    position: Position | None
     streams: Annotated[int, Meta(description="Open streams of this process.")]
 
 
@@ -81,6 +82,7 @@ class Status(Struct, kw_only=True):
 
     epoch: str
     seq: int
+    position: Position
     slot: int | None
     commitment: Commitment
     verified_through: Annotated[int | None, Meta(description="Slot; null when nothing is proven.")]

@@ -6,6 +6,7 @@ select {stated}, (
     select json_build_object(
         'epoch', a.epoch,
         'seq', a.seq,
+        'position', {feed_position},
         'slot', a.slot,
         'commitment', a.commitment,
         'verified_through', c.verified_through,

@@ -2,9 +2,10 @@
 
 `raw.feed` has one row per fact. One writer at a time appends to it and takes the next `seq` under a
 lock it holds until commit, so the order of `seq` is the order of commits, and a reader that has
-seen n needs nothing but "what comes after n". That is all the state a reader has: a `Position`,
-written `epoch:seq`. The epoch names the log; a database that was restored or reset is another
-epoch, and a position of the old one means nothing in it.
+seen n needs nothing but "what comes after n". That is all the state a reader has: a `FeedPosition`,
+written `epoch:seq` or `epoch:seq:mark`. The epoch names the log; a database that was restored or
+reset is another epoch, and a position of the old one means nothing in it. The mark is optional and
+does not take part in comparisons.
 
 How a reader keeps up:
 
@@ -32,7 +33,7 @@ import re
 import time
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self, TypeAlias
 
 import structlog
@@ -65,7 +66,10 @@ BACKOFF_SECONDS = (0.05, 3.0)
 _STATEMENT_TIMEOUT_SECONDS = 10.0
 
 _SQL = queries.load("zmart.db", "feed.sql")
-_POSITION = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(0|[1-9][0-9]{0,18})")
+# Read from the left, so that later parts never change how epoch and seq are read.
+_POSITION = re.compile(
+    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(0|[1-9][0-9]{0,18})(?::([0-9a-f]{16}))?"
+)
 
 
 class ForeignEpoch(errors.Conflict):
@@ -106,27 +110,32 @@ class Gap(errors.Permanent):
 
 @dataclass(frozen=True)
 class FeedPosition:
-    """How far a reader has come: everything up to `seq` of the log named `epoch`."""
+    """How far a reader has come: everything up to `seq` of the log named `epoch`.
+
+    Equality and hashes use epoch and seq only.
+    """
 
     epoch: str
     seq: int
+    #: 16 hexadecimal digits, or None.
+    mark: str | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `epoch:seq`; InvalidInput says what was expected."""
+        """Read `epoch:seq` or `epoch:seq:mark`; InvalidInput says what was expected."""
         match = _POSITION.fullmatch(text)
         if match is None or int(match[2]) >= 1 << 63:
             raise errors.InvalidInput(
-                "A position is written epoch:seq, a UUID in lower case and an integer,"
-                " as the `id` of a stream's message or an answer's `as_of` gives it."
+                "A position is written epoch:seq or epoch:seq:mark, a UUID in lower case, an integer and 16"
+                " hexadecimal digits; send the `position` of a frame or of an `as_of` unchanged."
             )
-        return cls(match[1], int(match[2]))
+        return cls(match[1], int(match[2]), match[3])
 
     def __str__(self) -> str:
-        return f"{self.epoch}:{self.seq}"
+        return f"{self.epoch}:{self.seq}" if self.mark is None else f"{self.epoch}:{self.seq}:{self.mark}"
 
     def with_seq(self, seq: int) -> FeedPosition:
-        """Another place in the same log."""
+        """Return the position of another entry of the same log, without the mark."""
         return FeedPosition(self.epoch, seq)
 
 

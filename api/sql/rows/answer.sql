@@ -6,9 +6,15 @@ a.epoch, a.seq, a.slot, a.commitment
 -- Where versions of rows are unique beside the epoch: at one start of the server.
 pg_postmaster_start_time()::text as started_at
 
+-- name: feed_position
+-- The position of ops.as_of as a, as clients send it back in `since`.
+a.epoch || ':' || a.seq
+
 -- name: as_of
 -- The same as an object in the body.
-json_build_object('epoch', a.epoch, 'seq', a.seq, 'slot', a.slot, 'commitment', a.commitment)
+json_build_object(
+    'epoch', a.epoch, 'seq', a.seq, 'position', {feed_position}, 'slot', a.slot, 'commitment', a.commitment
+)
 
 -- name: cursor
 -- Where the next page of p begins: sort, key and number of the last row shown, in base64url.

@@ -1,9 +1,10 @@
-"""A stream that comes back: every entry of the log that concerns its topics, in order, once.
+"""A stream that reconnects: it returns every entry of the log that concerns its topics, in order, once.
 
-Its place is `epoch:seq`, the last frame that was handed out. When the connection is lost it waits, connects again, to
-whichever process answers, and asks for what came after its place; so there is no hole, and what is told twice is left
-out. Where the server says `resync`, the place is none in its log (a restored database): `on_resync` is called, to read
-the state again, and the stream goes on from where the log is now. An error of `on_resync` ends the stream.
+The stream stores the `position` of the last frame, an opaque string that only servers build. When the connection is
+lost it waits, connects to whichever process answers, and sends the position back, so no entry is missed. Entries that
+arrive twice are recognized by `epoch` and `seq` and left out. A server sends `resync` when its log does not have the
+position (a restored database): `on_resync` is called, to read the state again, and the stream goes on from the new
+position. An error of `on_resync` ends the stream.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import websockets
 from .types import Frame
 
 Transport: TypeAlias = Literal["sse", "websocket"]
-#: Told the reason (`foreign_epoch`, `future_position`) and the new place.
+#: Called with the reason (`foreign_epoch`, `future_position`) and the new position.
 OnResync: TypeAlias = Callable[[str, str], "Awaitable[None] | None"]
 
 #: The server says something every 15 seconds; three times that without a word is a dead connection.
@@ -50,7 +51,7 @@ class StreamRejected(Exception):
 
 
 class Stream:
-    """Frames of some topics; iterate over it. `place` can be kept, and a stream begun `since` it."""
+    """Frames of some topics; iterate over it. Store `position` to begin another stream `since` it."""
 
     def __init__(
         self,
@@ -62,7 +63,11 @@ class Stream:
         on_resync: OnResync | None = None,
         token: TokenProvider | None = None,
     ) -> None:
+        #: The last position that was received, unchanged.
         self.position = since
+        #: The newest entry that was handed out; none yet before the first frame.
+        self._epoch: str | None = None
+        self._seq = -1
         self._url = url.rstrip("/")
         self._topics = list(topics)
         self._connect = self._over_sse if transport == "sse" else self._over_websocket
@@ -106,25 +111,31 @@ class Stream:
                 await self._call_on_resync(received["data"])
                 self._advance(received["data"])
                 return None
+            case "heartbeat":
+                self.position = received["position"]
+                self._backoff = MIN_BACKOFF_SECONDS
+                return None
             case _:
                 return None
-        return (
-            Frame(epoch=received["epoch"], seq=received["seq"], messages=received["messages"])
-            if received["messages"]
-            else None
+        if not received["messages"]:
+            return None
+        return Frame(
+            epoch=received["epoch"],
+            seq=received["seq"],
+            position=received["position"],
+            messages=received["messages"],
         )
 
     def _is_new(self, received: dict[str, Any]) -> bool:
-        epoch, _, seq = (self.position or ":-1").rpartition(":")
-        return bool(received["epoch"] != epoch or received["seq"] > int(seq))
+        return bool(received["epoch"] != self._epoch or received["seq"] > self._seq)
 
     def _advance(self, received: dict[str, Any]) -> None:
-        self.position = f"{received['epoch']}:{received['seq']}"
+        self.position, self._epoch, self._seq = received["position"], received["epoch"], received["seq"]
         self._backoff = MIN_BACKOFF_SECONDS
 
     async def _call_on_resync(self, data: dict[str, Any]) -> None:
         if self._on_resync is not None:
-            awaitable = self._on_resync(data["reason"], f"{data['epoch']}:{data['seq']}")
+            awaitable = self._on_resync(data["reason"], data["position"])
             if awaitable is not None:
                 await awaitable
 
@@ -192,7 +203,5 @@ def _parse_event(event: dict[str, str]) -> dict[str, Any] | None:
             return frame
         case "resync" | "close" as kind:
             return {"type": kind, "data": json.loads(event["data"])}
-    if "id" in event:
-        epoch, _, seq = event["id"].rpartition(":")
-        return {"epoch": epoch, "seq": int(seq), "messages": []}
-    return None
+    # An id without data: the server has sent everything up to this position.
+    return {"type": "heartbeat", "position": event["id"]} if "id" in event else None

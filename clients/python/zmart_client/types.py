@@ -56,6 +56,8 @@ class AsOf(TypedDict):
     """Which log; another one after a restore."""
     seq: int
     """The newest entry of the log that the rows reflect."""
+    position: str
+    """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     slot: int | None
     """The newest slot with an event; null before any."""
     commitment: Literal["confirmed", "finalized"]
@@ -437,12 +439,14 @@ class FieldProblem(TypedDict):
 
 
 class Frame(TypedDict):
-    """One entry of the log, as far as your topics hear it; without messages it moves your place."""
+    """One entry of the log, as far as your topics hear it; without messages it moves your position."""
 
     epoch: str
     """Which log; another one after a restore."""
     seq: int
     """The entry of the log."""
+    position: str
+    """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     messages: list[
         TradeMessage
         | TradeExecutedMessage
@@ -1512,6 +1516,7 @@ class Readiness(TypedDict):
     """What does not, but should be looked at."""
     epoch: str | None
     seq: int | None
+    position: str | None
     streams: int
     """Open streams of this process."""
 
@@ -1595,7 +1600,7 @@ class ResolveMarket(TypedDict):
 
 
 class Resync(TypedDict):
-    """Your place is none in this log: read the state again, go on from here."""
+    """Your position is not in this log: read the state again, go on from here."""
 
     type: Literal["resync"]
     timestamp: str
@@ -1603,13 +1608,15 @@ class Resync(TypedDict):
 
 
 class ResyncEvent(TypedDict):
-    """Your place is none in this log."""
+    """Your position is not in this log."""
 
     reason: Literal["foreign_epoch", "future_position"]
     epoch: str
     """Which log; another one after a restore."""
     seq: int
     """The entry of the log."""
+    position: str
+    """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
 
 
 class RetractedMessage(TypedDict):
@@ -1739,6 +1746,8 @@ class Status(TypedDict):
 
     epoch: str
     seq: int
+    position: str
+    """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     slot: int | None
     commitment: Literal["confirmed", "finalized"]
     verified_through: int | None
@@ -1777,7 +1786,7 @@ class StatusMessage(TypedDict):
 
 
 class Subscribe(TypedDict):
-    """Hear about more. `since` resumes, in the first subscription only."""
+    """Hear about more. `since` is a `position` to resume at, in the first subscription only."""
 
     action: Literal["subscribe"]
     topics: NotRequired[list[str]]
@@ -1797,6 +1806,8 @@ class Subscribed(TypedDict):
     """Which log; another one after a restore."""
     seq: int
     """The entry of the log."""
+    position: str
+    """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     messages: list[
         TradeMessage
         | TradeExecutedMessage

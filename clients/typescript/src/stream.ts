@@ -1,19 +1,20 @@
 /**
- * A stream that comes back: every entry of the log that concerns its topics, in order, once.
+ * A stream that reconnects: it returns every entry of the log that concerns its topics, in order, once.
  *
- * Its place is `epoch:seq`, the last frame that was handed out. When the connection is lost it waits, connects again, to
- * whichever process answers, and asks for what came after its place; so there is no hole, and what is told twice is left
- * out. Where the server says `resync`, the place is none in its log (a restored database): `onResync` is called, to read
- * the state again, and the stream goes on from where the log is now.
+ * The stream stores the `position` of the last frame, an opaque string that only servers build. When the connection is
+ * lost it waits, connects to whichever process answers, and sends the position back, so no entry is missed. Entries that
+ * arrive twice are recognized by `epoch` and `seq` and left out. A server sends `resync` when its log does not have the
+ * position (a restored database): `onResync` is called, to read the state again, and the stream goes on from the new
+ * position.
  */
 
 import type { Frame } from "./types.js";
 
 export interface StreamOptions {
-  /** A place to begin at; what came after it is told first. */
+  /** A position to begin at, as it was received; what came after it is sent first. */
   since?: string;
   transport?: "sse" | "websocket";
-  /** Told the reason (`foreign_epoch`, `future_position`) and the new place. */
+  /** Called with the reason (`foreign_epoch`, `future_position`) and the new position. */
   onResync?: (reason: string, position: string) => void | Promise<void>;
   /** The access token of the wallet that is signed in; a new one where the last has run out. */
   token?: (isExpired: boolean) => Promise<string | null>;
@@ -38,6 +39,7 @@ class ConnectionLost extends Error {}
 interface PositionFields {
   epoch: string;
   seq: number;
+  position: string;
 }
 
 /** What a server says, in the words of the WebSocket. */
@@ -47,6 +49,8 @@ type ServerMessage =
   | { type: "resync"; data: PositionFields & { reason: string } }
   | { type: "error"; data: { code: string; error: string } }
   | { type: "close"; data: { reason: string } }
+  /** An event with an id and no data: the server has sent everything up to this position. */
+  | { type: "heartbeat"; position: string }
   | { type: "welcome" | "pong" };
 
 /** The server says something every 15 seconds; three times that without a word is a dead connection. */
@@ -65,9 +69,13 @@ const FINAL = new Set([
 ]);
 const EXPIRED = "token_expired";
 
-/** Frames of some topics; iterate over it. `place` can be kept, and a stream begun `since` it. */
+/** Frames of some topics; iterate over it. Store `position` to begin another stream `since` it. */
 export class Stream implements AsyncIterable<Frame> {
+  /** The last position that was received, unchanged. */
   position: string | null;
+  /** The newest entry that was handed out; null before the first frame. */
+  private epoch: string | null = null;
+  private seq = -1;
   private isExpired = false;
   private wait = MIN_BACKOFF_MS;
 
@@ -123,10 +131,14 @@ export class Stream implements AsyncIterable<Frame> {
         return received.messages.length > 0 ? received : null;
       case "subscribed":
         this.advance(received);
-        return received.messages.length > 0 ? { epoch: received.epoch, seq: received.seq, messages: received.messages } : null;
+        return received.messages.length > 0 ? frameOf(received) : null;
       case "resync":
-        await this.options.onResync?.(received.data.reason, `${received.data.epoch}:${received.data.seq}`);
+        await this.options.onResync?.(received.data.reason, received.data.position);
         this.advance(received.data);
+        return null;
+      case "heartbeat":
+        this.position = received.position;
+        this.wait = MIN_BACKOFF_MS;
         return null;
       default:
         return null;
@@ -134,12 +146,13 @@ export class Stream implements AsyncIterable<Frame> {
   }
 
   private isNew(received: PositionFields): boolean {
-    const end = this.position?.lastIndexOf(":") ?? -1;
-    return this.position === null || this.position.slice(0, end) !== received.epoch || received.seq > Number(this.position.slice(end + 1));
+    return received.epoch !== this.epoch || received.seq > this.seq;
   }
 
   private advance(received: PositionFields): void {
-    this.position = `${received.epoch}:${received.seq}`;
+    this.position = received.position;
+    this.epoch = received.epoch;
+    this.seq = received.seq;
     this.wait = MIN_BACKOFF_MS;
   }
 
@@ -250,6 +263,11 @@ class SilenceTimeout {
   }
 }
 
+/** The part of an acknowledgement that is a frame. */
+function frameOf({ epoch, seq, position, messages }: Frame): Frame {
+  return { epoch, seq, position, messages };
+}
+
 /** A server-sent event in the words of the WebSocket; null for one that says nothing. */
 function parseEvent(text: string): ServerMessage | null {
   const event = new Map<string, string>();
@@ -264,7 +282,5 @@ function parseEvent(text: string): ServerMessage | null {
     if (kind === "resync" || kind === "close") return { type: kind, data: JSON.parse(data) } as ServerMessage;
   }
   const id = event.get("id");
-  if (id === undefined) return null;
-  const end = id.lastIndexOf(":");
-  return { epoch: id.slice(0, end), seq: Number(id.slice(end + 1)), messages: [] };
+  return id === undefined ? null : { type: "heartbeat", position: id };
 }

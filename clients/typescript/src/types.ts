@@ -44,6 +44,8 @@ export interface AsOf {
   epoch: string;
   /** The newest entry of the log that the rows reflect. */
   seq: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position: string;
   /** The newest slot with an event; null before any. */
   slot: number | null;
   commitment: "confirmed" | "finalized";
@@ -394,12 +396,14 @@ export interface FieldProblem {
   message: string;
 }
 
-/** One entry of the log, as far as your topics hear it; without messages it moves your place. */
+/** One entry of the log, as far as your topics hear it; without messages it moves your position. */
 export interface Frame {
   /** Which log; another one after a restore. */
   epoch: string;
   /** The entry of the log. */
   seq: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position: string;
   messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
@@ -1045,6 +1049,8 @@ export interface Pong {
   epoch?: string;
   /** The entry of the log. */
   seq?: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position?: string;
 };
 }
 
@@ -1397,6 +1403,7 @@ export interface Readiness {
   warnings: string[];
   epoch: string | null;
   seq: number | null;
+  position: string | null;
   /** Open streams of this process. */
   streams: number;
 }
@@ -1471,7 +1478,7 @@ export interface ResolveMarket {
   ipfs_evidence_hash: string;
 }
 
-/** Your place is none in this log: read the state again, go on from here. */
+/** Your position is not in this log: read the state again, go on from here. */
 export interface Resync {
   type: "resync";
   timestamp: string;
@@ -1481,16 +1488,20 @@ export interface Resync {
   epoch: string;
   /** The entry of the log. */
   seq: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position: string;
 };
 }
 
-/** Your place is none in this log. */
+/** Your position is not in this log. */
 export interface ResyncEvent {
   reason: "foreign_epoch" | "future_position";
   /** Which log; another one after a restore. */
   epoch: string;
   /** The entry of the log. */
   seq: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position: string;
 }
 
 /** An event that the chain gave up, or that stands elsewhere on it than was told. */
@@ -1607,6 +1618,8 @@ export interface SqlQuery {
 export interface Status {
   epoch: string;
   seq: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position: string;
   slot: number | null;
   commitment: "confirmed" | "finalized";
   /** Slot; null when nothing is proven. */
@@ -1642,7 +1655,7 @@ export interface StatusMessage {
   data: StatusEvent;
 }
 
-/** Hear about more. `since` resumes, in the first subscription only. */
+/** Hear about more. `since` is a `position` to resume at, in the first subscription only. */
 export interface Subscribe {
   action: "subscribe";
   topics?: string[];
@@ -1661,6 +1674,8 @@ export interface Subscribed {
   epoch: string;
   /** The entry of the log. */
   seq: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position: string;
   messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
@@ -2198,5 +2213,7 @@ export interface Welcome {
   epoch?: string;
   /** The entry of the log. */
   seq?: number;
+  /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
+  position?: string;
 };
 }

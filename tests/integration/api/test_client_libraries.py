@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +42,7 @@ FOLLOWING = """
 import { Zmart, StreamRejected, ApiError } from "./dist/index.js";
 const [url, topics, since, transport, last] = process.argv.slice(2);
 const resyncs = [];
-const onResync = async (reason, place) => { resyncs.push(reason); };
+const onResync = async (reason, position) => { resyncs.push([reason, position]); };
 const stream = new Zmart(url).follow(topics.split(","), { ...(since ? { since } : {}), transport, onResync });
 try {
   for await (const frame of stream) {
@@ -67,7 +68,7 @@ const page = await zmart.listMarkets({ state: "ACTIVE", limit: 1 });
 const market = page.markets[0];
 const quote = await zmart.showQuote(market.id, { outcome: "YES", target_cost: "1000000000" });
 const bought = await zmart.buyShares({ market_id: market.id, outcome: true, max_cost: quote.target_cost });
-const since = `${page.as_of.epoch}:0`;
+const since = `${page.as_of.epoch}:0`; // From the beginning, so that there is something to hear.
 for await (const frame of zmart.follow(["trades", "me"], { since })) {
   const refused = refusal instanceof ApiError ? [refusal.status, refusal.code] : String(refusal);
   console.log(JSON.stringify({ refused, me: me.wallet, quote, bought, received: frame.messages[0].type }));
@@ -173,13 +174,20 @@ def test_generated_clients_match_the_specification() -> None:
         assert path.read_text() == text, "run: python clients/generate.py"
 
 
-async def follow_in_python(url: str, since: str, transport: Any, last: int) -> list[dict[str, Any]]:
-    """The frames that the Python client hands out."""
+async def follow_in_python(
+    url: str, since: str, transport: Any, last: int, resyncs: list[list[str]] | None = None
+) -> list[dict[str, Any]]:
+    """The frames that the Python client hands out; reason and position of each resync go to `resyncs`."""
+
+    def on_resync(reason: str, position: str) -> None:
+        if resyncs is not None:
+            resyncs.append([reason, position])
+
     async with Zmart(url) as zmart, asyncio.timeout(TIMEOUT_SECONDS):
         found: list[dict[str, Any]] = []
-        stream = zmart.follow("markets", "trades", since=since, transport=transport)
+        stream = zmart.follow("markets", "trades", since=since, transport=transport, on_resync=on_resync)
         async for frame in stream:
-            assert stream.position == f"{frame['epoch']}:{frame['seq']}"
+            assert stream.position == frame["position"]
             found.append(dict(frame))
             if frame["seq"] >= last:
                 return found
@@ -206,11 +214,15 @@ async def node(folder: Path, script: str, *arguments: str) -> list[dict[str, Any
     return [json.loads(line) for line in output.splitlines()]
 
 
-async def follow_in_typescript(folder: Path, url: str, since: str, transport: str, last: int) -> list[dict[str, Any]]:
-    """The frames that the TypeScript client hands out."""
+async def follow_in_typescript(
+    folder: Path, url: str, since: str, transport: str, last: int, resyncs: list[list[str]] | None = None
+) -> list[dict[str, Any]]:
+    """The frames that the TypeScript client hands out; reason and position of each resync go to `resyncs`."""
     lines = await node(folder, FOLLOWING, url, "markets,trades", since, transport, str(last))
     for line in lines:
-        assert line["position"] == f"{line['frame']['epoch']}:{line['frame']['seq']}"
+        assert line["position"] == line["frame"]["position"]
+    if resyncs is not None:
+        resyncs += lines[-1]["resyncs"]
     return [line["frame"] for line in lines]
 
 
@@ -245,15 +257,44 @@ async def test_a_stream_that_is_cut_hands_out_every_entry_once(
     assert lasting(found) == lasting(expected_frames)
 
 
-class Repeating:
-    """A WebSocket server that tells some entries twice, as one does whose place moved back a little."""
+class RepeatingServer:
+    """A server that sends some entries twice, as one does whose position moved back a little.
+
+    Its positions are strings that a client can return and cannot build.
+    """
 
     EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
-    #: Entries told by connection; after the last entry it is cut.
+    #: Entries by connection; after the last entry it is cut.
     SEQS_BY_CONNECTION = ([11, 12, 12, 11, 13], [12, 13, 14, 14, 15])
 
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+    def __init__(self, form: str) -> None:
+        self._form = form
+        #: `since` of each connection; None where the client sent none.
+        self.requested: list[str | None] = []
+
+    def position(self, seq: int) -> str:
+        """The position of an entry."""
+        mark = f"{seq * 0x9E3779B97F4A7C15 % 2**64:016x}"
+        return self._form.format(epoch=self.EPOCH, seq=seq, mark=mark)
+
+    def frame(self, seq: int, **members: Any) -> dict[str, Any]:
+        """One entry, with a message unless `messages` says otherwise."""
+        message = {"type": "trade", "market_id": "a", "timestamp": "2026-01-31T12:00:00Z", "data": {"entry": seq}}
+        fields = {"epoch": self.EPOCH, "seq": seq, "position": self.position(seq)}
+        return {**fields, "messages": [message], **members}
+
+    def resync(self) -> dict[str, Any]:
+        """The data of a resync to entry 10."""
+        return {"reason": "foreign_epoch", "epoch": self.EPOCH, "seq": 10, "position": self.position(10)}
+
+    def note_request(self, since: str | None) -> list[int]:
+        """Store what a connection asked for; returns the entries to send."""
+        self.requested.append(since)
+        return self.SEQS_BY_CONNECTION[len(self.requested) - 1]
+
+
+class RepeatingSockets(RepeatingServer):
+    """Over WebSocket: the first connection is sent a resync, later ones resume."""
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
@@ -262,31 +303,65 @@ class Repeating:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _send_entries(self, socket: websockets.ServerConnection) -> None:
-        asked = json.loads(await socket.recv())
-        seqs = self.SEQS_BY_CONNECTION[len(self.asked)]
-        self.asked.append(asked)
-        _, _, seq = asked["since"].rpartition(":")
-        await socket.send(json.dumps({"type": "subscribed", **self._frame(int(seq), messages=[])}))
-        for entry in seqs:
-            message = {"type": "trade", "market_id": "a", "timestamp": "2026-01-31T12:00:00Z", "data": {"entry": entry}}
-            await socket.send(json.dumps(self._frame(entry, messages=[message])))
-
-    def _frame(self, seq: int, *, messages: list[Any]) -> dict[str, Any]:
-        return {"epoch": self.EPOCH, "seq": seq, "messages": messages}
+        since = json.loads(await socket.recv()).get("since")
+        is_first = not self.requested
+        seqs = self.note_request(since)
+        if is_first:
+            await socket.send(json.dumps({"type": "resync", "data": self.resync()}))
+        await socket.send(json.dumps(self.frame(10 if is_first else 13, type="subscribed", messages=[])))
+        for seq in seqs:
+            await socket.send(json.dumps(self.frame(seq)))
 
 
+class RepeatingEvents(RepeatingServer):
+    """Over server-sent events; each connection ends with an id without data, far ahead of the entries."""
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its address."""
+        async with await asyncio.start_server(self._send_entries, "127.0.0.1", 0) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _send_entries(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        is_first = not self.requested
+        seqs = self.note_request(httpx.URL(target).params.get("since"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        if is_first:
+            writer.write(f"id: {self.position(10)}\nevent: resync\ndata: {json.dumps(self.resync())}\n\n".encode())
+        for seq in seqs:
+            writer.write(f"id: {self.position(seq)}\ndata: {json.dumps(self.frame(seq))}\n\n".encode())
+        writer.write(f": ping\nid: {self.position(20)}\n\n".encode())
+        with contextlib.suppress(OSError):
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("form", ["{epoch}:{seq}:{mark}", "{mark}", "{epoch}:{seq}:{mark}:a:b"])
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("language", ["python", "typescript"])
-async def test_entry_sent_twice_is_handed_out_once(language: str, request: pytest.FixtureRequest) -> None:
-    """On one connection and after coming back: each entry once, in order, and the place never moves back."""
-    server, since = Repeating(), f"{Repeating.EPOCH}:10"
+async def test_a_position_is_returned_as_it_was_received(
+    language: str, transport: str, form: str, request: pytest.FixtureRequest
+) -> None:
+    """Positions of any form come back unchanged; order is compared by epoch and seq, so each entry comes once.
+
+    An id without data changes the position alone: entries before its seq are still new.
+    """
+    server = RepeatingEvents(form) if transport == "sse" else RepeatingSockets(form)
+    since = server.position(5)
+    resyncs: list[list[str]] = []
     async with server.listening() as url:
         if language == "python":
-            found = await follow_in_python(url, since, "websocket", 15)
+            found = await follow_in_python(url, since, transport, 15, resyncs)
         else:
             folder = request.getfixturevalue("typescript_client")
-            found = await follow_in_typescript(folder, url, since, "websocket", 15)
-    assert [frame["seq"] for frame in found] == [11, 12, 13, 14, 15]
-    assert [asked["since"] for asked in server.asked] == [since, f"{Repeating.EPOCH}:13"]
+            found = await follow_in_typescript(folder, url, since, transport, 15, resyncs)
+    assert [(frame["seq"], frame["position"]) for frame in found] == [
+        (seq, server.position(seq)) for seq in (11, 12, 13, 14, 15)
+    ]
+    assert resyncs == [["foreign_epoch", server.position(10)]]
+    assert server.requested == [since, server.position(20 if transport == "sse" else 13)]
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
@@ -296,13 +371,13 @@ async def test_position_of_another_log_calls_on_resync(
 ) -> None:
     """The caller reads the state again; the stream goes on from where the log is."""
     foreign = "00000000-0000-4000-8000-000000000000:5"
-    resyncs: list[str] = []
+    resyncs: list[list[str]] = []
     following: asyncio.Task[Any]
     if language == "python":
 
         async def follow() -> dict[str, Any]:
             async with Zmart(played.url) as zmart, asyncio.timeout(TIMEOUT_SECONDS):
-                on_resync = lambda reason, _: resyncs.append(reason)  # noqa: E731
+                on_resync = lambda reason, position: resyncs.append([reason, position])  # noqa: E731
                 async for frame in zmart.follow(
                     "trades", "markets", since=foreign, transport=transport, on_resync=on_resync
                 ):  # type: ignore[arg-type]
@@ -320,7 +395,9 @@ async def test_position_of_another_log_calls_on_resync(
     frame = following.result()
     if language == "typescript":
         resyncs, frame = frame[0]["resyncs"], frame[0]["frame"]
-    assert resyncs == ["foreign_epoch"]
+    ((reason, position),) = resyncs
+    assert reason == "foreign_epoch"
+    assert before <= int(position.removeprefix(f"{epoch}:")) < frame["seq"]
     assert (frame["epoch"], frame["seq"] > before) == (epoch, True)
 
 
@@ -372,7 +449,7 @@ async def test_python_signs_in_and_buys(trading: RecordedChain) -> None:
         sent = await zmart.relay_transaction(transaction=signed)
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await asyncio.to_thread(trading.run, _confirm(trading))
-            async for frame in zmart.follow("me", since=f"{page['as_of']['epoch']}:{page['as_of']['seq']}"):
+            async for frame in zmart.follow("me", since=page["as_of"]["position"]):
                 trades = [message["data"] for message in frame["messages"] if message["type"] == "trade"]
                 if sent["signature"] in [trade["tx_signature"] for trade in trades]:
                     break
@@ -424,16 +501,25 @@ def blocks(language: str) -> list[str]:
     return [block for block in found if "import" in block]
 
 
+def run_while_trading(trading: RecordedChain, command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program that follows the stream from now on, and trade until it has ended."""
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(
+            subprocess.run, command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, **more
+        )
+        while not running.done():
+            trading.run(_trade(trading))
+            wait([running], timeout=0.5)
+        return running.result()
+
+
 def test_the_python_example_runs(trading: RecordedChain) -> None:
     """Word for word, but for the address."""
     (block,) = blocks("python")
-    ran = subprocess.run(
+    ran = run_while_trading(
+        trading,
         [sys.executable, "-c", block.replace("http://127.0.0.1:4000", trading.url)],
         env={**os.environ, "PYTHONPATH": str(CLIENTS / "python")},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     assert len(ran.stdout.splitlines()) == 2
@@ -454,13 +540,6 @@ def test_the_typescript_example_compiles_and_runs(trading: RecordedChain, typesc
         "example.ts",
     ]
     for command in (compiler, ["example.js"]):
-        ran = subprocess.run(
-            ["node", *command],
-            cwd=typescript_client,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        ran = run_while_trading(trading, ["node", *command], cwd=typescript_client)
         assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.count("\n") >= 2

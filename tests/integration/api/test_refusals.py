@@ -91,6 +91,7 @@ def problem(response: Any) -> schemas.Problem:
         ("/api/stream", 422, "unknown_topic"),
         ("/api/stream?topics=weather", 422, "unknown_topic"),
         ("/api/stream?topics=markets&since=5", 400, "validation_failed"),
+        (f"/api/stream?topics=markets&since={'0' * 8}-0000-0000-0000-{'0' * 12}:5:mark", 400, "validation_failed"),
         ("/api/markets/a%00b", 422, "unfit_text"),
         ("/api/markets?q=%00", 422, "unfit_text"),
         ("/api/markets?q=%ED%A0%80", 422, "unfit_text"),

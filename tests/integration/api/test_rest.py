@@ -48,7 +48,13 @@ async def test_every_answer_states_its_position(client: Client, markets: Log) ->
         "/api/status",
     ):
         response = await client.get(path)
-        assert response.json()["as_of"] == {"epoch": epoch, "seq": seq, "slot": 1003, "commitment": "confirmed"}
+        assert response.json()["as_of"] == {
+            "epoch": epoch,
+            "seq": seq,
+            "position": f"{epoch}:{seq}",
+            "slot": 1003,
+            "commitment": "confirmed",
+        }
         assert response.headers["zmart-seq"] == f"{epoch}:{seq}"
         assert response.headers["zmart-slot"] == "1003"
         assert response.headers["zmart-commitment"] == "confirmed"
@@ -296,6 +302,7 @@ async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets
     epoch, seq = markets.head()
     votes = (await client.get(f"/api/markets/{TWO}/votes")).json()["as_of"]
     assert (votes["epoch"], votes["seq"], votes["slot"]) == (epoch, 4, 1001)
+    assert votes["position"] == f"{epoch}:4"
     assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["seq"] == seq
     status = (await client.get("/api/status")).json()
     (stale,) = [model for model in status["models"] if model["is_stale"]]
@@ -345,7 +352,11 @@ async def test_ready_when_everything_answers(client: Client, markets: Log) -> No
         while (response := await client.get("/ready")).status_code != 200:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.05)
     assert msgspec.json.decode(response.content, type=schemas.Readiness).reasons == []
-    assert (response.json()["epoch"], response.json()["seq"]) == markets.head()
+    epoch, seq = markets.head()
+    ready = response.json()
+    assert (ready["epoch"], ready["seq"], ready["position"]) == (epoch, seq, f"{epoch}:{seq}")
+    status = (await client.get("/api/status")).json()
+    assert (status["epoch"], status["seq"], status["position"]) == (epoch, seq, f"{epoch}:{seq}")
 
 
 async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:

@@ -10,6 +10,7 @@ import pytest
 from api_fixtures import Log, market_id
 from push import Served, of_type, served
 
+from api.live.frames import position_fields
 from ingest.testing import address
 from zmart.db import feed
 
@@ -29,6 +30,7 @@ async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) ->
         epoch, seq = markets.head()
         subscribed = await socket.ask(action="subscribe", topics=[f"market:{ONE}", f"votes:{TWO}", "trades"])
         assert (subscribed["type"], subscribed["epoch"], subscribed["seq"]) == ("subscribed", epoch, seq)
+        assert subscribed["position"] == f"{epoch}:{seq}"
         assert subscribed["topics"] == sorted([f"market:{ONE}", f"votes:{TWO}", "trades"])
         state, tally = subscribed["messages"]
         assert (state["type"], state["data"]["priceYes"], state["market_id"]) == ("market_state", 0.59, ONE)
@@ -36,7 +38,7 @@ async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) ->
         markets.buy(1, 4)
         await markets.deliver()
         frame = await socket.next()
-        assert (frame["epoch"], frame["seq"]) == (epoch, seq + 1)
+        assert (frame["epoch"], frame["seq"], frame["position"]) == (epoch, seq + 1, f"{epoch}:{seq + 1}")
         assert {m["type"] for m in frame["messages"]} == {"trade", "market_state", "market_update", "price_update"}
 
 
@@ -156,7 +158,7 @@ async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
         async with server.connected() as socket:
             resync = await socket.ask(action="subscribe", topics=[f"market:{ONE}"], since=since)
             assert resync["type"] == "resync"
-            assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq}
+            assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq, "position": f"{epoch}:{seq}"}
             subscribed = await socket.next()
             assert (subscribed["type"], subscribed["seq"], subscribed["messages"][0]["type"]) == (
                 "subscribed",
@@ -277,6 +279,21 @@ async def test_a_new_client_is_turned_away_while_the_process_leaves(server: Serv
         assert raw.close_code == 1012
 
 
+@pytest.mark.parametrize("in_address", [True, False])
+async def test_a_position_with_a_mark_is_accepted(in_address: bool, markets: Log, server: Served) -> None:
+    """In the address and in a message; the acknowledgement returns it whole, and frames follow from its seq."""
+    epoch, seq = markets.head()
+    since = f"{epoch}:{seq - 1}:00112233aabbccdd"
+    async with server.connected(f"/ws?topics=trades,status&since={since}" if in_address else "/ws") as socket:
+        subscribed = (
+            await socket.next()
+            if in_address
+            else await socket.ask(action="subscribe", topics=["trades", "status"], since=since)
+        )
+        assert (subscribed["epoch"], subscribed["seq"], subscribed["position"]) == (epoch, seq - 1, since)
+        assert (await socket.next())["position"] == f"{epoch}:{seq}"
+
+
 async def test_the_address_can_ask(markets: Log, server: Served) -> None:
     """Topics and a place in the address do what the first message could."""
     epoch, seq = markets.head()
@@ -305,8 +322,8 @@ async def test_idle_clients_receive_position_heartbeats(
             while (position := server.services.hub.position) is None or position.seq < seq:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         server.services.hub.send_heartbeats()
-        assert await socket.next() == {"epoch": markets.head()[0], "seq": seq, "messages": []}
+        assert await socket.next() == {**position_fields(position), "messages": []}
         pong = await socket.ask(action="ping")
-        assert (pong["type"], pong["data"]["seq"]) == ("pong", seq)
+        assert (pong["type"], pong["data"]) == ("pong", position_fields(position))
         waiter = await socket.raw.ping()
         await asyncio.wait_for(waiter, 20)

@@ -68,6 +68,11 @@ WRONG: list[tuple[str, str, str]] = [
     ('{"action": "subscribe", "topics": ["me"]}', "Not signed in", "not_signed_in"),
     (f'{{"action": "subscribe", "topics": ["me:{address(2)}"]}}', "Unknown topic", "unknown_topic"),
     ('{"action": "subscribe", "topics": ["trades"], "since": "7"}', "Invalid since", "invalid_since"),
+    (
+        '{"action": "subscribe", "topics": ["trades"], "since": "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:7:mark"}',
+        "Invalid since",
+        "invalid_since",
+    ),
     ('{"action": "auth"}', "token or ticket required for auth action", "not_signed_in"),
     ('{"action": "auth", "token": "abc"}', "Invalid token", "not_signed_in"),
     ('{"action": "auth", "ticket": "abc"}', "Invalid token", "not_signed_in"),

@@ -231,7 +231,7 @@ async def test_the_documentation_loads_from_here_alone(stage: ConsoleStack) -> N
 
 async def answer(route: Route, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
     """Answer in the API's place."""
-    as_of = {"epoch": "e", "seq": 1, "slot": 1, "commitment": "confirmed"}
+    as_of = {"epoch": "e", "seq": 1, "position": "e:1", "slot": 1, "commitment": "confirmed"}
     full = {"limit": 1, "offset": 0, "next_cursor": None, "as_of": as_of, **body}
     all_headers = {"Content-Type": "application/json", **(headers or {})}
     await route.fulfill(status=status, headers=all_headers, body=json.dumps(full))

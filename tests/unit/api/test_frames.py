@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.live.frames import Frame, LogWindow, StreamMessage, coalesce, frames_for_topics
+from api.live.frames import Frame, LogWindow, StreamMessage, coalesce, envelope, frames_for_topics
 from zmart.db import feed
 
 EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
@@ -64,6 +64,22 @@ def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
     assert json.loads(frame.text) == {
         "epoch": EPOCH,
         "seq": 7,
+        "position": f"{EPOCH}:7",
         "messages": [{"type": "a"}, {"type": "b"}],
     }
     assert frame.event == f"id: {EPOCH}:7\ndata: {frame.text}\n\n".encode()
+
+
+def test_a_mark_reaches_clients_as_part_of_the_position() -> None:
+    """Frame, event id and the older dialect carry the whole position; epoch and seq stay as they are."""
+    whole = f"{EPOCH}:7:00112233aabbccdd"
+    position = feed.FeedPosition.parse(whole)
+    frame = Frame(position, ())
+    assert json.loads(frame.text) == {"epoch": EPOCH, "seq": 7, "position": whole, "messages": []}
+    assert frame.event.startswith(f"id: {whole}\n".encode())
+    assert json.loads(envelope('{"type":"a"}', position)) == {
+        "type": "a",
+        "epoch": EPOCH,
+        "seq": 7,
+        "position": whole,
+    }

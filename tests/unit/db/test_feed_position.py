@@ -14,11 +14,27 @@ from zmart.db import feed
 EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
 
 
-@given(st.uuids(), st.integers(0, 2**63 - 1))
-def test_a_position_survives_being_written(epoch: object, seq: int) -> None:
-    """What `str` writes, `parse` reads back."""
-    position = feed.FeedPosition(str(epoch), seq)
-    assert feed.FeedPosition.parse(str(position)) == position
+MARK = "00112233aabbccdd"
+MARKS = st.none() | st.integers(0, 2**64 - 1).map("{:016x}".format)
+
+
+@given(st.uuids(), st.integers(0, 2**63 - 1), MARKS)
+def test_a_position_survives_being_written(epoch: object, seq: int, mark: str | None) -> None:
+    """`parse` reads back what `str` writes, with and without a mark."""
+    position = feed.FeedPosition(str(epoch), seq, mark)
+    parsed = feed.FeedPosition.parse(str(position))
+    assert (parsed.epoch, parsed.seq, parsed.mark) == (str(epoch), seq, mark)
+    assert str(parsed) == str(position)
+
+
+def test_a_mark_does_not_take_part_in_comparisons() -> None:
+    """Epoch and seq decide where a position is; another entry of the log has no mark."""
+    marked = feed.FeedPosition.parse(f"{EPOCH}:5:{MARK}")
+    assert marked == feed.FeedPosition(EPOCH, 5)
+    assert str(marked.with_seq(6)) == f"{EPOCH}:6"
+    feed.check_position(marked, feed.FeedPosition(EPOCH, 5, "f" * 16))
+    with pytest.raises(feed.FuturePosition):
+        feed.check_position(marked, feed.FeedPosition(EPOCH, 4))
 
 
 @pytest.mark.parametrize(
@@ -36,11 +52,21 @@ def test_a_position_survives_being_written(epoch: object, seq: int) -> None:
         f"{EPOCH.upper()}:1",
         f" {EPOCH}:1",
         f"{EPOCH}:1\n",
+        f"{EPOCH}:1:",
+        f"{EPOCH}:1:{MARK[1:]}",
+        f"{EPOCH}:1:{MARK}0",
+        f"{EPOCH}:1:{MARK.upper()}",
+        f"{EPOCH}:1:{MARK[1:]}g",
+        f"{EPOCH}:1:{MARK}\n",
+        f"{EPOCH}:1:{MARK}:",
+        f"{EPOCH}:1:{MARK}:{MARK}",
+        f"{EPOCH}::{MARK}",
+        f":1:{MARK}",
         "not-an-epoch:1",
     ],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
-    """Anything else than `uuid:integer` is InvalidInput that says what was expected."""
+    """Anything but `uuid:integer` or `uuid:integer:mark` is InvalidInput that names the expected form."""
     with pytest.raises(errors.InvalidInput, match="epoch:seq"):
         feed.FeedPosition.parse(text)
 
