@@ -17,19 +17,19 @@ ROOT = Path(__file__).resolve().parents[1]
 QUERIES = ROOT / "analytics" / "queries"
 PAGE = ROOT / "docs" / "analytics.md"
 
-HEAD = """# Questions, asked in SQL
+HEAD = """# Worked queries in SQL
 
-Worked queries over the schema `marts`, each with its answer on a played month of 4,000 transactions
-(`analytics/sample_data.py`). Every column they read is described in [marts.md](marts.md). Run one on your own log:
+Worked queries over the schema `marts`, each with its result on a generated month of 4,000 transactions
+(`analytics/sample_data.py`). [marts.md](marts.md) describes every column. Run one on your own log:
 
 ```sh
 psql "$(.venv/bin/zmart dsn analyst)" -f analytics/queries/01_volume_and_fees_by_day.sql
 ```
 
-The role `analyst` reads and nothing else. A query ends after 60 seconds, an idle transaction too, so that nobody's
-question holds up the log. `marts` comes first in its search path.
+The role `analyst` is read-only. A query ends after 60 seconds, an idle transaction too, so that no query blocks the
+log. `marts` comes first in its search path.
 
-For pictures run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb):
+For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb):
 
 ![The price of the busiest market, with what was bought and sold](images/analytics-price-path.png)
 
@@ -38,15 +38,15 @@ For pictures run all cells of [analytics/markets.ipynb](../analytics/markets.ipy
 ![Trading fees by day, split among liquidity providers, resolvers and the protocol](images/analytics-fees.png)
 
 - Amounts are integer lamports (`/ 1e9` gives SOL), shares and prices have nine decimals. Add up before dividing.
-- Instants are the chain's clock. Say `at time zone 'UTC'` before taking a day of one.
-- `is_known` is false for a market whose creation the log has not seen yet. `price_yes` is null where no trade can be.
+- Times are the chain's clock. Use `at time zone 'UTC'` before truncating one to a day.
+- `is_known` is false for a market whose creation event is not in the log yet. `price_yes` is null if no trade is
+  possible.
 - Folded marts and views are never behind the log. `leaderboard`, `wallets`, `pnl_history`, `realizations` and
-  `platform_stats` are some minutes old; `ops.refreshed` says up to which seq each answers.
+  `platform_stats` are some minutes old; `ops.refreshed` has the seq that each reflects.
 
-The actors of this month know nothing of what will happen: their prices predict nothing, and after fees nearly all of
-them lose.
+The traders of this month act at random: their prices predict nothing, and after fees nearly all of them lose.
 
-This page is written by `python docs/analytics.py`; a test holds its answers equal.
+This page is written by `python docs/analytics.py`; a test compares its results.
 """
 
 

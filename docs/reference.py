@@ -20,10 +20,10 @@ FOLDERS = ("folds", "views", "scheduled")
 
 HEAD = """# Marts
 
-Everything in the schema `marts`, generated from the models (`python docs/reference.py`). Amounts are integer lamports,
-shares have nine decimals, instants are the chain's clock in UTC. Folded marts change in the transaction that stores an
-event and are never behind it; views read them. Refreshed marts are computed again every few minutes; `ops.refreshed`
-says up to which seq of the log each answers, and so does the API. Columns that end in `_key` are places on chain
+All tables and views of the schema `marts`, generated from the models (`python docs/reference.py`). Amounts are integer
+lamports, shares have nine decimals, times are the chain's clock in UTC. Folded marts change in the transaction that
+stores an event and are never behind it; views read them. Refreshed marts are computed again every few minutes.
+`ops.refreshed` and the API name the seq of the log that each reflects. Columns that end in `_key` are places on chain
 (`slot << 24 | index in block << 9 | ordinal`); `last_seq` is the last entry of the log that concerns the row.
 """
 
@@ -41,7 +41,7 @@ def _models() -> Iterator[dict[str, Any]]:
 
 def _section(model: dict[str, Any]) -> str:
     rows = "".join(f"| `{c['name']}` | {c.get('data_type', '')} | {c['description']} |\n" for c in model["columns"])
-    return f"\n## {model['name']}\n\n{model['description']}\n\n| column | type | what it says |\n|---|---|---|\n{rows}"
+    return f"\n## {model['name']}\n\n{model['description']}\n\n| column | type | meaning |\n|---|---|---|\n{rows}"
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
--- How much is traded each day, and what does it leave to the protocol, to resolvers and to liquidity providers?
--- A buy counts with its fees and a sell before them, as total_volume of a market does; so the days add up to the markets.
+-- How much is traded each day, and how much of it goes to the protocol, to resolvers and to liquidity providers?
+-- A buy counts with its fees and a sell before them, as in total_volume of a market; so the sums over days equal the
+-- sums over markets.
 select
     (block_time at time zone 'UTC')::date as day,
     count(*) as trades,

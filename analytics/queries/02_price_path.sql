@@ -1,4 +1,4 @@
--- Which way did the price of the busiest market go, day by day?
+-- How did the price of the busiest market change, day by day?
 -- A day without a trade has no candle: its price is the close before it.
 with busiest as (
     select market_no

@@ -1,6 +1,6 @@
--- Who has made the most for good, counted from cash and cost, and does the leaderboard say the same?
--- What came back, less what was paid, plus the cost of what may still pay: a mark is nobody's profit yet. A wallet that differed
--- would stand first.
+-- Who has realized the most profit, computed from cash and cost, and does the leaderboard show the same?
+-- Amounts received, less amounts paid, plus the cost of shares that may still pay: unrealized gains are not counted. A
+-- wallet with a difference would come first.
 with by_hand as (
     select
         wallet_no,
@@ -14,14 +14,14 @@ with by_hand as (
 )
 
 select
-    board.profit_rank as rank,
-    left(board.user_wallet, 8) as wallet,
+    ranking.profit_rank as rank,
+    left(ranking.user_wallet, 8) as wallet,
     round(by_hand.profit / 1e9, 3) as profit_sol,
-    board.trades_count as trades,
-    board.won_count as won,
-    board.decided_count as decided,
-    by_hand.profit - board.profit as differs_by_lamports
+    ranking.trades_count as trades,
+    ranking.won_count as won,
+    ranking.decided_count as decided,
+    by_hand.profit - ranking.profit as differs_by_lamports
 from by_hand
-full join (select * from leaderboard where period = 'all') as board on by_hand.wallet_no = board.wallet_no
-order by abs(coalesce(by_hand.profit - board.profit, 1)) desc, board.profit_rank, board.user_wallet
+full join (select * from leaderboard where period = 'all') as ranking on by_hand.wallet_no = ranking.wallet_no
+order by abs(coalesce(by_hand.profit - ranking.profit, 1)) desc, ranking.profit_rank, ranking.user_wallet
 limit 10;

@@ -1,6 +1,7 @@
--- How much of what is held in each open market belongs to its largest holder, and to how many wallets would it be the same if
--- all held alike?
--- The last is 1 over the sum of squared shares (Herfindahl, turned over): 1 is one wallet alone. Phantom shares are nobody's.
+-- How much of the shares held in each open market belongs to its largest holder, and how many equal holders would give
+-- the same concentration?
+-- The last is 1 over the sum of squared shares (the inverse of Herfindahl): 1 is a single wallet. Phantom shares belong
+-- to nobody.
 with held as (
     select
         market_no,

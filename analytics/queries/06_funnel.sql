@@ -1,5 +1,5 @@
--- Of all markets proposed, how many get how far, and how long does each step take?
--- Hours are the median over the markets that took the step. Markets still on their way count where they are.
+-- Of all proposed markets, how many reach each step, and how long does each step take?
+-- Hours are the median over the markets that took the step. Markets that are still open count up to their current step.
 with steps (step, reached, hours) as (
     select
         steps.*

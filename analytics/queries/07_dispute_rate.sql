@@ -1,5 +1,6 @@
 -- How often is a proposed outcome disputed, and how do disputes end?
--- Overturned: the outcome that became final is not the one proposed. Invalid: a dispute that left no outcome; everybody is refunded.
+-- Overturned: the final outcome differs from the proposed one. Invalid: a dispute that left no outcome; all holders are
+-- refunded.
 with ended as (
     select
         *,

@@ -1,5 +1,5 @@
--- Who votes: wallets on chain, wallets here that the chain knows, or wallets it has never seen?
--- A wallet counts once for each market and kind, whichever way it voted first. The classes add up to the tallies.
+-- Who votes: wallets on chain, wallets off chain that the chain knows, or wallets it has never seen?
+-- A wallet counts once for each market and kind, by its first vote. The classes add up to the tallies.
 with classes as (
     select
         tallies.kind,

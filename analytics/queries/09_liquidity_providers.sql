@@ -1,5 +1,6 @@
--- What do liquidity providers earn by fees, and what have they taken out?
--- A market has one provider, its creator. What was withdrawn is the pool with these fees, and not before the market's end.
+-- How much do liquidity providers earn by fees, and how much have they withdrawn?
+-- A market has one provider, its creator. The amount withdrawn is the pool with these fees, and not before the market's
+-- end.
 select
     left(creator_wallet, 8) as provider,
     count(*) as markets,

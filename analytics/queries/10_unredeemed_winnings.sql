@@ -1,5 +1,6 @@
--- How much has been won and not yet claimed, and how much of what was won can no longer be paid?
--- owed is what the program's formula gives; claimable is what the account can pay: all of a claim or nothing.
+-- How much has been won and not yet claimed, and how much of the winnings can no longer be paid?
+-- owed is the result of the program's formula; claimable is the amount that the account can pay: all of a claim or
+-- nothing.
 select
     settlement,
     count(*) as positions,

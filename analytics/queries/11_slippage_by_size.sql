@@ -1,5 +1,5 @@
 -- How far does a buy move the price, by its size?
--- Paid is the price per share with fees; before is the price of that side after the trade that came before it in its market.
+-- Paid is the price per share with fees; before is the price of that side after the previous trade in its market.
 with stepped as (
     select
         *,

@@ -1,6 +1,6 @@
 -- Of the markets that have traded in the last week, what state and price did each have at its beginning?
--- markets_as_of folds the history up to a slot again, by the same text that keeps markets live. It takes a slot, and a market where
--- one is enough; positions_as_of and vote_tallies_as_of do the same.
+-- markets_as_of folds the history up to a slot again, by the same text that updates live markets. It takes a slot, and
+-- a market if one is enough; positions_as_of and vote_tallies_as_of do the same.
 with a_week_ago as (
     select max(slot) as slot
     from trades

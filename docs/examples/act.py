@@ -1,15 +1,15 @@
-"""A market from its proposal to a claim, acted out through the API alone.
+"""Takes a market from its proposal to a claim through the API alone.
 
     make up                                              (in the project's folder, in another terminal)
     .venv/bin/python docs/examples/act.py
 
-Wallets sign in, ballots are texts they sign, and every step on chain is a transaction the API builds and tries out, the
-wallet signs, and the API passes on and follows. Two things are not the API's: money, which the development chain's
-faucet gives, and the steps only the admin or the backend authority may take, signed here with the demo's own keys.
-The exit status is 0 when the wallet was paid what the API said; otherwise the script says what went wrong.
+Wallets sign in, ballots are texts they sign, and every step on chain is a transaction that the API builds and
+simulates, the wallet signs, and the API relays and follows. Two things are outside the API: money, from the development
+chain's faucet, and the steps that only the admin or the backend authority may take, signed here with the demo's keys.
+The exit status is 0 when the wallet was paid the quoted amount; otherwise the script prints the difference.
 
-    API_PORT, DEVCHAIN_PORT   where they are: 4000, 8899
-    ZMART_STATE_DIR           where the demo keeps its keys: .state
+    API_PORT, DEVCHAIN_PORT   ports of the API and the development chain: 4000, 8899
+    ZMART_STATE_DIR           folder with the keys of the demo: .state
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ API = os.environ.get("API_URL", f"http://127.0.0.1:{os.environ.get('API_PORT', '
 RPC = os.environ.get("SOLANA_RPC_URL", f"http://127.0.0.1:{os.environ.get('DEVCHAIN_PORT', '8899')}")
 KEYS = Path(os.environ.get("ZMART_STATE_DIR", ".state")) / "devchain" / "keys"
 SOL = 1_000_000_000
-#: Long, because a chain just born brings an hour of past, which the API is told before anything new.
+#: Long, because a new chain has an hour of history, which the API receives before any new event.
 TIMEOUT_SECONDS = 120
 http = httpx.Client(base_url=API, timeout=30, trust_env=False)
 

@@ -1,17 +1,17 @@
-// A market from its proposal to its end, sent with Anchor and heard from the API, as a frontend does both.
+// Sends a market's transactions from proposal to end with Anchor and follows its events through the API, as a frontend does.
 //
 //   make up                                                              (in the project's folder, in another terminal)
 //   cd bench/peers && npm ci && node ../../docs/examples/lifecycle.mjs
 //
-// It opens a stream, makes a market of its own on the development chain, takes it through every step up to the
-// withdrawal, and prints each event as the stream brings it. Then it compares what GET /api/markets/{id} says with the
-// account on chain. The exit status is 0 where both agree and every step was heard; otherwise it says what differs.
+// It opens a stream, creates a market on the development chain, takes it through every step up to the withdrawal, and
+// prints each event that the stream delivers. Then it compares GET /api/markets/{id} with the account on chain. The exit
+// status is 0 if both agree and every step was received; otherwise it prints the differences.
 //
-//   API_URL           where the API is: http://127.0.0.1:4000 (or API_PORT there)
+//   API_URL           address of the API: http://127.0.0.1:4000 (or API_PORT there)
 //   SOLANA_RPC_URL    the development chain: http://127.0.0.1:8899 (or DEVCHAIN_PORT there)
 //   SOLANA_WS_URL     its WebSocket, one port above unless set
-//   ZMART_STATE_DIR   where it keeps the keys of its admin and backend authority: .state
-//   WARP=0            wait the dispute period out instead of moving the chain's clock past it
+//   ZMART_STATE_DIR   folder with the keys of the admin and the backend authority: .state
+//   WARP=0            wait for the end of the dispute period instead of moving the chain's clock past it
 import { createRequire } from "node:module";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -23,7 +23,7 @@ const { API_PORT = 4000, DEVCHAIN_PORT = 8899 } = process.env;
 const API = process.env.API_URL ?? `http://127.0.0.1:${API_PORT}`;
 const RPC = process.env.SOLANA_RPC_URL ?? `http://127.0.0.1:${DEVCHAIN_PORT}`;
 const KEYS = path.resolve(ROOT, process.env.ZMART_STATE_DIR ?? ".state", "devchain", "keys");
-// Long, because a chain just born brings an hour of past, which the API is told before anything new.
+// Long, because a new chain has an hour of history, which the API receives before any new event.
 const TIMEOUT_MS = 120_000;
 
 const { AnchorProvider, BN, Program, Wallet, web3 } = anchor();
