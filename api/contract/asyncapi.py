@@ -58,8 +58,9 @@ def document() -> Document:
             "version": "0.1.0",
             "description": (
                 "What happens, as it happens: one frame per entry of the log, in its order, over WebSocket or"
-                " server-sent events. Each frame carries an opaque `position`; a client that sends one back as `since` gets"
-                f" what it missed first, without a hole and nothing twice. Pings come every {hub.PING_SECONDS:.0f} seconds."
+                " server-sent events. Each frame carries an opaque `position`; a client that sends it as `since` gets"
+                " what it missed first, without a hole and nothing twice."
+                f" Pings come every {hub.PING_SECONDS:.0f} seconds."
             ),
         },
         "defaultContentType": "application/json",
