@@ -35,8 +35,9 @@ REQUEST_SECONDS = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped; return 0 after a stop, 1 where the chain stopped by itself, 2 where the configuration is
-    invalid.
+    """Serve until stopped and return the exit status.
+
+    It is 0 after a stop, 1 where the chain stopped by itself, 2 where the configuration is invalid.
     """
     options = parser().parse_args(arguments)
     try:

@@ -274,8 +274,9 @@ def _create_accounts(handler: Handler, frame: InstructionFrame) -> None:
 
 
 def _allocate_account(handler: Handler, role: AccountRole, frame: InstructionFrame, account: Account) -> None:
-    """Create an account with one call, or fund, allocate and assign an account that already holds lamports, as Anchor
-    does.
+    """Create an account as Anchor does.
+
+    One call creates it; an account that already holds lamports is funded, allocated and assigned.
     """
     kind = role.kind.record
     assert kind is not None

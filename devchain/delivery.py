@@ -57,7 +57,7 @@ def webhook_item(landed: LandedTransaction) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """The URL that receives the bodies, and the secrets that prove who sent them."""
+    """The URL that receives the bodies, and the secrets that prove their origin."""
 
     url: str
     #: The value of the `Authorization` header, as Helius sends it.

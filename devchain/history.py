@@ -63,8 +63,7 @@ class History:
         return itertools.islice(self._stream, transactions)
 
     def _run(self) -> Iterator[LandedTransaction]:
-        """Yield transactions as one stream for all callers, so that each continues exactly where the last one stopped.
-        """
+        """Yield transactions as one stream for all callers, so that each continues where the last one stopped."""
         while True:
             for move in self.traders.step(self._now):
                 try:

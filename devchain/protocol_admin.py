@@ -1,6 +1,4 @@
-"""Plans the demo admin's transactions: it creates the configuration, changes the rates, and pauses the protocol at
-times.
-"""
+"""Plans the demo admin's transactions: create the configuration, change the rates, pause the protocol at times."""
 
 from __future__ import annotations
 

@@ -120,9 +120,7 @@ class SubscriptionHub:
         return session
 
     def close(self, session: RpcSession) -> None:
-        """End a session: drop a queued message if the queue is full, then queue None, at which the session's writer
-        stops.
-        """
+        """End a session: queue None, at which the session's writer stops; a full queue loses one message for it."""
         self._sessions.discard(session)
         session.subscriptions.clear()
         if session.outgoing.full():

@@ -1,5 +1,7 @@
 """Serves a chain inside a test's own event loop, on ports that the system picks.
 
+A test uses it as follows:
+
     async with testing.serve(tmp_path) as node:
         client = AsyncClient(node.url)
 """

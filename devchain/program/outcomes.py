@@ -10,9 +10,7 @@ from .checks import require_state
 
 
 def resolve_market(frame: InstructionFrame) -> None:
-    """Propose an outcome (protocol.md 1.4.7); anybody may do so, and the evidence overwrites the question's content
-    id.
-    """
+    """Propose an outcome (protocol.md 1.4.7); anybody may do so, and the evidence overwrites the question's id."""
     it, outcome = frame.market, frame.args["proposed_outcome"]
     require_state(frame)
     market.require_undecided(it.proposed_outcome)
@@ -59,8 +57,7 @@ def aggregate_dispute_votes(frame: InstructionFrame) -> None:
 
 
 def finalize_market(frame: InstructionFrame) -> None:
-    """Finalize a market (protocol.md 1.4.9); `was_disputed` is set from the present state, whatever its earlier value.
-    """
+    """Finalize a market (protocol.md 1.4.9); `was_disputed` is set from the present state, not from its earlier value."""
     it = frame.market
     require_state(frame)
     market.require_lifetime(frame.now, created_at=it.created_at)
