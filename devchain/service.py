@@ -51,7 +51,7 @@ class Options:
 
     #: Whether the demo actors run.
     traders: bool = True
-    #: How many times faster than the machine's clock the chain's clock runs.
+    #: The speed of the chain's clock, as a multiple of the machine's.
     pace: float = 1.0
     seed: int = 1
     #: Hours of history that a new chain starts with.

@@ -57,7 +57,10 @@ def aggregate_dispute_votes(frame: InstructionFrame) -> None:
 
 
 def finalize_market(frame: InstructionFrame) -> None:
-    """Finalize a market (protocol.md 1.4.9); `was_disputed` is set from the present state, not from its earlier value."""
+    """Finalize a market (protocol.md 1.4.9).
+
+    `was_disputed` is set from the present state, whatever its earlier value.
+    """
     it = frame.market
     require_state(frame)
     market.require_lifetime(frame.now, created_at=it.created_at)
