@@ -1,7 +1,7 @@
-"""`python -m bench [--only NAME] [--quick | --full]`: measure, print, keep.
+"""Measures figures, prints and saves the results (`python -m bench [--only NAME] [--quick | --full]`).
 
-Exit status 0 when everything asked for was measured and met its target, 1 when something was not measured or
-missed its target, 2 when there is no figure of that name.
+The exit status is 0 when every requested figure was measured and met its target, 1 when a figure was not measured
+or missed its target, 2 when there is no figure of that name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .not_measured import NotMeasured
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for."""
+    """Measure the requested figures and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         chosen = figures.select_figures(options.only)
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(figure: Figure, env: BenchEnvironment, effort: Effort) -> results.Result | None:
-    """The result, printed and kept; None with a sentence where it could not be measured."""
+    """Measure, print and save one figure; return None, after printing the reason, where it could not be measured."""
     print(f"{figure.name}: measuring {figure.title} ...", file=sys.stderr, flush=True)
     found, began = machine.describe(), time.monotonic()
     try:
@@ -75,7 +75,7 @@ def _measure(figure: Figure, env: BenchEnvironment, effort: Effort) -> results.R
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Give up after so many seconds."""
+    """Raise NotMeasured after this many seconds."""
 
     def give_up(_: int, __: FrameType | None) -> None:
         raise NotMeasured(f"It took longer than {seconds:.0f} s.")
@@ -101,7 +101,7 @@ def _warn_if_busy() -> None:
 
 
 def _exit_on_signal(_: int, __: FrameType | None) -> NoReturn:
-    """Leave as after an exception, so that what was started is stopped."""
+    """Exit as after an exception, so that the started processes are stopped."""
     raise SystemExit(128 + signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""A crowd: what thousands of idle sockets weigh, and what dozens of clients that never read cost."""
+"""Measures the memory of thousands of idle sockets, and the cost of dozens of clients that never read."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from zmart.run.supervisor import process
 
 IDLE = 5_000
 STALLED = 50
-#: A stalled client is closed in the end; so that there are always so many, all come anew this often.
+#: The server closes a stalled client in the end; all reconnect after this many seconds, so that their number stays the
+#: same.
 RECONNECT_SECONDS = 20.0
 EVENTS_A_COMMIT, COMMIT_EVERY_SECONDS = 40, 0.2
 ASKING: dict[str, object] = {"action": "subscribe", "topics": ["trades", "markets"]}
 
 
 class ConnectionsFigure(Figure):
-    """Memory of one process under many sockets."""
+    """Measures the memory of one process with many sockets."""
 
     name = "connections"
     title = f"memory with {IDLE:,} idle sockets, and with {STALLED} clients that never read"
@@ -47,7 +48,7 @@ class ConnectionsFigure(Figure):
     limit_seconds = 700.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """One process, once."""
+        """Measure one process, once."""
         idle, seconds = effort.choose(500, IDLE), effort.choose(12, 300)
         with ExitStack() as stack:
             database = stack.enter_context(env.database(log_events=10_000))
@@ -63,9 +64,9 @@ class ConnectionsFigure(Figure):
 
 
 def _idle_socket_bytes(api: RunningProcess, count: int) -> float:
-    """Bytes a socket."""
+    """Return the bytes per socket."""
     with sockets.connect_clients(api.port, 50, path="/ws", asking=ASKING):
-        # What is loaded with the first client is nobody's.
+        # Code and data loaded with the first client do not count for any socket.
         pass
     before = process.memory_bytes(api.pid)
     with sockets.connect_clients(api.port, count, path="/ws", asking={"action": "subscribe", "topics": ["status"]}):
@@ -73,7 +74,7 @@ def _idle_socket_bytes(api: RunningProcess, count: int) -> float:
 
 
 def _measure_stalled(api: RunningProcess, database: testing.PostgresDatabase, seconds: float) -> tuple[int, int, int]:
-    """The process's memory after a quarter of the time and at its end, and what a reader heard."""
+    """Return the process's memory after a quarter of the time and at the end, and a reader's number of messages."""
     stop = threading.Event()
     failed: list[BaseException] = []
 
@@ -108,7 +109,7 @@ def _measure_stalled(api: RunningProcess, database: testing.PostgresDatabase, se
 
 @contextmanager
 def _stalled_clients(port: int, reader: sockets.SocketClient) -> Iterator[None]:
-    """So many that never read, while the one who reads goes on."""
+    """Connect clients that never read, while the reading client continues."""
     clients = []
     try:
         for _ in range(STALLED):

@@ -1,6 +1,6 @@
-"""Decode: from the bytes of webhook deliveries to events, beside Anchor's TypeScript client.
+"""Measures decoding from the bytes of webhook deliveries to events, beside Anchor's TypeScript client.
 
-python -m bench.decode FILE     writes the deliveries, one a line, so that any other reader can be measured
+`python -m bench.decode FILE` writes the deliveries, one per line, so that any other reader can be measured.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ FAILURES = 0.03
 
 
 class DeliveredMeta(msgspec.Struct, rename="camel", gc=False):
-    """What a reader needs of a transaction's meta."""
+    """The fields of a transaction's meta that a reader needs."""
 
     err: object = None
     log_messages: list[str] | None = None
 
 
 class DeliveredTransaction(msgspec.Struct, gc=False):
-    """What a reader needs of a transaction."""
+    """The fields of a transaction that a reader needs."""
 
     meta: DeliveredMeta
 
@@ -44,12 +44,12 @@ _DECODER = msgspec.json.Decoder(list[DeliveredTransaction])
 
 
 def deliveries(transactions: int) -> list[bytes]:
-    """Webhook bodies, always the same."""
+    """Return webhook bodies, which are the same for every call with the same number."""
     return list(history.bodies(transactions, each=TRANSACTIONS_PER_DELIVERY, failures=FAILURES))
 
 
 def read_events(body: bytes) -> list[events.Event]:
-    """The events of one delivery and nothing else, as the peer reads them."""
+    """Return only the events of one delivery, as the peer reads them."""
     return [
         event
         for transaction in _DECODER.decode(body)
@@ -59,7 +59,7 @@ def read_events(body: bytes) -> list[events.Event]:
 
 
 class DecodeFigure(Figure):
-    """Deliveries to events."""
+    """Measures decoding deliveries to events."""
 
     name = "decode"
     title = "webhook JSON to events"
@@ -75,7 +75,7 @@ class DecodeFigure(Figure):
     limit_seconds = 300.0
 
     def measure(self, env: environment.BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Alternate, a round of each."""
+        """Measure the methods in alternating rounds."""
         bodies = deliveries(effort.choose(2_000, 5_000))
         file = env.folder / "deliveries.jsonl"
         file.write_bytes(b"\n".join(bodies) + b"\n")
@@ -107,12 +107,12 @@ def _alternate(ways: dict[str, Callable[[], float]], found: int, rounds: int) ->
 
 
 def _rows_and_bodies(body: bytes) -> object:
-    """Rows, and what the log keeps of the delivery."""
+    """Return the compressed bodies that the log stores, after decoding the rows."""
     return body_compression.compress(row.body for row in Decoder(history.PROGRAM).decode_body(body).transactions)
 
 
 def _time_ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
-    """Seconds for all bodies, one after another and none kept."""
+    """Return the seconds for all bodies, one after another; results are discarded."""
     began = time.perf_counter()
     for body in bodies:
         work(body)
@@ -121,7 +121,7 @@ def _time_ours(work: Callable[[bytes], object], bodies: Sequence[bytes]) -> floa
 
 @contextmanager
 def _anchor_reader(file: Path) -> Iterator[Callable[[int], float]]:
-    """Anchor's reader in a process that has the file in memory; each call decodes all of it once."""
+    """Run Anchor's reader in a process that has the file in memory; each call decodes the whole file once."""
     script = environment.install_peers() / "decode.mjs"
     command = [environment.node_command(), str(script), str(environment.IDL), history.PROGRAM, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

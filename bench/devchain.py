@@ -1,4 +1,4 @@
-"""Devchain: buys a second through JSON-RPC, signatures, the program's model and the ledger's file."""
+"""Measures buys per second through JSON-RPC, signatures, the program's model and the ledger's file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .not_measured import NotMeasured
 
 WALLETS, SENDERS = 20, 8
 FUNDS_LAMPORTS = 1_000_000_000_000
-#: Small enough for every buy to succeed, each of another amount so that each has another signature.
+#: Small enough for every buy to succeed; each buy adds another amount, so that each has another signature.
 SPENT_LAMPORTS = 100_000_000
 STATUSES = 256
 
 
 class DevchainFigure(Figure):
-    """Transactions into the development chain."""
+    """Measures transactions sent to the development chain."""
 
     name = "devchain"
     title = "buys into the development chain over JSON-RPC"
@@ -46,7 +46,7 @@ class DevchainFigure(Figure):
     limit_seconds = 240.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Rounds of buys."""
+        """Measure rounds of buys."""
         each, rounds = effort.choose(100, 1_000), effort.choose(1, 5)
         port = ports.find_free_port()
         environment = {"DEVCHAIN_PORT": str(port), "LOG_LEVEL": "warn", "HELIUS_AUTH_HEADER": "unused"}
@@ -57,7 +57,7 @@ class DevchainFigure(Figure):
 
 
 class _OpenMarket:
-    """An open market and those who buy in it."""
+    """An open market and the wallets that buy in it."""
 
     def __init__(self, running: RunningProcess) -> None:
         self._running = running
@@ -70,7 +70,7 @@ class _OpenMarket:
         self._account = self._newest_open_market(decoded)
 
     def _newest_open_market(self, decoded: list[tuple[str, str, dict[str, Any]]]) -> Address:
-        """The open market that opened last, so that it stays open meanwhile."""
+        """Return the open market that opened last, so that it stays open during the measurement."""
         active = MarketState.ACTIVE
         markets = [
             (fields["activated_at"], at)
@@ -82,7 +82,7 @@ class _OpenMarket:
         return Address(max(markets)[1])
 
     def measure_round(self, count: int, *, first: int) -> float:
-        """Buys landed a second."""
+        """Send buys and return the number that landed per second."""
         signed = self._sign_buys(count, first)
         bodies = [
             _request("sendTransaction", [raw, {"encoding": "base64", "skipPreflight": True}]) for raw, _ in signed
@@ -92,7 +92,7 @@ class _OpenMarket:
         return count / seconds
 
     def _sign_buys(self, count: int, first: int) -> list[tuple[str, str]]:
-        """Transactions in base64, each with its signature."""
+        """Return transactions in base64, each with its signature."""
         latest = self._call("getLatestBlockhash", [{"commitment": "processed"}])
         blockhash = Hash.from_string(latest["value"]["blockhash"])
         signed = []

@@ -1,8 +1,8 @@
-"""What figures stand on: a durable Postgres of their own, our processes, and the peers; all gone at the end.
+"""Provides what figures run on: a durable Postgres of their own, our processes, and the peers.
 
-Everything is made when a figure first asks for it and shared with those after it: one server, one migrated
-template, one log filled with history per size. Databases are clones, so no figure sees another's rows. Processes
-get groups of their own and die with this one, whatever happens to it.
+Everything is created when a figure first needs it and shared with later figures: one server, one migrated template,
+one log filled with history per size. Everything is removed at the end. Databases are clones, so no figure sees
+another's rows. Processes run in groups of their own and end with this process, however it ends.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FILL_BATCH = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class RunningProcess:
-    """A process that was started here."""
+    """A process that this run started."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -57,16 +57,16 @@ class RunningProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id, also its group's."""
+        """Return its process id, which is also the id of its group."""
         return self.process.pid
 
     def check(self) -> None:
-        """Raise NotMeasured when it has ended by itself."""
+        """Raise NotMeasured if the process has ended by itself."""
         if (status := self.process.poll()) is not None:
             raise NotMeasured(f"{self.name} ended with status {status}: {self.last_line()}")
 
     def last_line(self) -> str:
-        """The last line it printed, cut to what a sentence can hold."""
+        """Return the last line of its output, truncated to fit an error message."""
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         return lines[-1][-LAST_LINE_CHARS:] if lines else "it said nothing"
 
@@ -93,7 +93,7 @@ class BenchEnvironment:
 
     @property
     def server(self) -> testing.PostgresServer:
-        """A Postgres with fsync on, tuned as `zmart up` tunes it."""
+        """Return a Postgres with fsync on, with the same tuning as `zmart up`."""
         if self._server is None:
             self._embedded = embedded.EmbeddedPostgres(self.folder)
             try:
@@ -108,7 +108,7 @@ class BenchEnvironment:
 
     @contextlib.contextmanager
     def database(self, *, log_events: int = 0) -> Iterator[testing.PostgresDatabase]:
-        """A database with every mart deployed and a log of so many events, for one figure."""
+        """Provide a database with every mart deployed and a log of `log_events` events, for one figure."""
         template = self._filled_database(log_events) if log_events else self._deployed_template()
         with self.server.clone(template) as database:
             with database.connect("postgres") as superuser:
@@ -123,7 +123,7 @@ class BenchEnvironment:
         return self._template
 
     def _filled_database(self, log_events: int) -> testing.PostgresDatabase:
-        """A log as it grows: through the writer, folds included."""
+        """Return a database whose log was filled through the writer, folds included, as in production."""
         if log_events not in self._logs:
             database = self.server.create(template=self._deployed_template())
             with contextlib.ExitStack() as unless_filled:
@@ -140,7 +140,7 @@ class BenchEnvironment:
 
     @contextlib.contextmanager
     def start_ingest(self, database: testing.PostgresDatabase) -> Iterator[RunningProcess]:
-        """`python -m ingest` on a database."""
+        """Run `python -m ingest` on a database."""
         port = ports.find_free_port()
         environment = {
             "DATABASE_URL": database.dsn(),
@@ -154,7 +154,7 @@ class BenchEnvironment:
 
     @contextlib.contextmanager
     def start_api(self, database: testing.PostgresDatabase, **settings: str) -> Iterator[RunningProcess]:
-        """`python -m api` on a database; without limits unless `settings` say otherwise."""
+        """Run `python -m api` on a database; without rate limits unless `settings` set them."""
         port = ports.find_free_port()
         environment = {
             "DATABASE_URL": database.dsn(),
@@ -174,7 +174,7 @@ class BenchEnvironment:
     def start_python(
         self, *arguments: str, environment: Mapping[str, str], port: int, ready: str = "/ready"
     ) -> Iterator[RunningProcess]:
-        """A module of ours, once it is ready."""
+        """Run one of our modules, and yield it once it is ready."""
         command = (sys.executable, "-m", *arguments)
         ours = {
             "PYTHONPATH": str(ROOT),
@@ -187,7 +187,7 @@ class BenchEnvironment:
 
     @contextlib.contextmanager
     def start_peer(self, database: testing.PostgresDatabase, *, bodies: bool) -> Iterator[RunningProcess]:
-        """The Express indexer on a database; `bodies` lets it keep the delivered transactions."""
+        """Run the Express indexer on a database; with `bodies` it also stores the delivered transactions."""
         port = ports.find_free_port()
         environment = {
             "PORT": str(port),
@@ -212,13 +212,13 @@ class BenchEnvironment:
         cwd: Path | None = None,
         stop_seconds: float = STOP_SECONDS,
     ) -> Iterator[RunningProcess]:
-        """A process in a group of its own, asked to stop at the end, killed where it does not."""
+        """Run a process in a group of its own; at the end it gets a stop signal, and is killed if it does not stop."""
         log = self._scratch_folder("logs") / f"{secrets.token_hex(4)}.log"
         spec = process.Launch(
             command=tuple(command),
             environment={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), **environment},
             cwd=str(cwd or self._scratch_folder("cwd")),
-            # Asked, not killed, when we are gone: `make up` has children of its own to end.
+            # If this process dies, SIGTERM rather than SIGKILL: `make up` has children of its own to stop.
             death_signal=signal.SIGTERM,
         )
         with log.open("wb") as output:
@@ -236,7 +236,7 @@ class BenchEnvironment:
 
 
 def install_peers() -> Path:
-    """The peers' folder, with their packages in it; installs them when they are missing."""
+    """Return the peers' folder with their packages; install the packages when they are missing."""
     lockfile = (PEERS / "package-lock.json").read_text()
     stamp = PEERS / "node_modules" / ".installed-from"
     if not stamp.exists() or stamp.read_text() != lockfile:
@@ -253,7 +253,7 @@ def install_peers() -> Path:
 
 
 def node_command() -> str:
-    """The node command."""
+    """Return the path of the node command; raise NotMeasured where it is missing."""
     found = shutil.which("node")
     if found is None:
         raise NotMeasured("The peers need node, which is not installed.")
@@ -261,7 +261,7 @@ def node_command() -> str:
 
 
 def wait_until_ready(running: RunningProcess, path: str, *, within_seconds: float = READY_SECONDS) -> None:
-    """Return when a GET of `path` is answered with 200; NotMeasured when it ends or takes too long."""
+    """Return when a GET of `path` returns 200; raise NotMeasured if the process ends or takes too long."""
     deadline = time.monotonic() + within_seconds
     while not _is_answering(running.port, path):
         running.check()
@@ -271,7 +271,7 @@ def wait_until_ready(running: RunningProcess, path: str, *, within_seconds: floa
 
 
 def count_rows(database: testing.PostgresDatabase, table: str) -> int:
-    """The rows of a table."""
+    """Return the number of rows in a table."""
     with database.connect(embedded.SUPERUSER) as connection:
         row = connection.execute(f"select count(*) from {table}").fetchone()
     assert row is not None
@@ -297,7 +297,7 @@ def _stop(child: subprocess.Popen[bytes], stop_seconds: float) -> None:
 
 
 def _check_durable(server: testing.PostgresServer) -> None:
-    """Refuse to measure a server that forgets: it would be faster than anything we ship."""
+    """Raise NotMeasured for a server that is not durable, because it would be faster than anything we ship."""
     with psycopg.connect(server.admin_dsn) as connection:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             row = connection.execute("select current_setting(%s)", (name,)).fetchone()
@@ -316,7 +316,7 @@ async def _fill(dsn: str, log_events: int) -> None:
 
 
 def parse_line(line: bytes, name: str) -> dict[str, float]:
-    """One JSON line of a peer."""
+    """Parse one JSON line of a peer; raise NotMeasured where it is not JSON."""
     try:
         found: dict[str, float] = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Fan-out: one log, five hundred sockets, beside the `ws` package of Node."""
+"""Measures fan-out of one log to five hundred sockets, beside the `ws` package of Node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITHIN_SECONDS = 120.0
 
 
 class FanOutFigure(Figure):
-    """Messages a second to many sockets."""
+    """Measures messages per second to many sockets."""
 
     name = "fanout"
     title = f"messages to {SOCKETS} WebSocket clients"
@@ -42,7 +42,7 @@ class FanOutFigure(Figure):
     limit_seconds = 400.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Rounds of ours and theirs in turn."""
+        """Measure rounds of our server and of the peer in turn."""
         rounds, events = effort.choose(1, 5), effort.choose(200, 1_500)
         stream = (row for row in history.transactions(10**9, seed=4) if row.events[0].name.startswith("Shares"))
         ours: list[float] = []
@@ -55,7 +55,7 @@ class FanOutFigure(Figure):
             for number in range(-1, rounds):
                 mine = _measure_round(database, api.port, "/ws", asking, stream, events)
                 other = _measure_round(database, peer.port, "/", None, stream, events)
-                # The first round warms both.
+                # The first round warms up both servers.
                 if number >= 0:
                     ours.append(mine)
                     theirs.append(other)
@@ -84,7 +84,7 @@ def _measure_round(
     stream: Iterator[TransactionRow],
     events: int,
 ) -> float:
-    """Messages a second to one server's sockets."""
+    """Return the messages per second to one server's sockets."""
     with sockets.connect_clients(port, SOCKETS, path=path, asking=asking) as clients:
         rows = list(itertools.islice(stream, events))
         began: list[float] = []

@@ -1,11 +1,11 @@
-"""What a figure is: something measured more than once, and a bound it is held to.
+"""Defines figures: quantities that are measured more than once and compared with a target.
 
-A figure has a name, a title, targets and `measure()`, which returns samples. A sample is one number per
-round, never one number: the median is what is judged, the spread says how much to believe it. Where two
-programs are compared, the rounds alternate (A B A B ...) in one run on one machine, and what is judged is the
-ratio within each round, because the machine's mood is in both of its sides.
+A figure has a name, a title, targets and `measure()`, which returns samples. A sample has one number per round and
+never only one number: the target applies to the median, and the spread shows how reliable it is. Where two programs
+are compared, the rounds alternate (A B A B ...) in one run on one machine, and the target applies to the ratio
+within each round, because variations of the machine affect both of its sides.
 
-What cannot be measured raises NotMeasured with one sentence; no figure ever makes a number up.
+A figure that cannot be measured raises NotMeasured with one sentence; no figure ever invents a number.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Pace = Literal["quick", "usual", "full"]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A bound on the median of the sample of the same label."""
+    """A bound on the median of the sample with the same label."""
 
     label: str
     bound: Bound
     value: float
 
     def is_met_by(self, value: float) -> bool:
-        """Whether a value keeps the bound."""
+        """Return whether a value meets the bound."""
         match self.bound:
             case "at least":
                 return value >= self.value
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One number per round."""
+    """The values of a quantity, one per round."""
 
     label: str
     unit: str
@@ -54,41 +54,41 @@ class Sample:
 
     @property
     def median(self) -> float:
-        """The middle round."""
+        """Return the median of the rounds."""
         return statistics.median(self.values)
 
     @property
     def low(self) -> float:
-        """The smallest round."""
+        """Return the smallest round."""
         return min(self.values)
 
     @property
     def high(self) -> float:
-        """The greatest round."""
+        """Return the greatest round."""
         return max(self.values)
 
     @property
     def spread(self) -> float:
-        """How far the rounds lie apart, as a share of the median; 0 when they agree."""
+        """Return the range of the rounds as a share of the median; 0 when they are equal."""
         return (self.high - self.low) / abs(self.median) if self.median else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long to measure; `quick` only shows that everything runs."""
+    """The duration of a measurement; `quick` only shows that everything runs."""
 
     pace: Pace = "usual"
-    #: Events in the log that folds and rebuild are measured on.
+    #: Events in the log on which folds and rebuild are measured.
     log_events: int = 200_000
 
     @classmethod
     def of(cls, pace: Pace, log_events: int | None = None) -> Effort:
-        """The usual size for a pace, unless another is asked for."""
+        """Return the usual size for a pace, unless `log_events` gives another."""
         usual = {"quick": 10_000, "usual": 200_000, "full": 1_000_000}[pace]
         return cls(pace=pace, log_events=log_events or usual)
 
     def choose(self, quick: int, usual: int, full: int | None = None) -> int:
-        """The number for this pace; `full` is `usual` where it makes no difference."""
+        """Return the number for this pace; `full` equals `usual` where it is not given."""
         match self.pace:
             case "quick":
                 return quick
@@ -101,28 +101,28 @@ class Effort:
 
 
 class Figure(ABC):
-    """Something that can be measured."""
+    """A quantity that can be measured."""
 
-    #: Its word on the command line and the name of its result files.
+    #: Its name on the command line and of its result files.
     name: ClassVar[str]
     title: ClassVar[str]
-    #: The unit of the sample that the first target is about.
+    #: The unit of the sample that the first target applies to.
     unit: ClassVar[str]
     targets: ClassVar[Sequence[Target]]
-    #: What is measured, and how, in a few sentences; bench/README.md is made of these.
+    #: A short description of the measurement and its method; bench/README.md consists of these.
     method: ClassVar[str]
-    #: Beyond this the figure is given up.
+    #: The measurement is cancelled after this many seconds.
     limit_seconds: ClassVar[float] = 600.0
 
     @abstractmethod
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Measure; NotMeasured says in a sentence why that is not possible."""
+        """Measure; raise NotMeasured with the reason, in one sentence, where that is not possible."""
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed (nearest rank).
+    """Return the smallest value that at least `share` of the values do not exceed (nearest rank).
 
-    Nothing is interpolated: a p99 is a latency that somebody had. Raises NotMeasured without values.
+    Nothing is interpolated: a p99 is a latency that was measured. Raises NotMeasured without values.
     """
     if not values:
         raise NotMeasured("There is nothing to take a quantile of.")
@@ -131,6 +131,6 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def ratio(label: str, numerator: Sample, denominator: Sample) -> Sample:
-    """How many times more, round by round; both have the same rounds."""
+    """Return the ratio of two samples, round by round; both must have the same rounds."""
     pairs = zip(numerator.values, denominator.values, strict=True)
     return Sample(label=label, unit="x", values=tuple(above / below for above, below in pairs))

@@ -1,4 +1,4 @@
-"""Which figures there are, in the order in which they are measured."""
+"""Lists all figures, in the order in which they are measured."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ ALL: tuple[Figure, ...] = (
 
 
 def names() -> list[str]:
-    """Their words for the command line."""
+    """Return the names of the figures, as used on the command line."""
     return [figure.name for figure in ALL]
 
 
 def select_figures(name: str | None) -> list[Figure]:
-    """All, or the one of that name; NotFound lists the names."""
+    """Return all figures, or the one with that name; raise NotFound, which lists the names, for an unknown one."""
     found = [figure for figure in ALL if name in {None, figure.name}]
     if not found:
         raise errors.NotFound(f"There is no figure {name!r}.", help=f"There are: {', '.join(names())}.")

@@ -1,4 +1,4 @@
-"""Folds: how fast batches are merged into the marts of a large log, the database's side alone."""
+"""Measures how fast batches are merged into the marts of a large log, on the database's side only."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from . import history
 from .figure import Effort, Figure, Sample, Target
 from .not_measured import NotMeasured
 
-#: Events a second to reach, by batch size.
+#: Target rates in events per second, by batch size.
 REACH = {100: 7_500, 500: 10_000, 2_000: 15_000}
 EVENTS_PER_ROUND = 4_000
 
 
 class FoldsFigure(Figure):
-    """Batches into marts."""
+    """Measures merging batches into marts."""
 
     name = "folds"
     title = "batches merged into all folded marts"
@@ -40,7 +40,7 @@ class FoldsFigure(Figure):
     limit_seconds = 1_200.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Rounds of every size in turn."""
+        """Measure rounds of every size in turn."""
         with env.database(log_events=effort.log_events) as database:
             return asyncio.run(_measure(database, effort))
 
@@ -68,7 +68,7 @@ async def _measure(database: testing.PostgresDatabase, effort: Effort) -> list[S
 
 
 async def _measure_round(writer: writing.Writer, stream: Iterator[TransactionRow], size: int) -> tuple[float, float]:
-    """Seconds in the folds and in all, for a round of batches."""
+    """Return the seconds in the folds and the total seconds, for a round of batches."""
     folding = whole = 0.0
     for _ in range(EVENTS_PER_ROUND // size):
         batch = list(itertools.islice(stream, size))
@@ -80,7 +80,7 @@ async def _measure_round(writer: writing.Writer, stream: Iterator[TransactionRow
 
 
 def _check(database: testing.PostgresDatabase) -> None:
-    """A mart that stopped following is fast for the wrong reason."""
+    """Raise NotMeasured if a mart stopped following the log, because it would be fast for the wrong reason."""
     with database.connect() as owner:
         stale = owner.execute("select name, reason from ops.models where stale_since is not null").fetchone()
     if stale is not None:

@@ -1,14 +1,15 @@
-"""A seedable history of the program's events with realistic skew: as rows for the writer, as webhook bodies.
+"""Generates a seedable history of the program's events with realistic skew, as rows or as webhook bodies.
 
 Few markets draw most trades and few wallets make most of them (Zipf). A market is created, voted on, approved,
-activated and traded; every so often one is resolved, finalized and paid out, and another takes its place. Nobody
-sells what he does not hold, and a market's lamports follow its trades; prices are plausible, not the program's.
+activated and traded; at intervals one is resolved, finalized and paid out, and another takes its place. No wallet
+sells shares that it does not hold, and a market's lamports follow its trades; prices are plausible, not the
+program's.
 
-    transactions(1_000_000)          rows as decoding makes them, about a hundred thousand a second
+    transactions(1_000_000)          rows for the writer, as decoding returns them, about a hundred thousand a second
     items(10_000)                    the same transactions as Helius raw webhook items
-    bodies(10_000, each=25)          those as JSON arrays
+    bodies(10_000, each=25)          those items as JSON arrays
 
-The same seed gives the same history, and decoding its items gives its rows: both are made from one stream.
+The same seed gives the same history, and decoding its items gives its rows, because both are made from one stream.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ FIRST_SLOT = 300_000_000
 TRANSACTIONS_PER_SLOT, TRANSACTIONS_PER_SECOND = 25, 50
 LIQUIDITY_LAMPORTS, B_PARAMETER = 100_000_000_000, 500_000_000_000
 FEE_LAMPORTS = 5_000
-#: A market ends after this many trades of the whole history, so that finished ones pile up slowly.
+#: A market ends after this many trades of the whole history, so that the number of finished markets grows slowly.
 TRADES_PER_RESOLUTION = 2_000
-#: Markets before this place are too popular to end.
+#: Markets with an index below this are too popular to end.
 PERMANENT_MARKETS = 20
 CLAIMS = 20
 QUESTION = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"[:46]
@@ -53,7 +54,7 @@ _BODY = b"{}" * 400
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How many markets and wallets, and how uneven their popularity."""
+    """The numbers of markets and wallets, and the skew of their popularity."""
 
     markets: int = 500
     wallets: int = 5_000
@@ -61,7 +62,7 @@ class Scale:
 
 
 class GeneratedTransaction(NamedTuple):
-    """One transaction: its event, and what the transaction tells beyond it."""
+    """One transaction: its event, and the data of the transaction that the event lacks."""
 
     number: int
     event: events.Event
@@ -82,13 +83,13 @@ class _SimulatedMarket:
 
 
 def transactions(events: int, *, after: int = 0, seed: int = 1, scale: Scale | None = None) -> Iterator[TransactionRow]:
-    """Transactions of one event each, as rows; those that come `after` so many."""
+    """Return transactions of one event each, as rows; the first `after` transactions are skipped."""
     stream = generate(after + events, seed=seed, scale=scale)
     return (_row(seed, happening) for happening in itertools.islice(stream, after, None))
 
 
 def items(events: int, *, seed: int = 1, scale: Scale | None = None, failures: float = 0.0) -> Items:
-    """The same transactions as raw webhook items; a share of `failures` failed and has no event."""
+    """Yield the same transactions as raw webhook items; a share of `failures` failed and has no event."""
     draw = random.Random(f"{seed} failures")
     for happening in generate(events, seed=seed, scale=scale):
         yield _item(seed, happening, failed=draw.random() < failures)
@@ -97,24 +98,24 @@ def items(events: int, *, seed: int = 1, scale: Scale | None = None, failures: f
 def bodies(
     events: int, *, each: int, seed: int = 1, scale: Scale | None = None, failures: float = 0.0
 ) -> Iterator[bytes]:
-    """The items as request bodies of `each`."""
+    """Yield the items as request bodies of `each` items."""
     stream = items(events, seed=seed, scale=scale, failures=failures)
     while batch := list(itertools.islice(stream, each)):
         yield body(batch)
 
 
 def body(delivered: Iterable[dict[str, Any]]) -> bytes:
-    """Items as one request body."""
+    """Return items as one request body."""
     return _encode(list(delivered))
 
 
 def generate(count: int, *, seed: int = 1, scale: Scale | None = None) -> Iterator[GeneratedTransaction]:
-    """The stream both are made from."""
+    """Return the stream from which rows and items are made."""
     return itertools.islice(_Generator(seed, scale or Scale()).generate(), count)
 
 
 class _Generator:
-    """What happens, in order, without end."""
+    """Generates an endless sequence of transactions, in order."""
 
     def __init__(self, seed: int, scale: Scale) -> None:
         self._seed = seed
@@ -218,7 +219,7 @@ def _row(seed: int, happening: GeneratedTransaction) -> TransactionRow:
 
 
 def _context(event: events.Event, before: int, after: int) -> bytes:
-    """What decoding finds beside the event in `_item`, in its order."""
+    """Return the context that decoding derives from `_item` in addition to the event, in the same field order."""
     match event:
         case events.SharesSold():
             return b'{"market_lamports_delta":"%d","market_lamports":"%d"}' % (after - before, after)
@@ -236,7 +237,7 @@ def _context(event: events.Event, before: int, after: int) -> bytes:
 
 # Webhook items
 
-#: Places of the accounts in every transaction here.
+#: Indexes of the accounts in every transaction here.
 _WALLET, _MARKET, _OTHER, _FEES, _CONFIG, _SYSTEM, _BUDGET, _PROGRAM = range(8)
 _TRADERS = [_CONFIG, _MARKET, _OTHER, _WALLET, _FEES, _SYSTEM]
 
@@ -300,7 +301,7 @@ def _item(seed: int, happening: GeneratedTransaction, *, failed: bool) -> dict[s
 
 
 def _instruction(event: events.Event) -> tuple[str, Mapping[str, Any], list[int]]:
-    """The instruction that emits an event, its arguments and the places of its accounts (protocol.md 1.3, 1.4)."""
+    """Return the instruction that emits an event, its arguments and its account indexes (protocol.md 1.3, 1.4)."""
     match event:
         case events.SharesBought(outcome=outcome, cost=cost):
             return "buy_shares", {"outcome": outcome, "target_cost": cost}, _TRADERS

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from .not_measured import NotMeasured
 
 CONNECTIONS = 32
-#: Requests a second while latency is measured: well below what fits, so that no queue is measured.
+#: Requests per second while latency is measured: well below the capacity, so that no queue is measured.
 PER_SECOND = 100
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; calls back when a response is complete, and parses no more than that needs."""
+    """One keep-alive connection; it calls back when a response is complete, and parses only what that needs."""
 
     def __init__(self, on_answer: Callable[[Connection], None]) -> None:
         self._on_answer = on_answer
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
             self._on_answer(self)
 
     def _missing_bytes(self, begun: bytes) -> int:
-        """The missing bytes of a response; 1 or more while their number is not known."""
+        """Return the number of missing bytes of a response; 1 or more while the number is not known."""
         head = begun.find(b"\r\n\r\n")
         if head < 0:
             return 1
@@ -88,7 +88,7 @@ async def closed_loop_rate(port: int, paths: Sequence[str], seconds: float) -> f
 
 
 async def open_loop_latencies(port: int, paths: Sequence[str], seconds: float) -> list[float]:
-    """Latencies of requests that are sent at their scheduled times, from the scheduled time."""
+    """Return the latencies of requests sent at their scheduled times, counted from the scheduled time."""
     loop, free, took = asyncio.get_running_loop(), asyncio.Queue[Connection](), []
     due: dict[Connection, float] = {}
 

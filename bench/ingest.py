@@ -1,4 +1,4 @@
-"""Ingest: from a POST to a committed log, and for ours to folded marts, beside an Express indexer."""
+"""Measures ingest from a POST to a committed log (and, for ours, to folded marts) beside an Express indexer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .not_measured import NotMeasured
 
 TRANSACTIONS_PER_DELIVERY = 25
 SENDERS = 40
-#: What a batch of group commit holds at the most, here and in the peer.
+#: The largest batch of a group commit, here and in the peer.
 BATCH = 500
 OURS, NEWEST = "ours, log and marts", "ours, newest first"
 EXPRESS_WITHOUT_BODIES, EXPRESS_WITH_BODIES = "Express, log without bodies", "Express, log with bodies"
@@ -30,7 +30,7 @@ COPY, SET_BASED = "limit: COPY of the rows", "limit: set-based SQL"
 
 
 class IngestFigure(Figure):
-    """Deliveries to a committed log."""
+    """Measures deliveries until they are in the committed log."""
 
     name = "ingest"
     title = "POST to committed log and folded marts"
@@ -50,7 +50,7 @@ class IngestFigure(Figure):
     limit_seconds = 600.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Alternate rounds of all ways."""
+        """Measure all methods in alternating rounds."""
         each, rounds = effort.choose(1_000, 20_000), effort.choose(2, 7)
         stream = history.bodies(each * (rounds + 1), each=TRANSACTIONS_PER_DELIVERY)
         slices = [list(itertools.islice(stream, each // TRANSACTIONS_PER_DELIVERY)) for _ in range(rounds + 1)]
@@ -98,7 +98,7 @@ def _methods(env: BenchEnvironment, stack: contextlib.ExitStack) -> dict[str, _M
 
 
 def _reverse_items(body: bytes) -> bytes:
-    """A delivery with its items in the opposite order."""
+    """Return a delivery with its items in the opposite order."""
     return b"[" + b",".join(reversed(delivery_body.split_items(body))) + b"]"
 
 
@@ -109,7 +109,7 @@ def _send(running: RunningProcess, bodies: Sequence[bytes]) -> float:
 def _send_and_verify(
     database: testing.PostgresDatabase, table: str, bodies: Sequence[bytes], send: Callable[[], float]
 ) -> float:
-    """The seconds, once the table has grown by every event that was acknowledged."""
+    """Return the seconds after checking that the table has grown by every acknowledged event."""
     before, sent = count_rows(database, table), len(bodies) * TRANSACTIONS_PER_DELIVERY
     seconds = send()
     if (grown := count_rows(database, table) - before) != sent:
@@ -118,7 +118,7 @@ def _send_and_verify(
 
 
 class _RawPostgres:
-    """Tables shaped and indexed like the log's, and the bare ways to fill them."""
+    """Tables shaped and indexed like the log's, and the plain methods to fill them."""
 
     def __init__(self, database: testing.PostgresDatabase) -> None:
         self._database = database
@@ -134,7 +134,7 @@ class _RawPostgres:
         self._connection.close()
 
     def copy(self, bodies: Sequence[bytes]) -> float:
-        """COPY straight into the tables."""
+        """Fill the tables directly with COPY."""
         batches = [list(batch) for batch in self._batches(bodies)]
         began = time.perf_counter()
         for batch in batches:
@@ -143,7 +143,7 @@ class _RawPostgres:
         return time.perf_counter() - began
 
     def insert(self, bodies: Sequence[bytes]) -> float:
-        """INSERT ... SELECT from rows that are in the server already."""
+        """Fill the tables with INSERT ... SELECT from rows that are already in the server."""
         self._connection.execute("truncate bare.waiting_transactions, bare.waiting_events")
         batches = [list(batch) for batch in self._batches(bodies)]
         spans = [(batch[0][0], batch[-1][0]) for batch in batches]
@@ -162,7 +162,7 @@ class _RawPostgres:
         return time.perf_counter() - began
 
     def _batches(self, bodies: Sequence[bytes]) -> Iterator[Iterator[tuple[int, TransactionRow]]]:
-        """Numbered rows; the first of each bundle carries its bytes, the others none."""
+        """Yield numbered rows; the first of each bundle carries the bundle's bytes, the others none."""
         rows = iter([row for body in bodies for row in self._decode(body).transactions])
         while batch := list(itertools.islice(rows, BATCH)):
             first, self._next = self._next, self._next + len(batch)
@@ -187,7 +187,7 @@ class _RawPostgres:
                     copy.write_row((number, number, order, event.ordinal, *fields, event.payload.decode(), context))
 
 
-#: The same columns and indexes as raw.transactions and raw.events, keys as the event has them.
+#: The same columns and indexes as raw.transactions and raw.events, with keys as in the event.
 _TABLES = """
 create schema bare;
 create table bare.transactions (

@@ -1,4 +1,4 @@
-"""Keepers: a million ballots to a plan, a thousand markets made final, and a round in which nothing is due."""
+"""Measures keepers: a million ballots to a plan, a thousand finalized markets, and a round with nothing due."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WALLETS = 50_000
 SOL = 1_000_000_000
 CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 DISPUTE_PERIOD_SECONDS = 3_600
-#: As ingest walks a development chain.
+#: Seconds between verifications, as in ingest on a development chain.
 SYNC_SECONDS = 2.0
 DELIVERIES_PER_SYNC = 8
 #: Transactions in a delivery.
@@ -55,7 +55,7 @@ NOW = 1_761_000_000
 
 
 class KeepersFigure(Figure):
-    """Planning, sending, idling."""
+    """Measures planning, sending and idle rounds."""
 
     name = "keepers"
     title = "ballots to a plan, due markets to final ones"
@@ -76,7 +76,7 @@ class KeepersFigure(Figure):
     limit_seconds = 600.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """The three, on databases of their own."""
+        """Measure all three, on separate databases."""
         markets, due = effort.choose(200, 10_000), effort.choose(20, 1_000)
         with env.database() as database:
             _fill(database, markets)
@@ -104,7 +104,7 @@ def _fill(database: testing.PostgresDatabase, markets: int) -> None:
 
 
 async def _plan(database: testing.PostgresDatabase, markets: int) -> float:
-    """Seconds from the database to a complete plan."""
+    """Return the seconds from the database to a complete plan."""
     task = actions.TASKS["proposal_tallies"]
     progress = ProvenState(
         verified_through=1 << 30, finalized_through=1 << 30, proven_at=NOW, chain_at=NOW, slot=1 << 30, our_at=NOW
@@ -142,7 +142,7 @@ _RULES = Rules(
 
 
 async def _finalize(folder: Path, database: testing.PostgresDatabase, due: int, idle: int) -> tuple[float, list[float]]:
-    """Seconds for so many markets, and for rounds with nothing due afterwards."""
+    """Return the seconds to finalize `due` markets, and the seconds of each following round with nothing due."""
     async with (
         devchain.serve(folder, Options(traders=False)) as node,
         RpcClient([node.url]) as chain,
@@ -206,7 +206,7 @@ async def _run_round(configured: Settings, database: testing.PostgresDatabase) -
 
 
 async def _sync_loop(watch: SyncTask, deliverer: _Deliverer) -> None:
-    """What ingest does: deliveries as they come, and looks at the chain."""
+    """Do the work of ingest: deliver webhooks as they come, and verify against the chain."""
     while True:
         for _ in range(DELIVERIES_PER_SYNC):
             await deliverer.deliver()
@@ -215,14 +215,14 @@ async def _sync_loop(watch: SyncTask, deliverer: _Deliverer) -> None:
 
 
 class _Deliverer:
-    """Delivers what has been confirmed, as webhooks do, without their HTTP."""
+    """Delivers confirmed transactions as webhooks do, but without HTTP."""
 
     def __init__(self, node: devchain.DevchainNode, pipeline: Pipeline) -> None:
         self._chain, self._pipeline = node.chain, pipeline
         self._decoder = Decoder(PROGRAM_ID)
 
     async def deliver(self) -> None:
-        """Everything new."""
+        """Deliver everything that is new."""
         while places := self._chain.store.undelivered_places(self._chain.ledger.confirmed_slot, BODY):
             found = [self._chain.store.transaction_at(place) for place in places]
             items = [msgspec.json.encode(delivery.webhook_item(landed)) for landed in found if landed is not None]
@@ -259,7 +259,7 @@ def _settings(folder: Path, node: devchain.DevchainNode) -> Settings:
 
 
 class _MarketSetup:
-    """Sets the stage without keepers: markets whose outcome is due to be final."""
+    """Creates, without keepers, markets that are due to be finalized."""
 
     def __init__(self, node: devchain.DevchainNode) -> None:
         self._ledger, self._chain = node.ledger, node.chain
@@ -267,7 +267,7 @@ class _MarketSetup:
         self._count = 0
 
     def create_markets(self, markets: int) -> None:
-        """So many markets, from their creation to the end of their dispute period."""
+        """Create markets and advance them from creation to the end of their dispute period."""
         self._chain.is_frozen = True
         admin, backend, creator = (self._signer(name) for name in ("admin", "backend", "creator"))
         for signer in (admin, backend, creator):

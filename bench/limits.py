@@ -1,4 +1,4 @@
-"""Limits: what counting every caller costs the answers."""
+"""Measures the cost of rate limiting: a server that counts every caller beside one that does not."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .figure import Effort, Figure, Sample, Target, ratio
 from .not_measured import NotMeasured
 
 CONNECTIONS = 32
-#: Requests of one address before the next one's: a visitor's, well inside the allowance of 100.
+#: Requests of one address before the next address is used: a visitor's share, well below the allowance of 100.
 PER_ADDRESS = 20
 WARM_SECONDS = 2.0
-#: As many markets as there are, at most.
+#: The largest number of markets to request.
 MARKETS = 200
 
 
 class LimitsFigure(Figure):
-    """One server that counts, and one that does not."""
+    """Compares one server with a rate limit to one without."""
 
     name = "limits"
     title = "limits: a server that counts beside one that does not"
@@ -38,7 +38,7 @@ class LimitsFigure(Figure):
     )
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """Both, in turns."""
+        """Measure both servers in turn."""
         rounds, seconds = effort.choose(1, 5), effort.choose(1, 3)
         addresses = itertools.count()
         rates: dict[str, list[float]] = {"limited": [], "unlimited": []}
@@ -67,7 +67,7 @@ def _pages(database: testing.PostgresDatabase) -> list[str]:
 async def _rate(
     running: RunningProcess, seconds: float, addresses: itertools.count[int], pages: Iterator[str]
 ) -> float:
-    """Answers a second while every connection asks without pause."""
+    """Return the responses per second while every connection sends requests without pause."""
     deadline = time.perf_counter() + seconds
     began = time.perf_counter()
     answers = sum(

@@ -1,4 +1,4 @@
-"""Live: from a commit to the message at a client of the API's stream, over SSE and over WebSocket."""
+"""Measures the latency from a commit to the message at a client of the API's stream, over SSE and over WebSocket."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from .not_measured import NotMeasured
 CLIENTS = 3
 PER_SECOND = 40
 FRAME_TIMEOUT_SECONDS = 5.0
-#: A frame with messages reads the same over both transports.
+#: A frame with messages has the same text over both transports.
 _FRAME = re.compile(rb'"seq":(\d+),"messages":\[{')
 _SSE = b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 _WEBSOCKET = (
     b"GET /ws?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-#: How each transport is asked, and what says that it has begun.
+#: The request of each transport, and the bytes that show that the stream has begun.
 TRANSPORTS = {"WebSocket": (_WEBSOCKET, b'"subscribed"'), "SSE": (_SSE, b"event: welcome")}
 
 
-#: By what it counts from, and the transport.
+#: Latencies in seconds, by the moment from which they count and by transport.
 _Seconds: TypeAlias = dict[tuple[str, str], list[float]]
 
 
 class LiveFigure(Figure):
-    """Commit to message."""
+    """Measures the latency from commit to message."""
 
     name = "live"
     title = "commit to message at a WebSocket and at GET /api/stream"
@@ -63,7 +63,7 @@ class LiveFigure(Figure):
     limit_seconds = 240.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """One API, rounds of commits."""
+        """Measure one API with rounds of commits."""
         rounds, commits = effort.choose(1, 5), effort.choose(40, 300)
         with ExitStack() as stack:
             database = stack.enter_context(env.database(log_events=10_000))
@@ -94,7 +94,7 @@ class _StreamListener:
         asking, self._welcome = TRANSPORTS[transport]
         self._socket = socket.create_connection(("127.0.0.1", running.port))
         self._socket.sendall(asking)
-        #: When each seq arrived.
+        #: Arrival time of each seq.
         self.arrived: dict[int, float] = {}
         self._begun = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -119,12 +119,12 @@ class _StreamListener:
             return
 
     def send_pong(self) -> None:
-        """Say that we are there, as pings go unanswered; nobody expects it over SSE."""
+        """Send a message that counts as a pong, because this client does not answer pings; SSE needs none."""
         if self.transport == "WebSocket":
             self._socket.sendall(sockets.PONG)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(FRAME_TIMEOUT_SECONDS)
         self._socket.close()

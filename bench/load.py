@@ -1,8 +1,8 @@
-"""Deliveries over HTTP: as fast as a number of senders can, or at a rate that waits for nobody.
+"""Sends deliveries over HTTP, either as fast as a number of senders can or at a fixed rate.
 
-`closed` answers how much fits: each sender has one request under way. `open_loop` answers how long it takes: requests
-leave at their appointed times whether or not earlier ones were answered, and latency counts from the appointment, so
-a server that stalls is charged for everyone it kept waiting.
+`closed_loop` measures throughput: each sender has one request in flight. `open_loop` measures latency: requests
+leave at their scheduled times, whether or not earlier ones were answered, and latency counts from the scheduled
+time, so the latency of a stalled server includes the time of all requests that it delayed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ANSWER_SECONDS = 30.0
 
 
 class HttpSender:
-    """One keep-alive connection to a server, one request at a time."""
+    """One keep-alive connection to a server, with one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -30,11 +30,11 @@ class HttpSender:
 
     @classmethod
     async def connect(cls, port: int) -> HttpSender:
-        """Open a connection; OSError where nobody listens."""
+        """Open a connection; raise OSError where no server listens."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def post(self, body: bytes, path: str = PATH) -> bytes:
-        """The answer to a body; NotMeasured where its status is not 200."""
+        """Send a body and return the response; raise NotMeasured where its status is not 200."""
         self._writer.write(_head(path, len(body)) + body)
         async with asyncio.timeout(ANSWER_SECONDS):
             answer = await self._reader.readuntil(b"\r\n\r\n")
@@ -44,7 +44,7 @@ class HttpSender:
         return content
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()
 
 
@@ -63,7 +63,7 @@ def _length(answer: bytes) -> int:
 
 
 def closed_loop(running: RunningProcess, bodies: Sequence[bytes], *, senders: int, path: str = PATH) -> float:
-    """Seconds until every body was answered with 200, with so many under way at a time."""
+    """Return the seconds until every body was answered with 200, with `senders` requests in flight at a time."""
     with _name_failures(running):
         return asyncio.run(_closed_loop(running.port, iter(bodies), senders, path))
 
@@ -84,15 +84,15 @@ async def _closed_loop(port: int, bodies: Iterator[bytes], senders: int, path: s
 
 @dataclass(frozen=True, kw_only=True)
 class Latencies:
-    """How long answers took, in seconds, in the order of their appointments."""
+    """The latencies of responses, in seconds, in the order of their scheduled times."""
 
     seconds: tuple[float, ...]
-    #: How late the last request left: beyond a moment, the sender was the bottleneck.
+    #: Delay of the last request to leave, in seconds; a large one means that the sender was the bottleneck.
     latest_departure_seconds: float
 
 
 def open_loop(running: RunningProcess, bodies: Sequence[bytes], *, per_second: float, senders: int = 256) -> Latencies:
-    """Latencies of bodies sent at a steady rate, over at most `senders` connections."""
+    """Return the latencies of bodies sent at a steady rate, over at most `senders` connections."""
     with _name_failures(running):
         return asyncio.run(_open_loop(running.port, bodies, 1 / per_second, senders))
 
@@ -133,7 +133,7 @@ async def _open_connections(port: int, count: int) -> AsyncIterator[list[HttpSen
 
 @contextlib.contextmanager
 def _name_failures(running: RunningProcess) -> Iterator[None]:
-    """Say in one sentence what went wrong, and of whom."""
+    """Raise NotMeasured with the server's name and the failure, in one sentence."""
     try:
         yield
     except* NotMeasured as group:

@@ -1,4 +1,4 @@
-"""Where a number was measured: numbers from two machines, or two hours, do not compare."""
+"""Describes the machine of a measurement, because numbers from two machines, or from two hours, are not comparable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("litestar", "uvicorn", "granian", "msgspec", "psycopg", "solders")
 
 
 class Machine(TypedDict):
-    """What a result says about where it comes from."""
+    """The facts about the machine that a result records."""
 
     processor: str
     cores: int
@@ -28,12 +28,13 @@ class Machine(TypedDict):
     versions: dict[str, str]
     commit: str
     measured_at: str
-    #: Over one, five and fifteen minutes, when the measurement began: above the cores, others were at work.
+    #: Averages over one, five and fifteen minutes at the start of the measurement; above the number of cores, other
+    #: work was running.
     load_average: list[float]
 
 
 def describe() -> Machine:
-    """This machine, now."""
+    """Return the facts about this machine now."""
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": _processor(),
@@ -70,7 +71,7 @@ def _processor() -> str:
 
 
 def _command_output(*command: str) -> str:
-    """The first line a command prints, or `none`."""
+    """Return the first line that a command prints, or `none`."""
     if shutil.which(command[0]) is None:
         return "none"
     completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)

@@ -1,4 +1,4 @@
-"""Memory: what ingest holds while a long history passes through it, and what the database makes of that history."""
+"""Measures ingest's memory while a long history passes through it, and the size of the database afterwards."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .not_measured import NotMeasured
 TRANSACTIONS_PER_DELIVERY = 25
 SENDERS = 40
 PARTS = 10
-#: What is filled once (numbers of markets and wallets, Python's own heap) is full after the first parts.
+#: Data that is filled once (numbers of markets and wallets, Python's own heap) is complete after these first parts.
 WARM_UP_PARTS = 2
 
 
 class MemoryFigure(Figure):
-    """A long history, delivered."""
+    """Measures the delivery of a long history."""
 
     name = "memory"
     title = "ingest's memory, pace and the database's size over a long history"
@@ -37,7 +37,7 @@ class MemoryFigure(Figure):
     limit_seconds = 3_600.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """One pass; a value per tenth."""
+        """Measure one pass, with a value per tenth."""
         each = effort.log_events // PARTS // TRANSACTIONS_PER_DELIVERY
         stream = history.bodies(each * PARTS * TRANSACTIONS_PER_DELIVERY, each=TRANSACTIONS_PER_DELIVERY)
         with env.database() as database, env.start_ingest(database) as running:
@@ -61,7 +61,7 @@ class MemoryFigure(Figure):
 
 
 def _deliver_part(running: RunningProcess, bodies: list[bytes]) -> tuple[int, float]:
-    """Resident bytes after these, and the seconds they took."""
+    """Return the resident bytes after these bodies, and the seconds for them."""
     seconds = load.closed_loop(running, bodies, senders=SENDERS)
     pages = int(Path(f"/proc/{running.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE"), seconds

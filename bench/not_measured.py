@@ -1,4 +1,4 @@
-"""The error of a figure that could not be measured."""
+"""Defines the error of a figure that could not be measured."""
 
 from zmart import errors
 

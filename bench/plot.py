@@ -1,6 +1,6 @@
-"""A result as an SVG: a bar to the median, a dot for each round, a line where the target is.
+"""Draws a result as an SVG: a bar to the median, a dot for each round, a line at the target.
 
-One panel per unit, because a scale is only honest among equals; each panel begins at zero.
+Each unit has a panel of its own, because a scale is only meaningful for equal units; each panel begins at zero.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INK, GOOD, BAD, PLAIN = "#24292f", "#2da44e", "#cf222e", "#8c959f"
 
 
 def svg(result: Result) -> str:
-    """The whole drawing."""
+    """Return the whole drawing."""
     parts, y = [], HEAD
     for unit, samples in _panels(result.samples):
         parts += list(_panel(result, unit, samples, y))

@@ -1,9 +1,10 @@
-"""Reads: what the API answers, beside Express + pg over the same rows.
+"""Measures the API's reads beside Express + pg over the same rows.
 
-Three questions, never mixed. `moving`: any page, while trades are committed, so that no answer is ever given again and
-each has to be found anew; the server is as it is shipped, and may know rows that have not changed. `cold`: any page,
-with no cache (RESPONSE_CACHE_MIB=0), as after a start. `hot`: the few pages that a frontend's visitors all look at,
-while nothing happens. The peer is asked for the same pages in the same order each time.
+There are three separate workloads. `moving`: any page, while trades are committed, so that no response can be
+served from the response cache and each must be read again; the server has its default settings and may cache rows
+that have not changed. `cold`: any page, without a cache (RESPONSE_CACHE_MIB=0), as after a start. `hot`: the few
+pages that all visitors of a frontend load, while nothing is committed. The peer gets requests for the same pages in
+the same order each time.
 """
 
 from __future__ import annotations
@@ -43,18 +44,18 @@ from .not_measured import NotMeasured
 
 Workload: TypeAlias = Literal["moving", "cold", "hot"]
 
-#: Before anything counts: statements are planned once a connection.
+#: Seconds of warm-up before measuring, because statements are planned once per connection.
 WARM_SECONDS = 1.0
 PAGES = ("market", "list", "trades")
-#: As the server is shipped.
+#: The workloads of a server with its default settings.
 SHIPPED: Sequence[Workload] = ("moving", "hot")
-#: Pages that everybody looks at, of each kind.
+#: Number of the most requested pages, of each kind.
 HOT_PAGES = 5
-#: Markets and offsets that cold pages are drawn from.
+#: Numbers of markets and of offsets from which cold pages are drawn.
 COLD_MARKETS, COLD_PAGES = 500, 20
-#: While the log moves: commits a second, and transactions in each.
+#: While the log moves: commits per second, and transactions in each.
 COMMITS_PER_SECOND, TRANSACTIONS_PER_COMMIT = 20, 5
-#: Traded enough, even in a tenth of the history.
+#: Number of markets with enough trades, even in a tenth of the history.
 GROWN_MARKETS = 10
 SEARCHED_MARKETS = 100_000
 _WORDS = tuple(
@@ -65,10 +66,10 @@ _WORDS = tuple(
         " satellite",
     )
 )
-#: Rare and common words, several together, a part of a word, two letters, nothing at all.
+#: Search texts: rare and common words, several words together, a part of a word, two letters, a text without results.
 _SEARCHES = ("bitcoin", "hurricane rainfall", "lcano", "re", "market number 77", "zebra", "%22oscar+album%22", "elect")
 
-#: A hundred thousand described markets beside the history's, written where the folds would have written them.
+#: A hundred thousand described markets in addition to the history's, inserted where the folds would write them.
 _MARKETS_SEEN = """
     insert into raw.markets_seen (market_no, account, market_id)
     select 1000000 + n, 'account' || n, 'd' || lpad(to_hex(n), 63, '0') from generate_series(1, %s) as n
@@ -96,12 +97,12 @@ _METADATA = """
 """
 
 
-#: Seconds of each answer, by page, in rounds.
+#: Seconds of each response, by page, in rounds.
 _Latencies: TypeAlias = dict[str, list[list[float]]]
 
 
 class ReadsFigure(Figure):
-    """Pages and markets."""
+    """Measures rates and latencies of market, list and trades pages."""
 
     name = "reads"
     title = "reads: answers of the API beside Express + pg"
@@ -135,7 +136,7 @@ class ReadsFigure(Figure):
     limit_seconds = 1_200.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """The comparison, the latencies, the growth, the search."""
+        """Measure the comparison, the latencies, the growth and the search."""
         rounds, seconds = effort.choose(1, 3), effort.choose(1, 2)
         with (
             env.database(log_events=effort.log_events) as database,
@@ -164,7 +165,7 @@ def _compare(
     rounds: int,
     seconds: float,
 ) -> list[Sample]:
-    """Both servers in turns, page by page: answers a second, and processor time for each."""
+    """Measure both servers in turn, page by page: responses per second, and processor time for each response."""
     samples: list[Sample] = []
     for page in PAGES:
         for running in servers:
@@ -194,7 +195,7 @@ def _compare(
 def _measure_rate_and_cost(
     running: RunningProcess, database: testing.PostgresDatabase, paths: Sequence[str], seconds: float
 ) -> tuple[float, float]:
-    """Answers a second, and milliseconds of processor time for one."""
+    """Return the responses per second, and the milliseconds of processor time for one."""
     with database.connect(embedded.SUPERUSER) as connection:
         server = _parent(connection.info.backend_pid)
         before = _processor_seconds(running.pid, server)
@@ -203,10 +204,10 @@ def _measure_rate_and_cost(
 
 
 def _processor_seconds(server: int, postmaster: int) -> float:
-    """What a server and Postgres with all its processes have used, ended ones included."""
+    """Return the processor seconds of a server and of Postgres with all its processes, including ended ones."""
     total = sum(_stat(server)[11:13]) + sum(_stat(postmaster)[11:15])
     for entry in Path("/proc").iterdir():
-        # A process may end while we look.
+        # A process may end during this loop.
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and _parent(int(entry.name)) == postmaster:
                 total += sum(_stat(int(entry.name))[11:13])
@@ -218,13 +219,16 @@ def _parent(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[int]:
-    """The numbers of /proc/PID/stat from the state on, which stands as 0; the name before may hold anything."""
+    """Return the numbers of /proc/PID/stat from the state on, with 0 for the state.
+
+    The process name before the state may contain any character.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return [0, *map(int, fields[1:])]
 
 
 def _check_same_shape(ours: RunningProcess, theirs: RunningProcess, paths: dict[str, list[str]]) -> None:
-    """Raise NotMeasured unless both answer the same names and as many rows."""
+    """Raise NotMeasured unless both responses have the same field names and the same number of rows."""
     for page in PAGES:
         for path in paths[page][:HOT_PAGES]:
             one, other = (_shape(_answer(running, path)) for running in (ours, theirs))
@@ -233,7 +237,7 @@ def _check_same_shape(ours: RunningProcess, theirs: RunningProcess, paths: dict[
 
 
 def _shape(value: object) -> object:
-    """The names at every depth, the rows of every list."""
+    """Return the field names at every depth and the rows of every list."""
     if isinstance(value, dict):
         return {name: _shape(inner) for name, inner in value.items()}
     return [_shape(inner) for inner in value] if isinstance(value, list) else None
@@ -275,7 +279,7 @@ def _peer(env: BenchEnvironment, database: testing.PostgresDatabase) -> Iterator
 
 @contextmanager
 def _moving_log(database: testing.PostgresDatabase, log_events: int) -> Iterator[None]:
-    """The history goes on, commit by commit, in a process of its own until the end."""
+    """Continue the history, commit by commit, in a separate process until the block ends."""
     spawn = multiprocessing.get_context("spawn")
     ready, stop = spawn.Event(), spawn.Event()
     writing = spawn.Process(target=_write_until_stopped, args=(database.dsn("zmart_ingest"), log_events, ready, stop))
@@ -305,7 +309,7 @@ def _write_until_stopped(dsn: str, log_events: int, ready: Event, stop: Event) -
 
 
 def _cold_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
-    """What is asked when every question is another one, in an order that is drawn once."""
+    """Return the paths of the moving and cold workloads, where requests rarely repeat; their order is drawn once."""
     markets = _markets(database, COLD_MARKETS)
     pages = {
         "market": [f"/api/markets/{one}" for one, _ in markets],
@@ -321,7 +325,7 @@ def _cold_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
 
 
 def _hot_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
-    """What everybody asks: the busiest markets and the first page."""
+    """Return the most requested paths: the busiest markets and the first page."""
     busiest = [one for one, _ in _markets(database, HOT_PAGES)]
     return {
         "market": [f"/api/markets/{one}" for one in busiest],
@@ -331,7 +335,7 @@ def _hot_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
 
 
 def _markets(database: testing.PostgresDatabase, most: int) -> list[tuple[str, int]]:
-    """Markets with how often they were traded, the busiest first."""
+    """Return markets with their number of trades, the busiest first."""
     with database.connect(embedded.SUPERUSER) as connection:
         found = connection.execute(
             "select id, trades_count from marts.markets where is_known order by trades_count desc, id limit %s", [most]
@@ -340,7 +344,7 @@ def _markets(database: testing.PostgresDatabase, most: int) -> list[tuple[str, i
 
 
 def _measure_search(database: testing.PostgresDatabase, ours: RunningProcess, rounds: int, requests: int) -> Sample:
-    """Latencies of searches among many described markets."""
+    """Measure the latencies of searches among many described markets."""
     _insert_described_markets(database)
     paths = [f"/api/markets?q={word.replace(' ', '+')}" for word in _SEARCHES]
     request_paths = list(itertools.islice(itertools.cycle(paths), requests))
@@ -378,18 +382,18 @@ def _insert_described_markets(database: testing.PostgresDatabase) -> None:
         connection.execute("vacuum analyze")
 
 
-# Asking
+# Requests
 
 
 def _rate(running: RunningProcess, paths: Sequence[str], seconds: float) -> float:
-    """Answers a second while every connection asks without pause."""
+    """Return the responses per second while every connection sends requests without pause."""
     return asyncio.run(closed_loop_rate(running.port, paths, seconds))
 
 
 def _growth_latencies(
     running: RunningProcess, database: testing.PostgresDatabase, effort: Effort, seconds: float
 ) -> _Latencies:
-    """Latencies of answers that are as long on a short history as on a long one."""
+    """Measure latencies of responses that are as long on a short history as on a long one."""
     busiest = _markets(database, GROWN_MARKETS)
     if busiest[-1][1] < COLD_PAGES + 50 and effort.pace != "quick":
         raise NotMeasured(f"Not {GROWN_MARKETS} markets have {COLD_PAGES + 50} trades: ask for more events.")

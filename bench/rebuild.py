@@ -1,4 +1,4 @@
-"""Rebuild: every folded mart again from the whole log, and whether ten times the log takes ten times as long."""
+"""Measures rebuilding every folded mart from the whole log, and whether ten times the log takes ten times as long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .not_measured import NotMeasured
 
 
 class RebuildFigure(Figure):
-    """Marts from the log."""
+    """Measures rebuilding marts from the log."""
 
     name = "rebuild"
     title = "all folded marts from the log"
@@ -36,7 +36,7 @@ class RebuildFigure(Figure):
     limit_seconds = 1_800.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """The small log, then the large one."""
+        """Measure the small log, then the large one."""
         rounds = effort.choose(1, 3)
         with env.database(log_events=effort.log_events // 10) as database:
             small = _measure_rounds(database, rounds)
@@ -79,7 +79,7 @@ def _rebuild_all(database: testing.PostgresDatabase, *, expect_none: bool) -> fl
 
 
 def _time_rebuild(database: testing.PostgresDatabase, names: Sequence[str], *, expect_none: bool) -> float:
-    """Seconds for these marts."""
+    """Return the seconds to rebuild these marts."""
     began = time.perf_counter()
     differed = rebuild.rebuild(database.dsn(), names, report=lambda _: None)
     took = time.perf_counter() - began

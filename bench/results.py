@@ -1,4 +1,4 @@
-"""Results: a JSON file per figure, and the same as tables for a terminal and for bench/README.md."""
+"""Stores the result of each figure as JSON, and renders it as tables for a terminal and for bench/README.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One figure, measured."""
+    """The result of one measured figure."""
 
     name: str
     title: str
@@ -29,27 +29,27 @@ class Result:
     machine: Machine
 
     def sample(self, label: str) -> Sample | None:
-        """The sample of a label."""
+        """Return the sample with a label, or None."""
         return next((sample for sample in self.samples if sample.label == label), None)
 
     def target(self, label: str) -> Target | None:
-        """The target of a label."""
+        """Return the target with a label, or None."""
         return next((target for target in self.targets if target.label == label), None)
 
     @property
     def is_met(self) -> bool:
-        """Whether every target with a sample is met, and at least one was looked at."""
+        """Return whether every target with a sample is met, and at least one target has a sample."""
         compared = [(t, s) for t in self.targets if (s := self.sample(t.label)) is not None]
         return bool(compared) and all(target.is_met_by(sample.median) for target, sample in compared)
 
     def to_json(self) -> str:
-        """The file's text."""
+        """Return the text of the result file."""
         samples = [{**asdict(s), "median": s.median, "low": s.low, "high": s.high} for s in self.samples]
         return json.dumps({**asdict(self), "samples": samples, "is_met": self.is_met}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Result:
-        """What `to_json` wrote; the derived numbers are derived again."""
+        """Read the output of `to_json`; derived numbers are computed again."""
         fields: dict[str, Any] = json.loads(text)
         samples = tuple(
             Sample(label=s["label"], unit=s["unit"], values=tuple(s["values"])) for s in fields.pop("samples")
@@ -60,7 +60,7 @@ class Result:
 
 
 def build(figure: Figure, samples: Sequence[Sample], *, pace: Pace, seconds: float, machine: Machine) -> Result:
-    """The result of a figure."""
+    """Build the result of a figure."""
     return Result(
         name=figure.name,
         title=figure.title,
@@ -73,14 +73,14 @@ def build(figure: Figure, samples: Sequence[Sample], *, pace: Pace, seconds: flo
 
 
 def format_number(value: float) -> str:
-    """A number as people read it: three digits that matter, thousands apart."""
+    """Return a readable number: three significant digits, with thousands separators."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def table_rows(result: Result) -> list[tuple[str, ...]]:
-    """(sample, median, spread, unit, target, met) of every sample."""
+    """Return (sample, median, spread, unit, target, met) for every sample."""
     return [_row(sample, result.target(sample.label)) for sample in result.samples]
 
 
@@ -99,7 +99,7 @@ def _row(sample: Sample, target: Target | None) -> tuple[str, ...]:
 
 
 def render_terminal(result: Result) -> str:
-    """The result in columns."""
+    """Return the result as aligned columns."""
     lines = [HEADINGS, *table_rows(result)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     table = ("  ".join(_pad(cell, widths, at) for at, cell in enumerate(line)).rstrip() for line in lines)
@@ -112,7 +112,7 @@ def _pad(cell: str, widths: Sequence[int], column: int) -> str:
 
 
 def render_markdown(figures: Iterable[Figure], results: Iterable[Result]) -> str:
-    """What each figure is, with its last table and where and when that was measured."""
+    """Return the description of each figure, with its last table and the machine and date of that measurement."""
     known = {result.name: result for result in results}
     return "\n\n".join(
         f"### {figure.name}: {figure.title}\n\n{figure.method}\n\n{_render_result(known.get(figure.name))}"
@@ -140,7 +140,7 @@ def _describe_rounds(result: Result) -> str:
 
 
 def replace_results(readme: str, table: str) -> str:
-    """The page with what stands between its two marks replaced; ValueError where they are missing."""
+    """Return the page with the text between its two marks replaced; raise ValueError where they are missing."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -156,6 +156,6 @@ def save(result: Result, drawing: str) -> None:
 
 
 def load(names: Iterable[str]) -> list[Result]:
-    """The last results of these figures, of those that were ever measured."""
+    """Return the last results of those of these figures that were ever measured."""
     paths = (FOLDER / f"{name}.json" for name in names)
     return [Result.from_json(path.read_text()) for path in paths if path.exists()]

@@ -1,7 +1,8 @@
-"""WebSocket clients by the hundred, read as fast as one thread can: bytes are counted, not parsed.
+"""Connects hundreds of WebSocket clients and reads them as fast as one thread can, counting bytes without parsing.
 
-The same reading serves ours and the peer, so what is compared is who sends. A message is known by a member that each
-has once; its name is looked for in what arrives, also where two pieces of it meet.
+The same code reads our server and the peer, so the comparison is between the senders. A message is recognized by a
+member that each message has once. The code searches for its name in the received bytes, also where it is split
+across two chunks.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from contextlib import contextmanager
 
 from .not_measured import NotMeasured
 
-#: Once in each message, in ours and in the peer's.
+#: Occurs once in each message, both in ours and in the peer's.
 MARK = b'"tradeId"'
 _CHUNK = 1 << 18
 _OPEN_SECONDS = 20.0
-#: Ours pings every fifteen seconds.
+#: Seconds between pongs; our server pings every fifteen seconds.
 LIVE_SECONDS = 8.0
 
 
 class SocketClient:
-    """One connection."""
+    """One WebSocket connection."""
 
     __slots__ = ("bytes", "messages", "raw", "tail")
 
@@ -38,7 +39,7 @@ class SocketClient:
 
     @classmethod
     def connect(cls, port: int, path: str, asking: dict[str, object] | None) -> SocketClient:
-        """Shake hands and ask; blocking."""
+        """Open a connection, complete the handshake and subscribe; this blocks."""
         raw = socket.create_connection(("127.0.0.1", port), timeout=_OPEN_SECONDS)
         raw.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -59,7 +60,7 @@ class SocketClient:
         return cls(raw)
 
     def read(self) -> int:
-        """Count what is there; the messages that were new."""
+        """Read the available bytes and return the number of new messages."""
         try:
             chunk = self.raw.recv(_CHUNK)
         except BlockingIOError:
@@ -69,28 +70,28 @@ class SocketClient:
         self.bytes += len(chunk)
         new = (self.tail + chunk).count(MARK)
         self.messages += new
-        # Shorter than the mark, so that nothing is counted twice.
+        # The tail is shorter than the mark, so that no mark is counted twice.
         self.tail = chunk[-(len(MARK) - 1) :]
         return new
 
     def send_pong(self) -> None:
-        """Say that we are there: bytes are counted here, so pings go unanswered, and this counts as an answer."""
+        """Send a message that counts as a pong, because this client only counts bytes and does not answer pings."""
         self.raw.sendall(PONG)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.raw.close()
 
 
 def mask_frame(payload: bytes) -> bytes:
-    """A client's text frame (RFC 6455 section 5.2)."""
+    """Return a client's text frame (RFC 6455 section 5.2)."""
     mask = os.urandom(4)
     length = len(payload)
     head = bytes((0x81, 0x80 | length)) if length < 126 else struct.pack("!BBH", 0x81, 0xFE, length)
     return head + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
 
 
-#: What says that we are there.
+#: The message that counts as a pong.
 PONG = mask_frame(json.dumps({"action": "pong"}).encode())
 
 
@@ -98,7 +99,7 @@ PONG = mask_frame(json.dumps({"action": "pong"}).encode())
 def connect_clients(
     port: int, count: int, *, path: str, asking: dict[str, object] | None
 ) -> Iterator[list[SocketClient]]:
-    """So many clients, each of which has been told that it is heard."""
+    """Connect `count` clients; with `asking`, each has received the confirmation of its subscription."""
     clients: list[SocketClient] = []
     try:
         last_pong_at = time.monotonic()
@@ -115,7 +116,7 @@ def connect_clients(
 
 
 def read_all(clients: list[SocketClient], each: int, within_seconds: float) -> float:
-    """Read until every client has `each` messages; time.perf_counter() of the last one."""
+    """Read until every client has `each` messages; return time.perf_counter() at the last one."""
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client.raw, selectors.EVENT_READ, client)

@@ -1,4 +1,4 @@
-"""Startup: from `make up` on a fresh state directory to everything ready, and what it all weighs at rest."""
+"""Measures the time from `make up` on a fresh state directory until everything is ready, and the memory at rest."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .figure import Effort, Figure, Sample, Target
 from .not_measured import NotMeasured
 
 READY_WITHIN_SECONDS = 120.0
-#: Everything stops in its order, Postgres last and with a checkpoint.
+#: Services stop in their order, Postgres last and with a checkpoint.
 STOP_SECONDS = 60.0
 READY_TEXT = "Ready after"
 PORTS = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
 
 
 class StartupFigure(Figure):
-    """`make up`."""
+    """Measures `make up`."""
 
     name = "startup"
     title = "make up, from a fresh state directory to ready, and its memory at rest"
@@ -40,11 +40,11 @@ class StartupFigure(Figure):
         "traders' transaction every few seconds."
     )
     limit_seconds = 600.0
-    #: What is run; it ends with everything it started.
+    #: The command to run; it ends with everything that it started.
     command = ("make", "--no-print-directory", "up")
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """A fresh start each round."""
+        """Measure a fresh start in each round."""
         _check_installed()
         ready, memory = [], []
         parts: dict[str, list[float]] = {}
@@ -70,7 +70,10 @@ class StartupFigure(Figure):
 
 
 def _check_installed() -> None:
-    """Installing is another matter, and takes as long as the network likes."""
+    """Raise NotMeasured unless the packages are installed.
+
+    Installing them is not part of the measurement, because its duration depends on the network.
+    """
     if shutil.which("make") is None:
         raise NotMeasured("make is not installed.")
     completed = subprocess.run(["make", "--question", "setup"], cwd=ROOT, capture_output=True, check=False)

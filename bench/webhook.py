@@ -1,4 +1,4 @@
-"""Webhook: how long a sender waits for the answer that says committed, at a steady rate."""
+"""Measures the latency of webhook responses, which confirm a commit, at a steady rate."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .not_measured import NotMeasured
 
 TRANSACTIONS_PER_SECOND = 500
 SIZES = (1, 25)
-#: A request that left this late says something about the sender, not about the server.
+#: A request that left this late shows that the sender is slow, not the server.
 LATE_SECONDS = 0.25
 
 
 class WebhookFigure(Figure):
-    """Latency of deliveries."""
+    """Measures the latency of deliveries."""
 
     name = "webhook"
     title = f"webhook answer at {TRANSACTIONS_PER_SECOND} transactions a second"
@@ -36,7 +36,7 @@ class WebhookFigure(Figure):
     limit_seconds = 240.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
-        """One server, rounds of both sizes in turn."""
+        """Measure one server, with rounds of both sizes in turn."""
         seconds, rounds = effort.choose(2, 10), effort.choose(1, 3)
         each = seconds * TRANSACTIONS_PER_SECOND
         stream = history.items(each * (rounds * len(SIZES) + 1))

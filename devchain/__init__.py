@@ -1,1 +1,1 @@
-"""A chain for development: the program's rules, a ledger, its RPC, webhooks and inhabitants."""
+"""Implements a chain for development: the program's rules, a ledger, its RPC, webhooks and demo actors."""

@@ -1,7 +1,7 @@
-"""`python -m devchain`: a chain on DEVCHAIN_PORT until SIGTERM or SIGINT.
+"""Runs a development chain on DEVCHAIN_PORT until SIGTERM or SIGINT (`python -m devchain`).
 
-JSON-RPC on the port, WebSocket on the one above, webhooks to the ingest port, actors that trade.
-State is kept under ZMART_STATE_DIR/devchain; removing that folder makes a new chain.
+It serves JSON-RPC on that port and WebSocket on the port above, sends webhooks to the ingest port, and runs actors
+that trade. The state is stored under ZMART_STATE_DIR/devchain; removing that folder makes a new chain.
 """
 
 from __future__ import annotations
@@ -30,17 +30,20 @@ from .service import DevelopmentChain, Options, RpcSender
 
 log = structlog.get_logger()
 
-#: Of the five seconds a stop may take, what requests and sockets get.
+#: The share of requests and sockets in the five seconds that a stop may take.
 REQUEST_SECONDS = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve; the exit status is 0 after a stop, 2 where the configuration cannot work."""
+    """Serve until stopped and return the exit status.
+
+    It is 0 after a stop, 1 where the chain stopped by itself, 2 where the configuration is invalid.
+    """
     options = parser().parse_args(arguments)
     try:
         configured = settings.load()
         logs.configure(configured, service="devchain")
-        # One line per request would say nothing that the chain does not.
+        # httpx logs one line per request, which adds nothing to the chain's own log.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         host, ports = configured.hosts.devchain, configured.ports
         listeners = [
@@ -63,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options, with their help."""
+    """Return the parser of the command line, with its help."""
     argument_parser = argparse.ArgumentParser(prog="devchain", description="A chain for development.")
     add = argument_parser.add_argument
     add("--no-traders", action="store_true", help="do not run demo traders")
@@ -86,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse_probability(text: str) -> float:
-    """A number from 0 to 1."""
+    """Return a number from 0 to 1; raise ArgumentTypeError for another number."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
@@ -94,12 +97,12 @@ def parse_probability(text: str) -> float:
 
 
 def chain_options(options: argparse.Namespace) -> Options:
-    """The chain's options."""
+    """Return the chain's options from the command line."""
     return Options(
         traders=not options.no_traders,
         pace=options.pace,
         seed=options.seed,
-        # Keepers cannot act in a past that was played before they came.
+        # Keepers cannot act in a past that was played before they started.
         past_hours=0.0 if options.leave_to_keepers else options.past_hours,
         tempo=Tempo(
             markets=options.markets,
@@ -123,7 +126,7 @@ def chain_options(options: argparse.Namespace) -> Options:
 
 
 def build_server(configured: settings.Settings, options: argparse.Namespace) -> DevchainServer:
-    """The server of a configuration."""
+    """Return the server for a configuration."""
     directory = configured.state_dir / "devchain"
     chain = DevelopmentChain(
         directory,
@@ -139,7 +142,7 @@ def build_server(configured: settings.Settings, options: argparse.Namespace) -> 
 
 
 def webhook_destination(configured: settings.Settings) -> Destination:
-    """Where webhooks go: the ingest port, with whatever it is configured to believe."""
+    """Return the destination of webhooks: the ingest port, with the secrets that it is configured to accept."""
     headers = configured.ingest.auth_headers
     ingest_url = server_url(configured.hosts.ingest, configured.ports.ingest)
     return Destination(
@@ -150,7 +153,7 @@ def webhook_destination(configured: settings.Settings) -> Destination:
 
 
 def serve(server: DevchainServer, listeners: list[socket.socket]) -> int:
-    """Serve on sockets until a signal; 1 where the chain stopped by itself."""
+    """Serve on sockets until a signal; return 1 where the chain stopped by itself."""
     config = uvicorn.Config(
         create_app(server),
         lifespan="on",

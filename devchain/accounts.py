@@ -1,11 +1,11 @@
-"""Accounts: lamports, an owner and bytes, and what those bytes mean to the program.
+"""Defines accounts (lamports, an owner and bytes) and the program's records inside those bytes.
 
-On the chain an account is bytes. The model works on records, the decoded form, and an account keeps
-whichever of the two it was made from; the other is computed when somebody asks for it, once. So a
-trade touches no codec, and an RPC still serves real bytes.
+On the chain an account is bytes. The model works on records, which are the decoded form. An account stores the form
+that it was made from, and computes the other one once, when it is first read. So a trade needs no codec, and the
+RPC still serves real bytes.
 
-Accounts are values: a changed account is another account. Records are mutable, and whoever changes
-one owns a copy of it.
+Accounts are values: changing an account creates a new one. Records are mutable; code that changes a record must own
+a copy of it.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ COMPUTE_BUDGET_PROGRAM = addresses.COMPUTE_BUDGET_PROGRAM
 MEMO_PROGRAM = Address("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 NATIVE_LOADER = Address("NativeLoader1111111111111111111111111111111")
 UPGRADEABLE_LOADER = Address("BPFLoaderUpgradeab1e11111111111111111111111")
-#: The address of nobody: 32 zero bytes, what an unset pubkey field holds.
+#: The value of an unset pubkey field: 32 zero bytes, which no wallet owns.
 ZERO_ADDRESS = SYSTEM_PROGRAM
 
 #: Lamports per byte that make an account exempt from rent, with the default parameters.
 RENT_LAMPORTS_PER_BYTE: Final = 6_960
-#: Bytes every account is charged for beside its data.
+#: Bytes that rent charges for every account in addition to its data.
 ACCOUNT_OVERHEAD_BYTES: Final = 128
 
 
 def rent_exempt_lamports(size_bytes: int) -> int:
-    """The lamports an account of that many bytes must hold (protocol.md 1.5)."""
+    """Return the lamports that an account of that many bytes must hold (protocol.md 1.5)."""
     return (ACCOUNT_OVERHEAD_BYTES + size_bytes) * RENT_LAMPORTS_PER_BYTE
 
 
 @dataclass(kw_only=True)
 class AccountRecord:
-    """The decoded form of one of the program's accounts; new, it is all zeros."""
+    """The decoded form of one of the program's accounts; a new record is all zeros."""
 
-    #: The program's name of the type, and the bytes it allocates for one (protocol.md 1.5).
+    #: The program's name of the type, and the bytes that it allocates for one account (protocol.md 1.5).
     type_name: ClassVar[str]
     size_bytes: ClassVar[int]
 
-    #: The byte that puts the account's address off the curve.
+    #: The bump byte, which moves the account's derived address off the curve.
     bump: int = 0
 
     def encode(self) -> bytes:
-        """The account's bytes as allocated, discriminator first and zeros last."""
+        """Return the account's bytes as allocated: the discriminator first, zero padding last."""
         return codec.default().encode_account(self.type_name, self.__dict__, padded=True)
 
 
 @dataclass(kw_only=True)
 class ConfigRecord(AccountRecord):
-    """GlobalConfig."""
+    """The record of a GlobalConfig account."""
 
     type_name: ClassVar[str] = "GlobalConfig"
     size_bytes: ClassVar[int] = 206
@@ -77,7 +77,7 @@ class ConfigRecord(AccountRecord):
 
 @dataclass(kw_only=True)
 class MarketRecord(AccountRecord):
-    """MarketAccount."""
+    """The record of a MarketAccount account."""
 
     type_name: ClassVar[str] = "MarketAccount"
     size_bytes: ClassVar[int] = 488
@@ -125,7 +125,7 @@ class MarketRecord(AccountRecord):
 
 @dataclass(kw_only=True)
 class PositionRecord(AccountRecord):
-    """UserPosition."""
+    """The record of a UserPosition account."""
 
     type_name: ClassVar[str] = "UserPosition"
     size_bytes: ClassVar[int] = 182
@@ -145,7 +145,7 @@ class PositionRecord(AccountRecord):
 
 @dataclass(kw_only=True)
 class VoteRecord(AccountRecord):
-    """VoteRecord."""
+    """The record of a VoteRecord account."""
 
     type_name: ClassVar[str] = "VoteRecord"
     size_bytes: ClassVar[int] = 83
@@ -166,20 +166,20 @@ RECORDS: dict[str, type[AccountRecord]] = {
 
 
 def copy_record(record: R) -> R:
-    """A record of one's own to change."""
+    """Return a copy of a record, which the caller may change."""
     other = object.__new__(type(record))
     other.__dict__.update(record.__dict__)
     return other
 
 
 def decode_record(data: bytes) -> AccountRecord:
-    """The record in an account's bytes; DecodeError where it is none of the program's."""
+    """Return the record in an account's bytes; raise DecodeError where it is not one of the program's accounts."""
     name, fields = codec.default().decode_account(data)
     return RECORDS[name](**fields)
 
 
 class Account:
-    """One account at one moment; make another one to change it."""
+    """The state of one account at one moment; immutable, so a change makes another Account."""
 
     __slots__ = ("_data", "_record", "executable", "lamports", "owner")
 
@@ -200,12 +200,12 @@ class Account:
 
     @classmethod
     def from_record(cls, record: AccountRecord, *, lamports: int, owner: Address) -> Account:
-        """An account of the program with that record in it."""
+        """Return an account of the program that contains that record."""
         return cls(lamports, owner, None, record)
 
     @property
     def data(self) -> bytes:
-        """The account's bytes."""
+        """Return the account's bytes."""
         if self._data is None:
             assert self._record is not None
             self._data = self._record.encode()
@@ -213,7 +213,7 @@ class Account:
 
     @property
     def record(self) -> AccountRecord | None:
-        """What the program reads in the bytes, or None where it is not one of its accounts."""
+        """Return the record in the bytes, or None where this is not one of the program's accounts."""
         if self._record is None and self._data:
             try:
                 self._record = decode_record(self._data)
@@ -223,7 +223,7 @@ class Account:
 
     @property
     def size_bytes(self) -> int:
-        """How long the data is."""
+        """Return the length of the data, in bytes."""
         if self._data is None:
             assert self._record is not None
             return self._record.size_bytes
@@ -231,24 +231,24 @@ class Account:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the runtime would drop it: nothing in it and nothing owed to it."""
+        """Return whether the runtime would delete the account, because its balance is zero."""
         return self.lamports == 0
 
     @property
     def is_rent_exempt(self) -> bool:
-        """Whether it holds enough to stay for good."""
+        """Return whether the balance is high enough to be exempt from rent."""
         return self.lamports >= rent_exempt_lamports(self.size_bytes)
 
     def with_lamports(self, lamports: int) -> Account:
-        """The same account with another balance."""
+        """Return the same account with another balance."""
         return Account(lamports, self.owner, self._data, self._record, executable=self.executable)
 
     def with_data(self, data: bytes) -> Account:
-        """The same account with other bytes."""
+        """Return the same account with other bytes."""
         return Account(self.lamports, self.owner, data, executable=self.executable)
 
     def with_owner(self, owner: Address) -> Account:
-        """The same account under another program."""
+        """Return the same account with another owner."""
         return Account(self.lamports, owner, self.data, executable=self.executable)
 
     def __eq__(self, other: object) -> bool:
@@ -265,10 +265,10 @@ class Account:
         return f"Account({kind}, {self.lamports} lamports, owner {self.owner})"
 
 
-#: An account that does not exist.
+#: The value that stands for an account that does not exist.
 ABSENT_ACCOUNT: Final = Account(0)
 
 
 def record_fields(record: AccountRecord) -> dict[str, Any]:
-    """A record's fields by the program's names, for comparing and for printing."""
+    """Return a record's fields by the program's names, for comparing and for printing."""
     return dict(record.__dict__)

@@ -1,4 +1,4 @@
-"""The demo actors: their keys, their view of the chain, and the transactions they plan."""
+"""Defines the demo actors: their keys, their view of the chain, and the transactions they plan."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .blocks import Genesis
 from .market_plans import SOL, MarketPlan
 from .wire import SigningKey
 
-#: A wallet below this asks the faucet for more.
+#: A wallet with less than this gets a grant from the faucet.
 POOR_LAMPORTS = 500 * SOL
 GRANT_LAMPORTS = 20_000 * SOL
 
 
 class AccountReader(Protocol):
-    """The accounts that actors read."""
+    """Reads the accounts that actors need."""
 
     def account(self, address: Address) -> Account | None:
-        """One account, or None."""
+        """Return one account, or None."""
         ...
 
     def owned_by(self, owner: Address) -> Iterator[tuple[Address, Account]]:
-        """The accounts of a program."""
+        """Yield the accounts that a program owns."""
         ...
 
 
@@ -43,7 +43,7 @@ class PlannedTransaction(NamedTuple):
 
 
 class ActorKeys:
-    """The actors' keys, all drawn from the chain's seed."""
+    """The actors' keys, all derived from the chain's seed."""
 
     def __init__(self, genesis: Genesis, wallets: int) -> None:
         self.faucet = genesis.signer("faucet")
@@ -54,7 +54,7 @@ class ActorKeys:
 
 
 class FollowedMarket:
-    """A market that is not over for the actors."""
+    """A market in which the actors still have something to do."""
 
     __slots__ = ("account", "claims", "holders", "plan", "votes")
 
@@ -64,7 +64,7 @@ class FollowedMarket:
         #: Wallets that traded, in the order of their first trades.
         self.holders: dict[int, None] = {}
         self.claims = 0
-        #: Ballots cast by kind.
+        #: Number of ballots cast, by kind.
         self.votes = [0, 0]
 
 
@@ -80,19 +80,19 @@ class ActorClient:
 
     @property
     def config(self) -> ConfigRecord | None:
-        """The protocol's configuration as the chain has it."""
+        """Return the protocol's configuration on the chain, or None."""
         account = self.bank.account(self._config)
         record = account.record if account else None
         return record if isinstance(record, ConfigRecord) else None
 
     def market(self, followed: FollowedMarket) -> MarketRecord | None:
-        """The market's account, or None."""
+        """Return the market's record, or None."""
         account = self.bank.account(followed.account)
         record = account.record if account else None
         return record if isinstance(record, MarketRecord) else None
 
     def position(self, followed: FollowedMarket, wallet: int) -> PositionRecord | None:
-        """The position of a wallet in a market, or None."""
+        """Return the user position of a wallet in a market, or None."""
         user = self.address(wallet)
         address = addresses.position_address(self.program_id, followed.account, user)
         account = self.bank.account(address)
@@ -100,12 +100,12 @@ class ActorClient:
         return record if isinstance(record, PositionRecord) else None
 
     def lamports(self, address: Address) -> int:
-        """An account's lamports; 0 where it does not exist."""
+        """Return an account's lamports; 0 where it does not exist."""
         account = self.bank.account(address)
         return account.lamports if account else 0
 
     def address(self, wallet: int) -> Address:
-        """The address of the wallet with that number."""
+        """Return the address of the wallet with that number."""
         return self.keys.wallets[wallet].address
 
     def plan_transaction(
@@ -117,7 +117,7 @@ class ActorClient:
         *,
         followed: FollowedMarket | None = None,
     ) -> Iterator[PlannedTransaction]:
-        """One instruction, after a grant where the signer is poor."""
+        """Yield a transaction of one instruction, after a grant where the signer's balance is low."""
         yield from self.plan_grant(signer)
         if followed is not None:
             accounts = {"market": followed.account, **accounts}
@@ -125,11 +125,11 @@ class ActorClient:
         yield PlannedTransaction(name, [built], [signer])
 
     def plan_grant(self, key: SigningKey) -> Iterator[PlannedTransaction]:
-        """A transfer from the faucet where the account holds little."""
+        """Yield a transfer from the faucet where the account's balance is low."""
         if self.lamports(key.address) >= POOR_LAMPORTS:
             return
         self._grants += 1
         params = TransferParams(from_pubkey=self.keys.faucet.pubkey, to_pubkey=key.pubkey, lamports=GRANT_LAMPORTS)
-        # Two grants alike would be one transaction.
+        # Two equal grants would be the same transaction.
         limit = builtins.unit_limit_instruction(10_000 + self._grants % 100_000)
         yield PlannedTransaction("grant", [limit, transfer(params)], [self.keys.faucet])

@@ -1,15 +1,15 @@
-"""What only a development chain can do: forks, time, faults, accounts out of nothing.
+"""Implements the operations that only a development chain has: forks, time, faults, direct account writes.
 
-The `devchain_*` methods of its JSON-RPC, for callers on this machine alone:
+They are the `devchain_*` methods of its JSON-RPC, only for callers on this machine:
 
-    devchain_status []                       where the chain is
-    devchain_fork [depth]                    drop the newest blocks; the signatures that are gone
-    devchain_advance [blocks, seconds]       close blocks now, the clock that much later each
-    devchain_freeze [true or false]          let no slot pass
-    devchain_warp [seconds]                  move the clock on
-    devchain_behind [slots]                  answer as a node that lags
+    devchain_status []                       return the state of the chain
+    devchain_fork [depth]                    drop the newest blocks; return the dropped signatures
+    devchain_advance [blocks, seconds]       close blocks now, moving the clock forward by `seconds` before each
+    devchain_freeze [true or false]          stop or resume the slots
+    devchain_warp [seconds]                  move the clock forward
+    devchain_behind [slots]                  respond as a node that is that far behind
     devchain_fault [{method, count, status, error, result, delay_seconds, lets_through ...}]
-    devchain_clear []                        behave again
+    devchain_clear []                        remove all faults
     devchain_account [address, {lamports, owner, data}]   write an account, data in base64
 """
 
@@ -30,7 +30,7 @@ from .service import DevelopmentChain
 
 
 class Admin:
-    """The methods over one chain and its RPC."""
+    """The administration methods of one chain and its RPC."""
 
     def __init__(self, chain: DevelopmentChain, rpc: Rpc) -> None:
         self._chain = chain
@@ -40,13 +40,13 @@ class Admin:
         }
 
     def call(self, method: str, params: Params) -> Any:
-        """The result of one; RpcError for a method there is not."""
+        """Return the result of one method; raise RpcError for an unknown one."""
         if method not in self._methods:
             raise RpcError(NO_METHOD, "Method not found")
         return self._methods[method](params)
 
     def status(self, params: Params) -> dict[str, Any]:
-        """Where the chain is."""
+        """Return the state of the chain."""
         ledger, webhooks = self._chain.ledger, self._chain.webhooks
         return {
             "genesisHash": ledger.genesis.hash,
@@ -68,12 +68,12 @@ class Admin:
         }
 
     def fork(self, params: Params) -> list[str]:
-        """Drop the newest blocks; the signatures that are gone."""
+        """Drop the newest blocks and return the signatures of the dropped transactions."""
         depth = arguments.read_integer(params[0] if params else 3)
         return [landed.signature for landed in self._chain.ledger.fork(depth)]
 
     def advance(self, params: Params) -> int:
-        """Close blocks; the slot that is open then."""
+        """Close blocks and return the slot that is open then."""
         seconds = arguments.read_integer(params[1]) if len(params) > 1 else 0
         for _ in range(arguments.read_integer(params[0]) if params else 1):
             self._chain.warp(seconds)
@@ -81,34 +81,34 @@ class Admin:
         return self._chain.ledger.slot
 
     def freeze(self, params: Params) -> bool:
-        """Let no slot pass, or let them pass again."""
+        """Stop the slots, or let them pass again."""
         self._chain.is_frozen = bool(params[0]) if params else True
         return self._chain.is_frozen
 
     def warp(self, params: Params) -> int:
-        """Move the clock on; what it shows now."""
+        """Move the clock forward and return its new time."""
         self._chain.warp(arguments.read_integer(params[0]))
         return int(self._chain.now)
 
     def behind(self, params: Params) -> int:
-        """Answer as a node that lags so many slots."""
+        """Respond as a node that is that many slots behind."""
         self._rpc.node.slots_behind = arguments.read_integer(params[0])
         return self._rpc.node.slots_behind
 
     def fault(self, params: Params) -> dict[str, Any]:
-        """Misbehave for a few calls."""
+        """Simulate a fault for a number of calls."""
         fault = RpcFault.of(params[0])
         self._rpc.faults.add(fault)
         return dataclasses.asdict(fault)
 
     def clear(self, params: Params) -> bool:
-        """Behave again."""
+        """Remove all faults, and report no slots behind."""
         self._rpc.faults.clear()
         self._rpc.node.slots_behind = 0
         return True
 
     def account(self, params: Params) -> bool:
-        """Write an account as no transaction could."""
+        """Write an account directly, without a transaction."""
         address, fields = arguments.read_address(params[0]), params[1]
         owner = arguments.read_address(fields.get("owner", accounts.SYSTEM_PROGRAM))
         data = base64.b64decode(fields.get("data", ""), validate=True)

@@ -1,11 +1,11 @@
-"""What Anchor does before a handler runs and after it: accounts by role, checks, errors, events.
+"""Models the work of Anchor around a handler: accounts by role, checks, errors, events.
 
-Anchor goes through the accounts of an instruction in three passes (protocol.md 1.4): it opens every
-account that must exist already, creates those marked `init`, then checks the constraints of the
-others in order. Only then the handler runs, and what it changed is written back when it ends well.
-The passes decide which error a bad call meets first, so they are kept apart here too.
+Anchor goes through the accounts of an instruction in three passes (protocol.md 1.4): it loads every account that
+must exist already, creates those marked `init`, then checks the constraints of the others in order. Only then the
+handler runs, and its changes are written back if it succeeds. The passes decide which error an invalid call gets
+first, so they are separate here too.
 
-A `Frame` is one instruction on its way through them, with its accounts under their names.
+An `InstructionFrame` is one instruction during these passes, with its accounts by name.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .runtime import InstructionAccount, InstructionFailure, InvokeContext
 _R = TypeVar("_R", bound=AccountRecord)
 
 
-#: Compute units of dispatch and of opening accounts, in this model.
+#: Compute units of the dispatch and of loading accounts, in this model.
 OPENING_UNITS: Final = 3_800
 
 
 class AnchorError(enum.Enum):
-    """Errors of Anchor itself, with its number and message."""
+    """The errors of Anchor itself, each with its number and message."""
 
     InstructionFallbackNotFound = (101, "Fallback functions are not supported")
     InstructionDidNotDeserialize = (
@@ -61,7 +61,7 @@ class AnchorError(enum.Enum):
 
 
 class AccountKind(enum.Enum):
-    """What an instruction expects an account to be."""
+    """The kind of account that an instruction expects."""
 
     SIGNER = "signer"
     UNCHECKED = "unchecked"
@@ -73,7 +73,7 @@ class AccountKind(enum.Enum):
 
     @property
     def record(self) -> type[AccountRecord] | None:
-        """The record in it, for the program's own accounts."""
+        """Return the type of the record in it, for the program's own accounts."""
         return _RECORDS.get(self)
 
 
@@ -86,12 +86,12 @@ _RECORDS: dict[AccountKind, type[AccountRecord]] = {
 
 
 class AccountRole(NamedTuple):
-    """An account of an instruction: its name, what it is, and what Anchor does with it."""
+    """An account of an instruction: its name, its kind, and how Anchor handles it."""
 
     name: str
     kind: AccountKind
     is_writable: bool
-    #: Created here; `is_optional_init` only where it does not exist.
+    #: The instruction creates this account; with `is_optional_init` only if it does not exist.
     is_init: bool
     is_optional_init: bool
 
@@ -112,7 +112,7 @@ class InstructionFrame:
         "vote",
     )
 
-    #: The records among the accounts; a handler only touches those of its own instruction.
+    #: The records among the accounts; a handler only uses those of its own instruction.
     config: ConfigRecord
     market: MarketRecord
     position: PositionRecord
@@ -129,22 +129,22 @@ class InstructionFrame:
         self._written: list[tuple[Address, AccountRecord]] = []
 
     def address(self, name: str) -> Address:
-        """The address given for an account."""
+        """Return the address given for an account."""
         return self.metas[name].address
 
     def lamports(self, name: str) -> int:
-        """The balance of an account by now."""
+        """Return the current balance of an account."""
         return self.call.account(self.metas[name].address).lamports
 
     def transfer_lamports(self, source: str, destination: str, lamports: int) -> None:
-        """A System transfer by call; `source` must have signed the transaction."""
+        """Call a System transfer; `source` must have signed the transaction."""
         payer = InstructionAccount(self.address(source), True, True)
         payee = InstructionAccount(self.address(destination), False, True)
         system, data = accounts.SYSTEM_PROGRAM, builtins.transfer_data(lamports)
         self.call.invoke(system, (payer, payee), data)
 
     def move_lamports(self, source: str, destination: str, lamports: int) -> None:
-        """Move lamports out of an account of the program's own, without a call."""
+        """Move lamports out of an account that the program owns, without a call."""
         call = self.call
         giver, taker = self.address(source), self.address(destination)
         account = call.account(giver)
@@ -153,21 +153,21 @@ class InstructionFrame:
         call.put(taker, other.with_lamports(other.lamports + lamports))
 
     def set_record(self, role: AccountRole, record: AccountRecord) -> None:
-        """Keep a record under its kind's name, to be written back if the role is writable."""
+        """Set a record under the name of its kind; it is written back if the role is writable."""
         if role.is_writable:
             record = accounts.copy_record(record)
             self._written.append((self.metas[role.name].address, record))
         setattr(self, role.kind.value, record)
 
     def write_back(self) -> None:
-        """Anchor's exit: records into accounts."""
+        """Write the records back into their accounts, as Anchor does on exit."""
         for address, record in self._written:
             account = self.call.account(address)
             fresh = Account.from_record(record, lamports=account.lamports, owner=account.owner)
             self.call.put(address, fresh)
 
     def emit(self, event: Event) -> None:
-        """`emit!`."""
+        """Emit an event as `emit!` does."""
         self.call.log_data(codec.default().encode_event(event))
 
 
@@ -180,21 +180,21 @@ class Handler:
     #: Checks that belong to an account, in the order of the accounts: (account, check).
     constraints: tuple[tuple[str, Callable[[InstructionFrame], None]], ...]
     run: Callable[[InstructionFrame], None]
-    #: Which ballot it casts, for the two that cast one.
+    #: The kind of ballot, for the two instructions that cast one.
     vote_kind: VoteKind | None = None
-    #: Compute units it takes in this model.
+    #: Compute units that the handler uses in this model.
     units: int = 12_000
 
     @property
     def title(self) -> str:
-        """Its name as Anchor logs it."""
+        """Return the handler's name as Anchor logs it."""
         return "".join(word.capitalize() for word in self.name.split("_"))
 
 
 def instruction_roles(name: str, kinds: Mapping[str, str]) -> tuple[AccountRole, ...]:
-    """The roles of an instruction, in the order and with the flags of the IDL.
+    """Return the roles of an instruction, in the order and with the flags of the IDL.
 
-    `kinds` says what each account is; `+` after the kind marks `init`, `?` marks `init_if_needed`.
+    `kinds` gives the kind of each account; `+` after the kind marks `init`, `?` marks `init_if_needed`.
     """
     described = next(definition for definition in idl.load().instructions if definition.name == name)
     return tuple(_role(meta, kinds.get(meta.name, "")) for meta in described.accounts)
@@ -274,7 +274,10 @@ def _create_accounts(handler: Handler, frame: InstructionFrame) -> None:
 
 
 def _allocate_account(handler: Handler, role: AccountRole, frame: InstructionFrame, account: Account) -> None:
-    """Anchor creates in one call, or funds, allocates and assigns what already holds lamports."""
+    """Create an account as Anchor does.
+
+    One call creates it; an account that already holds lamports is funded, allocated and assigned.
+    """
     kind = role.kind.record
     assert kind is not None
     call, address = frame.call, frame.address(role.name)
@@ -297,7 +300,7 @@ def _allocate_account(handler: Handler, role: AccountRole, frame: InstructionFra
 
 
 def _check_constraints(handler: Handler, frame: InstructionFrame) -> None:
-    """The third pass, by account: derived address, `mut`, the instruction's own checks."""
+    """Run the third pass, account by account: derived address, `mut`, the instruction's own checks."""
     for role in handler.roles:
         if not role.is_init and role.kind.record is not None:
             _require_seeds(role, frame, _derive_address(role, frame)[0])
@@ -322,7 +325,7 @@ def _require_seeds(role: AccountRole, frame: InstructionFrame, expected: Address
 
 
 def _derive_address(role: AccountRole, frame: InstructionFrame) -> tuple[Address, int]:
-    """The derived address and bump of an account of the program (protocol.md 1.2)."""
+    """Return the derived address and bump of an account of the program (protocol.md 1.2)."""
     program_id = frame.call.program_id
     if role.kind is AccountKind.CONFIG:
         return addresses.config_address(program_id), addresses.config_bump(program_id)
@@ -347,19 +350,19 @@ def _derive_address(role: AccountRole, frame: InstructionFrame) -> tuple[Address
 
 
 def _run_handler(handler: Handler, frame: InstructionFrame) -> None:
-    """The handler; what the program refuses is logged with the source file it says no in."""
+    """Run the handler; a rejection is logged with the source file that raised it."""
     try:
         handler.run(frame)
     except errors.ProgramError as refusal:
         _fail_with(frame.call, f"thrown in {_source_location(handler, refusal)}", refusal)
 
 
-#: Errors of the fixed-point arithmetic, which Anchor places in the file of the arithmetic.
+#: Errors of the fixed-point arithmetic; Anchor reports the source file of the arithmetic for them.
 _ARITHMETIC: Final = frozenset(range(6033, 6041)) | {6042}
 
 
 def _source_location(handler: Handler, refusal: errors.ProgramError) -> str:
-    """A file and line as Anchor prints them; the line is this model's: the error's own number."""
+    """Return a file and line as Anchor prints them; the line is derived from the error number in this model."""
     folder = "math/lmsr" if refusal.code in _ARITHMETIC else f"instructions/{handler.name}"
     return f"programs/zmart-core/src/{folder}.rs:{refusal.code - 5_900}"
 
@@ -379,7 +382,7 @@ def fail(
     account: str | None = None,
     pair: tuple[str, str] | None = None,
 ) -> NoReturn:
-    """Refuse in Anchor's own name; `pair` is what was given and what was expected."""
+    """Fail with an error of Anchor itself; `pair` is the given and the expected value."""
     number, message = error.value
     place = f"caused by account: {account}" if account else "occurred"
     call.log(f"AnchorError {place}. Error Code: {error.name}. Error Number: {number}. Error Message: {message}.")

@@ -1,6 +1,6 @@
-"""The server: JSON-RPC over HTTP, subscriptions over WebSocket, health; on two ports alike.
+"""Serves JSON-RPC over HTTP, subscriptions over WebSocket, and health, on two ports.
 
-Clients find the WebSocket one port above the RPC, as with a validator; both ports answer both.
+Clients expect the WebSocket one port above the RPC, as with a validator; both ports serve both.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .subscriptions import RpcSession, SubscriptionHub
 
 log = structlog.get_logger()
 
-#: A request's body may be this long, as with a node.
+#: The largest body of a request, in bytes, as with a node.
 MAX_BODY_BYTES: Final = 50 * 1024
 
 
 class DevchainServer:
-    """A chain behind HTTP."""
+    """A chain behind an HTTP server."""
 
     def __init__(self, chain: DevelopmentChain) -> None:
         self.chain = chain
@@ -44,12 +44,12 @@ class DevchainServer:
 
     @property
     def failure(self) -> BaseException | None:
-        """What stopped the chain while the server went on."""
+        """Return the exception that stopped the chain while the server continued, or None."""
         return self._failure
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Litestar) -> AsyncIterator[None]:
-        """The chain runs while the server does."""
+        """Run the chain while the server runs."""
         task = asyncio.create_task(self.chain.run())
         task.add_done_callback(self._on_chain_end)
         try:
@@ -64,7 +64,7 @@ class DevchainServer:
             log.error("devchain_stopped", exc_info=self._failure)
 
     def health(self) -> dict[str, Any]:
-        """The body of /health."""
+        """Return the body of /health."""
         return {
             "status": "healthy" if self._failure is None else "unhealthy",
             "service": "devchain",
@@ -74,23 +74,23 @@ class DevchainServer:
         }
 
     def reasons(self) -> list[str]:
-        """Why it is not ready; empty when it is."""
+        """Return the reasons why the chain is not ready; empty when it is."""
         if self._failure is not None:
             return [f"The chain stopped: {self._failure!r}."]
         return [] if self.chain.is_ready else ["The chain is still playing its past."]
 
 
 def create_app(server: DevchainServer) -> Litestar:
-    """The application over a server."""
+    """Return the application of a server."""
 
     @post("/", media_type=MediaType.JSON, status_code=200)
     async def call(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """JSON-RPC."""
+        """Answer a JSON-RPC request."""
         return await respond(server.rpc, await request.body(), is_local=is_local(request))
 
     @websocket("/")
     async def subscribe(socket: WebSocket[Any, Any, Any]) -> None:
-        """Subscriptions."""
+        """Serve the subscriptions of one connection."""
         await socket.accept()
         session = server.hub.open()
         writer = asyncio.create_task(_write(socket, session))
@@ -106,12 +106,12 @@ def create_app(server: DevchainServer) -> Litestar:
 
     @get("/health", sync_to_thread=False)
     def health() -> Response[dict[str, Any]]:
-        """Whether the process is well."""
+        """Return whether the chain is running."""
         return Response(server.health(), status_code=200 if server.failure is None else 503)
 
     @get("/ready", sync_to_thread=False)
     def ready() -> Response[dict[str, Any]]:
-        """Whether it can be used, with reasons where not."""
+        """Return whether the chain is ready, with reasons where it is not."""
         reasons = server.reasons()
         slot = server.chain.ledger.slot
         body = {"ready": not reasons, "reasons": reasons, "slot": slot}
@@ -129,7 +129,7 @@ def create_app(server: DevchainServer) -> Litestar:
 
 
 async def respond(rpc: Rpc, body: bytes, *, is_local: bool) -> Response[bytes]:
-    """The answer to a body, as badly as a fault wants it."""
+    """Return the response to a body, with the delay, status and headers of a simulated fault."""
     reply = rpc.answer(body, is_local=is_local)
     fault = reply.fault
     if fault is None:
@@ -147,6 +147,6 @@ async def _write(socket: WebSocket[Any, Any, Any], session: RpcSession) -> None:
 
 
 def is_local(request: Request[Any, Any, Any]) -> bool:
-    """Whether the caller is on this machine."""
+    """Return whether the caller is on this machine."""
     client = request.client
     return client is not None and ipaddress.ip_address(client.host).is_loopback

@@ -1,4 +1,4 @@
-"""The parameters of a call, read: what cannot be used is refused as a node refuses it."""
+"""Parses the parameters of a call, and rejects invalid ones with the errors of a node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Options = Mapping[str, Any]
 
 
 def read_options(params: Params, index: int) -> Options:
-    """The configuration object at a place; older clients give the encoding alone."""
+    """Return the configuration object at an index; older clients give the encoding alone."""
     value = params[index] if len(params) > index else None
     if value is None:
         return {}
@@ -36,14 +36,14 @@ def read_options(params: Params, index: int) -> Options:
 
 
 def read_integer(value: Any) -> int:
-    """A whole number that is not negative."""
+    """Return a whole number that is not negative; raise RpcError for another value."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RpcError(INVALID_PARAMS, f"Invalid params: {value!r} is not a whole number")
     return value
 
 
 def read_list(values: Any, limit: int) -> list[Any]:
-    """A list that is not too long."""
+    """Return a list of at most `limit` values; raise RpcError for another value."""
     if not isinstance(values, list):
         raise RpcError(INVALID_PARAMS, "Invalid params: a list is wanted")
     if len(values) > limit:
@@ -52,7 +52,7 @@ def read_list(values: Any, limit: int) -> list[Any]:
 
 
 def read_address(text: Any) -> Address:
-    """An address."""
+    """Return an address; raise RpcError where the text is not one."""
     try:
         return Address(str(Pubkey.from_string(text)))
     except (TypeError, ValueError) as exc:
@@ -61,7 +61,7 @@ def read_address(text: Any) -> Address:
 
 
 def read_signature(text: Any) -> Signature:
-    """A signature."""
+    """Return a signature; raise RpcError where the text is not one."""
     try:
         return Signature(str(SoldersSignature.from_string(text)))
     except (TypeError, ValueError) as exc:
@@ -70,7 +70,7 @@ def read_signature(text: Any) -> Signature:
 
 
 def read_blockhash(text: Any) -> str:
-    """A blockhash."""
+    """Return a blockhash; raise RpcError where the text is not one."""
     try:
         return str(Hash.from_string(text))
     except (TypeError, ValueError) as exc:
@@ -97,7 +97,7 @@ _TYPE: Final = "solana_transaction::versioned::VersionedTransaction"
 
 
 def read_transaction(text: Any, options: Options) -> wire.WireTransaction:
-    """A transaction in the encoding that the options name."""
+    """Return a transaction in the encoding that the options name; raise RpcError where it is invalid."""
     encoding = options.get("encoding") or "base58"
     raw = _decode_bytes(text, encoding)
     if len(raw) > wire.MAX_BYTES:
@@ -111,7 +111,7 @@ def read_transaction(text: Any, options: Options) -> wire.WireTransaction:
 
 
 def read_message(text: Any) -> Any:
-    """A message without its signatures, in base64."""
+    """Return a message without its signatures, from base64; raise RpcError where it is invalid."""
     raw = _decode_bytes(text, "base64")
     try:
         return from_bytes_versioned(raw) if raw[:1] > b"\x7f" else Message.from_bytes(raw)

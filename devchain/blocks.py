@@ -1,4 +1,4 @@
-"""Blocks, the transactions in them, and the genesis of a chain."""
+"""Defines blocks, the transactions in them, and the genesis of a chain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .wire import SigningKey
 
 @dataclass(frozen=True, kw_only=True)
 class Genesis:
-    """What a chain is born with; `seed` makes its faucet and its demo keys."""
+    """The identity of a chain; its faucet and demo keys are derived from `seed`."""
 
     hash: str
     seed: bytes
@@ -27,25 +27,25 @@ class Genesis:
 
     @classmethod
     def from_seed(cls, seed: bytes, created_at: int) -> Genesis:
-        """A chain of one's own: other seeds are other chains."""
+        """Return the genesis of a seed; different seeds give different chains."""
         digest = hashlib.sha256(b"devchain genesis" + seed).digest()
         return cls(hash=str(Hash(digest)), seed=seed, created_at=created_at)
 
     def signer(self, name: str) -> SigningKey:
-        """The key of one of the chain's own actors."""
+        """Return the key of one of the chain's own actors."""
         return SigningKey.of(Keypair.from_seed(hashlib.sha256(self.seed + name.encode()).digest()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionResult:
-    """What running a transaction gave."""
+    """The result of running a transaction."""
 
     err: ErrorJson | None
     fee_lamports: int
     logs: list[str]
     inner: dict[int, list[InnerInstruction]]
     units_consumed: int
-    #: Balances of the transaction's accounts in its order, in lamports.
+    #: Balances of the transaction's accounts, in the order of its accounts, in lamports.
     pre_balances: list[int]
     post_balances: list[int]
     changed: dict[Address, Account]
@@ -70,13 +70,13 @@ class LandedTransaction:
 
     @property
     def signature(self) -> Signature:
-        """What the transaction is known by."""
+        """Return the signature that identifies the transaction."""
         return self.transaction.signatures[0]
 
 
 @dataclass(kw_only=True)
 class Block:
-    """A slot that was not skipped."""
+    """The block of a slot that was not skipped."""
 
     slot: int
     parent_slot: int
@@ -85,5 +85,5 @@ class Block:
     blockhash: str
     previous_blockhash: str
     transactions: list[LandedTransaction] = field(default_factory=list)
-    #: The accounts it changed, as it left them; empty when read back from the store.
+    #: The accounts that the block changed, as they are after it; empty when read back from the store.
     changed: dict[Address, Account] = field(default_factory=dict, repr=False, compare=False)

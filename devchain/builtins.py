@@ -1,7 +1,7 @@
-"""The programs a validator has built in, as far as a market's clients need them.
+"""Implements the built-in programs of a validator, as far as clients of a market need them.
 
-The System program creates accounts and moves lamports; ComputeBudget carries a limit and a price
-that the ledger reads before anything runs; Memo writes its text into the log.
+The System program creates accounts and moves lamports. ComputeBudget carries a limit and a price, which the ledger
+reads before anything runs. Memo writes its text into the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .runtime import InstructionAccount, InstructionFailure, InvokeContext, Reso
 #: Errors of the System program (`SystemError`).
 ACCOUNT_ALREADY_IN_USE: Final = 0
 RESULT_WITH_NEGATIVE_LAMPORTS: Final = 1
-#: The largest account there can be.
+#: The largest size of an account, in bytes.
 MAX_ACCOUNT_BYTES: Final = 10 * 1024 * 1024
 
 _TRANSFER = struct.Struct("<IQ")
@@ -32,27 +32,27 @@ _ALLOCATE = struct.Struct("<IQ")
 
 
 def transfer_data(lamports: int) -> bytes:
-    """The bytes of a System transfer."""
+    """Return the data of a System transfer."""
     return _TRANSFER.pack(2, lamports)
 
 
 def create_account_data(lamports: int, space_bytes: int, owner: Address) -> bytes:
-    """The bytes of a System create_account."""
+    """Return the data of a System create_account."""
     return _CREATE.pack(0, lamports, space_bytes, bytes(Pubkey.from_string(owner)))
 
 
 def allocate_data(space_bytes: int) -> bytes:
-    """The bytes of a System allocate."""
+    """Return the data of a System allocate."""
     return _ALLOCATE.pack(8, space_bytes)
 
 
 def assign_data(owner: Address) -> bytes:
-    """The bytes of a System assign."""
+    """Return the data of a System assign."""
     return _ASSIGN.pack(1, bytes(Pubkey.from_string(owner)))
 
 
 def process_system(call: InvokeContext) -> None:
-    """The System program: create_account, assign, transfer and allocate."""
+    """Run the System program: create_account, assign, transfer and allocate."""
     call.spend(runtime.BUILTIN_UNITS)
     tag = int.from_bytes(call.data[:4], "little") if len(call.data) >= 4 else -1
     handler = _SYSTEM.get(tag)
@@ -156,31 +156,31 @@ def _format_address(meta: InstructionAccount) -> str:
 
 
 def _log(call: InvokeContext, text: str) -> None:
-    """Built-in programs write without the `Program log:` of bytecode."""
+    """Log a line as built-in programs do, without the `Program log:` of programs in bytecode."""
     call.execution.log.add(text)
 
 
 def unit_limit_instruction(units: int) -> SoldersInstruction:
-    """A ComputeBudget instruction that sets the units a transaction may use."""
+    """Return a ComputeBudget instruction that sets the units a transaction may use."""
     return SoldersInstruction(Pubkey.from_string(accounts.COMPUTE_BUDGET_PROGRAM), struct.pack("<BI", 2, units), [])
 
 
 class ComputeBudget(NamedTuple):
-    """What a transaction asks of the scheduler."""
+    """The compute budget that a transaction requests."""
 
-    #: Compute units it may use.
+    #: Compute units that it may use.
     units: int
     #: Price of a unit in millionths of a lamport.
     micro_lamports: int
 
     @property
     def priority_fee_lamports(self) -> int:
-        """What the price comes to, rounded up."""
+        """Return the price of all units, in lamports, rounded up."""
         return -(-self.units * self.micro_lamports // 1_000_000)
 
 
 def read_compute_budget(instructions: Sequence[ResolvedInstruction]) -> ComputeBudget:
-    """The budget of a transaction; ValueError with the index of a request that makes no sense."""
+    """Return the budget of a transaction; raise ValueError with the index of an invalid request."""
     limit: int | None = None
     price, others = 0, 0
     for index, (program_id, _, data) in enumerate(instructions):
@@ -203,12 +203,12 @@ _BUILTIN_DEFAULT_UNITS: Final = 3_000
 
 
 def process_compute_budget(call: InvokeContext) -> None:
-    """ComputeBudget was read before anything ran; as an instruction it does nothing."""
+    """Use the units of a ComputeBudget instruction; it has no other effect, because it was read before anything ran."""
     call.spend(runtime.BUILTIN_UNITS)
 
 
 def process_memo(call: InvokeContext) -> None:
-    """Memo: every account given must sign, the text goes to the log."""
+    """Run the Memo program: every given account must sign, and the text goes to the log."""
     call.spend(1_000 + 50 * len(call.data))
     for meta in call.metas:
         if not meta.is_signer:
@@ -222,7 +222,7 @@ def process_memo(call: InvokeContext) -> None:
 
 
 def program_account(owner: Address) -> Account:
-    """What stands at a program's address."""
+    """Return the account at a program's address."""
     return Account(1_141_440, owner, b"", executable=True)
 
 

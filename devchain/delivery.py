@@ -1,9 +1,9 @@
-"""Webhooks as Helius sends them: raw transactions in JSON arrays, at least once, not in order.
+"""Delivers webhooks in Helius's form: raw transactions in JSON arrays, at least once, in no guaranteed order.
 
-What must still be delivered is in the ledger's file: planning a body and passing over its
-transactions is one database transaction, and a body is forgotten when it was answered with success.
-So nothing is lost by a restart on either side. Helius itself gives up after three retries about a
-second apart (protocol.md 8.3); `helius_retries` does the same, the default never gives up.
+Pending deliveries are in the ledger's file. Planning a body and moving the cursor past its transactions is one
+database transaction, and a body is deleted when it was answered with success. So a restart on either side loses
+nothing. Helius itself drops a delivery after three retries about a second apart (protocol.md 8.3); `helius_retries`
+does the same, and the default never drops one.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ BATCH: Final = 25
 #: Retries of Helius, and the seconds between them (protocol.md 8.3).
 HELIUS_RETRIES: Final = 3
 HELIUS_RETRY_SECONDS: Final = 1.0
-#: The one status Helius does not retry.
+#: The one status that Helius does not retry.
 FORBIDDEN: Final = 403
-#: Seconds between attempts at a body that was refused, doubled up to the last.
+#: Seconds between attempts for a body that was rejected: the first wait, doubled up to the last.
 BACKOFF_SECONDS: Final = (0.25, 30.0)
-#: Seconds to wait when nobody listens, doubled up to the last.
+#: Seconds to wait when the server cannot be reached: the first wait, doubled up to the last.
 UNREACHABLE_BACKOFF_SECONDS: Final = (0.1, 2.0)
 ANSWER_TIMEOUT_SECONDS: Final = 10.0
 
 
 def webhook_item(landed: LandedTransaction) -> dict[str, Any]:
-    """A transaction as one element of a raw webhook's array (protocol.md 8.3)."""
+    """Return a transaction as one element of a raw webhook's array (protocol.md 8.3)."""
     return {
         "blockTime": landed.block_time,
         "indexWithinBlock": landed.index,
@@ -57,16 +57,16 @@ def webhook_item(landed: LandedTransaction) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where bodies go, and what proves that we sent them."""
+    """The URL that receives the bodies, and the secrets that prove their origin."""
 
     url: str
-    #: Echoed in `Authorization`, as Helius does.
+    #: The value of the `Authorization` header, as Helius sends it.
     authorization: Secret | None = None
     #: Key of HMAC-SHA256 over the body, in `x-helius-signature`.
     signing_key: Secret | None = None
 
     def headers(self, body: bytes) -> dict[str, str]:
-        """The headers of a body."""
+        """Return the headers of a body."""
         headers = {"Content-Type": "application/json"}
         if self.authorization is not None:
             headers["Authorization"] = self.authorization.reveal()
@@ -95,13 +95,13 @@ class WebhookDelivery:
         self._batch = batch
         self._wake = asyncio.Event()
         self._unreachable_backoff = 0.0
-        #: Bodies answered with success, refused, and given up, since the start.
+        #: Numbers of bodies answered with success, rejected, and dropped, since the start.
         self.delivered = self.refused = self.lost = 0
         #: The newest slot whose transactions may be delivered.
         self.confirmed_slot = -1
 
     def notify(self, confirmed_slot: int) -> None:
-        """Tell it that blocks up to a slot are confirmed."""
+        """Record that blocks up to a slot are confirmed, and wake the delivery."""
         self.confirmed_slot = confirmed_slot
         self._wake.set()
 
@@ -115,7 +115,7 @@ class WebhookDelivery:
                 await self._wait()
 
     async def drain(self) -> None:
-        """Deliver what is due now, once; for tests and for the end of a warm-up."""
+        """Deliver the due bodies once; for tests and for the end of a warm-up."""
         async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_SECONDS, trust_env=False) as client:
             self._plan()
             await self._post_due(client)
@@ -127,7 +127,7 @@ class WebhookDelivery:
             self._store.plan_deliveries(bodies, places[-1])
 
     async def _wait(self) -> None:
-        """Until there is news, or a body is due, or silence has lasted long enough."""
+        """Wait until a block is confirmed or a body is due; after a connection failure, wait for the backoff."""
         due_at = self._store.next_due_at()
         seconds = None if due_at is None else max(0.0, due_at - time.time())
         if seconds is not None:
@@ -145,7 +145,7 @@ class WebhookDelivery:
                     return
 
     async def _post(self, client: httpx.AsyncClient, delivery: PendingDelivery) -> bool:
-        """Post one body; False where nobody answered, so that the others need not be tried."""
+        """Post one body; return False where the server cannot be reached, so that the others are not tried."""
         body = self._body(delivery.places)
         if body is None:
             self._store.finish_delivery(delivery)
@@ -160,7 +160,7 @@ class WebhookDelivery:
         return True
 
     def _body(self, places: list[Place]) -> bytes | None:
-        """The JSON array; None where a fork dropped all of it in the meantime."""
+        """Return the JSON array, or None where a fork has since dropped all of its transactions."""
         found = ((place, self._store.transaction_at(place)) for place in places)
         items = [self._item(place, landed) for place, landed in found if landed is not None]
         return orjson.dumps(items) if items else None

@@ -1,7 +1,7 @@
-"""What can go wrong between a chain and those who listen to it, on request and repeatably.
+"""Simulates faults between a chain and its clients, on request and repeatably.
 
-Every decision is drawn from the seed and the place of the transaction it concerns, so that the same
-seed misbehaves in the same way however often the process is restarted.
+Every decision is drawn from the seed and the place of the transaction that it concerns, so the same seed causes the
+same faults however often the process is restarted.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .store import Place
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookFaults:
-    """How webhooks misbehave; each number is a probability."""
+    """The faults of webhook delivery; each number is a probability."""
 
     #: A transaction is delivered once more, in a body of its own.
     duplicates: float = 0.0
-    #: A body waits up to `delay_seconds`.
+    #: A body is delayed by up to `delay_seconds`.
     delays: float = 0.0
     delay_seconds: float = 10.0
-    #: Bodies planned together leave in another order, and so do the items in them.
+    #: Bodies planned together are sent in another order, and so are the items in them.
     shuffles: float = 0.0
     #: A transaction is never delivered.
     drops: float = 0.0
@@ -32,17 +32,17 @@ class WebhookFaults:
     seed: int = 0
 
     def has_fault(self, fault: str, place: Place) -> bool:
-        """Whether a fault befalls the transaction at a place."""
+        """Return whether a fault applies to the transaction at a place."""
         probability = float(getattr(self, fault))
         return probability > 0 and self.random_for(fault, place).random() < probability
 
     def random_for(self, fault: str, place: Place) -> random.Random:
-        """The dice for one fault at one place."""
+        """Return the random generator for one fault at one place."""
         seed_text = f"{self.seed} {fault} {place.slot} {place.position}"
-        return random.Random(seed_text)  # noqa: S311 - a rehearsal, not a secret
+        return random.Random(seed_text)  # noqa: S311 - a simulation, not a secret
 
     def plan_bodies(self, places: Sequence[Place], *, now: float, batch: int) -> list[tuple[float, list[Place]]]:
-        """Bodies for transactions in chain order, each with the time it is due.
+        """Return bodies for transactions in chain order, each with the time when it is due.
 
         A body holds up to `batch` transactions of one slot, as Helius sends them.
         """
@@ -80,47 +80,47 @@ def _shuffle(bodies: list[tuple[float, list[Place]]], faults: WebhookFaults) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class RpcFault:
-    """How an RPC misbehaves for a while."""
+    """A fault of the RPC for a number of calls."""
 
-    #: The method it concerns, `*` for all.
+    #: The method that it applies to; `*` for all.
     method: str
-    #: How many calls.
+    #: The number of calls that it applies to.
     count: int = 1
     #: HTTP status in place of 200.
     status: int = 200
     retry_after_seconds: int | None = None
-    #: Seconds to keep the caller waiting first.
+    #: Seconds to delay the response.
     delay_seconds: float = 0.0
-    #: An error object in place of the result, written as it is given.
+    #: An error object in place of the result, sent unchanged.
     error: dict[str, Any] | None = None
-    #: Whether `result` takes the place of the method's own.
+    #: Whether `result` replaces the method's own result.
     replaces_result: bool = False
     result: Any = None
-    #: Whether the method runs all the same: a transaction lands, and the caller does not know.
+    #: Whether the method runs nevertheless: a transaction lands, and the caller does not know.
     lets_through: bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> RpcFault:
-        """A fault out of a request; TypeError for a word that is none of its fields."""
+        """Return the fault that a request describes; raise TypeError for an unknown field."""
         return cls(**{**fields, "replaces_result": "result" in fields})
 
 
 class RpcFaults:
-    """The faults that are due."""
+    """The faults that are still to be applied."""
 
     def __init__(self) -> None:
         self._due: list[RpcFault] = []
 
     def add(self, fault: RpcFault) -> None:
-        """One more."""
+        """Add a fault."""
         self._due.append(fault)
 
     def clear(self) -> None:
-        """None."""
+        """Remove all faults."""
         self._due.clear()
 
     def take(self, method: str) -> RpcFault | None:
-        """The fault for a call, used up once."""
+        """Return the fault for a call and reduce its count, or None; `devchain_*` methods have none."""
         for index, fault in enumerate(self._due):
             if fault.method in (method, "*") and not method.startswith("devchain_"):
                 remaining = replace(fault, count=fault.count - 1)

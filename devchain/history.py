@@ -1,12 +1,11 @@
-"""A chain's whole history in memory, as fast as it can be played.
+"""Plays the whole history of a chain in memory, as fast as possible.
 
-For tests and measurements: the same actors, program and ledger as in the running service, with a
-clock that is turned by hand, and neither HTTP nor a database. The same seed gives the same history
-to the last byte.
+It is for tests and measurements: it uses the same actors, program and ledger as the running service, a simulated
+clock, and neither HTTP nor a database. The same seed gives the same history to the last byte.
 
     history = History(seed=7)
     items = list(history.play(10_000))      # webhook items, in chain order
-    history.accounts()["markets"]           # what the program holds at the end
+    history.accounts()["markets"]           # the program's market accounts at the end
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from .traders import Traders
 
 #: The program id of the devnet deployment (protocol.md 1.1).
 PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
-#: When a played chain begins, by its own clock.
+#: The start of a played chain by its own clock, in seconds since 1970.
 START_TIME = 1_762_600_000
 
 
 class History:
-    """One chain and its actors, from the first transaction on."""
+    """One chain and its actors, beginning with the first transaction."""
 
     def __init__(
         self,
@@ -55,16 +54,16 @@ class History:
         self._draw = random.Random(f"history {seed}")  # noqa: S311 - a demo, not a secret
 
     def play(self, transactions: int) -> Iterator[dict[str, Any]]:
-        """The next `transactions` of the program as webhook items, in the order of the chain."""
+        """Return the next `transactions` of the program as webhook items, in the order of the chain."""
         for landed in self.play_landed(transactions):
             yield delivery.webhook_item(landed)
 
     def play_landed(self, transactions: int) -> Iterator[LandedTransaction]:
-        """The next `transactions` of the program, in the order of the chain."""
+        """Return the next `transactions` of the program, in the order of the chain."""
         return itertools.islice(self._stream, transactions)
 
     def _run(self) -> Iterator[LandedTransaction]:
-        """One stream for all callers: it stands still exactly where the last one stopped."""
+        """Yield transactions as one stream for all callers, so that each continues where the last one stopped."""
         while True:
             for move in self.traders.step(self._now):
                 try:
@@ -77,9 +76,9 @@ class History:
             self.ledger.advance(int(self._now))
 
     def accounts(self) -> dict[str, dict[Address, dict[str, Any]]]:
-        """What the program holds now: `config`, `markets`, `positions`, `votes`, by address.
+        """Return the program's current accounts by address: `config`, `markets`, `positions`, `votes`.
 
-        Each value has the program's fields by its names, and `lamports`.
+        Each value has the program's fields by their names, and `lamports`.
         """
         found: dict[str, dict[Address, dict[str, Any]]] = {kind: {} for kind in _KINDS.values()}
         for address, account in self.ledger.owned_by(self.ledger.program_id):
@@ -99,11 +98,11 @@ _KINDS: dict[type, str] = {
 
 
 def play(seed: int, transactions: int, **options: Any) -> Iterator[dict[str, Any]]:
-    """The first `transactions` of a chain as webhook items; `options` are those of `History`."""
+    """Return the first `transactions` of a chain as webhook items; `options` are those of `History`."""
     return History(seed, **options).play(transactions)
 
 
 def batches(items: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    """Items as webhook bodies of at most `size`."""
+    """Yield items as webhook bodies of at most `size` items."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])

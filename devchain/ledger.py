@@ -1,14 +1,13 @@
-"""Holds a chain: slots, blocks, fees, and transactions that are applied entirely or not at all.
+"""Holds the state of one chain: accounts, slots, blocks and fees; a transaction is applied entirely or not at all.
 
-There is always one open block. A transaction runs the moment it is submitted and lands in the open
-block, `processed`; `advance` closes the block, writes it to the store in one database transaction
-and opens the next. So a process that is killed loses at most its open block, as after a dropped fork,
-and never half of one.
+There is always one open block. A transaction runs as soon as it is submitted and lands in the open block, with
+commitment `processed`. `advance` closes the block, writes it to the store in one database transaction and opens the
+next. So a process that is killed loses at most its open block, as after a dropped fork, and never half of a block.
 
-A slot's changes can be undone until it is finalized, because the accounts before each such slot are stored.
-Reads at an older commitment and forks use them.
+A slot's changes can be undone until the slot is finalized, because the ledger stores the accounts as they were
+before each such slot. Reads at an older commitment and forks use these stored accounts.
 
-A ledger without a store is only in memory and drops old blocks.
+A ledger without a store exists only in memory and drops old blocks.
 """
 
 from __future__ import annotations
@@ -35,27 +34,27 @@ from .runtime import ClockSysvar, ErrorJson, Execution, Processor
 from .store import LedgerStore
 from .wire import SigningKey
 
-#: What a signature costs its payer, in lamports.
+#: The fee that the payer pays for each signature, in lamports.
 FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
-#: Blocks for which a blockhash can be used.
+#: Number of blocks for which a blockhash stays valid.
 BLOCKHASH_AGE: Final = 150
-#: Slots behind the newest that are confirmed and finalized.
+#: Slots by which the confirmed and the finalized slot are behind the newest.
 CONFIRMED_DEPTH: Final = 1
 FINALIZED_DEPTH: Final = 32
-#: Nominal seconds of a slot.
+#: Nominal length of a slot, in seconds.
 SLOT_SECONDS: Final = 0.4
 SLOTS_PER_EPOCH: Final = 432_000
-#: The sysvar that holds the chain's time, whose it is, and its bytes: slot, when the epoch began, epoch, the epoch
-#: whose leaders are known, time.
+#: The Clock sysvar, which holds the chain's time; its owner; and the layout of its data: slot, start time of the
+#: epoch, epoch, the last epoch whose leaders are known, time.
 CLOCK: Final = client.CLOCK
 SYSVAR_OWNER: Final = Address("Sysvar1111111111111111111111111111111111111")
 CLOCK_LAYOUT: Final = struct.Struct("<QqQQq")
-#: What the faucet begins with: half a billion SOL.
+#: Initial balance of the faucet: half a billion SOL.
 FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
 
 
 class TransactionRejected(Exception):
-    """A transaction that no block will hold; `error` is the TransactionError of JSON-RPC."""
+    """A transaction cannot land in any block; `error` is the TransactionError of JSON-RPC."""
 
     def __init__(self, error: ErrorJson) -> None:
         super().__init__(str(error))
@@ -63,7 +62,7 @@ class TransactionRejected(Exception):
 
 
 class Ledger:
-    """One chain, from one thread."""
+    """One chain; use it from one thread only."""
 
     def __init__(
         self,
@@ -88,52 +87,53 @@ class Ledger:
         self._undo: dict[int, dict[Address, Account]] = {}
         self._heights: OrderedDict[str, int] = OrderedDict()
         self._forks = 0
-        #: The newest slot of an earlier process; what led to it is not known any more.
+        #: The newest slot of an earlier process. The account states before it are no longer known, so it cannot be
+        #: undone.
         self._resumed_slot = 0
         self._airdrops = 0
-        #: The block that transactions land in.
+        #: The block in which transactions land.
         self.open: Block = self._open_first_block()
 
     # Time
 
     @property
     def slot(self) -> int:
-        """The slot of the open block."""
+        """Return the slot of the open block."""
         return self.open.slot
 
     @property
     def confirmed_slot(self) -> int:
-        """The newest slot that is confirmed."""
+        """Return the newest slot that is confirmed."""
         return self._newest_closed_slot(self.open.slot - CONFIRMED_DEPTH)
 
     @property
     def finalized_slot(self) -> int:
-        """The newest slot that is finalized."""
+        """Return the newest slot that is finalized."""
         return self._newest_closed_slot(self.open.slot - self.finalized_depth)
 
     @property
     def clock(self) -> ClockSysvar:
-        """The Clock sysvar of the open block."""
+        """Return the Clock sysvar of the open block."""
         slot = self.open.slot
         return ClockSysvar(slot=slot, unix_timestamp=self.open.time, epoch=slot // SLOTS_PER_EPOCH)
 
     @property
     def blockhash(self) -> Hash:
-        """The newest blockhash, for signing."""
+        """Return the newest blockhash, for signing."""
         return Hash.from_string(self.open.previous_blockhash)
 
     def last_valid_height(self, blockhash: str) -> int | None:
-        """The last block height at which a blockhash is good, or None where it is unknown."""
+        """Return the last block height at which a blockhash is valid, or None where the blockhash is unknown."""
         height = self._heights.get(blockhash)
         return None if height is None else height + BLOCKHASH_AGE
 
     def is_valid_blockhash(self, blockhash: str) -> bool:
-        """Whether a transaction with that blockhash can land now."""
+        """Return whether a transaction with that blockhash can land now."""
         last = self.last_valid_height(blockhash)
         return last is not None and self.open.height <= last
 
     def advance(self, unix_timestamp: int, *, skipped_slots: int = 0) -> Block:
-        """Close the open block and open the next; the block that was closed."""
+        """Close the open block, open the next, and return the closed block."""
         closed = self.open
         closed.blockhash = self._hash(closed.slot)
         closed.changed = self._changed_accounts(closed.slot)
@@ -148,15 +148,15 @@ class Ledger:
     # Transactions
 
     def submit(self, transaction: wire.WireTransaction) -> LandedTransaction:
-        """Run a transaction whose signatures are known to fit, in the open block.
+        """Run a transaction in the open block; its signatures must have been verified.
 
-        It lands whether it succeeds or fails; Rejected where no block could hold it.
+        The transaction lands whether it succeeds or fails. Raises TransactionRejected where no block could hold it.
         """
         self.require_not_landed(transaction)
         return self.land(transaction, self.run(transaction))
 
     def land(self, transaction: wire.WireTransaction, outcome: ExecutionResult) -> LandedTransaction:
-        """Put a transaction that just ran into the open block, with what it gave."""
+        """Append a transaction that just ran to the open block, with its result."""
         self._write(outcome.changed)
         landed = LandedTransaction(
             transaction=transaction,
@@ -180,7 +180,7 @@ class Ledger:
         return self.submit(wire.sign_transaction(instructions, signers, self.blockhash))
 
     def airdrop(self, address: Address, lamports: int) -> LandedTransaction:
-        """A transfer from the faucet; each is a transaction of its own."""
+        """Transfer lamports from the faucet; each call makes a distinct transaction."""
         self._airdrops += 1
         params = TransferParams(
             from_pubkey=self.faucet.pubkey, to_pubkey=Pubkey.from_string(address), lamports=lamports
@@ -189,7 +189,10 @@ class Ledger:
         return self.send([limit, transfer(params)], [self.faucet])
 
     def run(self, transaction: wire.WireTransaction) -> ExecutionResult:
-        """What a transaction would do now, without doing it; Rejected where it could not land."""
+        """Return the result of running a transaction now, without applying it.
+
+        Raises TransactionRejected where the transaction could not land.
+        """
         instructions = resolve_instructions(transaction)
         budget = compute_budget_of(instructions)
         fee = self._fee(transaction, budget)
@@ -213,7 +216,7 @@ class Ledger:
         )
 
     def fee(self, transaction: wire.WireTransaction) -> int:
-        """What landing would cost, in lamports; Rejected where the message makes no sense."""
+        """Return the cost of landing, in lamports; raise TransactionRejected where the message is invalid."""
         return self._fee(transaction, compute_budget_of(resolve_instructions(transaction)))
 
     def _fee(self, transaction: wire.WireTransaction, budget: builtins.ComputeBudget) -> int:
@@ -221,14 +224,14 @@ class Ledger:
         return signatures + budget.priority_fee_lamports
 
     def require_not_landed(self, transaction: wire.WireTransaction) -> None:
-        """Rejected for what has landed already, and for a blockhash too old or unknown."""
+        """Raise TransactionRejected for a transaction that has landed and for an expired or unknown blockhash."""
         if self.is_known(transaction.signature):
             raise TransactionRejected("AlreadyProcessed")
         if not self.is_valid_blockhash(transaction.blockhash):
             raise TransactionRejected("BlockhashNotFound")
 
     def is_known(self, signature: Signature) -> bool:
-        """Whether the transaction is in a block, of this fork."""
+        """Return whether the transaction is in a block of this fork."""
         return signature in self.recent
 
     def _charge_fee(self, transaction: wire.WireTransaction, fee: int) -> Account:
@@ -256,7 +259,7 @@ class Ledger:
         return None
 
     def _rent_error(self, transaction: wire.WireTransaction, changed: Mapping[Address, Account]) -> ErrorJson | None:
-        """No account may end between nothing and its rent, unless it began there."""
+        """Return an error if an account ends with a balance between zero and its rent, unless it began with one."""
         for address, account in changed.items():
             if account.lamports == 0 or account.is_rent_exempt:
                 continue
@@ -269,7 +272,7 @@ class Ledger:
     # Accounts
 
     def account(self, address: Address, *, at_slot: int | None = None) -> Account | None:
-        """An account as the open block has it, or as an unfinalized slot left it."""
+        """Return an account as it is in the open block, or as it was after an unfinalized slot."""
         if address == CLOCK:
             return self._clock_account(at_slot)
         account = self.accounts.get(address)
@@ -281,21 +284,21 @@ class Ledger:
         return None if account is None or account.is_empty else account
 
     def _clock_account(self, at_slot: int | None) -> Account:
-        """The Clock sysvar as programs saw it in a slot: its time is the block's."""
+        """Return the Clock sysvar as programs saw it in a slot; its time is the block's."""
         block = self.open if at_slot is None else self.blocks.get(at_slot, self.open)
         epoch = block.slot // SLOTS_PER_EPOCH
         data = CLOCK_LAYOUT.pack(block.slot, self.genesis.created_at, epoch, epoch + 1, block.time)
         return Account(accounts.rent_exempt_lamports(len(data)), SYSVAR_OWNER, data)
 
     def owned_by(self, owner: Address, *, at_slot: int | None = None) -> Iterator[tuple[Address, Account]]:
-        """The accounts of a program."""
+        """Yield the accounts that a program owns."""
         for address in tuple(self.accounts):
             account = self.account(address, at_slot=at_slot)
             if account is not None and account.owner == owner:
                 yield address, account
 
     def put(self, address: Address, account: Account) -> None:
-        """Write an account as no transaction could; for setting a stage."""
+        """Write an account directly, without a transaction; for preparing tests."""
         self._write({address: account})
 
     def _write(self, changed: Mapping[Address, Account]) -> None:
@@ -308,13 +311,15 @@ class Ledger:
     def _changed_accounts(self, slot: int) -> dict[Address, Account]:
         return {address: self.accounts[address] for address in self._undo.get(slot, ())}
 
-    # Forks
+    # Drop the open block and the newest `depth` closed ones, as if they had never existed.
+    # Their blockhashes become invalid; slot numbers continue after the dropped open block. Finalized blocks stay, and
+    # so do those of an earlier process. Returns the dropped transactions.
 
     def fork(self, depth: int) -> list[LandedTransaction]:
-        """Drop the open block and the newest `depth` closed ones, as if they had never been.
+        """Drop the open block and the newest `depth` closed ones, as if they had never existed.
 
-        Blockhashes of theirs are dead; slots go on from here. Finalized blocks stay, and so do
-        those of an earlier process. Returns the transactions that are gone.
+        Their blockhashes become invalid, and slot numbers continue from here. Finalized blocks stay, and so do
+        those of an earlier process. Returns the dropped transactions.
         """
         undoable = [s for s in self.blocks if s > max(self.finalized_slot, self._resumed_slot)]
         dropped = undoable[-depth:] if depth else []
@@ -341,7 +346,7 @@ class Ledger:
     # Start, lookup and pruning
 
     def _open_first_block(self) -> Block:
-        """The first open block of this process."""
+        """Return the first open block of this process."""
         if self.store is not None and self.store.has_blocks():
             return self._resume(self.store)
         owner = accounts.UPGRADEABLE_LOADER
@@ -361,7 +366,7 @@ class Ledger:
         return self.open
 
     def _resume(self, store: LedgerStore) -> Block:
-        """Take up where the store ends; its last block's state is whole."""
+        """Continue after the last block in the store, whose state is complete."""
         self.accounts = store.accounts()
         self._forks = store.forks()
         for block in store.recent_blocks(2 * BLOCKHASH_AGE):
@@ -388,7 +393,7 @@ class Ledger:
         return str(Hash(hashlib.sha256(text).digest()))
 
     def slot_at(self, commitment: str) -> int:
-        """The newest slot of a commitment: `processed` is the open block's."""
+        """Return the newest slot of a commitment; for `processed` that is the slot of the open block."""
         match commitment:
             case "processed":
                 return self.open.slot
@@ -397,33 +402,33 @@ class Ledger:
         return self.finalized_slot
 
     def find(self, signature: Signature) -> LandedTransaction | None:
-        """A transaction of this fork, however old."""
+        """Return a transaction of this fork, however old it is."""
         landed = self.recent.get(signature)
         if landed is None and self.store is not None:
             landed = self.store.transaction(signature)
         return landed
 
     def transaction_count(self) -> int:
-        """How many transactions have landed, the open block's included."""
+        """Return how many transactions have landed, including those of the open block."""
         if self.store is None:
             return len(self.recent)
         return self.store.count() + len(self.open.transactions)
 
     def block(self, slot: int) -> Block | None:
-        """A closed block of this fork, however old."""
+        """Return a closed block of this fork, however old it is."""
         block = self.blocks.get(slot)
         if block is None and self.store is not None:
             block = self.store.block(slot)
         return block
 
     def _newest_closed_slot(self, slot: int) -> int:
-        """The block at a slot, or the newest before it."""
+        """Return the slot of the newest closed block at or before a slot."""
         if slot in self.blocks:
             return slot
         return next((known for known in reversed(self.blocks) if known <= slot), 0)
 
     def _prune(self) -> None:
-        """Drop what can be neither undone nor used any more."""
+        """Drop data that can no longer be undone or used."""
         for slot in [s for s in self._undo if s <= self.open.slot - self.finalized_depth - 1]:
             del self._undo[slot]
         while len(self.blocks) > 2 * BLOCKHASH_AGE:
@@ -434,7 +439,7 @@ class Ledger:
 
 
 def resolve_instructions(transaction: wire.WireTransaction) -> list[runtime.ResolvedInstruction]:
-    """A transaction's instructions; Rejected where the message makes no sense."""
+    """Return a transaction's instructions; raise TransactionRejected where the message is invalid."""
     if transaction.uses_lookup_tables:
         raise TransactionRejected("AddressLookupTableNotFound")
     try:
@@ -444,7 +449,7 @@ def resolve_instructions(transaction: wire.WireTransaction) -> list[runtime.Reso
 
 
 def compute_budget_of(instructions: Sequence[runtime.ResolvedInstruction]) -> builtins.ComputeBudget:
-    """What a transaction asks of the scheduler; Rejected where it cannot be asked."""
+    """Return the compute budget that a transaction requests; raise TransactionRejected where the request is invalid."""
     try:
         return builtins.read_compute_budget(instructions)
     except ValueError as exc:

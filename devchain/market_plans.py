@@ -1,4 +1,4 @@
-"""Plans of demo markets: the course of a market as a function of the seed and the market's number.
+"""Plans demo markets: the course of a market is a function of the seed and the market's number.
 
 The first markets show everything that can happen to a market; the plans of later ones are drawn at random.
 """
@@ -14,30 +14,30 @@ from . import questions
 from .questions import QuestionText
 
 SOL = 1_000_000_000
-#: How a market ends, once somebody proposed an outcome.
+#: The ways a market can end after an outcome was proposed.
 ResolutionPath = Literal["plain", "upheld", "overturned", "bounced", "void"]
 _RESOLUTION_PATHS: tuple[ResolutionPath, ...] = get_args(ResolutionPath)
 _RESOLUTION_PATH_WEIGHTS = (70, 10, 10, 5, 5)
-#: The endings of the first markets, so that a short history has seen everything.
+#: The resolution paths of the first markets, so that a short history contains all of them.
 _FIRST_RESOLUTION_PATHS: tuple[ResolutionPath, ...] = ("plain", "overturned", "void", "bounced", "upheld", "plain")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tempo:
-    """How busy the actors are; seconds are the chain's."""
+    """The activity of the actors; seconds are those of the chain's clock."""
 
-    #: Markets alive at once.
+    #: The number of markets that are live at the same time.
     markets: int = 8
     wallets: int = 40
     trades_per_second: float = 0.5
-    #: No two trades are further apart, while a market is open.
+    #: The longest time between two trades while a market is open, in seconds.
     longest_pause_seconds: float = 4.0
     proposal_seconds: int = 30
     trading_seconds: int = 900
-    #: Written into the config; also how long a dispute is open for votes.
+    #: Written into the configuration; also the time during which a dispute is open for votes.
     dispute_period_seconds: int = 120
     claiming_seconds: int = 60
-    #: Whether the backend's part (tallies, approval, activation, finalization) is played too.
+    #: Whether the actors also send the backend's transactions (tallies, approval, activation, finalization).
     plays_backend: bool = True
 
 
@@ -53,15 +53,15 @@ class MarketPlan:
     disputer: int
     b_parameter: int
     initial_liquidity: int
-    #: Wallet and vote, in the order they vote.
+    #: Wallet and vote, in the order of voting.
     proposal_votes: tuple[tuple[int, bool], ...]
     dispute_votes: tuple[tuple[int, bool], ...]
-    #: Rejected proposals: cancelled by the admin, or left lying.
+    #: Whether the admin cancels a rejected proposal; otherwise it stays as it is.
     is_cancelled_when_rejected: bool
     is_cancelled_when_approved: bool
     activates_itself: bool
     trading_seconds: int
-    #: How often it is chosen for a trade, and how often a buy there is YES.
+    #: The weight with which the market is chosen for a trade, and the probability that a buy is YES.
     popularity: float
     yes_probability: float
     outcome: bool
@@ -70,17 +70,17 @@ class MarketPlan:
 
     @property
     def is_disputed(self) -> bool:
-        """Whether somebody disputes the proposed outcome."""
+        """Return whether a wallet disputes the proposed outcome."""
         return self.resolution_path != "plain"
 
     @property
     def tally(self) -> tuple[int, int]:
-        """Likes and dislikes: those on chain."""
+        """Return the likes and dislikes, which are those on chain."""
         return _tally(self.proposal_votes)
 
     @property
     def dispute_tally(self) -> tuple[int, int]:
-        """Agreeing and disagreeing votes of the dispute."""
+        """Return the agreeing and disagreeing votes of the dispute."""
         return _tally(self.dispute_votes)
 
 
@@ -126,7 +126,7 @@ def plan_market(seed: int, number: int, tempo: Tempo) -> MarketPlan:
 
 
 def _ballots(draw: random.Random, wallets: int, *, agree: float) -> tuple[tuple[int, bool], ...]:
-    """Votes of different wallets whose share is on the side it should be."""
+    """Draw the votes of different wallets, so that the given share of them agrees."""
     count = draw.randrange(5, min(12, wallets))
     agreeing = round(count * agree)
     ballots = [(wallet, index < agreeing) for index, wallet in enumerate(draw.sample(range(wallets), count))]

@@ -1,7 +1,7 @@
-"""Demo creators tell the API what their markets are about, as a frontend's users would.
+"""Publishes the metadata of demo markets to the API, as a frontend's users would.
 
-Each signs in with its wallet, and tells the very document it anchored when it created the market.
-Nothing here is needed by the chain: an API that is away, or slow to learn of a market, is asked again.
+Each creator signs in with its wallet and sends the document that it anchored when it created the market. The chain
+needs none of this. If the API is unavailable, or does not know a market yet, the bot tries again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 class MetadataBot:
-    """Tells one API of every market that the traders create, once."""
+    """Publishes each market that the traders create to one API, once."""
 
     def __init__(self, api: str, traders: Traders, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._api = httpx.AsyncClient(base_url=api, timeout=TIMEOUT_SECONDS, transport=transport, trust_env=False)
@@ -32,14 +32,14 @@ class MetadataBot:
         self._published: set[int] = set()
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Publish until cancelled."""
         async with self._api:
             while True:
                 await self.publish_pending()
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def publish_pending(self) -> None:
-        """Tell what is not told yet, as far as the API is there and knows the markets."""
+        """Publish the markets that are not published yet, if the API is available and knows them."""
         try:
             for number in range(self._traders.markets):
                 if number not in self._published and await self._publish(self._traders.plan(number)):
@@ -47,11 +47,11 @@ class MetadataBot:
         except httpx.TransportError:
             return
         except httpx.HTTPStatusError as error:
-            # A limit, a start, a restart: the next round will do.
+            # The API may limit requests or be starting; the next round tries again.
             log.debug("metadata_not_published", status=error.response.status_code)
 
     async def _publish(self, plan: MarketPlan) -> bool:
-        """Whether the API has it now."""
+        """Publish one market; return whether the API has its metadata now."""
         path = f"/api/markets/{plan.market_id.hex()}"
         found = await self._api.get(path)
         if found.status_code == httpx.codes.NOT_FOUND:

@@ -1,4 +1,4 @@
-"""The demo admin: creates the protocol's configuration, changes its rates, and pauses it at times."""
+"""Plans the demo admin's transactions: create the configuration, change the rates, pause the protocol at times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zmart.domain import votes
 from .actors import ActorClient, PlannedTransaction
 from .market_plans import Tempo
 
-#: Fee rates the admin tries; always 10 % together.
+#: Fee rates that the admin sets; they always sum to 10 %.
 _RATES = ((300, 200, 500), (250, 250, 500), (400, 100, 500), (300, 300, 400))
 
 
@@ -27,7 +27,7 @@ class ProtocolAdmin:
     def initialize(self) -> Iterator[PlannedTransaction]:
         """Create the configuration where there is none."""
         if not self._tempo.plays_backend:
-            # Keepers pay for what they do and cannot ask the faucet.
+            # Keepers pay for their transactions and cannot ask the faucet.
             yield from self._client.plan_grant(self._client.keys.backend)
             yield from self._client.plan_grant(self._client.keys.admin)
         if self._client.config is None:
@@ -44,7 +44,7 @@ class ProtocolAdmin:
             yield from self._configure(300, 200, 500)
 
     def _configure(self, protocol: int, resolver: int, lp: int) -> Iterator[PlannedTransaction]:
-        """Rates that sum to 10 %, for anything else breaks buys (protocol.md 1.4.16)."""
+        """Set rates that sum to 10 %, because any other sum breaks buys (protocol.md 1.4.16)."""
         yield from self._client.plan_transaction(
             "update_global_config",
             self._client.keys.admin,
@@ -61,7 +61,7 @@ class ProtocolAdmin:
         )
 
     def disturb(self, now: float) -> Iterator[PlannedTransaction]:
-        """Now and then the admin changes the rates, or stops everything for a moment."""
+        """Change the rates or pause the protocol for a moment, at random intervals."""
         config = self._client.config
         if config is None:
             return

@@ -1,7 +1,7 @@
-"""Plausible questions for demo markets, and the content id their creators anchor.
+"""Generates plausible questions for demo markets, and the content id that their creators anchor.
 
-The chain stores 46 characters of a CIDv0 and nothing else about a market's meaning (protocol.md
-1.4.2). A question here is a function of a number, so that whoever knows the number knows the text.
+The chain stores 46 characters of a CIDv0 and nothing else about a market's meaning (protocol.md 1.4.2). A question
+here is a function of the seed and the market's number, so the text can always be generated again.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _MONTHS = ("January", "March", "May", "July", "September", "November", "the end 
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionText:
-    """What a market is about."""
+    """The question, category and description of a market."""
 
     question: str
     category: str
     description: str
 
     def for_market(self, market_id: bytes, creator: Address) -> questions.MarketQuestion:
-        """These words as the question of a market, which its creator anchors."""
+        """Return this text as the question of a market, which its creator anchors."""
         return questions.MarketQuestion(
             market_id=MarketId(market_id.hex()),
             creator=creator,
@@ -53,7 +53,7 @@ class QuestionText:
 
 
 def generate_question(seed: int, number: int) -> QuestionText:
-    """The words of the market with that number."""
+    """Return the text of the market with that number."""
     draw = random.Random(f"question {seed} {number}")  # noqa: S311 - a demo, not a secret
     category, template, subjects = draw.choice(_TEMPLATES)
     text = template.format(draw.choice(subjects), draw.randrange(2, 400), draw.choice(_MONTHS))
@@ -62,5 +62,5 @@ def generate_question(seed: int, number: int) -> QuestionText:
 
 
 def content_id(document: bytes) -> bytes:
-    """The content id of a document, as the program stores it."""
+    """Return the content id of a document, in the form that the program stores."""
     return cids.compute_cid(document).encode()

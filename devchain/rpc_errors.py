@@ -1,4 +1,4 @@
-"""How an RPC says no: the codes of JSON-RPC and of Solana, and Agave's words for them."""
+"""Defines the errors of the RPC: the codes of JSON-RPC and of Solana, and Agave's messages for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNSUPPORTED_VERSION, CONTEXT_SLOT_NOT_REACHED = -32015, -32016
 
 
 class RpcError(Exception):
-    """What becomes the `error` of an answer."""
+    """The RPC method failed; this becomes the `error` of the response."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
@@ -22,12 +22,12 @@ class RpcError(Exception):
         self.data = data
 
     def json(self) -> dict[str, Any]:
-        """The error object; `data` only where there is some."""
+        """Return the error object; `data` is present only where it is set."""
         fields: dict[str, Any] = {"code": self.code, "message": self.message}
         return fields if self.data is None else {**fields, "data": self.data}
 
 
-#: What Agave says for a transaction's error.
+#: Agave's message for each transaction error.
 _TEXTS: Final = {
     "AccountNotFound": "Attempt to debit an account but found no record of a prior credit.",
     "AddressLookupTableNotFound": "Transaction loads an address table account that doesn't exist",
@@ -41,7 +41,7 @@ _TEXTS: Final = {
 
 
 def error_text(error: Any, outcome: ExecutionResult | None) -> str:
-    """A transaction's error in Agave's words."""
+    """Return Agave's message for a transaction's error."""
     if isinstance(error, str):
         return _TEXTS.get(error, error)
     if "InstructionError" in error:

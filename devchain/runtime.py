@@ -1,8 +1,8 @@
-"""What happens around a program: instructions in order, calls between programs, logs, units.
+"""Executes transactions: instructions in order, calls between programs, logs and compute units.
 
-A transaction runs on a sheet of its own laid over the bank. Every instruction writes on the sheet;
-when all of them end well the sheet is the result, when one fails nothing of it is. The log keeps
-what was said until then, cut at ten thousand bytes as validators cut it.
+A transaction writes its changes to its own overlay (`Execution.changed`) over the bank. If all instructions
+succeed, the overlay is the result; if one fails, the whole overlay is discarded. The log contains the lines written
+until then, truncated at ten thousand bytes as on validators.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from zmart.domain.ids import Address
 from . import accounts
 from .accounts import Account
 
-#: Validators keep this many bytes of a transaction's log, then write `Log truncated`.
+#: Validators store this many bytes of a transaction's log, then write `Log truncated`.
 LOG_LIMIT_BYTES: Final = 10_000
-#: Compute units an instruction may use unless the transaction says otherwise.
+#: Compute units that an instruction may use unless the transaction sets a limit.
 DEFAULT_INSTRUCTION_UNITS: Final = 200_000
-#: Compute units no transaction may exceed.
+#: The largest number of compute units of one transaction.
 MAX_TRANSACTION_UNITS: Final = 1_400_000
 #: Compute units of an instruction of the System and ComputeBudget programs.
 BUILTIN_UNITS: Final = 150
 
-#: An error as JSON-RPC writes it: a word, or an object with one key.
+#: An error in the form of JSON-RPC: a string, or an object with one key.
 ErrorJson: TypeAlias = str | dict[str, Any]
 
 
 class InstructionAccount(NamedTuple):
-    """An account of an instruction and what may be done to it."""
+    """An account of an instruction and its permissions."""
 
     address: Address
     is_signer: bool
@@ -47,7 +47,7 @@ class ResolvedInstruction(NamedTuple):
 
 
 class InnerInstruction(NamedTuple):
-    """A call from program to program, under the top-level instruction that led to it."""
+    """A call from one program to another, made by a top-level instruction."""
 
     program_id: Address
     addresses: tuple[Address, ...]
@@ -66,7 +66,7 @@ class ClockSysvar:
 
 
 class InstructionFailure(Exception):
-    """An instruction ended badly: `error` for JSON-RPC, the text for the log."""
+    """An instruction failed: `error` is for JSON-RPC, the text is for the log."""
 
     def __init__(self, error: ErrorJson, text: str) -> None:
         super().__init__(text)
@@ -75,7 +75,7 @@ class InstructionFailure(Exception):
 
     @classmethod
     def custom(cls, code: int) -> InstructionFailure:
-        """A program's own number."""
+        """Return a failure with an error number that the program defines."""
         return cls({"Custom": code}, f"custom program error: {code:#x}")
 
 
@@ -91,7 +91,7 @@ OUT_OF_UNITS = ("ComputationalBudgetExceeded", "exceeded CUs meter at BPF instru
 
 
 class LogCollector:
-    """The lines of one transaction, cut as validators cut them."""
+    """Collects the log lines of one transaction, truncated as on validators."""
 
     __slots__ = ("_bytes", "_is_truncated", "lines")
 
@@ -101,7 +101,7 @@ class LogCollector:
         self._is_truncated = False
 
     def add(self, line: str) -> None:
-        """Append a line; the first that does not fit becomes `Log truncated`, shorter ones may."""
+        """Append a line. The first line that does not fit becomes `Log truncated`; shorter lines may follow it."""
         written = self._bytes + (len(line) if line.isascii() else len(line.encode()))
         if written < LOG_LIMIT_BYTES:
             self._bytes = written
@@ -112,7 +112,7 @@ class LogCollector:
 
 
 class InvokeContext:
-    """One program at work: its accounts, its words and what it may call."""
+    """The context of one program call: its accounts, its log and the calls that it may make."""
 
     __slots__ = ("data", "depth", "execution", "metas", "program_id")
 
@@ -132,19 +132,19 @@ class InvokeContext:
 
     @property
     def clock(self) -> ClockSysvar:
-        """The Clock sysvar."""
+        """Return the Clock sysvar."""
         return self.execution.clock
 
     def log(self, text: str) -> None:
-        """`msg!`."""
+        """Log a line as `msg!` does."""
         self.execution.log.add(f"Program log: {text}")
 
     def log_data(self, data: bytes) -> None:
-        """`sol_log_data`, which Anchor's `emit!` uses."""
+        """Log bytes as `sol_log_data` does, which Anchor's `emit!` uses."""
         self.execution.log.add(f"Program data: {base64.b64encode(data).decode()}")
 
     def account(self, address: Address) -> Account:
-        """The account as the transaction has left it so far."""
+        """Return the account with the changes that the transaction has made so far."""
         return self.execution.account(address)
 
     def put(self, address: Address, account: Account) -> None:
@@ -163,7 +163,7 @@ class InvokeContext:
         *,
         signed_for: Sequence[Address] = (),
     ) -> None:
-        """Call another program, signing for derived addresses of one's own."""
+        """Call another program, signing for derived addresses of the calling program."""
         self._require_privileges(metas, signed_for)
         self.execution.invoke(program_id, metas, data, self.depth + 1)
 
@@ -182,12 +182,12 @@ class InvokeContext:
                 raise InstructionFailure(*PRIVILEGE)
 
 
-#: A program: reads and writes accounts through the call, or raises InstructionFailure.
+#: A program: a function that reads and writes accounts through the call, or raises InstructionFailure.
 Processor: TypeAlias = Callable[[InvokeContext], None]
 
 
 class Execution:
-    """One transaction at work on its sheet."""
+    """The execution of one transaction over its own overlay."""
 
     __slots__ = ("_bank", "_inner", "_programs", "changed", "clock", "inner", "log", "units_left")
 
@@ -209,21 +209,21 @@ class Execution:
         self._inner: list[InnerInstruction] = []
 
     def account(self, address: Address) -> Account:
-        """The account on the sheet, else in the bank, else an empty one."""
+        """Return the account from the overlay, else from the bank, else an empty one."""
         account = self.changed.get(address)
         if account is None:
             account = self._bank.get(address, accounts.ABSENT_ACCOUNT)
         return account
 
     def spend(self, units: int) -> None:
-        """Take units off the meter."""
+        """Subtract compute units; raise InstructionFailure when they run out."""
         if units > self.units_left:
             self.units_left = 0
             raise InstructionFailure(*OUT_OF_UNITS)
         self.units_left -= units
 
     def run(self, instructions: Sequence[ResolvedInstruction]) -> ErrorJson | None:
-        """Run them in order; None when all ended well, else the transaction's error."""
+        """Run the instructions in order; return None when all succeeded, else the transaction's error."""
         for index, (program_id, metas, data) in enumerate(instructions):
             self._inner = []
             try:
@@ -255,7 +255,7 @@ class Execution:
         self._programs[program_id](InvokeContext(self, program_id, metas, data, depth))
 
     def _log_units(self, program_id: Address, available: int) -> None:
-        """Programs in bytecode say what they used; those built into the validator do not."""
+        """Log the used units of a program in bytecode; programs built into the validator do not log them."""
         if program_id not in BUILTINS:
             used = available - self.units_left
             self.log.add(f"Program {program_id} consumed {used} of {available} compute units")

@@ -1,7 +1,7 @@
-"""The chain as it runs: a heart that closes slots, actors that act, a courier that delivers.
+"""Runs a development chain: the slot clock closes blocks, the actors send transactions, and webhooks are delivered.
 
-Time is the machine's, multiplied by `pace`. A chain that was ahead of the machine when it stopped
-goes on from there; it never goes back.
+The chain's time is the machine's time, multiplied by `pace`. A chain whose time was ahead of the machine's when it
+stopped continues from its own time; the time never goes back.
 """
 
 from __future__ import annotations
@@ -37,50 +37,50 @@ from .traders import Traders
 
 log = structlog.get_logger()
 
-#: No slot is shorter, whatever the pace.
+#: The shortest length of a slot, in seconds, at any pace.
 SHORTEST_SLOT_SECONDS: Final = 0.02
-#: One slot in so many has no block, as leaders miss their turn.
+#: One slot in this many has no block, as when a leader misses its turn.
 SKIPPED_ONE_IN: Final = 60
-#: Seconds of the past that one block stands for while a new chain catches up with the present.
+#: Seconds of the past that one block represents while a new chain catches up with the present.
 PAST_SECONDS_PER_BLOCK: Final = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How the chain runs."""
+    """The options of a development chain."""
 
-    #: Whether actors play.
+    #: Whether the demo actors run.
     traders: bool = True
-    #: How much faster than the machine's its clock runs.
+    #: The speed of the chain's clock, as a multiple of the machine's.
     pace: float = 1.0
     seed: int = 1
-    #: Hours of history a new chain is born with.
+    #: Hours of history that a new chain starts with.
     past_hours: float = 1.0
     tempo: Tempo = field(default_factory=Tempo)
     faulty_sells: bool = False
     #: A compiled program to run instead of the model.
     program_file: Path | None = None
     faults: WebhookFaults = field(default_factory=WebhookFaults)
-    #: Give deliveries up as Helius does.
+    #: Whether a delivery is dropped after failed retries, as Helius does.
     helius_retries: bool = False
 
 
 class TransactionSender(Protocol):
-    """How actors' transactions reach the chain."""
+    """Sends the actors' transactions to the chain."""
 
     async def send(self, move: PlannedTransaction) -> None:
-        """Sign and send; what the program refuses is no error."""
+        """Sign and send; a transaction that the program rejects is not an error."""
         ...
 
 
 class DirectSender:
-    """Submits to the ledger, without a wire between."""
+    """Submits to the ledger directly, without a network connection."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def send(self, move: PlannedTransaction) -> None:
-        """Submit; a transaction that could not land is forgotten."""
+        """Submit; a transaction that could not land is logged and dropped."""
         try:
             self._ledger.send(move.instructions, move.signers)
         except TransactionRejected as rejected:
@@ -95,7 +95,7 @@ class RpcSender:
         self._client: httpx.AsyncClient | None = None
 
     async def send(self, move: PlannedTransaction) -> None:
-        """Fetch a blockhash, sign, send; what goes wrong is tried no second time."""
+        """Fetch a blockhash, sign and send; a failure is logged and not retried."""
         try:
             answer = await self._call("getLatestBlockhash", [{"commitment": "processed"}])
             blockhash = Hash.from_string(answer["value"]["blockhash"])
@@ -134,17 +134,17 @@ class DevelopmentChain:
         self.traders = self._make_traders(program_id) if options.traders else None
         self.sender: TransactionSender = DirectSender(self.ledger)
         self.webhooks = self._make_webhook_delivery(destination)
-        #: Who tells an API what the markets are about.
+        #: Publishes the metadata of the markets to an API; None where that is off.
         self.metadata_bot: MetadataBot | None = None
-        #: Called with every block that was closed.
+        #: Functions to call with every closed block.
         self.listeners: list[Callable[[Block], None]] = []
-        #: How many markets' questions are written down.
+        #: Number of markets whose questions are in the file of questions.
         self._questions_written = 0
         self.is_ready = False
-        #: While true no slot passes; for tests and for seeing what others do then.
+        #: While this is true, no slot passes; for tests, and for observing other services meanwhile.
         self.is_frozen = False
         self._acting = asyncio.Lock()
-        self._draw = random.Random()  # noqa: S311 - leaders missing their turn, not a secret
+        self._draw = random.Random()  # noqa: S311 - chooses skipped slots, not a secret
         self._began = self._chain_began = 0.0
 
     def _make_traders(self, program_id: Address) -> Traders:
@@ -168,11 +168,11 @@ class DevelopmentChain:
 
     @property
     def now(self) -> float:
-        """The chain's clock, in seconds since 1970."""
+        """Return the chain's time, in seconds since 1970."""
         return self._chain_began + (time.monotonic() - self._began) * self.options.pace
 
     def warp(self, seconds: float) -> None:
-        """Move the clock on."""
+        """Move the chain's clock forward."""
         self._chain_began += max(0.0, seconds)
 
     async def run(self) -> None:
@@ -198,7 +198,7 @@ class DevelopmentChain:
         return max(time.time(), float(self.ledger.clock.unix_timestamp))
 
     async def _catch_up(self) -> None:
-        """Play a new chain's past up to the present."""
+        """Run the actors of a new chain through its past until the present."""
         now = float(self.ledger.clock.unix_timestamp)
         if self.traders is None or self.traders.config is not None:
             return
@@ -210,7 +210,7 @@ class DevelopmentChain:
             await asyncio.sleep(0)
 
     async def _run_slot_clock(self) -> None:
-        """Close a block every slot, however busy the actors or their callers are."""
+        """Close a block every slot, regardless of how busy the actors or the callers are."""
         next_at = time.monotonic()
         while True:
             next_at = max(next_at + self._slot_seconds, time.monotonic())
@@ -219,7 +219,7 @@ class DevelopmentChain:
                 self.close_block(int(self.now))
 
     async def _run_actors(self, traders: Traders) -> None:
-        """Let the actors act once a slot."""
+        """Run the actors' due transactions once per slot."""
         while True:
             await asyncio.sleep(self._slot_seconds)
             if not self.is_frozen:
@@ -227,7 +227,7 @@ class DevelopmentChain:
                     await self._send_moves(traders)
 
     async def freeze_and_wait(self) -> None:
-        """Let time and actors stop; whoever was about to act has done so when this returns."""
+        """Stop the slot clock and the actors; actions in progress are complete when this returns."""
         self.is_frozen = True
         async with self._acting:
             pass
@@ -244,7 +244,7 @@ class DevelopmentChain:
             write_questions(self.directory / "markets.jsonl", traders)
 
     def close_block(self, unix_timestamp: int) -> Block:
-        """Close the open block and tell everybody."""
+        """Close the open block and notify the listeners and the webhook delivery."""
         skipped = int(self._draw.randrange(SKIPPED_ONE_IN) == 0)
         block = self.ledger.advance(unix_timestamp, skipped_slots=skipped)
         for listener in self.listeners:
@@ -263,7 +263,7 @@ def _make_ledger(genesis: Genesis, options: Options, program_id: Address, store:
 
 
 def write_keys(directory: Path, traders: Traders | None) -> None:
-    """The actors' keys as the Solana tools read them, for the owner alone."""
+    """Write the actors' keys in the format of the Solana tools, readable only by the owner."""
     if traders is None:
         return
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -277,7 +277,7 @@ def write_keys(directory: Path, traders: Traders | None) -> None:
 
 
 def write_questions(path: Path, traders: Traders) -> None:
-    """What the demo markets are about, one JSON object a line, by market id."""
+    """Write the questions of the demo markets, one JSON object per line, with the market id."""
     with path.open("w") as file:
         for number in range(traders.markets):
             plan = traders.plan(number)

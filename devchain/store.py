@@ -1,7 +1,7 @@
-"""The ledger on disk: SQLite in WAL mode, one database transaction per block.
+"""Stores the ledger in SQLite in WAL mode, one database transaction per block.
 
-SQLite commits without waiting for the disk here (`synchronous = normal`): killing the process loses
-nothing that was committed, and a machine that loses power may lose the newest blocks, whole.
+SQLite commits here without waiting for the disk (`synchronous = normal`). Killing the process loses nothing that
+was committed; a machine that loses power may lose the newest blocks, but never parts of a block.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from .blocks import Block, Genesis, LandedTransaction
 from .runtime import ErrorJson, InnerInstruction
 
 _SQL: Final = queries.load("devchain", "queries.sql")
-#: Blocks without transactions are forgotten after this many slots, about ten hours.
+#: Blocks without transactions are deleted after this many slots, about ten hours.
 EMPTY_BLOCK_SLOTS: Final = 90_000
-#: A place before every other, and one after.
+#: A place before every other place, and one after every other.
 FIRST_PLACE: Final = (-1, -1)
 LAST_PLACE: Final = (1 << 62, 1 << 62)
 
 
 class Place(NamedTuple):
-    """Where a transaction is."""
+    """The place of a transaction: the slot, and the index in its block."""
 
     slot: int
     position: int
 
 
 class AddressMention(NamedTuple):
-    """A transaction that names an account, in short."""
+    """A summary of a transaction that names an account."""
 
     signature: Signature
     slot: int
@@ -52,7 +52,7 @@ class AddressMention(NamedTuple):
 
 
 class PendingDelivery(NamedTuple):
-    """A webhook body that waits for an answer."""
+    """A webhook body that has not been delivered."""
 
     id: int
     due_at: float
@@ -61,7 +61,7 @@ class PendingDelivery(NamedTuple):
 
 
 class LedgerStore:
-    """One chain's file."""
+    """The file of one chain."""
 
     def __init__(self, path: Path, *, program_id: Address) -> None:
         self.path = path
@@ -69,12 +69,12 @@ class LedgerStore:
         self._db = _open_database(path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All of what is written inside, or nothing."""
+        """Run the block in one database transaction: all of its writes are committed, or none."""
         self._db.execute("begin immediate")
         try:
             yield
@@ -86,7 +86,10 @@ class LedgerStore:
     # The chain's identity
 
     def genesis(self, created_at: int) -> Genesis:
-        """The chain this file holds; drawn the first time."""
+        """Return the genesis of the chain in this file; draw and store it the first time.
+
+        Raises ConfigurationError where the file holds a chain of another program.
+        """
         stored_seed = self.fact("genesis_seed")
         seed = bytes.fromhex(stored_seed) if stored_seed else os.urandom(32)
         created_at = int(self.fact("created_at") or created_at)
@@ -105,7 +108,7 @@ class LedgerStore:
         return genesis
 
     def fact(self, name: str) -> str | None:
-        """Something remembered under a name."""
+        """Return the value stored under a name, or None."""
         row = self._db.execute(_SQL.get_fact, {"name": name}).fetchone()
         return None if row is None else str(row[0])
 
@@ -113,17 +116,17 @@ class LedgerStore:
         self._db.execute(_SQL.set_fact, {"name": name, "value": value})
 
     def forks(self) -> int:
-        """How often this chain forked; dropped blocks never give their hash to others."""
+        """Return how often this chain forked; the count makes new blockhashes differ from those of dropped blocks."""
         return int(self.fact("forks") or 0)
 
     # Blocks
 
     def has_blocks(self) -> bool:
-        """Whether anything was written yet."""
+        """Return whether the file contains any block."""
         return bool(self._db.execute(_SQL.newest_blocks, {"limit": 1}).fetchall())
 
     def append(self, block: Block, changed: Mapping[Address, Account]) -> None:
-        """A closed block with what it changed."""
+        """Store a closed block and the accounts that it changed."""
         with self._transaction():
             self._db.execute(_SQL.add_block, _block_row(block))
             for landed in block.transactions:
@@ -155,7 +158,7 @@ class LedgerStore:
                 self._db.execute(_SQL.put_account, _account_row(address, account))
 
     def revert_blocks(self, slots: Sequence[int], restored: Mapping[Address, Account], forks: int) -> None:
-        """Forget blocks that a fork dropped; `restored` are the accounts as they are without."""
+        """Delete blocks that a fork dropped; `restored` are the accounts as they are without them."""
         with self._transaction():
             for slot in slots:
                 for statement in (
@@ -168,29 +171,29 @@ class LedgerStore:
             self._set_fact("forks", str(forks))
 
     def accounts(self) -> dict[Address, Account]:
-        """Every account as the newest block left it."""
+        """Return every account as it is after the newest block."""
         return {
             Address(address): Account(lamports, Address(owner), data, executable=bool(executable))
             for address, lamports, owner, executable, data in self._db.execute(_SQL.accounts)
         }
 
     def recent_blocks(self, limit: int) -> list[Block]:
-        """The newest blocks with their transactions, the oldest first."""
+        """Return the newest blocks with their transactions, the oldest first."""
         rows = self._db.execute(_SQL.newest_blocks, {"limit": limit}).fetchall()
         return [self._block(row) for row in reversed(rows)]
 
     def block(self, slot: int) -> Block | None:
-        """A slot's block, or None where it was skipped or is forgotten."""
+        """Return a slot's block, or None where the slot was skipped or its block was deleted."""
         row = self._db.execute(_SQL.block, {"slot": slot}).fetchone()
         return None if row is None else self._block(row)
 
     def slots(self, first: int, last: int, limit: int = 500_000) -> list[int]:
-        """The slots that have a block."""
+        """Return the slots that have a block."""
         span = {"first": first, "last": last, "limit": limit}
         return [slot for (slot,) in self._db.execute(_SQL.slots_between, span)]
 
     def first_slot(self) -> int:
-        """The oldest slot that is kept."""
+        """Return the oldest stored slot."""
         (slot,) = self._db.execute(_SQL.first_slot).fetchone()
         return int(slot or 0)
 
@@ -210,23 +213,23 @@ class LedgerStore:
     # Transactions
 
     def count(self) -> int:
-        """How many transactions there are."""
+        """Return the number of transactions."""
         return int(self._db.execute(_SQL.transaction_count).fetchone()[0])
 
     def transaction(self, signature: Signature) -> LandedTransaction | None:
-        """A transaction by its signature."""
+        """Return the transaction with a signature, or None."""
         found = self._db.execute(_SQL.transaction_by_signature, {"signature": signature})
         row = found.fetchone()
         return None if row is None else _landed_from_row(row)
 
     def transaction_at(self, place: Place) -> LandedTransaction | None:
-        """The transaction at a place, or None where a fork dropped it."""
+        """Return the transaction at a place, or None where a fork dropped it."""
         key = {"slot": place.slot, "position": place.position}
         row = self._db.execute(_SQL.transaction, key).fetchone()
         return None if row is None else _landed_from_row(row)
 
     def place_of(self, signature: Signature) -> Place | None:
-        """Where a signature is."""
+        """Return the place of the transaction with a signature, or None."""
         row = self._db.execute(_SQL.place_of, {"signature": signature}).fetchone()
         return None if row is None else Place(*row)
 
@@ -238,7 +241,7 @@ class LedgerStore:
         until: tuple[int, int] = FIRST_PLACE,
         limit: int = 1_000,
     ) -> list[AddressMention]:
-        """Transactions naming an account, newest first, both ends excluded."""
+        """Return the transactions that name an account, newest first, both ends excluded."""
         parameters = {
             "address": address,
             "before_slot": before[0],
@@ -255,13 +258,13 @@ class LedgerStore:
     # Deliveries
 
     def undelivered_places(self, up_to_slot: int, limit: int) -> list[Place]:
-        """The program's transactions for which no delivery was planned yet, in order."""
+        """Return the program's transactions that have no planned delivery yet, in order."""
         slot, index = orjson.loads(self.fact("delivery_cursor") or "[-1,-1]")
         parameters = {"slot": slot, "position": index, "up_to": up_to_slot, "limit": limit}
         return [Place(*row) for row in self._db.execute(_SQL.undelivered_after, parameters)]
 
     def plan_deliveries(self, deliveries: Iterable[tuple[float, Sequence[Place]]], through: Place) -> None:
-        """Plan bodies, each with the time it is due, and pass over everything up to a place."""
+        """Plan bodies, each with the time when it is due, and move the delivery cursor to a place."""
         with self._transaction():
             for due_at, places in deliveries:
                 row = {"due_at": due_at, "places": orjson.dumps([[*place] for place in places]).decode()}
@@ -269,7 +272,7 @@ class LedgerStore:
             self._set_fact("delivery_cursor", orjson.dumps([*through]).decode())
 
     def due_deliveries(self, now: float, limit: int) -> list[PendingDelivery]:
-        """Bodies whose time has come."""
+        """Return the bodies that are due."""
         rows = self._db.execute(_SQL.due_deliveries, {"now": now, "limit": limit})
         return [
             PendingDelivery(id_, due_at, attempts, [Place(*place) for place in orjson.loads(places)])
@@ -277,16 +280,16 @@ class LedgerStore:
         ]
 
     def next_due_at(self) -> float | None:
-        """When the next body is due."""
+        """Return the time when the next body is due, or None."""
         (due_at,) = self._db.execute(_SQL.next_due).fetchone()
         return None if due_at is None else float(due_at)
 
     def postpone_delivery(self, delivery: PendingDelivery, due_at: float) -> None:
-        """Try again then."""
+        """Set the time of the next attempt."""
         self._db.execute(_SQL.postpone_delivery, {"id": delivery.id, "due_at": due_at})
 
     def finish_delivery(self, delivery: PendingDelivery) -> None:
-        """It was answered, or given up."""
+        """Delete a delivery that was answered with success or dropped."""
         self._db.execute(_SQL.delete_delivery, {"id": delivery.id})
 
 

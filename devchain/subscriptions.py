@@ -1,7 +1,7 @@
-"""The WebSocket side of Solana's RPC: subscriptions and their notifications.
+"""Serves the WebSocket side of Solana's RPC: subscriptions and their notifications.
 
-A subscriber names a commitment and hears of a block when the block gets that far. Every session has
-a queue with a bound; one that does not read is cut off, as a node does, and can subscribe again.
+A subscriber names a commitment and is notified of a block when the block reaches it. Every session has a bounded
+queue; a session that does not read is closed, as on a node, and its client can subscribe again.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from .ledger import Ledger
 from .rpc import COMMITMENTS
 from .rpc_errors import INVALID_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE_ERROR, RpcError
 
-#: Notifications that may wait for one session.
+#: The number of notifications that may wait for one session.
 QUEUE_LIMIT: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class RpcSubscription:
-    """What somebody wants to hear of."""
+    """One subscription of a session."""
 
     id: int
     #: `logs`, `signature`, `account`, `program`, `slot` or `root`.
     kind: str
     commitment: str
     options: Mapping[str, Any]
-    #: The address or signature it is about; None for everything.
+    #: The address or signature that it filters by; None for everything.
     target: str | None = None
 
 
 class RpcSession:
-    """One connection."""
+    """One WebSocket connection."""
 
     def __init__(self, hub: SubscriptionHub) -> None:
         self._hub = hub
@@ -56,7 +56,7 @@ class RpcSession:
             self._hub.close(self)
 
     def receive(self, text: str | bytes) -> None:
-        """Answer a request."""
+        """Process a request and queue the response."""
         identity = None
         try:
             request = orjson.loads(text)
@@ -96,7 +96,7 @@ class RpcSession:
 
 
 class SubscriptionHub:
-    """All sessions, and what they have heard."""
+    """All open sessions, and the newest slot of each commitment that they were notified of."""
 
     def __init__(self, chain: Ledger) -> None:
         self._ledger = chain
@@ -106,21 +106,21 @@ class SubscriptionHub:
 
     @property
     def sessions(self) -> tuple[RpcSession, ...]:
-        """The sessions that are open now."""
+        """Return the sessions that are open now."""
         return tuple(self._sessions)
 
     def next_id(self) -> int:
-        """A number no subscription has had."""
+        """Return an id that no subscription has had."""
         return next(self._ids)
 
     def open(self) -> RpcSession:
-        """A new session."""
+        """Open a session."""
         session = RpcSession(self)
         self._sessions.add(session)
         return session
 
     def close(self, session: RpcSession) -> None:
-        """End a session; its writer finds None at the end of the queue, if there is room for it."""
+        """End a session: queue None, at which the session's writer stops; a full queue loses one message for it."""
         self._sessions.discard(session)
         session.subscriptions.clear()
         if session.outgoing.full():
@@ -128,7 +128,7 @@ class SubscriptionHub:
         session.outgoing.put_nowait(None)
 
     def notify_if_landed(self, session: RpcSession, subscription: RpcSubscription) -> None:
-        """A signature that is there already is told at once."""
+        """Notify immediately if the signature of a new subscription has already landed."""
         if subscription.kind != "signature" or subscription.target is None:
             return
         landed = self._ledger.recent.get(_read_signature(subscription.target))
@@ -137,7 +137,7 @@ class SubscriptionHub:
             session.subscriptions.pop(subscription.id, None)
 
     def on_block(self, block: Block) -> None:
-        """A block was closed; others may have been confirmed or finalized by that."""
+        """Notify subscribers of a closed block, and of blocks that it made confirmed or finalized."""
         self._notified_slots["processed"] = min(self._notified_slots["processed"], block.slot - 1)
         for commitment in COMMITMENTS:
             newest = block.slot if commitment == "processed" else self._ledger.slot_at(commitment)
@@ -173,7 +173,7 @@ class SubscriptionHub:
 
 
 def parse_subscription(method: str, params: Params, identity: int) -> RpcSubscription:
-    """The subscription a request asks for; RpcError."""
+    """Return the subscription that a request asks for; raise RpcError where the request is invalid."""
     kind = method.removesuffix("Subscribe")
     if kind == method or kind not in _NOTIFICATIONS:
         raise RpcError(NO_METHOD, "Method not found")
@@ -199,7 +199,7 @@ def _read_signature(text: str) -> Any:
     return arguments.read_signature(text)
 
 
-#: How each kind says what it is about, and the commitment of those that have no choice.
+#: The function that reads the target of each kind, and the commitment of kinds without a choice.
 _TARGETS: dict[str, Callable[[Params], str | None]] = {
     "logs": _mentioned_address,
     "signature": lambda params: arguments.read_signature(params[0]),

@@ -1,7 +1,9 @@
-"""A served chain inside a test's own event loop, on ports the system picks.
+"""Serves a chain inside a test's own event loop, on ports that the system picks.
 
-async with testing.served(tmp_path) as node:
-    client = AsyncClient(node.url)
+A test uses it as follows:
+
+    async with testing.serve(tmp_path) as node:
+        client = AsyncClient(node.url)
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ PROGRAM_ID: Final = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 
 @dataclass(frozen=True, kw_only=True)
 class DevchainNode:
-    """A served chain."""
+    """A chain that is being served."""
 
     server: DevchainServer
     url: str
@@ -37,23 +39,23 @@ class DevchainNode:
 
     @property
     def chain(self) -> DevelopmentChain:
-        """The running chain."""
+        """Return the running chain."""
         return self.server.chain
 
     @property
     def ledger(self) -> Ledger:
-        """Its ledger."""
+        """Return the ledger of the chain."""
         return self.server.chain.ledger
 
     async def call(self, method: str, *params: Any) -> Any:
-        """The whole answer of a JSON-RPC call, result or error."""
+        """Return the whole response of a JSON-RPC call, result or error."""
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             return (await client.post(self.url, json=request)).json()
 
 
 class _QuietServer(uvicorn.Server):
-    """Uvicorn that leaves the test's signals alone."""
+    """A uvicorn server that does not change the test's signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -68,7 +70,7 @@ async def serve(
     destination: Destination | None = None,
     program_id: Address = PROGRAM_ID,
 ) -> AsyncIterator[DevchainNode]:
-    """A chain behind HTTP until the block ends; without actors unless the options say so."""
+    """Serve a chain over HTTP until the block ends; without actors unless the options enable them."""
     chosen = options or Options(traders=False, pace=20.0)
     chain = DevelopmentChain(directory, destination, chosen, program_id=program_id)
     sockets = [bind_listener("127.0.0.1", 0, server="The test's chain", help="Free a port.") for _ in range(2)]

@@ -1,10 +1,9 @@
-"""Actors that keep a market alive: creators, voters, traders, resolvers, an admin, a backend.
+"""Generates the transactions of the demo actors: creators, voters, traders, resolvers, an admin, a backend.
 
-The course of a market is written in its `MarketPlan`, which is a function of the seed and the market's
-number; the times follow from the timestamps in its account. So the actors need no memory of
-their own: they look at the chain, find the transactions that are due, and continue after a restart without a gap.
-`Traders.step` yields one transaction at a time, and reads the chain again after each, because the caller
-has sent it by then.
+The course of a market is its `MarketPlan`, which is a function of the seed and the market's number; the times
+follow from the timestamps in the market's account. So the actors need no memory of their own: they read the chain,
+find the transactions that are due, and continue after a restart without a gap. `Traders.step` yields one
+transaction at a time and reads the chain again after each, because the caller has sent it by then.
 """
 
 from __future__ import annotations
@@ -28,14 +27,15 @@ from .market_plans import SOL, MarketPlan, Tempo, plan_market
 from .protocol_admin import ProtocolAdmin
 from .trades import TradeGenerator
 
-#: Where keepers decide: after so many times the voting time, a proposal that is not approved is given up.
+#: Applies where keepers act for the backend: a proposal that is not approved after this many times the voting time is
+#: given up.
 KEEPER_GIVE_UP_FACTOR = 20
-#: Numbers that may be missing on the chain, of markets whose creation failed.
+#: Market numbers that may be missing on the chain, because their creation failed.
 _LOST_NUMBERS = 50
 
 
 class Traders:
-    """The actors together; one generator of transactions."""
+    """All actors together, as one generator of transactions."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Traders:
         self._resume()
 
     def step(self, now: float) -> Iterator[PlannedTransaction]:
-        """Everything that is due at an instant of the chain's clock, one transaction at a time."""
+        """Yield every transaction that is due at a time of the chain's clock, one at a time."""
         yield from self._admin.initialize()
         yield from self._create_market()
         for followed in tuple(self._followed.values()):
@@ -68,7 +68,7 @@ class Traders:
 
     @property
     def markets(self) -> int:
-        """How many markets were ever planned."""
+        """Return how many markets were ever planned."""
         return self._next_number
 
     def plan(self, number: int) -> MarketPlan:
@@ -77,7 +77,7 @@ class Traders:
 
     @property
     def config(self) -> ConfigRecord | None:
-        """The protocol's configuration on the chain."""
+        """Return the protocol's configuration on the chain."""
         return self._client.config
 
     def _resume(self) -> None:
@@ -189,14 +189,14 @@ class Traders:
             yield from self._drop_proposal(followed)
 
     def _drop_proposal(self, followed: FollowedMarket) -> Iterator[PlannedTransaction]:
-        """A proposal that nobody approves is cancelled, or left lying."""
+        """Cancel a proposal that was not approved, or stop following it."""
         if followed.plan.is_cancelled_when_rejected:
             yield from self._admin_transaction("cancel_market", followed)
         else:
             del self._followed[followed.account]
 
     def _vote(self, followed: FollowedMarket, kind: VoteKind, progress: float) -> Iterator[PlannedTransaction]:
-        """The ballots due when that part of the voting time has passed."""
+        """Yield the ballots that are due after that fraction of the voting time."""
         ballots = (followed.plan.proposal_votes, followed.plan.dispute_votes)[kind]
         due = min(len(ballots), math.floor(progress * (len(ballots) + 1)))
         for wallet, vote in ballots[followed.votes[kind] : due]:
@@ -293,7 +293,7 @@ class Traders:
             del self._followed[followed.account]
 
     def _claim(self, followed: FollowedMarket, wallet: int) -> Iterator[PlannedTransaction]:
-        """A claim that can succeed; now and then one that cannot."""
+        """Yield a claim that can succeed and, in about 5 % of the other cases, one that cannot."""
         record, mine = self._client.market(followed), self._client.position(followed, wallet)
         if record is None or mine is None or mine.has_claimed:
             return

@@ -18,8 +18,8 @@ from .accounts import MarketRecord
 from .actors import ActorClient, FollowedMarket, PlannedTransaction
 from .market_plans import Tempo
 
-#: Traders turn to the other side when one is this far ahead, in b: the program's exponential is
-#: far from the truth beyond (protocol.md 2.6).
+#: Traders buy the other side when one side is this far ahead, in units of b: beyond that, the program's exponential is
+#: far from the exact value (protocol.md 2.6).
 IMBALANCE_LIMIT = 1.5
 
 
@@ -76,7 +76,7 @@ class TradeGenerator:
             yield PlannedTransaction("failing trade", [self._failing_buy(followed, wallet)], [key])
 
     def _failing_buy(self, followed: FollowedMarket, wallet: int) -> Instruction:
-        """A buy below the program's minimum: failed transactions belong to a chain's life."""
+        """Return a buy below the program's minimum, because a realistic chain has failed transactions."""
         return self._trade_instruction(
             "buy_shares", followed, wallet, outcome=True, target_cost=lmsr.MIN_TRADE_LAMPORTS - 1
         )
@@ -92,7 +92,7 @@ class TradeGenerator:
         return [self._trade_instruction("buy_shares", followed, wallet, outcome=yes, target_cost=target)]
 
     def _sell(self, followed: FollowedMarket, record: MarketRecord, wallet: int) -> list[Instruction]:
-        """A sell the program will take, or nothing."""
+        """Return a sell that the program accepts, or nothing."""
         if self._draw.random() > 0.3:
             return []
         mine = self._client.position(followed, wallet)

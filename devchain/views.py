@@ -1,4 +1,4 @@
-"""Accounts, transactions and blocks as JSON-RPC and webhooks write them."""
+"""Converts accounts, transactions and blocks to the JSON of JSON-RPC and of webhooks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .runtime import InnerInstruction
 
 MAX_BASE58_BYTES: Final = 128
 
-#: Agave's u64::MAX, what an account exempt from rent says.
+#: Agave's u64::MAX, the `rentEpoch` of an account that is exempt from rent.
 RENT_EPOCH: Final = (1 << 64) - 1
 
 
 def account_json(account: Account, options: Options) -> dict[str, Any]:
-    """An account in the encoding that was asked for."""
+    """Return an account in the requested encoding."""
     return {
         "data": _encode_data(account.data, options),
         "executable": account.executable,
@@ -53,7 +53,7 @@ def _encode_data(data: bytes, options: Options) -> Any:
 
 
 def account_filter(filter_: Mapping[str, Any]) -> Callable[[Account], bool]:
-    """A filter of getProgramAccounts: `dataSize`, or `memcmp` at an offset."""
+    """Return a predicate for a filter of getProgramAccounts: `dataSize`, or `memcmp` at an offset."""
     if "dataSize" in filter_:
         size = arguments.read_integer(filter_["dataSize"])
         return lambda account: account.size_bytes == size
@@ -75,7 +75,7 @@ def _comparison_bytes(comparison: Mapping[str, Any]) -> bytes:
 
 
 def transaction_json(landed: LandedTransaction, options: Options) -> dict[str, Any]:
-    """`meta`, `transaction` and, where the client speaks of versions, `version`."""
+    """Return `meta`, `transaction` and, where the client supports versions, `version`."""
     transaction = landed.transaction
     supported = options.get("maxSupportedTransactionVersion")
     if transaction.version is not None and (
@@ -97,7 +97,7 @@ def transaction_json(landed: LandedTransaction, options: Options) -> dict[str, A
 
 
 def status_json(landed: LandedTransaction) -> dict[str, Any]:
-    """Success or the error, in the form older clients read."""
+    """Return success or the error, in the form that older clients read."""
     return {"Ok": None} if landed.err is None else {"Err": landed.err}
 
 
@@ -116,7 +116,7 @@ def _encode_transaction(transaction: wire.WireTransaction, encoding: str) -> Any
 
 
 def _parsed_json(transaction: wire.WireTransaction) -> dict[str, Any]:
-    """With addresses in place of indices, as a node does for programs it cannot parse."""
+    """Return the form with addresses in place of indices, as a node does for programs it cannot parse."""
     keys = transaction.keys
     message = {
         "accountKeys": [
@@ -143,7 +143,7 @@ def _parsed_json(transaction: wire.WireTransaction) -> dict[str, Any]:
 
 
 def transactions_json(block: Block, options: Options) -> dict[str, Any]:
-    """A block's transactions in the detail that was asked for."""
+    """Return a block's transactions in the requested detail."""
     match options.get("transactionDetails") or "full":
         case "none":
             return {}
@@ -166,7 +166,7 @@ def _account_lists(block: Block) -> Iterator[dict[str, Any]]:
 
 
 def meta_json(landed: LandedTransaction) -> dict[str, Any]:
-    """The `meta` of a transaction as `getTransaction` and Helius write it."""
+    """Return the `meta` of a transaction in the form of `getTransaction` and Helius."""
     return {
         "err": landed.err,
         "fee": landed.fee_lamports,
@@ -183,7 +183,7 @@ def meta_json(landed: LandedTransaction) -> dict[str, Any]:
 
 
 def inner_json(keys: Sequence[Address], inner: Mapping[int, Iterable[InnerInstruction]]) -> list[dict[str, Any]]:
-    """Calls between programs, with indices into the transaction's accounts."""
+    """Return calls between programs, with indices into the transaction's accounts."""
     place = {key: index for index, key in enumerate(keys)}
     return [
         {
@@ -203,7 +203,7 @@ def inner_json(keys: Sequence[Address], inner: Mapping[int, Iterable[InnerInstru
 
 
 def message_json(transaction: wire.WireTransaction) -> dict[str, Any]:
-    """The `transaction` of `getTransaction` and of a webhook item."""
+    """Return the `transaction` of `getTransaction` and of a webhook item."""
     signers, readonly_signers, readonly_others = transaction.header
     message: dict[str, Any] = {
         "accountKeys": list(transaction.keys),

@@ -1,8 +1,8 @@
-"""A compiled program in place of the model: LiteSVM runs it behind the same ledger.
+"""Runs a compiled program in LiteSVM instead of the model, behind the same ledger.
 
-The virtual machine keeps nothing between transactions. Each gets the ledger's accounts put in, is
-simulated, and what it would leave behind becomes the ledger's. So slots, fees, forks, the RPC and
-the webhooks stay the ledger's own, whoever computes.
+The virtual machine stores nothing between transactions. For each transaction the ledger loads its accounts into the
+machine and simulates; the resulting accounts become the ledger's. So slots, fees, forks, the RPC and the webhooks
+are the ledger's in both cases.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class VmLedger(Ledger):
         super().__init__(genesis, program_id=program_id, store=store)
 
     def run(self, transaction: wire.WireTransaction) -> ExecutionResult:
-        """What a transaction would do now, by the program itself; Rejected where it cannot land."""
+        """Return the result of running a transaction in the program itself, without applying it.
+
+        Raises TransactionRejected where the transaction cannot land.
+        """
         budget = compute_budget_of(resolve_instructions(transaction))
         fee = self._fee(transaction, budget)
         charged = {transaction.payer: self._charge_fee(transaction, fee)}
@@ -86,7 +89,7 @@ class VmLedger(Ledger):
 
 
 def make_vm(program_id: Address, program_file: Path) -> LiteSVM:
-    """A virtual machine with the program in it; ConfigurationError where the file is no program."""
+    """Return a virtual machine with the program loaded; raise ConfigurationError where the file is not a program."""
     vm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
     try:
         vm.add_program(Pubkey.from_string(program_id), program_file.read_bytes())
@@ -100,7 +103,7 @@ def make_vm(program_id: Address, program_file: Path) -> LiteSVM:
 
 
 def error_json(error: Any) -> ErrorJson:
-    """An error of solders as JSON-RPC writes it."""
+    """Return an error of solders in the form of JSON-RPC."""
     if hasattr(error, "index") and hasattr(error, "err"):
         inner = error.err
         custom = getattr(inner, "code", None)
@@ -111,7 +114,7 @@ def error_json(error: Any) -> ErrorJson:
 
 
 def _variant_name(error: Any) -> str:
-    """The variant's name: of an enum, or of a class that carries the enum's name before it."""
+    """Return the variant's name, of an enum or of a class whose name has the enum's name as a prefix."""
     text = str(error)
     if text.isidentifier() or ("." in text and text.replace(".", "").isidentifier()):
         return text.rpartition(".")[2]

@@ -1,8 +1,8 @@
-"""Transactions on the wire: solders reads the bytes, this keeps the parts the ledger works with.
+"""Parses and signs transactions in their wire format; solders reads the bytes.
 
-A message numbers its accounts: signers first, writable before read-only among them, then the others
-likewise. Versioned messages may borrow further accounts from lookup tables; nothing on this chain
-makes such tables, so a message that uses one names a table that does not exist.
+A message numbers its accounts: signers first, with writable ones before read-only ones, then the others in the same
+order. Versioned messages may load further accounts from lookup tables. Nothing on this chain creates such tables,
+so a message that uses one refers to a table that does not exist.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from zmart.domain.ids import Address, Signature
 from . import accounts
 from .runtime import InstructionAccount, ResolvedInstruction
 
-#: The largest transaction there can be, so that it fits one packet.
+#: The largest size of a transaction, in bytes, so that it fits one packet.
 MAX_BYTES = 1_232
 
 
 @dataclass(frozen=True, kw_only=True)
 class WireInstruction:
-    """An instruction by indices, as the message holds it."""
+    """An instruction by indices, as in the message."""
 
     program_index: int
     account_indices: bytes
     data: bytes
 
     def json(self) -> dict[str, Any]:
-        """As `getTransaction` and webhooks write it."""
+        """Return the instruction in the form of `getTransaction` and webhooks."""
         return {
             "accounts": list(self.account_indices),
             "data": base58_text(self.data),
@@ -50,13 +50,13 @@ class WireInstruction:
 
 @dataclass(frozen=True, kw_only=True)
 class WireTransaction:
-    """A transaction taken apart."""
+    """A parsed transaction."""
 
-    #: As it came in; the signatures are in it.
+    #: The bytes as received, signatures included.
     raw: bytes
     signatures: tuple[Signature, ...]
     keys: tuple[Address, ...]
-    #: How many sign; of them, how many are read-only; how many others are read-only.
+    #: Number of signers; number of read-only ones among them; number of read-only accounts among the others.
     header: tuple[int, int, int]
     instructions: tuple[WireInstruction, ...]
     blockhash: str
@@ -66,26 +66,26 @@ class WireTransaction:
 
     @property
     def signature(self) -> Signature:
-        """The fee payer's signature, by which the transaction is known."""
+        """Return the fee payer's signature, which identifies the transaction."""
         return self.signatures[0]
 
     @property
     def payer(self) -> Address:
-        """Who pays the fee."""
+        """Return the address that pays the fee."""
         return self.keys[0]
 
     def is_signer(self, index: int) -> bool:
-        """Whether the account at an index signed."""
+        """Return whether the account at an index signed."""
         return index < self.header[0]
 
     def is_writable(self, index: int) -> bool:
-        """Whether the account at an index may change; built-in programs never do."""
+        """Return whether the account at an index is writable; built-in programs never are."""
         signers, readonly_signers, readonly_others = self.header
         end = signers - readonly_signers if index < signers else len(self.keys) - readonly_others
         return index < end and self.keys[index] not in _READ_ONLY_PROGRAMS
 
     def resolve(self) -> list[ResolvedInstruction]:
-        """The instructions with addresses and flags; IndexError where an index leads nowhere."""
+        """Return the instructions with addresses and flags; raise IndexError where an index is out of range."""
         metas = [
             InstructionAccount(key, self.is_signer(index), self.is_writable(index))
             for index, key in enumerate(self.keys)
@@ -111,7 +111,7 @@ _READ_ONLY_PROGRAMS = frozenset(
 
 
 def parse(raw: bytes) -> WireTransaction:
-    """A transaction out of its bytes; DecodeError where they are none."""
+    """Return the transaction in these bytes; raise DecodeError where they are not a transaction."""
     try:
         decoded = VersionedTransaction.from_bytes(raw)
         decoded.sanitize()
@@ -121,7 +121,7 @@ def parse(raw: bytes) -> WireTransaction:
 
 
 def from_solders(transaction: VersionedTransaction, raw: bytes | None = None) -> WireTransaction:
-    """The parts of a transaction."""
+    """Return the parts of a transaction that solders parsed."""
     message = transaction.message
     header = message.header
     return WireTransaction(
@@ -150,7 +150,7 @@ def from_solders(transaction: VersionedTransaction, raw: bytes | None = None) ->
 
 
 class SigningKey(NamedTuple):
-    """A key with its address worked out, which costs as much as a signature."""
+    """A key with its address, which is computed once because that costs as much as a signature."""
 
     key: Keypair
     pubkey: Pubkey
@@ -158,7 +158,7 @@ class SigningKey(NamedTuple):
 
     @classmethod
     def of(cls, key: Keypair) -> SigningKey:
-        """A key's signer."""
+        """Return the SigningKey of a keypair."""
         pubkey = key.pubkey()
         return cls(key, pubkey, Address(str(pubkey)))
 
@@ -166,7 +166,7 @@ class SigningKey(NamedTuple):
 def sign_transaction(
     instructions: Sequence[SoldersInstruction], signers: Sequence[SigningKey], blockhash: Hash
 ) -> WireTransaction:
-    """A legacy transaction, signed; the first signer pays."""
+    """Return a signed legacy transaction; the first signer pays."""
     message = Message.new_with_blockhash(instructions, signers[0].pubkey, blockhash)
     by_key = {signer.pubkey: signer.key for signer in signers}
     needed = message.account_keys[: message.header.num_required_signatures]
@@ -174,16 +174,16 @@ def sign_transaction(
 
 
 def attach_signatures(message: Message | MessageV0, signatures: Sequence[SoldersSignature]) -> WireTransaction:
-    """A message with signatures, whether they fit or not."""
+    """Return a message with signatures, without verifying them."""
     return from_solders(VersionedTransaction.populate(message, signatures))
 
 
 def has_valid_signatures(raw: bytes) -> bool:
-    """Whether every signature fits."""
+    """Return whether every signature is valid."""
     return all(VersionedTransaction.from_bytes(raw).verify_with_results())
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def base58_text(data: bytes) -> str:
-    """Instruction data as JSON-RPC writes it; cached because short instructions repeat."""
+    """Return instruction data in the form of JSON-RPC; cached because short instructions repeat."""
     return base58.encode(data)

@@ -1,4 +1,4 @@
-"""Checks and account constraints that several instructions share."""
+"""Defines checks and account constraints that several instructions share."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ Constraint = tuple[str, Callable[[InstructionFrame], None]]
 
 
 def require_state(frame: InstructionFrame) -> None:
-    """The market is in a state that the instruction allows."""
+    """Raise unless the market is in a state that the instruction allows."""
     market.require_state(frame.handler.name, MarketState(frame.market.state))
 
 
 def require_running(frame: InstructionFrame) -> None:
-    """The protocol is not paused."""
+    """Raise ProtocolPaused if the protocol is paused."""
     if frame.config.is_paused:
         raise ErrorCode.ProtocolPaused.error()
 
 
 def require_unlocked(it: MarketRecord) -> None:
-    """The market is not locked against reentrance."""
+    """Raise Reentrant if the market is locked against reentrance."""
     if it.is_locked:
         raise ErrorCode.Reentrant.error()
 
 
 def require_rent_left(frame: InstructionFrame, lamports: int) -> None:
-    """The market's account can pay, and its rent remains."""
+    """Raise unless the market's account can pay that many lamports and stay exempt from rent."""
     remaining = frame.lamports("market") - lamports
     if remaining < 0:
         raise ErrorCode.InsufficientFunds.error()
@@ -53,7 +53,7 @@ def _constraint(is_match: Callable[[InstructionFrame], bool], refusal: ErrorCode
 def _require_address(
     account: str, owner: Callable[[InstructionFrame], Address]
 ) -> tuple[str, Callable[[InstructionFrame], None]]:
-    """A constraint: the account given is the one a record names, else Unauthorized."""
+    """Return the constraint that the given account is the one that a record names, else Unauthorized."""
 
     def is_match(frame: InstructionFrame) -> bool:
         return frame.address(account) == owner(frame)

@@ -18,7 +18,8 @@ from ..runtime import InvokeContext
 from . import checks, markets, outcomes, payouts, protocol, trades
 from .checks import Constraint
 
-#: Missing in the IDL, for each account: created here (+), created if missing (?), which record.
+#: Facts that the IDL lacks, for each account: the record in it, and whether it is created here (+) or created if
+#: missing (?).
 _KINDS: Final = {
     "initialize_global_config": {"global_config": "config+"},
     "create_market": {"market": "market+"},
@@ -92,7 +93,7 @@ HANDLERS: Final = {
 
 
 class Program:
-    """The program as a processor for the runtime."""
+    """The program in the form that the runtime calls."""
 
     def __init__(self, *, faulty_sells: bool = False) -> None:
         sell = HANDLERS["sell_shares"]

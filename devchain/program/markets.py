@@ -1,4 +1,4 @@
-"""Instructions of a market before trading: creation, votes, approval, activation, cancellation."""
+"""Implements the instructions of a market before trading: creation, votes, approval, activation, cancellation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .checks import require_running, require_state
 
 
 def create_market(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.2: nothing but rent is paid, the liquidity is a number."""
+    """Create a market (protocol.md 1.4.2); only rent is paid, the liquidity is just a number."""
     require_running(frame)
     args = frame.args
     b, liquidity = args["b_parameter"], args["initial_liquidity"]
@@ -32,7 +32,7 @@ _VoteEvent = type[events.ProposalVoteSubmitted] | type[events.DisputeVoteSubmitt
 
 
 def submit_vote(kind: VoteKind, event: _VoteEvent) -> Callable[[InstructionFrame], None]:
-    """protocol.md 1.4.12 and 1.4.14: a record, and no counter of the market's."""
+    """Return the handler that records a ballot (protocol.md 1.4.12 and 1.4.14); it changes no counter of the market."""
 
     def run(frame: InstructionFrame) -> None:
         record, user = frame.vote, frame.address("user")
@@ -45,7 +45,7 @@ def submit_vote(kind: VoteKind, event: _VoteEvent) -> Callable[[InstructionFrame
 
 
 def aggregate_proposal_votes(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.13: counts are written, the state stays."""
+    """Write the counts of the proposal votes (protocol.md 1.4.13); the state does not change."""
     it, likes, dislikes = frame.market, frame.args["final_likes"], frame.args["final_dislikes"]
     it.proposal_total_votes = votes.total(likes, dislikes)
     it.proposal_likes, it.proposal_dislikes = likes, dislikes
@@ -55,7 +55,7 @@ def aggregate_proposal_votes(frame: InstructionFrame) -> None:
 
 
 def approve_proposal(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.3."""
+    """Approve a proposal (protocol.md 1.4.3)."""
     it = frame.market
     require_state(frame)
     threshold = frame.config.proposal_approval_threshold
@@ -65,7 +65,7 @@ def approve_proposal(frame: InstructionFrame) -> None:
 
 
 def activate_market(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.4."""
+    """Activate a market (protocol.md 1.4.4)."""
     it = frame.market
     require_state(frame)
     market.require_activation(it.initial_liquidity, it.current_liquidity)
@@ -74,7 +74,7 @@ def activate_market(frame: InstructionFrame) -> None:
 
 
 def cancel_market(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.18: the `is_cancelled` flag stays false."""
+    """Cancel a market (protocol.md 1.4.18); the `is_cancelled` flag stays false."""
     it = frame.market
     require_state(frame)
     it.state, it.cancelled_at = MarketState.CANCELLED, frame.now

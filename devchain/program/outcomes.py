@@ -1,4 +1,4 @@
-"""Instructions of the outcome: resolution, dispute, finalization."""
+"""Implements the instructions of the outcome: resolution, dispute, finalization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .checks import require_state
 
 
 def resolve_market(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.7: anybody may, and the evidence takes the question's place."""
+    """Propose an outcome (protocol.md 1.4.7); anybody may do so, and the evidence overwrites the question's id."""
     it, outcome = frame.market, frame.args["proposed_outcome"]
     require_state(frame)
     market.require_undecided(it.proposed_outcome)
@@ -24,7 +24,7 @@ def resolve_market(frame: InstructionFrame) -> None:
 
 
 def initiate_dispute(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.8: free of charge, for anybody."""
+    """Open a dispute (protocol.md 1.4.8); it is free of charge and open to anybody."""
     it = frame.market
     require_state(frame)
     market.require_dispute_open(
@@ -39,7 +39,10 @@ def initiate_dispute(frame: InstructionFrame) -> None:
 
 
 def aggregate_dispute_votes(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.15: success throws the market back, failure ends it without an outcome."""
+    """Write the counts of the dispute votes (protocol.md 1.4.15).
+
+    A successful dispute sends the market back to RESOLVING; a failed one finalizes it without an outcome.
+    """
     it, agrees, disagrees = frame.market, frame.args["final_agrees"], frame.args["final_disagrees"]
     it.dispute_total_votes = votes.total(agrees, disagrees)
     it.dispute_agree, it.dispute_disagree = agrees, disagrees
@@ -54,7 +57,10 @@ def aggregate_dispute_votes(frame: InstructionFrame) -> None:
 
 
 def finalize_market(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.9: `was_disputed` is set from the present state, whatever its earlier value."""
+    """Finalize a market (protocol.md 1.4.9).
+
+    `was_disputed` is set from the present state, whatever its earlier value.
+    """
     it = frame.market
     require_state(frame)
     market.require_lifetime(frame.now, created_at=it.created_at)

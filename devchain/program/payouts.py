@@ -1,4 +1,4 @@
-"""Instructions of the money after the outcome: claims and the withdrawal of liquidity."""
+"""Implements the instructions that pay out after the outcome: claims and the withdrawal of liquidity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .checks import require_rent_left, require_unlocked
 
 
 def claim_winnings(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.10: the first claim with an outcome pays the resolver too."""
+    """Pay a claim (protocol.md 1.4.10); the first claim of a market with an outcome also pays the resolver."""
     it, mine = frame.market, frame.position
     payout = _payout(frame)
     resolver = market.resolver_payout(it.final_outcome, it.accumulated_resolver_fees)
@@ -43,7 +43,7 @@ def _payout(frame: InstructionFrame) -> int:
 
 
 def withdraw_liquidity(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.11: everything above rent, whoever has claimed or not."""
+    """Withdraw all lamports above rent (protocol.md 1.4.11), even if winners have not claimed yet."""
     it = frame.market
     amount = market.withdrawable_lamports(
         market_lamports=frame.lamports("market"),

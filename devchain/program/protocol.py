@@ -1,4 +1,4 @@
-"""Instructions of the protocol: its configuration and its pause."""
+"""Implements the instructions of the protocol: its configuration and its pause."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PERIODS: Final = ("min_resolution_delay", "dispute_period")
 
 
 def initialize_global_config(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.1: the first caller becomes the admin."""
+    """Create the configuration (protocol.md 1.4.1); the first caller becomes the admin."""
     config = frame.config
     config.admin = frame.address("admin")
     config.backend_authority = frame.args["backend_authority"]
@@ -35,7 +35,7 @@ def initialize_global_config(frame: InstructionFrame) -> None:
 
 
 def update_global_config(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.16."""
+    """Change the configuration (protocol.md 1.4.16)."""
     config, args = frame.config, frame.args
     _require_rates(args)
     for name in _RATES + _THRESHOLDS:
@@ -58,6 +58,6 @@ def _require_rates(args: Mapping[str, Any]) -> None:
 
 
 def emergency_pause(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.17: a toggle."""
+    """Toggle the pause (protocol.md 1.4.17)."""
     frame.config.is_paused = not frame.config.is_paused
     frame.emit(events.ProtocolPauseStatusChanged(frame.config.is_paused, frame.address("admin"), frame.now))

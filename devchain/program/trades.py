@@ -1,4 +1,4 @@
-"""Instructions of trading: buys and sells."""
+"""Implements the instructions of trading: buys and sells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .checks import require_rent_left, require_running, require_state, require_u
 
 
 def buy_shares(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.5: `target_cost` is the most the buyer pays, fees included."""
+    """Buy shares (protocol.md 1.4.5); `target_cost` is the most that the buyer pays, fees included."""
     it, yes, target = frame.market, frame.args["outcome"], frame.args["target_cost"]
     require_state(frame)
     require_running(frame)
@@ -65,7 +65,7 @@ def _add_to_position(frame: InstructionFrame, yes: bool, shares: int, paid: int)
 
 
 def sell_shares(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.6 as it was meant: lamports move directly out of the market's account."""
+    """Sell shares as intended (protocol.md 1.4.6): lamports move directly out of the market's account."""
     net, protocol = _sale_amounts(frame)
     require_rent_left(frame, net + protocol)
     frame.move_lamports("market", "user", net)
@@ -74,7 +74,7 @@ def sell_shares(frame: InstructionFrame) -> None:
 
 
 def sell_shares_as_deployed(frame: InstructionFrame) -> None:
-    """protocol.md 1.4.6 as deployed: the System program is asked, and the runtime refuses."""
+    """Sell shares as deployed (protocol.md 1.4.6): the handler calls the System program, and the runtime rejects it."""
     net, protocol = _sale_amounts(frame)
     require_rent_left(frame, net + protocol)
     frame.transfer_lamports("market", "user", net)
@@ -83,7 +83,7 @@ def sell_shares_as_deployed(frame: InstructionFrame) -> None:
 
 
 def _sale_amounts(frame: InstructionFrame) -> tuple[int, int]:
-    """The checks of a sell: what the seller gets and what the protocol's wallet does."""
+    """Check a sell and return the lamports for the seller and for the protocol's wallet."""
     it, shares = frame.market, frame.args["shares_to_sell"]
     require_state(frame)
     require_running(frame)

@@ -1,4 +1,4 @@
-"""JSON-RPC methods about accounts, and the airdrop."""
+"""Implements the JSON-RPC methods about accounts, and the airdrop."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class AccountMethods:
         self._node = node
 
     def get_balance(self, params: Params) -> dict[str, Any]:
-        """An account's lamports."""
+        """Return an account's lamports."""
         slot = self._node.slot(arguments.read_options(params, 1))
         account = self._node.ledger.account(arguments.read_address(params[0]), at_slot=slot)
         return with_context(slot, account.lamports if account else 0)
 
     def get_account_info(self, params: Params) -> dict[str, Any]:
-        """One account, or null."""
+        """Return one account, or null."""
         options = arguments.read_options(params, 1)
         slot = self._node.slot(options)
         return with_context(slot, self._account(arguments.read_address(params[0]), options, slot))
 
     def get_multiple_accounts(self, params: Params) -> dict[str, Any]:
-        """Accounts in the order of their addresses, null for those that do not exist."""
+        """Return accounts in the order of their addresses, null for those that do not exist."""
         options = {"encoding": "base64", **arguments.read_options(params, 1)}
         addresses = arguments.read_list(params[0], MAX_ACCOUNTS)
         slot = self._node.slot(options)
@@ -47,7 +47,7 @@ class AccountMethods:
         return with_context(slot, found)
 
     def get_program_accounts(self, params: Params) -> Any:
-        """A program's accounts that pass every filter."""
+        """Return a program's accounts that pass every filter."""
         options = arguments.read_options(params, 1)
         owner, slot = arguments.read_address(params[0]), self._node.slot(options)
         filters = options.get("filters") or ()
@@ -62,7 +62,7 @@ class AccountMethods:
         return with_context(slot, found) if options.get("withContext") else found
 
     def request_airdrop(self, params: Params) -> str:
-        """Lamports from the faucet; the signature of the transfer."""
+        """Transfer lamports from the faucet and return the signature of the transfer."""
         address, lamports = arguments.read_address(params[0]), arguments.read_integer(params[1])
         try:
             return self._node.ledger.airdrop(address, lamports).signature

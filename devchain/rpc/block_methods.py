@@ -1,4 +1,4 @@
-"""JSON-RPC methods about blocks."""
+"""Implements the JSON-RPC methods about blocks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BlockMethods:
         self._node = node
 
     def get_block(self, params: Params) -> dict[str, Any]:
-        """A block, with as much of its transactions as is asked for."""
+        """Return a block, with its transactions in the requested detail."""
         options = arguments.read_options(params, 1)
         block = self._block(arguments.read_integer(params[0]), options)
         fields: dict[str, Any] = {
@@ -41,11 +41,11 @@ class BlockMethods:
         return fields | views.transactions_json(block, options)
 
     def get_block_time(self, params: Params) -> int:
-        """When a slot was, in seconds since 1970."""
+        """Return the time of a slot's block, in seconds since 1970."""
         return self._block(arguments.read_integer(params[0]), {"commitment": "confirmed"}).time
 
     def get_blocks(self, params: Params) -> list[int]:
-        """The slots with a block between two."""
+        """Return the slots between two slots that have a block."""
         first = arguments.read_integer(params[0])
         rest = list(params[1:])
         last = rest.pop(0) if rest and not isinstance(rest[0], dict) else None
@@ -56,7 +56,7 @@ class BlockMethods:
         return self._slots(first, last, MAX_BLOCKS)
 
     def get_blocks_with_limit(self, params: Params) -> list[int]:
-        """The first slots with a block from one on."""
+        """Return the first `limit` slots that have a block, beginning at a slot."""
         first, limit = arguments.read_integer(params[0]), arguments.read_integer(params[1])
         if limit > MAX_BLOCKS:
             raise RpcError(INVALID_PARAMS, f"Limit too large; max {MAX_BLOCKS}")

@@ -1,4 +1,4 @@
-"""JSON-RPC methods about the cluster: versions, epochs, slots, blockhashes, fees."""
+"""Implements the JSON-RPC methods about the cluster: versions, epochs, slots, blockhashes, fees."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ class ClusterMethods:
         return self._node.ledger.genesis.hash
 
     def get_version(self, params: Params) -> dict[str, Any]:
-        """The version of the interface this follows."""
+        """Return the version of the RPC interface that this node follows."""
         return VERSION
 
     def get_health(self, params: Params) -> str:
-        """`ok`, or how far the node is behind."""
+        """Return `ok`, or raise the RpcError that has the number of slots the node is behind."""
         if self._node.slots_behind:
             text = f"Node is behind by {self._node.slots_behind} slots"
             raise RpcError(NODE_BEHIND, text, {"numSlotsBehind": self._node.slots_behind})
         return "ok"
 
     def get_identity(self, params: Params) -> dict[str, str]:
-        """The node's key; the faucet's here."""
+        """Return the node's identity, which is the faucet's address here."""
         return {"identity": self._node.ledger.faucet.address}
 
     def get_slot_leader(self, params: Params) -> str:
-        """The only leader there is."""
+        """Return the only leader, which is the faucet's address."""
         return self._node.ledger.faucet.address
 
     def get_epoch_info(self, params: Params) -> dict[str, int]:
-        """Return the chain's place in the epoch."""
+        """Return the current epoch, and the slot's index in it."""
         slot = self._node.slot(arguments.read_options(params, 0))
         return {
             "absoluteSlot": slot,
@@ -71,11 +71,11 @@ class ClusterMethods:
         }
 
     def get_slot(self, params: Params) -> int:
-        """The newest slot of a commitment."""
+        """Return the newest slot of a commitment."""
         return self._node.slot(arguments.read_options(params, 0))
 
     def get_block_height(self, params: Params) -> int:
-        """How many blocks there are, up to a commitment."""
+        """Return the number of blocks up to a commitment."""
         return self._node.height(self._node.slot(arguments.read_options(params, 0)))
 
     def get_latest_blockhash(self, params: Params) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class ClusterMethods:
         return with_context(slot, self._node.latest_blockhash(slot))
 
     def is_blockhash_valid(self, params: Params) -> dict[str, Any]:
-        """Whether a transaction with a blockhash can still land."""
+        """Return whether a transaction with a blockhash can still land."""
         blockhash = arguments.read_blockhash(params[0])
         slot = self._node.slot(arguments.read_options(params, 1))
         return with_context(slot, self._node.ledger.is_valid_blockhash(blockhash))
@@ -116,9 +116,9 @@ class ClusterMethods:
         return self._node.first_slot()
 
     def minimum_ledger_slot(self, params: Params) -> int:
-        """The same, in the older name."""
+        """Return the slot of the oldest stored block; the older name of `getFirstAvailableBlock`."""
         return self._node.first_slot()
 
     def get_transaction_count(self, params: Params) -> int:
-        """How many transactions have landed."""
+        """Return the number of transactions that have landed."""
         return self._node.ledger.transaction_count()

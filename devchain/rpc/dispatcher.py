@@ -31,7 +31,7 @@ _GROUPS: Final = (ClusterMethods, AccountMethods, SendingMethods, TransactionMet
 
 
 class RpcCall(NamedTuple):
-    """One request of a body."""
+    """One parsed request."""
 
     id: Any
     method: str
@@ -47,10 +47,10 @@ class Reply:
 
 
 class AdminMethods(Protocol):
-    """Administration: `devchain_*` methods, for callers on this machine."""
+    """The administration methods `devchain_*`, for callers on this machine only."""
 
     def call(self, method: str, params: Params) -> Any:
-        """The result of one; RpcError."""
+        """Return the result of one method; raise RpcError where it fails."""
         ...
 
 
@@ -67,7 +67,7 @@ class Rpc:
         }
 
     def answer(self, body: bytes, *, is_local: bool = True) -> Reply:
-        """The answer to a request's body; administration only for callers on this machine."""
+        """Return the reply to a request's body; administration methods are available only to local callers."""
         try:
             request = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -99,7 +99,7 @@ class Rpc:
         return reply if fault is None else fault_reply(call, fault, reply)
 
     def call(self, method: str, params: Params, *, is_local: bool = True) -> Any:
-        """The result of one method; RpcError."""
+        """Return the result of one method; raise RpcError where it fails."""
         handler = self.methods.get(method)
         if method.startswith("devchain_") and self.admin is not None and is_local:
             handler = functools.partial(self.admin.call, method)
@@ -112,7 +112,7 @@ class Rpc:
 
 
 def _public_methods(group: object) -> dict[str, Callable[[Params], Any]]:
-    """The methods of a group by their JSON-RPC names: `getSlot` is `get_slot`."""
+    """Return the methods of a group by their JSON-RPC names: `getSlot` is `get_slot`."""
     return {
         re.sub(r"_([a-z])", lambda match: match[1].upper(), name): getattr(group, name)
         for name in vars(type(group))
@@ -130,7 +130,7 @@ def _to_json(value: Any) -> bytes:
 
 
 def fault_reply(call: RpcCall, fault: RpcFault, reply: Reply | None = None) -> Reply:
-    """The answer a fault gives: its own error or result, else what the method gave."""
+    """Return the reply for a fault: the fault's own error or result, else the method's reply."""
     if fault.error is not None:
         content = {"jsonrpc": "2.0", "error": fault.error, "id": call.id}
         return Reply(body=_to_json(content), fault=fault)

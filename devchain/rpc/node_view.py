@@ -1,4 +1,4 @@
-"""The node's view of the ledger: slots by commitment, and how far the node is behind."""
+"""Presents the ledger as one node sees it: slots by commitment, and how far the node is behind."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ COMMITMENTS: Final = ("processed", "confirmed", "finalized")
 
 
 class NodeView:
-    """A ledger as one node shows it."""
+    """A ledger as one node presents it."""
 
     def __init__(self, chain: Ledger) -> None:
         self.ledger = chain
-        #: Slots by which this node pretends to be behind.
+        #: Slots by which this node simulates being behind.
         self.slots_behind = 0
 
     def slot(self, options: Options) -> int:
@@ -40,41 +40,41 @@ class NodeView:
         return slot
 
     def closed_slot(self, options: Options) -> int:
-        """Return the same for methods that do not support `processed`."""
+        """Return the same as `slot`, for methods that do not support `processed`."""
         if options.get("commitment") == "processed":
             text = "Method does not support commitment below `confirmed`"
             raise RpcError(INVALID_PARAMS, text)
         return self.slot(options)
 
     def newest_closed_block(self, slot: int) -> Block:
-        """The newest closed block at or before a slot."""
+        """Return the newest closed block at or before a slot."""
         blocks = self.ledger.blocks
         return next(block for block in reversed(blocks.values()) if block.slot <= slot)
 
     def height(self, slot: int) -> int:
-        """The number of blocks up to a slot."""
+        """Return the number of blocks up to a slot."""
         if slot >= self.ledger.slot:
             return self.ledger.open.height
         return self.newest_closed_block(slot).height
 
     def first_slot(self) -> int:
-        """The oldest slot whose block is stored."""
+        """Return the oldest slot whose block is stored."""
         if self.ledger.store is not None:
             return self.ledger.store.first_slot()
         return next(iter(self.ledger.blocks))
 
     def commitment_of(self, slot: int) -> str:
-        """The commitment of a slot."""
+        """Return the commitment of a slot."""
         if slot <= self.ledger.finalized_slot:
             return "finalized"
         return "confirmed" if slot <= self.ledger.confirmed_slot else "processed"
 
     def latest_blockhash(self, slot: int) -> dict[str, Any]:
-        """The newest blockhash at a slot, and the last height at which it is valid."""
+        """Return the newest blockhash at a slot, and the last height at which it is valid."""
         block = self.newest_closed_block(slot)
         return {"blockhash": block.blockhash, "lastValidBlockHeight": block.height + ledger.BLOCKHASH_AGE}
 
 
 def with_context(slot: int, value: Any) -> dict[str, Any]:
-    """A result with the slot that it was read at."""
+    """Return a result with the slot at which it was read."""
     return {"context": {"apiVersion": API_VERSION, "slot": slot}, "value": value}

@@ -1,4 +1,4 @@
-"""JSON-RPC methods that send and simulate transactions."""
+"""Implements the JSON-RPC methods that send and simulate transactions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SendingMethods:
         self._node = node
 
     def send_transaction(self, params: Params) -> str:
-        """Land a transaction; its signature."""
+        """Land a transaction and return its signature."""
         options = arguments.read_options(params, 1)
         self._node.slot({**options, "commitment": options.get("preflightCommitment", "finalized")})
         transaction = arguments.read_transaction(params[0], options)
@@ -38,7 +38,7 @@ class SendingMethods:
         return self._land_checked(transaction)
 
     def _land(self, transaction: wire.WireTransaction) -> str:
-        """Land without preflight; a transaction that cannot land is dropped, because a node answers before it knows."""
+        """Land without preflight; drop a transaction that cannot land, because a node replies before it knows that."""
         with contextlib.suppress(TransactionRejected):
             self._node.ledger.submit(transaction)
         return transaction.signature

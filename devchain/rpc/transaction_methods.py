@@ -1,4 +1,4 @@
-"""JSON-RPC methods about landed transactions: status, content, signatures of an address."""
+"""Implements the JSON-RPC methods about landed transactions: status, content, signatures of an address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TransactionMethods:
         self._node = node
 
     def get_signature_statuses(self, params: Params) -> dict[str, Any]:
-        """Return the status of transactions; only of recent ones unless history is searched."""
+        """Return the status of transactions; only recent ones, unless the caller asks to search the history."""
         signatures = arguments.read_list(params[0], MAX_STATUSES)
         searches = arguments.read_options(params, 1).get("searchTransactionHistory", False)
         found = [self._status(arguments.read_signature(text), searches) for text in signatures]
@@ -47,7 +47,7 @@ class TransactionMethods:
         }
 
     def get_transaction(self, params: Params) -> Any:
-        """A transaction that is confirmed, or null."""
+        """Return a confirmed transaction, or null."""
         options = arguments.read_options(params, 1)
         landed = self._node.ledger.find(arguments.read_signature(params[0]))
         if landed is None or landed.slot > self._node.closed_slot(options):
@@ -56,7 +56,7 @@ class TransactionMethods:
         return {"blockTime": landed.block_time, "slot": landed.slot, **fields}
 
     def get_signatures_for_address(self, params: Params) -> list[dict[str, Any]]:
-        """Transactions that name an account, newest first."""
+        """Return the transactions that name an account, newest first."""
         options = arguments.read_options(params, 1)
         address, limit = arguments.read_address(params[0]), options.get("limit") or MAX_SIGNATURES
         if not 1 <= limit <= MAX_SIGNATURES:
