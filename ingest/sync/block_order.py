@@ -67,5 +67,5 @@ class BlockOrderResolver:
             return False
         indexes = {signature: index for index, signature in enumerate(block.signatures)}
         async with self._pipeline.exclusive_writer() as writer:
-            await writer.settle(slot, indexes)
+            await writer.set_block_order(slot, indexes)
         return True
