@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import structlog
 
@@ -36,6 +36,9 @@ from zmart import errors
 
 from ..metrics import CommitCounts, Metrics
 from ..records import DeadLetter, TransactionRow
+
+if TYPE_CHECKING:
+    from .writer import Writer
 
 log = structlog.get_logger()
 
@@ -283,7 +286,7 @@ class Pipeline:
                 raise outcome.with_traceback(delivery.traceback)
 
     @contextlib.asynccontextmanager
-    async def exclusive_writer(self) -> AsyncIterator[Any]:
+    async def exclusive_writer(self) -> AsyncIterator[Writer]:
         """The writer as `connect` gave it, for what is no delivery; batches wait meanwhile, so be brief.
 
         Unavailable while closing; else what kept the writer from connecting.
@@ -291,7 +294,8 @@ class Pipeline:
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.")
         async with self._writer_lock:
-            yield await self._get_writer()
+            # Every writer of the product is a Writer; tests of the pipeline alone use a smaller one.
+            yield cast("Writer", await self._get_writer())
 
     async def close(self, grace_seconds: float = 2.0) -> None:
         """Commit what is queued, for at most `grace_seconds`; fail the rest, close the writer."""

@@ -30,7 +30,7 @@ class PublishFailed(SnapshotError, errors.Unavailable):
     """The IPFS node did not take it."""
 
     kind = "snapshot_unpublished"
-    is_of_the_server = True
+    is_server_error = True
     help = "See whether the node behind IPFS_API_URL answers; the next run publishes what is missing."
 
 
