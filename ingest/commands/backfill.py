@@ -1,5 +1,4 @@
-"""Implements `zmart backfill --from-slot A --to-slot B`: fetches what the chain lists between two slots and the log
-lacks.
+"""Implements `zmart backfill --from-slot A --to-slot B`: fetches listed transactions that the log lacks.
 
 The chain lists the newest transactions first and the log needs the oldest first, so the work has two parts. First, page
 by page, the missing transactions are noted in raw.wanted (and the page in ops.cursors). Then the noted transactions are

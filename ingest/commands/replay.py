@@ -1,5 +1,4 @@
-"""Implements `zmart replay FILE`: sends webhook bodies from a file, one JSON array per line, to the pipeline without
-HTTP.
+"""Implements `zmart replay FILE`: commits the webhook bodies of a file, one JSON array per line, without HTTP.
 
 Each line is processed like a delivery: decoded, appended, folded. A line that is not a delivery stops the replay with
 its line number. Everything before it is committed, and running the same file again changes nothing, because known

@@ -46,7 +46,7 @@ class BehindMarts:
         await self._connection.close()
 
     async def retry(self) -> int:
-        """Make every attempt that is due and return their number. Raises what the database raises."""
+        """Make every attempt that is due and return their number. Raises the database's errors."""
         attempts = 0
         with translate_errors():
             connection = await self._connection.get()

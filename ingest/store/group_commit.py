@@ -287,7 +287,7 @@ class Pipeline:
 
     @contextlib.asynccontextmanager
     async def exclusive_writer(self) -> AsyncIterator[Any]:
-        """Lend the writer that `connect` returned, for work that is not a delivery. Batches wait meanwhile: be brief.
+        """Lend the writer that `connect` returned, for work that is not a delivery. Batches wait until it is returned.
 
         Raises Unavailable while closing, and the error of a failed connect.
         """

@@ -226,8 +226,9 @@ class Writer:
                 return await _fold_and_notify(connection, head)
 
     async def finalize(self, proof: CoverageProof) -> bool:
-        """Move the watermark to the end of `proof` if our successes in its slots are the chain's; return whether they
-        are.
+        """Move the watermark to the end of `proof` if our successes in its slots are exactly the chain's.
+
+        Return whether they are.
         """
         with translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
@@ -248,12 +249,12 @@ class Writer:
                 await connection.execute(sql.record_coverage, proof._asdict())
 
     async def replace(self, row: TransactionRow, *, source: str, force: bool = False) -> bool:
-        """Make the version of a transaction that the finalized chain holds the valid one; return whether ours was
-        another.
+        """Make the version of a transaction that the finalized chain holds the valid one.
 
-        With `force` the same version counts as another one, because its body was decoded differently. The superseded
-        version becomes a dead letter, and the alert about the difference is resolved. Raises Unavailable, NotFound if
-        the log does not hold the transaction, and Conflict where Postgres refuses the row.
+        Return whether ours was another version. With `force` the same version counts as another one, because its body
+        was decoded differently. The superseded version becomes a dead letter, and the alert about the difference is
+        resolved. Raises Unavailable, NotFound if the log does not hold the transaction, and Conflict where Postgres
+        refuses the row.
         """
         with translate_all_errors(_CORRECTION_FAILURE):
             return await self._replace(row, source, force=force)
@@ -313,8 +314,9 @@ class Writer:
         return first_result.plus(await self._store(second))
 
     async def _dead_letter(self, batch_input: BatchInput, reason: str) -> AppendResult:
-        """Store a refused item as a plain dead letter that Postgres accepts. There is no further fallback: if this is
-        refused too, raise Unavailable.
+        """Store a refused item as a plain dead letter that Postgres accepts.
+
+        There is no further fallback: raises Unavailable if the dead letter is refused too.
         """
         dead_letter = batch_input.rejection_dead_letter(reason)
         log.error("batch_item_rejected", signature=dead_letter.signature, reason=reason)

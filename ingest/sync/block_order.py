@@ -60,8 +60,7 @@ class BlockOrderResolver:
             self._unavailable_slots.add(slot)
             return False
         except rpc_errors.UnsupportedVersion as refused:
-            # Nodes need no version for a request of signatures alone; one that asks for it must not stop the whole
-            # walk.
+            # Nodes require no transaction version for signatures alone; a node that does must not stop the whole walk.
             log.warning("block_version_unsupported", slot=slot, reason=str(refused))
             return False
         if block is None:

@@ -8,11 +8,11 @@ signature may disagree. Each of these leaves a row in raw.wanted, and all of the
     differs          the finalized version replaces ours, or ours stays (`Writer.replace`)
     unknown          requested again later, with twice the delay each time; a signature that only a delivery named
                      becomes a dead letter after MAX_ATTEMPTS attempts
-    node error       says nothing about the transaction: requested again after the delay that the node asks for
+    node error       proves nothing about the transaction: requested again after the delay that the node asks for
     -32015           the transaction's version is above our limit: alert, requested again with ever longer delays, never
                      skipped, never a dead letter (an indexer that skipped such transactions lost data)
 
-An alert names every signature that could not be fetched for UNFETCHED_SECONDS, whatever the reason.
+An alert reports the signatures that could not be fetched for UNFETCHED_SECONDS, whatever the reason.
 
 A silent or failing node proves nothing, so no signature is ever dropped because of one.
 """
@@ -53,7 +53,7 @@ DIFFERS = "differs"
 
 #: Errors of the node, whatever is requested. Any other error may concern one transaction and must not delay the rest.
 _NODE_ERRORS = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
-#: Errors of a request that say nothing about the transaction.
+#: Errors of a request that prove nothing about the transaction.
 _REFUSALS = (rpc_errors.NodeError, rpc_errors.ApiKeyRejected, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
 #: Delay before a transaction is requested again after an error of its own.
 TRANSACTION_RETRY_SECONDS = 30.0

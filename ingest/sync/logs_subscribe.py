@@ -4,7 +4,7 @@ A notification holds a signature, an error and the log lines. It holds no instru
 in the block. Events made from it would lack data that keepers and fees need, and a WebSocket may lose notifications
 without any error. So a notification is treated like an enhanced webhook item: its signature is noted as wanted,
 `getTransaction` fetches the rest, and the walk finds the notifications that were lost. Failed transactions have no
-events and are not fetched.
+events and are skipped here.
 
 The queue of the socket is bounded and drops the oldest notification when ingest is slow; the walk finds those too.
 Every way in which a connection can end is one of two errors: `NodeError`, after which `sources.Backoff` decides when to

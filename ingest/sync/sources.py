@@ -96,7 +96,11 @@ class Backoff:
     alert_after_seconds: float = 60.0
 
     def pause_seconds(self, failures: int, error: errors.Transient) -> float:
-        """Return the delay after `failures` failures in a row: doubled each time, at least what the error asks for."""
+        """Return the delay in seconds after `failures` failures in a row.
+
+        It doubles with each failure up to `max_seconds`. From the second failure on, a longer delay that the error asks
+        for is used, up to the same limit.
+        """
         doubled = self.first_seconds * 2.0 ** min(failures - 1, 30)
         requested = error.retry_after_seconds if failures > 1 else 0.0
         return min(max(doubled, requested), self.max_seconds)

@@ -331,7 +331,7 @@ async def identify(client: chain.ChainClient, database: SyncDatabase, *, cluster
 
 
 async def verify_cluster_at_startup(configured: Settings) -> None:
-    """Raise ConfigurationError for a wrong chain; a node or database that does not answer is no reason not to start."""
+    """Raise ConfigurationError for a wrong chain; ignore a node or a database that does not answer."""
     database = SyncDatabase(configured.postgres.dsn("zmart_ingest"))
     try:
         async with asyncio.timeout(STARTUP_CHECK_SECONDS), RpcClient.of(configured.chain) as client:

@@ -1,5 +1,6 @@
-"""Checks that Helius still delivers, and to this address: `zmart webhook check|create` and the check in a running
-ingest.
+"""Checks the registration of the Helius webhook: `zmart webhook check|create`, and a check in a running ingest.
+
+The check answers two questions: does Helius still deliver, and does it deliver to this address?
 
 A webhook that Helius has switched off, or that was redirected elsewhere, is silent; only the API of Helius shows it.
 Ingest sends the request once an hour and whenever deliveries stop while the program is used, and raises an alert with
