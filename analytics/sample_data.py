@@ -1,12 +1,12 @@
-"""A month of a small town's markets, the same to the last row each time it is played.
+"""Creates sample data: a month of the markets of a small community, identical to the last row at every run.
 
-The worked queries, the page made of them and the notebook all look at this log. It is played by the actors of the
-development chain (devchain.history), slowed down from minutes to weeks, and written by the one writer that writes every
-log; then a few people vote here rather than on chain. The actors know nothing of outcomes, so prices predict nothing.
+The worked queries, the page made of them and the notebook all use this log. The actors of the development chain play it
+(devchain.history), slowed down from minutes to weeks, and it is written by the same writer as every log. Then a few
+wallets vote through the API and not on chain. The actors know nothing of outcomes, so prices predict nothing.
 
 Filling an empty, migrated database that has the models takes about six seconds:
 
-    history.fill(database.dsn())
+    sample_data.fill(database.dsn())
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BATCH = 500
 
 
 def fill(dsn: str) -> None:
-    """Play the month into the log at `dsn`, as its owner, and compute what is refreshed."""
+    """Play the month into the log at `dsn`, as its owner, and compute the scheduled models."""
     asyncio.run(_write(dsn))
     with psycopg.connect(dsn, autocommit=True) as owner:
         _vote(owner)
@@ -64,7 +64,7 @@ async def _write(dsn: str) -> None:
 
 
 def _vote(owner: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Ballots through the API on what is still proposed: by wallets the chain has shown, and by some it never has."""
+    """Cast ballots through the API on markets still proposed, by wallets known to the chain and by unknown ones."""
     proposed = owner.execute("select id from marts.markets where state = 'PROPOSED' order by market_no").fetchall()
     known = owner.execute(
         "select w.wallet from raw.wallets_seen as w where not exists ("

@@ -1,1 +1,1 @@
-"""From the chain to the log: deliveries are proven, decoded and committed, then acknowledged."""
+"""Ingests transactions from the chain into the log: deliveries are verified, decoded, committed, then acknowledged."""

@@ -1,14 +1,15 @@
-"""`python -m ingest`: take deliveries on INGEST_PORT until SIGTERM or SIGINT.
+"""Runs ingest (`python -m ingest`): accepts deliveries on INGEST_PORT until SIGTERM or SIGINT.
 
-`python -m ingest replay FILE` takes them from a file instead (ingest.replay), `backfill` from the chain
-(ingest.backfill); `dead-letters` shows and retries what could not be used (ingest.dead_letters), `webhook` compares
-what Helius has registered (ingest.registration).
+`python -m ingest replay FILE` reads deliveries from a file instead (ingest.commands.replay), `backfill` from the chain
+(ingest.commands.backfill). `dead-letters` shows and retries the data that could not be used
+(ingest.commands.dead_letters), `webhook` checks the webhook that Helius has registered
+(ingest.sync.webhook_registration).
 
-One process, one event loop, one writer. A stop takes no new connections, finishes the requests that
-are running, commits what is queued and ends within five seconds with status 0. What could not be
-finished was not acknowledged, so its sender delivers it again.
+There is one process, one event loop and one writer. A stop accepts no new connections, finishes the running requests,
+commits the queue and ends within five seconds with status 0. Unfinished deliveries were not acknowledged, so their
+sender delivers them again.
 
-The server is uvicorn: it stops promptly by itself, and what bounds ingest is the commit, not HTTP.
+The server is uvicorn: it stops promptly without further code, and the commit limits ingest, not HTTP.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ from .webhook.auth import Verifier
 
 log = structlog.get_logger()
 
-#: Requests get the first three of the five seconds, the queue the rest (ingest.app.Parts).
+#: Requests get the first three of the five seconds, the queue the rest (ingest.webhook.app.Parts).
 REQUEST_SECONDS = 3
 
 
 def main() -> int:
-    """Serve; the exit status is 0 after a stop, 2 where the configuration cannot work."""
+    """Serve; return exit status 0 after a stop, 2 if the configuration cannot work."""
     try:
         configured = settings.load()
         logs.configure(configured, service="ingest")
@@ -65,7 +66,7 @@ def main() -> int:
 
 
 def build_parts(configured: settings.Settings) -> Parts:
-    """The server of a configuration; ConfigurationError says what is missing."""
+    """Return the parts of the server for a configuration. Raises ConfigurationError that names a missing setting."""
     dsn = configured.postgres.dsn("zmart_ingest")
     token = configured.api.metrics_token
 
@@ -95,14 +96,14 @@ def build_parts(configured: settings.Settings) -> Parts:
 
 
 def build_sources(configured: settings.Settings) -> list[sources.Source]:
-    """What brings transactions besides deliveries."""
+    """Return the sources of transactions besides deliveries."""
     if not configured.ingest.logs_subscribe:
         return []
     return [logs_subscribe.LogsSubscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
 
 
 def serve(parts: Parts, listener: socket.socket) -> None:
-    """Serve on a socket until a signal."""
+    """Serve on a socket until a signal arrives."""
     config = uvicorn.Config(
         create_app(parts),
         lifespan="on",

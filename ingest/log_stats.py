@@ -1,7 +1,7 @@
-"""What the database says of the log when somebody looks: for /metrics and `zmart status`.
+"""Reads statistics of the log from the database on request, for /metrics and `zmart status`.
 
-One statement on a connection of its own, at most every few seconds however often it is asked for, so that neither a
-scraper nor a curious person costs the log anything. A database that does not answer is itself a thing to say.
+It runs one statement on a connection of its own, at most every few seconds however often it is requested, so that
+neither a scraper nor a curious user slows the log down. A database that does not answer is itself reported.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from zmart.db.connection import ReconnectingConnection, translate_errors
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
 
-#: A look is at most this old.
+#: Maximum age of a sample.
 MAX_AGE_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 5.0
-#: Of fewer, what Postgres takes for a database with nothing in it is the larger part.
+#: With fewer events, the size of an empty Postgres database dominates.
 MIN_EVENTS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogStatsSample:
-    """The log at one moment; -1 where nothing is known."""
+    """The statistics of the log at one moment; -1 where nothing is known."""
 
     database_up: int = 0
     head_seq: int = -1
@@ -47,14 +47,14 @@ class LogStatsSample:
 
     @property
     def bytes_per_million_events(self) -> int | None:
-        """What a million events take, indexes and marts included; None while there are too few to tell."""
+        """Bytes per million events, indexes and marts included; None while there are too few events to estimate."""
         if self.events < MIN_EVENTS:
             return None
         return round(self.database_bytes * 1_000_000 / self.events)
 
 
 class LogStats:
-    """Looks, and remembers what it saw."""
+    """Reads the statistics and caches the latest sample."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = ReconnectingConnection(
@@ -65,7 +65,7 @@ class LogStats:
         self.latest = LogStatsSample()
 
     async def refresh(self) -> LogStatsSample:
-        """The log now, or as it was a few seconds ago; never an error."""
+        """Return the current sample, or one that is a few seconds old; never raises an error of the database."""
         async with self._lock:
             if time.monotonic() - self._read_at >= MAX_AGE_SECONDS:
                 self.latest = await self._read()

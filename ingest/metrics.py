@@ -1,9 +1,9 @@
-"""What ingest counts, in Prometheus' words; one registry per server, so that tests do not share.
+"""Counts what ingest does, as Prometheus metrics; one registry per server, so that tests do not share one.
 
-Three kinds of numbers. Counters and histograms are what passed through this process since it began. Gauges per minute
-are the same over the last sixty seconds, for a person who has no Prometheus. Gauges of the log are read from the
-database when somebody looks (`condition`), so they also tell what other processes wrote. docs/ingest.md lists them
-all, and a test holds that list equal to /metrics.
+There are three kinds of numbers. Counters and histograms cover everything since this process began. Gauges per minute
+cover the last sixty seconds, for operators who have no Prometheus. Gauges of the log are read from the database on
+request (`log_stats`), so they include the writes of other processes. docs/ingest.md lists all of them, and a test
+compares that list with /metrics.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from .log_stats import LogStatsSample
 
-#: From one lone delivery to the greatest batch.
+#: From a single delivery to the largest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _WINDOW_SECONDS = 60
 
 
 class SupportsState(Protocol):
-    """What is known about the log's completeness."""
+    """The known completeness of the log."""
 
     @property
     def state(self) -> str: ...  # noqa: D102
 
 
 class CommitCounts(Protocol):
-    """What a commit did."""
+    """The counts of a commit."""
 
     @property
     def events(self) -> int: ...  # noqa: D102
@@ -43,7 +43,7 @@ class CommitCounts(Protocol):
     def dead_letters(self) -> int: ...  # noqa: D102
 
 
-#: Gauges of what is proven, by the name of what they show.
+#: Gauges of completeness, by the name of the value.
 _COMPLETENESS_GAUGES = {
     "verified_through": "Slot through which nothing the confirmed chain lists is missing.",
     "finalized_through": "Slot through which log and finalized chain are the same.",
@@ -53,7 +53,7 @@ _COMPLETENESS_GAUGES = {
     "wanted_left": "Signatures still to be fetched.",
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
 }
-#: Gauges of what the database says, by the field of Condition.
+#: Gauges of the database's statistics, by the field of LogStatsSample.
 _LOG_STATS_GAUGES = {
     "database_up": ("database_up", "1 when the database answered the last look, else 0."),
     "head_seq": ("head_seq", "Last seq of the feed."),
@@ -65,7 +65,7 @@ _LOG_STATS_GAUGES = {
     "behind_models": ("behind_models", "Folded marts that are behind the log and retried."),
     "database_bytes": ("database_bytes", "Size of the database."),
 }
-#: What of a commit is measured, by the field of Appended; a double that holds no lock has none of them.
+#: Measured times of a commit, by the field of AppendResult; a test double that takes no lock has none of them.
 _COMMIT_TIMES = {
     "lock_held_seconds": ("writer_lock_held_seconds", "How long a commit held the writer lock."),
     "lock_wait_seconds": ("writer_lock_wait_seconds", "How long a batch waited for the writer lock."),
@@ -93,7 +93,7 @@ def _log_stats_value(sample: Callable[[], LogStatsSample], field: str) -> float:
 
 
 class Rate:
-    """How many in the last minute, to the second."""
+    """Counts the occurrences of the last minute, with a resolution of one second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -101,7 +101,7 @@ class Rate:
         self._sum = 0
 
     def add(self, count: int) -> None:
-        """Count some more, now."""
+        """Add a count at the current time."""
         now = self.drop_expired()
         if self._seconds and self._seconds[-1][0] == now:
             count_before = self._seconds.pop()[1]
@@ -111,12 +111,12 @@ class Rate:
         self._sum += count
 
     def per_minute(self) -> int:
-        """The sum of the last sixty seconds."""
+        """Return the sum of the last sixty seconds."""
         self.drop_expired()
         return self._sum
 
     def drop_expired(self) -> int:
-        """Drop what is older than a minute; the second it is now."""
+        """Drop counts older than a minute; return the current second."""
         now = int(self._clock())
         while self._seconds and self._seconds[0][0] <= now - _WINDOW_SECONDS:
             self._sum -= self._seconds.popleft()[1]
@@ -124,7 +124,7 @@ class Rate:
 
 
 class Metrics:
-    """Counters of one ingest server."""
+    """The metrics of one ingest server."""
 
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
@@ -155,7 +155,7 @@ class Metrics:
         }
 
     def count_delivery(self, outcome: str, status: int = 200) -> None:
-        """An answered delivery."""
+        """Count a delivery that was answered."""
         self.deliveries.labels(outcome).inc()
         if status == 200:
             self._rate("deliveries", "webhook").add(1)
@@ -165,7 +165,7 @@ class Metrics:
     def count_commit(
         self, source: str, *, transactions: int, wanted: int, result: CommitCounts, seconds: float
     ) -> None:
-        """A committed batch."""
+        """Count a committed batch."""
         self.transactions.labels(source).inc(transactions)
         self.events.labels(source).inc(result.events)
         self.duplicates.labels(source).inc(result.duplicates)
@@ -180,29 +180,29 @@ class Metrics:
                 histogram.observe(value)
 
     def rates(self) -> dict[str, dict[str, int]]:
-        """Deliveries, transactions and events in the last minute, by source."""
+        """Return deliveries, transactions and events in the last minute, by source."""
         by_kind: dict[str, dict[str, int]] = {kind: {} for kind in self._per_minute}
         for (kind, source), rate in self._rates.items():
             by_kind[kind][source] = rate.per_minute()
         return by_kind
 
     def register_byte_gauge(self, name: str, about: str, used_bytes: Callable[[], int]) -> None:
-        """Ask for the bytes in hand whenever somebody looks."""
+        """Register a gauge of uncommitted bytes that is read at each scrape."""
         self._gauge(name, about).set_function(used_bytes)
 
     def register_completeness(self, completeness: Callable[[], SupportsState]) -> None:
-        """Ask for what is proven of the log whenever somebody looks; -1 where nothing is."""
+        """Register the gauges of completeness, read at each scrape; -1 where nothing is proven."""
         for name, about in _COMPLETENESS_GAUGES.items():
             self._gauge(name, about).set_function(functools.partial(_completeness_value, completeness, name))
 
     def register_log_stats(self, sample: Callable[[], LogStatsSample]) -> None:
-        """Ask for what the database said at the last look; -1 where it says nothing."""
+        """Register the gauges of the latest statistics of the database; -1 where a value is unknown."""
         for field, (name, about) in _LOG_STATS_GAUGES.items():
             self._gauge(name, about).set_function(functools.partial(_log_stats_value, sample, field))
         self._log_stats = sample
 
     def render(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         for kind, by_source in self.rates().items():
             for source, count in by_source.items():
                 self._per_minute[kind].labels(source).set(count)

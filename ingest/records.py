@@ -1,8 +1,7 @@
-"""What decoding hands to writing: one value per transaction, event and dead letter.
+"""Defines the values that decoding passes to writing: one per transaction, event and dead letter.
 
-Decoding is pure and may run anywhere; writing needs the lock. These tuples are all that passes between
-them, so a source (webhook, walk, backfill, file) only has to produce them, and the writer never looks into
-a body.
+Decoding is pure and may run anywhere; writing needs the lock. Only these tuples pass between them, so a source
+(webhook, walk, backfill, file) only has to produce them, and the writer never parses a body.
 """
 
 from __future__ import annotations
@@ -13,31 +12,31 @@ from typing import NamedTuple
 class EventRow(NamedTuple):
     """One event of our program, ready for raw.events."""
 
-    #: Place among the transaction's `Program data:` lines of our program, from 0.
+    #: Index among the transaction's `Program data:` lines of our program, from 0.
     ordinal: int
     name: str
     #: 64 hex digits; None for WinningsClaimed (account alone) and for protocol-wide events.
     market_id: str | None
     #: The market's account; None only for protocol-wide events.
     market_account: str | None
-    #: Who acted, where the event says so.
+    #: The acting wallet, if the event names one.
     wallet: str | None
     #: Unix seconds of the chain's Clock, as the event carries it.
     clock: int
     #: JSON object of the event's other fields; 64-bit integers as strings.
     payload: bytes
-    #: JSON object of what the transaction tells beyond the event, or None.
+    #: JSON object of the data that the transaction adds to the event, or None.
     context: bytes | None
 
 
 class DeadLetter(NamedTuple):
-    """Something that could not be used, with why."""
+    """Data that could not be used, with the reason."""
 
     signature: str | None
     ordinal: int | None
-    #: One word per kind of trouble, for counting: undecodable, truncated, malformed, differs, rejected ...
+    #: One word per kind of problem, for counting: undecodable, truncated, malformed, differs, rejected ...
     reason_code: str
-    #: One sentence for a person.
+    #: One sentence for an operator.
     reason: str
     bytes: bytes | None
 

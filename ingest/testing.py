@@ -1,7 +1,7 @@
-"""Deliveries and a writer for tests: the shapes of the real ones, without a chain or a database.
+"""Provides deliveries and a writer for tests: the shapes of the real ones, without a chain or a database.
 
-`item` writes what a raw webhook delivers for a transaction of ours; `MemoryWriter` keeps what it is
-given and forgets at the end of the process. Both are held to the same tests as the real thing.
+`item` builds a raw webhook item of a transaction of ours. `MemoryWriter` stores its input in memory until the process
+ends. Both are checked by the same tests as the real ones.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ RICH_LAMPORTS = 10_000_000_000
 
 
 def signature(number: int) -> str:
-    """A signature of the right shape, another one for each number."""
+    """Return a signature of the right shape, a different one for each number."""
     return base58.encode(hashlib.sha512(number.to_bytes(8, "big")).digest())
 
 
 def address(number: int) -> Address:
-    """An address of the right shape, another one for each number."""
+    """Return an address of the right shape, a different one for each number."""
     return Address(base58.encode(hashlib.sha256(number.to_bytes(8, "big")).digest()))
 
 
 def data_line(event: events.Event) -> str:
-    """The log line by which the program emits an event."""
+    """Return the log line by which the program emits an event."""
     return "Program data: " + base64.b64encode(codec.default().encode_event(event)).decode()
 
 
 def log_lines(program_id: str, printed: Sequence[str]) -> list[str]:
-    """The log of one top-level instruction of a program that printed `said`."""
+    """Return the log of one top-level instruction of a program that printed `printed`."""
     return [
         f"Program {program_id} invoke [1]",
         *printed,
@@ -64,10 +64,10 @@ def item(
     lamports: Mapping[str, tuple[int, int]] | None = None,
     loaded: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> dict[str, Any]:
-    """One raw webhook item (protocol.md 8.3).
+    """Return one raw webhook item (protocol.md 8.3).
 
-    `lines` replaces the log that `said` would give; `lamports` names balances before and after;
-    `loaded` names accounts that came from a look-up table, writable and read-only.
+    `lines` replaces the log that `emitted` would produce; `lamports` names balances before and after; `loaded` names
+    accounts that came from a look-up table, writable and read-only.
     """
     inner = inner or {}
     everything = [*instructions, *(call for calls in inner.values() for call in calls)]
@@ -118,7 +118,7 @@ def item(
 
 
 def enhanced_item(program_id: str, number: int = 1) -> dict[str, Any]:
-    """One enhanced webhook item: no logs, hence no events (protocol.md 8.3)."""
+    """Return one enhanced webhook item: no logs, hence no events (protocol.md 8.3)."""
     return {
         "accountData": [],
         "description": "",
@@ -138,7 +138,7 @@ def enhanced_item(program_id: str, number: int = 1) -> dict[str, Any]:
 
 
 def body(*items: object) -> bytes:
-    """A delivery of items."""
+    """Return a delivery of items."""
     return msgspec.json.encode(items)
 
 
@@ -158,7 +158,7 @@ def _compile_instruction(call: Instruction, places: list[str], height: int) -> d
 
 
 class MemoryAppendResult(NamedTuple):
-    """What one append did."""
+    """The result of one append."""
 
     epoch: str
     first_seq: int | None
@@ -169,7 +169,7 @@ class MemoryAppendResult(NamedTuple):
 
 
 class MemoryWriter:
-    """Appends to lists; a signature that is known is a duplicate."""
+    """Appends to lists; a known signature is a duplicate."""
 
     def __init__(self) -> None:
         self.transactions: dict[str, TransactionRow] = {}
@@ -179,7 +179,7 @@ class MemoryWriter:
         self._seq = 0
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
-        """As they are."""
+        """Return the transactions unchanged."""
         return transactions
 
     async def append(
@@ -190,7 +190,7 @@ class MemoryWriter:
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> MemoryAppendResult:
-        """Keep what is new, and say how much that was."""
+        """Store new transactions; return the counts."""
         del source
         fresh = {row.signature: row for row in transactions if row.signature not in self.transactions}
         self.transactions |= fresh
@@ -212,5 +212,5 @@ class MemoryWriter:
         )
 
     async def close(self) -> None:
-        """Take no more."""
+        """Mark the writer as closed."""
         self.closed = True

@@ -1,10 +1,11 @@
-"""`zmart backfill --from-slot A --to-slot B`: bring what the chain lists between two slots and we do not hold.
+"""Implements `zmart backfill --from-slot A --to-slot B`: fetches listed transactions that the log lacks.
 
-The list comes newest first and the log wants oldest first, so the work has two parts: page by page, what is missing is
-noted in raw.wanted (and the page in ops.cursors); then what was noted is fetched, the oldest slot first. Either part
-can be stopped at any moment, by Ctrl-C, an error or the request budget; the same command goes on where it stood.
+The chain lists the newest transactions first and the log needs the oldest first, so the work has two parts. First, page
+by page, the missing transactions are noted in raw.wanted (and the page in ops.cursors). Then the noted transactions are
+fetched, the oldest slot first. Either part can be stopped at any moment, by Ctrl-C, an error or the request budget; the
+same command continues where it stopped.
 
-A node that wants fewer requests is obeyed; one that fails is asked again a few times.
+When a node asks for fewer requests, the command waits as long as it asks; a node that fails is retried a few times.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ..sync.database import SyncDatabase, sql
 from ..sync.fetch import Fetcher
 
 SOURCE = "backfill"
-#: Failures of the node in a row after which a person should decide.
+#: Consecutive failures of the node after which the command stops and the operator decides.
 MAX_NODE_FAILURES = 8
 
 _T = TypeVar("_T")
@@ -43,29 +44,29 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class SlotRange:
-    """Slots, both ends included."""
+    """A range of slots, both ends included."""
 
     from_slot: int
     to_slot: int
 
     @property
     def cursor(self) -> str:
-        """Under which name its progress is kept."""
+        """The name of the cursor that stores its progress."""
         return f"backfill {self.from_slot}-{self.to_slot}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackfillResult:
-    """What a backfill did."""
+    """The result of a backfill."""
 
     listed: int
     fetched: int
-    #: Signatures that no node gave yet; ingest goes on asking.
+    #: Signatures that no node has served yet; ingest continues to request them.
     pending: int
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it; 0 when the range is complete, 1 with a sentence when it is not yet."""
+    """Run the command; return 0 when the range is complete, 1 after printing the reason when it is not yet."""
     options = parser().parse_args(arguments)
     try:
         if options.to_slot < options.from_slot:
@@ -88,12 +89,12 @@ def main(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressPrinter:
-    """Lines instead of a bar, for whoever reads them later."""
+    """Prints lines instead of a progress bar, for output that is read later."""
 
     every_seconds: float
 
     async def print_progress(self, progress_bars: progress.Progress, pacer: RequestPacer) -> None:
-        """Print how far each part is, until cancelled."""
+        """Print the progress of each part, until cancelled."""
         while True:
             await asyncio.sleep(self.every_seconds)
             for task in progress_bars.tasks:
@@ -109,7 +110,7 @@ async def run(
     requests: int | None = None,
     printer: ProgressPrinter | None = None,
 ) -> BackfillResult:
-    """Fill `slots` through the configured node and into the configured log."""
+    """Fill `slots` from the configured node into the configured log."""
     dsn = configured.postgres.dsn("zmart_ingest")
     database = SyncDatabase(dsn)
 
@@ -161,7 +162,7 @@ class Backfill:
         self._block_order = BlockOrderResolver(client, pipeline, database)
 
     async def fill(self, slots: SlotRange) -> BackfillResult:
-        """List, fetch, settle; safe to be cancelled and called again. InvalidInput for slots that are yet to come."""
+        """List, fetch and resolve order; safe to cancel and to call again. Raises InvalidInput for future slots."""
         await self._require_past(slots)
         listed = await self._list(slots)
         fetched = await self._fetch(slots)
@@ -172,7 +173,7 @@ class Backfill:
         return BackfillResult(listed=listed, fetched=fetched, pending=pending)
 
     async def _require_past(self, slots: SlotRange) -> None:
-        """Coverage of a slot that is yet to come would be a lie by the time it has come."""
+        """Raise InvalidInput for future slots: a recorded coverage would be wrong once they exist."""
         top = await _retry_on_node_error(lambda: self._client.slot(commitment="confirmed"))
         if slots.to_slot > top:
             raise errors.InvalidInput(
@@ -181,7 +182,7 @@ class Backfill:
             )
 
     async def _list(self, slots: SlotRange) -> int:
-        """Note what is missing, from above the range down to its beginning."""
+        """Note the missing transactions, from above the range down to its beginning; return how many were listed."""
         bar = self._progress_bars.add_task("listing", total=None)
         before, is_done, listed = await self._load_position(slots)
         while not is_done:
@@ -226,7 +227,7 @@ class Backfill:
         await self._database.execute(sql.save_cursor, name=slots.cursor, value=Jsonb(value))
 
     async def _fetch(self, slots: SlotRange) -> int:
-        """Bring what was noted; a running ingest may do a part of it."""
+        """Fetch the noted transactions; a running ingest may do a part of it. Return how many were fetched."""
         bar = self._progress_bars.add_task("fetching", total=await self._count_pending(slots) or 1)
         fetched = 0
         while written := await _retry_on_node_error(self._fetcher.fetch_due):
@@ -250,7 +251,7 @@ class Backfill:
 
 
 async def _retry_on_node_error(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Ask until there is an answer, waiting as long as the node wants; the last trouble after PATIENCE."""
+    """Call until it succeeds, waiting as long as the node asks; raise the error after MAX_NODE_FAILURES attempts."""
     for attempt in range(1, MAX_NODE_FAILURES + 1):
         try:
             return await call()

@@ -1,14 +1,14 @@
-"""`zmart dead-letters list|show|retry`: what could not be used, why, and another try.
+"""Implements `zmart dead-letters list|show|retry`: lists, shows and retries the data that could not be used.
 
-What a retry does depends on what the letter is:
+The effect of a retry depends on the kind of the dead letter:
 
     bytes of an item (malformed, rejected)   decoded and written by today's code
-    a stored transaction (undecodable ...)   its kept body is read again; where more can be read now, its events are
-                                             withdrawn and appended anew, so that the marts follow
-    a signature alone (unknown)              wanted again; a running ingest fetches it
+    a stored transaction (undecodable ...)   its stored body is decoded again; if more can be decoded now, its events
+                                             are retracted and appended again, so that the marts follow
+    a signature alone (unknown)              noted as wanted again; a running ingest fetches it
     two versions (differs)                   the finalized chain is asked again
 
-A letter is resolved when its trouble is gone, and stays open otherwise.
+A dead letter is resolved when its cause is gone, and stays open otherwise.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ..sync.database import SyncDatabase, sql
 from ..sync.fetch import DIFFERS
 
 SOURCE = "retry"
-#: Bytes shown before the rest is left out.
+#: Maximum number of bytes shown; the rest is omitted.
 SHOWN_BYTES = 2_000
-#: Whose trouble may be gone when the kept body is read again.
+#: Reason codes whose cause may be gone when the stored body is decoded again.
 REDECODABLE = frozenset({"undecodable", "truncated", "beyond"})
 
 
 class StoredDeadLetter(NamedTuple):
-    """A dead letter; `body` holds its transaction's, as ingest.bundle packs it, where that is stored."""
+    """A dead letter; `body` is the stored body of its transaction (see ingest.store.body_compression), or None."""
 
     number: int
     signature: str | None
@@ -57,7 +57,7 @@ class StoredDeadLetter(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; 0 when it did what was asked, 1 with a sentence when not."""
+    """Run a command; return 0 on success, 1 after printing the reason otherwise."""
     options = parser().parse_args(arguments)
     try:
         configured = settings.load()
@@ -118,7 +118,7 @@ async def _retry(retrier: DeadLetterRetrier, database: SyncDatabase, numbers: Se
 
 
 async def load_dead_letter(database: SyncDatabase, number: int) -> StoredDeadLetter:
-    """One dead letter; NotFound where there is none of that number."""
+    """Return one dead letter. Raises NotFound if there is none of that number."""
     rows = await database.fetch_all(sql.dead_letter, number=number)
     if not rows:
         raise errors.NotFound(f"There is no dead letter {number}.", help="See: zmart dead-letters list")
@@ -126,14 +126,14 @@ async def load_dead_letter(database: SyncDatabase, number: int) -> StoredDeadLet
 
 
 def render_content(content: bytes) -> str:
-    """Bytes as text where they are text, the compressed ones opened; long ones cut."""
+    """Return the bytes as text, decompressed first if they are compressed, and shortened to SHOWN_BYTES."""
     decompressed = decompress_content(content)
     text = decompressed[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
     return f"{text} ... ({len(decompressed):,} bytes)" if len(decompressed) > SHOWN_BYTES else text
 
 
 def decompress_content(content: bytes) -> bytes:
-    """An item's bytes, compressed by us or not."""
+    """Return an item's bytes, decompressed if they are compressed."""
     try:
         return zlib.decompress(content)
     except zlib.error:
@@ -141,7 +141,7 @@ def decompress_content(content: bytes) -> bytes:
 
 
 class DeadLetterRetrier:
-    """Tries dead letters again."""
+    """Retries dead letters."""
 
     def __init__(self, database: SyncDatabase, writer: Writer, decoder: Decoder) -> None:
         self._database = database
@@ -149,7 +149,7 @@ class DeadLetterRetrier:
         self._decoder = decoder
 
     async def retry(self, dead_letter: StoredDeadLetter) -> str:
-        """Try one; what became of it, in words."""
+        """Retry one dead letter; return the result in words."""
         if dead_letter.resolved_at is not None:
             return "was resolved before"
         if dead_letter.reason_code == DIFFERS and dead_letter.signature:

@@ -1,7 +1,7 @@
-"""`zmart replay FILE`: webhook bodies from a file, one JSON array a line, through the pipeline without HTTP.
+"""Implements `zmart replay FILE`: commits the webhook bodies of a file, one JSON array per line, without HTTP.
 
-What a line holds goes the way of a delivery: decoded, appended, folded. A line that is no delivery stops the replay
-with its number; everything before it is committed, and running the same file again changes nothing, because known
+Each line is processed like a delivery: decoded, appended, folded. A line that is not a delivery stops the replay with
+its line number. Everything before it is committed, and running the same file again changes nothing, because known
 transactions are only counted.
 """
 
@@ -23,12 +23,12 @@ from ..store import writer
 from ..store.group_commit import BatchLimits, Pipeline
 from ..sync.sources import Intake
 
-#: Nobody else delivers meanwhile, so there is nobody to wait for.
+#: Nothing else delivers meanwhile, so waiting for more would only cost time.
 LIMITS = BatchLimits(wait_seconds=0.0)
 
 
 def main(path: Path) -> int:
-    """Replay `path`; 0 when every line was taken, 1 with a sentence when one was not."""
+    """Replay `path`; return 0 when every line was accepted, 1 after printing the reason when one was not."""
     try:
         configured = settings.load()
         total = asyncio.run(replay(path, configured.postgres.dsn("zmart_ingest"), configured.chain.program_id))
@@ -40,7 +40,7 @@ def main(path: Path) -> int:
 
 
 async def replay(path: Path, dsn: str, program_id: str) -> writer.AppendResult:
-    """Write every body of `path` into the log at `dsn`; the sums of what the commits did."""
+    """Write every body of `path` into the log at `dsn`; return the sum of the results of all commits."""
     counted = CountingWriter(await writer.Writer.connect(dsn))
 
     async def connect() -> CountingWriter:
@@ -52,7 +52,7 @@ async def replay(path: Path, dsn: str, program_id: str) -> writer.AppendResult:
 
 
 class FileSource:
-    """A `source.Source`: the bodies of a file, in its order."""
+    """A `sources.Source` that submits the bodies of a file, in its order."""
 
     name = "file"
 
@@ -60,7 +60,7 @@ class FileSource:
         self._path = path
 
     async def run(self, intake: Intake) -> None:
-        """Bring every line; InvalidInput names the first that is no delivery."""
+        """Submit every line. Raises InvalidInput that names the first line that is not a delivery."""
         with _progress(self._path) as shown:
             for number, line in enumerate(_lines(self._path), start=1):
                 if line.strip():
@@ -69,14 +69,14 @@ class FileSource:
 
 
 class CountingWriter:
-    """A writer whose commits are added up."""
+    """A writer that adds up the results of its commits."""
 
     def __init__(self, inner: writer.Writer) -> None:
         self._writer = inner
         self.total = writer.EMPTY_RESULT
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
-        """As the writer has them."""
+        """Return the batch as the inner writer prepares it."""
         return self._writer.prepare(transactions)
 
     async def append(
@@ -87,13 +87,13 @@ class CountingWriter:
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> writer.AppendResult:
-        """Commit, and remember what that did."""
+        """Commit the batch and add its result to the total."""
         result = await self._writer.append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
         self.total = self.total.plus(result)
         return result
 
     async def close(self) -> None:
-        """Let go of the database."""
+        """Close the database connection."""
         await self._writer.close()
 
 

@@ -1,11 +1,11 @@
-"""What a transaction tells beyond its events: arguments the program does not repeat, and balances.
+"""Derives the context of events from their transaction: arguments that the program does not repeat, and balances.
 
-MarketCreated says neither the liquidity nor the question, MarketFinalized not the dispute's counts:
-both are arguments of the instruction that caused it. A sell says what the seller received, and for
-a fifth of all amounts two prices before fees would fit; the change of the market account's lamports
-tells them apart, as long as nothing else moved lamports there (protocol.md 8.6).
+MarketCreated contains neither the liquidity nor the question, MarketFinalized lacks the dispute's counts: both are
+arguments of the instruction that caused the event. A sell contains the amount that the seller received, and for a fifth
+of all amounts two prices before fees would fit; the change of the market account's lamports distinguishes them, as long
+as nothing else moved lamports there (protocol.md 8.6).
 
-All of it is extra. A part that is missing, or not as it should be, is left out.
+All of it is optional. A part that is missing or not as expected is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def account_keys(item: WebhookItem) -> list[str]:
-    """Keys in the order instructions count them: static, loaded writable, loaded read-only."""
+    """Return the keys in the order in which instructions count them: static, loaded writable, loaded read-only."""
     message = item.transaction and item.transaction.message
     if not message:
         return []
@@ -33,9 +33,9 @@ def account_keys(item: WebhookItem) -> list[str]:
 
 
 def event_contexts(entries: Sequence[tuple[events.Event, str | None]], view: TransactionView) -> list[bytes | None]:
-    """The context of each event, given with its market's account, as JSON.
+    """Return the context of each event as JSON; each event is given with its market's account.
 
-    None where the transaction adds nothing. Balances stand on a market's last event alone.
+    The context is None where the transaction adds nothing. Balances are added only to a market's last event.
     """
     last = {account: place for place, (_, account) in enumerate(entries)}
     return [

@@ -1,17 +1,16 @@
-"""From one delivered item to the rows the log holds; pure, and total.
+"""Decodes one delivered item into the rows that the log stores; pure, and defined for any bytes.
 
-Whatever bytes an item has, exactly one thing comes out of it: a transaction, a dead letter, a
-signature that is still to be fetched, or nothing where our program took no part. No item raises, so
-no item can keep its neighbours out of the log.
+Every item has exactly one outcome: a transaction, a dead letter, a signature that is still to be fetched, or nothing if
+our program took no part. No item raises, so no item can prevent its neighbours from being stored.
 
-    raw        logs are there        -> a transaction with its events
-    enhanced   no logs by nature     -> its signature is wanted (protocol.md 8.3)
+    raw        has logs              -> a transaction with its events
+    enhanced   never has logs        -> its signature is wanted (protocol.md 8.3)
     failed     `meta.err` is set     -> a transaction without events
     malformed  not a transaction     -> a dead letter with the item's bytes
 
-An undecodable line of our program is a dead letter of its transaction; its other events count. Where
-the runtime cut the log, what the instructions tell exactly is rebuilt, and what they do not is a dead
-letter, too (ingest.cut).
+An undecodable line of our program becomes a dead letter of its transaction; the other events count. Where the runtime
+truncated the log, the events that the instructions determine exactly are rebuilt, and each of the others becomes a dead
+letter, too (ingest.decode.truncated_logs).
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from . import context, delivery_body, event_rows, truncated_logs
 from .instructions import TransactionView
 from .webhook_types import CoreItem, WebhookItem
 
-#: What an order key has room for (zmart.domain.ids).
+#: The limits of an order key (zmart.domain.ids).
 SLOT_LIMIT = 1 << 39
 INDEX_LIMIT = 1 << 15
 ORDINAL_LIMIT = 1 << 9
-#: What Postgres can write as a timestamp, from 1970 on.
+#: The exclusive limit of timestamps that Postgres can write, in seconds from 1970.
 BLOCK_TIME_LIMIT = 253_402_300_800
 FEE_LIMIT = 1 << 64
 
@@ -57,16 +56,16 @@ DecodedItem: TypeAlias = TransactionRow | DeadLetter | PendingSignature | None
 
 @dataclass(kw_only=True)
 class DecodedDelivery:
-    """What a delivery held, in its order."""
+    """The outcomes of a delivery, in its order."""
 
     transactions: list[TransactionRow] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     wanted: list[str] = field(default_factory=list)
-    #: Items our program took no part in.
+    #: Number of items that our program took no part in.
     ignored: int = 0
 
     def add(self, outcome: DecodedItem) -> None:
-        """Put an outcome where it belongs."""
+        """Add an outcome to the list of its kind."""
         match outcome:
             case TransactionRow():
                 self.transactions.append(outcome)
@@ -86,18 +85,18 @@ class Decoder:
         self._program_id_bytes = program_id.encode()
 
     def decode_body(self, body: bytes) -> DecodedDelivery:
-        """A whole delivery at once; InvalidInput where it is not an array of transactions."""
+        """Decode a whole delivery at once. Raises InvalidInput if it is not an array of transactions."""
         return self.decode_items(delivery_body.split_items(body))
 
     def decode_items(self, items: Iterable[bytes]) -> DecodedDelivery:
-        """The outcomes of several items, sorted by kind."""
+        """Decode several items; return their outcomes sorted by kind."""
         decoded = DecodedDelivery()
         for item in items:
             decoded.add(self.decode_item(item))
         return decoded
 
     def decode_item(self, raw: bytes) -> DecodedItem:
-        """What became of one item."""
+        """Return the outcome of one item."""
         try:
             return self._read(raw, _parse(raw))
         except _MalformedItem as exc:
@@ -170,12 +169,12 @@ class Decoder:
 
 
 def digest(slot: int, err: str | None, lines: Sequence[str]) -> bytes:
-    """SHA-256 of (slot, error, log lines) as one JSON array: what makes two deliveries the same."""
+    """Return the SHA-256 of (slot, error, log lines) as one JSON array; deliveries with equal digests are the same."""
     return hashlib.sha256(_encode((slot, err, lines))).digest()
 
 
 class _MalformedItem(Exception):
-    """The item is not a transaction; carries its signature where that much could be read."""
+    """The item is not a transaction; holds its signature where that could be read."""
 
     def __init__(self, reason: str, signature: str | None = None) -> None:
         super().__init__(reason)
@@ -196,7 +195,7 @@ def _parse(raw: bytes) -> WebhookItem:
 
 
 def _repair(raw: bytes) -> bytes:
-    """The item with halves of surrogate pairs replaced; the stored body keeps them."""
+    """Return the item with unpaired surrogates replaced; the stored body keeps them."""
     repaired = delivery_body.replace_lone_surrogates(raw)
     if repaired == raw:
         raise _MalformedItem("The item is not JSON.")
@@ -204,7 +203,7 @@ def _repair(raw: bytes) -> bytes:
 
 
 def _parse_lenient(raw: bytes) -> WebhookItem:
-    """The item, or what of it is right where only parts are wrong that events can do without."""
+    """Parse the item; if only parts are wrong that events do not need, return the parts that are right."""
     try:
         return _ITEM.decode(raw)
     except msgspec.ValidationError:
@@ -254,5 +253,5 @@ def _bytes(line: str) -> bytes:
 
 
 def _ascii_text(text: str) -> str:
-    """Text that every store takes, whatever an item's key held."""
+    """Return text that every store accepts, whatever the keys of the item contained."""
     return text.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,12 +1,11 @@
-"""From one request body to the items in it, byte for byte.
+"""Splits a request body into its items, byte for byte.
 
-A delivery is a JSON array of transactions. Each item is kept as the bytes that came, because those
-bytes are what the log stores and what a dead letter shows; decoding looks at one item at a time, so
-that a bad one costs nothing but itself.
+A delivery is a JSON array of transactions. Each item keeps the bytes that arrived, because the log stores those bytes
+and a dead letter shows them. Decoding handles one item at a time, so that a bad item affects no other.
 
-The quick way is msgspec, which finds the items without reading into them. It refuses two things
-that a neighbour must survive: half of a surrogate pair in a string, and nesting deeper than the
-interpreter's stack. For those the brackets are counted here.
+The fast path is msgspec, which finds the items without parsing their contents. It rejects two things that must not
+affect a neighbouring item: an unpaired surrogate in a string, and nesting deeper than the interpreter's stack. For
+those bodies this module counts the brackets itself.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import msgspec
 
 from zmart import errors
 
-#: What every refusal says was wanted.
+#: The expected input, part of every rejection message.
 EXPECTED = "a JSON array of transactions, as Helius raw and enhanced webhooks send it"
 
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _ONE = msgspec.json.Decoder(msgspec.Raw)
 _KIND = {"{": "a JSON object", '"': "a JSON string", "n": "null", "t": "true", "f": "false"}
-#: Strings whole, so that brackets inside them do not count.
+#: Matches whole strings, so that brackets inside them do not count.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
@@ -32,7 +31,7 @@ _ESCAPE = re.compile(rb"|".join((_PAIR, _HALF, rb"\\.")), re.DOTALL)
 
 
 def split_items(body: bytes) -> list[bytes]:
-    """The items of a delivery in their order; InvalidInput says what came instead of an array."""
+    """Return the items of a delivery in their order. Raises InvalidInput, naming the input, if it is not an array."""
     try:
         return [bytes(item) for item in _ITEMS.decode(body)]
     except msgspec.ValidationError:
@@ -42,7 +41,7 @@ def split_items(body: bytes) -> list[bytes]:
 
 
 def replace_lone_surrogates(item: bytes) -> bytes:
-    r"""The same JSON with every half of a surrogate pair replaced by \ufffd, which is as long."""
+    r"""Return the same JSON with each unpaired surrogate replaced by \ufffd, which has the same length."""
     return _ESCAPE.sub(_replace_match, item)
 
 
@@ -62,7 +61,7 @@ def _split_by_brackets(body: bytes) -> Iterator[bytes]:
 
 
 def _item_slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
-    """Where the items between the outermost brackets begin and end."""
+    """Yield start and end of each item between the outermost brackets."""
     depth, start = 0, opening + 1
     for token in _TOKEN.finditer(body, opening):
         match token[0]:
@@ -82,7 +81,7 @@ def _item_slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_json(item: bytes) -> bool:
-    """Whether it is JSON as far as can be told; nesting too deep to look into passes."""
+    """Return whether the item is JSON, as far as can be checked; nesting too deep to parse passes."""
     try:
         _ONE.decode(replace_lone_surrogates(item))
     except RecursionError:

@@ -1,10 +1,8 @@
-"""How an event is written into the log: who, where, when, and the rest as JSON.
+"""Converts an event into its row of the log: market, wallet and clock as columns, the rest as JSON.
 
-The log has columns for the market, the acting wallet and the clock; `payload` holds the other
-fields under the program's names. Integers of 64 bits are strings, because JSON readers round them;
-smaller ones are numbers. A hash of 46 bytes is the text it nearly always is, else `0x` and hex
-digits: the program stores whatever it is given (protocol.md 1.4.2), and a U+0000 must not reach
-jsonb.
+`payload` holds the other fields under the program's names. Integers of 64 bits are strings, because JSON readers round
+them; smaller ones are numbers. A hash of 46 bytes is stored as text, which it nearly always is, else as `0x` and hex
+digits: the program stores whatever it is given (protocol.md 1.4.2), and a U+0000 must not reach jsonb.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from zmart.domain import events
 
 from ..records import EventRow
 
-#: The field that names who acted; events that are not here name nobody.
+#: The field that names the acting wallet; events that are not listed here name none.
 ACTOR = {
     "MarketCreated": "creator",
     "ProposalApproved": "approved_by",
@@ -42,20 +40,20 @@ MARKET_ID = "market_id"
 MARKET_ACCOUNT = "market"
 CLOCKS = frozenset({"timestamp", "cancelled_at"})
 
-#: A market's id and its account; WinningsClaimed tells only the latter.
+#: A market's id and its account; WinningsClaimed contains only the latter.
 MarketRef: TypeAlias = tuple[str | None, str | None]
 _Converter: TypeAlias = Callable[[Any], Any]
 _encode = msgspec.json.Encoder().encode
 
 
 def text_or_hex(raw: bytes) -> str:
-    """A hash as text where it is printable ASCII, else `0x` and its hex digits."""
+    """Return a hash as text where it is printable ASCII, else as `0x` and its hex digits."""
     text = raw.decode("latin-1")
     return text if text.isascii() and text.isprintable() else f"0x{raw.hex()}"
 
 
 def market(event: events.Event, program_id: str) -> MarketRef:
-    """The event's market; both parts are None where an event is about the whole protocol."""
+    """Return the event's market; both parts are None for an event about the whole protocol."""
     layout, values = _LAYOUTS[type(event)], event
     if layout.market_id is not None:
         raw: Any = values[layout.market_id]
@@ -65,7 +63,7 @@ def market(event: events.Event, program_id: str) -> MarketRef:
 
 
 def row(event: events.Event, ordinal: int, market: MarketRef, context: bytes | None) -> EventRow:
-    """The row of an event of `market`; `context` is what its transaction tells beyond it."""
+    """Return the row of an event of `market`; `context` holds the data that its transaction adds."""
     layout = _LAYOUTS[type(event)]
     values: tuple[Any, ...] = event
     wallet = None if layout.actor is None else values[layout.actor]
@@ -74,7 +72,7 @@ def row(event: events.Event, ordinal: int, market: MarketRef, context: bytes | N
 
 
 class _Layout(NamedTuple):
-    """Where the parts of one kind of event are, by index."""
+    """The indexes of the parts of one kind of event."""
 
     name: str
     market_id: int | None
@@ -110,7 +108,7 @@ def _layout(kind: type[events.Event], fields: tuple[idl.IdlField, ...]) -> _Layo
 
 
 def _json_converter(kind: idl.Type) -> _Converter | None:
-    """What turns a value into JSON; None where it is JSON already."""
+    """Return the function that converts a value of this type to JSON; None if no conversion is needed."""
     match kind:
         case "u64" | "i64" | "u128" | "i128":
             return str

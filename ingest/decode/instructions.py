@@ -1,10 +1,11 @@
-"""A transaction's instructions as they ran, and what its accounts held before and after.
+"""Reads a transaction's instructions in the order in which they ran, and the balances of its accounts before and after.
 
-Some of what the log wants is not in any event but in the instruction that caused it, or in balances: `context` adds it
-to events, `cut` makes events of it where the runtime dropped the log. Both read a transaction through `Told`, which
-reads each part when somebody first asks for it: most transactions are trades, and nobody asks them more than a balance.
+Some data that the log needs is not in any event but in the instruction that caused it, or in balances: `context` adds
+it to events, and `truncated_logs` rebuilds events from it where the runtime truncated the log. Both read a transaction
+through `TransactionView`, which parses each part at its first use: most transactions are trades, which need no more
+than a balance.
 
-Every part may be missing or odd. What cannot be read is None or left out, never guessed.
+Every part may be missing or malformed. A part that cannot be read is None or left out, never guessed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zmart.domain import base58
 
 from .webhook_types import CompiledInstruction, InnerInstructions, WebhookItem
 
-#: Instructions of ours that leave the market account's lamports alone (protocol.md 1.4).
+#: Instructions of ours that do not change the market account's lamports (protocol.md 1.4).
 NO_LAMPORTS_MOVED = frozenset(
     {
         "approve_proposal",
@@ -36,8 +37,8 @@ NO_LAMPORTS_MOVED = frozenset(
         "cancel_market",
     }
 )
-#: The longest data of ours is 102 bytes; a transaction cannot carry more than 1,232, but a forged
-#: item could, and base58 takes the square of its length.
+#: The longest data of ours is 102 bytes. A transaction cannot carry more than 1,232, but a forged item could, and the
+#: time of base58 decoding grows with the square of the length.
 _LONGEST_DATA = 2_048
 
 _T = TypeVar("_T")
@@ -47,21 +48,21 @@ _INNER = msgspec.json.Decoder(list[InnerInstructions] | None)
 
 
 class InstructionCall(NamedTuple):
-    """An instruction as it ran."""
+    """An instruction that ran."""
 
-    #: Which top-level instruction it is, or was called by.
+    #: The index of the top-level instruction that it is, or that called it.
     top: int
     is_inner: bool
     is_ours: bool
-    #: None when another program ran, or ours was asked for something unknown.
+    #: None if another program ran, or if ours does not define the instruction.
     name: str | None
     args: dict[str, Any]
-    #: Places in the account keys, in the instruction's order.
+    #: Indexes into the account keys, in the instruction's order.
     accounts: list[int]
 
 
 class TransactionView:
-    """What one transaction tells beyond its log."""
+    """The data of one transaction beyond its log."""
 
     def __init__(self, item: WebhookItem, keys: list[str], program_id: str) -> None:
         self._item = item
@@ -69,29 +70,29 @@ class TransactionView:
         self._program_id = program_id
 
     def key_index(self, account: str) -> int | None:
-        """Where an account stands among the keys."""
+        """Return the index of an account among the keys, or None."""
         return self._keys.index(account) if account in self._keys else None
 
     def named_account(self, call: InstructionCall, name: str) -> str | None:
-        """The account that a call of ours gave under the program's name for it."""
+        """Return the account that a call of ours passed under the program's name for it, or None."""
         index = _ACCOUNTS[call.name or ""].index(name)
         place = call.accounts[index] if index < len(call.accounts) else -1
         return self._keys[place] if 0 <= place < len(self._keys) else None
 
     def balance_before(self, account: str) -> int | None:
-        """Lamports of an account before the transaction."""
+        """Return the lamports of an account before the transaction, or None."""
         meta = self._item.meta
         return None if meta is None else self._balance(meta.pre_balances, account)
 
     def balance_after(self, account: str) -> int | None:
-        """Lamports of an account after the transaction."""
+        """Return the lamports of an account after the transaction, or None."""
         meta = self._item.meta
         return None if meta is None else self._balance(meta.post_balances, account)
 
     def lamports_change(self, name: str, account: str) -> int | None:
-        """By how many lamports one call of `name`, and what it called itself, changed a market's account.
+        """Return the change of a market account's lamports by one call of `name` and the instructions it called.
 
-        None unless it is the only thing in the transaction that may have moved lamports there.
+        Return None unless it is the only call in the transaction that may have moved lamports there.
         """
         before, after, index = self.balance_before(account), self.balance_after(account), self.key_index(account)
         if before is None or after is None:
@@ -116,7 +117,7 @@ class TransactionView:
 
     @property
     def has_all_calls(self) -> bool:
-        """Whether the calls are all there were: the node recorded inner instructions, even if there were none."""
+        """Whether `calls` is complete: the node recorded inner instructions, even if there were none."""
         return bool(self.calls) and self._inner is not None
 
     @functools.cached_property

@@ -1,13 +1,13 @@
-"""Events of a log that the runtime cut, from the instructions that caused them.
+"""Rebuilds events that the runtime truncated from a log, using the instructions that caused them.
 
 A transaction's log ends at ten kilobytes: the first line that does not fit becomes `Log truncated`, and after it only
-lines still come that are short enough for the room that is left (protocol.md 1.7), so that a short event may stand
-where a long one was dropped. The instructions are all there, and every instruction of our program emits exactly one
-event (protocol.md 1.3). So calls and events are laid side by side, in the order in which they ran; a call without its
-event lost it. Where that does not come out even, or anything of ours cannot be read, nothing is rebuilt.
+lines that are short enough for the remaining space are logged (protocol.md 1.7), so that a short event may follow where
+a long one was dropped. The instructions are all present, and every instruction of our program emits exactly one event
+(protocol.md 1.3). So calls and events are matched in the order in which they ran; a call without an event lost it. If
+they do not match completely, or anything of ours cannot be read, nothing is rebuilt.
 
-What is rebuilt is exactly what the program would have said. Its clock is that of the transaction's other events or the
-block's time, which validators take from the same Clock. Which events can be:
+A rebuilt event is exactly the event that the program emitted. Its clock is that of the transaction's other events or
+the block's time, which validators take from the same Clock. These events can be rebuilt:
 
     always      GlobalConfigInitialized   signer, argument, and the rate that initialize sets (1.4.1)
                 MarketCreated             arguments and signer; it is PROPOSED
@@ -16,18 +16,18 @@ block's time, which validators take from the same Clock. Which events can be:
                 ProposalVoteSubmitted     argument and accounts
                 DisputeVoteSubmitted      the same
                 MarketCancelled           accounts alone
-    sometimes   ConfigUpdated             where both time limits were given; one left out keeps a value nobody says here
-                LiquidityWithdrawn        from the market's balances, where nothing else moved lamports there
-    never       SharesBought, SharesSold  shares and price come out of the market's state at that instant
-                MarketActivated           says the creator and the liquidity, which only the account holds
-                DisputeInitiated          says the outcome that had been proposed
-                MarketFinalized           says an outcome that depends on state, counts and threshold
-                WinningsClaimed           says the final outcome; its amount depends on the position
-                ProposalAggregated, DisputeAggregated    say whether a threshold of the configuration was met
-                ProtocolPauseStatusChanged               says which way the switch went
+    sometimes   ConfigUpdated             if both time limits were given; an omitted one keeps a value that is not here
+                LiquidityWithdrawn        from the market's balances, if nothing else moved lamports there
+    never       SharesBought, SharesSold  shares and price are computed from the market's state at that instant
+                MarketActivated           contains the creator and the liquidity, which only the account holds
+                DisputeInitiated          contains the outcome that had been proposed
+                MarketFinalized           contains an outcome that depends on state, counts and threshold
+                WinningsClaimed           contains the final outcome; its amount depends on the user position
+                ProposalAggregated, DisputeAggregated    contain whether a threshold of the configuration was met
+                ProtocolPauseStatusChanged               contains the new state of the switch
 
-What is never rebuilt is a dead letter of its transaction, with the event's name and ordinal, and a person is told: no
-amount, price or outcome is ever made up. Reconciliation compares that market with its account.
+An event that cannot be rebuilt becomes a dead letter of its transaction, with the event's name and ordinal, and raises
+an alert: no amount, price or outcome is ever invented. Reconciliation compares that market with its account.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ..records import EventRow
 from . import event_rows
 from .instructions import InstructionCall, TransactionView
 
-#: What each instruction emits (protocol.md 1.3).
+#: The event that each instruction emits (protocol.md 1.3).
 EMITS: Final = {
     "initialize_global_config": "GlobalConfigInitialized",
     "create_market": "MarketCreated",
@@ -71,16 +71,16 @@ INITIAL_PROTOCOL_FEE_BPS: Final = 300
 PROPOSED: Final = 0
 #: A rebuilt event names its market by the account; the id is not in the instruction.
 UNKNOWN_MARKET_ID: Final = b""
-#: Says in an event's context that it is not the program's own word.
+#: Marks an event's context: the event was rebuilt and not logged by the program.
 REBUILT_CONTEXT: Final = {"rebuilt_from": "instruction"}
 
 
 class MissingEvent(NamedTuple):
-    """An event that the log lost."""
+    """An event that is missing from the log."""
 
     ordinal: int
     name: str
-    #: The event, where the transaction tells all of it.
+    #: The rebuilt event; None unless the transaction contains all of its data.
     event: events.Event | None
     market: event_rows.MarketRef
 
@@ -88,7 +88,7 @@ class MissingEvent(NamedTuple):
 def missing_events(
     found: ParsedLog, view: TransactionView, block_time: int | None, program_id: str
 ) -> list[MissingEvent] | None:
-    """What a cut log lost, in order; None where calls and events cannot be laid side by side."""
+    """Return the events missing from a truncated log, in order; None if calls and events cannot be matched."""
     if not view.has_all_calls or found.undecodable:
         return None
     ours = [call for call in view.calls if call.is_ours]
@@ -117,7 +117,7 @@ _CLOCK: Final = {
 
 
 def _is_emitted_by(event: events.Event, call: InstructionCall, view: TransactionView, program_id: str) -> bool:
-    """Whether a call may have emitted an event: the right kind, about the right market, by the right wallet."""
+    """Return whether a call may have emitted an event: kind, market and acting wallet must be the same."""
     _, account = event_rows.market(event, program_id)
     return (
         EMITS[call.name or ""] == event.name
@@ -129,7 +129,7 @@ def _is_emitted_by(event: events.Event, call: InstructionCall, view: Transaction
     )
 
 
-#: Under which name the instruction of an event has the wallet that the event names; MarketActivated names another.
+#: The instruction's name for the wallet that the event names; MarketActivated is absent, as it names another wallet.
 _ACTOR_ACCOUNT: Final = {
     "MarketCreated": "creator",
     "ProposalApproved": "admin",
@@ -177,7 +177,7 @@ _Rebuild: TypeAlias = Callable[[_RebuildInput], events.Event | None]
 def _rebuild_withdrawal(source: _RebuildInput) -> events.Event | None:
     account = source.view.named_account(source.call, "market")
     change = None if account is None else source.view.lamports_change("withdraw_liquidity", account)
-    # The program refuses to withdraw nothing (protocol.md 1.4.11).
+    # The program rejects a withdrawal of zero (protocol.md 1.4.11).
     if change is None or change >= 0:
         return None
     return events.LiquidityWithdrawn(UNKNOWN_MARKET_ID, source.account("creator"), -change, source.clock)
@@ -191,7 +191,7 @@ def _rebuild_config(source: _RebuildInput) -> events.Event:
     )
 
 
-#: An event with None in it is not whole, and is not used.
+#: An event that contains None is incomplete and is not used.
 _REBUILD: Final[dict[str, _Rebuild]] = {
     "GlobalConfigInitialized": lambda s: events.GlobalConfigInitialized(
         s.account("admin"), s.argument("backend_authority"), INITIAL_PROTOCOL_FEE_BPS, s.clock
@@ -217,12 +217,12 @@ _REBUILD: Final[dict[str, _Rebuild]] = {
     "ConfigUpdated": _rebuild_config,
     "LiquidityWithdrawn": _rebuild_withdrawal,
 }
-#: Every event that a transaction alone can tell.
+#: Every event that can be rebuilt from a transaction alone.
 REBUILDABLE: Final = frozenset(_REBUILD)
 
 
 def number_events(found: ParsedLog, lost: Sequence[MissingEvent]) -> Iterator[tuple[int, events.Event]]:
-    """The events the log still has, each with its place among all that were emitted."""
+    """Yield the events that the log still holds, each with its ordinal among all emitted ones."""
     lost_ordinals = {one.ordinal for one in lost}
     places = (place for place in range(len(found.events) + len(lost)) if place not in lost_ordinals)
     for place, (_, event) in zip(places, found.events, strict=True):
@@ -230,12 +230,12 @@ def number_events(found: ParsedLog, lost: Sequence[MissingEvent]) -> Iterator[tu
 
 
 def mark_rebuilt(row: EventRow) -> EventRow:
-    """A rebuilt event's row, saying so."""
+    """Return a rebuilt event's row, marked as rebuilt."""
     context: dict[str, Any] = {} if row.context is None else msgspec.json.decode(row.context)
     return row._replace(context=msgspec.json.encode(context | REBUILT_CONTEXT))
 
 
 def dead_letter_reason(one: MissingEvent) -> str:
-    """Why an event is a dead letter, for a person."""
+    """Return the reason why an event is a dead letter, for an operator."""
     about = f" of market account {one.market[1]}" if one.market[1] else ""
     return f"The runtime cut the log before {one.name}{about}, and the transaction does not tell all of it."

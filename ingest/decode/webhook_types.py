@@ -1,9 +1,8 @@
-"""The parts of a delivered transaction that anything is read from, as types.
+"""Defines types for the parts of a delivered transaction that ingest reads.
 
-A raw webhook item has the shape of `getTransaction` (protocol.md 8.3). msgspec builds only these
-fields and steps over the rest. What only some events need stays unread bytes (`Raw`) until one of
-them asks, and is allowed to be missing or odd: `Item` is tried first, then `Core`, which wants
-nothing but what an event cannot do without.
+A raw webhook item has the shape of `getTransaction` (protocol.md 8.3). msgspec builds only these fields and skips the
+rest. Parts that only some events need stay unparsed bytes (`Raw`) until one of them needs them, and may be missing or
+malformed: `WebhookItem` is tried first, then `CoreItem`, which requires only the parts that every event needs.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ _ABSENT = msgspec.Raw(b"null")
 
 
 class LoadedAddresses(msgspec.Struct, gc=False):
-    """Accounts of a version 0 transaction that a look-up table named."""
+    """Accounts of a version 0 transaction that came from a look-up table."""
 
     writable: list[str] = []
     readonly: list[str] = []
 
 
 class TransactionMeta(msgspec.Struct, rename="camel", gc=False):
-    """What executing the transaction did."""
+    """The results of executing the transaction."""
 
     err: Any = None
     fee: int | None = None
@@ -36,7 +35,7 @@ class TransactionMeta(msgspec.Struct, rename="camel", gc=False):
 
 
 class TransactionMessage(msgspec.Struct, rename="camel", gc=False):
-    """What was signed."""
+    """The message that was signed."""
 
     account_keys: list[str] = []
     instructions: msgspec.Raw = _ABSENT
@@ -57,12 +56,12 @@ class WebhookItem(msgspec.Struct, rename="camel", gc=False):
     index_within_block: int | None = None
     meta: TransactionMeta | None = None
     transaction: WebhookTransaction | None = None
-    #: Enhanced items have it here, and neither `meta` nor logs.
+    #: Enhanced items have the signature here, and neither `meta` nor logs.
     signature: str | None = None
 
 
 class CoreMeta(msgspec.Struct, rename="camel"):
-    """The part of `Meta` without which there are no events."""
+    """The part of `TransactionMeta` without which there are no events."""
 
     err: Any = None
     fee: Any = None
@@ -70,13 +69,13 @@ class CoreMeta(msgspec.Struct, rename="camel"):
 
 
 class CoreTransaction(msgspec.Struct):
-    """The part of `Transaction` without which it has no name."""
+    """The part of `WebhookTransaction` without which it has no signature."""
 
     signatures: list[str]
 
 
 class CoreItem(msgspec.Struct, rename="camel"):
-    """The part of `Item` that has to be right."""
+    """The part of `WebhookItem` that has to be valid."""
 
     slot: int | None = None
     block_time: Any = None
@@ -86,7 +85,7 @@ class CoreItem(msgspec.Struct, rename="camel"):
     signature: str | None = None
 
     def as_item(self) -> WebhookItem:
-        """The same without what could not be read."""
+        """Return the same item without the parts that could not be read."""
         item = WebhookItem(
             self.slot,
             _int_or_none(self.block_time),
@@ -107,7 +106,7 @@ def _int_or_none(value: object) -> int | None:
 
 
 class CompiledInstruction(msgspec.Struct, rename="camel", gc=False):
-    """A compiled instruction: places in the account keys, and data in base58."""
+    """A compiled instruction: indexes into the account keys, and data in base58."""
 
     program_id_index: int
     accounts: list[int]
@@ -115,7 +114,7 @@ class CompiledInstruction(msgspec.Struct, rename="camel", gc=False):
 
 
 class InnerInstructions(msgspec.Struct, gc=False):
-    """What one top-level instruction called."""
+    """The instructions that one top-level instruction called."""
 
     index: int
     instructions: list[CompiledInstruction]

@@ -1,14 +1,14 @@
-"""A batch as Postgres takes it: one array per column, in the server's own binary form.
+"""Encodes a batch for Postgres: one array per column, in the server's own binary form.
 
-`raw.append` has a parameter per column. Arrays in binary cost Postgres no parsing and Python one join per column; a
-body of a kilobyte travels as a kilobyte, where text would make two of it. An array is
+`raw.append` has a parameter per column. Arrays in binary cost Postgres no parsing and Python one join per column. A
+body of a kilobyte is sent as a kilobyte, where its text form would take two. An array consists of
 
     dimensions (0 or 1), whether it holds nulls, type of the elements, length, first index (1), then the elements
 
-and an element is its length (-1 for null) and its bytes, integers big-endian (array_recv of PostgreSQL).
+and an element consists of its length (-1 for null) and its bytes, integers big-endian (array_recv of PostgreSQL).
 
-Markets and wallets are integers in the log. The writer remembers those it has seen (`Numbers`); an event of a market or
-wallet that it does not know carries the text, and the database answers with the number.
+Markets and wallets are integers in the log. The writer caches the numbers that it has received (`NumberCache`). An
+event of a market or wallet that is not in the cache carries the text, and the database returns the number.
 """
 
 from __future__ import annotations
@@ -27,72 +27,72 @@ from zmart.domain import ids
 from ..records import EventRow, TransactionRow
 from . import body_compression
 
-#: Numbers remembered between batches; 44 characters a key, so some tens of megabytes at the most.
+#: Numbers cached between batches; a key has 44 characters, so the cache takes some tens of megabytes at most.
 CACHE_SIZE = 200_000
 MAX_INDEX_IN_BLOCK = 32_767
 
 _V = TypeVar("_V")
-#: Types of elements, by their numbers in pg_type.
+#: Element types, by their numbers in pg_type.
 _BYTEA, _INT8, _INT4, _TEXT, _JSONB = 17, 20, 23, 25, 3802
 _NULL = b"\xff\xff\xff\xff"
 _HEADER = struct.Struct("!iiIii")
 _length = struct.Struct("!i").pack
 _int4 = struct.Struct("!ii").pack
 _int8 = struct.Struct("!iq").pack
-#: The version of jsonb's binary form, which is text behind it.
+#: The version byte of jsonb's binary form; the JSON text follows it.
 _json = struct.Struct("!ib").pack
 
 
 class Sighting(NamedTuple):
-    """A transaction, and how often its batch holds it."""
+    """A transaction, and the number of times that its batch holds it."""
 
     row: TransactionRow
     times: int
 
 
 class Array(NamedTuple):
-    """One column."""
+    """One encoded column."""
 
     data: bytes
 
 
 class ArrayDumper(adapt.Dumper):
-    """Hands a column over as it is; the statement's cast says of what type it is."""
+    """Passes a column on unchanged; the cast in the statement sets its type."""
 
     format = pq.Format.BINARY
 
     def dump(self, obj: Array) -> bytes:
-        """The bytes."""
+        """Return the encoded bytes."""
         return obj.data
 
 
 def register_array_dumper(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Let a connection take columns as parameters."""
+    """Register the dumper, so that a connection accepts columns as parameters."""
     connection.adapters.register_dumper(Array, ArrayDumper)
 
 
 def int4s(values: Sequence[int | None]) -> Array:
-    """A column of int."""
+    """Return a column of int."""
     return _array(_INT4, values, lambda value: _int4(4, value))
 
 
 def int8s(values: Sequence[int | None]) -> Array:
-    """A column of bigint."""
+    """Return a column of bigint."""
     return _array(_INT8, values, lambda value: _int8(8, value))
 
 
 def texts(values: Sequence[str | None]) -> Array:
-    """A column of text."""
+    """Return a column of text."""
     return byteas([None if value is None else value.encode() for value in values], kind=_TEXT)
 
 
 def byteas(values: Sequence[bytes | None], *, kind: int = _BYTEA) -> Array:
-    """A column of bytea."""
+    """Return a column of bytea."""
     return _array(kind, values, lambda value: _length(len(value)) + value)
 
 
 def jsonbs(values: Sequence[bytes | None]) -> Array:
-    """A column of jsonb, of JSON texts in UTF-8."""
+    """Return a column of jsonb, made from JSON texts in UTF-8."""
     return _array(_JSONB, values, lambda value: _json(len(value) + 1, 1) + value)
 
 
@@ -105,14 +105,14 @@ def _array(kind: int, values: Sequence[_V | None], element: Callable[[_V], bytes
 
 @dataclass(slots=True)
 class NumberCache:
-    """Integers of markets and wallets; true for good once they are committed."""
+    """Caches the integers of markets and wallets; a number never changes once it is committed."""
 
     #: Account to number, and whether its market_id is known.
     markets: dict[str, tuple[int, bool]] = field(default_factory=dict)
     wallets: dict[str, int] = field(default_factory=dict)
 
     def remember(self, assigned: AssignedNumbers) -> None:
-        """Keep what a committed batch has taught."""
+        """Store the numbers that a committed batch returned."""
         for cache in (self.markets, self.wallets):
             if len(cache) > CACHE_SIZE:
                 cache.clear()
@@ -124,7 +124,7 @@ class NumberCache:
 
 
 class AssignedNumbers(NamedTuple):
-    """Numbers a batch came upon; each field is None where there were none."""
+    """Numbers that a batch looked up or assigned; each field is empty where there were none."""
 
     accounts: Sequence[str]
     market_nos: Sequence[int]
@@ -134,7 +134,7 @@ class AssignedNumbers(NamedTuple):
 
 
 def transactions(sightings: Sequence[Sighting]) -> dict[str, Array]:
-    """The columns of transactions."""
+    """Return the columns of the transactions."""
     rows = [sighting.row for sighting in sightings]
     bundles = body_compression.compress(row.body for row in rows)
     return {
@@ -154,7 +154,7 @@ def transactions(sightings: Sequence[Sighting]) -> dict[str, Array]:
 
 
 def events(rows: Iterable[TransactionRow], numbers: NumberCache) -> dict[str, Array]:
-    """The columns of the events of these transactions, in their order; `owners` counts transactions from 1."""
+    """Return the columns of the events of these transactions, in their order; `owners` counts transactions from 1."""
     entries = [(owner, row, event) for owner, row in enumerate(rows, start=1) for event in row.events]
     event_rows = [event for _, _, event in entries]
     markets = [_market(event, numbers) for event in event_rows]
@@ -179,7 +179,7 @@ def events(rows: Iterable[TransactionRow], numbers: NumberCache) -> dict[str, Ar
 
 
 def _market(event: EventRow, numbers: NumberCache) -> tuple[int | None, str | None, str | None]:
-    """Number, account, market_id: the last two only where they may be news."""
+    """Return number, account and market_id; the last two only where the database may not know them yet."""
     if event.market_account is None:
         return None, None, None
     cached = numbers.markets.get(event.market_account)
@@ -192,11 +192,14 @@ def _market(event: EventRow, numbers: NumberCache) -> tuple[int | None, str | No
 
 
 def order_key(row: TransactionRow, event: EventRow) -> int:
-    """Where an event stands on chain, as far as its transaction knows."""
+    """Return the order key of an event, as far as its transaction knows its place on chain."""
     index = provisional_index(row.signature) if row.index_in_block is None else row.index_in_block
     return ids.order_key(ids.Slot(row.slot), index, event.ordinal)
 
 
 def provisional_index(signature: str) -> int:
-    """Stand-in for an unknown index in the block: the same for every delivery, as raw.provisional_index has it."""
+    """Return a stand-in for an unknown index in the block.
+
+    It is the same for every delivery and equal to the result of the SQL function raw.provisional_index.
+    """
     return int.from_bytes(hashlib.sha256(signature.encode()).digest()[:2], "big") & MAX_INDEX_IN_BLOCK

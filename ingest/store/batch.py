@@ -1,6 +1,7 @@
-"""A batch to be committed: transactions with their columns laid out, dead letters, pending signatures.
+"""Holds a batch to be committed: transactions with their encoded columns, dead letters and pending signatures.
 
-The writer splits a batch that Postgres refuses in halves until the refused item is alone, and makes it a dead letter.
+When Postgres refuses a batch, the writer splits it in halves until the refused item is alone, and makes that item a
+dead letter.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from .arrays import Sighting
 
 
 class PreparedBatch(list[TransactionRow]):
-    """Transactions whose columns are laid out already."""
+    """Transactions whose columns are already encoded."""
 
     def __init__(self, transactions: Sequence[TransactionRow], numbers: arrays.NumberCache) -> None:
         super().__init__(transactions)
         self.sightings = list(count_sightings(self))
-        #: The memory that the columns were made with: another one's numbers are other markets.
+        #: The cache that the columns were encoded with. The numbers of another cache may name other markets.
         self.numbers = numbers
         self.columns = _columns(self.sightings, numbers)
 
@@ -36,18 +37,18 @@ class BatchInput:
     prepared: PreparedBatch | None = None
 
     def columns(self, numbers: arrays.NumberCache) -> dict[str, arrays.Array]:
-        """The columns of its transactions, laid out beforehand where that still holds."""
+        """Return the columns of its transactions; reuse the prepared ones if they were encoded with the same cache."""
         if self.prepared is not None and self.prepared.numbers is numbers:
             return self.prepared.columns
         return _columns(self.sightings, numbers)
 
     @property
     def size(self) -> int:
-        """How many items it holds."""
+        """The number of items in it."""
         return len(self.sightings) + len(self.dead_letters) + len(self.wanted)
 
     def split(self) -> tuple[BatchInput, BatchInput]:
-        """Two of about the same size, in order: transactions, then dead letters, then wanted signatures."""
+        """Return two halves of about equal size, in order: transactions, dead letters, wanted signatures."""
         middle, n, m = self.size // 2, len(self.sightings), len(self.sightings) + len(self.dead_letters)
         first = dataclasses.replace(
             self,
@@ -66,7 +67,7 @@ class BatchInput:
         return first, second
 
     def rejection_dead_letter(self, reason: str) -> DeadLetter:
-        """The dead letter of the only item in it, which Postgres refused."""
+        """Return the dead letter of its only item, which Postgres refused."""
         message = f"Postgres refused it: {reason}"
         for sighting in self.sightings:
             return DeadLetter(sighting.row.signature, None, "rejected", message, sighting.row.body)
@@ -80,7 +81,7 @@ def _columns(sightings: Sequence[Sighting], numbers: arrays.NumberCache) -> dict
 
 
 def count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting]:
-    """Each signature once, in order of first sight, with how often this batch holds it."""
+    """Return each signature once, in order of first occurrence, with the number of times that this batch holds it."""
     by_signature: dict[str, Sighting] = {}
     for row in transactions:
         previous = by_signature.get(row.signature)

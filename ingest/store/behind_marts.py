@@ -1,8 +1,8 @@
-"""Brings marts that are behind the log up to it again, without an operator and without a further delivery.
+"""Retries the folds of marts that are behind the log, without an operator and without a further delivery.
 
-A model whose fold fails is skipped by the appends that follow (folds.fold). Here it is retried beside them, one short
+A model whose fold fails is skipped by the appends that follow (folds.fold). This task retries it beside them, one short
 transaction at a time (folds.retry_behind), so that neither a model that fails again nor a long window is ever part of
-an append: a statement's timeout that rings in a retry refuses no delivery.
+an append: a statement timeout in a retry rejects no delivery.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from zmart.db.connection import ReconnectingConnection, translate_errors
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
 
-#: How often due marts are looked for; the pause of each mart is in ops.models.
+#: Interval between checks for marts that are due; the pause of each mart is stored in ops.models.
 RETRY_SECONDS = 1.0
-#: An attempt holds the log: one that takes longer is ended, and the next one takes a smaller window.
+#: An attempt locks the log. An attempt that takes longer is cancelled, and the next one uses a smaller window.
 STATEMENT_TIMEOUT_SECONDS = 20.0
 
 
 class BehindMarts:
-    """The task; start it with the server."""
+    """The retry task; start it with the server."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = ReconnectingConnection(
@@ -35,18 +35,18 @@ class BehindMarts:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run(), name="ingest behind marts")
 
     async def stop(self) -> None:
-        """End; an attempt under way is undone and made again at the next start."""
+        """Stop the task; an attempt under way is rolled back and repeated at the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         await self._connection.close()
 
     async def retry(self) -> int:
-        """Make every attempt that is due; how many that were. Raises what the database does not answer with."""
+        """Make every attempt that is due and return their number. Raises the database's errors."""
         attempts = 0
         with translate_errors():
             connection = await self._connection.get()

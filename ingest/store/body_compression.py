@@ -1,10 +1,10 @@
-"""How delivered bodies are kept: those of a batch together, a few dozen to a compressed piece.
+"""Compresses delivered bodies: those of a batch together, a few dozen to a bundle.
 
-Transactions of one program resemble each other. Compressed alone, one of 2.4 kB becomes 1.1 kB and takes 25 µs;
-compressed with its neighbours it becomes 0.3 kB and takes 5 µs, which was a quarter of all that ingest does. To read
-one back, its bundle is opened: 60 µs.
+Transactions of one program resemble each other. Compressed alone, a body of 2.4 kB becomes 1.1 kB and takes 25 µs;
+compressed with its neighbours it becomes 0.3 kB and takes 5 µs. The 25 µs were a quarter of all the work of ingest.
+Reading one body decompresses its whole bundle: 60 µs.
 
-A body by itself, as older logs have it, is zlib too.
+Older logs hold bodies that are compressed alone; these are zlib data too.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-#: Further back than 32 kB deflate does not see; twice that keeps bundles small and their beginnings rare.
+#: Deflate finds no matches further back than 32 kB. Twice that keeps bundles small and makes the badly compressed
+#: beginning of a bundle rare.
 BUNDLE_BYTES = 64 << 10
-#: Level 1: higher ones take three times as long for a sixth less.
+#: Level 1: higher levels take three times as long and save a sixth.
 LEVEL = 1
 
 
 class BodyRef(NamedTuple):
-    """Where a body is."""
+    """The place of a body in its bundle."""
 
-    #: Which bundle of its batch, from 1.
+    #: The number of its bundle in the batch, from 1.
     bundle: int
-    #: In bytes of the opened bundle.
+    #: Byte offset in the decompressed bundle.
     start: int
     length: int
 
 
 class Bundles(NamedTuple):
-    """The bodies of a batch."""
+    """The compressed bodies of a batch."""
 
     contents: list[bytes]
-    #: One per body, in their order.
+    #: One reference per body, in the order of the bodies.
     refs: list[BodyRef]
 
 
 def compress(bodies: Iterable[bytes]) -> Bundles:
-    """Bodies in bundles; one of more than BUNDLE_BYTES has its own."""
+    """Return the bodies compressed in bundles; a body of more than BUNDLE_BYTES gets its own bundle."""
     contents, refs = [], []
     for number, group in enumerate(_groups(bodies), start=1):
         contents.append(compress_one(b"".join(group)))
@@ -50,12 +51,12 @@ def compress(bodies: Iterable[bytes]) -> Bundles:
 
 
 def compress_one(body: bytes) -> bytes:
-    """One body compressed by itself."""
+    """Return one body compressed alone."""
     return zlib.compress(body, LEVEL)
 
 
 def decompress(content: bytes, start: int = 0, length: int | None = None) -> bytes:
-    """A body out of its bundle, or out of nothing but itself."""
+    """Return a body from its bundle, or from its own compressed form if `length` is None."""
     full = zlib.decompress(content)
     return full if length is None else full[start : start + length]
 

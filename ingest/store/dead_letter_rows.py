@@ -1,4 +1,4 @@
-"""Stores dead letters and raises the alerts about them; makes the dead letters that the writer itself finds."""
+"""Stores dead letters, raises the alerts about them and creates the dead letters that the writer itself finds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..records import DeadLetter, TransactionRow
 
 sql = queries.load("ingest.store", "queries.sql")
 
-#: Reasons of dead letters that raise an alert; the others can wait until somebody has time.
+#: Reasons of dead letters that raise an alert; the others are not urgent.
 ALERTING_REASONS = frozenset({"differs", "truncated", "rejected"})
 
 
 def conflict_dead_letters(transactions: Iterable[TransactionRow]) -> Iterable[DeadLetter]:
-    """One for each version of a transaction that differs from the first of its batch."""
+    """Yield a dead letter for each version of a transaction that differs from the first one of its batch."""
     digests: dict[str, bytes] = {}
     for row in transactions:
         if digests.setdefault(row.signature, row.digest) != row.digest:
@@ -26,13 +26,13 @@ def conflict_dead_letters(transactions: Iterable[TransactionRow]) -> Iterable[De
 
 
 def differs_dead_letter(row: TransactionRow) -> DeadLetter:
-    """The dead letter of a version that differs from the stored one."""
+    """Return the dead letter of a version that differs from the stored one."""
     reason = "Another delivery of this signature has another slot, error or log."
     return DeadLetter(row.signature, None, "differs", reason, row.body)
 
 
 def superseded_dead_letter(row: TransactionRow, body: bytes | None) -> DeadLetter:
-    """The dead letter of a stored version that the finalized chain does not hold."""
+    """Return the dead letter of a stored version that the finalized chain does not hold."""
     reason = "The finalized chain holds another version of this transaction; this one was withdrawn."
     return DeadLetter(row.signature, None, "superseded", reason, body)
 
@@ -72,7 +72,7 @@ def _dead_letter_parameters(dead_letter: DeadLetter, source: str) -> dict[str, A
         "signature": dead_letter.signature,
         "ordinal": dead_letter.ordinal,
         "reason_code": dead_letter.reason_code,
-        # Postgres text cannot hold U+0000 or half a surrogate pair; the bytes beside it keep everything.
+        # Postgres text cannot hold U+0000 or half a surrogate pair; the column `bytes` holds the original bytes.
         "reason": dead_letter.reason.replace("\x00", "\\0").encode("utf-8", "replace").decode(),
         "source": source,
         "bytes": dead_letter.bytes,

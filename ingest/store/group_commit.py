@@ -1,21 +1,23 @@
-"""Group commit: many deliveries, one transaction, and nobody is answered before it is durable.
+"""Commits many deliveries in one transaction and acknowledges each delivery only after its commit is durable.
 
-A commit costs about the same for one transaction as for five hundred. So what arrives waits a few
-milliseconds for company, is handed to the writer together, and every sender learns the outcome of
-the commit its own piece was in:
+A commit costs about the same for one transaction as for five hundred. So deliveries wait a few milliseconds for others,
+are passed to the writer together, and every sender receives the outcome of the commit that its own delivery was part
+of:
 
-    submit -> [piece piece piece] -- ripe? --> Writer.append -> committed -> submit returns
-                    ^ meanwhile, what arrives waits for the next
+    submit -> [delivery delivery delivery] -- batch_size > 0 --> Writer.append -> committed -> submit returns
+                    ^ deliveries that arrive meanwhile wait for the next batch
 
-A batch is closed as late as possible, when the writer is free, and is then as large as it can be. Only one that is full
-already is closed while another commits: compressing it and laying out its columns is then done in that time.
+A batch is closed as late as possible, when the writer is free, and is then as large as it can be. Only a batch that is
+already full is closed while another one commits; its compression and the encoding of its columns then run during that
+commit.
 
-When to close a batch is a pure function of the queue and the clock (`ripe`); waiting is elsewhere.
+The decision when to close a batch is a pure function of the queue and the clock (`batch_size`); the waiting is done
+elsewhere.
 
-Memory is bounded by bytes, not by pieces, and counts from the first byte read to the commit
-(`Room`): beyond the bound a delivery is refused with Overloaded, which its sender retries. A commit
-that fails fails those who were in it, and no other. A sender that goes away changes nothing: its
-piece is committed all the same, because it may have been its last attempt.
+Memory is limited in bytes, not in deliveries, and counts from the first byte read until the commit (`ByteBudget`). A
+delivery beyond the limit is rejected with Overloaded, and its sender retries it. A commit that fails fails only the
+deliveries in it. A sender that disconnects changes nothing: its delivery is committed all the same, because it may have
+been the last attempt.
 """
 
 from __future__ import annotations
@@ -42,21 +44,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-#: A room this full has no place for most deliveries.
+#: A budget that is used to this ratio has no space for most deliveries.
 FULL_RATIO = 0.9
 STOPPED_MESSAGE = "Ingest stopped before this was committed."
-#: How much later those of a batch are answered when the next one is ready: their answers, and what they send next,
-#: would keep this process from sending it, while Postgres has nothing to do.
+#: Delay of the responses for a batch when the next batch is ready. Without it, these responses and the requests that
+#: follow them would delay sending the next batch, while Postgres is idle.
 HEAD_START_SECONDS = 0.003
-#: For so long after a refusal a room counts as full.
+#: A budget counts as full for this long after it rejected something.
 FULL_AFTER_REFUSAL_SECONDS = 5.0
 
 
 class BatchWriter(Protocol):
-    """What appends to the log: durable when it returns, one call at a time."""
+    """A writer that appends to the log: durable when it returns, one call at a time."""
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
-        """The same transactions, with everything done that needs no database: for `append`, later."""
+        """Return the same transactions after all work that needs no database; pass the result to `append`."""
         ...
 
     async def append(
@@ -67,31 +69,31 @@ class BatchWriter(Protocol):
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> CommitCounts:
-        """Commit; a ZmartError where it could not."""
+        """Commit the batch. Raises a ZmartError if that fails."""
         ...
 
     async def close(self) -> None:
-        """Let go of the database."""
+        """Close the database connection."""
         ...
 
 
-#: How a pipeline gets its writer, at the first batch and after a failure to get one.
+#: Creates the writer of a pipeline: called at the first batch, and again after it failed.
 ConnectWriter: TypeAlias = Callable[[], Awaitable[BatchWriter]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """When a batch closes, and how much may be in hand."""
+    """Limits that decide when a batch closes and how many bytes may be uncommitted."""
 
     transactions: int = 500
-    #: How long the first of a batch waits for others.
+    #: How long the first delivery of a batch waits for others.
     wait_seconds: float = 0.005
-    #: Room for two of the greatest deliveries (ingest.app.BODY_LIMIT_BYTES).
+    #: Enough for two deliveries of the maximum size (ingest.webhook.app.BODY_LIMIT_BYTES).
     budget_bytes: int = 64 << 20
 
 
 class ByteBudget:
-    """How many bytes may be in hand at once."""
+    """Limits the number of uncommitted bytes."""
 
     def __init__(self, limit_bytes: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit_bytes = limit_bytes
@@ -101,18 +103,18 @@ class ByteBudget:
 
     @property
     def is_full(self) -> bool:
-        """Whether what comes now may well be refused: little is left, or something was refused a moment ago."""
+        """Whether the next request may be rejected: little is left, or something was rejected a moment ago."""
         return (
             self.used_bytes >= FULL_RATIO * self.limit_bytes
             or self._clock() - self._refused_at < FULL_AFTER_REFUSAL_SECONDS
         )
 
     def reserve(self) -> Reservation:
-        """A share of the room, empty at first."""
+        """Return an empty reservation of this budget."""
         return Reservation(self)
 
     def acquire(self, count: int) -> None:
-        """Use `count` bytes more; Overloaded where there is no room for them."""
+        """Use `count` more bytes. Raises Overloaded if the budget does not have them."""
         if self.used_bytes + count > self.limit_bytes:
             self._refused_at = self._clock()
             raise errors.Overloaded(
@@ -122,12 +124,12 @@ class ByteBudget:
         self.used_bytes += count
 
     def release(self, count: int) -> None:
-        """Hand `count` bytes back."""
+        """Return `count` bytes to the budget."""
         self.used_bytes -= count
 
 
 class Reservation:
-    """Bytes in hand on behalf of several owners; given back when the last lets go."""
+    """Bytes reserved for several owners; they return to the budget when the last owner releases them."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
@@ -135,16 +137,16 @@ class Reservation:
         self._owners = 1
 
     def grow(self, count: int) -> None:
-        """Hold `count` bytes more; Overloaded where there is no room."""
+        """Reserve `count` more bytes. Raises Overloaded if the budget does not have them."""
         self._budget.acquire(count)
         self._bytes += count
 
     def add_owner(self) -> None:
-        """One owner more."""
+        """Add one owner."""
         self._owners += 1
 
     def release(self) -> None:
-        """One owner less."""
+        """Remove one owner; the last one returns the bytes to the budget."""
         self._owners -= 1
         if self._owners == 0:
             self._budget.release(self._bytes)
@@ -153,7 +155,7 @@ class Reservation:
 
 @dataclass(kw_only=True, eq=False)
 class QueuedDelivery:
-    """What is committed as a whole, and who waits for it."""
+    """A unit that is committed as a whole, with the future that its submitter awaits."""
 
     transactions: Sequence[TransactionRow]
     dead_letters: Sequence[DeadLetter]
@@ -163,16 +165,16 @@ class QueuedDelivery:
     arrived_at: float
     reservation: Reservation
     future: asyncio.Future[None] = field(repr=False)
-    #: Where its commit failed.
+    #: The traceback of the error that its commit raised.
     traceback: TracebackType | None = field(default=None, repr=False)
 
     @property
     def row_count(self) -> int:
-        """Rows to be written."""
+        """The number of rows to be written."""
         return len(self.transactions) + len(self.dead_letters) + len(self.wanted)
 
     def resolve(self, error: BaseException | None) -> None:
-        """Tell whoever still waits, and let the bytes go."""
+        """Set the result of the future and release the bytes."""
         self.reservation.release()
         self.traceback = None if error is None else error.__traceback__
         if not self.future.done():
@@ -182,11 +184,11 @@ class QueuedDelivery:
 def batch_size(
     queue: Iterable[QueuedDelivery], now: float, limits: BatchLimits, *, closing: bool = False, committing: bool = False
 ) -> int:
-    """How many pieces from the front make a batch now; 0 while it is better to wait.
+    """Return how many deliveries from the front of the queue make a batch now; 0 to wait.
 
-    A batch has one source, never splits a piece, and closes when the next piece would be too much,
-    when the first has waited long enough, or at once while `closing`. While another one is
-    `committing`, it closes only when it is full.
+    A batch has one source and never splits a delivery. It closes when the next delivery would exceed the limit, when
+    the first one has waited long enough, or at once while `closing`. While another batch is `committing`, it closes
+    only when it is full.
     """
     count = row_count = 0
     first: QueuedDelivery | None = None
@@ -204,7 +206,7 @@ def batch_size(
 
 
 class Pipeline:
-    """The queue in front of one writer. Use as an async context manager, or start and close."""
+    """The queue in front of one writer. Use it as an async context manager, or call `start` and `close`."""
 
     def __init__(
         self, connect: ConnectWriter, *, limits: BatchLimits | None = None, metrics: Metrics | None = None
@@ -212,13 +214,13 @@ class Pipeline:
         self.limits = limits or BatchLimits()
         self.metrics = metrics or Metrics()
         self.budget = ByteBudget(self.limits.budget_bytes)
-        #: When a webhook's transactions were last committed, on the monotonic clock.
+        #: Time of the last commit of webhook transactions, on the monotonic clock.
         self.delivered_at: float | None = None
-        #: Told after each commit, where somebody wants to hear of it at once.
+        #: Called after each commit.
         self.on_commit: Callable[[], None] = lambda: None
-        #: One user of the writer at a time: a batch, or whoever borrowed it.
+        #: The writer has one user at a time: a batch, or the caller of `exclusive_writer`.
         self._writer_lock = asyncio.Lock()
-        #: When the last commit failed, on the monotonic clock; None after a success.
+        #: Time of the last commit if it failed, on the monotonic clock; None after a success.
         self._failed_at: float | None = None
         self._connect = connect
         self._writer: BatchWriter | None = None
@@ -226,7 +228,7 @@ class Pipeline:
         self._queued_rows = 0
         self._wake = asyncio.Event()
         self._closing = False
-        #: Batches whose commit is over, with what became of them.
+        #: Batches whose commit has ended, each with its error or None.
         self._finished_batches: deque[tuple[Sequence[QueuedDelivery], BaseException | None]] = deque()
         #: Whether a batch waits for the commit that is under way.
         self._next_is_ready = False
@@ -242,16 +244,16 @@ class Pipeline:
 
     @property
     def is_open(self) -> bool:
-        """Whether what is submitted has a chance."""
+        """Whether the pipeline accepts submissions."""
         return not self._closing and self._task is not None and not self._task.done()
 
     @property
     def seconds_since_failure(self) -> float | None:
-        """How long ago the last commit failed; None where it did not."""
+        """Seconds since the last commit if it failed; else None."""
         return None if self._failed_at is None else time.monotonic() - self._failed_at
 
     def start(self) -> None:
-        """Begin to commit."""
+        """Start the task that commits."""
         self._task = asyncio.create_task(self._run(), name="ingest pipeline")
 
     async def submit(
@@ -264,11 +266,11 @@ class Pipeline:
         source: str = "webhook",
         reservation: Reservation | None = None,
     ) -> None:
-        """Return once everything is committed; else raise what kept a part of it from that.
+        """Return once everything is committed; raise the error of the first part that is not.
 
-        `size_bytes` is what the rows weigh in memory, beyond what `hold` has counted already.
-        Overloaded when there is no room, Unavailable while closing; the rest is the writer's. After
-        an error some of it may be committed: submit it all again, what is known is a duplicate.
+        `size_bytes` is the size of the rows in memory, beyond the bytes that `reservation` already counts. Raises
+        Overloaded if the budget has no space, Unavailable while closing, and the errors of the writer. After an error a
+        part may be committed: submit everything again; known transactions are counted as duplicates.
         """
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.", help="Deliver again in a moment.")
@@ -282,14 +284,15 @@ class Pipeline:
         outcomes = await asyncio.gather(*(delivery.future for delivery in deliveries), return_exceptions=True)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if outcome is not None:
-                # One error fails many; without this each would show the others' frames too.
+                # One error fails many deliveries; without this each traceback would contain the frames of the others
+                # too.
                 raise outcome.with_traceback(delivery.traceback)
 
     @contextlib.asynccontextmanager
     async def exclusive_writer(self) -> AsyncIterator[Writer]:
-        """The writer as `connect` gave it, for what is no delivery; batches wait meanwhile, so be brief.
+        """Lend the writer that `connect` returned, for work that is not a delivery. Batches wait until it is returned.
 
-        Unavailable while closing; else what kept the writer from connecting.
+        Raises Unavailable while closing, and the error of a failed connect.
         """
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.")
@@ -298,7 +301,7 @@ class Pipeline:
             yield cast("Writer", await self._get_writer())
 
     async def close(self, grace_seconds: float = 2.0) -> None:
-        """Commit what is queued, for at most `grace_seconds`; fail the rest, close the writer."""
+        """Commit the queue for at most `grace_seconds`, fail the rest, then close the writer."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -325,7 +328,7 @@ class Pipeline:
         source: str,
         reservation: Reservation,
     ) -> Iterator[QueuedDelivery]:
-        """A submission in pieces no greater than a batch, so that the lock is never held long."""
+        """Split a submission into parts no larger than a batch, so that the lock is never held long."""
         loop, size = asyncio.get_running_loop(), self.limits.transactions
         longest = max(len(transactions), len(dead_letters), len(wanted))
         for start in range(0, longest, size):
@@ -362,12 +365,12 @@ class Pipeline:
                 await asyncio.wait([committing])
         finally:
             if committing is not None:
-                # Where we are cancelled it still tells everyone who waits for it.
+                # A cancelled commit still resolves the futures of its deliveries.
                 committing.cancel()
                 await asyncio.wait([committing])
 
     async def _step(self, committing: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
-        """Begin a batch or wait for a reason to; the commit that is under way afterwards."""
+        """Begin a batch or wait until one may be due; return the commit that is then under way."""
         if committing is not None and committing.done():
             committing = None
         now, is_busy = asyncio.get_running_loop().time(), committing is not None
@@ -397,11 +400,11 @@ class Pipeline:
         try:
             return self._writer.prepare(rows)
         except Exception:
-            # What cannot be laid out is for `append` to come upon: it finds the culprit and keeps the others.
+            # `append` meets the same error again; it isolates the faulty item and stores the others.
             return rows
 
     async def _wait(self, *, is_busy: bool) -> None:
-        """Until something arrives, a commit ends, or the first in the queue has waited long enough."""
+        """Wait until something arrives, a commit ends, or the first delivery in the queue has waited long enough."""
         self._wake.clear()
         due = self._queue[0].arrived_at + self.limits.wait_seconds if self._queue and not is_busy else None
         with contextlib.suppress(TimeoutError):
@@ -414,7 +417,7 @@ class Pipeline:
             await self._append(batch, transactions)
             error = None
         except Exception as exc:
-            # It goes to everyone who waits; nobody else can do anything about it.
+            # The error goes to every waiting submitter; nothing else can handle it.
             error = exc
             self.metrics.failures.inc()
         finally:
@@ -426,7 +429,7 @@ class Pipeline:
                 self._resolve_finished()
 
     def _resolve_finished(self) -> None:
-        """Tell those whose commit is over, in the order of commits."""
+        """Resolve the deliveries whose commit has ended, in the order of commits."""
         while self._finished_batches:
             _resolve_batch(*self._finished_batches.popleft())
 
@@ -459,6 +462,6 @@ class Pipeline:
 
 
 def _resolve_batch(batch: Iterable[QueuedDelivery], error: BaseException | None) -> None:
-    """Tell all who wait for a batch."""
+    """Resolve all deliveries of a batch."""
     for delivery in batch:
         delivery.resolve(error)

@@ -1,25 +1,28 @@
-"""The one way into the log: lock, append, fold, ring, commit.
+"""Appends to the log: lock, append, fold, notify, commit. Chain data enters the log only here.
 
-A batch travels to Postgres as arrays (ingest.batch), and is there before the lock is taken. Then one statement,
+A batch is sent to Postgres as arrays (ingest.store.arrays) and arrives before the lock is taken. Then one statement,
 `raw.append`, does the rest under the lock:
 
-    admit      which transactions are new; known ones are counted, differing ones become dead letters
-    number     integers for markets and wallets never named before
-    append     events and their feed rows, `seq` counting on from the head without a gap
-    separate   transactions that claim one place of a block get one each, whichever came first (raw.separate)
-    fold       every healthy mart takes the window (folds.fold; a failing model is marked, never the log)
-    ring       NOTIFY, then COMMIT with fsync: only now does `append` return
+    admit      select the transactions that are new; count known ones, make differing ones dead letters
+    number     assign integers to markets and wallets that are not yet known
+    append     insert events and their feed rows; `seq` continues from the head without a gap
+    separate   give each of the transactions that claim one place of a block its own place, independent of the order
+               of arrival (raw.separate)
+    fold       fold the window into every healthy mart (folds.fold; a failing model is marked, the log is not affected)
+    notify     NOTIFY, then COMMIT with fsync: only now does `append` return
 
-So whoever reads `seq` n has everything up to n, and marts are never behind the log.
+So a reader of `seq` n has everything up to n, and marts are never behind the log.
 
-What a delivery cannot know is corrected here too, under the same lock and in the same way: a transaction that is proven
-gone (`retract`), the version the chain decided for (`replace`), a place in the block learned later (`settle`), and the
-watermark of finality (`finalize`), which moves only when our signatures of those slots are exactly the chain's. Each
-correction is rows of the feed, and the marts follow before the commit.
+Facts that a delivery cannot know are corrected here too, under the same lock and in the same way: a transaction that is
+proven absent from the chain (`retract`), the version that the chain decided for (`replace`), an index in the block that
+is learned later (`set_block_order`), and the watermark of finality (`finalize`), which moves only when our signatures
+of those slots are exactly the chain's. Each correction is written as rows of the feed, and the marts follow before the
+commit.
 
-A batch that Postgres refuses because of what is in it is halved until the culprit stands alone; the culprit, be it a
-transaction, a dead letter or a wanted signature, becomes a plain dead letter and its neighbours are stored. A server
-that is not answering is another matter: that is `Unavailable`, nothing is committed, and the deliverer will try again.
+When Postgres refuses a batch because of its contents, the batch is halved until the refused item is alone. That item (a
+transaction, a dead letter or a wanted signature) becomes a plain dead letter and its neighbours are stored. A server
+that does not answer is a different case: `append` raises `Unavailable`, nothing is committed, and the deliverer tries
+again.
 """
 
 from __future__ import annotations
@@ -55,35 +58,35 @@ STATEMENT_TIMEOUT_SECONDS = 120.0
 _CORRECTION_FAILURE = "The log refused a correction"
 
 MAX_INDEX_IN_BLOCK = arrays.MAX_INDEX_IN_BLOCK
-#: A log this young gets statistics by and by from its writer; later autovacuum sees to them.
+#: The writer refreshes the statistics of a log up to this seq; beyond it, autovacuum does.
 STATISTICS_UNTIL_SEQ = 2_000_000
-#: Statistics are looked after each time the feed is longer by a quarter, and by this much at least: a table of a page
-#: has a plan that is ruinous for one of ten.
+#: Statistics are refreshed each time the feed has grown by a quarter, and by at least this much: a plan made for a
+#: table of one page is ruinous for one of ten.
 STATISTICS_STEP = 500
 
 
 class AppendResult(NamedTuple):
-    """What one committed batch did."""
+    """The result of one committed batch."""
 
     epoch: str
-    #: The seqs it added, or None when everything in it was known already.
+    #: The seqs that it added, or None if everything in it was already known.
     first_seq: int | None
     last_seq: int | None
     transactions: int
     events: int
     duplicates: int
     dead_letters: int
-    #: How long others had to wait for the log, the commit included, in seconds.
+    #: How long it held the lock of the log, the commit included, in seconds.
     lock_held_seconds: float
-    #: How long it waited for others itself.
+    #: How long it waited for the lock.
     lock_wait_seconds: float = 0.0
-    #: How long the folded marts took of it.
+    #: How much of that time the folded marts took.
     folds_seconds: float = 0.0
-    #: From COMMIT to the server's word that it is on disk.
+    #: From COMMIT to the server's confirmation that it is on disk.
     commit_seconds: float = 0.0
 
     def plus(self, other: AppendResult) -> AppendResult:
-        """What this and a later commit did together."""
+        """Return the combined result of this and a later commit."""
         return AppendResult(
             epoch=other.epoch or self.epoch,
             first_seq=other.first_seq if self.first_seq is None else self.first_seq,
@@ -103,22 +106,22 @@ EMPTY_RESULT = AppendResult("", None, None, 0, 0, 0, 0, 0.0)
 
 
 class CoverageProof(NamedTuple):
-    """What the chain lists as successful between two slots, both included."""
+    """The successful transactions that the chain lists between two slots, both included."""
 
     source: str
     from_slot: int
     to_slot: int
     successes: int
-    #: SHA-256 of the signatures, sorted, one a line.
+    #: SHA-256 of the signatures, sorted, one per line.
     digest: bytes
 
 
 class _RejectedBatch(Exception):
-    """Postgres refused what is in the batch."""
+    """Postgres refused the contents of the batch."""
 
 
 class _AppendRow(NamedTuple):
-    """What raw.append says; its columns in their order."""
+    """The row that raw.append returns; the fields follow the order of its columns."""
 
     head: int
     last: int
@@ -137,14 +140,14 @@ class _AppendRow(NamedTuple):
 
     @property
     def assigned(self) -> arrays.AssignedNumbers:
-        """Numbers of newcomers."""
+        """The numbers that it returned for markets and wallets."""
         return arrays.AssignedNumbers(
             self.accounts or (), self.market_nos or (), self.identified or (), self.wallets or (), self.wallet_nos or ()
         )
 
 
 class Writer:
-    """A connection that may append. One `append` at a time; after a failure the next one reconnects."""
+    """A connection that may append. Run one `append` at a time; after a failure the next one reconnects."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = ReconnectingConnection(
@@ -156,7 +159,7 @@ class Writer:
         )
         self._numbers = arrays.NumberCache()
         self._epoch = ""
-        #: From which seq on statistics are looked after again.
+        #: Statistics are refreshed again from this seq.
         self._next_statistics_seq = STATISTICS_STEP
 
     @classmethod
@@ -167,11 +170,11 @@ class Writer:
         return writer
 
     async def close(self) -> None:
-        """Give the connection back; an unfinished batch is not committed."""
+        """Close the connection; an unfinished batch is not committed."""
         await self._connection.close()
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> PreparedBatch:
-        """The same transactions with their columns laid out, which `append` then need not do."""
+        """Return the same transactions with their columns encoded, so that `append` need not do it."""
         return PreparedBatch(transactions, self._numbers)
 
     async def append(
@@ -182,10 +185,10 @@ class Writer:
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> AppendResult:
-        """Commit a batch and return what it did; nothing of it is committed when this raises.
+        """Commit a batch and return its result; nothing of it is committed when this raises.
 
-        `source` is who delivered it (webhook, walk, backfill, logs, file). `wanted` are signatures named without logs.
-        Raises Unavailable or Overloaded when Postgres cannot take it now.
+        `source` names the deliverer (webhook, walk, backfill, logs, file). `wanted` are signatures that came without
+        logs. Raises Unavailable or Overloaded when Postgres cannot take the batch now.
         """
         own_dead_letters = [*dead_letters, *conflict_dead_letters(transactions)]
         prepared = transactions if isinstance(transactions, PreparedBatch) else None
@@ -195,9 +198,10 @@ class Writer:
         return appended
 
     async def retract(self, signatures: Sequence[str]) -> int:
-        """Take transactions out that are proven not to be on the chain; how many feed rows say so.
+        """Retract transactions that are proven not to be on the chain; return the number of feed rows written.
 
-        They stay in the log, marked. Landing again reopens them under new seqs. Raises Unavailable.
+        They stay in the log, marked as retracted. If one lands again, it is reopened under new seqs. Raises
+        Unavailable.
         """
         named = {"signatures": list(signatures)}
         with translate_all_errors(_CORRECTION_FAILURE):
@@ -208,7 +212,7 @@ class Writer:
                 return await _append_feed_rows(connection, sql.retract, named, slots=slots or ())
 
     async def set_block_order(self, slot: int, indexes: Mapping[str, int]) -> int:
-        """Give provisional transactions of `slot` their index in the block; how many feed rows say what moved."""
+        """Set the index in the block of provisional transactions of `slot`; return the number of feed rows written."""
         valid_indexes = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
         parameters = {"slot": slot, "signatures": list(valid_indexes), "indexes": list(valid_indexes.values())}
         with translate_all_errors(_CORRECTION_FAILURE):
@@ -222,7 +226,10 @@ class Writer:
                 return await _fold_and_notify(connection, head)
 
     async def finalize(self, proof: CoverageProof) -> bool:
-        """Move the watermark to the end of `proof` if our successes in its slots are the chain's; whether they are."""
+        """Move the watermark to the end of `proof` if our successes in its slots are exactly the chain's.
+
+        Return whether they are.
+        """
         with translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
@@ -235,18 +242,19 @@ class Writer:
         return True
 
     async def cover(self, proof: CoverageProof) -> None:
-        """Write down that nothing of `proof` is missing here. Raises Unavailable."""
+        """Record that nothing in the range of `proof` is missing here. Raises Unavailable."""
         with translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.record_coverage, proof._asdict())
 
     async def replace(self, row: TransactionRow, *, source: str, force: bool = False) -> bool:
-        """Let the version the finalized chain gives of a transaction be the one that counts; whether ours was another.
+        """Make the version of a transaction that the finalized chain holds the valid one.
 
-        With `anew` the same version counts as another: what it says was read differently.
-        The version that loses becomes a dead letter, open alerts about it a fact. Raises Unavailable, and Conflict
-        where Postgres refuses the row.
+        Return whether ours was another version. With `force` the same version counts as another one, because its body
+        was decoded differently. The superseded version becomes a dead letter, and the alert about the difference is
+        resolved. Raises Unavailable, NotFound if the log does not hold the transaction, and Conflict where Postgres
+        refuses the row.
         """
         with translate_all_errors(_CORRECTION_FAILURE):
             return await self._replace(row, source, force=force)
@@ -306,7 +314,10 @@ class Writer:
         return first_result.plus(await self._store(second))
 
     async def _dead_letter(self, batch_input: BatchInput, reason: str) -> AppendResult:
-        """Keep what was refused in a form that is not; it is the end of the road, so no letter is tried twice."""
+        """Store a refused item as a plain dead letter that Postgres accepts.
+
+        There is no further fallback: raises Unavailable if the dead letter is refused too.
+        """
         dead_letter = batch_input.rejection_dead_letter(reason)
         log.error("batch_item_rejected", signature=dead_letter.signature, reason=reason)
         try:
@@ -319,7 +330,7 @@ class Writer:
 
     async def _commit(self, batch_input: BatchInput) -> AppendResult:
         try:
-            # A fault that is neither the server's nor a value's is in our own SQL: the deliverer keeps the batch.
+            # An error caused neither by the server nor by a value is in our own SQL: the deliverer keeps the batch.
             with translate_all_errors("The log refused a batch"):
                 return await self._transact(batch_input)
         except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
@@ -340,7 +351,7 @@ class Writer:
     async def _transact(self, batch_input: BatchInput) -> AppendResult:
         connection = await self._connection.get()
         columns = {**batch_input.columns(self._numbers), "wanted": arrays.texts(batch_input.wanted)}
-        # BEGIN travels with the call: one journey to append, one to commit.
+        # BEGIN is sent together with the call: one round trip to append, one to commit.
         async with connection.pipeline(), connection.transaction():
             append_row = _AppendRow._make(
                 await _fetch_one(connection, sql.append, {"source": batch_input.source, **columns})
@@ -367,7 +378,7 @@ class Writer:
         )
 
     async def _refresh_statistics(self, last_seq: int | None) -> None:
-        """Keep plans good while the log is young; what was committed stays so, whatever comes of this."""
+        """Refresh statistics so that plans stay good while the log is young; errors do not affect the commit."""
         if last_seq is None or not self._next_statistics_seq <= last_seq <= STATISTICS_UNTIL_SEQ:
             return
         self._next_statistics_seq = max(last_seq + STATISTICS_STEP, last_seq + last_seq // 4)
@@ -380,7 +391,7 @@ class Writer:
 
 
 def _collect_dead_letters(batch_input: BatchInput, append_row: _AppendRow) -> Iterator[DeadLetter]:
-    """Those of the batch: its own, one per version that differs, and those of transactions that count now."""
+    """Yield the dead letters of a batch: its own, one per version that differs, and those of new transactions."""
     yield from batch_input.dead_letters
     for position in append_row.differing or ():
         yield differs_dead_letter(batch_input.sightings[position - 1].row)
@@ -391,7 +402,7 @@ def _collect_dead_letters(batch_input: BatchInput, append_row: _AppendRow) -> It
 async def _append_feed_rows(
     connection: Connection, statement: str, parameters: dict[str, Any], *, slots: Sequence[int] = ()
 ) -> int:
-    """Run a statement that writes rows of the feed, place `slots` anew, let everything follow; how many rows."""
+    """Run a statement that writes feed rows, resolve the order of `slots`, fold, notify; return the row count."""
     head = (await _fetch_one(connection, sql.head))[0]
     if (await connection.execute(statement, parameters)).rowcount > 0 and slots:
         await connection.execute(sql.resolve_order_conflicts, {"slots": list(slots)})
@@ -399,7 +410,7 @@ async def _append_feed_rows(
 
 
 async def _fold_and_notify(connection: Connection, head: int) -> int:
-    """Fold and ring for what the feed has after `head`; how many rows that is."""
+    """Fold and notify the feed rows after `head`; return their number."""
     rows: int = (await _fetch_one(connection, sql.head))[0] - head
     if rows:
         await connection.execute(sql.fold, {"from": head, "to": head + rows})

@@ -1,8 +1,8 @@
-"""Places in the block for transactions that came without one.
+"""Looks up the index in the block for transactions that were delivered without one.
 
-Some deliveries lack `indexWithinBlock` and `getTransaction` never says it; the order of their events is provisional
-then. A block's list of signatures says it for all of them at once. The corrected order goes through the writer, so
-that marts follow in the same commit, and readers of the feed learn what moved.
+Some deliveries lack `indexWithinBlock`, and `getTransaction` never contains it; the order of their events is then
+provisional. A block's list of signatures gives the indexes of all its transactions at once. The corrected order goes
+through the writer, so that marts follow in the same commit and readers of the feed receive the moved events.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ CHUNK = 100
 
 
 class BlockOrderResolver:
-    """Settles provisional order, the oldest slot first."""
+    """Resolves provisional order, the oldest slot first."""
 
     def __init__(self, client: ChainClient, pipeline: Pipeline, database: SyncDatabase) -> None:
         self._client = client
         self._pipeline = pipeline
         self._database = database
-        #: Slots no node can tell about any more; not asked again by this process.
+        #: Slots that no node serves any more; this process does not request them again.
         self._unavailable_slots: set[int] = set()
 
     async def resolve(self, from_slot: int, top: int) -> int:
-        """Settle every slot between the two that a node knows; `top` must be confirmed. How many. Raises NodeTrouble.
+        """Resolve the order of every slot from `from_slot` to `top` that a node serves; return how many were resolved.
 
-        Where the block lacks a transaction of ours a fork took it or it never was; that is for the finalized walk.
+        `top` must be confirmed. Raises NodeError. If the block lacks a transaction of ours, then a fork dropped it or
+        it never existed; the finalized walk handles that.
         """
         resolved, after = 0, from_slot - 1
         while slots := await self._database.fetch_all(sql.slots_without_order, top=top, after=after, limit=CHUNK):
@@ -45,7 +46,7 @@ class BlockOrderResolver:
         return resolved
 
     async def first_unresolved_slot(self) -> int | None:
-        """The lowest slot whose order could still be settled, or None."""
+        """Return the lowest slot whose order could still be resolved, or None."""
         ((slot,),) = await self._database.fetch_all(
             sql.first_slot_without_order, forgotten=sorted(self._unavailable_slots)
         )
@@ -59,11 +60,11 @@ class BlockOrderResolver:
             self._unavailable_slots.add(slot)
             return False
         except rpc_errors.UnsupportedVersion as refused:
-            # Nodes ask for no version where only signatures are wanted; one that does must not stop the whole walk.
+            # Nodes require no transaction version for signatures alone; a node that does must not stop the whole walk.
             log.warning("block_version_unsupported", slot=slot, reason=str(refused))
             return False
         if block is None:
-            # This node does not serve the block: asked again at the next walk, and finality waits meanwhile.
+            # This node does not serve the block: the next walk requests it again, and finality waits meanwhile.
             return False
         indexes = {signature: index for index, signature in enumerate(block.signatures)}
         async with self._pipeline.exclusive_writer() as writer:

@@ -1,8 +1,8 @@
-"""The walker's own connection: where it lists what the chain shows, and compares that with the log.
+"""Gives the sync task its own database connection, to store what the chain lists and compare it with the log.
 
-Lists live in a temporary table, so that a history of any length takes no memory here and comparing is a join. They
-die with the connection: `generation` tells whoever made a list whether it is still there. Nothing of the log is
-written through it; that is the writer's.
+Lists are stored in a temporary table, so that a history of any length takes no memory here and a comparison is a join.
+The table is lost with the connection: `generation` shows whether a list that was made earlier still exists. Nothing is
+written to the log through this connection; only the writer does that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from zmart.db.connection import Connection, ReconnectingConnection, translate_al
 
 sql = queries.load("ingest.sync", "queries.sql")
 
-#: Comparing whole histories takes its time, and holds up nobody.
+#: Comparing whole histories takes time, and blocks nothing else.
 STATEMENT_TIMEOUT_SECONDS = 300.0
 _READ_FAILURE = "The log cannot be read"
 
 
 class SyncDatabase:
-    """Statements of queries.sql on one connection that comes back by itself."""
+    """Runs the statements of queries.sql on one connection that reconnects automatically."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = ReconnectingConnection(
@@ -43,24 +43,24 @@ class SyncDatabase:
         await self._connection.close()
 
     async def fetch_all(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Every row of a statement. Raises Unavailable where Postgres does not answer."""
+        """Return every row of a statement. Raises Unavailable where Postgres does not answer."""
         connection = await self._connection.get()
         with translate_all_errors(_READ_FAILURE):
             return await (await connection.execute(statement, parameters)).fetchall()
 
     async def fetch_one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
-        """The row of a statement that has one."""
+        """Return the row of a statement that returns exactly one."""
         rows = await self.fetch_all(statement, **parameters)
         return rows[0]
 
     async def execute(self, statement: str, **parameters: Any) -> int:
-        """Run a statement without rows; how many rows it changed."""
+        """Run a statement that returns no rows; return how many rows it changed."""
         connection = await self._connection.get()
         with translate_all_errors(_READ_FAILURE):
             return (await connection.execute(statement, parameters)).rowcount
 
     async def alert(self, kind: str, message: str, *, subject: str = "", severity: str = "warning") -> None:
-        """Raise an alert; while it is open, raising it again only counts."""
+        """Raise an alert; while it is open, raising it again only increases its count."""
         await self.fetch_all(alerts.sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
@@ -68,7 +68,7 @@ class SyncDatabase:
         await self.fetch_all(alerts.sql.resolve_alert, kind=kind, subject=subject)
 
     async def save_completeness(self, completeness: dict[str, Any]) -> None:
-        """Leave in the database what is known now."""
+        """Store the current completeness in the database."""
         await self.execute(sql.save_completeness, value=Jsonb(completeness))
 
 
@@ -77,9 +77,9 @@ async def _create_listing_table(connection: Connection) -> None:
 
 
 async def require_identity(database: SyncDatabase, *, genesis_hash: str, program_id: str) -> None:
-    """Make sure that this log is of this chain and program, or make it so where it is new.
+    """Check that this log belongs to this chain and program; a new log is assigned to them.
 
-    Raises ConfigurationError where it is of another: two chains in one log could never be told apart again.
+    Raises ConfigurationError if it belongs to another one: two chains in one log could never be separated again.
     """
     found = await database.fetch_all(sql.identity)
     if not found:

@@ -1,20 +1,20 @@
-"""Signatures we know of without their logs: fetched, decoded and written like any delivery.
+"""Fetches transactions that are known by signature but lack their logs; they are decoded and written like any delivery.
 
 Enhanced webhook items carry no logs (protocol.md 8.3), a walk lists signatures alone, and two deliveries of one
-signature may disagree. All of these leave a row in raw.wanted, and all of them end here: `getTransaction`, the one
-decoder, the one writer.
+signature may disagree. Each of these leaves a row in raw.wanted, and all of these rows are processed here:
+`getTransaction`, the one decoder, the one writer.
 
-    found            written with source fetch, walk or backfill; the row goes
-    differs          the finalized version takes the place of ours, or ours stays (`Writer.replace`)
-    unknown          asked again later, each time twice as late; a signature that only a delivery named is given up
-                     after ATTEMPTS and becomes a dead letter
-    node in trouble  nobody's fault: asked again after as long as the node wants
-    -32015           the transaction's version is above our ceiling: alert, asked again ever later, never skipped, never
-                     a dead letter (an indexer that skipped such transactions lost data)
+    found            written with source fetch, walk or backfill; the row is deleted
+    differs          the finalized version replaces ours, or ours stays (`Writer.replace`)
+    unknown          requested again later, with twice the delay each time; a signature that only a delivery named
+                     becomes a dead letter after MAX_ATTEMPTS attempts
+    node error       proves nothing about the transaction: requested again after the delay that the node asks for
+    -32015           the transaction's version is above our limit: alert, requested again with ever longer delays, never
+                     skipped, never a dead letter (an indexer that skipped such transactions lost data)
 
-A signature that could not be fetched for UNFETCHED_SECONDS is named by an alert, whatever the reason.
+An alert reports the signatures that could not be fetched for UNFETCHED_SECONDS, whatever the reason.
 
-A silent or failing node proves nothing, so nothing is ever given up because of one.
+A silent or failing node proves nothing, so no signature is ever dropped because of one.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ from .sources import Intake
 
 log = structlog.get_logger()
 
-#: Requests under way at once.
+#: Concurrent requests.
 CONCURRENT = 8
-#: Signatures of one round; others get their turn after it.
+#: Signatures fetched per round; the others follow in the next rounds.
 ROUND_SIZE = 200
-#: Unknown that often, over about forty minutes: whoever named it was wrong.
+#: After this many responses "unknown", over about forty minutes, the source that named the signature was wrong.
 MAX_ATTEMPTS = 12
 LONGEST_WAIT_SECONDS = 600.0
-#: Reasons that the chain itself gave; what it lists it has to give.
+#: Reasons given by the chain itself: it must serve the transactions that it lists.
 LISTED = frozenset({"walk", "backfill"})
 DIFFERS = "differs"
 
 
-#: Troubles of the node, whatever it is asked; any other may be that of one transaction, and must not hold up the rest.
+#: Errors of the node, whatever is requested. Any other error may concern one transaction and must not delay the rest.
 _NODE_ERRORS = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
-#: Errors of a request that say nothing about the transaction.
+#: Errors of a request that prove nothing about the transaction.
 _REFUSALS = (rpc_errors.NodeError, rpc_errors.ApiKeyRejected, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
-#: How long one transaction's own trouble is left alone.
+#: Delay before a transaction is requested again after an error of its own.
 TRANSACTION_RETRY_SECONDS = 30.0
-#: How long a signature may resist before an operator is alerted: it may hold verification and finality.
+#: How long a signature may fail before an operator is alerted: it may block verification and finality.
 UNFETCHED_SECONDS = 300.0
-#: Signatures that an alert names.
+#: Maximum number of signatures that an alert names.
 NAMED = 5
 
 
@@ -68,29 +68,29 @@ class DueSignature(NamedTuple):
 
     signature: str
     reason: str
-    #: How often a node has answered that it does not know it.
+    #: How often a node has answered that it does not know the signature.
     attempts: int
-    #: For how long attempts have brought nothing.
+    #: For how many seconds the attempts have failed.
     failing_seconds: float = 0.0
 
     @property
     def source(self) -> str:
-        """Under which name the log counts it."""
+        """The source that the log records for it."""
         return self.reason if self.reason in LISTED else "fetch"
 
 
 class FetchResult(NamedTuple):
-    """What asking for one of them gave."""
+    """The result of requesting one signature."""
 
     due: DueSignature
     outcome: DecodedItem = None
-    #: Why there is no outcome yet.
+    #: The error, if there is no outcome yet.
     error: Exception | None = None
     is_unknown: bool = False
 
 
 class Fetcher:
-    """Works off raw.wanted."""
+    """Fetches the signatures in raw.wanted."""
 
     def __init__(self, client: ChainClient, decoder: Decoder, pipeline: Pipeline, database: SyncDatabase) -> None:
         self._client = client
@@ -98,13 +98,13 @@ class Fetcher:
         self._pipeline = pipeline
         self._intake = Intake(decoder, pipeline)
         self._database = database
-        #: Transactions that came.
+        #: Transactions fetched since the start.
         self.fetched = 0
 
     async def fetch_due(self, limit: int = ROUND_SIZE) -> int:
-        """Fetch what is due, the oldest slot first; how many were written.
+        """Fetch the signatures that are due, the oldest slot first; return how many were written.
 
-        Raises NodeTrouble where no node can be asked, and whatever keeps the log from taking them.
+        Raises NodeError if no node answers, and the errors of the writer.
         """
         rows = await self._database.fetch_all(sql.due_signatures, limit=limit)
         written = 0
@@ -117,7 +117,7 @@ class Fetcher:
         return written
 
     async def drain(self) -> int:
-        """Rounds until nothing more comes."""
+        """Repeat `fetch_due` until it writes nothing more; return how many were written."""
         total = 0
         while written := await self.fetch_due():
             total += written
@@ -173,7 +173,7 @@ class Fetcher:
         return len(rows)
 
     async def _with_block_indexes(self, rows: Sequence[TransactionRow]) -> list[TransactionRow]:
-        """The rows with their places in their blocks, so that their order need not be settled afterwards."""
+        """Return the rows with their index in the block, so that their order need not be resolved afterwards."""
         slots = sorted({row.slot for row in rows if row.index_in_block is None})
         blocks = dict(zip(slots, await asyncio.gather(*map(self._block_indexes, slots)), strict=True))
         return [
@@ -182,7 +182,7 @@ class Fetcher:
         ]
 
     async def _block_indexes(self, slot: int) -> dict[str, int]:
-        """Index by signature in a slot's block; empty where no node tells, which leaves the order provisional."""
+        """Return index by signature for a slot's block; empty if no node serves it: the order stays provisional."""
         try:
             block = await self._client.block_signatures(slot, commitment="confirmed")
         except (*_REFUSALS, errors.NotFound):
@@ -250,7 +250,7 @@ class Fetcher:
             await self._database.resolve("unfetched")
 
     async def _failing(self, *, seconds: float, kind: str | None = None) -> str:
-        """Signatures that fail for so long, for an alert; empty where none does."""
+        """Return a list, for an alert, of the signatures that fail for at least `seconds`; empty if none do."""
         rows = await self._database.fetch_all(sql.failing, kind=kind, seconds=seconds, limit=NAMED)
         if not rows:
             return ""
@@ -262,6 +262,7 @@ class Fetcher:
 
 def _pause_seconds(due: DueSignature, error: Exception) -> float:
     if isinstance(error, rpc_errors.UnsupportedVersion):
-        # As long again as it has failed already: the cure is a newer release, and until then every request is spent.
+        # Wait as long again as it has failed already: only a newer release helps, and until then every request is
+        # wasted.
         return min(max(TRANSACTION_RETRY_SECONDS, due.failing_seconds), LONGEST_WAIT_SECONDS)
     return error.retry_after_seconds if isinstance(error, _NODE_ERRORS) else TRANSACTION_RETRY_SECONDS

@@ -1,14 +1,14 @@
-"""`logsSubscribe`: the chain says a signature within a second of it, where no webhook reaches this machine.
+"""Subscribes to `logsSubscribe`: receives signatures within a second where no webhook can reach this machine.
 
-A notification holds a signature, an error and the lines of the log; neither instructions nor balances, no fee, no
-place in the block. Events made of it would lack what keepers and fees need, and a WebSocket may lose notifications
-without saying so. So a notification is a hint like a webhook's enhanced item: its signature is wanted,
-`getTransaction` brings the rest, and the walk finds what was never said. Failed transactions have no events and are
-left to whoever asks for them.
+A notification holds a signature, an error and the log lines. It holds no instructions, no balances, no fee and no index
+in the block. Events made from it would lack data that keepers and fees need, and a WebSocket may lose notifications
+without any error. So a notification is treated like an enhanced webhook item: its signature is noted as wanted,
+`getTransaction` fetches the rest, and the walk finds the notifications that were lost. Failed transactions have no
+events and are skipped here.
 
-The socket's queue is bounded and drops the oldest notification when we are slow; that, too, is the walk's to find.
-Every way in which a connection can end is one of two errors: `NodeTrouble`, after which `source.Patience` says when
-to connect again, and `KeyRefused`, after which a person has to look at SOLANA_WS_URL.
+The queue of the socket is bounded and drops the oldest notification when ingest is slow; the walk finds those too.
+Every way in which a connection can end is one of two errors: `NodeError`, after which `sources.Backoff` decides when to
+connect again, and `ApiKeyRejected`, after which an operator has to check SOLANA_WS_URL.
 """
 
 from __future__ import annotations
@@ -36,32 +36,35 @@ from .sources import Intake
 
 log = structlog.get_logger()
 
-#: Notifications that may wait here; a node sends at most some thousand a second.
+#: Maximum number of queued notifications; a node sends at most some thousand per second.
 QUEUE_SIZE: Final = 10_000
-#: Signatures noted in one commit, and how long the first of them waits for others.
+#: Maximum number of signatures noted in one commit, and how long the first of them waits for others.
 BATCH: Final = 500
 WAIT_SECONDS: Final = 0.05
 _REFUSED_STATUSES: Final = frozenset({401, 403})
 
 
 class LogsSubscription:
-    """A `source.Source`: one WebSocket to one node, for one program."""
+    """A `sources.Source`: one WebSocket to one node, for one program."""
 
     name = "logs"
 
     def __init__(self, url: str, program_id: str, *, queue_size: int = QUEUE_SIZE) -> None:
-        """Subscribe at `url`, which may hold a key and is never shown."""
+        """Subscribe at `url`, which may contain a key and is never shown."""
         self._url = url
         self._node = urlsplit(url).hostname or "the node"
         self._filter = RpcTransactionLogsFilterMentions(Pubkey.from_string(program_id))
         self._queue_size = queue_size
-        #: Notifications that came when too many waited.
+        #: Notifications that were dropped because the queue was full.
         self.dropped = 0
-        #: Whether the node has confirmed the subscription.
+        #: Set while the node has confirmed the subscription.
         self.is_subscribed = asyncio.Event()
 
     async def run(self, intake: Intake) -> None:
-        """Hint at every success that the node says; NodeTrouble or KeyRefused when it stops saying."""
+        """Submit the signature of every successful transaction.
+
+        Raises NodeError or ApiKeyRejected when the stream ends.
+        """
         try:
             with self._translate_errors():
                 async with self._client() as client:
@@ -79,7 +82,7 @@ class LogsSubscription:
         return SolanaWsClient(self._url, notification_queue_size=self._queue_size, overflow=OverflowPolicy.DROP_OLDEST)
 
     async def _next_batch(self, client: SolanaWsClient) -> list[str]:
-        """The next notification, and those that come right after it."""
+        """Return the signatures of the next notification and of those that follow it at once."""
         notifications = [await client.recv()]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_SECONDS):
@@ -114,5 +117,5 @@ class LogsSubscription:
 
 
 def _error_text(broken: BaseException) -> str:
-    """What happened, without an address in it."""
+    """Return the text of an error; its type name if the text contains an address."""
     return type(broken).__name__ if "://" in str(broken) or not str(broken) else str(broken).rstrip(".")

@@ -1,25 +1,27 @@
-"""Walks of the chain's own list of our transactions: what proves the log complete, and then final.
+"""Compares the log with the chain's own list of our transactions, and so proves the log first complete, then final.
 
 `getSignaturesForAddress` lists every transaction that names the program, newest first. A walk lists from the newest
-slot back to ground that is proven already, compares, and says through which slot the two agree:
+slot back to the slots that are already proven, compares the list with the log, and finds the slot through which the two
+agree:
 
     confirmed   nothing listed is missing here    raw.coverage, source walk         raw.verified_through()
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
-What is missing goes to raw.wanted and is fetched, the oldest slot first; the walk then looks again. What we hold and
-the finalized list does not have is a suspect, never more at first: a node may lag, or lie, or have lost a page. It is
-retracted only when all of this holds, at one node that has seen every slot we ever believed final:
+Missing transactions are noted in raw.wanted and fetched, the oldest slot first; then the walk compares again. A
+transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false data, or
+have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we ever
+considered final:
 
     - transactions before and after its slot are listed, twice, more than 150 blocks apart, and it is not;
-    - so its blockhash is dead, and it cannot land any more;
+    - so its blockhash has expired, and it cannot land any more;
     - the node's whole history does not know its status;
     - the node serves the slot's block and it does not hold the transaction, or parent links prove that the slot has no
       block: the next served block's parent is an older block, which the node serves too.
 
-"Slot skipped", "block not available" and null say only that this node does not serve the block; nothing follows from
+"Slot skipped", "block not available" and null mean only that this node does not serve the block; nothing follows from
 them. A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
 
-An error on the way ends the walk without any conclusion.
+An error during a walk ends it without any conclusion.
 """
 
 from __future__ import annotations
@@ -42,35 +44,35 @@ log = structlog.get_logger()
 
 Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
-#: Blocks for which a blockhash is good.
+#: Blocks for which a blockhash is valid.
 BLOCKHASH_AGE: Final = 150
-#: How far above a slot the next served block is searched for. A leader who is away leaves 4 slots empty, two 8.
+#: How far above a slot the next served block is searched for. One absent leader leaves 4 slots empty, two leave 8.
 MOST_SKIPPED: Final = 16
-#: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A fork's is
-#: retracted sooner (150 blocks), and with a walk each minute the alert is out within five minutes.
+#: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
+#: a fork is retracted sooner (150 blocks), and with one walk per minute the alert is raised within five minutes.
 UNLISTED_SECONDS: Final = 240.0
-#: Signatures that an alert names.
+#: Maximum number of signatures that an alert names.
 NAMED: Final = 10
-#: Signatures in one proof, so that comparing digests holds the log for milliseconds.
+#: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
 PROOF_SIZE: Final = 10_000
 SOURCES: Final[dict[Commitment, str]] = {"confirmed": "walk", "finalized": "finalized"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRange:
-    """How far a list reaches."""
+    """The range of slots that a list covers."""
 
     commitment: Commitment
-    #: It holds everything above this slot ...
+    #: It contains everything above this slot ...
     floor: int
     #: ... up to this one.
     top: int
-    #: Finalized block height when it was begun; 0 for confirmed lists.
+    #: Finalized block height when the list was begun; 0 for confirmed lists.
     height: int
 
 
 class Reconciler:
-    """Lists, compares and proves, for one program."""
+    """Lists, compares and proves the transactions of one program."""
 
     def __init__(
         self,
@@ -86,13 +88,13 @@ class Reconciler:
         self._pipeline = pipeline
         self._database = database
         self._page = page
-        #: The highest slot a node has shown us, by commitment: none may answer from before it.
+        #: The highest slot that a node has shown us, by commitment; a response from before it is rejected.
         self._highest: dict[Commitment, int] = {"confirmed": 0, "finalized": 0}
         #: Transactions retracted since the start.
         self.retracted = 0
 
     async def list_transactions(self, commitment: Commitment) -> ListedRange:
-        """Write down what the chain lists above the proven ground. Raises NodeTrouble; then nothing is concluded."""
+        """Store what the chain lists above the proven slots. Raises NodeError; then nothing is concluded."""
         _, final, has_ground = await self._database.fetch_one(sql.proven_slots)
         node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
@@ -105,7 +107,7 @@ class Reconciler:
         return ListedRange(commitment=commitment, floor=final, top=top, height=height)
 
     async def _list_pages(self, node: chain.ChainClient, commitment: Commitment, floor: int, top: int) -> int:
-        """Page back to `floor` or the beginning; the lowest slot listed."""
+        """Page back to `floor` or to the beginning; return the lowest slot listed."""
         before, slot = None, top + 1
         while slot > floor:
             page = await node.signatures_for_address(
@@ -120,7 +122,7 @@ class Reconciler:
         return slot
 
     async def _require_known(self, node: chain.ChainClient, signature: str | None) -> None:
-        """The end of the list is only the end where the page before it is still on the chain."""
+        """Check that the end of the list is genuine: the last listed signature must still be on the chain."""
         if signature is None:
             return
         statuses = await node.signature_statuses([signature], search_history=True)
@@ -137,14 +139,14 @@ class Reconciler:
         )
 
     async def request_missing(self, listed: ListedRange) -> int:
-        """Ask for what is listed and not held, or held otherwise; how many successes are missing."""
+        """Note listed transactions that we lack or hold differently; return how many successful ones are missing."""
         missing, _ = await self._database.fetch_one(sql.request_missing, commitment=listed.commitment)
         if listed.commitment == "finalized":
             await self._database.execute(sql.request_differing, commitment=listed.commitment)
         return int(missing)
 
     async def verify(self, listed: ListedRange) -> int:
-        """Prove that nothing confirmed is missing, as far as that is so; the slot verified through."""
+        """Record as proven the slots in which no confirmed transaction is missing; return the slot verified through."""
         verified, _, _ = await self._database.fetch_one(sql.proven_slots)
         (hole,) = await self._database.fetch_one(sql.first_missing_slot, commitment="confirmed")
         through = listed.top if hole is None else min(listed.top, hole - 1)
@@ -158,7 +160,7 @@ class Reconciler:
         return int(verified)
 
     async def finalize(self, listed: ListedRange, *, below: int | None = None) -> int:
-        """Move the watermark as far as list and log are the same, and stay below a slot; the slot finalized through."""
+        """Move the watermark as far as list and log agree, below slot `below`; return the slot finalized through."""
         through = await self._last_agreed_slot(listed)
         through = through if below is None else min(through, below - 1)
         _, final, _ = await self._database.fetch_one(sql.proven_slots)
@@ -166,7 +168,7 @@ class Reconciler:
             proof = await self._proof(listed.commitment, final + 1, through)
             async with self._pipeline.exclusive_writer() as writer:
                 if not await writer.finalize(proof):
-                    # Something arrived meanwhile; the next walk sees what it is.
+                    # Something arrived meanwhile; the next walk compares again.
                     break
             final = proof.to_slot
         return int(final)
@@ -185,10 +187,10 @@ class Reconciler:
         count, digest = await self._database.fetch_one(sql.listed_successes, **{**bounds, "to_slot": end})
         return CoverageProof(SOURCES[commitment], from_slot, end, count, digest)
 
-    # What is ours alone
+    # Transactions that the log holds and the chain does not list
 
     async def retract_absent(self, listed: ListedRange) -> int:
-        """Note what the finalized list lacks, and retract what is proven gone; how many were."""
+        """Note what the finalized list lacks, and retract what is proven absent; return how many were retracted."""
         await self._database.execute(sql.clear_suspects)
         bounds = {"floor": listed.floor, "top": listed.top, "height": listed.height}
         await self._database.execute(sql.note_suspects, **bounds)
@@ -229,7 +231,10 @@ class Reconciler:
         )
 
     async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
-        """Those that the node's history does not know, and that are proven not to be in a block of their slot."""
+        """Return the candidates that the node's history does not know and that no block of their slot contains.
+
+        The second condition must be proven by `FinalizedBlocks.prove_absence`.
+        """
         node = self._client.pin_node()
         await node.slot(commitment="finalized", min_context_slot=top)
         statuses = await node.signature_statuses([signature for signature, _ in candidates], search_history=True)
@@ -241,14 +246,14 @@ class Reconciler:
 
 
 class FinalizedBlocks:
-    """Finalized blocks of one node, each asked for once; neighbouring slots need the same ones."""
+    """Caches finalized blocks of one node, because neighbouring slots need the same ones."""
 
     def __init__(self, node: chain.ChainClient) -> None:
         self._node = node
         self._found: dict[int, chain.BlockSignatures | None] = {}
 
     async def prove_absence(self, signature: str, slot: int, top: int) -> bool:
-        """Whether the served block of the slot lacks the transaction, or parent links pass the slot by."""
+        """Return whether the slot's served block lacks the transaction, or parent links prove that no block exists."""
         block = await self._served(slot)
         if block is not None:
             return signature not in block.signatures
@@ -260,7 +265,7 @@ class FinalizedBlocks:
         return False
 
     async def _served(self, slot: int) -> chain.BlockSignatures | None:
-        """The block, None where this node does not serve it; that proves nothing about the slot."""
+        """Return the block, or None where this node does not serve it, which proves nothing about the slot."""
         if slot not in self._found:
             try:
                 self._found[slot] = await self._node.block_signatures(slot, commitment="finalized")
@@ -270,7 +275,7 @@ class FinalizedBlocks:
 
 
 def _require_order(page: Sequence[chain.SignatureInfo], below: int | None) -> None:
-    """A list goes down; one that does not is no list."""
+    """Raise InvalidResponse unless the slots of the list descend."""
     slots = [one.slot for one in page]
     if slots != sorted(slots, reverse=True) or (below is not None and slots[0] > below):
         raise rpc_errors.InvalidResponse("The node's list of signatures is not in order.")

@@ -1,22 +1,21 @@
-"""Where transactions come from: any number of sources, one decoder, one writer.
+"""Connects any number of transaction sources to the one decoder and the one writer.
 
-A source knows how to get at transactions and nothing of what is in them. It brings either of two things to the
-`Intake`:
+A source can obtain transactions and knows nothing of their contents. It submits either of two things to the `Intake`:
 
-    items    transactions as a node or a webhook gives them, one JSON object each: decoded, committed, durable on return
-    hints    signatures without their logs: noted in raw.wanted and fetched from the chain
+    items        transactions as a node or a webhook sends them, one JSON object each: decoded, committed, durable on
+                 return
+    signatures   signatures without their logs: noted in raw.wanted and fetched from the chain
 
-Order, repetition and gaps do not matter: what is known is counted, what is late takes its place, what is missing is
-found by the walk. So a source needs no memory and no cursor of its own. It says what it cannot do by raising: a
-`Transient` is tried again under its `Patience`, anything `Permanent` ends the source and tells a person. That is all
-there is to it:
+Order, repetition and gaps do not matter: known transactions are counted, late ones are put in their place, missing ones
+are found by the walk. So a source needs no memory and no cursor of its own. It reports a failure by raising: a
+`Transient` is retried under its `Backoff`, a `Permanent` ends the source and raises an alert. The whole interface is:
 
     class Source(Protocol):
         name: str                                       # what raw.transactions.sightings counts it under
-        async def run(self, intake: Intake) -> None     # bring what there is; return when there is no more
+        async def run(self, intake: Intake) -> None     # submit what there is; return when there is no more
 
-The webhook, the walk and the backfill bring their items through the same `Intake`; the first is driven by its
-caller, the others by the clock and by a person, so they have no `run` of their own.
+The webhook, the walk and the backfill submit their items through the same `Intake`. The webhook is driven by its
+sender, the others by the clock and by an operator, so they have no `run` of their own.
 """
 
 from __future__ import annotations
@@ -41,17 +40,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Intake:
-    """The one way in. Everything it takes is committed with fsync when its methods return.
+    """The common entry for transactions. Everything submitted is committed with fsync when its methods return.
 
-    All of them raise Overloaded or Unavailable where the log cannot take it now; bring it again, known things are only
-    counted.
+    All of them raise Overloaded or Unavailable where the log cannot accept it now; submit it again, because known
+    transactions are only counted.
     """
 
     decoder: Decoder
     pipeline: Pipeline
 
     async def submit_items(self, items: Iterable[bytes], *, source: str) -> DecodedDelivery:
-        """Take transactions, one JSON object each; what became of them."""
+        """Decode and commit transactions, one JSON object each; return the decoded delivery."""
         decoded = self.decoder.decode_items(items)
         await self.submit_decoded(decoded, source=source)
         return decoded
@@ -59,45 +58,49 @@ class Intake:
     async def submit_decoded(
         self, decoded: DecodedDelivery, *, source: str, reservation: Reservation | None = None
     ) -> None:
-        """Take what was decoded already; `hold` has counted its bytes."""
+        """Commit a decoded delivery; `reservation` already counts its bytes."""
         await self.pipeline.submit(
             decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, source=source, reservation=reservation
         )
 
     async def submit_signatures(self, signatures: Sequence[str], *, source: str) -> None:
-        """Have transactions fetched that are known by their signatures alone."""
+        """Note transactions that are known by their signatures alone, so that they are fetched."""
         await self.pipeline.submit([], wanted=signatures, source=source)
 
 
 class Source(Protocol):
-    """Something that brings transactions."""
+    """A source of transactions."""
 
     @property
     def name(self) -> str:
-        """Under which name the log counts what it brings."""
+        """The name under which the log counts what it submits."""
         ...
 
     async def run(self, intake: Intake) -> None:
-        """Bring what there is, until there is no more or the task is cancelled.
+        """Submit transactions until there are no more or the task is cancelled.
 
-        A Transient means: run again later. Anything Permanent: not before a person has done something.
+        Raises Transient to be run again later, and Permanent if it cannot continue before an operator acts.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """When to run a source again that could not go on."""
+    """Decides when to run an interrupted source again."""
 
     first_seconds: float = 0.5
     max_seconds: float = 30.0
-    #: A run that lasted as long as this ends the history of failures.
+    #: A run that lasted this long resets the count of failures.
     reset_after_seconds: float = 60.0
-    #: How long a source may be away before a person is told.
+    #: How long a source may fail before an alert is raised.
     alert_after_seconds: float = 60.0
 
     def pause_seconds(self, failures: int, error: errors.Transient) -> float:
-        """How long to wait after so many failures in a row: twice as long each time, or as the trouble wants."""
+        """Return the delay in seconds after `failures` failures in a row.
+
+        It doubles with each failure up to `max_seconds`. From the second failure on, a longer delay that the error asks
+        for is used, up to the same limit.
+        """
         doubled = self.first_seconds * 2.0 ** min(failures - 1, 30)
         requested = error.retry_after_seconds if failures > 1 else 0.0
         return min(max(doubled, requested), self.max_seconds)
@@ -106,7 +109,7 @@ class Backoff:
 async def run_with_retries(
     source: Source, intake: Intake, database: SyncDatabase | None = None, *, backoff: Backoff | None = None
 ) -> None:
-    """Run a source until it is done or refused, through as many transient troubles as there are."""
+    """Run a source until it ends or raises a Permanent error; retry it after every Transient error."""
     backoff = backoff or Backoff()
     failures, failing_since = 0, 0.0
     while True:
@@ -138,7 +141,7 @@ async def _raise_alert(database: SyncDatabase | None, source: Source, message: s
 
 @contextlib.asynccontextmanager
 async def _alert_resolution(database: SyncDatabase | None, source: Source, backoff: Backoff) -> AsyncIterator[None]:
-    """Around a run: one that has lasted, or has come to its end, takes back what a person was told."""
+    """Resolve the alert of a source once its run has lasted for a while or has ended without an error."""
     resolution = asyncio.create_task(_resolve_alert(database, source, after_seconds=backoff.reset_after_seconds))
     try:
         yield
@@ -159,7 +162,7 @@ async def _resolve_alert(database: SyncDatabase | None, source: Source, *, after
 async def run_sources(
     sources: Sequence[Source], intake: Intake, database: SyncDatabase | None = None
 ) -> AsyncIterator[None]:
-    """Run sources beside whatever happens inside; they end with it."""
+    """Run sources while the body of the context manager runs; cancel them when it ends."""
     tasks = [asyncio.create_task(run_with_retries(one, intake, database), name=f"source {one.name}") for one in sources]
     try:
         yield

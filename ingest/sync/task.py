@@ -1,16 +1,16 @@
-"""The task beside the webhooks: fetch what is wanted, walk the chain, settle order, prove, and say so.
+"""Runs beside the webhooks: fetches wanted transactions, walks the chain, resolves order, proves the log and reports.
 
-    at the start        which chain is this? (genesis hash; a wrong one ends the task, a silent node does not)
-    every second        fetch what is due in raw.wanted
-    every few seconds   has the program been used without a delivery reaching us? (the watchdog)
-    every hour          is the webhook registered as the configuration wants it? (where there is a Helius key)
+    at the start        checks which chain this is (genesis hash; a wrong one ends the task, a silent node does not)
+    every second        fetches what is due in raw.wanted
+    every few seconds   checks whether the program was used without a delivery reaching us (the watchdog)
+    every hour          checks that the webhook is registered as configured (where there is a Helius key)
     every minute, and after silence
-                        confirmed walk: fill gaps, settle order, verified_through
+                        confirmed walk: fill gaps, resolve order, verified_through
                         finalized walk: finalized_through, suspects, retraction
 
-A node that is away changes nothing about deliveries: ingest stays ready and says `unverified`, with the reason.
-Every conclusion is drawn by `walk`; what is here only decides when to look, and keeps what was found out where
-people and programs see it: /ready, /metrics, ops.cursors and ops.alerts.
+A node that does not answer changes nothing about deliveries: ingest stays ready and reports `unverified`, with the
+reason. `reconcile` draws every conclusion. This module only decides when to run it, and publishes the results for
+operators and programs: /ready, /metrics, ops.cursors and ops.alerts.
 """
 
 from __future__ import annotations
@@ -42,48 +42,49 @@ log = structlog.get_logger()
 
 CompletenessState: TypeAlias = Literal["unverified", "verified", "behind", "refused"]
 
-#: What public nodes let one address ask, with a margin; a development chain is ours.
+#: The request rate that public nodes allow one address, with a margin; a development chain is our own.
 REQUESTS_PER_SECOND: Final = 8.0
 DEVELOPMENT_REQUESTS_PER_SECOND: Final = 200.0
-#: How long the first question about the chain may take before ingest starts without the answer.
+#: How long the first request to the chain may take before ingest starts without its response.
 STARTUP_CHECK_SECONDS: Final = 3.0
-#: A walk that misses something looks again after fetching, for at most this long.
+#: A walk that misses something fetches and compares again, for at most this long.
 FILL_SECONDS: Final = 20.0
-#: A list that still has something missing is used again before a new one is made.
+#: A list that still misses something is reused, up to this age, before a new one is made.
 LIST_MAX_AGE_SECONDS: Final = 300.0
-#: Slots the watermark may stay behind the finalized chain before a person should look: ten minutes.
+#: Slots the watermark may stay behind the finalized chain before an alert is raised: ten minutes.
 STUCK_SLOTS: Final = 1_500
 LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intervals:
-    """How often what is done."""
+    """Intervals of the task's steps."""
 
     walk_seconds: float = 60.0
     probe_seconds: float = 10.0
-    #: How long the program may be used without a delivery before a person is told; well within a minute with a probe.
+    #: How long the program may be used without a delivery before an alert is raised; with a probe, well within a
+    #: minute.
     silence_seconds: float = 30.0
-    #: How long the chain may be out of reach before a person is told.
+    #: How long the chain may be out of reach before an alert is raised.
     unverified_alert_seconds: float = 300.0
     registration_seconds: float = 3_600.0
     idle_seconds: float = 1.0
 
 
-#: A development chain is asked often, for it is there to show what happens.
+#: A development chain is polled often, because it exists to show what happens.
 DEVELOPMENT_INTERVALS = Intervals(walk_seconds=5.0, probe_seconds=5.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompletenessStatus:
-    """What is known about the log's completeness."""
+    """The known completeness of the log."""
 
     state: CompletenessState = "unverified"
-    #: One sentence for a person.
+    #: One sentence for an operator.
     reason: str = "The chain has not been asked yet."
     verified_through: int | None = None
     finalized_through: int | None = None
-    #: The newest slots the node showed.
+    #: The newest slots that the node showed.
     confirmed_slot: int | None = None
     finalized_slot: int | None = None
     #: Signatures still to be fetched.
@@ -91,17 +92,17 @@ class CompletenessStatus:
 
 
 class SilenceDetector:
-    """Whether the program is used without deliveries reaching us; pure, on a monotonic clock."""
+    """Detects that the program is used without deliveries reaching us; pure, on a monotonic clock."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit_seconds = limit_seconds
         self._newest: str | None = None
         self._since: float | None = None
-        #: Whether it lasts longer than it may.
+        #: Whether the silence lasts longer than allowed.
         self.is_long = False
 
     def update(self, newest: str | None, delivered_at: float | None, now: float) -> bool:
-        """Take in the newest successful signature; whether the silence has just become too long."""
+        """Record the newest successful signature; return whether the silence has just become too long."""
         if self._newest is not None and newest != self._newest and self._since is None:
             self._since = now
         self._newest = newest
@@ -113,7 +114,7 @@ class SilenceDetector:
 
 
 class SyncTask:
-    """The task; start it with the server, stop it before the pipeline closes."""
+    """The sync task; start it with the server, stop it before the pipeline closes."""
 
     def __init__(
         self,
@@ -141,14 +142,14 @@ class SyncTask:
         self._reusable_lists: dict[Commitment, tuple[ListedRange, int, float]] = {}
         self._registration = registration
         self._next_walk = self._next_probe = self._next_registration = self._next_report = 0.0
-        #: Since when nothing can be proven, on the monotonic clock.
+        #: When the log became impossible to verify, on the monotonic clock; None while it can be verified.
         self._unverified_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         pipeline.metrics.register_completeness(lambda: self.completeness)
 
     @classmethod
     def of(cls, configured: Settings, pipeline: Pipeline) -> SyncTask:
-        """The task of a configuration."""
+        """Return the task for a configuration."""
         is_ours = configured.chain.is_development
         per_second = DEVELOPMENT_REQUESTS_PER_SECOND if is_ours else REQUESTS_PER_SECOND
         return cls(
@@ -162,11 +163,11 @@ class SyncTask:
         )
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run(), name="ingest sync")
 
     async def stop(self) -> None:
-        """End; what was under way is done again at the next start."""
+        """Stop the task; what was under way is done again at the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -191,13 +192,13 @@ class SyncTask:
             await asyncio.sleep(pause)
 
     async def tick(self) -> None:
-        """What is due now."""
+        """Run the steps that are due now."""
         now = time.monotonic()
         if self._registration is not None and now >= self._next_registration:
             self._next_registration = now + self.intervals.registration_seconds
             await self._registration.update_alert(self._database)
         if now >= self._next_report:
-            # Before the chain is asked: a node that fails on every question must not silence the alert.
+            # Report before any request to the chain: a node that fails every request must not suppress the alert.
             self._next_report = now + self.intervals.probe_seconds
             await self.fetcher.report()
         await self._identify()
@@ -218,7 +219,7 @@ class SyncTask:
     # The walk
 
     async def verify(self) -> CompletenessStatus:
-        """Walk both lists and say what is known now."""
+        """Walk both lists, and publish and return the completeness."""
         confirmed = await self._list_and_fetch("confirmed")
         verified = await self.reconciler.verify(confirmed)
         with contextlib.suppress(errors.Transient):
@@ -236,7 +237,7 @@ class SyncTask:
         return self.completeness
 
     async def _list_and_fetch(self, commitment: Commitment) -> ListedRange:
-        """A list whose missing transactions have been fetched, as far as that went in the time there is."""
+        """Return a list whose missing transactions have been fetched, as far as FILL_SECONDS allow."""
         listed = await self._reuse_or_list(commitment)
         deadline = time.monotonic() + FILL_SECONDS
         while missing := await self.reconciler.request_missing(listed):
@@ -250,7 +251,7 @@ class SyncTask:
         return listed
 
     async def _reuse_or_list(self, commitment: Commitment) -> ListedRange:
-        """A list with something still missing once more, else a new one."""
+        """Return the previous list if it still misses something, else a new one."""
         listed, generation, made_at = self._reusable_lists.pop(commitment, (None, 0, 0.0))
         is_reusable = generation == self._database.generation and time.monotonic() - made_at < LIST_MAX_AGE_SECONDS
         if listed is not None and is_reusable and await self.fetcher.fetch_due():
@@ -260,7 +261,7 @@ class SyncTask:
     # The watchdog
 
     async def probe(self) -> None:
-        """Has the program been used without a delivery? Then a person is told, and the gap filled now."""
+        """Check whether the program was used without a delivery; if so, raise an alert and fill the gap now."""
         page = await self._client.signatures_for_address(self._program_id, commitment="confirmed", limit=20)
         newest = next((one.signature for one in page if one.err is None), None)
         was_long = self.silence.is_long
@@ -277,7 +278,7 @@ class SyncTask:
         elif was_long and not self.silence.is_long:
             await self._database.resolve("webhook_silent")
 
-    # What is said
+    # Reporting
 
     async def _publish_status(self, completeness: CompletenessStatus) -> None:
         await self._database.save_completeness(asdict(completeness))
@@ -299,7 +300,7 @@ class SyncTask:
         self.completeness = replace(self.completeness, state=state, reason=reason)
 
     async def on_error(self, error: errors.ZmartError) -> float:
-        """Say what keeps us from knowing, and how long to wait before asking again."""
+        """Record the error that prevents verification; return how long to wait before the next attempt."""
         log.warning("sync_interrupted", reason=str(error))
         self._set_state("unverified", str(error))
         now = time.monotonic()
@@ -321,16 +322,16 @@ class SyncTask:
 
 
 async def identify(client: chain.ChainClient, database: SyncDatabase, *, cluster: Cluster, program_id: str) -> None:
-    """Make sure that node, configuration and log mean one chain.
+    """Check that node, configuration and log belong to one chain.
 
-    Raises ConfigurationError where they do not, NodeTrouble where the node does not say, Unavailable without Postgres.
+    Raises ConfigurationError if they do not, NodeError if the node does not answer, Unavailable without Postgres.
     """
     genesis_hash = await chain.verify_cluster(client, cluster)
     await notes.require_identity(database, genesis_hash=genesis_hash, program_id=program_id)
 
 
 async def verify_cluster_at_startup(configured: Settings) -> None:
-    """Refuse to start on a wrong chain: ConfigurationError. A node or database that does not answer is let pass."""
+    """Raise ConfigurationError for a wrong chain; ignore a node or a database that does not answer."""
     database = SyncDatabase(configured.postgres.dsn("zmart_ingest"))
     try:
         async with asyncio.timeout(STARTUP_CHECK_SECONDS), RpcClient.of(configured.chain) as client:

@@ -1,8 +1,10 @@
-"""`zmart webhook check|create`, and the same check by a running ingest: does Helius still deliver here, and to us?
+"""Checks the registration of the Helius webhook: `zmart webhook check|create`, and a check in a running ingest.
 
-A webhook that Helius has switched off, or that somebody pointed elsewhere, is silent; only Helius' own API says so.
-Ingest asks once an hour and whenever deliveries stop while the program is used, and tells a person what is wrong.
-Not being able to ask is not a fault of the webhook: it is logged and tried again.
+The check answers two questions: does Helius still deliver, and does it deliver to this address?
+
+A webhook that Helius has switched off, or that was redirected elsewhere, is silent; only the API of Helius shows it.
+Ingest sends the request once an hour and whenever deliveries stop while the program is used, and raises an alert with
+the faults. A failed request is not a fault of the webhook: it is logged and retried.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ ALERT: Final = "webhook_registration"
 
 
 class WebhookRegistrationCheck:
-    """Compares what Helius has with what the configuration wants, and tells a person."""
+    """Compares what Helius has registered with the configuration, and updates the alert."""
 
     def __init__(self, configured: settings.Settings, wish: helius.DesiredWebhook) -> None:
         self._configured = configured
@@ -34,7 +36,7 @@ class WebhookRegistrationCheck:
 
     @classmethod
     def of(cls, configured: settings.Settings) -> WebhookRegistrationCheck | None:
-        """The check of a configuration; None where it does not say enough to make one."""
+        """Return the check of a configuration; None if the configuration is insufficient for one."""
         if configured.chain.helius_api_key is None:
             return None
         try:
@@ -44,7 +46,7 @@ class WebhookRegistrationCheck:
             return None
 
     async def update_alert(self, database: SyncDatabase) -> None:
-        """Ask Helius, and open or close the alert."""
+        """Request the registrations from Helius, and raise or resolve the alert."""
         try:
             async with helius.HeliusClient.of(self._configured) as api:
                 verdict = helius.check_registration(await api.webhooks(), self._wish)
@@ -63,7 +65,7 @@ class WebhookRegistrationCheck:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; 0 when the webhook is right, 1 with a sentence when it is not."""
+    """Run a command; return 0 if the webhook is right, 1 after printing the reason if it is not."""
     options = parser().parse_args(arguments)
     try:
         configured = settings.load()

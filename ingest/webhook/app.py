@@ -1,15 +1,15 @@
-"""The HTTP side of ingest: a delivery is proven, read, decoded, committed, then acknowledged.
+"""Serves the webhook endpoint: verifies, reads, decodes and commits a delivery, then acknowledges it.
 
     POST /helius/webhook   (also /api/webhooks/helius)
         200  committed, with fsync; an empty array is committed at once
         400  no whole, well-formed request
-        401  no proof, or a wrong one            413  more than 32 MB, said before it is read whole
+        401  no proof, or a wrong one            413  more than 32 MB, sent before the body is read whole
         408  the body took too long to arrive    422  not a JSON array of transactions
         503  anything else: deliver again after Retry-After
 
-The proof in a header is looked at before the body; a signature needs the body, which is then
-bounded all the same. Bytes count against the pipeline's room while they arrive, so many senders at
-once get 503 rather than all the memory.
+The proof in a header is checked before the body is read. A signature needs the body, whose size is then limited all the
+same. Bytes count against the pipeline's byte budget while they arrive, so many concurrent senders get 503 instead of
+exhausting the memory.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ log = structlog.get_logger()
 
 WEBHOOK_PATHS = ["/helius/webhook", "/api/webhooks/helius"]
 BODY_LIMIT_BYTES = 32 << 20
-#: Room for bodies whose proof is in them: anybody may send those, so they must not take the room of proven ones. The
-#: greatest delivery has to fit.
+#: Memory budget for signed bodies before verification. Anybody may send those, so they must not use the budget of
+#: verified deliveries. The largest delivery has to fit.
 UNVERIFIED_BYTES = BODY_LIMIT_BYTES
-#: Helius gives up after seconds; whoever takes longer holds room that others need.
+#: Helius gives up after seconds; a slower sender occupies memory that others need.
 BODY_SECONDS = 30.0
-#: Items decoded before others get their turn, about a millisecond.
+#: Items decoded before other requests get their turn, about a millisecond.
 DECODE_CHUNK = 25
-#: Bodies beyond this are split by a thread: it takes a millisecond or more.
+#: Larger bodies are split in a thread, because it takes a millisecond or more.
 LARGE_BODY_BYTES = 1 << 20
 CHECK_SECONDS = 2.0
-#: How long after a failed commit the server calls itself not ready.
+#: How long the server reports not ready after a failed commit.
 UNREADY_AFTER_FAILURE_SECONDS = 10.0
 
-#: Raises a ZmartError that says what is not as it should be.
+#: Raises a ZmartError that describes the fault that it finds.
 Check: TypeAlias = Callable[[], Awaitable[object]]
 AnyRequest: TypeAlias = Request[Any, Any, State]
 Answer: TypeAlias = Response[Any]
@@ -70,46 +70,46 @@ Answer: TypeAlias = Response[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a server is made of."""
+    """The parts that a server consists of."""
 
     verifier: Verifier
     decoder: Decoder
     pipeline: Pipeline
     #: The cluster's name, for /health.
     environment: str
-    #: What readiness asks besides the pipeline, by name.
+    #: Readiness checks besides the pipeline, by name.
     checks: Mapping[str, Check] = field(default_factory=dict)
-    #: The task that completes and proves the log; without one nothing is said about that.
+    #: The task that completes and proves the log; without one, completeness is not reported.
     sync_task: SyncTask | None = None
-    #: What brings transactions besides deliveries, and where they say that they cannot.
+    #: Sources of transactions besides deliveries, and the database that stores their alerts.
     sources: Sequence[Source] = ()
     database: SyncDatabase | None = None
-    #: Lets metrics be read from elsewhere than loopback.
+    #: Allows reading metrics from elsewhere than loopback.
     metrics_token: str | None = None
-    #: How long a stop waits for what is queued.
+    #: How long a stop waits for the queue to be committed.
     grace_seconds: float = 1.5
-    #: What the database says of the log, for metrics; without it nothing is said about that.
+    #: Statistics of the log from the database, for metrics; without it they are not reported.
     log_stats: LogStats | None = None
     #: The task that retries marts which are behind.
     behind: BehindMarts | None = None
-    #: Where bodies stay until their signature is proven.
+    #: Memory budget for bodies until their signature is verified.
     unverified_budget: ByteBudget = field(default_factory=lambda: ByteBudget(UNVERIFIED_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
     body_seconds: float = BODY_SECONDS
 
     @property
     def metrics(self) -> Metrics:
-        """The pipeline's counters are the server's."""
+        """The metrics of the server, which are the pipeline's."""
         return self.pipeline.metrics
 
     @property
     def intake(self) -> Intake:
-        """What every source brings its transactions to, deliveries included."""
+        """The entry to which every source submits its transactions, deliveries included."""
         return Intake(self.decoder, self.pipeline)
 
 
 def create_app(parts: Parts) -> Litestar:
-    """The application; it starts the pipeline and drains it when it stops."""
+    """Return the application; it starts the pipeline at startup and drains it at shutdown."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -134,10 +134,10 @@ def create_app(parts: Parts) -> Litestar:
         HANDLERS,
         state=State({"parts": parts, "receiver": Receiver(parts), "began": time.monotonic()}),
         lifespan=[lifespan],
-        # The receiver counts by itself, to answer with a problem and to hold room meanwhile.
+        # The receiver enforces the limit itself, to respond with a problem and to reserve bytes meanwhile.
         request_max_body_size=None,
         openapi_config=None,
-        # Logging is the process's own (zmart.log): Litestar's would replace the mask of secrets.
+        # Logging is configured by the process (zmart.log): Litestar's would remove the masking of secrets.
         logging_config=None,
         exception_handlers={HTTPException: _handle_http_error, Exception: _handle_unexpected},
     )
@@ -145,14 +145,14 @@ def create_app(parts: Parts) -> Litestar:
 
 @post(WEBHOOK_PATHS, status_code=200)
 async def webhook(request: AnyRequest, state: State) -> Answer:
-    """Take a delivery."""
+    """Receive a delivery."""
     receiver: Receiver = state["receiver"]
     return await receiver.receive(request)
 
 
 @get("/health")
 async def health(state: State) -> dict[str, str | float]:
-    """Say that the process runs, and nothing about what it stands on."""
+    """Report that the process runs, without checking its dependencies."""
     return {
         "status": "healthy",
         "service": "event-indexer",
@@ -164,7 +164,7 @@ async def health(state: State) -> dict[str, str | float]:
 
 @get("/ready")
 async def ready(state: State) -> Answer:
-    """Say whether a delivery would be committed now, and if not, why."""
+    """Report whether a delivery would be committed now, and if not, why."""
     parts: Parts = state["parts"]
     reasons = await readiness_problems(parts)
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
@@ -179,7 +179,7 @@ async def ready(state: State) -> Answer:
 
 @get("/metrics")
 async def metrics(request: AnyRequest, state: State) -> Answer:
-    """Counters for Prometheus, to callers on this machine or with the token."""
+    """Return the counters for Prometheus, to callers on this machine or with the token."""
     parts: Parts = state["parts"]
     if not (_is_local(request) or _has_token(request, parts.metrics_token)):
         detail = "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
@@ -193,7 +193,7 @@ HANDLERS: Sequence[ControllerRouterHandler] = [webhook, health, ready, metrics]
 
 
 class Receiver:
-    """Takes deliveries, one call each."""
+    """Receives deliveries, one call each."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -202,12 +202,13 @@ class Receiver:
         parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
         if log_stats is not None:
             parts.metrics.register_log_stats(lambda: log_stats.latest)
-        #: One delivery is decoded at a time. A hundred that take a turn each between two looks at the database's answer
-        #: would let the writer, and everyone who waits for its lock, stand still for a tenth of a second.
+        #: Only one delivery is decoded at a time. If a hundred deliveries took a turn each between two checks of the
+        #: database's response, the writer, and every process that waits for its lock, would be idle for a tenth of a
+        #: second.
         self._decode_lock = asyncio.Lock()
 
     async def receive(self, request: AnyRequest) -> Answer:
-        """The answer to a delivery; never an exception, for that would be an answer of 500."""
+        """Return the response to a delivery. Never raises, because an exception would become a response of 500."""
         reservation = self._parts.pipeline.budget.reserve()
         try:
             await self._deliver(request, reservation)
@@ -217,12 +218,12 @@ class Receiver:
             log.warning("delivery_not_committed", reason=str(exc))
             return self._fail(exc)
         except ClientException as exc:
-            # Such as a Content-Length that is no number, where the server in front let it pass.
+            # For example a Content-Length that is not a number, if the server in front accepted it.
             return self._refuse(
                 _DeliveryRefused(400, "bad_request", f"The request is malformed: {exc.detail}."), request
             )
         except InternalServerException:
-            # The server's words for a sender that hung up in the middle of the body.
+            # The server raises this when a sender disconnects in the middle of the body.
             return self._refuse(_DeliveryRefused(400, "incomplete", "The body did not end."), request)
         except Exception as exc:
             log.exception("delivery_failed")
@@ -274,7 +275,7 @@ class Receiver:
         return b"".join(chunks)
 
     async def _decode(self, body: bytes) -> DecodedDelivery:
-        """Everything in a body, a few items at a time so that other requests get their turn."""
+        """Decode everything in a body, a few items at a time so that other requests get their turn."""
         try:
             is_large = len(body) > LARGE_BODY_BYTES
             items = (
@@ -311,7 +312,7 @@ _UNVERIFIED_MESSAGE = (
 
 
 class _DeliveryRefused(Exception):
-    """What can never succeed as it was sent."""
+    """A delivery that can never succeed as it was sent."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -324,7 +325,7 @@ def _too_large_error(limit_bytes: int) -> _DeliveryRefused:
 
 
 async def readiness_problems(parts: Parts) -> list[str]:
-    """Why deliveries would not be committed now, one sentence each; empty when they would."""
+    """Return why deliveries would not be committed now, one sentence each; empty when they would be."""
     reasons = [f"writer: {reason}" for reason in _writer_reasons(parts.pipeline)]
     reasons += _full_budget_reasons(parts)
     if parts.sync_task is not None and parts.sync_task.completeness.state == "refused":
@@ -353,7 +354,10 @@ def _writer_reasons(pipeline: Pipeline) -> list[str]:
 
 
 def _full_budget_reasons(parts: Parts) -> Iterator[str]:
-    """Rooms that refuse, or will: a sender is told 503 and comes again, but somebody should know."""
+    """Yield a sentence for each budget that rejects deliveries or soon will.
+
+    A sender gets 503 and retries, but an operator should know.
+    """
     for name, budget in (("room", parts.pipeline.budget), ("room for signed deliveries", parts.unverified_budget)):
         if budget.is_full:
             used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
@@ -361,7 +365,7 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
 
 
 def _is_local(request: AnyRequest) -> bool:
-    """Whether the caller is this machine, and not a proxy on it that speaks for another."""
+    """Return whether the caller is on this machine, and is not a proxy that forwards another's request."""
     if request.client is None or request.headers.get("x-forwarded-for"):
         return False
     try:

@@ -1,9 +1,9 @@
-"""Who may deliver: Helius proves itself by a header it was given, or by a signature over the body.
+"""Verifies deliveries: by a header that Helius was given at registration, or by a signature over the body.
 
-Helius sends back, verbatim, the `authHeader` a webhook was registered with; it signs nothing
-(protocol.md 8.3). Senders of our own may sign instead: HMAC-SHA256 of the raw body, in hex, in
-`x-helius-signature`. Either proof suffices, at least one has to be configured, and there is no mode
-in which neither is asked for. Comparing takes the same time whatever is wrong.
+Helius returns, verbatim, the `authHeader` a webhook was registered with; it signs nothing (protocol.md 8.3). Senders of
+our own may sign instead: HMAC-SHA256 of the raw body, in hex, in `x-helius-signature`. Either proof suffices, at least
+one has to be configured, and there is no mode that requires neither. A comparison takes the same time whichever part is
+wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIGNATURE_HEADER = "x-helius-signature"
 
 
 class Verifier:
-    """Decides about deliveries; holds every value that is accepted while they rotate."""
+    """Verifies deliveries; holds every value that is accepted during a rotation."""
 
     def __init__(self, headers: Sequence[str] = (), secret: str | None = None) -> None:
         if not headers and not secret:
@@ -32,24 +32,24 @@ class Verifier:
 
     @classmethod
     def of(cls, configured: settings.IngestSettings) -> Verifier:
-        """The verifier of a configuration; ConfigurationError where it accepts nothing."""
+        """Return the verifier for a configuration. Raises ConfigurationError if the configuration accepts nothing."""
         secret = configured.webhook_secret
         headers = [header.reveal() for header in configured.auth_headers]
         return cls(headers, secret.reveal() if secret else None)
 
     def is_authorized(self, authorization: str | None) -> bool:
-        """Whether an `Authorization` header is one of ours; the body does not matter then."""
+        """Return whether an `Authorization` header is one of ours; the body does not matter then."""
         presented = _header_bytes(authorization)
-        # Every value is compared, so that the time does not tell which one was near.
+        # Every value is compared, so that the time does not reveal which one was close.
         matches = [hmac.compare_digest(presented, header) for header in self._headers]
         return authorization is not None and any(matches)
 
     def can_verify(self, signature: str | None) -> bool:
-        """Whether it is worth reading the body to check a signature."""
+        """Return whether it is worth reading the body to check a signature."""
         return self._secret is not None and signature is not None
 
     def is_signed(self, signature: str | None, body: bytes) -> bool:
-        """Whether a signature is that of the body."""
+        """Return whether the signature is that of the body."""
         if self._secret is None or signature is None:
             return False
         expected = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
@@ -57,10 +57,10 @@ class Verifier:
 
 
 def signature(body: bytes, secret: str) -> str:
-    """What a sender puts into `x-helius-signature`."""
+    """Return the value that a sender puts into `x-helius-signature`."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def _header_bytes(header: str | None) -> bytes:
-    """A header as the sender wrote it; servers hand bytes beyond ASCII over as latin-1."""
+    """Return a header as the sender wrote it; servers pass bytes beyond ASCII on as latin-1."""
     return (header or "").encode("latin-1", "replace")
