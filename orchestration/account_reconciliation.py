@@ -121,7 +121,7 @@ def differences(
 def differences_as_of(
     connection: psycopg.Connection[Any], on_chain: ProgramAccounts, market_no: int | None, slot: int
 ) -> list[Difference]:
-    """Compare one market's accounts, or with None the configuration, with the marts as of a slot.
+    """Return the differences of one market, or of the configuration if `market_no` is None, as of a slot.
 
     `on_chain` holds the accounts of this market only. The function reads the market's whole history. The connection's
     role must be allowed to read marts as of a slot.

@@ -1,5 +1,4 @@
-"""Checks that run again and again: the marts equal the log, and the log is fresh and complete with no open dead
-letters.
+"""Checks continuously that the marts equal the log, and that the log is fresh, complete and used.
 
 A check that has nothing to prove reports that instead of passing: an empty log is not a fresh one, and without a walk
 of the chain nothing is complete.

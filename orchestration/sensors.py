@@ -152,8 +152,9 @@ def dead_letter_growth(
     "until it is acknowledged, and that one is over. Waits until the address is set.",
 )
 def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
-    """Post the alerts that are due. An alert that the webhook refuses does not block the others; a later tick retries
-    it.
+    """Post the alerts that are due.
+
+    An alert that the webhook refuses does not block the others; a later tick retries it.
     """
     url = settings.load().alert_webhook_url
     if url is None:

@@ -36,7 +36,7 @@ class Task:
     role: str
     #: The kind of ballots that the task counts.
     ballots: VoteKind | None
-    #: What the task does, as text for operators.
+    #: The effect of the task, as text for operators.
     description: str
 
 

@@ -17,7 +17,7 @@ MOST_EMPTY_SLOTS: Final = 64
 
 
 async def read_proven_state(node: client.ChainClient, facts: LogFacts) -> ProvenState:
-    """Return the proven slots and their times. Raises NodeError if the node does not know a time."""
+    """Return the proven slots and their times. Raises NodeError if the node gives no usable answer."""
     final = facts.finalized_through
     clock = await node.clock(commitment="finalized", min_context_slot=final)
     return ProvenState(

@@ -1,5 +1,4 @@
-"""Computes the cost of a transaction: compute units from its simulation, a price from recent fees, and caps on both.
-"""
+"""Computes the cost of a transaction: compute units from its simulation, a price from recent fees, and caps on both."""
 
 from __future__ import annotations
 

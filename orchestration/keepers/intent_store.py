@@ -146,8 +146,7 @@ class IntentStore:
         return [_market(row, tallies) for row in rows]
 
     async def ballots(self, market: MarketFacts, kind: VoteKind, *, before: int, closing: int) -> Ballots:
-        """Return a market's votes on chain before `before`, and a digest of its ballots that count before `closing`.
-        """
+        """Return a market's votes on chain before `before`, and a digest of its ballots that count before `closing`."""
         agree, disagree, digest = await self._fetch_one(
             sql.ballots,
             market_no=market.market_no,
@@ -255,7 +254,7 @@ class IntentStore:
         await self._fetch_all(sql.record_outcome, signature=signature, outcome=Jsonb(outcome.json()))
 
     async def mark_landed(self, slots: Mapping[str, int]) -> None:
-        """Record that the submissions have landed according to a node; maps signatures to slots."""
+        """Record that the submissions have landed according to a node; `slots` is keyed by signature."""
         if slots:
             await self._fetch_all(sql.mark_landed, signatures=list(slots), slots=list(slots.values()))
 
@@ -335,8 +334,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
 
 @contextlib.contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Translate the driver's errors, and the SQLSTATEs that the functions of migration 0011 raise, into our classes.
-    """
+    """Translate the driver's errors, and the SQLSTATEs that the functions of migration 0011 raise, into our classes."""
     try:
         with translate_errors():
             yield

@@ -26,7 +26,7 @@ from .submit import Checkpoint, Timing, no_checkpoint
 class SweepResult:
     """The result of a sweep."""
 
-    #: Intents by number (`closed`: whole): done now, open again, and those whose submission can never land.
+    #: Intents that are done now, intents that are open again, and those whose submission can never land.
     closed: list[ClosedIntent] = field(default_factory=list)
     reopened: list[int] = field(default_factory=list)
     expired: list[int] = field(default_factory=list)
@@ -104,7 +104,9 @@ class Sweep:
         self._result.closed += closed
 
     async def _compare_outcome(self, one: ClosedIntent) -> None:
-        """Raise an alert if a settled market has another outcome than planned; the program alone decides the outcome.
+        """Raise an alert if a settled market has another outcome than planned.
+
+        The program alone decides the outcome.
         """
         if "final_outcome" not in one.event or one.event["final_outcome"] == one.expected_outcome:
             return
