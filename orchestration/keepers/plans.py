@@ -11,7 +11,7 @@ not in the log by then happened later. A dispute can be opened only before `reso
 Once `proven_at` has reached that instant and the log shows no dispute, none exists and none can be opened any more.
 All ballots on chain before `proven_at` are counted, and ballots after a window's end never count.
 
-Off-chain ballots of wallets that the chain has never shown cost nothing: in one case ten of them were cast in 1.2 s
+Off-chain ballots of wallets that the chain has never shown cost nothing: ten of them were cast in 1.2 s
 from one address, and a tally, an approval and an activation followed. So no transaction is sent whose reason depends
 on them, and no count that is sent includes them.
 
