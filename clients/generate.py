@@ -1,9 +1,10 @@
-"""Writes the typed half of both clients from `docs/openapi.json` and `docs/asyncapi.json`.
+"""Generates the typed modules of both clients from `docs/openapi.json` and `docs/asyncapi.json`.
 
-python clients/generate.py          writes `types` and `requests` of both languages; a test holds them equal
+    python clients/generate.py          writes `types` and `requests` of both languages; a test compares them
 
-Only what these documents use is understood: objects, arrays, unions, enums, references. Anything else stops here with
-its name, so that a client never quietly says `any`. Older paths of an operation are left out (ADR 16).
+The generator supports only the constructs that these documents use: objects, arrays, unions, enums, references. It
+stops at anything else and prints it, so that a client never falls back to `any` unnoticed. Deprecated paths of an
+operation are omitted (ADR 16).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
 NOTE = "Written by clients/generate.py from the specification; change that instead."
-#: Followed by hand-written streams.
+#: Operations that the hand-written streams implement.
 STREAMS = {"stream"}
 JSON, BYTES = "application/json", "application/octet-stream"
 
@@ -31,7 +32,7 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One call."""
+    """One operation of the API."""
 
     name: str
     method: str
@@ -46,15 +47,15 @@ class Operation:
 
 
 class Language(Protocol):
-    """How a schema is written."""
+    """Renders a schema in one language."""
 
     def type_of(self, schema: Schema) -> str:
-        """The type, as a language writes it."""
+        """Return the type in this language."""
         ...
 
 
 def schemas() -> dict[str, Schema]:
-    """Every named schema of both documents."""
+    """Return every named schema of both documents."""
     found: dict[str, Schema] = {}
     for name in ("openapi", "asyncapi"):
         for title, schema in json.loads((DOCS / f"{name}.json").read_text())["components"]["schemas"].items():
@@ -65,7 +66,7 @@ def schemas() -> dict[str, Schema]:
 
 
 def operations() -> Iterator[Operation]:
-    """Every call, by its newest path."""
+    """Yield every operation with its newest path."""
     document = json.loads((DOCS / "openapi.json").read_text())
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -88,7 +89,7 @@ def operations() -> Iterator[Operation]:
 
 
 def union(schema: Schema, language: Language) -> list[str]:
-    """The alternatives of a schema that is a union."""
+    """Return the alternatives of a union schema."""
     return list(dict.fromkeys(language.type_of(one) for one in schema["anyOf"]))
 
 
@@ -131,12 +132,12 @@ class Requests:
 
 
 class Python:
-    """Types as Python's typing has them."""
+    """Renders the schemas and operations in Python."""
 
     plain = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}  # noqa: RUF012
 
     def type_of(self, schema: Schema) -> str:  # noqa: PLR0911 - one answer for each kind of schema
-        """A type expression."""
+        """Return a type expression."""
         match schema:
             case {"$ref": reference}:
                 return str(reference).rpartition("/")[2]
@@ -159,7 +160,7 @@ class Python:
         raise SystemExit(f"Not understood: {schema}")
 
     def types(self) -> str:
-        """The module of shapes."""
+        """Return the source of the module `types`."""
         parts = [f'"""The shapes of requests and answers.\n\n{NOTE}\n"""', "", "from __future__ import annotations", ""]
         parts += ["from typing import Any, Literal, NotRequired, TypedDict", ""]
         for name, schema in schemas().items():
@@ -167,7 +168,7 @@ class Python:
         return format_source("\n".join(parts))
 
     def shape(self, name: str, schema: Schema) -> Iterator[str]:
-        """One shape; as a call where a field's name is a word of Python's."""
+        """Yield the lines of one type; it uses the call syntax if a field's name is a keyword of Python."""
         sentence = _escape(schema.get("description") or "Part of an answer.")
         properties, required = schema.get("properties", {}), schema.get("required", ())
         kinds = {
@@ -188,7 +189,7 @@ class Python:
                 yield f'    """{_escape(text)}"""'
 
     def requests(self) -> str:
-        """The module of calls."""
+        """Return the source of the module `requests`."""
         names = sorted({name for one in operations() for name in self.names(one)})
         parts = [PYTHON_REQUESTS.format(note=NOTE, names=", ".join(names))]
         for one in operations():
@@ -196,12 +197,12 @@ class Python:
         return format_source("\n".join(parts))
 
     def names(self, one: Operation) -> set[str]:
-        """The shapes that a call mentions."""
+        """Return the names of the types that an operation uses."""
         mentioned = [one.body, one.answer, *(parameter["schema"] for parameter in one.query)]
         return {found for schema in mentioned for found in re.findall(r"schemas/(\w+)", json.dumps(schema))}
 
     def method(self, one: Operation) -> Iterator[str]:
-        """One call."""
+        """Yield the lines of one method."""
         signature = ["self", *(f"{name}: str" for name in one.path_names)]
         query = {}
         if one.query:
@@ -230,7 +231,7 @@ class Python:
 
 
 def snake(name: str) -> str:
-    """listMarkets, as Python writes it."""
+    """Return a name such as listMarkets in snake_case."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
@@ -239,7 +240,7 @@ def _escape(text: str) -> str:
 
 
 def format_source(source: str) -> str:
-    """As the rest of the project is."""
+    """Format source code with the project's ruff settings."""
     for command in (["check", "-q", "--fix", "--ignore", "D,E501,A"], ["format", "-q"]):
         ran = subprocess.run(  # noqa: S603 - our own linter
             [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(HERE / "python/x.py"), "-"],
@@ -256,12 +257,12 @@ def format_source(source: str) -> str:
 
 
 class TypeScript:
-    """Types as TypeScript has them."""
+    """Renders the schemas and operations in TypeScript."""
 
     plain = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}  # noqa: RUF012
 
     def type_of(self, schema: Schema) -> str:  # noqa: PLR0911 - one answer for each kind of schema
-        """A type expression."""
+        """Return a type expression."""
         match schema:
             case {"$ref": reference}:
                 return str(reference).rpartition("/")[2]
@@ -287,7 +288,7 @@ class TypeScript:
         raise SystemExit(f"Not understood: {schema}")
 
     def fields(self, properties: dict[str, Schema], required: Any, indent: str = "") -> str:
-        """The inside of an object."""
+        """Return the body of an object type."""
         lines = []
         for name, inner in properties.items():
             if text := inner.get("description"):
@@ -296,7 +297,7 @@ class TypeScript:
         return "{\n" + "\n".join(lines) + f"\n{indent}}}"
 
     def types(self) -> str:
-        """The module of shapes."""
+        """Return the source of the module `types`."""
         parts = [f"/** The shapes of requests and answers. {NOTE} */", ""]
         for name, schema in schemas().items():
             parts.append(f"/** {' '.join((schema.get('description') or 'Part of an answer.').split())} */")
@@ -307,7 +308,7 @@ class TypeScript:
         return "\n".join(parts)
 
     def requests(self) -> str:
-        """The module of calls."""
+        """Return the source of the module `requests`."""
         parts = [f"/** Every call of the API. {NOTE} */", "", 'import type * as types from "./types.js";', ""]
         parts += ["/** Carries a call. */", "export interface Transport {"]
         parts += [
@@ -320,7 +321,7 @@ class TypeScript:
         return "\n".join([*parts, "}", ""])
 
     def method(self, one: Operation) -> Iterator[str]:
-        """One call."""
+        """Yield the lines of one method."""
         signature = [f"{name}: string" for name in one.path_names]
         arguments = []
         if one.body:
@@ -348,7 +349,7 @@ class TypeScript:
         yield ""
 
     def qualified_type(self, schema: Schema) -> str:
-        """The same, from the module of shapes."""
+        """Return the type expression with the prefix `types.` for named schemas."""
         if "$ref" in schema:
             return f"types.{self.type_of(schema)}"
         if "anyOf" in schema:
@@ -359,7 +360,7 @@ class TypeScript:
 
 
 def files() -> dict[Path, str]:
-    """Everything that is written, by where it goes."""
+    """Return the source of every generated file, by its path."""
     python, typescript = Python(), TypeScript()
     return {
         HERE / "python/zmart_client/types.py": python.types(),

@@ -1,6 +1,6 @@
-"""Write docs/analytics.md: each worked query of analytics/queries, and what it answers on a played month.
+"""Writes docs/analytics.md: each worked query of analytics/queries with its result on a generated month.
 
-python docs/analytics.py            # play the month on a Postgres of its own, ask, write the page
+python docs/analytics.py            # generate the month on a temporary Postgres, run the queries, write the page
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ This page is written by `python docs/analytics.py`; a test compares its results.
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """One file: a question, what to know about it, and the statement."""
+    """One file: a question, remarks about it, and the statement."""
 
     path: Path
     question: str
@@ -61,7 +61,7 @@ class Query:
 
 
 def queries() -> Iterator[Query]:
-    """All worked queries, in the order of their numbers."""
+    """Yield all worked queries, in the order of their numbers."""
     for path in sorted(QUERIES.glob("*.sql")):
         lines = path.read_text().splitlines()
         comments = [line.removeprefix("--").strip() for line in lines if line.startswith("--")]
@@ -75,7 +75,7 @@ def queries() -> Iterator[Query]:
 
 
 def page(dsn: str) -> str:
-    """The whole page, asked of the database at `dsn` with the rights of its role."""
+    """Return the whole page; run its queries in the database at `dsn`, with the rights of the role in it."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         return HEAD + "".join(_section(connection, query) for query in queries())
 
@@ -97,7 +97,7 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def main() -> int:
-    """Play, ask and write."""
+    """Generate the month, run the queries and write the page."""
     from zmart import testing
     from zmart.run.deploy import rebuild
 

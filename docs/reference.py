@@ -1,4 +1,4 @@
-"""Write docs/marts.md from the models' own descriptions, so that the page cannot say anything else.
+"""Writes docs/marts.md from the models' own descriptions, so that the page always agrees with them.
 
 python docs/reference.py            # write it
 python docs/reference.py --check    # exit 1 if it is not up to date
@@ -29,7 +29,7 @@ stores an event and are never behind it; views read them. Refreshed marts are co
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     models = sorted(_models(), key=lambda model: model["name"])
     return HEAD + "".join(_section(model) for model in models)
 

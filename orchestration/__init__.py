@@ -1,6 +1,6 @@
-"""Dagster: what an operator sees, starts and is told.
+"""Defines the Dagster code location, in which operators see, start and check the background work.
 
-The marts follow the log without it. What is here looks at them from outside: it shows the log and every model as
-assets with their lineage, folds a mart again when asked, proves every hour that live equals rebuilt, and tells a person
-when something is wrong. `definitions.py` puts the parts together; docs/operations.md is the operator's page.
+The marts follow the log without Dagster. This package works on them from outside: it shows the log and every model as
+assets with their lineage, rebuilds a mart on request, proves every hour that live equals rebuilt, and sends alerts to
+operators. `definitions.py` combines the parts; docs/operations.md is the operator's page.
 """

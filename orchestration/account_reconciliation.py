@@ -1,11 +1,11 @@
-"""The marts against the program's accounts, field by field (protocol.md 1.5).
+"""Compares the marts with the program's accounts, field by field (protocol.md 1.5).
 
-Accounts are what the program holds at one slot, the marts what the log says by now. They can be compared where nothing
-happened since that slot (`differences`); a market that moved on since, or a configuration that was changed, is compared
-with what the marts were as of the slot (`differences_as_of`), which is folded from the same text. Three things may
-differ without anybody being wrong. Anybody can send lamports to a market's account without an event. The
-program forgets an earlier dispute when it finalizes (protocol.md 1.4.15). A wallet that voted here before it voted on
-chain is counted here by its first vote, which is ours.
+The accounts are the program's state at one slot; the marts are the state of the log now. They can be compared if
+nothing happened since that slot (`differences`). A market that changed since, or a configuration that was changed, is
+compared with the marts as of the slot (`differences_as_of`), which are folded from the same SQL text. Three
+differences are no errors. Anybody can send lamports to a market's account without an event. The program forgets an
+earlier dispute when it finalizes (protocol.md 1.4.15). A wallet that voted off chain before it voted on chain is
+counted here by its first vote, which is the off-chain one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ProgramAccounts: TypeAlias = Mapping[str, Mapping[Any, Mapping[str, Any]]]
 
 KINDS = {"GlobalConfig": "config", "MarketAccount": "markets", "UserPosition": "positions", "VoteRecord": "votes"}
 
-#: Columns of a mart that are an account's fields under the same name.
+#: Columns of a mart that have the same name as a field of the account.
 MARKET = (
     "b_parameter",
     "initial_liquidity",
@@ -74,11 +74,11 @@ ABSENT = "absent"
 
 
 class Difference(NamedTuple):
-    """Something the marts and the chain do not agree on."""
+    """A difference between the marts and the chain."""
 
-    #: The address of the market's account; of the configuration, `config`.
+    #: The address of the market's account, or `config` for the configuration.
     market: str
-    #: Who it is about and in which vote, where it is not the market itself.
+    #: The wallet, and for a ballot the vote, if the difference is not about the market itself.
     subject: str
     field: str
     ours: Any
@@ -86,15 +86,15 @@ class Difference(NamedTuple):
 
 
 class ChangedMarkets(NamedTuple):
-    """What happened after the accounts were read, and is left out where the marts of now are compared."""
+    """Changes after the accounts were read; they are excluded from a comparison with the current marts."""
 
-    #: Addresses of markets' accounts.
+    #: Addresses of the markets' accounts.
     markets: Collection[str] = ()
     is_config_changed: bool = False
 
 
 def decode_accounts(raw_accounts: Iterable[tuple[str, int, bytes]]) -> ProgramAccounts:
-    """Accounts by address, lamports and bytes, decoded. DecodeError for bytes that are no account of the program's."""
+    """Decode accounts, given by address, lamports and bytes. Raises DecodeError for bytes of any other account."""
     on_chain: dict[str, dict[Any, dict[str, Any]]] = {kind: {} for kind in KINDS.values()}
     for address, lamports, data in raw_accounts:
         name, fields = codec.default().decode_account(data)
@@ -105,9 +105,10 @@ def decode_accounts(raw_accounts: Iterable[tuple[str, int, bytes]]) -> ProgramAc
 def differences(
     connection: psycopg.Connection[Any], on_chain: ProgramAccounts, changed: ChangedMarkets | None = None
 ) -> list[Difference]:
-    """Where the marts say something else than the accounts, or lack one, or have one more; empty when they agree.
+    """Return where the marts differ from the accounts, lack one, or have one more; empty if they agree.
 
-    Of the configuration the marts know what events carry: neither its fee wallet nor the least reputation.
+    The marts know only the part of the configuration that events carry: neither its fee wallet nor the least
+    reputation.
     """
     changed = changed or ChangedMarkets()
     found = _compare_all(on_chain, _markets(connection), _positions(connection), _ballots(connection))
@@ -120,9 +121,10 @@ def differences(
 def differences_as_of(
     connection: psycopg.Connection[Any], on_chain: ProgramAccounts, market_no: int | None, slot: int
 ) -> list[Difference]:
-    """The same of one market, given its accounts alone, and of the marts as they were at a slot; None: configuration.
+    """Return the differences of one market, or of the configuration if `market_no` is None, as of a slot.
 
-    Reads the market's whole history. The connection's role must be allowed to ask marts as of a slot.
+    `on_chain` holds the accounts of this market only. The function reads the market's whole history. The connection's
+    role must be allowed to read marts as of a slot.
     """
     if market_no is None:
         return list(_compare_configuration(on_chain, _configuration(connection, slot)))
@@ -133,7 +135,7 @@ def differences_as_of(
 
 
 def split_by_market(on_chain: ProgramAccounts) -> dict[str | None, ProgramAccounts]:
-    """Accounts by the address of the market they belong to; the configuration's by None."""
+    """Return the accounts by the address of the market they belong to; the configuration's by None."""
     parts: dict[str | None, dict[str, dict[Any, Mapping[str, Any]]]] = {}
     for kind, found in on_chain.items():
         for address, account in found.items():
@@ -146,7 +148,7 @@ def split_by_market(on_chain: ProgramAccounts) -> dict[str | None, ProgramAccoun
 def fetch_rows(
     connection: psycopg.Connection[Any], query: str, params: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """The rows of a query as dictionaries."""
+    """Return the rows of a query as dictionaries."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, params).fetchall()
 
@@ -157,7 +159,7 @@ def _compare_all(
     positions: Mapping[tuple[str, str], Mapping[str, Any]],
     mart_ballots: Mapping[tuple[str, str, str], Mapping[str, Any]],
 ) -> Iterator[Difference]:
-    """What the marts say of markets, positions and ballots, against the accounts."""
+    """Compare markets, positions and ballots of the marts with the accounts."""
     votes = {_ballot(one): {"vote": one["vote"]} for one in on_chain["votes"].values()}
     ballots = {
         key: {"vote": row["vote"]} if row["source"] == "chain" else votes[key]
@@ -197,12 +199,13 @@ def _is_equal(field: str, ours: Any, theirs: Any) -> bool:
             # The program forgets an earlier dispute when it finalizes (protocol.md 1.4.15); the mart does not.
             return bool(ours >= theirs)
         case "market_lamports":
-            # Told by transactions that carry balances; unknown before the first. Anybody may send more.
+            # The mart reads it from transactions that carry balances; it is null before the first. Anybody may send
+            # more.
             return ours is None or bool(ours <= theirs)
     return bool(ours == theirs)
 
 
-# What the program holds
+# State of the program
 
 
 def _compare_configuration(on_chain: ProgramAccounts, mart_config: Mapping[str, Any]) -> Iterator[Difference]:
@@ -212,7 +215,7 @@ def _compare_configuration(on_chain: ProgramAccounts, mart_config: Mapping[str, 
 
 
 def _market(account: Mapping[str, Any]) -> dict[str, Any]:
-    """A market's account in the words of the mart."""
+    """Return a market's account with the column names of the mart."""
     return {
         **{name: account[name] for name in (*MARKET, *INSTANTS)},
         "cancelled_at": account["cancelled_at"] or 0,
@@ -238,7 +241,7 @@ def _ballot(account: Mapping[str, Any]) -> tuple[str, str, str]:
     return account["market"], account["user"], "dispute" if int(account["vote_type"]) else "proposal"
 
 
-# What the marts say
+# State of the marts
 
 
 def _markets(
@@ -282,7 +285,7 @@ def _ballots(
 
 
 def _configuration(connection: psycopg.Connection[Any], slot: int | None = None) -> dict[str, Any]:
-    """What all events up to a slot, or all, together say; a null was not said."""
+    """Return the configuration from all events up to a slot, or from all events; a null field was not in the event."""
     values: dict[str, Any] = {}
     for row in fetch_rows(connection, sql.configuration_as_of, {"slot": slot}):
         values |= {name: row[name] for name in CONFIG if row[name] is not None}
@@ -290,5 +293,5 @@ def _configuration(connection: psycopg.Connection[Any], slot: int | None = None)
 
 
 def _seconds(at: datetime | None) -> int:
-    """The program's way to write an instant: Unix seconds, zero for never."""
+    """Return an instant as the program stores it: Unix seconds, zero for never."""
     return 0 if at is None else int(at.astimezone(UTC).timestamp())

@@ -1,10 +1,11 @@
 """Posts alerts to the operators' chat, each once.
 
-A service that finds a fault raises an alert in `ops.alerts` (zmart.db.alerts), where the same fault is one row that
-counts. One sensor posts them to ALERT_WEBHOOK_URL, so that every part of the system is covered and nothing is posted
-twice: an alert when it is raised, a critical one again each day until somebody acknowledges it, and that it is over.
-The row itself holds what was posted. Each alert is posted by itself: one that the chat refuses is counted, retried and
-reported, and the others go on. docs/runbook.md has a section for each kind.
+A service that finds a fault raises an alert in `ops.alerts` (zmart.db.alerts), where repetitions of the same fault
+increment the count of one row. One sensor posts the alerts to ALERT_WEBHOOK_URL, so every part of the system is
+covered and nothing is posted twice: an alert is posted when it is raised and when it is over, and a critical one
+again each day until an operator acknowledges it. The row itself records what was posted. Each alert is posted on its
+own: one that the chat refuses is counted, retried and reported, and does not block the others. docs/runbook.md has a
+section for each kind.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ from .resources import Connection
 
 sql = queries.load("orchestration")
 
-#: Chat services answer within a second; a slow one must not hold up the other sensors.
+#: Chat services answer within a second; a slow one must not delay the other sensors.
 TIMEOUT_SECONDS = 10.0
 #: A tick has 60 s; one more alert may take TIMEOUT_SECONDS to connect and as much to answer.
 DELIVERY_SECONDS = 30.0
-#: Discord takes 2,000 characters and Slack cuts at 40,000; the whole message is in `zmart alerts list`.
+#: Discord accepts 2,000 characters and Slack cuts at 40,000; `zmart alerts list` shows the whole message.
 MOST_MESSAGE_CHARACTERS = 1_500
 MOST_SUBJECT_CHARACTERS = 200
-#: Refusals in a row that make the alert REFUSED: a chat that restarts is back sooner.
+#: Refusals in a row that raise the alert REFUSED; a chat that restarts is back sooner than that.
 REPORT_AFTER_REFUSALS = 3
-#: From so many on (five minutes) an alert is tried only every so often.
+#: From this many refusals on (five minutes), an alert is tried only every SLOW_SECONDS.
 SLOW_AFTER_REFUSALS = 10
 SLOW_SECONDS = 600.0
 REFUSED = "alert_refused"
 _SIGNS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "critical": "🔴"}
 _RESOLVED_SIGN = "✅"
-#: A critical alert that nobody acknowledges is posted again after so long.
+#: A critical alert that nobody acknowledges is posted again after this time.
 REMIND_AFTER_HOURS = 24
 RUNBOOK = "docs/runbook.md"
 
 
 def pending_notifications(connection: Connection) -> list[AlertRow]:
-    """What is to be posted now, oldest first, at most 20: alerts raised, left unacknowledged, or over since."""
+    """Return the alerts to post now, at most 20, oldest first: newly raised, unacknowledged, or newly over."""
     rows = connection.execute(
         sql.pending_notifications,
         {
@@ -58,10 +59,10 @@ def pending_notifications(connection: Connection) -> list[AlertRow]:
 
 
 def deliver(connection: Connection, url: Secret) -> tuple[int, list[errors.Unavailable]]:
-    """Post the news, each by itself; return how many were posted, and why the others were not.
+    """Post the pending alerts one by one; return how many were posted, and the errors of the others.
 
-    What was refused is counted in its row and tried again. REPORT_AFTER_REFUSALS in a row open the alert REFUSED, which
-    closes when nothing is refused any more.
+    A refusal is counted in the alert's row and retried. REPORT_AFTER_REFUSALS in a row raise the alert REFUSED, which
+    is resolved when no refusals are left.
     """
     posted, refused = 0, []
     deadline = time.monotonic() + DELIVERY_SECONDS
@@ -97,17 +98,20 @@ def _report_refused(connection: Connection, *, is_news: bool) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """urllib follows a redirect of a POST with a GET: the alert would count as posted and be lost."""
+    """Disables redirects.
+
+    urllib follows a redirect of a POST with a GET: the alert would count as posted and be lost.
+    """
 
     def redirect_request(self, *_: object) -> None:
-        """None makes the redirect an HTTPError."""
+        """Return None, which makes the redirect an HTTPError."""
 
 
 _opener = urllib.request.build_opener(_NoRedirects)
 
 
 def post(url: Secret, alert: AlertRow) -> None:
-    """Post an alert as Slack and its likes read it. Raises Unavailable, without the address, when it is not taken."""
+    """Post an alert in Slack's format. Raises Unavailable, without the address, if the webhook refuses it."""
     request = urllib.request.Request(  # noqa: S310 - settings take http and https only
         url.reveal(), data=render_body(alert), headers={"Content-Type": "application/json"}, method="POST"
     )
@@ -119,9 +123,9 @@ def post(url: Secret, alert: AlertRow) -> None:
         # http.HTTPStatus knows 62 statuses and raises ValueError for others; proxies send 499 and 520 to 599.
         answer = f"{error.code} {http.client.responses.get(error.code, '')}".rstrip()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        # HTTPException: what answers is no HTTP, or its status line is cut; it is neither of the other two.
+        # HTTPException: the answer is not HTTP, or its status line is cut; it is not a subclass of the other two.
         answer = type(error).__name__
-    # From None: the cause carries the address, which is a secret.
+    # From None: the cause contains the address, which is a secret.
     raise errors.Unavailable(
         f"The alert webhook did not take alert {alert.alert_no}: {answer}.",
         help="Correct ALERT_WEBHOOK_URL; delivery is tried again.",
@@ -129,7 +133,7 @@ def post(url: Secret, alert: AlertRow) -> None:
 
 
 def render_body(alert: AlertRow) -> bytes:
-    """The alert as `{"text": ...}`; one that is open with the section of the runbook that belongs to it."""
+    """Return the alert as `{"text": ...}`; an open one has a link to its section of the runbook."""
     about = f" ({_bounded(alert.subject, MOST_SUBJECT_CHARACTERS)})" if alert.subject else ""
     if alert.is_over:
         text = f"{_RESOLVED_SIGN} *ZMART {alert.kind}*{about} is over."

@@ -1,7 +1,7 @@
-"""What must hold, asked again and again: the marts equal the log, and the log is fresh, whole and used.
+"""Checks continuously that the marts equal the log, and that the log is fresh, complete and used.
 
-A check that finds nothing to prove says so rather than passing: an empty log is not a fresh one, and without a walk of
-the chain nothing is complete.
+A check that has nothing to prove reports that instead of passing: an empty log is not a fresh one, and without a walk
+of the chain nothing is complete.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -26,7 +26,7 @@ REPLAY = "replay_equals_live"
 FOLLOWS = "follows_the_log"
 NOT_DEPLOYED = "Not deployed here. Run the job dbt_build, or: zmart migrate"
 
-#: A chain may be quiet, but then a walk of it should have said so within this time.
+#: A chain may be quiet, but then a walk of it must have proven that within this time.
 SILENCE_SECONDS = 15 * 60.0
 
 RAW_EVENTS = dg.AssetKey(["raw", "events"])
@@ -35,7 +35,7 @@ RAW_DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
 
 
 def checks(manifest: models.Manifest) -> Sequence[dg.AssetChecksDefinition]:
-    """Every check there is."""
+    """Return all asset checks."""
     folded = [spec.key for spec in models.specs(manifest, "fold")]
     return [
         _replay_equals_live(folded),
@@ -83,7 +83,7 @@ def _replay_result(database: DatabaseResource, key: dg.AssetKey, name: str) -> d
     except errors.NotFound:
         return _failed_result(key, NOT_DEPLOYED)
     if verdict.fold_error:
-        # The model cannot take some event: that is an answer. A server that is away is not.
+        # A model that cannot fold some event is a result of the check. An unreachable server is an error.
         return _failed_result(key, f"The log cannot be folded: {verdict.fold_error}")
     _update_alert(database, verdict)
     return dg.AssetCheckResult(
@@ -119,7 +119,10 @@ def _metadata(database: DatabaseResource, verdict: rebuild.MartCheck) -> Mapping
 
 
 def _update_alert(database: DatabaseResource, verdict: rebuild.MartCheck) -> None:
-    """A stale mart has an alert already; a mart that differs without knowing it is worse."""
+    """Raise or resolve `mart_differs`.
+
+    A stale mart already has an alert. A mart that differs without being marked stale is worse.
+    """
     with database.connect() as connection:
         if verdict.differing_rows and not verdict.stale_reason:
             alerts.raise_alert(
@@ -202,7 +205,7 @@ def _dbt_tests(specs: Mapping[str, dg.AssetCheckSpec]) -> dg.AssetChecksDefiniti
 
 
 def _selected_marts(context: dg.AssetCheckExecutionContext) -> dict[str, dg.AssetKey]:
-    """The marts whose check is asked for, by name, in order."""
+    """Return the selected marts by name, sorted."""
     keys = sorted(key.asset_key for key in context.selected_asset_check_keys)
     return {key.path[-1]: key for key in keys}
 
@@ -217,7 +220,7 @@ def _selected_marts(context: dg.AssetCheckExecutionContext) -> dict[str, dg.Asse
     "within that time that there was nothing. Warns otherwise: silence by itself proves nothing.",
 )
 def is_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Whether news arrive, or their absence is proven."""
+    """Check that entries arrive, or that their absence is proven."""
     database: DatabaseResource = context.resources.database
     with database.connect() as connection:
         heads = connection.execute(sql.heads).fetchone()
@@ -254,7 +257,7 @@ def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[
     "deliveries brought may be everything, but nobody has looked.",
 )
 def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Whether the log is known to be complete, and from where to where."""
+    """Check that the log is proven complete, and report from which slot to which."""
     database: DatabaseResource = context.resources.database
     with database.connect() as connection:
         rows = connection.execute(sql.coverage).fetchall()
@@ -276,7 +279,7 @@ def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
     "`zmart dead-letters`.",
 )
 def none_is_open(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Whether everything that was delivered could be used."""
+    """Check that everything that was delivered could be used."""
     database: DatabaseResource = context.resources.database
     with database.connect() as connection:
         rows = connection.execute(sql.dead_letters).fetchall()

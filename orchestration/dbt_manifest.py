@@ -1,7 +1,7 @@
-"""What dbt knows about the models, read from its manifest, and named the way operators know them.
+"""Reads the models from dbt's manifest and makes asset specs and checks of them, under the names that operators know.
 
-Deploying leaves it in the state directory; when the models' sources are others than those it speaks of, they are parsed
-again in a child process, so that this one never loads dbt for it.
+A deployment stores the manifest in the state directory. If it does not match the sources of the models, a child
+process parses them again, so that this process never loads dbt for it.
 """
 
 from __future__ import annotations
@@ -40,42 +40,42 @@ _UNUSED = {
 
 
 def load() -> Manifest:
-    """Return the manifest of the models in this checkout; raises ConfigurationError when they do not parse."""
+    """Return the manifest of the models in this checkout. Raises ConfigurationError if they do not parse."""
     return rebuild.load_manifest()
 
 
 class Translator(dagster_dbt.DagsterDbtTranslator):
-    """Says what a model is called in the UI, and what its button does."""
+    """Sets the group, owners, tags and description of a model in the UI."""
 
     def get_description(self, dbt_resource_props: Node) -> str:
-        """The model's own description, then what pressing the button does."""
+        """Return the model's own description, followed by the effect of **Materialize**."""
         description: str = dbt_resource_props["description"]
         help_text = _MATERIALIZE_HELP.get(materialization(dbt_resource_props))
         return f"{description}\n\n{help_text}" if help_text else description
 
     def get_group_name(self, dbt_resource_props: Node) -> str:
-        """The folder: folds, views or scheduled."""
+        """Return the folder: folds, views or scheduled."""
         folder: str = dbt_resource_props["fqn"][1]
         return folder
 
     def get_owners(self, dbt_resource_props: Node) -> Sequence[str]:
-        """Whoever operates the system."""
+        """Return the operators."""
         del dbt_resource_props
         return OWNERS
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
-        """How it is kept true: fold (in the ingest transaction), view, refreshed."""
+        """Return how the model is updated: fold (in the ingest transaction), view, refreshed."""
         return {"materialization": materialization(dbt_resource_props)}
 
 
 def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
-    """The models that are kept true in one way (fold, refreshed, view), with lineage through the ephemeral ones."""
+    """Return the models of one kind (fold, refreshed, view), with their lineage through the ephemeral ones."""
     every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
     return [_without_manifest(spec) for spec in every if spec.tags["materialization"] == kind]
 
 
 def sources(manifest: Manifest) -> list[dg.AssetSpec]:
-    """The tables that models read and dbt does not make."""
+    """Return the tables that models read and dbt does not make."""
     return [
         dg.AssetSpec(
             key=[node["source_name"], node["name"]],
@@ -90,7 +90,7 @@ def sources(manifest: Manifest) -> list[dg.AssetSpec]:
 
 
 def keys(manifest: Manifest) -> dict[str, dg.AssetKey]:
-    """The asset key of every model by dbt's unique id."""
+    """Return the asset key of every model, by dbt's unique id."""
     return {
         unique_id: dg.AssetKey(["marts", node["name"]])
         for unique_id, node in manifest["nodes"].items()
@@ -99,7 +99,7 @@ def keys(manifest: Manifest) -> dict[str, dg.AssetKey]:
 
 
 def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
-    """Every data test about a model, by unique id, as an asset check."""
+    """Yield every data test of a model as an asset check, with its unique id."""
     models = keys(manifest)
     for unique_id, node in manifest["nodes"].items():
         about = [models[each] for each in _tested_models(node) if each in models]
@@ -116,19 +116,19 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
 
 
 def materialization(node: Node) -> str:
-    """fold, refreshed, view, ephemeral, or source: how a model is kept true."""
+    """Return how a model is updated: fold, refreshed, view, ephemeral, or source."""
     kind: str = node["config"].get("materialized", "source")
     return {"ordered": "fold", "replaced_view": "view"}.get(kind, kind)
 
 
 def _without_manifest(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """The spec without the manifest that dagster-dbt hangs on it: nothing here runs dbt's CLI."""
+    """Return the spec without the manifest that dagster-dbt attaches to it: nothing here runs dbt's CLI."""
     metadata = {name: value for name, value in spec.metadata.items() if name not in _UNUSED}
     return spec.replace_attributes(kinds={"dbt", "postgres", spec.tags["materialization"]}, metadata=metadata)
 
 
 def _tested_models(node: Node) -> list[str]:
-    """The models a test is about, the one it is attached to first."""
+    """Return the models that a test covers, first the one it is attached to."""
     attached = node.get("attached_node")
     others: list[str] = node["depends_on"].get("nodes", [])
     return list(dict.fromkeys([attached, *others] if attached else others))

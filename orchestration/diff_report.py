@@ -1,4 +1,4 @@
-"""Where a mart and its rebuild disagree, shown so that a person sees it at once."""
+"""Reports where a mart differs from its rebuild, in a form that an operator understands at once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NO_ROW = "no row"
 
 
 def sample_differences(connection: Connection, name: str, *, limit: int = ROWS) -> str:
-    """Return a Markdown table of up to `limit` rows in which the mart differs: one line for each column that does.
+    """Return a Markdown table of up to `limit` rows in which the mart differs: one line per differing column.
 
-    It folds the whole log once more, as the owner, on a snapshot of its own.
+    It folds the whole log once more, as the owner, on its own snapshot.
     """
     statement = connection.execute(sql.difference_sample, {"name": name, "limit": limit}).fetchone()
     assert statement is not None

@@ -1,4 +1,4 @@
-"""What can be started by name, from the UI, a schedule or GraphQL."""
+"""Defines the jobs that can be started by name, from the UI, a schedule or GraphQL."""
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
 
@@ -23,13 +23,13 @@ DATA_TESTS = "data_tests"
 OBSERVE = "observe_log"
 DBT_BUILD = "dbt_build"
 
-#: What our materializations answer when they made rows. An unchanged fold was left alone and a view has none, so
-#: neither is a materialization, and what was checked stays checked.
+#: The messages with which our materializations report that they built rows. An unchanged fold is not touched and a
+#: view has no rows, so neither counts as a materialization, and the results of earlier checks remain valid.
 BUILT = ("FOLD built", "FOLD in place", "REFRESHED")
 
 
 def jobs(manifest: models.Manifest) -> Sequence[Job]:
-    """Every job there is."""
+    """Return all jobs."""
     folded = [spec.key for spec in models.specs(manifest, "fold")]
     refreshed = [spec.key for spec in models.specs(manifest, "refreshed")]
     tests = [spec.key for _, spec in models.tests(manifest)]
@@ -82,7 +82,7 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
             if outcome.unique_id in keys and outcome.is_successful and outcome.message.startswith(BUILT):
                 context.log_event(_materialization(keys[outcome.unique_id], outcome))
             elif outcome.unique_id in tests and outcome.status != "skipped":
-                # Dagster takes it; its annotation lags behind.
+                # Dagster accepts an evaluation here; its type annotation does not include it yet.
                 context.log_event(_evaluation(tests[outcome.unique_id], outcome))  # type: ignore[arg-type]
         failed = {each.unique_id: each.message for each in outcomes if not each.is_successful}
         if failed:

@@ -1,6 +1,7 @@
-"""When keepers act: a job, its schedule, and two sensors that look after what was signed and after markets that stand.
+"""Defines the keepers' job and schedule, the sensor that sweeps, and the sensor of overdue markets.
 
-VOTE_AGGREGATION_INTERVAL is the schedule's; markets are made final by it only while MARKET_MONITOR_ENABLED is on.
+VOTE_AGGREGATION_INTERVAL is the interval of the schedule. The schedule runs finalizations and settlements only while
+MARKET_MONITOR_ENABLED is on.
 """
 
 # No `from __future__ import annotations` here: Dagster reads which resources a sensor asks for from its annotations.
@@ -26,13 +27,13 @@ Job: TypeAlias = Any
 
 JOB = "keepers"
 MONITORED_TASKS = ("market_finalizations", "dispute_settlements")
-#: In which minute of its interval the schedule begins, so that it does not begin together with others.
+#: The minute of its interval at which the schedule starts, so that it does not start together with others.
 OFFSET_MINUTES = 4
 _EVERY_SECONDS = 30
 
 
 def jobs() -> Sequence[Job]:
-    """The job of all five, one after another."""
+    """Return the job that runs all five keepers, one after another."""
     return [
         dg.define_asset_job(
             JOB,
@@ -45,7 +46,7 @@ def jobs() -> Sequence[Job]:
 
 
 def schedules() -> Sequence[dg.ScheduleDefinition]:
-    """The one schedule."""
+    """Return the one schedule."""
 
     @dg.schedule(
         name="keepers_every_5m",
@@ -65,7 +66,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
 
 
 def cron(interval_ms: int) -> str:
-    """The schedule of an interval, to the minute: whole minutes below an hour, whole hours above."""
+    """Return the cron schedule of an interval: whole minutes below an hour, whole hours above."""
     minutes = max(1, round(interval_ms / 60_000))
     if minutes == 1:
         return "* * * * *"
@@ -76,13 +77,13 @@ def cron(interval_ms: int) -> str:
 
 
 def has_key(configured: Settings) -> bool:
-    """Whether anything could be signed; which key it is, the door asks."""
+    """Return whether a backend key is configured; preflight checks whether it is the right one."""
     chain = configured.chain
     return chain.backend_keypair_path is not None or chain.backend_private_key is not None
 
 
 def scheduled_tasks(configured: Settings) -> list[str]:
-    """The keepers that begin by the clock: those that the keys that are there make sense of."""
+    """Return the keepers that the schedule runs, given the configured keys and settings."""
     return [
         task.name
         for task in actions.TASKS.values()
@@ -92,7 +93,7 @@ def scheduled_tasks(configured: Settings) -> list[str]:
 
 
 def sensors() -> Sequence[dg.SensorDefinition]:
-    """The two sensors."""
+    """Return the two sensors."""
     return [keeper_sweep, overdue_markets]
 
 
@@ -103,7 +104,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
     "ends what can never land, opens again what the chain took back. Signs nothing.",
 )
 def keeper_sweep(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
-    """Sweep, where there is anything to sweep."""
+    """Sweep, if there is anything to sweep."""
     return dg.SkipReason(asyncio.run(_run_sweep(database)))
 
 
@@ -124,7 +125,7 @@ async def _run_sweep(database: DatabaseResource) -> str:
     "the pool before its winners claimed raises `liquidity_pulled`.",
 )
 def overdue_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
-    """Keep an alert open for each market that stands still, or cannot pay."""
+    """Make sure that each market that is overdue, or cannot pay, has an open alert."""
     with database.connect() as connection:
         overdue = _overdue_messages(connection)
         pulled = {
@@ -146,7 +147,7 @@ def _overdue_messages(connection: Connection) -> dict[str, str]:
 
 
 def _sync_alerts(connection: Connection, kind: str, severity: alerts.Severity, found: dict[str, str]) -> None:
-    """Raise what is new, close what is over; one that is open is left as it is."""
+    """Raise alerts for new subjects and resolve those that are over; an open alert is not changed."""
     open_subjects = alerts.open_subjects(connection, kind)
     for subject in found.keys() - open_subjects:
         alerts.raise_alert(connection, kind, subject, severity, found[subject])

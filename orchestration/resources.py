@@ -1,6 +1,6 @@
-"""What assets, checks and sensors stand on: the database by role, and dbt in this process.
+"""Provides the resources of assets, checks and sensors: the database by role, and dbt in this process.
 
-Nothing is opened before it is used, and no address or password is part of a definition, so none can be read in the UI.
+Nothing is opened before it is used, and no address or password is part of a definition, so the UI shows none.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ def _dsn_from_settings(role: Role) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseResource:
-    """The log's database, as the role that a task takes."""
+    """The log's database, connected as the role that a task needs."""
 
-    #: Asked at every use: the server may have moved since.
+    #: Called at every use, because the server may have moved since.
     dsn_of: Callable[[Role], str] = _dsn_from_settings
 
     @property
     def owner_dsn(self) -> str:
-        """For what changes or rebuilds marts."""
+        """Return the DSN of the owner, for work that changes or rebuilds marts."""
         return self.dsn_of("zmart_owner")
 
     @contextlib.contextmanager
     def connect(self, role: Role = "zmart_keeper") -> Iterator[Connection]:
-        """Open one autocommit connection; raises Unavailable when the server does not answer."""
+        """Open one autocommit connection. Raises Unavailable if the server does not answer."""
         with (
             translate_errors(),
             connect_sync(self.dsn_of(role), autocommit=True, application_name="zmart dagster") as connection,
@@ -47,45 +47,45 @@ class DatabaseResource:
 
 @dataclass(frozen=True, kw_only=True)
 class DbtNodeResult:
-    """What became of one node of a dbt command."""
+    """The result of one node of a dbt command."""
 
     unique_id: str
     #: model, test or unit_test.
     resource_type: str
     #: success, pass, warn, error, fail, skipped.
     status: str
-    #: dbt's words, or what the fold materialization reports.
+    #: dbt's message, or the report of the fold materialization.
     message: str
-    #: Rows that a test found.
+    #: The number of rows that a test found.
     failures: int
     seconds: float
 
     @property
     def is_successful(self) -> bool:
-        """Whether it did what it should."""
-        # Exposures are only named: dbt does nothing about them.
+        """Return whether the node succeeded."""
+        # dbt does nothing for exposures and reports them as no-op.
         return self.status in {"success", "pass", "warn", "no-op"}
 
 
 @dataclass(kw_only=True)
 class Dbt:
-    """dbt in this process: one import, one parse, then a second or less for each command.
+    """Runs dbt in this process: one import, one parse, then a second or less for each command.
 
-    The command line would take five seconds each time. dbt keeps state of its own, so one command runs at a time; the
-    pool of the runs that use it sees to that.
+    The command line would take five seconds each time. dbt has global state, so only one command may run at a time;
+    the pool of the runs that use it ensures this.
     """
 
     database: DatabaseResource
     _manifest: Any = field(default=None, repr=False)
 
     def run(self, *arguments: str) -> Sequence[DbtNodeResult]:
-        """Run a command such as `run --select markets` as the owner; return what became of each node.
+        """Run a command such as `run --select markets` as the owner; return the result of each node.
 
-        Raises ConfigurationError when the command itself could not be carried out.
+        Raises ConfigurationError if the command itself could not run.
         """
         with _environment(rebuild.dbt_environment(self.database.owner_dsn)):
             outcome = self._invoke(*arguments)
-        # A docs command answers with a catalog, which has no outcome per node.
+        # A docs command returns a catalog, which has no result per node.
         nodes = [each for each in getattr(outcome, "results", ()) if hasattr(each, "status")]
         return [_node_result(each) for each in nodes]
 
@@ -108,7 +108,10 @@ _OPTIONS = [
 
 
 def _require_result(result: Any) -> Any:
-    """What a command answers; a node that failed is part of the answer, a command that did not run is not."""
+    """Return the result of a command.
+
+    Raises ConfigurationError if the command did not run; a failed node is part of a result.
+    """
     if result.exception is not None or result.result is None:
         raise errors.ConfigurationError(
             f"dbt could not do it: {result.exception}", help="Mend the model named above."
@@ -121,7 +124,7 @@ def _node_result(result: Any) -> DbtNodeResult:
         unique_id=str(result.node.unique_id),
         resource_type=str(result.node.resource_type.value),
         status=str(result.status.value),
-        # A view is created by a `do` block, which is all that Postgres says of it.
+        # A view is created by a `do` block, and Postgres reports only "DO" for it.
         message="VIEW installed" if result.message == "DO" else str(result.message or ""),
         failures=int(result.failures or 0),
         seconds=float(result.execution_time or 0),
@@ -130,7 +133,10 @@ def _node_result(result: Any) -> DbtNodeResult:
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Lend dbt the variables it reads, and take them back: settings read the same ones."""
+    """Set the variables that dbt reads, and restore the environment afterwards.
+
+    Settings read the same variables.
+    """
     before = dict(os.environ)
     os.environ.update(variables)
     try:

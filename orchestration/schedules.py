@@ -1,4 +1,4 @@
-"""What starts by the clock, in UTC."""
+"""Defines the schedules, in UTC."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _RUNNING = dg.DefaultScheduleStatus.RUNNING
 
 
 def schedules() -> Sequence[dg.ScheduleDefinition]:
-    """Every schedule there is; none begins at the same minute as another."""
+    """Return all schedules; no two start at the same minute."""
     return [
         dg.ScheduleDefinition(
             name="reconciliation_hourly",
             job_name=jobs.RECONCILIATION,
-            # Not on the hour: at midnight UTC the day's discussions are anchored.
+            # Not on the hour: at midnight UTC the discussions of the day are anchored.
             cron_schedule="10 * * * *",
             default_status=_RUNNING,
             description="Every hour: prove that live equals rebuilt, and that the log is fresh, whole and used.",

@@ -1,4 +1,4 @@
-"""What watches: trouble becomes an alert, and an alert reaches a person once.
+"""Defines the sensors that turn failures into alerts and post each alert to the operators once.
 
 They run in the code server, twice a minute, and read a few rows each.
 """
@@ -22,7 +22,7 @@ sql = queries.load("orchestration")
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 _EVERY_SECONDS = 30
 
-#: Runs are children of this process; one that began before it has lost its worker.
+#: Runs are children of this process; a run that started before it has lost its worker.
 _STARTED = time.time()
 _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
@@ -32,7 +32,7 @@ _UNFINISHED = [
 
 
 def sensors() -> Sequence[dg.SensorDefinition]:
-    """Every sensor there is."""
+    """Return all sensors."""
     return [
         run_failed,
         run_recovered,
@@ -69,7 +69,7 @@ def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[D
     description="A run that succeeds closes the alert `run_failed` of its job.",
 )
 def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
-    """Close the alert about a job that works again."""
+    """Resolve the alert about a job that works again."""
     with database.connect() as connection:
         alerts.resolve_alert(connection, "run_failed", context.dagster_run.job_name)
 
@@ -80,7 +80,7 @@ def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam
     description="A run whose worker died with an earlier code server is reported as failed; its pool is free again.",
 )
 def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Report runs that nobody works on."""
+    """Report runs whose worker no longer exists as failed."""
     records = context.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
     orphans = [each for each in records if (each.start_time or _STARTED) < _STARTED]
     for each in orphans:
@@ -96,7 +96,7 @@ def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     description="A mart that stopped following the log has an open alert `mart_stale`, even after someone closed it.",
 )
 def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
-    """Keep an alert open for every stale mart."""
+    """Make sure that every stale mart has an open alert."""
     with database.connect() as connection:
         rows = {name: rest for name, *rest in connection.execute(sql.models)}
         stale = {name: rest for name, rest in rows.items() if rest[0]}
@@ -122,7 +122,7 @@ def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam
 def dead_letter_growth(
     context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]
 ) -> dg.SensorResult:
-    """Raise an alert for each reason under which dead letters have come since the last tick."""
+    """Raise an alert for each reason that has new dead letters since the last tick."""
     known: dict[str, int] = json.loads(context.cursor or "{}")
     with database.connect() as connection:
         newest = {}
@@ -152,19 +152,22 @@ def dead_letter_growth(
     "until it is acknowledged, and that one is over. Waits until the address is set.",
 )
 def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
-    """Post what nobody was told of yet; what the webhook refuses keeps nothing back and is tried by a later tick."""
+    """Post the alerts that are due.
+
+    An alert that the webhook refuses does not block the others; a later tick retries it.
+    """
     url = settings.load().alert_webhook_url
     if url is None:
         return dg.SkipReason("ALERT_WEBHOOK_URL is not set.")
     with database.connect() as connection:
         posted, refused = deliver(connection, url)
     if refused:
-        # The tick fails, so that Dagster shows why. What was posted is recorded.
+        # The tick fails, so that Dagster shows the reason. The alerts that were posted are recorded.
         raise refused[0]
     return dg.SkipReason(f"{posted} messages delivered.")
 
 
 def _first_line(text: str | None) -> str:
-    """The first line, for a person; the rest is in the UI."""
+    """Return the first line, for display; the UI has the rest."""
     lines = (text or "no message").strip().splitlines()
     return lines[0][:300] if lines else "no message"

@@ -3,13 +3,14 @@
     make up                                              (in the project's folder, in another terminal)
     .venv/bin/python docs/examples/act.py
 
-Wallets sign in, ballots are texts they sign, and every step on chain is a transaction that the API builds and
-simulates, the wallet signs, and the API relays and follows. Two things are outside the API: money, from the development
-chain's faucet, and the steps that only the admin or the backend authority may take, signed here with the demo's keys.
-The exit status is 0 when the wallet was paid the quoted amount; otherwise the script prints the difference.
+Wallets sign in, ballots are texts that they sign, and every step on chain is a transaction that the API builds and
+simulates, the wallet signs, and the API relays and tracks. Two things are outside the API: money, which comes from
+the development chain's faucet, and the steps that only the admin or the backend authority may take, which this script
+signs with the development keys. The exit status is 0 if the wallet was paid the quoted amount; otherwise the script
+prints the difference.
 
     API_PORT, DEVCHAIN_PORT   ports of the API and the development chain: 4000, 8899
-    ZMART_STATE_DIR           folder with the keys of the demo: .state
+    ZMART_STATE_DIR           folder with the development keys: .state
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ http = httpx.Client(base_url=API, timeout=30, trust_env=False)
 
 
 def fail(message: str) -> NoReturn:
-    """Say what went wrong and stop."""
+    """Print the error and exit."""
     sys.exit(f"act.py: {message}")
 
 
 def rpc(method: str, *params: Any) -> Any:
-    """A call of the chain's node, for what is not the API's."""
+    """Call a method of the chain's node, for steps outside the API."""
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     answer = httpx.post(RPC, json=request, timeout=30, trust_env=False).json()
     if "error" in answer:
@@ -53,7 +54,7 @@ def rpc(method: str, *params: Any) -> Any:
 
 
 def wait_until(description: str, path: str, is_accepted: Callable[[Any], object]) -> Any:
-    """Ask until the answer is accepted."""
+    """Poll a path until its response is accepted, and return it."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         answer = http.get(path)
@@ -64,12 +65,12 @@ def wait_until(description: str, path: str, is_accepted: Callable[[Any], object]
 
 
 def clock() -> int:
-    """The chain's time in seconds, by which the program judges."""
+    """Return the chain's time in seconds, by which the program checks deadlines."""
     return int(rpc("getBlockTime", rpc("getSlot", {"commitment": "confirmed"})))
 
 
 class Wallet:
-    """A key, and what its owner's browser would do with it."""
+    """A key, and the steps that its owner's browser would do with it."""
 
     def __init__(self) -> None:
         self._key = Keypair()
@@ -77,18 +78,21 @@ class Wallet:
         self._headers: dict[str, str] = {}
 
     def sign(self, text: str) -> str:
-        """A text's signature in base58."""
+        """Return a text's signature in base58."""
         return str(self._key.sign_message(text.encode()))
 
     def sign_in(self) -> None:
-        """Sign In With Solana: the text of a nonce, signed, for an access token."""
+        """Sign In With Solana: sign the text of a nonce and exchange it for an access token."""
         nonce = http.get("/api/auth/nonce", params={"wallet": self.address}).raise_for_status().json()
         proof = {"wallet": self.address, "message": nonce["message"], "signature": self.sign(nonce["message"])}
         session = http.post("/api/auth/verify", json=proof).raise_for_status().json()
         self._headers = {"Authorization": f"Bearer {session['access_token']}"}
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Post as this wallet; the demo's admin stops the protocol now and then, for a moment."""
+        """Post as this wallet; retry while the protocol is paused.
+
+        The admin of the development chain pauses it briefly now and then.
+        """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             answer = http.post(path, json=body, headers=self._headers)
@@ -99,12 +103,12 @@ class Wallet:
             time.sleep(1)
 
     def land(self, prepared: dict[str, Any]) -> None:
-        """Sign what was prepared, have it passed on, wait until it is confirmed."""
+        """Sign a prepared transaction, relay it and wait until it is confirmed."""
         message = VersionedTransaction.from_bytes(base64.b64decode(prepared["unsigned_transaction"])).message
         relay(bytes(VersionedTransaction(message, [self._key])))
 
     def cast_ballot(self, market: str, kind: str, *, vote: bool) -> None:
-        """A ballot off chain: a text that names market and choice, signed."""
+        """Cast a ballot off chain: sign a text that names the market and the choice."""
         asked = {"market_id": market, "kind": kind, "vote": str(vote).lower(), "wallet": self.address}
         text = http.get("/api/votes/message", params=asked).raise_for_status().json()["message"]
         proof = {"message": text, "signature": self.sign(text), "wallet": self.address}
@@ -112,7 +116,7 @@ class Wallet:
 
 
 def relay(raw: bytes) -> None:
-    """Pass a signed transaction on and follow it until it is confirmed."""
+    """Relay a signed transaction and wait until it is confirmed."""
     answer = http.post("/api/transactions", json={"transaction": base64.b64encode(raw).decode()})
     if not answer.is_success:
         fail(f"POST /api/transactions answers {answer.status_code}: {answer.text}")
@@ -125,7 +129,7 @@ def relay(raw: bytes) -> None:
 
 
 def send_official_step(key: signer.Signer, role: str, name: str, market: str, **args: Any) -> None:
-    """A step that only the admin or the backend authority may take."""
+    """Send a step that only the admin or the backend authority may take."""
     built = transactions.instruction(
         name, idl.load().address, {role: key.address}, args, market_id=bytes.fromhex(market)
     )
@@ -135,7 +139,7 @@ def send_official_step(key: signer.Signer, role: str, name: str, market: str, **
 
 
 def main() -> None:
-    """The market's life."""
+    """Run the market's whole life."""
     admin, backend = (signer.load(KEYS / f"{name}.json") for name in ("admin", "backend"))
     creator, voters = Wallet(), [Wallet() for _ in range(3)]
     rpc("requestAirdrop", creator.address, 500 * SOL)
@@ -180,7 +184,7 @@ def main() -> None:
     print(f"posted: {len(discussions['discussions'] if isinstance(discussions, dict) else discussions)} comment")
 
     active = wait_until("the activation", f"/api/markets/{market}", lambda answer: answer["activated_at"])
-    # The program takes no outcome in the second in which trading began (protocol.md 1.4.7).
+    # The program accepts no outcome in the second in which trading began (protocol.md 1.4.7).
     began = datetime.datetime.fromisoformat(active["activated_at"]).timestamp()
     wait_until("a second of trading", "/health", lambda _: clock() > began)
     evidence = {"outcome": True, "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
@@ -202,7 +206,7 @@ def main() -> None:
     paid = (
         rpc("getBalance", creator.address, {"commitment": "confirmed"})["value"] - before + int(claim["fee_lamports"])
     )
-    # The creator resolved the market, too, and the first claim pays the resolver (protocol.md 1.4.10).
+    # The creator also resolved the market, and the first claim pays the resolver (protocol.md 1.4.10).
     if not 0 < claimed <= paid:
         fail(f"The API says {claimed} lamports were claimed, the chain paid {paid}.")
     print(f"claimed {claimed} lamports; the market is {http.get(f'/api/markets/{market}').json()['state']}")

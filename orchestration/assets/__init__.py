@@ -1,1 +1,1 @@
-"""The assets: the log that is given, the models made from it, and their documentation."""
+"""The assets of Dagster: the log, the models made from it, the keepers, the snapshots and the documentation."""

@@ -1,11 +1,12 @@
-"""What the program holds, read once an hour and held against the marts: the chain itself as a check of the folds.
+"""Reads the program's accounts every hour and compares them with the marts: the chain itself checks the folds.
 
-The read is at a finalized slot, and it is compared once the log holds everything final up to that slot. A market where
-something has happened since is compared with the marts as of that slot, folded again from the history, rather than read
-again until it rests: that takes no luck, so a market that is always busy is compared in every run. A node may answer a
-scan with its newest root, which can be a little past the slot it names, and so such an account may also be what the
-marts were at one of the market's next events. What differs is a row in a table: the account, the field, what we say and
-what the chain says; a market that could not be compared is named, and told of once that has lasted for a day.
+The accounts are read at a finalized slot and compared once the log holds everything final up to that slot. A market
+that changed since is compared with the marts as of that slot, folded again from the history. Reading such a market
+again until it does not change would depend on luck; this way a market that is always busy is compared in every run. A
+node may answer a scan with its newest root, which can be slightly past the slot it reports. Therefore such an account
+may also equal the marts as of one of the market's next events. Each difference is a row in a table: the account, the
+field, our value and the chain's value. A market that could not be compared is listed, and an alert is raised when
+this has lasted for a day.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -39,29 +40,30 @@ JOB = "reconcile_accounts"
 ALERT = "accounts_differ"
 MISSED_ALERT = "accounts_uncompared"
 UNKNOWN_ALERT = "accounts_unknown"
-#: The kind of an account that cannot be decoded. Anybody can make one by paying its rent: 100 zero bytes that the
-#: system program assigns to ours (0.0016 SOL), or Anchor's account for an IDL. One such account stopped every
-#: comparison for good.
+#: The kind of an account that cannot be decoded. Anybody can create one by paying its rent: 100 zero bytes that the
+#: system program assigns to our program (0.0016 SOL), or Anchor's account for an IDL. One such account once stopped
+#: every comparison permanently.
 UNKNOWN = "unknown"
-#: Bytes stored of such an account, which may have ten megabytes; an account of the program has fewer than this.
+#: Bytes stored of such an account, which may have ten megabytes; every account type of the program has fewer than
+#: this.
 UNKNOWN_BYTES = 1024
-#: A market that a run does not reach is compared in one of the next; for so long it is nothing for a person.
+#: A market that one run does not reach is compared in a later one; no alert is raised before this time has passed.
 MISSED_FOR_HOURS = 24
-#: How long the log may take until it holds what was final when the accounts were read.
+#: Maximum time to wait until the log holds everything that was final when the accounts were read.
 COVERED_WITHIN_SECONDS = 60.0
 _POLL_SECONDS = 1.0
-#: How long folding the markets that moved on may take, in all; those that were not reached are named.
+#: Time limit for folding all markets that changed since; those that were not reached are listed.
 AS_OF_WITHIN_SECONDS = 60.0
-#: How far a node's newest root may be past the slot that it names: as far as it is behind the slot it votes on.
+#: Maximum slots that a node's newest root may be past the slot it reports: its distance behind the slot it votes on.
 LEAD_SLOTS = 32
-#: Differences shown; the rest is counted.
+#: Maximum differences shown; the rest is counted.
 ROWS = 50
-#: Markets named that were not compared; the rest is counted.
+#: Maximum markets listed as not compared; the rest is counted.
 NAMES = 5
 
 
 def assets() -> Sequence[dg.AssetsDefinition]:
-    """The one asset."""
+    """Return the one asset."""
 
     @dg.asset(
         key=KEY,
@@ -87,7 +89,7 @@ def assets() -> Sequence[dg.AssetsDefinition]:
 
 
 async def read_accounts(connection: Connection) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
-    """The program's accounts. ConfigurationError where the node is of another chain than the log."""
+    """Return the program's accounts. Raises ConfigurationError if the node's chain or program is not the log's."""
     configured = settings.load().chain
     genesis_hash, program_id = connection.execute(sql.log_identity).fetchone() or (None, None)
     async with RpcClient.of(configured) as nodes:
@@ -101,7 +103,7 @@ async def read_accounts(connection: Connection) -> client.AtSlot[tuple[client.Ac
 
 
 def store_accounts(connection: Connection, found: client.AtSlot[tuple[client.AccountInfo, ...]]) -> dict[str, str]:
-    """Store the read. Returns why an account cannot be decoded, by address of each such account."""
+    """Store the accounts. Return, by address, the reason why an account cannot be decoded."""
     unknown: dict[str, str] = {}
     rows = []
     for account in found.value:
@@ -119,7 +121,7 @@ def store_accounts(connection: Connection, found: client.AtSlot[tuple[client.Acc
 
 
 def _unknown(connection: Connection, slot: int) -> dict[str, str]:
-    """The accounts of a read that could not be decoded, by address; each with how it begins."""
+    """Return the accounts of a read that could not be decoded, by address, each with its first bytes."""
     return dict(connection.execute(sql.unknown_accounts, {"slot": slot}).fetchall())
 
 
@@ -131,7 +133,7 @@ def _unknown_in_metadata(unknown: Mapping[str, str]) -> dict[str, Any]:
 
 
 class LatestRead(NamedTuple):
-    """The newest read: its slot, seconds since, and whether the log has caught up with it."""
+    """The newest read: its slot, its age in seconds, and whether the log has caught up with it."""
 
     slot: int
     age_seconds: float
@@ -139,7 +141,7 @@ class LatestRead(NamedTuple):
 
 
 def checks() -> Sequence[dg.AssetChecksDefinition]:
-    """The one check."""
+    """Return the one check."""
 
     @dg.asset_check(
         asset=KEY,
@@ -157,7 +159,7 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
             latest_read = _wait_until_covered(connection)
             if latest_read is None or not latest_read.is_covered:
                 return _not_covered_result(latest_read)
-            # zmart_keeper may not ask marts as of a slot; this one reads only, too.
+            # zmart_keeper may not read marts as of a slot; this connection only reads, too.
             with database.connect("zmart_owner") as reader:
                 comparison = compare(reader, latest_read.slot)
             _update_alert(connection, latest_read.slot, comparison.differences)
@@ -187,7 +189,7 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
 
 
 def _wait_until_covered(connection: Connection) -> LatestRead | None:
-    """The newest read, waited for until the log has caught up with it, a while."""
+    """Return the newest read; wait up to COVERED_WITHIN_SECONDS until the log has caught up with it."""
     deadline = time.monotonic() + COVERED_WITHIN_SECONDS
     while True:
         row = connection.execute(sql.latest_account_read).fetchone()
@@ -207,19 +209,19 @@ def _not_covered_result(latest_read: LatestRead | None) -> dg.AssetCheckResult:
 
 
 class ComparisonResult(NamedTuple):
-    """What a comparison has found."""
+    """The result of a comparison."""
 
     differences: Sequence[Difference]
-    #: Markets compared with the marts of now, for nothing has happened to them since the read.
+    #: Number of markets that have not changed since the read and are compared with the current marts.
     unchanged: int
-    #: Markets compared with the marts as of the read.
+    #: Number of markets compared with the marts as of the read.
     as_of_read: int
-    #: Why, by the address of a market's account, or `config`.
+    #: The reason, by the address of a market's account, or `config`.
     not_compared: Mapping[str, str]
 
 
 def compare(connection: Connection, slot: int) -> ComparisonResult:
-    """What differs from a read, all on one snapshot of the log. The connection is zmart_owner's."""
+    """Compare the marts with a read, all on one snapshot of the log. The connection must be zmart_owner's."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         on_chain = account_reconciliation.decode_accounts(connection.execute(sql.accounts_at, {"slot": slot}))
@@ -234,7 +236,7 @@ def compare(connection: Connection, slot: int) -> ComparisonResult:
         )
         missed: dict[str, str] = {}
         deadline = time.monotonic() + AS_OF_WITHIN_SECONDS
-        # In another order each time: where time runs out, it is not always the same markets that are missed.
+        # The order differs from run to run, so that not always the same markets are missed when time runs out.
         for account in random.Random(slot).sample(sorted(moved, key=str), len(moved)):  # noqa: S311 - no secret
             try:
                 part = parts.get(account, no_accounts)
@@ -247,7 +249,7 @@ def compare(connection: Connection, slot: int) -> ComparisonResult:
 
 
 class _NotCompared(Exception):
-    """Why something could not be compared."""
+    """A market, or the configuration, could not be compared."""
 
 
 def _compare_as_of(
@@ -257,10 +259,10 @@ def _compare_as_of(
     slot: int,
     deadline: float,
 ) -> list[Difference]:
-    """What differs in one market, or the configuration, as of the read. _Missed where that cannot be known."""
+    """Compare one market, or the configuration, as of the read. Raises _NotCompared if that is impossible."""
     one = {"market_no": market_no, "slot": slot, "until": slot + LEAD_SLOTS}
     try:
-        # A savepoint: a fold that fails, or takes too long, leaves the others comparable.
+        # In a savepoint: if one fold fails or takes too long, the others can still be compared.
         with connection.transaction():
             found = _compare_within_deadline(connection, on_chain, market_no, slot, deadline)
             if not found:
@@ -333,7 +335,7 @@ def _alert_unknown(connection: Connection, slot: int, unknown: Mapping[str, str]
 
 
 def _store_uncompared(connection: Connection, missed: Mapping[str, str]) -> None:
-    """Keep what was not compared, and tell of what has not been for long."""
+    """Store the markets that were not compared, and raise an alert about those that have not been for long."""
     connection.execute(sql.save_uncompared, {"accounts": list(missed), "reasons": list(missed.values())})
     long: dict[str, str] = dict(connection.execute(sql.long_uncompared, {"hours": MISSED_FOR_HOURS}).fetchall())
     if not long:
@@ -352,7 +354,7 @@ def _describe(each: Difference) -> str:
 
 
 def table(found: Sequence[Difference]) -> str:
-    """The differences as Markdown, at most ROWS of them."""
+    """Return the differences as a Markdown table of at most ROWS rows."""
     lines = ["| account of the market | of | field | marts | chain |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(map(str, each))} |" for each in found[:ROWS]]
     more = len(found) - ROWS
@@ -360,7 +362,7 @@ def table(found: Sequence[Difference]) -> str:
 
 
 def jobs() -> Sequence[Job]:
-    """The read and its check, one after the other."""
+    """Return the job that reads the accounts and then checks them."""
     return [
         dg.define_asset_job(
             JOB,
@@ -372,7 +374,7 @@ def jobs() -> Sequence[Job]:
 
 
 def schedules() -> Sequence[dg.ScheduleDefinition]:
-    """The one schedule."""
+    """Return the one schedule."""
     return [
         dg.ScheduleDefinition(
             name="accounts_hourly",

@@ -1,10 +1,10 @@
-"""History by ranges of slots: what the chain lists there and the log does not hold, fetched at the press of a button.
+"""Backfills history by slot ranges: fetches what the chain lists in a range and the log does not hold.
 
-A partition is a range of slots, `FIRST-LAST`, both included. The sensor `slot_ranges` adds one whenever the
-finalized chain has left it behind, from the first slot the log knows; earlier ones are added by hand in the launch
-dialogue, which takes any range. Each run starts `zmart backfill` as a process, so there is one code for it, and its
-progress is in the run's log. A run that a node, a budget or a person stopped is a failed run whose next attempt goes
-on where it stood.
+A partition is a range of slots, `FIRST-LAST`, both included. The sensor `slot_ranges` adds a range once the finalized
+chain has passed its end, starting at the first slot that the log knows. An operator adds earlier ranges by hand in
+the launch dialogue, which accepts any range. Each run starts `zmart backfill` as a process, so both use the same
+code, and its progress is in the run's log. A run that a node, a budget or an operator stopped is a failed run; its
+next attempt continues where it stopped.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -28,16 +28,16 @@ from ..resources import DatabaseResource
 
 sql = queries.load("orchestration")
 
-#: One at a time: they share a node's allowance.
+#: One run at a time: all share a node's request allowance.
 POOL = "chain_backfill"
 RANGES = dg.DynamicPartitionsDefinition(name="slot_ranges")
 KEY = dg.AssetKey(["chain_backfill"])
-#: An epoch of Solana's, about two days; the development chain has a few thousand slots in an evening.
+#: An epoch of Solana, about two days; the development chain makes a few thousand slots in an evening.
 SLOTS: dict[Cluster, int] = {Cluster.MAINNET: 432_000, Cluster.DEVNET: 432_000, Cluster.LOCALNET: 2_000}
-#: More than that at once is a page nobody can read; the next tick adds the next.
+#: More ranges at once would make the page unreadable; the next tick adds the next ranges.
 MAX_AT_ONCE = 200
 PROGRESS_SECONDS = 5.0
-#: What `zmart backfill` says at its end.
+#: The last line of the output of `zmart backfill`.
 _SUMMARY = re.compile(r"([\d,]+) listed, ([\d,]+) fetched, ([\d,]+) still wanted")
 
 
@@ -51,16 +51,17 @@ DESCRIPTION = (
 
 
 class BackfillConfig(dg.Config):
-    """How much a run may ask of the node."""
+    """The limits on a run's requests to the node."""
 
-    #: Requests altogether; a history of n transactions takes about n + n / 1,000 and one for each of its blocks.
+    #: Maximum number of requests; a history of n transactions takes about n + n / 1,000 and one for each of its
+    #: blocks.
     requests: int = 20_000
-    #: Requests a second; 8 suits a public node.
+    #: Requests per second; 8 suits a public node.
     per_second: float = 8.0
 
 
 def assets() -> Sequence[dg.AssetsDefinition]:
-    """The one asset."""
+    """Return the one asset."""
 
     @dg.asset(
         key=KEY,
@@ -83,7 +84,7 @@ def assets() -> Sequence[dg.AssetsDefinition]:
 
 
 def sensors() -> Sequence[dg.SensorDefinition]:
-    """What adds ranges."""
+    """Return the sensor that adds ranges."""
     return [slot_ranges]
 
 
@@ -93,7 +94,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
     description="Adds a range of slots to `chain_backfill` when the finalized chain has left it behind. Starts no run.",
 )
 def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SensorResult:
-    """Add the ranges there are between the log's first slot and the watermark."""
+    """Add the complete ranges between the log's first slot and the watermark."""
     with database.connect() as connection:
         first, final = connection.execute(sql.slots_held).fetchone() or (None, None)
     known = set(context.instance.get_dynamic_partitions(RANGES.name or ""))
@@ -105,7 +106,7 @@ def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[
 
 
 def ranges(first: int | None, final: int | None, size: int) -> list[str]:
-    """Whole ranges of `size` slots from the one that holds `first`, as far as `final` has left them behind."""
+    """Return whole ranges of `size` slots, from the one that contains `first` to the last that `final` has passed."""
     if first is None or final is None:
         return []
     begin = first - first % size
@@ -113,7 +114,7 @@ def ranges(first: int | None, final: int | None, size: int) -> list[str]:
 
 
 def parse_range(key: str) -> tuple[int, int]:
-    """First and last slot of a partition; Failure where somebody typed something else."""
+    """Return the first and last slot of a partition. Raises Failure for any other text."""
     found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", key)
     if found is None or int(found[1]) > int(found[2]):
         message = f"{key!r} is no range of slots. Add one as FIRST-LAST, such as 432000-863999."
@@ -131,7 +132,7 @@ def _command(first: int, last: int, config: BackfillConfig) -> list[str]:
 
 
 def _stream_output(context: dg.AssetExecutionContext, command: Sequence[str], dsn: str) -> Iterator[str]:
-    """The lines of the process as they come, into the run's log; Failure where it does not end well."""
+    """Yield the lines of the process as they arrive and log them. Raises Failure if the process fails."""
     with _start_process(command, dsn) as process:
         assert process.stdout is not None
         last = ""
@@ -145,7 +146,7 @@ def _stream_output(context: dg.AssetExecutionContext, command: Sequence[str], ds
 
 @contextlib.contextmanager
 def _start_process(command: Sequence[str], dsn: str) -> Iterator[subprocess.Popen[str]]:
-    """The process; it ends with the run, whether that is done, cancelled or failed."""
+    """Yield the process; it ends with the run, whether the run succeeds, is cancelled or fails."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         command,
         env={**os.environ, "DATABASE_URL_INGEST": dsn},

@@ -1,4 +1,4 @@
-"""The models' documentation: one page with every column, test and line of lineage, readable without a network."""
+"""Defines the asset of the models' documentation: one page with all columns, tests and lineage, readable offline."""
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
 
@@ -15,7 +15,7 @@ from .marts import POOL
 
 
 def assets() -> Sequence[dg.AssetsDefinition]:
-    """The page. It stands apart: what is in the marts does not change it."""
+    """Return the asset of the page. It depends on no other asset, because the rows of the marts do not change it."""
 
     @dg.asset(
         key=["docs", "models"],

@@ -1,7 +1,8 @@
-"""The keepers as assets: a plan that can be read before anything is signed, then what was signed.
+"""Defines the keepers as assets: the plan, which can be read before anything is signed, and the signed transactions.
 
-A materialization is one round of one keeper. While MARKET_MONITOR_DRY_RUN is on, as it is until SOLANA_CLUSTER is
-named, or where the run's configuration says so, it plans, proves and simulates, and signs nothing.
+A materialization is one round of one keeper. A dry round plans, proves and simulates, and signs nothing. Rounds are
+dry while MARKET_MONITOR_DRY_RUN is on (the default until SOLANA_CLUSTER is set), or if the run's configuration asks
+for it.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -21,27 +22,27 @@ from ..keepers.reasons import PlanVerdict
 from ..keepers.runner import RoundReport
 from ..resources import DatabaseResource
 
-#: One place: whoever signs, signs alone. The lease in ops.leases says the same to those outside Dagster.
+#: A pool of size one: only one run signs at a time. The lease in ops.leases ensures the same outside Dagster.
 POOL = "keepers"
 GROUP = "keepers"
 
-#: What each reads, for the graph.
+#: The tables that each keeper reads, for the graph.
 _READS = (["marts", "markets"], ["marts", "ballots"], ["marts", "protocol_config"])
 
 
 class KeeperRunConfig(dg.Config):
-    """What a round may do."""
+    """The options of a round."""
 
     dry_run: bool = False
 
 
 def key(name: str) -> dg.AssetKey:
-    """A keeper's key in the graph."""
+    """Return the asset key of a keeper."""
     return dg.AssetKey([GROUP, name])
 
 
 def assets() -> Sequence[dg.AssetsDefinition]:
-    """The five keepers."""
+    """Return the assets of the five keepers."""
     return [_asset(task) for task in actions.TASKS.values()]
 
 
@@ -78,7 +79,7 @@ def _run_round(task: actions.Task, database: DatabaseResource, *, is_dry: bool) 
 
 
 def metadata(report: RoundReport) -> dict[str, Any]:
-    """What the UI shows of a round."""
+    """Return the metadata that the UI shows of a round."""
     proven_state = report.proven_state
     shown: dict[str, Any] = {
         "summary": rendering.summary(report),

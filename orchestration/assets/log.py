@@ -1,6 +1,6 @@
-"""The log: tables that ingest and people write, and nothing here ever does.
+"""Defines the assets of the log: tables that ingest and users write. Nothing in Dagster writes them.
 
-They are external assets. Observing them reads how much there is and how new it is; it changes nothing.
+They are external assets. Observing them reads the number and age of their rows; it changes nothing.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -34,7 +34,7 @@ _OBSERVE_HELP = "\n\n**Observe** reads how many rows there are and how new they 
 
 
 def assets(manifest: models.Manifest) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:
-    """The observed tables of the log, and the other tables that models read."""
+    """Return the observed tables of the log, and the other tables that models read."""
     specs = {spec.key.path[-1]: spec for spec in [*models.sources(manifest), _DEAD_LETTERS]}
     observed = [_with_observe_help(specs.pop(name)) for name in OBSERVED]
     return [*specs.values(), _observation_asset(observed)]
@@ -42,7 +42,7 @@ def assets(manifest: models.Manifest) -> Sequence[dg.AssetSpec | dg.AssetsDefini
 
 def _observation_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     with warnings.catch_warnings():
-        # Dagster calls it beta; the alternative is one observation for each table.
+        # Dagster marks the decorator as beta; without it, every table would need its own observation.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return _observable_asset(specs)
 
@@ -120,5 +120,5 @@ def _timestamp(at: Any) -> dg.MetadataValue[Any] | None:
 
 
 def _without_none(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Only what there is: an empty log has no newest event."""
+    """Return only the values that exist: an empty log has no newest event."""
     return {name: value for name, value in values.items() if value is not None}

@@ -1,7 +1,8 @@
-"""The models: folded marts, which ingest keeps true by itself, and what stands on them.
+"""Defines the assets of the models: folded marts, which ingest updates by itself, and the models that depend on them.
 
-Materializing a folded mart folds it again from the whole log; a refreshed one is computed again from the others;
-of a view the SQL is installed. All share a pool with everything else that writes marts, so they never overlap.
+Materializing a folded mart folds it again from the whole log. Materializing a refreshed mart computes it again from
+the others. Materializing a view installs its SQL. All share a pool with everything else that writes marts, so they
+never overlap.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -21,16 +22,16 @@ from ..resources import Connection, DatabaseResource, Dbt
 
 sql = queries.load("orchestration")
 
-#: One place: whoever writes marts, or compares them with a rebuild, does it alone.
+#: A pool of size one: a run that writes marts, or compares them with a rebuild, runs alone.
 POOL = "marts"
 
-#: Marts follow the log by themselves, so one that is folded again does not put those above it behind: all are of one
-#: version, and only changed SQL (the code version) shows as a difference.
+#: Marts follow the log by themselves, so folding one again does not make those that depend on it outdated. All have
+#: the same data version, and only changed SQL (the code version) shows as a difference.
 LIVE = dg.DataVersion("live")
 
 
 def assets(manifest: models.Manifest) -> Sequence[dg.AssetsDefinition]:
-    """Every model that is a relation."""
+    """Return the assets of every model that is a relation."""
     return [
         _folded_asset(models.specs(manifest, "fold")),
         _refreshed_asset(models.specs(manifest, "refreshed")),
@@ -52,7 +53,7 @@ def _folded_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
         for key in sorted(context.selected_asset_keys):
             try:
                 yield _rebuild(database, key, context.log.info)
-            except Exception as error:  # the others are rebuilt all the same, then it is told
+            except Exception as error:  # the others are still rebuilt; the failure is raised afterwards
                 failed[key.path[-1]] = str(error)
         if failed:
             raise dg.Failure(

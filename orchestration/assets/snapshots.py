@@ -1,7 +1,7 @@
-"""Discussions anchored in IPFS, a UTC day a partition; off without IPFS_API_URL.
+"""Defines the asset that anchors discussions in IPFS, one partition per UTC day; disabled without IPFS_API_URL.
 
-The schedule takes up every day that is over and of which something is missing, so a night without power, or a pinning
-service that was down, is made good by the next run.
+The schedule runs every finished day that lacks a snapshot, so the next run makes up for a power cut or for a pinning
+service that was down.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
@@ -26,10 +26,10 @@ NAME = "discussion_snapshots"
 KEY = dg.AssetKey([NAME])
 POOL = NAME
 JOB = "anchor_discussions"
-#: Partitions begin with this day; nobody has said anything here before it.
+#: The first partition; there are no comments from before this day.
 FIRST_DAY = datetime.date(2025, 11, 1)
 DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
-#: How far back the schedule looks for what is missing.
+#: Days before today that the schedule checks for missing snapshots.
 LOOKS_BACK_DAYS = 31
 
 DESCRIPTION = (
@@ -43,14 +43,14 @@ DESCRIPTION = (
 
 
 class SnapshotConfig(dg.Config):
-    """What a run may do."""
+    """The options of a run."""
 
-    #: Anchor what the log says now, also where something else is anchored.
+    #: Anchor the current content of the log, even if other content is anchored.
     replaces: bool = False
 
 
 def assets() -> Sequence[dg.AssetsDefinition]:
-    """The one asset."""
+    """Return the one asset."""
 
     @dg.asset(
         key=KEY,
@@ -83,7 +83,7 @@ def assets() -> Sequence[dg.AssetsDefinition]:
 
 
 def metadata(outcomes: Sequence[SnapshotResult]) -> dict[str, Any]:
-    """What the UI shows of a day."""
+    """Return the metadata that the UI shows of a day."""
     return {
         "markets": len(outcomes),
         "comments": sum(len(each.work.document.comments) for each in outcomes),
@@ -109,7 +109,7 @@ def _line(outcome: SnapshotResult) -> str:
 
 
 def jobs() -> Sequence[Job]:
-    """The asset as a job, for the schedule."""
+    """Return the asset as a job, for the schedule."""
     return [
         dg.define_asset_job(
             JOB,
@@ -121,7 +121,7 @@ def jobs() -> Sequence[Job]:
 
 
 def schedules() -> Sequence[dg.ScheduleDefinition]:
-    """The one schedule."""
+    """Return the one schedule."""
 
     @dg.schedule(
         name="discussion_snapshots_daily",

@@ -1,18 +1,20 @@
-"""Keepers: what nobody's wallet will do by itself is decided here, proven, signed and seen through.
+"""Keepers submit maintenance transactions of the program: plan, verify, simulate, sign, send and confirm.
 
-    tasks       the five of them, and which instruction, key and event each stands for
-    plans       deciding: rows of the log and settings in, rows of a plan out, each with its reason      pure
-    proofs      what must hold of a row before it is signed: its account, its vote records               pure
-    outcomes    what every error means for the one who signed                                            pure
-    fees        what a transaction may cost                                                              pure
-    endings     what became of signed bytes: resend, landed, failed, expired, or not known yet           pure
-    door        keys, roles and cluster, asked before anything else
-    books       what is intended and what was signed, in Postgres, under a lease
-    view        everything a plan is made from, read at one place of the chain
-    flight      from a row of a plan to bytes that landed
-    sweep       from bytes that were signed, by whomever, to an ending
-    rounds      one keeper's round: door, lease, sweep, view, plan, proofs, flight, sweep
+    actions            the five keepers, and the instruction, key and event of each
+    plans              decides: rows of the log and settings in, rows of a plan with reasons out      pure
+    reasons            the verdicts of a plan's row and the reasons for them                          pure
+    proofs             checks a row before it is signed: market account, vote records, configuration  pure
+    error_policy       maps every error to the next action of a keeper                                pure
+    fees               computes the compute unit limit and the priority fee of a transaction          pure
+    submission_status  derives the state of a submission: resend, wait, landed, failed or expired     pure
+    preflight          checks keys, roles and cluster before every run
+    intent_store       stores intents and signed transactions in Postgres, under a lease
+    chain_state        reads the input of a plan at one slot of the chain
+    submit             turns a row of a plan into a landed transaction
+    sweep              resends or closes transactions that are already signed
+    runner             runs one round of a keeper: preflight, lease, sweep, plan, proofs, submit, sweep
+    report             renders a round as tables
 
-Nothing here imports Dagster; `orchestration.assets.keepers` shows it in the UI, `python -m orchestration.keepers` on a
-terminal, and both do the same. The rules are those of docs/keepers.md.
+Nothing here imports Dagster. `orchestration.assets.keepers` shows the keepers in the UI and `python -m
+orchestration.keepers` runs them on a terminal; both do the same. docs/keepers.md has the rules.
 """

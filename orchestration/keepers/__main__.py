@@ -31,7 +31,7 @@ EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED, EXIT_MANUAL_REVIEW, EXIT_BUSY = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked; the exit status."""
+    """Run the command and return the exit status."""
     options = parser().parse_args(arguments)
     try:
         configured = settings.load()
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
+    """Return the parser of the commands and their options."""
     top = argparse.ArgumentParser(
         prog="zmart keeper",
         description="Plan and send keeper transactions.",
@@ -90,7 +90,7 @@ async def _run_rounds(configured: settings.Settings, options: argparse.Namespace
 
 
 def status(reports: Sequence[RoundReport]) -> int:
-    """The exit status of some rounds."""
+    """Return the exit status for some rounds."""
     if any(report.skipped for report in reports):
         return EXIT_BUSY
     return EXIT_MANUAL_REVIEW if any(report.is_review_needed for report in reports) else EXIT_OK
@@ -113,7 +113,7 @@ def _show(report: RoundReport, options: argparse.Namespace) -> None:
 
 
 def report_as_json(report: RoundReport) -> dict[str, Any]:
-    """A report for programs."""
+    """Return a report as a JSON object."""
     return {
         "keeper": report.task.name,
         "is_dry": report.is_dry,

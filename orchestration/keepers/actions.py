@@ -1,4 +1,4 @@
-"""The five keepers: what each does to a market, with whose key, and which event of the log says that it is done."""
+"""Defines the five keepers: the instruction and key of each, and the event of the log that shows it as done."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Task:
     """One keeper."""
 
     name: Name
-    #: The instruction, which is also the action of its intents: finalizing and settling are one, so that a market has
-    #: at most one of the two under way.
+    #: The instruction, which is also the action of its intents. Finalizing and settling share one instruction, so a
+    #: market has at most one of the two under way.
     instruction: str
-    #: The market's state in which it is due.
+    #: The state of a market in which the task is due.
     state: MarketState
-    #: What the log shows when it is done.
+    #: The event that the log holds when the task is done.
     event: str
-    #: Whose key signs and pays.
+    #: The key that signs and pays.
     key: Key
-    #: That key's place among the instruction's accounts.
+    #: The name of that key's account in the instruction.
     role: str
-    #: The ballots it counts.
+    #: The kind of ballots that the task counts.
     ballots: VoteKind | None
-    #: What it does, for people.
+    #: The effect of the task, as text for operators.
     description: str
 
 
@@ -99,13 +99,13 @@ _TASKS: Final = (
 
 TASKS: Final[dict[Name, Task]] = {task.name: task for task in _TASKS}
 
-#: `aggregate_dispute_votes` is not among them, and never will be: it finalizes without an outcome, or goes back to
-#: RESOLVING with the outcome that voters rejected (protocol.md 1.4.15).
+#: `aggregate_dispute_votes` is excluded on purpose: it finalizes without an outcome, or returns to RESOLVING with the
+#: outcome that voters rejected (protocol.md 1.4.15).
 FORBIDDEN_INSTRUCTION: Final = "aggregate_dispute_votes"
 
 
 def select_tasks(names: Sequence[str]) -> list[Task]:
-    """The tasks of these names in the order in which a market meets them, all where none is named; NotFound."""
+    """Return the tasks of these names in the order of a market's life, or all if none is named. Raises NotFound."""
     for name in names:
         if name not in NAMES:
             raise errors.NotFound(f"There is no keeper {name!r}.", help=f"There are: {', '.join(NAMES)}.")

@@ -1,4 +1,4 @@
-"""Everything a plan is made from, read at one place of the chain."""
+"""Reads the input of a plan from the chain at one slot: the proven state and the program's configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .intent_store import LogFacts
 from .plans import ProtocolConfig, ProvenState, Rules
 from .preflight import KeeperKeys
 
-#: Slots without a block come singly; a node that has no time for so many in a row has none at all.
+#: Slots without a block are usually single; a node without a block time for this many in a row has none at all.
 MOST_EMPTY_SLOTS: Final = 64
 
 
 async def read_proven_state(node: client.ChainClient, facts: LogFacts) -> ProvenState:
-    """What is proven and how old it is. Raises NodeTrouble where the node cannot say."""
+    """Return the proven slots and their times. Raises NodeError if the node gives no usable answer."""
     final = facts.finalized_through
     clock = await node.clock(commitment="finalized", min_context_slot=final)
     return ProvenState(
@@ -32,7 +32,7 @@ async def read_proven_state(node: client.ChainClient, facts: LogFacts) -> Proven
 
 
 async def _time_of(node: client.ChainClient, slot: int, clock: client.ChainClock) -> int:
-    """The chain's time at a finalized slot; at one without a block, that of the block before, which is not later."""
+    """Return the chain's time at a finalized slot, or that of the last block before it, which is not later."""
     if slot == clock.slot:
         return clock.unix_timestamp
     for earlier in range(slot, max(0, slot - MOST_EMPTY_SLOTS), -1):
@@ -43,17 +43,17 @@ async def _time_of(node: client.ChainClient, slot: int, clock: client.ChainClock
 
 
 async def read_config(node: client.ChainClient, program_id: str, facts: LogFacts) -> ProtocolConfig:
-    """The program's configuration, from a node that has seen what the log has."""
+    """Return the program's configuration, from a node that has seen every slot of the log."""
     return await preflight.read_config(node, program_id, min_context_slot=proven_slot(facts))
 
 
 def proven_slot(facts: LogFacts) -> int | None:
-    """The newest slot of the log's proofs: no node may answer from before it."""
+    """Return the newest slot that the log has proven; a node must not answer from an earlier slot."""
     return facts.verified_through
 
 
 def rules_from_settings(configured: Settings, keys: KeeperKeys) -> Rules:
-    """What the settings ask for."""
+    """Return the rules of the settings."""
     voting, monitor = configured.voting, configured.monitor
     return Rules(
         min_proposal_votes=voting.min_proposal_votes,

@@ -1,12 +1,12 @@
-"""What an error means for whoever signs: protocol.md 4.5 and 11, and every number of 1.8.
+"""Maps every error to the next action of a keeper: protocol.md 4.5 and 11, and every number of 1.8.
 
-    WAIT     not yet, or not needed: no alert, the next plan decides again
-    MOVED    somebody else did it, or the market went another way: the intent is over
-    RETRY    a node's trouble: nothing is known, the next round asks
-    PERSON   the program's arithmetic, money or clock says something no rule of ours covers
-    STOP     a wrong key, account or program: nothing more is signed in this round
+    WAIT            too early, or not needed: no alert; the next plan decides again
+    MOVED           another party did it, or the market went another way: the intent is over
+    RETRY           the node failed: nothing is known; the next round tries again
+    MANUAL_REVIEW   the program's arithmetic, money or clock reports something that no rule of ours covers
+    STOP            a wrong key, account or program: nothing more is signed in this round
 
-Landing is not judged here: an error of a node never says that a transaction is dead.
+This module does not decide whether a transaction landed: an error of a node never proves that it cannot land.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .actions import Task
 
 
 class ErrorAction(enum.Enum):
-    """What to do next."""
+    """The next action after an error."""
 
     WAIT = "wait"
     MOVED = "moved"
@@ -35,24 +35,24 @@ class ErrorAction(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorOutcome:
-    """How something ended."""
+    """An error with the action that follows from it."""
 
     action: ErrorAction
-    #: The error's name: the program's where it has one.
+    #: The error's name: the program's own name if it has one.
     kind: str
     message: str
 
     def json(self) -> dict[str, Any]:
-        """What is kept of it."""
+        """Return the outcome as it is stored."""
         return {"meaning": self.action.value, "kind": self.kind, "words": self.message}
 
 
 _R: Final = ErrorCode
 _WAIT, _MOVED, _MANUAL_REVIEW, _STOP = ErrorAction.WAIT, ErrorAction.MOVED, ErrorAction.MANUAL_REVIEW, ErrorAction.STOP
 
-#: Every refusal of the program, whether any instruction of ours can meet it or not (a test counts them).
+#: Every refusal of the program, including those that none of our instructions can cause (a test counts them).
 REFUSALS: Final[Mapping[ErrorCode, ErrorAction]] = {
-    # Not yet, or counts that do not suffice: the next plan looks again.
+    # Too early, or counts that do not suffice: the next plan decides again.
     _R.InsufficientVotes: _WAIT,
     _R.NoVotesRecorded: _WAIT,
     _R.DisputePeriodNotEnded: _WAIT,
@@ -60,7 +60,7 @@ REFUSALS: Final[Mapping[ErrorCode, ErrorAction]] = {
     _R.ProtocolPaused: _WAIT,
     _R.MarketPaused: _WAIT,
     _R.Reentrant: _WAIT,
-    # The market is elsewhere already.
+    # The market has already left the state.
     _R.InvalidStateForVoting: _MOVED,
     _R.InvalidStateTransition: _MOVED,
     _R.InvalidMarketState: _MOVED,
@@ -72,12 +72,12 @@ REFUSALS: Final[Mapping[ErrorCode, ErrorAction]] = {
     _R.AlreadyClaimed: _MOVED,
     _R.AlreadyVoted: _MOVED,
     _R.DisputePeriodEnded: _MOVED,
-    # Keys, accounts, program: a configuration of ours is wrong.
+    # Keys, accounts, program: our configuration is wrong.
     _R.Unauthorized: _STOP,
     _R.InvalidAdmin: _STOP,
     _R.InvalidGlobalConfig: _STOP,
     _R.AlreadyInitialized: _STOP,
-    # Ledger, clock, maths: a person.
+    # Ledger, clock, arithmetic: an operator has to review it.
     _R.BoundedLossExceeded: _MANUAL_REVIEW,
     _R.InvalidTimestamp: _MANUAL_REVIEW,
     _R.InsufficientLiquidity: _MANUAL_REVIEW,
@@ -110,7 +110,8 @@ REFUSALS: Final[Mapping[ErrorCode, ErrorAction]] = {
     _R.NoWinnings: _MANUAL_REVIEW,
 }
 
-#: Anchor's own numbers: a wrong PDA, an account of another program or type, one that is missing, a missing signature.
+#: Anchor's own error numbers: a wrong PDA, an account of another program or type, a missing account, a missing
+#: signature.
 ANCHOR: Final[Mapping[int, str]] = {
     2000: "ConstraintMut",
     2001: "ConstraintHasOne",
@@ -126,7 +127,7 @@ ANCHOR: Final[Mapping[int, str]] = {
 
 
 def classify(error: errors.ZmartError, task: Task) -> ErrorOutcome:
-    """What an error of simulating or sending means for a task."""
+    """Return the outcome for an error that occurred when a task's transaction was simulated or sent."""
     return ErrorOutcome(action=_action(error, task), kind=_kind(error), message=str(error))
 
 
@@ -150,7 +151,7 @@ def _program_error_action(error: errors.ProgramError, task: Task) -> ErrorAction
     if refusal is None or refusal.code != error.code:
         return ErrorAction.MANUAL_REVIEW
     if refusal is ErrorCode.NoVotesRecorded and task.name == "dispute_settlements":
-        # A dispute without ballots has no way out that a keeper may take (protocol.md 4.5).
+        # No action that a keeper may take can end a dispute without ballots (protocol.md 4.5).
         return ErrorAction.MANUAL_REVIEW
     return REFUSALS[refusal]
 

@@ -1,4 +1,4 @@
-"""What a transaction may cost: units by its simulation, a price by what others paid, and a bound on both."""
+"""Computes the cost of a transaction: compute units from its simulation, a price from recent fees, and caps on both."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from typing import Final
 
 from zmart.chain import client, transactions
 
-#: Simulated units and a tenth: what a market's state costs may differ a little when it lands.
+#: Percent of the simulated units: the cost may differ a little when the transaction lands, because the market's state
+#: does.
 MARGIN_PERCENT: Final = 110
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeePolicy:
-    """How much being taken early is worth."""
+    """The limits on priority fees and spending."""
 
-    #: Of what landed lately, the share of slots in which our offer would have been enough.
+    #: The percentage of recent slots in which our offer would have been enough.
     percentile: int
-    #: Millionths of a lamport for a unit; nobody is ever offered more.
+    #: Maximum price in millionths of a lamport per compute unit.
     most_micro_lamports: int
-    #: Lamports that all submissions of a day (UTC) may cost together.
+    #: Maximum lamports for all submissions of a day (UTC) together.
     daily_budget_lamports: int
-    #: A payer with less is told of.
+    #: Balance in lamports below which an alert about the payer is raised.
     low_balance_lamports: int
 
 
 def units(consumed: int) -> int:
-    """The limit to ask for, by what the simulation used."""
+    """Return the compute unit limit to request, from the units that the simulation used."""
     return min(transactions.MAX_COMPUTE_UNITS, max(1, math.ceil(consumed * MARGIN_PERCENT / 100)))
 
 
 def price(recent: Iterable[client.PriorityFee], policy: FeePolicy) -> int:
-    """Millionths of a lamport to offer for a unit: the nearest-rank percentile of recent slots, capped."""
+    """Return the price to offer, in millionths of a lamport per unit.
+
+    It is the nearest-rank percentile of recent slots, capped.
+    """
     paid = sorted(each.prioritization_fee for each in recent)
     if not paid:
         return 0
@@ -42,5 +46,5 @@ def price(recent: Iterable[client.PriorityFee], policy: FeePolicy) -> int:
 
 
 def cost(consumed: int, micro_lamports: int) -> transactions.Cost:
-    """The limit and the price together."""
+    """Return the limit and the price together."""
     return transactions.Cost(units=units(consumed), micro_lamports_per_unit=micro_lamports)

@@ -1,7 +1,7 @@
-"""What is intended and what was signed: ops.intents and ops.submissions, on one connection, under one lease.
+"""Stores intents and signed transactions (ops.intents, ops.submissions), on one connection, under one lease.
 
-Every statement is a transaction of its own, so whatever a crash leaves behind is a state that some statement left. The
-two that matter most are functions of the database: `ops.open_intent` and `ops.store_submission` (migration 0011).
+Every statement is a transaction of its own, so the state after a crash is always the state after some statement. The
+two most important ones are functions of the database: `ops.open_intent` and `ops.store_submission` (migration 0011).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from .proofs import Ballots
 sql = queries.load("orchestration.keepers")
 
 LEASE: Final = "keepers"
-#: So many submissions of one intent may end without success before a person has to look.
+#: Number of submissions of one intent that may end without success before an operator has to review it.
 MAX_ATTEMPTS: Final = 3
 #: Counting a million ballots takes seconds.
 STATEMENT_TIMEOUT_SECONDS: Final = 60.0
-#: What a vote of each kind leaves in the log.
+#: The event that the log holds for a vote of each kind.
 VOTES: Final[Mapping[VoteKind, str]] = {
     VoteKind.PROPOSAL: "ProposalVoteSubmitted",
     VoteKind.DISPUTE: "DisputeVoteSubmitted",
@@ -44,7 +44,7 @@ VOTES: Final[Mapping[VoteKind, str]] = {
 
 
 class LeaseLost(errors.Conflict):
-    """Another keeper acts now; what was planned here is not signed."""
+    """Another keeper holds the lease now; the transactions planned here are not signed."""
 
 
 class BudgetExhausted(errors.Overloaded):
@@ -83,18 +83,18 @@ class ClosedIntent(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LogFacts:
-    """What the database knows about itself."""
+    """Facts about the log, as stored in the database."""
 
     log: LogIdentity
     verified_through: int | None
     finalized_through: int | None
     stale: tuple[str, ...]
-    #: Seconds since 1970 by its clock.
+    #: Seconds since 1970, by the database's clock.
     our_at: float
 
 
 class IntentStore:
-    """Reads and writes ops.intents and ops.submissions; `async with`."""
+    """Reads and writes ops.intents and ops.submissions; use it with `async with`."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = ReconnectingConnection(
@@ -121,7 +121,7 @@ class IntentStore:
     # Reading
 
     async def load_facts(self) -> LogFacts:
-        """Where the log stands. Raises ConfigurationError where there is none."""
+        """Return the state of the log. Raises ConfigurationError if the database has no log."""
         rows = await self._fetch_all(sql.log_facts)
         if not rows:
             raise errors.ConfigurationError("This database has no log.", help="Deploy it first: zmart migrate")
@@ -135,7 +135,7 @@ class IntentStore:
         )
 
     async def markets(self, task: Task, *, before: int, window_seconds: int) -> list[MarketFacts]:
-        """The markets in a task's state, with the ballots of before an instant."""
+        """Return the markets in a task's state, with the ballots cast before an instant."""
         tallies: dict[int, Tally] = {}
         if task.ballots is not None:
             counted = await self._fetch_all(
@@ -146,7 +146,7 @@ class IntentStore:
         return [_market(row, tallies) for row in rows]
 
     async def ballots(self, market: MarketFacts, kind: VoteKind, *, before: int, closing: int) -> Ballots:
-        """A market's votes on chain before an instant, and the digest of the ballots that count before another."""
+        """Return a market's votes on chain before `before`, and a digest of its ballots that count before `closing`."""
         agree, disagree, digest = await self._fetch_one(
             sql.ballots,
             market_no=market.market_no,
@@ -158,42 +158,42 @@ class IntentStore:
         return Ballots(agree=agree, disagree=disagree, digest=digest)
 
     async def open_submissions(self) -> list[OpenSubmission]:
-        """Every submission that has not ended, the oldest first."""
+        """Return every submission that has not ended, the oldest first."""
         rows = await self._fetch_all(sql.open_submissions)
         return [OpenSubmission(*row) for row in rows]
 
     async def has_open_submissions(self) -> bool:
-        """Whether there is anything to sweep."""
+        """Return whether there is anything to sweep."""
         return any(await self._fetch_one(sql.count_open_submissions))
 
     async def spent_today(self) -> int:
-        """Lamports of today's fees."""
+        """Return today's fees in lamports."""
         (lamports,) = await self._fetch_one(sql.spent_today)
         return int(lamports)
 
     async def intents(self, *, is_open: bool, limit: int) -> list[tuple[Any, ...]]:
-        """Intents for people, the newest first."""
+        """Return intents for display, the newest first."""
         return await self._fetch_all(sql.intents, is_open=is_open, limit=limit)
 
     # The lease
 
     async def acquire_lease(self, holder: str, seconds: float) -> int | None:
-        """The epoch under which this process acts alone, or None while another does."""
+        """Return the epoch of the acquired lease, or None while another process holds it."""
         rows = await self._fetch_all(sql.acquire_lease, name=LEASE, holder=holder, seconds=seconds)
         return rows[0][0] if rows else None
 
     async def renew_lease(self, epoch: int, seconds: float) -> None:
-        """Hold it longer; LeaseLost."""
+        """Extend the lease. Raises LeaseLost."""
         (is_renewed,) = await self._fetch_one(sql.renew_lease, name=LEASE, epoch=epoch, seconds=seconds)
         if not is_renewed:
             raise LeaseLost
 
     async def release_lease(self, epoch: int) -> None:
-        """Let the next one begin."""
+        """Release the lease, so that the next keeper can start."""
         await self._fetch_all(sql.release_lease, name=LEASE, epoch=epoch)
 
     async def lease_holder(self) -> str:
-        """Who holds it, for people."""
+        """Return the holder of the lease as text for operators."""
         rows = await self._fetch_all(sql.lease_holder, name=LEASE)
         return f"{rows[0][0]}, for {rows[0][1]:.0f} s yet" if rows else "nobody"
 
@@ -202,7 +202,7 @@ class IntentStore:
     async def open_intent(
         self, epoch: int, market_no: int, action: str, arguments: Mapping[str, Any], plan: Mapping[str, Any]
     ) -> int | None:
-        """The number of the intent, new or taken over; None while another stands in the way. LeaseLost."""
+        """Return the number of the new or continued intent, or None while another one blocks it. Raises LeaseLost."""
         (number,) = await self._fetch_one(
             sql.open_intent,
             lease=LEASE,
@@ -226,7 +226,11 @@ class IntentStore:
         units: int,
         budget_lamports: int,
     ) -> None:
-        """Keep signed bytes. LeaseLost, StillOpen, BudgetSpent: then nothing was kept and nothing may be sent."""
+        """Store a signed transaction.
+
+        Raises LeaseLost, SubmissionStillOpen or BudgetExhausted; in that case nothing is stored and nothing may be
+        sent.
+        """
         await self._fetch_all(
             sql.store_submission,
             lease=LEASE,
@@ -242,40 +246,40 @@ class IntentStore:
         )
 
     async def mark_sent(self, signatures: Sequence[str]) -> None:
-        """They have left at least once."""
+        """Record that the submissions were sent at least once."""
         await self._fetch_all(sql.mark_sent, signatures=list(signatures))
 
     async def record_outcome(self, signature: str, outcome: ErrorOutcome) -> None:
-        """What kept it from landing so far."""
+        """Store the latest error that prevented a submission from landing."""
         await self._fetch_all(sql.record_outcome, signature=signature, outcome=Jsonb(outcome.json()))
 
     async def mark_landed(self, slots: Mapping[str, int]) -> None:
-        """A node says that these have landed, by signature."""
+        """Record that the submissions have landed according to a node; `slots` is keyed by signature."""
         if slots:
             await self._fetch_all(sql.mark_landed, signatures=list(slots), slots=list(slots.values()))
 
     async def drop_planned(self, task: Task, due: Sequence[int]) -> int:
-        """Give up what was decided, never signed and is not due any more; how many."""
+        """Close the intents that were never signed and are no longer due; return their number."""
         return len(await self._fetch_all(sql.drop_planned, action=task.instruction, task=task.name, due=list(due)))
 
     async def reopen_retracted(self) -> list[int]:
-        """The intents that are open again, because the chain took them back."""
+        """Reopen done intents whose transaction the chain retracted; return their numbers."""
         return [number for (number,) in await self._fetch_all(sql.reopen_retracted)]
 
     async def close_done(self) -> list[ClosedIntent]:
-        """End what our own log holds, finalized."""
+        """Close the intents whose event is finalized in our own log; return them."""
         events = json.dumps({task.instruction: task.event for task in TASKS.values()})
         return [ClosedIntent(*row) for row in await self._fetch_all(sql.close_done, events=events)]
 
     async def mark_expired(self, signature: str, outcome: ErrorOutcome) -> str | None:
-        """It can never land; the intent's state, None where it had ended before."""
+        """Record that a submission can never land; return the intent's state, or None if it had ended before."""
         rows = await self._fetch_all(
             sql.mark_expired, signature=signature, most=MAX_ATTEMPTS, outcome=Jsonb(outcome.json())
         )
         return rows[0][0] if rows else None
 
     async def mark_failed(self, signature: str, outcome: ErrorOutcome, *, slot: int, is_over: bool) -> str | None:
-        """It was refused on chain, finally; the intent's state, None where it had ended before."""
+        """Record a finalized failure on chain; return the intent's state, or None if it had ended before."""
         rows = await self._fetch_all(
             sql.mark_failed,
             signature=signature,
@@ -287,14 +291,14 @@ class IntentStore:
         return rows[0][0] if rows else None
 
     async def release_intent(self, intent_no: int, operator: str) -> bool:
-        """Let the next plan begin anew; False where there is nothing to release."""
+        """Release a quarantined intent, so that the next plan starts over; False if there is nothing to release."""
         (released,) = await self._fetch_one(sql.release_intent, intent_no=intent_no, who=operator)
         return bool(released)
 
     # Alerts
 
     async def alert(self, kind: str, subject: str, severity: str, message: str) -> None:
-        """Raise an alert; while it is open, raising it again only counts."""
+        """Raise an alert; raising an open alert again only increments its count."""
         await self._fetch_all(alerts.sql.raise_alert, kind=kind, subject=subject, severity=severity, message=message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
@@ -302,7 +306,7 @@ class IntentStore:
         await self._fetch_all(alerts.sql.resolve_alert, kind=kind, subject=subject)
 
     async def resolve_others(self, kind: str, task: Name, subjects: Sequence[str]) -> None:
-        """A task's alerts of this kind about anything else are over; a subject begins with the task's name."""
+        """Resolve a task's alerts of this kind about other subjects; a subject begins with the task's name."""
         await self._fetch_all(sql.resolve_others, kind=kind, task=task, subjects=list(subjects))
 
 
@@ -330,7 +334,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
 
 @contextlib.contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Errors of ours out of the driver's, and out of the codes that the functions of migration 0011 raise."""
+    """Translate the driver's errors, and the SQLSTATEs that the functions of migration 0011 raise, into our classes."""
     try:
         with translate_errors():
             yield

@@ -1,20 +1,21 @@
-"""Deciding what is due: rows of the log, the program's configuration and our settings in, rows of a plan out.
+"""Decides which markets are due: rows of the log, the program's configuration and settings in, rows of a plan out.
 
-Nothing here waits, reads a clock or asks a node. A market, a `Standing` (what is proven, and until when by the chain's
-own clock), the `Config` the program would read now and our `Rules` make exactly one `Row`, with the reason in words;
-the same input makes the same row, today and in a test.
+The functions here do no I/O: they do not wait, read a clock or call a node. A market, a `ProvenState` (which part of
+the log is proven, and up to which time by the chain's own clock), the `ProtocolConfig` that the program would read
+now and our `Rules` make exactly one `PlanRow`, with its reason as text. The same input always makes the same row, in
+production and in a test.
 
-What makes a deadline safe. `proven_at` is the chain's time at the slot through which the log is proven final. The
-chain's time never goes back, so whatever happened before `proven_at` is in the log, and what is not in the log by then
-happened later. A dispute can be opened only before `resolution_proposed_at + dispute_period`; once `proven_at` has
-reached that instant and the log shows no dispute, there is none and never will be one. Ballots on chain before
-`proven_at` are all counted, and ballots after a window's end never count.
+A deadline is safe for this reason: `proven_at` is the chain's time at the slot through which the log is proven final.
+The chain's time never goes back, so everything that happened before `proven_at` is in the log, and everything that is
+not in the log by then happened later. A dispute can be opened only before `resolution_proposed_at + dispute_period`.
+Once `proven_at` has reached that instant and the log shows no dispute, none exists and none can be opened any more.
+All ballots on chain before `proven_at` are counted, and ballots after a window's end never count.
 
-Off-chain ballots of wallets that the chain has never shown cost nothing: ten of them were cast in 1.2 s from one
-address, and a tally, an approval and an activation followed. So nothing is sent whose reason depends on them, and no
-count that is sent includes them.
+Off-chain ballots of wallets that the chain has never shown cost nothing: ten of them were cast in 1.2 s
+from one address, and a tally, an approval and an activation followed. So no transaction is sent whose reason depends
+on them, and no count that is sent includes them.
 
-A row that is not sent has a reason of reasons.py; an operator decides the rows of `PlanVerdict.MANUAL_REVIEW`,
+A row that is not sent has a reason of reasons.py. An operator decides the rows of `PlanVerdict.MANUAL_REVIEW`,
 because no rule may decide them.
 """
 
@@ -34,17 +35,17 @@ from zmart.settings import Eligibility
 from .actions import Name, Task
 from .reasons import PlanVerdict, Reason
 
-#: A tally is sent for one market at most so often: each costs a fee and shows up in its history.
+#: Minimum interval between two tallies of one market: each costs a fee and shows up in the market's history.
 TALLY_INTERVAL_SECONDS: Final = 3_600
-#: How far the proven log may lie behind the chain's clock before nothing is decided by it.
+#: Maximum lag of the proven log behind the chain's clock. Beyond it, every row is refused.
 LARGEST_LAG_SECONDS: Final = 900
-#: How far this machine's clock and the chain's may lie apart where ballots are dated by ours. A dispute is settled so
-#: much later, so that a ballot accepted in time by either clock is counted.
+#: Maximum difference between this machine's clock and the chain's clock where our clock dates the ballots. A dispute
+#: is settled this much later, so that a ballot accepted in time by either clock is counted.
 LARGEST_SKEW_SECONDS: Final = 60
 
 
 class ProtocolConfig(NamedTuple):
-    """The program's configuration as its account has it; what a plan was made under must still hold when it is sent."""
+    """The program's configuration, as read from its account; it must not change between plan and send."""
 
     admin: Address
     backend_authority: Address
@@ -57,42 +58,43 @@ class ProtocolConfig(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What we ask for beyond the program."""
+    """The rules of our settings, in addition to those of the program."""
 
     min_proposal_votes: int
     approval_threshold_bps: int
     dispute_threshold_bps: int
     voting_window_seconds: int
     eligibility: Eligibility
-    #: Whether the admin's key is here.
+    #: Whether the admin's key is configured.
     has_admin: bool
     activates: bool
-    #: Rows sent by one round.
+    #: Maximum number of rows that one round sends.
     batch_size: int
-    #: Whether this machine's clock has to agree with the chain's: not where a chain's clock is turned by hand.
+    #: Whether this machine's clock must agree with the chain's; false where the chain's clock can be set by hand.
     clocks_agree: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProvenState:
-    """What is proven, and how old it is; instants are seconds since 1970."""
+    """The proven part of the log and its age; instants are seconds since 1970."""
 
-    #: Slots through which nothing confirmed is missing, and log and finalized chain are the same; None before that.
+    #: Slots through which no confirmed transaction is missing, and through which log and finalized chain are equal;
+    #: None before that.
     verified_through: int | None
     finalized_through: int | None
     #: The chain's time at `finalized_through`.
     proven_at: int | None
-    #: The chain's time now, finalized, and its slot.
+    #: The chain's finalized time now, and its slot.
     chain_at: int
     slot: int
-    #: This machine's time as Postgres has it.
+    #: This machine's time, as Postgres reports it.
     our_at: float
     #: Models that stopped following the log, of those that plans read.
     stale: tuple[str, ...] = ()
 
 
 class Tally(NamedTuple):
-    """Ballots of one market that count, by class; agree is a like of a proposal, or agreement with a dispute."""
+    """Counted ballots of one market, by class; agree means a like of a proposal, or agreement with a dispute."""
 
     on_chain_agree: int = 0
     on_chain_disagree: int = 0
@@ -102,14 +104,14 @@ class Tally(NamedTuple):
     unseen_disagree: int = 0
 
     def eligible_counts(self, eligibility: Eligibility) -> tuple[int, int]:
-        """Agree and disagree of those who may vote."""
+        """Return the agreeing and disagreeing ballots of the wallets that may vote."""
         agree, disagree = self.without_unseen()
         if eligibility == "known":
             return agree, disagree
         return agree + self.unseen_agree, disagree + self.unseen_disagree
 
     def without_unseen(self) -> tuple[int, int]:
-        """Agree and disagree of wallets the chain has shown."""
+        """Return the agreeing and disagreeing ballots of wallets that the chain has shown."""
         return self.on_chain_agree + self.known_agree, self.on_chain_disagree + self.known_disagree
 
 
@@ -117,7 +119,7 @@ NO_BALLOTS: Final = Tally()
 
 
 class OpenIntent(NamedTuple):
-    """The intent that stands in the way of another."""
+    """The open intent that blocks another one for the same market."""
 
     intent_no: int
     state: str
@@ -125,7 +127,7 @@ class OpenIntent(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class MarketFacts:
-    """A market as the marts have it; instants are seconds since 1970, 0 before they are."""
+    """A market as read from the marts; instants are seconds since 1970, or 0 if they have not happened."""
 
     market_no: int
     market_id: str
@@ -133,17 +135,17 @@ class MarketFacts:
     state: MarketState
     proposed_outcome: bool | None
     was_disputed: bool
-    #: The slot of the last event that any decision reads.
+    #: The slot of the last event that a decision depends on.
     decisive_slot: int
     created_at: int
     resolution_proposed_at: int = 0
     dispute_initiated_at: int = 0
-    #: The tally on chain.
+    #: The tally that is written on chain.
     likes: int = 0
     dislikes: int = 0
     tally: Tally = NO_BALLOTS
     open_intent: OpenIntent | None = None
-    #: When an intent for the same action was last sent, by our clock.
+    #: The time at which an intent for the same action was last sent, by our clock.
     last_sent_at: float | None = None
 
 
@@ -154,36 +156,36 @@ class PlanRow:
     task: Name
     market: MarketFacts
     reason: Reason
-    #: More about the reason, for people.
+    #: More about the reason, as text for operators.
     detail: str = ""
     arguments: Mapping[str, int | None] = field(default_factory=dict)
-    #: The instant by the chain's clock from which it is due, where there is one.
+    #: The instant by the chain's clock from which the row is due, if there is one.
     deadline: int | None = None
-    #: The instant before which its ballots count, where that is not now.
+    #: The instant before which its ballots count, if that is not now.
     closing: int | None = None
-    #: The outcome that the program must write, for who looks afterwards.
+    #: The outcome that the program must write; the sweep compares it afterwards.
     expected_outcome: bool | None = None
-    #: What was proven of it before it was signed.
+    #: The proofs that were made before the row was signed.
     proof: Mapping[str, Any] = field(default_factory=dict)
-    #: Base64, where a signature is to be made elsewhere.
+    #: The transaction in base64, if it is to be signed elsewhere.
     unsigned: str | None = None
-    #: Of its simulation.
+    #: The log lines of its simulation.
     logs: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> PlanVerdict:
-        """What becomes of it."""
+        """Return the verdict of its reason."""
         return self.reason.verdict
 
     def with_reason(self, reason: Reason, detail: str = "") -> PlanRow:
-        """The same row with another reason."""
+        """Return the same row with another reason."""
         return replace(self, reason=reason, detail=detail)
 
 
 def plan(
     task: Task, found: Iterable[MarketFacts], *, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
 ) -> list[PlanRow]:
-    """The plan of one keeper: what is due first, the oldest deadline first; beyond the batch it is the next round's."""
+    """Return the plan of one keeper: due rows first, oldest deadline first; rows beyond the batch get NEXT_ROUND."""
     general = _blocking_reason(task, proven_state, config, rules)
     decide = _DECIDE[task.name]
     rows = [
@@ -216,7 +218,7 @@ def _sort_key(row: PlanRow) -> tuple[int, int, int]:
 def _blocking_reason(
     task: Task, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
 ) -> tuple[Reason, str] | None:
-    """What keeps everything from being decided."""
+    """Return the reason that blocks all rows of the plan, or None."""
     if (
         proven_state.finalized_through is None
         or proven_state.proven_at is None
@@ -263,7 +265,7 @@ def _decide_row(
 
 
 def tally(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    """Whether the counted ballots of a proposal are worth writing on chain."""
+    """Decide whether to write the counted ballots of a proposal on chain."""
     row = PlanRow(task="proposal_tallies", market=market, reason=Reason.DUE)
     try:
         votes.total(market.likes, market.dislikes)
@@ -285,7 +287,7 @@ def tally(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig
 
 
 def approval(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    """Whether the tally on chain suffices, and the ballots still say so."""
+    """Decide whether the tally on chain suffices and the ballots counted now still support it."""
     row = PlanRow(task="proposal_approvals", market=market, reason=Reason.DUE)
     try:
         if not _is_sufficient(market.likes, market.dislikes, config, rules):
@@ -303,7 +305,7 @@ def approval(market: MarketFacts, proven_state: ProvenState, config: ProtocolCon
 
 
 def activation(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    """Whether opening the market is ours to do, and its approval needed no ballots of unseen wallets."""
+    """Decide whether this keeper may open the market; its approval must not need ballots of unseen wallets."""
     row = PlanRow(task="market_activations", market=market, reason=Reason.DUE)
     if not rules.has_admin:
         return row.with_reason(
@@ -315,7 +317,7 @@ def activation(market: MarketFacts, proven_state: ProvenState, config: ProtocolC
         short, short_without_unseen = _shorts(market.tally, config, rules)
     except errors.ProgramError:
         return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
-    # Only this direction counts: ballots of unseen wallets against an approved market must not hold it back.
+    # Only this direction counts: ballots of unseen wallets against an approved market must not block its activation.
     if short is None and short_without_unseen is not None:
         return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
     return row
@@ -325,7 +327,7 @@ _Short: TypeAlias = tuple[Reason, str] | None
 
 
 def _shorts(tally: Tally, config: ProtocolConfig, rules: Rules) -> tuple[_Short, _Short]:
-    """What the ballots lack for an approval: all that count, and those without unseen wallets."""
+    """Return what is missing for an approval, first by all ballots that count, then without unseen wallets."""
     return _missing_for_approval(tally.eligible_counts(rules.eligibility), config, rules), _missing_for_approval(
         tally.without_unseen(), config, rules
     )
@@ -342,7 +344,7 @@ def _missing_for_approval(counts: tuple[int, int], config: ProtocolConfig, rules
 
 
 def _is_sufficient(likes: int, dislikes: int, config: ProtocolConfig, rules: Rules) -> bool:
-    """Whether an approval by these counts is possible, by the program's rules and ours."""
+    """Return whether these counts allow an approval, by the program's rules and by ours."""
     return votes.total(likes, dislikes) >= rules.min_proposal_votes and votes.is_threshold_reached(
         likes, dislikes, _approval_bps(config, rules)
     )
@@ -352,11 +354,11 @@ def _approval_bps(config: ProtocolConfig, rules: Rules) -> int:
     return max(config.proposal_approval_threshold, rules.approval_threshold_bps)
 
 
-# Endings
+# Finalization and settlement
 
 
 def finalization(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    """Whether an undisputed outcome is out of reach of any dispute (protocol.md 1.4.9)."""
+    """Decide whether an undisputed outcome can no longer be disputed (protocol.md 1.4.9)."""
     deadline = markets.dispute_closes_at(market.resolution_proposed_at, config.dispute_period)
     row = PlanRow(
         task="market_finalizations",
@@ -377,7 +379,7 @@ def finalization(market: MarketFacts, proven_state: ProvenState, config: Protoco
 
 
 def settlement(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    """Whether a dispute's ballots decide it, whichever way one counts them (protocol.md 1.4.9, 4.5)."""
+    """Decide whether a dispute's ballots give the same outcome by every way of counting (protocol.md 1.4.9, 4.5)."""
     closes_at = market.dispute_initiated_at + rules.voting_window_seconds
     deadline = closes_at + (LARGEST_SKEW_SECONDS if rules.clocks_agree else 0)
     row = PlanRow(task="dispute_settlements", market=market, reason=Reason.DUE, deadline=deadline, closing=closes_at)

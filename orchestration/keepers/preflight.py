@@ -1,7 +1,7 @@
-"""What is asked before anything else: which chain, which program, whose keys, and whether our rules suit the program's.
+"""Checks the configuration before a run: chain, program, keys, and whether our rules suit those of the program.
 
-A configuration that cannot work is refused here in words, before a plan is made. Without keys a plan can still be made
-and simulated, in the name of the authorities on chain; it is signing that takes them.
+A configuration that cannot work is refused here with an error message, before a plan is made. Plans and simulations
+need no keys, because they use the addresses of the authorities on chain; only signing needs keys.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from .plans import ProtocolConfig
 
 @dataclass(frozen=True, kw_only=True)
 class KeeperKeys:
-    """Who may sign."""
+    """The configured keys of the keepers."""
 
     backend: Signer | None = None
     admin: Signer | None = None
 
     @classmethod
     def of(cls, chain: settings.ChainSettings) -> KeeperKeys:
-        """The configured keys. Raises ConfigurationError where one cannot be used."""
+        """Load the configured keys. Raises ConfigurationError for a key that cannot be used."""
         return cls(backend=signer.backend(chain), admin=signer.admin(chain))
 
     def for_role(self, key: Key) -> Signer | None:
-        """The key of a role."""
+        """Return the key of a role."""
         return self.backend if key == "backend" else self.admin
 
 
 def authority(config: ProtocolConfig, key: Key) -> Address:
-    """Whom the program takes a role's signature from."""
+    """Return the address whose signature the program accepts for a role."""
     return config.backend_authority if key == "backend" else config.admin
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogIdentity:
-    """What the log says of itself."""
+    """The chain and program of the log, and its voting window."""
 
     genesis_hash: str | None
     program_id: str | None
-    #: Seconds, as the views were deployed with.
+    #: Seconds, with which the views were deployed.
     voting_window_seconds: int
 
 
 async def require_chain(node: client.ChainClient, chain: settings.ChainSettings, log: LogIdentity) -> None:
-    """Make sure that node, settings and log mean one chain and one program; ConfigurationError, NodeTrouble."""
+    """Check that node, settings and log are of one chain and one program. Raises ConfigurationError, NodeError."""
     genesis_hash = await client.verify_cluster(node, chain.cluster)
     if log.genesis_hash != genesis_hash:
         log_chain = f"of genesis hash {log.genesis_hash}" if log.genesis_hash else "of no chain yet"
@@ -70,7 +70,7 @@ async def require_chain(node: client.ChainClient, chain: settings.ChainSettings,
 async def read_config(
     node: client.ChainClient, program_id: str, *, min_context_slot: int | None = None
 ) -> ProtocolConfig:
-    """The program's configuration as it is now; ConfigurationError where there is none."""
+    """Return the program's current configuration. Raises ConfigurationError if there is none."""
     address = addresses.config_address(program_id)
     found = await node.account(address, commitment="confirmed", min_context_slot=min_context_slot)
     return proofs.config_of(found.value, program_id=program_id, address=address)
@@ -91,7 +91,7 @@ def require_roles(config: ProtocolConfig, keys: KeeperKeys) -> None:
 
 
 def require_rules(config: ProtocolConfig, voting: settings.VotingSettings, log: LogIdentity) -> None:
-    """Refuse thresholds looser than the program's, and a voting window other than the one that readers are told."""
+    """Refuse thresholds looser than the program's, and a voting window that differs from the one shown to readers."""
     compared = (
         ("PROPOSAL_APPROVAL_THRESHOLD", voting.proposal_approval_threshold_bps, config.proposal_approval_threshold),
         ("DISPUTE_THRESHOLD", voting.dispute_threshold_bps, config.dispute_success_threshold),
@@ -111,7 +111,7 @@ def require_rules(config: ProtocolConfig, voting: settings.VotingSettings, log: 
 
 
 def require_key(task: Task, keys: KeeperKeys) -> Signer:
-    """The key that a task signs with; ConfigurationError where it is not here."""
+    """Return the key that a task signs with. Raises ConfigurationError if it is not configured."""
     key = keys.for_role(task.key)
     if key is None:
         variable = "BACKEND_KEYPAIR_PATH" if task.key == "backend" else "ADMIN_KEYPAIR_PATH"

@@ -1,9 +1,10 @@
-"""What must hold of a row before it is signed: the market's account now, its vote records, the configuration now.
+"""Checks a row before it is signed: the market's account, its vote records and the configuration, as they are now.
 
-The log is proven complete, and still the account is read: somebody else may have acted a second ago, and a proof that
-costs one request is worth having. Vote records are counted where ballots are (protocol.md 1.5): every vote on chain
-made one, none is ever closed, so those voted before the plan's instant are exactly the vote events of the log until
-then. The records tell nothing of off-chain ballots; those are the log's alone, and their digest goes into the plan.
+The log is proven complete, and the account is still read: another party may have acted a second ago, and this proof
+costs only one request. Vote records are counted where a decision depends on ballots (protocol.md 1.5): every vote on
+chain creates a record and no record is ever closed, so the records voted before the plan's instant are exactly the
+vote events of the log until then. The records contain no off-chain ballots; those exist only in the log, and their
+digest is stored with the plan.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zmart.domain.votes import VoteKind
 from .plans import MarketFacts, PlanRow, ProtocolConfig
 from .reasons import Reason
 
-#: Places in a VoteRecord (protocol.md 1.5): the market, the kind, and from there vote and instant.
+#: Offsets in a VoteRecord (protocol.md 1.5): the market, the kind, and the vote, which the instant follows.
 RECORD_BYTES: Final = 83
 _MARKET_AT, _KIND_AT, _VOTE_AT = 8, 72, 73
 _VOTE: Final = struct.Struct("<?q")
@@ -30,20 +31,20 @@ RECORD_SLICE: Final = client.DataSlice(_VOTE_AT, _VOTE.size)
 
 @dataclass(frozen=True, kw_only=True)
 class Ballots:
-    """What the log holds of a market's ballots until an instant."""
+    """A market's ballots in the log until an instant."""
 
-    #: Votes on chain, those included that an earlier ballot of their wallet outdid.
+    #: Votes on chain, including those that an earlier ballot of the same wallet supersedes.
     agree: int
     disagree: int
-    #: SHA-256 of the counted ballots in the order of their wallets.
+    #: SHA-256 of the counted ballots, ordered by wallet.
     digest: str
 
 
 def record_filters(market: bytes, kind: VoteKind) -> list[client.Memcmp | client.DataSize]:
-    """Which of the program's accounts are a market's vote records of a kind; `market` is the address's 32 bytes.
+    """Return the filters that select a market's vote records of a kind; `market` is the address's 32 bytes.
 
-    The type is asked for as well: a buffer for an IDL, which Anchor lets anybody make for most programs, can have this
-    size and hold any market's address and any vote. One such account would refuse a market's tally for good.
+    The filters include the account type: a buffer for an IDL, which Anchor lets anybody create for most programs, can
+    have this size and hold any market's address and any vote. One such account would block a market's tally forever.
     """
     return [
         client.DataSize(RECORD_BYTES),
@@ -54,13 +55,13 @@ def record_filters(market: bytes, kind: VoteKind) -> list[client.Memcmp | client
 
 
 def count_records(records: Iterable[bytes], *, before: int) -> tuple[int, int]:
-    """Agreeing and disagreeing vote records of before an instant, from their slices."""
+    """Return the agreeing and disagreeing vote records from before an instant, counted from their slices."""
     votes = [vote for vote, voted_at in map(_VOTE.unpack, records) if voted_at < before]
     return sum(votes), len(votes) - sum(votes)
 
 
 def check_records(row: PlanRow, ballots: Ballots, records: tuple[int, int]) -> PlanRow:
-    """The row with its ballots proven, or refused."""
+    """Return the row with its ballots proven, or refused."""
     proof = {
         **row.proof,
         "vote_records": {"agree": records[0], "disagree": records[1]},
@@ -73,7 +74,7 @@ def check_records(row: PlanRow, ballots: Ballots, records: tuple[int, int]) -> P
 
 
 def check_config(row: PlanRow, planned: ProtocolConfig, now: ProtocolConfig) -> PlanRow:
-    """The row if the program's configuration is still what it was planned under, or refused."""
+    """Return the row unchanged if the program's configuration is still the planned one, otherwise refused."""
     if planned == now:
         return row
     changed = [name for name, old, new in zip(ProtocolConfig._fields, planned, now, strict=True) if old != new]
@@ -81,7 +82,7 @@ def check_config(row: PlanRow, planned: ProtocolConfig, now: ProtocolConfig) -> 
 
 
 def check_account(row: PlanRow, account: client.AccountInfo | None, *, program_id: str) -> PlanRow:
-    """The row if the market's account says what the log says, or refused."""
+    """Return the row unchanged if the market's account agrees with the log, otherwise refused."""
     if account is None or account.owner != program_id:
         return row.with_reason(Reason.MARKET_MOVED, f"There is no market account at {row.market.address}.")
     try:
@@ -106,7 +107,7 @@ def _compared_fields(market: MarketFacts, fields: Mapping[str, Any]) -> Iterable
 
 
 def config_of(account: client.AccountInfo | None, *, program_id: str, address: str) -> ProtocolConfig:
-    """The program's configuration out of its account; ConfigurationError where that is none."""
+    """Return the program's configuration from its account. Raises ConfigurationError for any other account."""
     if account is None:
         raise errors.ConfigurationError(
             f"Program {program_id} has no configuration at {address} (seed global-config, with a hyphen).",

@@ -1,4 +1,4 @@
-"""The verdict of a plan's row, and the reasons for it."""
+"""Defines the verdicts of a plan's row and the reasons for them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import enum
 
 
 class PlanVerdict(enum.Enum):
-    """What becomes of a row."""
+    """The decision about a row."""
 
-    #: It is signed and sent.
+    #: The row is signed and sent.
     DUE = "due"
-    #: It waits for the admin's signature, made elsewhere.
+    #: The row waits for the admin's signature, which is made elsewhere.
     EXPORT = "export"
     #: Nothing to do, or not yet.
     WAIT = "wait"
-    #: It would be due, but something is not proven.
+    #: The row would be due, but something is not proven.
     REFUSED = "refused"
-    #: A person decides.
+    #: An operator has to decide.
     MANUAL_REVIEW = "manual_review"
 
 
 class Reason(enum.Enum):
-    """Why a row has its verdict."""
+    """The reason for a row's verdict."""
 
     DUE = ("due", PlanVerdict.DUE)
     NO_ADMIN_KEY = ("unsigned, for the admin", PlanVerdict.EXPORT)

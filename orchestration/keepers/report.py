@@ -1,4 +1,4 @@
-"""A round in tables: the plan, the submissions and the simulations, as markdown for the UI and for a terminal."""
+"""Renders a round as tables: plan, submissions and simulations, as markdown for the UI and for a terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .plans import PlanRow
 from .reasons import PlanVerdict
 from .runner import RoundReport
 
-#: Rows in a table of the UI: what acts or needs somebody comes first, so the rest is only counted.
+#: Maximum rows of a table in the UI. Rows that act or need review come first; the rest is only counted.
 MAX_ROWS: Final = 100
-#: Lines of a simulation's log that are shown.
+#: Maximum lines shown of a simulation's log.
 MAX_LINES: Final = 40
 PLAN: Final = ("market", "state", "verdict", "why", "arguments", "due from", "ballots", "details")
 SUBMISSIONS: Final = ("market", "intent", "signature", "state", "fee, lamports", "details")
@@ -29,7 +29,7 @@ _COLOURS: Final = {
 
 
 def plan_rows(rows: Sequence[PlanRow]) -> list[tuple[str, ...]]:
-    """The cells of a plan; a market by the beginning of its id, so that a page shows the whole row."""
+    """Return the cells of a plan; a market is shown by the start of its id, so that a whole row fits on a page."""
     return [
         (
             f"{row.market.market_id[:12]}…",
@@ -46,7 +46,7 @@ def plan_rows(rows: Sequence[PlanRow]) -> list[tuple[str, ...]]:
 
 
 def submission_rows(report: RoundReport) -> list[tuple[str, ...]]:
-    """The cells of what was signed."""
+    """Return the cells of the signed transactions."""
     return [
         (
             one.row.market.market_id,
@@ -61,7 +61,7 @@ def submission_rows(report: RoundReport) -> list[tuple[str, ...]]:
 
 
 def summary(report: RoundReport) -> str:
-    """A round in one line."""
+    """Return a round in one line."""
     if report.skipped:
         return f"{report.task.name}: nothing done. {report.skipped}"
     counts = ", ".join(f"{count} {verdict.value}" for verdict in PlanVerdict if (count := report.count(verdict)))
@@ -72,7 +72,7 @@ def summary(report: RoundReport) -> str:
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table, at most so many rows; the rest is counted below it."""
+    """Return a markdown table of at most MAX_ROWS rows, followed by the number of the other rows."""
     lines = [_line(header), _line(["---"] * len(header)), *(_line(map(_cell, row)) for row in rows[:MAX_ROWS])]
     if len(rows) > MAX_ROWS:
         lines.append(f"\n... and {len(rows) - MAX_ROWS:,} more.")
@@ -80,7 +80,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def simulations(rows: Iterable[PlanRow]) -> str:
-    """The simulations' logs of what is due, one block for each market."""
+    """Return the simulations' logs of the rows that have one, one block for each market."""
     blocks = [
         f"**{row.market.market_id}** ({row.reason.label})\n\n```\n" + "\n".join(row.logs[:MAX_LINES]) + "\n```"
         for row in rows
@@ -90,14 +90,14 @@ def simulations(rows: Iterable[PlanRow]) -> str:
 
 
 def unsigned_transactions(rows: Iterable[PlanRow]) -> str:
-    """The transactions that wait for the admin, in base64."""
+    """Return the transactions that wait for the admin's signature, in base64."""
     return markdown(
         ("market", "transaction"), [(row.market.market_id, row.unsigned) for row in rows if row.unsigned is not None]
     )
 
 
 def terminal(report: RoundReport, *, shows_all: bool) -> Table:
-    """The plan for a terminal; what only waits is left out unless asked for."""
+    """Return the plan as a table for a terminal; rows that only wait are omitted unless `shows_all`."""
     table = Table(title=report.task.name, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for name in ("market", "verdict", "why", "arguments", "due from", "ballots", "details"):
         table.add_column(name, overflow="fold")
@@ -113,7 +113,7 @@ def _argument(value: int | None) -> str:
 
 
 def _ballots(row: PlanRow) -> str:
-    """By class: on chain, off chain by known wallets, off chain by unseen ones."""
+    """Return the ballots by class: on chain, off chain by known wallets, off chain by unseen wallets."""
     tally = row.market.tally
     if not any(tally):
         return ""

@@ -1,7 +1,7 @@
-"""One keeper's round: door, lease, sweep, view, plan, proofs, simulation, flight, sweep; and what came of it.
+"""Runs one round of a keeper: preflight, lease, sweep, plan, proofs, simulation, submit, sweep; and reports it.
 
-`opened` asks at the door once; each `round` under it is one keeper's. A dry round takes no lease, signs nothing and
-changes nothing but alerts: it plans, proves and simulates.
+`open_runner` runs the preflight checks once; each `run_round` of it is a round of one keeper. A dry round takes no
+lease, signs nothing and changes nothing except alerts: it plans, proves and simulates.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .reasons import PlanVerdict, Reason
 from .submit import Checkpoint, SentSubmission, Submitter, Timing, no_checkpoint
 from .sweep import Sweep, SweepResult
 
-#: Reasons for which a person is told, and the severity.
+#: Reasons that raise an alert for their market, and its severity.
 ALERT_SEVERITY = {
     Reason.ZERO_BALLOTS: "warning",
     Reason.NULL_OUTCOME: "critical",
@@ -43,7 +43,7 @@ ALERT_SEVERITY = {
     Reason.PROGRAM: "critical",
     Reason.RECORDS_DIFFER: "warning",
 }
-#: Reasons that concern everything.
+#: Reasons that concern all markets, and the severity of their alert.
 GENERAL_ALERT_SEVERITY = {
     Reason.UNVERIFIED: "warning",
     Reason.LOG_BEHIND: "warning",
@@ -54,7 +54,7 @@ GENERAL_ALERT_SEVERITY = {
 
 @dataclass(frozen=True, kw_only=True)
 class RoundReport:
-    """What a round did."""
+    """The result of a round."""
 
     task: Task
     is_dry: bool
@@ -63,7 +63,7 @@ class RoundReport:
     swept: SweepResult = field(default_factory=SweepResult)
     config: ProtocolConfig | None = None
     proven_state: ProvenState | None = None
-    #: Why nothing was done at all.
+    #: The reason why the whole round was skipped, or "".
     skipped: str = ""
     #: The error after which nothing more was signed.
     stopped: ErrorOutcome | None = None
@@ -71,16 +71,16 @@ class RoundReport:
 
     @property
     def is_review_needed(self) -> bool:
-        """Whether somebody has to look."""
+        """Return whether an operator has to review something."""
         return self.stopped is not None or any(row.verdict is PlanVerdict.MANUAL_REVIEW for row in self.rows)
 
     def count(self, verdict: PlanVerdict) -> int:
-        """Rows with a verdict."""
+        """Return the number of rows with a verdict."""
         return sum(row.verdict is verdict for row in self.rows)
 
 
 class KeeperRunner:
-    """The keepers of one configuration, past the door."""
+    """Runs the keepers of one configuration that has passed preflight."""
 
     def __init__(
         self,
@@ -107,7 +107,10 @@ class KeeperRunner:
         )
 
     async def preflight(self) -> None:
-        """Ask at the door. Raises ConfigurationError, and says it as an alert; NodeTrouble where nobody answers."""
+        """Run the preflight checks.
+
+        Raises ConfigurationError, and raises an alert for it; NodeError if the node does not answer.
+        """
         facts = await self.intent_store.load_facts()
         try:
             await preflight.require_chain(self.node, self.configured.chain, facts.log)
@@ -120,14 +123,14 @@ class KeeperRunner:
         await self.intent_store.resolve("keeper_configuration")
 
     async def run_round(self, task: Task, *, is_dry: bool) -> RoundReport:
-        """One keeper's round. Raises ConfigurationError, NodeTrouble, Unavailable, LeaseLost."""
+        """Run one round of one keeper. Raises ConfigurationError, NodeError, Unavailable, LeaseLost."""
         began = time.monotonic()
         report = await (self._dry_run(task) if is_dry else self._with_lease(task))
         await self._update_alerts(report)
         return replace(report, seconds=time.monotonic() - began)
 
     async def sweep(self) -> SweepResult | None:
-        """Look after what was signed; None while another keeper does."""
+        """Sweep all open submissions and return the result, or None while another keeper holds the lease."""
         epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
         if epoch is None:
             return None
@@ -186,7 +189,7 @@ class KeeperRunner:
         *,
         payer: Address,
     ) -> tuple[list[PlanRow], dict[int, Any]]:
-        """The rows proven and simulated, and what each that may be sent would cost, by market."""
+        """Return the rows proven and simulated, and the cost of each row that may be sent, by market."""
         sendable = [row for row in rows if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT)]
         if not sendable:
             return list(rows), {}
@@ -214,10 +217,10 @@ class KeeperRunner:
             checkpoint=self._checkpoint,
         )
 
-    # Acting
+    # Executing
 
     async def _with_lease(self, task: Task) -> RoundReport:
-        """A round that signs, under the lease."""
+        """Run a round that signs, under the lease."""
         key = self._key(task)
         epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
         if epoch is None:
@@ -231,7 +234,10 @@ class KeeperRunner:
 
     @contextlib.asynccontextmanager
     async def _renewing_lease(self, epoch: int) -> AsyncIterator[None]:
-        """Hold the lease while a round takes its time; who loses it stores nothing more, whatever else goes on."""
+        """Renew the lease while a round runs.
+
+        After a lost lease the database refuses every further store of this round, so the round may go on safely.
+        """
         task = asyncio.create_task(self._renew_lease(epoch))
         try:
             yield
@@ -246,7 +252,7 @@ class KeeperRunner:
                 await self.intent_store.renew_lease(epoch, self.timing.lease_seconds)
 
     def _key(self, task: Task) -> Signer | None:
-        """The key, or None where what it would sign is exported, or left to others."""
+        """Return the key, or None if the transaction is exported or left to others."""
         if task.key == "admin":
             return self.keys.admin
         return preflight.require_key(task, self.keys)
@@ -296,10 +302,10 @@ class KeeperRunner:
         else:
             await self.intent_store.resolve("fee_payer_low", key.address)
 
-    # Telling
+    # Alerts
 
     async def _update_alerts(self, report: RoundReport) -> None:
-        """Alerts about what this round found, and the end of those that it did not find again."""
+        """Raise alerts for the findings of this round, and resolve those that it did not find again."""
         if report.skipped or report.proven_state is None:
             return
         name = report.task.name
@@ -330,7 +336,7 @@ def _describe(row: PlanRow) -> str:
 
 
 def _plan_context(proven_state: ProvenState, config: ProtocolConfig) -> dict[str, Any]:
-    """What a plan was made under, for its intents."""
+    """Return the state under which a plan was made, for its intents."""
     return {
         "config": config._asdict(),
         "verified_through": proven_state.verified_through,
@@ -342,7 +348,7 @@ def _plan_context(proven_state: ProvenState, config: ProtocolConfig) -> dict[str
 
 
 def lease_holder_name() -> str:
-    """How this process is called while it holds the lease."""
+    """Return the name under which this process holds the lease."""
     return f"{socket.gethostname()} pid {os.getpid()}"
 
 
@@ -354,7 +360,7 @@ async def open_runner(
     checkpoint: Checkpoint = no_checkpoint,
     dsn: str | None = None,
 ) -> AsyncIterator[KeeperRunner]:
-    """The keepers of a configuration, asked at the door. Raises ConfigurationError, NodeTrouble, Unavailable."""
+    """Yield a runner that has passed preflight. Raises ConfigurationError, NodeError, Unavailable."""
     async with (
         IntentStore(dsn or configured.postgres.dsn("zmart_keeper")) as intent_store,
         RpcClient.of(configured.chain) as node,
@@ -382,6 +388,6 @@ async def run_rounds(
     checkpoint: Checkpoint = no_checkpoint,
     dsn: str | None = None,
 ) -> list[RoundReport]:
-    """A round of each task, in the order in which a market meets them."""
+    """Run a round of each task, in the order of a market's life."""
     async with open_runner(configured, timing=timing, checkpoint=checkpoint, dsn=dsn) as runner:
         return [await runner.run_round(task, is_dry=is_dry) for task in tasks]

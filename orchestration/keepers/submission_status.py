@@ -1,13 +1,13 @@
-"""What became of signed bytes, from what one node says of them and what our own log holds. Pure.
+"""Derives the state of a submission from one node's status of it and from our own log. Pure.
 
-    RESEND    not known anywhere, and still young: the same bytes again
-    WAIT      on chain, not finalized; or refused there, not finalized: a fork may still undo either
+    RESEND    unknown everywhere, and its blockhash is valid: send the same bytes again
+    WAIT      on chain or refused there, but not finalized: a fork may still undo either
     LANDED    on chain and successful; done when our log holds its event, finalized
     FAILED    on chain, finalized, refused: it can never succeed
-    EXPIRED   its blockhash is dead on the finalized chain, and that node's whole history does not know it
+    EXPIRED   its blockhash is expired on the finalized chain, and that node's whole history does not contain it
 
-Only after FAILED and EXPIRED may the intent be signed again. Nothing else proves that it is safe: not an error of
-sending, not a timeout, not a node that knows nothing of it while its blockhash lives.
+An intent may be signed again only after FAILED and EXPIRED. Nothing else proves that this is safe: neither an error
+on sending, nor a timeout, nor a node that does not know the transaction while its blockhash is valid.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zmart.chain import client
 
 
 class SubmissionOutcome(enum.Enum):
-    """What is known of a submission."""
+    """The state of a submission."""
 
     RESEND = "resend"
     WAIT = "wait"
@@ -35,10 +35,10 @@ def decide(
     searched: bool,
     in_log: bool = False,
 ) -> SubmissionOutcome:
-    """What a status means.
+    """Return the state that follows from a status.
 
-    `finalized_height` was asked of the same node, before the status; `searched` says whether the whole history was.
-    What our log holds has landed, whatever a node remembers.
+    `finalized_height` must come from the same node and be read before the status; `searched` tells whether the node
+    searched its whole history. A transaction in our log has landed, whatever the node reports.
     """
     if in_log:
         return SubmissionOutcome.LANDED

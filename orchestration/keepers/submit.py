@@ -1,12 +1,12 @@
-"""From a row of a plan to bytes that landed: prove, simulate, intend, sign, store, send, see.
+"""Turns rows of a plan into landed transactions: prove, simulate, open the intent, sign, store, send, confirm.
 
-The order is the point. Nothing is signed that was not simulated, nothing leaves that was not stored, and nothing is
-stored while something else of the same intent may still land. A crash between any two steps leaves a state from which
-`sweep` goes on: signed bytes that were never stored are gone with the process and never left it; stored bytes are sent
-again, the same ones.
+The order of the steps matters. A transaction is signed only after its simulation, sent only after it is stored, and
+stored only while no earlier submission of the same intent can still land. `sweep` can continue from the state that a
+crash leaves between any two steps: signed bytes that were never stored are lost with the process and were never sent;
+stored bytes are sent again unchanged.
 
-`Rhythm` says how often the same bytes are sent and for how long somebody waits for them; what has not landed by then is
-not lost, the next sweep takes it up.
+`Timing` holds the interval between two sends of the same bytes and the time for which a round waits for them. A
+transaction that has not landed by then is not lost; the next sweep continues with it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from .intent_store import BudgetExhausted, IntentStore, SubmissionStillOpen
 from .plans import PlanRow, ProtocolConfig, ProvenState
 from .reasons import PlanVerdict, Reason
 
-#: What a simulation may use; the program's instructions take a tenth of it.
+#: Compute unit limit of a simulation; the program's instructions use a tenth of it.
 SIMULATED_UNITS: Final = 400_000
-#: Rows that are simulated and sent side by side.
+#: Maximum number of rows that are simulated and sent concurrently.
 MAX_CONCURRENT: Final = 16
-#: A blockhash is used for so long, of the 60 seconds or more for which it is good.
+#: A blockhash is reused for this long; it is valid for 60 seconds or more.
 BLOCKHASH_SECONDS: Final = 10.0
 
 _T = TypeVar("_T")
@@ -45,28 +45,28 @@ Checkpoint = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How often what is done, in seconds."""
+    """Intervals and timeouts of a round, in seconds."""
 
-    #: Between two looks at what has landed.
+    #: Between two polls of the signature statuses.
     poll_seconds: float = 0.5
-    #: Between two times that the same bytes are sent.
+    #: Between two sends of the same bytes.
     resend_seconds: float = 2.0
-    #: How long a round waits for what it sent.
+    #: Time for which a round waits for the transactions that it sent.
     wait_seconds: float = 90.0
-    #: How long a lease lasts without being kept.
+    #: Time after which a lease expires unless it is renewed.
     lease_seconds: float = 60.0
-    #: After which a landed transaction that our log does not show is told of.
+    #: Age at which a landed transaction that the log does not show raises an alert.
     unconfirmed_seconds: float = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentSubmission:
-    """What became of one row that was signed."""
+    """The result of one row that was signed."""
 
     row: PlanRow
     intent_no: int
     signature: Signature
-    #: planned, sent, landed: the intent's state when the round looked away.
+    #: State of the intent at the end of the round: planned, sent or landed.
     state: str
     fee_lamports: int
     raw: bytes = field(repr=False)
@@ -75,7 +75,7 @@ class SentSubmission:
 
 @dataclass(frozen=True, kw_only=True)
 class _SimulatedRow:
-    """A row that was simulated."""
+    """A row after its simulation."""
 
     row: PlanRow
     cost: transactions.Cost
@@ -84,18 +84,18 @@ class _SimulatedRow:
 
 @dataclass
 class _PendingSubmission:
-    """A submission on its way."""
+    """A submission that has not landed yet."""
 
     sent: SentSubmission
     sent_at: float
 
 
 def no_checkpoint(_: str) -> None:
-    """The checkpoint of everyday: where a test would pull the plug."""
+    """Do nothing. This is the default checkpoint; tests pass one that crashes the process."""
 
 
 class Submitter:
-    """One round's way from rows to landed transactions, for one task."""
+    """Submits the rows of one round for one task."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Submitter:
         self._concurrency = asyncio.Semaphore(MAX_CONCURRENT)
         self._blockhash: tuple[client.Blockhash, float] | None = None
         self._blockhash_lock = asyncio.Lock()
-        #: The first outcome after which nothing more is signed in this round.
+        #: The first outcome with action STOP; after it, nothing more is signed in this round.
         self.stopped: ErrorOutcome | None = None
 
     # Proofs
@@ -126,7 +126,7 @@ class Submitter:
     async def prove(
         self, rows: Sequence[PlanRow], proven_state: ProvenState, planned: ProtocolConfig, now: ProtocolConfig
     ) -> list[PlanRow]:
-        """The rows with what was proven of them; those that cannot be proven with the reason."""
+        """Return the rows with their proofs; a row that cannot be proven carries the reason instead."""
         rows = [proofs.check_config(row, planned, now) for row in rows]
         sendable = [row for row in rows if row.reason.verdict in _SENDABLE]
         accounts = await self._fetch_accounts([row.market.address for row in sendable], proven_state)
@@ -150,7 +150,7 @@ class Submitter:
         return found
 
     async def _check_records(self, row: PlanRow, proven_state: ProvenState) -> PlanRow:
-        """With its vote records counted, where it rests on ballots."""
+        """Count the vote records of the row, if the task depends on ballots, and compare them with the log."""
         if self._task.ballots is None or row.verdict not in _SENDABLE or proven_state.proven_at is None:
             return row
         closing = proven_state.proven_at if row.closing is None else min(proven_state.proven_at, row.closing)
@@ -171,7 +171,7 @@ class Submitter:
     # Simulation
 
     async def simulate(self, rows: Sequence[PlanRow], payer: Address) -> list[tuple[PlanRow, transactions.Cost | None]]:
-        """Each row with its simulation's log, and what it may cost; no cost where it must not be sent."""
+        """Return each row with its simulation's log, and its cost, or None if it must not be sent."""
         micro = fees.price(await self._node.recent_priority_fees(), self._policy)
         return await _gather(self._simulate_row(row, payer, micro) for row in rows)
 
@@ -213,7 +213,7 @@ class Submitter:
         )
 
     async def export(self, row: PlanRow, payer: Address, cost: transactions.Cost) -> PlanRow:
-        """The row with an unsigned transaction for a wallet; its blockhash is good for about a minute."""
+        """Return the row with an unsigned transaction for a wallet; its blockhash is valid for about a minute."""
         unsigned = self._transaction(row, payer, await self._recent_blockhash(), cost)
         return replace(row, unsigned=unsigned.base64)
 
@@ -222,7 +222,7 @@ class Submitter:
     async def submit(
         self, ready: Iterable[tuple[PlanRow, transactions.Cost]], key: Signer, *, epoch: int, plan: Mapping[str, Any]
     ) -> list[SentSubmission | PlanRow]:
-        """Intend, sign, store and send each; what is not sent comes back as its row, with the reason."""
+        """Open the intent, sign, store and send each row; return a row that is not sent with the reason."""
         return await _gather(self._submit_row(row, cost, key, epoch, plan) for row, cost in ready)
 
     async def _submit_row(
@@ -278,7 +278,11 @@ class Submitter:
         )
 
     async def _send(self, signature: Signature, raw: bytes) -> str:
-        """The first time, with preflight: a refusal comes at once and costs nothing. It proves nothing, though."""
+        """Send the bytes for the first time, with preflight, and return the error message or "".
+
+        With preflight, a refusal arrives at once and costs no fee. It does not prove that the transaction cannot
+        land.
+        """
         try:
             await self._node.send(raw, preflight_commitment="confirmed")
         except rpc_errors.AlreadyProcessed:
@@ -292,7 +296,7 @@ class Submitter:
         return ""
 
     async def confirm(self, sent: Sequence[SentSubmission], epoch: int) -> list[SentSubmission]:
-        """Send the same bytes until they have landed or patience ends; what is known of each then."""
+        """Send the same bytes until they have landed or the wait time ends; return the last known state of each."""
         await self._intent_store.mark_sent([each.signature for each in sent])
         pending = {one.signature: _PendingSubmission(one, time.monotonic()) for one in sent}
         confirmed: dict[Signature, SentSubmission] = {}
@@ -305,7 +309,7 @@ class Submitter:
         return [{**unconfirmed, **confirmed}[each.signature] for each in sent]
 
     async def _poll(self, pending: dict[Signature, _PendingSubmission]) -> dict[Signature, SentSubmission]:
-        """Take out what has landed or was refused on chain; send the rest again when it is time."""
+        """Remove landed and refused submissions from `pending` and return them; resend the others when it is time."""
         confirmed: dict[Signature, SentSubmission] = {}
         landed: dict[str, int] = {}
         for signature, status in (await self._statuses(list(pending))).items():
@@ -335,7 +339,7 @@ class Submitter:
         return found
 
     async def _refused_on_chain(self, one: SentSubmission, status: client.SignatureStatus) -> SentSubmission:
-        """It landed and failed; that ends nothing before it is finalized."""
+        """Record a transaction that landed and failed; its intent stays open until the failure is finalized."""
         outcome = error_policy.classify(
             rpc_errors.error_from_transaction(status.err, program_id=self._program_id), self._task
         )
@@ -355,7 +359,7 @@ class Submitter:
 
 
 async def _gather(steps: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """All of them, side by side; an error is raised when none is under way any more."""
+    """Run all steps concurrently and wait until every one has ended; only then raise the first error."""
     ended = await asyncio.gather(*steps, return_exceptions=True)
     for one in ended:
         if isinstance(one, BaseException):
@@ -363,7 +367,7 @@ async def _gather(steps: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
     return [one for one in ended if not isinstance(one, BaseException)]
 
 
-#: What a refusal of the simulation makes of a row.
+#: The reason that a row gets when its simulation is refused.
 _REASONS: Final = {
     ErrorAction.WAIT: Reason.NOT_YET,
     ErrorAction.MOVED: Reason.MARKET_MOVED,
@@ -375,7 +379,10 @@ _SENDABLE: Final = (PlanVerdict.DUE, PlanVerdict.EXPORT)
 
 
 def instruction(task: Task, row: PlanRow, program_id: str, signer: Address) -> Instruction:
-    """What a task has the program do; the accounts are those of the IDL, the configuration's is derived."""
+    """Return the program instruction of a task.
+
+    Its accounts follow the IDL; the address of the configuration is derived.
+    """
     arguments = dict(row.arguments)
     return transactions.instruction(
         task.instruction, program_id, {"market": row.market.address, task.role: signer}, arguments
@@ -383,7 +390,7 @@ def instruction(task: Task, row: PlanRow, program_id: str, signer: Address) -> I
 
 
 def row_as_json(row: PlanRow) -> dict[str, Any]:
-    """What is kept of a row in its intent."""
+    """Return the part of a row that is stored in its intent."""
     market = row.market
     return {
         "task": row.task,

@@ -1,8 +1,9 @@
-"""From signed bytes to their ending, whoever signed them: at the start of each round, at its end, and by a sensor.
+"""Resends or closes submissions, whichever process signed them: at the start and end of each round, and by a sensor.
 
-What our own log holds, finalized, is done. The rest is put to one node: first the finalized height, then the statuses
-with the whole history searched, so that "unknown" comes from a node that has seen the blockhash die. What may still
-land is sent again. Nothing is signed here, so no key is needed.
+An intent whose event is finalized in our own log is done. The other submissions are checked against one node: first
+its finalized block height, then the signature statuses with its whole history searched. So an unknown status comes
+from a node that has seen the blockhash expire. A submission that may still land is sent again. Nothing is signed
+here, so no key is needed.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from .submit import Checkpoint, Timing, no_checkpoint
 
 @dataclass(kw_only=True)
 class SweepResult:
-    """What a sweep found."""
+    """The result of a sweep."""
 
-    #: Intents that are done now, open again, and those whose submission can never land.
+    #: Intents that are done now, intents that are open again, and those whose submission can never land.
     closed: list[ClosedIntent] = field(default_factory=list)
     reopened: list[int] = field(default_factory=list)
     expired: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     quarantined: list[int] = field(default_factory=list)
-    #: Submissions that may still land, or have landed and wait for our log.
+    #: Submissions that may still land, or have landed and are not yet finalized in our log.
     open: int = 0
 
     def summary(self) -> str:
-        """For people."""
+        """Return the counts as text for operators."""
         parts = {
             "done": len(self.closed),
             "reopened": len(self.reopened),
@@ -48,7 +49,7 @@ class SweepResult:
 
 
 class Sweep:
-    """One sweep over everything that has not ended."""
+    """One sweep over all submissions that have not ended."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Sweep:
         self._result = SweepResult()
 
     async def run(self) -> SweepResult:
-        """Look at everything once. Raises NodeTrouble; what was found by then stays found."""
+        """Check every open submission once. Raises NodeError; results stored before the error remain stored."""
         await self._reopen()
         await self._close()
         open_submissions = await self._intent_store.open_submissions()
@@ -76,7 +77,7 @@ class Sweep:
         return self._result
 
     async def close(self) -> SweepResult:
-        """Only what our own log says; no node is asked."""
+        """Close only the intents that our own log proves done; make no request to a node."""
         await self._close()
         self._result.open = len(await self._intent_store.open_submissions())
         return self._result
@@ -103,7 +104,10 @@ class Sweep:
         self._result.closed += closed
 
     async def _compare_outcome(self, one: ClosedIntent) -> None:
-        """A settled market must have the outcome that was planned; the program alone decides, so a person is told."""
+        """Raise an alert if a settled market has another outcome than planned.
+
+        The program alone decides the outcome.
+        """
         if "final_outcome" not in one.event or one.event["final_outcome"] == one.expected_outcome:
             return
         await self._intent_store.alert(
@@ -190,7 +194,10 @@ class Sweep:
             )
 
     async def _alert_if_unconfirmed(self, one: OpenSubmission) -> None:
-        """A node says that it landed, and our own log does not show it: it is neither done nor signed again."""
+        """Raise an alert about a submission that a node reports as landed and that our log does not show as final.
+
+        Such a submission is neither done nor signed again.
+        """
         if one.age_seconds > self._timing.unconfirmed_seconds:
             await self._intent_store.alert(
                 "keeper_unconfirmed",

@@ -1,6 +1,6 @@
-"""Discussions kept where nobody can change them: a day's talk under a market, named by its content, in IPFS.
+"""Publishes each day's discussions in IPFS, addressed by their content, so that nobody can change them unnoticed.
 
-`document` writes what was said, the same bytes every time; zmart.domain.cids names them. `services` are the three
-servers that take part, `anchors` is a day's work: publish, compare names, read back, remember, have it kept elsewhere.
-`faults` is what can go wrong, each with the alert it raises. ADR 0015 says why it is done this way.
+`document` builds the document, always with the same bytes; zmart.domain.cids computes its CID. `services` calls the
+three servers: node, gateway and pinning service. `publish` does a day's work: publish, compare CIDs, read back,
+record, pin. `errors` defines the failures, each with the alert it raises. ADR 0015 has the reasons for this design.
 """

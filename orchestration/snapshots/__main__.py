@@ -23,7 +23,7 @@ EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked; the exit status."""
+    """Run the command and return the exit status."""
     options = parser().parse_args(arguments)
     try:
         logs.configure(settings.load(), service="snapshots")
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
+    """Return the parser of the commands and their options."""
     top = argparse.ArgumentParser(prog="zmart snapshot", description="List and verify discussion snapshots.")
     commands = top.add_subparsers(dest="command", required=True)
     listed = commands.add_parser("list", help="list the newest snapshots")

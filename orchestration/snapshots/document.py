@@ -1,11 +1,12 @@
-"""What a discussion said when a UTC day was over, as one document that comes out the same whoever writes it, whenever.
+"""Builds the document of a market's discussion at the end of a UTC day, with the same bytes every time.
 
-It holds every comment that was written, edited or taken back that day, as it stood at midnight; one that was taken back
-keeps its place without its words. So all of a market's documents together tell how every day ended. Each names the one
-before it, which makes them a chain. When and by whom the document was made is not in it.
+It holds every comment that was written, edited or deleted that day, in its state at midnight; a deleted comment
+remains listed without its text. So all documents of a market together show the state at the end of every day. Each
+document names the previous one, which makes them a chain. The time of its creation and its creator are not part of
+it, so any process creates the same document at any time.
 
-The form is canonical JSON: names in order, nothing between them, UTF-8. Of texts, whole numbers and nothing else, as
-here, RFC 8785 makes the same bytes.
+The form is canonical JSON: sorted keys, no whitespace between tokens, UTF-8. For texts, integers and nulls only, as
+here, RFC 8785 produces the same bytes.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from typing import Any, Final, NamedTuple
 
 from zmart.domain import cids
 
-#: The earlier backend's documents called themselves 1.0 (protocol.md 10).
+#: The earlier backend's documents have version 1.0 (protocol.md 10).
 VERSION: Final = "2.0"
 
 
 class Comment(NamedTuple):
-    """A comment as a day left it."""
+    """A comment in its state at the end of a day."""
 
     comment_no: int
     parent_no: int | None
     user_wallet: str
-    #: None where it was taken back by then.
+    #: None if it was deleted by then.
     content: str | None
     created_at: datetime.datetime
     edited_at: datetime.datetime | None
@@ -38,17 +39,17 @@ class Comment(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """A market's day."""
+    """A market's discussion of one day."""
 
     market_id: str
     day: datetime.date
-    #: The CIDv0 of the market's anchored day before this one.
+    #: The CIDv0 of the market's previous anchored day.
     previous_cid: str | None
     comments: Sequence[Comment]
 
     @cached_property
     def content(self) -> bytes:
-        """The document."""
+        """Return the bytes of the document."""
         fields = {
             "discussions": [_comment_fields(comment) for comment in sorted(self.comments)],
             "discussions_count": len(self.comments),
@@ -61,17 +62,17 @@ class Document:
 
     @cached_property
     def cid(self) -> str:
-        """Its name, as CIDv0."""
+        """Return its CIDv0."""
         return cids.compute_cid(self.content)
 
     @property
     def cid_v1(self) -> str:
-        """The same name as CIDv1."""
+        """Return the same CID as CIDv1."""
         return cids.to_v1(self.cid)
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one way to write texts, whole numbers, nulls, lists and objects of these."""
+    """Serialize texts, integers, nulls, lists and objects of these, with exactly one spelling for each value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -81,7 +82,7 @@ def _comment_fields(comment: Comment) -> dict[str, Any]:
         "created_at": _instant(comment.created_at),
         "deleted_at": _instant(comment.deleted_at),
         "edited_at": _instant(comment.edited_at),
-        # As the API writes it.
+        # As the API formats it.
         "id": str(comment.comment_no),
         "parent_id": None if comment.parent_no is None else str(comment.parent_no),
         "user_wallet": comment.user_wallet,
@@ -89,5 +90,5 @@ def _comment_fields(comment: Comment) -> dict[str, Any]:
 
 
 def _instant(at: datetime.datetime | None) -> str | None:
-    """Microseconds and UTC, always: an instant has one spelling."""
+    """Return an instant in UTC with microseconds, so that it has exactly one spelling."""
     return None if at is None else at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

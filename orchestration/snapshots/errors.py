@@ -1,11 +1,11 @@
-"""What can go wrong with a snapshot, and the alert each is.
+"""Defines the errors of a snapshot and the alert of each.
 
-Fault
-├── Unpublished     the node does not answer, or refuses; tried again by the next run
-├── Misnamed        the node gave another name than ours: not anchored
-├── Unreadable      what is published cannot be read back as it was written: not anchored
-├── Changed         the log says something else than what is anchored: left as it is
-└── Unpinned        the second service does not keep it; it is anchored all the same
+SnapshotError
+├── PublishFailed   the node does not answer, or refuses; the next run tries again
+├── CidMismatch     the node returned another CID than ours: not anchored
+├── ReadBackFailed  the published content cannot be read back unchanged: not anchored
+├── ContentChanged  the log has other content than the anchored document: nothing is changed
+└── PinFailed       the pinning service did not pin it; it is anchored nevertheless
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from zmart.settings import Secret, Settings
 
 
 class SnapshotError(errors.ZmartError):
-    """Something is wrong with a snapshot."""
+    """The snapshot could not be published as it should be."""
 
     kind: ClassVar[str]
     severity: ClassVar[Severity] = "warning"
-    #: Whether it is the server that ails, so that asking it for the next market is of no use.
+    #: Whether the server itself fails, so that trying the next market would be useless.
     is_server_error: bool = False
 
 
 class PublishFailed(SnapshotError, errors.Unavailable):
-    """The IPFS node did not take it."""
+    """The IPFS node did not accept the snapshot."""
 
     kind = "snapshot_unpublished"
     is_server_error = True
@@ -35,7 +35,7 @@ class PublishFailed(SnapshotError, errors.Unavailable):
 
 
 class CidMismatch(SnapshotError, errors.Permanent):
-    """The IPFS node gave it another name than ours."""
+    """The IPFS node computed another CID than we did."""
 
     kind = "snapshot_misnamed"
     severity = "critical"
@@ -43,14 +43,14 @@ class CidMismatch(SnapshotError, errors.Permanent):
 
 
 class ReadBackFailed(SnapshotError, errors.Unavailable):
-    """It cannot be read back as it was written."""
+    """The snapshot cannot be read back as it was written."""
 
     kind = "snapshot_unreadable"
     help = "Nothing was anchored; the next run tries again. See IPFS_GATEWAY_URL."
 
 
 class ContentChanged(SnapshotError, errors.Conflict):
-    """The log says something else than what is anchored."""
+    """The log has other content than the anchored snapshot."""
 
     kind = "snapshot_changed"
     severity = "critical"
@@ -58,7 +58,7 @@ class ContentChanged(SnapshotError, errors.Conflict):
 
 
 class PinFailed(SnapshotError, errors.Unavailable):
-    """The second service does not keep it."""
+    """The pinning service did not pin the snapshot."""
 
     kind = "snapshot_unpinned"
     help = "It is anchored and at the node; the next run asks again. See IPFS_PINNING_URL."
@@ -80,7 +80,7 @@ class SnapshotsDisabled(errors.ConfigurationError):
 
 
 def require_on(configured: Settings) -> Secret:
-    """The node's address; Off without one."""
+    """Return the node's address. Raises SnapshotsDisabled if it is not set."""
     if configured.ipfs.api_url is None:
         raise SnapshotsDisabled
     return configured.ipfs.api_url

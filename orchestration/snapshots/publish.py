@@ -1,8 +1,8 @@
-"""A day's work: what was said, published under the name we computed, read back, and only then remembered.
+"""Publishes a day's discussions: each document under the CID that we compute, read back, and only then recorded.
 
-The order is the point. A row of ops.snapshots says that a node held exactly these bytes under exactly this name, so it
-is written after the name was compared and the bytes were read back, never before. Doing a day twice changes nothing:
-the document is the same, adding it again is harmless, and the row is the day's own.
+The order of the steps matters. A row of ops.snapshots means that a node held exactly these bytes under exactly this
+CID, so the row is written only after the CID was compared and the bytes were read back. Publishing a day twice
+changes nothing: the document is the same, adding it again has no effect, and the row is keyed by the day.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ sql = queries.load("orchestration.snapshots")
 
 
 class AnchoredSnapshot(NamedTuple):
-    """What ops.snapshots says of a market's day."""
+    """A market's day as recorded in ops.snapshots."""
 
     cid: str
     previous_cid: str | None
@@ -33,7 +33,7 @@ class AnchoredSnapshot(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotTask:
-    """A market's day that something is to be done about."""
+    """A market's day that has to be published."""
 
     market_no: int
     document: Document
@@ -41,13 +41,13 @@ class SnapshotTask:
 
     @property
     def subject(self) -> str:
-        """What an alert about it is about."""
+        """Return the subject of its alerts."""
         return f"{self.document.day} {self.document.market_id}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotResult:
-    """What became of it; `is_kept` says whether a second service keeps it."""
+    """The result of a task; `is_pinned` tells whether the pinning service has pinned it."""
 
     work: SnapshotTask
     error: SnapshotError | None = None
@@ -55,12 +55,12 @@ class SnapshotResult:
 
     @property
     def status(self) -> str:
-        """One word: the fault's, or anchored."""
+        """Return the error's kind without its prefix, or "anchored"."""
         return "anchored" if self.error is None else self.error.kind.removeprefix("snapshot_")
 
 
 def plan_snapshots(connection: Connection, day: datetime.date) -> list[SnapshotTask]:
-    """A document for each market that was talked about on a day. Conflict unless the day is over."""
+    """Return a task for each market that has comments of a day. Raises Conflict unless the day is over."""
     (is_over,) = connection.execute(sql.day_is_over, {"day": day}).fetchone() or (False,)
     if not is_over:
         raise errors.Conflict(f"{day} is not over yet.", help="A day is over at midnight UTC.")
@@ -86,10 +86,10 @@ def _discussions(connection: Connection, day: datetime.date) -> Iterator[tuple[t
 def publish_day(
     connection: Connection, services: IpfsServices, day: datetime.date, *, replaces: bool = False
 ) -> list[SnapshotResult]:
-    """Anchor a day, market by market, and keep the alerts about it true; what became of each.
+    """Anchor a day, market by market, update the alerts about it, and return the result of each market.
 
-    `replaces` anchors what the log says now, also where something else is anchored. A node that does not answer is not
-    asked for the markets after.
+    `replaces` anchors the current content of the log even if other content is anchored. After the first server error,
+    the remaining markets are not tried.
     """
     outcomes: list[SnapshotResult] = []
     down: SnapshotError | None = None
@@ -152,7 +152,7 @@ def _key(work: SnapshotTask) -> dict[str, object]:
 
 
 def _update_alerts(connection: Connection, outcome: SnapshotResult) -> None:
-    """An alert for what is wrong, none for what is right again; a server that is down is one alert a day."""
+    """Raise the alert for an error and resolve those of errors that are over; a server error has one alert per day."""
     work, fault = outcome.work, outcome.error
     for kind in SNAPSHOT_ERRORS:
         if kind is not PublishFailed and not isinstance(fault, kind):
@@ -163,15 +163,15 @@ def _update_alerts(connection: Connection, outcome: SnapshotResult) -> None:
 
 
 def days_missing(connection: Connection, since: datetime.date, *, has_pinning_service: bool) -> list[datetime.date]:
-    """Days that are over and of which something is not anchored, or not kept."""
+    """Return the finished days with a snapshot that is not anchored, or not pinned if there is a pinning service."""
     rows = connection.execute(sql.days_missing, {"from_day": since, "has_keeper": has_pinning_service})
     return [day for (day,) in rows]
 
 
 def recompute(connection: Connection, cid: str) -> tuple[str, Document]:
-    """The anchored CIDv0 of a name in either spelling, and the document that the log makes of that day now.
+    """Return the anchored CIDv0 of a CID of either version, and the document that the log produces for that day now.
 
-    NotFound where nothing is anchored under the name, or where the log knows nothing of that day any more.
+    Raises NotFound if nothing is anchored under the CID.
     """
     row = connection.execute(sql.by_cid, {"cid": cid}).fetchone()
     if row is None:

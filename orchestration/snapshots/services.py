@@ -1,7 +1,7 @@
-"""The servers that take part: a Kubo node, a gateway, and a service that keeps things (Pinning Service API).
+"""Calls the servers that snapshots use: a Kubo node, a gateway, and a pinning service (Pinning Service API).
 
-Each call has a bound, and each answer is read up to a size and believed as little as possible: what matters of it is
-compared with what we know. No message repeats an address, which may carry a password.
+Each call has a time limit. Each response is read up to a maximum size and trusted as little as possible: the parts
+that matter are compared with our own values. No error message contains an address, because it may include a password.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from zmart.settings import IpfsSettings, Secret
 
 from .errors import PinFailed, PublishFailed, ReadBackFailed, SnapshotError
 
-# At INFO it writes addresses with what is in them.
+# At INFO, httpx logs addresses with the credentials in them.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-#: Of one request.
+#: Time limit of one request.
 TIMEOUT_SECONDS: Final = 30.0
-#: Before asking once more: a gateway may need a while to find what is new.
+#: Pauses before the retries: a gateway may need time to find new content.
 PAUSES_SECONDS: Final = (1.0, 3.0, 9.0)
-#: How long a service may take until something is pinned, and how often it is asked.
+#: Maximum time that a service may take to pin, and the interval between two polls.
 PINNED_WITHIN_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 2.0
-#: Answers longer than this are nobody's answers.
+#: A response longer than this is not used.
 _MAX_RESPONSE_BYTES: Final = 1 << 20
 
-#: The profile unixfs-v0-2015, in Kubo's words; a node of another default must not decide.
+#: The profile unixfs-v0-2015 in Kubo's parameters, sent explicitly because a node may have other defaults.
 PROFILE: Final[Mapping[str, str]] = {
     "cid-version": "0",
     "raw-leaves": "false",
@@ -51,14 +51,14 @@ PROFILE: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class MonotonicClock:
-    """Time, which tests bring along."""
+    """The clock; tests pass their own."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
 class _HttpService:
-    """A base address and how its failures are called."""
+    """An HTTP client of one base address, with the error class that its failures raise."""
 
     def __init__(
         self, url: Secret, error_class: type[SnapshotError], name: str, *, token: Secret | None = None
@@ -74,11 +74,14 @@ class _HttpService:
         )
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._http.close()
 
     def request(self, method: str, path: str, *, limit: int = _MAX_RESPONSE_BYTES, **options: Any) -> bytes:
-        """The body of a good answer, at most `limit` bytes and one; the server's fault otherwise."""
+        """Return the body of a successful response; it stops once it has more than `limit` bytes.
+
+        Raises the service's error class otherwise.
+        """
         content = bytearray()
         try:
             with self._http.stream(method, path, **options) as answer:
@@ -89,7 +92,7 @@ class _HttpService:
         except httpx.TimeoutException:
             raise self._fault(f"{self._name} does not answer within {TIMEOUT_SECONDS:g} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # Not as the cause: it holds the address.
+            # Without a cause: the cause contains the address.
             raise self._fault(f"{self._name} cannot be reached ({type(error).__name__}).") from None
         if not answer.is_success:
             raise self._fault(f"{self._name} answers {answer.status_code}: {_excerpt(content)}")
@@ -97,7 +100,7 @@ class _HttpService:
 
 
 class IpfsServices:
-    """The configured ones; close them, or use them with `with`."""
+    """The configured services; use them with `with`, which closes them."""
 
     def __init__(self, ipfs: IpfsSettings, *, api_url: Secret, clock: MonotonicClock | None = None) -> None:
         self._clock = clock or MonotonicClock()
@@ -114,7 +117,7 @@ class IpfsServices:
 
     @property
     def has_pinning_service(self) -> bool:
-        """Whether there is a second service."""
+        """Return whether a pinning service is configured."""
         return self._pinning_service is not None
 
     def __enter__(self) -> Self:
@@ -126,18 +129,21 @@ class IpfsServices:
                 server.close()
 
     def publish(self, content: bytes) -> str:
-        """Add a file to the node, pinned there; the name that the node gives it. Raises Unpublished."""
+        """Add a file to the node, pinned there, and return the CID that the node computes. Raises PublishFailed."""
         answer = self._node.request(
             "POST", "/api/v0/add", params=dict(PROFILE), files={"file": ("snapshot.json", content, "application/json")}
         )
         try:
-            # One JSON object a line; the last is the file.
+            # One JSON object per line; the last one is the file.
             return str(json.loads(answer.splitlines()[-1])["Hash"])
         except (ValueError, LookupError, TypeError):
             raise PublishFailed(f"The IPFS node answers with something else: {_excerpt(answer)}") from None
 
     def read_back(self, cid: str, content: bytes) -> None:
-        """See that a name leads to `content`; Unreadable where it leads elsewhere, or after some patience nowhere."""
+        """Check that a CID resolves to `content`.
+
+        Raises ReadBackFailed for other content at once, and for an unreadable CID after the retries.
+        """
         for pause in (*PAUSES_SECONDS, None):
             try:
                 found = self._read(cid, limit=len(content))
@@ -155,7 +161,7 @@ class IpfsServices:
         return self._reader.request("POST", "/api/v0/cat", params={"arg": cid}, limit=limit)
 
     def pin(self, cid: str, name: str) -> None:
-        """Have the second service keep what a name leads to, and wait until it does. Raises Unpinned."""
+        """Pin a CID at the pinning service and wait until it is pinned. Raises PinFailed."""
         if self._pinning_service is None:
             return
         pin = self._existing_request(cid) or self._request_json("POST", "/pins", json={"cid": cid, "name": name})
@@ -169,7 +175,7 @@ class IpfsServices:
             pin = self._request_json("GET", f"/pins/{pin['requestid']}")
 
     def _existing_request(self, cid: str) -> dict[str, Any] | None:
-        """The request that stands, so that a second run does not make a second one."""
+        """Return the pin request that exists already, so that a second run does not create another one."""
         response = self._request_json("GET", "/pins", params={"cid": cid, "status": "queued,pinning,pinned"})
         return next(_requests(response, cid), None)
 
@@ -193,7 +199,7 @@ def _requests(response: Mapping[str, Any], cid: str) -> Iterator[dict[str, Any]]
 
 
 def _status(pin: Mapping[str, Any], cid: str) -> str:
-    """What became of a request; Unpinned where it is about something else or says nothing."""
+    """Return the status of a pin request. Raises PinFailed if it is about another CID or has no request id."""
     about, status = pin.get("pin"), pin.get("status")
     if not isinstance(about, dict) or about.get("cid") != cid or not isinstance(pin.get("requestid"), str):
         raise PinFailed(f"The pinning service speaks of something else than {cid}.")
@@ -201,5 +207,5 @@ def _status(pin: Mapping[str, Any], cid: str) -> str:
 
 
 def _excerpt(content: bytes | bytearray) -> str:
-    """The beginning of an answer, for a person."""
+    """Return the start of a response, for error messages."""
     return " ".join(bytes(content[:300]).decode(errors="replace").split()) or "nothing"

@@ -1,4 +1,4 @@
-"""One API and, perhaps, one wallet that is signed in."""
+"""Implements the client of one API, optionally signed in with one wallet."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from . import types
 from .requests import Requests
 from .stream import OnResync, Stream, Transport
 
-#: Signs a text as the wallet; the signature in base58 or base64.
+#: Signs a text with the wallet's key and returns the signature in base58 or base64.
 Sign = Callable[[str], "str | Awaitable[str]"]
 
 
 class ApiError(Exception):
-    """A call was refused; `code` is stable, `message` is for people."""
+    """The API refused a call; `code` is stable, `message` is meant for display."""
 
     def __init__(self, answer: httpx.Response) -> None:
         is_problem = "json" in answer.headers.get("content-type", "")
@@ -27,13 +27,13 @@ class ApiError(Exception):
         self.code: str = self.body.get("code", "")
         self.message: str = self.body.get("message", answer.reason_phrase)
         self.details: list[types.FieldProblem] = self.body.get("details", [])
-        #: Seconds until trying again makes sense; None where it does not say.
+        #: Seconds to wait before a retry; None if the response does not name a time.
         self.retry_after = float(answer.headers["retry-after"]) if "retry-after" in answer.headers else None
         super().__init__(f"{self.status} {self.code}: {self.message}")
 
 
 class Zmart(Requests):
-    """The API at an address. Use it in `async with`, or `close()` it."""
+    """The API at an address. Use it in `async with`, or call `close()`."""
 
     def __init__(self, url: str = "http://127.0.0.1:4000", *, http: httpx.AsyncClient | None = None) -> None:
         self.url = url.rstrip("/")
@@ -51,12 +51,12 @@ class Zmart(Requests):
         await self.close()
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         if self._owns_http:
             await self._http.aclose()
 
     async def connect(self, wallet: str, sign: Sign) -> types.Session:
-        """Sign in as a wallet and stay so: the access token is renewed when it runs out."""
+        """Sign in with a wallet. The client renews the access token when it expires."""
         text = (await self.show_nonce(wallet=wallet))["message"] or ""
         signature = sign(text)
         signed = await signature if inspect.isawaitable(signature) else signature
@@ -66,11 +66,11 @@ class Zmart(Requests):
     def follow(
         self, *topics: str, since: str | None = None, transport: Transport = "sse", on_resync: OnResync | None = None
     ) -> Stream:
-        """What happens, a frame for each entry of the log: `async for frame in zmart.follow("trades")`."""
+        """Return a stream with a frame for each entry of the log: `async for frame in zmart.follow("trades")`."""
         return Stream(self.url, topics, since=since, transport=transport, on_resync=on_resync, token=self._token)
 
     async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
-        """Carry a call; Problem where it is refused."""
+        """Send a request and return the body of the response. Raises ApiError if the API refuses it."""
         answer = await self._send(method, path, query, body)
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._session is not None and _is_expired(answer):
             await self._renew()
@@ -92,7 +92,7 @@ class Zmart(Requests):
         self._session = await self.refresh_session(refresh_token=session["refresh_token"])
 
     async def _token(self, *, is_expired: bool) -> str | None:
-        """The access token for a stream, renewed where the last one has run out."""
+        """Return the access token for a stream; renew it if it has expired."""
         if is_expired and self._session is not None:
             await self._renew()
         return self._session["access_token"] if self._session else None

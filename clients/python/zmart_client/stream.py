@@ -1,10 +1,10 @@
-"""A stream that reconnects: it returns every entry of the log that concerns its topics, in order, once.
+"""Streams the log's entries on some topics, in order and each once, and reconnects by itself.
 
 The stream stores the `position` of the last frame, an opaque string that only servers build. When the connection is
-lost it waits, connects to whichever process answers, and sends the position back, so no entry is missed. Entries that
-arrive twice are recognized by `epoch` and `seq` and left out. A server sends `resync` when its log does not have the
-position (a restored database): `on_resync` is called, to read the state again, and the stream goes on from the new
-position. An error of `on_resync` ends the stream.
+lost it waits, connects to any process that answers, and sends the position back, so no entry is missed. Entries that
+arrive twice are recognized by `epoch` and `seq` and dropped. A server sends `resync` if its log does not have the
+position (a restored database): the stream calls `on_resync`, which should read the state again, and continues from
+the new position. An error of `on_resync` ends the stream.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ Transport: TypeAlias = Literal["sse", "websocket"]
 #: Called with the reason (`foreign_epoch`, `future_position`) and the new position.
 OnResync: TypeAlias = Callable[[str, str], "Awaitable[None] | None"]
 
-#: The server says something every 15 seconds; three times that without a word is a dead connection.
+#: The server sends something every 15 seconds; a connection that is silent for three times that is dead.
 SILENCE_TIMEOUT_SECONDS = 45.0
-#: Waits before coming back: doubled each time nothing was heard in between.
+#: Minimum and maximum wait before a reconnect; the wait doubles after each attempt that received nothing.
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.25, 30.0
-#: Errors that trying again does not mend.
+#: Error codes for which a retry is useless.
 _FINAL = {"unknown_topic", "too_many_topics", "not_signed_in", "wrong_wallet", "invalid_since", "validation_failed"}
 _EXPIRED = "token_expired"
 
 
 class TokenProvider(Protocol):
-    """Gives the access token of the wallet that is signed in."""
+    """Returns the access token of the wallet that is signed in."""
 
     async def __call__(self, *, is_expired: bool) -> str | None:
-        """The token, a new one where the last has run out; None for nobody."""
+        """Return the token, a new one if the last has expired, or None if no wallet is signed in."""
         ...
 
 
 class StreamRejected(Exception):
-    """The server will not serve this stream, however often it is asked; `code` says why."""
+    """The server refuses this stream permanently; `code` is the reason."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -51,7 +51,7 @@ class StreamRejected(Exception):
 
 
 class Stream:
-    """Frames of some topics; iterate over it. Store `position` to begin another stream `since` it."""
+    """Frames of some topics; iterate over it. Store `position` to start another stream with it as `since`."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Stream:
     ) -> None:
         #: The last position that was received, unchanged.
         self.position = since
-        #: The newest entry that was handed out; none yet before the first frame.
+        #: The newest entry that was yielded; None and -1 before the first frame.
         self._epoch: str | None = None
         self._seq = -1
         self._url = url.rstrip("/")
@@ -82,11 +82,11 @@ class Stream:
                 while (received := await self._next_message(connection)) is not None:
                     if (frame := await self._frame_of(received)) is not None:
                         yield frame
-            await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
+            await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the reconnects
             self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
 
     async def _next_message(self, connection: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
-        """The next thing that is said; None when the connection is lost."""
+        """Return the next message, or None when the connection is lost."""
         try:
             received = await anext(connection, None)
         except (OSError, TimeoutError, httpx.HTTPError, websockets.WebSocketException):
@@ -101,7 +101,7 @@ class Stream:
         return received
 
     async def _frame_of(self, received: dict[str, Any]) -> Frame | None:
-        """What was said, as a frame to hand out."""
+        """Process a message; return it as a frame to yield, or None."""
         match received.get("type"):
             case None if self._is_new(received):
                 self._advance(received)
@@ -140,7 +140,7 @@ class Stream:
                 await awaitable
 
     def _fail(self, code: str, message: str) -> None:
-        """Raise Refused where coming back would not help."""
+        """Raise StreamRejected if a reconnect would not help."""
         if code in _FINAL:
             raise StreamRejected(code, message)
         self._is_expired = code == _EXPIRED
@@ -173,7 +173,7 @@ class Stream:
                     name, _, value = line.partition(":")
                     event[name] = value.removeprefix(" ")
                 else:
-                    # An event is whole at its empty line; one that was cut off is told again.
+                    # An event is complete at its empty line; the server sends an event again that was cut off.
                     if (received := _parse_event(event)) is not None:
                         yield received
                     event = {}
@@ -196,7 +196,7 @@ class Stream:
 
 
 def _parse_event(event: dict[str, str]) -> dict[str, Any] | None:
-    """A server-sent event in the words of the WebSocket; None for one that says nothing."""
+    """Return a server-sent event in the format of the WebSocket messages, or None if it has no content."""
     match event.get("event", ""):
         case "" | "welcome" if "data" in event:
             frame: dict[str, Any] = json.loads(event["data"])
