@@ -93,7 +93,7 @@ class RateLimiter:
 
     @property
     def bucket_count(self) -> int:
-        """The number of buckets in memory."""
+        """Return the number of buckets in memory."""
         return len(self._buckets)
 
     async def take(self, bucket: str, weight: int) -> BucketState:
