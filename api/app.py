@@ -72,7 +72,7 @@ CONNECTIONS = 8
 STATEMENT_TIMEOUT_SECONDS = 5.0
 #: A request that got no connection within this time is answered with 503 and Retry-After.
 CONNECTION_WAIT_SECONDS = 2.0
-#: Timeout of one call to a node; building a transaction makes up to three calls.
+#: Timeout of one call to a node; building a transaction makes three calls.
 NODE_SECONDS = 5.0
 #: No request needs more; a signed transaction has 1,644 characters, an SQL statement a few thousand.
 MOST_BODY_BYTES = 256 * 1024

@@ -38,7 +38,7 @@ _ALWAYS: Sequence[tuple[bytes, bytes]] = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-#: A year, for this host only; other hosts of the domain may not use TLS.
+#: A year, for this host only: this server cannot promise TLS for other hosts of the domain.
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
