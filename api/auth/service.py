@@ -17,7 +17,7 @@ _SIGN_IN_HELP: Final = "Send Authorization: Bearer with an access token; GET /ap
 
 
 class AuthService:
-    """Authenticates callers. Without JWT_SECRET nobody can sign in, and every check raises SignInDisabled."""
+    """Authenticates callers. Without JWT_SECRET sign-in is disabled, and every token or nonce raises SignInDisabled."""
 
     def __init__(self, settings: Settings, wallet_writes: writes.WalletWrites) -> None:
         secrets = settings.api.jwt_secrets

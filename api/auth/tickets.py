@@ -1,7 +1,7 @@
 """Issues stream tickets for clients that cannot send a header; a ticket lasts sixty seconds and is single use.
 
 A browser's EventSource and WebSocket send no Authorization header, and URLs end up in logs. So a signed-in wallet
-requests a ticket and puts it into the URL. By the time somebody could read the log line, the ticket is used. The
+requests a ticket and puts it into the URL. By the time the log line could be read, the ticket is used. The
 stream that a ticket opens stays open as long as the access token that the ticket was requested with would be valid,
 and no longer: a ticket does not extend a session.
 """

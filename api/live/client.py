@@ -24,7 +24,7 @@ Outlet: TypeAlias = Callable[[FrameBatch], bool]
 
 #: Frames a client may lag behind before it is closed; a few megabytes at worst.
 QUEUE_FRAMES = 1000
-#: After coalescing, a queue still this full belongs to a client that does not keep up.
+#: After coalescing, a queue still this full belongs to a client that reads too slowly.
 _SLOW_CLIENT_FRAMES = QUEUE_FRAMES * 3 // 4
 
 

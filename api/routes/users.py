@@ -37,7 +37,7 @@ async def list_wallet_votes(
     limit: parameters.VoteLimit = 100,
     offset: parameters.Offset = 0,
 ) -> Response[schemas.WalletVotes]:
-    """List ballots of both kinds, cast on chain or in the API, the latest first; `limit` and `offset` apply per kind."""
+    """List ballots of both kinds from the chain and the API, the latest first; `limit` and `offset` apply per kind."""
     return await database.answer(
         statements.compose("wallet_votes"),
         {"wallet": parameters.wallet(wallet), "kind": kind, "limit": limit, "offset": offset},

@@ -29,7 +29,7 @@ class RankedWallet(Struct, kw_only=True):
 
 
 class Leaderboard(Struct, kw_only=True):
-    """Wallets by rank; by win rate, only those with decided positions."""
+    """Wallets by rank; by win rate, only those with at least three decided positions."""
 
     leaderboard: list[RankedWallet]
     count: int
