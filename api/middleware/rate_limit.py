@@ -39,7 +39,7 @@ _LEGACY_PATHS: Final = ("/markets", "/positions", "/trades")
 _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5
-#: Maximum number of buckets in memory; above it, expired buckets are dropped, or all if none has expired.
+#: Maximum number of buckets in memory; above it, expired buckets are dropped, and all if that is not enough.
 MOST_BUCKETS: Final = 20_000
 #: An IPv6 customer gets at least a /64, so a /64 counts as one caller.
 _IPV6_PREFIX: Final = 64
