@@ -1,1 +1,1 @@
-"""The API: answers and streams of the log's marts, as clients of protocol.md 5 and 7 expect them."""
+"""Serves the log's marts as REST responses and streams, in the format that clients of protocol.md 5 and 7 expect."""

@@ -1,13 +1,13 @@
-"""`python -m api`: serve REST and streams on API_HOST:API_PORT until SIGTERM.
+"""Runs the API: `python -m api` serves REST and streams on API_HOST:API_PORT until SIGTERM.
 
-`python -m api ws` is the same application on WS_HOST:WS_PORT, where older clients look for their WebSocket; with
-streams in a process of their own, a burst of requests delays none of them.
+`python -m api ws` serves the same application on WS_HOST:WS_PORT, where older clients expect their WebSocket. With
+streams in a separate process, a burst of requests delays none of them.
 
-Under uvicorn, because it holds a sender back when its peer stops reading (a stalled stream costs a
-buffer, not memory without end), and because it lets streams end: at the first signal the hub tells
-every stream to close, each client gets what was queued and a `close` event, and what has not ended
-after three seconds is cut off. What still holds the process then, a connection to a Postgres that is away or a
-cancellation that the driver lost, is named in the log and left behind: every transaction is Postgres's to finish.
+The server is uvicorn, because it pauses a sender whose peer stops reading (a stalled stream costs a buffer, not
+unbounded memory), and because it gives streams time to end. At the first signal the hub closes every stream: each
+client receives the queued frames and a `close` event, and connections that are still open after three seconds are cut
+off. Tasks that still block the process then, for example a connection to an unavailable Postgres or a cancellation that
+the driver lost, are logged, and the process exits without them: Postgres completes or rolls back every transaction.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from .live.hub import PING_SECONDS
 logger = structlog.get_logger()
 
 GRACEFUL_SECONDS = 3
-#: From the first signal to the end, whatever happens: a little less than `zmart up` waits before it kills.
+#: Time from the first signal to the forced exit; slightly less than `zmart up` waits before it kills.
 FORCED_EXIT_SECONDS = 9.0
 
 
 class ApiServer(uvicorn.Server):
-    """uvicorn, with a word to the streams before connections are closed."""
+    """uvicorn, extended to close the streams before connections are closed."""
 
     def __init__(self, application: Litestar, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -52,7 +52,7 @@ class ApiServer(uvicorn.Server):
         self._exit_timer: threading.Timer | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop."""
+        """Serve until a signal stops the server."""
         try:
             super().run(sockets)
         finally:
@@ -60,15 +60,15 @@ class ApiServer(uvicorn.Server):
                 self._exit_timer.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Remember the loop that signals must be handed to."""
+        """Store the event loop that signals must be passed to."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        # Modules, routes and schemas stay for good: looking for garbage among them is part of every request's time.
+        # Modules, routes and schemas are never freed: garbage collection over them would cost time in every request.
         gc.collect()
         gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Close the streams, then let uvicorn stop; end the process where it does not."""
+        """Close the streams, then let uvicorn stop; force the process to exit if it does not."""
         if self._exit_timer is None:
             self._exit_timer = threading.Timer(FORCED_EXIT_SECONDS, self._force_exit)
             self._exit_timer.daemon = True
@@ -80,13 +80,13 @@ class ApiServer(uvicorn.Server):
     def _force_exit(self) -> None:
         try:
             pending: list[str] = []
-            # Another thread's tasks may change while we look.
+            # Another thread's tasks may change during the iteration.
             with contextlib.suppress(RuntimeError):
                 pending = sorted(describe_wait(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
             logger.error("shutdown_timed_out", seconds=FORCED_EXIT_SECONDS, held_by=pending)
             sys.stdout.flush()
         finally:
-            # A failure to describe or to log must not keep the process alive.
+            # An error in describing or logging must not keep the process alive.
             os._exit(1)
 
     def close_streams(self) -> None:
@@ -97,7 +97,7 @@ class ApiServer(uvicorn.Server):
 
 
 def describe_wait(task: asyncio.Task[Any]) -> str:
-    """Where a task waits: its coroutine, what that awaits, and so on inwards."""
+    """Return where a task waits: its coroutine, the awaitable that it awaits, and so on inwards."""
     names: list[str] = []
     inner: Any = task.get_coro()
     while inner is not None:
@@ -107,7 +107,7 @@ def describe_wait(task: asyncio.Task[Any]) -> str:
 
 
 def server(configuration: settings.Settings, service_name: app.ServiceName = "api") -> ApiServer:
-    """A server of the application, not yet started."""
+    """Return a server of the application, not yet started."""
     application = app.create(configuration, service_name=service_name)
     config = uvicorn.Config(
         application,
@@ -115,7 +115,7 @@ def server(configuration: settings.Settings, service_name: app.ServiceName = "ap
         port=getattr(configuration.ports, service_name),
         ws=wire.WebSocketTransport,
         ws_max_size=wire.MOST_BYTES,
-        # What is compressed for one client cannot be sent to another.
+        # Data that is compressed for one client cannot be sent to another.
         ws_per_message_deflate=False,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
@@ -123,14 +123,14 @@ def server(configuration: settings.Settings, service_name: app.ServiceName = "ap
         access_log=False,
         log_config=None,
         server_header=False,
-        # X-Forwarded-For is read by us, over TRUSTED_PROXIES.
+        # The application reads X-Forwarded-For itself, with TRUSTED_PROXIES.
         proxy_headers=False,
     )
     return ApiServer(application, config)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop; 2 when the configuration cannot work."""
+    """Serve until a signal stops the server; return 2 if the configuration is invalid."""
     service_name: app.ServiceName = "ws" if list(arguments) == ["ws"] else "api"
     try:
         configuration = settings.load()
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _raise_file_limit() -> None:
-    """Take as many open files as we may have: each stream is one."""
+    """Raise the limit of open files to the maximum, because each stream needs one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -1,8 +1,8 @@
-"""The application: endpoints, errors, and what lives as long as the process.
+"""Creates the application: its endpoints, its error handlers, and the objects that live as long as the process.
 
-`create(settings)` needs nothing but settings and starts nothing; the pool, the listener and the hub
-begin with the ASGI lifespan and end with it. A database that is away at the start is waited for:
-`/ready` says so meanwhile, and requests are answered 503.
+`create(settings)` needs only the settings and starts nothing; the pool, the listener and the hub start and end with
+the ASGI lifespan. If the database is unavailable at startup, the application waits for it: meanwhile `/ready` reports
+this and requests are answered with 503.
 """
 
 from __future__ import annotations
@@ -66,29 +66,29 @@ from .sql_console import executor
 
 log = structlog.get_logger()
 
-#: With two cores shared with Postgres, more connections only wait for one another.
+#: With two cores shared with Postgres, more connections would only wait for one another.
 CONNECTIONS = 8
-#: Reading statements take milliseconds; one that takes this long takes connections from others.
+#: Read statements take milliseconds; one that takes this long blocks connections that others need.
 STATEMENT_TIMEOUT_SECONDS = 5.0
-#: A caller that got no connection by then is told to come back.
+#: A request that got no connection within this time is answered with 503 and Retry-After.
 CONNECTION_WAIT_SECONDS = 2.0
-#: Who waits for a node waits this long; building a transaction takes it three times.
+#: Timeout of one call to a node; building a transaction makes three calls.
 NODE_SECONDS = 5.0
-#: No request needs more; a signed transaction has 1,644 characters, a statement of SQL a few thousand.
+#: No request needs more; a signed transaction has 1,644 characters, an SQL statement a few thousand.
 MOST_BODY_BYTES = 256 * 1024
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Beyond this many waiting requests, saying 503 at once is kinder than a queue.
+#: Above this number of waiting requests, an immediate 503 is better than a longer queue.
 MAX_WAITING_REQUESTS = 500
 
-#: Our statements are few and long: planning one takes longer than running it, so each connection
+#: The API's statements are few and long: planning one takes longer than running it, so each connection
 #: plans each of them once. Pages are in memory or nearly so.
 QUERY_SETTINGS: Mapping[str, str] = {
     "plan_cache_mode": "force_generic_plan",
     "random_page_cost": "1.1",
     "timezone": "UTC",
 }
-#: A window of the log is a few rows and what their keys lead to, also while the tables are so small
-#: that statistics would have them read whole.
+#: A window of the log is a few rows and the rows that their keys refer to. These settings enforce index scans also
+#: while the tables are so small that statistics would favour sequential scans.
 WINDOW_QUERY_SETTINGS: Mapping[str, str] = {
     **QUERY_SETTINGS,
     "enable_seqscan": "off",
@@ -108,12 +108,12 @@ _TAGS = {
 }
 
 
-#: Where a process serves: everything on API_PORT, or the same on WS_PORT for its WebSocket.
+#: The service that a process provides: everything on API_PORT, or the same on WS_PORT for its WebSocket.
 ServiceName: TypeAlias = Literal["api", "ws"]
 
 
 def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar:
-    """The application, not yet started. Raises ConfigurationError where SQL is on without a login for it."""
+    """Return the application, not yet started. Raise ConfigurationError if ANALYST_SQL is on without a login for it."""
     settings.require_analyst_login()
     handlers = [
         *health.HANDLERS,
@@ -178,10 +178,10 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         lifespan=[_lifespan],
         state=State({"settings": settings, "service_name": service_name, "dependencies": provided}),
         debug=False,
-        # Logging is the process's own: with another, lines would go around its mask.
+        # Logging is configured by the process; another configuration would bypass its masking of secrets.
         logging_config=None,
     )
-    # Around the router, so that unknown routes are told as well.
+    # Wraps the router, so that requests to unknown routes are logged as well.
     application.asgi_handler = access_log.AccessLog(application.asgi_handler, settings.api.trusted_proxies)
     return application
 
@@ -194,21 +194,21 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
 
 
 async def _notify_after_write(request: Request[Any, Any, State]) -> None:
-    # Whoever wrote has committed; where Postgres carries the doorbell this does nothing.
+    # The write is committed by now; if Postgres transports the change signal, this does nothing.
     if request.method not in _METHODS_WITHOUT_BODY:
         request.app.state.notifier.notify()
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
-    """Start what the process has one of, and end it in reverse."""
+    """Start the objects that the process has one of, and close them in reverse order."""
     settings: Settings = app.state.settings
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
         connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
         database = ReadDatabase(connections, cache_bytes=settings.api.response_cache_mib << 20)
-        # Streams have connections of their own: no burst of requests delays them, nor the reverse.
+        # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse.
         stream_connections = await stack.enter_async_context(
             _connections(dsn, "zmart api streams", 1 + REPLAYS, WINDOW_QUERY_SETTINGS)
         )
@@ -253,8 +253,8 @@ async def _connections(
         max_waiting=MAX_WAITING_REQUESTS,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
         wait_seconds=CONNECTION_WAIT_SECONDS,
-        # Every answer is one statement, so it needs no transaction around it; Database sees to
-        # connections that are dead.
+        # Every response is one statement, so it needs no transaction around it; ReadDatabase handles
+        # dead connections.
         autocommit=True,
         check=False,
         prepare_threshold=0,

@@ -1,8 +1,8 @@
-"""The text of a ballot, which says everything it stands for.
+"""Builds and checks the text of a ballot, which contains everything that the ballot means.
 
-A signature that could be read as another vote is a vote somebody else can cast. So the text names the
-site it is for, the chain, market, kind, choice and wallet, and a nonce of ours that is used up with it;
-what was signed and the signature are kept with the ballot, so that anyone can count again.
+If a signature could be read as another vote, another client could cast that vote with it. So the text contains the
+site it is for, the chain, market, kind, choice and wallet, and a single-use nonce of this API. The signed text and the
+signature are stored with the ballot, so that anyone can repeat the count.
 
     ZMART ballot
 
@@ -26,7 +26,7 @@ from . import errors
 
 Kind: TypeAlias = Literal["proposal", "dispute"]
 
-#: What true and false are called. In a dispute true agrees with the dispute (protocol.md 4.1).
+#: The names of true and false. In a dispute, true agrees with the dispute (protocol.md 4.1).
 CHOICES: Final[dict[Kind, dict[bool, str]]] = {
     "proposal": {True: "like", False: "dislike"},
     "dispute": {True: "agree", False: "disagree"},
@@ -40,14 +40,14 @@ class Ballot:
     """One wallet's vote on one market."""
 
     chain_id: str
-    #: As the voter named it: its id or its account.
+    #: The market as the voter named it: its id or its account.
     market: str
     kind: Kind
     vote: bool
     wallet: Address
 
     def text(self, nonce: str) -> str:
-        """The text to sign."""
+        """Return the text to sign."""
         return "\n".join(
             [
                 _HEADING,
@@ -62,7 +62,7 @@ class Ballot:
         )
 
     def nonce_of(self, text: str) -> str:
-        """The nonce of a text that says exactly this ballot; NotSignedIn for any other text."""
+        """Return the nonce of a text that is exactly this ballot's; raise NotSignedIn for any other text."""
         found = _NONCE.search(text)
         if found is None or self.text(found[1]) != text:
             raise errors.NotSignedIn(
@@ -72,5 +72,5 @@ class Ballot:
 
 
 def is_ballot(text: str) -> bool:
-    """Whether a text claims to be a ballot's, rather than one of the older proofs."""
+    """Return whether a text has the heading of a ballot, unlike the older proofs."""
     return text.startswith(_HEADING)

@@ -1,6 +1,6 @@
-"""The span of time a chart shows: how wide its candles are, and between which instants they begin.
+"""Parses the time range of a chart: the width of its candles, and the instants between which they begin.
 
-What a client writes is either a window or an UnfitWindow that says what to write instead.
+A client's input is either a valid window or raises InvalidWindow, which explains what is expected instead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from . import errors, schemas
 
-#: Seconds of each width, as marts.candles_1m and the views over it have them.
+#: Seconds of each width, as in marts.candles_1m and the views over it.
 WIDTHS: dict[str, int] = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 assert set(WIDTHS) == set(get_args(schemas.Interval))
 
@@ -23,7 +23,7 @@ _LATEST = datetime.datetime(9999, 12, 30, tzinfo=datetime.UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class CandleWindow:
-    """Candles of one width that begin at or after `begin` and before `end`; None is open."""
+    """Candles of one width that begin at or after `begin` and before `end`; None is unbounded."""
 
     interval: str
     begin: datetime.datetime | None
@@ -31,7 +31,7 @@ class CandleWindow:
 
     @classmethod
     def parse(cls, interval: str, begin: str | None, end: str | None) -> CandleWindow:
-        """Read what a client wrote; UnfitWindow names the parameter and what it may be."""
+        """Parse a client's input; raise InvalidWindow with the parameter and its valid values."""
         if interval not in WIDTHS:
             raise errors.InvalidWindow("interval", f"expected one of {', '.join(WIDTHS)}")
         window = cls(interval=interval, begin=_instant("from", begin), end=_instant("to", end))
@@ -40,7 +40,7 @@ class CandleWindow:
         return window
 
     def parameters(self) -> dict[str, Any]:
-        """What the statement needs to know of the window."""
+        """Return the statement's parameters for the window."""
         return {
             "interval": self.interval,
             "width_seconds": WIDTHS[self.interval],

@@ -1,4 +1,4 @@
-"""What handlers are given: the settings, the database, the hub. One of each per process."""
+"""Provides handlers with the objects that a process has one of, such as settings, database and hub."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from .writes import WalletWrites
 
 @dataclass(frozen=True, kw_only=True)
 class AppServices:
-    """Everything a process has one of."""
+    """All objects that a process has one of."""
 
     settings: Settings
     database: ReadDatabase
     hub: Hub
-    #: Where wallets write.
+    #: Writes as a wallet.
     writes: WalletWrites
-    #: Who is asking.
+    #: Authenticates callers.
     auth: AuthService
-    #: A node of the cluster.
+    #: Connects to a node of the cluster.
     chain: ChainClient
-    #: time.monotonic() when the process began to serve.
+    #: time.monotonic() when the process started to serve.
     started_at: float
 
 
@@ -49,18 +49,18 @@ FromAuth = Annotated[AuthService, Dependency(skip_validation=True)]
 
 
 def uptime_seconds(services: AppServices) -> float:
-    """How long the process has been serving."""
+    """Return how long the process has been serving, in seconds."""
     return time.monotonic() - services.started_at
 
 
 class Dependencies:
-    """How handlers come by them: what takes no part of a request is not looked for in it, request after request."""
+    """Process-wide singletons, injected without per-request lookup."""
 
     #: Set while the process serves.
     services: AppServices
 
     def providers(self) -> dict[str, Provide]:
-        """The names by which handlers ask."""
+        """Return the providers by the parameter names that handlers use."""
         return {
             "services": Provide(lambda: self.services, sync_to_thread=False),
             "database": Provide(lambda: self.services.database, sync_to_thread=False),

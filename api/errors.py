@@ -1,8 +1,8 @@
-"""What goes wrong, as RFC 9457 problem details, and the only table from errors to HTTP.
+"""Converts errors to RFC 9457 problem details; contains the only mapping from errors to HTTP.
 
-A problem has a stable `code` for programs and a `message` for people. The members `error`,
-`message`, `status`, `timestamp` and `path` are those that older clients read (protocol.md 5.1).
-What we did not foresee is a 500 that says nothing about its inside; the log has the rest.
+A problem has a stable `code` for programs and a `message` for users. Older clients read the members `error`,
+`message`, `status`, `timestamp` and `path` (protocol.md 5.1). An unexpected error becomes a 500 without internal
+details; the details are in the log.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from .sql_console.validator import InvalidSql
 
 log = structlog.get_logger()
 
-#: A rejected API key needs an operator, so an early retry is in vain.
+#: A rejected API key needs an operator, so an early retry cannot succeed.
 _API_KEY_RETRY_SECONDS = 60.0
 
 
 class InvalidParameter(errors.InvalidInput):
-    """A parameter's value cannot be used."""
+    """A parameter's value is not valid."""
 
     def __init__(self, field: str, expected: str) -> None:
         super().__init__(f"{field}: {expected}.")
@@ -49,19 +49,19 @@ class InvalidParameter(errors.InvalidInput):
 
 
 class InvalidWindow(InvalidParameter):
-    """A chart was asked for candles that there cannot be: of no known width, or of no span of time."""
+    """The interval or the time range of the requested candles is not valid."""
 
 
 class InvalidText(errors.InvalidInput):
-    """Text holds U+0000 or is not UTF-8; no database and no client can keep it."""
+    """Text contains U+0000 or is not UTF-8, so neither the database nor clients can store it."""
 
 
 class UnknownTopic(errors.InvalidInput):
-    """A stream was asked for a topic that does not exist."""
+    """The requested topic does not exist."""
 
 
 class TooManyStreams(errors.Overloaded):
-    """This address, or everyone together, has as many streams open as we serve."""
+    """This address, or this process, already has the maximum number of open streams."""
 
     retry_after_seconds = 5.0
 
@@ -72,33 +72,33 @@ class TooManyRequests(errors.Overloaded):
     def __init__(self, resets_in_seconds: float, headers: Mapping[str, str]) -> None:
         super().__init__()
         self.retry_after_seconds = resets_in_seconds
-        #: What is left, for the answer.
+        #: The remaining allowance, for the response.
         self.headers = headers
 
 
 class NotSignedIn(errors.Unauthorized):
-    """Nobody is signed in, or the proof is not valid."""
+    """No wallet is signed in, or the proof is not valid."""
 
 
 class TokenExpired(NotSignedIn):
-    """The token was valid and is so no longer; refresh it or sign in again."""
+    """The token has expired; refresh it or sign in again."""
 
 
 class Forbidden(errors.Permanent):
-    """Somebody is signed in, but this is not theirs to do."""
+    """The signed-in wallet is not allowed to do this."""
 
 
 class Unprocessable(errors.InvalidInput):
-    """Well formed, but not acceptable as it is."""
+    """The request is well formed, but not acceptable."""
 
 
 class SignInDisabled(errors.Unavailable):
-    """Nobody can sign in here: JWT_SECRET is not set."""
+    """Sign-in is disabled because JWT_SECRET is not set."""
 
     retry_after_seconds = 60.0
 
 
-#: The first class that fits decides: status, stable code.
+#: The first matching class decides: status, stable code.
 _STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (InvalidText, 422, "unfit_text"),
     (InvalidWindow, 422, "unfit_window"),
@@ -130,7 +130,7 @@ _STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
 
 _INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. It has been logged; please try again."
 _MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
-#: Transient errors speak of our insides (addresses, statements); a caller only needs to come back.
+#: The messages of transient errors contain internals (addresses, statements); a caller only needs to retry.
 _UNAVAILABLE_MESSAGES = {
     "unavailable": "The database is not answering at the moment. Please try again shortly.",
     "overloaded": "Too many requests are waiting at the moment. Please try again shortly.",
@@ -148,7 +148,7 @@ def problem_response(
     details: list[FieldProblem] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    """One problem, ready to send."""
+    """Return one problem as a response."""
     body = Problem(
         **problem_members(status, code, message),
         instance=path,
@@ -165,7 +165,7 @@ def problem_response(
 
 
 def handle_zmart_error(request: Request[Any, Any, State], error: errors.ZmartError) -> Response[bytes]:
-    """Answer an error of ours."""
+    """Answer an error of this project."""
     status, code = _status_and_code(error)
     if status >= 500:
         log.warning("request_failed", path=_path(request), code=code, error=str(error))
@@ -180,7 +180,7 @@ def handle_zmart_error(request: Request[Any, Any, State], error: errors.ZmartErr
 
 
 def handle_http_exception(request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
-    """Answer what the framework refuses: unknown routes, methods, parameters."""
+    """Answer an error of the framework: unknown routes, methods, parameters."""
     path, status = _path(request), error.status_code
     if isinstance(error, NotFoundException):
         message = f"Route {request.method} {path} not found"
@@ -208,12 +208,12 @@ def handle_http_exception(request: Request[Any, Any, State], error: HTTPExceptio
 
 
 def handle_unexpected_error(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
-    """Answer a mistake of ours without showing it."""
+    """Answer an unexpected error without showing its details."""
     log.error("unhandled_error", path=_path(request), exc_info=error)
     return problem_response(_path(request), status=500, code="internal", message=_INTERNAL_ERROR_MESSAGE)
 
 
-#: Codes that the framework's own refusals carry, and what those say.
+#: Codes of the framework's own errors, with status and message.
 _FRAMEWORK_CODES: Mapping[str, tuple[int, str]] = {
     "validation_failed": (400, "Validation failed"),
     "request_entity_too_large": (413, "Request Entity Too Large"),
@@ -222,14 +222,14 @@ _FRAMEWORK_CODES: Mapping[str, tuple[int, str]] = {
 
 
 def codes(status: int) -> list[str]:
-    """The stable codes that problems of this status may carry."""
+    """Return the stable codes that problems of this status can have."""
     own_codes = [code for _, found, code in _STATUS_AND_CODE if found == status]
     framework_codes = [code for code, (found, _) in _FRAMEWORK_CODES.items() if found == status]
     return list(dict.fromkeys([*own_codes, *framework_codes]))
 
 
 def example_message(code: str) -> str:
-    """What a problem of this code may say."""
+    """Return an example message for a problem of this code."""
     if code in _UNAVAILABLE_MESSAGES:
         return _UNAVAILABLE_MESSAGES[code]
     if code in _FRAMEWORK_CODES:
@@ -279,7 +279,7 @@ def _rate_limit_headers(error: errors.ZmartError) -> dict[str, str]:
 
 
 def _challenge(status: int) -> dict[str, str]:
-    # RFC 9110 11.6.1: who is refused for want of proof is told which proof there is.
+    # RFC 9110 11.6.1: a 401 response must name the authentication scheme.
     return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
 
 
@@ -293,7 +293,7 @@ def _field_problems(extra: object) -> list[FieldProblem]:
 
 
 def _missing_parameter(detail: str) -> list[FieldProblem]:
-    """The framework tells a parameter that is not there in words alone."""
+    """Return the missing parameter's name, which the framework gives only in the message text."""
     named = _MISSING_PARAMETER.match(detail)
     return [FieldProblem(field=named[1], message="needed, and missing")] if named else []
 

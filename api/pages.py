@@ -1,11 +1,11 @@
-"""The files a browser is given: the console at `/`, the documentation page at `/docs`, and what they load.
+"""Serves static files: the console at `/`, the documentation page at `/docs`, and the files they load.
 
-They lie in `api/console` as they are served; nothing builds them. A file's ETag is the hash of its
-content, so a browser that has it is answered 304 in a few hundred bytes, and one that was changed on
-disk is served anew without a restart. What is vendored has its version in its path and is never asked
-for again.
+The files are in `api/console` exactly as they are served; there is no build step. A file's ETag is the hash of its
+content: a browser that already has the file receives a 304 of a few hundred bytes, and a file that was changed on disk
+is served in its new version without a restart. Vendored files have their version in the path, so browsers never
+request them again.
 
-Litestar's own static files know no conditional requests and no compression (ADR 14).
+Litestar's own static files support neither conditional requests nor compression (ADR 14).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
 }
 _PLAIN = "text/plain"
-#: A browser asks each time whether its copy still holds; the answer is a 304.
+#: A browser revalidates its copy each time; usually the response is a 304.
 _REVALIDATE = "no-cache"
-#: The version stands in the path.
+#: For files with the version in the path.
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -47,28 +47,28 @@ class StaticFile:
 
     @cached_property
     def tag(self) -> str:
-        """The content's hash, without the quotes of an ETag."""
+        """Return the content's hash, without the quotes of an ETag."""
         return hashlib.sha256(self.content).hexdigest()[:32]
 
     @cached_property
     def gzipped(self) -> bytes:
-        """The content for clients that take gzip."""
+        """Return the content for clients that accept gzip."""
         return gzip.compress(self.content, compresslevel=6, mtime=0)
 
     @property
     def media_type(self) -> str:
-        """What it is."""
+        """Return the media type by the file name's suffix."""
         return _TYPES.get(Path(self.name).suffix, _PLAIN)
 
     @property
     def cache_control(self) -> str:
-        """How long a copy may be used without asking."""
+        """Return the Cache-Control value: how long a copy may be used without revalidation."""
         return _IMMUTABLE if self.name.startswith("vendor/") else _REVALIDATE
 
     def response(self, *, accepted: str = "", if_none_match: str = "") -> Response[bytes]:
-        """The file for a request's Accept-Encoding and If-None-Match; 304 when the client has it."""
+        """Return the file for a request's Accept-Encoding and If-None-Match; 304 if the client has it."""
         is_gzip = "gzip" in accepted
-        # Two encodings are two representations, and a strong tag names one of them.
+        # Two encodings are two representations, and a strong tag identifies one of them.
         tag = f'"{self.tag}-gzip"' if is_gzip else f'"{self.tag}"'
         response_headers = {
             "etag": tag,
@@ -84,7 +84,7 @@ class StaticFile:
 
 
 class StaticFiles:
-    """The files under a folder, by name; there are no others, whatever a path says."""
+    """The files in a folder by name; only these can be served, whatever the path contains."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         paths = (path for path in folder.rglob("*") if path.is_file())
@@ -92,7 +92,7 @@ class StaticFiles:
         self._read: dict[str, StaticFile] = {}
 
     def find(self, name: str) -> StaticFile | None:
-        """The file as it is now, or None when there is none of this name."""
+        """Return the current version of the file, or None if there is no file of this name."""
         path = self._paths.get(name)
         if path is None:
             return None
@@ -104,7 +104,7 @@ class StaticFiles:
 
 
 def models_page(state_dir: Path) -> StaticFile | None:
-    """The models' documentation as dbt wrote it last (`docs/models` in Dagster), or None while it never has."""
+    """Return the latest page of the models' documentation (`docs/models` in Dagster), or None before its first run."""
     path = state_dir / "dbt" / "static_index.html"
     if not path.is_file():
         return None

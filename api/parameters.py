@@ -1,4 +1,4 @@
-"""What clients may write in a path or a query, and what is made of it."""
+"""Declares and checks the path and query parameters that clients send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zmart.domain.market import MarketState
 
 from . import errors
 
-#: Longer names of markets, wallets or texts are nobody's.
+#: No market, wallet or text has a longer name.
 _LONGEST_NAME = 100
 
 MarketName = Annotated[
@@ -45,7 +45,7 @@ WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wa
 
 
 def market(text: str) -> str:
-    """A market's name as the log writes it; NotFound for what cannot be one."""
+    """Return a market's name in the spelling of the log; raise NotFound for text that cannot be a market."""
     for read in (ids.parse_market_id, ids.parse_address):
         try:
             return read(text)
@@ -55,12 +55,12 @@ def market(text: str) -> str:
 
 
 def market_not_found_message(text: str) -> str:
-    """What to say about a market that is not there."""
+    """Return the message about a market that does not exist."""
     return f"Market not found: {text[:_LONGEST_NAME]}"
 
 
 def wallet(text: str, *, field: str = "wallet") -> ids.Address:
-    """A wallet's address; InvalidParameter for anything else."""
+    """Return a wallet's address; raise InvalidParameter for anything else."""
     try:
         return ids.parse_address(text)
     except zmart_errors.InvalidInput:
@@ -68,7 +68,7 @@ def wallet(text: str, *, field: str = "wallet") -> ids.Address:
 
 
 def future_instant(field: str, instant: datetime.datetime) -> datetime.datetime:
-    """An instant that lies ahead, in UTC; one without a zone is UTC. InvalidParameter for anything else."""
+    """Return a future instant in UTC; one without a zone is UTC. Raise InvalidParameter for anything else."""
     try:
         zoned = instant if instant.tzinfo else instant.replace(tzinfo=datetime.UTC)
         found = zoned.astimezone(datetime.UTC)
@@ -80,7 +80,7 @@ def future_instant(field: str, instant: datetime.datetime) -> datetime.datetime:
 
 
 def state_code(text: str) -> int:
-    """A state by name or number (protocol.md 1.6, 5.3)."""
+    """Return the code of a state given by name or number (protocol.md 1.6, 5.3)."""
     states = {state.name: int(state) for state in MarketState}
     numbers = {str(code): code for code in states.values()}
     code = (states | numbers).get(text.upper())
@@ -91,14 +91,14 @@ def state_code(text: str) -> int:
 
 
 def require_valid_text(scope: Scope) -> None:
-    """Raise UnfitText when path or query hold U+0000 or are not UTF-8 once decoded."""
+    """Raise InvalidText if path or query contain U+0000 or are not UTF-8 once decoded."""
     for encoded in (scope.get("raw_path") or b"", scope.get("query_string") or b""):
         if b"%" in encoded or not encoded.isascii():
             _require_valid_utf8(unquote_to_bytes(encoded))
 
 
 def require_valid_body(body: bytes) -> None:
-    """Raise UnfitText when a body is not UTF-8, or its JSON holds U+0000 or a lone surrogate."""
+    """Raise InvalidText if a body is not UTF-8, or its JSON contains U+0000 or a lone surrogate."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -110,7 +110,7 @@ def require_valid_body(body: bytes) -> None:
 
 
 def _require_valid_json(text: str) -> None:
-    # Once decoded, an escaped surrogate pair is one character and a lone one stays a surrogate.
+    # After decoding, an escaped surrogate pair is one character and a lone one stays a surrogate.
     try:
         decoded = json.dumps(json.loads(text), ensure_ascii=False)
         decoded.encode()

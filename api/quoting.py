@@ -1,4 +1,4 @@
-"""From a market's row to a quote: the numbers of `zmart.domain.quote`, and what to know beside them."""
+"""Builds a quote from a market's row: the numbers of `zmart.domain.quote`, with warnings beside them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WARNINGS = {
 
 
 class TradeConfig(Struct, kw_only=True):
-    """What of the configuration a trade asks for."""
+    """The part of the configuration that a trade needs."""
 
     protocol_fee_bps: int
     resolver_reward_bps: int
@@ -48,7 +48,7 @@ class QuoteInputs(Struct, kw_only=True):
 
     @property
     def pool(self) -> quote.MarketSnapshot:
-        """The market as a trade would find it."""
+        """Return the market's state as the input of a trade."""
         return quote.MarketSnapshot(
             state=MarketState(self.state_code),
             is_paused=self.config.is_paused,
@@ -63,14 +63,14 @@ class QuoteInputs(Struct, kw_only=True):
 
 
 def parse_amount(field: str, text: str) -> int:
-    """A whole number of 64 bits; InvalidParameter for anything else."""
+    """Return a whole number of 64 bits; raise InvalidParameter for anything else."""
     if not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) > fixed.U64_MAX:
         raise errors.InvalidParameter(field, "expected a whole number from 0 to 18446744073709551615")
     return int(text)
 
 
 def build_quote(inputs: QuoteInputs, kind: Kind, *, yes: bool, amount: int, sales_proven: bool) -> schemas.Quote:
-    """The quote for a purchase of at most `amount` lamports, or a sale of `amount` shares."""
+    """Return the quote for a purchase of at most `amount` lamports, or a sale of `amount` shares."""
     pool = inputs.pool
     try:
         trade = (
@@ -136,5 +136,5 @@ def _text(number: int | None) -> str | None:
 
 
 def decode_inputs(body: bytes) -> QuoteInputs:
-    """The statement's body, read."""
+    """Decode the statement's body."""
     return msgspec.json.decode(body, type=QuoteInputs)

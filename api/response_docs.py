@@ -1,7 +1,7 @@
-"""Which problems an endpoint may answer with, for the OpenAPI document.
+"""Lists the problems that an endpoint can return, for the OpenAPI document.
 
-Every endpoint may meet text it cannot keep, a parameter it cannot read, and a database that is away;
-what else it says no to is named beside its handler.
+Every endpoint can receive text that cannot be stored or a parameter that cannot be parsed, and the database can be
+unavailable. Further problems of an endpoint are declared at its handler.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from litestar.openapi import ResponseSpec
 
 from . import schemas
 
-#: What a status means, whatever the operation.
+#: The meaning of a status, for any operation.
 STATUS_DESCRIPTIONS = {
     304: "The caller has these rows already: `If-None-Match` named their `ETag`.",
     400: "A parameter cannot be used; `details` names it.",
@@ -25,17 +25,17 @@ STATUS_DESCRIPTIONS = {
     503: "The database is away or busy; `Retry-After` says when to try again.",
     504: "A statement or another server took too long.",
 }
-#: What every endpoint may answer.
+#: Statuses that every endpoint can return.
 COMMON_STATUSES = (400, 422, 429, 500, 503)
 
 
 def read_responses(*statuses: int) -> dict[int, ResponseSpec]:
-    """Of an endpoint that only reads: these statuses, 304, and those of every endpoint."""
+    """Return the responses of a read endpoint: these statuses, 304, and those of every endpoint."""
     return {304: ResponseSpec(None, description=STATUS_DESCRIPTIONS[304]), **problems(*statuses)}
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """These statuses, and those that every endpoint may answer."""
+    """Return the responses for these statuses and for those that every endpoint can return."""
     return {
         status: ResponseSpec(
             schemas.Problem,

@@ -1,10 +1,10 @@
-"""Writing, as one wallet at a time.
+"""Writes to the database as one wallet at a time.
 
-Every write is a call of a function of the schema `app`, in a transaction that says which wallet it
-acts as. The functions and row level security decide what that wallet may do; the role zmart_api can
-neither write a table nor read another wallet's private rows, whatever is written here.
+Every write calls a function of the schema `app`, in a transaction with a setting that names the acting wallet. The
+functions and row level security decide what that wallet may do. The role zmart_api can neither write a table nor read
+another wallet's private rows, whatever statement it sends.
 
-A function refuses with an SQLSTATE of ours, ZM and the HTTP status it means, and a sentence.
+A function rejects a call with an SQLSTATE of this project, ZM followed by the HTTP status, and a message.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _REFUSALS: Mapping[str, type[zmart_errors.ZmartError]] = {
 
 
 class WalletWrites:
-    """The connections that write, seen as a place to act."""
+    """Runs write statements over the connections for writes."""
 
     def __init__(self, connections: pool.Pool, on_write: Callable[[], None]) -> None:
         self._connections = connections
-        #: Called when something may have been written, before whoever wrote it is answered.
+        #: Called when something may have been written, before the response is sent.
         self._on_write = on_write
 
     async def run_as_wallet(
         self, wallet: str, statement: str, parameters: Mapping[str, Any] | None = None
     ) -> tuple[Any, ...] | None:
-        """Run one statement in a transaction of this wallet's; its first row, committed.
+        """Run one statement in a transaction of this wallet, commit, and return the first row.
 
-        Raises what the function called refuses with (NotSignedIn, Forbidden, NotFound, Conflict,
-        Unprocessable), and Unavailable or Overloaded when it cannot be run now.
+        Raises the error that the called function rejects with (NotSignedIn, Forbidden, NotFound, Conflict,
+        Unprocessable), and Unavailable or Overloaded if the statement cannot run now.
         """
         with translate_errors():
             try:
@@ -68,7 +68,7 @@ class WalletWrites:
 
     async def _run(self, wallet: str, statement: str, parameters: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
         async with self._connections.connection() as connection:
-            # Local to the transaction: the connection's next borrower acts as nobody.
+            # Local to the transaction: the next user of the connection starts without a wallet.
             await connection.execute("select set_config('zmart.wallet', %s, true)", [wallet])
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchone()
@@ -76,9 +76,9 @@ class WalletWrites:
 
 @contextlib.asynccontextmanager
 async def open_wallet_writes(dsn: str, on_write: Callable[[], None]) -> AsyncIterator[WalletWrites]:
-    """Writes over connections of their own, so that a slow write delays no reader.
+    """Provide writes over separate connections, so that a slow write delays no reader.
 
-    `written` is called when something may have been written, before whoever wrote it is answered.
+    `on_write` is called when something may have been written, before the response is sent.
     """
     connections = pool.pool(
         dsn,
@@ -88,7 +88,7 @@ async def open_wallet_writes(dsn: str, on_write: Callable[[], None]) -> AsyncIte
         max_waiting=_MAX_WAITING,
         statement_timeout_seconds=_STATEMENT_SECONDS,
         wait_seconds=_CONNECTION_SECONDS,
-        # A write is never sent twice, so a dead connection must be found before it is used.
+        # A write is never sent twice, so a dead connection must be detected before it is used.
         check=True,
     )
     await connections.open(wait=False)
@@ -100,7 +100,7 @@ async def open_wallet_writes(dsn: str, on_write: Callable[[], None]) -> AsyncIte
 
 @functools.cache
 def statement(name: str) -> str:
-    """A statement of writes.sql."""
+    """Return a statement of writes.sql."""
     text: str = getattr(queries.load("api", "writes.sql"), name)
     return text
 

@@ -1,6 +1,6 @@
-"""Acting on chain for wallets whose keys we never see.
+"""Prepares and relays transactions for wallets whose keys the API never has.
 
-We put a transaction together from what the chain holds now, try it out (`preparing`), and hand it over
-unsigned. The wallet signs it and sends it itself or through us (`relaying`). Nothing here writes a
-market's state: what happened comes back through the log.
+The API builds a transaction from the current state of the chain, simulates it (`preparing`), and returns it unsigned.
+The wallet signs it and sends it itself or through the API (`relaying`). Nothing here writes a market's state: the
+effects come back through the log.
 """

@@ -1,4 +1,4 @@
-"""A market's question on its way into the database."""
+"""Converts a market's question to the parameters of its database statement."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from zmart.domain import questions
 
 @dataclass(frozen=True, kw_only=True)
 class MarketMetadata(questions.MarketQuestion):
-    """A market's question and what goes with it."""
+    """A market's question and the metadata that belongs to it."""
 
     def parameters(self) -> dict[str, object]:
-        """For the statement set_market_metadata."""
+        """Return the parameters of the statement set_market_metadata."""
         return {
             "market_id": self.market_id,
             "question": self.question,

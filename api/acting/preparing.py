@@ -1,8 +1,8 @@
-"""Transactions ready to be signed, tried out before anyone is asked to sign them.
+"""Builds transactions for a wallet to sign, and simulates them first.
 
-Reads go to the chain, not to the marts: a trade must fit the market as it is now, and the accounts it
-names must be those that the configuration names now. A program that would refuse says so here, with
-its name for the reason, and not after a fee was paid.
+Reads go to the chain, not to the marts: a trade must fit the current market, and its accounts must be those of the
+current configuration. If the program would refuse, the caller receives the program's own error name here, before a fee
+is paid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zmart.domain.ids import Address, MarketId
 from zmart.domain.market import MarketState
 from zmart.domain.quote import MarketSnapshot
 
-#: What the earlier frontend asks for (protocol.md 1.9); a trial that needs more says so.
+#: The budget that the earlier frontend requests (protocol.md 1.9); a simulation that needs more reports it.
 COST: Final = transactions.Cost(units=200_000, micro_lamports_per_unit=1)
 _READ: Final = "confirmed"
 
@@ -29,9 +29,9 @@ class PreparedTransaction:
     """A transaction that would succeed now."""
 
     unsigned: transactions.UnsignedTransaction
-    #: Until when it can land.
+    #: The last block height at which it can land.
     last_valid_block_height: int
-    #: The slot at which it was tried out.
+    #: The slot of the simulation.
     slot: int
     units_consumed: int
 
@@ -48,12 +48,12 @@ class OnChainMarket:
 
     @property
     def market_id(self) -> MarketId:
-        """The market's 64 hexadecimal digits."""
+        """Return the market's id, 64 hexadecimal digits."""
         return ids.market_id(bytes(self.market["market_id"]))
 
     @property
     def pool(self) -> MarketSnapshot:
-        """The market as a trade finds it."""
+        """Return the market's state as the input of a trade."""
         return MarketSnapshot(
             state=MarketState(self.market["state"]),
             is_paused=self.config["is_paused"],
@@ -68,14 +68,14 @@ class OnChainMarket:
 
 
 class Preparer:
-    """Reads what a transaction needs, builds it, tries it out."""
+    """Reads the accounts that a transaction needs, builds it and simulates it."""
 
     def __init__(self, chain: ChainClient, program_id: Address) -> None:
         self._chain = chain
         self.program_id = program_id
 
     async def market(self, name: str) -> OnChainMarket:
-        """A market by its id or its account; NotFound where the chain has none, NodeTrouble where it is silent."""
+        """Return a market by its id or account; raise NotFound if the chain has none, NodeError without a node."""
         address = self._address(name)
         found = await self._chain.accounts([addresses.config_address(self.program_id), address], commitment=_READ)
         config, market = found.value
@@ -97,10 +97,10 @@ class Preparer:
         accounts: Mapping[str, Address],
         args: Mapping[str, Any] | None = None,
     ) -> PreparedTransaction:
-        """One instruction, paid and signed by a wallet.
+        """Return a transaction with one instruction, paid and signed by a wallet.
 
-        ProgramError when the program would refuse, TransactionRefused when the chain would, NodeTrouble
-        when no node answers.
+        Raises ProgramError if the program would refuse, TransactionRefused if the chain would, NodeError if no node
+        answers.
         """
         built = transactions.instruction(instruction, self.program_id, accounts, args)
         blockhash = await self._chain.latest_blockhash(commitment=_READ)

@@ -1,7 +1,7 @@
-"""Signed transactions on their way to the chain, and what became of them.
+"""Relays signed transactions to the chain and reports their progress.
 
-We pass on what a wallet signed for our program, and nothing else: whoever could send anything through
-us would use our node for it. The same bytes may be handed in again and again; they land once.
+The API relays only transactions that a wallet signed for this program; otherwise any client could use its node to send
+anything. A client may submit the same bytes several times; they land once.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _READ: Final = "confirmed"
 
 @dataclass(frozen=True, kw_only=True)
 class TransactionProgress:
-    """How far a transaction has come."""
+    """How far a transaction has progressed."""
 
     signature: Signature
     stage: Stage
     slot: int | None = None
-    #: Why it failed, in words.
+    #: The reason why it failed, as a message.
     error: str | None = None
 
 
 class TransactionRelay:
-    """Passes signed transactions on."""
+    """Relays signed transactions."""
 
     def __init__(self, chain: ChainClient, program_id: Address) -> None:
         self._chain = chain
         self._program_id = program_id
 
     async def send(self, encoded: str) -> TransactionProgress:
-        """Check a transaction in base64, try it out, send it.
+        """Check a transaction in base64, simulate it and send it.
 
-        Unprocessable for what we do not pass on, ProgramError for what the program refuses,
-        BlockhashUnknown for what is too old, NodeTrouble when no node answers.
+        Raises Unprocessable if the API does not relay it, ProgramError if the program refuses it, BlockhashUnknown if
+        it is too old, NodeError if no node answers.
         """
         raw = _raw(encoded)
         signature = self._check(raw)
@@ -64,13 +64,13 @@ class TransactionRelay:
         return TransactionProgress(signature=signature, stage="sent")
 
     async def follow(self, signature: Signature) -> TransactionProgress | None:
-        """How far the chain says it has come, None where it does not know it."""
+        """Return the transaction's progress on the chain, None if the chain does not know it."""
         found = await self._chain.signature_statuses([signature], search_history=True)
         status = found.value[0]
         return None if status is None else _progress(signature, status, self._program_id)
 
     def _check(self, raw: bytes) -> Signature:
-        """The signature of a transaction that we pass on."""
+        """Return the signature of a transaction that may be relayed; raise Unprocessable otherwise."""
         transaction = _parse(raw)
         message = transaction.message
         if getattr(message, "address_table_lookups", None):
@@ -89,7 +89,7 @@ class TransactionRelay:
 
 
 def explorer_url(signature: str, cluster: Cluster) -> str:
-    """Where people can look a transaction up."""
+    """Return the explorer's URL of a transaction."""
     query = (
         "" if cluster is Cluster.MAINNET else f"?cluster={'custom' if cluster is Cluster.LOCALNET else cluster.value}"
     )
@@ -115,9 +115,9 @@ def _parse(raw: bytes) -> VersionedTransaction:
     except ValueError as error:
         raise errors.Unprocessable("These bytes are no transaction.") from error
     except SanitizeError as error:
-        # solders derives it from Exception alone, so `except ValueError` does not catch it.
+        # solders derives it directly from Exception, so `except ValueError` does not catch it.
         raise errors.Unprocessable(f"The transaction contradicts itself ({error}). Build and sign it again.") from error
-    # Bytes after the end are signed by nobody.
+    # Bytes after the end are not covered by any signature.
     if bytes(transaction) != raw:
         raise errors.Unprocessable("These bytes are no transaction.")
     return transaction

@@ -1,9 +1,9 @@
-"""What a trade's terms become: the arguments of the instruction, and what they come to now.
+"""Converts a trade's terms to the arguments of the instruction, and computes the result at the current state.
 
-The program knows one limit a side: the most a buyer pays, fees included, and the least a seller
-receives (protocol.md 1.4.5, 1.4.6). A buyer who names shares gets the least `target_cost` that buys
-them now. Should the market move before the transaction lands, that money buys fewer shares; it is
-never more money, and there is no way to tell the program how many shares are enough.
+The program has one limit per side: the most that a buyer pays, fees included, and the least that a seller receives
+(protocol.md 1.4.5, 1.4.6). A buyer who requests shares gets the least `target_cost` that buys them now. If the market
+moves before the transaction lands, that amount buys fewer shares; it never costs more, and the program has no argument
+for the number of shares that would be enough.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from zmart.domain.program_errors import ErrorCode
 
 from .. import errors
 
-#: The program's search for shares is this exact (protocol.md 2.3), so fewer cannot be asked for.
+#: The precision of the program's search for shares (protocol.md 2.3), so fewer cannot be requested.
 LEAST_SHARES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class PurchaseTerms:
-    """A purchase: the argument, and what it brings now."""
+    """A purchase: the argument of the instruction, and its result now."""
 
     target_cost: int
     trade: quote.TradeQuote
 
 
 def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: int) -> PurchaseTerms:
-    """The purchase of so many shares for at most `max_cost` lamports, or of what `max_cost` buys.
+    """Return the purchase of `shares` for at most `max_cost` lamports, or of the shares that `max_cost` buys.
 
-    ProgramError as the program would refuse; SlippageExceeded when the shares cost more.
+    Raises ProgramError as the program would; SlippageExceeded if the shares cost more.
     """
     if shares is None:
         return PurchaseTerms(target_cost=max_cost, trade=quote.buy(pool, yes=yes, target_cost=max_cost))
-    # What the whole budget would do tells why nothing can be bought at all.
+    # A quote for the whole budget first: it raises the program's error if nothing can be bought at all.
     quote.buy(pool, yes=yes, target_cost=max_cost)
     target = quote.target_for(pool, yes=yes, shares=shares)
     if target is None or target > max_cost:
@@ -45,14 +45,14 @@ def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: 
 
 
 def sell(pool: quote.MarketSnapshot, *, yes: bool, shares: int, min_proceeds: int) -> quote.TradeQuote:
-    """The sale of so many shares for at least `min_proceeds` lamports; ProgramError as the program would refuse."""
+    """Return the sale of `shares` for at least `min_proceeds` lamports; raise ProgramError as the program would."""
     trade = quote.sell(pool, yes=yes, shares=shares)
     market.require_proceeds(received=trade.total, at_least=min_proceeds)
     return trade
 
 
 def parse_amount(field: str, value: int | str) -> int:
-    """A u64 that came as a number or as digits; InvalidParameter for anything else."""
+    """Return a u64 given as a number or as digits; raise InvalidParameter for anything else."""
     number = int(value) if isinstance(value, int) or (value.isascii() and value.isdigit()) else -1
     if not 0 <= number <= fixed.U64_MAX:
         raise errors.InvalidParameter(field, "expected a whole number from 0 to 2**64 - 1")

@@ -1,8 +1,8 @@
-"""The secrets that sign and check what we hand out, one key for each purpose.
+"""Derives the keys that sign and verify nonces, tokens and tickets, one key for each purpose.
 
-The first of JWT_SECRET signs, all of them check, so a secret is replaced without signing anyone out:
-put the new one first, and remove the old one when everything it signed has expired. Nonces and tokens
-have keys of their own, derived, so that none can be passed off as the other.
+The first secret of JWT_SECRET signs and all of them verify, so a secret can be replaced without signing anyone out:
+put the new one first, and remove the old one when everything it signed has expired. Nonces and tokens have separate
+derived keys, so that none can be used in place of the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .. import errors
 
 
 class SigningKeys:
-    """Keys for one purpose; prints as nothing."""
+    """The keys for one purpose; the repr never shows them."""
 
     __slots__ = ("_keys",)
 
@@ -28,14 +28,14 @@ class SigningKeys:
 
     @property
     def signing_key(self) -> bytes:
-        """The key that signs; SignInOff where no secret is set."""
+        """Return the key that signs; raise SignInDisabled if no secret is set."""
         if not self._keys:
             raise errors.SignInDisabled()
         return self._keys[0]
 
     @property
     def verification_keys(self) -> tuple[bytes, ...]:
-        """Every key that may have signed; SignInOff where no secret is set."""
+        """Return every key that may have signed; raise SignInDisabled if no secret is set."""
         if not self._keys:
             raise errors.SignInDisabled()
         return self._keys

@@ -1,8 +1,8 @@
-"""The two older proofs, a wallet's signature over a time with every request (protocol.md 6.1, 6.3).
+"""Verifies the two older proofs, a wallet's signature over a time with every request (protocol.md 6.1, 6.3).
 
-They are bound to no request, place or chain, so whoever sees one can use it until it is too old: five
-minutes for the one in the body, an hour for the one in the header. Only while LEGACY_AUTH is on.
-Messages are those of the earlier backend; its clients match the status only.
+These proofs are bound to no request, place or chain. An attacker who sees one can use it until it is too old: five
+minutes for the proof in the body, an hour for the proof in the header. They are accepted only while LEGACY_AUTH is on.
+Messages are those of the earlier backend; its clients match only the status.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from zmart.domain.ids import Address
 from .. import errors
 from . import signatures
 
-#: What the text in a body must contain, and how old it may be (protocol.md 6.1).
+#: The text that a body must contain, and its maximum age (protocol.md 6.1).
 BODY_TEXT: Final = "Sign this message to authenticate with ZMART"
 BODY_SECONDS: Final = 5 * 60
-#: The text in a header, and how old it may be (protocol.md 6.3).
+#: The text in a header, and its maximum age (protocol.md 6.3).
 HEADER_TEXT: Final = re.compile(r"Sign in to ZMART\nTimestamp: (\d{13})")
 HEADER_SECONDS: Final = 60 * 60
-#: How far in the future a client's clock may be, for both (protocol.md 6.4).
+#: How far a client's clock may be in the future, for both (protocol.md 6.4).
 FUTURE_SECONDS: Final = 5 * 60
 _FIRST_13_DIGITS: Final = re.compile(r"\d{13}")
 _LONGEST: Final = 1_000
 
 
 class LegacyProof(msgspec.Struct, frozen=True):
-    """The proof as it stands in a body, beside the request's own fields."""
+    """The proof in a request body, beside the request's own fields."""
 
     message: str
     signature: str
@@ -42,7 +42,7 @@ class LegacyProof(msgspec.Struct, frozen=True):
 
 
 def proof_of_body(body: bytes) -> LegacyProof | None:
-    """The proof in a JSON body, or None when the body carries none."""
+    """Return the proof in a JSON body, or None if the body has none."""
     try:
         return msgspec.json.decode(body, type=LegacyProof)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -50,19 +50,19 @@ def proof_of_body(body: bytes) -> LegacyProof | None:
 
 
 def proof_of_header(value: str) -> LegacyProof | None:
-    """The proof in `Authorization: Signature message=...&signature=...&wallet=...`, or None."""
+    """Return the proof in `Authorization: Signature message=...&signature=...&wallet=...`, or None."""
     scheme, _, fields = value.partition(" ")
     if scheme.lower() != "signature":
         return None
     pairs = dict(part.partition("=")[::2] for part in fields.strip().split("&"))
     if not pairs.keys() >= {"message", "signature", "wallet"}:
         return None
-    # encodeURIComponent writes a plus as %2B and a blank as %20: a plus is a plus here.
+    # encodeURIComponent writes a plus as %2B and a space as %20, so a plus stays a plus here.
     return LegacyProof(*(unquote(pairs[name]) for name in ("message", "signature", "wallet")))
 
 
 def wallet_of_body(proof: LegacyProof, now: float | None = None) -> Address:
-    """The wallet that signed the text of protocol.md 6.1 within five minutes; NotSignedIn otherwise."""
+    """Return the wallet that signed the text of protocol.md 6.1 within five minutes; raise NotSignedIn otherwise."""
     wallet = _signer(proof)
     if BODY_TEXT not in proof.message:
         raise errors.NotSignedIn("Invalid authentication message format")
@@ -74,7 +74,7 @@ def wallet_of_body(proof: LegacyProof, now: float | None = None) -> Address:
 
 
 def wallet_of_header(proof: LegacyProof, now: float | None = None) -> Address:
-    """The wallet that signed the text of protocol.md 6.3 within an hour; NotSignedIn otherwise."""
+    """Return the wallet that signed the text of protocol.md 6.3 within an hour; raise NotSignedIn otherwise."""
     wallet = _signer(proof)
     text = HEADER_TEXT.fullmatch(proof.message)
     if text is None:

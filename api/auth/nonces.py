@@ -1,8 +1,8 @@
-"""Nonces: handed out without remembering, remembered when used.
+"""Issues and checks nonces; a nonce is stored only when it is used.
 
-A nonce is the time it was made, eight random bytes and a code over both that only we can compute, as
-48 hexadecimal digits (a nonce must be letters and digits). So asking for nonces costs no row, and the
-row a used one leaves can go when the nonce has expired: app.redeem_nonce holds the second use off.
+A nonce consists of its creation time, eight random bytes and a code over both that only this API can compute, as 48
+hexadecimal digits (a nonce must be letters and digits). So issuing a nonce stores no row, and the row of a used nonce
+can be deleted when the nonce has expired. app.redeem_nonce rejects a second use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CODE_BYTES: Final = 12
 
 
 class Nonce(NamedTuple):
-    """A nonce and its time."""
+    """A nonce with its creation and expiry time."""
 
     text: str
     issued_at: datetime.datetime
@@ -31,19 +31,19 @@ class Nonce(NamedTuple):
 
 
 class Nonces:
-    """Makes and checks nonces."""
+    """Issues and checks nonces."""
 
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
 
     def issue(self) -> Nonce:
-        """A new nonce; SignInOff where no secret is set."""
+        """Return a new nonce; raise SignInDisabled if no secret is set."""
         now = int(datetime.datetime.now(datetime.UTC).timestamp())
         body = now.to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(_RANDOM_BYTES)
         return _nonce(body, _code(self._keys.signing_key, body))
 
     def check(self, text: str) -> Nonce:
-        """A nonce of ours that has not expired; NotSignedIn otherwise. Whether it was used, only the database knows."""
+        """Return a nonce of this API that has not expired, else raise NotSignedIn. Only the database knows its use."""
         try:
             raw = bytes.fromhex(text)
         except ValueError:

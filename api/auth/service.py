@@ -1,4 +1,4 @@
-"""Everything about signing in that a process has one of."""
+"""Bundles the sign-in objects that a process has one of: nonces, tokens, tickets and sessions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SIGN_IN_HELP: Final = "Send Authorization: Bearer with an access token; GET /ap
 
 
 class AuthService:
-    """Says who is asking. Without JWT_SECRET nobody can sign in, and asking raises SignInOff."""
+    """Authenticates callers. Without JWT_SECRET sign-in is disabled, and every token or nonce raises SignInDisabled."""
 
     def __init__(self, settings: Settings, wallet_writes: writes.WalletWrites) -> None:
         secrets = settings.api.jwt_secrets
         self.legacy = settings.api.legacy_auth
         self.chain_id = settings.chain.cluster.value
-        #: Where people sign in from, host and port to address: CORS_ORIGINS, and the API itself where it is local.
+        #: Sites that users sign in from, host and port to origin: CORS_ORIGINS, and the API itself if it is local.
         self.sites = _sites(settings)
         self.nonces = nonces.Nonces(SigningKeys(secrets, "nonce"))
         self.tokens = tokens.Tokens(SigningKeys(secrets, "access"))
@@ -36,11 +36,11 @@ class AuthService:
         self.sessions = sessions.Sessions(wallet_writes)
 
     def wallet_of(self, token: str) -> Address:
-        """The wallet of an access token; NotSignedIn or TokenExpired where it is nobody's."""
+        """Return the wallet of an access token; raise NotSignedIn or TokenExpired if the token is not valid."""
         return self.tokens.wallet_of(token)
 
     async def verify(self, wallet: Address, signed: bytes, signature: str) -> sessions.IssuedRefreshToken:
-        """Sign in the wallet that signed this text; NotSignedIn says which part of the proof fails."""
+        """Sign in the wallet that signed this text; raise NotSignedIn, which names the part of the proof that fails."""
         signatures.require(wallet, signed, signature)
         message = siws.parse(signed)
         siws.require(
@@ -55,19 +55,19 @@ class AuthService:
         return await self.sessions.open(wallet, self.nonces.check(message.nonce or ""))
 
     def claims_of_header(self, authorization: str) -> tokens.Claims | None:
-        """What the access token in an Authorization header says, None where there is none; NotSignedIn as of tokens."""
+        """Return the claims of a bearer token in an Authorization header, None for other schemes; raise NotSignedIn."""
         scheme, _, credentials = authorization.partition(" ")
         return self.tokens.claims_of(credentials.strip()) if scheme.lower() == "bearer" else None
 
     def wallet_of_header(self, authorization: str) -> Address:
-        """The wallet behind an older proof in an Authorization header; NotSignedIn where it proves none."""
+        """Return the wallet of an older proof in an Authorization header; raise NotSignedIn if it is not valid."""
         proof = legacy.proof_of_header(authorization) if self.legacy else None
         if proof is None:
             raise errors.NotSignedIn("This Authorization header proves nothing here.", help=_SIGN_IN_HELP)
         return legacy.wallet_of_header(proof)
 
     def wallet_of_body(self, body: bytes) -> Address:
-        """The wallet that signed for a request in its body; NotSignedIn where none did, or LEGACY_AUTH is off."""
+        """Return the wallet that signed in the request body; raise NotSignedIn if none did or LEGACY_AUTH is off."""
         proof = legacy.proof_of_body(body) if self.legacy else None
         if proof is None:
             reason = "message, signature, and wallet must be provided" if self.legacy else "nobody is signed in"

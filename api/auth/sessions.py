@@ -1,10 +1,9 @@
-"""Refresh tokens: thirty days, each used once, and a theft shows.
+"""Manages refresh tokens, which are valid for thirty days, are single use, and reveal theft.
 
-A refresh token is exchanged for an access token and the next refresh token. Whoever uses one a second
-time, thief or robbed, ends the whole family, so a stolen token is good for at most one exchange after
-its owner comes back. The database keeps a SHA-256 of it only. The token begins with its wallet: that
-is what row level security lets the look-up see, and as the hash is over all of it, it proves nothing
-by itself.
+A refresh token is exchanged for an access token and the next refresh token. A second use of the same token, by a thief
+or by the owner, ends the whole family. A stolen token therefore allows at most one exchange after its owner returns.
+The database stores only its SHA-256. The token begins with its wallet, because row level security needs the wallet to
+let the lookup see the row. The hash is over the whole token, so the wallet prefix alone proves nothing.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ _SIGN_IN_AGAIN: Final = "Sign in again."
 
 
 class IssuedRefreshToken(NamedTuple):
-    """A refresh token, and until when it can be used."""
+    """A refresh token and the time at which it expires."""
 
     token: str
     expires_at: datetime.datetime
 
 
 class Sessions:
-    """Begins, continues and ends sessions."""
+    """Opens, rotates and closes sessions."""
 
     def __init__(self, wallet_writes: writes.WalletWrites) -> None:
         self._writes = wallet_writes
 
     async def open(self, wallet: Address, nonce: Nonce) -> IssuedRefreshToken:
-        """Sign a wallet in; NotSignedIn when the nonce was used before."""
+        """Sign a wallet in; raise NotSignedIn if the nonce was used before."""
         refresh = _new_refresh_token(wallet)
         try:
             await self._writes.run_as_wallet(
@@ -59,7 +58,7 @@ class Sessions:
         return refresh
 
     async def rotate(self, token: str) -> tuple[Address, IssuedRefreshToken]:
-        """The wallet and its next refresh token; NotSignedIn when this one cannot be used (any more)."""
+        """Return the wallet and its next refresh token; raise NotSignedIn if this token is unknown, used or expired."""
         wallet = _wallet_of_token(token)
         next_token = _new_refresh_token(wallet)
         row = await self._writes.run_as_wallet(
@@ -83,7 +82,7 @@ class Sessions:
         raise errors.NotSignedIn("This refresh token is not valid.", help=_SIGN_IN_AGAIN)
 
     async def close(self, token: str) -> bool:
-        """End a session; False when it was none, or had ended."""
+        """End a session; return False if it did not exist or had already ended."""
         row = await self._writes.run_as_wallet(
             _wallet_of_token(token), writes.statement("close_session"), {"refresh_hash": _hash(token)}
         )

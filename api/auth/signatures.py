@@ -1,4 +1,4 @@
-"""Ed25519: whether a wallet signed these bytes."""
+"""Verifies Ed25519 signatures of wallets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zmart.domain import base58
 from .. import errors
 
 SIGNATURE_BYTES = 64
-#: base58 of 64 bytes and base64 of the same are both shorter.
+#: The base58 and the base64 form of 64 bytes are both shorter.
 _LONGEST = 100
 
 
@@ -26,12 +26,12 @@ def require(wallet: str, message: bytes, signature: str) -> None:
     except ValueError:
         signed = False
     if not signed:
-        # protocol.md 6.1, step 3: the words older clients know.
+        # protocol.md 6.1, step 3: the message that older clients know.
         raise errors.NotSignedIn("Invalid wallet signature", help="Sign exactly this text with this wallet.")
 
 
 def canonical(signature: str) -> str:
-    """A signature that was accepted, in base58."""
+    """Return an accepted signature in base58."""
     return base58.encode(_raw(signature) or b"")
 
 

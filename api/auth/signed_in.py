@@ -1,4 +1,4 @@
-"""What a handler that acts for a wallet is given."""
+"""Provides the authenticated wallet to handlers that act for a wallet."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from zmart.domain.ids import Address
 from .. import writes
 from .service import AuthService
 
-#: For `security=` of a handler that takes FromSignedIn.
+#: The value of `security=` for a handler that takes FromSignedIn.
 SECURITY: list[dict[str, list[str]]] = [{"access_token": []}]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignedInWallet:
-    """A wallet that has proven itself, and what can be written as it."""
+    """An authenticated wallet, with the means to write as this wallet."""
 
     wallet: Address
-    #: `token`, or one of the older signature forms, which are bound to nothing (protocol.md 6).
+    #: `token`, or one of the older signature forms, which are bound to no request (protocol.md 6).
     proof_kind: Literal["token", "header", "body"]
     writes: writes.WalletWrites
-    #: When the access token runs out; the older proofs have none.
+    #: Expiry of the access token; the older proofs have none.
     expires_at: datetime.datetime | None = None
 
     async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
-        """Run one statement as this wallet, in a transaction of its own; its first row.
+        """Run one statement as this wallet, in its own transaction, and return its first row.
 
-        Raises Forbidden, NotFound, Conflict or Unprocessable when the function called refuses.
+        Raises Forbidden, NotFound, Conflict or Unprocessable if the called function rejects the request.
         """
         return await self.writes.run_as_wallet(self.wallet, statement, parameters)
 
@@ -45,7 +45,7 @@ FromSignedIn = Annotated[SignedInWallet, Dependency(skip_validation=True)]
 async def authenticate_request(
     request: Request[Any, Any, State], auth: AuthService, wallet_writes: writes.WalletWrites
 ) -> SignedInWallet:
-    """Who a request comes from; NotSignedIn where it does not say, or proves nothing."""
+    """Return the wallet of a request; raise NotSignedIn if it has no proof or an invalid one."""
     authorization = request.headers.get("authorization")
     if authorization:
         if (claims := auth.claims_of_header(authorization)) is not None:

@@ -1,8 +1,8 @@
-"""Sign-In With Solana: the text a wallet shows and signs, written, read and judged.
+"""Writes, parses and checks the text that a wallet shows and signs (Sign-In With Solana).
 
-A wallet does not sign what we send: it puts the text together from fields, may add some, and returns
-the bytes it signed. So those bytes are read back and each field is compared with what it must be. A
-text that is not the one way of writing its fields is refused, so no line can pass for another.
+A wallet does not sign the text that the API sends: it builds the text from fields, may add some, and returns the bytes
+that it signed. So those bytes are parsed and each field is compared with its expected value. A text that differs from
+the single canonical form of its fields is rejected, so no line can be taken for another.
 
     example.org wants you to sign in with your Solana account:
     4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA
@@ -32,13 +32,13 @@ from .. import errors
 
 VERSION: Final = "1"
 STATEMENT: Final = "Sign in to ZMART."
-#: Clocks of wallets differ this much from ours, at most.
+#: The maximum difference between a wallet's clock and the server's.
 SKEW: Final = datetime.timedelta(minutes=1)
-#: Signed texts are some 400 characters; a wallet's own additions fit as well.
+#: Signed texts have about 400 characters; a wallet's own additions fit as well.
 LONGEST: Final = 4_000
 
 _HEADING: Final = " wants you to sign in with your Solana account:"
-#: The fields that stand on lines of their own, in their order.
+#: The fields on separate lines, in their order.
 _FIELDS: Final = {
     "uri": "URI",
     "version": "Version",
@@ -54,7 +54,7 @@ _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]
 
 @dataclass(frozen=True, kw_only=True)
 class SignInMessage:
-    """The fields of a text; None where it has no such line."""
+    """The fields of a text; None if it has no such line."""
 
     domain: str
     address: str
@@ -70,7 +70,7 @@ class SignInMessage:
     resources: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        """The one way of writing these fields."""
+        """Return the canonical text of these fields."""
         lines = [f"{self.domain}{_HEADING}", self.address]
         if self.statement is not None:
             lines += ["", self.statement]
@@ -82,18 +82,18 @@ class SignInMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedFields:
-    """What a text must say."""
+    """The values that a text must contain."""
 
     wallet: Address
-    #: Host and port of the sites that people sign in from.
+    #: Host and port of the sites that users sign in from.
     domains: Collection[str]
-    #: mainnet, devnet or localnet; `solana:` may stand before it.
+    #: mainnet, devnet or localnet; the text may add the prefix `solana:`.
     chain_id: str
     now: datetime.datetime
 
 
 def parse(signed: bytes) -> SignInMessage:
-    """The fields of a signed text; NotSignedIn where it is none, or not written the one way."""
+    """Parse a signed text; raise NotSignedIn if it is invalid or not in the canonical form."""
     try:
         text = signed.decode("utf-8")
     except UnicodeDecodeError:
@@ -107,7 +107,7 @@ def parse(signed: bytes) -> SignInMessage:
 
 
 def require(message: SignInMessage, expected: ExpectedFields) -> None:
-    """Raise NotSignedIn, naming the field, unless every field is what it must be. The nonce is judged by `nonces`."""
+    """Raise NotSignedIn, naming the field, unless every field has its expected value. `nonces` checks the nonce."""
     if message.domain not in expected.domains:
         raise _rejection("Domain is not one that people sign in from here")
     if message.address != expected.wallet:

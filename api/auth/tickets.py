@@ -1,9 +1,9 @@
-"""Stream tickets: sixty seconds, one use, for what cannot send a header.
+"""Issues stream tickets for clients that cannot send a header; a ticket lasts sixty seconds and is single use.
 
-A browser's EventSource and WebSocket send no Authorization, and what stands in an address ends up in
-logs. So a signed-in wallet asks for a ticket and puts that into the address; by the time a log line
-could be read it is used up. What a ticket opens stays open as long as the access token would have that it
-was asked for with, and no longer: a ticket makes no session last.
+A browser's EventSource and WebSocket send no Authorization header, and URLs end up in logs. So a signed-in wallet
+requests a ticket and puts it into the URL. By the time the log line could be read, the ticket is used. The
+stream that a ticket opens stays open as long as the access token that the ticket was requested with would be valid,
+and no longer: a ticket does not extend a session.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from .. import errors, writes
 from .tokens import LIFETIME_SECONDS as ACCESS_SECONDS
 from .tokens import Tokens
 
-#: What a ticket is good for.
+#: The audience of a ticket.
 STREAM: Final = "zmart-stream"
 LIFETIME_SECONDS: Final = 60
 
 
 class RedeemedTicket(NamedTuple):
-    """What a ticket was good for."""
+    """The wallet and the end time that a redeemed ticket grants."""
 
     wallet: Address
-    #: When what it opened is to be closed.
+    #: When the stream that the ticket opened must close.
     until: datetime.datetime
 
 
 class Tickets:
-    """Hands out tickets and takes them back."""
+    """Issues and redeems tickets."""
 
     def __init__(self, tokens: Tokens, wallet_writes: writes.WalletWrites) -> None:
         self._tokens = tokens
         self._writes = wallet_writes
 
     def issue(self, wallet: str, until: datetime.datetime | None = None) -> str:
-        """A new ticket of this wallet; what it opens is closed at `until`, or after an access token's lifetime."""
+        """Return a new ticket; its stream closes at `until`, by default after an access token's lifetime."""
         closes = until or datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=ACCESS_SECONDS)
         return self._tokens.issue(wallet, until=closes)
 
     async def redeem(self, ticket: str) -> RedeemedTicket:
-        """The wallet whose ticket this was, and until when it is good.
+        """Return the ticket's wallet and the end of its validity.
 
-        NotSignedIn (TokenExpired after its minute) when it is nobody's or was used before, Unavailable
-        when the database cannot say so.
+        Raises NotSignedIn (TokenExpired after sixty seconds) if the ticket is unknown or was used before, Unavailable
+        if the database cannot be reached.
         """
         claims = self._tokens.claims_of(ticket)
         try:

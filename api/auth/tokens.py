@@ -1,7 +1,7 @@
-"""Access tokens: fifteen minutes as one wallet, believed without asking the database.
+"""Issues and verifies access tokens, which are valid for fifteen minutes and one wallet, without a database lookup.
 
-A JWT of HS256 and nothing else: the algorithm is ours to say, never the token's. It names us as its
-issuer and what it is good for as its audience, so that a ticket is no access token nor the reverse.
+A token is a JWT with HS256 only: the server chooses the algorithm, never the token. Its issuer is this API and its
+audience is its purpose, so a ticket is not accepted as an access token, nor the reverse.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from .. import errors
 from .keys import SigningKeys
 
 ISSUER: Final = "zmart"
-#: What an access token is good for.
+#: The audience of an access token.
 ACCESS: Final = "zmart-api"
 LIFETIME_SECONDS: Final = 15 * 60
 _ALGORITHM: Final = "HS256"
 _REQUIRED: Final = ("iss", "aud", "sub", "iat", "exp", "jti")
-#: A token of ours has some 350 characters; longer ones are not worth the work.
+#: Tokens of this API have about 350 characters; longer ones are rejected unread.
 _LONGEST: Final = 2_000
-#: The wallets whose tokens are remembered as checked.
+#: The number of verified tokens that are cached.
 _MOST_REMEMBERED: Final = 10_000
 
 
 class Claims(NamedTuple):
-    """What a valid token says."""
+    """The claims of a valid token."""
 
     wallet: Address
-    #: The token's own name, for what may be used once.
+    #: The token's own id, for tokens that may be used once.
     token_id: str
     expires_at: datetime.datetime
-    #: How long what it opens may stay open; for an access token as long as itself.
+    #: How long a stream opened with it may stay open; for an access token until its own expiry.
     until: datetime.datetime
 
 
 class Tokens:
-    """Makes and checks tokens of one audience."""
+    """Issues and verifies tokens of one audience."""
 
     def __init__(self, keys: SigningKeys, *, audience: str = ACCESS, lifetime_seconds: int = LIFETIME_SECONDS) -> None:
         self._keys = keys
@@ -52,7 +52,7 @@ class Tokens:
         self._verified: dict[str, Claims] = {}
 
     def issue(self, wallet: str, *, until: datetime.datetime | None = None) -> str:
-        """A new token of this wallet; SignInOff where no secret is set. What it opens ends with it, or at `until`."""
+        """Return a new token; raise SignInDisabled without a secret. Its streams end when it expires or at `until`."""
         now = _now()
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -67,11 +67,11 @@ class Tokens:
         return jwt.encode(claims, self._keys.signing_key, algorithm=_ALGORITHM)
 
     def wallet_of(self, token: str) -> Address:
-        """The wallet whose token this is; NotSignedIn or TokenExpired where it is nobody's."""
+        """Return the wallet of a token; raise NotSignedIn or TokenExpired if the token is not valid."""
         return self.claims_of(token).wallet
 
     def claims_of(self, token: str) -> Claims:
-        """What a token says, once it is believed; NotSignedIn or TokenExpired otherwise."""
+        """Return the claims of a valid token; raise NotSignedIn or TokenExpired otherwise."""
         claims = self._verified.get(token)
         if claims is None:
             claims = self._verify(token)

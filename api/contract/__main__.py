@@ -1,4 +1,4 @@
-"""`python -m api.contract openapi`, `python -m api.contract asyncapi`: print a document as it is served."""
+"""Prints a document as it is served: `python -m api.contract openapi`, `python -m api.contract asyncapi`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from zmart import settings
 from .. import app
 from . import asyncapi, openapi
 
-#: The documents depend on no configuration; nothing is connected to.
+#: The documents do not depend on the configuration; no connection is opened.
 _NOWHERE: Mapping[str, str] = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
 
 
 def openapi_document() -> dict[str, Any]:
-    """The OpenAPI document."""
+    """Return the OpenAPI document."""
     return openapi.document(app.create(settings.load(_NOWHERE)))
 
 
@@ -25,7 +25,7 @@ DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {"openapi": openapi_docu
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the document that is named; 2 for one that does not exist."""
+    """Print the named document; return 2 if it does not exist."""
     build = DOCUMENTS.get(arguments[0]) if len(arguments) == 1 else None
     if build is None:
         print(f"Name one of {', '.join(DOCUMENTS)}.", file=sys.stderr)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def serialize(document: Mapping[str, Any]) -> str:
-    """A document as it is kept: one line a member, so that changes can be read."""
+    """Return a document in the format of the stored files: one line per member, so that diffs are readable."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""The AsyncAPI 3 document of the streams: the same frames over WebSocket and server-sent events.
+"""Builds the AsyncAPI 3 document of the streams, which send the same frames over WebSocket and server-sent events.
 
-Topics are those of `live.topics`, messages those of `live.messages`, what clients may say and what goes wrong those of
-`live.actions` and `live.conversation`.
+The topics come from `live.topics`, the messages from `live.messages`, the clients' messages and error codes from
+`live.client_messages`, and the close codes from `live.websocket_session`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _POSITION_FIELDS: Final = {
         "description": "Opaque; send it unchanged as `since`. Compare order by epoch and seq.",
     },
 }
-#: Each topic, as its first word names it.
+#: Each topic by its first word.
 TOPICS: Final[Mapping[str, str]] = {
     "markets": "How every market stands, and what happens to it beside votes.",
     "market": "`market:<id>`: everything about one market; the id has 64 hexadecimal digits.",
@@ -37,7 +37,7 @@ TOPICS: Final[Mapping[str, str]] = {
     "discussions": "`discussions:<id>`: what is said under one market.",
     "status": "Finality, stale marts, events of the whole protocol.",
 }
-#: RFC 6455 section 7.4, and ours from 4000; never 1000, after which older clients stay away.
+#: RFC 6455 section 7.4, and this project's own from 4000; never 1000, because older clients do not reconnect after it.
 _CLOSES: Final[Mapping[int, str]] = {
     websocket_session.CLOSE_RESTART: "The process goes away; connect again with your position, to any process.",
     websocket_session.CLOSE_FULL: "There is no room; come back later.",
@@ -50,7 +50,7 @@ _CLOSES: Final[Mapping[int, str]] = {
 
 
 def document() -> Document:
-    """The whole document."""
+    """Return the whole document."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -186,7 +186,7 @@ def _named_types() -> dict[str, str]:
 
 
 def pascal(kind: str) -> str:
-    """The name of a type of message among the schemas."""
+    """Return the schema name of a message type."""
     return "".join(part.capitalize() for part in kind.split("_")) + "Message"
 
 
@@ -201,7 +201,7 @@ def _schemas() -> Document:
 
 
 def _envelopes() -> Document:
-    """Each type of message in its envelope."""
+    """Return each message type's schema with its envelope."""
     return {
         pascal(message_type.name): _object(
             (message_type.data.__doc__ or "").partition("\n")[0],
@@ -227,7 +227,7 @@ def _object(description: str, properties: Document, *, optional: Document | None
 
 
 def _server_message(kind: str, description: str, data: Document, *, has_position: bool = False) -> Document:
-    """What the server says that is not of the log."""
+    """Return the schema of a server message that is not from the log."""
     return _object(
         description,
         {"type": {"const": kind}, "timestamp": _INSTANT, "data": data},
@@ -236,7 +236,7 @@ def _server_message(kind: str, description: str, data: Document, *, has_position
 
 
 def _protocol_schemas() -> Document:
-    """What is not of the log: frames, answers, ends, and what clients say."""
+    """Return the schemas that are not from the log: frames, answers, close events, and clients' messages."""
     names = {"type": "array", "items": {"type": "string"}}
     text = {"type": "string"}
     inside = {"anyOf": [{"$ref": _SCHEMA.format(name=pascal(message_type.name))} for message_type in messages.MESSAGES]}

@@ -1,7 +1,7 @@
-"""What requests and answers look like: real ones, recorded from an API over a played history.
+"""Provides example requests and responses, recorded from an API over a generated history.
 
-`examples.json` holds one request and one answer per operation. A test writes it (ZMART_WRITE_EXAMPLES=1) and holds each
-of them against its schema, so that no example can describe an earlier version.
+`examples.json` contains one request and one response per operation. A test writes it (ZMART_WRITE_EXAMPLES=1) and
+validates each of them against its schema, so that no example can describe an earlier version.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Parameter(NamedTuple):
     description: str = ""
 
 
-#: By name; one that has a default or a closed list of values needs no line here.
+#: By name; a parameter with a default or a closed list of values needs no entry here.
 PARAMETERS: Final[dict[str, Parameter]] = {
     "market": Parameter(_MARKET, "The market it stands under."),
     "market_id": Parameter(_MARKET),
@@ -56,7 +56,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "Authorization": Parameter("Bearer eyJhbGciOiJIUzI1NiJ9.e30.signature"),
 }
 
-#: What an operation answers with besides JSON, by media type.
+#: The media types besides JSON that an operation returns.
 OTHER_MEDIA_TYPES: Final[dict[str, dict[str, Any]]] = {
     "runSql": {"text/csv": {"type": "string", "description": "A line of names, then a line per row; format=csv."}},
     "stream": {"text/event-stream": _STREAM},
@@ -76,7 +76,7 @@ _TEXTS: Final = {
 
 
 def parameter(name: str, operation: str, schema: dict[str, Any]) -> Any:
-    """An example of a parameter."""
+    """Return an example of a parameter."""
     if (special := _OF_OPERATION.get((operation, name))) is not None:
         return special
     if "default" in schema and schema["default"] != "":
@@ -87,12 +87,12 @@ def parameter(name: str, operation: str, schema: dict[str, Any]) -> Any:
 
 
 def request(operation: str) -> Any:
-    """A body that the operation takes; None before one was recorded."""
+    """Return a body that the operation accepts; None before one was recorded."""
     return _load_recorded().get(operation, {}).get("request")
 
 
 def response(operation: str, media_type: str) -> Any:
-    """A body that it answered with; None before one was recorded."""
+    """Return a body that the operation returned; None before one was recorded."""
     if media_type in _TEXTS:
         return _TEXTS[media_type]
     return _load_recorded().get(operation, {}).get("response")

@@ -1,8 +1,8 @@
-"""Push: one listener and one hub per process, a bounded queue per client.
+"""Pushes changes to clients: one listener and one hub per process, one bounded queue per client.
 
-    feed --doorbell--> hub --one statement a window--> messages --by topic--> clients --> SSE
+    feed --change signal--> hub --one statement per window--> messages --by topic--> clients --> SSE
 
-The hub stands at a position and always reads "what comes after it" from the log, so a lost doorbell
-or a restarted server costs time and nothing else. What a client has been sent is a position too; it
-comes back with it and is given the rest, from the same statement.
+The hub has a position and always reads the entries after it from the log. A lost change signal or a restarted
+server therefore only adds delay. The place up to which a client has received messages is also a position. A client
+that reconnects sends this position back and receives the rest from the same statement.
 """

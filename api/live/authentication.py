@@ -1,4 +1,4 @@
-"""Who is listening, for the one topic that is private."""
+"""Authenticates the clients of streams, for `me`, the only private topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zmart.domain.ids import Address
 
 
 class VerifiedClaims(Protocol):
-    """What a valid token says."""
+    """The claims of a valid token."""
 
     @property
     def wallet(self) -> Address: ...  # noqa: D102
@@ -18,15 +18,15 @@ class VerifiedClaims(Protocol):
 
 
 class TokenVerifier(Protocol):
-    """Believes tokens."""
+    """Verifies access tokens."""
 
     def claims_of(self, token: str) -> VerifiedClaims:
-        """What it says; NotSignedIn or TokenExpired when it is not to be believed."""
+        """Return the token's claims; raise NotSignedIn or TokenExpired if the token is not valid."""
         ...
 
 
 class TicketGrant(Protocol):
-    """What a ticket was good for."""
+    """The wallet and the expiry time that a redeemed ticket grants."""
 
     @property
     def wallet(self) -> Address: ...  # noqa: D102
@@ -35,34 +35,34 @@ class TicketGrant(Protocol):
 
 
 class TicketRedeemer(Protocol):
-    """Takes tickets back."""
+    """Redeems tickets; a ticket is single use."""
 
     async def redeem(self, ticket: str) -> TicketGrant:
-        """Whose it was, and until when; NotSignedIn or TokenExpired when it is nobody's or was used before."""
+        """Return the ticket's wallet and expiry; raise NotSignedIn or TokenExpired if it is unknown or was used."""
         ...
 
 
 class Identity(NamedTuple):
-    """A wallet, and until when it is believed to be there."""
+    """An authenticated wallet and the time at which its authentication expires."""
 
     wallet: Address
     expires_at: datetime.datetime
 
     @property
     def seconds_left(self) -> float:
-        """How long that is from now."""
+        """Return the seconds from now until the authentication expires."""
         return (self.expires_at - datetime.datetime.now(datetime.UTC)).total_seconds()
 
 
 class StreamAuthenticator:
-    """Lets a wallet in by its token or its ticket."""
+    """Authenticates a wallet by its token or its ticket."""
 
     def __init__(self, tokens: TokenVerifier, tickets: TicketRedeemer) -> None:
         self._tokens = tokens
         self._tickets = tickets
 
     async def authenticate(self, *, token: str | None = None, ticket: str | None = None) -> Identity | None:
-        """Who that is; None where neither is given. NotSignedIn or TokenExpired when it is not believed."""
+        """Return the identity, or None without token and ticket; raise NotSignedIn or TokenExpired if invalid."""
         if token:
             claims = self._tokens.claims_of(token)
             return Identity(claims.wallet, claims.expires_at)

@@ -1,10 +1,10 @@
-"""One subscriber: what it hears, and the bounded queue between it and the hub.
+"""Holds one stream client: its topics and the bounded queue between it and the hub.
 
-The hub offers batch after batch and waits for nobody. A client whose transport takes bytes at once has
-an `outlet`, and then nothing is queued and no task is woken; one that waits for its turn (SSE), that is
-being told its past, or whose peer reads too slowly, has its queue. When that fills, messages of state
-that newer ones replace are dropped first, and a client that still does not keep up is closed with a
-reason. So messages of the log are delivered in order or visibly not at all.
+The hub offers batch after batch and never waits for a client. A client whose transport accepts bytes at once has
+an `outlet`; then nothing is queued and no task is woken. All other clients use their queue: SSE clients, which wait
+for their turn, clients whose past is being replayed, and clients whose peer reads too slowly. When the queue is full,
+state messages that newer ones replace are dropped first. A client that still lags is closed with a reason. Messages
+of the log are therefore delivered in order, or the client sees that they are missing.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from .frames import Frame, FrameBatch, coalesce
 
 CloseReason: TypeAlias = Literal["slow", "shutdown"]
 ResyncReason: TypeAlias = Literal["foreign_epoch", "future_position"]
-#: Takes a batch right now, or says that it cannot.
+#: Accepts a batch immediately and returns True, or returns False.
 Outlet: TypeAlias = Callable[[FrameBatch], bool]
 
 #: Frames a client may lag behind before it is closed; a few megabytes at worst.
 QUEUE_FRAMES = 1000
-#: After coalescing, a queue still this full belongs to a client that does not keep up.
+#: After coalescing, a queue still this full belongs to a client that reads too slowly.
 _SLOW_CLIENT_FRAMES = QUEUE_FRAMES * 3 // 4
 
 
 class ResyncRequired(Exception):
-    """The client's position is no place in this log; it must read the state again from `found`."""
+    """The client's position does not exist in this log; the client must read the state again from `found`."""
 
     def __init__(self, reason: ResyncReason, found: feed.FeedPosition) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class ResyncRequired(Exception):
 
 
 class StreamClosed(Exception):
-    """The client hears nothing more; what it was sent is complete up to its position."""
+    """The client receives nothing more; everything up to its position has been sent."""
 
     def __init__(self, reason: CloseReason) -> None:
         super().__init__(reason)
@@ -53,7 +53,7 @@ class StreamClient:
         self.address = address
         #: Where batches go while nothing is queued; None makes everything queue.
         self.outlet: Outlet | None = None
-        #: Told when something waits to be taken, by those who have no task that waits.
+        #: Called when frames are waiting, for clients without a task that waits for them.
         self._on_wake = on_wake
         self._frames: list[Frame] = []
         self._closed: CloseReason | None = None
@@ -62,11 +62,11 @@ class StreamClient:
 
     @property
     def closed(self) -> CloseReason | None:
-        """Why nothing more comes."""
+        """Return the reason why the stream is closed, or None while it is open."""
         return self._closed
 
     def offer(self, batch: FrameBatch) -> None:
-        """Pass a batch on or queue it, or close the client when it does not keep up."""
+        """Send the batch or queue it; close the client if it is too slow."""
         if self._closed is not None:
             return
         if self.outlet is not None and not self._wake.is_set() and self.outlet(batch):
@@ -79,18 +79,18 @@ class StreamClient:
         self._notify()
 
     def offer_heartbeat(self, batch: FrameBatch) -> None:
-        """Pass a frame without messages on, where that takes no queue."""
+        """Send a frame without messages, unless it would have to be queued."""
         if self.outlet is not None and self._closed is None and not self._wake.is_set():
             self.outlet(batch)
 
     def resync(self, resync: ResyncRequired) -> None:
-        """Forget what is queued and tell the client to read the state again."""
+        """Discard the queue and make the client read the state again."""
         self._frames = []
         self._resync = resync
         self._notify()
 
     def close(self, reason: CloseReason) -> None:
-        """Tell the client that nothing more comes. At shutdown it still gets what is queued."""
+        """Close the stream. At shutdown the client still receives the queued frames."""
         if self._closed is None:
             self._closed = reason
             if reason == "slow":
@@ -98,12 +98,12 @@ class StreamClient:
             self._notify()
 
     async def take(self) -> list[Frame]:
-        """Wait for frames and take them all, coalesced. Raises Resync or Closed."""
+        """Wait for frames and return all of them, coalesced. Raise ResyncRequired or StreamClosed."""
         await self._wake.wait()
         return self.take_now()
 
     def take_now(self) -> list[Frame]:
-        """Take what is there, coalesced; empty when nothing is. Raises Resync or Closed."""
+        """Return the queued frames, coalesced; may be empty. Raise ResyncRequired or StreamClosed."""
         if self._resync is not None:
             resync, self._resync = self._resync, None
             raise resync

@@ -1,14 +1,14 @@
-"""What a WebSocket client may say: one JSON object a message, read into one of five actions.
+"""Parses the messages of WebSocket clients: one JSON object per message, one of five actions.
 
     {"action": "subscribe", "topics": [...], "since": position?, "token" | "ticket"?}
-    {"action": "subscribe", "market_id": "..."}             the older way, answered in the older dialect
+    {"action": "subscribe", "market_id": "..."}             the older form, answered in the older dialect
     {"action": "unsubscribe", "topics" | "market_id"}
     {"action": "auth", "token" | "ticket", "wallet"?}
     {"action": "ping"}                                      answered with pong
     {"action": "pong"}                                      a sign of life (protocol.md 7.3)
 
-What cannot be read is `Refused` with a stable code; the sentences that older clients compare are those
-of protocol.md 7.1, and what else there is to say stands beside them.
+A message that cannot be parsed raises `MessageRejected` with a stable code. Its `message` is the sentence of
+protocol.md 7.1 that older clients compare; further information is in `detail`.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ Code: TypeAlias = Literal[
 
 
 class MessageRejected(zmart_errors.InvalidInput):
-    """A message that is answered with an error."""
+    """The server answers this client message with an error."""
 
     def __init__(self, code: Code, message: str, detail: str = "", *, market_id: str | None = None) -> None:
         super().__init__(message)
         self.code: Code = code
         #: The sentence that clients compare.
         self.message = message
-        #: What else there is to say.
+        #: Further information.
         self.detail = detail
         self.market_id = market_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """A token or a ticket, and whose it is said to be."""
+    """A token or a ticket, and the wallet that it should belong to."""
 
     token: str | None = None
     ticket: str | None = None
@@ -68,11 +68,11 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Subscribe:
-    """Hear about more."""
+    """Subscribe to more topics."""
 
     names: tuple[str, ...]
     dialect: Dialect
-    #: The market as it was written, in the older dialect.
+    #: The market as the client wrote it, in the older dialect.
     market_id: str | None = None
     since: feed.FeedPosition | None = None
     credentials: Credentials | None = None
@@ -80,7 +80,7 @@ class Subscribe:
 
 @dataclass(frozen=True, kw_only=True)
 class Unsubscribe:
-    """Hear about less."""
+    """Unsubscribe from topics."""
 
     names: tuple[str, ...]
     market_id: str | None = None
@@ -88,26 +88,26 @@ class Unsubscribe:
 
 @dataclass(frozen=True, kw_only=True)
 class Authenticate:
-    """Say who is there."""
+    """Authenticate the connection's wallet."""
 
     credentials: Credentials
 
 
 @dataclass(frozen=True)
 class Ping:
-    """Ask for a pong."""
+    """Request a pong."""
 
 
 @dataclass(frozen=True)
 class Pong:
-    """Be there."""
+    """Show that the client is alive."""
 
 
 Action: TypeAlias = Subscribe | Unsubscribe | Authenticate | Ping | Pong
 
 
 class _ClientMessage(msgspec.Struct, kw_only=True):
-    """Every member that any action has."""
+    """All members that any action can have."""
 
     action: str | None = None
     type: str | None = None
@@ -120,13 +120,13 @@ class _ClientMessage(msgspec.Struct, kw_only=True):
 
     @property
     def credentials(self) -> Credentials | None:
-        """Who is said to be there, if anybody."""
+        """Return the credentials of the message, or None if it has none."""
         if self.token is None and self.ticket is None:
             return None
         return Credentials(token=self.token, ticket=self.ticket, wallet=self.wallet)
 
 
-#: Members that may stand in the address, too.
+#: Members that are also allowed in the connection's URL query.
 QUERY_PARAMETERS = frozenset({"topics", "market_id", "since", "token", "ticket"})
 
 _DECODER = msgspec.json.Decoder(_ClientMessage)
@@ -134,7 +134,7 @@ _SHOWN = 100
 
 
 def parse(text: str) -> Action:
-    """Read one message; Refused says what was wrong with it."""
+    """Parse one message; raise MessageRejected with the reason if it is invalid."""
     try:
         message = _DECODER.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -158,12 +158,12 @@ def parse(text: str) -> Action:
 
 
 def parse_all(text: str) -> list[Action]:
-    """The actions of one message, of which there is one."""
+    """Return the actions of one message as a list; each message has exactly one."""
     return [parse(text)]
 
 
 def parse_query(query: Mapping[str, str]) -> list[Action]:
-    """What the address of a connection asks for: who is there, then what to hear. Refused as messages are."""
+    """Return the actions of a connection's URL: authenticate first, then subscribe. Raises MessageRejected."""
     message = _ClientMessage(
         topics=query["topics"].split(",") if query.get("topics") else None,
         market_id=query.get("market_id"),
@@ -177,7 +177,7 @@ def parse_query(query: Mapping[str, str]) -> list[Action]:
 
 
 def parse_position(text: str) -> feed.FeedPosition:
-    """Read a place to resume at; Refused when it is none."""
+    """Parse a position to resume from; raise MessageRejected if it is invalid."""
     try:
         return feed.FeedPosition.parse(text)
     except zmart_errors.InvalidInput as error:

@@ -1,13 +1,14 @@
-"""What is sent: messages, grouped into one frame per entry of the log.
+"""Groups messages into frames: one frame per entry of the log.
 
-A `Window` is what the hub read: consecutive entries with their messages. A `Frame` is the part of one
-entry that one subscription hears, a `Batch` the frames of one window. They are made once per distinct
-subscription and shared by all clients that have it, and so are the bytes that go on the wire: an
-event of SSE and a frame of WebSocket (the server's are not masked, RFC 6455 section 5.3) are the same
-for everyone, so each is encoded when the first client needs it and never again.
+A `LogWindow` is the result of one read of the hub: consecutive entries with their messages. A `Frame` contains the
+messages of one entry that one subscription receives, and a `FrameBatch` the frames of one window. They are created
+once per distinct subscription and shared by all clients with that subscription. The bytes on the wire are shared
+too: an SSE event and a WebSocket frame (frames from a server are not masked, RFC 6455 section 5.3) are the same for
+all clients, so each is encoded once, when the first client needs it.
 
-WebSocket knows two dialects. Clients that ask for topics get frames, `{epoch, seq, position, messages}`; older
-ones, which ask for a market, get one message each with epoch, seq and position beside it (protocol.md 7.1).
+WebSocket has two dialects. Clients that subscribe to topics receive frames,
+`{epoch, seq, position, messages}`. Older clients, which subscribe to a market, receive one message at a time, with
+epoch, seq and position beside it (protocol.md 7.1).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from zmart.db import feed
 
-#: How a WebSocket client is spoken to: a frame per entry, or the older way, a message at a time.
+#: The format for a WebSocket client: one frame per entry, or, for older clients, one message at a time.
 Dialect: TypeAlias = Literal["frames", "messages"]
 
 _FINAL_TEXT = 0x81
@@ -28,48 +29,48 @@ _LENGTH_16, _LENGTH_64 = 126, 127
 
 
 class StreamMessage(NamedTuple):
-    """One message, finished, and who hears it."""
+    """One finished message and the topics whose subscribers receive it."""
 
     topics: tuple[str, ...]
-    #: What newer messages with the same key replace; None for a message of the log.
+    #: A newer message replaces older ones with the same key; None for a message of the log.
     state_key: str | None
-    #: JSON, an object.
+    #: A JSON object.
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogWindow:
-    """Consecutive entries of the log, and the messages they mean."""
+    """Consecutive entries of the log with the messages made from them."""
 
-    #: Where the log ended when this was read.
+    #: The end of the log at the time of this read.
     head: feed.FeedPosition
-    #: The reader's place after this window.
+    #: The reader's position after this window.
     position: feed.FeedPosition
     #: By seq, ascending; entries without messages are left out.
     messages: Sequence[tuple[int, Sequence[StreamMessage]]]
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing more was there."""
+        """Return whether the window reaches the end of the log."""
         return self.position.seq == self.head.seq
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The messages of one entry that one subscription hears."""
+    """The messages of one entry that one subscription receives."""
 
     position: feed.FeedPosition
     messages: tuple[StreamMessage, ...]
 
     @cached_property
     def text(self) -> str:
-        """The frame as JSON."""
+        """Return the frame as JSON."""
         messages = ",".join(message.text for message in self.messages)
         return f'{{{position_members(self.position)},"messages":[{messages}]}}'
 
     @cached_property
     def event(self) -> bytes:
-        """The frame as a server-sent event. Postgres writes JSON without line ends."""
+        """Return the frame as a server-sent event. Postgres writes JSON without line ends."""
         return f"id: {self.position}\ndata: {self.text}\n\n".encode()
 
     @cached_property
@@ -81,19 +82,19 @@ class Frame:
         return b"".join(packet(envelope(message.text, self.position)) for message in self.messages)
 
     def packets(self, dialect: Dialect) -> bytes:
-        """The frame on a WebSocket's wire."""
+        """Return the frame as bytes for a WebSocket."""
         return self._packet if dialect == "frames" else self._envelopes
 
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """The frames of one window that one subscription hears, in seq order; at least one."""
+    """The frames of one window that one subscription receives, in seq order; at least one."""
 
     frames: list[Frame]
 
     @cached_property
     def events(self) -> bytes:
-        """All of them as server-sent events."""
+        """Return all frames as server-sent events."""
         return b"".join(frame.event for frame in self.frames)
 
     @cached_property
@@ -105,14 +106,14 @@ class FrameBatch:
         return b"".join(frame.packets("messages") for frame in self.frames)
 
     def packets(self, dialect: Dialect) -> bytes:
-        """All of them on a WebSocket's wire."""
+        """Return all frames as bytes for a WebSocket."""
         if len(self.frames) == 1:
             return self.frames[0].packets(dialect)
         return self._frames if dialect == "frames" else self._messages
 
 
 def packet(text: str) -> bytes:
-    """Text as one unmasked WebSocket frame (RFC 6455 section 5.2)."""
+    """Return text as one unmasked WebSocket frame (RFC 6455 section 5.2)."""
     payload = text.encode()
     length = len(payload)
     if length < _LENGTH_16:
@@ -133,12 +134,12 @@ def position_members(position: feed.FeedPosition) -> str:
 
 
 def envelope(text: str, position: feed.FeedPosition) -> str:
-    """Add the position's fields to a message, as older clients get it."""
+    """Add the position's fields to a message, in the format for older clients."""
     return f"{text[:-1]},{position_members(position)}}}"
 
 
 def frames_for_topics(window: LogWindow, topics: frozenset[str]) -> list[Frame]:
-    """What a subscription hears of a window, in seq order."""
+    """Return the frames that a subscription receives from a window, in seq order."""
     frames = []
     for seq, messages in window.messages:
         matching = tuple(m for m in messages if not topics.isdisjoint(m.topics))
@@ -148,9 +149,9 @@ def frames_for_topics(window: LogWindow, topics: frozenset[str]) -> list[Frame]:
 
 
 def coalesce(frames: Sequence[Frame]) -> list[Frame]:
-    """The same frames without messages of state that a later one replaces.
+    """Return the frames without state messages that a later message replaces.
 
-    Messages of the log all stay, and so does the order.
+    All messages of the log remain, and the order does not change.
     """
     replaced: set[str] = set()
     result: list[Frame] = []

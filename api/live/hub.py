@@ -1,11 +1,12 @@
-"""The hub: where the process stands in the feed, and who is to hear what comes next.
+"""Distributes new feed entries to all connected clients of this process.
 
-One task reads window after window and offers each to the clients; it waits for nobody.
+One task reads window after window from its position in the feed and offers each window to the clients. It never
+waits for a client.
 
-Coming in without a gap and without a double: the client is registered at the hub's position S, so
-that everything after S is queued for it; then it is sent what lies between its own position and S,
-read from the log by the same statement. Nothing is on both sides of S. A client that stands ahead of
-the hub, because it read an answer of REST that is newer, is registered when the hub has come as far.
+A client joins without a gap and without duplicates in two steps. First the hub registers it at the hub's position S,
+so that everything after S is queued for it. Then the client receives the entries between its own position and S,
+which the same statement reads from the log. No entry is on both sides of S. A client whose position is ahead of the
+hub, because it read a newer REST response, is registered when the hub reaches that position.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ from .subscriptions import Subscriptions
 
 log = structlog.get_logger()
 
-#: How often somebody who hears nothing is told that there was nothing to hear.
+#: Interval of the heartbeats to clients that receive no messages.
 PING_SECONDS = 15.0
-#: Histories replayed at once.
+#: Number of replays that may run at once.
 REPLAYS = 3
-#: Waits between attempts to read when Postgres is away or the feed has a hole.
+#: Delay between attempts to read while Postgres is unavailable or the feed has a hole.
 _RETRY_SECONDS = 1.0
-#: Beyond so many topics it is less work to read every message than to ask which are wanted.
+#: Above this number of topics, reading every message costs less than filtering by topic.
 _MANY_TOPICS = 200
-#: After so many reads during which others came in, everything is read.
+#: After this number of reads during which topics were added, the hub reads all messages.
 _MAX_FILTERED_READS = 3
 
 
 class Hub:
-    """The process's place in the feed, and its clients by subscription."""
+    """The process's position in the feed, and its clients by subscription."""
 
     def __init__(
         self, reader: Reader, change_signal: ChangeSignal, *, most_clients: int = 10_000, most_per_address: int = 1_000
     ) -> None:
-        #: What the log is read with.
+        #: Reads the log.
         self.reader = reader
         self._change_signal = change_signal
         self._most_clients = most_clients
@@ -59,27 +60,27 @@ class Hub:
         self._per_address: collections.Counter[str] = collections.Counter()
         self._replays = asyncio.Semaphore(REPLAYS)
         self._is_closed = False
-        #: Why the hub stands still, while it does.
+        #: The reason why the hub is stalled; None while it is not.
         self.stall_reason: str | None = None
 
     @property
     def position(self) -> feed.FeedPosition | None:
-        """Everything up to here was offered; None before the first look at the log."""
+        """Return the position up to which everything was offered; None before the first read of the log."""
         return self._position
 
     @property
     def streams(self) -> int:
-        """Clients registered now."""
+        """Return the number of registered clients."""
         return len(self._clients)
 
     @property
     def is_closed(self) -> bool:
-        """Whether the process is going away."""
+        """Return whether the process is shutting down."""
         return self._is_closed
 
     @property
     def silent_seconds(self) -> float:
-        """Time since the doorbell's keeper last heard from Postgres."""
+        """Return the seconds since the change signal last received data from Postgres."""
         return self._change_signal.silent_seconds
 
     async def run(self) -> None:
@@ -93,21 +94,21 @@ class Hub:
                     await asyncio.sleep(_RETRY_SECONDS)
 
     def send_heartbeats(self) -> None:
-        """Tell those who have heard nothing else where they are, so that they need not be told a long past later."""
+        """Send a position-only heartbeat, so that idle clients resume from a recent seq."""
         if self._position is not None:
             batch = FrameBatch([Frame(self._position, ())])
             for client in self._subscriptions.clients():
                 client.offer_heartbeat(batch)
 
     def close(self) -> None:
-        """End every stream so that its client can resume elsewhere; take no new ones."""
+        """End every stream so that its client can resume elsewhere; accept no new streams."""
         self._is_closed = True
         for client in list(self._clients):
             client.close("shutdown")
         self._moved.set()
 
     def admit(self, address: str) -> None:
-        """Raise TooManyStreams beyond the limits, Unavailable when the process is going away."""
+        """Raise TooManyStreams above the limits, Unavailable when the process is shutting down."""
         if self._is_closed:
             raise zmart_errors.Unavailable("This process is shutting down; connect again.")
         if self.streams >= self._most_clients:
@@ -117,7 +118,7 @@ class Hub:
 
     @contextmanager
     def register(self, client: StreamClient) -> Iterator[StreamClient]:
-        """Count a client for as long as the block lasts; TooManyStreams beyond the limits."""
+        """Count a client for as long as the block lasts; raise TooManyStreams above the limits."""
         self.admit(client.address)
         self._clients.add(client)
         self._per_address[client.address] += 1
@@ -127,22 +128,22 @@ class Hub:
             self._unregister(client)
 
     def unsubscribe(self, client: StreamClient) -> feed.FeedPosition | None:
-        """Offer the client nothing more; returns up to where it was offered what it hears."""
+        """Stop offering to the client; return the position up to which its messages were offered."""
         self._subscriptions.discard(client)
         return self._position
 
     def set_topics(self, client: StreamClient, topics: frozenset[str]) -> None:
-        """Let a client hear other topics, none of them new to it, from the next window on."""
+        """Change the client's topics from the next window on; none of them may be new to the client."""
         self._subscriptions.discard(client)
         client.topics = topics
         self._subscriptions.add(client)
 
     async def check_position(self, since: feed.FeedPosition) -> None:
-        """Raise Resync when a position is no place in this log."""
+        """Raise ResyncRequired if the position does not exist in this log."""
         await self._replay_window(since, frozenset())
 
     async def subscribe(self, client: StreamClient) -> feed.FeedPosition:
-        """Queue what comes from now on for the client; returns where that begins. Closed at shutdown."""
+        """Queue new entries for the client from now on; return the start position. Raise StreamClosed at shutdown."""
         while self._position is None and not self._is_closed:
             await self._moved.wait()
         if self._position is None:
@@ -153,9 +154,9 @@ class Hub:
         return self._position
 
     async def resume(self, client: StreamClient, since: feed.FeedPosition) -> AsyncIterator[list[Frame]]:
-        """What the client missed since its position; afterwards its queue goes on from there.
+        """Yield the frames that the client missed since its position; afterwards its queue continues from there.
 
-        Raises Resync when that is no place in this log.
+        Raises ResyncRequired if the position does not exist in this log.
         """
         position = since
         while not self._is_within_reach(position):
@@ -171,9 +172,9 @@ class Hub:
     async def replay(
         self, after: feed.FeedPosition, until: feed.FeedPosition, topics: frozenset[str]
     ) -> AsyncIterator[list[Frame]]:
-        """What these topics hear of the entries after one position and up to another.
+        """Yield the frames of these topics for the entries after one position and up to another.
 
-        Raises Resync when the first is no place in the log of the second.
+        Raises ResyncRequired if the first position does not exist in the log of the second.
         """
         _check_position(after, until)
         position = after
@@ -190,7 +191,7 @@ class Hub:
             self.send_heartbeats()
 
     async def _read_to_end(self) -> bool:
-        """Read up to the end of the log; False when that must be tried again."""
+        """Read up to the end of the log; return False if the read must be retried."""
         try:
             if self._position is None:
                 self._advance(await self.reader.head())
@@ -203,7 +204,7 @@ class Hub:
             log.error("streams_stalled", reason=str(error))
             return False
         except Exception:
-            # A mistake of ours, or marts that are not built yet: stand still and say so, but live.
+            # A bug in this code, or marts that are not built yet: report the stall, but keep the task running.
             self.stall_reason = "a statement failed; the log of this process has the reason."
             log.exception("streams_stalled")
             return False
@@ -211,7 +212,7 @@ class Hub:
         return True
 
     async def _offer_next_window(self) -> bool:
-        """Offer one window; whether it was the last."""
+        """Offer one window; return whether it was the last."""
         assert self._position is not None
         window = await self._read_window(self._position)
         for subscription, batch in self._subscriptions.batches(window):
@@ -221,7 +222,7 @@ class Hub:
         return window.is_last
 
     async def _read_window(self, after: feed.FeedPosition) -> LogWindow:
-        """The next window with what anybody wants of it, those included who came while it was read."""
+        """Return the next window with all subscribed topics, including those that were added during the read."""
         for _ in range(_MAX_FILTERED_READS):
             version, topics = self._subscriptions.version, self._subscriptions.topics
             if len(topics) > _MANY_TOPICS:
@@ -237,14 +238,14 @@ class Hub:
         moved.set()
 
     def _start_over(self, error: feed.ForeignEpoch | feed.FuturePosition) -> None:
-        """The log under us is another one: everyone must read the state again."""
+        """Make every client read the state again, because the database now contains another log."""
         log.warning("streams_resync", reason=str(error))
         self._advance(error.found)
         for client in self._subscriptions.clients():
             client.resync(_resync_required(error))
 
     async def _replay_window(self, position: feed.FeedPosition, topics: frozenset[str]) -> LogWindow:
-        """A window of somebody's past; waits for a Postgres that is away, as everybody else does meanwhile."""
+        """Return a window of a client's past; wait while Postgres is unavailable, as live clients do as well."""
         while True:
             try:
                 async with self._replays:
@@ -257,12 +258,12 @@ class Hub:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _is_within_reach(self, position: feed.FeedPosition) -> bool:
-        """Whether so little is missing that the queue will hold what comes while it is read."""
+        """Return whether the gap is so small that the queue can hold new entries while the gap is replayed."""
         current = self._position
         return current is None or position.epoch != current.epoch or current.seq - position.seq < QUEUE_FRAMES
 
     async def _wait_until_reached(self, position: feed.FeedPosition, client: StreamClient) -> None:
-        """Wait until the hub has come to a position that the log has; Resync when it has not."""
+        """Wait until the hub reaches a position of the log; raise ResyncRequired if the log does not contain it."""
         if self._has_reached(position):
             return
         await self._replay_window(position, frozenset())

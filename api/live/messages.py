@@ -1,7 +1,8 @@
-"""What messages say: their types, the topics that hear them, their fields.
+"""Defines the message types of the streams: their fields, and the topics whose subscribers receive them.
 
-live.sql makes them; these classes describe them, and a test holds every message of a played history against them, no
-field more and no field less. The AsyncAPI document and the clients' types are made from here.
+live.sql creates the messages and these classes describe them. A test compares every message of a recorded history
+with its class; no field may be missing or extra. The AsyncAPI document and the clients' types are generated from
+these classes.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class TradeEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class VoteEvent(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A ballot, cast on chain or here."""
+    """A ballot, cast on chain or in the API."""
 
     vote_type: BallotKind
     vote: bool
@@ -76,7 +77,7 @@ class MarketEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventRetracted(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+    """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
     ref: Annotated[int, Meta(description="The seq that told it.")]
     name: str
@@ -88,7 +89,7 @@ class EventRetracted(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class DiscussionPost(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A post as it is now; one that was deleted since is told without its text."""
+    """A post in its current state; a post that was deleted since is sent without its text."""
 
     id: int
     user_wallet: str
@@ -102,7 +103,7 @@ class DiscussionPost(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class DiscussionEvent(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Something was said, changed or rated under a market."""
+    """A post under a market was created, changed or rated."""
 
     action: Literal["created", "edited", "deleted", "reacted"]
     discussion: DiscussionPost
@@ -115,7 +116,7 @@ class DiscussionEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MarketMetadataEvent(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a market's creator told of it."""
+    """Metadata of a market, as published by its creator."""
 
     market_id: str
     question: str
@@ -127,7 +128,7 @@ class MarketMetadataEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StatusEvent(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+    """A change of finality or a mart that became stale; the first message is a snapshot."""
 
     kind: Literal["finalized_through", "mart_stale", "snapshot"]
     finalized_through: Annotated[int | None, Meta(description="Slot; null when unknown or not what is told.")]
@@ -136,7 +137,7 @@ class StatusEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MarketStateSnapshot(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How a market stands, in the words of older clients."""
+    """The state of a market, in the format for older clients."""
 
     action: Literal["created", "updated", "snapshot"]
     old_state: None
@@ -148,7 +149,7 @@ class MarketStateSnapshot(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MarketChanged(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How a market stands, in short."""
+    """The state of a market, in short form."""
 
     market_id: str
     state: State
@@ -165,7 +166,7 @@ class MarketChanged(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PriceChanged(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a market's shares cost now."""
+    """The current prices of a market's shares."""
 
     market_id: str
     price_yes_eyes: Price | None = field(name="priceYes")
@@ -178,7 +179,7 @@ class PriceChanged(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class VoteTallyState(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The ballots of one kind in a market, counted."""
+    """The number of ballots of one kind in a market."""
 
     market_id: str
     vote_type: BallotKind
@@ -189,7 +190,7 @@ class VoteTallyState(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PositionState(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a wallet holds in a market."""
+    """The shares of a wallet in a market."""
 
     market_id: str
     user_wallet: str
@@ -209,12 +210,12 @@ class PositionState(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MessageType(NamedTuple):
-    """A type of message."""
+    """A type of message: its name, its fields and its topics."""
 
     name: str
     data: type[Struct]
     topics: tuple[str, ...]
-    #: Whether only the newest matters; messages of the log are never dropped.
+    #: Whether only the newest message matters. Messages of the log are never dropped.
     is_state: bool = False
 
 

@@ -1,15 +1,15 @@
-"""The doorbell: something was appended, look.
+"""Signals that entries were appended to the feed, so that the hub reads the log.
 
-Broadcaster carries it, so that another transport is one setting away. Our own backend wraps the
-feed's listener: one LISTEN connection per process, which reconnects, polls and re-reads by itself
-(zmart/db/feed.py). What arrives is a hint; whoever hears it reads the log. BROADCAST_URL=postgresql://...
-listens on another connection than DATABASE_URL, for a pooler that cannot LISTEN. With redis://... the hint
-comes over Redis, rung by whoever committed (zmart/db/redis_notify.py); nothing there promises that every hint
-arrives, so waiting ends after a second in any case.
+The broadcaster library transports the signal, so another transport needs only another setting. The backend in this
+module wraps the feed's listener: one LISTEN connection per process, which reconnects, polls and re-reads by itself
+(zmart/db/feed.py). A signal is only a hint; the receiver reads the log. BROADCAST_URL=postgresql://... listens on
+another connection than DATABASE_URL, for a pooler that does not support LISTEN. With redis://... the signal comes
+over Redis, published by the process that committed (zmart/db/redis_notify.py). Redis does not guarantee that every
+signal arrives, so each wait ends after a second in any case.
 
-Broadcaster has one subscriber here, whatever the number of clients: its queues are unbounded and the first
-of several concurrent subscribers can be lost (docs/adr/0013-broadcaster-and-the-wire.md), and neither can
-happen to one that always reads.
+Broadcaster has one subscriber here, for any number of clients. Its queues are unbounded, and the first of several
+concurrent subscribers can be lost (docs/adr/0013-broadcaster-and-the-wire.md). Neither can happen with a single
+subscriber that always reads.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from . import tasks
 log = structlog.get_logger()
 
 CHANNEL = redis_notify.CHANNEL
-#: What a listener says to hear whether it can be heard; broadcaster's own task may end without a word.
+#: A message that the listener sends to itself as a check; broadcaster's own task may end without an error.
 BEAT = "beat"
 BEAT_SECONDS = 5.0
-#: A hole in the feed is reported again this often until it is mended.
+#: A hole in the feed is logged again at this interval until it is repaired.
 REPORT_SECONDS = 5.0
 
 
 class FeedBackend(BroadcastBackend):
-    """Broadcaster's view of the feed: one channel, rung by the transactions that append."""
+    """Broadcaster's view of the feed: one channel, notified by the transactions that append."""
 
     def __init__(self, dsn: str) -> None:
         self._listener = feed.FeedListener(dsn, application_name="zmart api feed", on_notify=self._on_notify)
@@ -49,34 +49,34 @@ class FeedBackend(BroadcastBackend):
 
     @property
     def silent_seconds(self) -> float:
-        """Time since Postgres was last heard."""
+        """Return the seconds since the last data from Postgres."""
         return self._listener.silent_seconds
 
     async def connect(self) -> None:
-        """Begin to follow the feed; waits for nothing, the listener connects by itself."""
+        """Start to follow the feed. Does not wait, because the listener connects by itself."""
         self._following = asyncio.create_task(self._follow())
 
     async def disconnect(self) -> None:
-        """Stop following and give the connection back."""
+        """Stop following and release the connection."""
         if self._following is not None:
             await tasks.cancel_and_wait(self._following)
         await self._listener.close()
 
     # These two must not suspend: broadcaster loses a subscriber when the first subscription does.
     async def subscribe(self, channel: str) -> None:
-        """Do nothing: there is one channel, listened to from the start."""
+        """Do nothing: there is one channel, and it is followed from the start."""
 
     async def unsubscribe(self, channel: str) -> None:
         """Do nothing."""
 
     async def publish(self, channel: str, message: Any) -> None:
-        """Refuse: only a transaction that appends to the log rings."""
+        """Raise NotImplementedError: only a transaction that appends to the log notifies."""
         raise NotImplementedError("the doorbell is rung by the transaction that appends")
 
     async def next_published(self) -> broadcaster.Event:
-        """Wait for a bell (no message) or for entries (how far they reach).
+        """Wait for a notification (empty message) or for entries (the message is their last position).
 
-        Never raises: that would end broadcaster's own task.
+        Never raises: an exception would end broadcaster's own task.
         """
         await self._moved.wait()
         self._moved.clear()
@@ -90,7 +90,7 @@ class FeedBackend(BroadcastBackend):
             except (feed.ForeignEpoch, feed.FuturePosition) as error:
                 self._listener.seek(error.found)
             except Exception as error:
-                # A mistake of ours, or a table that is missing while a dump is restored, must not end the listening.
+                # A bug in this code, or a table that is missing while a dump is restored, must not end this task.
                 log.error("feed_listener_stalled", reason=str(error), kind=type(error).__name__)
                 await asyncio.sleep(REPORT_SECONDS)
                 continue
@@ -98,7 +98,7 @@ class FeedBackend(BroadcastBackend):
             self._moved.set()
 
     def _on_notify(self) -> None:
-        # At the bell itself, not after the listener's own reading: that saves readers a round trip.
+        # Signal at the notification itself, not after the listener's own read; this saves readers a round trip.
         self._was_notified = True
         self._moved.set()
 
@@ -110,21 +110,21 @@ class FeedBackend(BroadcastBackend):
 
 
 class ChangeSignal:
-    """One subscription per process, whatever carries it; many rings before a look are one."""
+    """One subscription per process, over any transport; several signals before a read count as one."""
 
     def __init__(self, dsn: str, url: str | None = None) -> None:
         is_postgres = url is None or url.startswith("postgres")
-        #: None where the carrier is not Postgres.
+        #: None if the transport is not Postgres.
         self._backend = FeedBackend(url or dsn) if is_postgres else None
         self._url = None if is_postgres else url
         self._changed = asyncio.Event()
-        #: How far the hub has come; word of entries that it has read already wakes nobody.
+        #: The hub's position; a signal about entries that the hub has already read wakes nothing.
         self.reached: feed.FeedPosition | None = None
         self._listen_task: asyncio.Task[None] | None = None
 
     @property
     def silent_seconds(self) -> float:
-        """Time since Postgres was last heard; 0 where the carrier is not Postgres."""
+        """Return the seconds since the last data from Postgres; 0 if the transport is not Postgres."""
         return self._backend.silent_seconds if self._backend else 0.0
 
     async def __aenter__(self) -> Self:
@@ -141,30 +141,30 @@ class ChangeSignal:
         await tasks.cancel_and_wait(self._listen_task)
 
     def notify(self) -> None:
-        """Ring from inside: somebody knows of something that was appended."""
+        """Signal from inside the process that something was appended."""
         self._changed.set()
 
     async def wait(self) -> None:
-        """Return once somebody rang, or after a second where rings may get lost."""
+        """Return after a signal, or after a second if the transport can lose signals."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if self._backend else feed.POLL_SECONDS):
                 await self._changed.wait()
         self._changed.clear()
 
     async def _listen_forever(self) -> None:
-        """Listen, and begin again where the carrier is lost; looking every second goes on meanwhile."""
+        """Listen, and reconnect when the transport is lost; meanwhile the hub still polls every second."""
         while True:
             try:
                 await self._listen()
             except Exception as error:
-                # Whatever it is, streams are a second slower until it is mended and never wrong.
+                # In every case streams are only a second slower until it recovers, and never wrong.
                 log.warning("change_channel_lost", kind=type(error).__name__, again_in_seconds=REPORT_SECONDS)
                 await asyncio.sleep(REPORT_SECONDS)
 
     async def _listen(self) -> None:
         carrier = broadcaster.Broadcast(self._url, backend=self._backend)
         async with carrier, carrier.subscribe(CHANNEL) as subscriber:
-            # What was rung before we listened is lost.
+            # Signals that were sent before this subscription are lost.
             self._changed.set()
             while True:
                 event = await self._next(carrier, subscriber)
@@ -174,7 +174,7 @@ class ChangeSignal:
     async def _next(
         self, carrier: broadcaster.Broadcast, subscriber: broadcaster._base.Subscriber
     ) -> broadcaster.Event:
-        """The next word. Over Redis, silence is answered with a beat of ours, which must come back in time."""
+        """Return the next event. If Redis is silent, send a check message, which must come back in time."""
         if self._backend is not None:
             return await subscriber.get()
         with contextlib.suppress(TimeoutError):
@@ -185,7 +185,7 @@ class ChangeSignal:
             return await subscriber.get()
 
     def _is_old(self, message: str) -> bool:
-        """Whether these are entries that the hub has passed; a bell never is."""
+        """Return whether these are entries that the hub has passed; a notification never is."""
         if self._backend is None or not message or self.reached is None:
             return False
         position = feed.FeedPosition.parse(message)

@@ -1,4 +1,4 @@
-"""From the log to messages: one statement a window, for the hub and for those who come back."""
+"""Reads messages from the log with one statement per window, for the hub and for clients that resume."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from .frames import LogWindow, StreamMessage
 
 
 class TopicState(NamedTuple):
-    """How what a topic is about stands."""
+    """The current state of a topic's subject."""
 
     topic: str
-    #: JSON: the message's data alone.
+    #: JSON: only the message's data.
     data: str
     #: JSON: the whole message.
     text: str
 
 
 class Snapshot(NamedTuple):
-    """How things stand at a position."""
+    """The states of topics at one position."""
 
     position: feed.FeedPosition
     states: tuple[TopicState, ...]
 
 
-#: A constant in the text, so that Postgres knows how little a window is and reads by index.
+#: A constant in the SQL text, so that Postgres knows how small a window is and uses an index.
 WINDOW_ENTRIES = 200
 
 _SQL = queries.load("api.live", "live.sql")
-#: How things stand, told when they change and when a client comes in.
+#: The states that are sent when they change and when a client subscribes.
 _STATES = ("market_state", "vote_tally", "position")
 
 
 def _fill(text: str) -> str:
-    """A statement with the states of live.sql and the rows of api/sql in it."""
+    """Return the statement with the states of live.sql and the row expressions of api/sql filled in."""
     states = {name: statements.fill(_strip_comments(getattr(_SQL, name))) for name in _STATES}
     return statements.fill(text, window_entries=str(WINDOW_ENTRIES), **states)
 
@@ -54,38 +54,38 @@ _SNAPSHOT = _fill(_SQL.snapshot)
 
 
 class Reader(Protocol):
-    """What the hub reads from."""
+    """The read interface of the hub."""
 
     async def head(self) -> feed.FeedPosition:
-        """Where the log ends."""
+        """Return the position of the end of the log."""
         ...
 
     async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> LogWindow:
-        """The entries after a position, with the messages that these topics hear; None hears all."""
+        """Return the entries after a position, with the messages for these topics; None means all topics."""
         ...
 
     async def snapshot(self, topics: frozenset[str]) -> Snapshot:
-        """How what these topics are about stands, and where the log ended then."""
+        """Return the states of these topics, and the end of the log at that moment."""
         ...
 
 
 class LogReader:
-    """Windows of the log in Postgres."""
+    """Reads windows of the log from Postgres."""
 
     def __init__(self, database: ReadDatabase) -> None:
         self._database = database
 
     async def head(self) -> feed.FeedPosition:
-        """Where the log ends; Unavailable before there is one."""
+        """Return the end of the log; raise Unavailable if there is no log yet."""
         rows = await self._database.rows(_SQL.head)
         if not rows:
             raise _no_log()
         return feed.FeedPosition(*rows[0])
 
     async def window(self, after: feed.FeedPosition, topics: frozenset[str] | None) -> LogWindow:
-        """The entries after a position, with the messages that these topics hear; None hears all.
+        """Return the entries after a position, with the messages for these topics; None means all topics.
 
-        Raises what `feed.read` raises.
+        Raises the same errors as `feed.read`.
         """
         rows = await self._database.rows(
             _WINDOW, {"after": after.seq, "topics": None if topics is None else list(topics)}
@@ -97,7 +97,7 @@ class LogReader:
         return _window(after, head, [row[2:] for row in rows if row[2] is not None])
 
     async def snapshot(self, topics: frozenset[str]) -> Snapshot:
-        """How what these topics are about stands, and where the log ended then, in one statement."""
+        """Return the states of these topics and the end of the log at that moment, with one statement."""
         rows = await self._database.rows(_SNAPSHOT, {"topics": list(topics)})
         if not rows:
             raise _no_log()
@@ -107,7 +107,7 @@ class LogReader:
 
 
 def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
-    """Group rows of (seq, topics, state key, message) by seq, refusing a hole among them."""
+    """Group rows of (seq, topics, state key, message) by seq; raise an error if a seq is missing."""
     by_seq = [(seq, list(group)) for seq, group in itertools.groupby(rows, key=itemgetter(0))]
     seqs = [seq for seq, _ in by_seq]
     feed.check_contiguous(after.seq, seqs)

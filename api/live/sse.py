@@ -1,14 +1,14 @@
-"""A client's stream as server-sent events.
+"""Sends a client's stream as server-sent events.
 
     id: position           event: (none)   data: {"epoch", "seq", "position", "messages": [...]}   one per entry
-    id: position           event: welcome  the same shape without messages: where the stream begins
-    id: position           event: resync   {"reason", "epoch", "seq", "position"}: read the state again, go on here
-                           event: close    {"reason"}: connect again, with the last id (slow, shutdown,
+    id: position           event: welcome  the same shape without messages: the start of the stream
+    id: position           event: resync   {"reason", "epoch", "seq", "position"}: read the state again, continue here
+                           event: close    {"reason"}: reconnect with the last id (slow, shutdown,
                                            token_expired: with a new token)
-    id: position           (no data)       every 15 s of silence, so that a quiet client's position moves
+    id: position           (no data)       every 15 s of silence, so that an idle client's position advances
 
-The browser returns the last id by itself (`Last-Event-ID`). An id is sent when everything up to it
-has been, so what follows it is exactly what the client has not seen.
+The browser sends the last id back by itself (`Last-Event-ID`). An id is sent only after everything up to it, so the
+entries after it are exactly those that the client has not received.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from .hub import PING_SECONDS, Hub
 
 log = structlog.get_logger()
 
-#: A peer that takes nothing for this long is gone, or might as well be.
+#: A peer that accepts no data for this long is treated as gone.
 SEND_SECONDS = 20.0
-#: How long streams may take to say goodbye; the process stops within five seconds.
+#: Time for streams to send their close event; the process stops within five seconds.
 SHUTDOWN_GRACE_SECONDS = 2.0
-#: What a browser waits before it comes back.
+#: Delay before a browser reconnects.
 RETRY_MILLISECONDS = 1000
 
 
 class SseResponse(EventSourceResponse):
-    """The response; a peer that stopped reading ends it without a fuss."""
+    """The SSE response; a peer that stopped reading ends it without an error."""
 
     def __init__(self, content: AsyncIterator[bytes]) -> None:
         super().__init__(
             content,
-            # Pings are made in line with the frames: an id must never overtake what it stands for.
+            # Pings are sent in order with the frames: an id must never be sent before the messages up to it.
             ping=0,
             send_timeout=SEND_SECONDS,
             shutdown_grace_period=SHUTDOWN_GRACE_SECONDS,
@@ -66,7 +66,7 @@ async def events(
     since: feed.FeedPosition | None,
     identity: Identity | None = None,
 ) -> AsyncIterator[bytes]:
-    """What to send, in order, until the client leaves, is closed, or its proof runs out."""
+    """Yield the events in order until the client leaves or is closed, or its authentication expires."""
     with hub.register(StreamClient(topics, address)) as client:
         try:
             async for chunk in _initial_events(hub, client, since):
@@ -80,7 +80,7 @@ async def events(
 
 
 async def _initial_events(hub: Hub, client: StreamClient, since: feed.FeedPosition | None) -> AsyncIterator[bytes]:
-    """Where the stream begins, and for a client that comes back what it missed."""
+    """Yield the start of the stream, or the missed entries of a client that resumes."""
     if since is None:
         start = await hub.subscribe(client)
         yield _event(event="welcome", position=start, data=Frame(start, ()).text)
@@ -95,13 +95,13 @@ async def _initial_events(hub: Hub, client: StreamClient, since: feed.FeedPositi
 
 
 async def _live_events(hub: Hub, client: StreamClient, identity: Identity | None) -> AsyncIterator[bytes]:
-    """What comes from now on, and a sign of life when nothing does; ends when the identity's proof does."""
+    """Yield new events, or a ping when there are none; end when the identity's authentication expires."""
     while identity is None or identity.seconds_left > 0:
         try:
             async with asyncio.timeout(_take_timeout(identity)):
                 frames = await client.take()
         except TimeoutError:
-            # Nothing is queued, so all that concerns this client up to here was sent.
+            # Nothing is queued, so everything for this client up to here has been sent.
             yield _event(comment="ping", position=hub.position)
         except ResyncRequired as resync:
             yield _resync(resync.reason, resync.found)

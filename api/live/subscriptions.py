@@ -1,7 +1,8 @@
-"""Who hears what: topics lead to subscriptions, subscriptions to the clients that have them.
+"""Maps topics to subscriptions, and subscriptions to their clients.
 
-Clients with equal topics are one `Subscription`, whose frames are made once. Looking up goes from a
-message's topics to those that have them, so a window costs what it delivers and not what is subscribed.
+Clients with equal topics share one `TopicSubscription`, whose frames are created once. The lookup goes from a
+message's topics to the subscriptions, so the cost of a window depends on what it delivers, not on the number of
+subscriptions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .frames import Frame, FrameBatch, LogWindow, StreamMessage
 
 
 class TopicSubscription:
-    """A set of topics and the clients that have just these."""
+    """A set of topics and the clients with exactly these topics."""
 
     __slots__ = ("clients", "topics")
 
@@ -24,26 +25,26 @@ class TopicSubscription:
 
 
 class Subscriptions:
-    """Every subscription there is."""
+    """All subscriptions of this process."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[frozenset[str], TopicSubscription] = {}
         self._by_topic: dict[str, set[TopicSubscription]] = collections.defaultdict(set)
-        #: Grows whenever a topic is wanted that nobody wanted before.
+        #: Increases whenever a topic gets its first subscription.
         self.version = 0
 
     @property
     def topics(self) -> frozenset[str]:
-        """Everything anybody wants to hear about."""
+        """Return all topics with at least one subscription."""
         return frozenset(self._by_topic)
 
     def clients(self) -> Iterator[StreamClient]:
-        """Everyone, once; they may be taken out meanwhile."""
+        """Yield every client once; clients may be removed during the iteration."""
         for subscription in list(self._subscriptions.values()):
             yield from list(subscription.clients)
 
     def add(self, client: StreamClient) -> None:
-        """Let a client hear its topics from the next window on."""
+        """Subscribe a client to its topics from the next window on."""
         subscription = self._subscriptions.get(client.topics)
         if subscription is None:
             subscription = self._subscriptions[client.topics] = TopicSubscription(client.topics)
@@ -53,7 +54,7 @@ class Subscriptions:
         subscription.clients.add(client)
 
     def discard(self, client: StreamClient) -> None:
-        """Let it hear nothing more."""
+        """Remove the client; it receives nothing more."""
         subscription = self._subscriptions.get(client.topics)
         if subscription is None:
             return
@@ -66,7 +67,7 @@ class Subscriptions:
                     del self._by_topic[topic]
 
     def batches(self, window: LogWindow) -> Iterator[tuple[TopicSubscription, FrameBatch]]:
-        """What each subscription hears of a window; those that hear nothing are left out."""
+        """Yield the batch of each subscription for a window; skip subscriptions without messages."""
         frames: dict[TopicSubscription, list[Frame]] = {}
         for seq, messages in window.messages:
             frames_by_key: dict[tuple[int, ...], Frame] = {}
@@ -80,7 +81,7 @@ class Subscriptions:
             yield subscription, FrameBatch(subscription_frames)
 
     def _receivers(self, messages: collections.abc.Sequence[StreamMessage]) -> dict[TopicSubscription, list[int]]:
-        """Which of an entry's messages each subscription hears."""
+        """Return, for each subscription, the indexes of the entry's messages that it receives."""
         receivers: dict[TopicSubscription, list[int]] = {}
         for index, message in enumerate(messages):
             listeners: set[TopicSubscription] = set()

@@ -1,4 +1,4 @@
-"""Ending background tasks for certain."""
+"""Ends background tasks reliably."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 from typing import Any
 
-#: How long a cancelled task has before it is cancelled again.
+#: Time after which a cancelled task is cancelled again.
 _RETRY_SECONDS = 0.5
 
 
 async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and return when it has ended; an error it ended with is raised.
+    """Cancel a task and return when it has ended; raise the error that it ended with.
 
-    Once is not always enough: until Python 3.12 `asyncio.wait_for`, which the driver waits with,
-    loses a cancellation that arrives in the moment its result does.
+    One cancellation is not always enough: until Python 3.12 `asyncio.wait_for`, which the database driver uses,
+    loses a cancellation that arrives at the same moment as its result.
     """
     while not task.done():
         task.cancel()

@@ -1,9 +1,9 @@
-"""Topics: what a client can ask to hear about.
+"""Defines the topics that a client can subscribe to.
 
-`markets` every market's standing and events; `market:<id>` all of one market; `trades` every trade;
-`wallet:<address>` what a wallet does on chain, and its ballots; `me` that and more, for the wallet that
-is signed in: its comments, answers and reactions to them; `votes:<id>` ballots and tally of one market;
-`discussions:<id>` what is said under one; `status` finality and the health of the marts.
+`markets`: state and events of every market. `market:<id>`: everything of one market. `trades`: every trade.
+`wallet:<address>`: a wallet's activity on chain, and its ballots. `me`: the same for the wallet that is signed in,
+and its comments, answers and reactions to them. `votes:<id>`: ballots and tally of one market. `discussions:<id>`:
+the discussion of one market. `status`: finality and the health of the marts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zmart.domain import ids
 
 from .. import errors
 
-#: More would make one subscription a burden on everybody's routing.
+#: More topics would make one subscription slow down the routing for all clients.
 MAX_TOPICS = 100
 
 _PLAIN = frozenset({"markets", "trades", "status"})
@@ -26,21 +26,21 @@ _ABOUT: dict[str, Callable[[str], str]] = {
     "wallet": ids.parse_address,
 }
 KNOWN_TOPICS = "markets, market:<id>, trades, wallet:<address>, me, votes:<id>, discussions:<id>, status"
-#: What one's own is asked for by; inside it carries the wallet, so that nobody can ask for another's.
+#: The name of the private topic. Internally the topic contains the wallet, so no client can request another wallet's.
 ME = "me"
 
 
 class TooManyTopics(errors.UnknownTopic):
-    """More topics than one stream carries."""
+    """A stream has more topics than the limit."""
 
 
 def parse(text: str) -> frozenset[str]:
-    """Read a comma-separated list; UnknownTopic names those that are known."""
+    """Parse a comma-separated list; raise UnknownTopic, which lists the known topics."""
     return parse_all(text.split(","))
 
 
 def parse_all(texts: Iterable[str]) -> frozenset[str]:
-    """Read several; UnknownTopic when there is none, too many, or one that is not known."""
+    """Parse several topics; raise UnknownTopic if there are none, too many, or one that is not known."""
     names = [name.strip() for name in texts if name.strip()]
     if not names:
         raise errors.UnknownTopic(f"Name at least one topic: {KNOWN_TOPICS}.")
@@ -50,7 +50,7 @@ def parse_all(texts: Iterable[str]) -> frozenset[str]:
 
 
 def parse_one(name: str) -> str:
-    """One topic in its canonical spelling."""
+    """Return one topic in its canonical spelling."""
     if name in _PLAIN or name == ME:
         return name
     kind, _, about = name.partition(":")
@@ -62,7 +62,7 @@ def parse_one(name: str) -> str:
 
 
 def resolve_me(topics: frozenset[str], wallet: str | None) -> frozenset[str]:
-    """The same with one's own in it instead of `me`; NotSignedIn when that is asked for by nobody."""
+    """Replace `me` by the wallet's private topic; raise NotSignedIn if there is no wallet."""
     if ME not in topics:
         return topics
     if wallet is None:
@@ -71,12 +71,12 @@ def resolve_me(topics: frozenset[str], wallet: str | None) -> frozenset[str]:
 
 
 def without_private(topics: frozenset[str]) -> frozenset[str]:
-    """The same without what is private."""
+    """Return the topics without the private ones."""
     return frozenset(topic for topic in topics if not topic.startswith(_private_topic("")))
 
 
 def display_names(topics: frozenset[str]) -> list[str]:
-    """As clients write them, in order."""
+    """Return the topics as clients write them, sorted."""
     return sorted(ME if topic.startswith(_private_topic("")) else topic for topic in topics)
 
 

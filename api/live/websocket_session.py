@@ -1,14 +1,14 @@
-"""A WebSocket connection: what its client asks for, and what it is told.
+"""Runs one WebSocket connection: handles the client's messages and sends it what it subscribed to.
 
-Everything a client hears comes from the hub in seq order. When it asks for more topics, it is taken out
-of the hub's routes first, at position P; then how things stand is read, at S, which is not before P;
-then it is told what its earlier topics said up to S, the acknowledgement with the snapshot, and what
-all its topics said since S, until it stands where the hub does and is let in again. So the
-acknowledgement has its place in the order, too, and nothing is told twice or left out.
+The client receives everything from the hub in seq order. When it subscribes to more topics, the session first removes
+it from the hub's subscriptions, at position P. Then the session reads the snapshot, at position S, which is not before
+P. Then it sends the messages of the earlier topics up to S, the acknowledgement with the snapshot, and the messages of
+all topics since S, until the client is at the hub's position and is subscribed again. The acknowledgement therefore
+also has its place in the order, and nothing is sent twice or left out.
 
-Codes of closing: 1012 at shutdown and 1013 where there is no room, both to come back from; 4002 when
-the client does not keep up; 1008 when it talks too much; 1009 when a message is too big, 1007 when
-it is not UTF-8, 1011 when we made a mistake. Never 1000, after which older clients stay away.
+Close codes: 1012 at shutdown and 1013 when a stream limit is reached; the client can reconnect after both. 4002 when
+the client reads too slowly; 1008 when it sends too many messages; 1009 when a message is too big, 1007 when it is not
+UTF-8, 1011 after an internal error. The server never uses 1000, because older clients do not reconnect after it.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ CLOSE_INTERNAL_ERROR: Final = 1011
 CLOSE_SLOW: Final = 4002
 _CODES: dict[CloseReason, int] = {"shutdown": CLOSE_RESTART, "slow": CLOSE_SLOW}
 
-#: A peer that takes nothing of its past for this long does not keep up.
+#: A peer that accepts no replayed frames for this long is too slow.
 SEND_SECONDS = 20.0
-#: More messages than this in a span are no conversation.
+#: The most messages that a client may send in this number of seconds.
 MOST_MESSAGES, MESSAGES_SECONDS = 200, 10.0
-#: Waits between attempts to read how things stand.
+#: Delay between attempts to read a snapshot.
 _RETRY_SECONDS = 1.0
 
 Receive = Callable[[], Awaitable[Any]]
 
 
 class ConnectionClosed(Exception):
-    """There is nobody to talk to any more."""
+    """The connection is gone."""
 
 
 class WebSocketSession:
-    """One connection, from its welcome to its end."""
+    """One connection, from its welcome message to its close."""
 
     def __init__(
         self, *, hub: Hub, authenticator: StreamAuthenticator, transport: WebSocketTransport, address: str
@@ -73,12 +73,12 @@ class WebSocketSession:
         self._dialect: Dialect | None = None
         self._identity: Identity | None = None
         self._expiry: asyncio.TimerHandle | None = None
-        #: Whether frames wait until the client was told what was before them.
+        #: Whether new frames must wait until earlier ones are replayed.
         self._is_replaying = False
         self._messages, self._span_began = 0, time.monotonic()
 
     async def run(self, receive: Receive, query: Mapping[str, str]) -> None:
-        """Talk until one side ends it; `address` is what the connection's address asked for."""
+        """Handle messages until one side closes; `query` is the query of the connection's URL."""
         try:
             with self._hub.register(self._client):
                 self._transport.on_ready = self._flush
@@ -100,7 +100,7 @@ class WebSocketSession:
             if self._expiry is not None:
                 self._expiry.cancel()
 
-    # --- what the client says ---------------------------------------------------------------------
+    # --- messages from the client -----------------------------------------------------------------
 
     async def _receive_texts(self, receive: Receive) -> AsyncIterator[str]:
         while True:
@@ -125,7 +125,7 @@ class WebSocketSession:
         return self._messages <= MOST_MESSAGES
 
     async def _handle_all(self, read: Callable[[], list[client_messages.Action]]) -> None:
-        """Do what was asked for; what cannot be read or done is answered with an error, one by one."""
+        """Execute the requested actions; answer each one that is invalid or fails with an error."""
         try:
             requested = read()
         except MessageRejected as refused:
@@ -180,7 +180,7 @@ class WebSocketSession:
         self._expiry = asyncio.get_running_loop().call_later(max(0.0, self._identity.seconds_left), self._expire)
 
     def _expire(self) -> None:
-        """Tell a wallet nothing more of its own once its proof has run out."""
+        """Remove the private topics once the wallet's authentication has expired."""
         if self._is_replaying:
             self._expiry = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._expire)
             return
@@ -232,7 +232,7 @@ class WebSocketSession:
             raise MessageRejected("unknown_topic", sentence, str(error), market_id=market_id) from None
 
     async def _switch_topics(self, added: frozenset[str], new_topics: frozenset[str], action: Subscribe) -> None:
-        """Take the client to its new topics, in order and without a hole."""
+        """Switch the client to its new topics, in order and without a gap."""
         self._client.outlet = None
         earlier = self._client.topics
         offered_until = self._hub.unsubscribe(self._client) if earlier else None
@@ -250,7 +250,7 @@ class WebSocketSession:
                 async for frames in self._hub.resume(self._client, since or snapshot.position):
                     await self.send_and_drain(frames)
             except ResyncRequired as resync:
-                # The log became another one while we read it: begin again, in that one.
+                # The log was replaced by another one during the read: start again, in the new one.
                 self._send_resync(resync)
                 self._hub.unsubscribe(self._client)
                 offered_until = since = None
@@ -264,7 +264,7 @@ class WebSocketSession:
         self._flush()
 
     async def _check_since(self, since: feed.FeedPosition | None) -> feed.FeedPosition | None:
-        """The place to resume at, or None after having said that it is none."""
+        """Return the position to resume from, or None after a resync message if it is not in this log."""
         if since is None:
             return None
         try:
@@ -279,7 +279,7 @@ class WebSocketSession:
             try:
                 return await self._hub.reader.snapshot(added)
             except zmart_errors.Transient:
-                # Nobody hears anything while Postgres is away; this client waits with the others.
+                # No client receives anything while Postgres is unavailable; this client waits like the others.
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._require_open()
 
@@ -296,9 +296,10 @@ class WebSocketSession:
         self._send_states("Subscribed to", snapshot, position)
 
     def _send_states(self, verb: str, snapshot: Snapshot, position: feed.FeedPosition | None = None) -> None:
-        """Acknowledge in the words of protocol.md 7.1.
+        """Acknowledge with the sentences of protocol.md 7.1.
 
-        Older clients read every market_state as a price, a missing one as 0; so the price is there.
+        Older clients read every market_state as a price, and a missing price as 0. The message therefore includes
+        the price.
         """
         for state in snapshot.states:
             kind, _, market = state.topic.partition(":")
@@ -312,17 +313,17 @@ class WebSocketSession:
     def _markets(self) -> list[str]:
         return sorted(about for kind, _, about in (t.partition(":") for t in self._client.topics) if kind == "market")
 
-    # --- what the client is told ------------------------------------------------------------------
+    # --- messages to the client -------------------------------------------------------------------
 
     def _write_batch(self, batch: FrameBatch) -> bool:
-        """Write a batch at once, unless the peer is not taking any."""
+        """Write a batch immediately; return False if the peer accepts none now."""
         if not self._transport.is_ready:
             return False
         self._transport.write(batch.packets(self._dialect or "frames"))
         return True
 
     def _flush(self) -> None:
-        """Write what is queued, as far as the peer takes it."""
+        """Write the queued frames as far as the peer accepts them."""
         if self._client.closed is not None:
             self._end(self._client.closed)
             return
@@ -337,7 +338,7 @@ class WebSocketSession:
             self._write(frames)
 
     async def send_and_drain(self, frames: list[Frame]) -> None:
-        """Write some of the client's past, and wait until it has taken it."""
+        """Write replayed frames and wait until the peer has accepted them."""
         if frames:
             self._write(frames)
         try:
@@ -351,7 +352,7 @@ class WebSocketSession:
         self._transport.write_all([frame.packets(dialect) for frame in frames])
 
     def _end(self, reason: CloseReason) -> None:
-        """Close; at shutdown after what is queued, if that is complete."""
+        """Close the connection; at shutdown, first write the queued frames if none are missing before them."""
         if reason == "shutdown" and not self._is_replaying:
             with contextlib.suppress(ResyncRequired, StreamClosed):
                 self._write(self._client.take_now())
@@ -362,7 +363,7 @@ class WebSocketSession:
             raise ConnectionClosed
 
     def _send_welcome(self) -> None:
-        # What older clients are greeted with, word for word (protocol.md 7.1).
+        # The greeting that older clients receive, word for word (protocol.md 7.1).
         identity = f"client_{time.time_ns() // 1_000_000}_{time.monotonic_ns() % 36**5:09d}"
         greeting = "Connected to ZMART WebSocket server"
         self._send_with_position("welcome", self._hub.position, client_id=identity, message=greeting)
@@ -379,12 +380,12 @@ class WebSocketSession:
         self._send("error", market_id=market_id, error=sentence, code=code, detail=detail)
 
     def _send(self, kind: str, *, market_id: str | None = None, **data: object) -> None:
-        """Say something that is not of the log, in the envelope that all clients know."""
+        """Send a message that is not from the log, in the envelope that all clients know."""
         about = {} if market_id is None else {"market_id": market_id}
         self._transport.write(packet(_json({"type": kind, **about, "timestamp": _now(), "data": data})))
 
     def _send_with_position(self, kind: str, position: feed.FeedPosition | None, **data: object) -> None:
-        """Send the same with the fields of a position, where the hub has one."""
+        """Send a message with the fields of a position, if the hub has one."""
         self._send(kind, market_id=None, **data, **({} if position is None else position_fields(position)))
 
 

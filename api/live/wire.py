@@ -1,15 +1,15 @@
-"""A WebSocket's wire: finished frames written straight to the transport.
+"""Writes finished WebSocket frames directly to the transport.
 
-uvicorn's own way sends one message at a time through a coroutine, each encoded anew for each client.
-What we send is the same bytes for everyone, so this protocol lets a connection's handler write them
-itself, many frames in one piece, and says when the peer does not take more. Handshake, parsing, pings
-and the closing handshake stay uvicorn's and websockets'. A handler finds it in its scope:
+uvicorn by default sends one message at a time through a coroutine and encodes it separately for each client. Here the
+bytes are the same for all clients, so this protocol class lets a connection's handler write them itself, many frames
+at once, and reports when the peer accepts no more. uvicorn and websockets still do the handshake, the parsing, the
+pings and the closing handshake. A handler finds the transport in its scope:
 
-    wire = wire.of(socket.scope)
-    if wire.is_ready: wire.write(batch.packets("frames"))
-    else: ...queue, until wire.on_ready is called
+    transport = wire.from_scope(socket.scope)
+    if transport.is_ready: transport.write(batch.packets("frames"))
+    else: ...queue, until transport.on_ready is called
 
-Only `python -m api` serves with it (`ws=Wire`); behind another server there are no WebSockets.
+Only `python -m api` uses it (`ws=WebSocketTransport`); behind another server there are no WebSockets.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from websockets.http11 import Request
 from zmart import errors
 
 _EXTENSION = "zmart.websocket"
-#: The greatest message a client may send; a hundred topics and a token fit five times.
+#: The largest message that a client may send; five times the size of a hundred topics and a token.
 MOST_BYTES = 64 * 1024
-#: Messages read ahead while one is being answered; control frames are read all the while.
+#: Messages read ahead while one is being answered; control frames are always read.
 _READ_AHEAD = 16
-#: A peer that takes neither what is left nor the close is cut off after this long.
+#: A peer that accepts neither the remaining data nor the close is disconnected after this time.
 CLOSE_TIMEOUT_SECONDS = 5.0
 
-# uvicorn logs the whole address of a connection, and tokens stand in addresses.
+# uvicorn logs the full URL of a connection, and URLs can contain tokens.
 _QUIET_LOGGER = logging.getLogger("zmart.websocket")
 _QUIET_LOGGER.setLevel(logging.WARNING)
 
 
 def from_scope(scope: Scope) -> WebSocketTransport:
-    """The wire of a connection; Unavailable where another server than ours accepted it."""
+    """Return the transport of a connection; raise Unavailable if another server accepted the connection."""
     extensions: dict[str, Any] = scope.get("extensions") or {}
     transport = extensions.get(_EXTENSION)
     if transport is None:
@@ -50,43 +50,43 @@ def from_scope(scope: Scope) -> WebSocketTransport:
 
 
 class WebSocketTransport(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, with a way to write finished frames."""
+    """uvicorn's WebSocket protocol, extended to write finished frames."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.logger = _QUIET_LOGGER
-        # It would log every frame, and a first message may be a token.
+        # With debug on, it would log every frame, and a first message may contain a token.
         self.conn.debug = False
-        #: Called when the peer takes bytes again.
+        #: Called when the peer accepts bytes again.
         self.on_ready: Callable[[], None] | None = None
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing more can be sent."""
+        """Return whether nothing more can be sent."""
         return self.disconnected or self.close_sent or self.transport.is_closing()
 
     @property
     def is_ready(self) -> bool:
-        """Whether the peer takes what is written."""
+        """Return whether the peer accepts data now."""
         return self.writable.is_set() and not self.is_gone
 
     def write(self, packets: bytes) -> None:
-        """Send finished frames; nothing once the connection is gone."""
+        """Send finished frames; do nothing if the connection is gone."""
         if not self.is_gone:
             self.transport.write(packets)
 
     def write_all(self, packets: Iterable[bytes]) -> None:
-        """Send finished frames that others send, too: they are not copied together."""
+        """Send finished frames that other connections also send; they are not copied into one buffer."""
         if not self.is_gone:
             self.transport.writelines(packets)
 
     async def drain(self, within_seconds: float) -> None:
-        """Return when the peer takes more, or is gone; TimeoutError when it does neither in time."""
+        """Return when the peer accepts more or is gone; raise TimeoutError if neither happens in time."""
         async with asyncio.timeout(within_seconds):
             await self.writable.wait()
 
     def reset_ping_timeout(self) -> None:
-        """Count what the peer just said as an answer to the last ping."""
+        """Count the message just received as an answer to the last ping."""
         if self.pong_timer is not None:
             self.pong_timer.cancel()
             self.pong_timer = None
@@ -94,7 +94,7 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
             self.schedule_ping()
 
     def end(self, code: int, reason: str = "") -> None:
-        """Close after what was written; the peer is cut off when it does not take it in time."""
+        """Close after the data already written; disconnect the peer if it does not accept that in time."""
         if self.is_gone:
             return
         try:
@@ -110,31 +110,31 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
     # --- called by uvicorn ----------------------------------------------------------------------
 
     def handle_connect(self, event: Request) -> None:
-        """Begin the application, which finds this wire in its scope."""
+        """Start the application, which finds this transport in its scope."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[_EXTENSION] = self
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a message over; go on reading, for a pong may come behind it."""
+        """Pass a message to the application and continue to read, because a pong may follow it."""
         super().send_receive_event_to_app()
         if self.queue.qsize() < _READ_AHEAD:
             self._resume()
 
     def resume_writing(self) -> None:
-        """Tell whoever waits to write."""
+        """Call `on_ready`: the connection accepts data again."""
         super().resume_writing()
         if self.on_ready is not None:
             self.on_ready()
 
     def keepalive_timeout(self) -> None:
-        """Close a peer that answers no ping; it will not take the close either, so do not wait for it."""
+        """Close a peer that answers no ping; it will not answer the close either, so do not wait for that."""
         super().keepalive_timeout()
         self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget whoever waited."""
+        """Remove the `on_ready` callback."""
         self.on_ready = None
         super().connection_lost(exc)
 

@@ -1,1 +1,1 @@
-"""ASGI middleware: access log, security headers, rate limits, client addresses."""
+"""Provides the ASGI middleware: access log, security headers, rate limits, client addresses."""

@@ -1,9 +1,9 @@
-"""A name for every request, and a line of log for most.
+"""Assigns an id to every request and logs most requests.
 
-The name is the caller's `X-Request-Id` where it is a plain one, else ours; it stands in the answer and
-in every line logged on the way, so a person with a problem and a person with a log can meet. A line says
-method, path, status, time and address. It says nothing of the query, headers or body, where secrets
-are. Reads that succeed are many and dull: they are told at LOG_LEVEL=debug only.
+The id is the caller's `X-Request-Id` if that is a plain one, else a generated one. It is in the response and in every
+line that is logged for the request, so a user's report can be matched with the log. A line contains method, path,
+status, time and address. It contains nothing of the query, headers or body, because these can contain secrets.
+Successful reads are frequent and of little interest, so they are logged only at LOG_LEVEL=debug.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from . import client_address
 log = structlog.get_logger()
 
 REQUEST_ID_HEADER: Final = b"x-request-id"
-#: Short and without anything that a log or a terminal would read as more than a name.
+#: Short, and without characters that a log or a terminal would interpret.
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LONGEST_PATH: Final = 200
 _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Names have to differ, not to be hard to guess.
+#: Request ids must be different, but need not be hard to guess.
 _RANDOM: Final = random.Random(secrets.randbits(128))  # noqa: S311
 
 
 class AccessLog:
-    """ASGI middleware around everything, refusals of unknown routes included."""
+    """ASGI middleware around the whole application, including responses for unknown routes."""
 
     def __init__(self, app: ASGIApp, trusted_proxies: Sequence[Network]) -> None:
         self._app = app
         self._proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name a request, answer it, tell of it."""
+        """Assign an id to the request, answer it and log it."""
         if not is_http(scope):
             await self._app(scope, receive, send)
             return
@@ -58,7 +58,7 @@ class AccessLog:
                 message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id)]
             await send(message)
 
-        # The server runs each request in a context of its own, so nothing has to be unbound.
+        # The server runs each request in its own context, so nothing has to be unbound.
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         try:
             await self._app(scope, receive, send_with_request_id)
@@ -82,7 +82,7 @@ class AccessLog:
 
 
 def is_http(scope: Scope) -> TypeGuard[HTTPScope]:
-    """Whether this is a request, and not a WebSocket."""
+    """Return whether this is an HTTP request, and not a WebSocket."""
     return scope["type"] == ScopeType.HTTP
 
 

@@ -1,4 +1,4 @@
-"""Who is calling, as far as addresses tell."""
+"""Determines a client's address and whether it uses TLS, behind trusted proxies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _UNKNOWN = "unknown"
 
 
 def address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
-    """The caller's address: X-Forwarded-For counted from the right, past the proxies we trust.
+    """Return the caller's address: X-Forwarded-For read from the right, past the trusted proxies.
 
-    Anyone can write that header, so it is read only as far as trusted proxies have written it.
+    Any client can write that header, so it is read only as far as trusted proxies have written it.
     """
     client = scope.get("client")
     nearest = client[0] if client else _UNKNOWN
@@ -28,7 +28,7 @@ def address(scope: Scope, trusted_proxies: Sequence[Network]) -> str:
 
 
 def is_secure(scope: Scope, trusted_proxies: Sequence[Network]) -> bool:
-    """Whether the caller speaks TLS: with us, or with the nearest proxy, when that is one we trust."""
+    """Return whether the caller uses TLS: to this server, or to the nearest proxy if that proxy is trusted."""
     if scope["scheme"] == "https":
         return True
     client = scope.get("client")

@@ -1,13 +1,13 @@
-"""How much one caller may ask, over all processes together.
+"""Limits the requests of each caller, over all processes together.
 
-Every address and every signed-in wallet has an allowance a minute, and each request takes its weight
-from both: a read 1, a write 5, unless the handler says otherwise (`opt={"weight": 10}`). A window begins
-with the first request, so no moment of the clock is everybody's.
+Every address and every signed-in wallet has an allowance per minute, and each request takes its weight from both: a
+read 1, a write 5, unless the handler declares another weight (`opt={"weight": 10}`). A window begins with the caller's
+first request, so the windows of all callers do not reset at the same time.
 
-Asking Postgres for every request would cost as much as most answers. So a process takes a block of the
-allowance at a time, a quarter of what is left, and counts in memory: few questions at first, and little
-left over in any one process near the end. Whoever has nothing left is refused from memory until the
-window ends. When Postgres is away nobody is counted; the answer will be 503 anyway.
+A query to Postgres for every request would cost as much as most responses. So a process leases a block of the
+allowance, a quarter of the remainder, and counts in memory. This needs few queries at first and leaves little unused
+in any one process near the end. A caller without any allowance left is refused from memory until the window ends.
+While Postgres is unavailable nothing is counted; the response will be 503 anyway.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from ..reads.batching import RequestBatcher
 from . import access_log, client_address
 
 WINDOW_SECONDS: Final = 60
-#: What answers say about the caller's allowance.
+#: Response headers about the caller's allowance.
 HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in HEADERS)
-#: What older clients may call without /api; everything else outside it is free: health, console, documents.
+#: Legacy paths outside /api that count; everything else outside it is free: health, console, documents.
 _LEGACY_PATHS: Final = ("/markets", "/positions", "/trades")
 _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5
-#: Buckets remembered at once; beyond, those whose window is over are forgotten, or else all.
+#: Maximum number of buckets in memory; above it, expired buckets are dropped, and all if that is not enough.
 MOST_BUCKETS: Final = 20_000
-#: An IPv6 customer is given at least this much, so it counts as one.
+#: An IPv6 customer gets at least a /64, so a /64 counts as one caller.
 _IPV6_PREFIX: Final = 64
 
 
@@ -49,12 +49,12 @@ class AllowanceBlock(NamedTuple):
     """A block of a bucket's allowance."""
 
     granted: int
-    #: What is left in the database afterwards.
+    #: The allowance that is left in the database afterwards.
     remaining: int
     resets_in_seconds: float
 
 
-#: Take at least so much of a bucket, or nothing; Transient when that cannot be asked.
+#: Lease at least this weight of a bucket, or nothing; raise Transient if the database cannot be reached.
 Lease: TypeAlias = Callable[[str, int], Awaitable[AllowanceBlock]]
 
 
@@ -67,7 +67,7 @@ class BucketState(NamedTuple):
 
 
 class _BucketEntry:
-    """What this process holds of one bucket."""
+    """The part of one bucket that this process has leased."""
 
     __slots__ = ("refill_lock", "refused_weight", "remaining", "resets_at", "tokens")
 
@@ -75,13 +75,13 @@ class _BucketEntry:
         self.tokens = 0
         self.remaining = 0
         self.resets_at = 0.0
-        #: The least weight that was refused in this window.
+        #: The lowest weight that was refused in this window.
         self.refused_weight = math.inf
         self.refill_lock = asyncio.Lock()
 
 
 class RateLimiter:
-    """Counts; one for each process."""
+    """Counts requests; one instance per process."""
 
     def __init__(
         self, lease: Lease, clock: Callable[[], float] = time.monotonic, *, most_buckets: int = MOST_BUCKETS
@@ -93,16 +93,16 @@ class RateLimiter:
 
     @property
     def bucket_count(self) -> int:
-        """The number of buckets in memory."""
+        """Return the number of buckets in memory."""
         return len(self._buckets)
 
     async def take(self, bucket: str, weight: int) -> BucketState:
-        """Take `weight` of a bucket, if it has that much."""
+        """Take `weight` from a bucket, if it has that much."""
         entry = self._buckets.get(bucket)
         if entry is None:
             entry = self._add_bucket(bucket)
         if not self._can_decide(entry, weight, self._clock()):
-            # One question at a time for a bucket; whoever waited may find enough.
+            # One query at a time for a bucket; a request that waited may find enough.
             async with entry.refill_lock:
                 if not self._can_decide(entry, weight, self._clock()):
                     await self._refill(bucket, entry, weight)
@@ -140,7 +140,7 @@ def _take_tokens(entry: _BucketEntry, weight: int, now: float) -> BucketState:
 
 
 class QueryRunner(Protocol):
-    """Where a lease is taken: the process's database."""
+    """Runs the lease statements: the process's database."""
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement."""
@@ -148,7 +148,7 @@ class QueryRunner(Protocol):
 
 
 def postgres_lease(database: QueryRunner, per_minute: int) -> Lease:
-    """Leases from Postgres, where all processes take from the same allowance, for all who ask at once together."""
+    """Return a lease function for Postgres, where all processes share the allowance; concurrent leases are batched."""
     batcher = RequestBatcher(database.rows)
 
     async def lease(bucket: str, weight: int) -> AllowanceBlock:
@@ -161,7 +161,7 @@ def postgres_lease(database: QueryRunner, per_minute: int) -> Lease:
 
 
 class RateLimitMiddleware:
-    """ASGI middleware inside the routes, so that it knows the handler, and its refusals are answered like others."""
+    """ASGI middleware inside the routing, so that it knows the handler and errors have the usual format."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -169,7 +169,7 @@ class RateLimitMiddleware:
         self._proxies = settings.api.trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a request, refuse it, or answer it and say what is left."""
+        """Count a request; refuse it, or pass it on and add the remaining allowance to the response."""
         weight = _weight(scope)
         if not weight:
             await self._app(scope, receive, send)
@@ -198,7 +198,7 @@ class RateLimitMiddleware:
         )
 
     async def _take_from_buckets(self, scope: Scope, weight: int) -> BucketState | None:
-        """The tighter of the address's and the wallet's standing; None where nobody can be counted."""
+        """Return the tighter state of the address's and the wallet's buckets; None if nothing can be counted."""
         state = scope["litestar_app"].state
         limiter: RateLimiter = state.limiter
         buckets = [f"ip {network(client_address.address(scope, self._proxies))}"]
@@ -220,7 +220,7 @@ class RateLimitMiddleware:
 
 @functools.lru_cache(maxsize=MOST_BUCKETS)
 def network(address: str) -> str:
-    """Whom an address counts as: itself, or in IPv6 the /64 that one customer has."""
+    """Return the unit that an address counts as: itself, or for IPv6 the /64 of one customer."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -233,7 +233,7 @@ def network(address: str) -> str:
 
 
 def _weight(scope: Scope) -> int:
-    """What a request costs; 0 for what is free."""
+    """Return the weight of a request; 0 if it is free."""
     if not access_log.is_http(scope):
         return 0
     declared: int | None = scope["route_handler"].opt.get("weight")
@@ -253,7 +253,7 @@ def _wallet(scope: Scope, auth: Any) -> str | None:
             try:
                 found: str = auth.wallet_of(token.strip())
             except zmart_errors.ZmartError:
-                # The handler will say so, if it asks who this is.
+                # The handler raises this error itself if it needs the wallet.
                 return None
             return found
     return None

@@ -1,11 +1,11 @@
-"""What every answer tells a browser not to do.
+"""Adds security headers to every response.
 
-The console loads nothing from elsewhere and nobody frames it, so the policy is the narrowest there is.
-The documentation page is Swagger UI: it draws icons from `data:` addresses and sets styles of its own
-(it never runs script that is not a file of ours), so its policy allows exactly that.
+The console loads nothing from other origins and is never framed, so its policy is the strictest possible. The
+documentation page is Swagger UI: it draws icons from `data:` addresses and sets its own styles (it never runs a script
+that is not a file of this server), so its policy allows exactly that.
 
-Strict-Transport-Security is said only where the request came over TLS: a browser that hears it from
-`http://localhost` would ignore it, and one that hears it through a proxy without TLS would be locked out.
+Strict-Transport-Security is sent only if the request came over TLS. A browser that receives it from
+`http://localhost` would ignore it, and one that receives it through a proxy without TLS would be locked out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from zmart.settings import Network
 from . import client_address
 
 _NARROW = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-#: dbt's page is one file with its script inside, which asks a tracker elsewhere. It may run, in an origin of its own,
-#: and call nobody.
+#: dbt's page is one file with an inline script that calls an external tracker. The script may run, but in a separate
+#: origin and without network access.
 _SANDBOXED = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -38,20 +38,20 @@ _ALWAYS: Sequence[tuple[bytes, bytes]] = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-#: A year, for this host alone: what else lives under the domain is not ours to promise.
+#: A year, for this host only: this server cannot promise TLS for other hosts of the domain.
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def policy(page: str) -> str:
-    """The Content-Security-Policy of a file of the console."""
+    """Return the Content-Security-Policy for a file of the console."""
     return _POLICIES.get(page, _NARROW)
 
 
 def security_headers_hook(trusted_proxies: Sequence[Network]) -> Callable[[Message, Scope], Awaitable[None]]:
-    """A `before_send` hook that adds the headers to whatever is answered."""
+    """Return a `before_send` hook that adds the headers to every response."""
 
     async def add_headers(message: Message, scope: Scope) -> None:
-        # One call per chunk of every stream: the first line is all that most of them meet.
+        # This is called for each chunk of every stream; most calls return here.
         if message["type"] != "http.response.start":
             return
         headers: list[tuple[bytes, bytes]] = list(message["headers"])

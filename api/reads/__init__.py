@@ -1,1 +1,1 @@
-"""Reads answers from Postgres: statements, pages, batching and caches."""
+"""Reads responses from Postgres: statements, pages, batching and caches."""

@@ -1,11 +1,11 @@
-"""Many readers, few statements: requests that wait at the same time are answered by one.
+"""Batches reads: requests that wait at the same time share one statement.
 
-While a statement is under way, requests for the same thing gather; the next statement is for all of
-them. For one market or a hundred it is the same text (an array of names, one row each), so under
-load the cost of asking Postgres is shared, and a lone request waits for nobody.
+While a statement runs, requests for the same data queue up; the next statement is for all of them. The text is the
+same for one market or a hundred (an array of names, one row each). Under load the requests therefore share the cost
+of a query to Postgres, and a single request waits for no other.
 
-Nobody is given an answer that was read before they asked: who comes while a statement is under way
-waits for the next one. So this is no cache, and what a caller has seen committed is in its answer.
+No request receives data that was read before the request arrived: a request that arrives while a statement runs waits
+for the next one. So this is not a cache, and the response contains everything that the caller has seen committed.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from typing import Any, TypeAlias
 from . import statements
 
 Row: TypeAlias = tuple[Any, ...]
-#: The parameter in which requests of a group differ, or several; None when they are all the same request.
+#: The parameter, or parameters, in which requests of a group differ; None if all requests are the same.
 Varying: TypeAlias = str | tuple[str, ...] | None
 Run: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[list[Row]]]
 
-#: Values in one statement; more would make the first wait for the last.
+#: Maximum number of values in one statement; with more, the first would wait for the last.
 MOST_VALUES = 32
-#: Statements under way for the same thing; one for each core that Postgres may use.
+#: Concurrent statements for the same data; one for each core that Postgres may use.
 _WORKERS = 2
 
 
 @dataclass
 class _Group:
-    """Those who wait for rows of one statement, by the value that tells them apart."""
+    """The requests that wait for rows of one statement, by the values in which they differ."""
 
     waiting: dict[Any, list[asyncio.Future[Any]]] = field(default_factory=lambda: collections.defaultdict(list))
     workers: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class RequestBatcher:
-    """Answers requests a group at a time."""
+    """Answers requests in batches."""
 
     def __init__(self, run: Run, convert_row: Callable[[Row], Any] = tuple) -> None:
         self._run = run
-        #: What is made of a row, once for all who asked for it.
+        #: Converts a row, once for all requests that asked for it.
         self._convert_row = convert_row
         self._groups: dict[tuple[Any, ...], _Group] = {}
 
     async def row(self, statement: str, parameters: Mapping[str, Any], *, varying: Varying) -> Any:
-        """What is made of the one row of a statement, asked together with others; None where there is none.
+        """Return the converted row of a statement, read together with other requests; None if there is no row.
 
-        Parameters that vary travel as text: the statement says at each place what they are.
+        Varying parameters are sent as text; the statement casts each of them to its type.
         """
         names = _varying_names(varying)
         key = (statement, names, *(item for item in sorted(parameters.items()) if item[0] not in names))
@@ -69,7 +69,7 @@ class RequestBatcher:
     async def _work(self, group: _Group, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...]) -> None:
         while group.waiting:
             values = list(itertools.islice(group.waiting, MOST_VALUES))
-            # In one order, whoever asks: statements that lock a row for each value never wait in a circle.
+            # Always in the same order, so that statements that lock a row for each value cannot deadlock.
             values.sort()
             answers = [group.waiting.pop(value) for value in values]
             try:
@@ -85,7 +85,7 @@ class RequestBatcher:
     async def _rows(
         self, statement: str, parameters: Mapping[str, Any], names: tuple[str, ...], values: list[tuple[Any, ...]]
     ) -> dict[int, Any]:
-        """The rows by the number of their value, from 1."""
+        """Return the converted rows by the number of their value, from 1."""
         if not names:
             return {
                 number: self._convert_row(row)
@@ -103,7 +103,7 @@ class RequestBatcher:
 
 @functools.cache
 def batched_statement(statement: str, names: tuple[str, ...]) -> str:
-    """The statement for arrays of values, an array a name: its columns after the number of the values, from 1."""
+    """Return the statement for one array of values per name; its first column is the number of the values, from 1."""
     one = statement
     for name in names:
         one = one.replace(f"%({name})s", f'asked."{name}"')

@@ -1,15 +1,15 @@
-"""Asking Postgres, one statement an answer.
+"""Reads from Postgres with one statement per response.
 
-A statement of `sql` gives one row: what it is true of (epoch, seq, slot, commitment) and the
-finished JSON body, all from one snapshot. So an answer can never pair rows with another moment's
-position, and Python neither sees nor copies the rows.
+A statement of `sql` returns one row: its position (epoch, seq, slot, commitment) and the finished JSON body, all from
+one snapshot. A response therefore never combines rows with the position of another moment, and Python neither parses
+nor copies the rows.
 
-Most questions are asked again before anything has happened. An answer is kept for as long as the log
-ends where it was read, which is looked up each time (`api/reads/response_cache.py`). Of a list that must be read, only
-rows are written that nobody has been shown since they last changed (`api/reads/row_pages.py`).
+Most requests repeat before anything has changed. A response is cached for as long as the log ends where the response
+was read, and each request checks that (`api/reads/response_cache.py`). For a list that must be read, only rows that
+are missing from the row cache, because they are new or have changed, are rendered (`api/reads/row_pages.py`).
 
-Reading is safe to repeat. When a connection turns out to be dead (the server restarted while it lay
-in the pool), the statement is sent once more on a checked one before the caller hears of it.
+Reads are safe to repeat. If a connection turns out to be dead (the server restarted while it was idle in the pool),
+the statement is sent once more on a checked connection before the caller receives an error.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from .row_pages import ListSpec, PageReader
 
 
 class _RawJsonLoader(Loader):
-    """JSON as the bytes that Postgres sent: a list has tens of thousands, and nobody here reads them."""
+    """Loads JSON as the bytes that Postgres sent: a list has tens of thousands, and this process parses none."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
 
 
 def raw_json_adapters() -> AdaptersMap:
-    """How connections of a Database read values: as the driver does, but JSON stays bytes."""
+    """Return the adapters for connections of a ReadDatabase: the driver's own, but JSON stays bytes."""
     context = AdaptersMap(psycopg.adapters)
     for name in ("json", "jsonb"):
         context.register_loader(name, _RawJsonLoader)
@@ -52,27 +52,27 @@ def raw_json_adapters() -> AdaptersMap:
 
 @dataclass(frozen=True)
 class Answer:
-    """One row of `sql`, shared by all who asked for it at the same time."""
+    """One row of `sql`, shared by all requests that asked for it at the same time."""
 
     epoch: str
     seq: int
     slot: int | None
     commitment: str
-    #: JSON, as Postgres wrote it.
+    #: JSON, as written by Postgres.
     body: bytes
 
     @property
     def position(self) -> response_cache.PositionKey:
-        """Of which place in the log this is true."""
+        """Return the position in the log at which this answer is valid."""
         return self.epoch, self.seq
 
     @property
     def is_found(self) -> bool:
-        """Whether there is such a thing; the statement's body is null where there is none."""
+        """Return whether the object exists; the statement's body is null if it does not."""
         return self.body is not None
 
     def headers(self) -> dict[str, str]:
-        """What every answer says about itself; an empty slot while no event is known."""
+        """Return the headers that every response carries; the slot is empty while no event is known."""
         return {
             "zmart-seq": str(feed.FeedPosition(self.epoch, self.seq)),
             "zmart-slot": "" if self.slot is None else str(self.slot),
@@ -80,16 +80,16 @@ class Answer:
         }
 
     def response_with_body(self, body: bytes) -> Response[Any]:
-        """The answer with a body made of this one, or 304 where the caller has the same rows already."""
+        """Return a response with a body made from this one, or 304 if the caller already has the same rows."""
         return _response(body, {**self.headers(), "etag": etags.tag(self.epoch, body), "cache-control": "no-cache"})
 
     def response(self) -> Response[Any]:
-        """The answer with its own body."""
+        """Return a response with the answer's own body, or 304 if the caller already has the same rows."""
         return _response(*self._body_and_headers)
 
     @functools.cached_property
     def _body_and_headers(self) -> tuple[bytes, dict[str, str]]:
-        """The bytes and what is said about them, made once however many asked."""
+        """Return the body and its headers, built once for any number of requests."""
         return self.body, {**self.headers(), "etag": etags.tag(self.epoch, self.body), "cache-control": "no-cache"}
 
 
@@ -111,12 +111,12 @@ def _require_found(found: Answer | None, missing: str) -> Answer:
     return found
 
 
-#: How much of the memory for what is kept belongs to the texts of rows, which more pages share.
+#: The share of the cache memory for rendered rows, which are shared by more pages.
 _ROW_CACHE_SHARE = 0.75
 
 
 class ReadDatabase:
-    """The pool, seen as a place to ask."""
+    """Reads responses through the connection pool."""
 
     def __init__(self, connections: pool.Pool, *, cache_bytes: int = 0) -> None:
         self._connections = connections
@@ -129,11 +129,11 @@ class ReadDatabase:
         )
 
     def invalidate_cache(self) -> None:
-        """Keep no answer that was read until now; for who wrote something."""
+        """Discard every response read until now; called after a write."""
         self._response_cache.invalidate()
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a reading statement; Unavailable or Overloaded when it cannot be run now."""
+        """Run a read statement; raise Unavailable or Overloaded if it cannot run now."""
         try:
             return await self._rows(statement, parameters)
         except errors.Unavailable:
@@ -154,11 +154,11 @@ class ReadDatabase:
         missing: str = "",
         is_cacheable: bool = True,
     ) -> Response[Any]:
-        """Answer with the body that a statement of `sql` builds.
+        """Return a response with the body that a statement of `sql` builds.
 
-        Equal requests, and those that differ in the parameters `varying` alone, are asked
-        together. Raises NotFound with the text `missing` when there is no such thing. `is_kept` must be
-        false where the body tells the time, or is for the caller alone.
+        Equal requests, and those that differ only in the parameters `varying`, are read together. Raises NotFound with
+        the text `missing` if the object does not exist. `is_cacheable` must be false if the body depends on the
+        current time or is only for this caller.
         """
         if not is_cacheable:
             return (await self.read(statement, parameters, varying=varying, missing=missing)).response()
@@ -174,9 +174,9 @@ class ReadDatabase:
         varying: Varying = None,
         missing: str = "",
     ) -> Response[Any]:
-        """Answer with a page of rows that a statement of `sql` names; `listed.texts` writes those that are new here.
+        """Return a response with a page of rows; `spec.rows_statement` renders rows that are not in the row cache.
 
-        Otherwise as `answer`.
+        The statement of `sql` selects the rows of the page. Otherwise the same as `answer`.
         """
         read_page = functools.partial(self._page, spec, statement, parameters, varying=varying, missing=missing)
         return await self._cached_or_read((statement, *parameters.items()), read_page)
@@ -197,7 +197,7 @@ class ReadDatabase:
         varying: Varying = None,
         missing: str = "",
     ) -> Answer:
-        """The same, never kept, for who makes the body of something else out of it."""
+        """Return the answer without the cache, for callers that build another body from it; raise NotFound."""
         return _require_found(await self._batcher.row(statement, parameters, varying=varying), missing)
 
     async def _page(
@@ -206,7 +206,7 @@ class ReadDatabase:
         return _require_found(await self._page_reader.read(spec, statement, parameters, varying=varying), missing)
 
     async def _head(self) -> response_cache.PositionKey | None:
-        """Where the log ends, looked up for all who ask meanwhile."""
+        """Return the end of the log, read once for all requests that wait at the same time."""
         found: response_cache.PositionKey | None = await self._head_batcher.row(
             statements.compose("head"), {}, varying=None
         )
@@ -214,11 +214,11 @@ class ReadDatabase:
 
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Run]:
-        """Run statements that all see the same moment."""
+        """Provide a function that runs statements which all see the same snapshot."""
         with translate_errors():
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute("set transaction isolation level repeatable read")
-                # Before anything is seen: a mart that is being swapped would look empty to who waits for it later.
+                # Lock before the snapshot is taken: a mart that is being swapped would look empty to a later wait.
                 await connection.execute(statements.compose("lock_lists"))
 
                 async def run(statement: str, parameters: Mapping[str, Any]) -> list[Row]:

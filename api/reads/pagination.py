@@ -1,8 +1,8 @@
-"""Pages of rows: how a list is sorted, filtered and continued.
+"""Builds pages of lists: sorting, filtering and continuation.
 
-A page ends with a cursor that names the last row by its sort key and number. The next page is "what
-stands below that row", so rows that arrive meanwhile neither repeat nor hide others, and a far page
-costs what a near one does. `offset` works too, for clients that count.
+A page ends with a cursor that identifies the last row by its sort key and number. The next page contains the rows
+after that row. New rows therefore neither repeat nor hide others, and a far page costs as much as a near one. `offset`
+also works, for clients that count.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ MarketSort: TypeAlias = Literal[
 ]
 
 
-#: Few, for each makes statements of its own; the last holds the furthest page there is.
+#: Only a few, because each bound creates its own statements; the last one covers the furthest possible page.
 _BOUNDS = (21, 51, 101, 501, 2_000, 20_000, 1_100_000)
 
 
-#: Pages this far are looked up together with others.
+#: Pages with at most this offset are read together with others.
 _MAX_BATCHED_OFFSET = 2_000
-#: Of more finds than these the list's own order is walked; as many are counted.
+#: With more matches than this, the statement walks the list in its own order; matches are counted up to this number.
 MOST_FOUND = 2_000
-#: Sort keys as Postgres writes them: numbers, instants, -infinity.
+#: Sort keys as Postgres formats them: numbers, instants, -infinity.
 _KEY = re.compile(r"[0-9A-Za-z+:. -]{1,64}", re.ASCII)
 _PART = re.compile(r"(?=\S*[^\W_]{3})\S+")
 _PLAIN_TEXT = re.compile(r"[\w\s]+")
@@ -55,7 +55,7 @@ TRADES = ListSpec("trades", statements.compose("trade_rows"))
 
 @dataclass(frozen=True, kw_only=True)
 class Sort:
-    """An order of markets: never null, so that a cursor can stand anywhere in it."""
+    """A sort order of markets. The key is never null, so a cursor can be at any place in the order."""
 
     key: str
     type: str
@@ -63,12 +63,12 @@ class Sort:
 
     @property
     def reverse(self) -> Direction:
-        """The other way round."""
+        """Return the opposite direction."""
         return "asc" if self.direction == "desc" else "desc"
 
     @property
     def comparison(self) -> str:
-        """What stands between a row and the cursor it comes after."""
+        """Return the operator between a row's key and the key of the cursor before it."""
         return "<" if self.direction == "desc" else ">"
 
 
@@ -96,7 +96,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str, *, sort: str) -> Cursor:
-        """Read a cursor of this sort; Invalid says how to get one."""
+        """Parse a cursor of this sort; raise InvalidParameter, which explains how to get one."""
         try:
             name, key, number = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             cursor = cls(name, str(key), int(number))
@@ -110,23 +110,23 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Search:
-    """Text to look for: words in any form, the last one maybe only begun; one long enough within others, too."""
+    """A search text: matches words in any form, the last word as a prefix, and a long enough part inside words."""
 
     text: str
 
     @property
     def condition(self) -> str:
-        """The part that finds it; what has no three letters in a row has no parts that an index knows."""
+        """Return the name of the search condition; a text without three letters in a row cannot use the part index."""
         return "where_part" if _PART.fullmatch(self.text.strip()) else "where_words"
 
     def parameters(self) -> dict[str, str]:
-        """What the statement needs to know of it."""
+        """Return the statement's parameters for the search."""
         if self.condition == "where_part":
             return {"words": self.text, "part": ilike_pattern(self.text.strip())}
         return {"words": self.text, "prefix": self._prefix_query()}
 
     def _prefix_query(self) -> str:
-        """All words, the last one begun; nothing where quotes or a minus say something else."""
+        """Return a query of all words with the last as a prefix; empty if the text has quotes or a minus."""
         if not _PLAIN_TEXT.fullmatch(self.text):
             return ""
         *whole, last = _WORD.findall(self.text) or [""]
@@ -135,7 +135,7 @@ class Search:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which part of a list is wanted."""
+    """The requested part of a list."""
 
     sort: str
     limit: int
@@ -144,33 +144,34 @@ class PageRequest:
 
     @classmethod
     def of(cls, sort: str, limit: int, offset: int, cursor: str | None) -> PageRequest:
-        """The page that a client asked for; InvalidParameter for a cursor that is none."""
+        """Return the page that a client requested; raise InvalidParameter if the cursor is invalid."""
         position_in_list = None if cursor is None else Cursor.parse(cursor, sort=sort)
         return cls(sort, limit, offset, position_in_list)
 
     @property
     def bound(self) -> str:
-        """The smallest of our bounds that holds what is passed over, shown, and one row more."""
+        """Return the smallest bound that covers the skipped rows, the page, and one more row."""
         rows_needed = self.offset + self.limit + 1
         return str(next(bound for bound in _BOUNDS if bound >= rows_needed))
 
     @property
     def varying(self) -> tuple[str, ...]:
-        """The parameters that tell apart pages of one statement: many are looked up together.
+        """Return the parameters in which pages of one statement may differ, so that they are read together.
 
-        None of a far page: it takes its time, and nobody else is to wait for it. And none where there is a cursor: what
-        it holds came from outside, and what Postgres refuses of it fails the statement.
+        A far page has none, because it is slow and other requests should not wait for it. A page with a cursor has
+        none either: the cursor's content comes from the client, and a value that Postgres rejects fails the whole
+        statement.
         """
         return ("offset",) if self.cursor is None and self.offset <= _MAX_BATCHED_OFFSET else ()
 
     def parameters(self) -> dict[str, Any]:
-        """What the statement needs to know of the page."""
+        """Return the statement's parameters for the page."""
         cursor_parameters = {"cursor_key": self.cursor.key, "cursor_no": self.cursor.number} if self.cursor else {}
         return {"sort": self.sort, "limit": self.limit, "offset": self.offset, **cursor_parameters}
 
 
 def markets_statement(sort: Sort, filters: Iterable[str], page: PageRequest, search: Search | None = None) -> str:
-    """The statement for a page of markets with these filters, of all or of those in which text is found."""
+    """Return the statement for a page of markets with these filters; with `search`, only of markets that match it."""
     beyond = statements.part("where_market_before", sort_key=sort.key, comparison=sort.comparison, sort_type=sort.type)
     conditions = tuple(filters)
     parts = {
@@ -178,7 +179,7 @@ def markets_statement(sort: Sort, filters: Iterable[str], page: PageRequest, sea
         "direction": sort.direction,
         "reverse": sort.reverse,
         "filters": _conditions(conditions),
-        # What creators told is looked up for the rows shown, and for others only where it decides.
+        # Creator metadata is joined for the rows shown, and for all rows only if the filter depends on it.
         "metadata_join": statements.part("creator_metadata") if "where_category" in conditions else "",
         "beyond": beyond if page.cursor else "",
         "bound": page.bound,
@@ -203,7 +204,7 @@ def markets_statement(sort: Sort, filters: Iterable[str], page: PageRequest, sea
 
 
 def trades_statement(filters: Iterable[str], page: PageRequest) -> str:
-    """The statement for a page of trades, of a market, of a wallet, or of all."""
+    """Return the statement for a page of trades: of a market, of a wallet, or of all."""
     conditions = tuple(filters)
     of_market, of_wallet = "where_market" in conditions, "where_wallet" in conditions
     return statements.compose(
@@ -222,7 +223,7 @@ def trades_statement(filters: Iterable[str], page: PageRequest) -> str:
 
 
 def activity_statement(of: Literal["market", "wallet"], page: PageRequest) -> str:
-    """The statement for a page of what happened in a market, or of what a wallet did."""
+    """Return the statement for a page of a market's or a wallet's activity."""
     parts = {
         "beyond": statements.part("where_activity_before") if page.cursor else "",
         "bound": page.bound,
@@ -236,7 +237,7 @@ def activity_statement(of: Literal["market", "wallet"], page: PageRequest) -> st
 
 
 def holders_statement(side: Literal["YES", "NO"] | None, page: PageRequest) -> str:
-    """The statement for a page of holders of one side, or of both together."""
+    """Return the statement for a page of holders of one side, or of both sides together."""
     sort_key = {"YES": "h.shares_yes", "NO": "h.shares_no", None: "(h.shares_yes + h.shares_no)"}[side]
     return statements.compose(
         "holders",
@@ -251,7 +252,7 @@ def _conditions(names: Iterable[str]) -> str:
 
 
 def ilike_pattern(text: str) -> str:
-    """A pattern for `ilike` that finds the text itself, wherever it stands."""
+    """Return an `ilike` pattern that matches the literal text at any place."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 

@@ -1,14 +1,14 @@
-"""Answers that are still true: given again while the log has not moved.
+"""Caches API responses until the log advances.
 
-An answer says of which place in the log it is true. As long as the log ends at that very place, reading
-again would give the same rows; so it is enough to look where the log ends, one look for all who wait at
-that time. The look begins after they asked. So what is kept is never older than the question: whoever
-has seen a commit, here or in another process, finds it in the answer, as without keeping.
+An answer contains the position in the log at which it is valid. As long as the log ends at that position, another read
+would return the same rows. So it is enough to look up the end of the log, with one lookup for all requests that wait
+at that time. The lookup starts after the request arrived, so a cached answer is never older than the request: a client
+that has seen a commit, here or in another process, finds it in the answer, as it would without the cache.
 
-What an answer may hold besides is not in the log: a mart that was built anew, a flag, a setting. Hence
-nothing is kept for longer than a second, and a write of this process makes it forget everything. An
-answer of a mart that stopped or was computed earlier names a place before the log's end, and is never
-found true again; one that tells the time must not be kept at all.
+An answer may also depend on data outside the log: a mart that was rebuilt, a flag, a setting. Therefore no entry is
+used for longer than a second, and a write of this process clears the cache. An answer from a mart that stopped, or was
+computed earlier, has a position before the end of the log, so it is never served from the cache. An answer that
+depends on the current time must not be cached at all.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-#: What is not in the log may be so old at most.
+#: Maximum age of data that is not in the log.
 MAX_AGE_SECONDS = 1.0
-#: A body larger than this share of the memory would push out too many.
+#: A body larger than 1/32 of the memory would evict too many others, so it is not cached.
 _LARGEST_SHARE = 32
-#: What an entry weighs beside its body: names, headers, places in dictionaries.
+#: Size of an entry in addition to its body: names, headers, places in dictionaries.
 _ENTRY_OVERHEAD_BYTES = 2_000
 
 #: Epoch and seq.
@@ -31,16 +31,16 @@ PositionKey: TypeAlias = tuple[str, int]
 
 
 class CacheableAnswer(Protocol):
-    """An answer that says of which place in the log it is true."""
+    """An answer with the position in the log at which it is valid."""
 
     @property
     def position(self) -> PositionKey:
-        """The place."""
+        """Return the position."""
         ...
 
     @property
     def body(self) -> bytes | None:
-        """The bytes; what has none is not kept."""
+        """Return the body; an answer without one is not cached."""
         ...
 
 
@@ -50,21 +50,21 @@ _Answer = TypeVar("_Answer", bound=CacheableAnswer)
 @dataclass(frozen=True)
 class _Entry(Generic[_Answer]):
     answer: _Answer
-    #: By the clock, when its reading began or earlier.
+    #: Clock time at which its read started, or earlier.
     started_at: float
     weight: int
 
 
 @dataclass(frozen=True)
 class PendingRead:
-    """A statement about to be sent, as far as keeping its answer is concerned."""
+    """The state of the cache before a statement is sent; decides whether its answer may be cached."""
 
     started_at: float
     generation: int
 
 
 class ResponseCache(Generic[_Answer]):
-    """Answers by what was asked, in bounded memory; what was not asked for longest goes first."""
+    """Answers by request, in bounded memory; the least recently used are evicted first."""
 
     def __init__(
         self,
@@ -73,23 +73,23 @@ class ResponseCache(Generic[_Answer]):
         most_bytes: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        #: Where the log ends, looked up after the call; None where there is no log.
+        #: Returns the end of the log, read after the call; None if there is no log.
         self._read_head = read_head
         self._clock = clock
         self._most_bytes = most_bytes
         self._entries: collections.OrderedDict[Hashable, _Entry[_Answer]] = collections.OrderedDict()
         self._bytes = 0
         self._generation = 0
-        #: The furthest place that an answer or a look has told of.
+        #: The furthest position seen in an answer or a lookup.
         self._latest_position: PositionKey | None = None
 
     @property
     def size_bytes(self) -> int:
-        """What is held."""
+        """Return the size of the cached entries."""
         return self._bytes
 
     async def find(self, key: Hashable) -> _Answer | None:
-        """The answer to the same question, if it is true at a moment after this call; else None."""
+        """Return the cached answer to the same request if it is valid at a moment after this call, else None."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -102,7 +102,7 @@ class ResponseCache(Generic[_Answer]):
         return None
 
     async def _is_head_at(self, position: PositionKey) -> bool:
-        # A log does not go back: where it is known to have moved on, nothing needs to be looked up.
+        # A log never goes back: if it is known to be further, no lookup is necessary.
         if (
             self._latest_position is not None
             and self._latest_position[0] == position[0]
@@ -122,11 +122,11 @@ class ResponseCache(Generic[_Answer]):
             self._latest_position = position
 
     def begin_read(self) -> PendingRead:
-        """Call before a statement is sent, so that its answer may be kept."""
+        """Return the state to pass to `store`; call this before the statement is sent."""
         return PendingRead(self._clock(), self._generation)
 
     def store(self, key: Hashable, answer: _Answer, pending: PendingRead) -> None:
-        """Keep an answer that came of a reading, unless this process wrote something meanwhile."""
+        """Cache an answer, unless this process wrote something during its read."""
         self._note_position(answer.position)
         if answer.body is None or pending.generation != self._generation:
             return
@@ -141,7 +141,7 @@ class ResponseCache(Generic[_Answer]):
             self._discard(next(iter(self._entries)))
 
     def invalidate(self) -> None:
-        """Drop everything, also what is being read; called by who wrote, before he is answered."""
+        """Drop all entries and the results of running reads; called after a write, before its response is sent."""
         self._entries.clear()
         self._bytes = 0
         self._generation += 1

@@ -1,17 +1,18 @@
-"""Texts of rows: what Postgres wrote of a row once it need not write again while the row is the same version.
+"""Caches rendered rows: the JSON that Postgres wrote for a row, for as long as the row's version is the same.
 
-Of reading a page the smaller part is finding its rows; the larger is writing fifty of them as JSON and carrying that
-here. But most rows are what they were when somebody last asked, on this page or on another one. So the statement of a
-list names its rows by number and version, all in the snapshot that the answer is of, and the text of a version is
-asked for once.
+Finding the rows of a page is the smaller part of reading it; the larger part is to render fifty of them as JSON and to
+transfer that. But most rows have not changed since they were last requested, on this page or on another one. So the
+statement of a list returns its rows as number and version, all in the snapshot of the answer, and each version is
+rendered only once.
 
-    list  ->  71:16402:9811  72:16402:9760 ...      found now, never kept
-    text of 72:16402:9760  ->  {"id":"...", ...}    of this version for ever
+    list  ->  71:16402:9811  72:16402:9760 ...      read now, never cached
+    text of 72:16402:9760  ->  {"id":"...", ...}    never changes for this version
 
-A version is the row's number, its table, and the transactions that wrote it and what is shown with it (`xmin`). A
-transaction leaves others one version of a row, so on one server these four name it. On another one, a promoted replica
-say, a lost transaction's number may have been given again; so texts belong to an epoch of the log and a start of the
-server, and go when an answer comes from elsewhere.
+A version consists of the row's number, its table, and the transactions that wrote the row and the data shown with it
+(`xmin`). Other transactions see only one version of a row per transaction that wrote it, so on one server these four
+values identify it. On another server, for example a promoted replica, the id of a lost transaction may have been
+assigned again. So the rendered rows belong to one epoch of the log and one start of the server, and are dropped when
+an answer has another epoch or start.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ import collections
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-#: Epoch of the log, and when its server started: where versions are unique.
+#: Epoch of the log and start time of its server: versions are unique within both.
 VersionScope: TypeAlias = tuple[str, str]
 
-#: What an entry weighs beside its characters: two objects and a place in a dictionary.
+#: Size of an entry in addition to its characters: two objects and a place in a dictionary.
 _ENTRY_OVERHEAD_BYTES = 250
 
 
 class RowCache:
-    """Texts by version, in bounded memory; what was not wanted for longest goes first."""
+    """Rendered rows by version, in bounded memory; the least recently used are evicted first."""
 
     def __init__(self, *, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -38,11 +39,11 @@ class RowCache:
 
     @property
     def size_bytes(self) -> int:
-        """What they weigh."""
+        """Return the size of the cached rows."""
         return self._bytes
 
     def find(self, scope: VersionScope, versions: Iterable[str]) -> dict[str, bytes]:
-        """The texts of those versions that are known."""
+        """Return the rendered rows of those versions that are cached."""
         if scope != self._scope:
             return {}
         entries, found = self._rows, {}
@@ -54,7 +55,7 @@ class RowCache:
         return found
 
     def store(self, scope: VersionScope, rows: Mapping[str, bytes]) -> None:
-        """Keep what Postgres wrote."""
+        """Cache rows that Postgres rendered."""
         if scope != self._scope:
             self._scope, self._bytes = scope, 0
             self._rows.clear()
@@ -67,7 +68,7 @@ class RowCache:
 
 
 def row_numbers(versions: Iterable[str]) -> Sequence[str]:
-    """The numbers of the rows."""
+    """Return the numbers of the rows."""
     return [version.partition(":")[0] for version in versions]
 
 

@@ -1,9 +1,9 @@
-"""Pages of which only what is new is written: rows are named first, then those that nobody knows are put into words.
+"""Reads pages in two steps: fetch (number, version) per row, then render JSON only for rows missing from the cache.
 
-The statement of a page gives its rows by number and version, and everything else that the body says, of one snapshot.
-Texts of versions that were written before are at hand (`api/reads/row_cache.py`); one more statement writes the others
-by number. A row may change between the two. Its text is then of another version, the page is not whole, and it is
-looked up again; where that goes on, both statements are run in one transaction.
+The statement of a page returns its rows by number and version, and all other members of the body, from one snapshot.
+Versions that were rendered before are in the cache (`api/reads/row_cache.py`); a second statement renders the others
+by number. A row may change between the two statements. Then the rendered row has another version, the page is
+incomplete, and it is read again. If that repeats, both statements run in one transaction.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from .batching import RequestBatcher, Row, Run, Varying
 from .row_cache import RowCache, VersionScope, row_numbers
 
-#: How often a page is looked up whose rows change meanwhile, before one snapshot is held for it.
+#: How often a page whose rows keep changing is read, before it is read in one snapshot.
 TRIES = 3
 
-#: A statement that is to write so many rows takes no further page: a small one is not to wait for many large ones.
+#: A statement that must render this many rows accepts no further page, so that a small page does not wait for many
+#: large ones.
 MOST_ROWS = 1_000
 
 _T = TypeVar("_T")
 _PageT = TypeVar("_PageT")
 
-#: Runs statements that all see one moment.
+#: Provides a function that runs statements which all see one snapshot.
 SnapshotFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Run]]
 
 
 @dataclass(frozen=True)
 class ListSpec:
-    """What a list is of."""
+    """Describes a list."""
 
-    #: The member of the body that holds the rows.
+    #: The member of the body that contains the rows.
     name: str
-    #: The statement that writes rows by their numbers: version and text of each.
+    #: The statement that renders rows by their numbers; it returns the version and text of each.
     rows_statement: str
 
 
@@ -50,41 +51,41 @@ class _PageRows:
     slot: int | None
     commitment: str
     started_at: str
-    #: The rows in order, a space between two.
+    #: The rows in order, separated by a space.
     versions: str | None
-    #: The other members of the body, as a JSON object; None where there is no such list.
+    #: The other members of the body, as a JSON object; None if there is no such list.
     other_members: bytes | None
-    #: What becomes of it, for all who asked for it together: the whole, its rows being written, another reading.
+    #: Shared by all requests that were read together: the finished page, the rendering task, the snapshot task.
     result: Any = field(default=None, init=False)
     rendering: asyncio.Task[Any] | None = field(default=None, init=False)
     snapshot_read: asyncio.Task[Any] | None = field(default=None, init=False)
 
     @property
     def scope(self) -> VersionScope:
-        """Where the versions mean something."""
+        """Return the scope in which the versions are unique."""
         return self.epoch, self.started_at
 
     @functools.cached_property
     def rows(self) -> list[str]:
-        """The versions, one by one."""
+        """Return the versions as a list."""
         return (self.versions or "").split()
 
     def body(self, name: str, rows: Mapping[str, bytes]) -> bytes:
-        """The page with its rows; KeyError where one of them is not among the texts."""
+        """Return the page with its rows; raise KeyError if one of them is not in `rows`."""
         assert self.other_members is not None
         return b'{"%s":[%s],%s' % (name.encode(), b",".join([rows[row] for row in self.rows]), self.other_members[1:])
 
 
 class _RowRenderer:
-    """Has rows written: those that pages lack at the same time, by one statement."""
+    """Renders rows: one statement for all rows that pages need at the same time."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        #: By statement: the rows that it will be asked for next, and the asking.
+        #: By statement: the rows for its next run, and the task that runs it.
         self._pending: dict[str, tuple[set[str], asyncio.Task[dict[str, bytes]]]] = {}
 
     async def render(self, statement: str, missing: Iterable[str]) -> dict[str, bytes]:
-        """The texts of rows by version, of these numbers and maybe of others."""
+        """Return the rendered rows by version: those of these numbers and possibly others."""
         rows, rendering = self._pending.get(statement, (None, None))
         if rows is None or rendering is None or len(rows) >= MOST_ROWS:
             rows = set()
@@ -94,20 +95,20 @@ class _RowRenderer:
         return await asyncio.shield(rendering)
 
     async def _render(self, statement: str, rows: set[str]) -> dict[str, bytes]:
-        # Pages that were looked up together have come in the turn of the loop before this one.
+        # Pages that were read together have added their rows in the previous iteration of the event loop.
         if self._pending[statement][0] is rows:
             del self._pending[statement]
         return {version: text.encode() for version, text in await self._run(statement, {"numbers": sorted(rows)})}
 
 
 class PageReader(Generic[_PageT]):
-    """Pages, read for all who ask for the same at a time, and the texts of their rows."""
+    """Reads pages once for all equal requests at a time, and caches their rendered rows."""
 
     def __init__(
         self, run: Run, snapshot: SnapshotFactory, build_page: Callable[[Row], _PageT], *, most_bytes: int
     ) -> None:
         self._snapshot = snapshot
-        #: What is made of epoch, seq, slot, commitment and body (None where there is no such list), once for all.
+        #: Builds a page from epoch, seq, slot, commitment and body (None if there is no such list), once for all.
         self._build_page = build_page
         self._renderer = _RowRenderer(run)
         self._pages = RequestBatcher(run, _to_page_rows)
@@ -116,7 +117,7 @@ class PageReader(Generic[_PageT]):
     async def read(
         self, spec: ListSpec, statement: str, parameters: Mapping[str, Any], *, varying: Varying
     ) -> _PageT | None:
-        """The page as it is at a moment after this call; None where there is no log."""
+        """Return the page as it is at a moment after this call; None if there is no log."""
         for _ in range(TRIES):
             page: _PageRows | None = await self._pages.row(statement, parameters, varying=varying)
             if page is None:
@@ -140,14 +141,14 @@ class PageReader(Generic[_PageT]):
         return result
 
     async def fill(self, spec: ListSpec, page: _PageRows) -> _PageT | None:
-        """The page with its rows, put together once; None where a row changed before it was written."""
+        """Return the page with its rows, assembled once; None if a row changed before it was rendered."""
         if page.result is None and page.rendering is None:
             cached = self._row_cache.find(page.scope, page.rows)
             if self._assemble(spec, page, cached) is None:
                 page.rendering = _consume_exception(
                     asyncio.create_task(self._render_missing(spec, page, self._renderer))
                 )
-        # Who goes away does not take it with him: others wait.
+        # A request that is cancelled must not cancel the task, because other requests wait for it.
         found: _PageT | None = page.result if page.rendering is None else await asyncio.shield(page.rendering)
         return found
 
@@ -160,7 +161,7 @@ class PageReader(Generic[_PageT]):
         return self._assemble(spec, page, texts)
 
     def _assemble(self, spec: ListSpec, page: _PageRows, texts: Mapping[str, bytes]) -> _PageT | None:
-        """What is made of the page with its rows; None where one of them is not among the texts."""
+        """Build the page with its rows; return None if one of them is not in `texts`."""
         try:
             body = None if page.other_members is None else page.body(spec.name, texts)
         except KeyError:
@@ -174,6 +175,6 @@ def _to_page_rows(row: Row) -> _PageRows:
 
 
 def _consume_exception(task: asyncio.Task[_T]) -> asyncio.Task[_T]:
-    """The task; where all who waited for it have gone, what went wrong in it is nobody's trouble."""
+    """Return the task; its exception is marked as retrieved, for the case that no request waits for it any more."""
     task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
     return task

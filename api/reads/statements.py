@@ -1,12 +1,12 @@
-"""The API's statements: `sql/<noun>.sql`, put together with the parts in `sql/rows/<noun>.sql`.
+"""Composes the API's statements from `sql/<noun>.sql` and the parts in `sql/rows/<noun>.sql`.
 
-Every statement of `sql` that answers a request gives the same columns: what it is true of
-(ops.as_of) and the finished body, in one snapshot; a null body means that there is no such thing. A
-word in braces stands for a part of that name. Every statement an endpoint may send is a finished
-text that is composed once and then prepared by Postgres; values travel as parameters, never as text.
+Every statement of `sql` that answers a request returns the same columns: its position (ops.as_of) and the finished
+body, in one snapshot; a null body means that the object does not exist. A word in braces is replaced by the part of
+that name. Every statement that an endpoint may send is a finished text that is composed once and then prepared by
+Postgres; values are sent as parameters, never as text.
 
-{bound} is a constant that is at least limit + offset + 1: plans are made once for all parameters,
-and must know that few rows are wanted.
+{bound} is a constant that is at least limit + offset + 1. Plans are made once for all parameters, and the planner must
+know that only a few rows are needed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PART = re.compile(r"\{([a-z_]+)\}")
 
 
 def _load(folder: str) -> dict[str, str]:
-    """Every text of a folder's files by its name; ConfigurationError when two files use one."""
+    """Return every text of a folder's files by its name; raise ConfigurationError if two files use the same name."""
     statements_by_name: dict[str, str] = {}
     for file in sorted(resources.files("api").joinpath(folder).iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".sql"):
@@ -39,18 +39,18 @@ _PARTS = _load("sql/rows")
 
 @functools.cache
 def compose(name: str, **parts: str) -> str:
-    """The statement `name`; `parts` fill words that no part of the file is named after."""
+    """Return the statement `name`; `parts` fill placeholders that have no part in sql/rows."""
     return _fill(_STATEMENTS[name], parts)
 
 
 @functools.cache
 def part(name: str, **parts: str) -> str:
-    """The part `name` of sql/rows, filled."""
+    """Return the part `name` of sql/rows, filled."""
     return _fill(_strip_comments(_PARTS[name]), parts)
 
 
 def fill(text: str, **parts: str) -> str:
-    """Another file's statement, with `parts` and the parts of sql/rows in it."""
+    """Fill a statement of another file with `parts` and the parts of sql/rows."""
     return _fill(text, parts)
 
 
@@ -63,5 +63,5 @@ def _fill(text: str, parts: dict[str, str]) -> str:
 
 
 def _strip_comments(text: str) -> str:
-    # A part may end up in the middle of a line, where its sentence would swallow the rest.
+    # A part may be inserted in the middle of a line, where its comment would hide the rest of the line.
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).strip()

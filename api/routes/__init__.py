@@ -1,1 +1,1 @@
-"""The endpoints, one module per subject; handlers say what is asked and what to call it."""
+"""Defines the endpoints, one module per subject; each handler declares its parameters and calls the code behind it."""

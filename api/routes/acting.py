@@ -1,8 +1,8 @@
-"""Transactions for a wallet to sign: markets, trades, resolutions, disputes, claims and votes.
+"""Builds transactions for a wallet to sign: markets, trades, resolutions, disputes, claims and votes.
 
-Each is built from what the chain holds now and tried out; what the program would refuse is a 400 with
-its name and number. The paths and bodies are those of older clients (protocol.md 5.2), whose server
-signed for them: `transaction` is null until somebody signs, `unsigned_transaction` is what to sign.
+Each is built from the current state of the chain and simulated; if the program would refuse it, the response is a 400
+with the error's name and number. The paths and bodies are those of older clients (protocol.md 5.2), whose server signed
+for them: `transaction` is null until the wallet has signed, `unsigned_transaction` is the transaction to sign.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ..reads import statements
 from ..reads.database import ReadDatabase
 from ..schemas import acting as shapes
 
-#: The least liquidity a market may declare, in lamports (protocol.md 5.2).
+#: The least liquidity that a market may declare, in lamports (protocol.md 5.2).
 LEAST_LIQUIDITY: Final = 1_000_000_000
-#: 20 trades and 10 markets a minute of the usual 100 (protocol.md 5.4).
+#: Allows 20 trades and 10 markets per minute of the usual 100 (protocol.md 5.4).
 _TRADE_WEIGHT: Final = {"weight": 5}
 _MARKET_WEIGHT: Final = {"weight": 10}
 _SIGN: Final = "Sign unsigned_transaction with your wallet, then send it or POST it to /api/transactions."
@@ -44,7 +44,9 @@ _REFUSALS: Final = response_docs.problems(401, 404)
     responses=_REFUSALS,
 )
 async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.BuyShares) -> shapes.UnsignedTrade:
-    """What you pay at most is certain, what it buys is not, should others trade first (protocol.md 1.4.5)."""
+    """Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first
+    (protocol.md 1.4.5).
+    """
     shares = None if isinstance(data.shares, msgspec.UnsetType) else _shares(data.shares)
     max_cost = trading.parse_amount("max_cost", data.max_cost)
     market = await preparer.market(parameters.market(data.market_id))
@@ -68,7 +70,9 @@ async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shap
     responses=_REFUSALS,
 )
 async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.SellShares) -> shapes.UnsignedTrade:
-    """The deployed program cannot carry out any sale; where that is so, the trial says it (protocol.md 1.4.6)."""
+    """Return a sale to sign. The program as deployed on public clusters cannot execute any sale; there the simulation
+    fails with its error (protocol.md 1.4.6).
+    """
     shares, least = _shares(data.shares), trading.parse_amount("min_proceeds", data.min_proceeds)
     market = await preparer.market(parameters.market(data.market_id))
     trade = trading.sell(market.pool, yes=data.outcome, shares=shares, min_proceeds=least)
@@ -93,7 +97,7 @@ async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: sha
 async def create_market(
     preparer: FromPreparer, signed_in: FromSignedIn, data: shapes.CreateMarket
 ) -> shapes.UnsignedMarket:
-    """The words are kept for you at once, and shown when the market that anchors them exists (protocol.md 1.4.2)."""
+    """Return a market to sign. Its text is stored at once and shown when the market exists (protocol.md 1.4.2)."""
     liquidity = trading.parse_amount("liquidity", data.liquidity)
     if liquidity < LEAST_LIQUIDITY:
         raise errors.InvalidParameter("liquidity", f"expected at least {LEAST_LIQUIDITY} lamports")
@@ -151,7 +155,7 @@ async def resolve_market(
     market: parameters.MarketName,
     data: shapes.ResolveMarket,
 ) -> shapes.UnsignedOnMarket:
-    """Anyone may propose the outcome of an active market, once; others may dispute it (protocol.md 1.4.7)."""
+    """Return a proposal of an outcome; anyone may propose one for an active market, once (protocol.md 1.4.7)."""
     if data.outcome is None:
         raise errors.InvalidParameter("outcome", "expected true or false; the chain takes no proposal of INVALID")
     args = {"proposed_outcome": data.outcome, "ipfs_evidence_hash": data.ipfs_evidence_hash.encode()}
@@ -170,7 +174,7 @@ async def resolve_market(
 async def dispute_market(
     preparer: FromPreparer, database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName
 ) -> shapes.UnsignedOnMarket:
-    """Anyone may dispute a proposed outcome until the dispute period is over (protocol.md 1.4.8)."""
+    """Return a dispute to sign; anyone may dispute a proposed outcome in the dispute period (protocol.md 1.4.8)."""
     return await _prepare_step("initiate_dispute", "initiator", preparer, database, signed_in.wallet, market)
 
 
@@ -186,14 +190,14 @@ async def dispute_market(
 async def claim_winnings(
     preparer: FromPreparer, database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName
 ) -> shapes.UnsignedOnMarket:
-    """What a finalized market owes the wallet: its share of the pool, or its stake back (protocol.md 1.4.10)."""
+    """Return a claim of the wallet's share of a finalized market's pool, or of its stake (protocol.md 1.4.10)."""
     return await _prepare_step("claim_winnings", "user", preparer, database, signed_in.wallet, market)
 
 
 async def vote_on_chain(
     instruction: str, preparer: preparing.Preparer, database: ReadDatabase, wallet: Address, market: str, vote: bool
 ) -> shapes.UnsignedOnMarket:
-    """A vote that the chain itself records, to sign (protocol.md 1.4.12)."""
+    """Return a vote to sign that the chain itself records (protocol.md 1.4.12)."""
     return await _prepare_step(instruction, "user", preparer, database, wallet, market, {"vote": vote})
 
 
@@ -217,7 +221,7 @@ async def _prepare_step(
 
 
 async def _read_logged_market(database: ReadDatabase, market_id: MarketId) -> schemas.Market | None:
-    """The market by the log; None while the log does not know it, or cannot say."""
+    """Return the market from the log; None if the log does not contain it or cannot be read."""
     try:
         answer = await database.read(statements.compose("market"), {"market": market_id}, varying="market")
     except (zmart_errors.NotFound, zmart_errors.Transient):

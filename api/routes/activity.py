@@ -1,4 +1,4 @@
-"""What happened, in words: anywhere, in a market, by a wallet."""
+"""Returns activity as readable text: of the whole platform, of a market, or of a wallet."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NewestType = Annotated[
     QueryParameter(name="type", description="Only these; half trades and a quarter of each other when left out."),
 ]
 
-#: The events of each type that are no trades, as marts.activity has them.
+#: The events of each type that are not trades, as in marts.activity.
 _EVENTS: Mapping[str, tuple[str, ...]] = {
     "resolution": ("MarketResolved", "MarketFinalized", "MarketCancelled"),
     "creation": ("MarketCreated",),
 }
-#: At least the greatest limit, so that plans are made for few rows.
+#: At least the greatest limit, so that the planner expects only a few rows.
 _BOUND = "101"
 
 
@@ -32,7 +32,7 @@ _BOUND = "101"
 async def list_newest_activity(
     database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
 ) -> Response[schemas.NewestActivities]:
-    """The latest first by the chain's clock; a mixture of trades, resolutions and creations, or one of them."""
+    """List the latest first by the chain's clock: a mixture of trades, resolutions and creations, or one type."""
     types = ("trade", *_EVENTS) if of_type is None else (of_type,)
     shares = {"trades": (limit + 1) // 2, "others": (limit + 3) // 4} if of_type is None else {}
     kinds = " union all ".join(select_newest(name) for name in types)
@@ -54,7 +54,7 @@ async def list_market_activity(
     limit: parameters.PageLimit = 20,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketActivity]:
-    """Every event of the market, the latest on chain first."""
+    """List every event of the market, the latest on chain first."""
     page = pagination.PageRequest.of("activity", limit, 0, cursor)
     return await database.answer(
         pagination.activity_statement("market", page),
@@ -75,7 +75,7 @@ async def list_wallet_activity(
     limit: parameters.PageLimit = 20,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletActivity]:
-    """Every event in which the wallet acted, the latest on chain first."""
+    """List every event in which the wallet acted, the latest on chain first."""
     page = pagination.PageRequest.of("activity", limit, 0, cursor)
     return await database.answer(
         pagination.activity_statement("wallet", page), {"wallet": parameters.wallet(wallet), **page.parameters()}

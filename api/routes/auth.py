@@ -1,4 +1,4 @@
-"""Signing in with a wallet, staying so, and signing out."""
+"""Signs wallets in and out, refreshes their sessions, and issues stream tickets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WalletToName = Annotated[
 async def show_nonce(
     request: Request[Any, Any, State], auth: FromAuth, wallet: WalletToName = None
 ) -> shapes.NonceToSign:
-    """Begin here: the fields for Sign-In With Solana, good for five minutes and one signing in."""
+    """Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here."""
     nonce = auth.nonces.issue()
     domain, uri = _site(request, auth)
     message = None if wallet is None else str(_message(parameters.wallet(wallet), auth, nonce, domain, uri))
@@ -60,7 +60,7 @@ async def show_nonce(
     responses=response_docs.problems(401),
 )
 async def sign_in(auth: FromAuth, data: shapes.SignedMessage) -> shapes.Session:
-    """Exchange a signed text for tokens. Every field of the text is compared; its nonce is used up."""
+    """Exchange a signed text for tokens. Every field of the text is checked, and its nonce is single use."""
     wallet = parameters.wallet(data.wallet)
     refresh = await auth.verify(wallet, _signed_bytes(data), data.signature)
     return _session(auth, wallet, refresh)
@@ -74,7 +74,7 @@ async def sign_in(auth: FromAuth, data: shapes.SignedMessage) -> shapes.Session:
     responses=response_docs.problems(401),
 )
 async def refresh_session(auth: FromAuth, data: shapes.RefreshToken) -> shapes.Session:
-    """Exchange a refresh token for the next pair. Using one twice ends the session."""
+    """Exchange a refresh token for the next pair of tokens. A second use of one ends the session."""
     wallet, refresh = await auth.sessions.rotate(data.refresh_token)
     return _session(auth, wallet, refresh)
 
@@ -89,7 +89,7 @@ async def refresh_session(auth: FromAuth, data: shapes.RefreshToken) -> shapes.S
 async def sign_out(auth: FromAuth, data: shapes.RefreshToken) -> shapes.SignOutResult:
     """End the session of this refresh token.
 
-    Access tokens it gave out, and streams opened with them, live their fifteen minutes to the end.
+    Access tokens of the session, and streams opened with them, stay valid until their fifteen minutes are over.
     """
     was_open = await auth.sessions.close(data.refresh_token)
     return shapes.SignOutResult(message="Signed out." if was_open else "There was no such session.")
@@ -103,18 +103,18 @@ async def sign_out(auth: FromAuth, data: shapes.RefreshToken) -> shapes.SignOutR
     responses=response_docs.problems(401),
 )
 async def issue_ticket(auth: FromAuth, signed_in: FromSignedIn) -> shapes.Ticket:
-    """For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use.
+    """Issue a single-use ticket, valid for sixty seconds, for EventSource and WebSocket, which send no headers.
 
-    The topic `me` that it opens ends when the access token does that asked for it, at most fifteen minutes later.
+    The topic `me` that it opens ends when the access token of this request expires, at most fifteen minutes later.
     """
     ticket = auth.tickets.issue(signed_in.wallet, signed_in.expires_at)
     return shapes.Ticket(ticket=ticket, expires_in=tickets.LIFETIME_SECONDS)
 
 
 def _site(request: Request[Any, Any, State], auth: AuthService) -> tuple[str, str]:
-    """The site that asks, where people sign in from it; else the first of those sites."""
+    """Return the domain and URL of the requesting site if users may sign in from it; else of the first such site."""
     origin = request.headers.get("origin")
-    # urlsplit raises on some of what a client can write there, such as http://[::1
+    # urlsplit raises on some values that a client can send here, such as http://[::1
     domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
     if domain not in auth.sites:
         domain = next(iter(auth.sites))

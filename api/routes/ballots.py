@@ -1,8 +1,8 @@
-"""Ballots off chain, and votes on chain to sign.
+"""Accepts ballots off chain, and builds votes on chain to sign.
 
-A ballot through the API is one signed text (see `ballots`); no token is needed, for the signature is
-the proof. While LEGACY_AUTH is on, the older proofs, which name neither market nor choice, are taken
-for proposals as well. Never for disputes: those decide about money.
+A ballot through the API is one signed text (see `ballots`). It needs no token, because the signature is the proof.
+While LEGACY_AUTH is on, the older proofs, which name neither market nor choice, are accepted for proposals as well.
+They are never accepted for disputes, because disputes decide about money.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..reads.database import ReadDatabase
 from ..schemas import acting as shapes
 from . import acting
 
-#: 10 ballots a minute of the usual 100.
+#: Allows 10 ballots per minute of the usual 100.
 _WEIGHT: Final = {"weight": 10}
-#: How the earlier vote aggregator's names of ballots begin.
+#: Prefixes of ballot ids in the earlier vote aggregator.
 _ID_PREFIXES: Final[dict[ballots.Kind, str]] = {"proposal": "P", "dispute": "D"}
 _BALLOT_TEXT_REQUIRED: Final = "A dispute takes a ballot whose signed text names it: see GET /api/votes/message."
 
@@ -46,7 +46,7 @@ SignerQuery = Annotated[str, QueryParameter(max_length=44, description="Who will
 async def show_ballot_text(
     services: FromServices, market_id: MarketQuery, kind: KindQuery, vote: VoteQuery, wallet: SignerQuery
 ) -> shapes.BallotText:
-    """A text with a nonce of its own, good for five minutes and one ballot."""
+    """Return a text with its own nonce, valid for five minutes and one ballot."""
     nonce = services.auth.nonces.issue()
     ballot = _ballot(services, parameters.market(market_id), kind, vote, parameters.wallet(wallet))
     return shapes.BallotText(message=ballot.text(nonce.text), nonce=nonce.text, expires_at=nonce.expires_at)
@@ -60,7 +60,7 @@ async def show_ballot_text(
     responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
-    """One ballot per wallet; the second is 409, and so is one beside a vote on chain."""
+    """Cast one ballot per wallet; a second ballot, or one in addition to a vote on chain, returns 409."""
     return await _cast(services, "proposal", data)
 
 
@@ -72,7 +72,7 @@ async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) 
     responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
-    """true agrees with the dispute, and so against the proposed outcome. One ballot per wallet."""
+    """Cast one ballot per wallet; true agrees with the dispute, and so votes against the proposed outcome."""
     return await _cast(services, "dispute", data)
 
 
@@ -94,7 +94,7 @@ async def vote_on_proposal(
     market: parameters.MarketName,
     data: shapes.VoteOnProposal,
 ) -> shapes.UnsignedOnMarket | shapes.CastVotes:
-    """With a token: a transaction that votes on chain. With an older proof (LEGACY_AUTH): a ballot, cast at once."""
+    """Return a vote on chain to sign (with a token), or cast a ballot at once (with an older proof, LEGACY_AUTH)."""
     if signed_in.proof_kind == "token":
         return await acting.vote_on_chain(
             "submit_proposal_vote", preparer, database, signed_in.wallet, market, data.approve
@@ -120,7 +120,7 @@ async def vote_on_dispute(
     market: parameters.MarketName,
     data: shapes.VoteOnDispute,
 ) -> shapes.UnsignedOnMarket:
-    """A transaction that votes on chain. The older proofs are not enough to vote on a dispute."""
+    """Return a vote on chain to sign. The older proofs are not enough to vote on a dispute."""
     if signed_in.proof_kind != "token":
         raise errors.Forbidden(_BALLOT_TEXT_REQUIRED)
     return await acting.vote_on_chain(
@@ -137,7 +137,7 @@ async def vote_on_dispute(
 async def count_proposal_votes(
     database: FromDatabase, market: parameters.MarketName
 ) -> Response[schemas.ProposalCounts]:
-    """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
+    """Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds."""
     return await _tally_response(database, market, "proposal")
 
 
@@ -148,7 +148,7 @@ async def count_proposal_votes(
     responses=response_docs.read_responses(404),
 )
 async def count_dispute_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.DisputeCounts]:
-    """As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds."""
+    """Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds."""
     return await _tally_response(database, market, "dispute")
 
 
@@ -163,7 +163,7 @@ async def count_dispute_votes(database: FromDatabase, market: parameters.MarketN
 async def cast_named_proposal_ballot(
     services: FromServices, market: parameters.MarketName, data: shapes.ProposalBallot
 ) -> shapes.RecordedBallot:
-    """The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules."""
+    """Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/proposal."""
     return await _cast_named_ballot(services, "proposal", market, data)
 
 
@@ -178,7 +178,7 @@ async def cast_named_proposal_ballot(
 async def cast_named_dispute_ballot(
     services: FromServices, market: parameters.MarketName, data: shapes.DisputeBallot
 ) -> shapes.RecordedBallot:
-    """The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules."""
+    """Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/dispute."""
     return await _cast_named_ballot(services, "dispute", market, data)
 
 
@@ -194,7 +194,7 @@ async def _tally_response(database: ReadDatabase, market: str, kind: ballots.Kin
 async def _cast_named_ballot(
     services: AppServices, kind: ballots.Kind, market: str, data: shapes.ProposalBallot | shapes.DisputeBallot
 ) -> shapes.RecordedBallot:
-    """Cast the ballot that those words mean."""
+    """Cast a ballot given in the earlier vote aggregator's format."""
     vote_by_word = {word: vote for vote, word in ballots.CHOICES[kind].items()}
     ballot = shapes.CastBallot(
         market_id=market,
@@ -221,7 +221,7 @@ async def _cast(services: AppServices, kind: ballots.Kind, data: shapes.CastBall
         proof = legacy.LegacyProof(data.message, data.signature, data.wallet)
         signed_in = SignedInWallet(wallet=legacy.wallet_of_body(proof), proof_kind="body", writes=services.writes)
         return await _cast_by_legacy_proof(services, signed_in, market, data.vote, proof)
-    # The voter's own way of naming the market is what was signed.
+    # The signed text contains the market in the voter's own spelling.
     ballot = _ballot(services, data.market_id, kind, data.vote, wallet)
     signatures.require(wallet, data.message.encode(), data.signature)
     nonce = services.auth.nonces.check(ballot.nonce_of(data.message))
@@ -279,7 +279,7 @@ def _ballot(services: AppServices, market: str, kind: ballots.Kind, vote: bool, 
 
 
 async def _legacy_proof(request: Request[Any, Any, State]) -> legacy.LegacyProof:
-    """The older proof of a request that was accepted by it."""
+    """Return the older proof of a request that was authenticated with it."""
     found = legacy.proof_of_header(request.headers.get("authorization", "")) or legacy.proof_of_body(
         await request.body()
     )

@@ -1,4 +1,4 @@
-"""What a market's price did."""
+"""Returns a market's price history and candles."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Fill = Annotated[bool, QueryParameter(description="Also candles without a trade,
 async def show_price_history(
     database: FromDatabase, market: parameters.MarketName, limit: HistoryLimit = 100
 ) -> Response[schemas.PriceHistory]:
-    """Percent of YES and NO: 50 to 50 at creation, then the newest trades, the latest last."""
+    """Return YES and NO in percent: 50 to 50 at creation, then the newest trades, the latest last."""
     page = pagination.PageRequest.of("trades", limit, 0, None)
     return await database.answer(
         statements.compose("price_history", bound=page.bound),
@@ -59,7 +59,7 @@ async def list_candles(
     limit: CandleLimit = 200,
     fill: Fill = True,
 ) -> Response[schemas.Candles]:
-    """The newest candles of a window, the latest last; for older ones give the first `bucket_at` as `to`."""
+    """List the newest candles of a window, the latest last; for older ones, send the first `bucket_at` as `to`."""
     window = CandleWindow.parse(interval, begin, end)
     buckets = statements.part("buckets_filled" if fill else "buckets_traded")
     return await database.answer(

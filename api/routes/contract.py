@@ -1,4 +1,4 @@
-"""What the streams promise; Litestar itself serves what the requests do, at /schema/openapi.json."""
+"""Serves the AsyncAPI document of the streams; Litestar itself serves the OpenAPI document at /schema/openapi.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..contract import asyncapi
 
 @get("/schema/asyncapi.json", include_in_schema=False, sync_to_thread=False)
 def show_asyncapi() -> Response[bytes]:
-    """The AsyncAPI document."""
+    """Return the AsyncAPI document."""
     return Response(_document(), media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""How people find markets: what is traded most, what there is, what is like another."""
+"""Helps users find markets: the most traded ones, categories, and related markets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Markets, th
     responses=response_docs.read_responses(),
 )
 async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Response[schemas.TrendingMarkets]:
-    """ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock."""
+    """List ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock."""
     return await database.answer(statements.compose("trending"), {"limit": limit})
 
 
@@ -32,7 +32,7 @@ async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Respon
     responses=response_docs.read_responses(),
 )
 async def list_categories(database: FromDatabase) -> Response[schemas.Categories]:
-    """At most five; `trend` is the growth in the week up to the newest event."""
+    """List at most five categories; `trend` is the growth in the week up to the newest event."""
     return await database.answer(statements.compose("categories"), {})
 
 
@@ -45,7 +45,7 @@ async def list_categories(database: FromDatabase) -> Response[schemas.Categories
 async def list_related(
     database: FromDatabase, market: parameters.MarketName, limit: FewMarkets = 3
 ) -> Response[schemas.RelatedMarkets]:
-    """Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none."""
+    """List the newest ACTIVE markets, those of the same category first; empty if the market is not known."""
     return await database.answer(
         statements.compose("related"), {"market": parameters.market(market), "limit": limit}, varying="market"
     )

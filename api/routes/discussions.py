@@ -1,4 +1,4 @@
-"""What is said under markets: threads, replies, edits, opinions and reports."""
+"""Serves the discussions of markets: threads, replies, edits, reactions and reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..dependencies import FromDatabase
 from ..reads import pagination, statements
 from ..reads.database import ReadDatabase
 
-#: What a post weighs against what a wallet may do in a minute.
+#: The weight of a post in the wallet's allowance per minute.
 _WEIGHT = {"weight": 10}
 _NOT_FOUND = "Discussion not found"
 
@@ -47,7 +47,7 @@ async def list_market_discussions(
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Threads | schemas.Discussions]:
-    """Threads, the newest first, each with its first replies; or all posts by themselves."""
+    """List threads, the newest first, each with its first replies; or all posts individually."""
     page = pagination.PageRequest.of(view, limit, offset, cursor)
     return await _list_posts(database, market, page, replies)
 
@@ -65,7 +65,7 @@ async def list_discussions(
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Discussions]:
-    """Every post by itself, the newest first, deleted ones left out."""
+    """List every post individually, the newest first, without deleted ones."""
     return await _list_posts(database, name, pagination.PageRequest.of("all", limit, offset, cursor), 0)
 
 
@@ -78,7 +78,7 @@ async def list_discussions(
 async def list_replies(
     database: FromDatabase, name: PostName, after: After = "0", limit: parameters.PageLimit = 50
 ) -> Response[schemas.Replies]:
-    """In the order in which they were made; for the next page give the last one's id as `after`."""
+    """List replies in the order of their creation; for the next page, send the last one's id as `after`."""
     return await database.answer(
         statements.compose("replies"),
         {"number": _number(name), "after": int(after), "limit": limit, "sort": "replies"},
@@ -93,7 +93,7 @@ async def list_replies(
     responses=response_docs.read_responses(404),
 )
 async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas.Edits]:
-    """Its history, the latest edit first."""
+    """List the post's earlier versions, the latest edit first."""
     return await database.answer(statements.compose("edits"), {"number": _number(name)}, missing=_NOT_FOUND)
 
 
@@ -108,7 +108,7 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
 async def post_under_market(
     database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewPost
 ) -> schemas.PostResult:
-    """Say something, or answer another post of the market (`parent_id`)."""
+    """Create a post under the market, or a reply to another post of it (`parent_id`)."""
     return await _create_post(database, signed_in, market, data)
 
 
@@ -123,7 +123,7 @@ async def post_under_market(
 async def post_discussion(
     database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewMarketPost
 ) -> schemas.PostResult:
-    """The same, with the market in the body."""
+    """Create a post or a reply, with the market in the body."""
     return await _create_post(database, signed_in, data.market_id, data)
 
 
@@ -138,7 +138,7 @@ async def post_discussion(
 async def edit_discussion(
     database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.ChangedPost
 ) -> schemas.PostResult:
-    """What it said before is kept and can be read."""
+    """Replace the post's text. Its earlier text is stored and can be read."""
     number = _number(name)
     await signed_in.run(statements.compose("edit_comment"), {"number": number, "content": data.content})
     return schemas.PostResult(message="Discussion edited", discussion=await _read_post(database, number))
@@ -153,7 +153,7 @@ async def edit_discussion(
     responses=response_docs.problems(401, 403, 404),
 )
 async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.Ack:
-    """It says nothing any more; replies to it stay."""
+    """Delete the post's text; replies to it stay."""
     await signed_in.run(statements.compose("delete_comment"), {"number": _number(name)})
     return schemas.Ack(message="Discussion deleted successfully")
 
@@ -169,7 +169,7 @@ async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.
 async def vote_on_discussion(
     database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.Reaction
 ) -> schemas.PostResult:
-    """One opinion a wallet; another replaces it, null takes it back."""
+    """Set the wallet's reaction. There is one per wallet; another one replaces it, null removes it."""
     number = _number(name)
     await signed_in.run(statements.compose("react"), {"number": number, "vote": data.vote})
     return schemas.PostResult(message="Vote recorded", discussion=await _read_post(database, number))
@@ -183,7 +183,7 @@ async def vote_on_discussion(
     responses=response_docs.problems(401, 404, 409, 413),
 )
 async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas.PostReport) -> schemas.Ack:
-    """Once a wallet. How many reported it is shown, who did is not."""
+    """Report the post, once per wallet. The number of reports is shown, but not the wallets."""
     await signed_in.run(statements.compose("flag_comment"), {"number": _number(name), "reason": data.reason})
     return schemas.Ack(message="Discussion reported")
 

@@ -1,4 +1,4 @@
-"""Whether the process lives, whether it can serve, and how the log is doing."""
+"""Reports liveness, readiness and the status of the log."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..dependencies import AppServices, FromDatabase, FromServices, uptime_secon
 from ..reads import statements
 from ..reads.database import ReadDatabase
 
-#: By what earlier monitors call them.
+#: Service names that earlier monitors expect.
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
-#: A listener that polls every second and has not heard for this long is blind.
+#: The listener polls every second; after this time without an answer, it counts as disconnected.
 SILENCE_SECONDS = 10.0
 
 
 @get("/health", tags=["status"], summary="The process is there", responses=response_docs.problems())
 async def health(services: FromServices, state: State) -> schemas.Health:
-    """Liveness only; /ready says whether it can serve."""
+    """Report only liveness; /ready reports whether requests can be answered."""
     return schemas.Health(
         status="healthy",
         service=SERVICES[state.service_name],
@@ -45,7 +45,7 @@ async def health(services: FromServices, state: State) -> schemas.Health:
     },
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
-    """200, or 503 with reasons."""
+    """Return 200, or 503 with reasons."""
     position, reasons, warnings = await _read_readiness(services.database)
     reasons += _stream_problems(services)
     body = schemas.Readiness(
@@ -68,7 +68,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     responses=response_docs.read_responses(),
 )
 async def status(database: FromDatabase) -> Response[schemas.Status]:
-    """Position, lag, stale marts, dead letters, and what is proven of completeness."""
+    """Return position, lag, stale marts, dead letters, and how far completeness is proven."""
     return await database.answer(statements.compose("status"), {}, is_cacheable=False)
 
 

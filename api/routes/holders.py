@@ -1,4 +1,4 @@
-"""Who holds a market's shares."""
+"""Lists the holders of a market's shares."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def list_holders(
     limit: parameters.PageLimit = 20,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Holders]:
-    """The largest first, by shares of the side or of both together."""
+    """List the largest first, by shares of the side or of both together."""
     page = pagination.PageRequest.of(f"holders_{side or 'both'}", limit, 0, cursor)
     return await database.answer(
         pagination.holders_statement(side, page),

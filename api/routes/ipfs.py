@@ -1,9 +1,10 @@
-"""Documents by their content ids, as far as this platform refers to them.
+"""Serves documents by content id, if this platform refers to them.
 
-A content id is a promise about bytes, and a gateway is somebody else's server. So what it sends is named again here,
-and passed on only where the name is the one asked for. That settles every file that was added as `ipfs add` does by
-itself: our snapshots and questions, and what creators usually anchor (zmart/domain/cids.py). A file that was cut in
-another way is told from a forged one by nothing that a gateway sends with it, so it is refused, too.
+A content id identifies bytes, and the gateway is an external server. So the bytes from the gateway are hashed, and
+returned only if the result is the requested content id. This verifies every file that was added with the defaults of
+`ipfs add`: the snapshots and questions of this platform, and the documents that creators usually anchor
+(zmart/domain/cids.py). For a file that was added with other chunks, the gateway sends nothing that distinguishes it
+from a forged one, so it is rejected, too.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from .. import response_docs
 from ..dependencies import FromDatabase, FromServices
 from ..reads import statements
 
-#: What a snapshot of a day weighs at most, and how long a gateway may take.
+#: The maximum size of a day's snapshot, and the timeout of the gateway.
 MOST_BYTES = 4 * 1024 * 1024
 SECONDS = 10.0
 
 Cid = Annotated[str, PathParameter(description="CIDv0, or its dag-pb spelling as CIDv1.")]
 _CID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,80}")
-#: A stranger's bytes: never run or shown as a page of ours; every answer forbids guessing at types. The name says which
-#: bytes, and they were compared with it, so they can be kept for ever.
+#: The bytes come from an external source, so a browser must never run or show them as a page of this site; every
+#: response also forbids content sniffing. The content id was verified, so the bytes can be cached permanently.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; sandbox",
     "cache-control": "public, max-age=31536000, immutable",
@@ -46,9 +47,9 @@ _HEADERS = {
     opt={"weight": 5},
 )
 async def show_document(database: FromDatabase, services: FromServices, cid: Cid) -> Response[bytes]:
-    """Only documents that a market or a snapshot refers to, fetched from the configured gateway.
+    """Return a document that a market or a snapshot refers to, fetched from the configured gateway.
 
-    What the gateway sends is hashed and compared with the content id; other bytes are refused (503). So are files that
+    The gateway's bytes are hashed and compared with the content id; other bytes are rejected (503). So are files that
     were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be compared.
     """
     if not _CID.fullmatch(cid):
@@ -69,7 +70,7 @@ async def show_document(database: FromDatabase, services: FromServices, cid: Cid
 
 
 async def _fetch(url: str) -> bytes:
-    """The bytes behind an address of the gateway: at most MOST_BYTES, within SECONDS, wherever it would redirect."""
+    """Return the bytes at a URL of the gateway: at most MOST_BYTES, within SECONDS, without following redirects."""
     content = bytearray()
     try:
         async with (

@@ -1,4 +1,4 @@
-"""Who did best, what a wallet made day by day, and the platform in sums."""
+"""Returns the leaderboard, a wallet's profit by day, and the sums of the platform."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def show_leaderboard(
     limit: parameters.PageLimit = 20,
     offset: parameters.Offset = 0,
 ) -> Response[schemas.Leaderboard]:
-    """Wallets by realized profit, volume, trades, or share of decided positions won."""
+    """List wallets by realized profit, volume, trades, or share of decided positions won."""
     return await database.answer(
         statements.compose("leaderboard", rank=f"{by}_rank"),
         {"period": period, "by": by, "limit": limit, "offset": offset},
@@ -40,7 +40,7 @@ async def show_leaderboard(
 async def show_pnl_history(
     database: FromDatabase, wallet: parameters.Wallet, limit: Days = 365
 ) -> Response[schemas.PnlHistory]:
-    """Realized profit and its sum, by days in UTC; empty for a wallet without any."""
+    """List realized profit and its running sum by day in UTC; empty for a wallet without any."""
     return await database.answer(
         statements.compose("pnl_history"), {"wallet": parameters.wallet(wallet), "limit": limit}
     )
@@ -48,7 +48,7 @@ async def show_pnl_history(
 
 @get("/api/stats", tags=["status"], summary="The platform in sums", responses=response_docs.read_responses())
 async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
-    """Trades, traders, fees and open interest by period."""
+    """Return trades, traders, fees and open interest by period."""
     return await database.answer(statements.compose("platform"), {})
 
 

@@ -1,4 +1,4 @@
-"""How a market came to where it stands."""
+"""Returns the steps of a market's life and its next deadline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, 
 async def show_lifecycle(
     database: FromDatabase, market: parameters.MarketName, limit: TimelineLimit = 200
 ) -> Response[schemas.Lifecycle]:
-    """The steps in the order of the chain; deadlines by the configuration in force now, as the program reads it."""
+    """List the steps in the chain's order, and deadlines by the current configuration, as the program computes them."""
     return await database.answer(
         statements.compose(
             "lifecycle",

@@ -1,4 +1,4 @@
-"""Markets, and what happened in one."""
+"""Lists markets, and returns one market with its trades, ballots and statistics."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def list_markets(
     responses=response_docs.read_responses(404),
 )
 async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:
-    """The whole row, without a wrapper."""
+    """Return the whole row, without a wrapper."""
     return await database.answer(
         statements.compose("market"),
         {"market": parameters.market(market)},
@@ -104,7 +104,7 @@ async def list_market_votes(
     limit: parameters.VoteLimit = 100,
     offset: parameters.Offset = 0,
 ) -> Response[schemas.MarketVotes]:
-    """List ballots, the latest first; likes and dislikes stand for agree and disagree too."""
+    """List ballots, the latest first; for disputes, likes and dislikes mean agree and disagree."""
     return await database.answer(
         statements.compose("market_votes"),
         {
@@ -125,7 +125,7 @@ async def list_market_votes(
     responses=response_docs.read_responses(404),
 )
 async def count_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.VoteCounts]:
-    """Both tallies at once: ballots cast on chain and here, each wallet once."""
+    """Return both tallies: ballots cast on chain and in the API, each wallet once."""
     return await database.answer(
         statements.compose("vote_counts"),
         {"market": parameters.market(market)},
@@ -141,7 +141,7 @@ async def count_votes(database: FromDatabase, market: parameters.MarketName) -> 
     responses=response_docs.read_responses(404),
 )
 async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:
-    """Volumes in lamports, trades and traders."""
+    """Return volumes in lamports, and the numbers of trades and traders."""
     return await database.answer(
         statements.compose("market_stats"),
         {"market": parameters.market(market)},

@@ -1,4 +1,4 @@
-"""What is the signed-in wallet's own."""
+"""Returns the signed-in wallet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..reads import statements
     responses=response_docs.read_responses(401),
 )
 async def show_me(database: FromDatabase, signed_in: FromSignedIn) -> Response[schemas.Wallet]:
-    """In counts, as /api/users/{wallet} shows it to everybody."""
+    """Return the wallet's counts, the same as in the public /api/users/{wallet}."""
     query_parameters = {"wallet": signed_in.wallet}
     return await database.answer(statements.compose("wallet"), query_parameters, varying="wallet", is_cacheable=False)
 

@@ -1,4 +1,4 @@
-"""What markets are about: told by their creators, since events carry no question (protocol.md 1.4.2)."""
+"""Stores market metadata from creators, because events contain no question (protocol.md 1.4.2)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from ..auth.signed_in import SECURITY, FromSignedIn
 async def set_market_metadata(
     signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewMetadata
 ) -> schemas.MetadataResult:
-    """As its creator, before or after the market is created; others are refused, or never shown.
+    """Store the metadata, before or after the market is created; only the creator's is accepted or shown.
 
-    A market that was created with a content id takes exactly the words of that document. Named by its 64-hex id.
+    A market that was created with a content id accepts only exactly the text of that document. The path needs the
+    market's id of 64 hexadecimal digits.
     """
     question = questions.MarketQuestion(
         market_id=_market_id(market),

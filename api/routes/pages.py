@@ -1,4 +1,4 @@
-"""The console, the documentation page, and the files they load."""
+"""Serves the console, the documentation page, and the files they load."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ IfNoneMatch = Annotated[str, HeaderParameter(name="If-None-Match")]
 Name = Annotated[PurePosixPath, PathParameter()]
 
 
-# A thread, for the first request of a file reads and packs it.
+# Runs in a thread, because the first request for a file reads and compresses it.
 @get("/", include_in_schema=False, sync_to_thread=True)
 def show_console(accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
-    """The live console."""
+    """Return the live console."""
     return _file_response("index.html", accepted, if_none_match)
 
 
 @get("/docs", include_in_schema=False, sync_to_thread=True)
 def show_documentation(accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
-    """The API's description, to read and to try."""
+    """Return the API's documentation page, on which requests can be tried."""
     return _file_response("docs.html", accepted, if_none_match)
 
 
 @get("/docs/models", include_in_schema=False, sync_to_thread=True)
 def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
-    """The marts and their lineage, as dbt documents them."""
+    """Return dbt's documentation of the marts and their lineage."""
     found = pages.models_page(state.settings.state_dir)
     if found is None:
         raise NotFoundException("Nobody has written this page yet: press Materialize on docs/models in Dagster.")
@@ -43,7 +43,7 @@ def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatc
 
 @get("/console/{name:path}", include_in_schema=False, sync_to_thread=True)
 def show_file(name: Name, accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
-    """One file of either page."""
+    """Return one file of either page."""
     return _file_response(str(name).lstrip("/"), accepted, if_none_match)
 
 

@@ -1,4 +1,4 @@
-"""What a wallet's positions are worth and have made."""
+"""Returns the value and the profit of a wallet's positions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def show_portfolio(
     limit: parameters.VoteLimit = 100,
     offset: parameters.Offset = 0,
 ) -> Response[schemas.Portfolio]:
-    """Positions, the latest traded first, and sums over all of them; empty for a wallet without any."""
+    """Return positions, the latest traded first, and sums over all of them; empty for a wallet without any."""
     return await database.answer(
         statements.compose("portfolio"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},

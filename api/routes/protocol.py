@@ -1,4 +1,4 @@
-"""The rules in force."""
+"""Returns the program's current configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..reads import statements
 
 @get("/api/protocol", tags=["status"], summary="The program's configuration", responses=response_docs.read_responses())
 async def show_protocol(database: FromDatabase) -> Response[schemas.Protocol]:
-    """Each field as the newest event that says it says, and which event that is."""
+    """Return each field's value from the newest event that sets it, and which event that is."""
     return await database.answer(statements.compose("protocol"), {})
 
 

@@ -1,4 +1,4 @@
-"""What a trade would do before it is sent."""
+"""Computes a trade's result before it is sent."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ async def show_quote(
     target_cost: TargetCost = None,
     shares: Shares = None,
 ) -> Response[schemas.Quote]:
-    """Exact to the lamport by the program's own maths, or how the program would refuse.
+    """Compute the trade, exact to the lamport by the program's own maths, or the error with which it would refuse.
 
-    `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least that would work.
+    `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least amount that would work.
     """
     field, text = ("target_cost", target_cost) if kind == "buy" else ("shares", shares)
     if text is None:

@@ -1,4 +1,4 @@
-"""SQL for people who are signed in."""
+"""Runs SQL for signed-in users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..sql_console import executor, validator
 
 @get("/api/sql", tags=["status"], summary="What SQL can be asked", responses=response_docs.problems())
 async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
-    """Worked queries by name, the functions that may be called, and the bounds."""
+    """List example queries by name, the allowed functions, and the limits."""
     return schemas.SqlConsole(
         is_on=services.settings.api.analyst_sql,
         named=[
@@ -44,9 +44,9 @@ async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
     opt={"weight": 10},
 )
 async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery) -> Response[Any]:
-    """One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV.
+    """Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV.
 
-    Off unless the server was started with ANALYST_SQL.
+    Disabled unless the server was started with ANALYST_SQL.
     """
     sql_executor: executor.SqlExecutor | None = state.sql_executor
     if sql_executor is None:
@@ -79,7 +79,7 @@ def _body(table: executor.SqlResult) -> bytes:
     return msgspec.json.encode(
         {
             "columns": [{"name": column.name, "type": column.type} for column in table.columns],
-            # Finished by Postgres, so that no number passes through a float.
+            # Postgres formatted the rows, so that no number passes through a float.
             "rows": [msgspec.Raw(row.encode()) for row in table.rows],
             "count": len(table.rows),
             "is_cut": table.is_cut,

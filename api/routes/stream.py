@@ -1,4 +1,4 @@
-"""The stream of what happens."""
+"""Serves the stream of server-sent events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Ticket = Annotated[str | None, QueryParameter(description="A ticket, used up by 
 Authorization = Annotated[str | None, HeaderParameter(name="Authorization", description="Bearer and an access token.")]
 
 
-# The annotation must be this very class: with another one Litestar would serialise the response.
+# The annotation must be exactly this class: with another one, Litestar would serialise the response.
 @get(
     "/api/stream",
     tags=["push"],
@@ -46,10 +46,10 @@ async def stream(
     ticket: Ticket = None,
     authorization: Authorization = None,
 ) -> EventSourceResponse:
-    """Follow topics: frames `{epoch, seq, position, messages}`, one per entry of the log, in its order.
+    """Stream the topics as frames `{epoch, seq, position, messages}`, one per entry of the log, in its order.
 
-    `Last-Event-ID`, which browsers send when they reconnect, outranks `since`. The topic `me` needs an access token
-    in the header, or, from a browser's EventSource, a ticket of POST /api/auth/ticket.
+    `Last-Event-ID`, which browsers send when they reconnect, takes precedence over `since`. The topic `me` needs an
+    access token in the header, or, from a browser's EventSource, a ticket of POST /api/auth/ticket.
     """
     requested = topics.parse(names)
     position = _parse_position(last_event_id or since)

@@ -1,4 +1,4 @@
-"""Trades of all markets."""
+"""Lists trades of all markets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def list_trades(
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.TradePage | schemas.MarketTradePage | schemas.WalletTradePage]:
-    """List trades, the latest on chain first, of everyone or as filtered."""
+    """List trades, the latest on chain first; of all markets and wallets, or filtered."""
     filters: dict[str, Any] = {
         "market": parameters.market(market_id) if market_id is not None else None,
         "wallet": parameters.wallet(wallet) if wallet is not None else None,

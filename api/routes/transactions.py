@@ -1,4 +1,4 @@
-"""Signed transactions: on their way, and what became of them."""
+"""Relays signed transactions and reports their status."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ class _LoggedTransaction(msgspec.Struct):
 async def relay_transaction(
     services: FromServices, relay: FromRelay, data: shapes.SignedTransaction
 ) -> shapes.RelayedTransaction:
-    """Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how far
-    they have come."""
+    """Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget.
+
+    If the same bytes are sent again, the response contains the transaction's current status.
+    """
     followed = await relay.send(data.transaction)
     return shapes.RelayedTransaction(
         message="Follow it with GET /api/transactions/{signature}.",
@@ -65,7 +67,7 @@ async def relay_transaction(
 async def follow_transaction(
     services: FromServices, database: FromDatabase, relay: FromRelay, signature: SignatureName
 ) -> shapes.TransactionStatus:
-    """By the log where it has it, else by the chain. 404 where neither knows it: not yet, or never."""
+    """Return the status from the log, else from the chain; 404 while neither knows the transaction."""
     try:
         name = ids.parse_signature(signature)
     except zmart_errors.InvalidInput:

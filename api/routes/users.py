@@ -1,4 +1,4 @@
-"""What wallets hold and did. All of it is public chain data."""
+"""Returns the holdings and activity of wallets. All of it is public chain data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VoteKinds = Annotated[Literal["all", "proposal", "dispute"], QueryParameter(name
     "/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=response_docs.read_responses()
 )
 async def show_wallet(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Wallet]:
-    """How often it traded, voted and posted; zeros for a wallet that nobody has met."""
+    """Return how often the wallet traded, voted and posted; zeros for an unknown wallet."""
     return await database.answer(statements.compose("wallet"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
 
 
@@ -37,7 +37,7 @@ async def list_wallet_votes(
     limit: parameters.VoteLimit = 100,
     offset: parameters.Offset = 0,
 ) -> Response[schemas.WalletVotes]:
-    """Ballots of both kinds, cast on chain or here, the latest first; `limit` and `offset` count in each kind."""
+    """List ballots of both kinds from the chain and the API, the latest first; `limit` and `offset` apply per kind."""
     return await database.answer(
         statements.compose("wallet_votes"),
         {"wallet": parameters.wallet(wallet), "kind": kind, "limit": limit, "offset": offset},
@@ -51,7 +51,7 @@ async def list_wallet_votes(
     responses=response_docs.read_responses(),
 )
 async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.WalletStats]:
-    """Sums over its positions, valued as in its portfolio; zeros for a wallet without any."""
+    """Return sums over the wallet's positions, valued as in its portfolio; zeros for a wallet without any."""
     return await database.answer(
         statements.compose("wallet_stats"), {"wallet": parameters.wallet(wallet)}, varying="wallet"
     )
@@ -69,7 +69,7 @@ async def list_positions(
     limit: parameters.VoteLimit = 1000,
     offset: parameters.Offset = 0,
 ) -> Response[list[schemas.UserPosition]]:
-    """An array, the latest traded first; empty for a wallet without any."""
+    """Return an array, the latest traded first; empty for a wallet without any."""
     return await database.answer(
         statements.compose("positions", nothing="'[]'"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
@@ -89,7 +89,7 @@ async def list_positions_legacy(
     limit: parameters.VoteLimit = 1000,
     offset: parameters.Offset = 0,
 ) -> Response[list[schemas.UserPosition]]:
-    """The same array; a wallet without any position is not found."""
+    """Return the same array as /api/users/{wallet}/positions, but 404 for a wallet without any position."""
     return await database.answer(
         statements.compose("positions", nothing="null"),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
@@ -107,7 +107,7 @@ async def list_positions_legacy(
 async def show_position(
     database: FromDatabase, wallet: parameters.Wallet, market: parameters.MarketName
 ) -> Response[schemas.OnePosition]:
-    """One position, or 404 when the wallet never traded there."""
+    """Return one position; 404 if the wallet never traded in the market."""
     return await database.answer(
         statements.compose("position"),
         {"wallet": parameters.wallet(wallet), "market": parameters.market(market)},

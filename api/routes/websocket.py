@@ -1,4 +1,4 @@
-"""The WebSocket: at /ws on the API's port, and at / as well, where older clients look on WS_PORT."""
+"""Serves the WebSocket: at /ws on the API's port, and also at /, where older clients expect it on WS_PORT."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Socket = WebSocket[Any, Any, State]
 
 @websocket(["/ws", "/"])
 async def serve_websocket(socket: Socket, services: FromServices) -> None:
-    """Hear what happens, and ask for more or less of it; docs/push.md has both dialects.
+    """Send the messages of subscribed topics and accept subscription changes; docs/push.md describes both dialects.
 
-    `?topics=`, `?since=`, `?token=` and `?ticket=` say at once what messages could say later.
+    `?topics=`, `?since=`, `?token=` and `?ticket=` set at connection time what messages could set later.
     """
     transport = wire.from_scope(socket.scope)
     if not _is_origin_allowed(socket, services.settings):
@@ -40,17 +40,17 @@ async def serve_websocket(socket: Socket, services: FromServices) -> None:
 
 
 def _query_parameters(socket: Socket) -> dict[str, str]:
-    """What the address asks for."""
+    """Return the query parameters of the connection's URL that are used."""
     return {name: value for name, value in socket.query_params.items() if name in client_messages.QUERY_PARAMETERS}
 
 
 def _is_origin_allowed(socket: Socket, settings: Settings) -> bool:
-    """Whether the page that connects is one of ours or of CORS_ORIGINS; what is no browser says no origin."""
+    """Return whether the connecting page is of this site or of CORS_ORIGINS; clients other than browsers have none."""
     origin = socket.headers.get("origin")
     allowed = settings.api.cors_origins
     if origin is None or "*" in allowed or origin in allowed:
         return True
-    # urlsplit raises on some of what a client can write there, such as http://[::1
+    # urlsplit raises on some values that a client can send here, such as http://[::1
     return origin.partition("://")[2] == socket.headers.get("host")
 
 

@@ -1,8 +1,8 @@
-"""The shapes of answers, as clients and the OpenAPI document see them.
+"""Defines the schemas of requests and responses, for clients and the OpenAPI document.
 
-Postgres builds the bodies; these classes describe them, and the tests decode every endpoint's answer
-with them, no field more and no field less. Amounts are lamports (or shares in billionths) as JSON
-numbers, as older clients expect them; beyond 2**53 only the `_exact` string beside each is right.
+Postgres builds the bodies and these classes describe them. The tests decode every endpoint's response with them; no
+field may be missing or extra. Amounts are lamports (or shares in billionths) as JSON numbers, as older clients expect
+them; beyond 2**53 only the `_exact` string beside each number is correct.
 """
 
 from __future__ import annotations

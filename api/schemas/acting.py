@@ -1,6 +1,6 @@
-"""The shapes of acting on chain and of voting.
+"""Defines the schemas of transactions to sign and of ballots.
 
-Amounts go in as numbers or as text, for a number beyond 2**53 does not survive most clients.
+Amounts are accepted as numbers or as text, because most clients lose the precision of a number beyond 2**53.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MarketIdText = Annotated[
         examples=["01" * 32],
     ),
 ]
-#: A u64; whether it is one is checked where its name is known.
+#: A u64; the range is checked where the field's name is known.
 Amount = int | Annotated[str, Meta(max_length=20, pattern="^[0-9]+$")]
 AnchoredHash = Annotated[
     str,
@@ -33,7 +33,7 @@ AnchoredHash = Annotated[
 
 
 class BuyShares(Struct, kw_only=True):
-    """A purchase: of so many shares for at most so much, or of what so much buys."""
+    """A purchase: of `shares` for at most `max_cost`, or of the shares that `max_cost` buys."""
 
     market_id: MarketIdText
     outcome: Annotated[bool, Meta(description="true for YES.")]
@@ -45,7 +45,7 @@ class BuyShares(Struct, kw_only=True):
 
 
 class SellShares(Struct, kw_only=True):
-    """A sale of so many shares for at least so much."""
+    """A sale of `shares` for at least `min_proceeds`."""
 
     market_id: MarketIdText
     outcome: Annotated[bool, Meta(description="true for YES.")]
@@ -54,7 +54,7 @@ class SellShares(Struct, kw_only=True):
 
 
 class CreateMarket(Struct, kw_only=True):
-    """A new market. Its words are anchored on chain by their content id, so they cannot change."""
+    """A new market. The content id of its text is anchored on chain, so the text cannot change."""
 
     question: Annotated[str, Meta(min_length=10, max_length=200)]
     category: Category
@@ -97,7 +97,7 @@ class VoteOnDispute(Struct, kw_only=True):
 
 
 class CastBallot(Struct, kw_only=True):
-    """A ballot and its proof: the text of GET /api/votes/message, signed."""
+    """A ballot and its proof: the signed text of GET /api/votes/message."""
 
     market_id: MarketIdText
     vote: Annotated[bool, Meta(description="proposal: true likes it; dispute: true agrees with the dispute.")]
@@ -107,7 +107,7 @@ class CastBallot(Struct, kw_only=True):
 
 
 class _NamedBallot(Struct, kw_only=True):
-    """A ballot on the market that the path names, in the words of the earlier vote aggregator (protocol.md 4.2)."""
+    """A ballot on the market in the path, in the format of the earlier vote aggregator (protocol.md 4.2)."""
 
     signature: SignatureText
     public_key: WalletAddress = msgspec.field(name="publicKey")
@@ -127,7 +127,7 @@ class DisputeBallot(_NamedBallot, kw_only=True):
 
 
 class RecordedBallot(Struct, kw_only=True):
-    """A ballot that counts."""
+    """A recorded ballot."""
 
     success: Literal[True]
     vote_id: Annotated[str, Meta(description="PV- or DV- and the ballot's place in the log.")] = msgspec.field(
@@ -139,14 +139,14 @@ class RecordedBallot(Struct, kw_only=True):
 
 
 class Simulation(Struct, kw_only=True):
-    """What trying it out showed."""
+    """The result of the simulation."""
 
     slot: Annotated[int, Meta(description="The chain's slot at which it succeeded.")]
     units_consumed: Annotated[int, Meta(description="Compute units.")]
 
 
 class TransactionToSign(Struct, kw_only=True):
-    """A transaction for a wallet to sign, tried out on the chain as it is now."""
+    """A transaction for a wallet to sign, simulated on the current state of the chain."""
 
     message: str
     unsigned_transaction: Annotated[str, Meta(description="base64; versioned, with zeros for its signatures.")]
@@ -160,7 +160,7 @@ class TransactionToSign(Struct, kw_only=True):
 
 
 class ProposedTrade(Struct, kw_only=True):
-    """What the trade comes to now, to the lamport."""
+    """The result of the trade at the current state, to the lamport."""
 
     market_id: str
     on_chain_address: str
@@ -224,7 +224,7 @@ class UnsignedOnMarket(TransactionToSign, kw_only=True):
 
 
 class SignedTransaction(Struct, kw_only=True):
-    """A transaction to pass on."""
+    """A signed transaction to relay."""
 
     transaction: Annotated[
         str, Meta(min_length=1, max_length=4_000, description="base64 of the signed bytes, at most 1,232 of them.")
@@ -232,7 +232,7 @@ class SignedTransaction(Struct, kw_only=True):
 
 
 class RelayedTransaction(Struct, kw_only=True):
-    """A transaction on its way."""
+    """A relayed transaction."""
 
     message: str
     signature: str
@@ -244,7 +244,7 @@ class RelayedTransaction(Struct, kw_only=True):
 
 
 class TransactionEvent(Struct, kw_only=True):
-    """What the transaction did, by the log."""
+    """An event of the transaction, from the log."""
 
     seq: int
     name: str
@@ -252,7 +252,7 @@ class TransactionEvent(Struct, kw_only=True):
 
 
 class TransactionStatus(Struct, kw_only=True):
-    """How far a transaction has come."""
+    """How far a transaction has progressed."""
 
     signature: str
     status: Annotated[
@@ -267,7 +267,7 @@ class TransactionStatus(Struct, kw_only=True):
 
 
 class BallotText(Struct, kw_only=True):
-    """What to sign for a ballot."""
+    """The text to sign for a ballot."""
 
     message: str
     nonce: str
@@ -275,7 +275,7 @@ class BallotText(Struct, kw_only=True):
 
 
 class CastVote(Struct, kw_only=True):
-    """A ballot that counts."""
+    """A recorded ballot."""
 
     seq: Annotated[int, Meta(description="Its place in the log.")]
     market_id: str
@@ -286,7 +286,7 @@ class CastVote(Struct, kw_only=True):
 
 
 class CastMetadata(Struct, kw_only=True):
-    """What the earlier backend says about a ballot."""
+    """The message about a ballot, as in the earlier backend."""
 
     message: str
     market_id: str

@@ -1,4 +1,4 @@
-"""What happened, in words."""
+"""Defines the schemas of activity, with readable text for each event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .answer import ActivityType, AsOf, Instant, Integer
 
 
 class NewestActivity(Struct, kw_only=True):
-    """Something that happened lately, as the browser's home page shows it."""
+    """A recent event, in the format of the frontend's home page."""
 
     id: str
     type: Literal["trade", "resolution", "creation"]
@@ -24,7 +24,7 @@ class NewestActivity(Struct, kw_only=True):
 
 
 class NewestActivities(Struct, kw_only=True):
-    """What happened lately anywhere, the latest first."""
+    """Recent events of the whole platform, the latest first."""
 
     activities: list[NewestActivity]
     count: int
@@ -32,7 +32,7 @@ class NewestActivities(Struct, kw_only=True):
 
 
 class Activity(Struct, kw_only=True):
-    """One event of the program, in words."""
+    """One event of the program, with readable text."""
 
     id: Annotated[str, Meta(description="tx_signature:ordinal.")]
     type: ActivityType
@@ -49,7 +49,7 @@ class Activity(Struct, kw_only=True):
 
 
 class ActivityPage(Struct, kw_only=True):
-    """What happened, the latest on chain first."""
+    """A page of events, the latest on chain first."""
 
     activity: list[Activity]
     count: Annotated[int, Meta(description="How many are on this page.")]
@@ -59,12 +59,12 @@ class ActivityPage(Struct, kw_only=True):
 
 
 class MarketActivity(ActivityPage, kw_only=True):
-    """What happened in one market."""
+    """The events of one market."""
 
     market_id: str
 
 
 class WalletActivity(ActivityPage, kw_only=True):
-    """What one wallet did."""
+    """The events of one wallet."""
 
     wallet: str

@@ -1,4 +1,4 @@
-"""What all answers share: their units, what they are true of, and how they say no."""
+"""Defines the parts that all responses share: units, the position they are valid at, and problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Price = Annotated[float, Meta(description="0 to 1.")]
 
 
 class AsOf(Struct, kw_only=True):
-    """What the rows of an answer are true of: this log up to this entry."""
+    """The position of a response: its rows reflect this log up to this entry."""
 
     epoch: Annotated[str, Meta(description="Which log; another one after a restore.")]
     seq: Annotated[int, Meta(description="The newest entry of the log that the rows reflect.")]
@@ -35,7 +35,7 @@ class AsOf(Struct, kw_only=True):
 
 
 class FieldProblem(Struct, kw_only=True):
-    """What is wrong with one parameter."""
+    """The problem with one parameter."""
 
     field: str
     message: str

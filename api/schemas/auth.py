@@ -1,4 +1,4 @@
-"""The shapes of signing in."""
+"""Defines the schemas of signing in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SignatureText = Annotated[
 
 
 class NonceToSign(Struct, kw_only=True):
-    """The fields for a wallet's signIn, and the text of them where the wallet is known."""
+    """The fields for a wallet's signIn, and their text if the wallet is known."""
 
     nonce: Annotated[str, Meta(description="Good once, until expires_at.")]
     domain: Annotated[str, Meta(description="Host and port that the text must name.")]
@@ -42,7 +42,7 @@ class NonceToSign(Struct, kw_only=True):
 
 
 class SignedMessage(Struct, kw_only=True):
-    """What a wallet returned: the text it signed, as text or as its bytes, and the signature."""
+    """The result of a wallet's signing: the signed text, as text or as bytes, and the signature."""
 
     wallet: WalletAddress
     signature: SignatureText
@@ -56,13 +56,13 @@ class SignedMessage(Struct, kw_only=True):
 
 
 class RefreshToken(Struct, kw_only=True):
-    """A refresh token to be exchanged or revoked."""
+    """A refresh token to exchange or revoke."""
 
     refresh_token: Annotated[str, Meta(min_length=1, max_length=300)]
 
 
 class Session(Struct, kw_only=True):
-    """A wallet that is signed in."""
+    """A wallet that is signed in, with its tokens."""
 
     wallet: WalletAddress
     access_token: Annotated[str, Meta(description="For Authorization: Bearer.")]
@@ -73,13 +73,13 @@ class Session(Struct, kw_only=True):
 
 
 class SignOutResult(Struct, kw_only=True):
-    """The session is over."""
+    """The session is closed."""
 
     message: str
 
 
 class Ticket(Struct, kw_only=True):
-    """A pass for one stream."""
+    """A ticket that opens one stream."""
 
     ticket: Annotated[str, Meta(description="Put it into the address of one stream: ?ticket=...")]
     expires_in: Annotated[int, Meta(description="Seconds.")]

@@ -1,4 +1,4 @@
-"""What a market's price did."""
+"""Defines the schemas of price history and candles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PricePoint(Struct, kw_only=True):
 
 
 class PriceHistory(Struct, kw_only=True):
-    """Even odds when the market was created, then its newest trades, the latest last."""
+    """Even odds at the market's creation, then its newest trades, the latest last."""
 
     market_id: str
     price_history: list[PricePoint]
@@ -27,7 +27,7 @@ class PriceHistory(Struct, kw_only=True):
 
 
 class Candle(Struct, kw_only=True):
-    """The price of YES in a span of time, and what was traded."""
+    """The price of YES in a span of time, and the volume traded."""
 
     bucket_at: Annotated[Instant, Meta(description="Where the span begins, by the chain's clock.")]
     open: Annotated[Integer, Meta(description="Billionths, after the first trade.")]

@@ -1,4 +1,4 @@
-"""How people find markets, and what a trade in one would do."""
+"""Defines the schemas of market discovery and of quotes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .answer import AsOf, Category, Integer, Price, Side
 
 
 class TrendingMarket(Struct, kw_only=True):
-    """A market that is talked of."""
+    """A trending market."""
 
     id: str
     question: str
@@ -55,7 +55,7 @@ class Categories(Struct, kw_only=True):
 
 
 class RelatedMarket(Struct, kw_only=True):
-    """Another market somebody may like."""
+    """A market that is similar to another one."""
 
     id: str
     question: str
@@ -67,7 +67,7 @@ class RelatedMarket(Struct, kw_only=True):
 
 
 class RelatedMarkets(Struct, kw_only=True):
-    """Other ACTIVE markets, those of the same category first; empty for a market nobody knows."""
+    """Other ACTIVE markets, those of the same category first; empty if the market is not known."""
 
     related: list[RelatedMarket]
     count: int
@@ -75,7 +75,7 @@ class RelatedMarkets(Struct, kw_only=True):
 
 
 class Refusal(Struct, kw_only=True):
-    """How the program would refuse."""
+    """The error with which the program would refuse."""
 
     name: Annotated[str, Meta(examples=["TradeTooSmall"])]
     code: Annotated[int, Meta(description="The program's number, from 6000.", examples=[6012])]
@@ -83,14 +83,14 @@ class Refusal(Struct, kw_only=True):
 
 
 class Caution(Struct, kw_only=True):
-    """What to know before sending."""
+    """A warning to read before sending."""
 
     code: Literal["past_turning_point", "becomes_past_turning_point", "no_shares", "sales_unproven"]
     message: str
 
 
 class Quote(Struct, kw_only=True):
-    """What a trade would do if nobody else traded first. Amounts are lamports, shares and prices have nine decimals."""
+    """A trade's result if no other trade comes first. Amounts are lamports, shares and prices have nine decimals."""
 
     market_id: str
     side: Literal["buy", "sell"]

@@ -1,4 +1,4 @@
-"""What is said under markets."""
+"""Defines the schemas of discussions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Discussion(Struct, kw_only=True):
 
 
 class Thread(Discussion, kw_only=True):
-    """A post that began a thread, with its first replies, flat and in the order in which they were made."""
+    """A post that started a thread, with its first replies as a flat list in the order of their creation."""
 
     replies_count: Annotated[int, Meta(description="Replies that are not deleted, at any depth.")]
     replies: list[Discussion]
@@ -69,7 +69,7 @@ class Threads(Struct, kw_only=True):
 
 
 class Replies(Struct, kw_only=True):
-    """A thread's replies, the first first."""
+    """A thread's replies, the oldest first."""
 
     replies: list[Discussion]
     count: int
@@ -79,7 +79,7 @@ class Replies(Struct, kw_only=True):
 
 
 class Edit(Struct, kw_only=True):
-    """What a post said until it was edited."""
+    """The text of a post before an edit."""
 
     content_before: str
     edited_at: Instant
@@ -95,7 +95,7 @@ class Edits(Struct, kw_only=True):
 
 
 class NewPost(Struct, kw_only=True):
-    """What to say under a market."""
+    """A new post or reply."""
 
     content: Content
     parent_id: CommentId | None = None
@@ -103,37 +103,37 @@ class NewPost(Struct, kw_only=True):
 
 
 class NewMarketPost(NewPost, kw_only=True):
-    """What to say, and under which market."""
+    """A new post or reply, with its market."""
 
     market_id: Annotated[str, Meta(max_length=100, description="The market's id or address.")]
 
 
 class ChangedPost(Struct, kw_only=True):
-    """What a post is to say instead."""
+    """The new text of a post."""
 
     content: Content
 
 
 class Reaction(Struct, kw_only=True):
-    """What to say of a post; null takes an earlier opinion back."""
+    """A reaction to a post; null removes an earlier one."""
 
     vote: Literal["up", "down"] | None
 
 
 class PostReport(Struct, kw_only=True):
-    """Why a post should be looked at."""
+    """The reason for a report of a post."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["Spam"])]
 
 
 class PostResult(Struct, kw_only=True):
-    """What was done, and how the post stands now."""
+    """The result of the request, and the post's current state."""
 
     message: str
     discussion: Discussion
 
 
 class Ack(Struct, kw_only=True):
-    """What was done."""
+    """The result of the request."""
 
     message: str

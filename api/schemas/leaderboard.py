@@ -1,4 +1,4 @@
-"""Ranks and histories: refreshed every few minutes, and `as_of` says how far they reach. Amounts are lamports."""
+"""Defines the schemas of ranks and histories, refreshed every few minutes up to `as_of`. Amounts are lamports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RankedBy = Literal["profit", "volume", "trades", "win_rate"]
 
 
 class RankedWallet(Struct, kw_only=True):
-    """A wallet and its place."""
+    """A wallet with its rank."""
 
     rank: Annotated[int, Meta(description="Equal ones share a rank.")]
     user_wallet: str
@@ -29,7 +29,7 @@ class RankedWallet(Struct, kw_only=True):
 
 
 class Leaderboard(Struct, kw_only=True):
-    """Wallets by rank; by win rate only those with a record."""
+    """Wallets by rank; by win rate, only those with at least three decided positions."""
 
     leaderboard: list[RankedWallet]
     count: int
@@ -41,7 +41,7 @@ class Leaderboard(Struct, kw_only=True):
 
 
 class PnlDay(Struct, kw_only=True):
-    """What a wallet did and made on a day in UTC."""
+    """A wallet's trades and profit on one day in UTC."""
 
     day: datetime.date
     trades_count: int
@@ -55,7 +55,7 @@ class PnlDay(Struct, kw_only=True):
 
 
 class PnlHistory(Struct, kw_only=True):
-    """The days on which something happened, the latest last."""
+    """The days with activity, the latest last."""
 
     wallet: str
     days: list[PnlDay]
@@ -64,7 +64,7 @@ class PnlHistory(Struct, kw_only=True):
 
 
 class PlatformPeriod(Struct, kw_only=True):
-    """The whole platform in a span of time."""
+    """The sums of the whole platform in a span of time."""
 
     period: Period
     from_at: Instant | None

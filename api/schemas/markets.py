@@ -1,4 +1,4 @@
-"""Markets, and what is read of one of them."""
+"""Defines the schemas of markets, and of the data of one market."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class MarketBrief(Struct, kw_only=True):
 
 
 class Market(MarketBrief, kw_only=True):
-    """A market, the whole row."""
+    """A market with all its fields."""
 
     resolver_wallet: str | None
     dispute_initiator: str | None
@@ -91,7 +91,7 @@ class Market(MarketBrief, kw_only=True):
 
 
 class MarketPage(Struct, kw_only=True):
-    """Some of the markets."""
+    """A page of markets."""
 
     markets: list[MarketBrief]
     count: Annotated[int, Meta(description="How many there are in all with these filters.")]
@@ -103,7 +103,7 @@ class MarketPage(Struct, kw_only=True):
 
 
 class TradingStats(Struct, kw_only=True):
-    """What trades add up to, in lamports."""
+    """The sums of trades, in lamports."""
 
     total_volume: int
     total_volume_exact: Exact
@@ -116,7 +116,7 @@ class TradingStats(Struct, kw_only=True):
 
 
 class MarketStats(Struct, kw_only=True):
-    """A market's trading in sums."""
+    """The sums of a market's trades."""
 
     market_id: str
     stats: TradingStats
@@ -159,14 +159,14 @@ class LifecycleEvent(Struct, kw_only=True):
 
 
 class Deadline(Struct, kw_only=True):
-    """What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it."""
+    """The next deadline by the chain's clock. It may be in the past: a transaction is needed to act on it."""
 
     name: Literal["dispute_closes_at", "voting_closes_at"]
     at: Instant
 
 
 class Lifecycle(Struct, kw_only=True):
-    """How a market came to where it stands, the oldest first."""
+    """The steps of a market's life, the oldest first."""
 
     market_id: str
     state: State

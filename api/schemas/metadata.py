@@ -1,4 +1,4 @@
-"""What a market is about, as its creator tells it."""
+"""Defines the schemas of market metadata, which creators publish."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .answer import Category, Instant
 
 
 class NewMetadata(Struct, kw_only=True):
-    """A market's question and what goes with it; markets created with a content id take exactly its words."""
+    """A market's question and metadata; a market created with a content id accepts only exactly its document's text."""
 
     question: Annotated[str, Meta(min_length=10, max_length=200, examples=["Will it rain in Lisbon on 1 May?"])]
     description: Annotated[str, Meta(max_length=2_000)] | None = None
@@ -20,7 +20,7 @@ class NewMetadata(Struct, kw_only=True):
 
 
 class MetadataResult(Struct, kw_only=True):
-    """What was told."""
+    """The stored metadata."""
 
     message: str
     market_id: str

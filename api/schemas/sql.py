@@ -1,4 +1,4 @@
-"""SQL for people."""
+"""Defines the schemas of the SQL console."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .answer import AsOf
 
 
 class SqlQuery(Struct, kw_only=True):
-    """One SELECT over the schema marts, or the name of a worked one."""
+    """One SELECT over the schema marts, or the name of an example query."""
 
     query: (
         Annotated[
@@ -24,7 +24,7 @@ class SqlQuery(Struct, kw_only=True):
 
 
 class SqlColumn(Struct, kw_only=True):
-    """A column of the answer."""
+    """A column of the result."""
 
     name: str
     type: Annotated[str, Meta(description="As Postgres names it.")]
@@ -42,14 +42,14 @@ class SqlAnswer(Struct, kw_only=True):
 
 
 class NamedQuery(Struct, kw_only=True):
-    """A worked query."""
+    """An example query."""
 
     name: str
     statement: Annotated[str, Meta(description="Its text, which begins with what it answers.")]
 
 
 class SqlConsole(Struct, kw_only=True):
-    """What can be asked here."""
+    """The SQL console's status, example queries, allowed functions and limits."""
 
     is_on: Annotated[bool, Meta(description="Whether this server takes SQL at all.")]
     named: list[NamedQuery]

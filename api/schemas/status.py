@@ -1,4 +1,4 @@
-"""What is known, how far, and how surely."""
+"""Defines the schemas of health, readiness, the log's status, and the program's configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .answer import AsOf, Commitment, Instant, Integer, Position
 
 
 class Health(Struct, kw_only=True):
-    """The process is there."""
+    """The process is running."""
 
     status: Literal["healthy"]
     service: str
@@ -20,7 +20,7 @@ class Health(Struct, kw_only=True):
 
 
 class Readiness(Struct, kw_only=True):
-    """Whether requests can be answered, and why not."""
+    """Whether requests can be answered, and the reasons if not."""
 
     status: Literal["ready", "unready"]
     service: str
@@ -33,14 +33,14 @@ class Readiness(Struct, kw_only=True):
 
 
 class Completeness(Struct, kw_only=True):
-    """What is proven: nothing at all, up to somewhere, or everything so far."""
+    """How far completeness is proven: not at all, up to a slot, or for everything so far."""
 
     state: Literal["unverified", "behind", "verified", "refused"]
     reason: str
 
 
 class Lag(Struct, kw_only=True):
-    """How old the newest things are."""
+    """The age of the newest entry and event."""
 
     last_entry_at: Instant | None
     last_entry_age_seconds: float | None
@@ -49,7 +49,7 @@ class Lag(Struct, kw_only=True):
 
 
 class ModelStatus(Struct, kw_only=True):
-    """A mart, and the entry it answers for."""
+    """A mart, and the log entry up to which it is complete."""
 
     name: str
     kind: str
@@ -66,7 +66,7 @@ class ModelStatus(Struct, kw_only=True):
 
 
 class Alert(Struct, kw_only=True):
-    """Something a person should look at."""
+    """A condition that an operator should check."""
 
     kind: str
     subject: str
@@ -78,7 +78,7 @@ class Alert(Struct, kw_only=True):
 
 
 class Status(Struct, kw_only=True):
-    """How the log and its marts are doing."""
+    """The status of the log and its marts."""
 
     epoch: str
     seq: int
@@ -97,7 +97,7 @@ class Status(Struct, kw_only=True):
 
 
 class ConfigSource(Struct, kw_only=True):
-    """The event that said something."""
+    """The event that set a field."""
 
     event: str
     tx_signature: str
@@ -107,7 +107,7 @@ class ConfigSource(Struct, kw_only=True):
 
 
 class ConfigSources(Struct, kw_only=True):
-    """Who said each field; null where no event did and the value is what initialize sets."""
+    """The event that set each field; null if no event did and the value is the one that initialize sets."""
 
     protocol_fee_bps: ConfigSource | None
     resolver_reward_bps: ConfigSource | None
@@ -122,7 +122,7 @@ class ConfigSources(Struct, kw_only=True):
 
 
 class Protocol(Struct, kw_only=True):
-    """The program's configuration as of now."""
+    """The program's current configuration."""
 
     protocol_fee_bps: int
     resolver_reward_bps: int

@@ -1,4 +1,4 @@
-"""Trades."""
+"""Defines the schemas of trades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ballots and their tallies."""
+"""Defines the schemas of ballots and their tallies."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Vote(Struct, kw_only=True):
 
 
 class SideCount(Struct, kw_only=True):
-    """Ballots of one class."""
+    """Ballots of one source."""
 
     likes: int
     dislikes: int
 
 
 class VoteStats(Struct, kw_only=True):
-    """The tally: each wallet once, in all and by where the ballot comes from."""
+    """The tally: each wallet once, in total and by the source of the ballot."""
 
     likes: int
     dislikes: int
@@ -97,7 +97,7 @@ class DisputeTally(Struct, kw_only=True):
 
 
 class ProposalCounts(Struct, kw_only=True):
-    """A proposal's tally, in the words of the earlier vote aggregator (protocol.md 4.2)."""
+    """A proposal's tally, in the format of the earlier vote aggregator (protocol.md 4.2)."""
 
     success: Literal[True]
     market_id: str = msgspec.field(name="marketId")
@@ -106,7 +106,7 @@ class ProposalCounts(Struct, kw_only=True):
 
 
 class DisputeCounts(Struct, kw_only=True):
-    """A dispute's tally, in the words of the earlier vote aggregator (protocol.md 4.2)."""
+    """A dispute's tally, in the format of the earlier vote aggregator (protocol.md 4.2)."""
 
     success: Literal[True]
     market_id: str = msgspec.field(name="marketId")

@@ -1,4 +1,4 @@
-"""What wallets hold and have made."""
+"""Defines the schemas of wallets, their positions and their profit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .votes import Vote
 
 
 class UserPosition(Struct, kw_only=True):
-    """What a wallet holds in a market."""
+    """A wallet's shares in a market, their value and their profit."""
 
     market_id: str
     market_id_camel: str = field(name="marketId")
@@ -59,13 +59,13 @@ class UserPosition(Struct, kw_only=True):
 
 
 class OnePosition(UserPosition, kw_only=True):
-    """A wallet's position in the market that was asked for."""
+    """A wallet's position in the requested market."""
 
     as_of: AsOf
 
 
 class PortfolioPosition(Struct, kw_only=True):
-    """A position, what it is worth and what it has made, in lamports."""
+    """A position with its value and profit, in lamports."""
 
     market_id: str
     market_address: str
@@ -106,7 +106,7 @@ class PortfolioTotals(Struct, kw_only=True):
 
 
 class Portfolio(Struct, kw_only=True):
-    """What a wallet's positions are worth and have made, the latest traded first."""
+    """The value and profit of a wallet's positions, the latest traded first."""
 
     wallet: str
     totals: PortfolioTotals
@@ -118,7 +118,7 @@ class Portfolio(Struct, kw_only=True):
 
 
 class WalletCounts(Struct, kw_only=True):
-    """How often a wallet acted."""
+    """The number of a wallet's trades, votes and posts."""
 
     total_trades: int
     total_votes: int
@@ -128,7 +128,7 @@ class WalletCounts(Struct, kw_only=True):
 
 
 class Wallet(Struct, kw_only=True):
-    """A wallet in counts; zeros for one that nobody has met."""
+    """A wallet's counts; zeros for an unknown wallet."""
 
     wallet: str
     stats: WalletCounts
@@ -148,7 +148,7 @@ class WalletVotes(Struct, kw_only=True):
 
 
 class WalletStats(Struct, kw_only=True):
-    """What a wallet's trading came to."""
+    """The sums of a wallet's trading."""
 
     wallet: str
     total_trades: int = field(name="totalTrades")

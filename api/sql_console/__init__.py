@@ -1,7 +1,6 @@
-"""SQL for people: what may be asked (`text`), and where it is asked (`desk`).
+"""Runs users' SQL: `validator` decides which statements are allowed, `executor` runs them.
 
-Four fences, each enough for most mistakes: the role `analyst`, which can read the marts and write
-nothing; a read-only transaction of two seconds on one of two connections, cleaned after each use; a
-list of functions, so that nothing is called that works on the server instead of on rows; and bounds on
-rows and bytes.
+There are four barriers, each sufficient for most mistakes: the role `analyst`, which can read the marts and write
+nothing; a read-only transaction of two seconds on one of two connections, reset after each use; a list of functions, so
+that no function is called that acts on the server instead of on rows; and limits on rows and bytes.
 """

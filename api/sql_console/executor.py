@@ -1,4 +1,4 @@
-"""Where an analyst's SQL is asked: two connections, a short queue, two seconds."""
+"""Runs an analyst's SQL with two connections, a short queue and a timeout of two seconds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONNECTIONS: Final = 2
 MAX_WAITING: Final = 4
 TIMEOUT_SECONDS: Final = 2.0
 MOST_ROWS: Final = 10_000
-#: One row, and one answer; what is longer is refused, or cut.
+#: Limits of one row, which is rejected above it, and of one answer, which is cut above it.
 ROW_BYTES: Final = 64 * 1024
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 
@@ -38,8 +38,8 @@ log = structlog.get_logger()
 
 _SQL: Final = queries.load("api.sql_console", "login.sql")
 _BEGIN: Final = "begin isolation level repeatable read read only"
-#: Set for each question, because what follows one (`discard all`) also ends the settings of the connection. Without the
-#: last one a backslash ends a literal elsewhere than `text` reads.
+#: Set for each statement, because `discard all` after a statement also resets the settings of the connection. Without
+#: the last setting, a backslash would end a literal at another place than in `validator`.
 _SETTINGS: Final = "; ".join(
     f"set local {name} = {value}"
     for name, value in {
@@ -53,13 +53,13 @@ from (select to_json(q)::text as row from (
 {sql}
 ) as q limit {most}) as j"""
 _COLUMNS: Final = "select * from (\n{sql}\n) as q limit 0"
-#: What Postgres says about the text of a statement, rather than about itself.
+#: Errors about the server itself, rather than about the text of a statement.
 _SERVER_ERRORS = (pg.OperationalError, pg.InternalError, pg.InsufficientResources)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResultColumn:
-    """A column of an answer."""
+    """A column of a result."""
 
     name: str
     type: str
@@ -67,11 +67,11 @@ class ResultColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class SqlResult:
-    """What was answered: rows as JSON objects, and what they are true of."""
+    """The result of a statement: rows as JSON objects, and the position at which they are valid."""
 
     columns: Sequence[ResultColumn]
     rows: Sequence[str]
-    #: Whether there was more than is shown.
+    #: Whether there were more rows than are returned.
     is_cut: bool
     took_ms: float
     epoch: str
@@ -80,7 +80,7 @@ class SqlResult:
     commitment: str
 
     def csv(self) -> str:
-        """The rows as RFC 4180, with a line of names; numbers as Postgres wrote them."""
+        """Return the rows as RFC 4180 with a header line; numbers are formatted as by Postgres."""
         decoder = msgspec.json.Decoder(float_hook=decimal.Decimal)
         out = io.StringIO()
         writer = csv.writer(out)
@@ -93,13 +93,13 @@ class SqlResult:
 
 
 class SqlExecutor:
-    """Two connections as the role analyst."""
+    """Runs statements over two connections as the role analyst."""
 
     def __init__(self, connections: pool.Pool) -> None:
         self._connections = connections
 
     async def execute(self, sql: str, limit: int) -> SqlResult:
-        """The answer to one SELECT. UnfitSql for what Postgres or the list refuses, Overloaded beyond the queue."""
+        """Return the result of one SELECT. Raise InvalidSql if it is rejected, Overloaded if the queue is full."""
         statement = validator.validate(sql)
         with translate_errors():
             async with self._connections.connection() as connection:
@@ -123,7 +123,7 @@ class SqlExecutor:
         as_of = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
         if as_of is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-        # By itself first: what is one statement here cannot close the parenthesis that stands around it below.
+        # First without the wrapper: text that is one statement here cannot close the parenthesis around it below.
         await _execute_single(connection, f"prepare asked as\n{statement}")
         columns = await self._columns(connection, statement)
         rows = await _execute_single(connection, _ROWS.format(bytes=ROW_BYTES, sql=statement, most=limit + 1))
@@ -154,7 +154,7 @@ class SqlExecutor:
 
 @contextlib.asynccontextmanager
 async def open_executor(settings: Settings) -> AsyncIterator[SqlExecutor | None]:
-    """The desk, where ANALYST_SQL says that there is one."""
+    """Provide the executor, or None unless ANALYST_SQL is on."""
     if not settings.api.analyst_sql:
         yield None
         return
@@ -177,9 +177,9 @@ async def open_executor(settings: Settings) -> AsyncIterator[SqlExecutor | None]
 
 
 async def _require_analyst(connection: Connection) -> None:
-    """Refuse a login that may do more than read: the list of functions is no boundary by itself.
+    """Reject a login that may do more than read: the list of functions alone is no boundary.
 
-    Asked each time, because a right may be granted while the connection lives.
+    This is checked for each statement, because a right may be granted while the connection is open.
     """
     found = await (await connection.execute(_SQL.excess_rights)).fetchall()
     if found:
@@ -193,7 +193,7 @@ async def _require_analyst(connection: Connection) -> None:
 
 
 async def _require_columns(connection: Connection, statement: str) -> None:
-    """Refuse a call that is written as a column."""
+    """Reject a function call that is written as a column."""
     names = validator.fields(statement)
     found = await (await connection.execute(_SQL.calling_fields, {"names": list(names)})).fetchone()
     if found is not None:
@@ -201,21 +201,21 @@ async def _require_columns(connection: Connection, statement: str) -> None:
 
 
 async def _execute_single(connection: Connection, statement: str) -> psycopg.AsyncCursor[tuple[Any, ...]]:
-    """Send text as the one statement that it must be: with binary results the protocol takes no second."""
+    """Send text that must be a single statement: with binary results the protocol accepts only one."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(statement.encode())
     return cursor
 
 
 async def _reset_connection(connection: Connection) -> None:
-    """Leave nothing behind: no transaction, setting, lock or prepared statement."""
+    """Remove all state from the connection: transaction, settings, locks and prepared statements."""
     with contextlib.suppress(psycopg.Error):
         await connection.execute("rollback")
         await connection.execute("discard all")
 
 
 def _fit_rows(rows: Sequence[str]) -> Sequence[str]:
-    """The first rows that together are no longer than an answer may be."""
+    """Return the first rows whose total size is within the limit of an answer."""
     length = 0
     for index, row in enumerate(rows):
         length += len(row)

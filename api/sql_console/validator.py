@@ -1,11 +1,10 @@
-"""Which SQL may be asked: one statement that calls only functions of the list.
+"""Validates SQL: it must be one statement that calls only functions of an allow-list.
 
-This reads words, not grammar. Postgres itself checks that the text is one statement and that it only
-selects; here it matters that no function outside the list can be spelled, so whatever could hide a name
-(escapes in identifiers, comments in blocks, a schema before the name) is refused as well, and so is
-whatever Postgres may split into words differently: control characters, letters beyond ASCII outside of
-literals, a literal that is continued. This list is the second line: the first is a login that may do
-nothing but read (`login.sql`).
+This module reads tokens, not grammar. Postgres itself checks that the text is one statement and that it only selects.
+Here it matters that no function outside the list can be spelled. So everything that could hide a name is rejected
+(escapes in identifiers, block comments, a schema before the name), and so is everything that Postgres may split into
+tokens differently: control characters, letters beyond ASCII outside of literals, a continued literal. This list is the
+second barrier: the first is a login that can only read (`login.sql`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from zmart import errors
 
 
 class InvalidSql(errors.InvalidInput):
-    """SQL that cannot be asked here."""
+    """This SQL cannot be run here."""
 
 
 def _word_set(text: str) -> frozenset[str]:
@@ -42,7 +41,7 @@ FUNCTIONS: Final = _word_set(
     to_timestamp trim trunc unnest upper var_pop var_samp variance width_bucket
     """
 )
-#: Words before a parenthesis that are no functions.
+#: Words before a parenthesis that are not functions.
 _KEYWORDS: Final = _word_set(
     """
     all and any array as between bit by case cast char character cube decimal distinct else end except exists filter
@@ -52,7 +51,7 @@ _KEYWORDS: Final = _word_set(
     union using values varchar varying when where window with within
     """
 )
-#: After these a word is a new name, so that a parenthesis after it holds names of columns.
+#: A word after these is a new name, so a parenthesis after that word contains column names.
 _NAME_KEYWORDS: Final = frozenset({"as", "with", "recursive"})
 
 _TOKEN = re.compile(
@@ -66,10 +65,10 @@ _TOKEN = re.compile(
     |(?P<number>\d\w*)
     |(?P<other>.)
     """,
-    # Of Postgres' letters, those beyond ASCII are refused before they could be told from its blanks.
+    # Letters beyond ASCII are rejected before they could be confused with characters that Postgres reads as blanks.
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-#: Tabs and ends of lines are the only ones that every reader of SQL takes for blanks.
+#: Tabs and line ends are the only control characters that every SQL parser reads as blanks.
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]")
 
 
@@ -79,7 +78,7 @@ class _Token(NamedTuple):
 
 
 def validate(text: str) -> str:
-    """The text without a closing semicolon; UnfitSql says what it must not hold."""
+    """Return the text without a closing semicolon; raise InvalidSql with the part that is not allowed."""
     if _CONTROL.search(text):
         raise InvalidSql("Control characters are not read here; use blanks, tabs and ends of lines.")
     statement = text.strip().removesuffix(";").strip()
@@ -90,13 +89,13 @@ def validate(text: str) -> str:
         if name is not None and after.text == "(" and name.kind in {"word", "quoted"}:
             _require_allowed(before, name)
         if name is not None and name.kind == after.kind == "text":
-            # Postgres reads on in the first one's way: after E'' a backslash in the second escapes the quote.
+            # Postgres continues in the first literal's mode: after E'' a backslash in the second escapes the quote.
             raise InvalidSql("A literal must not follow another; join them with ||.")
     return statement
 
 
 def fields(statement: str) -> frozenset[str]:
-    """The names after a dot, as Postgres spells them, except functions that may be called anyway."""
+    """Return the names after a dot, in Postgres' spelling, except functions that are allowed anyway."""
     tokens = list(_tokens(statement))
     named = [name for dot, name in itertools.pairwise(tokens) if dot.text == "." and name.kind in {"word", "quoted"}]
     return frozenset(map(_spelled, named)) - FUNCTIONS
