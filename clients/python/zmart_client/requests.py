@@ -107,51 +107,51 @@ class Requests:
     async def sign_out(self, **body: Unpack[RefreshToken]) -> SignOutResult:
         """Sign out.
 
-        End the session of this refresh token. Access tokens it gave out, and streams opened with them, live their
-        fifteen minutes to the end.
+        End the session of this refresh token. Access tokens of the session, and streams opened with them, stay valid
+        until their fifteen minutes are over.
         """
         return cast("SignOutResult", await self._transport.request("POST", "/api/auth/logout", body=body))
 
     async def show_nonce(self, *, wallet: str | None = None) -> NonceToSign:
         """What to sign.
 
-        Begin here: the fields for Sign-In With Solana, good for five minutes and one signing in.
+        Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here.
         """
         return cast("NonceToSign", await self._transport.request("GET", "/api/auth/nonce", query={"wallet": wallet}))
 
     async def refresh_session(self, **body: Unpack[RefreshToken]) -> Session:
         """Stay signed in.
 
-        Exchange a refresh token for the next pair. Using one twice ends the session.
+        Exchange a refresh token for the next pair of tokens. A second use of one ends the session.
         """
         return cast("Session", await self._transport.request("POST", "/api/auth/refresh", body=body))
 
     async def issue_ticket(self) -> Ticket:
         """A pass for one stream.
 
-        For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use. The topic `me` that
-        it opens ends when the access token does that asked for it, at most fifteen minutes later.
+        Issue a single-use ticket, valid for sixty seconds, for EventSource and WebSocket, which send no headers. The
+        topic `me` that it opens ends when the access token of this request expires, at most fifteen minutes later.
         """
         return cast("Ticket", await self._transport.request("POST", "/api/auth/ticket"))
 
     async def sign_in(self, **body: Unpack[SignedMessage]) -> Session:
         """Sign in.
 
-        Exchange a signed text for tokens. Every field of the text is compared; its nonce is used up.
+        Exchange a signed text for tokens. Every field of the text is checked, and its nonce is single use.
         """
         return cast("Session", await self._transport.request("POST", "/api/auth/verify", body=body))
 
     async def post_discussion(self, **body: Unpack[NewMarketPost]) -> PostResult:
         """Post.
 
-        The same, with the market in the body.
+        Create a post or a reply, with the market in the body.
         """
         return cast("PostResult", await self._transport.request("POST", "/api/discussions", body=body))
 
     async def delete_discussion(self, name: str) -> Ack:
         """Delete one's own post.
 
-        It says nothing any more; replies to it stay.
+        Delete the post's text; replies to it stay.
         """
         return cast("Ack", await self._transport.request("DELETE", f"/api/discussions/{_quoted(name)}"))
 
@@ -160,7 +160,7 @@ class Requests:
     ) -> Discussions:
         """All posts under a market.
 
-        Every post by itself, the newest first, deleted ones left out.
+        List every post individually, the newest first, without deleted ones.
         """
         return cast(
             "Discussions",
@@ -172,7 +172,7 @@ class Requests:
     async def edit_discussion(self, name: str, **body: Unpack[ChangedPost]) -> PostResult:
         """Edit one's own post.
 
-        What it said before is kept and can be read.
+        Replace the post's text. Its earlier text is stored and can be read.
         """
         return cast(
             "PostResult", await self._transport.request("PATCH", f"/api/discussions/{_quoted(name)}", body=body)
@@ -181,21 +181,21 @@ class Requests:
     async def list_edits(self, name: str) -> Edits:
         """What a post said before.
 
-        Its history, the latest edit first.
+        List the post's earlier versions, the latest edit first.
         """
         return cast("Edits", await self._transport.request("GET", f"/api/discussions/{_quoted(name)}/edits"))
 
     async def flag_discussion(self, name: str, **body: Unpack[PostReport]) -> Ack:
         """Report a post.
 
-        Once a wallet. How many reported it is shown, who did is not.
+        Report the post, once per wallet. The number of reports is shown, but not the wallets.
         """
         return cast("Ack", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/flag", body=body))
 
     async def list_replies(self, name: str, *, after: str | None = None, limit: int | None = None) -> Replies:
         """A thread's replies.
 
-        In the order in which they were made; for the next page give the last one's id as `after`.
+        List replies in the order of their creation; for the next page, send the last one's id as `after`.
         """
         return cast(
             "Replies",
@@ -207,7 +207,7 @@ class Requests:
     async def vote_on_discussion(self, name: str, **body: Unpack[Reaction]) -> PostResult:
         """Say up or down of a post.
 
-        One opinion a wallet; another replaces it, null takes it back.
+        Set the wallet's reaction. There is one per wallet; another one replaces it, null removes it.
         """
         return cast(
             "PostResult", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/vote", body=body)
@@ -216,8 +216,8 @@ class Requests:
     async def show_document(self, cid: str) -> bytes:
         """A document by its content id.
 
-        Only documents that a market or a snapshot refers to, fetched from the configured gateway. What the gateway
-        sends is hashed and compared with the content id; other bytes are refused (503). So are files that were not
+        Return a document that a market or a snapshot refers to, fetched from the configured gateway. The gateway's
+        bytes are hashed and compared with the content id; other bytes are rejected (503). So are files that were not
         added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be compared.
         """
         return cast("bytes", await self._transport.request("GET", f"/api/ipfs/{_quoted(cid)}"))
@@ -232,7 +232,7 @@ class Requests:
     ) -> Leaderboard:
         """Who did best.
 
-        Wallets by realized profit, volume, trades, or share of decided positions won.
+        List wallets by realized profit, volume, trades, or share of decided positions won.
         """
         return cast(
             "Leaderboard",
@@ -290,7 +290,7 @@ class Requests:
     async def create_market(self, **body: Unpack[CreateMarket]) -> UnsignedMarket:
         """A market to sign.
 
-        The words are kept for you at once, and shown when the market that anchors them exists.
+        Return a market to sign. Its text is stored at once and shown when the market exists.
         """
         return cast("UnsignedMarket", await self._transport.request("POST", "/api/markets", body=body))
 
@@ -299,7 +299,7 @@ class Requests:
     ) -> NewestActivities:
         """What happened lately.
 
-        The latest first by the chain's clock; a mixture of trades, resolutions and creations, or one of them.
+        List the latest first by the chain's clock: a mixture of trades, resolutions and creations, or one type.
         """
         return cast(
             "NewestActivities",
@@ -309,14 +309,14 @@ class Requests:
     async def list_categories(self) -> Categories:
         """The largest categories.
 
-        At most five; `trend` is the growth in the week up to the newest event.
+        List at most five categories; `trend` is the growth in the week up to the newest event.
         """
         return cast("Categories", await self._transport.request("GET", "/api/markets/categories"))
 
     async def list_trending(self, *, limit: int | None = None) -> TrendingMarkets:
         """The markets that are traded most.
 
-        ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
+        List ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
         """
         return cast(
             "TrendingMarkets", await self._transport.request("GET", "/api/markets/trending", query={"limit": limit})
@@ -325,7 +325,7 @@ class Requests:
     async def show_market(self, market: str) -> Market:
         """One market.
 
-        The whole row, without a wrapper.
+        Return the whole row, without a wrapper.
         """
         return cast("Market", await self._transport.request("GET", f"/api/markets/{_quoted(market)}"))
 
@@ -334,7 +334,7 @@ class Requests:
     ) -> MarketActivity:
         """What happened in a market.
 
-        Every event of the market, the latest on chain first.
+        List every event of the market, the latest on chain first.
         """
         return cast(
             "MarketActivity",
@@ -355,7 +355,7 @@ class Requests:
     ) -> Candles:
         """A market's candles.
 
-        The newest candles of a window, the latest last; for older ones give the first `bucket_at` as `to`.
+        List the newest candles of a window, the latest last; for older ones, send the first `bucket_at` as `to`.
         """
         return cast(
             "Candles",
@@ -369,7 +369,7 @@ class Requests:
     async def claim_winnings(self, market: str) -> UnsignedOnMarket:
         """A claim to sign.
 
-        What a finalized market owes the wallet: its share of the pool, or its stake back.
+        Return a claim of the wallet's share of a finalized market's pool, or of its stake.
         """
         return cast("UnsignedOnMarket", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/claim"))
 
@@ -385,7 +385,7 @@ class Requests:
     ) -> Threads | Discussions:
         """What is said under a market.
 
-        Threads, the newest first, each with its first replies; or all posts by themselves.
+        List threads, the newest first, each with its first replies; or all posts individually.
         """
         return cast(
             "Threads | Discussions",
@@ -399,7 +399,7 @@ class Requests:
     async def post_under_market(self, market: str, **body: Unpack[NewPost]) -> PostResult:
         """Post under a market.
 
-        Say something, or answer another post of the market (`parent_id`).
+        Create a post under the market, or a reply to another post of it (`parent_id`).
         """
         return cast(
             "PostResult",
@@ -409,7 +409,7 @@ class Requests:
     async def dispute_market(self, market: str) -> UnsignedOnMarket:
         """A dispute to sign.
 
-        Anyone may dispute a proposed outcome until the dispute period is over.
+        Return a dispute to sign; anyone may dispute a proposed outcome in the dispute period.
         """
         return cast(
             "UnsignedOnMarket", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/dispute")
@@ -418,7 +418,7 @@ class Requests:
     async def vote_on_dispute(self, market: str, **body: Unpack[VoteOnDispute]) -> UnsignedOnMarket:
         """A vote on a dispute to sign.
 
-        A transaction that votes on chain. The older proofs are not enough to vote on a dispute.
+        Return a vote on chain to sign. The older proofs are not enough to vote on a dispute.
         """
         return cast(
             "UnsignedOnMarket",
@@ -435,7 +435,7 @@ class Requests:
     ) -> Holders:
         """A market's holders.
 
-        The largest first, by shares of the side or of both together.
+        List the largest first, by shares of the side or of both together.
         """
         return cast(
             "Holders",
@@ -447,7 +447,7 @@ class Requests:
     async def show_lifecycle(self, market: str, *, limit: int | None = None) -> Lifecycle:
         """A market's life and its next deadline.
 
-        The steps in the order of the chain; deadlines by the configuration in force now, as the program reads it.
+        List the steps in the chain's order, and deadlines by the current configuration, as the program computes them.
         """
         return cast(
             "Lifecycle",
@@ -457,8 +457,9 @@ class Requests:
     async def set_market_metadata(self, market: str, **body: Unpack[NewMetadata]) -> MetadataResult:
         """Tell what a market is about.
 
-        As its creator, before or after the market is created; others are refused, or never shown. A market that was
-        created with a content id takes exactly the words of that document. Named by its 64-hex id.
+        Store the metadata, before or after the market is created; only the creator's is accepted or shown. A market
+        that was created with a content id accepts only exactly the text of that document. The path needs the market's
+        id of 64 hexadecimal digits.
         """
         return cast(
             "MetadataResult",
@@ -468,7 +469,7 @@ class Requests:
     async def show_price_history(self, market: str, *, limit: int | None = None) -> PriceHistory:
         """A market's price, trade by trade.
 
-        Percent of YES and NO: 50 to 50 at creation, then the newest trades, the latest last.
+        Return YES and NO in percent: 50 to 50 at creation, then the newest trades, the latest last.
         """
         return cast(
             "PriceHistory",
@@ -488,8 +489,8 @@ class Requests:
     ) -> Quote:
         """What a trade would do.
 
-        Exact to the lamport by the program's own maths, or how the program would refuse. `side=buy` needs
-        `target_cost`, `side=sell` needs `shares`. `smallest` is the least that would work.
+        Compute the trade, exact to the lamport by the program's own maths, or the error with which it would refuse.
+        `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least amount that would work.
         """
         return cast(
             "Quote",
@@ -503,7 +504,7 @@ class Requests:
     async def list_related(self, market: str, *, limit: int | None = None) -> RelatedMarkets:
         """Markets like another.
 
-        Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none.
+        List the newest ACTIVE markets, those of the same category first; empty if the market is not known.
         """
         return cast(
             "RelatedMarkets",
@@ -513,7 +514,7 @@ class Requests:
     async def resolve_market(self, market: str, **body: Unpack[ResolveMarket]) -> UnsignedOnMarket:
         """A proposed outcome to sign.
 
-        Anyone may propose the outcome of an active market, once; others may dispute it.
+        Return a proposal of an outcome; anyone may propose one for an active market, once.
         """
         return cast(
             "UnsignedOnMarket",
@@ -523,7 +524,7 @@ class Requests:
     async def show_market_stats(self, market: str) -> MarketStats:
         """A market's trading in sums.
 
-        Volumes in lamports, trades and traders.
+        Return volumes in lamports, and the numbers of trades and traders.
         """
         return cast("MarketStats", await self._transport.request("GET", f"/api/markets/{_quoted(market)}/stats"))
 
@@ -546,7 +547,7 @@ class Requests:
     async def vote_on_proposal(self, market: str, **body: Unpack[VoteOnProposal]) -> UnsignedOnMarket | CastVotes:
         """A vote on a proposal to sign.
 
-        With a token: a transaction that votes on chain. With an older proof (LEGACY_AUTH): a ballot, cast at once.
+        Return a vote on chain to sign (with a token), or cast a ballot at once (with an older proof, LEGACY_AUTH).
         """
         return cast(
             "UnsignedOnMarket | CastVotes",
@@ -563,7 +564,7 @@ class Requests:
     ) -> MarketVotes:
         """A market's ballots and tally.
 
-        List ballots, the latest first; likes and dislikes stand for agree and disagree too.
+        List ballots, the latest first; for disputes, likes and dislikes mean agree and disagree.
         """
         return cast(
             "MarketVotes",
@@ -577,7 +578,7 @@ class Requests:
     ) -> list[UserPosition]:
         """A wallet's positions, or 404.
 
-        The same array; a wallet without any position is not found.
+        Return the same array as /api/users/{wallet}/positions, but 404 for a wallet without any position.
         """
         return cast(
             "list[UserPosition]",
@@ -589,36 +590,36 @@ class Requests:
     async def show_protocol(self) -> Protocol:
         """The program's configuration.
 
-        Each field as the newest event that says it says, and which event that is.
+        Return each field's value from the newest event that sets it, and which event that is.
         """
         return cast("Protocol", await self._transport.request("GET", "/api/protocol"))
 
     async def list_sql_queries(self) -> SqlConsole:
         """What SQL can be asked.
 
-        Worked queries by name, the functions that may be called, and the bounds.
+        List example queries by name, the allowed functions, and the limits.
         """
         return cast("SqlConsole", await self._transport.request("GET", "/api/sql"))
 
     async def run_sql(self, **body: Unpack[SqlQuery]) -> SqlAnswer:
         """Ask in SQL.
 
-        One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV. Off unless the server was
-        started with ANALYST_SQL.
+        Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV. Disabled unless
+        the server was started with ANALYST_SQL.
         """
         return cast("SqlAnswer", await self._transport.request("POST", "/api/sql", body=body))
 
     async def show_platform(self) -> Platform:
         """The platform in sums.
 
-        Trades, traders, fees and open interest by period.
+        Return trades, traders, fees and open interest by period.
         """
         return cast("Platform", await self._transport.request("GET", "/api/stats"))
 
     async def status(self) -> Status:
         """How the log and its marts are doing.
 
-        Position, lag, stale marts, dead letters, and what is proven of completeness.
+        Return position, lag, stale marts, dead letters, and how far completeness is proven.
         """
         return cast("Status", await self._transport.request("GET", "/api/status"))
 
@@ -633,7 +634,7 @@ class Requests:
     ) -> TradePage | MarketTradePage | WalletTradePage:
         """Trades, a page at a time.
 
-        List trades, the latest on chain first, of everyone or as filtered.
+        List trades, the latest on chain first; of all markets and wallets, or filtered.
         """
         return cast(
             "TradePage | MarketTradePage | WalletTradePage",
@@ -647,29 +648,31 @@ class Requests:
     async def buy_shares(self, **body: Unpack[BuyShares]) -> UnsignedTrade:
         """A purchase to sign.
 
-        What you pay at most is certain, what it buys is not, should others trade first.
+        Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first
+        (protocol.md 1.4.5).
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/buy", body=body))
 
     async def sell_shares(self, **body: Unpack[SellShares]) -> UnsignedTrade:
         """A sale to sign.
 
-        The deployed program cannot carry out any sale; where that is so, the trial says it.
+        Return a sale to sign. The program as deployed on public clusters cannot execute any sale; there the
+        simulation fails with its error.
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/sell", body=body))
 
     async def relay_transaction(self, **body: Unpack[SignedTransaction]) -> RelayedTransaction:
         """Pass a signed transaction on.
 
-        Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how far
-        they have come.
+        Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget. If the
+        same bytes are sent again, the response contains the transaction's current status.
         """
         return cast("RelayedTransaction", await self._transport.request("POST", "/api/transactions", body=body))
 
     async def follow_transaction(self, signature: str) -> TransactionStatus:
         """How far a transaction has come.
 
-        By the log where it has it, else by the chain. 404 where neither knows it: not yet, or never.
+        Return the status from the log, else from the chain; 404 while neither knows the transaction.
         """
         return cast(
             "TransactionStatus", await self._transport.request("GET", f"/api/transactions/{_quoted(signature)}")
@@ -678,14 +681,14 @@ class Requests:
     async def show_me(self) -> Wallet:
         """The wallet that is signed in.
 
-        In counts, as /api/users/{wallet} shows it to everybody.
+        Return the wallet's counts, the same as in the public /api/users/{wallet}.
         """
         return cast("Wallet", await self._transport.request("GET", "/api/users/me"))
 
     async def show_wallet(self, wallet: str) -> Wallet:
         """A wallet in counts.
 
-        How often it traded, voted and posted; zeros for a wallet that nobody has met.
+        Return how often the wallet traded, voted and posted; zeros for an unknown wallet.
         """
         return cast("Wallet", await self._transport.request("GET", f"/api/users/{_quoted(wallet)}"))
 
@@ -694,7 +697,7 @@ class Requests:
     ) -> WalletActivity:
         """What a wallet did.
 
-        Every event in which the wallet acted, the latest on chain first.
+        List every event in which the wallet acted, the latest on chain first.
         """
         return cast(
             "WalletActivity",
@@ -706,7 +709,7 @@ class Requests:
     async def show_pnl_history(self, wallet: str, *, limit: int | None = None) -> PnlHistory:
         """What a wallet made, day by day.
 
-        Realized profit and its sum, by days in UTC; empty for a wallet without any.
+        List realized profit and its running sum by day in UTC; empty for a wallet without any.
         """
         return cast(
             "PnlHistory",
@@ -716,7 +719,7 @@ class Requests:
     async def show_portfolio(self, wallet: str, *, limit: int | None = None, offset: int | None = None) -> Portfolio:
         """A wallet's positions with their profit.
 
-        Positions, the latest traded first, and sums over all of them; empty for a wallet without any.
+        Return positions, the latest traded first, and sums over all of them; empty for a wallet without any.
         """
         return cast(
             "Portfolio",
@@ -730,7 +733,7 @@ class Requests:
     ) -> list[UserPosition]:
         """A wallet's positions.
 
-        An array, the latest traded first; empty for a wallet without any.
+        Return an array, the latest traded first; empty for a wallet without any.
         """
         return cast(
             "list[UserPosition]",
@@ -742,7 +745,7 @@ class Requests:
     async def show_position(self, wallet: str, market: str) -> OnePosition:
         """A wallet's position in one market.
 
-        One position, or 404 when the wallet never traded there.
+        Return one position; 404 if the wallet never traded in the market.
         """
         return cast(
             "OnePosition",
@@ -752,7 +755,7 @@ class Requests:
     async def show_wallet_stats(self, wallet: str) -> WalletStats:
         """What a wallet's trading came to.
 
-        Sums over its positions, valued as in its portfolio; zeros for a wallet without any.
+        Return sums over the wallet's positions, valued as in its portfolio; zeros for a wallet without any.
         """
         return cast("WalletStats", await self._transport.request("GET", f"/api/users/{_quoted(wallet)}/stats"))
 
@@ -782,7 +785,7 @@ class Requests:
     ) -> WalletVotes:
         """A wallet's ballots.
 
-        Ballots of both kinds, cast on chain or here, the latest first; `limit` and `offset` count in each kind.
+        List ballots of both kinds from the chain and the API, the latest first; `limit` and `offset` apply per kind.
         """
         return cast(
             "WalletVotes",
@@ -794,21 +797,21 @@ class Requests:
     async def cast_dispute_ballot(self, **body: Unpack[CastBallot]) -> CastVotes:
         """Cast a ballot on a dispute.
 
-        true agrees with the dispute, and so against the proposed outcome. One ballot per wallet.
+        Cast one ballot per wallet; true agrees with the dispute, and so votes against the proposed outcome.
         """
         return cast("CastVotes", await self._transport.request("POST", "/api/votes/dispute", body=body))
 
     async def count_dispute_votes(self, market: str) -> DisputeCounts:
         """A dispute's tally.
 
-        As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+        Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
         """
         return cast("DisputeCounts", await self._transport.request("GET", f"/api/votes/dispute/{_quoted(market)}"))
 
     async def cast_named_dispute_ballot(self, market: str, **body: Unpack[DisputeBallot]) -> RecordedBallot:
         """Cast a ballot on the dispute named here.
 
-        The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules.
+        Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/dispute.
         """
         return cast(
             "RecordedBallot", await self._transport.request("POST", f"/api/votes/dispute/{_quoted(market)}", body=body)
@@ -819,7 +822,7 @@ class Requests:
     ) -> BallotText:
         """What to sign for a ballot.
 
-        A text with a nonce of its own, good for five minutes and one ballot.
+        Return a text with its own nonce, valid for five minutes and one ballot.
         """
         return cast(
             "BallotText",
@@ -833,21 +836,21 @@ class Requests:
     async def cast_proposal_ballot(self, **body: Unpack[CastBallot]) -> CastVotes:
         """Cast a ballot on a proposal.
 
-        One ballot per wallet; the second is 409, and so is one beside a vote on chain.
+        Cast one ballot per wallet; a second ballot, or one in addition to a vote on chain, returns 409.
         """
         return cast("CastVotes", await self._transport.request("POST", "/api/votes/proposal", body=body))
 
     async def count_proposal_votes(self, market: str) -> ProposalCounts:
         """A proposal's tally.
 
-        As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+        Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
         """
         return cast("ProposalCounts", await self._transport.request("GET", f"/api/votes/proposal/{_quoted(market)}"))
 
     async def cast_named_proposal_ballot(self, market: str, **body: Unpack[ProposalBallot]) -> RecordedBallot:
         """Cast a ballot on the proposal named here.
 
-        The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules.
+        Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/proposal.
         """
         return cast(
             "RecordedBallot", await self._transport.request("POST", f"/api/votes/proposal/{_quoted(market)}", body=body)
@@ -856,20 +859,20 @@ class Requests:
     async def count_votes(self, market: str) -> VoteCounts:
         """A market's tallies.
 
-        Both tallies at once: ballots cast on chain and here, each wallet once.
+        Return both tallies: ballots cast on chain and in the API, each wallet once.
         """
         return cast("VoteCounts", await self._transport.request("GET", f"/api/votes/{_quoted(market)}"))
 
     async def health(self) -> Health:
         """The process is there.
 
-        Liveness only; /ready says whether it can serve.
+        Report only liveness; /ready reports whether requests can be answered.
         """
         return cast("Health", await self._transport.request("GET", "/health"))
 
     async def ready(self) -> Readiness:
         """Whether requests can be answered.
 
-        200, or 503 with reasons.
+        Return 200, or 503 with reasons.
         """
         return cast("Readiness", await self._transport.request("GET", "/ready"))

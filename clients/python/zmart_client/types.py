@@ -9,13 +9,13 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Ack(TypedDict):
-    """What was done."""
+    """The result of the request."""
 
     message: str
 
 
 class Activity(TypedDict):
-    """One event of the program, in words."""
+    """One event of the program, with readable text."""
 
     id: str
     """tx_signature:ordinal."""
@@ -38,7 +38,7 @@ class Activity(TypedDict):
 
 
 class Alert(TypedDict):
-    """Something a person should look at."""
+    """A condition that an operator should check."""
 
     kind: str
     subject: str
@@ -50,7 +50,7 @@ class Alert(TypedDict):
 
 
 class AsOf(TypedDict):
-    """What the rows of an answer are true of: this log up to this entry."""
+    """The position of a response: its rows reflect this log up to this entry."""
 
     epoch: str
     """Which log; another one after a restore."""
@@ -82,7 +82,7 @@ class Authenticated(TypedDict):
 
 
 class BallotText(TypedDict):
-    """What to sign for a ballot."""
+    """The text to sign for a ballot."""
 
     message: str
     nonce: str
@@ -90,7 +90,7 @@ class BallotText(TypedDict):
 
 
 class BuyShares(TypedDict):
-    """A purchase: of so many shares for at most so much, or of what so much buys."""
+    """A purchase: of `shares` for at most `max_cost`, or of the shares that `max_cost` buys."""
 
     market_id: str
     """A market's 64 hexadecimal digits, or the address of its account."""
@@ -103,7 +103,7 @@ class BuyShares(TypedDict):
 
 
 class Candle(TypedDict):
-    """The price of YES in a span of time, and what was traded."""
+    """The price of YES in a span of time, and the volume traded."""
 
     bucket_at: str
     """Where the span begins, by the chain's clock."""
@@ -147,7 +147,7 @@ Candles = TypedDict(
 
 
 class CastBallot(TypedDict):
-    """A ballot and its proof: the text of GET /api/votes/message, signed."""
+    """A ballot and its proof: the signed text of GET /api/votes/message."""
 
     market_id: str
     """A market's 64 hexadecimal digits, or the address of its account."""
@@ -161,7 +161,7 @@ class CastBallot(TypedDict):
 
 
 class CastMetadata(TypedDict):
-    """What the earlier backend says about a ballot."""
+    """The message about a ballot, as in the earlier backend."""
 
     message: str
     market_id: str
@@ -170,7 +170,7 @@ class CastMetadata(TypedDict):
 
 
 class CastVote(TypedDict):
-    """A ballot that counts."""
+    """A recorded ballot."""
 
     seq: int
     """Its place in the log."""
@@ -210,14 +210,14 @@ class CategoryCount(TypedDict):
 
 
 class Caution(TypedDict):
-    """What to know before sending."""
+    """A warning to read before sending."""
 
     code: Literal["becomes_past_turning_point", "no_shares", "past_turning_point", "sales_unproven"]
     message: str
 
 
 class ChangedPost(TypedDict):
-    """What a post is to say instead."""
+    """The new text of a post."""
 
     content: str
     """Text, kept as it is."""
@@ -230,14 +230,14 @@ class CloseEvent(TypedDict):
 
 
 class Completeness(TypedDict):
-    """What is proven: nothing at all, up to somewhere, or everything so far."""
+    """How far completeness is proven: not at all, up to a slot, or for everything so far."""
 
     state: Literal["behind", "refused", "unverified", "verified"]
     reason: str
 
 
 class ConfigSource(TypedDict):
-    """The event that said something."""
+    """The event that set a field."""
 
     event: str
     tx_signature: str
@@ -247,7 +247,7 @@ class ConfigSource(TypedDict):
 
 
 class ConfigSources(TypedDict):
-    """Who said each field; null where no event did and the value is what initialize sets."""
+    """The event that set each field; null if no event did and the value is the one that initialize sets."""
 
     protocol_fee_bps: ConfigSource | None
     resolver_reward_bps: ConfigSource | None
@@ -262,7 +262,7 @@ class ConfigSources(TypedDict):
 
 
 class CreateMarket(TypedDict):
-    """A new market. Its words are anchored on chain by their content id, so they cannot change."""
+    """A new market. The content id of its text is anchored on chain, so the text cannot change."""
 
     question: str
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
@@ -278,7 +278,7 @@ class CreateMarket(TypedDict):
 
 
 class Deadline(TypedDict):
-    """What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it."""
+    """The next deadline by the chain's clock. It may be in the past: a transaction is needed to act on it."""
 
     name: Literal["dispute_closes_at", "voting_closes_at"]
     at: str
@@ -312,7 +312,7 @@ class Discussion(TypedDict):
 
 
 class DiscussionEvent(TypedDict):
-    """Something was said, changed or rated under a market."""
+    """A post under a market was created, changed or rated."""
 
     action: Literal["created", "deleted", "edited", "reacted"]
     discussion: DiscussionPost
@@ -326,7 +326,7 @@ class DiscussionEvent(TypedDict):
 
 
 class DiscussionMessage(TypedDict):
-    """Something was said, changed or rated under a market."""
+    """A post under a market was created, changed or rated."""
 
     type: Literal["discussion"]
     market_id: str | None
@@ -335,7 +335,7 @@ class DiscussionMessage(TypedDict):
 
 
 class DiscussionPost(TypedDict):
-    """A post as it is now; one that was deleted since is told without its text."""
+    """A post in its current state; a post that was deleted since is sent without its text."""
 
     id: int
     user_wallet: str
@@ -374,7 +374,7 @@ class DisputeBallot(TypedDict):
 
 
 class DisputeCounts(TypedDict):
-    """A dispute's tally, in the words of the earlier vote aggregator."""
+    """A dispute's tally, in the format of the earlier vote aggregator."""
 
     success: Literal[True]
     marketId: str
@@ -392,7 +392,7 @@ class DisputeTally(TypedDict):
 
 
 class Edit(TypedDict):
-    """What a post said until it was edited."""
+    """The text of a post before an edit."""
 
     content_before: str
     edited_at: str
@@ -417,7 +417,7 @@ class Error(TypedDict):
 
 
 class EventRetracted(TypedDict):
-    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+    """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
     ref: int
     """The seq that told it."""
@@ -432,7 +432,7 @@ class EventRetracted(TypedDict):
 
 
 class FieldProblem(TypedDict):
-    """What is wrong with one parameter."""
+    """The problem with one parameter."""
 
     field: str
     message: str
@@ -466,7 +466,7 @@ class Frame(TypedDict):
 
 
 class Health(TypedDict):
-    """The process is there."""
+    """The process is running."""
 
     status: Literal["healthy"]
     service: str
@@ -505,7 +505,7 @@ class Holders(TypedDict):
 
 
 class Lag(TypedDict):
-    """How old the newest things are."""
+    """The age of the newest entry and event."""
 
     last_entry_at: str | None
     last_entry_age_seconds: float | None
@@ -515,7 +515,7 @@ class Lag(TypedDict):
 
 
 class Leaderboard(TypedDict):
-    """Wallets by rank; by win rate only those with a record."""
+    """Wallets by rank; by win rate, only those with at least three decided positions."""
 
     leaderboard: list[RankedWallet]
     count: int
@@ -527,7 +527,7 @@ class Leaderboard(TypedDict):
 
 
 class Lifecycle(TypedDict):
-    """How a market came to where it stands, the oldest first."""
+    """The steps of a market's life, the oldest first."""
 
     market_id: str
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
@@ -559,7 +559,7 @@ class LifecycleEvent(TypedDict):
 
 
 class Market(TypedDict):
-    """A market, the whole row."""
+    """A market with all its fields."""
 
     id: str
     """The market id: 64 hexadecimal digits."""
@@ -652,7 +652,7 @@ class Market(TypedDict):
 
 
 class MarketActivity(TypedDict):
-    """What happened in one market."""
+    """The events of one market."""
 
     activity: list[Activity]
     count: int
@@ -732,7 +732,7 @@ class MarketBrief(TypedDict):
 
 
 class MarketChanged(TypedDict):
-    """How a market stands, in short."""
+    """The state of a market, in short form."""
 
     market_id: str
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
@@ -779,7 +779,7 @@ class MarketEventMessage(TypedDict):
 
 
 class MarketMetadataEvent(TypedDict):
-    """What a market's creator told of it."""
+    """Metadata of a market, as published by its creator."""
 
     market_id: str
     question: str
@@ -792,7 +792,7 @@ class MarketMetadataEvent(TypedDict):
 
 
 class MarketMetadataMessage(TypedDict):
-    """What a market's creator told of it."""
+    """Metadata of a market, as published by its creator."""
 
     type: Literal["market_metadata"]
     market_id: str | None
@@ -801,7 +801,7 @@ class MarketMetadataMessage(TypedDict):
 
 
 class MarketPage(TypedDict):
-    """Some of the markets."""
+    """A page of markets."""
 
     markets: list[MarketBrief]
     count: int
@@ -816,7 +816,7 @@ class MarketPage(TypedDict):
 
 
 class MarketStateMessage(TypedDict):
-    """How a market stands, in the words of older clients."""
+    """The state of a market, in the format for older clients."""
 
     type: Literal["market_state"]
     market_id: str | None
@@ -825,7 +825,7 @@ class MarketStateMessage(TypedDict):
 
 
 class MarketStateSnapshot(TypedDict):
-    """How a market stands, in the words of older clients."""
+    """The state of a market, in the format for older clients."""
 
     action: Literal["created", "snapshot", "updated"]
     old_state: None
@@ -841,7 +841,7 @@ class MarketStateSnapshot(TypedDict):
 
 
 class MarketStats(TypedDict):
-    """A market's trading in sums."""
+    """The sums of a market's trades."""
 
     market_id: str
     stats: TradingStats
@@ -862,7 +862,7 @@ class MarketTradePage(TypedDict):
 
 
 class MarketUpdateMessage(TypedDict):
-    """How a market stands, in short."""
+    """The state of a market, in short form."""
 
     type: Literal["market_update"]
     market_id: str | None
@@ -883,7 +883,7 @@ class MarketVotes(TypedDict):
 
 
 class MetadataResult(TypedDict):
-    """What was told."""
+    """The stored metadata."""
 
     message: str
     market_id: str
@@ -894,7 +894,7 @@ class MetadataResult(TypedDict):
 
 
 class ModelStatus(TypedDict):
-    """A mart, and the entry it answers for."""
+    """A mart, and the log entry up to which it is complete."""
 
     name: str
     kind: str
@@ -914,7 +914,7 @@ class ModelStatus(TypedDict):
 
 
 class MovedMessage(TypedDict):
-    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+    """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
     type: Literal["moved"]
     market_id: str | None
@@ -923,7 +923,7 @@ class MovedMessage(TypedDict):
 
 
 class NamedQuery(TypedDict):
-    """A worked query."""
+    """An example query."""
 
     name: str
     statement: str
@@ -931,7 +931,7 @@ class NamedQuery(TypedDict):
 
 
 class NewMarketPost(TypedDict):
-    """What to say, and under which market."""
+    """A new post or reply, with its market."""
 
     content: str
     """Text, kept as it is."""
@@ -942,7 +942,7 @@ class NewMarketPost(TypedDict):
 
 
 class NewMetadata(TypedDict):
-    """A market's question and what goes with it; markets created with a content id take exactly its words."""
+    """A market's question and metadata; a market created with a content id accepts only exactly its document's text."""
 
     question: str
     description: NotRequired[str | None]
@@ -952,7 +952,7 @@ class NewMetadata(TypedDict):
 
 
 class NewPost(TypedDict):
-    """What to say under a market."""
+    """A new post or reply."""
 
     content: str
     """Text, kept as it is."""
@@ -961,7 +961,7 @@ class NewPost(TypedDict):
 
 
 class NewestActivities(TypedDict):
-    """What happened lately anywhere, the latest first."""
+    """Recent events of the whole platform, the latest first."""
 
     activities: list[NewestActivity]
     count: int
@@ -969,7 +969,7 @@ class NewestActivities(TypedDict):
 
 
 class NewestActivity(TypedDict):
-    """Something that happened lately, as the browser's home page shows it."""
+    """A recent event, in the format of the frontend's home page."""
 
     id: str
     type: Literal["creation", "resolution", "trade"]
@@ -985,7 +985,7 @@ class NewestActivity(TypedDict):
 
 
 class NonceToSign(TypedDict):
-    """The fields for a wallet's signIn, and the text of them where the wallet is known."""
+    """The fields for a wallet's signIn, and their text if the wallet is known."""
 
     nonce: str
     """Good once, until expires_at."""
@@ -1004,7 +1004,7 @@ class NonceToSign(TypedDict):
 
 
 class OnePosition(TypedDict):
-    """A wallet's position in the market that was asked for."""
+    """A wallet's position in the requested market."""
 
     market_id: str
     marketId: str
@@ -1075,7 +1075,7 @@ class Platform(TypedDict):
 
 
 class PlatformPeriod(TypedDict):
-    """The whole platform in a span of time."""
+    """The sums of the whole platform in a span of time."""
 
     period: Literal["24h", "30d", "7d", "all"]
     from_at: str | None
@@ -1108,7 +1108,7 @@ class PlatformPeriod(TypedDict):
 
 
 class PnlDay(TypedDict):
-    """What a wallet did and made on a day in UTC."""
+    """A wallet's trades and profit on one day in UTC."""
 
     day: str
     trades_count: int
@@ -1128,7 +1128,7 @@ class PnlDay(TypedDict):
 
 
 class PnlHistory(TypedDict):
-    """The days on which something happened, the latest last."""
+    """The days with activity, the latest last."""
 
     wallet: str
     days: list[PnlDay]
@@ -1151,7 +1151,7 @@ class PongBack(TypedDict):
 
 
 class Portfolio(TypedDict):
-    """What a wallet's positions are worth and have made, the latest traded first."""
+    """The value and profit of a wallet's positions, the latest traded first."""
 
     wallet: str
     totals: PortfolioTotals
@@ -1164,7 +1164,7 @@ class Portfolio(TypedDict):
 
 
 class PortfolioPosition(TypedDict):
-    """A position, what it is worth and what it has made, in lamports."""
+    """A position with its value and profit, in lamports."""
 
     market_id: str
     market_address: str
@@ -1226,7 +1226,7 @@ class PortfolioTotals(TypedDict):
 
 
 class PositionState(TypedDict):
-    """What a wallet holds in a market."""
+    """The shares of a wallet in a market."""
 
     market_id: str
     user_wallet: str
@@ -1257,7 +1257,7 @@ class PositionState(TypedDict):
 
 
 class PositionUpdateMessage(TypedDict):
-    """What a wallet holds in a market."""
+    """The shares of a wallet in a market."""
 
     type: Literal["position_update"]
     market_id: str | None
@@ -1266,20 +1266,20 @@ class PositionUpdateMessage(TypedDict):
 
 
 class PostReport(TypedDict):
-    """Why a post should be looked at."""
+    """The reason for a report of a post."""
 
     reason: str
 
 
 class PostResult(TypedDict):
-    """What was done, and how the post stands now."""
+    """The result of the request, and the post's current state."""
 
     message: str
     discussion: Discussion
 
 
 class PriceChanged(TypedDict):
-    """What a market's shares cost now."""
+    """The current prices of a market's shares."""
 
     market_id: str
     priceYes: float | None
@@ -1296,7 +1296,7 @@ class PriceChanged(TypedDict):
 
 
 class PriceHistory(TypedDict):
-    """Even odds when the market was created, then its newest trades, the latest last."""
+    """Even odds at the market's creation, then its newest trades, the latest last."""
 
     market_id: str
     price_history: list[PricePoint]
@@ -1316,7 +1316,7 @@ class PricePoint(TypedDict):
 
 
 class PriceUpdateMessage(TypedDict):
-    """What a market's shares cost now."""
+    """The current prices of a market's shares."""
 
     type: Literal["price_update"]
     market_id: str | None
@@ -1354,7 +1354,7 @@ class ProposalBallot(TypedDict):
 
 
 class ProposalCounts(TypedDict):
-    """A proposal's tally, in the words of the earlier vote aggregator."""
+    """A proposal's tally, in the format of the earlier vote aggregator."""
 
     success: Literal[True]
     marketId: str
@@ -1395,7 +1395,7 @@ class ProposedMarket(TypedDict):
 
 
 class ProposedTrade(TypedDict):
-    """What the trade comes to now, to the lamport."""
+    """The result of the trade at the current state, to the lamport."""
 
     market_id: str
     on_chain_address: str
@@ -1425,7 +1425,7 @@ class ProposedTrade(TypedDict):
 
 
 class Protocol(TypedDict):
-    """The program's configuration as of now."""
+    """The program's current configuration."""
 
     protocol_fee_bps: int
     resolver_reward_bps: int
@@ -1446,7 +1446,7 @@ class Protocol(TypedDict):
 
 
 class Quote(TypedDict):
-    """What a trade would do if nobody else traded first. Amounts are lamports, shares and prices have nine decimals."""
+    """A trade's result if no other trade comes first. Amounts are lamports, shares and prices have nine decimals."""
 
     market_id: str
     side: Literal["buy", "sell"]
@@ -1479,7 +1479,7 @@ class Quote(TypedDict):
 
 
 class RankedWallet(TypedDict):
-    """A wallet and its place."""
+    """A wallet with its rank."""
 
     rank: int
     """Equal ones share a rank."""
@@ -1500,13 +1500,13 @@ class RankedWallet(TypedDict):
 
 
 class Reaction(TypedDict):
-    """What to say of a post; null takes an earlier opinion back."""
+    """A reaction to a post; null removes an earlier one."""
 
     vote: Literal["down", "up"] | None
 
 
 class Readiness(TypedDict):
-    """Whether requests can be answered, and why not."""
+    """Whether requests can be answered, and the reasons if not."""
 
     status: Literal["ready", "unready"]
     service: str
@@ -1522,7 +1522,7 @@ class Readiness(TypedDict):
 
 
 class RecordedBallot(TypedDict):
-    """A ballot that counts."""
+    """A recorded ballot."""
 
     success: Literal[True]
     voteId: str
@@ -1533,13 +1533,13 @@ class RecordedBallot(TypedDict):
 
 
 class RefreshToken(TypedDict):
-    """A refresh token to be exchanged or revoked."""
+    """A refresh token to exchange or revoke."""
 
     refresh_token: str
 
 
 class Refusal(TypedDict):
-    """How the program would refuse."""
+    """The error with which the program would refuse."""
 
     name: str
     code: int
@@ -1548,7 +1548,7 @@ class Refusal(TypedDict):
 
 
 class RelatedMarket(TypedDict):
-    """Another market somebody may like."""
+    """A market that is similar to another one."""
 
     id: str
     question: str
@@ -1560,7 +1560,7 @@ class RelatedMarket(TypedDict):
 
 
 class RelatedMarkets(TypedDict):
-    """Other ACTIVE markets, those of the same category first; empty for a market nobody knows."""
+    """Other ACTIVE markets, those of the same category first; empty if the market is not known."""
 
     related: list[RelatedMarket]
     count: int
@@ -1568,7 +1568,7 @@ class RelatedMarkets(TypedDict):
 
 
 class RelayedTransaction(TypedDict):
-    """A transaction on its way."""
+    """A relayed transaction."""
 
     message: str
     signature: str
@@ -1581,7 +1581,7 @@ class RelayedTransaction(TypedDict):
 
 
 class Replies(TypedDict):
-    """A thread's replies, the first first."""
+    """A thread's replies, the oldest first."""
 
     replies: list[Discussion]
     count: int
@@ -1620,7 +1620,7 @@ class ResyncEvent(TypedDict):
 
 
 class RetractedMessage(TypedDict):
-    """An event that the chain gave up, or that stands elsewhere on it than was told."""
+    """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
     type: Literal["retracted"]
     market_id: str | None
@@ -1629,7 +1629,7 @@ class RetractedMessage(TypedDict):
 
 
 class SellShares(TypedDict):
-    """A sale of so many shares for at least so much."""
+    """A sale of `shares` for at least `min_proceeds`."""
 
     market_id: str
     """A market's 64 hexadecimal digits, or the address of its account."""
@@ -1642,7 +1642,7 @@ class SellShares(TypedDict):
 
 
 class Session(TypedDict):
-    """A wallet that is signed in."""
+    """A wallet that is signed in, with its tokens."""
 
     wallet: str
     """A wallet's address in base58."""
@@ -1658,20 +1658,20 @@ class Session(TypedDict):
 
 
 class SideCount(TypedDict):
-    """Ballots of one class."""
+    """Ballots of one source."""
 
     likes: int
     dislikes: int
 
 
 class SignOutResult(TypedDict):
-    """The session is over."""
+    """The session is closed."""
 
     message: str
 
 
 class SignedMessage(TypedDict):
-    """What a wallet returned: the text it signed, as text or as its bytes, and the signature."""
+    """The result of a wallet's signing: the signed text, as text or as bytes, and the signature."""
 
     wallet: str
     """A wallet's address in base58."""
@@ -1684,14 +1684,14 @@ class SignedMessage(TypedDict):
 
 
 class SignedTransaction(TypedDict):
-    """A transaction to pass on."""
+    """A signed transaction to relay."""
 
     transaction: str
     """base64 of the signed bytes, at most 1,232 of them."""
 
 
 class Simulation(TypedDict):
-    """What trying it out showed."""
+    """The result of the simulation."""
 
     slot: int
     """The chain's slot at which it succeeded."""
@@ -1712,7 +1712,7 @@ class SqlAnswer(TypedDict):
 
 
 class SqlColumn(TypedDict):
-    """A column of the answer."""
+    """A column of the result."""
 
     name: str
     type: str
@@ -1720,7 +1720,7 @@ class SqlColumn(TypedDict):
 
 
 class SqlConsole(TypedDict):
-    """What can be asked here."""
+    """The SQL console's status, example queries, allowed functions and limits."""
 
     is_on: bool
     """Whether this server takes SQL at all."""
@@ -1732,7 +1732,7 @@ class SqlConsole(TypedDict):
 
 
 class SqlQuery(TypedDict):
-    """One SELECT over the schema marts, or the name of a worked one."""
+    """One SELECT over the schema marts, or the name of an example query."""
 
     query: NotRequired[str | None]
     name: NotRequired[str | None]
@@ -1742,7 +1742,7 @@ class SqlQuery(TypedDict):
 
 
 class Status(TypedDict):
-    """How the log and its marts are doing."""
+    """The status of the log and its marts."""
 
     epoch: str
     seq: int
@@ -1765,7 +1765,7 @@ class Status(TypedDict):
 
 
 class StatusEvent(TypedDict):
-    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+    """A change of finality or a mart that became stale; the first message is a snapshot."""
 
     kind: Literal["finalized_through", "mart_stale", "snapshot"]
     finalized_through: int | None
@@ -1777,7 +1777,7 @@ class StatusEvent(TypedDict):
 
 
 class StatusMessage(TypedDict):
-    """How far the chain is final, or that a mart had to stop; the first one is a snapshot."""
+    """A change of finality or a mart that became stale; the first message is a snapshot."""
 
     type: Literal["status"]
     market_id: str | None
@@ -1827,7 +1827,7 @@ class Subscribed(TypedDict):
 
 
 class Thread(TypedDict):
-    """A post that began a thread, with its first replies, flat and in the order in which they were made."""
+    """A post that started a thread, with its first replies as a flat list in the order of their creation."""
 
     id: str
     market_id: str
@@ -1870,7 +1870,7 @@ class Threads(TypedDict):
 
 
 class Ticket(TypedDict):
-    """A pass for one stream."""
+    """A ticket that opens one stream."""
 
     ticket: str
     """Put it into the address of one stream: ?ticket=..."""
@@ -1989,7 +1989,7 @@ class TradePage(TypedDict):
 
 
 class TradingStats(TypedDict):
-    """What trades add up to, in lamports."""
+    """The sums of trades, in lamports."""
 
     total_volume: int
     total_volume_exact: str
@@ -2007,7 +2007,7 @@ class TradingStats(TypedDict):
 
 
 class TransactionEvent(TypedDict):
-    """What the transaction did, by the log."""
+    """An event of the transaction, from the log."""
 
     seq: int
     name: str
@@ -2015,7 +2015,7 @@ class TransactionEvent(TypedDict):
 
 
 class TransactionStatus(TypedDict):
-    """How far a transaction has come."""
+    """How far a transaction has progressed."""
 
     signature: str
     status: Literal["confirmed", "failed", "finalized", "processed", "retracted"]
@@ -2029,7 +2029,7 @@ class TransactionStatus(TypedDict):
 
 
 class TrendingMarket(TypedDict):
-    """A market that is talked of."""
+    """A trending market."""
 
     id: str
     question: str
@@ -2138,7 +2138,7 @@ class Unsubscribed(TypedDict):
 
 
 class UserPosition(TypedDict):
-    """What a wallet holds in a market."""
+    """A wallet's shares in a market, their value and their profit."""
 
     market_id: str
     marketId: str
@@ -2219,7 +2219,7 @@ class VoteCounts(TypedDict):
 
 
 class VoteEvent(TypedDict):
-    """A ballot, cast on chain or here."""
+    """A ballot, cast on chain or in the API."""
 
     vote_type: Literal["dispute", "proposal"]
     vote: bool
@@ -2234,7 +2234,7 @@ class VoteEvent(TypedDict):
 
 
 class VoteMessage(TypedDict):
-    """A ballot, cast on chain or here."""
+    """A ballot, cast on chain or in the API."""
 
     type: Literal["vote"]
     market_id: str | None
@@ -2257,7 +2257,7 @@ class VoteOnProposal(TypedDict):
 
 
 class VoteStats(TypedDict):
-    """The tally: each wallet once, in all and by where the ballot comes from."""
+    """The tally: each wallet once, in total and by the source of the ballot."""
 
     likes: int
     dislikes: int
@@ -2287,7 +2287,7 @@ class VoteTally(TypedDict):
 
 
 class VoteTallyMessage(TypedDict):
-    """The ballots of one kind in a market, counted."""
+    """The number of ballots of one kind in a market."""
 
     type: Literal["vote_tally"]
     market_id: str | None
@@ -2296,7 +2296,7 @@ class VoteTallyMessage(TypedDict):
 
 
 class VoteTallyState(TypedDict):
-    """The ballots of one kind in a market, counted."""
+    """The number of ballots of one kind in a market."""
 
     market_id: str
     vote_type: Literal["dispute", "proposal"]
@@ -2307,7 +2307,7 @@ class VoteTallyState(TypedDict):
 
 
 class Wallet(TypedDict):
-    """A wallet in counts; zeros for one that nobody has met."""
+    """A wallet's counts; zeros for an unknown wallet."""
 
     wallet: str
     stats: WalletCounts
@@ -2315,7 +2315,7 @@ class Wallet(TypedDict):
 
 
 class WalletActivity(TypedDict):
-    """What one wallet did."""
+    """The events of one wallet."""
 
     activity: list[Activity]
     count: int
@@ -2327,7 +2327,7 @@ class WalletActivity(TypedDict):
 
 
 class WalletCounts(TypedDict):
-    """How often a wallet acted."""
+    """The number of a wallet's trades, votes and posts."""
 
     total_trades: int
     total_votes: int
@@ -2338,7 +2338,7 @@ class WalletCounts(TypedDict):
 
 
 class WalletStats(TypedDict):
-    """What a wallet's trading came to."""
+    """The sums of a wallet's trading."""
 
     wallet: str
     totalTrades: int

@@ -14,8 +14,8 @@ export class Requests {
   /**
    * Sign out.
    *
-   * End the session of this refresh token. Access tokens it gave out, and streams opened with them, live
-   * their fifteen minutes to the end.
+   * End the session of this refresh token. Access tokens of the session, and streams opened with them, stay
+   * valid until their fifteen minutes are over.
    */
   async signOut(body: types.RefreshToken): Promise<types.SignOutResult> {
     return (await this.transport.request("POST", `/api/auth/logout`, { body })) as types.SignOutResult;
@@ -24,7 +24,7 @@ export class Requests {
   /**
    * What to sign.
    *
-   * Begin here: the fields for Sign-In With Solana, good for five minutes and one signing in.
+   * Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here.
    */
   async showNonce(query: { wallet?: string } = {}): Promise<types.NonceToSign> {
     return (await this.transport.request("GET", `/api/auth/nonce`, { query })) as types.NonceToSign;
@@ -33,7 +33,7 @@ export class Requests {
   /**
    * Stay signed in.
    *
-   * Exchange a refresh token for the next pair. Using one twice ends the session.
+   * Exchange a refresh token for the next pair of tokens. A second use of one ends the session.
    */
   async refreshSession(body: types.RefreshToken): Promise<types.Session> {
     return (await this.transport.request("POST", `/api/auth/refresh`, { body })) as types.Session;
@@ -42,8 +42,9 @@ export class Requests {
   /**
    * A pass for one stream.
    *
-   * For EventSource and WebSocket in browsers, which send no headers: sixty seconds, one use. The topic `me`
-   * that it opens ends when the access token does that asked for it, at most fifteen minutes later.
+   * Issue a single-use ticket, valid for sixty seconds, for EventSource and WebSocket, which send no headers.
+   * The topic `me` that it opens ends when the access token of this request expires, at most fifteen minutes
+   * later.
    */
   async issueTicket(): Promise<types.Ticket> {
     return (await this.transport.request("POST", `/api/auth/ticket`)) as types.Ticket;
@@ -52,7 +53,7 @@ export class Requests {
   /**
    * Sign in.
    *
-   * Exchange a signed text for tokens. Every field of the text is compared; its nonce is used up.
+   * Exchange a signed text for tokens. Every field of the text is checked, and its nonce is single use.
    */
   async signIn(body: types.SignedMessage): Promise<types.Session> {
     return (await this.transport.request("POST", `/api/auth/verify`, { body })) as types.Session;
@@ -61,7 +62,7 @@ export class Requests {
   /**
    * Post.
    *
-   * The same, with the market in the body.
+   * Create a post or a reply, with the market in the body.
    */
   async postDiscussion(body: types.NewMarketPost): Promise<types.PostResult> {
     return (await this.transport.request("POST", `/api/discussions`, { body })) as types.PostResult;
@@ -70,7 +71,7 @@ export class Requests {
   /**
    * Delete one's own post.
    *
-   * It says nothing any more; replies to it stay.
+   * Delete the post's text; replies to it stay.
    */
   async deleteDiscussion(name: string): Promise<types.Ack> {
     return (await this.transport.request("DELETE", `/api/discussions/${encodeURIComponent(name)}`)) as types.Ack;
@@ -79,7 +80,7 @@ export class Requests {
   /**
    * All posts under a market.
    *
-   * Every post by itself, the newest first, deleted ones left out.
+   * List every post individually, the newest first, without deleted ones.
    */
   async listDiscussions(name: string, query: { limit?: number; offset?: number; cursor?: string } = {}): Promise<types.Discussions> {
     return (await this.transport.request("GET", `/api/discussions/${encodeURIComponent(name)}`, { query })) as types.Discussions;
@@ -88,7 +89,7 @@ export class Requests {
   /**
    * Edit one's own post.
    *
-   * What it said before is kept and can be read.
+   * Replace the post's text. Its earlier text is stored and can be read.
    */
   async editDiscussion(name: string, body: types.ChangedPost): Promise<types.PostResult> {
     return (await this.transport.request("PATCH", `/api/discussions/${encodeURIComponent(name)}`, { body })) as types.PostResult;
@@ -97,7 +98,7 @@ export class Requests {
   /**
    * What a post said before.
    *
-   * Its history, the latest edit first.
+   * List the post's earlier versions, the latest edit first.
    */
   async listEdits(name: string): Promise<types.Edits> {
     return (await this.transport.request("GET", `/api/discussions/${encodeURIComponent(name)}/edits`)) as types.Edits;
@@ -106,7 +107,7 @@ export class Requests {
   /**
    * Report a post.
    *
-   * Once a wallet. How many reported it is shown, who did is not.
+   * Report the post, once per wallet. The number of reports is shown, but not the wallets.
    */
   async flagDiscussion(name: string, body: types.PostReport): Promise<types.Ack> {
     return (await this.transport.request("POST", `/api/discussions/${encodeURIComponent(name)}/flag`, { body })) as types.Ack;
@@ -115,7 +116,7 @@ export class Requests {
   /**
    * A thread's replies.
    *
-   * In the order in which they were made; for the next page give the last one's id as `after`.
+   * List replies in the order of their creation; for the next page, send the last one's id as `after`.
    */
   async listReplies(name: string, query: { after?: string; limit?: number } = {}): Promise<types.Replies> {
     return (await this.transport.request("GET", `/api/discussions/${encodeURIComponent(name)}/replies`, { query })) as types.Replies;
@@ -124,7 +125,7 @@ export class Requests {
   /**
    * Say up or down of a post.
    *
-   * One opinion a wallet; another replaces it, null takes it back.
+   * Set the wallet's reaction. There is one per wallet; another one replaces it, null removes it.
    */
   async voteOnDiscussion(name: string, body: types.Reaction): Promise<types.PostResult> {
     return (await this.transport.request("POST", `/api/discussions/${encodeURIComponent(name)}/vote`, { body })) as types.PostResult;
@@ -133,8 +134,8 @@ export class Requests {
   /**
    * A document by its content id.
    *
-   * Only documents that a market or a snapshot refers to, fetched from the configured gateway. What the
-   * gateway sends is hashed and compared with the content id; other bytes are refused (503). So are files
+   * Return a document that a market or a snapshot refers to, fetched from the configured gateway. The
+   * gateway's bytes are hashed and compared with the content id; other bytes are rejected (503). So are files
    * that were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be
    * compared.
    */
@@ -145,7 +146,7 @@ export class Requests {
   /**
    * Who did best.
    *
-   * Wallets by realized profit, volume, trades, or share of decided positions won.
+   * List wallets by realized profit, volume, trades, or share of decided positions won.
    */
   async showLeaderboard(query: { period?: "24h" | "7d" | "30d" | "all"; by?: "profit" | "volume" | "trades" | "win_rate"; limit?: number; offset?: number } = {}): Promise<types.Leaderboard> {
     return (await this.transport.request("GET", `/api/leaderboard`, { query })) as types.Leaderboard;
@@ -163,7 +164,7 @@ export class Requests {
   /**
    * A market to sign.
    *
-   * The words are kept for you at once, and shown when the market that anchors them exists.
+   * Return a market to sign. Its text is stored at once and shown when the market exists.
    */
   async createMarket(body: types.CreateMarket): Promise<types.UnsignedMarket> {
     return (await this.transport.request("POST", `/api/markets`, { body })) as types.UnsignedMarket;
@@ -172,7 +173,7 @@ export class Requests {
   /**
    * What happened lately.
    *
-   * The latest first by the chain's clock; a mixture of trades, resolutions and creations, or one of them.
+   * List the latest first by the chain's clock: a mixture of trades, resolutions and creations, or one type.
    */
   async listNewestActivity(query: { type?: "trade" | "resolution" | "creation"; limit?: number } = {}): Promise<types.NewestActivities> {
     return (await this.transport.request("GET", `/api/markets/activity`, { query })) as types.NewestActivities;
@@ -181,7 +182,7 @@ export class Requests {
   /**
    * The largest categories.
    *
-   * At most five; `trend` is the growth in the week up to the newest event.
+   * List at most five categories; `trend` is the growth in the week up to the newest event.
    */
   async listCategories(): Promise<types.Categories> {
     return (await this.transport.request("GET", `/api/markets/categories`)) as types.Categories;
@@ -190,7 +191,7 @@ export class Requests {
   /**
    * The markets that are traded most.
    *
-   * ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
+   * List ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
    */
   async listTrending(query: { limit?: number } = {}): Promise<types.TrendingMarkets> {
     return (await this.transport.request("GET", `/api/markets/trending`, { query })) as types.TrendingMarkets;
@@ -199,7 +200,7 @@ export class Requests {
   /**
    * One market.
    *
-   * The whole row, without a wrapper.
+   * Return the whole row, without a wrapper.
    */
   async showMarket(market: string): Promise<types.Market> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}`)) as types.Market;
@@ -208,7 +209,7 @@ export class Requests {
   /**
    * What happened in a market.
    *
-   * Every event of the market, the latest on chain first.
+   * List every event of the market, the latest on chain first.
    */
   async listMarketActivity(market: string, query: { limit?: number; cursor?: string } = {}): Promise<types.MarketActivity> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/activity`, { query })) as types.MarketActivity;
@@ -217,7 +218,7 @@ export class Requests {
   /**
    * A market's candles.
    *
-   * The newest candles of a window, the latest last; for older ones give the first `bucket_at` as `to`.
+   * List the newest candles of a window, the latest last; for older ones, send the first `bucket_at` as `to`.
    */
   async listCandles(market: string, query: { interval?: string; from?: string; to?: string; limit?: number; fill?: boolean } = {}): Promise<types.Candles> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/candles`, { query })) as types.Candles;
@@ -226,7 +227,7 @@ export class Requests {
   /**
    * A claim to sign.
    *
-   * What a finalized market owes the wallet: its share of the pool, or its stake back.
+   * Return a claim of the wallet's share of a finalized market's pool, or of its stake.
    */
   async claimWinnings(market: string): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/claim`)) as types.UnsignedOnMarket;
@@ -235,7 +236,7 @@ export class Requests {
   /**
    * What is said under a market.
    *
-   * Threads, the newest first, each with its first replies; or all posts by themselves.
+   * List threads, the newest first, each with its first replies; or all posts individually.
    */
   async listMarketDiscussions(market: string, query: { view?: "threads" | "all"; replies?: number; limit?: number; offset?: number; cursor?: string } = {}): Promise<types.Threads | types.Discussions> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/discussions`, { query })) as types.Threads | types.Discussions;
@@ -244,7 +245,7 @@ export class Requests {
   /**
    * Post under a market.
    *
-   * Say something, or answer another post of the market (`parent_id`).
+   * Create a post under the market, or a reply to another post of it (`parent_id`).
    */
   async postUnderMarket(market: string, body: types.NewPost): Promise<types.PostResult> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/discussions`, { body })) as types.PostResult;
@@ -253,7 +254,7 @@ export class Requests {
   /**
    * A dispute to sign.
    *
-   * Anyone may dispute a proposed outcome until the dispute period is over.
+   * Return a dispute to sign; anyone may dispute a proposed outcome in the dispute period.
    */
   async disputeMarket(market: string): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/dispute`)) as types.UnsignedOnMarket;
@@ -262,7 +263,7 @@ export class Requests {
   /**
    * A vote on a dispute to sign.
    *
-   * A transaction that votes on chain. The older proofs are not enough to vote on a dispute.
+   * Return a vote on chain to sign. The older proofs are not enough to vote on a dispute.
    */
   async voteOnDispute(market: string, body: types.VoteOnDispute): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/dispute/vote`, { body })) as types.UnsignedOnMarket;
@@ -271,7 +272,7 @@ export class Requests {
   /**
    * A market's holders.
    *
-   * The largest first, by shares of the side or of both together.
+   * List the largest first, by shares of the side or of both together.
    */
   async listHolders(market: string, query: { side?: "YES" | "NO"; limit?: number; cursor?: string } = {}): Promise<types.Holders> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/holders`, { query })) as types.Holders;
@@ -280,8 +281,8 @@ export class Requests {
   /**
    * A market's life and its next deadline.
    *
-   * The steps in the order of the chain; deadlines by the configuration in force now, as the program reads
-   * it.
+   * List the steps in the chain's order, and deadlines by the current configuration, as the program computes
+   * them.
    */
   async showLifecycle(market: string, query: { limit?: number } = {}): Promise<types.Lifecycle> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/lifecycle`, { query })) as types.Lifecycle;
@@ -290,8 +291,9 @@ export class Requests {
   /**
    * Tell what a market is about.
    *
-   * As its creator, before or after the market is created; others are refused, or never shown. A market that
-   * was created with a content id takes exactly the words of that document. Named by its 64-hex id.
+   * Store the metadata, before or after the market is created; only the creator's is accepted or shown. A
+   * market that was created with a content id accepts only exactly the text of that document. The path needs
+   * the market's id of 64 hexadecimal digits.
    */
   async setMarketMetadata(market: string, body: types.NewMetadata): Promise<types.MetadataResult> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/metadata`, { body })) as types.MetadataResult;
@@ -300,7 +302,7 @@ export class Requests {
   /**
    * A market's price, trade by trade.
    *
-   * Percent of YES and NO: 50 to 50 at creation, then the newest trades, the latest last.
+   * Return YES and NO in percent: 50 to 50 at creation, then the newest trades, the latest last.
    */
   async showPriceHistory(market: string, query: { limit?: number } = {}): Promise<types.PriceHistory> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/price-history`, { query })) as types.PriceHistory;
@@ -309,8 +311,9 @@ export class Requests {
   /**
    * What a trade would do.
    *
-   * Exact to the lamport by the program's own maths, or how the program would refuse. `side=buy` needs
-   * `target_cost`, `side=sell` needs `shares`. `smallest` is the least that would work.
+   * Compute the trade, exact to the lamport by the program's own maths, or the error with which it would
+   * refuse. `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least amount that
+   * would work.
    */
   async showQuote(market: string, query: { outcome: "YES" | "NO"; side?: "buy" | "sell"; target_cost?: string; shares?: string }): Promise<types.Quote> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/quote`, { query })) as types.Quote;
@@ -319,7 +322,7 @@ export class Requests {
   /**
    * Markets like another.
    *
-   * Of the newest ACTIVE markets, those of the same category first. A market nobody knows has none.
+   * List the newest ACTIVE markets, those of the same category first; empty if the market is not known.
    */
   async listRelated(market: string, query: { limit?: number } = {}): Promise<types.RelatedMarkets> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/related`, { query })) as types.RelatedMarkets;
@@ -328,7 +331,7 @@ export class Requests {
   /**
    * A proposed outcome to sign.
    *
-   * Anyone may propose the outcome of an active market, once; others may dispute it.
+   * Return a proposal of an outcome; anyone may propose one for an active market, once.
    */
   async resolveMarket(market: string, body: types.ResolveMarket): Promise<types.UnsignedOnMarket> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/resolve`, { body })) as types.UnsignedOnMarket;
@@ -337,7 +340,7 @@ export class Requests {
   /**
    * A market's trading in sums.
    *
-   * Volumes in lamports, trades and traders.
+   * Return volumes in lamports, and the numbers of trades and traders.
    */
   async showMarketStats(market: string): Promise<types.MarketStats> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/stats`)) as types.MarketStats;
@@ -355,8 +358,8 @@ export class Requests {
   /**
    * A vote on a proposal to sign.
    *
-   * With a token: a transaction that votes on chain. With an older proof (LEGACY_AUTH): a ballot, cast at
-   * once.
+   * Return a vote on chain to sign (with a token), or cast a ballot at once (with an older proof,
+   * LEGACY_AUTH).
    */
   async voteOnProposal(market: string, body: types.VoteOnProposal): Promise<types.UnsignedOnMarket | types.CastVotes> {
     return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/vote`, { body })) as types.UnsignedOnMarket | types.CastVotes;
@@ -365,7 +368,7 @@ export class Requests {
   /**
    * A market's ballots and tally.
    *
-   * List ballots, the latest first; likes and dislikes stand for agree and disagree too.
+   * List ballots, the latest first; for disputes, likes and dislikes mean agree and disagree.
    */
   async listMarketVotes(market: string, query: { type?: "proposal" | "dispute"; limit?: number; offset?: number } = {}): Promise<types.MarketVotes> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/votes`, { query })) as types.MarketVotes;
@@ -374,7 +377,7 @@ export class Requests {
   /**
    * A wallet's positions, or 404.
    *
-   * The same array; a wallet without any position is not found.
+   * Return the same array as /api/users/{wallet}/positions, but 404 for a wallet without any position.
    */
   async listPositionsLegacy(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.UserPosition[]> {
     return (await this.transport.request("GET", `/api/positions/${encodeURIComponent(wallet)}`, { query })) as types.UserPosition[];
@@ -383,7 +386,7 @@ export class Requests {
   /**
    * The program's configuration.
    *
-   * Each field as the newest event that says it says, and which event that is.
+   * Return each field's value from the newest event that sets it, and which event that is.
    */
   async showProtocol(): Promise<types.Protocol> {
     return (await this.transport.request("GET", `/api/protocol`)) as types.Protocol;
@@ -392,7 +395,7 @@ export class Requests {
   /**
    * What SQL can be asked.
    *
-   * Worked queries by name, the functions that may be called, and the bounds.
+   * List example queries by name, the allowed functions, and the limits.
    */
   async listSqlQueries(): Promise<types.SqlConsole> {
     return (await this.transport.request("GET", `/api/sql`)) as types.SqlConsole;
@@ -401,8 +404,8 @@ export class Requests {
   /**
    * Ask in SQL.
    *
-   * One SELECT as the role analyst, reading only, two seconds at most; as JSON or CSV. Off unless the server
-   * was started with ANALYST_SQL.
+   * Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV. Disabled
+   * unless the server was started with ANALYST_SQL.
    */
   async runSql(body: types.SqlQuery): Promise<types.SqlAnswer> {
     return (await this.transport.request("POST", `/api/sql`, { body })) as types.SqlAnswer;
@@ -411,7 +414,7 @@ export class Requests {
   /**
    * The platform in sums.
    *
-   * Trades, traders, fees and open interest by period.
+   * Return trades, traders, fees and open interest by period.
    */
   async showPlatform(): Promise<types.Platform> {
     return (await this.transport.request("GET", `/api/stats`)) as types.Platform;
@@ -420,7 +423,7 @@ export class Requests {
   /**
    * How the log and its marts are doing.
    *
-   * Position, lag, stale marts, dead letters, and what is proven of completeness.
+   * Return position, lag, stale marts, dead letters, and how far completeness is proven.
    */
   async status(): Promise<types.Status> {
     return (await this.transport.request("GET", `/api/status`)) as types.Status;
@@ -429,7 +432,7 @@ export class Requests {
   /**
    * Trades, a page at a time.
    *
-   * List trades, the latest on chain first, of everyone or as filtered.
+   * List trades, the latest on chain first; of all markets and wallets, or filtered.
    */
   async listTrades(query: { market_id?: string; wallet?: string; limit?: number; offset?: number; cursor?: string } = {}): Promise<types.TradePage | types.MarketTradePage | types.WalletTradePage> {
     return (await this.transport.request("GET", `/api/trades`, { query })) as types.TradePage | types.MarketTradePage | types.WalletTradePage;
@@ -438,7 +441,8 @@ export class Requests {
   /**
    * A purchase to sign.
    *
-   * What you pay at most is certain, what it buys is not, should others trade first.
+   * Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first
+   * (protocol.md 1.4.5).
    */
   async buyShares(body: types.BuyShares): Promise<types.UnsignedTrade> {
     return (await this.transport.request("POST", `/api/trades/buy`, { body })) as types.UnsignedTrade;
@@ -447,7 +451,8 @@ export class Requests {
   /**
    * A sale to sign.
    *
-   * The deployed program cannot carry out any sale; where that is so, the trial says it.
+   * Return a sale to sign. The program as deployed on public clusters cannot execute any sale; there the
+   * simulation fails with its error.
    */
   async sellShares(body: types.SellShares): Promise<types.UnsignedTrade> {
     return (await this.transport.request("POST", `/api/trades/sell`, { body })) as types.UnsignedTrade;
@@ -456,8 +461,8 @@ export class Requests {
   /**
    * Pass a signed transaction on.
    *
-   * Ours and ComputeBudget's instructions only, tried out first. The same bytes again are answered with how
-   * far they have come.
+   * Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget.
+   * If the same bytes are sent again, the response contains the transaction's current status.
    */
   async relayTransaction(body: types.SignedTransaction): Promise<types.RelayedTransaction> {
     return (await this.transport.request("POST", `/api/transactions`, { body })) as types.RelayedTransaction;
@@ -466,7 +471,7 @@ export class Requests {
   /**
    * How far a transaction has come.
    *
-   * By the log where it has it, else by the chain. 404 where neither knows it: not yet, or never.
+   * Return the status from the log, else from the chain; 404 while neither knows the transaction.
    */
   async followTransaction(signature: string): Promise<types.TransactionStatus> {
     return (await this.transport.request("GET", `/api/transactions/${encodeURIComponent(signature)}`)) as types.TransactionStatus;
@@ -475,7 +480,7 @@ export class Requests {
   /**
    * The wallet that is signed in.
    *
-   * In counts, as /api/users/{wallet} shows it to everybody.
+   * Return the wallet's counts, the same as in the public /api/users/{wallet}.
    */
   async showMe(): Promise<types.Wallet> {
     return (await this.transport.request("GET", `/api/users/me`)) as types.Wallet;
@@ -484,7 +489,7 @@ export class Requests {
   /**
    * A wallet in counts.
    *
-   * How often it traded, voted and posted; zeros for a wallet that nobody has met.
+   * Return how often the wallet traded, voted and posted; zeros for an unknown wallet.
    */
   async showWallet(wallet: string): Promise<types.Wallet> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}`)) as types.Wallet;
@@ -493,7 +498,7 @@ export class Requests {
   /**
    * What a wallet did.
    *
-   * Every event in which the wallet acted, the latest on chain first.
+   * List every event in which the wallet acted, the latest on chain first.
    */
   async listWalletActivity(wallet: string, query: { limit?: number; cursor?: string } = {}): Promise<types.WalletActivity> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/activity`, { query })) as types.WalletActivity;
@@ -502,7 +507,7 @@ export class Requests {
   /**
    * What a wallet made, day by day.
    *
-   * Realized profit and its sum, by days in UTC; empty for a wallet without any.
+   * List realized profit and its running sum by day in UTC; empty for a wallet without any.
    */
   async showPnlHistory(wallet: string, query: { limit?: number } = {}): Promise<types.PnlHistory> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/pnl-history`, { query })) as types.PnlHistory;
@@ -511,7 +516,7 @@ export class Requests {
   /**
    * A wallet's positions with their profit.
    *
-   * Positions, the latest traded first, and sums over all of them; empty for a wallet without any.
+   * Return positions, the latest traded first, and sums over all of them; empty for a wallet without any.
    */
   async showPortfolio(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.Portfolio> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/portfolio`, { query })) as types.Portfolio;
@@ -520,7 +525,7 @@ export class Requests {
   /**
    * A wallet's positions.
    *
-   * An array, the latest traded first; empty for a wallet without any.
+   * Return an array, the latest traded first; empty for a wallet without any.
    */
   async listPositions(wallet: string, query: { limit?: number; offset?: number } = {}): Promise<types.UserPosition[]> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/positions`, { query })) as types.UserPosition[];
@@ -529,7 +534,7 @@ export class Requests {
   /**
    * A wallet's position in one market.
    *
-   * One position, or 404 when the wallet never traded there.
+   * Return one position; 404 if the wallet never traded in the market.
    */
   async showPosition(wallet: string, market: string): Promise<types.OnePosition> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/positions/${encodeURIComponent(market)}`)) as types.OnePosition;
@@ -538,7 +543,7 @@ export class Requests {
   /**
    * What a wallet's trading came to.
    *
-   * Sums over its positions, valued as in its portfolio; zeros for a wallet without any.
+   * Return sums over the wallet's positions, valued as in its portfolio; zeros for a wallet without any.
    */
   async showWalletStats(wallet: string): Promise<types.WalletStats> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/stats`)) as types.WalletStats;
@@ -556,7 +561,8 @@ export class Requests {
   /**
    * A wallet's ballots.
    *
-   * Ballots of both kinds, cast on chain or here, the latest first; `limit` and `offset` count in each kind.
+   * List ballots of both kinds from the chain and the API, the latest first; `limit` and `offset` apply per
+   * kind.
    */
   async listWalletVotes(wallet: string, query: { type?: "all" | "proposal" | "dispute"; limit?: number; offset?: number } = {}): Promise<types.WalletVotes> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/votes`, { query })) as types.WalletVotes;
@@ -565,7 +571,7 @@ export class Requests {
   /**
    * Cast a ballot on a dispute.
    *
-   * true agrees with the dispute, and so against the proposed outcome. One ballot per wallet.
+   * Cast one ballot per wallet; true agrees with the dispute, and so votes against the proposed outcome.
    */
   async castDisputeBallot(body: types.CastBallot): Promise<types.CastVotes> {
     return (await this.transport.request("POST", `/api/votes/dispute`, { body })) as types.CastVotes;
@@ -574,7 +580,7 @@ export class Requests {
   /**
    * A dispute's tally.
    *
-   * As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+   * Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
    */
   async countDisputeVotes(market: string): Promise<types.DisputeCounts> {
     return (await this.transport.request("GET", `/api/votes/dispute/${encodeURIComponent(market)}`)) as types.DisputeCounts;
@@ -583,7 +589,8 @@ export class Requests {
   /**
    * Cast a ballot on the dispute named here.
    *
-   * The earlier vote aggregator's words for POST /api/votes/dispute: the same proof, the same rules.
+   * Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST
+   * /api/votes/dispute.
    */
   async castNamedDisputeBallot(market: string, body: types.DisputeBallot): Promise<types.RecordedBallot> {
     return (await this.transport.request("POST", `/api/votes/dispute/${encodeURIComponent(market)}`, { body })) as types.RecordedBallot;
@@ -592,7 +599,7 @@ export class Requests {
   /**
    * What to sign for a ballot.
    *
-   * A text with a nonce of its own, good for five minutes and one ballot.
+   * Return a text with its own nonce, valid for five minutes and one ballot.
    */
   async showBallotText(query: { market_id: string; kind: "proposal" | "dispute"; vote: boolean; wallet: string }): Promise<types.BallotText> {
     return (await this.transport.request("GET", `/api/votes/message`, { query })) as types.BallotText;
@@ -601,7 +608,7 @@ export class Requests {
   /**
    * Cast a ballot on a proposal.
    *
-   * One ballot per wallet; the second is 409, and so is one beside a vote on chain.
+   * Cast one ballot per wallet; a second ballot, or one in addition to a vote on chain, returns 409.
    */
   async castProposalBallot(body: types.CastBallot): Promise<types.CastVotes> {
     return (await this.transport.request("POST", `/api/votes/proposal`, { body })) as types.CastVotes;
@@ -610,7 +617,7 @@ export class Requests {
   /**
    * A proposal's tally.
    *
-   * As the earlier vote aggregator told it; GET /api/votes/{market} has both kinds.
+   * Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
    */
   async countProposalVotes(market: string): Promise<types.ProposalCounts> {
     return (await this.transport.request("GET", `/api/votes/proposal/${encodeURIComponent(market)}`)) as types.ProposalCounts;
@@ -619,7 +626,8 @@ export class Requests {
   /**
    * Cast a ballot on the proposal named here.
    *
-   * The earlier vote aggregator's words for POST /api/votes/proposal: the same proof, the same rules.
+   * Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST
+   * /api/votes/proposal.
    */
   async castNamedProposalBallot(market: string, body: types.ProposalBallot): Promise<types.RecordedBallot> {
     return (await this.transport.request("POST", `/api/votes/proposal/${encodeURIComponent(market)}`, { body })) as types.RecordedBallot;
@@ -628,7 +636,7 @@ export class Requests {
   /**
    * A market's tallies.
    *
-   * Both tallies at once: ballots cast on chain and here, each wallet once.
+   * Return both tallies: ballots cast on chain and in the API, each wallet once.
    */
   async countVotes(market: string): Promise<types.VoteCounts> {
     return (await this.transport.request("GET", `/api/votes/${encodeURIComponent(market)}`)) as types.VoteCounts;
@@ -637,7 +645,7 @@ export class Requests {
   /**
    * The process is there.
    *
-   * Liveness only; /ready says whether it can serve.
+   * Report only liveness; /ready reports whether requests can be answered.
    */
   async health(): Promise<types.Health> {
     return (await this.transport.request("GET", `/health`)) as types.Health;
@@ -646,7 +654,7 @@ export class Requests {
   /**
    * Whether requests can be answered.
    *
-   * 200, or 503 with reasons.
+   * Return 200, or 503 with reasons.
    */
   async ready(): Promise<types.Readiness> {
     return (await this.transport.request("GET", `/ready`)) as types.Readiness;

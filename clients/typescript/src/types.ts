@@ -1,11 +1,11 @@
 /** The shapes of requests and answers. Written by clients/generate.py from the specification; change that instead. */
 
-/** What was done. */
+/** The result of the request. */
 export interface Ack {
   message: string;
 }
 
-/** One event of the program, in words. */
+/** One event of the program, with readable text. */
 export interface Activity {
   /** tx_signature:ordinal. */
   id: string;
@@ -27,7 +27,7 @@ export interface Activity {
   block_time: string;
 }
 
-/** Something a person should look at. */
+/** A condition that an operator should check. */
 export interface Alert {
   kind: string;
   subject: string;
@@ -38,7 +38,7 @@ export interface Alert {
   last_at: string;
 }
 
-/** What the rows of an answer are true of: this log up to this entry. */
+/** The position of a response: its rows reflect this log up to this entry. */
 export interface AsOf {
   /** Which log; another one after a restore. */
   epoch: string;
@@ -69,14 +69,14 @@ export interface Authenticated {
   market_id?: string;
 }
 
-/** What to sign for a ballot. */
+/** The text to sign for a ballot. */
 export interface BallotText {
   message: string;
   nonce: string;
   expires_at: string;
 }
 
-/** A purchase: of so many shares for at most so much, or of what so much buys. */
+/** A purchase: of `shares` for at most `max_cost`, or of the shares that `max_cost` buys. */
 export interface BuyShares {
   /** A market's 64 hexadecimal digits, or the address of its account. */
   market_id: string;
@@ -88,7 +88,7 @@ export interface BuyShares {
   shares?: number | string;
 }
 
-/** The price of YES in a span of time, and what was traded. */
+/** The price of YES in a span of time, and the volume traded. */
 export interface Candle {
   /** Where the span begins, by the chain's clock. */
   bucket_at: string;
@@ -127,7 +127,7 @@ export interface Candles {
   as_of: AsOf;
 }
 
-/** A ballot and its proof: the text of GET /api/votes/message, signed. */
+/** A ballot and its proof: the signed text of GET /api/votes/message. */
 export interface CastBallot {
   /** A market's 64 hexadecimal digits, or the address of its account. */
   market_id: string;
@@ -140,7 +140,7 @@ export interface CastBallot {
   wallet: string;
 }
 
-/** What the earlier backend says about a ballot. */
+/** The message about a ballot, as in the earlier backend. */
 export interface CastMetadata {
   message: string;
   market_id: string;
@@ -148,7 +148,7 @@ export interface CastMetadata {
   user_wallet: string;
 }
 
-/** A ballot that counts. */
+/** A recorded ballot. */
 export interface CastVote {
   /** Its place in the log. */
   seq: number;
@@ -184,13 +184,13 @@ export interface CategoryCount {
   trend: string;
 }
 
-/** What to know before sending. */
+/** A warning to read before sending. */
 export interface Caution {
   code: "becomes_past_turning_point" | "no_shares" | "past_turning_point" | "sales_unproven";
   message: string;
 }
 
-/** What a post is to say instead. */
+/** The new text of a post. */
 export interface ChangedPost {
   /** Text, kept as it is. */
   content: string;
@@ -201,13 +201,13 @@ export interface CloseEvent {
   reason: "shutdown" | "slow" | "token_expired";
 }
 
-/** What is proven: nothing at all, up to somewhere, or everything so far. */
+/** How far completeness is proven: not at all, up to a slot, or for everything so far. */
 export interface Completeness {
   state: "behind" | "refused" | "unverified" | "verified";
   reason: string;
 }
 
-/** The event that said something. */
+/** The event that set a field. */
 export interface ConfigSource {
   event: string;
   tx_signature: string;
@@ -216,7 +216,7 @@ export interface ConfigSource {
   block_time: string;
 }
 
-/** Who said each field; null where no event did and the value is what initialize sets. */
+/** The event that set each field; null if no event did and the value is the one that initialize sets. */
 export interface ConfigSources {
   protocol_fee_bps: ConfigSource | null;
   resolver_reward_bps: ConfigSource | null;
@@ -230,7 +230,7 @@ export interface ConfigSources {
   backend_authority: ConfigSource | null;
 }
 
-/** A new market. Its words are anchored on chain by their content id, so they cannot change. */
+/** A new market. The content id of its text is anchored on chain, so the text cannot change. */
 export interface CreateMarket {
   question: string;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
@@ -245,7 +245,7 @@ export interface CreateMarket {
   market_id?: string;
 }
 
-/** What ends next, and when by the chain's clock. It may lie in the past: somebody has to act on it. */
+/** The next deadline by the chain's clock. It may be in the past: a transaction is needed to act on it. */
 export interface Deadline {
   name: "dispute_closes_at" | "voting_closes_at";
   at: string;
@@ -277,7 +277,7 @@ export interface Discussion {
   last_seq: number;
 }
 
-/** Something was said, changed or rated under a market. */
+/** A post under a market was created, changed or rated. */
 export interface DiscussionEvent {
   action: "created" | "deleted" | "edited" | "reacted";
   discussion: DiscussionPost;
@@ -290,7 +290,7 @@ export interface DiscussionEvent {
   seq: number;
 }
 
-/** Something was said, changed or rated under a market. */
+/** A post under a market was created, changed or rated. */
 export interface DiscussionMessage {
   type: "discussion";
   market_id: string | null;
@@ -298,7 +298,7 @@ export interface DiscussionMessage {
   data: DiscussionEvent;
 }
 
-/** A post as it is now; one that was deleted since is told without its text. */
+/** A post in its current state; a post that was deleted since is sent without its text. */
 export interface DiscussionPost {
   id: number;
   user_wallet: string;
@@ -334,7 +334,7 @@ export interface DisputeBallot {
   vote: "agree" | "disagree";
 }
 
-/** A dispute's tally, in the words of the earlier vote aggregator. */
+/** A dispute's tally, in the format of the earlier vote aggregator. */
 export interface DisputeCounts {
   success: true;
   marketId: string;
@@ -350,7 +350,7 @@ export interface DisputeTally {
   total: number;
 }
 
-/** What a post said until it was edited. */
+/** The text of a post before an edit. */
 export interface Edit {
   content_before: string;
   edited_at: string;
@@ -376,7 +376,7 @@ export interface Error {
   market_id?: string;
 }
 
-/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+/** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface EventRetracted {
   /** The seq that told it. */
   ref: number;
@@ -390,7 +390,7 @@ export interface EventRetracted {
   seq: number;
 }
 
-/** What is wrong with one parameter. */
+/** The problem with one parameter. */
 export interface FieldProblem {
   field: string;
   message: string;
@@ -407,7 +407,7 @@ export interface Frame {
   messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
-/** The process is there. */
+/** The process is running. */
 export interface Health {
   status: "healthy";
   service: string;
@@ -443,7 +443,7 @@ export interface Holders {
   as_of: AsOf;
 }
 
-/** How old the newest things are. */
+/** The age of the newest entry and event. */
 export interface Lag {
   last_entry_at: string | null;
   last_entry_age_seconds: number | null;
@@ -452,7 +452,7 @@ export interface Lag {
   last_event_age_seconds: number | null;
 }
 
-/** Wallets by rank; by win rate only those with a record. */
+/** Wallets by rank; by win rate, only those with at least three decided positions. */
 export interface Leaderboard {
   leaderboard: RankedWallet[];
   count: number;
@@ -463,7 +463,7 @@ export interface Leaderboard {
   as_of: AsOf;
 }
 
-/** How a market came to where it stands, the oldest first. */
+/** The steps of a market's life, the oldest first. */
 export interface Lifecycle {
   market_id: string;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -493,7 +493,7 @@ export interface LifecycleEvent {
   block_time: string;
 }
 
-/** A market, the whole row. */
+/** A market with all its fields. */
 export interface Market {
   /** The market id: 64 hexadecimal digits. */
   id: string;
@@ -585,7 +585,7 @@ export interface Market {
   as_of: AsOf;
 }
 
-/** What happened in one market. */
+/** The events of one market. */
 export interface MarketActivity {
   activity: Activity[];
   /** How many are on this page. */
@@ -663,7 +663,7 @@ export interface MarketBrief {
   last_seq: number;
 }
 
-/** How a market stands, in short. */
+/** The state of a market, in short form. */
 export interface MarketChanged {
   market_id: string;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -707,7 +707,7 @@ export interface MarketEventMessage {
   data: MarketEvent;
 }
 
-/** What a market's creator told of it. */
+/** Metadata of a market, as published by its creator. */
 export interface MarketMetadataEvent {
   market_id: string;
   question: string;
@@ -719,7 +719,7 @@ export interface MarketMetadataEvent {
   seq: number;
 }
 
-/** What a market's creator told of it. */
+/** Metadata of a market, as published by its creator. */
 export interface MarketMetadataMessage {
   type: "market_metadata";
   market_id: string | null;
@@ -727,7 +727,7 @@ export interface MarketMetadataMessage {
   data: MarketMetadataEvent;
 }
 
-/** Some of the markets. */
+/** A page of markets. */
 export interface MarketPage {
   markets: MarketBrief[];
   /** How many there are in all with these filters. */
@@ -741,7 +741,7 @@ export interface MarketPage {
   as_of: AsOf;
 }
 
-/** How a market stands, in the words of older clients. */
+/** The state of a market, in the format for older clients. */
 export interface MarketStateMessage {
   type: "market_state";
   market_id: string | null;
@@ -749,7 +749,7 @@ export interface MarketStateMessage {
   data: MarketStateSnapshot;
 }
 
-/** How a market stands, in the words of older clients. */
+/** The state of a market, in the format for older clients. */
 export interface MarketStateSnapshot {
   action: "created" | "snapshot" | "updated";
   old_state: null;
@@ -764,7 +764,7 @@ export interface MarketStateSnapshot {
   totalShares: number;
 }
 
-/** A market's trading in sums. */
+/** The sums of a market's trades. */
 export interface MarketStats {
   market_id: string;
   stats: TradingStats;
@@ -783,7 +783,7 @@ export interface MarketTradePage {
   market_id: string;
 }
 
-/** How a market stands, in short. */
+/** The state of a market, in short form. */
 export interface MarketUpdateMessage {
   type: "market_update";
   market_id: string | null;
@@ -802,7 +802,7 @@ export interface MarketVotes {
   as_of: AsOf;
 }
 
-/** What was told. */
+/** The stored metadata. */
 export interface MetadataResult {
   message: string;
   market_id: string;
@@ -812,7 +812,7 @@ export interface MetadataResult {
   seq: number | null;
 }
 
-/** A mart, and the entry it answers for. */
+/** A mart, and the log entry up to which it is complete. */
 export interface ModelStatus {
   name: string;
   kind: string;
@@ -831,7 +831,7 @@ export interface ModelStatus {
   next_attempt_at: string | null;
 }
 
-/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+/** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface MovedMessage {
   type: "moved";
   market_id: string | null;
@@ -839,14 +839,14 @@ export interface MovedMessage {
   data: EventRetracted;
 }
 
-/** A worked query. */
+/** An example query. */
 export interface NamedQuery {
   name: string;
   /** Its text, which begins with what it answers. */
   statement: string;
 }
 
-/** What to say, and under which market. */
+/** A new post or reply, with its market. */
 export interface NewMarketPost {
   /** Text, kept as it is. */
   content: string;
@@ -856,7 +856,7 @@ export interface NewMarketPost {
   market_id: string;
 }
 
-/** A market's question and what goes with it; markets created with a content id take exactly its words. */
+/** A market's question and metadata; a market created with a content id accepts only exactly its document's text. */
 export interface NewMetadata {
   question: string;
   description?: string | null;
@@ -865,7 +865,7 @@ export interface NewMetadata {
   end_date?: string | null;
 }
 
-/** What to say under a market. */
+/** A new post or reply. */
 export interface NewPost {
   /** Text, kept as it is. */
   content: string;
@@ -873,14 +873,14 @@ export interface NewPost {
   parentId?: string | null;
 }
 
-/** What happened lately anywhere, the latest first. */
+/** Recent events of the whole platform, the latest first. */
 export interface NewestActivities {
   activities: NewestActivity[];
   count: number;
   as_of: AsOf;
 }
 
-/** Something that happened lately, as the browser's home page shows it. */
+/** A recent event, in the format of the frontend's home page. */
 export interface NewestActivity {
   id: string;
   type: "creation" | "resolution" | "trade";
@@ -895,7 +895,7 @@ export interface NewestActivity {
   amount?: string;
 }
 
-/** The fields for a wallet's signIn, and the text of them where the wallet is known. */
+/** The fields for a wallet's signIn, and their text if the wallet is known. */
 export interface NonceToSign {
   /** Good once, until expires_at. */
   nonce: string;
@@ -913,7 +913,7 @@ export interface NonceToSign {
   message: string | null;
 }
 
-/** A wallet's position in the market that was asked for. */
+/** A wallet's position in the requested market. */
 export interface OnePosition {
   market_id: string;
   marketId: string;
@@ -981,7 +981,7 @@ export interface Platform {
   as_of: AsOf;
 }
 
-/** The whole platform in a span of time. */
+/** The sums of the whole platform in a span of time. */
 export interface PlatformPeriod {
   period: "24h" | "30d" | "7d" | "all";
   from_at: string | null;
@@ -1013,7 +1013,7 @@ export interface PlatformPeriod {
   open_interest_shares: string;
 }
 
-/** What a wallet did and made on a day in UTC. */
+/** A wallet's trades and profit on one day in UTC. */
 export interface PnlDay {
   day: string;
   trades_count: number;
@@ -1032,7 +1032,7 @@ export interface PnlDay {
   last_seq: number;
 }
 
-/** The days on which something happened, the latest last. */
+/** The days with activity, the latest last. */
 export interface PnlHistory {
   wallet: string;
   days: PnlDay[];
@@ -1059,7 +1059,7 @@ export interface PongBack {
   action: "pong";
 }
 
-/** What a wallet's positions are worth and have made, the latest traded first. */
+/** The value and profit of a wallet's positions, the latest traded first. */
 export interface Portfolio {
   wallet: string;
   totals: PortfolioTotals;
@@ -1071,7 +1071,7 @@ export interface Portfolio {
   as_of: AsOf;
 }
 
-/** A position, what it is worth and what it has made, in lamports. */
+/** A position with its value and profit, in lamports. */
 export interface PortfolioPosition {
   market_id: string;
   market_address: string;
@@ -1131,7 +1131,7 @@ export interface PortfolioTotals {
   profit: string;
 }
 
-/** What a wallet holds in a market. */
+/** The shares of a wallet in a market. */
 export interface PositionState {
   market_id: string;
   user_wallet: string;
@@ -1161,7 +1161,7 @@ export interface PositionState {
   last_seq: number;
 }
 
-/** What a wallet holds in a market. */
+/** The shares of a wallet in a market. */
 export interface PositionUpdateMessage {
   type: "position_update";
   market_id: string | null;
@@ -1169,18 +1169,18 @@ export interface PositionUpdateMessage {
   data: PositionState;
 }
 
-/** Why a post should be looked at. */
+/** The reason for a report of a post. */
 export interface PostReport {
   reason: string;
 }
 
-/** What was done, and how the post stands now. */
+/** The result of the request, and the post's current state. */
 export interface PostResult {
   message: string;
   discussion: Discussion;
 }
 
-/** What a market's shares cost now. */
+/** The current prices of a market's shares. */
 export interface PriceChanged {
   market_id: string;
   priceYes: number | null;
@@ -1196,7 +1196,7 @@ export interface PriceChanged {
   last_seq: number;
 }
 
-/** Even odds when the market was created, then its newest trades, the latest last. */
+/** Even odds at the market's creation, then its newest trades, the latest last. */
 export interface PriceHistory {
   market_id: string;
   price_history: PricePoint[];
@@ -1214,7 +1214,7 @@ export interface PricePoint {
   no: number;
 }
 
-/** What a market's shares cost now. */
+/** The current prices of a market's shares. */
 export interface PriceUpdateMessage {
   type: "price_update";
   market_id: string | null;
@@ -1249,7 +1249,7 @@ export interface ProposalBallot {
   vote: "dislike" | "like";
 }
 
-/** A proposal's tally, in the words of the earlier vote aggregator. */
+/** A proposal's tally, in the format of the earlier vote aggregator. */
 export interface ProposalCounts {
   success: true;
   marketId: string;
@@ -1287,7 +1287,7 @@ export interface ProposedMarket {
   is_tradable: boolean;
 }
 
-/** What the trade comes to now, to the lamport. */
+/** The result of the trade at the current state, to the lamport. */
 export interface ProposedTrade {
   market_id: string;
   on_chain_address: string;
@@ -1316,7 +1316,7 @@ export interface ProposedTrade {
   slot: number;
 }
 
-/** The program's configuration as of now. */
+/** The program's current configuration. */
 export interface Protocol {
   protocol_fee_bps: number;
   resolver_reward_bps: number;
@@ -1336,7 +1336,7 @@ export interface Protocol {
   as_of: AsOf;
 }
 
-/** What a trade would do if nobody else traded first. Amounts are lamports, shares and prices have nine decimals. */
+/** A trade's result if no other trade comes first. Amounts are lamports, shares and prices have nine decimals. */
 export interface Quote {
   market_id: string;
   side: "buy" | "sell";
@@ -1368,7 +1368,7 @@ export interface Quote {
   as_of: AsOf;
 }
 
-/** A wallet and its place. */
+/** A wallet with its rank. */
 export interface RankedWallet {
   /** Equal ones share a rank. */
   rank: number;
@@ -1388,12 +1388,12 @@ export interface RankedWallet {
   last_seq: number;
 }
 
-/** What to say of a post; null takes an earlier opinion back. */
+/** A reaction to a post; null removes an earlier one. */
 export interface Reaction {
   vote: "down" | "up" | null;
 }
 
-/** Whether requests can be answered, and why not. */
+/** Whether requests can be answered, and the reasons if not. */
 export interface Readiness {
   status: "ready" | "unready";
   service: string;
@@ -1408,7 +1408,7 @@ export interface Readiness {
   streams: number;
 }
 
-/** A ballot that counts. */
+/** A recorded ballot. */
 export interface RecordedBallot {
   success: true;
   /** PV- or DV- and the ballot's place in the log. */
@@ -1418,12 +1418,12 @@ export interface RecordedBallot {
   timestamp: string;
 }
 
-/** A refresh token to be exchanged or revoked. */
+/** A refresh token to exchange or revoke. */
 export interface RefreshToken {
   refresh_token: string;
 }
 
-/** How the program would refuse. */
+/** The error with which the program would refuse. */
 export interface Refusal {
   name: string;
   /** The program's number, from 6000. */
@@ -1431,7 +1431,7 @@ export interface Refusal {
   message: string;
 }
 
-/** Another market somebody may like. */
+/** A market that is similar to another one. */
 export interface RelatedMarket {
   id: string;
   question: string;
@@ -1442,14 +1442,14 @@ export interface RelatedMarket {
   categoryMatch: boolean;
 }
 
-/** Other ACTIVE markets, those of the same category first; empty for a market nobody knows. */
+/** Other ACTIVE markets, those of the same category first; empty if the market is not known. */
 export interface RelatedMarkets {
   related: RelatedMarket[];
   count: number;
   as_of: AsOf;
 }
 
-/** A transaction on its way. */
+/** A relayed transaction. */
 export interface RelayedTransaction {
   message: string;
   signature: string;
@@ -1461,7 +1461,7 @@ export interface RelayedTransaction {
   explorer: string;
 }
 
-/** A thread's replies, the first first. */
+/** A thread's replies, the oldest first. */
 export interface Replies {
   replies: Discussion[];
   count: number;
@@ -1504,7 +1504,7 @@ export interface ResyncEvent {
   position: string;
 }
 
-/** An event that the chain gave up, or that stands elsewhere on it than was told. */
+/** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface RetractedMessage {
   type: "retracted";
   market_id: string | null;
@@ -1512,7 +1512,7 @@ export interface RetractedMessage {
   data: EventRetracted;
 }
 
-/** A sale of so many shares for at least so much. */
+/** A sale of `shares` for at least `min_proceeds`. */
 export interface SellShares {
   /** A market's 64 hexadecimal digits, or the address of its account. */
   market_id: string;
@@ -1524,7 +1524,7 @@ export interface SellShares {
   min_proceeds?: number | string;
 }
 
-/** A wallet that is signed in. */
+/** A wallet that is signed in, with its tokens. */
 export interface Session {
   /** A wallet's address in base58. */
   wallet: string;
@@ -1539,18 +1539,18 @@ export interface Session {
   refresh_expires_at: string;
 }
 
-/** Ballots of one class. */
+/** Ballots of one source. */
 export interface SideCount {
   likes: number;
   dislikes: number;
 }
 
-/** The session is over. */
+/** The session is closed. */
 export interface SignOutResult {
   message: string;
 }
 
-/** What a wallet returned: the text it signed, as text or as its bytes, and the signature. */
+/** The result of a wallet's signing: the signed text, as text or as bytes, and the signature. */
 export interface SignedMessage {
   /** A wallet's address in base58. */
   wallet: string;
@@ -1562,13 +1562,13 @@ export interface SignedMessage {
   signed_message?: string;
 }
 
-/** A transaction to pass on. */
+/** A signed transaction to relay. */
 export interface SignedTransaction {
   /** base64 of the signed bytes, at most 1,232 of them. */
   transaction: string;
 }
 
-/** What trying it out showed. */
+/** The result of the simulation. */
 export interface Simulation {
   /** The chain's slot at which it succeeded. */
   slot: number;
@@ -1587,14 +1587,14 @@ export interface SqlAnswer {
   as_of: AsOf;
 }
 
-/** A column of the answer. */
+/** A column of the result. */
 export interface SqlColumn {
   name: string;
   /** As Postgres names it. */
   type: string;
 }
 
-/** What can be asked here. */
+/** The SQL console's status, example queries, allowed functions and limits. */
 export interface SqlConsole {
   /** Whether this server takes SQL at all. */
   is_on: boolean;
@@ -1605,7 +1605,7 @@ export interface SqlConsole {
   most_rows: number;
 }
 
-/** One SELECT over the schema marts, or the name of a worked one. */
+/** One SELECT over the schema marts, or the name of an example query. */
 export interface SqlQuery {
   query?: string | null;
   name?: string | null;
@@ -1614,7 +1614,7 @@ export interface SqlQuery {
   format?: "csv" | "json";
 }
 
-/** How the log and its marts are doing. */
+/** The status of the log and its marts. */
 export interface Status {
   epoch: string;
   seq: number;
@@ -1636,7 +1636,7 @@ export interface Status {
   as_of: AsOf;
 }
 
-/** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
+/** A change of finality or a mart that became stale; the first message is a snapshot. */
 export interface StatusEvent {
   kind: "finalized_through" | "mart_stale" | "snapshot";
   /** Slot; null when unknown or not what is told. */
@@ -1647,7 +1647,7 @@ export interface StatusEvent {
   stale?: string[];
 }
 
-/** How far the chain is final, or that a mart had to stop; the first one is a snapshot. */
+/** A change of finality or a mart that became stale; the first message is a snapshot. */
 export interface StatusMessage {
   type: "status";
   market_id: string | null;
@@ -1679,7 +1679,7 @@ export interface Subscribed {
   messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
-/** A post that began a thread, with its first replies, flat and in the order in which they were made. */
+/** A post that started a thread, with its first replies as a flat list in the order of their creation. */
 export interface Thread {
   id: string;
   market_id: string;
@@ -1720,7 +1720,7 @@ export interface Threads {
   as_of: AsOf;
 }
 
-/** A pass for one stream. */
+/** A ticket that opens one stream. */
 export interface Ticket {
   /** Put it into the address of one stream: ?ticket=... */
   ticket: string;
@@ -1833,7 +1833,7 @@ export interface TradePage {
   as_of: AsOf;
 }
 
-/** What trades add up to, in lamports. */
+/** The sums of trades, in lamports. */
 export interface TradingStats {
   total_volume: number;
   /** The integer beside it, exactly. */
@@ -1850,14 +1850,14 @@ export interface TradingStats {
   sell_volume_exact: string;
 }
 
-/** What the transaction did, by the log. */
+/** An event of the transaction, from the log. */
 export interface TransactionEvent {
   seq: number;
   name: string;
   market_id: string | null;
 }
 
-/** How far a transaction has come. */
+/** How far a transaction has progressed. */
 export interface TransactionStatus {
   signature: string;
   /** retracted: it was in a block that the chain gave up. */
@@ -1870,7 +1870,7 @@ export interface TransactionStatus {
   explorer: string;
 }
 
-/** A market that is talked of. */
+/** A trending market. */
 export interface TrendingMarket {
   id: string;
   question: string;
@@ -1974,7 +1974,7 @@ export interface Unsubscribed {
   market_id?: string;
 }
 
-/** What a wallet holds in a market. */
+/** A wallet's shares in a market, their value and their profit. */
 export interface UserPosition {
   market_id: string;
   marketId: string;
@@ -2052,7 +2052,7 @@ export interface VoteCounts {
   as_of: AsOf;
 }
 
-/** A ballot, cast on chain or here. */
+/** A ballot, cast on chain or in the API. */
 export interface VoteEvent {
   vote_type: "dispute" | "proposal";
   vote: boolean;
@@ -2066,7 +2066,7 @@ export interface VoteEvent {
   seq: number;
 }
 
-/** A ballot, cast on chain or here. */
+/** A ballot, cast on chain or in the API. */
 export interface VoteMessage {
   type: "vote";
   market_id: string | null;
@@ -2086,7 +2086,7 @@ export interface VoteOnProposal {
   approve: boolean;
 }
 
-/** The tally: each wallet once, in all and by where the ballot comes from. */
+/** The tally: each wallet once, in total and by the source of the ballot. */
 export interface VoteStats {
   likes: number;
   dislikes: number;
@@ -2113,7 +2113,7 @@ export interface VoteTally {
   total: number;
 }
 
-/** The ballots of one kind in a market, counted. */
+/** The number of ballots of one kind in a market. */
 export interface VoteTallyMessage {
   type: "vote_tally";
   market_id: string | null;
@@ -2121,7 +2121,7 @@ export interface VoteTallyMessage {
   data: VoteTallyState;
 }
 
-/** The ballots of one kind in a market, counted. */
+/** The number of ballots of one kind in a market. */
 export interface VoteTallyState {
   market_id: string;
   vote_type: "dispute" | "proposal";
@@ -2131,14 +2131,14 @@ export interface VoteTallyState {
   last_seq: number | null;
 }
 
-/** A wallet in counts; zeros for one that nobody has met. */
+/** A wallet's counts; zeros for an unknown wallet. */
 export interface Wallet {
   wallet: string;
   stats: WalletCounts;
   as_of: AsOf;
 }
 
-/** What one wallet did. */
+/** The events of one wallet. */
 export interface WalletActivity {
   activity: Activity[];
   /** How many are on this page. */
@@ -2149,7 +2149,7 @@ export interface WalletActivity {
   wallet: string;
 }
 
-/** How often a wallet acted. */
+/** The number of a wallet's trades, votes and posts. */
 export interface WalletCounts {
   total_trades: number;
   total_votes: number;
@@ -2159,7 +2159,7 @@ export interface WalletCounts {
   discussions: number;
 }
 
-/** What a wallet's trading came to. */
+/** The sums of a wallet's trading. */
 export interface WalletStats {
   wallet: string;
   totalTrades: number;
