@@ -31,7 +31,7 @@ class ManifestCache:
         return self.folder / "models.json"
 
     def read(self, digest: str) -> Manifest | None:
-        """Return the manifest of the sources with this digest; None when another is stored, or none that can be read."""
+        """Return the manifest of the sources with this digest; None when another, or no readable one, is stored."""
         try:
             cached = json.loads(self.path.read_bytes())
             manifest: Manifest = cached["manifest"]

@@ -82,7 +82,7 @@ class MartCheck:
 
     @property
     def remedy(self) -> str:
-        """What to do next, as a sentence; empty when nothing has to be done."""
+        """Return the next step as a sentence; empty when nothing has to be done."""
         if self.fold_error:
             return f"Mend the model {self.name}, then run: zmart migrate && zmart rebuild {self.name}"
         return "" if self.is_consistent else f"Run: zmart rebuild {self.name}"

@@ -240,7 +240,7 @@ def _check_pooler(check: Check, kind: Pooler | None) -> None:
 
 
 def report_unreachable(check: str, reason: str, *, starts_with_up: bool) -> list[Finding]:
-    """Return the finding for a server that does not answer: a warning if `zmart up` would start it and is not running."""
+    """Return the finding for an unreachable server: a warning if `zmart up` is not running and would start it."""
     found = Check(check)
     if starts_with_up:
         found.warn(reason, "Start it: zmart up")
@@ -308,7 +308,7 @@ def check_roles(
 
 
 def check_migrations(pending: Sequence[str], conflict: str | None) -> list[Finding]:
-    """Check that every migration is applied and none was edited; `conflict` is how the history contradicts the files."""
+    """Check that every migration is applied and unedited; `conflict` is how the history contradicts the files."""
     check = Check("migrations")
     if conflict is not None:
         check.fail(conflict, "Do not migrate before that is understood.")

@@ -136,7 +136,7 @@ class RotatedLog:
         return True
 
     def _write_whole(self, line: bytes) -> None:
-        """Write all of `line`; on a full disk an unbuffered file writes the part that fits and fails at the next call."""
+        """Write all of `line`; on a full disk, an unbuffered file writes the part that fits and then fails."""
         assert self._file is not None
         while line:
             written = self._file.write(line)
