@@ -227,7 +227,7 @@ class ChainClient(Protocol):
         ...
 
     async def transaction(self, signature: str, *, commitment: Commitment) -> dict[str, Any] | None:
-        """Return a transaction in the node's format (`slot`, `blockTime`, `meta`, `transaction`); None where unknown."""
+        """Return a transaction in the node's form (`slot`, `blockTime`, `meta`, `transaction`); None where unknown."""
         ...
 
     async def block_signatures(self, slot: int, *, commitment: Commitment) -> BlockSignatures | None:

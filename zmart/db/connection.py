@@ -1,15 +1,15 @@
-"""Opens connections to Postgres and translates the driver's errors into ours; nothing else does either.
+"""Opens connections to Postgres and translates the driver's errors into ours; no other module does either.
 
 A connection sets its name (`application_name`), a statement timeout, and the just-in-time compiler to off. All are set
-after connecting rather than as start-up options, which session poolers refuse. dbt and Dagster open connections of
-their own, with psycopg2, and leave no place for a SET: they use `with_session_options`, in the start-up options that
-they send anyway for the role and the search path.
+after connecting rather than as start-up options, which session poolers refuse. dbt and Dagster open their own
+connections, with psycopg2, and do not allow a SET: they use `with_session_options`, in the start-up options that they
+send anyway for the role and the search path.
 
 Callers wrap their statements in `translate_errors()`: the branch of `zmart.errors` then shows whether another attempt
-can help. Mistakes in our own SQL pass through untouched, for they are bugs. Services that run against a schema that may
+can help. Mistakes in our own SQL are not translated, because they are bugs. Services that run against a schema that may
 not be deployed yet use `translate_all_errors()`, which makes those mistakes Unavailable too.
 
-`ReconnectingConnection` serves tasks that hold one connection for as long as the process runs.
+`ReconnectingConnection` serves tasks that use one connection for as long as the process runs.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def translate_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def translate_all_errors(failure: str) -> Iterator[None]:
-    """Like `translate_errors`, but mistakes in our own SQL become Unavailable("`failure`: reason.").
+    """Translate as `translate_errors` does, and mistakes in our own SQL into Unavailable("`failure`: reason.").
 
     Where the schema is not deployed yet, a correct statement fails in the same way, and succeeds a moment later.
     """

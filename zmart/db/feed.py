@@ -107,7 +107,7 @@ class Gap(errors.Permanent):
 
 @dataclass(frozen=True)
 class FeedPosition:
-    """How far a reader has come: everything up to `seq` of the log named `epoch`.
+    """A reader's progress: everything up to `seq` of the log `epoch` was read.
 
     Equality and hashes use epoch and seq only.
     """
@@ -152,7 +152,7 @@ class FeedEntry(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedBatch:
-    """Entries that follow one another, and where the log ended when they were read."""
+    """Contiguous entries, and the end of the log when they were read."""
 
     #: The reader's position after these entries.
     position: FeedPosition
@@ -162,7 +162,7 @@ class FeedBatch:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing more was there."""
+        """Return whether the log contained no further entries."""
         return self.position.seq == self.head.seq
 
 
@@ -246,7 +246,7 @@ class FeedListener:
 
     @property
     def silent_seconds(self) -> float:
-        """Time since Postgres last answered; infinite before the first answer."""
+        """Return the time since Postgres last answered; infinite before the first answer."""
         return float("inf") if self._last_answer_at is None else time.monotonic() - self._last_answer_at
 
     @property
