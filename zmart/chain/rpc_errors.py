@@ -1,17 +1,17 @@
 """Maps errors of nodes and transactions to types; the class determines the next step, never the message.
 
-    NodeError (Transient)           this node failed now; another node may answer at once
-    ├── RateLimited                 states after how many seconds to retry
-    ├── NodeBehind                  it lags, or has not reached the requested slot
-    ├── TimedOut, Unreachable       no answer; whether a transaction arrived is unknown
-    └── NodeFailed, InvalidResponse  an answer without a usable result
-    ApiKeyRejected (Unauthorized)   the node does not accept our key; another may
-    BadRequest (InvalidInput)       every node would refuse it
-    UnsupportedVersion (Permanent)  the transaction's version is above the limit that this release states
+    NodeError (Transient)              this node failed now; another node may answer at once
+    ├── RateLimited                    states after how many seconds to retry
+    ├── NodeBehind                     it lags, or has not reached the requested slot
+    ├── TimedOut, Unreachable          no answer; whether a transaction arrived is unknown
+    └── NodeFailed, InvalidResponse    an answer without a usable result
+    ApiKeyRejected (Unauthorized)      the node does not accept our key; another may
+    BadRequest (InvalidInput)          every node would refuse it
+    UnsupportedVersion (Permanent)     the transaction's version is above the limit that this release states
     SlotSkipped, History... (NotFound)
-    TransactionError (Transient)    the same transaction may land later: BlockhashUnknown, busy accounts
-    TransactionRefused (Permanent)  it never lands as it is
-    AlreadyProcessed (Conflict)     it landed: read its status
+    TransactionError (Transient)       the same transaction may land later: BlockhashUnknown, busy accounts
+    TransactionRefused (Permanent)     it never lands as it is
+    AlreadyProcessed (Conflict)        it landed: read its status
     InstructionRefused (ProgramError)  a program refused it, with the name and number of its error
 
 The refusal of a transaction is decoded from the node's response: `err` (`{"InstructionError": [2, {"Custom": 6025}]}`)
@@ -92,7 +92,7 @@ class UnsupportedVersion(errors.Permanent):
 
 
 class SlotSkipped(errors.NotFound):
-    """The node serves no block of the slot: it was skipped, or this node lacks it. The codes do not differ."""
+    """The node serves no block of the slot: it was skipped, or this node lacks it; the code does not show which."""
 
 
 class HistoryPruned(errors.NotFound):

@@ -1,4 +1,4 @@
-"""Commands that start the services, list them, print their logs and restart one of them.
+"""Provides the commands that start the services, list them, print their logs and restart one of them.
 
 `up` stays in the foreground of the services that it started. The other commands reach it through the state directory
 (`zmart.run.supervisor.state_file`), so they work from every directory.

@@ -1,4 +1,4 @@
-"""The status command: prints the state that the API and ingest report, as a readable page or as JSON."""
+"""Provides the status command, which prints the state that the API and ingest report, as a page or as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that create key files and airdrop lamports where the genesis hash is that of localnet."""
+"""Provides the commands that create key files and airdrop lamports on a localnet, as shown by its genesis hash."""
 
 from __future__ import annotations
 

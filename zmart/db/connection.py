@@ -236,7 +236,7 @@ _ERROR_CLASSES: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
 
 
 def translate(error: Exception) -> errors.ZmartError | None:
-    """Return the error of ours for `error`, or None when it is a mistake in our code.
+    """Return our error for `error`, or None when it is a mistake in our code.
 
     The message contains only the server's primary message, because its DETAIL quotes values of rows.
     """

@@ -1,4 +1,4 @@
-"""Makes pools of connections to Postgres, with each connection set up as in `zmart.db.connection`."""
+"""Creates pools of connections to Postgres, with each connection set up as in `zmart.db.connection`."""
 
 from __future__ import annotations
 

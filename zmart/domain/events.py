@@ -9,6 +9,7 @@ Events are tuples, because a process reads hundreds of thousands of them a secon
 """
 
 # `name` means the same in every class and is documented above.
+# ruff: noqa: D102
 
 from __future__ import annotations
 

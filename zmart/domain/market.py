@@ -1,5 +1,4 @@
-"""Defines the life of a market: the allowed transitions, their times, and the payouts at the end (protocol.md 1.4 and
-3).
+"""Defines the life of a market: transitions, their times, and the payouts at the end (protocol.md 1.4 and 3).
 
 Every rule is a small function of plain integers. A function called `require_...` returns nothing and raises the
 `ProgramError` that the program would raise. The program checks in the order of protocol.md 1.4, and the caller has to

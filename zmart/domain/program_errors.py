@@ -72,7 +72,7 @@ class ErrorCode(enum.Enum):
 
     @property
     def code(self) -> int:
-        """The number in `custom program error: 0x...`."""
+        """Return the number in `custom program error: 0x...`."""
         return _CODES[self]
 
     def error(self) -> errors.ProgramError:

@@ -20,7 +20,7 @@ CATEGORIES = ("politics", "sports", "crypto", "science", "entertainment", "other
 
 @dataclass(frozen=True, kw_only=True)
 class MarketQuestion:
-    """A market's question and what goes with it."""
+    """A market's question and its metadata."""
 
     market_id: MarketId
     creator: Address

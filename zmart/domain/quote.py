@@ -53,7 +53,7 @@ class MarketSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class TradeQuote:
-    """A trade the program would make."""
+    """A trade that the program would accept."""
 
     shares: int
     #: The market maker's price of the shares before fees, paid or received.

@@ -1,4 +1,4 @@
-"""Chooses a port for a server of ours.
+"""Chooses a free port for one of our servers.
 
 It does not bind port 0. The kernel then returns a port of the range that it also assigns to outgoing connections, so a
 restarted server may find its port taken by another program's connection. Worse, a client that retries a connection to

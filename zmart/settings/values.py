@@ -40,7 +40,7 @@ class Secret:
 
 
 class Cluster(enum.Enum):
-    """The Solana clusters we know; localnet is the development chain or a test validator."""
+    """The supported Solana clusters; localnet is the development chain or a test validator."""
 
     LOCALNET = "localnet"
     DEVNET = "devnet"
