@@ -1,1 +1,1 @@
-"""The kernel: what ingest, devchain, orchestration and api stand on."""
+"""Contains the shared parts on which ingest, devchain, orchestration and api are built."""

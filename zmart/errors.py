@@ -1,28 +1,28 @@
-"""Every error the project raises on purpose, in one tree.
+"""Defines every error that the project raises on purpose, in one tree.
 
-    ZmartError                      carries a message for a person and, where one exists, the next step
+    ZmartError                      has a message for the operator or user and, where one exists, the next step
     ├── Permanent                   trying again cannot help
-    │   ├── ConfigurationError      stops a command at the door
-    │   ├── DecodeError             bytes that are not what they claim to be
+    │   ├── ConfigurationError      stops a command at its start
+    │   ├── DecodeError             bytes that do not have the form they should have
     │   ├── ProgramError            the on-chain program would refuse; has its number and name
-    │   ├── InvalidInput            a caller's value; told which and what was expected
-    │   ├── NotFound                no such thing, by the name that was asked for
-    │   ├── Conflict                it exists already, or the world has moved on
-    │   └── Unauthorized            no proof, or not enough of it
-    └── Transient                   the same call may succeed later; says after how many seconds
-        ├── Unavailable             a server we stand on is not answering
-        └── Overloaded              we refuse work to keep what we hold
+    │   ├── InvalidInput            a caller's value; the message contains which and what was expected
+    │   ├── NotFound                nothing has the requested name
+    │   ├── Conflict                it exists already, or its state has changed
+    │   └── Unauthorized            no proof of identity, or an insufficient one
+    └── Transient                   the same call may succeed later; states after how many seconds
+        ├── Unavailable             a required server is not answering
+        └── Overloaded              work is refused, so that accepted work can be completed
 
-Retry is decided by the branch, never by reading a message: `Transient` is retried, `Permanent` is not.
+The branch decides on a retry, never the message: `Transient` is retried, `Permanent` is not.
 """
 
 from __future__ import annotations
 
 
 class ZmartError(Exception):
-    """Something went wrong in a way we know."""
+    """An expected error occurred."""
 
-    #: What the reader should do next; shown after the message where there is one.
+    #: The next step for the reader; shown after the message where there is one.
     help: str | None = None
 
     def __init__(self, message: str | None = None, *, help: str | None = None) -> None:
@@ -44,7 +44,7 @@ class ConfigurationError(Permanent):
 
 
 class DecodeError(Permanent):
-    """Bytes are not what they claim to be."""
+    """Bytes do not have the form they should have."""
 
 
 class InvalidInput(Permanent):
@@ -56,11 +56,11 @@ class NotFound(Permanent):
 
 
 class Conflict(Permanent):
-    """It exists already, or the world has moved on."""
+    """It exists already, or its state has changed."""
 
 
 class Unauthorized(Permanent):
-    """No proof of who is asking, or not enough of it."""
+    """The proof of identity is missing or not sufficient."""
 
 
 class ProgramError(Permanent):
@@ -83,8 +83,8 @@ class Transient(ZmartError):
 
 
 class Unavailable(Transient):
-    """A server we stand on is not answering."""
+    """A required server is not answering."""
 
 
 class Overloaded(Transient):
-    """Too much work is waiting; this piece was refused so that the rest is kept."""
+    """Too much work is waiting; this request was refused so that the accepted work can be completed."""

@@ -1,8 +1,8 @@
-"""Structured logs: an event a line, JSON for machines, readable on a terminal, no secret in either.
+"""Configures structured logs: one event per line, JSON or readable on a terminal, without secrets in either.
 
-Everything passes one mask before it is written, the lines of libraries included. It knows the
-secrets of this process literally, the names under which secrets travel (`authorization`,
-`password` ...) and the shapes they have (a password in a URL, a bearer token, a JWT).
+A mask is applied to every line before it is written, lines of libraries included. It recognises the secrets of this
+process literally, the names of fields with secrets (`authorization`, `password` ...) and the forms of secrets (a
+password in a URL, a bearer token, a JWT).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(Bearer|Basic) [A-Za-z0-9._~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), MASK),
 )
-#: Shorter ones would blot out ordinary words.
+#: Shorter secrets would mask ordinary words.
 _SHORTEST_LITERAL = 8
 
 
@@ -80,9 +80,8 @@ class SecretMask:
 def configure(settings: Settings, *, service: str, stream: TextIO | None = None) -> None:
     """Set up logging for this process; call it once, before the first line.
 
-    Lines go to standard error, as JSON unless that is a terminal, and carry the service's name. Servers
-    that bring a logging of their own must be told not to (Litestar: `logging_config=None`), or their
-    lines go around the mask.
+    Lines go to standard error, as JSON unless that is a terminal, and contain the service's name. A server with its own
+    logging must have it disabled (Litestar: `logging_config=None`), or its lines are not masked.
     """
     out = stream or sys.stderr
     mask = SecretMask(tuple(_secret_literals(settings)))
@@ -143,6 +142,6 @@ def _renderer(out: TextIO) -> Processor:
 
 
 def _render_json(logger: WrappedLogger, name: str, event: MutableMapping[str, Any]) -> str | bytes:
-    """Render one line, what happened first."""
+    """Return one line of JSON, with time, level and event first."""
     ordered = {"at": event.pop("at", None), "level": event.pop("level", None), **event}
     return structlog.processors.JSONRenderer(ensure_ascii=False)(logger, name, ordered)

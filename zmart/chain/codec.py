@@ -1,16 +1,15 @@
-"""Borsh, compiled from the IDL: bytes to values and back, strictly.
+"""Encodes and decodes the program's Borsh data strictly, with codecs compiled from the IDL.
 
-Borsh writes fields one after another, little endian, without padding; a bool is a byte 0 or 1, an
-Option a tag 0 or 1 before its value, an enum without data its variant's number. So a struct is a
-few runs of constant width, each a `struct.Struct`, with Options between them; most events are one
-run and decode in about a microsecond. Eight bytes of discriminator come first.
+Borsh writes fields one after another, little endian, without padding. A bool is a byte 0 or 1, an Option a tag 0 or 1
+before its value, an enum without data its variant's number. A struct is therefore a few runs of constant width, each a
+`struct.Struct`, with Options between them; most events are one run and decode in about a microsecond. Eight bytes of
+discriminator come first.
 
-What is not canonical is refused: tags and bools above 1, events too short or too long, accounts
-followed by anything but zeros. Whatever is accepted encodes to the same bytes again. One exception
-is the chain's own: a program ignores what follows an instruction's arguments, and so do we.
+Bytes that are not canonical are refused: tags and bools above 1, events that are too short or too long, accounts
+followed by anything but zeros. Accepted bytes encode to the same bytes again. The one exception is that of the chain:
+the program ignores bytes after an instruction's arguments, and so does this codec.
 
-Values: addresses are base58 `str`, byte arrays `bytes`, integers and enum variants `int`, a missing
-Option None.
+Values: addresses are base58 `str`, byte arrays `bytes`, integers and enum variants `int`, a missing Option None.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from zmart.domain.ids import Address
 
 from . import idl
 
-#: Bytes the program allocates for an account, discriminator included (protocol.md 1.5).
+#: Bytes that the program allocates for an account, discriminator included (protocol.md 1.5).
 ALLOCATED_BYTES = {"GlobalConfig": 206, "MarketAccount": 488, "UserPosition": 182, "VoteRecord": 83}
 #: The body of WinningsClaimed as an earlier build of the program emitted it (protocol.md 1.7).
 WINNINGS_CLAIMED_V0 = (
@@ -46,7 +45,7 @@ _DecodeEvent: TypeAlias = Callable[[bytes], events.Event]
 
 
 class Codec:
-    """The codec of one program; make it once, `default()` keeps the project's own."""
+    """The codec of one program; construct it once. `default()` returns the project's own."""
 
     def __init__(self, description: idl.Idl) -> None:
         bodies = description.bodies
@@ -66,19 +65,19 @@ class Codec:
             self._add_event(_TaggedRecord.of(event, bodies[event.name].fields, bodies))
 
     def decode_event(self, data: bytes) -> events.Event:
-        """The event in the bytes of a `Program data:` line; DecodeError with the reason."""
+        """Return the event in the bytes of a `Program data:` line; raise DecodeError with the reason."""
         decode = self._event_decoders.get(data[:8])
         if decode is None:
             raise errors.DecodeError(f"No event begins with {data[:8].hex() or 'nothing'}.")
         return decode(data)
 
     def encode_event(self, event: events.Event) -> bytes:
-        """The bytes the program would log; InvalidInput for a value that does not fit its field."""
+        """Return the bytes that the program would log; raise InvalidInput for a value that does not fit its field."""
         named = self._event_encoders[type(event)]
         return named.tag + named.record.encode(event)
 
     def decode_account(self, data: bytes) -> tuple[str, dict[str, Any]]:
-        """An account's type and fields; zeros may follow, for the program allocates more space."""
+        """Return an account's type and fields; zeros may follow, because the program allocates more space."""
         named = self._account_by_tag.get(data[:8])
         if named is None:
             raise errors.DecodeError(f"No account begins with {data[:8].hex() or 'nothing'}.")
@@ -88,17 +87,17 @@ class Codec:
         return named.name, dict(zip(named.record.names, values, strict=True))
 
     def account_tag(self, name: str) -> bytes:
-        """The eight bytes that an account of this type begins with."""
+        """Return the eight bytes with which an account of this type begins."""
         return self._account_by_name[name].tag
 
     def encode_account(self, name: str, fields: Mapping[str, Any], *, padded: bool = False) -> bytes:
-        """An account's bytes, with zeros to its allocated size where asked; InvalidInput."""
+        """Return an account's bytes, with zeros up to its allocated size if `padded`; raise InvalidInput."""
         named = self._account_by_name[name]
         data = named.tag + named.record.encode(named.record.order_values(name, fields))
         return data.ljust(ALLOCATED_BYTES.get(name, 0), b"\0") if padded else data
 
     def decode_instruction(self, data: bytes) -> tuple[str, dict[str, Any]]:
-        """An instruction's name and arguments; DecodeError where it is none of the program's."""
+        """Return an instruction's name and arguments; raise DecodeError where it is none of the program's."""
         named = self._instruction_by_tag.get(data[:8])
         if named is None:
             raise errors.DecodeError(f"No instruction begins with {data[:8].hex() or 'nothing'}.")
@@ -106,7 +105,7 @@ class Codec:
         return named.name, dict(zip(named.record.names, values, strict=True))
 
     def encode_instruction(self, name: str, args: Mapping[str, Any]) -> bytes:
-        """An instruction's bytes; InvalidInput for an argument missing, unknown or out of range."""
+        """Return an instruction's bytes; raise InvalidInput for an argument missing, unknown or out of range."""
         named = self._instruction_by_name[name]
         return named.tag + named.record.encode(named.record.order_values(name, args))
 
@@ -125,7 +124,7 @@ class Codec:
 
 @functools.cache
 def default() -> Codec:
-    """The codec of the project's own IDL."""
+    """Return the codec of the project's own IDL."""
     return Codec(idl.load())
 
 
@@ -155,7 +154,9 @@ def _boolean_byte(value: object) -> int:
 
 
 class _Scalar(NamedTuple):
-    """A value of constant width: its `struct` format and what turns it into ours and back."""
+    """A value of constant width: its `struct` format, and the functions that convert it after reading and before
+    writing.
+    """
 
     format: str
     read: _Convert | None = None
@@ -222,14 +223,14 @@ class _Run:
         self._struct = struct.Struct("<" + self.format)
 
     def decode(self, data: bytes, offset: int) -> tuple[list[Any], int]:
-        """Its values and where the next begin; struct.error where the bytes end before."""
+        """Return its values and the offset of the next; raise struct.error where the bytes end too early."""
         values = [*self._struct.unpack_from(data, offset)]
         for index, read in self.reads:
             values[index] = read(values[index])
         return values, offset + self._struct.size
 
     def encode(self, values: Iterable[Any]) -> bytes:
-        """Its bytes; struct.error, TypeError or ValueError for what does not fit."""
+        """Return its bytes; raise struct.error, TypeError or ValueError for a value that does not fit."""
         raw = [*values]
         for index, write in self.writes:
             raw[index] = write(raw[index])
@@ -297,7 +298,7 @@ class _Record:
         return b"".join(encoded)
 
     def order_values(self, name: str, fields: Mapping[str, Any]) -> list[Any]:
-        """The values in the order of the wire; InvalidInput unless exactly the fields are given."""
+        """Return the values in the order of the wire; raise InvalidInput unless exactly these fields are given."""
         if fields.keys() != set(self.names):
             expected = ", ".join(self.names) or "nothing"
             raise errors.InvalidInput(f"{name} takes {expected}; given: {', '.join(fields)}.")
@@ -328,14 +329,14 @@ class _TaggedRecord(NamedTuple):
         return cls(described.name, bytes(described.discriminator), _Record.of(fields, bodies))
 
     def decode(self, data: bytes) -> tuple[list[Any], int]:
-        """The values after the discriminator and where they end; DecodeError."""
+        """Return the values after the discriminator and the offset of their end; raise DecodeError."""
         try:
             return self.record.decode(data, 8)
         except struct.error as exc:
             raise errors.DecodeError(f"{self.name} is cut off after {len(data)} bytes.") from exc
 
     def event_decoder(self, event: type[events.Event]) -> _DecodeEvent:
-        """Decodes whole events of this record; the fast way where the width is constant."""
+        """Return a decoder of whole events of this record; the fast one where the width is constant."""
         if self.record.names != event._fields:
             raise errors.ConfigurationError(f"{self.name} has other fields in the IDL.")
         match self.record.parts:
@@ -345,7 +346,7 @@ class _TaggedRecord(NamedTuple):
 
 
 def _constant_width_decoder(name: str, run: _Run, event: type[events.Event]) -> _DecodeEvent:
-    """The hot path: one unpack, the few conversions, one tuple."""
+    """Return the decoder of the hot path: one unpack, the few conversions, one tuple."""
     layout = struct.Struct("<8x" + run.format)
     unpack, size, reads = layout.unpack, layout.size, run.reads
     make: _Make = functools.partial(tuple.__new__, event)

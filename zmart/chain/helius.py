@@ -1,12 +1,12 @@
-"""The webhook as Helius has it: what is registered, what is wrong with it, and how to make it right.
+"""Compares the registered Helius webhook with the configuration, and creates or repairs it.
 
-A webhook that is switched off, points elsewhere or watches other addresses says nothing about it: deliveries just do
-not come. Helius itself switches one off whose endpoint failed too often. So the registration is compared with the
-configuration (`judge`, which is pure), by `zmart webhook check`, by `zmart doctor` and by a running ingest; `zmart
-webhook create` makes it, or mends the one there is.
+A webhook that is switched off, points to another URL or watches other addresses raises no error: deliveries just do not
+arrive. Helius itself switches off a webhook whose endpoint failed too often. The registration is therefore compared
+with the configuration (`check_registration`, which is pure) by `zmart webhook check`, by `zmart doctor` and by a
+running ingest. `zmart webhook create` creates the webhook, or repairs the existing one.
 
-Shapes are those of Helius' API: `GET` and `POST /v0/webhooks`, `PUT` and `PATCH /v0/webhooks/{id}`, the key in the
-query (protocol.md 8.3). The key, the `authHeader` and the URL's path, which may hold a secret, are never shown.
+The types follow Helius' API: `GET` and `POST /v0/webhooks`, `PUT` and `PATCH /v0/webhooks/{id}`, with the key in the
+query (protocol.md 8.3). The key, the `authHeader` and the URL's path, which may contain a secret, are never shown.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from zmart.settings import Cluster
 from . import rpc_errors
 
 TIMEOUT_SECONDS: Final = 10.0
-#: The program's transactions have no name at Helius, so every type has to pass (protocol.md 8.3).
+#: The program's transactions have no type at Helius, so every type must be delivered (protocol.md 8.3).
 ANY: Final = "ANY"
-#: Raw webhooks carry the log lines; they are of one cluster.
+#: Raw webhooks contain the log lines; each type belongs to one cluster.
 RAW: Final = {Cluster.MAINNET: "raw", Cluster.DEVNET: "rawDevnet"}
-#: Work too, but bring signatures alone.
+#: Enhanced webhooks work too, but their deliveries contain signatures only.
 ENHANCED: Final = {Cluster.MAINNET: "enhanced", Cluster.DEVNET: "enhancedDevnet"}
 
-# It writes every request's URL, with the key in it, at level INFO.
+# httpx logs every request's URL, which contains the key, at level INFO.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _T = TypeVar("_T")
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "webhookID", "url": "webhookURL"}):
-    """A webhook as Helius answers it; members that are not here are Helius' own."""
+    """A webhook in the form of Helius' responses; members that are not listed here are Helius' own."""
 
     id: str = ""
     url: str = ""
@@ -51,7 +51,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "webhookI
     account_addresses: list[str] = msgspec.field(default_factory=list, name="accountAddresses")
     webhook_type: str = msgspec.field(default="", name="webhookType")
     auth_header: str | None = msgspec.field(default=None, name="authHeader")
-    #: Absent in older answers, where a webhook could not be switched off.
+    #: Absent in older responses, when a webhook could not be switched off.
     active: bool = True
 
     def __repr__(self) -> str:
@@ -60,17 +60,17 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "webhookI
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredWebhook:
-    """The webhook that the configuration wants."""
+    """The webhook that the configuration requires."""
 
     url: str = field(repr=False)
     program_id: str
     cluster: Cluster
-    #: What may come in `Authorization`; the first is what Helius is to send.
+    #: Accepted values of `Authorization`; Helius is to send the first.
     auth_headers: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def of(cls, configured: settings.Settings) -> DesiredWebhook:
-        """What the configuration wants; ConfigurationError says what of it is missing."""
+        """Return the webhook of the configuration; raise ConfigurationError with the setting that is missing."""
         ingest, chain = configured.ingest, configured.chain
         if chain.cluster not in RAW:
             raise errors.ConfigurationError(
@@ -95,7 +95,7 @@ class DesiredWebhook:
         )
 
     def body(self, found: Webhook | None = None) -> dict[str, Any]:
-        """What to register; the addresses that `found` has for others stay."""
+        """Return the request body; the addresses that `found` has for other programs stay."""
         other_addresses = [] if found is None else [one for one in found.account_addresses if one != self.program_id]
         return {
             "webhookURL": self.url,
@@ -108,23 +108,23 @@ class DesiredWebhook:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrationCheck:
-    """What Helius has, and what is wrong with it."""
+    """The registered webhook, and its faults."""
 
-    #: Ours, as far as one can be told.
+    #: Our webhook, as far as it can be identified.
     webhook: Webhook | None
-    #: One sentence each; deliveries do not come, or are refused.
+    #: One sentence each; deliveries do not arrive, or are refused.
     faults: tuple[str, ...] = ()
-    #: One sentence each; it works, but not as well as it could.
+    #: One sentence each; the webhook works, but not as well as it could.
     remarks: tuple[str, ...] = ()
 
     @property
     def is_switched_off(self) -> bool:
-        """Whether it is there and off."""
+        """Return whether the webhook exists and is switched off."""
         return self.webhook is not None and not self.webhook.active
 
 
 def check_registration(registered: Sequence[Webhook], wish: DesiredWebhook) -> RegistrationCheck:
-    """Compare what is registered with what is wanted."""
+    """Compare the registered webhooks with the required one."""
     ours = _find_ours(registered, wish)
     if ours is None:
         return RegistrationCheck(
@@ -134,7 +134,7 @@ def check_registration(registered: Sequence[Webhook], wish: DesiredWebhook) -> R
 
 
 def _find_ours(registered: Sequence[Webhook], wish: DesiredWebhook) -> Webhook | None:
-    """The one with our URL; else one that watches the program and delivers elsewhere."""
+    """Return the webhook with our URL, else one that watches the program and delivers to another URL."""
     by_url = [one for one in registered if one.url == wish.url]
     by_address = [one for one in registered if wish.program_id in one.account_addresses]
     return next((one for one in [*[b for b in by_url if b in by_address], *by_url, *by_address]), None)
@@ -166,22 +166,22 @@ def _remarks(ours: Webhook, wish: DesiredWebhook) -> list[str]:
 
 def _is_accepted(header: str | None, accepted: Sequence[str]) -> bool:
     sent = (header or "").encode()
-    # Every value is compared, so that the time does not tell which one was near.
+    # Every value is compared, so that the time does not reveal which one was similar.
     found = [hmac.compare_digest(sent, one.encode()) for one in accepted]
     return any(found)
 
 
 def mask_url(url: str) -> str:
-    """A URL as people may see it: a user, a path or a query may hold a secret."""
+    """Return a URL without the parts that may hold a secret: user, path and query."""
     parts = urlsplit(url)
     path_mark = "/..." if parts.path not in ("", "/") or parts.query else ""
     return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}{path_mark}"
 
 
 class HeliusClient:
-    """Helius' API for one key; close it, or use it with `async with`.
+    """A client of Helius' API for one key; close it, or use it with `async with`.
 
-    Each call costs 100 of the account's credits, reading aside.
+    Each call except reading costs 100 of the account's credits.
     """
 
     def __init__(self, url: str, key: settings.Secret, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -192,7 +192,7 @@ class HeliusClient:
 
     @classmethod
     def of(cls, configured: settings.Settings) -> Self:
-        """The configured account; ConfigurationError without a key."""
+        """Return a client of the configured account; raise ConfigurationError without a key."""
         key = configured.chain.helius_api_key
         if key is None:
             raise errors.ConfigurationError("There is no key of a Helius account.", help="Set HELIUS_API_KEY.")
@@ -207,23 +207,23 @@ class HeliusClient:
         await self._http.aclose()
 
     async def webhooks(self) -> list[Webhook]:
-        """Every webhook of the account. Raises NodeTrouble or KeyRefused, as all of these do."""
+        """Return every webhook of the account; raise NodeError or ApiKeyRejected, as all of these methods do."""
         return await self._call("GET", "/v0/webhooks", list[Webhook])
 
     async def create(self, body: dict[str, Any]) -> Webhook:
-        """Register one."""
+        """Register a webhook."""
         return await self._call("POST", "/v0/webhooks", Webhook, body)
 
     async def replace(self, webhook_id: str, body: dict[str, Any]) -> Webhook:
-        """Make one say this from now on."""
+        """Replace the registration of a webhook."""
         return await self._call("PUT", f"/v0/webhooks/{webhook_id}", Webhook, body)
 
     async def switch_on(self, webhook_id: str) -> None:
-        """Let one deliver again; Helius leaves it on for at least a day."""
+        """Switch a webhook on; Helius leaves it on for at least a day."""
         await self._call("PATCH", f"/v0/webhooks/{webhook_id}", Any, {"active": True})
 
     async def create_or_repair(self, wish: DesiredWebhook) -> str:
-        """Register what is wanted, or mend what is there; what was done, in words."""
+        """Register the required webhook, or repair the existing one; return a sentence on the change."""
         verdict = check_registration(await self.webhooks(), wish)
         if verdict.webhook is None:
             return f"Created webhook {(await self.create(wish.body())).id}."
@@ -248,7 +248,7 @@ class HeliusClient:
         except httpx.TimeoutException:
             raise rpc_errors.TimedOut(f"{self._name} does not answer {method} {path}.") from None
         except httpx.HTTPError as broken:
-            # Not as the cause: it holds the URL.
+            # The error is not set as the cause: it contains the URL.
             raise rpc_errors.Unreachable(f"{self._name} cannot be reached ({type(broken).__name__}).") from None
         if not answer.is_success:
             refused = rpc_errors.error_from_http(

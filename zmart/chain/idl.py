@@ -1,8 +1,8 @@
-"""The program's interface description, typed: what can be called, stored, emitted and refused.
+"""Parses the program's interface description (IDL) into types: instructions, accounts, events and errors.
 
-The file is in the format of Anchor 0.30 and later: a discriminator beside every instruction,
-account and event, the bodies of accounts and events under `types`. Only what this program uses is
-modelled; anything else in the file stops the reading instead of being skipped.
+The file is in the format of Anchor 0.30 and later: a discriminator for every instruction, account and event, and the
+bodies of accounts and events under `types`. Only the elements that this program uses are modelled; any other element
+raises an error instead of being skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Defined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Composite(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A type made of another; exactly one of the three is set."""
+    """A type composed of another type; exactly one of the three fields is set."""
 
     option: Type | None = None
     array: tuple[str, int] | None = None
@@ -42,7 +42,7 @@ class IdlField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One ingredient of a derived address: a constant, an argument or another account."""
+    """One seed of a derived address: a constant, an argument or another account."""
 
     kind: str
     value: list[int] | None = None
@@ -51,13 +51,13 @@ class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Pda(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How an address is derived."""
+    """The derivation of an address."""
 
     seeds: list[Seed]
 
 
 class IdlInstructionAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An account an instruction wants, in the order of the wire."""
+    """An account of an instruction, in the order of the wire."""
 
     name: str
     writable: bool = False
@@ -68,7 +68,7 @@ class IdlInstructionAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=T
 
 
 class IdlInstruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something the program can be asked to do."""
+    """An instruction of the program."""
 
     name: str
     discriminator: list[int]
@@ -106,7 +106,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Representation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the compiler lays a type out in memory; of no matter on the wire."""
+    """The layout of a type in memory; it has no effect on the wire."""
 
     kind: str
 
@@ -120,7 +120,7 @@ class TypeDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class IdlMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which program, which version, which format."""
+    """The name and version of the program, and the version of the format."""
 
     name: str
     version: str
@@ -140,12 +140,12 @@ class Idl(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @functools.cached_property
     def bodies(self) -> dict[str, Body]:
-        """The types by name."""
+        """Return the types by name."""
         return {definition.name: definition.type for definition in self.types}
 
 
 def parse(text: bytes) -> Idl:
-    """An IDL out of its JSON; ConfigurationError where it is not one this project understands."""
+    """Return the IDL in a JSON text; raise ConfigurationError where its form is not supported."""
     try:
         return msgspec.json.decode(text, type=Idl)
     except msgspec.MsgspecError as exc:
@@ -155,5 +155,5 @@ def parse(text: bytes) -> Idl:
 
 @functools.cache
 def load() -> Idl:
-    """The program's own description, as it ships with the project."""
+    """Return the program's IDL that is part of this package."""
     return parse(resources.files("zmart.chain").joinpath("idl/zmart_core.json").read_bytes())

@@ -1,16 +1,15 @@
-"""Which log lines are our program's word: attribution, then decoding, on the list of lines.
+"""Extracts our program's events from the log lines of a transaction: attribution first, then decoding.
 
-The runtime writes `Program X invoke [n]` when a program starts at depth n and `Program X success`
-or `Program X failed: ...` when it ends; in between, `Program data: ` holds what it emitted, in
-base64. Any program can emit any bytes, so a line counts only while our program is on top of that
-stack. What programs print themselves, `Program log: ...`, is text of strangers, never looked into.
+The runtime writes `Program X invoke [n]` when a program starts at depth n and `Program X success` or `Program X failed:
+...` when it ends. In between, `Program data: ` contains an emitted event in base64. Any program can emit any bytes, so
+a line counts only while our program is on top of that stack. Lines that programs print themselves, `Program log: ...`,
+are untrusted text and are never parsed.
 
-The depth is believed over the count of endings: an invoke at n ends everything at n or deeper, so a
-call that never said how it ended does not cost the rest of the transaction. A log over about ten
-kilobytes is cut, and one line says just `Log truncated`; dropped lines are then not counted, and a
-reader has to fall back to the instructions.
+The depth takes precedence over the count of endings: an invoke at n ends every call at n or deeper, so a call without
+an ending line does not lose the rest of the transaction. A log over about ten kilobytes is truncated, and one line
+contains just `Log truncated`. Dropped lines are then not counted, and a reader has to use the instructions instead.
 
-Reading never fails, whatever the lines are.
+Parsing never fails, whatever the lines contain.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ TEXT = "Program log: "
 TRUNCATED = "Log truncated"
 
 
-#: A program's start, with its depth from 1, or its end, with 0.
+#: A program's start, with its depth from 1, or its end, with depth 0.
 _StackMove: TypeAlias = tuple[int, str]
 
-#: The moves of lines seen before. There are few programs and fewer depths, so a log costs about
-#: one look-up a line; beyond the limit, lines are parsed anew.
+#: The moves of lines seen before. There are few programs and fewer depths, so a log costs about one look-up per line;
+#: beyond the limit, lines are parsed each time.
 _MOVES: dict[str, _StackMove] = {}
 _MOVES_LIMIT = 8_192
-#: The runtime nests at most nine calls; a greater number is not the runtime's.
+#: The runtime nests at most nine calls; a greater number is not from the runtime.
 _DEPTHS = {f"[{depth}]": depth for depth in range(1, 65)}
 
 
@@ -44,14 +43,14 @@ class Undecodable(NamedTuple):
     """A line of our program that is not one of its events."""
 
     ordinal: int
-    #: What followed `Program data: `, untouched.
+    #: The text after `Program data: `, unchanged.
     line: str
-    #: One sentence for a person.
+    #: One sentence for the operator.
     reason: str
 
 
 class ParsedLog(NamedTuple):
-    """Everything one transaction's log says."""
+    """The content of one transaction's log."""
 
     events: list[tuple[int, Event]]
     undecodable: list[Undecodable]
@@ -60,12 +59,12 @@ class ParsedLog(NamedTuple):
 
 
 def program_events(log_messages: Sequence[str] | None, program_id: str) -> Iterator[tuple[int, Event]]:
-    """Our program's events with their ordinals; undecodable lines keep theirs and are skipped."""
+    """Yield our program's events with their ordinals; undecodable lines count in the ordinals and are skipped."""
     yield from read(log_messages, program_id).events
 
 
 def read(log_messages: Sequence[str] | None, program_id: str) -> ParsedLog:
-    """Everything the log says; ordinals count our program's `Program data:` lines from 0."""
+    """Return the content of the log; ordinals count our program's `Program data:` lines from 0."""
     data, truncated = program_data(log_messages or (), program_id)
     events: list[tuple[int, Event]] = []
     undecodable: list[Undecodable] = []
@@ -81,10 +80,10 @@ def read(log_messages: Sequence[str] | None, program_id: str) -> ParsedLog:
 
 
 def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool]:
-    """What our program emitted, still in base64, in order; and whether the log was cut.
+    """Return our program's emitted data, still in base64, in order; and whether the log was truncated.
 
-    Every line of every transaction passes here, so the two moves of an orderly log, one deeper and
-    one back, are written out.
+    Every line of every transaction is processed here, so the two moves of a regular log, one deeper and one back, are
+    written out.
     """
     data: list[str] = []
     stack: list[str] = []
@@ -109,7 +108,7 @@ def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool
 
 
 def _parse_move(line: str) -> _StackMove | None:
-    """What a line says about the stack, or None where it says nothing."""
+    """Return how a line changes the stack, or None where it does not."""
     if line.startswith((TEXT, DATA)):
         return None
     words = line.split(" ", 3)
@@ -131,7 +130,7 @@ def _cache_move(line: str, move: _StackMove) -> _StackMove:
 
 
 def _apply_irregular_move(stack: list[str], depth: int, program: str) -> None:
-    """A start that ends what still ran at its depth, or an end that ends what it called."""
+    """Apply a start that ends the calls still running at its depth, or an end that ends the calls below it."""
     if depth:
         del stack[depth - 1 :]
         stack += [*[""] * (depth - 1 - len(stack)), program]

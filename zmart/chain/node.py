@@ -1,10 +1,10 @@
-"""One node's JSON-RPC over HTTP: a method and its parameters in, a typed result or a typed error out.
+"""Sends JSON-RPC calls to one node over HTTP, and returns a typed result or raises a typed error.
 
-solana's HTTP provider carries the bytes. Answers are read as JSON here and not by solders, which panics (a
-BaseException) on some of the errors nodes send. Nothing is retried but a connection that broke: to try again, and
-where, is for whoever knows what was asked.
+solana's HTTP provider transfers the bytes. This module, not solders, parses the JSON, because solders panics (a
+BaseException) on some errors that nodes send. Only a broken connection is retried: whether and where to retry a call is
+the caller's decision, because only the caller knows its purpose.
 
-A node's URL often holds a key, in the path or the query. It is never shown: messages name the host alone.
+A node's URL often contains a key, in the path or the query. It is never shown: messages contain only the host.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .request_pacer import RequestPacer
 #: A node answers in milliseconds; a program scan or an old block takes seconds.
 TIMEOUT_SECONDS: Final = 20.0
 
-# It writes every request's URL, with the key in it, at level INFO.
+# httpx2 logs every request's URL, which contains the key, at level INFO.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RpcNode:
-    """One address that speaks JSON-RPC."""
+    """One JSON-RPC endpoint."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class RpcNode:
         pacer: RequestPacer | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        #: How it is called where people read it: without what may be a key.
+        #: The name for messages, without the parts that may be a key.
         self.name = _host_name(url)
-        #: The cluster it turned out to belong to, once asked.
+        #: The genesis hash of its cluster, once requested.
         self.genesis_hash: str | None = None
-        #: Until when, by the monotonic clock, others are asked first.
+        #: Until then, by the monotonic clock, other nodes are called first.
         self.deprioritized_until = 0.0
         self._program_id = program_id
         self._pacer = pacer
@@ -68,11 +68,11 @@ class RpcNode:
         await self._http.close()
 
     def deprioritize(self, seconds: float) -> None:
-        """Let others be asked first for a while."""
+        """Prefer other nodes for a while."""
         self.deprioritized_until = time.monotonic() + seconds
 
     async def call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
-        """The result of a method, as `type`; an error of `rpc_errors`, or Overloaded by the pace."""
+        """Return the result of a method as `type`; raise an error of `rpc_errors`, or Overloaded from the pacer."""
         if self._pacer is not None:
             await self._pacer.wait()
         envelope = self._parse_envelope(await self.post(method, params), method)
@@ -92,7 +92,7 @@ class RpcNode:
         except TimeoutError:
             raise self._timeout_error(method) from None
         except SolanaRpcException as exc:
-            # Not as the cause: its message holds the URL.
+            # The exception is not set as the cause: its message contains the URL.
             raise self._transport_error(exc.__cause__, method) from None
 
     def _transport_error(self, cause: BaseException | None, method: str) -> errors.ZmartError:
@@ -123,7 +123,7 @@ class RpcNode:
 
 
 class _Request:
-    """A JSON-RPC request as the provider wants it."""
+    """A JSON-RPC request in the form that the provider requires."""
 
     def __init__(self, method: str, params: Sequence[Any]) -> None:
         self._method, self._params = method, params
@@ -134,7 +134,7 @@ class _Request:
 
 
 class _Envelope(msgspec.Struct):
-    """A JSON-RPC answer; `result` stays bytes until the method's type is known."""
+    """A JSON-RPC response; `result` stays bytes until the method's type is known."""
 
     result: msgspec.Raw = msgspec.Raw(b"")
     error: Any = None

@@ -1,4 +1,4 @@
-"""How fast, and how often at all, we may ask a node: providers count requests by the second and by the month."""
+"""Limits the rate and the total of requests to a node: providers count requests per second and per month."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zmart import errors
 
 
 class RequestPacer:
-    """At most `per_second` requests a second, the first `burst` at once, and `total` altogether.
+    """Allows at most `per_second` requests a second, the first `burst` at once, and `total` altogether.
 
-    One pace may be shared by several clients of one process.
+    Several clients of one process may share one pacer.
     """
 
     def __init__(self, *, per_second: float, burst: int = 1, total: int | None = None) -> None:
@@ -26,15 +26,15 @@ class RequestPacer:
 
     @property
     def remaining(self) -> int | None:
-        """Requests that may still be made, or None where there is no bound."""
+        """Return how many requests may still be made, or None where there is no limit."""
         return None if self._total is None else self._total - self.spent
 
     async def wait(self) -> None:
-        """Wait for one's turn; Overloaded when the total is used up."""
+        """Wait until the next request is allowed; raise Overloaded when the total is used up."""
         await asyncio.sleep(self.reserve(time.monotonic()))
 
     def reserve(self, now: float) -> float:
-        """Count one request at `now`, a monotonic clock's seconds, and say how long it has to wait."""
+        """Count one request at `now`, a monotonic clock's seconds, and return how many seconds it has to wait."""
         if self.remaining == 0:
             raise errors.Overloaded(
                 f"All {self._total} requests of this budget are used up.", help="Go on later, or allow more."

@@ -1,7 +1,7 @@
-"""The `Client` over JSON-RPC: methods by Solana's names, answers into values, and several nodes for one.
+"""Implements `ChainClient` over JSON-RPC: one method per method of Solana, typed results, and failover between nodes.
 
-A call that meets trouble at one node is put to the next, and the troubled one is left alone for a while. All nodes
-must be of one cluster: with more than one, each is asked for its genesis hash before it is asked anything else.
+A call that fails at one node is sent to the next, and the failed node is tried last for a while. All nodes must be of
+one cluster: with more than one node, the genesis hash of each is checked before any other call to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CLOCK_FIELDS: Final = struct.Struct("<QqQQq")
 
 
 class RpcClient:
-    """A `client.Client`; close it, or use it with `async with`."""
+    """A `client.ChainClient`; close it, or use it with `async with`."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class RpcClient:
         pacer: RequestPacer | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        """Ask `urls` in this order of preference; refusals are read as those of `program_id`.
+        """Use `urls` in this order of preference; custom error codes are read as those of `program_id`.
 
-        `pace` bounds the requests to all of them together.
+        `pacer` limits the requests to all of them together.
         """
         if not urls:
             raise errors.InvalidInput("A client needs at least one node.")
@@ -58,7 +58,7 @@ class RpcClient:
         pacer: RequestPacer | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Self:
-        """The configured nodes: SOLANA_RPC_URL, then HELIUS_RPC_URL unless the chain is the development one."""
+        """Return a client of SOLANA_RPC_URL, then of HELIUS_RPC_URL unless the chain is the development chain."""
         second = None if chain.is_development else chain.helius_rpc_url
         urls = [chain.rpc_url.reveal(), *([second.reveal()] if second else [])]
         return cls(urls, program_id=chain.program_id, pacer=pacer, timeout_seconds=timeout_seconds)
@@ -80,7 +80,7 @@ class RpcClient:
         return f"RpcClient({', '.join(node.name for node in self._nodes)})"
 
     def pin_node(self) -> RpcClient:
-        """The node that would be asked next, alone; its connections stay this client's to close."""
+        """Return a client of only the node that would be called next; this client still closes its connections."""
         one = object.__new__(RpcClient)
         one._nodes = self._nodes_by_preference()[:1]
         one._cluster = self._cluster
@@ -89,21 +89,21 @@ class RpcClient:
     # The cluster
 
     async def genesis_hash(self) -> str:
-        """Ask for the genesis hash, every time anew."""
+        """Call `getGenesisHash`; the result is not cached."""
         return await self._call("getGenesisHash", [], str)
 
     async def slot(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> Slot:
-        """Ask `getSlot`."""
+        """Call `getSlot`."""
         return Slot(await self._call("getSlot", [_options(commitment, min_context_slot)], int))
 
     async def block_height(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> int:
-        """Ask `getBlockHeight`."""
+        """Call `getBlockHeight`."""
         return await self._call("getBlockHeight", [_options(commitment, min_context_slot)], int)
 
     async def latest_blockhash(
         self, *, commitment: client.Commitment, min_context_slot: int | None = None
     ) -> client.Blockhash:
-        """Ask `getLatestBlockhash`."""
+        """Call `getLatestBlockhash`."""
         params = [_options(commitment, min_context_slot)]
         answer = await self._call("getLatestBlockhash", params, _InContext[_RawBlockhash])
         return client.Blockhash(
@@ -113,12 +113,14 @@ class RpcClient:
         )
 
     async def recent_priority_fees(self, addresses: Sequence[str] = ()) -> tuple[client.PriorityFee, ...]:
-        """Ask `getRecentPrioritizationFees`."""
+        """Call `getRecentPrioritizationFees`."""
         _require_at_most(addresses, client.MAX_FEE_ADDRESSES, "addresses")
         return await self._call("getRecentPrioritizationFees", [list(addresses)], tuple[client.PriorityFee, ...])
 
     async def clock(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> client.ChainClock:
-        """Read the Clock sysvar's account, or where a development node keeps none, the newest block's time."""
+        """Read the account of the Clock sysvar, or the newest block's time where a development node has no such
+        account.
+        """
         node = self.pin_node()
         found = await node.account(client.CLOCK, commitment=commitment, min_context_slot=min_context_slot)
         if found.value is not None and len(found.value.data) == _CLOCK_FIELDS.size:
@@ -130,7 +132,7 @@ class RpcClient:
         return client.ChainClock(slot=found.slot, unix_timestamp=seconds)
 
     async def block_time(self, slot: int) -> int | None:
-        """Ask `getBlockTime`."""
+        """Call `getBlockTime`."""
         try:
             found: int | None = await self._call("getBlockTime", [slot], _OptionalInt)
         except rpc_errors.SlotSkipped:
@@ -147,9 +149,9 @@ class RpcClient:
         skip_preflight: bool = False,
         min_context_slot: int | None = None,
     ) -> Signature:
-        """Ask `sendTransaction`, and hold its answer against the transaction's own signature.
+        """Call `sendTransaction`, and check that the result equals the transaction's own signature.
 
-        InvalidInput where the bytes are no transaction.
+        Raise InvalidInput where the bytes are no transaction.
         """
         signature = transactions.signature_of(transaction)
         options = {
@@ -173,7 +175,7 @@ class RpcClient:
         replace_blockhash: bool = False,
         min_context_slot: int | None = None,
     ) -> client.SimulationResult:
-        """Ask `simulateTransaction`."""
+        """Call `simulateTransaction`."""
         options = {
             "encoding": "base64",
             "sigVerify": verify_signatures,
@@ -191,14 +193,14 @@ class RpcClient:
     async def signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool
     ) -> client.AtSlot[tuple[client.SignatureStatus | None, ...]]:
-        """Ask `getSignatureStatuses`."""
+        """Call `getSignatureStatuses`."""
         _require_at_most(signatures, client.MAX_STATUSES, "signatures")
         params = [list(signatures), {"searchTransactionHistory": search_history}]
         answer = await self._call("getSignatureStatuses", params, _InContext[tuple[client.SignatureStatus | None, ...]])
         return client.AtSlot(slot=answer.slot, value=_require_complete(answer.value, signatures))
 
     async def transaction(self, signature: str, *, commitment: client.Commitment) -> dict[str, Any] | None:
-        """Ask `getTransaction`."""
+        """Call `getTransaction`."""
         options = {
             "encoding": "json",
             "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION,
@@ -208,7 +210,7 @@ class RpcClient:
         return found
 
     async def block_signatures(self, slot: int, *, commitment: client.Commitment) -> client.BlockSignatures | None:
-        """Ask `getBlock` for signatures alone."""
+        """Call `getBlock` for signatures only."""
         options = {
             "transactionDetails": "signatures",
             "rewards": False,
@@ -231,12 +233,12 @@ class RpcClient:
         limit: int = client.MAX_SIGNATURES,
         min_context_slot: int | None = None,
     ) -> tuple[client.SignatureInfo, ...]:
-        """Ask `getSignaturesForAddress`."""
+        """Call `getSignaturesForAddress`."""
         options = _options(commitment, min_context_slot, limit=limit, before=before, until=until)
         return await self._call("getSignaturesForAddress", [address, options], tuple[client.SignatureInfo, ...])
 
     async def request_airdrop(self, address: str, lamports: int, *, commitment: client.Commitment) -> Signature:
-        """Ask `requestAirdrop`."""
+        """Call `requestAirdrop`."""
         return Signature(await self._call("requestAirdrop", [address, lamports, _options(commitment, None)], str))
 
     # Accounts
@@ -249,7 +251,7 @@ class RpcClient:
         data_slice: client.DataSlice | None = None,
         min_context_slot: int | None = None,
     ) -> client.AtSlot[client.AccountInfo | None]:
-        """Ask `getAccountInfo`."""
+        """Call `getAccountInfo`."""
         options = _account_options(commitment, data_slice, min_context_slot)
         answer = await self._call("getAccountInfo", [address, options], _InContext[_RawAccount | None])
         found = answer.value
@@ -263,7 +265,7 @@ class RpcClient:
         data_slice: client.DataSlice | None = None,
         min_context_slot: int | None = None,
     ) -> client.AtSlot[tuple[client.AccountInfo | None, ...]]:
-        """Ask `getMultipleAccounts`."""
+        """Call `getMultipleAccounts`."""
         _require_at_most(addresses, client.MAX_ACCOUNTS, "accounts")
         options = _account_options(commitment, data_slice, min_context_slot)
         params = [list(addresses), options]
@@ -283,7 +285,7 @@ class RpcClient:
         data_slice: client.DataSlice | None = None,
         min_context_slot: int | None = None,
     ) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
-        """Ask `getProgramAccounts`."""
+        """Call `getProgramAccounts`."""
         options = {
             **_account_options(commitment, data_slice, min_context_slot),
             "filters": [_filter(one) for one in filters],
@@ -296,10 +298,10 @@ class RpcClient:
             slot=answer.slot, value=tuple(one.account.to_account_info(one.pubkey) for one in answer.value)
         )
 
-    # Which node
+    # Choice of the node
 
     async def _call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
-        """The first usable answer; where there is none, the trouble of the node we would rather have asked."""
+        """Return the first usable response; raise the error of the most preferred node where every node fails."""
         failures: list[rpc_errors.NodeError | rpc_errors.ApiKeyRejected] = []
         for node in self._nodes_by_preference():
             try:
@@ -314,24 +316,24 @@ class RpcClient:
         raise failures[0]
 
     def _nodes_by_preference(self) -> tuple[RpcNode, ...]:
-        """In the order given, those that rest last."""
+        """Return the nodes in the given order, with deprioritized nodes last."""
         now = time.monotonic()
         return tuple(sorted(self._nodes, key=lambda node: max(0.0, node.deprioritized_until - now)))
 
 
-#: Somebody has to change a key before this node is worth asking.
+#: An operator has to change the key before this node is worth calling.
 _KEY_REJECTED_SECONDS: Final = 60.0
 
 
 class _ClusterGuard:
-    """Nodes that are used in place of each other are of one cluster."""
+    """Checks that all nodes of one client are of the same cluster."""
 
     def __init__(self, *, is_enabled: bool) -> None:
         self._is_enabled = is_enabled
         self._first: RpcNode | None = None
 
     async def check(self, node: RpcNode) -> None:
-        """ConfigurationError where the node is of another cluster than the first that was asked."""
+        """Raise ConfigurationError where the node is of another cluster than the first node that was called."""
         if not self._is_enabled or node is self._first:
             return
         if node.genesis_hash is None:
@@ -348,7 +350,7 @@ class _ClusterGuard:
             )
 
 
-# What nodes write
+# Responses of nodes
 
 
 _OptionalInt: Any = int | None

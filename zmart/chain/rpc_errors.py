@@ -1,25 +1,25 @@
-"""What goes wrong between us and a chain, as types: what to do next is in the class, never in a message.
+"""Maps errors of nodes and transactions to types; the class determines the next step, never the message.
 
-    NodeTrouble (Transient)         this node, now; another node may answer at once
-    ├── RateLimited                 says after how many seconds
-    ├── NodeBehind                  it lags, or has not reached the slot that was asked for
-    ├── TimedOut, Unreachable       no answer; whether a transaction arrived is unknown
-    └── NodeFailed, Garbled         an answer that is none
-    KeyRefused (Unauthorized)       the node does not believe our key; another may
-    BadRequest (InvalidInput)       every node would refuse it
-    UnsupportedVersion (Permanent)  the transaction's version is above the ceiling this release names
+    NodeError (Transient)              this node failed now; another node may answer at once
+    ├── RateLimited                    states after how many seconds to retry
+    ├── NodeBehind                     it lags, or has not reached the requested slot
+    ├── TimedOut, Unreachable          no answer; whether a transaction arrived is unknown
+    └── NodeFailed, InvalidResponse    an answer without a usable result
+    ApiKeyRejected (Unauthorized)      the node does not accept our key; another may
+    BadRequest (InvalidInput)          every node would refuse it
+    UnsupportedVersion (Permanent)     the transaction's version is above the limit that this release states
     SlotSkipped, History... (NotFound)
-    TransactionTrouble (Transient)  the same transaction may land later: BlockhashUnknown, busy accounts
-    TransactionRefused (Permanent)  it never lands as it is
-    AlreadyProcessed (Conflict)     it landed: read its status
-    InstructionRefused (ProgramError)  a program said no, with its name for that and the number
+    TransactionError (Transient)       the same transaction may land later: BlockhashUnknown, busy accounts
+    TransactionRefused (Permanent)     it never lands as it is
+    AlreadyProcessed (Conflict)        it landed: read its status
+    InstructionRefused (ProgramError)  a program refused it, with the name and number of its error
 
-A transaction's refusal is decoded from what the node sends: `err` (`{"InstructionError": [2, {"Custom": 6025}]}`)
-tells which instruction and the number, the logs tell which program and, where Anchor made it, the name:
-`Error Code: InsufficientVotes. Error Number: 6025.` The name is the safest to match (protocol.md 1.8).
+The refusal of a transaction is decoded from the node's response: `err` (`{"InstructionError": [2, {"Custom": 6025}]}`)
+contains the instruction and the number. The logs contain the program and, for errors of Anchor, the name: `Error Code:
+InsufficientVotes. Error Number: 6025.` The name is the safest to match (protocol.md 1.8).
 
-All of this works on plain JSON. solders would parse these answers too, but panics on -32002 and -32005 without
-`data` and turns codes it does not know into integers.
+All of this works on plain JSON. solders would parse these responses too, but it panics on -32002 and -32005 without
+`data` and turns unknown codes into integers.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from zmart.domain import program_errors
 
 from . import addresses
 
-#: How long to leave a node alone that did not say for how long.
+#: How long to avoid a node whose response does not contain a time.
 RATE_LIMIT_SECONDS: Final = 5.0
-#: Longer than any node means it; a header that says more is not obeyed to the letter.
+#: Longer than any node intends; a header with a longer time is limited to this.
 LONGEST_RATE_LIMIT_SECONDS: Final = 300.0
 
 
@@ -46,7 +46,7 @@ class NodeError(errors.Unavailable):
 
 
 class RateLimited(NodeError):
-    """The node wants fewer requests."""
+    """The node limits the rate of requests."""
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class NodeBehind(NodeError):
 
     def __init__(self, message: str, *, slots: int | None = None) -> None:
         super().__init__(message)
-        #: How many slots it lags, where it knows.
+        #: How many slots it lags, where the node reports it.
         self.slots = slots
 
 
@@ -72,11 +72,11 @@ class Unreachable(NodeError):
 
 
 class NodeFailed(NodeError):
-    """The node failed at answering."""
+    """The node failed to answer."""
 
 
 class InvalidResponse(NodeError):
-    """The answer is not what JSON-RPC or this method promises."""
+    """The response does not have the form that JSON-RPC or this method requires."""
 
 
 class ApiKeyRejected(errors.Unauthorized):
@@ -84,19 +84,19 @@ class ApiKeyRejected(errors.Unauthorized):
 
 
 class BadRequest(errors.InvalidInput):
-    """The node refuses the request itself; no node would take it."""
+    """The node refuses the request itself; every node would refuse it."""
 
 
 class UnsupportedVersion(errors.Permanent):
-    """The transaction is of a newer version than this release reads; a newer release reads it."""
+    """The transaction has a newer version than this release reads; a newer release reads it."""
 
 
 class SlotSkipped(errors.NotFound):
-    """The node serves no block of the slot: it was skipped, or this node lacks it. The codes do not tell which."""
+    """The node serves no block of the slot: it was skipped, or this node lacks it; the code does not show which."""
 
 
 class HistoryPruned(errors.NotFound):
-    """The node no longer keeps what was asked for."""
+    """The node no longer stores the requested history."""
 
 
 class TransactionError(errors.Transient):
@@ -112,14 +112,14 @@ class TransactionRefused(errors.Permanent):
 
 
 class AlreadyProcessed(errors.Conflict):
-    """This very transaction has landed already; its status says how it went."""
+    """The same transaction has landed already; its status contains the result."""
 
 
 class InstructionRefused(errors.ProgramError):
     """A program refused an instruction.
 
-    `name` and `code` are the program's; `program` is its address where the logs tell it, `instruction` the
-    index of the instruction, compute budget included. `logs` are the simulation's or the transaction's.
+    `name` and `code` are the program's; `program` is its address where the logs contain it, `instruction` the index of
+    the instruction, compute budget included. `logs` are the simulation's or the transaction's.
     """
 
     def __init__(self, refusal: ProgramErrorInfo, *, instruction: int | None, logs: Sequence[str]) -> None:
@@ -134,7 +134,7 @@ class AccountInUse(InstructionRefused):
 
 
 class ProgramErrorInfo(NamedTuple):
-    """How a program says no."""
+    """The details of a program's error."""
 
     name: str
     code: int
@@ -143,7 +143,7 @@ class ProgramErrorInfo(NamedTuple):
 
 
 class JsonRpcError(NamedTuple):
-    """The `error` of a JSON-RPC answer."""
+    """The `error` of a JSON-RPC response."""
 
     code: int
     message: str
@@ -151,7 +151,7 @@ class JsonRpcError(NamedTuple):
 
     @classmethod
     def of(cls, value: Any) -> JsonRpcError:
-        """Whatever a node put there, as an error."""
+        """Return the value that a node sent as an error."""
         if not isinstance(value, dict):
             return cls(0, str(value)[:_LONGEST_TEXT])
         code = value.get("code")
@@ -163,7 +163,7 @@ class JsonRpcError(NamedTuple):
         )
 
 
-#: No node says this much on purpose.
+#: No node intentionally sends a longer text.
 _LONGEST_TEXT: Final = 1_000
 
 
@@ -171,7 +171,7 @@ _LONGEST_TEXT: Final = 1_000
 
 
 def error_from_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None = None) -> errors.ZmartError:
-    """The error behind a transaction's `err`, whichever call it came from; never raises.
+    """Return the error for a transaction's `err`, whichever call it came from; never raise.
 
     Numbers are read as those of `program_id` unless the logs name another program as the one that failed.
     """
@@ -187,7 +187,7 @@ def error_from_transaction(err: Any, logs: Sequence[str] = (), *, program_id: st
     return TransactionRefused(f"The chain says {_describe(err)}.")
 
 
-#: AccountNotFound is a fee payer the node has not seen: often a node that is behind (protocol.md 11).
+#: AccountNotFound is a fee payer that the node has not seen: often a node that is behind (protocol.md 11).
 _TRANSIENT_ERRORS: Final = frozenset(
     {
         "AccountInUse",
@@ -221,7 +221,7 @@ _ANCHOR: Final = re.compile(r"Error Code: (\w+)\. Error Number: (\d+)\. Error Me
 
 
 def _program_error_info(code: int, logs: Sequence[str], program_id: str | None) -> ProgramErrorInfo:
-    """The name behind a number: Anchor's own words, else the failing program's table, else only the number."""
+    """Return the error of a number: Anchor's own text, else the failing program's table, else only the number."""
     failed = next((match[1] for line in logs if (match := _FAILED.search(line))), None)
     anchor_match = next(
         (match for line in reversed(logs) if (match := _ANCHOR.search(line)) and int(match[2]) == code), None
@@ -250,7 +250,7 @@ def _describe(err: Any) -> str:
 def error_from_rpc(
     error: JsonRpcError, *, method: str, node: str = "the node", program_id: str | None = None
 ) -> errors.ZmartError:
-    """The error behind a JSON-RPC error object, with or without `data`, known code or not; never raises."""
+    """Return the error for a JSON-RPC error object, with or without `data`, known code or not; never raise."""
     message = f"{node} answers {method}: {error.message.rstrip('.')} ({error.code})."
     if error.code == -32002:
         return _error_from_preflight(error, message, program_id)
@@ -258,7 +258,7 @@ def error_from_rpc(
     return NodeBehind(message, slots=_slots_behind(error.data)) if kind is NodeBehind else kind(message)
 
 
-#: Agave's codes and JSON-RPC's, and what providers use for limits and keys. An unknown code is the node's failing.
+#: Codes of Agave and JSON-RPC, and those that providers use for limits and keys. An unknown code is a NodeFailed.
 _KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
     **dict.fromkeys((-32004, -32005, -32014, -32016), NodeBehind),
     **dict.fromkeys((429, -32429), RateLimited),
@@ -277,7 +277,7 @@ def _slots_behind(data: Any) -> int | None:
 
 
 def _error_from_preflight(error: JsonRpcError, message: str, program_id: str | None) -> errors.ZmartError:
-    """A transaction that failed its simulation; without `data` the message still holds the essence."""
+    """Return the error of a failed simulation; without `data`, the message still contains the essential part."""
     data = error.data if isinstance(error.data, dict) else {}
     logs = data.get("logs")
     err = data.get("err") or _err_from_message(error.message)
@@ -303,7 +303,7 @@ def _err_from_message(message: str) -> Any:
 def error_from_http(
     status: int, headers: Mapping[str, str], error: JsonRpcError | None, *, method: str, node: str, now: float
 ) -> errors.ZmartError:
-    """The error behind an HTTP status that is not 200; `error` is the JSON-RPC error in its body, if any.
+    """Return the error for an HTTP status that is not 200; `error` is the JSON-RPC error in its body, if any.
 
     `now` is Unix time, for a Retry-After that is a date.
     """
@@ -322,7 +322,7 @@ def error_from_http(
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header, a number or a date (RFC 9110 10.2.3); None where it says neither."""
+    """Return the seconds of a Retry-After header, a number or a date (RFC 9110 10.2.3); None where it is neither."""
     if value is None:
         return None
     if value.strip().isdigit():

@@ -1,8 +1,8 @@
-"""Keys that sign: read from a file only its owner can read, shown never, used only to sign.
+"""Loads signing keys from files that only the owner can read, and signs with them without ever showing them.
 
-A key file is what the Solana tools write: a JSON array of 64 numbers, the secret's 32 bytes and the public key's.
-`BACKEND_AUTHORITY_PRIVATE_KEY_FILE` may instead hold the same 64 bytes as base58 text (protocol.md 11). A signer
-prints as its address; it cannot be pickled or copied, so it travels no further than this process.
+A key file has the format of the Solana tools: a JSON array of 64 numbers, the 32 bytes of the secret key and those of
+the public key. `BACKEND_AUTHORITY_PRIVATE_KEY_FILE` may instead contain the same 64 bytes as base58 text (protocol.md
+11). The text form of a signer is its address. It cannot be pickled or copied, so the key does not leave this process.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from zmart.domain.ids import Address
 
 KEY_BYTES = 64
 _SEED_BYTES = 32
-#: A key as JSON takes less than this; nobody means a larger file.
+#: A key as JSON is shorter than this; a longer file is not a key.
 _LARGEST_FILE = 4_096
 
 
 class Signer:
-    """One key."""
+    """One signing key."""
 
     __slots__ = ("_key", "address")
 
@@ -38,15 +38,17 @@ class Signer:
 
     @classmethod
     def generate(cls) -> Signer:
-        """A new key that nobody else has."""
+        """Return a new random key."""
         return cls(Keypair())
 
     def sign(self, message: MessageV0) -> RawSignature:
-        """The signature of a message."""
+        """Return the signature of a message."""
         return self._key.sign_message(to_bytes_versioned(message))
 
     def save(self, path: Path) -> None:
-        """Write the key as the Solana tools do, for its owner alone; Conflict where the file exists."""
+        """Write the key in the format of the Solana tools, readable by its owner only; raise Conflict if the file
+        exists.
+        """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -69,7 +71,7 @@ class Signer:
 
 
 def backend(chain: settings.ChainSettings) -> Signer | None:
-    """The backend authority's key, or None where none is configured. Raises ConfigurationError."""
+    """Return the backend authority's key, or None where none is configured; raise ConfigurationError."""
     if chain.backend_keypair_path is not None and chain.backend_private_key is not None:
         raise errors.ConfigurationError(
             "BACKEND_KEYPAIR_PATH and BACKEND_AUTHORITY_PRIVATE_KEY_FILE are both set.", help="Remove one of the two."
@@ -82,15 +84,15 @@ def backend(chain: settings.ChainSettings) -> Signer | None:
 
 
 def admin(chain: settings.ChainSettings) -> Signer | None:
-    """The admin's key, or None where approvals are left to a person. Raises ConfigurationError."""
+    """Return the admin's key, or None where an operator sends approvals; raise ConfigurationError."""
     path = chain.admin_keypair_path
     return None if path is None else load(path, name="ADMIN_KEYPAIR_PATH")
 
 
 def load(path: Path, *, name: str = "The key file") -> Signer:
-    """The key in a file that only its owner can read.
+    """Return the key in a file that only its owner can read.
 
-    Raises ConfigurationError, in words that name the variable and never repeat what is in the file.
+    Raise ConfigurationError with a message that names the variable and never contains the file's content.
     """
     try:
         with path.open("rb") as file:
@@ -104,7 +106,7 @@ def load(path: Path, *, name: str = "The key file") -> Signer:
 
 
 def check_mode(status: os.stat_result, path: Path, *, name: str) -> None:
-    """ConfigurationError unless the file is a regular one of ours (or root's) that nobody else can open."""
+    """Raise ConfigurationError unless it is a regular file, owned by us or root, that no other user can open."""
     if not stat.S_ISREG(status.st_mode):
         raise _key_error(name, f"{path} is not a file", "Name the file that holds the key.")
     if status.st_uid not in (os.geteuid(), 0):
@@ -118,7 +120,7 @@ _FORMATS = "A key is a JSON array of 64 numbers, as solana-keygen writes it, or 
 
 
 def parse(text: str, *, name: str = "The key") -> Signer:
-    """The key in a text: JSON or base58 of 64 bytes. Raises ConfigurationError, without repeating the text."""
+    """Return the key in a text, JSON or base58 of 64 bytes; raise ConfigurationError without repeating the text."""
     raw = _decode_key(text.strip())
     if raw is None or len(raw) != KEY_BYTES:
         raise _key_error(name, "this is no key", _FORMATS)

@@ -1,12 +1,12 @@
-"""Instructions for the program, and transactions out of them, signed or left to a wallet to sign.
+"""Builds instructions for the program and transactions from them, signed or to be signed by a wallet.
 
-An instruction's accounts come in the order of the IDL, with their flags. What can be known is filled
-in: the configuration, the System program, a market's account from its id, a wallet's position or vote
-record from market and user. The rest, chiefly who signs, is given.
+An instruction's accounts are in the order of the IDL, with their flags. Accounts that can be derived are filled in: the
+configuration, the System program, a market's account from its id, a wallet's position or vote record from market and
+user. The caller provides the others, chiefly the signers.
 
-A transaction is versioned (v0), begins with what it may cost, and fits one packet: 1,232 bytes with
-its signatures. Unsigned it is the same bytes with zeros where the signatures go, which is what wallets
-take and what a node simulates.
+A transaction is versioned (v0), begins with its compute budget, and fits one packet: 1,232 bytes with its signatures.
+An unsigned transaction is the same bytes with zeros in place of the signatures, which wallets accept and nodes can
+simulate.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from zmart.domain.votes import VoteKind
 from . import addresses, codec, idl
 from .signer import Signer
 
-#: What fits one packet of the network, signatures included.
+#: The size of one packet of the network, signatures included.
 MAX_TRANSACTION_BYTES: Final = 1_232
-#: What a transaction may compute at most, whatever it asks for.
+#: The limit of a transaction's compute units, whatever it requests.
 MAX_COMPUTE_UNITS: Final = 1_400_000
-#: What every signature costs.
+#: The fee of each signature.
 LAMPORTS_PER_SIGNATURE: Final = 5_000
 _MICRO: Final = 1_000_000
 
@@ -54,11 +54,11 @@ def instruction(
     *,
     market_id: bytes | None = None,
 ) -> Instruction:
-    """An instruction ready to be signed.
+    """Return an instruction that is ready to be signed.
 
-    `accounts` names what cannot be derived; what it names is taken even where it could be, so that
-    a test can be wrong on purpose. A market is its address in `accounts`, or `market_id`, or the
-    argument of that name. InvalidInput tells what is missing or unknown.
+    `accounts` contains the accounts that cannot be derived. An account that it contains is used even where it could be
+    derived, so that a test can pass a wrong one on purpose. A market is its address in `accounts`, or `market_id`, or
+    the argument of that name. InvalidInput states which account is missing or unknown.
     """
     args = args or {}
     described = _find_instruction(name)
@@ -79,7 +79,7 @@ def instruction(
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a transaction may compute, and what it offers for being taken early."""
+    """The compute limit of a transaction, and the price that it offers for priority."""
 
     #: Compute units; the whole limit is paid for, used or not.
     units: int
@@ -94,11 +94,11 @@ class Cost:
 
     @property
     def priority_fee_lamports(self) -> int:
-        """What is paid beside the signatures, rounded up as the chain does."""
+        """Return the fee in addition to the signatures' fee, rounded up as the chain does."""
         return -(-self.units * self.micro_lamports_per_unit // _MICRO)
 
     def instructions(self) -> list[Instruction]:
-        """What tells the chain, to be put first; a price of nothing is left out."""
+        """Return the compute budget instructions, which come first; a price of zero is omitted."""
         limit = compute_budget.set_compute_unit_limit(self.units)
         price = compute_budget.set_compute_unit_price(self.micro_lamports_per_unit)
         return [limit, price] if self.micro_lamports_per_unit else [limit]
@@ -106,40 +106,40 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class UnsignedTransaction:
-    """A transaction that waits for its signatures."""
+    """A transaction without its signatures."""
 
     message: MessageV0
     cost: Cost | None
 
     @property
     def signers(self) -> tuple[Address, ...]:
-        """Who has to sign, the payer of the fee first."""
+        """Return the addresses that have to sign, the payer of the fee first."""
         count = self.message.header.num_required_signatures
         return tuple(Address(str(key)) for key in self.message.account_keys[:count])
 
     @property
     def blockhash(self) -> str:
-        """What it is young by."""
+        """Return the blockhash that limits its age."""
         return str(self.message.recent_blockhash)
 
     @property
     def fee_lamports(self) -> int:
-        """What landing costs, whether it succeeds or not."""
+        """Return the fee of landing, whether the transaction succeeds or not."""
         return LAMPORTS_PER_SIGNATURE * len(self.signers) + (self.cost.priority_fee_lamports if self.cost else 0)
 
     @property
     def raw(self) -> bytes:
-        """Its bytes, with zeros for signatures."""
+        """Return its bytes, with zeros for signatures."""
         empty = [RawSignature.default()] * len(self.signers)
         return bytes(VersionedTransaction.populate(self.message, empty))
 
     @property
     def base64(self) -> str:
-        """The form that wallets take."""
+        """Return the form that wallets accept."""
         return base64.b64encode(self.raw).decode()
 
     def sign(self, signers: Sequence[Signer]) -> SendableTransaction:
-        """Sign with every key that it takes, in any order; InvalidInput where one is missing or too many."""
+        """Sign with every required key, in any order; raise InvalidInput where one is missing or superfluous."""
         keys = {signer.address: signer for signer in signers}
         if missing := [address for address in self.signers if address not in keys]:
             raise errors.InvalidInput(f"The signature of {missing[0]} is missing.")
@@ -152,26 +152,26 @@ class UnsignedTransaction:
 
 @dataclass(frozen=True, kw_only=True)
 class SendableTransaction:
-    """A transaction that can be sent; the same bytes may be sent again, they land at most once."""
+    """A transaction that can be sent; the same bytes may be sent repeatedly and land at most once."""
 
     raw: bytes
-    #: What it is known by: the payer's signature.
+    #: The identifier of the transaction: the payer's signature.
     signature: Signature
     blockhash: str
 
     @property
     def base64(self) -> str:
-        """The form that nodes take."""
+        """Return the form that nodes accept."""
         return base64.b64encode(self.raw).decode()
 
 
 def transaction(
     instructions: Sequence[Instruction], *, payer: str, blockhash: str, cost: Cost | None = None
 ) -> UnsignedTransaction:
-    """A transaction of these instructions, paid by `payer` and young by `blockhash`.
+    """Return a transaction of these instructions, paid by `payer` and with its age limited by `blockhash`.
 
-    Without `cost` it may compute 200,000 units an instruction and offers nothing. InvalidInput where there is
-    nothing in it, where an address or the blockhash is none, or where it would not fit a packet.
+    Without `cost` it may use 200,000 compute units per instruction and offers no priority fee. Raise InvalidInput where
+    it would be empty, where an address or the blockhash is invalid, or where it would not fit a packet.
     """
     if not instructions:
         raise errors.InvalidInput("A transaction needs an instruction.")
@@ -182,7 +182,7 @@ def transaction(
 
 
 def signature_of(raw: bytes) -> Signature:
-    """The signature by which a signed transaction is known, whatever its version; InvalidInput for other bytes.
+    """Return the signature that identifies a signed transaction, of any version; raise InvalidInput for other bytes.
 
     Legacy and version-0 transactions begin with their signatures, version 1 ends with them.
     """
@@ -210,7 +210,7 @@ def _require_packet_size(unsigned: UnsignedTransaction) -> UnsignedTransaction:
 
 
 def named_accounts(name: str, keys: list[Address]) -> dict[str, Address]:
-    """The accounts of a received instruction by their names; those beyond the IDL are left out."""
+    """Return the accounts of a received instruction by their names, without those beyond the IDL."""
     described = _find_instruction(name).accounts
     if len(keys) < len(described):
         raise errors.DecodeError(f"{name} takes {len(described)} accounts, not {len(keys)}.")
@@ -236,7 +236,7 @@ def _find_instruction(name: str) -> idl.IdlInstruction:
 
 
 def _is_derived_later(account: str) -> bool:
-    """Whether an account's address comes from other accounts' addresses."""
+    """Return whether an account's address is derived from other accounts' addresses."""
     return account in {"position", "vote_record"}
 
 

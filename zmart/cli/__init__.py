@@ -1,12 +1,12 @@
-"""The `zmart` command: starts the services as processes, and answers questions about them.
+"""Defines the `zmart` command, which starts the services as processes and reports on them.
 
-It imports none of the services. What goes wrong is one sentence and the next step, with status 1
-(2 for a command that was mistyped); `--debug` adds the traceback.
+It imports none of the services. An error is one sentence and the next step, with exit status 1 (2 for a command that
+was mistyped); `--debug` adds the traceback.
 
-One module holds the commands of one noun: the house and how it is (`house`, `status`, `doctor`), what comes in and what
-is made of it (`log`, `database`), what is done on chain and after it (`keepers`, `snapshots`, `alerts`), keys to try it
-with (`wallets`), what is promised (`documents`). What only one command needs and takes long to import is imported in
-that command, so that `zmart --help` stays quick.
+Each module contains the commands of one subject: the services and their state (`services`, `status`, `doctor`), the log
+and its marts (`log`, `database`), work on chain and after it (`keepers`, `snapshots`, `alerts`), keys to try it with
+(`wallets`), and the API contract (`openapi`). A command itself imports modules that only it needs and that take long to
+import, so that `zmart --help` stays fast.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _COMMANDS: tuple[click.Command, ...] = (
 
 
 class _Commands(click.Group):
-    """A group that turns what we raise on purpose into a sentence."""
+    """A group that prints an expected error as a sentence."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except BrokenPipeError:
-            # Whoever read us has seen enough (`| head`); click ends without a word.
+            # The reader of the output has closed the pipe (`| head`); click ends without a message.
             raise
         except (errors.ZmartError, psycopg.Error, OSError) as error:
             if context.params.get("debug"):

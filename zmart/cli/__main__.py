@@ -1,4 +1,4 @@
-"""`python -m zmart.cli` is `zmart`."""
+"""Runs `zmart` as `python -m zmart.cli`."""
 
 from __future__ import annotations
 

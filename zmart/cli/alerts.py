@@ -1,4 +1,4 @@
-"""Commands that list, acknowledge and close alerts."""
+"""Provides the commands that list, acknowledge and close alerts."""
 
 from __future__ import annotations
 

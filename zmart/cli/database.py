@@ -1,4 +1,4 @@
-"""Commands that print database URIs, migrate the database and rebuild its marts."""
+"""Provides the commands that print database URIs, migrate the database and rebuild its marts."""
 
 from __future__ import annotations
 

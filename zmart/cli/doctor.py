@@ -1,4 +1,4 @@
-"""The doctor command: checks whether a start would succeed, and prints each finding."""
+"""Provides the doctor command, which checks whether a start would succeed and prints each finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tables and spans of time are written."""
+"""Formats tables and durations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def format_table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    """Rows of one length as lines, each column as wide as its widest cell. At least one row."""
+    """Yield rows of equal length as lines, each column as wide as its widest cell; requires at least one row."""
     everything = list(rows)
     widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
     for row in everything:
@@ -15,7 +15,7 @@ def format_table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
 
 
 def format_duration(seconds: float) -> str:
-    """A span of time in its greatest fitting unit, from seconds to hours."""
+    """Return a duration in its greatest fitting unit, from seconds to hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,4 +1,4 @@
-"""Commands that plan keeper transactions, send them and manage their intents."""
+"""Provides the commands that plan keeper transactions, send them and manage their intents."""
 
 from __future__ import annotations
 

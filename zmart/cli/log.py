@@ -1,4 +1,4 @@
-"""Commands that fill the log from a file, from the chain and from dead letters, and manage the webhook.
+"""Provides the commands that fill the log from a file, the chain and dead letters, and those of the webhook.
 
 Ingest does all of this work, in a separate process that logs in as the role with write access to the log.
 """

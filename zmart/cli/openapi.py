@@ -1,4 +1,4 @@
-"""The command that prints the documents of the API contract."""
+"""Provides the command that prints the documents of the API contract."""
 
 from __future__ import annotations
 

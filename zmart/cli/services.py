@@ -1,4 +1,4 @@
-"""Commands that start the services, list them, print their logs and restart one of them.
+"""Provides the commands that start the services, list them, print their logs and restart one of them.
 
 `up` stays in the foreground of the services that it started. The other commands reach it through the state directory
 (`zmart.run.supervisor.state_file`), so they work from every directory.
@@ -30,10 +30,10 @@ from zmart.settings import Settings
 
 from . import formatting
 
-#: Colours to tell services apart by; errors and warnings have their own.
+#: Colours that distinguish services; errors and warnings have their own.
 _COLOURS = ("cyan", "green", "magenta", "blue", "bright_black")
 _FOLLOW_EVERY_SECONDS = 0.2
-#: Services that are of no use without a database, and how long it may take to answer.
+#: Services that do not work without a database, and how long it may take to answer.
 _ON_POSTGRES = frozenset({"ingest", "api", "ws", "dagster-code"})
 _DATABASE_SECONDS = 5
 LinePrinter: TypeAlias = Callable[[str, str, Severity], None]
@@ -60,7 +60,7 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
 
 
 def _require_database(settings: Settings, names: set[str]) -> None:
-    """See at once that Postgres answers where services stand on one that is not started with them."""
+    """Raise Unavailable at once if services need a Postgres that is not started with them and does not answer."""
     if "migrate" in names or not names & _ON_POSTGRES:
         return
     try:
@@ -129,7 +129,7 @@ def restart(name: str) -> None:
 
 
 def format_overview(settings: Settings, plan: Sequence[Service], seconds: float) -> str:
-    """What a person reads when everything is ready: the addresses to open, how to ask the database, where logs are."""
+    """Return the text for the user when everything is ready: addresses to open, how to query the database, and logs."""
     rows = [(service.name, service.url) for service in plan if service.url]
     api = next((url for name, url in rows if name == "api"), None)
     if api is not None:
@@ -141,13 +141,13 @@ def format_overview(settings: Settings, plan: Sequence[Service], seconds: float)
 
 
 def _zmart_command() -> str:
-    """How this command is called from here."""
+    """Return how this command is called from the working directory."""
     path = Path(sys.executable).with_name("zmart")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "zmart"
 
 
 def _psql_command() -> str:
-    """The system's psql, else the one beside the embedded server."""
+    """Return the system's psql, else the one beside the embedded server."""
     if shutil.which("psql"):
         return "psql"
     beside = [found.folder / "psql" for found in binaries.find_all()]
@@ -181,7 +181,7 @@ def _status_rows(statuses: Sequence[state_file.ServiceStatus]) -> Iterator[tuple
 
 
 def _follow(path: Path) -> Iterator[str]:
-    """What is appended to `path` from now on, across rotations."""
+    """Yield the text that is appended to `path` from now on, across rotations."""
     file = path.open(errors="replace")
     file.seek(0, os.SEEK_END)
     while True:

@@ -1,4 +1,4 @@
-"""Commands that list discussion snapshots in IPFS and verify them against the log."""
+"""Provides the commands that list discussion snapshots in IPFS and verify them against the log."""
 
 from __future__ import annotations
 

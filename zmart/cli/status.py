@@ -1,4 +1,4 @@
-"""How the log is: what the API and ingest say of themselves, as a page for a person or as it is."""
+"""Provides the status command, which prints the state that the API and ingest report, as a page or as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def status(as_json: bool) -> None:
 
 
 def _fetch_status(settings: Settings) -> dict[str, Any]:
-    """The API's own account of itself. Raises Unavailable where it does not answer."""
+    """Return the status that the API reports; raise Unavailable where it does not answer."""
     host, port = settings.hosts.api, settings.ports.api
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
@@ -50,14 +50,14 @@ def _fetch_status(settings: Settings) -> dict[str, Any]:
 
 
 def _fetch_ingest_status(settings: Settings) -> dict[str, Any] | None:
-    """What ingest says of itself, rates and size among it; None where it does not answer."""
+    """Return the status that ingest reports, including rates and size; None where it does not answer."""
     url = f"http://{settings.hosts.ingest}:{settings.ports.ingest}/ready"
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             report: dict[str, Any] = json.load(answer)
             return report
     except urllib.error.HTTPError as refusal:
-        # Not ready is an answer, too: 503, with reasons.
+        # The response of a service that is not ready is used, too: 503, with reasons.
         with contextlib.suppress(ValueError):
             unready: dict[str, Any] = json.load(refusal)
             return unready
@@ -67,7 +67,7 @@ def _fetch_ingest_status(settings: Settings) -> dict[str, Any] | None:
 
 
 def format_page(report: Mapping[str, Any]) -> Iterator[str]:
-    """A page for a person: whether all is well or what to do, then the log, what is proven and open, models, alerts."""
+    """Yield a readable page: open problems with next steps, then the log, what is verified and open, models, alerts."""
     lag, completeness = report.get("lag") or {}, report.get("completeness") or {}
     yield from _format_summary(list(_open_problems(report)))
     yield ""
@@ -104,7 +104,7 @@ def _format_summary(needs: Sequence[str]) -> Iterator[str]:
 
 
 def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
-    """What is not as it should be, each with the next step; the gravest first."""
+    """Yield every problem with its next step, the most severe first."""
     if report.get("ingest") is None:
         yield "Ingest does not answer, so nothing arrives. See: zmart ps, zmart logs ingest"
     for alert in report.get("alerts", ()):
@@ -126,7 +126,7 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """What came in the last minute, what is against more of it, and what a log of this kind weighs."""
+    """Return the deliveries of the last minute, the reasons that prevent more, and the size of the log."""
     if report is None:
         return [("ingest", "does not answer")]
     rows = [("ingest", reason) for reason in report.get("reasons", ())]

@@ -1,4 +1,4 @@
-"""Commands that a leaf of ours answers: its module is run as a process, never imported."""
+"""Runs the module of a service as a process for a command; the module is never imported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import click
 
 
 def run_module(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> NoReturn:
-    """Run a module of ours; its exit status is ours.
+    """Run one of our modules, and exit with its exit status.
 
-    What it says goes through here where it goes into a pipe: a reader that leaves (`| head`) ends neither its work,
-    which may be sending a transaction, nor us with a traceback.
+    If standard output is a pipe, the output passes through this process. A reader that closes the pipe (`| head`) then
+    ends neither the module's work, which may be sending a transaction, nor this process with a traceback.
     """
     command = [sys.executable, "-m", module, *arguments]
     if sys.stdout.isatty():
@@ -31,5 +31,5 @@ def run_module(module: str, *arguments: str, env: Mapping[str, str] | None = Non
 
 
 def format_flags(**chosen: bool) -> list[str]:
-    """Options that are on, as one writes them: `dry_run=True` is `--dry-run`."""
+    """Return the options that are on, in the form of the command line: `dry_run=True` is `--dry-run`."""
     return [f"--{name.replace('_', '-')}" for name, is_on in chosen.items() if is_on]

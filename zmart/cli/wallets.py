@@ -1,4 +1,4 @@
-"""Keys in files, and lamports for them where the genesis hash says localnet."""
+"""Provides the commands that create key files and airdrop lamports on a localnet, as shown by its genesis hash."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def _print_demo_wallets(settings: Settings, count: int, lamports: int) -> 
 
 
 def _to_lamports(sol: Decimal) -> int:
-    """An amount of SOL in lamports, exactly."""
+    """Return an amount of SOL in lamports, exactly."""
     lamports = sol * 1_000_000_000 if sol.is_finite() else Decimal(0)
     if not 0 < lamports < 2**63 or lamports != int(lamports):
         raise errors.InvalidInput(f"{sol} SOL is no amount.", help="Give more than zero, with at most nine decimals.")

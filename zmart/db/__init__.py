@@ -1,1 +1,1 @@
-"""Postgres: connecting, the statements, how the schema came to be, reading the feed."""
+"""Connects to Postgres, loads SQL statements, migrates the schema and reads the feed."""

@@ -39,12 +39,12 @@ class AlertRow(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Whether its cause is gone, or an operator closed it."""
+        """Return whether its cause is gone, or an operator closed it."""
         return self.resolved_at is not None
 
     @property
     def state(self) -> str:
-        """One word, and who."""
+        """Return one word, with the name of the operator if the alert is acknowledged."""
         if self.is_over:
             return "over"
         return "open" if self.acknowledged_at is None else f"with {self.acknowledged_by}"
@@ -64,18 +64,18 @@ def resolve_alert(connection: SyncConnection, kind: str, subject: str) -> None:
 
 
 def open_subjects(connection: SyncConnection, kind: str) -> set[str]:
-    """The subjects of the open alerts of a kind."""
+    """Return the subjects of the open alerts of a kind."""
     return {subject for (subject,) in connection.execute(sql.open_subjects, {"kind": kind})}
 
 
 def list_alerts(connection: SyncConnection, *, shows_all: bool = False, limit: int = 50) -> list[AlertRow]:
-    """Open alerts, or all of them, the gravest first."""
+    """Return open alerts, or all of them, the most severe first."""
     rows = connection.execute(sql.list_alerts, {"shows_all": shows_all, "limit": limit})
     return [AlertRow(*row) for row in rows]
 
 
 def acknowledge_alert(connection: SyncConnection, alert_no: int, by: str) -> None:
-    """Record that `by` looks after an alert. NotFound where it is not open, or acknowledged already."""
+    """Record that `by` handles an alert; raise NotFound where it is not open, or acknowledged already."""
     (is_acknowledged,) = connection.execute(sql.acknowledge, {"alert_no": alert_no, "by": by}).fetchone() or (False,)
     if not is_acknowledged:
         raise errors.NotFound(
@@ -84,6 +84,6 @@ def acknowledge_alert(connection: SyncConnection, alert_no: int, by: str) -> Non
 
 
 def close_alert(connection: SyncConnection, alert_no: int) -> None:
-    """Close an alert. NotFound where it is not open."""
+    """Close an alert; raise NotFound where it is not open."""
     if connection.execute(sql.close, {"alert_no": alert_no}).rowcount == 0:
         raise errors.NotFound(f"Alert {alert_no} is not open.", help="See: zmart alerts list")

@@ -1,15 +1,15 @@
-"""Opens connections to Postgres and translates the driver's errors into ours; nothing else does either.
+"""Opens connections to Postgres and translates the driver's errors into ours; no other module does either.
 
 A connection sets its name (`application_name`), a statement timeout, and the just-in-time compiler to off. All are set
-after connecting rather than as start-up options, which session poolers refuse. dbt and Dagster open connections of
-their own, with psycopg2, and leave no place for a SET: they use `with_session_options`, in the start-up options that
-they send anyway for the role and the search path.
+after connecting rather than as start-up options, which session poolers refuse. dbt and Dagster open their own
+connections, with psycopg2, and do not allow a SET: they use `with_session_options`, in the start-up options that they
+send anyway for the role and the search path.
 
 Callers wrap their statements in `translate_errors()`: the branch of `zmart.errors` then shows whether another attempt
-can help. Mistakes in our own SQL pass through untouched, for they are bugs. Services that run against a schema that may
+can help. Mistakes in our own SQL are not translated, because they are bugs. Services that run against a schema that may
 not be deployed yet use `translate_all_errors()`, which makes those mistakes Unavailable too.
 
-`ReconnectingConnection` serves tasks that hold one connection for as long as the process runs.
+`ReconnectingConnection` serves tasks that use one connection for as long as the process runs.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SyncConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 #: Long enough for any statement of a service, short enough that a stuck one frees its connection.
 STATEMENT_TIMEOUT_SECONDS = 30.0
-#: A server on the same network answers in milliseconds; a dead one should be noticed.
+#: A server on the same network answers in milliseconds; a dead one must be noticed.
 CONNECT_TIMEOUT_SECONDS = 10
-#: What every connection sets, whatever the server's own configuration says. With the compiler on, as an unchanged
-#: Postgres has it, a delivery of five transactions takes 1.4 to 10 s instead of 0.01 to 0.06: a fold's statement is
+#: Settings of every connection, whatever the server's own configuration is. With the just-in-time compiler on, as in an
+#: unchanged Postgres, a delivery of five transactions takes 1.4 to 10 s instead of 0.01 to 0.06: a fold's statement is
 #: compiled each time, and is too short to win that back.
 SESSION: Mapping[str, str] = MappingProxyType({"jit": "off"})
-#: A peer that vanished without closing its connection is noticed within this time, by the kernel.
+#: The kernel notices within this time that a peer vanished without closing its connection.
 KEEPALIVE: Mapping[str, str] = MappingProxyType(
     {
         "keepalives_idle": "5",
@@ -57,11 +57,10 @@ async def connect(
     autocommit: bool = False,
     prepare_threshold: int | None = 5,
 ) -> Connection:
-    """Open one connection of its own, outside any pool.
+    """Open one separate connection, outside any pool.
 
-    `statement_timeout_seconds` of 0 means none. `prepare_threshold` of None suits a transaction
-    pooler. Raises Unavailable when the server does not answer, Unauthorized when it refuses the
-    login.
+    `statement_timeout_seconds` of 0 means none. `prepare_threshold` of None suits a transaction pooler. Raise
+    Unavailable when the server does not answer, and Unauthorized when it refuses the login.
     """
     with translate_errors():
         connection = await psycopg.AsyncConnection.connect(
@@ -83,9 +82,9 @@ def connect_sync(
     autocommit: bool = False,
     prepare_threshold: int | None = 5,
 ) -> SyncConnection:
-    """Open one synchronous connection; the driver's errors pass as they are.
+    """Open one synchronous connection; the driver's errors are not translated.
 
-    `statement_timeout_seconds` of None leaves the timeout as the server has it, 0 means none.
+    `statement_timeout_seconds` of None uses the server's timeout, 0 means none.
     """
     connection = psycopg.connect(
         with_keepalive(dsn),
@@ -104,17 +103,17 @@ def connect_sync(
 
 
 def with_keepalive(dsn: str) -> str:
-    """Return `dsn` with the keepalive settings that it does not have itself."""
+    """Return `dsn` with the keepalive settings that it does not contain itself."""
     return conninfo.make_conninfo("", **{**KEEPALIVE, **conninfo.conninfo_to_dict(dsn)})
 
 
 def with_session_options(options: str) -> str:
-    """Return the start-up options `options` with `SESSION` added, for drivers that are not ours to configure."""
+    """Return the start-up options `options` with `SESSION` added, for drivers that we cannot configure."""
     return " ".join(filter(None, [options, *(f"-c {name}={value}" for name, value in SESSION.items())]))
 
 
 class ReconnectingConnection:
-    """One connection that is opened when it is needed and opened again after it was lost.
+    """A connection that is opened when it is needed and reopened after it was lost.
 
     It never repeats a statement: the caller gets the error and decides. The session's state (temporary tables, LISTEN,
     prepared statements) is gone after a reconnect; `on_connect` sets it up, and `generation` shows that it is new.
@@ -142,14 +141,14 @@ class ReconnectingConnection:
 
     @property
     def backend_pid(self) -> int | None:
-        """The server process that serves the connection, while there is one."""
+        """Return the pid of the server process of the connection, or None without a connection."""
         connection = self._open_connection()
         return None if connection is None else connection.info.backend_pid
 
     async def get(self) -> Connection:
-        """Return the connection, opened and set up where there is none.
+        """Return the connection; open it and set it up where there is none.
 
-        Raises Unavailable when the server does not answer, Unauthorized when it refuses the login, and the errors of
+        Raise Unavailable when the server does not answer, Unauthorized when it refuses the login, and the errors of
         `on_connect`; a connection that could not be set up is closed.
         """
         if (connection := self._open_connection()) is not None:
@@ -189,7 +188,7 @@ class ReconnectingConnection:
 
 @contextlib.contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn the driver's errors into ours, keeping the original as the cause."""
+    """Translate the driver's errors into ours, with the original as the cause."""
     try:
         yield
     except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
@@ -201,7 +200,7 @@ def translate_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def translate_all_errors(failure: str) -> Iterator[None]:
-    """Like `translate_errors`, but mistakes in our own SQL become Unavailable("`failure`: reason.").
+    """Translate as `translate_errors` does, and mistakes in our own SQL into Unavailable("`failure`: reason.").
 
     Where the schema is not deployed yet, a correct statement fails in the same way, and succeeds a moment later.
     """
@@ -212,7 +211,7 @@ def translate_all_errors(failure: str) -> Iterator[None]:
         raise errors.Unavailable(f"{failure}: {bug.diag.message_primary or bug}.") from bug
 
 
-#: Checked from the top; the first class that fits decides.
+#: Checked from the top; the first class that matches decides.
 _ERROR_CLASSES: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
     (psycopg_pool.TooManyRequests, errors.Overloaded),
     (psycopg_pool.PoolTimeout, errors.Overloaded),
@@ -237,9 +236,9 @@ _ERROR_CLASSES: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
 
 
 def translate(error: Exception) -> errors.ZmartError | None:
-    """Return what `error` means to a caller, or None when it is a mistake of ours.
+    """Return our error for `error`, or None when it is a mistake in our code.
 
-    Only the server's primary message is repeated: its DETAIL quotes values of rows.
+    The message contains only the server's primary message, because its DETAIL quotes values of rows.
     """
     for theirs, ours in _ERROR_CLASSES:
         if isinstance(error, theirs):
@@ -256,7 +255,7 @@ def _error_message(error: Exception) -> str:
 def session_setup(
     application_name: str, statement_timeout_seconds: float, session: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[[Connection], Awaitable[None]]:
-    """Return the function that gives a new connection its settings."""
+    """Return the function that sets the settings of a new connection."""
     statements = _settings(application_name, statement_timeout_seconds, session)
 
     async def set_up(connection: Connection) -> None:

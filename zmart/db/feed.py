@@ -1,25 +1,22 @@
-"""The feed: everything a reader can learn, in one order, without a gap.
+"""Reads the feed: all facts that a reader can learn, in one order and without a gap.
 
-`raw.feed` has one row per fact. One writer at a time appends to it and takes the next `seq` under a
-lock it holds until commit, so the order of `seq` is the order of commits, and a reader that has
-seen n needs nothing but "what comes after n". That is all the state a reader has: a `FeedPosition`,
-written `epoch:seq` or `epoch:seq:mark`. The epoch names the log; a database that was restored or
-reset is another epoch, and a position of the old one means nothing in it. The mark is optional and
-does not take part in comparisons.
+`raw.feed` has one row per fact. One writer at a time appends to it and takes the next `seq` under a lock that it holds
+until commit, so the order of `seq` is the order of commits, and a reader that has read n only needs the entries after
+n. That is the whole state of a reader: a `FeedPosition`, written `epoch:seq` or `epoch:seq:mark`. The epoch identifies
+the log; a database that was restored or reset has another epoch, and a position of the old epoch is meaningless there.
+The mark is optional and does not take part in comparisons.
 
-How a reader keeps up:
+A reader follows the feed in these steps:
 
-1. `read` takes entries after a position, in one statement, and checks that they follow one
-   another. A missing seq would be a fact somebody never hears of, so it is an error (`Gap`), never
-   skipped.
-2. Each appending transaction rings a doorbell (`NOTIFY zmart_feed`, no payload). It only says
-   "look": a bell that is lost, or rung while nobody listened, costs one poll and no data.
-3. `Listener` does both on a connection of its own: read until nothing is left, wait for the bell
-   but never longer than a second, read again. The read doubles as the heartbeat. When the
-   connection dies it makes another and reads on from its position; that is why nothing is missed
-   or repeated.
+1. `read` reads the entries after a position, in one statement, and checks that they are contiguous. A missing seq would
+be a fact that some reader never receives, so it is an error (`Gap`) and never skipped.
+2. Each appending transaction sends a notification (`NOTIFY zmart_feed`, no payload). It only means "read now": a lost
+notification, or one without a listener, costs one poll and no data.
+3. `FeedListener` does both on its own connection: it reads until nothing is left, waits for a notification but never
+longer than a second, and reads again. The read doubles as the heartbeat. When the connection is lost, it opens another
+and continues from its position; that is why nothing is missed or repeated.
 
-    async with Listener(dsn, after=position) as listener:
+    async with FeedListener(dsn, after=position) as listener:
         async for batch in listener:
             for entry in batch.entries: ...
             remember(batch.position)
@@ -57,30 +54,30 @@ Kind: TypeAlias = Literal[
     "mart_stale",
 ]
 
-#: The longest a lost doorbell can delay a reader.
+#: The longest delay that a lost notification can cause.
 POLL_SECONDS = 1.0
 #: Entries per statement: large enough to catch up quickly, small enough to hold in memory.
 BATCH_ENTRIES = 1000
-#: Waits between attempts to connect grow from the first to the second.
+#: Waits between attempts to connect grow from the first to the second value.
 BACKOFF_SECONDS = (0.05, 3.0)
 _STATEMENT_TIMEOUT_SECONDS = 10.0
 
 _SQL = queries.load("zmart.db", "feed.sql")
-# Read from the left, so that later parts never change how epoch and seq are read.
+# Parsed from the left, so that later parts never change how epoch and seq are read.
 _POSITION = re.compile(
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(0|[1-9][0-9]{0,18})(?::([0-9a-f]{16}))?"
 )
 
 
 class ForeignEpoch(errors.Conflict):
-    """The position belongs to another log than the one that is there."""
+    """The position belongs to another log than the current one."""
 
     def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
         super().__init__(
             f"Position {position} belongs to another log; the current one is {found.epoch}.",
             help="Read the current state again and go on from its as_of.",
         )
-        #: Where the log that is there ends.
+        #: The end of the current log.
         self.found = found
 
 
@@ -92,7 +89,7 @@ class FuturePosition(errors.Conflict):
             f"Position {position} lies beyond the end of the log, which is at {found.seq}.",
             help="Read the current state again and go on from its as_of.",
         )
-        #: Where the log ends.
+        #: The end of the log.
         self.found = found
 
 
@@ -110,7 +107,7 @@ class Gap(errors.Permanent):
 
 @dataclass(frozen=True)
 class FeedPosition:
-    """How far a reader has come: everything up to `seq` of the log named `epoch`.
+    """A reader's progress: everything up to `seq` of the log `epoch` was read.
 
     Equality and hashes use epoch and seq only.
     """
@@ -122,7 +119,7 @@ class FeedPosition:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `epoch:seq` or `epoch:seq:mark`; InvalidInput says what was expected."""
+        """Parse `epoch:seq` or `epoch:seq:mark`; raise InvalidInput with the expected form."""
         match = _POSITION.fullmatch(text)
         if match is None or int(match[2]) >= 1 << 63:
             raise errors.InvalidInput(
@@ -140,7 +137,7 @@ class FeedPosition:
 
 
 class FeedEntry(NamedTuple):
-    """One fact's place in the feed; the fact itself is in the table that `kind` names."""
+    """The row of one fact in the feed; the fact itself is in the table that `kind` names."""
 
     seq: int
     kind: Kind
@@ -149,28 +146,28 @@ class FeedEntry(NamedTuple):
     ref: int | None
     market_no: int | None
     wallet_no: int | None
-    #: When it was appended here, not when it happened.
+    #: When the entry was appended here, not when the fact happened.
     at: datetime.datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedBatch:
-    """Entries that follow one another, and where the log ended when they were read."""
+    """Contiguous entries, and the end of the log when they were read."""
 
-    #: The reader's place after these entries.
+    #: The reader's position after these entries.
     position: FeedPosition
-    #: Where the log ended in the same snapshot.
+    #: The end of the log in the same snapshot.
     head: FeedPosition
     entries: tuple[FeedEntry, ...]
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing more was there."""
+        """Return whether the log contained no further entries."""
         return self.position.seq == self.head.seq
 
 
 async def head(connection: Connection) -> FeedPosition:
-    """Where the log ends. Unavailable when the database has no log yet."""
+    """Return the position of the end of the log; raise Unavailable when the database has no log yet."""
     with translate_errors():
         cursor = await connection.execute(_SQL.head)
         row = await cursor.fetchone()
@@ -180,10 +177,10 @@ async def head(connection: Connection) -> FeedPosition:
 
 
 async def read(connection: Connection, after: FeedPosition, limit: int = BATCH_ENTRIES) -> FeedBatch:
-    """Read up to `limit` entries after a position, oldest first; none is an empty batch.
+    """Read up to `limit` entries after a position, oldest first; the batch is empty where there are none.
 
-    Raises ForeignEpoch or FuturePosition when `after` is no place in this log, Gap when entries do
-    not follow one another, Unavailable when Postgres does not answer.
+    Raise ForeignEpoch or FuturePosition when `after` is not in this log, Gap when entries are not contiguous, and
+    Unavailable when Postgres does not answer.
     """
     with translate_errors():
         cursor = await connection.execute(_SQL.read, {"after": after.seq, "max_entries": limit})
@@ -199,7 +196,7 @@ async def read(connection: Connection, after: FeedPosition, limit: int = BATCH_E
 
 
 def check_position(position: FeedPosition, end: FeedPosition) -> None:
-    """Refuse a position that is no place in the log ending at `end`."""
+    """Raise ForeignEpoch or FuturePosition for a position that is not in the log ending at `end`."""
     if position.epoch != end.epoch:
         raise ForeignEpoch(position, end)
     if position.seq > end.seq:
@@ -214,12 +211,12 @@ def check_contiguous(after: int, seqs: Sequence[int]) -> None:
 
 
 class FeedListener:
-    """One reader's place in the feed, kept across lost doorbells, connections and servers.
+    """Reads the feed for one reader, and continues across lost notifications, connections and servers.
 
-    Iterating gives batches that are never empty, each beginning where the last ended. It waits for
-    as long as it takes, also for a server that is away. It raises what a person or the caller must
-    decide: `Gap` (again at each call, until mended), `ForeignEpoch` and `FuturePosition` (then
-    `seek` says where to go on), and a login that is refused.
+    Iterating yields batches that are never empty, each starting where the last ended. It waits without a limit, also
+    for a server that is unavailable. It raises errors on which an operator or the caller must decide: `Gap` (at each
+    call, until the feed is repaired), `ForeignEpoch` and `FuturePosition` (`seek` then sets where to continue), and a
+    refused login.
     """
 
     def __init__(
@@ -232,11 +229,11 @@ class FeedListener:
         application_name: str = "zmart feed",
         on_notify: Callable[[], None] | None = None,
     ) -> None:
-        #: Everything up to here was handed out. None, until connected, stands for the end.
+        #: Everything up to here was returned. None means the end of the log, until the connection is open.
         self.position = after
         self._limit = limit
         self._poll_seconds = poll_seconds
-        #: Told of each bell before the entries are read, for those who read something else then.
+        #: Called at each notification before the entries are read, for callers that then read something else.
         self._on_notify = on_notify
         self._connection = ReconnectingConnection(
             dsn,
@@ -249,12 +246,12 @@ class FeedListener:
 
     @property
     def silent_seconds(self) -> float:
-        """Time since Postgres last answered; infinite before the first answer."""
+        """Return the time since Postgres last answered; infinite before the first answer."""
         return float("inf") if self._last_answer_at is None else time.monotonic() - self._last_answer_at
 
     @property
     def backend_pid(self) -> int | None:
-        """The server process that serves the connection, while there is one."""
+        """Return the pid of the server process of the connection, or None without a connection."""
         return self._connection.backend_pid
 
     async def __aenter__(self) -> Self:
@@ -285,12 +282,12 @@ class FeedListener:
                 return batch
 
     def seek(self, position: FeedPosition) -> None:
-        """Go on from another place."""
+        """Continue from another position."""
         self.position = position
         self._is_drained = False
 
     async def start(self) -> FeedPosition:
-        """Connect, and say where reading will begin."""
+        """Connect, and return the position where reading begins."""
         failures = 0
         while True:
             try:
@@ -303,7 +300,7 @@ class FeedListener:
                 return self.position
 
     async def close(self) -> None:
-        """Give the connection back. Iterating afterwards connects again."""
+        """Close the connection; iterating afterwards connects again."""
         await self._connection.close()
 
     async def _step(self) -> FeedBatch:
@@ -326,7 +323,7 @@ class FeedListener:
         self._is_drained = False
 
     async def _wait_for_notify(self, connection: Connection) -> None:
-        # psycopg keeps bells that rang during a statement, so none is lost between two waits.
+        # psycopg stores notifications that arrive during a statement, so none is lost between two waits.
         with translate_errors():
             async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
                 if self._on_notify is not None:

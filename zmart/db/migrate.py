@@ -1,12 +1,11 @@
-"""The schema's history: numbered SQL files, each applied once, in order, never edited afterwards.
+"""Migrates the schema with numbered SQL files, each applied once, in order, and never edited afterwards.
 
-`zmart_migrations.applied` remembers every file with the checksum of its text. It stands apart from
-all other schemas so that it can tell what happened to them. Its lock, held by a connection that does
-nothing else, keeps two deployments apart; each file is one transaction, so a failing file leaves
-nothing behind and the next run starts there.
+`zmart_migrations.applied` records every file with the checksum of its text. It is in a schema of its own, so that it
+can record changes to all other schemas. A separate connection holds its lock, so that two deployments do not run at the
+same time. Each file is one transaction, so a failing file leaves no changes and the next run starts with it.
 
-Everything is created by the role `zmart_owner`, whoever connected: `prepare` makes the roles where
-the connection may, `migrate` steps into the owner's shoes and applies what is new.
+The role `zmart_owner` creates everything, whichever user connects: `prepare` creates the roles where the connection is
+allowed to, and `migrate` changes to the owner's role and applies the new files.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _SQL = queries.load("zmart.db", "history.sql")
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """One file of the history."""
+    """One migration file."""
 
     version: int
     #: The file's name.
@@ -45,13 +44,13 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the text, line ends aside, as 64 hex digits."""
+        """Return the SHA-256 of the text with normalized line ends, as 64 hex digits."""
         return hashlib.sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedMigration:
-    """One row of the history."""
+    """One row of the history of migrations."""
 
     version: int
     name: str
@@ -59,10 +58,10 @@ class AppliedMigration:
 
 
 def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
-    """Apply what is new and return the names of the files applied, in order.
+    """Apply the new files and return their names in order.
 
-    Raises ConfigurationError when the server is too old, the owner's role is missing, a file fails,
-    or the history and the files disagree; Unavailable when the server does not answer.
+    Raise ConfigurationError when the server is too old, the owner's role is missing, a file fails, or the history and
+    the files disagree; raise Unavailable when the server does not answer.
     """
     files = read_migrations(directory)
     with translate_errors(), _deployment_lock(dsn) as connection:
@@ -84,7 +83,7 @@ def pending_migrations(dsn: str, *, directory: Path | None = None) -> list[str]:
 
 
 def prepare(dsn: str) -> list[str]:
-    """Create roles and rights as far as the connection may; return what is missing, as SQL."""
+    """Create roles and grants as far as the connection may; return the missing ones as SQL."""
     text = resources.files("zmart.db").joinpath("roles.sql").read_text(encoding="utf-8")
     missing: list[str] = []
     with (
@@ -98,7 +97,7 @@ def prepare(dsn: str) -> list[str]:
 
 
 def plan_migrations(files: Sequence[Migration], history: Sequence[AppliedMigration]) -> list[Migration]:
-    """Decide which files to apply; refuses a history that the files do not explain."""
+    """Return the files to apply; raise ConfigurationError for a history that does not match the files."""
     by_version = {migration.version: migration for migration in files}
     for row in history:
         _check_unchanged(row, by_version.get(row.version))
@@ -115,7 +114,7 @@ def plan_migrations(files: Sequence[Migration], history: Sequence[AppliedMigrati
 
 
 def read_migrations(directory: Path | None = None) -> list[Migration]:
-    """Read the migration files in order; refuses names out of form and numbers used twice."""
+    """Read the migration files in order; raise ConfigurationError for invalid names and duplicate numbers."""
     folder = directory or resources.files("zmart.db").joinpath("migrations")
     files = [
         _parse_migration(entry.name, entry.read_text(encoding="utf-8"))
@@ -173,7 +172,7 @@ def _create_history(connection: SyncConnection) -> None:
     try:
         connection.execute(_SQL.create_history)
     except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
-        # Another deployment made it at this very moment: `if not exists` looks before it creates.
+        # Another deployment created it at the same moment: `if not exists` looks before it creates.
         connection.execute(_SQL.create_history)
 
 

@@ -1,4 +1,4 @@
-"""Makes pools of connections to Postgres, each connection set up as `zmart.db.connection` does it."""
+"""Creates pools of connections to Postgres, with each connection set up as in `zmart.db.connection`."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ def pool(
     session: Mapping[str, str] | None = None,
     context: AdaptContext | None = None,
 ) -> Pool:
-    """Make a pool, still closed: enter it with `async with`, or call `.open()` in the event loop.
+    """Return a pool that is still closed: enter it with `async with`, or call `.open()` in the event loop.
 
-    A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting`
-    (0: no bound); either limit is Overloaded under `translate_errors()`. With `check` a connection is
-    tried before it is lent, which costs a round trip; without, the borrower may be lent a dead one.
-    `session` holds further settings of Postgres for each connection, `context` how values are
-    written and read where that is not as the driver does.
+    A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting` (0: no limit); exceeding
+    either limit is Overloaded under `translate_errors()`. With `check`, a connection is tested before it is lent, which
+    costs a round trip; without it, the borrower may get a dead one. `session` contains further settings of Postgres for
+    each connection, `context` adapters that write and read values in another way than the driver's own.
     """
     return psycopg_pool.AsyncConnectionPool(
         with_keepalive(dsn),

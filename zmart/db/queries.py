@@ -1,12 +1,11 @@
-"""SQL lives in `.sql` files, and every statement there has a name and a sentence.
+"""Loads SQL statements from `.sql` files, in which every statement has a name and a descriptive sentence.
 
     -- name: market_by_id
     -- One market with its current price, or no row.
     select ... where id = %(id)s
 
-`load("api", "queries.sql").market_by_id` is then the statement's text, ready for psycopg. A file
-that breaks the form is refused when it is loaded, so that a stranger can read what a service does
-off its file.
+`load("api", "queries.sql").market_by_id` is then the statement's text, ready for psycopg. A file that breaks this form
+is refused when it is loaded, so that every file documents what a service does.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _SENTENCE = re.compile(r"\s*-- *\S.*")
 
 
 class Queries:
-    """The statements of one file, by attribute; an unknown name says which file was meant."""
+    """The statements of one file, as attributes; the error for an unknown name contains the file."""
 
     def __init__(self, statements: dict[str, str], source: str) -> None:
         self._statements = statements
@@ -49,13 +48,13 @@ class Queries:
 
 @functools.cache
 def load(package: str, file: str = "queries.sql") -> Queries:
-    """Read `file` out of `package`; raises ConfigurationError when it breaks the form."""
+    """Read `file` of `package`; raise ConfigurationError when it breaks the form."""
     text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     return parse(text, source=f"{package}/{file}")
 
 
 def parse(text: str, *, source: str = "queries") -> Queries:
-    """Read named statements out of `text`."""
+    """Parse the named statements in `text`."""
     parts = _HEADING.split(text)[1:]
     statements: dict[str, str] = {}
     for name, body in zip(parts[::2], parts[1::2], strict=True):

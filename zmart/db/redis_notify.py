@@ -1,9 +1,9 @@
-"""Ringing the doorbell over Redis, for those who committed something.
+"""Sends the notification of new feed entries over Redis, after each commit.
 
-Postgres rings by itself: the appending transaction notifies, and the bell is heard when it commits. Where
-BROADCAST_URL names Redis, whoever committed says so here, afterwards and without waiting: a bell that is
-lost costs a listener one second, a commit that waited for Redis would cost everybody. Rings that come while
-one is on its way are one.
+With Postgres alone this is not needed: the appending transaction notifies, and listeners receive it when it commits.
+Where BROADCAST_URL names Redis, the process that committed publishes here, afterwards and without waiting. A lost
+notification delays a listener by one second, whereas a commit that waits for Redis would delay every client.
+Notifications that arrive while one is being sent are combined into one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import structlog
 
 log = structlog.get_logger()
 
-#: What bells are rung on; with Postgres it is the channel of NOTIFY.
+#: The channel of the notifications; with Postgres it is the channel of NOTIFY.
 CHANNEL = "zmart_feed"
-#: After a failure, Redis is left alone for this long.
+#: After a failure, Redis is not contacted for this long.
 RETRY_SECONDS = 1.0
 
 
 class Notifier:
-    """A bell to ring after each commit; without a Redis address it is silent, for Postgres rings."""
+    """Sends a notification after each commit; without a Redis address it does nothing, because Postgres notifies."""
 
     def __init__(self, url: str | None) -> None:
         self._url = url if url is not None and url.startswith("redis") else None
@@ -47,7 +47,7 @@ class Notifier:
                 await self._task
 
     def notify(self) -> None:
-        """Say that something was committed; returns at once and never fails. Needs a running event loop."""
+        """Report a commit; return at once and never fail. Requires a running event loop."""
         if self._url is None:
             return
         if self._task is None:
@@ -60,7 +60,7 @@ class Notifier:
                 async with broadcaster.Broadcast(self._url) as carrier:
                     await self._publish_pending(carrier)
             except Exception as error:
-                # Listeners look every second by themselves.
+                # Listeners poll every second by themselves.
                 log.warning("redis_notify_failed", kind=type(error).__name__, retry_in_seconds=RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,6 +1,6 @@
-"""Base58 as Bitcoin and Solana write bytes: one big number in 58 digits, leading zeros kept as `1`.
+"""Encodes and decodes base58 as in Bitcoin and Solana: one big number in 58 digits, leading zeros written as `1`.
 
-Plain and quadratic, for the few texts people type. Streams of keys go through solders.
+Simple and quadratic, for the few texts that users type. Large numbers of keys are converted by solders.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 
 
 def encode(data: bytes) -> str:
-    """The base58 text of bytes."""
+    """Return the base58 text of bytes."""
     number, digits = int.from_bytes(data, "big"), []
     while number:
         number, digit = divmod(number, 58)
@@ -22,7 +22,7 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """The bytes of a base58 text; InvalidInput for a character outside the alphabet."""
+    """Return the bytes of a base58 text; raise InvalidInput for a character outside the alphabet."""
     number = 0
     for character in text:
         if character not in _VALUES:

@@ -1,15 +1,14 @@
-"""The eighteen events of the program: the facts the log is made of. Protocol.md 1.7.
+"""Defines the eighteen events of the program, which are the facts of the log (protocol.md 1.7).
 
-A field is what the program emits, in its order: addresses in base58, `[u8; 32]` and `[u8; 46]` as
-bytes, amounts in lamports, shares and prices with nine decimals, instants in seconds since 1970 by
-the chain's clock. A missing Option is None; an outcome is True for YES, False for NO, None for
-INVALID or undecided.
+The fields are those that the program emits, in its order: addresses in base58, `[u8; 32]` and `[u8; 46]` as bytes,
+amounts in lamports, shares and prices with nine decimals, instants in seconds since 1970 by the chain's clock. A
+missing Option is None; an outcome is True for YES, False for NO, None for INVALID or undecided.
 
-Tuples, because a process reads hundreds of thousands of them a second. `name` belongs to the class:
-`event.name` is the program's word for what happened.
+Events are tuples, because a process reads hundreds of thousands of them a second. `name` belongs to the class:
+`event.name` is the program's name of the event.
 """
 
-# `name` means the same in every class and is told above.
+# `name` means the same in every class and is documented above.
 # ruff: noqa: D102
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from zmart.domain.ids import Address
 
 
 def _class_attribute(method: Callable[[Any], str]) -> str:
-    """What the method says, as a plain attribute of the class.
+    """Return the method's result as a plain attribute of the class.
 
-    A NamedTuple takes every assignment in its body for a field, in mypy's eyes if not in Python's;
-    a decorated method is the one other thing it may hold.
+    mypy, unlike Python, treats every assignment in the body of a NamedTuple as a field; a decorated method is the only
+    other member that it allows.
     """
     return method(None)
 
@@ -47,7 +46,7 @@ class ConfigUpdated(NamedTuple):
 
 
 class DisputeAggregated(NamedTuple):
-    """The backend closed a dispute by counts; below the threshold no outcome remains."""
+    """The backend closed a dispute by its vote counts; below the threshold no outcome remains."""
 
     market_id: bytes
     agrees: int
@@ -62,7 +61,7 @@ class DisputeAggregated(NamedTuple):
 
 
 class DisputeInitiated(NamedTuple):
-    """Somebody contested a proposed outcome."""
+    """A wallet contested a proposed outcome."""
 
     market_id: bytes
     initiator: Address
@@ -88,7 +87,7 @@ class DisputeVoteSubmitted(NamedTuple):
 
 
 class GlobalConfigInitialized(NamedTuple):
-    """The protocol exists, with its default configuration."""
+    """The protocol was initialized with its default configuration."""
 
     admin: Address
     backend_authority: Address
@@ -101,7 +100,7 @@ class GlobalConfigInitialized(NamedTuple):
 
 
 class LiquidityWithdrawn(NamedTuple):
-    """The creator emptied a finished market's account."""
+    """The creator withdrew the lamports of a finished market's account."""
 
     market_id: bytes
     creator: Address
@@ -127,7 +126,7 @@ class MarketActivated(NamedTuple):
 
 
 class MarketCancelled(NamedTuple):
-    """The admin dropped a market before trading."""
+    """The admin cancelled a market before trading."""
 
     market_id: bytes
     cancelled_by: Address
@@ -153,7 +152,7 @@ class MarketCreated(NamedTuple):
 
 
 class MarketFinalized(NamedTuple):
-    """The outcome is settled; `was_disputed` forgets an earlier bounced dispute."""
+    """The outcome is settled; `was_disputed` does not include an earlier dispute that returned to RESOLVING."""
 
     market_id: bytes
     final_outcome: bool | None
@@ -166,7 +165,7 @@ class MarketFinalized(NamedTuple):
 
 
 class MarketResolved(NamedTuple):
-    """Somebody proposed an outcome."""
+    """A wallet proposed an outcome."""
 
     market_id: bytes
     resolver: Address
@@ -180,7 +179,7 @@ class MarketResolved(NamedTuple):
 
 
 class ProposalAggregated(NamedTuple):
-    """The backend wrote the counts of a proposal's votes; approving is another step."""
+    """The backend wrote the vote counts of a proposal; approving is a separate step."""
 
     market_id: bytes
     likes: int
@@ -248,7 +247,7 @@ class SharesBought(NamedTuple):
 
 
 class SharesSold(NamedTuple):
-    """A sell; `proceeds` is what the seller received, fees taken."""
+    """A sell; `proceeds` is what the seller received, after fees."""
 
     market_id: bytes
     user: Address
@@ -278,7 +277,7 @@ class WinningsClaimed(NamedTuple):
 
 
 class WinningsClaimedV0(NamedTuple):
-    """A claim as an earlier build emitted it: same name and discriminator, 96 bytes long."""
+    """A claim in the form of an earlier build: same name and discriminator, 96 bytes long."""
 
     market_id: bytes
     user: Address
@@ -313,7 +312,7 @@ Event: TypeAlias = (
     | WinningsClaimedV0
 )
 
-#: The event classes by the program's names; the earlier WinningsClaimed is found by its length.
+#: The event classes by the program's names; the earlier WinningsClaimed is recognised by its length.
 EVENTS: dict[str, type[Event]] = {
     event.name: event
     for event in (

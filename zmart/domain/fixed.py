@@ -1,8 +1,8 @@
-"""Fixed-point arithmetic as the program does it: u64 with nine decimals, every division floors.
+"""Implements the program's fixed-point arithmetic: u64 with nine decimals, every division floors.
 
-Protocol.md 2.1. The exponential is a Padé (2,2) approximant that peaks near 3.46 and falls after;
-the logarithm is a series of three terms. Both are wrong on purpose in the same way as the chain:
-a better approximation here would be a different price there.
+Protocol.md 2.1. The exponential is a Padé (2,2) approximant that peaks near 3.46 and falls after that; the logarithm is
+a series of three terms. Both are inexact on purpose in the same way as the chain: a better approximation here would
+give another price than the chain's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ U64_MAX = (1 << 64) - 1
 
 
 def u64(value: int) -> int:
-    """The value itself; OverflowError or UnderflowError where the program could not hold it."""
+    """Return the value; raise OverflowError or UnderflowError where the program could not store it."""
     if value > U64_MAX:
         raise ErrorCode.OverflowError.error()
     if value < 0:
@@ -29,21 +29,21 @@ def u64(value: int) -> int:
 
 
 def mul(left: int, right: int) -> int:
-    """The product of two fixed-point numbers; OverflowError beyond u64."""
+    """Return the product of two fixed-point numbers; raise OverflowError beyond u64."""
     return u64(left * right // PRECISION)
 
 
 def div(left: int, right: int) -> int:
-    """The quotient of two fixed-point numbers; DivisionByZero, OverflowError."""
+    """Return the quotient of two fixed-point numbers; raise DivisionByZero or OverflowError."""
     if right == 0:
         raise ErrorCode.DivisionByZero.error()
     return u64(left * PRECISION // right)
 
 
 def exp(x: int) -> int:
-    """The program's e to the x, for 0 <= x <= 20.0; ExponentTooLarge beyond.
+    """Return the program's e to the x, for 0 <= x <= 20.0; raise ExponentTooLarge beyond.
 
-    The denominator never falls below 0.25, so there is nothing else that can fail.
+    The denominator never falls below 0.25, so nothing else can fail.
     """
     if x > MAX_EXP:
         raise ErrorCode.ExponentTooLarge.error()
@@ -53,10 +53,10 @@ def exp(x: int) -> int:
 
 
 def ln(x: int) -> int:
-    """The program's natural logarithm of x >= 0.5 in fixed point; InvalidInput for zero.
+    """Return the program's natural logarithm of x >= 0.5 in fixed point; raise InvalidInput for zero.
 
-    Below one the program inverts the reduced argument and forgets the sign. So does this: the
-    cost function never goes there, and a caller who does shall see what the chain would say.
+    Below one the program inverts the reduced argument and drops the sign. This function does the same: the cost
+    function never uses such arguments, and a caller who does gets the chain's result.
     """
     if x == 0:
         raise ErrorCode.InvalidInput.error()
@@ -75,7 +75,7 @@ def ln(x: int) -> int:
 
 
 def series(x: int) -> int:
-    """The series behind `ln` for 1 <= x < 2: twice the artanh of (x-1)/(x+1)."""
+    """Return the series of `ln` for 1 <= x < 2: twice the artanh of (x-1)/(x+1)."""
     y = (x - PRECISION) * PRECISION // (x + PRECISION)
     y2 = y * y // PRECISION
     y3 = y2 * y // PRECISION

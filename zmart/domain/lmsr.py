@@ -1,9 +1,9 @@
-"""The market maker's price and cost, to the lamport: protocol.md 2.2 to 2.5.
+"""Computes the market maker's prices and costs, to the lamport (protocol.md 2.2 to 2.5).
 
-A logarithmic market scoring rule with liquidity parameter b charges for a trade the difference of
-`C(q) = b * ln(e^(q_yes/b) + e^(q_no/b))` after and before it. All quantities are u64 with nine
-decimals. C moves in steps of b/1e9 and jumps by about 0.000143 b at exact balance, where the
-program's ln(2) is not its series: that is why small first buys fail with UnderflowError.
+A logarithmic market scoring rule with liquidity parameter b charges for a trade the difference of `C(q) = b *
+ln(e^(q_yes/b) + e^(q_no/b))` after and before it. All quantities are u64 with nine decimals. C moves in steps of b/1e9
+and jumps by about 0.000143 b at exact balance, where the program's ln(2) differs from its series: that is why small
+first buys fail with UnderflowError.
 
 Failures are `zmart.errors.ProgramError` with the program's name and number.
 """
@@ -17,7 +17,7 @@ from zmart.domain.program_errors import ErrorCode
 MIN_B = 100 * PRECISION
 #: The smallest buy target and sell gross, in lamports.
 MIN_TRADE_LAMPORTS = 10_000
-#: The whole, in basis points.
+#: 100 % in basis points.
 BPS = 10_000
 #: A buy reserves 10 % for fees whatever the configured rates are (protocol.md 1.4.5).
 BUY_DIVISOR_BPS = 11_000
@@ -28,11 +28,11 @@ SEARCH_ROUNDS = 50
 
 
 def price_yes(q_yes: int, q_no: int, b: int) -> int:
-    """The price of one YES share, nine decimals; the price of NO is `PRECISION` minus it.
+    """Return the price of one YES share, nine decimals; the price of NO is `PRECISION` minus it.
 
-    Raises InvalidBParameter for b below 100 SOL, ExponentTooLarge when the sides differ by more
-    than 20 b. Beyond 3.46 b the price falls again (protocol.md 2.6). The ratio is taken from the
-    difference of the sides here, where `cost` takes the difference of their ratios.
+    Raise InvalidBParameter for b below 100 SOL, ExponentTooLarge when the sides differ by more than 20 b. Beyond 3.46 b
+    the price falls again (protocol.md 2.6). This function takes the ratio of the sides' difference, whereas `cost`
+    takes the difference of their ratios.
     """
     _require_b(b)
     e = exp(abs(u64(q_yes) - u64(q_no)) * PRECISION // b)
@@ -40,16 +40,16 @@ def price_yes(q_yes: int, q_no: int, b: int) -> int:
 
 
 def cost(q_yes: int, q_no: int, b: int) -> int:
-    """The cost function C, in lamports; the money in a trade is a difference of two of these."""
+    """Return the cost function C, in lamports; the money in a trade is a difference of two of these."""
     _require_b(b)
     return _cost(u64(q_yes) * PRECISION // b, u64(q_no) * PRECISION // b, b)
 
 
 def buy(q_yes: int, q_no: int, b: int, *, yes: bool, budget: int) -> tuple[int, int]:
-    """What `budget` lamports before fees buy: `(cost, shares)` with cost before fees.
+    """Return `(cost, shares)` that `budget` lamports before fees buy, with cost before fees.
 
-    A binary search over shares, with the program's bounds and its ends. Tiny budgets off balance
-    give (0, 0), which the program sells all the same.
+    A binary search over shares, with the program's bounds and its ends. Tiny budgets off balance give (0, 0), which the
+    program accepts all the same.
     """
     u64(budget)
     now = cost(q_yes, q_no, b)
@@ -68,7 +68,7 @@ def buy(q_yes: int, q_no: int, b: int, *, yes: bool, budget: int) -> tuple[int, 
 
 
 def sell(q_yes: int, q_no: int, b: int, *, yes: bool, shares: int) -> int:
-    """The gross proceeds of selling, in lamports before fees; InsufficientShares."""
+    """Return the gross proceeds of selling, in lamports before fees; raise InsufficientShares."""
     own = q_yes if yes else q_no
     if u64(shares) > own:
         raise ErrorCode.InsufficientShares.error()
@@ -77,9 +77,9 @@ def sell(q_yes: int, q_no: int, b: int, *, yes: bool, shares: int) -> int:
 
 
 def fees(amount: int, *, protocol_bps: int, resolver_bps: int, lp_bps: int) -> tuple[int, int, int, int]:
-    """The fees on `amount` lamports: `(protocol, resolver, lp, total)`; the LP takes the remainder.
+    """Return the fees on `amount` lamports: `(protocol, resolver, lp, total)`; the LP gets the remainder.
 
-    Added to the cost of a buy, taken from the gross of a sell. DivisionByZero when no rate is set.
+    They are added to the cost of a buy and deducted from the gross of a sell. Raise DivisionByZero when no rate is set.
     """
     rates = protocol_bps + resolver_bps + lp_bps
     total = u64(amount) * rates // BPS
@@ -91,14 +91,14 @@ def fees(amount: int, *, protocol_bps: int, resolver_bps: int, lp_bps: int) -> t
 
 
 def budget(target_cost: int) -> int:
-    """What of a buyer's `target_cost` the program spends on shares, in lamports before fees."""
+    """Return the part of a buyer's `target_cost` that the program spends on shares, in lamports before fees."""
     return u64(target_cost) * BPS // BUY_DIVISOR_BPS
 
 
 def cost_before_fees(total: int, *, fee_bps: int) -> int:
-    """The one cost before fees that makes a buyer pay `total` (protocol.md 8.6).
+    """Return the one cost before fees for which a buyer pays `total` (protocol.md 8.6).
 
-    `fee_bps` is the sum of the three rates. InvalidInput where no cost gives that total.
+    `fee_bps` is the sum of the three rates. Raise InvalidInput where no cost gives that total.
     """
     guess = total * BPS // (BPS + fee_bps)
     for candidate in (guess, guess + 1):
@@ -108,7 +108,7 @@ def cost_before_fees(total: int, *, fee_bps: int) -> int:
 
 
 def gross_before_fees(net: int, *, fee_bps: int) -> tuple[int, ...]:
-    """Every gross that leaves a seller `net`, ascending: one, or two that balances must settle.
+    """Return every gross that leaves a seller `net`, ascending: one, or two between which balances must decide.
 
     `fee_bps` is the sum of the three rates, below 100 % (protocol.md 8.6). Empty if there is none.
     """
@@ -124,10 +124,10 @@ def _require_b(b: int) -> None:
 
 
 def _cost(u: int, v: int, b: int) -> int:
-    """C from the two ratios q/b: max(u, v) + ln(1 + e^-|u-v|), times b.
+    """Return C from the two ratios q/b: max(u, v) + ln(1 + e^-|u-v|), times b.
 
-    `fixed.exp` and `fixed.ln` are written out: a buy evaluates this up to fifty times. The argument
-    of the logarithm lies between one and two, so only exactly two needs its special value.
+    `fixed.exp` and `fixed.ln` are written out: a buy evaluates this up to fifty times. The argument of the logarithm is
+    between one and two, so only exactly two needs its special value.
     """
     distance = u - v if u > v else v - u
     if distance > MAX_EXP:

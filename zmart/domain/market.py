@@ -1,10 +1,9 @@
-"""A market's life: who may follow whom, when, and what is paid at the end. Protocol.md 1.4 and 3.
+"""Defines the life of a market: transitions, their times, and the payouts at the end (protocol.md 1.4 and 3).
 
-Every rule is a small function of plain integers. A function called `require_...` returns nothing
-and raises the `ProgramError` the program would; the order in which the program asks is the order in
-protocol.md 1.4, and keeping it is the caller's part. Instants are seconds since 1970 by the chain's
-clock, amounts lamports, shares and b nine-decimal fixed point; an outcome is True for YES, False
-for NO, None for INVALID or undecided.
+Every rule is a small function of plain integers. A function called `require_...` returns nothing and raises the
+`ProgramError` that the program would raise. The program checks in the order of protocol.md 1.4, and the caller has to
+use the same order. Instants are seconds since 1970 by the chain's clock, amounts are lamports, shares and b are
+nine-decimal fixed point. An outcome is True for YES, False for NO, None for INVALID or undecided.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ import enum
 from zmart.domain import fixed, lmsr, votes
 from zmart.domain.program_errors import ErrorCode
 
-#: A market that nobody resolves within ten years can never be resolved.
+#: A market that is not resolved within ten years can never be resolved.
 LIFETIME_SECONDS = 10 * 365 * 86_400
-#: The contested window after a proposed outcome, unless the config says otherwise: 72 hours.
+#: The period after a proposed outcome in which it can be disputed, unless the config sets another: 72 hours.
 DISPUTE_PERIOD_SECONDS = 259_200
 #: Written into the config and never enforced by the program.
 MIN_RESOLUTION_DELAY_SECONDS = 86_400
 #: Written into the config and never read by the program.
 MIN_RESOLVER_REPUTATION = 8_000
-#: What a withdrawal leaves behind above rent.
+#: Lamports that a withdrawal leaves in the account above rent.
 WITHDRAW_SAFETY_LAMPORTS = 10_000
 #: The fee rates of a fresh config, in basis points.
 PROTOCOL_FEE_BPS, RESOLVER_REWARD_BPS, LIQUIDITY_PROVIDER_FEE_BPS = 300, 200, 500
 
 
 class MarketState(enum.IntEnum):
-    """The states in the program's order; the name is the word of the marts and the API."""
+    """The states in the program's order; the marts and the API use the same names."""
 
     PROPOSED = 0
     APPROVED = 1
@@ -42,7 +41,7 @@ class MarketState(enum.IntEnum):
 
 _S = MarketState
 
-#: Every step a market can take, by instruction: protocol.md 3.1. `submit_...` and trades stay.
+#: Every transition of a market, by instruction: protocol.md 3.1. `submit_...` and trades do not change the state.
 TRANSITIONS: dict[str, frozenset[tuple[MarketState, MarketState]]] = {
     "approve_proposal": frozenset({(_S.PROPOSED, _S.APPROVED)}),
     "activate_market": frozenset({(_S.APPROVED, _S.ACTIVE)}),
@@ -53,7 +52,7 @@ TRANSITIONS: dict[str, frozenset[tuple[MarketState, MarketState]]] = {
     "cancel_market": frozenset({(_S.PROPOSED, _S.CANCELLED), (_S.APPROVED, _S.CANCELLED)}),
 }
 
-#: The states in which an instruction is accepted, and how the program refuses the others.
+#: The states in which an instruction is accepted, and the program's error in the other states.
 _ACCEPTED_STATES: dict[str, tuple[frozenset[MarketState], ErrorCode]] = {
     "approve_proposal": (frozenset({_S.PROPOSED}), ErrorCode.InvalidStateTransition),
     "activate_market": (frozenset({_S.APPROVED}), ErrorCode.InvalidStateTransition),
@@ -73,17 +72,17 @@ _ACCEPTED_STATES: dict[str, tuple[frozenset[MarketState], ErrorCode]] = {
 
 
 def can_follow(before: MarketState, after: MarketState) -> bool:
-    """Whether any instruction leads from one state to the other."""
+    """Return whether any instruction leads from one state to the other."""
     return any((before, after) in steps for steps in TRANSITIONS.values())
 
 
 def is_terminal(state: MarketState) -> bool:
-    """Whether nothing can follow: FINALIZED and CANCELLED."""
+    """Return whether no state can follow: FINALIZED and CANCELLED."""
     return not any(can_follow(state, after) for after in MarketState)
 
 
 def require_state(instruction: str, state: MarketState) -> None:
-    """Refuse an instruction in a state it does not accept, with the error it uses for that."""
+    """Raise the error of an instruction in a state that it does not accept."""
     if instruction == "cancel_market" and state is MarketState.CANCELLED:
         raise ErrorCode.MarketAlreadyCancelled.error()
     accepted, refusal = _ACCEPTED_STATES[instruction]
@@ -95,7 +94,7 @@ def require_state(instruction: str, state: MarketState) -> None:
 
 
 def require_creation(b_parameter: int, initial_liquidity: int) -> None:
-    """InvalidBParameter or InvalidLiquidity for zero; a b too small to trade is accepted."""
+    """Raise InvalidBParameter or InvalidLiquidity for zero; a b too small to trade is accepted."""
     if b_parameter == 0:
         raise ErrorCode.InvalidBParameter.error()
     if initial_liquidity == 0:
@@ -103,17 +102,17 @@ def require_creation(b_parameter: int, initial_liquidity: int) -> None:
 
 
 def initial_shares(b_parameter: int) -> int:
-    """The shares each side starts with, owned by nobody."""
+    """Return the shares with which each side starts; no wallet owns them."""
     return b_parameter // 1_000
 
 
 def is_tradable(b_parameter: int) -> bool:
-    """Whether b reaches the 100 SOL every price needs; smaller markets exist and never trade."""
+    """Return whether b reaches the 100 SOL that every price needs; smaller markets exist and never trade."""
     return b_parameter >= lmsr.MIN_B
 
 
 def require_approval(likes: int, dislikes: int, threshold_bps: int) -> None:
-    """NoVotesRecorded, or InsufficientVotes below the threshold."""
+    """Raise NoVotesRecorded, or InsufficientVotes below the threshold."""
     if votes.total(likes, dislikes) == 0:
         raise ErrorCode.NoVotesRecorded.error()
     if not votes.is_threshold_reached(likes, dislikes, threshold_bps):
@@ -121,7 +120,7 @@ def require_approval(likes: int, dislikes: int, threshold_bps: int) -> None:
 
 
 def require_activation(initial_liquidity: int, current_liquidity: int) -> None:
-    """InsufficientLiquidity where the ledger lost some before trading, which nothing can do."""
+    """Raise InsufficientLiquidity where the ledger lost some before trading, which no instruction can cause."""
     if current_liquidity < initial_liquidity:
         raise ErrorCode.InsufficientLiquidity.error()
 
@@ -130,31 +129,31 @@ def require_activation(initial_liquidity: int, current_liquidity: int) -> None:
 
 
 def require_lifetime(now: int, *, created_at: int) -> None:
-    """InvalidTimestamp before creation or more than ten years after it."""
+    """Raise InvalidTimestamp before creation or more than ten years after it."""
     if not created_at <= now <= created_at + LIFETIME_SECONDS:
         raise ErrorCode.InvalidTimestamp.error()
 
 
 def require_after(now: int, earlier: int) -> None:
-    """InvalidTimestamp unless time has moved on since an earlier step."""
+    """Raise InvalidTimestamp unless time has advanced since an earlier step."""
     if now <= earlier:
         raise ErrorCode.InvalidTimestamp.error()
 
 
 def dispute_closes_at(resolution_proposed_at: int, dispute_period_seconds: int) -> int:
-    """The first instant at which a dispute is too late and finalizing is in time."""
+    """Return the first instant at which a dispute is too late and finalizing is possible."""
     return resolution_proposed_at + dispute_period_seconds
 
 
 def require_dispute_open(now: int, *, resolution_proposed_at: int, dispute_period_seconds: int) -> None:
-    """InvalidTimestamp in the second of the proposal, DisputePeriodEnded after the window."""
+    """Raise InvalidTimestamp in the second of the proposal, DisputePeriodEnded after the window."""
     require_after(now, resolution_proposed_at)
     if now >= dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
         raise ErrorCode.DisputePeriodEnded.error()
 
 
 def require_dispute_closed(now: int, *, resolution_proposed_at: int, dispute_period_seconds: int) -> None:
-    """DisputePeriodNotEnded while an undisputed outcome may still be contested."""
+    """Raise DisputePeriodNotEnded while an undisputed outcome may still be contested."""
     if now < dispute_closes_at(resolution_proposed_at, dispute_period_seconds):
         raise ErrorCode.DisputePeriodNotEnded.error()
 
@@ -163,23 +162,23 @@ def require_dispute_closed(now: int, *, resolution_proposed_at: int, dispute_per
 
 
 def require_undecided(proposed_outcome: bool | None) -> None:
-    """AlreadyResolved where an outcome is on the table."""
+    """Raise AlreadyResolved where an outcome has been proposed."""
     if proposed_outcome is not None:
         raise ErrorCode.AlreadyResolved.error()
 
 
 def max_loss(b_parameter: int) -> int:
-    """The most the market maker can lose, b ln 2, in lamports."""
+    """Return the most that the market maker can lose, b ln 2, in lamports."""
     return fixed.mul(b_parameter, fixed.LN_2)
 
 
 def b_for_max_loss(lamports: int) -> int:
-    """The b with which the market maker can lose at most that much."""
+    """Return the b with which the market maker can lose at most that much."""
     return fixed.div(lamports, fixed.LN_2)
 
 
 def require_bounded_loss(*, initial_liquidity: int, current_liquidity: int, b_parameter: int) -> None:
-    """BoundedLossExceeded where the ledger lost more than b ln 2."""
+    """Raise BoundedLossExceeded where the ledger lost more than b ln 2."""
     loss = initial_liquidity - current_liquidity
     if loss > 0 and loss > max_loss(b_parameter):
         raise ErrorCode.BoundedLossExceeded.error()
@@ -188,9 +187,9 @@ def require_bounded_loss(*, initial_liquidity: int, current_liquidity: int, b_pa
 def disputed_outcome(
     proposed_outcome: bool | None, *, agree: int | None, disagree: int | None, threshold_bps: int
 ) -> bool | None:
-    """The outcome `finalize_market` writes on a DISPUTED market: the proposed one, or its opposite.
+    """Return the outcome that `finalize_market` writes on a DISPUTED market: the proposed one, or its opposite.
 
-    NoVotesRecorded where a count is missing or nobody voted.
+    Raise NoVotesRecorded where a count is missing or there are no votes.
     """
     if agree is None or disagree is None or votes.total(agree, disagree) == 0:
         raise ErrorCode.NoVotesRecorded.error()
@@ -200,10 +199,10 @@ def disputed_outcome(
 
 
 def winnings(*, winning_shares: int, all_winning_shares: int, current_liquidity: int) -> int:
-    """A holder's part of the ledger's liquidity; NoWinnings for no shares or no lamports.
+    """Return a holder's part of the ledger's liquidity; raise NoWinnings for no shares or no lamports.
 
-    The denominator holds the shares the market began with, and the ledger excludes what trades
-    paid: a share is not worth one SOL. The program cuts the quotient to u64.
+    The denominator includes the shares with which the market began, and the ledger excludes what trades paid: a share
+    is not worth one SOL. The program truncates the quotient to u64.
     """
     if winning_shares == 0:
         raise ErrorCode.NoWinnings.error()
@@ -216,7 +215,7 @@ def winnings(*, winning_shares: int, all_winning_shares: int, current_liquidity:
 
 
 def refund(total_invested: int) -> int:
-    """What a holder of an INVALID market gets back, fees included; NoWinnings for nothing."""
+    """Return the refund of a holder of an INVALID market, fees included; raise NoWinnings for zero."""
     if total_invested == 0:
         raise ErrorCode.NoWinnings.error()
     return total_invested
@@ -232,7 +231,7 @@ def claim_payout(
     market_shares_no: int,
     current_liquidity: int,
 ) -> int:
-    """What `claim_winnings` pays the holder of a position, in lamports; NoWinnings for nothing."""
+    """Return the lamports that `claim_winnings` pays for a user position; raise NoWinnings for zero."""
     if final_outcome is None:
         return refund(total_invested)
     return winnings(
@@ -243,18 +242,18 @@ def claim_payout(
 
 
 def resolver_payout(final_outcome: bool | None, accumulated_resolver_fees: int) -> int:
-    """What the resolver gets with a claim: everything accumulated, nothing if INVALID."""
+    """Return the resolver's part of a claim: everything accumulated, nothing if INVALID."""
     return 0 if final_outcome is None else accumulated_resolver_fees
 
 
 def require_claim_funds(*, market_lamports: int, payout: int, resolver_fees: int) -> None:
-    """InsufficientLiquidity where the account holds less than holder and resolver are due."""
+    """Raise InsufficientLiquidity where the account holds less than is due to holder and resolver."""
     if market_lamports < fixed.u64(payout + resolver_fees):
         raise ErrorCode.InsufficientLiquidity.error()
 
 
 def withdrawable_lamports(*, market_lamports: int, rent_lamports: int) -> int:
-    """What `withdraw_liquidity` moves: all above rent and a margin; else InsufficientLiquidity."""
+    """Return the lamports that `withdraw_liquidity` moves: all above rent and a margin; else InsufficientLiquidity."""
     lamports = market_lamports - rent_lamports - WITHDRAW_SAFETY_LAMPORTS
     if lamports <= 0:
         raise ErrorCode.InsufficientLiquidity.error()
@@ -265,19 +264,19 @@ def withdrawable_lamports(*, market_lamports: int, rent_lamports: int) -> int:
 
 
 def require_trade_size(lamports: int) -> None:
-    """TradeTooSmall below 10,000 lamports: the target of a buy, the gross of a sell."""
+    """Raise TradeTooSmall below 10,000 lamports: the target of a buy, the gross of a sell."""
     if lamports < lmsr.MIN_TRADE_LAMPORTS:
         raise ErrorCode.TradeTooSmall.error()
 
 
 def require_slippage(*, paid: int, at_most: int) -> None:
-    """SlippageExceeded where a buyer would pay more than the target, fees included."""
+    """Raise SlippageExceeded where a buyer would pay more than the target, fees included."""
     if paid > at_most:
         raise ErrorCode.SlippageExceeded.error()
 
 
 def require_proceeds(*, received: int, at_least: int) -> None:
-    """SlippageExceeded where a seller would receive less than asked for."""
+    """Raise SlippageExceeded where a seller would receive less than requested."""
     if received < at_least:
         raise ErrorCode.SlippageExceeded.error()
 
@@ -286,22 +285,21 @@ def require_proceeds(*, received: int, at_least: int) -> None:
 
 
 def require_fee_rates(*, protocol_bps: int, resolver_bps: int, lp_bps: int, refusal: ErrorCode) -> None:
-    """Refuse rates above 100 % together.
+    """Raise `refusal` for rates above 100 % together.
 
-    `initialize_global_config` calls that InvalidFeeConfiguration, `update_global_config`
-    InvalidFeeStructure.
+    `initialize_global_config` uses InvalidFeeConfiguration, `update_global_config` InvalidFeeStructure.
     """
     if protocol_bps + resolver_bps + lp_bps > lmsr.BPS:
         raise refusal.error()
 
 
 def require_threshold(threshold_bps: int) -> None:
-    """InvalidThreshold above 100 %."""
+    """Raise InvalidThreshold above 100 %."""
     if threshold_bps > lmsr.BPS:
         raise ErrorCode.InvalidThreshold.error()
 
 
 def require_period(seconds: int | None) -> None:
-    """InvalidTimeLimit for a period that is given and not positive."""
+    """Raise InvalidTimeLimit for a period that is given and not positive."""
     if seconds is not None and seconds <= 0:
         raise ErrorCode.InvalidTimeLimit.error()

@@ -1,7 +1,7 @@
-"""The refusals of the on-chain program: protocol.md 1.8, the one table of them.
+"""Defines the errors of the on-chain program: the only copy of the table of protocol.md 1.8.
 
-Anchor numbers the errors of a program from 6000 in order of declaration. Comments in the program
-and older documents use other numberings; a name is the safest thing to match.
+Anchor numbers the errors of a program from 6000 in order of declaration. Comments in the program and older documents
+use other numberings; a name is the safest to match.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import enum
 
 from zmart import errors
 
-#: The number of the first error a program declares (Anchor's ERROR_CODE_OFFSET).
+#: The number of the first error that a program declares (Anchor's ERROR_CODE_OFFSET).
 FIRST_CODE = 6000
 
 
 class ErrorCode(enum.Enum):
-    """One way the program says no; the value is the message of its IDL."""
+    """One error of the program; the value is the message of its IDL."""
 
     InvalidFeeConfiguration = "Invalid fee configuration: total fees exceed 100%"
     InvalidThreshold = "Invalid threshold: must be ≤ 10000 (100%)"
@@ -72,11 +72,11 @@ class ErrorCode(enum.Enum):
 
     @property
     def code(self) -> int:
-        """The number in `custom program error: 0x...`."""
+        """Return the number in `custom program error: 0x...`."""
         return _CODES[self]
 
     def error(self) -> errors.ProgramError:
-        """A new exception to raise."""
+        """Return a new exception to raise."""
         return errors.ProgramError(self.name, self.code, self.value)
 
 
@@ -85,5 +85,5 @@ _BY_CODE = {code: refusal for refusal, code in _CODES.items()}
 
 
 def find_by_code(code: int) -> ErrorCode | None:
-    """The refusal with this number, or None where the number is not one of this program's."""
+    """Return the error with this number, or None where the number is not one of this program's."""
     return _BY_CODE.get(code)

@@ -1,8 +1,8 @@
-"""What a market is about, as one document with one name.
+"""Defines the document of a market's question, whose content id is unique.
 
-The chain keeps 46 characters about a market's question (protocol.md 1.4.2). The content id of this
-document stands there: market, creator and every word are in it, so a creator can tell exactly the
-question the market was created with, and nobody can change it afterwards.
+The chain stores 46 characters about a market's question (protocol.md 1.4.2): the content id of this document. Market,
+creator and every word are part of it, so a creator can prove the exact question with which the market was created, and
+the question cannot be changed afterwards.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from . import cids
 from .ids import Address, MarketId
 
-#: What a market can be filed under.
+#: The categories of markets.
 CATEGORIES = ("politics", "sports", "crypto", "science", "entertainment", "other")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarketQuestion:
-    """A market's question and what goes with it."""
+    """A market's question and its metadata."""
 
     market_id: MarketId
     creator: Address
@@ -31,7 +31,7 @@ class MarketQuestion:
     ends_at: datetime.datetime | None = None
 
     def document(self) -> bytes:
-        """The one way of writing it: JSON, names in order, nothing between them, UTF-8, instants in UTC."""
+        """Return the canonical form: JSON, sorted names, no spaces, UTF-8, instants in UTC."""
         ends_at = self.ends_at.astimezone(datetime.UTC) if self.ends_at else None
         fields = {
             "category": self.category,
@@ -46,5 +46,5 @@ class MarketQuestion:
 
     @property
     def cid(self) -> str:
-        """What the create instruction anchors: the document's CIDv0."""
+        """Return the CIDv0 of the document, which the create instruction stores on chain."""
         return cids.compute_cid(self.document())

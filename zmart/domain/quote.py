@@ -1,10 +1,9 @@
-"""What a trade would do before it is sent, to the lamport, and why it would be refused.
+"""Computes the result of a trade before it is sent, to the lamport, and why the program would refuse it.
 
-A quote asks the questions of `buy_shares` and `sell_shares` in their order (protocol.md 1.4.5, 1.4.6)
-with the maths the program uses, so it holds exactly as long as nobody else trades first. Two things
-surprise people and are told beforehand: the smallest trade that works is far above the documented
-10,000 lamports on a balanced market, and beyond 2 sqrt(3) b of imbalance the shown price falls while
-each further share costs more (protocol.md 2.6).
+A quote makes the checks of `buy_shares` and `sell_shares` in their order (protocol.md 1.4.5, 1.4.6) with the maths of
+the program, so it is exact until another trade happens. Two facts surprise users and are therefore part of it: the
+smallest trade that works is far above the documented 10,000 lamports on a balanced market, and beyond 2 sqrt(3) b of
+imbalance the shown price falls while each further share costs more (protocol.md 2.6).
 
 Amounts are lamports, shares and prices have nine decimals. Refusals are `ProgramError`.
 """
@@ -22,7 +21,7 @@ from zmart.domain.program_errors import ErrorCode
 
 @dataclass(frozen=True, kw_only=True)
 class MarketSnapshot:
-    """A market as a trade finds it, with the configuration in force."""
+    """A market before a trade, with the configuration in force."""
 
     state: market.MarketState
     is_paused: bool
@@ -37,16 +36,16 @@ class MarketSnapshot:
 
     @property
     def price_yes(self) -> int:
-        """The price of YES; ProgramError where there is none."""
+        """Return the price of YES; raise ProgramError where there is none."""
         return lmsr.price_yes(self.shares_yes, self.shares_no, self.b)
 
     @property
     def is_past_turning_point(self) -> bool:
-        """Whether the imbalance exceeds 2 sqrt(3) b, where the exponential's approximation turns."""
+        """Return whether the imbalance exceeds 2 sqrt(3) b, where the exponential's approximation turns."""
         return (self.shares_yes - self.shares_no) ** 2 > 12 * self.b**2
 
     def with_shares(self, *, yes: bool, added: int) -> MarketSnapshot:
-        """The pool after so many more shares of a side; negative when they are sold."""
+        """Return the pool after `added` more shares of a side; negative when they are sold."""
         if yes:
             return replace(self, shares_yes=self.shares_yes + added)
         return replace(self, shares_no=self.shares_no + added)
@@ -54,22 +53,22 @@ class MarketSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class TradeQuote:
-    """A trade the program would make."""
+    """A trade that the program would accept."""
 
     shares: int
-    #: The market maker's price: what shares cost, or bring, before fees.
+    #: The market maker's price of the shares before fees, paid or received.
     before_fees: int
     protocol_fee: int
     resolver_fee: int
     lp_fee: int
-    #: What the buyer pays, or the seller receives.
+    #: The amount that the buyer pays, or the seller receives.
     total: int
-    #: The pool once it is made.
+    #: The pool after the trade.
     after: MarketSnapshot
 
 
 def buy(pool: MarketSnapshot, *, yes: bool, target_cost: int) -> TradeQuote:
-    """What at most `target_cost` lamports, fees included, buy."""
+    """Return the buy for at most `target_cost` lamports, fees included."""
     _require_open(pool, "buy_shares")
     market.require_trade_size(target_cost)
     cost, shares = lmsr.buy(pool.shares_yes, pool.shares_no, pool.b, yes=yes, budget=lmsr.budget(target_cost))
@@ -87,7 +86,7 @@ def buy(pool: MarketSnapshot, *, yes: bool, target_cost: int) -> TradeQuote:
 
 
 def sell(pool: MarketSnapshot, *, yes: bool, shares: int) -> TradeQuote:
-    """What selling so many shares brings."""
+    """Return the sale of `shares`."""
     _require_open(pool, "sell_shares")
     gross = lmsr.sell(pool.shares_yes, pool.shares_no, pool.b, yes=yes, shares=shares)
     market.require_trade_size(gross)
@@ -107,12 +106,12 @@ def sell(pool: MarketSnapshot, *, yes: bool, shares: int) -> TradeQuote:
 
 @functools.lru_cache(maxsize=4096)
 def smallest_buy(pool: MarketSnapshot, *, yes: bool) -> int | None:
-    """The least `target_cost` that buys any shares; None where no amount does."""
+    """Return the least `target_cost` that buys any shares; None where no amount does."""
     return _find_smallest(lambda amount: buy(pool, yes=yes, target_cost=amount).shares > 0, lmsr.MIN_TRADE_LAMPORTS)
 
 
 def target_for(pool: MarketSnapshot, *, yes: bool, shares: int) -> int | None:
-    """The least `target_cost` that buys at least so many shares; None where no amount does."""
+    """Return the least `target_cost` that buys at least `shares`; None where no amount does."""
     return _find_smallest(
         lambda amount: buy(pool, yes=yes, target_cost=amount).shares >= shares, lmsr.MIN_TRADE_LAMPORTS
     )
@@ -120,12 +119,12 @@ def target_for(pool: MarketSnapshot, *, yes: bool, shares: int) -> int | None:
 
 @functools.lru_cache(maxsize=4096)
 def smallest_sale(pool: MarketSnapshot, *, yes: bool) -> int | None:
-    """The least number of shares that can be sold; None where none can."""
+    """Return the least number of shares that can be sold; None where none can."""
     return _find_smallest(lambda shares: sell(pool, yes=yes, shares=shares).shares > 0, 1)
 
 
 def _find_smallest(is_sufficient: Callable[[int], bool], least: int) -> int | None:
-    """The first amount from `least` on that works, given that all above it work up to some bound."""
+    """Return the first amount from `least` on that works, given that all above it work up to some bound."""
     high = least
     while not _is_accepted(is_sufficient, high):
         high *= 2
@@ -156,6 +155,6 @@ def _fees(pool: MarketSnapshot, amount: int) -> tuple[int, int, int, int]:
 
 
 def _require_tradable(pool: MarketSnapshot) -> MarketSnapshot:
-    """The pool, if the program could write its price into the event."""
+    """Return the pool, if the program could write its price into the event."""
     pool.price_yes  # noqa: B018 - raises what the program would
     return pool

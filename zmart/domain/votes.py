@@ -1,6 +1,6 @@
-"""How ballots become a decision: shares in basis points, floored as the program floors them.
+"""Computes decisions from vote counts: shares in basis points, floored as in the program.
 
-Protocol.md 1.4.3, 1.4.9, 1.4.13. Every wallet weighs one. Counts are u32 on the chain.
+Protocol.md 1.4.3, 1.4.9, 1.4.13. Every wallet has the weight one. Counts are u32 on the chain.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ import enum
 
 from zmart.domain.program_errors import ErrorCode
 
-#: Likes out of all proposal votes an approval takes, unless the config says otherwise.
+#: Share of likes among all proposal votes that an approval requires, unless the config sets another.
 PROPOSAL_APPROVAL_THRESHOLD_BPS = 7_000
-#: Agreement out of all dispute votes that turns an outcome, unless the config says otherwise.
+#: Share of agreement among all dispute votes that reverses an outcome, unless the config sets another.
 DISPUTE_SUCCESS_THRESHOLD_BPS = 6_000
-#: The whole, in basis points.
+#: 100 % in basis points.
 BPS = 10_000
-#: The greatest count the program holds.
+#: The greatest count that the program can store.
 U32_MAX = (1 << 32) - 1
 
 
 class VoteKind(enum.IntEnum):
-    """What a ballot is about; the value is the program's VoteType and the seed of its record."""
+    """The subject of a vote; the value is the program's VoteType and the seed of its record."""
 
     PROPOSAL = 0
     DISPUTE = 1
 
     @property
     def label(self) -> str:
-        """The word of the marts and the API: `proposal` or `dispute`."""
+        """Return the name in the marts and the API: `proposal` or `dispute`."""
         return self.name.lower()
 
 
 def total(agree: int, disagree: int) -> int:
-    """All votes; OverflowError beyond u32."""
+    """Return the number of all votes; raise OverflowError beyond u32."""
     votes = agree + disagree
     if votes > U32_MAX:
         raise ErrorCode.OverflowError.error()
@@ -40,16 +40,16 @@ def total(agree: int, disagree: int) -> int:
 
 
 def share_bps(agree: int, disagree: int) -> int:
-    """The agreeing share in basis points, floored; 0 where nobody voted."""
+    """Return the agreeing share in basis points, floored; 0 where there are no votes."""
     votes = total(agree, disagree)
     return agree * BPS // votes if votes else 0
 
 
 def percentage(agree: int, disagree: int) -> int:
-    """The agreeing share in whole percent as ProposalAggregated and DisputeAggregated say it."""
+    """Return the agreeing share in whole percent, as in ProposalAggregated and DisputeAggregated."""
     return share_bps(agree, disagree) // 100
 
 
 def is_threshold_reached(agree: int, disagree: int, threshold_bps: int) -> bool:
-    """Whether the agreeing share is at least the threshold; never where nobody voted."""
+    """Return whether the agreeing share is at least the threshold; False where there are no votes."""
     return total(agree, disagree) > 0 and share_bps(agree, disagree) >= threshold_bps

@@ -1,1 +1,1 @@
-"""Shared parts of the HTTP servers: problem details, listening sockets, the uvicorn server."""
+"""Contains the shared parts of the HTTP servers: problem details, listening sockets, the uvicorn server."""

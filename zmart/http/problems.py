@@ -1,6 +1,6 @@
-"""The content of RFC 9457 problem details, with the members that earlier clients read (protocol.md 5.1).
+"""Builds RFC 9457 problem details, with the members that earlier clients read (protocol.md 5.1).
 
-A server adds members of its own and makes the response in its framework.
+A server adds its own members and creates the response in its framework.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ProblemMembers(TypedDict):
 
 
 def problem_members(status: int, code: str, message: str) -> ProblemMembers:
-    """The members for `status`; `code` stays the same across releases, `message` is for people."""
+    """Return the members for `status`; `code` is stable across releases, `message` is text for the user."""
     phrase = http.HTTPStatus(status).phrase
     return ProblemMembers(
         type="about:blank", title=phrase, status=status, detail=message, code=code, error=phrase, message=message
@@ -34,5 +34,5 @@ def problem_members(status: int, code: str, message: str) -> ProblemMembers:
 
 
 def retry_after(seconds: float) -> dict[str, str]:
-    """The Retry-After header: whole seconds, rounded up, one at least."""
+    """Return the Retry-After header: whole seconds, rounded up, at least one."""
     return {"Retry-After": str(max(1, math.ceil(seconds)))}

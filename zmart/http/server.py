@@ -1,4 +1,4 @@
-"""The uvicorn server that ends with status 0 after a signal, and the socket it listens on."""
+"""Provides a uvicorn server that ends with status 0 after a signal, and the socket it listens on."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class GracefulServer(uvicorn.Server):
 
 
 def bind_listener(host: str, port: int, *, server: str, help: str) -> socket.socket:
-    """Return a listening socket; ConfigurationError where the address is taken or not ours.
+    """Return a listening socket; raise ConfigurationError where the address is taken or not ours.
 
-    `server` names the server in the message, `help` is the next step. A port of 0 means a port that the kernel picks.
+    `server` names the server in the message, `help` is the next step. With port 0 the kernel chooses the port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,1 +1,1 @@
-"""What starts, keeps and stops things: the embedded Postgres, the supervisor, rebuilds."""
+"""Runs the backend on one machine: the embedded Postgres, the supervisor, deployments and rebuilds."""

@@ -1,4 +1,4 @@
-"""Secrets for a machine of one's own: made once, kept in the state directory, for localnet only."""
+"""Creates secrets for a development machine once and stores them in the state directory; for localnet only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("HELIUS_AUTH_HEADER", "JWT_SECRET")
 
 
 def load_or_create(state_dir: Path) -> dict[str, str]:
-    """Return the demo secrets by variable name, making them at the first call (mode 0600)."""
+    """Return the development secrets by variable name; create them at the first call (mode 0600)."""
     path = state_dir / "secrets.json"
     stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     missing = {name: secrets.token_hex(32) for name in NAMES if name not in stored}

@@ -1,8 +1,8 @@
-"""Keys of one's own: made into files, told by their address, given money where money is worth nothing.
+"""Creates key files, returns their addresses, and requests airdrops on a localnet.
 
-What is secret goes from the random source into a file of mode 0600 and is printed nowhere. A file that is there is
-never written over: what it signs for would be lost. Lamports are asked for only after the node's genesis hash has said
-that it is none of the public clusters.
+A secret key goes from the random source into a file of mode 0600 and is printed nowhere. An existing file is never
+overwritten, because everything that its key controls would be lost. An airdrop is requested only after the node's
+genesis hash has shown that it belongs to none of the public clusters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _POLL_SECONDS: Final = 0.2
 
 
 class WalletFile(NamedTuple):
-    """A key file, its address, and what it holds in lamports."""
+    """A key file, its address, and its balance in lamports."""
 
     path: Path
     address: Address
@@ -34,19 +34,22 @@ class WalletFile(NamedTuple):
 
 
 def create_key(path: Path) -> Address:
-    """Make a key into a new file of mode 0600; Conflict where the file exists."""
+    """Create a key in a new file of mode 0600; raise Conflict where the file exists."""
     key = signer.Signer.generate()
     key.save(path)
     return key.address
 
 
 def address_of_key(path: Path) -> Address:
-    """The address of the key in a file; ConfigurationError where others can read the file, or it holds none."""
+    """Return the address of the key in a file.
+
+    Raise ConfigurationError where others can read the file, or where it contains no key.
+    """
     return signer.load(path).address
 
 
 def resolve_address(text: str) -> Address:
-    """The address in a text, which is one itself or names a key file. InvalidInput for neither."""
+    """Return the address in a text that is an address or names a key file; raise InvalidInput for neither."""
     try:
         return ids.parse_address(text)
     except errors.InvalidInput:
@@ -56,9 +59,9 @@ def resolve_address(text: str) -> Address:
 
 
 async def airdrop(chain: ChainSettings, address: Address, lamports: int) -> int:
-    """Give an address lamports out of nothing, and wait until they are there; what it holds then.
+    """Request an airdrop, wait until it has arrived, and return the balance in lamports.
 
-    ConfigurationError unless the node is of a localnet, Unavailable where nothing arrives.
+    Raise ConfigurationError unless the node is of a localnet, and Unavailable where nothing arrives.
     """
     async with RpcClient.of(chain) as node:
         await require_localnet(node)
@@ -66,7 +69,7 @@ async def airdrop(chain: ChainSettings, address: Address, lamports: int) -> int:
 
 
 async def demo_wallets(chain: ChainSettings, folder: Path, count: int, lamports: int) -> AsyncIterator[WalletFile]:
-    """`count` wallets in a folder, each made where it is missing and filled up to `lamports`. Raises as `airdrop`."""
+    """Yield `count` wallets of a folder, created where missing and filled up to `lamports`; raise as `airdrop` does."""
     async with RpcClient.of(chain) as node:
         await require_localnet(node)
         for number in range(1, count + 1):
@@ -79,7 +82,7 @@ async def demo_wallets(chain: ChainSettings, folder: Path, count: int, lamports:
 
 
 async def require_localnet(node: client.ChainClient) -> None:
-    """ConfigurationError where the genesis hash is that of a public cluster, whatever is configured."""
+    """Raise ConfigurationError where the genesis hash is that of a public cluster, whatever is configured."""
     cluster = client.CLUSTER_BY_GENESIS_HASH.get(await node.genesis_hash())
     if cluster is not None:
         raise errors.ConfigurationError(

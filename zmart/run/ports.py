@@ -1,8 +1,9 @@
-"""Choosing a port for a server of ours.
+"""Chooses a free port for one of our servers.
 
-Not by binding port 0: what the kernel gives then is from the range that it also gives to callers, so a server that is
-started again may find its port taken by somebody's connection. Worse, a client that keeps trying to reach such a port
-while nobody listens is sooner or later given that very port for its own end, and is connected to itself.
+It does not bind port 0. The kernel then returns a port of the range that it also assigns to outgoing connections, so a
+restarted server may find its port taken by another program's connection. Worse, a client that retries a connection to
+such a port while nothing listens there is sooner or later assigned that same port for its own end, and is connected to
+itself.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from zmart import errors
 
 HOST = "127.0.0.1"
 LOWEST = 10_000
-#: Linux's own default, where it does not say what it does.
+#: Linux's own default, used where the kernel's setting cannot be read.
 DEFAULT_FIRST_EPHEMERAL_PORT = 32_768
 ATTEMPTS = 1_000
 
 
 def is_free(port: int, host: str = HOST) -> bool:
-    """Whether a server could listen there now."""
+    """Return whether a server could listen there now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,9 +33,9 @@ def is_free(port: int, host: str = HOST) -> bool:
 
 
 def find_free_port(following: int = 0) -> int:
-    """A port nobody listens on and no caller is given, and as many free ones after it.
+    """Return a free port outside the range of outgoing connections, followed by `following` free ports.
 
-    Raises Unavailable when none is found.
+    Raise Unavailable when none is found.
     """
     highest = max(_first_ephemeral_port() - following - 1, LOWEST + 1)
     for _ in range(ATTEMPTS):
@@ -48,7 +49,7 @@ def find_free_port(following: int = 0) -> int:
 
 
 def _first_ephemeral_port() -> int:
-    """The lowest port that the kernel gives to whoever connects."""
+    """Return the lowest port that the kernel assigns to outgoing connections."""
     try:
         return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError):

@@ -1,13 +1,13 @@
-"""The configuration: read once, checked at start, frozen afterwards.
+"""Reads the configuration once, checks it at start, and provides it as frozen values.
 
-Every setting is an environment variable; a `.env` file in the working directory supplies variables that the
-environment does not set. A secret may instead be given as a file: `JWT_SECRET_FILE` names a file
-that holds `JWT_SECRET`. An empty variable counts as absent.
+Every setting is an environment variable; a `.env` file in the working directory supplies variables that the environment
+does not set. A secret may instead be given as a file: `JWT_SECRET_FILE` names a file that contains `JWT_SECRET`. An
+empty variable counts as absent.
 
-Without any variable, everything runs on this machine: the embedded Postgres and the development
-chain. `DATABASE_URL` (or libpq's own `PGHOST` ...) selects another Postgres server, `SOLANA_RPC_URL` another
-cluster. A value that cannot work raises `ConfigurationError` with the variable's name, the expected value and the
-next step; the value itself is never repeated when it is a secret.
+Without any variable, everything runs on this machine: the embedded Postgres and the development chain. `DATABASE_URL`
+(or libpq's own `PGHOST` ...) selects another Postgres server, `SOLANA_RPC_URL` another cluster. A value that cannot
+work raises `ConfigurationError` with the variable's name, the expected value and the next step; the value itself is
+never repeated when it is a secret.
 """
 
 from .addresses import connect_host, server_url

@@ -1,4 +1,4 @@
-"""Addresses at which servers of ours are called from this machine."""
+"""Builds the addresses at which our servers are called from this machine."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ class Environment:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
-        #: Every name that was asked for; documentation is tested against it.
+        #: Every name that was requested; documentation is tested against it.
         self.requested_names: set[str] = set()
 
     def refuse(self, name: str, expected: str, step: str = "") -> NoReturn:
-        """Raise ConfigurationError saying that `name` must be `expected`, and the next step."""
+        """Raise ConfigurationError: `name` must be `expected`, with the next step."""
         step = step or f"Correct {name} in the environment or in .env."
         raise errors.ConfigurationError(f"{name} must be {expected}.", help=step)
 

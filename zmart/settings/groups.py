@@ -1,4 +1,4 @@
-"""The settings as frozen dataclasses, one for each subject, and `Settings`, which holds them all."""
+"""Defines the settings as frozen dataclasses, one for each subject, and `Settings`, which contains them all."""
 
 from __future__ import annotations
 
@@ -29,19 +29,18 @@ class PostgresSettings:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether `zmart up` runs the server."""
+        """Return whether `zmart up` runs the server."""
         return self.url is None
 
     def has_own_login(self, role: Role) -> bool:
-        """Whether `role` has a login of its own; without one, the login of DATABASE_URL changes to that role."""
+        """Return whether `role` has its own login; without one, the login of DATABASE_URL changes to that role."""
         return role in self.role_urls or self.url is None
 
     def dsn(self, role: Role = "zmart_owner") -> str:
         """Return one `postgresql://` URI that acts as `role`.
 
         On a server other than the embedded one this is the role's own URL, else DATABASE_URL with `role` set when a
-        connection starts. Raises ConfigurationError when no server is configured and the embedded
-        one was never started.
+        connection starts. Raise ConfigurationError when no server is configured and the embedded one was never started.
         """
         if role in self.role_urls:
             return self.role_urls[role].reveal()
@@ -95,7 +94,7 @@ class ChainSettings:
 
     @property
     def is_localnet(self) -> bool:
-        """Whether the cluster is a local one, whose tokens are worth nothing."""
+        """Return whether the cluster is a local one, whose tokens are worth nothing."""
         return self.cluster is Cluster.LOCALNET
 
 
@@ -153,7 +152,7 @@ class PortSettings:
 
     @property
     def devchain_ws(self) -> int:
-        """The development chain's WebSocket, one above its RPC as validators have it."""
+        """Return the port of the development chain's WebSocket, one above its RPC port as with validators."""
         return self.devchain + 1
 
 
@@ -259,7 +258,7 @@ class Settings:
             )
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Every secret that is set, for the log's mask."""
+        """Return every secret that is set, for the log's mask."""
         return tuple(_secrets_in(self))
 
 

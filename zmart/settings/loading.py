@@ -100,7 +100,7 @@ def _postgres(env: Environment, state_dir: Path) -> PostgresSettings:
 
 
 def _libpq_url(env: Environment) -> Secret | None:
-    """One URI from libpq's own variables; PGHOST is what selects a server."""
+    """Return one URI from libpq's own variables; PGHOST selects the server."""
     host, user, database = env.text("PGHOST"), env.text("PGUSER"), env.text("PGDATABASE")
     password = env.secret("PGPASSWORD")
     if host is None:
@@ -145,7 +145,7 @@ def _chain(env: Environment, ports: PortSettings, hosts: HostSettings) -> ChainS
 
 
 def _websocket_url(rpc_url: str) -> str:
-    """The node's WebSocket by Solana's convention: one port above a port that is spelled out."""
+    """Return the node's WebSocket URL by Solana's convention: one port above an explicit port."""
     parts = urlsplit(rpc_url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     if parts.port is None:
@@ -187,7 +187,7 @@ def _cors_origins(env: Environment, hosts: HostSettings) -> tuple[str, ...]:
     if any(not _is_origin(origin) for origin in origins if origin != "*"):
         env.refuse(name, "* or origins such as https://app.example, comma separated")
     if set(origins) == {"*"} and hosts.api not in LOOPBACK:
-        # A wallet signs in to a site by its name, and * names none: /api/auth/nonce would have no domain to return.
+        # A wallet signs in to a site by its name, and * contains no name: /api/auth/nonce could not return a domain.
         env.refuse(
             name,
             f"* with at least one origin beside it while API_HOST is {hosts.api}: wallets sign in to a named site",

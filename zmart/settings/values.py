@@ -1,4 +1,4 @@
-"""Types of single values: a secret, a cluster, a database role."""
+"""Defines the types of single values: a secret, a cluster, a database role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Secret:
-    """A value that no log line or traceback shows; `reveal()` is the only way to it."""
+    """A value that no log line or traceback shows; only `reveal()` returns it."""
 
     __slots__ = ("_value",)
 
@@ -40,7 +40,7 @@ class Secret:
 
 
 class Cluster(enum.Enum):
-    """The Solana clusters we know; localnet is the development chain or a test validator."""
+    """The supported Solana clusters; localnet is the development chain or a test validator."""
 
     LOCALNET = "localnet"
     DEVNET = "devnet"

@@ -1,7 +1,7 @@
-"""dbt's manifest, kept where many processes can read it at once.
+"""Stores dbt's manifest where many processes can read it at the same time.
 
-dbt writes `manifest.json` in place, and every other dbt at work in the same folder writes it too, so whoever reads it
-there can meet half of one. What is kept here is replaced whole, and says which sources of the models it speaks of: a
+dbt writes `manifest.json` in place, and every other dbt that works in the same folder writes it too, so a reader there
+can get half a file. The file of this cache is replaced as a whole and contains the digest of the models' sources: a
 reader finds the manifest of its own checkout or none.
 """
 
@@ -21,17 +21,17 @@ Manifest: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestCache:
-    """The one file, in the folder that dbt works in."""
+    """The single cache file, in the folder that dbt works in."""
 
     folder: Path
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Return the path of the cache file."""
         return self.folder / "models.json"
 
     def read(self, digest: str) -> Manifest | None:
-        """The manifest of the sources with this digest; None when another's is kept, or none that can be read."""
+        """Return the manifest of the sources with this digest; None when another, or no readable one, is stored."""
         try:
             cached = json.loads(self.path.read_bytes())
             manifest: Manifest = cached["manifest"]
@@ -40,7 +40,7 @@ class ManifestCache:
             return None
 
     def store(self, manifest: Manifest, digest: str) -> None:
-        """Keep it in place of another; nothing where it cannot be written, for it only saves time."""
+        """Replace the stored manifest; ignore a failed write, because the cache only saves time."""
         written = self.folder / f".models-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             written.write_text(json.dumps({"digest": digest, "manifest": manifest}), encoding="utf-8")
@@ -51,7 +51,7 @@ class ManifestCache:
 
 
 def read_dbt_manifest(path: Path) -> Manifest | None:
-    """What dbt wrote there; None where it wrote none, or another dbt is writing it at the moment."""
+    """Return the manifest that dbt wrote; None where there is none, or where another dbt is just writing it."""
     try:
         manifest: Manifest = json.loads(path.read_bytes())
     except (OSError, ValueError):

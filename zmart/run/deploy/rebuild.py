@@ -1,13 +1,13 @@
-"""Marts from the log: deploy the models, fold one again, prove that live equals rebuilt.
+"""Deploys the dbt models, rebuilds marts from the log, and verifies that live marts equal their rebuild.
 
-`deploy` lets dbt compile the models and install what changed (an unchanged one is a no-op). `rebuild` and
-`verify` need no dbt: every folded model left its compiled select in `ops.models`, and the functions
-`folds.rebuild` and `folds.differences` work from that. A rebuild replaces only rows that differ, in place, so
-that readers and views notice nothing; the number of rows that differed is its report. Refreshed marts (leaderboards,
-histories) are computed again the same way, from `ops.refreshed`; each says up to which seq it answers.
+`deploy` lets dbt compile the models and install those that changed (an unchanged model is a no-op). `rebuild` and
+`verify` need no dbt: the deployment stores the compiled select of every folded model in `ops.models`, and the functions
+`folds.rebuild` and `folds.differences` use that. A rebuild replaces only rows that differ, in place, so that readers
+and views are not affected; it reports the number of rows that differed. Refreshed marts (leaderboards, histories) are
+recomputed in the same way, from `ops.refreshed`; each records the seq up to which it is complete.
 
-dbt reads its connection from libpq's variables and keeps state of its own in the process. So it runs in a child
-(`python -m zmart.run.deploy.rebuild`), which also gives its memory back.
+dbt reads its connection from libpq's variables and has global state in its process. It therefore runs in a child
+process (`python -m zmart.run.deploy.rebuild`), whose memory is also freed at its end.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from zmart.run.deploy.manifest_cache import Manifest, ManifestCache, read_dbt_ma
 
 sql = queries.load("zmart.run.deploy", "rebuild.sql")
 
-#: Where dbt_project.yml stands: the models are part of the checkout, not of the wheel.
+#: The folder of dbt_project.yml: the models are part of the checkout, not of the wheel.
 PROJECT = Path(__file__).resolve().parents[3]
 SOURCES = ("dbt_project.yml", "sql_models/**/*", "sql_macros/**/*")
 
 DEFAULT_VOTING_WINDOW_SECONDS = 259_200
 
-#: How many models are rebuilt at once, at most: each keeps one processor of the server busy.
+#: Models rebuilt at the same time, at most: each occupies one processor of the server.
 MAX_PARALLEL_REBUILDS = 4
 
-#: How often a deployment is tried that met a reader in the way of a swap, and the pause between.
+#: Attempts of a deployment whose swap of a table is blocked by a reader, and the pause between them.
 DEPLOY_ATTEMPTS = 10
 RETRY_SECONDS = 3.0
 
-#: A model that cannot take some event fails with one of these; a server that is away is something else.
+#: A model that cannot process some event fails with one of these; a server that is unavailable raises other errors.
 _MODEL_ERRORS = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError)
 
 _LIBPQ = {
@@ -56,7 +56,7 @@ _LIBPQ = {
     "user": "PGUSER",
     "password": "PGPASSWORD",
     "dbname": "PGDATABASE",
-    # The role to act as, on a server of yours, and what every connection sets.
+    # The role to act as on an external server, and the options that every connection sets.
     "options": "PGOPTIONS",
     "sslmode": "PGSSLMODE",
 }
@@ -64,25 +64,25 @@ _LIBPQ = {
 
 @dataclass(frozen=True, kw_only=True)
 class MartCheck:
-    """One folded mart held against a rebuild."""
+    """The result of comparing one folded mart with a rebuild."""
 
     name: str
     #: Rows that differ, both ways, over all columns.
     differing_rows: int
     rows: int
-    #: Why it had stopped following the log, or empty.
+    #: Why the mart had stopped following the log, or empty.
     stale_reason: str
     #: Why the model cannot fold the whole log, or empty; rows are not compared then.
     fold_error: str = ""
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the mart follows the log and equals its rebuild."""
+        """Return whether the mart follows the log and equals its rebuild."""
         return self.differing_rows == 0 and not self.stale_reason and not self.fold_error
 
     @property
     def remedy(self) -> str:
-        """What to do next, as a sentence; empty when nothing has to be done."""
+        """Return the next step as a sentence; empty when nothing has to be done."""
         if self.fold_error:
             return f"Mend the model {self.name}, then run: zmart migrate && zmart rebuild {self.name}"
         return "" if self.is_consistent else f"Run: zmart rebuild {self.name}"
@@ -91,8 +91,8 @@ class MartCheck:
 def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECONDS, always: bool = False) -> bool:
     """Install the models on a migrated database, as its owner; return whether dbt had to run.
 
-    Skipped when the same sources were deployed here before and every model is healthy, unless `always`. Raises
-    ConfigurationError with dbt's words when a model does not build; what was live stays live.
+    Skip the deployment when the same sources were deployed here before and every model is healthy, unless `always`.
+    Raise ConfigurationError with dbt's output when a model does not build; the models that were live stay live.
     """
     digest = sources_digest()
     with _owner_connection(dsn) as connection:
@@ -114,9 +114,9 @@ def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECON
 def build_models(
     dsn: str, arguments: Sequence[str] = ("run",), *, target: Path | None = None, attempts: int = DEPLOY_ATTEMPTS
 ) -> None:
-    """Run dbt in a child against the database at `dsn`; it writes what it makes of the models below `target`.
+    """Run dbt in a child process against the database at `dsn`; it writes its files below `target`.
 
-    Raises ConfigurationError with the end of its output.
+    Raise ConfigurationError with the end of its output.
     """
     target = target or _dbt_folder()
     digest = sources_digest()
@@ -129,7 +129,7 @@ def build_models(
         check=False,
     )
     if run.returncode and "lock timeout" in run.stdout + run.stderr and attempts > 1:
-        # A reader was in the way of a swap; the log was not kept waiting for it.
+        # A reader blocked the swap of a table; the swap gave up its lock, so that the log did not wait.
         time.sleep(RETRY_SECONDS)
         build_models(dsn, arguments, target=target, attempts=attempts - 1)
         return
@@ -141,14 +141,14 @@ def build_models(
         )
     if arguments[0] in ("run", "build"):
         create_indexes(dsn)
-    # Every dbt reads all models, so that nobody has to parse them for their manifest alone.
+    # Every dbt run reads all models, so that its manifest saves a separate parse.
     manifest_text = read_dbt_manifest(target / "manifest.json")
     if manifest_text is not None and sources_digest() == digest:
         ManifestCache(folder=_dbt_folder()).store(manifest_text, digest)
 
 
 def load_manifest() -> Manifest:
-    """Return what dbt knows of the models in this checkout; raises ConfigurationError when they do not parse."""
+    """Return dbt's manifest of the models in this checkout; raise ConfigurationError when they do not parse."""
     found = ManifestCache(folder=_dbt_folder()).read(sources_digest())
     if found is None:
         with tempfile.TemporaryDirectory(dir=_parsing_folder(), prefix="parse-") as folder:
@@ -162,9 +162,10 @@ def load_manifest() -> Manifest:
 
 
 def create_indexes(dsn: str) -> list[str]:
-    """Give live marts the indexes that their models ask for; return the statements that took.
+    """Create the indexes that the models declare on live marts; return the executed statements.
 
-    Each is made while reads and writes go on, which no transaction can; a table built anew has its indexes already.
+    Each index is created while reads and writes continue, which is not possible in a transaction. A newly built table
+    has its indexes already.
     """
     with _owner_connection(dsn) as connection:
         statements = [str(text) for (text,) in connection.execute(sql.index_changes)]
@@ -174,7 +175,7 @@ def create_indexes(dsn: str) -> list[str]:
 
 
 def dbt_environment(dsn: str) -> dict[str, str]:
-    """The process environment with libpq's variables set for `dsn`."""
+    """Return the process environment with libpq's variables set for `dsn`."""
     parts = conninfo.conninfo_to_dict(dsn)
     parts["options"] = with_session_options(str(parts.get("options") or ""))
     named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
@@ -187,7 +188,7 @@ def dbt_environment(dsn: str) -> dict[str, str]:
 
 
 def _parsing_folder() -> Path | None:
-    """The folder that dbt works in; None, for the system's temporary one, where that cannot be made."""
+    """Return the folder that dbt works in; None, for the system's temporary folder, where it cannot be created."""
     try:
         _dbt_folder().mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -196,16 +197,16 @@ def _parsing_folder() -> Path | None:
 
 
 def _dbt_folder() -> Path:
-    """The folder that dbt works in."""
+    """Return the folder that dbt works in."""
     return settings.state_dir() / "dbt"
 
 
 def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> int:
-    """Fold models again from the whole log, all or the named, then refresh; return how many folded rows differed.
+    """Rebuild folded models from the whole log, all or the named, then refresh; return how many folded rows differed.
 
-    Each is one transaction, and as many run at once as there are processors, the largest first; the log waits only
-    while a difference is merged. Raises NotFound for an unknown name and, after the others, ConfigurationError for a
-    model that cannot fold the log.
+    Each model is one transaction, and up to one per processor run at the same time, the largest first. The log waits
+    only while a difference is merged. Raise NotFound for an unknown name and, after the other models,
+    ConfigurationError for a model that cannot fold the log.
     """
     with _owner_connection(dsn) as connection:
         folded, refreshed = _select_marts(connection, names)
@@ -239,7 +240,7 @@ def _rebuild_one(dsn: str, name: str, *, attempts: int = DEPLOY_ATTEMPTS) -> int
         with _owner_connection(dsn) as connection:
             return _query_integer(connection, sql.rebuild, name)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-        # The log waits for the merge, so that the merge waits for nobody's lock longer than raw.take_writer says.
+        # The log waits during the merge, so the merge does not wait for a lock longer than raw.take_writer allows.
         if attempts <= 1:
             raise
         time.sleep(RETRY_SECONDS)
@@ -247,10 +248,10 @@ def _rebuild_one(dsn: str, name: str, *, attempts: int = DEPLOY_ATTEMPTS) -> int
 
 
 def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> dict[str, int]:
-    """Compute refreshed marts again, all or the named, on one snapshot; return the rows written by name.
+    """Recompute refreshed marts, all or the named, on one snapshot; return the rows written by name.
 
-    Whoever refreshes at the same time is waited for. Raises NotFound for an unknown name and ConfigurationError for a
-    model whose SQL fails; then all are as they were.
+    Wait for other refreshes that run at the same time. Raise NotFound for an unknown name and ConfigurationError for a
+    model whose SQL fails; all marts are then unchanged.
     """
     changed: dict[str, int] = {}
     with _owner_connection(dsn, autocommit=False) as connection:
@@ -273,7 +274,7 @@ def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
 
 
 def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[MartCheck]:
-    """Hold each folded mart against a rebuild, all on one snapshot; nothing is changed."""
+    """Compare each folded mart with a rebuild, all on one snapshot, without changing anything."""
     with _owner_connection(dsn, autocommit=False) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         chosen, _ = _select_marts(connection, names)
@@ -293,7 +294,7 @@ def verify(dsn: str, names: Sequence[str] = ()) -> Iterator[MartCheck]:
 
 
 def sources_digest() -> str:
-    """SHA-256 over the models' sources, so that an unchanged deployment needs no dbt."""
+    """Return the SHA-256 of the models' sources, so that an unchanged deployment needs no dbt."""
     digest = hashlib.sha256()
     for pattern in SOURCES:
         for path in sorted(PROJECT.glob(pattern)):
@@ -310,7 +311,7 @@ def _owner_connection(dsn: str, *, autocommit: bool = True) -> psycopg.Connectio
 def _select_marts(
     connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str], *, only_refreshed: bool = False
 ) -> tuple[list[str], list[str]]:
-    """The folded and the refreshed marts among the names, all without names; refreshed ones after what they read."""
+    """Return the folded and refreshed marts among `names`, or all; a refreshed mart comes after those it reads."""
     folded = [] if only_refreshed else [str(name) for name, *_ in connection.execute(sql.models)]
     refreshed = [str(name) for (name,) in connection.execute(sql.refreshed_marts)]
     known = [*folded, *refreshed]
@@ -330,7 +331,7 @@ def _count_differences(connection: psycopg.Connection[tuple[object, ...]], name:
 
 
 def _error_summary(error: psycopg.Error) -> str:
-    """What went wrong, without the statement it went wrong in."""
+    """Return the error message without the statement that failed."""
     return error.diag.message_primary or str(error).splitlines()[0]
 
 
@@ -349,7 +350,7 @@ def _count_rows(connection: psycopg.Connection[tuple[object, ...]], name: str) -
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Invoke dbt in this process with our project and profile; the exit status."""
+    """Run dbt in this process with our project and profile; return the exit status."""
     from dbt.cli.main import dbtRunner
 
     options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]

@@ -1,1 +1,1 @@
-"""Checks whether a start would succeed, and says what to do where it would not."""
+"""Checks whether a start would succeed, and reports the next step where it would not."""

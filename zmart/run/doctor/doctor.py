@@ -1,7 +1,7 @@
-"""`zmart doctor`: look at everything a start stands on, and say what to do where it would not hold.
+"""Implements `zmart doctor`: examines everything that a start depends on, and reports the next step for each fault.
 
-This half looks, `diagnosis` judges. Looking changes nothing, waits seconds at most, and what cannot be looked at is
-said and skipped. No value of a secret is read into a finding.
+This module collects facts, `doctor_checks` judges them. The examination changes nothing and waits seconds at most; a
+check that cannot run is reported as skipped. No finding contains the value of a secret.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIMEOUT_SECONDS = 5
 #: Enough statements to notice that they do not all run in one backend.
 _STATEMENTS = 5
 
-#: What must be so, and what must not (design of the roles: the API reads and calls functions, nothing else).
+#: Privileges that must be granted, or must not (design of the roles: the API reads and calls functions, nothing else).
 _EXPECTED_PRIVILEGES: tuple[tuple[Role, str, str, bool], ...] = (
     ("zmart_ingest", "INSERT", "raw.events", True),
     ("zmart_ingest", "DELETE", "raw.events", False),
@@ -57,7 +57,7 @@ _EXPECTED_PRIVILEGES: tuple[tuple[Role, str, str, bool], ...] = (
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, in the order in which a start needs it, and yield findings as they are made."""
+    """Examine everything, in the order in which a start needs it, and yield findings as they are made."""
     file = Path(".env")
     written = configuration.dotenv(file.read_text()) if file.is_file() else {}
     yield from _python()
@@ -65,7 +65,7 @@ def examine() -> Iterator[Finding]:
 
 
 def examine_settings(environ: Mapping[str, str], written: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at everything but Python; `environ` holds all variables, `written` those of `.env` alone."""
+    """Examine everything but Python; `environ` contains all variables, `written` only those of `.env`."""
     env = configuration.Environment(environ)
     try:
         settings = configuration.read(env)
@@ -89,13 +89,13 @@ def _python() -> list[Finding]:
 
 @dataclass(frozen=True)
 class _SettingsExamination:
-    """One configuration, looked at."""
+    """Examines one configuration."""
 
     settings: Settings
     environ: Mapping[str, str]
 
     def findings(self) -> Iterator[Finding]:
-        """The checks that need settings."""
+        """Yield the findings of the checks that need settings."""
         yield from self._state()
         yield from doctor_checks.check_ports(list(self._ports()))
         yield from self._database()
@@ -165,7 +165,10 @@ class _SettingsExamination:
         yield from self._run_check("models", self._models)
 
     def _findings_without_server(self, error: Exception) -> Iterator[Finding]:
-        """Before the first `zmart migrate` the services' roles are missing; the server may be well."""
+        """Yield findings when the services' roles cannot connect.
+
+        Before the first `zmart migrate` these roles are missing although the server may work.
+        """
         try:
             with translate_errors(), _connect(self._admin_dsn()) as connection:
                 yield from doctor_checks.check_postgres(self._read_server_facts(connection))
@@ -297,7 +300,7 @@ class _SettingsExamination:
         return keys, unusable
 
 
-#: Secrets that may be given as a file.
+#: Secrets that may be provided in a file.
 _FILE_SECRETS = frozenset(
     {
         *("DATABASE_URL", "DATABASE_URL_INGEST", "DATABASE_URL_API", "DATABASE_URL_KEEPER", "DATABASE_URL_ANALYST"),
@@ -343,7 +346,7 @@ def _config(data: bytes) -> tuple[dict[str, Any] | None, str]:
 
 
 def _service_name_at(host: str, port: int) -> str:
-    """The name of one of our services that answers there, or "" for a stranger."""
+    """Return the name of our service that answers there, or "" for another program."""
     url = f"{server_url(host, port)}/health"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - http only

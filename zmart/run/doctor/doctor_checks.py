@@ -1,8 +1,8 @@
-"""What the doctor thinks of what it saw: facts in, findings out, and nothing touched.
+"""Judges the facts that `zmart doctor` collected: facts in, findings out, without side effects.
 
-Each function judges one check. It takes what was seen as plain values and returns at least one finding: one `yes`,
-or what is wrong, each with the next step. `no` means it cannot work or is not safe; `warn` that a person should
-look; `skip` that there was nothing to judge, because something it stands on is missing.
+Each function judges one check. It takes the facts as plain values and returns at least one finding: a single `yes`, or
+each fault with its next step. `no` means that it cannot work or is not safe, `warn` that the operator should look, and
+`skip` that nothing could be judged because a prerequisite is missing.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ Answer: TypeAlias = Literal["yes", "warn", "no", "skip"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the doctor's list."""
+    """One line of the doctor's report."""
 
     check: str
     answer: Answer
     message: str
-    #: What to do next; empty where nothing is to be done.
+    #: The next step; empty where nothing has to be done.
     step: str = ""
 
 
 class Check:
-    """Findings of one check; `yes` holds only where nothing else was said."""
+    """Collects the findings of one check; the answer is `yes` only when no other finding was added."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._found: list[Finding] = []
 
     def fail(self, message: str, step: str) -> None:
-        """It cannot work."""
+        """Add a finding that it cannot work."""
         self._add("no", message, step)
 
     def warn(self, message: str, step: str) -> None:
-        """A person should look."""
+        """Add a finding that the operator should look at."""
         self._add("warn", message, step)
 
     def skip(self, message: str) -> list[Finding]:
-        """There was nothing to judge."""
+        """Return a finding that nothing could be judged."""
         self._add("skip", message, "")
         return self._found
 
     def finish(self, message: str) -> list[Finding]:
-        """What was found, or yes with `said`."""
+        """Return the findings, or `yes` with `message` if there are none."""
         if not self._found:
             self._add("yes", message, "")
         return self._found
@@ -64,7 +64,7 @@ class Check:
 
 
 def has_no_failure(findings: Iterable[Finding]) -> bool:
-    """Whether nothing is a no."""
+    """Return whether no finding is a `no`."""
     return all(finding.answer != "no" for finding in findings)
 
 
@@ -76,22 +76,22 @@ _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;?)")
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """One package of a lock."""
+    """One package of a lock file."""
 
     name: str
     version: str
-    #: Installed only where its marker holds.
+    #: True if it is installed only where its marker holds.
     is_conditional: bool
 
 
 def parse_pins(lock: str) -> list[Pin]:
-    """The packages of a requirements file."""
+    """Return the packages of a requirements file."""
     found = (_PIN.match(line) for line in lock.splitlines())
     return [Pin(name=match[1], version=match[2], is_conditional=bool(match[3])) for match in found if match]
 
 
 def check_python(version: tuple[int, int], lock: Sequence[Pin] | None, installed: Mapping[str, str]) -> list[Finding]:
-    """The interpreter, and whether what is installed is what the lock says; `installed` by canonical name."""
+    """Check the interpreter and the installed packages against the lock; `installed` is by canonical name."""
     check = Check("python")
     if version != PYTHON:
         check.fail(f"This is Python {version[0]}.{version[1]}.", "make setup PYTHON=/path/to/python3.11")
@@ -112,7 +112,7 @@ def _difference(pin: Pin, installed: Mapping[str, str]) -> str:
 
 
 def canonical_name(name: str) -> str:
-    """A package's name as it is compared (PEP 503)."""
+    """Return a package's name in the form used for comparison (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -124,14 +124,14 @@ class SecretFile:
     """A file that holds a secret."""
 
     path: Path
-    #: Permission bits; None where the file does not exist or may not be looked at.
+    #: Permission bits; None where the file does not exist or its status may not be read.
     mode: int | None
-    #: Named by a variable and kept by others, such as a mounted secret; a warning is enough.
+    #: True for a file that a variable names and others manage, such as a mounted secret; a warning is enough.
     is_foreign: bool = False
 
 
 def check_state_dir(directory: Path, *, is_writable: bool, secrets: Sequence[SecretFile]) -> list[Finding]:
-    """The state directory, and who may read the secrets."""
+    """Check that the state directory is writable, and that only the owner can read its secrets."""
     check = Check("state")
     if not is_writable:
         check.fail(f"{directory} is not writable.", "Correct its rights, or set ZMART_STATE_DIR.")
@@ -151,16 +151,16 @@ def check_state_dir(directory: Path, *, is_writable: bool, secrets: Sequence[Sec
 
 @dataclass(frozen=True, kw_only=True)
 class PortFacts:
-    """A port that a service wants."""
+    """A port that a service needs."""
 
     variable: str
     number: int
-    #: Who answers there: None nobody, "" a stranger, else the service's name.
+    #: The service that holds the port: None if it is free, "" if it is held by another program.
     holder: str | None
 
 
 def check_ports(facts: Sequence[PortFacts]) -> list[Finding]:
-    """Every port is free, or held by the service it is for; no two want the same."""
+    """Check that every port is free or held by its own service, and that no two services need the same port."""
     check = Check("ports")
     by_number: dict[int, str] = {}
     for port in facts:
@@ -177,7 +177,7 @@ def check_ports(facts: Sequence[PortFacts]) -> list[Finding]:
 # --- Postgres ---------------------------------------------------------------------------------
 
 OLDEST_POSTGRES, NEWEST_POSTGRES = 15, 18
-#: What makes "committed" mean "on disk"; the stricter values of synchronous_commit include it.
+#: Settings that make "committed" mean "on disk"; the stricter values of synchronous_commit include it.
 DURABLE: Mapping[str, frozenset[str]] = {
     "fsync": frozenset({"on"}),
     "full_page_writes": frozenset({"on"}),
@@ -189,20 +189,20 @@ Pooler: TypeAlias = Literal["session", "transaction", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class ServerFacts:
-    """A server that answered."""
+    """Facts about a server that answered."""
 
-    #: 180006 for 18.6.
+    #: For example 180006 for 18.6.
     version: int
-    #: As the writer's role has them.
+    #: The values in a session of the writer's role.
     parameters: Mapping[str, str]
     pooler: Pooler | None = None
 
 
 def detect_pooler(url: str, backend_pids: Sequence[int] = ()) -> Pooler | None:
-    """Whether something pools connections in front of the server, as far as its address or behaviour tells.
+    """Return the kind of connection pooler in front of the server, as far as its address or behaviour shows.
 
-    Statements of one connection that ran in several backends are proof. Supabase's pooler keeps sessions on 5432
-    and transactions on 6543; PgBouncer listens on 6432 in either mode.
+    Statements of one connection that ran in several backends are proof. Supabase's pooler keeps sessions on 5432 and
+    transactions on 6543; PgBouncer listens on 6432 in either mode.
     """
     parts = urlsplit(url)
     query = parse_qs(parts.query)
@@ -214,7 +214,7 @@ def detect_pooler(url: str, backend_pids: Sequence[int] = ()) -> Pooler | None:
 
 
 def check_postgres(facts: ServerFacts) -> list[Finding]:
-    """A version we know, every commit on disk, and sessions that last."""
+    """Check that the version is supported, that every commit is on disk, and that sessions persist."""
     check = Check("postgres")
     major = facts.version // 10_000
     if major < OLDEST_POSTGRES:
@@ -230,7 +230,7 @@ def check_postgres(facts: ServerFacts) -> list[Finding]:
 
 
 def _check_pooler(check: Check, kind: Pooler | None) -> None:
-    """LISTEN, temporary tables and prepared statements live in a session."""
+    """Add a finding for a pooler: LISTEN, temporary tables and prepared statements need a persistent session."""
     if kind == "transaction":
         step = "Use the direct or session-mode address (Supabase: port 5432)."
         check.fail("DATABASE_URL leads to a transaction pooler, which does not keep sessions.", step)
@@ -240,7 +240,7 @@ def _check_pooler(check: Check, kind: Pooler | None) -> None:
 
 
 def report_unreachable(check: str, reason: str, *, starts_with_up: bool) -> list[Finding]:
-    """Something does not answer; where `zmart up` would start it and does not run, that is no fault."""
+    """Return the finding for an unreachable server: a warning if `zmart up` is not running and would start it."""
     found = Check(check)
     if starts_with_up:
         found.warn(reason, "Start it: zmart up")
@@ -250,7 +250,7 @@ def report_unreachable(check: str, reason: str, *, starts_with_up: bool) -> list
 
 
 def report_skipped(check: str, reason: str) -> list[Finding]:
-    """A check that has nothing to look at."""
+    """Return the finding of a check that could not run."""
     return Check(check).skip(reason)
 
 
@@ -259,7 +259,7 @@ def report_skipped(check: str, reason: str) -> list[Finding]:
 
 @dataclass(frozen=True, kw_only=True)
 class RoleFacts:
-    """A role of the database."""
+    """Facts about a role of the database."""
 
     name: str
     is_superuser: bool
@@ -268,7 +268,7 @@ class RoleFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivilegeFacts:
-    """Something a role must be able to do, or must not."""
+    """A privilege that a role must have, or must not have."""
 
     role: str
     privilege: str
@@ -281,9 +281,9 @@ class PrivilegeFacts:
 def check_roles(
     facts: Sequence[RoleFacts], logins: Mapping[Role, str], privileges: Sequence[PrivilegeFacts]
 ) -> list[Finding]:
-    """The roles exist, can be acted as, and may do what they must and nothing else.
+    """Check that the roles exist, can be used, and have the required privileges and no others.
 
-    `logins` says for each role why acting as it failed, "" where it did not.
+    `logins` contains for each role why acting as it failed, or "" where it succeeded.
     """
     check = Check("roles")
     by_name = {role.name: role for role in facts}
@@ -308,7 +308,7 @@ def check_roles(
 
 
 def check_migrations(pending: Sequence[str], conflict: str | None) -> list[Finding]:
-    """Every file is applied and none was edited; `refused` is what the history says against the files."""
+    """Check that every migration is applied and unedited; `conflict` is how the history contradicts the files."""
     check = Check("migrations")
     if conflict is not None:
         check.fail(conflict, "Do not migrate before that is understood.")
@@ -319,19 +319,19 @@ def check_migrations(pending: Sequence[str], conflict: str | None) -> list[Findi
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """The folded models of a database."""
+    """Facts about the folded models of a database."""
 
-    #: Whether what is deployed is what the sources say; None where nothing was deployed.
+    #: Whether the deployed models equal the sources; None where nothing was deployed.
     is_current: bool | None
-    #: All of them; the stale ones with why they stopped.
+    #: The names of all models; `stale` contains those that stopped, with the reason.
     names: Sequence[str] = ()
     stale: Mapping[str, str] = field(default_factory=dict)
-    #: Those that are retried, with why.
+    #: The models that are retried, with the reason.
     behind: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_models(facts: ModelFacts) -> list[Finding]:
-    """The models are deployed as the sources have them, and all follow the log."""
+    """Check that the deployed models equal the sources, and that all models follow the log."""
     check = Check("models")
     if facts.is_current is None:
         check.fail("No models are deployed.", "zmart migrate")
@@ -346,7 +346,7 @@ def check_models(facts: ModelFacts) -> list[Finding]:
 
 # --- the environment --------------------------------------------------------------------------
 
-#: Prefixes that are ours: what begins so and is not read is a mistake.
+#: Prefixes of our variables: a variable with such a prefix that nothing reads is a mistake.
 _OWN_PREFIXES = (
     "ZMART_",
     "SOLANA_",
@@ -357,17 +357,17 @@ _OWN_PREFIXES = (
     "BACKEND_AUTHORITY_",
     "DEVCHAIN_",
 )
-#: Not settings of a service, and still ours.
+#: Variables that are ours but are not settings of a service.
 _OTHER_KNOWN_NAMES = frozenset({"ZMART_TEST_DSN", settings.RUN_VARIABLE})
-#: `DATABASE_ULR` is that close to a name of ours, `APP_PORT` is not.
+#: `DATABASE_ULR` is this similar to a variable of ours, `APP_PORT` is not.
 _SIMILARITY_CUTOFF = 0.9
 
 
 def check_environment(environ: Mapping[str, str], written: Iterable[str], known: Iterable[str]) -> list[Finding]:
-    """Names that nothing reads: those of the earlier backend, and those that look like slips of the pen.
+    """Check for variables that nothing reads: those of the earlier backend, and those that look like typing errors.
 
-    `written` are the names in `.env`, which are all meant for us; `known` are the names that are read. Values are
-    never repeated.
+    `written` are the names in `.env`, which are all meant for us; `known` are the names that are read. Values are never
+    repeated.
     """
     check = Check("environment")
     names = frozenset(known) | _OTHER_KNOWN_NAMES
@@ -393,21 +393,21 @@ def _misspelled_names(
 
 @dataclass(frozen=True, kw_only=True)
 class ChainFacts:
-    """A cluster that answered."""
+    """Facts about a cluster that answered."""
 
     genesis_hash: str
     #: The fields of the program's configuration; None where its account does not exist.
     config: Mapping[str, Any] | None
     #: Why the account could not be read as a configuration.
     undecodable: str = ""
-    #: Addresses of the keys that are configured, by the field of the configuration they must be.
+    #: Addresses of the configured keys, by the field of the program's configuration that they must equal.
     keys: Mapping[str, str] = field(default_factory=dict)
     #: Why a configured key cannot be used.
     unusable_keys: Sequence[str] = ()
 
 
 def check_chain(facts: ChainFacts, cluster: Cluster, program_id: str) -> list[Finding]:
-    """The right cluster, the program on it, and keys that have the roles they are for."""
+    """Check that the cluster is the configured one, has the program, and that the configured keys have their roles."""
     check = Check("chain")
     actual = client.cluster_by_genesis_hash(facts.genesis_hash)
     if actual != cluster.value:
@@ -428,12 +428,12 @@ def check_chain(facts: ChainFacts, cluster: Cluster, program_id: str) -> list[Fi
     return check.finish(f"On {actual}, and the program is configured there.")
 
 
-#: The chain's clock is an estimate of its validators; half a minute is ordinary.
+#: The chain's clock is an estimate of its validators; a difference of half a minute is ordinary.
 SKEW_WARN_SECONDS, SKEW_NO_SECONDS = 60, 600
 
 
 def check_clock(ahead_seconds: float) -> list[Finding]:
-    """Whether this machine and the chain agree on the time; `ahead_seconds` is ours minus the chain's."""
+    """Check that this machine and the chain agree on the time; `ahead_seconds` is ours minus the chain's."""
     check = Check("clock")
     off = abs(ahead_seconds)
     message = f"This clock is {off:.0f} s {'ahead of' if ahead_seconds > 0 else 'behind'} the chain's."
@@ -447,12 +447,12 @@ def check_clock(ahead_seconds: float) -> list[Finding]:
 
 # --- webhooks ---------------------------------------------------------------------------------
 
-#: Shorter ones can be guessed.
+#: Shorter secrets can be guessed.
 SHORTEST_PROOF = 16
 
 
 def check_registration(check_result: helius.RegistrationCheck) -> list[Finding]:
-    """Whether Helius delivers what is wanted to where it is wanted."""
+    """Check that Helius delivers the required transactions to the configured URL."""
     check = Check("registration")
     for fault in check_result.faults:
         check.fail(fault, "Run: zmart webhook create")
@@ -462,7 +462,7 @@ def check_registration(check_result: helius.RegistrationCheck) -> list[Finding]:
 
 
 def check_webhook(ingest: settings.IngestSettings, cluster: Cluster) -> list[Finding]:
-    """Whether deliveries have to prove where they come from."""
+    """Check that deliveries have to prove their origin."""
     check = Check("webhook")
     proofs = [*ingest.auth_headers, *([ingest.webhook_secret] if ingest.webhook_secret else [])]
     if not proofs and cluster is Cluster.LOCALNET:

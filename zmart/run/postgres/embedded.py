@@ -1,17 +1,17 @@
-"""The embedded Postgres: a real server, started by us, reachable over TCP on loopback only.
+"""Runs the embedded Postgres: a real server, started by zmart and reachable over TCP on loopback only.
 
-What it leaves in the state directory, under `postgres/`:
+It writes these files to `postgres/` in the state directory:
 
-    server.json   port, passwords, where the data is (0600: whoever reads it is the superuser)
-    data/         the data directory, owned by the account the server runs as
+    server.json   port, passwords, and the path of the data (0600: its reader can act as the superuser)
+    data/         the data directory, owned by the account as which the server runs
 
-Postgres refuses to be root. As root we therefore step down to an account that exists already
-(`postgres`, else `nobody`), and when the state directory lies where that account cannot go (root's
-home, say), data and binaries live in a sheltered folder instead, which server.json records.
+Postgres refuses to run as root. As root, zmart therefore runs it as an account that exists already (`postgres`, else
+`nobody`). When that account cannot reach the state directory (for example in root's home), data and binaries are in a
+shelter folder instead, which server.json records.
 
-Three parts, so that a supervisor can put its own process handling in the middle:
-`initialise()` makes everything a server needs, `launch()` says how to run it, `provision()` makes
-roles and database once it answers. `start()` and `stop()` do all of it alone.
+The work has three parts, so that a supervisor can insert its own process handling: `initialize()` creates everything
+that a server needs, `launch()` returns how to run it, and `provision()` creates roles and database once it answers.
+`start()` and `stop()` do all of it without a supervisor.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from . import binaries
 HOST = "127.0.0.1"
 DATABASE = "zmart"
 SUPERUSER = "postgres"
-#: Where root keeps what the server's account could not reach below the state directory.
+#: Where root stores files that the server's account cannot reach below the state directory.
 SHELTERS = Path("/var/lib/zmart")
 
 READY_WITHIN_SECONDS = 60.0
@@ -61,7 +61,7 @@ TUNING: Mapping[str, str] = {
     "wal_compression": "off",
     "jit": "off",
 }
-#: For tests alone: nothing here survives a power cut.
+#: For tests only: data written with these settings does not survive a power failure.
 NON_DURABLE_TUNING: Mapping[str, str] = {
     "shared_buffers": "128MB",
     "fsync": "off",
@@ -73,7 +73,7 @@ NON_DURABLE_TUNING: Mapping[str, str] = {
 
 @dataclass(kw_only=True)
 class ServerFile:
-    """server.json."""
+    """The content of server.json."""
 
     port: int
     database: str
@@ -82,7 +82,7 @@ class ServerFile:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Return the record, or None where there is none."""
+        """Return the record, or None where there is no file."""
         try:
             return cls(**json.loads(path.read_text()))
         except FileNotFoundError:
@@ -104,10 +104,10 @@ class ServerFile:
 
 
 class EmbeddedPostgres:
-    """One server of one state directory.
+    """The server of one state directory.
 
-    `port` of None finds a free one and keeps it from then on. `durable=False`, without fsync, is
-    for tests. `programs` overrides which binaries are run, `tuning` single settings of the server.
+    With `port=None` it finds a free port and uses the same port from then on. `durable=False`, without fsync, is for
+    tests. `programs` overrides which binaries are run, and `tuning` overrides single settings of the server.
     """
 
     def __init__(
@@ -132,26 +132,26 @@ class EmbeddedPostgres:
 
     @property
     def log_file(self) -> Path:
-        """Where a server started by `start()` writes."""
+        """Return the log file of a server started by `start()`."""
         return self._folder / "server.log"
 
     @property
     def port(self) -> int:
-        """The TCP port, once initialised."""
+        """Return the TCP port, once initialized."""
         return self._require_record().port
 
     @property
     def version(self) -> str:
-        """The server's version, such as 18.6."""
+        """Return the server's version, such as 18.6."""
         return (self._programs or binaries.find_binaries()).version
 
     @property
     def pid(self) -> int | None:
-        """The server started by `start()`, while it runs."""
+        """Return the pid of the server started by `start()`, or None when it does not run."""
         return self._server.pid if self._server and self._server.poll() is None else None
 
     def dsn(self, role: str = "zmart_owner", *, database: str | None = None) -> str:
-        """Return one TCP URI that logs in as `role` (or as the superuser, `postgres`)."""
+        """Return a TCP URI that logs in as `role` (or as the superuser, `postgres`)."""
         record = self._require_record()
         return settings.postgres_uri(
             host=HOST,
@@ -164,10 +164,10 @@ class EmbeddedPostgres:
     # --- the three parts ----------------------------------------------------------------------
 
     def initialize(self) -> None:
-        """Make the data directory, the passwords and the port; do nothing that is done already.
+        """Create the data directory, the passwords and the port; skip what exists already.
 
-        Raises ConfigurationError with the next step when the data is of another major version, in
-        use, or out of reach, or when PGPORT is taken.
+        Raise ConfigurationError with the next step when the data is of another major version, in use, or out of reach,
+        or when PGPORT is taken.
         """
         self._make_folders()
         known = ServerFile.read(self._file)
@@ -183,13 +183,13 @@ class EmbeddedPostgres:
             self._initdb(data, record.passwords[SUPERUSER])
         port = self._choose_port(known)
         if known is None or port != known.port:
-            # A restart on a full disk needs no space where nothing has changed.
+            # An unchanged record is not written, so that a restart on a full disk needs no space.
             record.port = port
             record.write(self._file)
         self._record = record
 
     def launch(self) -> process.Launch:
-        """Say how to run the server that `initialise` prepared."""
+        """Return how to run the server that `initialize` prepared."""
         assert self._programs is not None
         record = self._require_record()
         options = {
@@ -209,16 +209,16 @@ class EmbeddedPostgres:
                 record.data,
                 *(f"--{name}={value}" for name, value in options.items()),
             ),
-            # Nothing of ours: a server needs none of our secrets.
+            # A minimal environment: the server needs none of our secrets.
             environment={"PATH": os.defpath, "LC_ALL": "C"},
             account=self._account,
-            # Fast shutdown: open transactions are rolled back, the data is left clean.
+            # Fast shutdown: open transactions are rolled back, and the data is left clean.
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGINT,
         )
 
     def is_ready(self) -> bool:
-        """Whether the server takes connections."""
+        """Return whether the server accepts connections."""
         try:
             with self._superuser_connection("postgres"):
                 return True
@@ -226,7 +226,7 @@ class EmbeddedPostgres:
             return False
 
     def provision(self) -> None:
-        """Make the database and the roles, and give each role its password."""
+        """Create the database and the roles, and set the password of each role."""
         with translate_errors():
             with self._superuser_connection("postgres") as connection:
                 _create_database(connection, self._require_record().database)
@@ -234,12 +234,12 @@ class EmbeddedPostgres:
             with self._superuser_connection(self._require_record().database) as connection:
                 set_passwords(connection, self._require_record().passwords)
 
-    # --- alone --------------------------------------------------------------------------------
+    # --- without a supervisor -----------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the server, wait until it answers, make roles and database.
+        """Start the server, wait until it answers, and create roles and database.
 
-        Call it from a thread that lives as long as the server should: the server stops with it.
+        Call it from a thread that lives as long as the server should: the server stops with that thread.
         """
         self.initialize()
         with self.log_file.open("ab") as log:
@@ -252,7 +252,7 @@ class EmbeddedPostgres:
             raise
 
     def stop(self) -> None:
-        """Stop the server with a fast shutdown, and harder when it takes too long."""
+        """Stop the server with a fast shutdown; send SIGQUIT and then SIGKILL when it takes too long."""
         if self._server is None:
             return
         for wish in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -289,14 +289,14 @@ class EmbeddedPostgres:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if os.geteuid() == 0:
-                # The server's account must reach data/ below; what is secret here has its own mode.
+                # The server's account must reach data/ below; the secret files here have their own mode.
                 for folder in (self._state_dir, self._folder):
                     folder.chmod(folder.stat().st_mode | 0o111)
         except PermissionError:
             raise _wrong_owner_error(self._state_dir) from None
 
     def _data_dir_for_account(self, data: Path) -> Path:
-        """Where a new data directory goes: below the state directory if its account gets there."""
+        """Return where a new data directory goes: below the state directory if the server's account can reach it."""
         if self._account is None or self._account.can_enter(data.parent):
             return data
         return SHELTERS / secrets.token_hex(8) / "data"
@@ -317,7 +317,7 @@ class EmbeddedPostgres:
 
     def _initdb(self, data: Path, password: str) -> None:
         data.parent.mkdir(parents=True, exist_ok=True)
-        # Under another name until it is whole: a half-made directory must not be taken for one.
+        # The directory has another name until it is complete: an incomplete one must not be used as data.
         fresh = data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -379,7 +379,7 @@ class EmbeddedPostgres:
                 f"{major} that serves it.",
             )
         _wait_for_other_servers(data)
-        # Nobody is left: a file that says otherwise is from a server that was killed.
+        # No server is left: a remaining pid file is from a server that was killed.
         (data / "postmaster.pid").unlink(missing_ok=True)
 
     def _choose_port(self, known: ServerFile | None) -> int:
@@ -412,7 +412,7 @@ class EmbeddedPostgres:
 
 
 def set_passwords(connection: psycopg.Connection[Any], passwords: Mapping[str, str]) -> None:
-    """Give each of our roles its password; only its hash travels, so no server log can show it."""
+    """Set the password of each of our roles; only its hash is sent, so that no server log can show it."""
     for role in settings.ROLES:
         hashed = connection.pgconn.encrypt_password(passwords[role].encode(), role.encode(), b"scram-sha-256")
         statement = sql.SQL("alter role {} password {}")
@@ -426,7 +426,7 @@ def _create_database(connection: psycopg.Connection[Any], name: str) -> None:
 
 
 def _account_for(data: Path) -> process.SystemAccount | None:
-    """The account the server runs as: ourselves, or as root whoever owns the data already."""
+    """Return the account as which the server runs: None for the current user; as root, the owner of existing data."""
     if os.geteuid() != 0:
         if data.exists() and data.stat().st_uid != os.geteuid():
             raise _wrong_owner_error(data)
@@ -449,7 +449,7 @@ def _wrong_owner_error(path: Path) -> errors.ConfigurationError:
 
 
 def _locale_options(major: int) -> list[str]:
-    """Byte order for sorting, Unicode for letters, whatever the system has installed."""
+    """Return initdb's options: sort by byte order, classify letters by Unicode, whatever the system has installed."""
     ctype = "C.UTF-8" if _has_locale("C.UTF-8") else "C"
     if major >= 17:
         return [f"--locale={ctype}", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -468,7 +468,7 @@ def _has_locale(name: str) -> bool:
 
 
 def _wait_for_other_servers(data: Path) -> None:
-    """Wait for servers of an earlier run: killed with their parent, they are on their way out."""
+    """Wait for servers of an earlier run to end: they were killed with their parent and are shutting down."""
     deadline = time.monotonic() + LEFTOVERS_WITHIN_SECONDS
     while servers := _servers_in(data):
         if time.monotonic() > deadline:
@@ -480,7 +480,7 @@ def _wait_for_other_servers(data: Path) -> None:
 
 
 def _servers_in(data: Path) -> list[int]:
-    """The processes whose working directory is `data`, as every process of a Postgres has it."""
+    """Return the processes whose working directory is `data`, as every process of a Postgres has it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError):
@@ -490,7 +490,7 @@ def _servers_in(data: Path) -> list[int]:
 
 
 def _last_error_line(log: Path) -> str:
-    """The last FATAL or ERROR of a server's log, without its time and pid."""
+    """Return the last FATAL, PANIC or ERROR message of a server's log, without its time and pid."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     for line in reversed(lines):
         for level in ("FATAL:", "PANIC:", "ERROR:"):

@@ -1,12 +1,12 @@
-"""Dagster's three processes, as the supervisor runs them.
+"""Configures Dagster's three processes for the supervisor.
 
     dagster-code     holds the definitions on a Unix socket, evaluates sensors, and starts runs as its children
-    dagster          the web interface, on loopback unless DAGSTER_HOST says otherwise: it knows no users
-    dagster-daemon   starts what is due, and takes runs from the queue
+    dagster          the web interface, on loopback unless DAGSTER_HOST is set: it has no users or logins
+    dagster-daemon   starts runs that are due, and takes runs from the queue
 
 One code server serves the other two, so the definitions are loaded once. Dagster's instance is configured by
-`dagster.yaml` of the checkout, copied into DAGSTER_HOME below the state directory; its storage is the schema `dagster`
-of the log's own Postgres, entered as the keeper.
+`dagster.yaml` of the checkout, copied into DAGSTER_HOME below the state directory. Its storage is the schema `dagster`
+of the log's own Postgres, used with the keeper's role.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ SCHEMA = "dagster"
 INSTANCE = rebuild.PROJECT / "dagster.yaml"
 WORKSPACE = rebuild.PROJECT / "workspace.yaml"
 
-#: The kernel takes 108 bytes for a socket's path, the last of them zero.
+#: The kernel accepts 108 bytes for the path of a socket, the last of them zero.
 _LONGEST_SOCKET_PATH = 107
-#: The daemons that must beat; the others (backfills, assets) are Dagster's own affair.
+#: The daemons whose heartbeats are required; the others (backfills, assets) are Dagster's own affair.
 _DAEMONS = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR")
 
 
 def dagster_home(state_dir: Path) -> Path:
-    """DAGSTER_HOME: the instance's configuration and the output of runs."""
+    """Return DAGSTER_HOME, the folder of the instance's configuration and the output of runs."""
     return state_dir / "dagster"
 
 
 def code_server_socket(state_dir: Path) -> Path:
-    """Where the code server listens: in DAGSTER_HOME, unless that is too deep for the path of a socket."""
+    """Return the code server's socket: in DAGSTER_HOME, unless that path is too long for a socket."""
     path = dagster_home(state_dir) / "code.sock"
     if len(bytes(path)) <= _LONGEST_SOCKET_PATH:
         return path
@@ -50,12 +50,12 @@ def code_server_socket(state_dir: Path) -> Path:
 
 
 def prepare_home(state_dir: Path) -> None:
-    """Make DAGSTER_HOME as the checkout wants it."""
+    """Create DAGSTER_HOME and copy the checkout's `dagster.yaml` into it."""
     dagster_home(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
     target = dagster_home(state_dir) / "dagster.yaml"
     wanted = INSTANCE.read_bytes()
     if target.is_file() and target.read_bytes() == wanted:
-        # A restart needs no space, then.
+        # An unchanged file is not written, so that a restart needs no disk space.
         return
     # In one step: half a file, as a full disk leaves it, would give Dagster another storage.
     fresh = target.with_suffix(".new")
@@ -64,19 +64,19 @@ def prepare_home(state_dir: Path) -> None:
 
 
 def environment(state_dir: Path, keeper_dsn: str) -> Mapping[str, str]:
-    """The variables that dagster.yaml and workspace.yaml name."""
+    """Return the variables that dagster.yaml and workspace.yaml use."""
     return {
         "DAGSTER_HOME": str(dagster_home(state_dir)),
         "DAGSTER_STORAGE_URL": storage_url(keeper_dsn),
         "DAGSTER_CODE_SOCKET": str(code_server_socket(state_dir)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        # Threads that each keep an arena would cost some 50 MB of it.
+        # With an arena per thread the process would use some 50 MB more.
         "MALLOC_ARENA_MAX": "2",
     }
 
 
 def storage_url(dsn: str) -> str:
-    """`dsn` with Dagster's schema as the only one that unqualified names mean, and what every connection sets."""
+    """Return `dsn` with Dagster's schema as the only search path, and with the options that every connection sets."""
     parts = urlsplit(dsn)
     query = {**KEEPALIVE, "application_name": "zmart dagster storage", **dict(parse_qsl(parts.query))}
     options = f"{query.get('options', '')} -c search_path={SCHEMA}".strip()
@@ -85,34 +85,34 @@ def storage_url(dsn: str) -> str:
 
 
 def code_server_arguments(state_dir: Path) -> list[str]:
-    """Arguments of the code server."""
+    """Return the arguments of the code server."""
     location = ["--socket", str(code_server_socket(state_dir)), "--module-name", MODULE, "--attribute", "definitions"]
     return ["dagster", "api", "grpc", *location, "--location-name", "zmart", "--log-level", "warning"]
 
 
 def webserver_arguments(host: str, port: int) -> list[str]:
-    """Arguments of the web interface."""
+    """Return the arguments of the web interface."""
     return ["dagster_webserver", "-h", host, "-p", str(port), "-w", str(WORKSPACE), "--dagster-log-level", "warning"]
 
 
 def daemon_arguments() -> list[str]:
-    """Arguments of the daemon."""
+    """Return the arguments of the daemon."""
     return ["dagster._daemon", "run", "-w", str(WORKSPACE), "--log-level", "warning"]
 
 
 class DaemonHeartbeat:
-    """Whether the daemon that was launched last is at work."""
+    """Checks whether the daemon that was launched last is working."""
 
     def __init__(self, dsn: Callable[[], str]) -> None:
         self._dsn = dsn
         self._launched = 0.0
 
     def reset(self) -> None:
-        """From now on only later beats count."""
+        """Count only heartbeats from now on."""
         self._launched = time.time()
 
     def __call__(self) -> bool:
-        """Ask the storage; false while there is none."""
+        """Query the storage for current heartbeats; return False while there is no storage."""
         try:
             with connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:
                 rows = connection.execute(_BEATS, {"since": self._launched, "names": list(_DAEMONS)})

@@ -1,4 +1,4 @@
-"""What services print: kept in rotated files, and weighed for the terminal."""
+"""Writes the output of services to rotated log files, and classifies each line by severity for the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Severity: TypeAlias = Literal["detail", "warning", "error"]
 Report: TypeAlias = Callable[[str, Severity], None]
 
 LOG_BYTES = 10 * 1024 * 1024
-#: Files kept besides the current one.
+#: Rotated files besides the current one.
 LOG_GENERATIONS = 3
 #: Lines quoted when a service did not start.
 TAIL_LINES = 5
@@ -31,7 +31,7 @@ _LEVELS: dict[str, Severity] = {
 
 
 def severity(line: str) -> Severity:
-    """Weigh one line of output, JSON or prose."""
+    """Return the severity of one line of output, JSON or prose."""
     if line.startswith("{"):
         try:
             return _LEVELS.get(str(json.loads(line).get("level")), "detail")
@@ -43,9 +43,10 @@ def severity(line: str) -> Severity:
 
 
 class WriteFailures:
-    """Which files of the state directory cannot be written; reports the first failure and the end of the last one.
+    """Tracks which files of the state directory cannot be written; reports the first failure and the end of the last.
 
-    A full disk fails every log at once and each line again: one report is enough, and none of it may end a service.
+    A full disk makes every log fail at once and for every line: one report is enough, and no such failure may end a
+    service.
     """
 
     def __init__(self, report: Report) -> None:
@@ -54,7 +55,7 @@ class WriteFailures:
         self._lost_lines = 0
 
     def record_failure(self, path: Path, error: OSError) -> None:
-        """Note that `path` could not be written."""
+        """Record that `path` could not be written."""
         if not self._failing:
             self._report(
                 f"{path} cannot be written: {error.strerror or error}. Services go on; until it is written, log lines "
@@ -64,7 +65,7 @@ class WriteFailures:
         self._failing.add(str(path))
 
     def record_success(self, path: Path, *, lost_lines: int = 0) -> None:
-        """Note that `path` was written, without so many lines that came before."""
+        """Record that `path` was written, and that `lost_lines` earlier lines were lost."""
         if not self._failing or str(path) not in self._failing:
             return
         self._failing.discard(str(path))
@@ -75,9 +76,10 @@ class WriteFailures:
 
 
 class RotatedLog:
-    """A file that is put aside at 10 MB; three older ones are kept as NAME.log.1 to .3.
+    """A log file that is rotated at 10 MB; three older files remain as NAME.log.1 to .3.
 
-    A line that cannot be written is lost and counted, never an error: the service that printed it goes on.
+    A line that cannot be written is lost and counted, and raises no error, so that the service that printed it
+    continues.
     """
 
     def __init__(self, path: Path, *, limit_bytes: int = LOG_BYTES, failures: WriteFailures | None = None) -> None:
@@ -97,18 +99,18 @@ class RotatedLog:
             self._lost_lines += 1
 
     def retry(self) -> None:
-        """Where lines were lost, write how many; nothing happens while that fails, too."""
+        """Write the number of lost lines, if there are any; do nothing while that write fails, too."""
         if self._lost_lines:
             self._append(b"")
 
     def close(self) -> None:
-        """Close the file; the next line opens it again."""
+        """Close the file; the next line reopens it."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def tail(self) -> str:
-        """Return the last lines, each on a line of its own and indented."""
+        """Return the last lines, each indented on its own line."""
         return "".join(f"\n    {line}" for line in self._last if line)
 
     def _append(self, line: bytes) -> bool:
@@ -120,7 +122,7 @@ class RotatedLog:
                 self._write_whole(b"\n" * self._is_cut + notice.encode())
             self._write_whole(line)
         except OSError as error:
-            # The next line opens it again: the folder may be another by then.
+            # The next line reopens the file: the folder may have been replaced by then.
             with contextlib.suppress(OSError):
                 self.close()
             self._file = None
@@ -134,7 +136,7 @@ class RotatedLog:
         return True
 
     def _write_whole(self, line: bytes) -> None:
-        """An unbuffered file writes the part that fits on a full disk, and fails at the next attempt."""
+        """Write all of `line`; on a full disk, an unbuffered file writes the part that fits and then fails."""
         assert self._file is not None
         while line:
             written = self._file.write(line)
@@ -147,7 +149,7 @@ class RotatedLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and self.path.stat().st_size >= self._limit // 2:
             self._rotate()
-        # Unbuffered: what a service said before it died is on disk.
+        # Unbuffered, so that all output of a service is on disk when it dies.
         self._file = self.path.open("ab", buffering=0)
         self._size = self.path.stat().st_size
 

@@ -1,4 +1,4 @@
-"""Ways to ask a service whether it is ready."""
+"""Creates probes that check whether a service is ready."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Probe: TypeAlias = Callable[[], Awaitable[bool]]
 
 
 def http_probe(host: str, port: int, path: str, *, timeout_seconds: float = 5.0) -> Probe:
-    """Return a probe: whether a GET of `path` is answered with 200."""
+    """Return a probe that succeeds when a GET of `path` returns 200."""
 
     async def probe() -> bool:
         try:
@@ -24,7 +24,7 @@ def http_probe(host: str, port: int, path: str, *, timeout_seconds: float = 5.0)
 
 
 def socket_probe(path: Path) -> Probe:
-    """Return a probe: whether somebody takes connections on a Unix socket."""
+    """Return a probe that succeeds when a Unix socket accepts connections."""
 
     async def probe() -> bool:
         try:
@@ -38,7 +38,7 @@ def socket_probe(path: Path) -> Probe:
 
 
 def thread_probe(is_ready: Callable[[], bool]) -> Probe:
-    """Return a probe that asks a blocking question in a thread."""
+    """Return a probe that runs the blocking function `is_ready` in a thread."""
 
     async def probe() -> bool:
         return await asyncio.to_thread(is_ready)

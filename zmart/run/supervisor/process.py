@@ -1,8 +1,8 @@
-"""What a child process is born with: an account, a group of its own, and an end when we end.
+"""Starts child processes under a given account, each in its own process group, and ends them with their parent.
 
-Linux can signal a child when the *thread* that forked it dies (PR_SET_PDEATHSIG), so children are
-started from a thread that lives as long as they should: the main one. The setting does not reach
-grandchildren; `zmart.run.supervisor.reaper` looks after those.
+Linux can signal a child when the *thread* that forked it ends (PR_SET_PDEATHSIG), so children are started from a thread
+that lives as long as they should: the main one. The setting does not reach grandchildren; `zmart.run.supervisor.reaper`
+ends those.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, kw_only=True)
 class SystemAccount:
-    """A user of this system that a child runs as."""
+    """A user of this system as which a child runs."""
 
     name: str
     uid: int
     gid: int
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this user may go through every folder down to `folder` and into it."""
+        """Return whether this user may enter every folder down to and including `folder`."""
         return self._passes_test("-x", folder)
 
     def can_execute(self, file: Path) -> bool:
-        """Whether this user may reach and run `file`."""
+        """Return whether this user may reach and execute `file`."""
         return self._passes_test("-x", file)
 
     def _passes_test(self, test: str, path: Path) -> bool:
@@ -61,7 +61,7 @@ def account_of(uid: int) -> SystemAccount | None:
 
 
 def unprivileged_account() -> SystemAccount | None:
-    """Return an existing user that is not root, for programs that refuse to be root."""
+    """Return an existing user that is not root, for programs that refuse to run as root."""
     for name in ("postgres", "nobody", "daemon"):
         try:
             entry = pwd.getpwnam(name)
@@ -74,23 +74,23 @@ def unprivileged_account() -> SystemAccount | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How to run a program."""
+    """Describes how to run a program."""
 
     command: tuple[str, ...]
     #: The whole environment; it may hold secrets.
     environment: Mapping[str, str] = field(repr=False)
     account: SystemAccount | None = None
     cwd: str = "/"
-    #: What asks it to end.
+    #: The signal that requests its end.
     stop_signal: signal.Signals = signal.SIGTERM
-    #: What it gets when its parent is gone.
+    #: The signal it gets when its parent is gone.
     death_signal: signal.Signals = signal.SIGKILL
 
 
 def start(launch: Launch, *, output: int) -> subprocess.Popen[bytes]:
-    """Start a program in a group of its own, writing to the file descriptor `output`.
+    """Start a program in its own process group, with its output going to the file descriptor `output`.
 
-    Call it from a thread that lives as long as the child should. Raises OSError when it cannot run.
+    Call it from a thread that lives as long as the child should. Raise OSError when the program cannot run.
     """
     return subprocess.Popen(  # noqa: S603 - our own programs and arguments
         launch.command,
@@ -106,28 +106,28 @@ def start(launch: Launch, *, output: int) -> subprocess.Popen[bytes]:
 
 
 def identity(account: SystemAccount | None) -> dict[str, Any]:
-    """Return subprocess's arguments for running as `account`."""
+    """Return the arguments of subprocess for running as `account`."""
     if account is None:
         return {}
     return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    """Signal a process group; nothing happens when it is gone."""
+    """Send a signal to a process group; do nothing when the group is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def memory_bytes(root: int) -> int:
-    """Return what a process, its descendants and its group occupy, shared pages in proportion.
+    """Return the memory of a process, its descendants and its group, with shared pages counted in proportion.
 
-    0 where the system does not tell.
+    Return 0 where the system does not report it.
     """
     return sum(_memory_bytes(pid) for pid in _process_tree(root))
 
 
 def _process_tree(root: int) -> set[int]:
-    """`root`, what is in its group, and what descends from either (Postgres leaves the group)."""
+    """Return `root`, the processes of its group, and the descendants of either (Postgres leaves the group)."""
     relations = list(_process_table())
     family = {root, *(pid for pid, _, group in relations if group == root)}
     while more := {pid for pid, parent, _ in relations if parent in family} - family:
@@ -136,10 +136,10 @@ def _process_tree(root: int) -> set[int]:
 
 
 def _process_table() -> Iterator[tuple[int, int, int]]:
-    """Every process as (pid, parent, group)."""
+    """Yield every process as (pid, parent, group)."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            # The command's name, in parentheses, may hold blanks: count from behind it.
+            # The command's name, in parentheses, may contain spaces: the fields are counted from behind it.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             yield int(entry.name), int(fields[1]), int(fields[2])
 
@@ -153,7 +153,8 @@ def _memory_bytes(pid: int) -> int:
 
 
 def _child_setup(death_signal: signal.Signals) -> Callable[[], None]:
-    """Return what a child runs before its program: default signals, and `dies_by` when we end.
+    """Return the function that a child runs before its program: default signals, and `death_signal` at the parent's
+    end.
 
     It runs after the change of user, which would clear the setting.
     """

@@ -1,13 +1,12 @@
-"""The supervisor's last will: a small process that ends what is left when the supervisor is gone.
+"""Ends the processes that are left when the supervisor is gone; a small process of its own.
 
-It reads its standard input. `+GROUP SIGNAL SECONDS` tells of a process group, what asks it to end
-and how long it may take, `-GROUP` that the group is no more. The end of input is the end of the
-supervisor, by whatever death; the warden then ends every group it was told of and every process that
-carries the run's mark in its environment, which finds those that left their group. First politely,
-then not.
+It reads its standard input. `+GROUP SIGNAL SECONDS` adds a process group with its stop signal and the time it may take,
+`-GROUP` removes a group that has ended. The input ends when the supervisor ends, for any reason. The reaper then ends
+every group it has read and every process that carries the run's mark in its environment, which finds processes that
+left their group. It sends the stop signal first, then SIGKILL.
 
-Run as a file by an isolated interpreter, it imports nothing but the standard library, and little of
-that: it should cost next to nothing while it waits.
+It runs as a file in an isolated interpreter and imports only a little of the standard library, so that it costs next to
+nothing while it waits.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ import signal
 import sys
 import time
 
-#: Strays outlived what they belonged to; they get a moment, not the time of a service.
+#: Strays outlived the process they belonged to; they get a short time, not the time of a service.
 STRAY_GRACE_SECONDS = 1.0
-#: After this much more only the dead that nobody buries are left, and they do nothing.
+#: After this additional time only zombies are left, and they do nothing.
 EXTRA_SECONDS = 5.0
 #: A group's stop signal, and how many seconds it has from then.
 StopRule = tuple[int, float]
 
 
 def main(mark: str) -> None:
-    """Listen until the supervisor is gone, then end what it left behind."""
+    """Wait until the supervisor is gone, then end the processes that it left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     end_groups(read_groups(), mark.encode())
 
 
 def read_groups() -> dict[int, StopRule]:
-    """Return the groups that were alive at the end of input."""
+    """Return the groups that were alive at the end of the input."""
     groups: dict[int, StopRule] = {}
     for line in sys.stdin:
         if line.startswith("+"):
@@ -46,7 +45,7 @@ def read_groups() -> dict[int, StopRule]:
 
 
 def end_groups(groups: dict[int, StopRule], mark: bytes) -> None:
-    """End `groups` and whatever carries `mark`; return when nothing is left."""
+    """End `groups` and every process that carries `mark`; return when none is left."""
     began = time.monotonic()
     timeout_seconds = EXTRA_SECONDS + max((grace for _, grace in groups.values()), default=0)
     for group, (number, _) in groups.items():

@@ -1,7 +1,7 @@
-"""When to start a service again: the decision alone, without waiting or starting anything.
+"""Decides when a stopped service is restarted, without waiting or starting anything itself.
 
-A service that stops is started again after a delay that doubles with every stop in the recent past,
-up to a bound; after too many in that time it is left alone until somebody asks.
+A service that stops is restarted after a delay that doubles with every recent stop, up to a bound. After too many stops
+within the window it is not restarted until that is requested.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, kw_only=True)
 class RestartPolicy:
-    """How patient to be."""
+    """The limits and delays of restarts."""
 
-    #: Stops within the window after which a service is left alone.
+    #: Stops within the window after which a service is not restarted.
     limit: int = 5
     window_seconds: float = 60.0
     first_delay_seconds: float = 0.5
@@ -24,14 +24,14 @@ class RestartPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class RestartAfterDelay:
-    """Start it again, after a while."""
+    """Restart the service after `after_seconds`."""
 
     after_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class GiveUp:
-    """Leave it alone; it stopped this often."""
+    """Do not restart the service: it stopped `stops` times within the window."""
 
     stops: int
 
@@ -40,7 +40,7 @@ Decision: TypeAlias = RestartAfterDelay | GiveUp
 
 
 def decide(policy: RestartPolicy, stops: Sequence[float], now: float) -> Decision:
-    """Decide after a stop; `stops` are the times of all of them, this one included, in seconds."""
+    """Return the decision after a stop; `stops` are the times of all stops, this one included, in seconds."""
     recent = sum(1 for stop in stops if now - stop < policy.window_seconds)
     if recent >= policy.limit:
         return GiveUp(stops=recent)

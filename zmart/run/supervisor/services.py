@@ -1,9 +1,8 @@
-"""Which services `zmart up` runs, in which order, and what each of them may know.
+"""Defines the services that `zmart up` runs, their order, and the settings and secrets that each one gets.
 
-Order is the order of need: Postgres, then the schema and the models, then the development chain,
-which ingest reads to learn where it is, then ingest, then the API. Streams and Dagster need the schema alone and
-start beside them. Every service gets all settings,
-and of the secrets only those that its work takes.
+The order follows the dependencies: Postgres, then the schema and the models, then the development chain, then ingest,
+which reads its address from the chain, then the API. Streams and Dagster need the schema only and start at the same
+time. Every service gets all settings, but only the secrets that its work requires.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from ..postgres import embedded
 from . import dagster_services, probes, process
 from .service import MEMORY_CEILING_BYTES, Port, Service
 
-#: What `--only` understands, in starting order. `postgres` brings migrations and models with it.
+#: Names that `--only` accepts, in starting order. `postgres` includes migrations and models.
 NAMES = ("postgres", "devchain", "traders", "ingest", "api", "ws", "dagster")
 
-#: Dagster imports for ten seconds on a machine that has time, longer while everything starts at once.
+#: Dagster imports for ten seconds on an idle machine, and longer while everything starts at once.
 DAGSTER_READY_WITHIN_SECONDS = 120.0
 
-#: What keepers are told where a demonstration is theirs: markets there live for minutes.
+#: Settings of keepers when they act on the development chain, where markets live for minutes.
 KEEPER_DEMO_ENVIRONMENT: Mapping[str, str] = {
     "SOLANA_CLUSTER": "localnet",
     "MARKET_MONITOR_ENABLED": "true",
@@ -38,7 +37,7 @@ KEEPER_DEMO_ENVIRONMENT: Mapping[str, str] = {
     "DISPUTE_VOTING_WINDOW": "60",
 }
 
-#: Variables that are secret, or lead to something that is; everything else is passed to everybody.
+#: Prefixes of variables that are secret or lead to a secret; every service gets all other variables.
 _SECRET_PREFIXES = (
     "DATABASE_URL",
     "PG",
@@ -72,9 +71,9 @@ def plan(
 ) -> list[Service]:
     """Return the services to run, in starting order.
 
-    `environ` is the environment the settings were read from. With `keepers`, traders leave the backend's part on the
-    development chain to them. Raises ConfigurationError for an
-    unknown name in `only`, and for a secret that a real cluster needs and nobody set.
+    `environ` is the environment from which the settings were read. With `keepers`, the traders of the development chain
+    leave the backend's part to the keepers. Raise ConfigurationError for an unknown name in `only`, and for a secret
+    that a real cluster needs and that is not set.
     """
     if keepers and not settings.chain.is_development:
         raise errors.ConfigurationError(
@@ -113,7 +112,7 @@ def _selected_names(settings: Settings, only: Sequence[str], *, traders: bool) -
 
 
 class _ServicePlan:
-    """Makes the services of one configuration."""
+    """Creates the services of one configuration."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._settings = settings
@@ -121,12 +120,12 @@ class _ServicePlan:
         self._public_environ = {name: value for name, value in environ.items() if not name.startswith(_SECRET_PREFIXES)}
 
     def postgres_services(self) -> list[Service]:
-        """The embedded server unless there is one of yours, then what must be in it."""
+        """Return the embedded server, unless a server is configured, and the migration task."""
         server = [self._embedded_service()] if self._settings.postgres.is_embedded else []
         return [*server, self._migrate_service()]
 
     def ingest_service(self) -> Service:
-        """The way in."""
+        """Return the service that accepts webhook deliveries."""
         host, port = self._settings.hosts.ingest, self._settings.ports.ingest
         return Service(
             name="ingest",
@@ -137,7 +136,7 @@ class _ServicePlan:
         )
 
     def devchain_service(self, selected: set[str], *, keepers: bool) -> Service:
-        """The development chain, with or without people on it."""
+        """Return the development chain, with or without traders."""
         host, ports = self._settings.hosts.devchain, self._settings.ports
         flags = {
             "--no-traders": "traders" not in selected,
@@ -148,7 +147,7 @@ class _ServicePlan:
         return Service(
             name="devchain",
             launch=lambda: self._python_launch(arguments, passing=("HELIUS_",)),
-            # Validators answer there, too.
+            # A validator on this port answers `/health`, too.
             probe=probes.http_probe(connect_host(host), ports.devchain, "/health"),
             ports=tuple(
                 Port(variable="DEVCHAIN_PORT", host=host, number=number)
@@ -158,7 +157,7 @@ class _ServicePlan:
         )
 
     def api_service(self) -> Service:
-        """The way out."""
+        """Return the REST API."""
         host, port = self._settings.hosts.api, self._settings.ports.api
         return Service(
             name="api",
@@ -173,7 +172,7 @@ class _ServicePlan:
         )
 
     def ws_service(self) -> Service:
-        """The way out for streams, in a process of their own: no burst of requests delays them."""
+        """Return the streams service. It has its own process, so that bursts of API requests do not delay streams."""
         host, port = self._settings.hosts.ws, self._settings.ports.ws
         return Service(
             name="ws",
@@ -189,7 +188,7 @@ class _ServicePlan:
         )
 
     def dagster_services(self) -> list[Service]:
-        """The code server, and the two that ask it."""
+        """Return the code server, the web interface and the daemon; the latter two use the code server."""
         return [self._dagster_code_service(), self._dagster_webserver_service(), self._dagster_daemon_service()]
 
     # --- private ------------------------------------------------------------------------------
@@ -207,7 +206,7 @@ class _ServicePlan:
             launch=launch,
             probe=probes.thread_probe(server.is_ready),
             is_foundation=True,
-            # Its shared memory alone is above the services' ceiling, by design.
+            # Its shared memory alone exceeds the services' ceiling, by design.
             memory_ceiling_bytes=None,
             grace_seconds=embedded.STOP_WITHIN_SECONDS,
         )
@@ -225,8 +224,8 @@ class _ServicePlan:
         def launch() -> process.Launch:
             dagster_services.prepare_home(state_dir)
             dagster_services.code_server_socket(state_dir).unlink(missing_ok=True)
-            # It rebuilds marts and runs dbt, as the owner, and keepers sign in it and its runs; the other two see
-            # Dagster's own schema alone.
+            # The code server rebuilds marts and runs dbt as the owner, and keepers sign in it and in its runs. The
+            # other two processes see Dagster's own schema only.
             launch = self._dagster_launch(
                 dagster_services.code_server_arguments(state_dir),
                 passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_"),
@@ -239,7 +238,7 @@ class _ServicePlan:
             after=("migrate",),
             probe=probes.socket_probe(dagster_services.code_server_socket(state_dir)),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
-            # Its runs are its children, and dbt is among them.
+            # Its runs, dbt among them, are its child processes.
             memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
         )
 
@@ -276,7 +275,10 @@ class _ServicePlan:
         return replace(launch, environment={**launch.environment, **variables})
 
     def _api_roles(self) -> Sequence[Role]:
-        """The analyst's login only where it is one: stepped down to, it would pass for one in the service."""
+        """Return the roles of the API: the analyst's only if it has its own login.
+
+        A login of the service that steps down to the analyst could pass for a login of its own inside the service.
+        """
         has_login = self._settings.postgres.has_own_login("analyst")
         return ("zmart_api", "analyst") if has_login else ("zmart_api",)
 
@@ -287,7 +289,7 @@ class _ServicePlan:
         passing: tuple[str, ...] = (),
         roles: Sequence[Role] = (),
     ) -> process.Launch:
-        """Say how to run a module, with what it may know in its environment."""
+        """Return the launch of a Python module, with the variables and logins it may have."""
         passed = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
         logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
         return process.Launch(
@@ -305,9 +307,9 @@ class _ServicePlan:
 
 
 def keeper_keys(settings: Settings) -> dict[str, str]:
-    """Where keepers find keys that nobody configured: on our own development chain its actors', else nowhere.
+    """Return the paths of the actors' keys on the development chain for keys that are not configured; empty elsewhere.
 
-    The development chain makes them for itself when it begins; no other chain has heard of them.
+    The development chain creates these keys when it starts; no other chain knows them.
     """
     chain = settings.chain
     if not chain.is_development:
@@ -322,12 +324,12 @@ def keeper_keys(settings: Settings) -> dict[str, str]:
 
 
 def _development_defaults(settings: Settings) -> dict[str, str]:
-    """What is set for you where everybody is this machine: traders, consoles and you share one address."""
+    """Return defaults for the development chain, where traders, consoles and the user share one client address."""
     return {"RATE_LIMIT_PER_MINUTE": "6000"} if settings.chain.is_development else {}
 
 
 def _generated_secrets(settings: Settings, selected: set[str]) -> dict[str, str]:
-    """The secrets that nobody set and somebody needs: made up on localnet, refused elsewhere."""
+    """Return generated values for required secrets that are not set; raise ConfigurationError except on localnet."""
     missing = []
     no_proof = not settings.ingest.auth_headers and settings.ingest.webhook_secret is None
     if no_proof and selected & {"ingest", "devchain"}:

@@ -1,8 +1,8 @@
-"""What a running supervisor shows in the state directory, and how it is asked for something.
+"""Publishes the state of a running supervisor in the state directory, and sends it restart requests.
 
-run.lock            held while it runs, with its pid inside
-run.json            what every service is doing
-run.requests/NAME   a wish that NAME be restarted, announced by SIGUSR1
+run.lock            locked while the supervisor runs; contains its pid
+run.json            the state of every service
+run.requests/NAME   a request to restart NAME, announced by SIGUSR1
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zmart import errors
 
 from .log_files import WriteFailures
 
-#: Dagster takes half a minute on a busy machine.
+#: A restart of Dagster takes half a minute on a busy machine.
 RESTARTED_WITHIN_SECONDS = 150.0
 POLL_SECONDS = 0.1
 
@@ -31,7 +31,7 @@ State: TypeAlias = Literal["waiting", "starting", "ready", "done", "restarting",
 
 @dataclass(kw_only=True)
 class ServiceStatus:
-    """One service as `run.json` has it."""
+    """One service as recorded in `run.json`."""
 
     name: str
     state: State = "waiting"
@@ -46,10 +46,10 @@ class ServiceStatus:
 
 @contextlib.contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the state directory; raises Conflict when another supervisor does."""
+    """Lock the state directory; raise Conflict when another supervisor has locked it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: closing a file that still holds what a full disk did not take would raise once more.
+        # Unbuffered: closing a file whose buffer could not be written to a full disk would raise a second time.
         file = (folder / "run.lock").open("ab+", buffering=0)
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -78,9 +78,9 @@ def _unwritable(folder: Path, error: OSError) -> errors.ConfigurationError:
 
 
 def running_pid(folder: Path) -> int | None:
-    """Return the supervisor that holds `folder`, or None when nothing runs."""
+    """Return the pid of the supervisor that holds `folder`, or None when nothing runs."""
     try:
-        # For reading only: the file system may have become read-only.
+        # Opened for reading only: the file system may have become read-only.
         with (folder / "run.lock").open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -92,10 +92,10 @@ def running_pid(folder: Path) -> int | None:
 
 
 def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN_SECONDS) -> ServiceStatus:
-    """Ask for a restart and wait until the service is ready in a new process; return its status then.
+    """Request a restart and wait until the service is ready in a new process; return its status then.
 
-    Raises NotFound as `ask_restart` does, Conflict for a task that is done, Unavailable when the
-    service fails, takes too long, or the supervisor ends meanwhile.
+    Raise NotFound as `request_restart` does, Conflict for a task that is done, and Unavailable when the service fails,
+    takes too long, or the supervisor ends meanwhile.
     """
     before = _status_of(folder, name)
     if before is not None and before.state == "done":
@@ -119,7 +119,7 @@ def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN
 def _is_restarted(before: ServiceStatus | None, now: ServiceStatus) -> bool:
     if before is None or now.restarts > before.restarts:
         return True
-    # One that had been given up is started without counting as a restart.
+    # A service that the supervisor had given up on is started without counting as a restart.
     return now.pid not in {before.pid, None}
 
 
@@ -128,9 +128,9 @@ def _status_of(folder: Path, name: str) -> ServiceStatus | None:
 
 
 def request_restart(folder: Path, name: str) -> None:
-    """Ask the running supervisor to restart one service.
+    """Request that the running supervisor restart one service.
 
-    Raises NotFound when nothing runs or there is no such service.
+    Raise NotFound when nothing runs or there is no such service.
     """
     pid = running_pid(folder)
     if pid is None:
@@ -148,14 +148,14 @@ def request_restart(folder: Path, name: str) -> None:
 
 
 def request_file(folder: Path, name: str) -> Path:
-    """Where a wish for a restart is left."""
+    """Return the path of the file that requests a restart."""
     return folder / "run.requests" / name
 
 
 class StateFile:
-    """`run.json`: what every service is doing, replaced in one step at each change.
+    """Writes `run.json`, the state of every service; each change replaces the file in one step.
 
-    A write that fails is reported and never raised: services do not stand on this file.
+    A write that fails is reported and never raised: services do not depend on this file.
     """
 
     def __init__(self, path: Path, failures: WriteFailures | None = None) -> None:
@@ -165,18 +165,18 @@ class StateFile:
         self._is_open = False
 
     def add(self, name: str, *, url: str | None) -> ServiceStatus:
-        """Put up a service."""
+        """Add a service and return its status object."""
         status = ServiceStatus(name=name, url=url)
         self._statuses.append(status)
         return status
 
     def open(self) -> None:
-        """Start writing."""
+        """Start writing the file."""
         self._is_open = True
         self.write()
 
     def write(self) -> None:
-        """Write what has changed."""
+        """Write the current statuses, if the file is open."""
         if not self._is_open:
             return
         fresh = self._path.with_suffix(".new")
@@ -191,15 +191,15 @@ class StateFile:
                 self._failures.record_success(self._path)
 
     def close(self) -> None:
-        """Remove the file: nothing runs any more."""
+        """Remove the file, because no service runs any more."""
         self._is_open = False
-        # What is left on a read-only disk misleads nobody: the lock says whether a supervisor runs.
+        # A file that stays on a read-only disk does not mislead: the lock shows whether a supervisor runs.
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
     @staticmethod
     def read(path: Path) -> list[ServiceStatus]:
-        """Return what a running supervisor wrote; empty when there is nothing."""
+        """Return the statuses that a running supervisor wrote; empty when there is no file."""
         try:
             return [ServiceStatus(**status) for status in json.loads(path.read_text())]
         except FileNotFoundError:

@@ -1,13 +1,12 @@
-"""Starts services in order, keeps them running, stops them all.
+"""Starts the services as processes in order, restarts them when they stop, and stops all of them.
 
-Each service is a process in a group of its own. It is started when those it stands on are ready (all before it, unless
-it says which), and counts as ready when its probe says so. While starting up, the first failure stops everything: a
-configuration that cannot work should not be retried. Afterwards a service that stops, or outgrows
-its memory ceiling, is started again as `zmart.run.supervisor.restarts` decides. Foundations (Postgres) stop
-last.
+Each service is a process in its own process group. It starts when the services it depends on are ready: all earlier
+ones, unless `Service.after` names them. It is ready when its probe succeeds. During start-up the first failure stops
+everything, because a configuration that cannot work should not be retried. Afterwards, a service that stops or exceeds
+its memory ceiling is restarted according to `zmart.run.supervisor.restarts`. Foundations (Postgres) stop last.
 
-Nothing outlives the supervisor. It ends its children when it ends, the kernel signals them when it
-is killed, and the warden ends what those two miss.
+No child process outlives the supervisor. It ends its children when it ends, the kernel signals them when it is killed,
+and the reaper ends the processes that those two miss.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ LAST_OUTPUT_WITHIN_SECONDS = 2.0
 
 
 class Supervisor:
-    """Runs `services` from start to stop; `say` gets what a person at the terminal should see.
+    """Runs `services` from start to stop; `report` receives the lines to show to the operator at the terminal.
 
-    Make it inside the event loop, in the main thread.
+    Construct it inside the event loop, in the main thread.
     """
 
     def __init__(self, services: Sequence[Service], *, state_dir: Path, report: Reporter) -> None:
@@ -52,16 +51,16 @@ class Supervisor:
         self._failures = WriteFailures(lambda text, weight: self._report("zmart", text, weight))
         self._state_file = state_file.StateFile(state_dir / "run.json", self._failures)
         self._reaper = _ReaperProcess(self._run_id)
-        # One thread each, for waiting on a process that has its own idea of when to end.
+        # One thread per service: each thread blocks until its process ends.
         self._threads = ThreadPoolExecutor(max(len(services), 1), thread_name_prefix="wait")
         self._children = [self._make_child(service) for service in services]
         self._stop = asyncio.Event()
 
     async def run(self, when_ready: Callable[[], None] = lambda: None) -> None:
-        """Start everything, call `when_ready`, and stay until SIGINT, SIGTERM, SIGHUP or `stop()`.
+        """Start everything, call `when_ready`, and run until SIGINT, SIGTERM, SIGHUP or `stop()`.
 
-        Raises Conflict when another supervisor has the state directory, ConfigurationError when a
-        port is taken, Unavailable when a service does not become ready. Nothing runs afterwards.
+        Raise Conflict when another supervisor holds the state directory, ConfigurationError when a port is taken, and
+        Unavailable when a service does not become ready. No service runs after this returns.
         """
         with state_file.hold_lock(self._folder):
             self._check_ports()
@@ -78,7 +77,7 @@ class Supervisor:
                     self._state_file.close()
 
     def stop(self) -> None:
-        """Ask for the end."""
+        """Request the end of `run`."""
         self._stop.set()
 
     # --- private ------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ class Supervisor:
                     )
 
     async def _start(self) -> bool:
-        """Start each when what it stands on is ready; false when the end was restart requested meanwhile."""
+        """Start each service when its dependencies are ready; return False when a stop was requested meanwhile."""
         starts = asyncio.gather(*(self._start_one(child) for child in self._children))
         stop = asyncio.create_task(self._stop.wait())
         either: set[asyncio.Future[Any]] = {starts, stop}
@@ -115,13 +114,13 @@ class Supervisor:
 
     async def _start_one(self, child: _Child) -> None:
         for earlier in self._dependencies(child):
-            # Shielded: who waits may be cancelled, what is waited for goes on.
+            # Shielded: cancelling the waiting task must not cancel the future that others wait for.
             await asyncio.shield(earlier.first_ready)
         child.start()
         await asyncio.shield(child.first_ready)
 
     def _dependencies(self, child: _Child) -> list[_Child]:
-        """What has to be ready before `child` is started."""
+        """Return the services that must be ready before `child` starts."""
         before, after = self._children[: self._children.index(child)], child.service.after
         return before if after is None else [earlier for earlier in before if earlier.service.name in after]
 
@@ -156,14 +155,14 @@ class Supervisor:
         for child in self._children:
             wish = state_file.request_file(self._folder, child.service.name)
             if wish.exists():
-                # One that cannot be removed would be granted again at every signal.
+                # A request file that cannot be removed would cause a restart at every signal.
                 with contextlib.suppress(OSError):
                     wish.unlink()
                     child.request_restart("restart requested")
 
 
 class _Child:
-    """One service's life: started, watched, started again, ended."""
+    """Manages one service: starts, monitors, restarts and stops its process."""
 
     def __init__(
         self, service: Service, status: state_file.ServiceStatus, log: RotatedLog, *, supervisor: Supervisor
@@ -186,7 +185,7 @@ class _Child:
         self._task = asyncio.create_task(self._run(), name=self.service.name)
 
     async def stop(self) -> None:
-        """Stop the process, politely first, and wait until nothing of it is left."""
+        """Stop the process, first with its stop signal, and wait until the process group is gone."""
         self._is_stopping = True
         self._wake.set()
         self._terminate()
@@ -196,14 +195,14 @@ class _Child:
             self.first_ready.cancel()
 
     def request_restart(self, reason: str) -> None:
-        """Stop the process so that it is started again at once, or start it if it is down."""
+        """Stop the process so that it is restarted at once, or start it if it is down."""
         self._reason = reason
         self._stops.clear()
         self._wake.set()
         self._terminate()
 
     def measure(self) -> None:
-        """Look at the memory in use, and restart what is above its ceiling."""
+        """Measure the memory in use, and restart the process when it is above its ceiling."""
         self._log.retry()
         ceiling = self.service.memory_ceiling_bytes
         if self._process is None or self._status.state != "ready":
@@ -245,7 +244,7 @@ class _Child:
         watch = asyncio.create_task(self._watch_readiness(ended))
         status = await ended
         watch.cancel()
-        # What it left in its group has nobody to answer to.
+        # Processes that the service left in its group have no parent any more.
         process.signal_group(running.pid, signal.SIGKILL)
         self._owner._reaper.forget(running.pid)
         self._process = None
@@ -253,7 +252,10 @@ class _Child:
         self._on_exit(status)
 
     def _fail_launch(self, error: errors.ZmartError) -> None:
-        """End a start-up; later, report it and let `_pause` try again: the disk may be full or the port in use."""
+        """Fail the start-up; after it, report the error and let `_wait_before_restart` retry.
+
+        Such an error can pass: the disk may be full or the port in use.
+        """
         self._fail_startup(error)
         self._failed_launches += 1
         if not self._is_stopping:
@@ -281,7 +283,7 @@ class _Child:
         return running
 
     async def _read(self, pipe: IO[bytes]) -> None:
-        """Copy the output to the log, and what matters to the terminal."""
+        """Copy the output to the log file, and lines of level warning and above to the terminal."""
         loop = asyncio.get_running_loop()
         stream = asyncio.StreamReader(limit=1 << 16)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
@@ -293,7 +295,7 @@ class _Child:
             transport.close()
 
     async def _read_to_the_end(self) -> None:
-        """Take in what is still in the pipe; a process that left the group may hold it open."""
+        """Read the rest of the pipe, with a time limit: a process that left the group may hold the pipe open."""
         _, unfinished = await asyncio.wait({self._reading}, timeout=LAST_OUTPUT_WITHIN_SECONDS)
         for task in unfinished:
             task.cancel()
@@ -301,7 +303,7 @@ class _Child:
 
     def _report_line(self, line: str) -> None:
         level = severity(line)
-        # A server that is starting or stopping complains about clients that come too early or late.
+        # A server that is starting or stopping logs errors about clients that connect too early or too late.
         if level != "detail" and not self._is_stopping and self._status.state == "ready":
             self._owner._report(self.service.name, line, level)
 
@@ -343,21 +345,21 @@ class _Child:
             )
 
     def _fail_startup(self, error: Exception) -> None:
-        """The first failure of a start-up is everybody's."""
+        """Record the first failure of a start-up, which ends the start-up of all services."""
         if not self.first_ready.done():
             self._set_state("failed", message=str(error))
             self.first_ready.set_exception(error)
             self._is_stopping = True
 
     async def _wait_before_restart(self) -> None:
-        """Wait as long as the policy says, or until somebody asks."""
+        """Wait for the delay of the restart policy, or until a restart is requested."""
         requested, self._reason = self._reason, None
         if requested == "restart requested":
             self._wake.clear()
             self._mark_restarting(requested)
             return
         if self._failed_launches:
-            # Nothing ran that could have stopped: it is tried for as long as it takes, and only counted.
+            # No process ran, so none stopped: the launch is retried without a limit, and each attempt is only counted.
             self._status.restarts += 1
             delay = self.service.policy.first_delay_seconds * 2 ** min(self._failed_launches, 16)
             with contextlib.suppress(TimeoutError):
@@ -406,14 +408,14 @@ class _Child:
 
 
 def stop_stages(services: Sequence[Service]) -> list[list[Service]]:
-    """Decide what stops together: everything, and then, latest first, what it stood on."""
+    """Return the services that stop together: first all but the foundations, then each foundation, latest first."""
     above = [service for service in services if not service.is_foundation]
     foundations = [[service] for service in reversed(services) if service.is_foundation]
     return [stage for stage in (above, *foundations) if stage]
 
 
 class _ReaperProcess:
-    """Our end of the warden's pipe."""
+    """Runs the reaper process and writes to its standard input."""
 
     def __init__(self, run_id: str) -> None:
         self._mark = f"{RUN_VARIABLE}={run_id}"
@@ -457,7 +459,7 @@ class _ReaperProcess:
 
 
 async def _read_line(stream: asyncio.StreamReader) -> bytes:
-    """The next line, or the beginning of one too long to hold."""
+    """Return the next line, or the beginning of a line that is too long for the buffer."""
     try:
         return await stream.readuntil()
     except asyncio.IncompleteReadError as end:
@@ -484,7 +486,7 @@ def _describe_exit(status: int) -> str:
 
 
 def _unfailing(say: Reporter) -> Reporter:
-    """Return `say` without its OSErrors: the terminal may be gone, or a file on a full disk."""
+    """Return `say` with its OSErrors suppressed: the terminal may be gone, or a file on a full disk."""
 
     def say_or_skip(name: str, text: str, weight: Severity) -> None:
         with contextlib.suppress(OSError):
