@@ -31,7 +31,7 @@ from . import examples
 
 Document = dict[str, Any]
 
-_CITATION: Final = re.compile(r"[,;]? \(?protocol\.md [0-9., and]*[0-9]\)?")
+_CITATION: Final = re.compile(r"[,;]?\s\(?protocol\.md [0-9., and]*[0-9]\)?")
 _SCHEMA: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = "application/problem+json"
 #: If a handler has several paths, the shortest under /api is canonical; here two have the same length.
