@@ -31,7 +31,8 @@ from . import examples
 
 Document = dict[str, Any]
 
-_CITATION: Final = re.compile(r"[,;]?\s\(?protocol\.md [0-9., and]*[0-9]\)?")
+#: In the JSON text of the document, where a line end is written \n.
+_CITATION: Final = re.compile(r"[,;]?(?: |\\n)\(?protocol\.md [0-9., and]*[0-9]\)?")
 _SCHEMA: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = "application/problem+json"
 #: If a handler has several paths, the shortest under /api is canonical; here two have the same length.

@@ -648,8 +648,7 @@ class Requests:
     async def buy_shares(self, **body: Unpack[BuyShares]) -> UnsignedTrade:
         """A purchase to sign.
 
-        Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first
-        (protocol.md 1.4.5).
+        Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first.
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/buy", body=body))
 

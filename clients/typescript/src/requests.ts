@@ -441,8 +441,7 @@ export class Requests {
   /**
    * A purchase to sign.
    *
-   * Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first
-   * (protocol.md 1.4.5).
+   * Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first.
    */
   async buyShares(body: types.BuyShares): Promise<types.UnsignedTrade> {
     return (await this.transport.request("POST", `/api/trades/buy`, { body })) as types.UnsignedTrade;
