@@ -29,9 +29,9 @@ DRIVER = """
 import asyncio, json, sys
 from pathlib import Path
 from zmart import errors
-from zmart.run import process, restarts
-from zmart.run.service import Port, Service
-from zmart.run.supervisor import Supervisor
+from zmart.run.supervisor import process, restarts
+from zmart.run.supervisor.service import Port, Service
+from zmart.run.supervisor.supervisor import Supervisor
 
 state = Path(sys.argv[1])
 

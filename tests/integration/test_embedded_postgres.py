@@ -240,10 +240,10 @@ AS_SOMEBODY = """
 import os, sys
 from pathlib import Path
 import psycopg
-from zmart.run import postgres
+from zmart.run.postgres import embedded
 # Only now, for this Python itself may live where nobody else can go.
 os.setgroups([]), os.setgid(int(sys.argv[3])), os.setuid(int(sys.argv[2]))
-with postgres.EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
+with embedded.EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
     with psycopg.connect(server.dsn("zmart_api")) as connection:
         print(connection.execute("select current_user").fetchone()[0])
     print(Path(f"/proc/{server.pid}").stat().st_uid)

@@ -178,4 +178,4 @@ def test_expired_proofs_are_forgotten(shared: testing.PostgresDatabase) -> None:
             acting(api, BOB, f"select app.redeem_nonce('{nonce}', {ends})")
         acting(api, BOB, f"select app.redeem_nonce('next', {LATER})")
         left = "select array_agg(nonce order by nonce) from app.redeemed_nonces"
-        assert acting(api, BOB, left) == ["stored", "next"]
+        assert acting(api, BOB, left) == ["next", "stored"]

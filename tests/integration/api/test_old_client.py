@@ -55,16 +55,16 @@ async def test_the_old_client_understands_everything(markets: Log) -> None:
     page = Page()
     async with served(markets) as server, server.raw("/") as raw:
         for step in json.loads(_named(SCRIPT.read_text()))["steps"]:
-            if "says" in step:
-                await raw.send(step["says"] if isinstance(step["says"], str) else json.dumps(step["says"]))
+            if "sends" in step:
+                await raw.send(step["sends"] if isinstance(step["sends"], str) else json.dumps(step["sends"]))
             await _cause(step.get("happens"), markets, server)
             if "closed" in step:
                 assert (await Socket(raw).closed())[0] == step["closed"]
                 continue
-            received = await _receive(Socket(raw), len(step.get("told", ())), markets, server)
-            for expected in step.get("told", ()):
+            received = await _receive(Socket(raw), len(step.get("receives", ())), markets, server)
+            for expected in step.get("receives", ()):
                 assert any(_holds(expected, message) for message in received), (expected, received)
-            assert len(received) == len(step.get("told", ()))
+            assert len(received) == len(step.get("receives", ()))
             for message in received:
                 assert message["timestamp"]
                 page.handle(message)
