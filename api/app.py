@@ -20,6 +20,7 @@ from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Tag
 
+from zmart import tasks
 from zmart.chain import rpc
 from zmart.db import pool, redis_notify
 from zmart.settings import Settings
@@ -27,7 +28,6 @@ from zmart.settings import Settings
 from . import dependencies, errors, parameters, writes
 from .auth.service import AuthService
 from .contract import openapi
-from .live import tasks
 from .live.hub import REPLAYS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader

@@ -23,9 +23,8 @@ import broadcaster
 import structlog
 from broadcaster._backends.base import BroadcastBackend
 
+from zmart import tasks
 from zmart.db import feed, redis_notify
-
-from . import tasks
 
 log = structlog.get_logger()
 

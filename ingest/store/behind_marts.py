@@ -15,6 +15,7 @@ import structlog
 from zmart import errors
 from zmart.db import queries
 from zmart.db.connection import ReconnectingConnection, translate_errors
+from zmart.tasks import cancel_until_done
 
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
@@ -41,8 +42,7 @@ class BehindMarts:
     async def stop(self) -> None:
         """Stop the task; an attempt under way is rolled back and repeated at the next start."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancel_until_done(self._task)
         await self._connection.close()
 
     async def retry(self) -> int:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 import structlog
 
 from zmart import errors
+from zmart.tasks import cancel_until_done
 
 from ..metrics import CommitCounts, Metrics
 from ..records import DeadLetter, TransactionRow
@@ -306,8 +307,7 @@ class Pipeline:
         self._wake.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=grace_seconds)
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancel_until_done(self._task)
         self._resolve_finished()
         _resolve_batch(self._dequeue(len(self._queue)), errors.Unavailable(STOPPED_MESSAGE))
         if self._writer is not None:

@@ -30,6 +30,7 @@ from typing import Protocol
 import structlog
 
 from zmart import errors
+from zmart.tasks import cancel_until_done
 
 from ..decode.decoder import DecodedDelivery, Decoder
 from ..store.group_commit import Pipeline, Reservation
@@ -167,8 +168,6 @@ async def run_sources(
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(cancel_until_done(task) for task in tasks))
         if database is not None and sources:
             await database.close()

@@ -28,6 +28,7 @@ from zmart.chain import client as chain
 from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 from zmart.settings import Cluster, Settings
+from zmart.tasks import cancel_until_done
 
 from ..decode.decoder import Decoder
 from ..store.group_commit import Pipeline
@@ -169,8 +170,7 @@ class SyncTask:
     async def stop(self) -> None:
         """Stop the task; what was under way is done again at the next start."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancel_until_done(self._task)
         await self._database.close()
         if isinstance(self._client, RpcClient):
             await self._client.close()

@@ -22,10 +22,9 @@ import pytest
 import websockets
 
 from api.__main__ import describe_wait
-from api.live import tasks
 from ingest.store.writer import Writer
 from ingest.testing import address
-from zmart import errors, testing
+from zmart import errors, tasks, testing
 from zmart.db import migrate
 from zmart.run import ports
 from zmart.run.deploy import rebuild
@@ -257,7 +256,7 @@ async def test_every_client_receives_exactly_the_log(stack: PushStack) -> None:
     except TimeoutError:
         pytest.fail(f"not over after {OVERALL_SECONDS:.0f} s: {await _describe(stack, clients, [writing, *following])}")
     finally:
-        # Until they have ended: cancelling once is not always enough (api.live.tasks).
+        # Until they have ended: cancelling once is not always enough (zmart.tasks).
         ending = (tasks.cancel_and_wait(task) for task in (writing, *following))
         ended = await asyncio.gather(*ending, return_exceptions=True)
     assert [error for error in ended if error is not None] == []

@@ -9,12 +9,13 @@ Notifications that arrive while one is being sent are combined into one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import types
 from typing import Self
 
 import broadcaster
 import structlog
+
+from zmart.tasks import cancel_until_done
 
 log = structlog.get_logger()
 
@@ -42,9 +43,7 @@ class Notifier:
         trace: types.TracebackType | None,
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancel_until_done(self._task)
 
     def notify(self) -> None:
         """Report a commit; return at once and never fail. Requires a running event loop."""
