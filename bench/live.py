@@ -26,7 +26,7 @@ CLIENTS = 3
 PER_SECOND = 40
 FRAME_TIMEOUT_SECONDS = 5.0
 #: A frame with messages has the same text over both transports.
-_FRAME = re.compile(rb'"seq":(\d+),"messages":\[{')
+_FRAME = re.compile(rb'"seq":(\d+),"position":"[^"]*","messages":\[{')
 _SSE = b"GET /api/stream?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 _WEBSOCKET = (
     b"GET /ws?topics=trades HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
