@@ -40,7 +40,8 @@ const AS_OF = `select a.epoch, a.seq, a.slot, a.commitment from ops.as_of($1) a`
 const ask = async (name, text, values) => (await pool.query({ name, text, values })).rows;
 const position = async (models) => {
   const [{ epoch, seq, slot, commitment }] = await ask("as_of", AS_OF, [models]);
-  return { epoch, seq: Number(seq), slot: slot === null ? null : Number(slot), commitment };
+  const position = `${epoch}:${seq}`;
+  return { epoch, seq: Number(seq), position, slot: slot === null ? null : Number(slot), commitment };
 };
 const number = (text) => (text === null ? null : Number(text));
 
