@@ -68,7 +68,7 @@ class RunningProcess:
     def last_line(self) -> str:
         """Return the last line of its output, truncated to fit an error message."""
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        return lines[-1][-LAST_LINE_CHARS:] if lines else "it said nothing"
+        return lines[-1][-LAST_LINE_CHARS:] if lines else "no output"
 
 
 class BenchEnvironment:
@@ -246,7 +246,7 @@ def install_peers() -> Path:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         completed = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=False, timeout=300)
         if completed.returncode:
-            message = (completed.stderr.strip().splitlines() or ["npm said nothing"])[0]
+            message = (completed.stderr.strip().splitlines() or ["npm printed nothing"])[0]
             raise NotMeasured(f"The peers could not be installed: {message}")
         stamp.write_text(lockfile)
     return PEERS

@@ -246,7 +246,7 @@ def _protocol_schemas() -> Document:
     code = {"enum": list(typing.get_args(client_messages.Code))}
     return {
         "Frame": _object(
-            "One entry of the log, as far as your topics hear it; without messages it moves your position.", frame
+            "The messages of one log entry for your topics; a frame without messages advances your position.", frame
         ),
         "Welcome": _server_message(
             "welcome",
@@ -258,7 +258,9 @@ def _protocol_schemas() -> Document:
             "You hear these topics from `seq` on; messages say how they stand.",
             {"type": {"const": "subscribed"}, "timestamp": _INSTANT, "topics": names, **frame},
         ),
-        "Unsubscribed": _server_message("unsubscribed", "The topics you still hear.", _object("", {"topics": names})),
+        "Unsubscribed": _server_message(
+            "unsubscribed", "The topics that remain subscribed.", _object("", {"topics": names})
+        ),
         "Authenticated": _server_message("authenticated", "Who you are.", _object("", {"wallet": text})),
         "Pong": _server_message(
             "pong", "The answer to a ping.", _object("", {}, optional=dict(_POSITION_FIELDS)), has_position=True
@@ -280,7 +282,7 @@ def _protocol_schemas() -> Document:
             {"reason": {"enum": ["shutdown", "slow", "token_expired"]}},
         ),
         "Subscribe": _object(
-            "Hear about more. `since` is a `position` to resume at, in the first subscription only.",
+            "Subscribe to topics. `since` is a `position` to resume at, in the first subscription only.",
             {"action": {"const": "subscribe"}},
             optional={"topics": names, "market_id": text, "since": text, **proof},
         ),

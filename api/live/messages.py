@@ -79,7 +79,7 @@ class MarketEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 class EventRetracted(Struct, kw_only=True, forbid_unknown_fields=True):
     """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
-    ref: Annotated[int, Meta(description="The seq that told it.")]
+    ref: Annotated[int, Meta(description="The seq of the entry that reported it.")]
     name: str
     market_id: str | None
     tx_signature: str

@@ -70,7 +70,7 @@ class FeedBackend(BroadcastBackend):
 
     async def publish(self, channel: str, message: Any) -> None:
         """Raise NotImplementedError: only a transaction that appends to the log notifies."""
-        raise NotImplementedError("the doorbell is rung by the transaction that appends")
+        raise NotImplementedError("notifications are sent by the transaction that appends")
 
     async def next_published(self) -> broadcaster.Event:
         """Wait for a notification (empty message) or for entries (the message is their last position).
@@ -157,7 +157,7 @@ class ChangeSignal:
                 await self._listen()
             except Exception as error:
                 # In every case streams are only a second slower until it recovers, and never wrong.
-                log.warning("change_channel_lost", kind=type(error).__name__, again_in_seconds=REPORT_SECONDS)
+                log.warning("change_channel_lost", kind=type(error).__name__, retry_in_seconds=REPORT_SECONDS)
                 await asyncio.sleep(REPORT_SECONDS)
 
     async def _listen(self) -> None:

@@ -205,7 +205,7 @@ class WebSocketSession:
             raise MessageRejected(
                 "since_comes_first",
                 "since is possible with the first subscription only",
-                "What was told cannot be told again in order: name all topics at once, or open a connection.",
+                "Missed frames cannot be sent in order now: name all topics in the first subscription, or reconnect.",
             )
         self._dialect = self._dialect or action.dialect
         await self._switch_topics(added, all_topics, action)

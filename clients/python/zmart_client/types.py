@@ -420,7 +420,7 @@ class EventRetracted(TypedDict):
     """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
     ref: int
-    """The seq that told it."""
+    """The seq of the entry that reported it."""
     name: str
     market_id: str | None
     tx_signature: str
@@ -439,7 +439,7 @@ class FieldProblem(TypedDict):
 
 
 class Frame(TypedDict):
-    """One entry of the log, as far as your topics hear it; without messages it moves your position."""
+    """The messages of one log entry for your topics; a frame without messages advances your position."""
 
     epoch: str
     """Which log; another one after a restore."""
@@ -1786,7 +1786,7 @@ class StatusMessage(TypedDict):
 
 
 class Subscribe(TypedDict):
-    """Hear about more. `since` is a `position` to resume at, in the first subscription only."""
+    """Subscribe to topics. `since` is a `position` to resume at, in the first subscription only."""
 
     action: Literal["subscribe"]
     topics: NotRequired[list[str]]
@@ -2129,7 +2129,7 @@ class Unsubscribe(TypedDict):
 
 
 class Unsubscribed(TypedDict):
-    """The topics you still hear."""
+    """The topics that remain subscribed."""
 
     type: Literal["unsubscribed"]
     timestamp: str

@@ -378,7 +378,7 @@ export interface Error {
 
 /** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface EventRetracted {
-  /** The seq that told it. */
+  /** The seq of the entry that reported it. */
   ref: number;
   name: string;
   market_id: string | null;
@@ -396,7 +396,7 @@ export interface FieldProblem {
   message: string;
 }
 
-/** One entry of the log, as far as your topics hear it; without messages it moves your position. */
+/** The messages of one log entry for your topics; a frame without messages advances your position. */
 export interface Frame {
   /** Which log; another one after a restore. */
   epoch: string;
@@ -1655,7 +1655,7 @@ export interface StatusMessage {
   data: StatusEvent;
 }
 
-/** Hear about more. `since` is a `position` to resume at, in the first subscription only. */
+/** Subscribe to topics. `since` is a `position` to resume at, in the first subscription only. */
 export interface Subscribe {
   action: "subscribe";
   topics?: string[];
@@ -1964,7 +1964,7 @@ export interface Unsubscribe {
   market_id?: string;
 }
 
-/** The topics you still hear. */
+/** The topics that remain subscribed. */
 export interface Unsubscribed {
   type: "unsubscribed";
   timestamp: string;
