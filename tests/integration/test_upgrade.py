@@ -156,9 +156,7 @@ def _differing_rows(database: testing.PostgresDatabase) -> dict[str, object]:
     """The rows of each folded mart that differ from a rebuild by the functions of the earlier schema."""
     with database.connect() as owner:
         names = [str(name) for (name,) in owner.execute("select name from ops.models order by name")]
-        return {
-            name: owner.execute("select * from folds.differences(%s)", (name,)).fetchone() for name in names
-        }
+        return {name: owner.execute("select * from folds.differences(%s)", (name,)).fetchone() for name in names}
 
 
 def test_stored_values_are_renamed(upgradable: testing.PostgresDatabase) -> None:
