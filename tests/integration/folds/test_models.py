@@ -13,6 +13,7 @@ from zmart import testing
 from zmart.run.deploy import rebuild
 
 
+@pytest.mark.drill
 def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.PostgresDatabase) -> None:
     """Every unit test and every data test passes on a history in which all eighteen events occur."""
 
