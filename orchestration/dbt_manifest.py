@@ -23,9 +23,9 @@ _MATERIALIZE_HELP = {
     "fold": "**Materialize** folds this mart again from the whole log and merges the rows that differ, in place: "
     "readers, grants and views notice nothing. A healthy mart reports 0 rows. A stale one follows the log again "
     "afterwards. Changed SQL is installed by the job `dbt_build`.",
-    "refreshed": "**Materialize** computes this mart again from the others and merges the rows that differ, in place: "
+    "scheduled": "**Materialize** computes this mart again from the others and merges the rows that differ, in place: "
     "readers see the old rows or the new. The schedule `refresh_marts_every_5m` presses it every five minutes; "
-    "`ops.refreshed` says up to which seq it answers. Changed SQL is installed by the job `dbt_build`.",
+    "`ops.scheduled_models` says up to which seq it answers. Changed SQL is installed by the job `dbt_build`.",
     "view": "A view: always as fresh as what it reads, so nothing has to be done. **Materialize** installs its "
     "SQL again from the checkout, replacing it in place.",
 }
@@ -64,12 +64,12 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
         return OWNERS
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
-        """Return how the model is updated: fold (in the ingest transaction), view, refreshed."""
+        """Return how the model is updated: fold (in the ingest transaction), view, scheduled."""
         return {"materialization": materialization(dbt_resource_props)}
 
 
 def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
-    """Return the models of one kind (fold, refreshed, view), with their lineage through the ephemeral ones."""
+    """Return the models of one kind (fold, scheduled, view), with their lineage through the ephemeral ones."""
     every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
     return [_without_manifest(spec) for spec in every if spec.tags["materialization"] == kind]
 
@@ -116,7 +116,7 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
 
 
 def materialization(node: Node) -> str:
-    """Return how a model is updated: fold, refreshed, view, ephemeral, or source."""
+    """Return how a model is updated: fold, scheduled, view, ephemeral, or source."""
     kind: str = node["config"].get("materialized", "source")
     return {"ordered": "fold", "replaced_view": "view"}.get(kind, kind)
 

@@ -1,7 +1,7 @@
 """Runs beside the webhooks: fetches wanted transactions, walks the chain, resolves order, proves the log and reports.
 
     at the start        checks which chain this is (genesis hash; a wrong one ends the task, a silent node does not)
-    every second        fetches what is due in raw.wanted
+    every second        fetches what is due in raw.pending_signatures
     every few seconds   checks whether the program was used without a delivery reaching us (the watchdog)
     every hour          checks that the webhook is registered as configured (where there is a Helius key)
     every minute, and after silence
@@ -291,7 +291,7 @@ class SyncTask:
                 f"finalized_through stands {behind} slots behind the chain: the log holds something that the finalized "
                 f"chain does not list, or the other way round ({completeness.wanted} signatures are still to be "
                 "fetched). "
-                "The alerts unlisted, unfetched and unsupported_version name signatures; see raw.suspects, raw.wanted.",
+                "The alerts unlisted, unfetched and unsupported_version name signatures; see raw.retraction_candidates, raw.pending_signatures.",
             )
         else:
             await self._database.resolve("finality_stuck")
