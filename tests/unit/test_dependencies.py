@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.metadata
 import re
 import sys
@@ -57,7 +58,7 @@ def declared() -> tuple[set[str], set[str]]:
 
 def imported(folders: tuple[str, ...]) -> set[str]:
     """The distributions whose modules are imported below these folders; `dbt` is dbt-core's."""
-    distributions = {**importlib.metadata.packages_distributions(), "dbt": ["dbt-core"]}
+    distributions = {**all_distributions(), "dbt": ["dbt-core"]}
     return {
         normalize(distributions[module][0])
         for folder in folders
@@ -66,6 +67,12 @@ def imported(folders: tuple[str, ...]) -> set[str]:
         for module in modules(ast.parse(path.read_text()))
         if module in distributions and module not in sys.stdlib_module_names
     } - {"zmart"}
+
+
+@functools.cache
+def all_distributions() -> dict[str, list[str]]:
+    """Read once: the files of every distribution are looked through."""
+    return dict(importlib.metadata.packages_distributions())
 
 
 def modules(tree: ast.AST) -> Iterator[str]:
