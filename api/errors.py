@@ -8,7 +8,6 @@ details; the details are in the log.
 from __future__ import annotations
 
 import datetime
-import http
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +27,7 @@ from litestar.types import ExceptionHandlersMap
 from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.db import feed
+from zmart.http import statuses
 from zmart.http.problems import MEDIA_TYPE, problem_members, retry_after
 
 from .schemas import FieldProblem, Problem
@@ -204,7 +204,7 @@ def handle_http_exception(request: Request[Any, Any, State], error: HTTPExceptio
         )
     if status >= 500:
         return handle_unexpected_error(request, error)
-    code = http.HTTPStatus(status).name.lower()
+    code = statuses.code(status)
     return problem_response(path, status=status, code=code, message=error.detail, headers=error.headers)
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import debian_packages
+
 #: redis-server is a link to a file of redis-tools; the rest are its libraries, where they are not installed.
 PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
 STOP_TIMEOUT_SECONDS = 10.0
@@ -66,10 +68,11 @@ def redis_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path |
         pytest.skip("redis-server is not installed, and this is no Debian to get it from")
     folder = tmp_path_factory.mktemp("redis")
     try:
+        debian_packages.update_lists()
         subprocess.run(["apt-get", "download", *PACKAGES], cwd=folder, check=True, capture_output=True, timeout=60)
         for package in folder.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", package, folder], check=True, capture_output=True, timeout=60)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, debian_packages.NotInstallable) as error:
         pytest.skip(f"redis-server is not installed, and its package cannot be had: {error}")
     return str(folder / "usr/bin/redis-server"), next((folder / "usr/lib").glob("*-linux-gnu"))
 

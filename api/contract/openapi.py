@@ -24,6 +24,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 from litestar.serialization import encode_json
 
+from zmart.http import statuses
+
 from .. import errors, response_docs, schemas
 from ..auth.signed_in import SECURITY
 from ..middleware.rate_limit import HEADERS as LIMITS
@@ -219,7 +221,7 @@ def _special_suffix(codes: list[str]) -> str:
 
 
 def _title(status: int) -> str:
-    return http.HTTPStatus(status).phrase
+    return statuses.phrase(status)
 
 
 def _problem(status: int, codes: list[str]) -> Document:

@@ -114,7 +114,6 @@ def jobs() -> Sequence[Job]:
         dg.define_asset_job(
             JOB,
             selection=dg.AssetSelection.assets(KEY),
-            partitions_def=DAYS,
             description="Anchors the discussions of a UTC day in IPFS; choose the day. Twice is as good as once.",
         )
     ]

@@ -23,7 +23,7 @@ from ingest.store.writer import Writer
 from zmart import settings, testing
 from zmart.run.supervisor import state_file
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow]
 
 LIFECYCLE = Path(__file__).parents[1] / "recordings" / "lifecycle.json"
 READY_WITHIN_SECONDS = 150.0

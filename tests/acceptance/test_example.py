@@ -19,7 +19,7 @@ from stack import Stack, eventually, open_stack
 
 from zmart.chain import client, idl, rpc
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow]
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "lifecycle.mjs"
 PROGRAM_ID = idl.load().address

@@ -22,7 +22,7 @@ from stack import Stack, eventually, open_stack
 from zmart import settings, testing
 from zmart.run.postgres import embedded
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(400)]
 
 #: As Postgres comes, apart from what watches it.
 STOCK = {

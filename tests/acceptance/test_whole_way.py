@@ -19,7 +19,7 @@ from stack import Stack, eventually, open_stack
 
 from zmart.run.deploy import rebuild
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from zmart.run import ports
 from zmart.run.deploy import rebuild
 from zmart.settings import Secret
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.drill, pytest.mark.slow, pytest.mark.timeout(300)]
 
 AUTH_HEADER = "a-proof-for-the-chaos"
 TIMEOUT_SECONDS = 60.0

@@ -32,7 +32,7 @@ from zmart.run.postgres.embedded import SUPERUSER, EmbeddedPostgres
 
 # Without the fixture: its initdb and dbt deployment take 27 s on a busy machine and more than 185 s at a load of 20.
 # When they counted, little of the 240 s was left for the test itself, whose two shutdowns take up to 9 s each.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240, func_only=True)]
+pytestmark = [pytest.mark.drill, pytest.mark.slow, pytest.mark.timeout(240, func_only=True)]
 
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 60.0
@@ -210,10 +210,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[PushStack]:
     """A durable Postgres with an empty log, and API processes over it."""
     with testing.state_dir() as folder:
         embedded = EmbeddedPostgres(folder)
-        try:
-            embedded.start()
-        except errors.ZmartError as error:
-            pytest.skip(str(error))
+        embedded.start()
         try:
             server = testing.PostgresServer(origin="embedded", admin_dsn=embedded.dsn(SUPERUSER))
             server.provision()

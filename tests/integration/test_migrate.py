@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import debian_packages
 from zmart import errors, settings, testing
 from zmart.db import migrate, schema_files
 from zmart.run.postgres import binaries, embedded
@@ -274,14 +275,22 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Postgre
     assert applied[0] == "schema.sql"
 
 
-@pytest.fixture(params=["embedded", "Debian"])
+@pytest.fixture(params=["embedded", pytest.param("Debian", marks=pytest.mark.drill)])
 def own_server(request: pytest.FixtureRequest) -> Iterator[embedded.EmbeddedPostgres]:
-    """A server of each installation there is here, old and new."""
-    found = [each for each in binaries.find_all() if each.origin == request.param]
-    if not found:
-        pytest.skip(f"no {request.param} binaries here")
+    """A server of each origin, the oldest of them."""
+    found = _find_binaries(request.param)
+    if not found and request.param == "Debian":
+        try:
+            debian_packages.install_postgres()
+        except debian_packages.NotInstallable as error:
+            pytest.skip(str(error))
+        found = _find_binaries("Debian")
     with testing.temporary_server(found[-1]) as server:
         yield server
+
+
+def _find_binaries(origin: str) -> list[binaries.Binaries]:
+    return [each for each in binaries.find_all() if each.origin == origin]
 
 
 def test_the_schema_arrives_on_every_supported_server(

@@ -29,7 +29,9 @@ def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
             output = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
             if int(output.split()[2].split(".")[0]) >= major:
                 return str(path)
-    pytest.skip(f"there is no {name} for Postgres {major} here")
+    pytest.fail(
+        f"There is no {name} for Postgres {major} here. Run `make setup`, or install postgresql-client-{major}."
+    )
 
 
 async def _deliver(database: testing.PostgresDatabase) -> None:

@@ -72,6 +72,7 @@ def names() -> list[str]:
     return sorted(rebuild.load_manifest()["nodes"])
 
 
+@pytest.mark.drill
 def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dagster starts several; while they do, a dbt that works in the same folder has written half of its own."""
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))

@@ -86,6 +86,7 @@ async def test_a_market_from_creation_to_claims(
     assert stack.alerts() == set()
 
 
+@pytest.mark.drill
 async def test_the_job_of_the_ui_does_the_same(stack: KeeperStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each asset shows its plan, its simulations and what it sent; a dry run signs nothing."""
     market = stack.propose(1)

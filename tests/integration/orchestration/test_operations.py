@@ -491,6 +491,7 @@ def test_without_an_address_alerts_wait(
 # --- dbt in this process ----------------------------------------------------------------------
 
 
+@pytest.mark.drill
 def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatabase, run: Run) -> None:
     """One job installs and tests every model; unchanged folds are left alone; tests are checks; the page is a file."""
     built = run("dbt_build")

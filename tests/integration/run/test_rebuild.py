@@ -70,6 +70,7 @@ def test_a_second_deployment_needs_no_dbt(marts_database: testing.PostgresDataba
     assert rebuild.deploy(marts_database.dsn()) is False
 
 
+@pytest.mark.drill
 def test_building_unchanged_models_keeps_their_tables(marts_database: testing.PostgresDatabase) -> None:
     """dbt run over unchanged models leaves the very same tables and says so."""
     with marts_database.connect() as connection:
@@ -117,6 +118,7 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatab
     assert verdicts["trades"].rows > 0
 
 
+@pytest.mark.drill
 def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.PostgresDatabase) -> None:
     """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, none empty."""
     deliver(marts_database, event_histories.generate(5))

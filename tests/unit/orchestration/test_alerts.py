@@ -51,6 +51,11 @@ class _ChatHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.taken.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -93,6 +98,15 @@ def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_is_a_refusal(chat: Chat, status: int) -> None:
+    """Following it sends a GET, which is answered with 200 and tells nobody anything."""
+    chat.status = status
+
+    with pytest.raises(errors.Unavailable, match=str(status)):
+        alerts.post(chat.url, ALERT)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -102,7 +116,7 @@ def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -
         b"HTTP/1.1 2000 OK\r\n\r\n",
         b"HTTP/1.1\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
         b"",
     ],
     ids=lambda answer: answer[:14].decode().strip() or "nothing",
