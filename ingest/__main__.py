@@ -54,7 +54,7 @@ def main() -> int:
             configured.hosts.ingest,
             configured.ports.ingest,
             server="Ingest",
-            help="Stop what holds it, or set INGEST_PORT and INGEST_HOST.",
+            help="Stop the process that listens there, or set INGEST_PORT and INGEST_HOST.",
         )
         asyncio.run(task.verify_cluster_at_startup(configured))
     except errors.ConfigurationError as exc:

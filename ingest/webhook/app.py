@@ -182,7 +182,7 @@ async def metrics(request: AnyRequest, state: State) -> Answer:
     """Return the counters for Prometheus, to callers on this machine or with the token."""
     parts: Parts = state["parts"]
     if not (_is_local(request) or _has_token(request, parts.metrics_token)):
-        detail = "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
+        detail = "Metrics without a token are for this machine only; elsewhere send METRICS_TOKEN as a bearer token."
         return problems.problem(403, "forbidden", detail)
     if parts.log_stats is not None:
         await parts.log_stats.refresh()
@@ -198,7 +198,7 @@ class Receiver:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         unverified_budget, log_stats = parts.unverified_budget, parts.log_stats
-        about = "Bytes of signed deliveries whose signature is not proven yet."
+        about = "Bytes of signed deliveries that are not verified yet."
         parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
         if log_stats is not None:
             parts.metrics.register_log_stats(lambda: log_stats.latest)
@@ -224,7 +224,7 @@ class Receiver:
             )
         except InternalServerException:
             # The server raises this when a sender disconnects in the middle of the body.
-            return self._refuse(_DeliveryRefused(400, "incomplete", "The body did not end."), request)
+            return self._refuse(_DeliveryRefused(400, "incomplete", "The body is incomplete."), request)
         except Exception as exc:
             log.exception("delivery_failed")
             return self._fail(exc)
@@ -306,8 +306,8 @@ class Receiver:
 
 
 _UNVERIFIED_MESSAGE = (
-    "The delivery does not prove where it comes from: send the webhook's authHeader as "
-    f"Authorization, or the HMAC-SHA256 of the body in {SIGNATURE_HEADER}."
+    "The delivery has no valid proof of its origin: send the webhook's authHeader as Authorization, or the "
+    f"HMAC-SHA256 of the body in {SIGNATURE_HEADER}."
 )
 
 
@@ -340,7 +340,7 @@ async def readiness_problems(parts: Parts) -> list[str]:
             reasons.append(f"{name}: {exc}")
         except Exception:
             log.exception("readiness_check_failed", check=name)
-            reasons.append(f"{name}: the check failed; the log says why.")
+            reasons.append(f"{name}: the check failed; the log contains the reason.")
     return reasons
 
 
@@ -358,10 +358,13 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
 
     A sender gets 503 and retries, but an operator should know.
     """
-    for name, budget in (("room", parts.pipeline.budget), ("room for signed deliveries", parts.unverified_budget)):
+    for name, budget in (("room", parts.pipeline.budget), ("memory for signed deliveries", parts.unverified_budget)):
         if budget.is_full:
             used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
-            yield f"{name}: {used:.1f} of {limit:.1f} MB are in hand; more is refused until some is committed."
+            yield (
+                f"{name}: {used:.1f} of {limit:.1f} MB are in use; more deliveries are rejected until some are "
+                "committed."
+            )
 
 
 def _is_local(request: AnyRequest) -> bool:

@@ -113,7 +113,7 @@ def dagster() -> Iterator[Dagster]:
                 running.terminate()
                 rest = running.stdout.read()
         assert running.returncode == 0, rest
-        assert "Everything is stopped." in rest
+        assert "All services have stopped." in rest
 
 
 def test_the_three_processes_work_together(dagster: Dagster) -> None:

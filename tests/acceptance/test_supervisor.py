@@ -260,7 +260,7 @@ def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
     assert run.status("a").pid == before
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, unlimited)
 
-    run.line("The state directory is written again;", "log lines were lost", "warning")
+    run.line("The state directory is writable again;", "log lines were lost", "warning")
     assert sum("cannot be written" in line for line in run.lines) == 1
     wait_until(lambda: run.status("a").pid not in {before, None} and run.status("a").restarts == 1)
     for name in "ab":
@@ -276,7 +276,7 @@ def test_a_state_directory_that_cannot_be_written_is_refused_at_start(
     code, output = start({"name": "a", "code": STAYS}).wait_for_exit()
 
     assert code == 1
-    assert output.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free space there")
+    assert output.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free disk space")
 
 
 def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) -> None:
@@ -294,7 +294,7 @@ def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) 
 
     wait_until(lambda: run.status("a").state == "ready")
     run.process.terminate()
-    assert "cannot be run" not in run.wait_for_exit()[1]
+    assert "cannot be started" not in run.wait_for_exit()[1]
 
 
 def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None:
@@ -355,7 +355,7 @@ def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:
 
     wait_until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
     run.process.terminate()
-    assert "above the ceiling of 38 MB; starting it again" in run.wait_for_exit()[1]
+    assert "above the ceiling of 38 MB; restarting" in run.wait_for_exit()[1]
 
 
 def test_a_failed_first_start_stops_all_services(start: Callable[..., Run]) -> None:
@@ -365,7 +365,7 @@ def test_a_failed_first_start_stops_all_services(start: Callable[..., Run]) -> N
     code, output = run.wait_for_exit()
 
     assert code == 1
-    assert "b did not get ready: exit code 1." in output
+    assert "b did not become ready: exit code 1." in output
     assert "no such key" in output
     assert "zmart logs b" in output
     assert live_pids(run.state) == []
@@ -422,7 +422,7 @@ def test_a_port_in_use_is_reported_before_any_start(start: Callable[..., Run]) -
 
     assert code == 1
     assert output.strip() == (
-        f"Port {port} on 127.0.0.1 (a) is in use. Stop what listens there, or set ITS_PORT to another port."
+        f"Port {port} on 127.0.0.1 (a) is in use. Stop the process that listens there, or set ITS_PORT to another port."
     )
 
 

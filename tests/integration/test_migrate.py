@@ -79,7 +79,7 @@ def test_a_missing_file_is_refused(ready: testing.PostgresDatabase, folder: Path
     _apply(ready, folder)
     (folder / "0002_two.sql").unlink()
 
-    with pytest.raises(errors.ConfigurationError, match=r"has 0002_two\.sql, which these sources"):
+    with pytest.raises(errors.ConfigurationError, match=r"has 0002_two\.sql, which this release"):
         _apply(ready, folder)
 
 

@@ -111,7 +111,7 @@ def test_ports() -> None:
     twice = PortFacts(variable="WS_PORT", number=4000, holder=None)
 
     assert messages(doctor_checks.check_ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
-    assert messages(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is taken")
+    assert messages(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is in use")
     assert "API_PORT and WS_PORT are both 4000" in messages(doctor_checks.check_ports([free, twice]))
 
 
@@ -158,7 +158,7 @@ def test_what_zmart_up_would_start() -> None:
     """A server of ours that does not run yet is a warning, one of yours that does not answer is a no."""
     assert answers(doctor_checks.report_unreachable("postgres", "gone", starts_with_up=True)) == ["warn"]
     assert answers(doctor_checks.report_unreachable("postgres", "gone", starts_with_up=False)) == ["no"]
-    assert answers(doctor_checks.report_skipped("roles", "Postgres first.")) == ["skip"]
+    assert answers(doctor_checks.report_skipped("roles", "Postgres failed; see the check above.")) == ["skip"]
 
 
 def test_roles() -> None:
@@ -212,10 +212,10 @@ def test_the_environment() -> None:
 
     assert set(answers(found)) == {"warn"}
     assert len(found) == 4
-    assert "SUPABASE_URL is not read any more. -> Set DATABASE_URL" in words
-    assert "Nothing reads DATABASE_ULR. -> Did you mean DATABASE_URL?" in words
-    assert "Nothing reads SOLANA_RPC." in words
-    assert "Nothing reads GRAFANA_URL. -> Remove it" in words
+    assert "SUPABASE_URL is no longer used. -> Set DATABASE_URL" in words
+    assert "No setting is named DATABASE_ULR. -> Did you mean DATABASE_URL?" in words
+    assert "No setting is named SOLANA_RPC." in words
+    assert "No setting is named GRAFANA_URL. -> Remove it" in words
     assert "secret" not in words.lower()
 
 
@@ -236,7 +236,7 @@ CONFIG = {"admin": "A", "backend_authority": "B"}
     ("seen", "cluster", "answer", "words"),
     [
         (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.DEVNET, "yes", "On devnet"),
-        (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.MAINNET, "no", "says mainnet, the node is on devnet"),
+        (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.MAINNET, "no", "is mainnet, but the node is on devnet"),
         (ChainFacts(genesis_hash="x", config=CONFIG), Cluster.LOCALNET, "yes", "On localnet"),
         (ChainFacts(genesis_hash=DEVNET, config=None), Cluster.DEVNET, "no", "has no configuration"),
         (ChainFacts(genesis_hash=DEVNET, config=None, undecodable="Odd."), Cluster.DEVNET, "no", "Odd."),
@@ -250,7 +250,7 @@ CONFIG = {"admin": "A", "backend_authority": "B"}
             ChainFacts(genesis_hash=DEVNET, config=CONFIG, keys={"backend_authority": "C"}),
             Cluster.DEVNET,
             "no",
-            "The key C is not the program's backend_authority, B is.",
+            "The key C is not the program's backend_authority, which is B.",
         ),
         (ChainFacts(genesis_hash=DEVNET, config=CONFIG, unusable_keys=["Open."]), Cluster.DEVNET, "no", "Open."),
     ],

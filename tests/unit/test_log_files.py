@@ -58,14 +58,14 @@ def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
         log.retry()
         assert log.tail().split() == ["before", "during", "0", "during", "1", "during", "2"]
     assert [weight for _, weight in reports] == ["error"]
-    assert f"{tmp_path / 'api.log'} cannot be written: File too large. Services go on" in reports[0][0]
+    assert f"{tmp_path / 'api.log'} cannot be written: File too large. The services continue" in reports[0][0]
 
     log.retry()
     log.write(b"after\n")
     log.close()
     notice = "zmart: 3 lines were lost here: the file could not be written."
     assert (tmp_path / "api.log").read_text() == f"before\ndur\n{notice}\nafter\n"
-    assert reports[1:] == [("The state directory is written again; 3 log lines were lost.", "warning")]
+    assert reports[1:] == [("The state directory is writable again; 3 log lines were lost.", "warning")]
 
 
 def test_a_log_that_cannot_be_opened_goes_on_later(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_several_files_are_one_report(tmp_path: Path) -> None:
 
     failures.record_success(tmp_path / "b")
 
-    assert reports[1:] == ["The state directory is written again; 2 log lines were lost."]
+    assert reports[1:] == ["The state directory is writable again; 2 log lines were lost."]
 
 
 def test_last_words_are_the_last_lines(tmp_path: Path) -> None:

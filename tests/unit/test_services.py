@@ -196,7 +196,7 @@ def test_a_demonstration_can_be_left_to_keepers(local: dict[str, str], foreign: 
 
     assert "--leave-to-keepers" in chain.launch().command
     assert not settings.load(environ).monitor.dry_run
-    with pytest.raises(errors.ConfigurationError, match="there is none"):
+    with pytest.raises(errors.ConfigurationError, match="works only with the development chain"):
         _plan(foreign, keepers=True)
 
 

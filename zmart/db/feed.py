@@ -75,7 +75,7 @@ class ForeignEpoch(errors.Conflict):
     def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
         super().__init__(
             f"Position {position} belongs to another log; the current one is {found.epoch}.",
-            help="Read the current state again and go on from its as_of.",
+            help="Read the current state again and continue from its as_of.",
         )
         #: The end of the current log.
         self.found = found
@@ -86,8 +86,8 @@ class FuturePosition(errors.Conflict):
 
     def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
         super().__init__(
-            f"Position {position} lies beyond the end of the log, which is at {found.seq}.",
-            help="Read the current state again and go on from its as_of.",
+            f"Position {position} is beyond the end of the log, which is seq {found.seq}.",
+            help="Read the current state again and continue from its as_of.",
         )
         #: The end of the log.
         self.found = found
@@ -98,8 +98,8 @@ class Gap(errors.Permanent):
 
     def __init__(self, after: int, found: int) -> None:
         super().__init__(
-            f"The feed has no entry {after + 1}: after {after} comes {found}.",
-            help="Nothing is read past a hole. Run `zmart doctor`, then restore the missing rows.",
+            f"The feed has no entry {after + 1}: the next entry after {after} is {found}.",
+            help="Reading stops before a gap. Run `zmart doctor`, then restore the missing rows.",
         )
         self.after = after
         self.found = found

@@ -108,7 +108,7 @@ def plan_migrations(files: Sequence[Migration], history: Sequence[AppliedMigrati
         if migration.version < newest:
             raise errors.ConfigurationError(
                 f"{migration.name} is new, but this database is already at {newest:04}.",
-                help="Give it the next free number.",
+                help="Rename it to the next free number.",
             )
     return todo
 
@@ -125,7 +125,8 @@ def read_migrations(directory: Path | None = None) -> list[Migration]:
     for earlier, later in itertools.pairwise(files):
         if earlier.version == later.version:
             raise errors.ConfigurationError(
-                f"{earlier.name} and {later.name} have the same number.", help="Renumber the newer."
+                f"{earlier.name} and {later.name} have the same number.",
+                help="Rename the newer file to the next free number.",
             )
     return files
 
@@ -140,12 +141,12 @@ def _parse_migration(name: str, text: str) -> Migration:
 def _check_unchanged(row: AppliedMigration, migration: Migration | None) -> None:
     if migration is None:
         raise errors.ConfigurationError(
-            f"This database has {row.name}, which these sources do not.",
-            help="It was made by a newer version: run that one, or use another database.",
+            f"This database has {row.name}, which this release does not contain.",
+            help="Use the newer release that applied it, or another database.",
         )
     if migration.checksum != row.checksum:
         raise errors.ConfigurationError(
-            f"{migration.name} was edited after it had been applied here.",
+            f"{migration.name} was edited after it had been applied to this database.",
             help="Restore the file and put the change into a new migration.",
         )
 
@@ -191,7 +192,7 @@ def _become_owner(connection: SyncConnection) -> None:
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         user = connection.info.user
         raise errors.ConfigurationError(
-            f"{user} may not act as the role {OWNER}, which owns everything here.",
+            f"The user {user} cannot act as the role {OWNER}, which owns all objects.",
             help=f"As an administrator of the server: create role {OWNER} login (if missing); grant {OWNER} to {user}.",
         ) from error
 
@@ -208,8 +209,8 @@ def _apply(connection: SyncConnection, migration: Migration) -> None:
             connection.execute(_SQL.record_migration, _history_row(migration))
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
         raise errors.ConfigurationError(
-            f"{migration.name} failed and left nothing behind: {error}",
-            help="Correct it (or what it met in the database) and run `zmart migrate` again.",
+            f"{migration.name} failed and was rolled back: {error}",
+            help="Correct the file, or the data that it failed on, and run `zmart migrate` again.",
         ) from error
 
 

@@ -320,7 +320,7 @@ async def test_a_mart_that_is_behind_answers_for_where_it_stands(client: Client,
     assert (behind["name"], behind["reason"], behind["is_stale"]) == ("ballots", "staged", False)
     assert behind["behind_since"] < behind["next_attempt_at"]
     ready = (await client.get("/ready")).json()
-    assert "The mart ballots is behind and catches up by itself; see /api/status." in ready["warnings"]
+    assert "The mart ballots is behind the log and is retried; see /api/status." in ready["warnings"]
 
 
 async def test_rows_and_position_are_of_one_moment(client: Client, markets: Log) -> None:

@@ -69,7 +69,7 @@ async def test_event_that_can_be_read_now_is_appended(harness: RetryHarness) -> 
     unread = DeadLetter(row.signature, 1, "undecodable", "No event begins with that.", b"x")
     await harness.writer.append([row._replace(events=row.events[:1], dead_letters=(unread,))], source="webhook")
 
-    assert await harness.retry_one() == "read; its events were appended anew"
+    assert await harness.retry_one() == "decoded; its events were appended again"
 
     assert harness.fetch_all("select ordinal from raw.events where retracted_at is null order by 1") == [(0,), (1,)]
     assert harness.fetch_all("select trades_count from marts.positions") == [(2,)]

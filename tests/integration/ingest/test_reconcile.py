@@ -484,7 +484,7 @@ async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(stack: Ch
         " order by subject"
     )
     await run_with_retries(Lost("left", 3), intake, stack.sync_database, backoff=backoff)
-    left = ("left", 3, "The source left brings nothing: gone 0", False)
+    left = ("left", 3, "The source left fails: gone 0", False)
     assert stack.fetch_all(seen) == [left]
 
     class Refused(Lost):

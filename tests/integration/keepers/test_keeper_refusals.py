@@ -71,7 +71,7 @@ async def test_wrong_key_fails_preflight(stack: KeeperStack) -> None:
 
 async def test_wrong_chain_fails_preflight(stack: KeeperStack) -> None:
     """By genesis hash, by the log's own chain, by program."""
-    with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER says devnet, but the node is on localnet"):
+    with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER is devnet, but the node is on localnet"):
         await stack.run_keepers(configured=stack.with_settings(chain={"cluster": Cluster.DEVNET}))
     elsewhere = stack.with_settings(chain={"program_id": stack.people["admin"].address})
     with pytest.raises(errors.ConfigurationError, match="The log is of program"):
@@ -87,7 +87,7 @@ async def test_rules_looser_than_the_programs_are_refused(stack: KeeperStack) ->
     for changes, message in (
         ({"proposal_approval_threshold_bps": 6_999}, "PROPOSAL_APPROVAL_THRESHOLD is 0.6999, looser"),
         ({"dispute_threshold_bps": 5_999}, "DISPUTE_THRESHOLD is 0.5999, looser"),
-        ({"dispute_voting_window_seconds": 60}, "readers are told 259200 s"),
+        ({"dispute_voting_window_seconds": 60}, "the API shows 259200 s"),
     ):
         with pytest.raises(errors.ConfigurationError, match=message):
             await stack.run_keepers(configured=stack.with_settings(voting=changes))
@@ -280,7 +280,7 @@ async def test_new_wallets_move_nothing_on_chain(stack: KeeperStack) -> None:
     report = await stack.run_keepers("proposal_tallies")
     assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
     assert report.is_review_needed
-    assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).detail
+    assert "10:0, 100.00 %; without wallets that never appeared on chain 0:0" in row_of(report, market).detail
     assert {kind for kind, _ in stack.alerts()} == {"keeper_unseen_decide"}
 
     counts = {"final_likes": 10, "final_dislikes": 0}
@@ -452,7 +452,7 @@ async def test_what_is_refused_on_chain_is_over_when_that_is_final(stack: Keeper
 
     await fault(stack, method="sendTransaction", count=1, error=REFUSED)
     report = await stack.run_keepers("market_finalizations", checkpoint=interfere)
-    assert "Refused on chain: InvalidMarketState" in report.sent[0].message
+    assert "Rejected on chain: InvalidMarketState" in report.sent[0].message
     assert stack.intents() == [("market_finalizations", "sent", 0)]
     await stack.sync_log()
     await stack.sweep()

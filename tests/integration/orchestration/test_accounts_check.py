@@ -433,7 +433,7 @@ def test_a_log_that_is_behind_is_not_compared(
 
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
-    assert "does not yet hold" in str(evaluation.description)
+    assert "does not yet contain" in str(evaluation.description)
     assert all(name.startswith("read: ") for name in shown)
     assert open_alerts(database) == []
 

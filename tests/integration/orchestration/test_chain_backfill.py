@@ -61,7 +61,7 @@ async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(
     are yet to come are refused, and nothing is claimed of them."""
     refused = await materialized(stack, instance, "0-999999999")
     (failure,) = refused.get_step_failure_events()
-    assert "nothing can be said of slots after it" in str(failure.step_failure_data.error)
+    assert "later slots do not exist yet" in str(failure.step_failure_data.error)
     assert stack.fetch_all("select count(*) from raw.coverage") == [(0,)]
 
     top = stack.node.ledger.confirmed_slot
@@ -70,7 +70,7 @@ async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(
     spent = await materialized(stack, instance, key, requests=60)
     assert not spent.success
     (failure,) = spent.get_step_failure_events()
-    assert "requests of this budget are used up" in str(failure.step_failure_data.error)
+    assert "is spent" in str(failure.step_failure_data.error)
     begun = stack.stored_signatures()
     assert set() < begun < stack.successful_signatures()
 

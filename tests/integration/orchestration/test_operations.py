@@ -161,7 +161,7 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
     follows, replays = evaluations(result, checks.FOLLOWS), evaluations(result, checks.REPLAY)
     assert {name for name, each in follows.items() if not each.passed} == {"trades"}
     assert "invalid input syntax" in str(follows["trades"].description)
-    assert follows["trades"].metadata["answers for seq"].value == 3
+    assert follows["trades"].metadata["reflects seq"].value == 3
     assert "cannot be folded" in str(replays["trades"].description)
 
     rebuilt = materialized(run("rebuild_marts", "marts/trades", "marts/ballots", succeeds=False))
@@ -370,11 +370,11 @@ def test_every_alert_is_posted_once(
     """Whoever raised it; a webhook that refuses gets it at the next tick."""
     break_trades(story)
     chat.refuses_after = 0
-    with pytest.raises(errors.Unavailable, match="did not take alert"):
+    with pytest.raises(errors.Unavailable, match="rejected alert"):
         deliver(database)
     chat.refuses_after = 1
     execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
-    with pytest.raises(errors.Unavailable, match="did not take alert"):
+    with pytest.raises(errors.Unavailable, match="rejected alert"):
         deliver(database)
     assert len(chat.taken) == 1
     chat.refuses_after = 9
@@ -407,8 +407,8 @@ def test_refused_alerts_keep_nothing_back(
     for _ in range(3):
         tick()
     (about,) = chat.taken[1:]
-    assert about.startswith("⚠️ *ZMART alert_refused*: ALERT_WEBHOOK_URL does not accept ")
-    assert "(unfit), 3 times in a row: The alert webhook did not take alert" in about
+    assert about.startswith("⚠️ *ZMART alert_refused*: ALERT_WEBHOOK_URL has rejected ")
+    assert "(unfit), 3 times in a row: The alert webhook rejected alert" in about
     # After 125 attempts, of which each tick makes 20, all 25 have been refused often and wait; others go on.
     tick()
     deliver(database)
@@ -424,7 +424,7 @@ def test_refused_alerts_keep_nothing_back(
     assert sum("*ZMART unfit*" in text for text in chat.taken) == 25
     deliver(database)
     assert ("alert_refused", "") not in open_alerts(story)
-    assert chat.taken[-1] == "✅ *ZMART alert_refused* is over."
+    assert chat.taken[-1] == "✅ *ZMART alert_refused* is resolved."
 
 
 def test_a_slow_chat_does_not_hold_up_the_tick(
@@ -450,7 +450,7 @@ def test_resolved_alert_is_posted_once(
     for _ in range(2):
         deliver(database)
 
-    assert chat.taken[1:] == ["✅ *ZMART silence* (webhook) is over."]
+    assert chat.taken[1:] == ["✅ *ZMART silence* (webhook) is resolved."]
 
 
 def test_a_critical_alert_is_repeated_until_it_is_acknowledged(

@@ -38,7 +38,7 @@ def test_what_is_open_is_listed_the_gravest_first(three_alerts: testing.Postgres
 
 def test_an_alert_is_acknowledged_once(three_alerts: testing.PostgresDatabase) -> None:
     """It stays open, says with whom, and goes behind the others; what is over or unknown is refused."""
-    assert zmart("alerts", "ack", "2", "--by", "ada").output == "alert 2 is with ada\n"
+    assert zmart("alerts", "ack", "2", "--by", "ada").output == "alert 2 is acknowledged by ada\n"
     lines = zmart("alerts", "list").output.splitlines()
     assert [line.split()[0] for line in lines] == ["NO", "1", "2"]
     assert "with ada" in lines[2]
@@ -61,4 +61,4 @@ def test_no_open_alert_prints_a_message(database: testing.PostgresDatabase, monk
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
 
-    assert zmart("alerts", "list").output == "Nothing waits for a person.\n"
+    assert zmart("alerts", "list").output == "No alert is open.\n"

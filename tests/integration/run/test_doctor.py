@@ -119,7 +119,7 @@ def test_a_taken_port(environ: dict[str, str], greeting: bytes) -> None:
         closing.join(10)
 
     assert answers(found, "ports") == ["no"]
-    assert f"API_PORT {environ['API_PORT']} is taken" in found["ports"][0].message
+    assert f"API_PORT {environ['API_PORT']} is in use" in found["ports"][0].message
 
 
 def _hang_up_on_one(listener: socket.socket, greeting: bytes) -> None:
@@ -182,7 +182,7 @@ def test_a_chain(environ: dict[str, str], chain: str, tmp_path: Path) -> None:
 
     assert [answers(good, check) for check in ("chain", "clock", "webhook", "state")] == [["yes"]] * 4
     assert "is not the program's backend_authority" in wrong_key["chain"][0].message
-    assert "says devnet, the node is on localnet" in wrong_cluster["chain"][0].message
+    assert "says devnet, but the node is on localnet" in wrong_cluster["chain"][0].message
     assert f"The program {other} has no configuration" in no_program["chain"][0].message
 
 
@@ -202,6 +202,6 @@ def test_the_command(environ: dict[str, str]) -> None:
         ["yes", "environment"],
     ]
     assert ill.returncode == 1
-    assert "REDIS_URL is not read any more" in ill.stdout
+    assert "REDIS_URL is no longer used" in ill.stdout
     assert "127.0.0.1:1 cannot be reached" in ill.stdout
     assert "hidden-word" not in ill.stdout

@@ -108,11 +108,11 @@ async def test_demo_wallets_are_the_same_the_second_time(node: DevchainNode, hom
 async def test_nothing_is_given_where_lamports_are_worth_something(
     node: DevchainNode, home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    """The genesis hash decides, whatever SOLANA_CLUSTER says; not even a key is made."""
+    """The genesis hash decides, whatever SOLANA_CLUSTER is; not even a key is made."""
     monkeypatch.setattr(client, "CLUSTER_BY_GENESIS_HASH", {node.ledger.genesis.hash: "mainnet"})
 
     refused = await zmart(*command)
 
     assert refused.exit_code == 1
-    assert "This node is of mainnet" in refused.output
+    assert "The node is on mainnet" in refused.output
     assert not (home / "state" / "wallets").exists()

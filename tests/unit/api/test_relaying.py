@@ -68,5 +68,5 @@ async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
         )
     raw = bytes(VersionedTransaction.populate(message, [Signature.default()]))
 
-    with pytest.raises(errors.Unprocessable, match=r"contradicts itself \(index out of bounds\)\. Build and sign it"):
+    with pytest.raises(errors.Unprocessable, match=r"is not consistent \(index out of bounds\)\. Build and sign it"):
         await send(raw)

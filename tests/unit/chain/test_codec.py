@@ -208,9 +208,9 @@ def test_events_of_another_length_are_refused(name: str, data: st.DataObject) ->
 @pytest.mark.parametrize(
     ("text", "offset", "reason"),
     [
-        (EVENT_VECTORS[1][2], 72, "A bool is 0 or 1, not 2"),
-        (EVENT_VECTORS[3][2], 40, "tag is 0 or 1, not 2"),
-        (EVENT_VECTORS[3][2], 41, "A bool is 0 or 1, not 2"),
+        (EVENT_VECTORS[1][2], 72, "A bool must be 0 or 1, not 2"),
+        (EVENT_VECTORS[3][2], 40, "tag must be 0 or 1, not 2"),
+        (EVENT_VECTORS[3][2], 41, "A bool must be 0 or 1, not 2"),
         (EVENT_VECTORS[0][2], 0, "No event begins with"),
     ],
 )
@@ -243,7 +243,7 @@ def test_accounts_end_in_zeros() -> None:
     assert CODEC.decode_account(data + b"\0\0") == ("VoteRecord", vote)
     with pytest.raises(errors.DecodeError, match="not zero"):
         CODEC.decode_account(data + b"\0\1")
-    with pytest.raises(errors.DecodeError, match="cut off"):
+    with pytest.raises(errors.DecodeError, match="is incomplete"):
         CODEC.decode_account(data[:-1])
     with pytest.raises(errors.DecodeError, match="VoteType has 2 variants"):
         CODEC.decode_account(data[:72] + b"\2" + data[73:])
@@ -253,7 +253,7 @@ def test_instructions_may_be_followed_by_anything() -> None:
     """The program ignores bytes after the arguments, so an instruction with some still counts."""
     data = bytes.fromhex(INSTRUCTION_VECTORS[0][2])
     assert CODEC.decode_instruction(data + b"memo")[0] == "buy_shares"
-    with pytest.raises(errors.DecodeError, match="cut off"):
+    with pytest.raises(errors.DecodeError, match="is incomplete"):
         CODEC.decode_instruction(data[:-1])
 
 

@@ -60,7 +60,7 @@ def test_nothing_of_the_file_is_lost() -> None:
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"version": "0.69.0", "instructions": []}'])
 def test_other_formats_are_refused(text: bytes) -> None:
     """A file that is not an IDL of the present format stops the start and says so."""
-    with pytest.raises(errors.ConfigurationError, match=r"Anchor 0\.30"):
+    with pytest.raises(errors.ConfigurationError, match=r"Anchor IDL of version 0\.30"):
         idl.parse(text)
 
 

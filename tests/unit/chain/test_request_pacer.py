@@ -34,7 +34,7 @@ async def test_a_budget_ends() -> None:
     await pace.wait()
     await pace.wait()
     assert pace.remaining == 0
-    with pytest.raises(errors.Overloaded, match="All 2 requests"):
+    with pytest.raises(errors.Overloaded, match="budget of 2 requests"):
         await pace.wait()
 
 

@@ -182,8 +182,8 @@ def test_a_given_address_overrides_the_derived_one() -> None:
         ("emergency_pause", {}, {}, "needs the account admin"),
         ("approve_proposal", {"admin": WALLET}, {}, "needs the account market"),
         ("submit_proposal_vote", {"market": MARKET}, {"vote": True}, "needs the account user"),
-        ("emergency_pause", {"admin": WALLET, "owner": WALLET}, {}, "no account owner"),
-        ("emergency_pause", {"admin": WALLET}, {"paused": True}, "takes nothing"),
+        ("emergency_pause", {"admin": WALLET, "owner": WALLET}, {}, "no account named owner"),
+        ("emergency_pause", {"admin": WALLET}, {"paused": True}, "takes the fields nothing"),
         ("launch", {}, {}, "no instruction launch"),
     ],
 )

@@ -33,13 +33,13 @@ def test_an_empty_array_has_no_items() -> None:
         (b"null", "null"),
         (b"12", "a JSON number"),
         (b"not json", "something that is not JSON"),
-        (b'[{"a":1}', "an array that does not end"),
+        (b'[{"a":1}', "an array without an end"),
         (b'[{"a":1},]', "something that is not JSON"),
         (b'[{"a":1}{"b":2}]', "something that is not JSON"),
         (b"[] []", "something that is not JSON"),
         (b"[NaN]", "something that is not JSON"),
         (b"\xff\xfe", "something that is not JSON"),
-        (b'["\\ud800"] x', "an array with something after it"),
+        (b'["\\ud800"] x', "an array with trailing data"),
         (b'["\\ud8zz"]', "something that is not JSON"),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_refusal_names_what_was_expected_and_what_came(body: bytes, came: str)
     """Whoever points something else at the webhook learns what arrived."""
     with pytest.raises(errors.InvalidInput, match=r"Expected a JSON array of transactions") as caught:
         delivery_body.split_items(body)
-    assert f"but {came} came." in str(caught.value)
+    assert f", received {came}." in str(caught.value)
 
 
 def test_half_a_surrogate_pair_does_not_affect_other_items() -> None:

@@ -175,7 +175,7 @@ async def test_a_source_failing_for_a_minute_raises_an_alert(
 
     await run_with_retries(source, intake, database, backoff=NO_BACKOFF)
 
-    expected_alert = ("source_stopped", "unsteady", "The source unsteady brings nothing: gone")
+    expected_alert = ("source_stopped", "unsteady", "The source unsteady fails: gone")
     assert database.calls == [expected_alert] * alerts + [("source_stopped", "unsteady")]
 
 

@@ -76,7 +76,7 @@ def test_a_chat_message_has_text_and_link(chat: Chat) -> None:
 
     assert [json.loads(taken) for taken in chat.taken] == [
         {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"\ndocs/runbook.md#mart_stale'},
-        {"text": "✅ *ZMART mart_stale* (trades) is over."},
+        {"text": "✅ *ZMART mart_stale* (trades) is resolved."},
     ]
 
 
@@ -109,7 +109,7 @@ def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -
 )
 def test_any_other_answer_is_a_refusal(answer: bytes) -> None:
     """Statuses without a name, redirects, and what is no HTTP are Unavailable and nothing else."""
-    with answering(answer) as url, pytest.raises(errors.Unavailable, match="did not take alert 7"):
+    with answering(answer) as url, pytest.raises(errors.Unavailable, match="rejected alert 7"):
         alerts.post(url, ALERT)
 
 
@@ -147,5 +147,5 @@ def test_an_unreachable_webhook_is_unavailable(chat: Chat) -> None:
     chat.shutdown()
     chat.server_close()
 
-    with pytest.raises(errors.Unavailable, match="did not take alert 7"):
+    with pytest.raises(errors.Unavailable, match="rejected alert 7"):
         alerts.post(chat.url, ALERT)

@@ -142,7 +142,7 @@ def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admi
     assert row.verdict is PlanVerdict.MANUAL_REVIEW
     assert row.arguments == {}
     agree, disagree = tally.without_unseen()
-    assert f"without wallets that the chain has never shown {agree}:{disagree}, " in row.detail
+    assert f"without wallets that never appeared on chain {agree}:{disagree}, " in row.detail
 
     tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
     assert plan_one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE

@@ -130,6 +130,6 @@ def test_a_missing_or_foreign_configuration_is_refused() -> None:
     other = client.AccountInfo(address=address(1), lamports=1, owner=address(51), data=b"")
     broken = replace(other, owner=PROGRAM)
 
-    for found, message in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be read")):
+    for found, message in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be decoded")):
         with pytest.raises(errors.ConfigurationError, match=message):
             proofs.config_of(found, program_id=PROGRAM, address=address(1))
