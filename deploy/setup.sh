@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build .venv from the locks: hashes checked, nothing resolved anew.
+# Build .venv from the locks: hashes checked, nothing resolved again.
 set -eu
 python=${1:-python3}
 
