@@ -42,7 +42,7 @@ For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb)
 - `is_known` is false for a market whose creation event is not in the log yet. `price_yes` is null if no trade is
   possible.
 - Folded marts and views are never behind the log. `leaderboard`, `wallets`, `pnl_history`, `realizations` and
-  `platform_stats` are some minutes old; `ops.refreshed` has the seq that each reflects.
+  `platform_stats` are some minutes old; `ops.scheduled_models` has the seq that each reflects.
 
 The traders of this month act at random: their prices predict nothing, and after fees nearly all of them lose.
 

@@ -59,7 +59,7 @@ _LOG_STATS_GAUGES = {
     "head_seq": ("head_seq", "Last seq of the feed."),
     "last_event_age_seconds": ("last_event_age_seconds", "Seconds since the newest event was committed."),
     "coverage_gaps": ("coverage_gaps", "Slot ranges that no source has proven complete."),
-    "wanted": ("wanted_open", "Signatures in raw.wanted."),
+    "wanted": ("wanted_open", "Signatures in raw.pending_signatures."),
     "suspects": ("suspects", "Transactions in the log that the finalized history does not list."),
     "stale_models": ("stale_models", "Folded marts that stopped and need a rebuild."),
     "behind_models": ("behind_models", "Folded marts that are behind the log and retried."),

@@ -23,9 +23,9 @@ _MATERIALIZE_HELP = {
     "fold": "**Materialize** folds this mart again from the whole log and merges the rows that differ, in place: "
     "readers, grants and views are not affected. A healthy mart reports 0 rows. A stale one follows the "
     "log again afterwards. The job `dbt_build` installs changed SQL.",
-    "refreshed": "**Materialize** computes this mart again from the others and merges the rows that differ, in "
+    "scheduled": "**Materialize** computes this mart again from the others and merges the rows that differ, in "
     "place: readers see the old rows or the new. The schedule `refresh_marts_every_5m` runs it every "
-    "five minutes; `ops.refreshed` has the seq that it reflects. The job `dbt_build` installs changed "
+    "five minutes; `ops.scheduled_models` has the seq that it reflects. The job `dbt_build` installs changed "
     "SQL.",
     "view": "A view: always as new as its sources, so nothing has to be done. **Materialize** installs its SQL "
     "again from the checkout, in place.",
@@ -65,12 +65,12 @@ class Translator(dagster_dbt.DagsterDbtTranslator):
         return OWNERS
 
     def get_tags(self, dbt_resource_props: Node) -> Mapping[str, str]:
-        """Return how the model is updated: fold (in the ingest transaction), view, refreshed."""
+        """Return how the model is updated: fold (in the ingest transaction), view, scheduled."""
         return {"materialization": materialization(dbt_resource_props)}
 
 
 def specs(manifest: Manifest, kind: str) -> list[dg.AssetSpec]:
-    """Return the models of one kind (fold, refreshed, view), with their lineage through the ephemeral ones."""
+    """Return the models of one kind (fold, scheduled, view), with their lineage through the ephemeral ones."""
     every = dagster_dbt.build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
     return [_without_manifest(spec) for spec in every if spec.tags["materialization"] == kind]
 
@@ -117,7 +117,7 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
 
 
 def materialization(node: Node) -> str:
-    """Return how a model is updated: fold, refreshed, view, ephemeral, or source."""
+    """Return how a model is updated: fold, scheduled, view, ephemeral, or source."""
     kind: str = node["config"].get("materialized", "source")
     return {"ordered": "fold", "replaced_view": "view"}.get(kind, kind)
 

@@ -25,13 +25,13 @@ DBT_BUILD = "dbt_build"
 
 #: The messages with which our materializations report that they built rows. An unchanged fold is not touched and a
 #: view has no rows, so neither counts as a materialization, and the results of earlier checks remain valid.
-BUILT = ("FOLD built", "FOLD in place", "REFRESHED")
+BUILT = ("FOLD built", "FOLD in place", "SCHEDULED")
 
 
 def jobs(manifest: models.Manifest) -> Sequence[Job]:
     """Return all jobs."""
     folded = [spec.key for spec in models.specs(manifest, "fold")]
-    refreshed = [spec.key for spec in models.specs(manifest, "refreshed")]
+    scheduled = [spec.key for spec in models.specs(manifest, "scheduled")]
     tests = [spec.key for _, spec in models.tests(manifest)]
     return [
         dg.define_asset_job(
@@ -44,7 +44,7 @@ def jobs(manifest: models.Manifest) -> Sequence[Job]:
         ),
         dg.define_asset_job(
             REFRESH,
-            selection=dg.AssetSelection.assets(*refreshed).without_checks(),
+            selection=dg.AssetSelection.assets(*scheduled).without_checks(),
             description="Computes leaderboards, histories and platform numbers again, all on one snapshot, and "
             "merges the rows that differ, in place. Readers see the old rows or the new. Each mart "
             "stores the seq that it reflects.",

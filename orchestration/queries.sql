@@ -29,7 +29,7 @@ select max(ref) from raw.feed where kind = 'finalized_through';
 select
     (select count(*) from raw.transactions where not order_settled),
     (select count(*) from raw.transactions where retracted_at is not null),
-    (select count(*) from raw.wanted);
+    (select count(*) from raw.pending_signatures);
 
 -- name: dead_letters
 -- Open dead letters by reason, with how often they came and since when.
@@ -69,9 +69,9 @@ order by source;
 -- Every folded model and where it stands.
 select name, is_stale, applied_seq, behind, stale_since, failed_event, coalesce(reason, '') from ops.model_status order by name;
 
--- name: refreshed
--- Every refreshed mart: the seq it answers for, and how many seconds that took.
-select name, applied_seq, seconds from ops.refreshed order by name;
+-- name: scheduled
+-- Every scheduled mart: the seq it answers for, and how many seconds that took.
+select name, applied_seq, seconds from ops.scheduled_models order by name;
 
 -- name: row_count
 -- Rows of one mart, counted.
@@ -89,7 +89,7 @@ select format(
     order by 1
     limit %%s
     $f$,
-    folds.windowed(m.fold_sql, '(true)'),
+    folds.with_window(m.fold_sql, '(true)'),
     (select string_agg(format('coalesce(o.%%1$I, n.%%1$I)', c), ', ') from unnest(m.key_columns) as c),
     (select string_agg(quote_ident(c), ', ') from unnest(m.columns) as c),
     m.name, folds.join_sql(m.key_columns), m.key_columns[1], m.key_columns[1], folds.distinct_sql(m.columns), %(limit)s::int
@@ -173,15 +173,15 @@ where slot < (select max(a.slot) from raw.accounts as a where a.slot < %(slot)s)
 -- name: save_uncompared
 -- Keep which markets a check did not compare; those that it did are forgotten.
 with kept as (
-    insert into ops.uncompared (account, reason)
+    insert into ops.uncompared_accounts (account, reason)
     select n.account, n.reason from unnest(%(accounts)s::text[], %(reasons)s::text[]) as n (account, reason)
     on conflict (account) do update set reason = excluded.reason
 )
-delete from ops.uncompared as u where not u.account = any(%(accounts)s::text[]);
+delete from ops.uncompared_accounts as u where not u.account = any(%(accounts)s::text[]);
 
 -- name: long_uncompared
 -- Markets that no check has compared for so many hours, the longest first.
-select u.account, u.reason from ops.uncompared as u
+select u.account, u.reason from ops.uncompared_accounts as u
 where u.since <= clock_timestamp() - make_interval(hours => %(hours)s)
 order by u.since, u.account;
 

@@ -14,7 +14,7 @@
     Columns that follow from others of the same row (`meta: {generated: <expression>}`) are generated columns: Postgres
     keeps them true.
 
-    The work is done by folds.install (zmart/db/migrations): it builds the table beside the live one or in place, writes
+    The work is done by folds.install (zmart/db/functions/folds): it builds the table beside the live one or in place, writes
     folds.apply_<model> and folds.refold_<model>, and makes them live in one transaction. This file only writes texts.
 #}
 

@@ -33,7 +33,7 @@ select {stated}, (
             ) as s
         ), '[]'),
         'dead_letters', (select count(*) from raw.dead_letters as d where d.resolved_at is null),
-        'wanted', (select count(*) from raw.wanted),
+        'wanted', (select count(*) from raw.pending_signatures),
         'alerts', coalesce((
             select json_agg(row_to_json(s) order by s.last_at desc) from (
                 select t.kind, t.subject, t.severity, t.message, t.occurrences, t.raised_at, t.last_at

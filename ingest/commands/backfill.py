@@ -1,7 +1,7 @@
 """Implements `zmart backfill --from-slot A --to-slot B`: fetches listed transactions that the log lacks.
 
 The chain lists the newest transactions first and the log needs the oldest first, so the work has two parts. First, page
-by page, the missing transactions are noted in raw.wanted (and the page in ops.cursors). Then the noted transactions are
+by page, the missing transactions are noted in raw.pending_signatures (and the page in ops.cursors). Then the noted transactions are
 fetched, the oldest slot first. Either part can be stopped at any moment, by Ctrl-C, an error or the request budget; the
 same command continues where it stopped.
 

@@ -32,7 +32,7 @@ from raw.append_events(
 
 -- name: refresh_statistics
 -- While the log is young its plans must not be those of an empty one.
-select raw.keep_statistics();
+select raw.analyze_outgrown_tables();
 
 -- name: head
 -- The last seq handed out.
@@ -63,7 +63,7 @@ select epoch::text from raw.identity;
 
 -- name: request_recheck
 -- The finalized chain decides which of two versions of a transaction is true.
-insert into raw.wanted as w (signature, reason)
+insert into raw.pending_signatures as w (signature, reason)
 select
     given.signature,
     'differs'
@@ -87,7 +87,7 @@ where t.signature = %(signature)s;
 -- name: close_recheck
 -- The chain has spoken: the question is closed, and so are the dead letters that asked it.
 with answered as (
-    delete from raw.wanted where signature = %(signature)s
+    delete from raw.pending_signatures where signature = %(signature)s
 )
 
 update raw.dead_letters set resolved_at = clock_timestamp()
@@ -109,7 +109,7 @@ marked as (
 ),
 
 cleared as (
-    delete from raw.suspects where signature = any(%(signatures)s)
+    delete from raw.retraction_candidates where signature = any(%(signatures)s)
 )
 
 insert into raw.feed (seq, kind, ref, market_no, wallet_no)
@@ -156,7 +156,7 @@ select array_agg(distinct t.slot) from raw.transactions as t where t.signature =
 
 -- name: resolve_order_conflicts
 -- Give every transaction of these slots a place of its own, and say what moved.
-select raw.separate(%(slots)s);
+select raw.resolve_order_conflicts(%(slots)s);
 
 -- name: stored_successes
 -- Count and digest of what we hold as successful between two slots, both included.
@@ -222,8 +222,8 @@ select
         ) as ranges
         where ranges.from_slot > ranges.proven_to + 1
     ) as coverage_gaps,
-    (select count(*) from raw.wanted) as wanted,
-    (select count(*) from raw.suspects) as suspects,
+    (select count(*) from raw.pending_signatures) as wanted,
+    (select count(*) from raw.retraction_candidates) as suspects,
     (select count(*) from ops.models as m where m.stale_since is not null) as stale_models,
     (select count(*) from ops.models as m where m.applied_seq is not null and m.stale_since is null) as behind_models,
     pg_database_size(current_database()) as database_bytes,

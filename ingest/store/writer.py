@@ -7,7 +7,7 @@ A batch is sent to Postgres as arrays (ingest.store.arrays) and arrives before t
     number     assign integers to markets and wallets that are not yet known
     append     insert events and their feed rows; `seq` continues from the head without a gap
     separate   give each of the transactions that claim one place of a block its own place, independent of the order
-               of arrival (raw.separate)
+               of arrival (raw.resolve_order_conflicts)
     fold       fold the window into every healthy mart (folds.fold; a failing model is marked, the log is not affected)
     notify     NOTIFY, then COMMIT with fsync: only now does `append` return
 

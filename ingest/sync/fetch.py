@@ -1,7 +1,7 @@
 """Fetches transactions that are known by signature but lack their logs; they are decoded and written like any delivery.
 
 Enhanced webhook items carry no logs (protocol.md 8.3), a walk lists signatures alone, and two deliveries of one
-signature may disagree. Each of these leaves a row in raw.wanted, and all of these rows are processed here:
+signature may disagree. Each of these leaves a row in raw.pending_signatures, and all of these rows are processed here:
 `getTransaction`, the one decoder, the one writer.
 
     found            written with source fetch, walk or backfill; the row is deleted
@@ -90,7 +90,7 @@ class FetchResult(NamedTuple):
 
 
 class Fetcher:
-    """Fetches the signatures in raw.wanted."""
+    """Fetches the signatures in raw.pending_signatures."""
 
     def __init__(self, client: ChainClient, decoder: Decoder, pipeline: Pipeline, database: SyncDatabase) -> None:
         self._client = client

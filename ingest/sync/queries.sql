@@ -56,19 +56,19 @@ news as (
         array_agg(missing.slot) as slots
     from missing
     where not exists (
-        select from raw.wanted as w
+        select from raw.pending_signatures as w
         where w.signature = missing.signature and w.slot is not distinct from missing.slot
     )
 )
 
 select
     (select count(*) from missing) as missing,
-    raw.want(news.signatures, 'walk', news.slots) as written
+    raw.request_signatures(news.signatures, 'walk', news.slots) as written
 from news;
 
 -- name: request_differing
 -- What we hold at another slot or with another end than the chain lists: the finalized chain decides.
-select raw.want(array_agg(s.signature), 'differs', array_agg(s.slot))
+select raw.request_signatures(array_agg(s.signature), 'differs', array_agg(s.slot))
 from seen as s
 inner join raw.transactions as t on s.signature = t.signature
 where
@@ -78,7 +78,7 @@ where
         or (t.err is null) <> s.succeeded
         or t.retracted_at is not null and s.succeeded
     )
-    and not exists (select from raw.wanted as w where w.signature = s.signature and w.reason = 'differs');
+    and not exists (select from raw.pending_signatures as w where w.signature = s.signature and w.reason = 'differs');
 
 -- name: first_missing_slot
 -- The lowest slot with something that the confirmed chain lists and we lack.
@@ -123,7 +123,7 @@ from (
 
 -- name: note_suspects
 -- Successes of ours that a finalized list does not have, with something listed before and after them.
-insert into raw.suspects (signature, slot, missed_at_height)
+insert into raw.retraction_candidates (signature, slot, missed_at_height)
 select
     t.signature,
     t.slot,
@@ -140,10 +140,10 @@ on conflict (signature) do nothing;
 -- name: clear_suspects
 -- Those that are listed after all, or are no longer ours to doubt.
 -- Suspects that a retraction holds are left to it.
-delete from raw.suspects
+delete from raw.retraction_candidates
 where signature in (
     select p.signature
-    from raw.suspects as p
+    from raw.retraction_candidates as p
     where
         exists (select from seen as s where s.commitment = 'finalized' and s.signature = p.signature)
         or not exists (select from raw.transactions as t where t.signature = p.signature and t.retracted_at is null)
@@ -155,7 +155,7 @@ where signature in (
 select
     p.signature,
     p.slot
-from raw.suspects as p
+from raw.retraction_candidates as p
 where
     p.missed_at_height + %(blockhash_age)s < %(height)s and p.slot > %(floor)s and p.slot <= %(top)s
     and exists (select from seen as s where s.commitment = 'finalized' and s.slot > p.slot)
@@ -200,14 +200,14 @@ select
     reason,
     attempts,
     coalesce(extract(epoch from clock_timestamp() - failing_since)::double precision, 0)
-from raw.wanted
+from raw.pending_signatures
 where next_attempt_at <= clock_timestamp()
-order by slot nulls first, wanted_at
+order by slot nulls first, requested_at
 limit %(limit)s;
 
 -- name: postpone
 -- An attempt brought nothing; the next is later each time.
-update raw.wanted
+update raw.pending_signatures
 set
     attempts = attempts + %(counted)s,
     last_error = %(error)s,
@@ -223,7 +223,7 @@ select
     slot,
     coalesce(last_error, ''),
     count(*) over ()
-from raw.wanted
+from raw.pending_signatures
 where
     failing_since <= clock_timestamp() - make_interval(secs => %(seconds)s)
     and (%(kind)s::text is null or last_error_kind = %(kind)s)
@@ -233,17 +233,17 @@ limit %(limit)s;
 -- name: delete_pending
 -- Nothing more to fetch. What an append holds at this moment is left to it: waiting for it here, with other rows locked, was half
 -- of a deadlock.
-delete from raw.wanted
+delete from raw.pending_signatures
 where signature in (
     select w.signature
-    from raw.wanted as w
+    from raw.pending_signatures as w
     where w.signature = any(%(signatures)s)
     for update skip locked
 );
 
 -- name: count_pending
 -- How many signatures are still to be fetched.
-select count(*) from raw.wanted;
+select count(*) from raw.pending_signatures;
 
 -- name: save_completeness
 -- What the walk last found out, for whoever asks the database.
@@ -280,15 +280,15 @@ on conflict (name) do update set value = excluded.value, moved_at = clock_timest
 
 -- name: request_for_backfill
 -- Ask for what a page lists and we do not hold; how many that are.
-select raw.want(array_agg(given.signature), 'backfill', array_agg(given.slot))
+select raw.request_signatures(array_agg(given.signature), 'backfill', array_agg(given.slot))
 from unnest(%(signatures)s::text [], %(slots)s::bigint []) as given (signature, slot)
 where
     not exists (select from raw.transactions as t where t.signature = given.signature and t.retracted_at is null)
-    and not exists (select from raw.wanted as w where w.signature = given.signature);
+    and not exists (select from raw.pending_signatures as w where w.signature = given.signature);
 
 -- name: count_pending_in_range
 -- How many signatures between two slots are still to be fetched.
-select count(*) from raw.wanted where slot between %(from_slot)s and %(to_slot)s;
+select count(*) from raw.pending_signatures where slot between %(from_slot)s and %(to_slot)s;
 
 -- name: stored_range
 -- Count and digest of what we hold as successful between two slots.
@@ -347,6 +347,6 @@ where dead_letter_no = %(number)s;
 
 -- name: request_fetch
 -- Fetch a signature now, for the reason given.
-insert into raw.wanted as w (signature, reason) values (%(signature)s, %(reason)s)
+insert into raw.pending_signatures as w (signature, reason) values (%(signature)s, %(reason)s)
 on conflict (signature) do update
 set reason = excluded.reason, attempts = 0, failing_since = null, last_error_kind = null, next_attempt_at = clock_timestamp();

@@ -4,7 +4,7 @@ A source can obtain transactions and knows nothing of their contents. It submits
 
     items        transactions as a node or a webhook sends them, one JSON object each: decoded, committed, durable on
                  return
-    signatures   signatures without their logs: noted in raw.wanted and fetched from the chain
+    signatures   signatures without their logs: noted in raw.pending_signatures and fetched from the chain
 
 Order, repetition and gaps do not matter: known transactions are counted, late ones are put in their place, missing ones
 are found by the walk. So a source needs no memory and no cursor of its own. It reports a failure by raising: a

@@ -1,7 +1,7 @@
 """Runs beside the webhooks: fetches wanted transactions, walks the chain, resolves order, proves the log and reports.
 
     at the start        checks which chain this is (genesis hash; a wrong one ends the task, a silent node does not)
-    every second        fetches what is due in raw.wanted
+    every second        fetches what is due in raw.pending_signatures
     every few seconds   checks whether the program was used without a delivery reaching us (the watchdog)
     every hour          checks that the webhook is registered as configured (where there is a Helius key)
     every minute, and after silence
@@ -290,7 +290,7 @@ class SyncTask:
                 "finality_stuck",
                 f"finalized_through is {behind} slots behind the chain: log and finalized chain differ "
                 f"({completeness.wanted} signatures are still to be fetched). The alerts unlisted, unfetched and "
-                "unsupported_version name signatures; see raw.suspects, raw.wanted.",
+                "unsupported_version name signatures; see raw.retraction_candidates, raw.pending_signatures.",
             )
         else:
             await self._database.resolve("finality_stuck")

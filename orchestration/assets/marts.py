@@ -1,6 +1,6 @@
 """Defines the assets of the models: folded marts, which ingest updates by itself, and the models that depend on them.
 
-Materializing a folded mart folds it again from the whole log. Materializing a refreshed mart computes it again from
+Materializing a folded mart folds it again from the whole log. Materializing a scheduled mart computes it again from
 the others. Materializing a view installs its SQL. All share a pool with everything else that writes marts, so they
 never overlap.
 """
@@ -34,7 +34,7 @@ def assets(manifest: models.Manifest) -> Sequence[dg.AssetsDefinition]:
     """Return the assets of every model that is a relation."""
     return [
         _folded_asset(models.specs(manifest, "fold")),
-        _refreshed_asset(models.specs(manifest, "refreshed")),
+        _scheduled_asset(models.specs(manifest, "scheduled")),
         _views_asset(models.specs(manifest, "view")),
     ]
 
@@ -81,7 +81,7 @@ def _rebuild(database: DatabaseResource, key: dg.AssetKey, report: Any) -> dg.Ma
     )
 
 
-def _refreshed_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
+def _scheduled_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="compute_refreshed_marts",
         specs=specs,
@@ -94,7 +94,7 @@ def _refreshed_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
         selected = {key.path[-1]: key for key in context.selected_asset_keys}
         changed = rebuild.refresh(database.owner_dsn, sorted(selected), report=context.log.info)
         with database.connect("zmart_owner") as connection:
-            known = {row[0]: row[1:] for row in connection.execute(sql.refreshed)}
+            known = {row[0]: row[1:] for row in connection.execute(sql.scheduled)}
             for name, rows_changed in changed.items():
                 applied_seq, seconds = known[name]
                 yield dg.MaterializeResult(

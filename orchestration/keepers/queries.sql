@@ -93,15 +93,15 @@ select
 
 -- name: acquire_lease
 -- The epoch under which we may act alone, or null.
-select ops.take_lease(%(name)s, %(holder)s, %(seconds)s);
+select ops.acquire_lease(%(name)s, %(holder)s, %(seconds)s);
 
 -- name: renew_lease
 -- Whether we still hold it, for longer now.
-select ops.keep_lease(%(name)s, %(epoch)s, %(seconds)s);
+select ops.renew_lease(%(name)s, %(epoch)s, %(seconds)s);
 
 -- name: release_lease
 -- Let the next one begin.
-select ops.give_lease(%(name)s, %(epoch)s);
+select ops.release_lease(%(name)s, %(epoch)s);
 
 -- name: lease_holder
 -- Who holds it, and for how many seconds yet.

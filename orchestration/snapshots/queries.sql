@@ -1,6 +1,6 @@
 -- name: day_is_over
 -- Whether nothing more can be dated into a day.
-select ops.day_is_over(%(day)s);
+select ops.is_day_over(%(day)s);
 
 -- name: discussion_on
 -- Every comment that was written, edited or deleted on a day, as it stood when the day was over.
@@ -40,7 +40,7 @@ where market_no = %(market_no)s and day = %(day)s and cid_v0 = %(cid_v0)s;
 -- name: days_missing
 -- Days over, from one on, of which something is not anchored, or not kept by the second service where there is one.
 select distinct d.day
-from ops.days_discussed(%(from_day)s) as d
+from ops.discussion_days(%(from_day)s) as d
 left join ops.snapshots as s on d.market_no = s.market_no and d.day = s.day
 where
     d.day < (clock_timestamp() at time zone 'UTC')::date

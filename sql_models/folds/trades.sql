@@ -5,7 +5,7 @@
     fee_sensitive=true,
     indexes=[
         'market_no, order_key', 'wallet_no, order_key', 'order_key',
-        {'columns': 'order_key', 'where': "gross_from in ('totals', 'awaited')"},
+        {'columns': 'order_key', 'where': "gross_from in ('totals', 'provisional')"},
     ],
 ) }}
 

@@ -87,7 +87,7 @@ stepped as (
 
 -- Where b does not either, which takes a crooked one, C(q) - C(q - shares) of the totals before the sell does. That reads the
 -- market's earlier trades for each such sell. Where they do not tell, because some are yet to come or there are more than a few
--- thousand, the larger amount is taken: awaited. Where b is not known, or neither amount is of its cost function: a guess.
+-- thousand, the larger amount is taken: provisional. Where b is not known, or neither amount is of its cost function: estimated.
 settled as (
     select
         stepped.*,
@@ -103,8 +103,8 @@ settled as (
             when stepped.told_by is not null then stepped.told_by
             when stepped.low_fits <> stepped.high_fits then 'step'
             when totals.gross between stepped.gross_low and stepped.gross_high then 'totals'
-            when stepped.low_fits and stepped.high_fits then 'awaited'
-            else 'guess'
+            when stepped.low_fits and stepped.high_fits then 'provisional'
+            else 'estimated'
         end as gross_from
     from stepped
     left join lateral (
@@ -166,7 +166,7 @@ select
     protocol_fee,
     resolver_fee,
     fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from not in ('guess', 'awaited') as fees_exact,
+    gross_from not in ('estimated', 'provisional') as fees_exact,
     gross_from,
     new_price_yes,
     market_lamports,

@@ -267,7 +267,7 @@ def missed(stack: ChaosStack) -> bool:
     held = {r["signature"] for r in stack.fetch_all(
         "select signature from raw.transactions where retracted_at is null and err is null"
     )}  # fmt: skip
-    suspects = {r["signature"] for r in stack.fetch_all("select signature from raw.suspects")}
+    suspects = {r["signature"] for r in stack.fetch_all("select signature from raw.retraction_candidates")}
     return held - on_chain == suspects and on_chain <= held
 
 

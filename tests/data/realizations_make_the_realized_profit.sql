@@ -28,6 +28,6 @@ where
     (wallets.realized_pnl <> coalesce(daily.lamports, 0) or wallets.realized_pnl <> coalesce(momentary.lamports, 0))
     and (
         select count(distinct refreshed.applied_seq)
-        from {{ source('ops', 'refreshed') }} as refreshed
+        from {{ source('ops', 'scheduled_models') }} as refreshed
         where refreshed.name in ('wallets', 'pnl_history', 'realizations')
     ) = 1

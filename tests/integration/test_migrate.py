@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from zmart import errors, settings, testing
-from zmart.db import migrate
+from zmart.db import migrate, schema_files
 from zmart.run.postgres import binaries, embedded
 
 
@@ -23,10 +23,26 @@ def ready(empty_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two small migrations."""
-    (tmp_path / "0001_one.sql").write_text("create table public.one (n int);")
-    (tmp_path / "0002_two.sql").write_text("insert into public.one values (1);")
-    return tmp_path
+    """The folder of two small migrations; its parent stands for zmart/db."""
+    migrations = tmp_path / "migrations"
+    migrations.mkdir()
+    (migrations / "0001_one.sql").write_text("create table public.one (n int);")
+    (migrations / "0002_two.sql").write_text("insert into public.one values (1);")
+    return migrations
+
+
+@pytest.fixture
+def functions(folder: Path) -> Path:
+    """The folder of one function beside the migrations, with a schema for it."""
+    (folder / "0003_schema.sql").write_text("create schema ops; create table ops.models (name text, staged_as text);")
+    functions = folder.parent / "functions"
+    (functions / "ops").mkdir(parents=True)
+    (functions / "ORDER").write_text("# Comment.\nops.answer\n")
+    (functions / "ops" / "answer.sql").write_text(ANSWER.format(41))
+    return functions
+
+
+ANSWER = "create or replace function ops.answer() returns int language sql return {};"
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +52,7 @@ def _open_public(ready: testing.PostgresDatabase) -> None:
 
 
 def _apply(database: testing.PostgresDatabase, folder: Path) -> list[str]:
-    return migrate.migrate(database.dsn(), directory=folder)
+    return migrate.migrate(database.dsn(), directory=folder.parent)
 
 
 def _count(database: testing.PostgresDatabase) -> int:
@@ -48,11 +64,11 @@ def _count(database: testing.PostgresDatabase) -> int:
 
 def test_each_file_is_applied_once(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A second run finds nothing to do."""
-    assert migrate.pending_migrations(ready.dsn(), directory=folder) == ["0001_one.sql", "0002_two.sql"]
+    assert migrate.pending_migrations(ready.dsn(), directory=folder.parent) == ["0001_one.sql", "0002_two.sql"]
 
     assert _apply(ready, folder) == ["0001_one.sql", "0002_two.sql"]
     assert _apply(ready, folder) == []
-    assert migrate.pending_migrations(ready.dsn(), directory=folder) == []
+    assert migrate.pending_migrations(ready.dsn(), directory=folder.parent) == []
     assert _count(ready) == 1
 
 
@@ -95,16 +111,82 @@ def test_a_late_number_is_refused(ready: testing.PostgresDatabase, folder: Path)
 
 
 def test_a_failing_file_leaves_nothing_behind(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """What came before it stays, half of it does not, and the next run goes on from there."""
+    """All files are one transaction: a failing file undoes those before it, and the next run applies them all."""
     broken = folder / "0003_broken.sql"
     broken.write_text("insert into public.one values (2);\nselect nonsense;")
     with pytest.raises(errors.ConfigurationError, match=r"0003_broken\.sql failed .*nonsense"):
         _apply(ready, folder)
-    assert _count(ready) == 1
+    with ready.connect() as connection:
+        assert connection.execute("select to_regclass('public.one')").fetchone() == (None,)
 
     broken.write_text("insert into public.one values (2);")
 
-    assert _apply(ready, folder) == ["0003_broken.sql"]
+    assert _apply(ready, folder) == ["0001_one.sql", "0002_two.sql", "0003_broken.sql"]
+    assert _count(ready) == 2
+
+
+def test_a_function_is_applied_when_its_text_changes(
+    ready: testing.PostgresDatabase, folder: Path, functions: Path
+) -> None:
+    """The first run defines it, a second run skips it, a changed file replaces it."""
+    assert _apply(ready, folder)[-1] == "ops.answer"
+    assert _apply(ready, folder) == []
+    (functions / "ops" / "answer.sql").write_text(ANSWER.format(42))
+
+    assert migrate.pending_migrations(ready.dsn(), directory=folder.parent) == ["ops.answer"]
+    assert _apply(ready, folder) == ["ops.answer"]
+    with ready.connect() as connection:
+        assert connection.execute("select ops.answer()").fetchone() == (42,)
+
+
+def test_a_failing_function_undoes_the_migrations(
+    ready: testing.PostgresDatabase, folder: Path, functions: Path
+) -> None:
+    """A half-applied upgrade does not exist: tables and functions change together or not at all."""
+    (functions / "ops" / "answer.sql").write_text(ANSWER.format("nonsense"))
+
+    with pytest.raises(errors.ConfigurationError, match=r"ops\.answer failed and left nothing behind: .*nonsense"):
+        _apply(ready, folder)
+    with ready.connect() as connection:
+        assert connection.execute("select to_regclass('public.one')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("planted", ["ops.other()", "ops.answer(int)"])
+def test_an_unknown_function_is_refused(
+    ready: testing.PostgresDatabase, folder: Path, functions: Path, planted: str
+) -> None:
+    """A function of ours that no file defines, or another version of one, is named; nothing changes."""
+    _apply(ready, folder)
+    with ready.connect() as connection:
+        connection.execute(f"create function {planted} returns int language sql return 1;")
+    (functions / "ops" / "answer.sql").write_text(ANSWER.format(42))
+
+    with pytest.raises(
+        errors.ConfigurationError, match=r"no file of zmart/db/functions defines: .*ops\..*\. Nothing was"
+    ):
+        _apply(ready, folder)
+    with ready.connect() as connection:
+        assert connection.execute("select ops.answer()").fetchone() == (41,)
+
+
+@pytest.mark.parametrize("order", ["ops.answer\nops.other\n", "", "ops.answer\nops.answer\n"])
+def test_order_names_each_function_once(folder: Path, functions: Path, order: str) -> None:
+    """A file without a line, a line without a file and a line written twice are refused before anything happens."""
+    (functions / "ORDER").write_text(order)
+
+    with pytest.raises(errors.ConfigurationError, match=r"do not agree on ops\.(answer|other)"):
+        schema_files.read_files(folder.parent)
+
+
+def test_a_new_database_gets_the_schema_file(ready: testing.PostgresDatabase, folder: Path) -> None:
+    """Its migrations are recorded as applied; a later one is applied on top."""
+    (folder.parent / "schema.sql").write_text("create table public.one (n int); insert into public.one values (7);")
+
+    assert _apply(ready, folder) == ["schema.sql"]
+    assert _count(ready) == 1
+    (folder / "0003_more.sql").write_text("insert into public.one values (8);")
+
+    assert _apply(ready, folder) == ["0003_more.sql"]
     assert _count(ready) == 2
 
 
@@ -114,7 +196,7 @@ def test_names_have_a_form(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("select 1;")
 
     with pytest.raises(errors.ConfigurationError, match="not named like"):
-        migrate.read_migrations(tmp_path)
+        schema_files.read_migrations(tmp_path)
 
 
 def test_a_number_is_used_once(folder: Path) -> None:
@@ -122,7 +204,7 @@ def test_a_number_is_used_once(folder: Path) -> None:
     (folder / "0002_other.sql").write_text("select 1;")
 
     with pytest.raises(errors.ConfigurationError, match="the same number"):
-        migrate.read_migrations(folder)
+        schema_files.read_migrations(folder)
 
 
 def test_two_deployments_at_once_apply_once(ready: testing.PostgresDatabase, folder: Path) -> None:
@@ -141,7 +223,7 @@ def test_two_deployments_at_once_apply_once(ready: testing.PostgresDatabase, fol
 
 def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A superuser's deployment belongs to zmart_owner all the same."""
-    migrate.migrate(ready.dsn("postgres"), directory=folder)
+    migrate.migrate(ready.dsn("postgres"), directory=folder.parent)
 
     with ready.connect() as connection:
         owner = connection.execute("select tableowner from pg_tables where tablename = 'one'").fetchone()
@@ -151,7 +233,7 @@ def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder
 def test_login_without_rights_gets_the_grant_to_run(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A login that may not become the owner is refused with the statement that mends it."""
     with pytest.raises(errors.ConfigurationError, match="grant zmart_owner to analyst"):
-        migrate.migrate(ready.dsn("analyst"), directory=folder)
+        migrate.migrate(ready.dsn("analyst"), directory=folder.parent)
 
 
 def test_roles_are_prepared_again_without_harm(ready: testing.PostgresDatabase) -> None:
@@ -189,7 +271,7 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Postgre
             connection.execute("drop role hosted")
 
     assert missing == []
-    assert applied[0] == "0001_log.sql"
+    assert applied[0] == "schema.sql"
 
 
 @pytest.fixture(params=["embedded", "Debian"])
@@ -208,5 +290,5 @@ def test_the_schema_arrives_on_every_supported_server(
     """All of our migrations apply on the oldest and on the newest Postgres at hand."""
     applied = migrate.migrate(own_server.dsn())
 
-    assert applied == [migration.name for migration in migrate.read_migrations()]
+    assert applied[0] == "schema.sql"
     assert migrate.migrate(own_server.dsn()) == []

@@ -126,7 +126,7 @@ def test_nobody_acts_as_nobody(shared: testing.PostgresDatabase, function: str) 
 
 
 @pytest.mark.parametrize(
-    "helper", ["app.own_number()", "app.forget_expired()", "raw.wallet_number('x')", "raw.take_writer()"]
+    "helper", ["app.ensure_wallet_no()", "app.delete_expired()", "raw.wallet_number('x')", "raw.take_writer()"]
 )
 def test_helpers_are_not_for_the_api(shared: testing.PostgresDatabase, helper: str) -> None:
     """What the functions stand on cannot be called beside them."""

@@ -236,7 +236,12 @@ CONFIG = {"admin": "A", "backend_authority": "B"}
     ("seen", "cluster", "answer", "words"),
     [
         (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.DEVNET, "yes", "On devnet"),
-        (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.MAINNET, "no", "is mainnet, but the node is on devnet"),
+        (
+            ChainFacts(genesis_hash=DEVNET, config=CONFIG),
+            Cluster.MAINNET,
+            "no",
+            "is mainnet, but the node is on devnet",
+        ),
         (ChainFacts(genesis_hash="x", config=CONFIG), Cluster.LOCALNET, "yes", "On localnet"),
         (ChainFacts(genesis_hash=DEVNET, config=None), Cluster.DEVNET, "no", "has no configuration"),
         (ChainFacts(genesis_hash=DEVNET, config=None, undecodable="Odd."), Cluster.DEVNET, "no", "Odd."),

@@ -1,5 +1,5 @@
 -- name: create_history
--- The table that remembers every migration, in a schema apart from all others.
+-- The tables that record every migration and every function file, in a schema apart from all others.
 create schema if not exists zmart_migrations;
 create table if not exists zmart_migrations.applied (
     version int primary key,
@@ -8,13 +8,24 @@ create table if not exists zmart_migrations.applied (
     applied_at timestamptz not null default clock_timestamp()
 );
 comment on table zmart_migrations.applied is 'One row per migration file, as it was when it was applied.';
+create table if not exists zmart_migrations.functions (
+    name text primary key,
+    checksum text not null,
+    applied_at timestamptz not null default clock_timestamp()
+);
+comment on table zmart_migrations.functions is
+'One row per file of zmart/db/functions, and one for zmart/db/policies.sql, as it was when it was applied last.';
 
 -- name: has_history
 -- Whether any migration was ever applied here.
 select to_regclass('zmart_migrations.applied') is not null;
 
+-- name: has_function_history
+-- Whether function files were ever applied here; databases before 0034 have no such table.
+select to_regclass('zmart_migrations.functions') is not null;
+
 -- name: history
--- What was applied, oldest first.
+-- The applied migrations, oldest first.
 select
     version,
     name,
@@ -22,23 +33,150 @@ select
 from zmart_migrations.applied
 order by version;
 
+-- name: function_history
+-- The checksum of each function file that was applied.
+select
+    name,
+    checksum
+from zmart_migrations.functions;
+
 -- name: record_migration
--- One more file was applied.
+-- Record one applied migration.
 insert into zmart_migrations.applied (version, name, checksum)
 values (%(version)s, %(name)s, %(checksum)s);
 
+-- name: record_function
+-- Record one applied function file.
+insert into zmart_migrations.functions (name, checksum)
+values (%(name)s, %(checksum)s)
+on conflict (name) do update set checksum = excluded.checksum, applied_at = excluded.applied_at;
+
+-- name: forget_functions
+-- Delete the records of files that no longer exist.
+delete from zmart_migrations.functions where not name = any(%(names)s);
+
+-- name: unknown_functions
+-- Functions in our schemas that no file defines, and overloads of those that one does. Functions of folded models are
+-- generated, and those of extensions belong to their extension.
+select p.oid::regprocedure::text
+from pg_proc as p
+inner join pg_namespace as n on p.pronamespace = n.oid
+where
+    n.nspname in ('raw', 'ops', 'app', 'folds', 'lmsr')
+    and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
+    and not (n.nspname = 'folds' and (p.proname = 'apply' or p.proname in (
+        select unnest(array['apply_' || m.name, 'refold_' || m.name, m.staged_as]) from ops.models as m
+    )))
+    and (
+        not n.nspname || '.' || p.proname = any(%(names)s)
+        or (select count(*) from pg_proc as o where o.pronamespace = p.pronamespace and o.proname = p.proname) > 1
+    )
+order by 1;
+
+-- name: regenerate_model_functions
+-- Write the functions of the folded models again, since a function that generates or serves them has changed.
+do $$
+declare
+    m ops.models;
+begin
+    for m in select * from ops.models where to_regclass(format('marts.%I', name)) is not null loop
+        perform folds.create_functions(m);
+    end loop;
+    if found then
+        perform folds.create_dispatcher();
+    end if;
+end
+$$;
+
 -- name: lock_deployments
--- One deployment at a time, until this transaction ends; the mode conflicts with itself, not with `remember`.
+-- One deployment at a time, until this transaction ends; the mode conflicts with itself, not with `record_migration`.
 -- An advisory lock would do as well, were it not open to everybody who can connect.
 lock table zmart_migrations.applied in share update exclusive mode;
 
 -- name: disable_timeouts
--- A migration takes as long as it takes, and its notices are of no use.
+-- A migration runs for as long as it takes, and its notices are of no use.
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
 set client_min_messages = warning;
 
 -- name: become_owner
--- What is created from here on belongs to one role, whoever connected.
+-- Everything created from here on belongs to one role, whichever login connected.
 set role zmart_owner;
+
+-- name: describe_objects
+-- One row per table, view and function of ours: its name, and a text that changes with its definition. Parts that
+-- Postgres versions print differently (bodies of `begin atomic`, names of `not null`) are left out.
+with ours as (
+    select
+        oid,
+        nspname
+    from pg_namespace
+    where nspname in ('raw', 'ops', 'app', 'folds', 'lmsr')
+),
+
+relation_parts as (
+    select
+        a.attrelid as relation,
+        'column' as part,
+        a.attname as name,
+        concat_ws(
+            ' ', a.attnum, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation, a.attnotnull,
+            a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid)
+        ) as definition
+    from pg_attribute as a
+    left join pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
+    where a.attnum > 0 and not a.attisdropped
+    union all
+    select
+        c.conrelid,
+        'constraint',
+        c.conname,
+        pg_get_constraintdef(c.oid)
+    from pg_constraint as c
+    where c.contype in ('p', 'u', 'c', 'f')
+    union all
+    select
+        i.indrelid,
+        'index',
+        i.indexrelid::regclass::text,
+        pg_get_indexdef(i.indexrelid)
+    from pg_index as i
+    union all
+    select
+        p.polrelid,
+        'policy',
+        p.polname,
+        concat_ws(
+            ' ', p.polcmd, p.polroles::regrole []::text, pg_get_expr(p.polqual, p.polrelid),
+            pg_get_expr(p.polwithcheck, p.polrelid)
+        )
+    from pg_policy as p
+    union all
+    select
+        t.tgrelid,
+        'trigger',
+        t.tgname,
+        pg_get_triggerdef(t.oid)
+    from pg_trigger as t
+    where not t.tgisinternal
+)
+
+select
+    case when c.relkind = 'v' then 'view ' else 'table ' end || ours.nspname || '.' || c.relname as name,
+    string_agg(concat_ws(' ', r.part, r.name, r.definition), E'\n' order by r.part, r.name, r.definition) as definition
+from pg_class as c
+inner join ours on c.relnamespace = ours.oid
+inner join relation_parts as r on c.oid = r.relation
+where c.relkind in ('r', 'v', 'p')
+group by c.relkind, ours.nspname, c.relname
+union all
+select
+    'function ' || ours.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+    concat_ws(' ', pg_get_function_result(p.oid), p.prosecdef, p.provolatile, p.prosrc)
+from pg_proc as p
+inner join ours on p.pronamespace = ours.oid
+where
+    not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
+    and not (ours.nspname = 'folds' and p.proname ~ '^(apply|apply_.*|refold_.*|stg_.*)$')
+order by 1;

@@ -1,23 +1,23 @@
-"""Migrates the schema with numbered SQL files, each applied once, in order, and never edited afterwards.
+"""Migrates the database: tables by numbered files, functions by one file each, all in one transaction.
 
-`zmart_migrations.applied` records every file with the checksum of its text. It is in a schema of its own, so that it
-can record changes to all other schemas. A separate connection holds its lock, so that two deployments do not run at the
-same time. Each file is one transaction, so a failing file leaves no changes and the next run starts with it.
+A new database gets `schema.sql`. An older one gets the numbered migrations that it lacks. Then every function whose
+text has changed is applied again, and the policies. A failure at any step leaves the database as it was.
+
+`zmart_migrations` records each file with the checksum of its text, in a schema of its own, so that it can record
+changes to all other schemas. A separate connection holds its lock, so that two deployments do not run at the same time.
 
 The role `zmart_owner` creates everything, whichever user connects: `prepare` creates the roles where the connection is
-allowed to, and `migrate` changes to the owner's role and applies the new files.
+allowed to, and `migrate` changes to the owner's role and applies the files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import psycopg
 
@@ -25,27 +25,14 @@ from zmart import errors
 
 from . import queries
 from .connection import SyncConnection, connect_sync, translate_errors
+from .schema_files import Migration, SchemaFiles, SqlFile, read_files
 
 OWNER = "zmart_owner"
 OLDEST_SERVER = 15
-_FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+#: More functions than this are reported by their number.
+_NAMED_FUNCTIONS = 5
 
 _SQL = queries.load("zmart.db", "history.sql")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Migration:
-    """One migration file."""
-
-    version: int
-    #: The file's name.
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """Return the SHA-256 of the text with normalized line ends, as 64 hex digits."""
-        return hashlib.sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,29 +44,53 @@ class AppliedMigration:
     checksum: str
 
 
-def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
-    """Apply the new files and return their names in order.
+@dataclass(frozen=True, kw_only=True)
+class MigrationPlan:
+    """The files that bring one database up to these sources."""
+
+    #: For a new database; its migrations are recorded as applied.
+    schema: SqlFile | None = None
+    migrations: Sequence[Migration] = ()
+    functions: Sequence[SqlFile] = ()
+    #: Why the earlier history needs a look at the schema itself; None where its checksums agree.
+    doubt: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the files, functions as their number where there are many."""
+        tables = [self.schema.name] if self.schema else [migration.name for migration in self.migrations]
+        functions = [file.name for file in self.functions]
+        if len(functions) > _NAMED_FUNCTIONS:
+            functions = [f"{len(functions)} functions"]
+        return tables + functions
+
+
+def migrate(dsn: str, *, directory: Traversable | None = None) -> list[str]:
+    """Apply the files that the database lacks and return their names in order; see `MigrationPlan.names`.
 
     Raise ConfigurationError when the server is too old, the owner's role is missing, a file fails, or the history and
     the files disagree; raise Unavailable when the server does not answer.
     """
-    files = read_migrations(directory)
+    files = read_files(directory)
     with translate_errors(), _deployment_lock(dsn) as connection:
-        todo = plan_migrations(files, _applied_migrations(connection))
-        for migration in todo:
-            _apply(connection, migration)
-    return [migration.name for migration in todo]
+        plan = plan_migrations(files, _applied_migrations(connection), _applied_functions(connection))
+        if plan.doubt is not None:
+            _check_earlier_schema(connection, files, plan.doubt)
+        with connection.transaction():
+            _apply(connection, files, plan)
+            _check_functions(connection, files)
+    return plan.names
 
 
-def pending_migrations(dsn: str, *, directory: Path | None = None) -> list[str]:
+def pending_migrations(dsn: str, *, directory: Traversable | None = None) -> list[str]:
     """Return the names of the files that `migrate` would apply, without applying them."""
     with (
         translate_errors(),
         connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
     ):
-        has_history = connection.execute(_SQL.has_history).fetchone() == (True,)
-        history = _applied_migrations(connection) if has_history else []
-    return [migration.name for migration in plan_migrations(read_migrations(directory), history)]
+        history = _applied_migrations(connection) if _exists(connection, _SQL.has_history) else []
+        functions = _applied_functions(connection) if _exists(connection, _SQL.has_function_history) else {}
+    return plan_migrations(read_files(directory), history, functions).names
 
 
 def prepare(dsn: str) -> list[str]:
@@ -96,46 +107,43 @@ def prepare(dsn: str) -> list[str]:
     return missing
 
 
-def plan_migrations(files: Sequence[Migration], history: Sequence[AppliedMigration]) -> list[Migration]:
-    """Return the files to apply; raise ConfigurationError for a history that does not match the files."""
-    by_version = {migration.version: migration for migration in files}
-    for row in history:
+def plan_migrations(
+    files: SchemaFiles, history: Sequence[AppliedMigration], functions: Mapping[str, str]
+) -> MigrationPlan:
+    """Choose the files to apply; raise ConfigurationError for a history that does not match the files.
+
+    `functions` holds the checksum of each function file that was applied, by name.
+    """
+    changed = [file for file in files.functions if functions.get(file.name) != file.checksum]
+    if not history and files.schema is not None:
+        return MigrationPlan(schema=files.schema, functions=changed)
+    earlier = [row for row in history if row.version <= _newest_replaced(files)]
+    later = [row for row in history if row.version > _newest_replaced(files)]
+    by_version = {migration.version: migration for migration in files.migrations}
+    for row in later:
         _check_unchanged(row, by_version.get(row.version))
+    return MigrationPlan(
+        migrations=_pending(files.migrations, history),
+        functions=changed,
+        doubt=_doubt_earlier(files, earlier) if earlier and not later else None,
+    )
+
+
+def _newest_replaced(files: SchemaFiles) -> int:
+    return max(map(files.earlier.version_of, files.earlier.files), default=0)
+
+
+def _pending(migrations: Sequence[Migration], history: Sequence[AppliedMigration]) -> list[Migration]:
     newest = max((row.version for row in history), default=0)
     applied = {row.version for row in history}
-    todo = [migration for migration in files if migration.version not in applied]
-    for migration in todo:
+    pending = [migration for migration in migrations if migration.version not in applied]
+    for migration in pending:
         if migration.version < newest:
             raise errors.ConfigurationError(
                 f"{migration.name} is new, but this database is already at {newest:04}.",
                 help="Rename it to the next free number.",
             )
-    return todo
-
-
-def read_migrations(directory: Path | None = None) -> list[Migration]:
-    """Read the migration files in order; raise ConfigurationError for invalid names and duplicate numbers."""
-    folder = directory or resources.files("zmart.db").joinpath("migrations")
-    files = [
-        _parse_migration(entry.name, entry.read_text(encoding="utf-8"))
-        for entry in folder.iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    files.sort(key=lambda migration: (migration.version, migration.name))
-    for earlier, later in itertools.pairwise(files):
-        if earlier.version == later.version:
-            raise errors.ConfigurationError(
-                f"{earlier.name} and {later.name} have the same number.",
-                help="Rename the newer file to the next free number.",
-            )
-    return files
-
-
-def _parse_migration(name: str, text: str) -> Migration:
-    match = _FILE_NAME.fullmatch(name)
-    if match is None:
-        raise errors.ConfigurationError(f"{name} is not named like 0001_what_it_does.sql.", help="Rename it.")
-    return Migration(version=int(match[1]), name=name, text=text)
+    return pending
 
 
 def _check_unchanged(row: AppliedMigration, migration: Migration | None) -> None:
@@ -149,6 +157,45 @@ def _check_unchanged(row: AppliedMigration, migration: Migration | None) -> None
             f"{migration.name} was edited after it had been applied to this database.",
             help="Restore the file and put the change into a new migration.",
         )
+
+
+def _doubt_earlier(files: SchemaFiles, rows: Sequence[AppliedMigration]) -> str | None:
+    """Return a file whose checksum is not the known one; refuse a database that is too old to be upgraded."""
+    newest = max(row.version for row in rows)
+    if newest not in files.earlier.objects:
+        oldest = min(files.earlier.objects)
+        raise errors.ConfigurationError(
+            f"This database is at {newest:04}; this version upgrades databases at {oldest:04} and later.",
+            help="Save it with pg_dump, upgrade it with the version before this one, then run `zmart migrate` again.",
+        )
+    expected = {name for name in files.earlier.files if files.earlier.version_of(name) <= newest}
+    found = {row.name: row.checksum for row in rows}
+    for name in sorted(expected | found.keys()):
+        if found.get(name) != files.earlier.files.get(name):
+            return name
+    return None
+
+
+def _check_earlier_schema(connection: SyncConnection, files: SchemaFiles, doubtful: str) -> None:
+    """Refuse an earlier history with an unknown file, unless the schema is the one that the known files make."""
+    newest = max(row.version for row in _applied_migrations(connection))
+    expected = files.earlier.objects[newest]
+    found = describe_objects(connection)
+    differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if not differing:
+        return
+    examples = ", ".join(differing[:3]) + (f" and {len(differing) - 3} more" if len(differing) > 3 else "")
+    raise errors.ConfigurationError(
+        f"{doubtful} was applied here with another text, and the schema is not that of {newest:04}: {examples}.",
+        help="Nothing was changed. Save this database with pg_dump. Then give these objects the definitions that they have "
+        f"in an unchanged database at {newest:04}, and run `zmart migrate` again.",
+    )
+
+
+def describe_objects(connection: SyncConnection) -> dict[str, str]:
+    """Return the tables, views and functions of ours: the first 8 hex digits of each definition's SHA-256, by name."""
+    rows = connection.execute(_SQL.describe_objects)
+    return {name: hashlib.sha256(definition.encode()).hexdigest()[:8] for name, definition in rows}
 
 
 @contextmanager
@@ -197,21 +244,50 @@ def _become_owner(connection: SyncConnection) -> None:
         ) from error
 
 
+def _exists(connection: SyncConnection, statement: str) -> bool:
+    return connection.execute(statement).fetchone() == (True,)
+
+
 def _applied_migrations(connection: SyncConnection) -> list[AppliedMigration]:
     rows = connection.execute(_SQL.history)
     return [AppliedMigration(version=row[0], name=row[1], checksum=row[2]) for row in rows]
 
 
-def _apply(connection: SyncConnection, migration: Migration) -> None:
+def _applied_functions(connection: SyncConnection) -> dict[str, str]:
+    return dict(connection.execute(_SQL.function_history).fetchall())
+
+
+def _apply(connection: SyncConnection, files: SchemaFiles, plan: MigrationPlan) -> None:
+    for file in (*([plan.schema] if plan.schema else []), *plan.migrations, *plan.functions):
+        _execute(connection, file)
+    for migration in files.migrations if plan.schema else plan.migrations:
+        connection.execute(_SQL.record_migration, _history_row(migration))
+    for file in plan.functions:
+        connection.execute(_SQL.record_function, {"name": file.name, "checksum": file.checksum})
+    connection.execute(_SQL.forget_functions, {"names": [file.name for file in files.functions]})
+    if any(file.name.startswith("folds.") for file in plan.functions):
+        connection.execute(_SQL.regenerate_model_functions)
+
+
+def _execute(connection: SyncConnection, file: SqlFile) -> None:
     try:
-        with connection.transaction():
-            connection.execute(migration.text)
-            connection.execute(_SQL.record_migration, _history_row(migration))
+        connection.execute(file.text)
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
         raise errors.ConfigurationError(
-            f"{migration.name} failed and was rolled back: {error}",
+            f"{file.name} failed and was rolled back: {error}",
             help="Correct the file, or the data that it failed on, and run `zmart migrate` again.",
         ) from error
+
+
+def _check_functions(connection: SyncConnection, files: SchemaFiles) -> None:
+    if not files.functions:
+        return
+    unknown = [name for (name,) in connection.execute(_SQL.unknown_functions, {"names": files.function_names})]
+    if unknown:
+        raise errors.ConfigurationError(
+            f"The database has functions that no file of zmart/db/functions defines: {', '.join(unknown)}.",
+            help="Nothing was changed. Drop them, or move them to a schema of your own, and run `zmart migrate` again.",
+        )
 
 
 def _history_row(migration: Migration) -> dict[str, object]:

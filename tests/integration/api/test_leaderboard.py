@@ -53,5 +53,5 @@ async def test_unknown_ranks_are_refused(reader: Client, query: str) -> None:
 
 def refresh(markets: Log) -> None:
     """Refresh every mart that is refreshed, twice: one reads another."""
-    for (name,) in markets.owner.execute("select name from ops.refreshed").fetchall() * 2:
+    for (name,) in markets.owner.execute("select name from ops.scheduled_models").fetchall() * 2:
         markets.owner.execute("select folds.refresh(%s)", [name])

@@ -1,4 +1,4 @@
-"""Refreshed marts, discussions and marts as of a slot read what is asked for, however much there is beside it."""
+"""Scheduled marts, discussions and marts as of a slot read what is asked for, however much there is beside it."""
 
 from __future__ import annotations
 

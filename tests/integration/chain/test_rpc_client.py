@@ -307,7 +307,7 @@ async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name
         "signature_statuses": {"search_history": False},
         "accounts": {"commitment": "confirmed"},
     }
-    with pytest.raises(errors.InvalidInput, match="At most"):
+    with pytest.raises(errors.InvalidInput, match="takes at most"):
         await getattr(chain, name)(["a"] * 257, **more.get(name, {}))
     assert node.requests == []
 
@@ -482,7 +482,7 @@ async def test_the_guard(
     if cluster == wanted.value:
         assert await client.verify_cluster(chain, wanted) == genesis_hash
         return
-    with pytest.raises(errors.ConfigurationError, match=f"says {wanted.value}, but the node is on {cluster} "):
+    with pytest.raises(errors.ConfigurationError, match=f"SOLANA_CLUSTER is {wanted.value}, but the node is on {cluster} "):
         await client.verify_cluster(chain, wanted)
 
 

@@ -136,7 +136,7 @@ def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
     assert rows == [(3 * U64_MAX, -U64_MAX, 3 * U64_MAX, 3 * U64_MAX + U64_MAX // 1000, 9999)]
     with place.connect() as connection:
         connection.execute("select count(*) from marts.portfolio, marts.activity, marts.market_deadlines")
-        names = connection.execute("select name from ops.refreshed").fetchall()
+        names = connection.execute("select name from ops.scheduled_models").fetchall()
         for (name,) in names:
             connection.execute("select folds.refresh(%s)", (name,))
 

@@ -209,7 +209,7 @@ def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.
     """A timeout outside every model would come back with each repeated append; the marts are behind instead."""
     with unfolded.connect() as owner:
         (names,) = owner.execute("select array_agg(name order by name) from ops.models").fetchone() or ([],)
-        (whole,) = owner.execute("select pg_get_functiondef('folds.touched'::regproc)").fetchone() or ("",)
+        (whole,) = owner.execute("select pg_get_functiondef('folds.affected_seqs'::regproc)").fetchone() or ("",)
         slow = whole.replace("\nbegin\n", "\nbegin\nperform pg_sleep(60);\n", 1)
         owner.execute(slow.encode())
         owner.execute("set statement_timeout = '1500ms'")

@@ -89,13 +89,13 @@ async def test_what_still_cannot_be_used_stays_open(harness: RetryHarness) -> No
 
 
 async def test_an_unknown_signature_is_wanted_again(harness: RetryHarness) -> None:
-    """It goes back to raw.wanted, with its attempts forgotten."""
+    """It goes back to raw.pending_signatures, with its attempts forgotten."""
     dead_letter = DeadLetter(deliveries.signature(9), None, "unknown", "No node knows it.", None)
     await harness.writer.append([], source="fetch", dead_letters=[dead_letter])
 
     await harness.retry_one()
 
-    assert harness.fetch_all("select signature, reason, attempts from raw.wanted") == [
+    assert harness.fetch_all("select signature, reason, attempts from raw.pending_signatures") == [
         (deliveries.signature(9), "retry", 0)
     ]
 

@@ -76,7 +76,7 @@ class PostgresLog:
 
     def wanted(self) -> set[str]:
         """All of them."""
-        return {row[0] for row in self._rows("select signature from raw.wanted")}
+        return {row[0] for row in self._rows("select signature from raw.pending_signatures")}
 
     def _rows(self, statement: str) -> list[tuple[object, ...]]:  # type: ignore[type-arg]
         with self.database.connect() as connection:

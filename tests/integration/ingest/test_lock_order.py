@@ -1,4 +1,4 @@
-"""Statements that lock several rows of raw.wanted never wait for an append in a circle."""
+"""Statements that lock several rows of raw.pending_signatures never wait for an append in a circle."""
 
 from __future__ import annotations
 
@@ -68,12 +68,16 @@ async def test_the_walk_and_an_append_do_not_deadlock(
         )
         is_named = name == "want_for_backfill"
         moment = "after" if is_named else "before"
-        owner.execute(f"create trigger pause {moment} delete on raw.wanted for each row execute function pause()")
+        owner.execute(
+            f"create trigger pause {moment} delete on raw.pending_signatures for each row execute function pause()"
+        )
         is_known = name == "want_differing"
         if is_known:
             await writer.append([transaction(signature) for signature in listed], source="webhook")
         held = [HIGH] if is_named else [LOW, HIGH]
-        owner.execute("insert into raw.wanted (signature, reason) select unnest(%s::text []), 'staged'", (held,))
+        owner.execute(
+            "insert into raw.pending_signatures (signature, reason) select unnest(%s::text []), 'staged'", (held,)
+        )
         slots = [8, 8] if is_known else [7, 7]
         seen = {"signatures": list(listed), "slots": slots, "succeeded": [True, True]}
         await database.execute(sql.record_listing, commitment="confirmed", **seen)

@@ -45,7 +45,10 @@ async def until(check: Callable[[], bool]) -> None:
 def wanted(stack: ChainStack) -> set[str]:
     """Signatures that the subscription has hinted at and nobody has fetched."""
     return {
-        s for (s,) in stack.fetch_all("select signature from raw.wanted where reason = 'named by logs without logs'")
+        s
+        for (s,) in stack.fetch_all(
+            "select signature from raw.pending_signatures where reason = 'named by logs without logs'"
+        )
     }
 
 

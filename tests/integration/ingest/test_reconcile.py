@@ -41,7 +41,7 @@ async def test_an_empty_log_is_completed_by_a_walk(stack: ChainStack) -> None:
     slots = [slot for (slot,) in stack.fetch_all("select slot from raw.transactions order by transaction_no")]
     assert slots == sorted(slots)
     assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
-    assert stack.fetch_all("select count(*) from raw.wanted") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.pending_signatures") == [(0,)]
     assert stack.fetch_all("select count(*) from raw.transactions where not order_settled") == [(0,)]
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
@@ -73,18 +73,20 @@ async def test_signatures_without_logs_are_fetched(stack: ChainStack) -> None:
     assert await stack.sync_task.fetcher.fetch_due() == 1
 
     assert stack.fetch_all("select signature, sightings from raw.transactions") == [(str(one.signature), {"fetch": 1})]
-    assert stack.fetch_all("select signature, attempts, last_error is null from raw.wanted") == [("5" * 88, 1, False)]
+    assert stack.fetch_all("select signature, attempts, last_error is null from raw.pending_signatures") == [
+        ("5" * 88, 1, False)
+    ]
 
 
 async def test_a_signature_nobody_knows_is_given_up(stack: ChainStack) -> None:
     """After many attempts a signature that only a delivery named becomes a dead letter."""
     await stack.pipeline.submit([], wanted=["5" * 88])
     with stack.database.connect() as connection:
-        connection.execute("update raw.wanted set attempts = 11")
+        connection.execute("update raw.pending_signatures set attempts = 11")
 
     await stack.sync_task.fetcher.fetch_due()
 
-    assert stack.fetch_all("select count(*) from raw.wanted") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.pending_signatures") == [(0,)]
     assert stack.fetch_all("select signature, reason_code from raw.dead_letters") == [("5" * 88, "unknown")]
 
 
@@ -97,7 +99,7 @@ async def test_a_silent_node_gives_up_nothing(stack: ChainStack) -> None:
     with pytest.raises(rpc_errors.NodeError):
         await stack.sync_task.verify()
 
-    assert stack.fetch_all("select attempts, last_error like '%%503%%' from raw.wanted") == [(0, True)]
+    assert stack.fetch_all("select attempts, last_error like '%%503%%' from raw.pending_signatures") == [(0, True)]
     assert stack.fetch_all("select count(*) from raw.coverage") == [(0,)]
 
 
@@ -113,7 +115,7 @@ async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(stack: Chain
     assert stack.fetch_all("select raw.verified_through(), raw.finalized_through()") == [
         (before.verified_through, before.finalized_through)
     ]
-    assert stack.fetch_all("select count(*) from raw.suspects") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.retraction_candidates") == [(0,)]
 
 
 async def test_a_lying_node_does_not_make_us_retract(stack: ChainStack) -> None:
@@ -140,11 +142,11 @@ async def test_a_lying_node_does_not_make_us_retract(stack: ChainStack) -> None:
         assert await finalized.retract_absent(listed) == 0
         await stack.pass_blocks(160)
 
-    assert stack.fetch_all("select signature from raw.suspects") == [(hidden["signature"],)]
+    assert stack.fetch_all("select signature from raw.retraction_candidates") == [(hidden["signature"],)]
     assert hidden["signature"] in stack.stored_signatures()
     standing = await stack.sync_task.verify()
     assert standing.finalized_through == standing.finalized_slot
-    assert stack.fetch_all("select count(*) from raw.suspects") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.retraction_candidates") == [(0,)]
 
 
 async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStack) -> None:
@@ -229,7 +231,7 @@ async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeyp
     with monkeypatch.context() as lost:
         hide_slots(stack, lost, lacking, block=block)
         await stack.sync_task.verify()
-        assert stack.fetch_all("select count(*) > 0 from raw.suspects") == [(True,)]
+        assert stack.fetch_all("select count(*) > 0 from raw.retraction_candidates") == [(True,)]
         await stack.pass_blocks(160)
         for refusal[0] in (SLOT_SKIPPED, -32_009, BLOCK_NOT_AVAILABLE, BLOCK_CLEANED_UP, 0):
             standing = await stack.sync_task.verify()
@@ -272,16 +274,16 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
         assert stack.fetch_all(opened, named) == [("unsupported_version", "critical", True)]
         with stack.database.connect() as connection:
             connection.execute(
-                "update raw.wanted set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
+                "update raw.pending_signatures set next_attempt_at = now(), attempts = 99, reason = 'webhook',"
                 " failing_since = now() - interval '200 s'"
             )
         await stack.sync_task.fetcher.fetch_due()
-    wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.wanted"
+    wanted = "select signature, attempts, next_attempt_at > now() + interval '150 s' from raw.pending_signatures"
     assert stack.fetch_all(wanted) == [(str(newer.signature), 99, True)]
     assert stack.fetch_all("select count(*) from raw.dead_letters") == [(0,)]
 
     with stack.database.connect() as connection:
-        connection.execute("update raw.wanted set next_attempt_at = now()")
+        connection.execute("update raw.pending_signatures set next_attempt_at = now()")
     standing = await stack.sync_task.verify()
     await stack.sync_task.fetcher.report()
     assert standing.verified_through == standing.confirmed_slot
@@ -301,7 +303,7 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(st
 
     with stack.database.connect() as connection:
         connection.execute(
-            "update raw.wanted set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
+            "update raw.pending_signatures set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
         )
     await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     with pytest.raises(rpc_errors.NodeError):
@@ -309,7 +311,7 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(st
     assert stack.fetch_all(opened, f"%{'5' * 88}%") == [("warning", True)]
 
     with stack.database.connect() as connection:
-        connection.execute("delete from raw.wanted")
+        connection.execute("delete from raw.pending_signatures")
     await stack.sync_task.fetcher.report()
     assert stack.fetch_all(opened, "%") == []
 
@@ -320,13 +322,13 @@ async def test_the_finalized_chain_decides_between_two_versions(stack: ChainStac
     forged = [replace(one, slot=one.slot + 1) for one in (early, late)]
     await stack.deliver([forged[0], late])
     await stack.deliver([early, forged[1]])
-    assert stack.fetch_all("select count(*) from raw.wanted where reason = 'differs'") == [(2,)]
+    assert stack.fetch_all("select count(*) from raw.pending_signatures where reason = 'differs'") == [(2,)]
 
     await stack.sync_task.fetcher.fetch_due()
 
     slots = dict(stack.fetch_all("select signature, slot from raw.transactions where retracted_at is null"))
     assert slots == {str(early.signature): early.slot, str(late.signature): late.slot}
-    assert stack.fetch_all("select count(*) from raw.wanted") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.pending_signatures") == [(0,)]
     dead_letters = stack.fetch_all("select signature, reason_code from raw.dead_letters where resolved_at is null")
     assert dead_letters == [(str(early.signature), "superseded")]
     assert stack.fetch_all("select count(*) from ops.alerts where resolved_at is null") == [(0,)]
@@ -342,7 +344,7 @@ async def test_a_delivery_for_final_slots_must_come_from_the_chain(stack: ChainS
     await stack.pipeline.submit(decoded.transactions)
 
     assert stack.stored_signatures() == before
-    assert stack.fetch_all("select signature from raw.wanted") == [(deliveries.signature(7),)]
+    assert stack.fetch_all("select signature from raw.pending_signatures") == [(deliveries.signature(7),)]
 
 
 async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(stack: ChainStack) -> None:

@@ -211,7 +211,7 @@ async def test_signatures_without_logs_are_wanted_until_they_arrive(
     await writer.append([transaction(1, event())], source="walk")
 
     with marts_database.connect() as connection:
-        assert connection.execute("select signature from raw.wanted").fetchall() == [(signature(2),)]
+        assert connection.execute("select signature from raw.pending_signatures").fetchall() == [(signature(2),)]
 
 
 async def test_commit_notifies_once(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
@@ -300,7 +300,7 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
 
     assert (done.events, done.dead_letters) == (1, 4)
     with marts_database.connect() as connection:
-        wanted = connection.execute("select signature from raw.wanted").fetchall()
+        wanted = connection.execute("select signature from raw.pending_signatures").fetchall()
         stored = connection.execute(
             "select signature, reason_code, bytes from raw.dead_letters order by dead_letter_no"
         ).fetchall()

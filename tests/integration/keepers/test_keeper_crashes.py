@@ -51,7 +51,7 @@ async def due_market(stack: KeeperStack, number: int) -> str:
 async def recovered(stack: KeeperStack) -> None:
     """Rounds as the schedule and the sensor make them, until nothing is open."""
     # As if the minute had passed for which the dead one's lease lasts.
-    stack.fetch_all("select ops.give_lease(name, epoch) from ops.leases")
+    stack.fetch_all("select ops.release_lease(name, epoch) from ops.leases")
     for _ in range(6):
         await stack.run_keepers(KEEPER)
         await stack.sync_log()

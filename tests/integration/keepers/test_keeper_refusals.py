@@ -540,8 +540,8 @@ def test_the_database_refuses_a_second_send(marts_database: Any) -> None:
     with marts_database.connect() as owner:
         owner.execute("insert into raw.markets_seen values (1, 'account', null)")
     with marts_database.connect("zmart_keeper") as keeper:
-        (epoch,) = keeper.execute("select ops.take_lease('keepers', 'one', 60)").fetchone()
-        assert keeper.execute("select ops.take_lease('keepers', 'two', 60)").fetchone() in (None, (None,))
+        (epoch,) = keeper.execute("select ops.acquire_lease('keepers', 'one', 60)").fetchone()
+        assert keeper.execute("select ops.acquire_lease('keepers', 'two', 60)").fetchone() in (None, (None,))
         plan = "select ops.open_intent('keepers', %s, 1, 'finalize_market', '{}', '{}')"
         (intent,) = keeper.execute(plan, [epoch]).fetchone()
         assert keeper.execute(plan, [epoch]).fetchone() == (intent,)
@@ -552,7 +552,7 @@ def test_the_database_refuses_a_second_send(marts_database: Any) -> None:
         keeper.execute("update ops.intents set state = 'planned'")
         with pytest.raises(psycopg.errors.UniqueViolation, match="submissions_open"):
             keeper.execute(store, [epoch, intent, "second"])
-        keeper.execute("select ops.give_lease('keepers', %s)", [epoch])
+        keeper.execute("select ops.release_lease('keepers', %s)", [epoch])
         with pytest.raises(psycopg.Error, match="not held any more"):
             keeper.execute(store, [epoch, intent, "second"])
     for role in ("zmart_ingest", "zmart_api", "analyst"):

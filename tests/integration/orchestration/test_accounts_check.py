@@ -389,11 +389,11 @@ def test_account_not_compared_for_a_day_raises_an_alert(
         patch.setattr(accounts.account_reconciliation, "differences_as_of", fails)
         look(log, monkeypatch)
         look(log, monkeypatch)
-        missed = owner.execute("select account, since from ops.uncompared").fetchall()
+        missed = owner.execute("select account, since from ops.uncompared_accounts").fetchall()
         assert [account for account, _ in missed] == [market]
         assert open_alerts(database, "accounts_uncompared") == []
 
-        owner.execute("update ops.uncompared set since = since - interval '24 hours'")
+        owner.execute("update ops.uncompared_accounts set since = since - interval '24 hours'")
         assert look(log, monkeypatch)[0].passed
         (message,) = open_alerts(database, "accounts_uncompared")
         assert f"{market} (folding it failed: division by zero)" in message
@@ -401,7 +401,7 @@ def test_account_not_compared_for_a_day_raises_an_alert(
     look(log, monkeypatch)
     assert open_alerts(database, "accounts_uncompared") == []
     with database.connect() as owner:
-        assert owner.execute("select from ops.uncompared").fetchall() == []
+        assert owner.execute("select from ops.uncompared_accounts").fetchall() == []
 
 
 def test_lamports_that_somebody_sent_are_no_difference(

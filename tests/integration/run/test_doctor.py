@@ -79,14 +79,14 @@ def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: test
     """A right too many, an edited migration, a stale model: each is found and has its step."""
     with marts_database.connect("postgres") as connection:
         connection.execute("grant insert on raw.events to zmart_api")
-        connection.execute("update zmart_migrations.applied set checksum = 'x' where version = 2")
+        connection.execute("update zmart_migrations.applied set checksum = 'x' where version = 34")
         connection.execute(
             "update ops.models set stale_since = now(), applied_seq = 0, reason = 'overflow' where name = 'trades'"
         )
     found = findings(yours)
 
     assert [finding.step for finding in found["roles"]] == ["revoke INSERT on raw.events from zmart_api;"]
-    assert "0002_ops.sql was edited" in found["migrations"][0].message
+    assert "0034_plain_names.sql was edited" in found["migrations"][0].message
     assert found["models"][0].message == "trades stopped following the log: overflow"
     assert answers(found, "roles") == answers(found, "migrations") == answers(found, "models") == ["no"]
 
@@ -182,7 +182,7 @@ def test_a_chain(environ: dict[str, str], chain: str, tmp_path: Path) -> None:
 
     assert [answers(good, check) for check in ("chain", "clock", "webhook", "state")] == [["yes"]] * 4
     assert "is not the program's backend_authority" in wrong_key["chain"][0].message
-    assert "says devnet, but the node is on localnet" in wrong_cluster["chain"][0].message
+    assert "SOLANA_CLUSTER is devnet, but the node is on localnet" in wrong_cluster["chain"][0].message
     assert f"The program {other} has no configuration" in no_program["chain"][0].message
 
 

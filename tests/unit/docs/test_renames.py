@@ -34,6 +34,8 @@ STRINGS = {
     "client_class",
     "client_attribute",
 }
+#: Kinds that are names in the database.
+SQL = {"sql_table", "sql_column", "sql_function", "sql_policy", "sql_value"}
 #: Old names that the same file still uses for something else.
 REUSED = {
     ("log_event", "rejected"): "the outcome of a lone transaction whose batch was rejected",
@@ -106,9 +108,14 @@ def is_present(rename: Rename, name: str) -> bool:
         "sensor": rf"def {name}\(",
         "value": rf'"{name}"|\b{name}=',
         "client_class": rf"class {name}\b",
+        "sql_table": rf"^create (table|view) {re.escape(name)}\b",
+        "sql_column": rf"^    {name.rpartition('.')[2]} ",
+        "sql_function": rf"^create or replace function {re.escape(name)}\(",
+        "sql_policy": rf"^create policy {name} on ",
+        "sql_value": rf"'{name}'|\bmaterialization {name},",
         "client_attribute": rf"(self|this)\.{name.partition('.')[2]}\b",
     }
-    return re.search(forms.get(rename.kind, rf'"{re.escape(name)}"'), text) is not None
+    return re.search(forms.get(rename.kind, rf'"{re.escape(name)}"'), text, flags=re.MULTILINE) is not None
 
 
 def test_each_line_has_a_known_kind_and_two_names() -> None:
@@ -116,7 +123,7 @@ def test_each_line_has_a_known_kind_and_two_names() -> None:
     lines = renames()
 
     assert len(lines) == len(set(lines)) > 0
-    assert {line.kind for line in lines} <= FILES | DEFINITIONS | DOCUMENTED | STRINGS | {"sql_statement"}
+    assert {line.kind for line in lines} <= FILES | DEFINITIONS | DOCUMENTED | STRINGS | SQL | {"sql_statement"}
     assert [line for line in lines if not all(line) or line.old == line.new] == []
     assert [line for line in lines if line.kind in FILES and line.new != line.where] == []
 

@@ -57,7 +57,7 @@ def raised() -> set[str]:
             kinds.add(getattr(module, text))
         elif text not in HANDED_ON:
             pytest.fail(f"{path.relative_to(ROOT)} raises an alert of kind {text}: say in MADE what that can be")
-    for path in ROOT.glob("zmart/db/migrations/*.sql"):
+    for path in ROOT.glob("zmart/db/functions/*/*.sql"):
         kinds |= set(re.findall(r"ops\.raise_alert\('(\w+)'", path.read_text()))
     return kinds
 

@@ -20,7 +20,7 @@ GIVEN = {
     "app/comments",
     "app/flags",
     "app/reactions",
-    "ops/refreshed",
+    "ops/scheduled_models",
     "ops/settings",
     "raw/dead_letters",
     "raw/events",

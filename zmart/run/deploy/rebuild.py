@@ -3,8 +3,8 @@
 `deploy` lets dbt compile the models and install those that changed (an unchanged model is a no-op). `rebuild` and
 `verify` need no dbt: the deployment stores the compiled select of every folded model in `ops.models`, and the functions
 `folds.rebuild` and `folds.differences` use that. A rebuild replaces only rows that differ, in place, so that readers
-and views are not affected; it reports the number of rows that differed. Refreshed marts (leaderboards, histories) are
-recomputed in the same way, from `ops.refreshed`; each records the seq up to which it is complete.
+and views are not affected; it reports the number of rows that differed. Scheduled marts (leaderboards, histories) are
+recomputed in the same way, from `ops.scheduled_models`; each records the seq up to which it is complete.
 
 dbt reads its connection from libpq's variables and has global state in its process. It therefore runs in a child
 process (`python -m zmart.run.deploy.rebuild`), whose memory is also freed at its end.
@@ -209,7 +209,7 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
     ConfigurationError for a model that cannot fold the log.
     """
     with _owner_connection(dsn) as connection:
-        folded, refreshed = _select_marts(connection, names)
+        folded, scheduled = _select_marts(connection, names)
         folded.sort(key=lambda name: -_query_integer(connection, sql.mart_size, name))
     broken: dict[str, str] = {}
     total = 0
@@ -225,8 +225,8 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
             else:
                 report(f"{name}: rebuilt, {differed:,} rows differed")
                 total += differed
-    if refreshed:
-        refresh(dsn, refreshed, report=report)
+    if scheduled:
+        refresh(dsn, scheduled, report=report)
     if broken:
         raise errors.ConfigurationError(
             f"Not rebuilt: {', '.join(f'{name} ({why})' for name, why in broken.items())}.",
@@ -248,7 +248,7 @@ def _rebuild_one(dsn: str, name: str, *, attempts: int = DEPLOY_ATTEMPTS) -> int
 
 
 def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> dict[str, int]:
-    """Recompute refreshed marts, all or the named, on one snapshot; return the rows written by name.
+    """Recompute scheduled marts, all or the named, on one snapshot; return the rows written by name.
 
     Wait for other refreshes that run at the same time. Raise NotFound for an unknown name and ConfigurationError for a
     model whose SQL fails; all marts are then unchanged.
@@ -258,8 +258,8 @@ def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         # Before the first query, so that the snapshot is newer than the last refresh.
         connection.execute(sql.lock_refresh)
-        _, refreshed = _select_marts(connection, names, only_refreshed=True)
-        for name in refreshed:
+        _, scheduled = _select_marts(connection, names, only_scheduled=True)
+        for name in scheduled:
             try:
                 changed[name] = _query_integer(connection, sql.refresh, name)
             except _MODEL_ERRORS as error:
@@ -309,17 +309,17 @@ def _owner_connection(dsn: str, *, autocommit: bool = True) -> psycopg.Connectio
 
 
 def _select_marts(
-    connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str], *, only_refreshed: bool = False
+    connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str], *, only_scheduled: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Return the folded and refreshed marts among `names`, or all; a refreshed mart comes after those it reads."""
-    folded = [] if only_refreshed else [str(name) for name, *_ in connection.execute(sql.models)]
-    refreshed = [str(name) for (name,) in connection.execute(sql.refreshed_marts)]
-    known = [*folded, *refreshed]
+    """Return the folded and scheduled marts among `names`, or all; a scheduled mart comes after those it reads."""
+    folded = [] if only_scheduled else [str(name) for name, *_ in connection.execute(sql.models)]
+    scheduled = [str(name) for (name,) in connection.execute(sql.scheduled_marts)]
+    known = [*folded, *scheduled]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise errors.NotFound(f"There is no model {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}.")
     selected = set(names or known)
-    return [name for name in folded if name in selected], [name for name in refreshed if name in selected]
+    return [name for name in folded if name in selected], [name for name in scheduled if name in selected]
 
 
 def _count_differences(connection: psycopg.Connection[tuple[object, ...]], name: str) -> tuple[int, str]:

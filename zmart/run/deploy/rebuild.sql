@@ -9,18 +9,18 @@ select
 from ops.model_status
 order by name;
 
--- name: refreshed_marts
--- Every refreshed mart, each after those it is computed from.
+-- name: scheduled_marts
+-- Every scheduled mart, each after those it is computed from.
 select r.name
-from ops.refreshed as r
-order by (select count(*) from ops.refreshed as o where o.name = any(r.reads)), r.name;
+from ops.scheduled_models as r
+order by (select count(*) from ops.scheduled_models as o where o.name = any(r.reads)), r.name;
 
 -- name: lock_refresh
 -- One refresh at a time.
-lock table ops.refreshed in share row exclusive mode;
+lock table ops.scheduled_models in share row exclusive mode;
 
 -- name: refresh
--- Compute one refreshed mart again; the number of rows written.
+-- Compute one scheduled mart again; the number of rows written.
 select folds.refresh(%(name)s);
 
 -- name: index_changes

@@ -1,0 +1,263 @@
+CREATE OR REPLACE FUNCTION folds.refold_candles_1m(p_affected bigint[], p_upto bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'on'
+ SET enable_mergejoin TO 'on'
+ SET enable_seqscan TO 'on'
+ SET plan_cache_mode TO 'auto'
+AS $function$
+-- Written by folds.create_functions from sql_models/folds/candles_1m.sql; changes belong there.
+--
+-- Tells the rows of marts.candles_1m that these events touched again from their whole history up to p_upto: after a retraction, a settled
+-- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no).
+begin
+delete from marts.candles_1m as t using (select distinct k.market_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no;
+insert into marts.candles_1m (market_no, bucket_at, market_id, open_key, open, high, low, close_key, close, volume, buy_volume, shares_volume, trades_count, last_seq)
+select market_no, bucket_at, market_id, open_key, open, high, low, close_key, close, volume, buy_volume, shares_volume, trades_count, last_seq from (
+
+
+with  __dbt__cte__stg_trades as (
+-- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
+with trades as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        name = 'SharesBought' as is_buy,
+        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'shares')::numeric as shares,
+        coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
+        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
+        (context ->> 'market_lamports')::numeric as market_lamports
+    from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and ((market_no) in (select k.market_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
+        and name in ('SharesBought', 'SharesSold')
+    ) as events
+),
+
+priced as (
+    select
+        trades.*,
+        fees.protocol_bps,
+        fees.resolver_bps,
+        fees.lp_bps,
+        fees.protocol_bps + fees.resolver_bps + fees.lp_bps as bps
+    from trades
+    cross join lateral folds.fees_in_force(trades.order_key) as fees
+),
+
+bounded as (
+    select
+        *,
+        case
+            when is_buy then div(cost * 10000 + (10000 + bps) - 1, 10000 + bps)
+            else coalesce(case when cost > 0 then div((cost - 1) * 10000, nullif(10000 - bps, 0)) + 1 else cost end, cost)
+        end as gross_low,
+        case
+            when is_buy then div(cost * 10000 + (10000 + bps) - 1, 10000 + bps)
+            else coalesce(div(cost * 10000, nullif(10000 - bps, 0)), cost)
+        end as gross_high
+    from priced
+    offset 0
+),
+
+-- Two gross amounts can leave a seller the same. The market's balance tells which: it fell by net and the protocol's part.
+weighed as (
+    select
+        *,
+        -market_lamports_delta - cost as protocol_seen,
+        coalesce(div(div(gross_low * bps, 10000) * protocol_bps, nullif(bps, 0)), 0) as protocol_low,
+        coalesce(div(div(gross_high * bps, 10000) * protocol_bps, nullif(bps, 0)), 0) as protocol_high
+    from bounded
+),
+
+told as (
+    select
+        *,
+        case
+            when gross_low = gross_high then 'event'
+            when gross_high - gross_low = 1 and protocol_low <> protocol_high and protocol_seen in (protocol_low, protocol_high) then 'balance'
+        end as told_by
+    from weighed
+    offset 0
+),
+
+-- Where it does not, b does: C moves in steps of b / 1e9, and a difference of two such is a multiple of it, each rounded down.
+stepped as (
+    select
+        told.*,
+        market.b,
+        case
+        when mod(market.b, 1000000000) = 0 then mod(told.gross_low * 1000000000, market.b) = 0
+        else
+            told.gross_low - div(market.b * div(told.gross_low * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
+            or told.gross_low - div(market.b * div(told.gross_low * 1000000000, market.b), 1000000000) in (0, 1)
+    end or told.gross_high - told.gross_low > 1 as low_fits,
+        case
+        when mod(market.b, 1000000000) = 0 then mod(told.gross_high * 1000000000, market.b) = 0
+        else
+            told.gross_high - div(market.b * div(told.gross_high * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
+            or told.gross_high - div(market.b * div(told.gross_high * 1000000000, market.b), 1000000000) in (0, 1)
+    end or told.gross_high - told.gross_low > 1 as high_fits
+    from told
+    left join lateral (
+        select nullif((created.payload ->> 'b_parameter')::numeric, 0) as b
+        from "raw"."events" as created
+        where
+            told.told_by is null
+            and created.market_no = told.market_no and created.name = 'MarketCreated' and created.retracted_at is null
+        order by created.order_key desc
+        limit 1
+    ) as market on true
+    offset 0
+),
+
+-- Where b does not either, which takes a crooked one, C(q) - C(q - shares) of the totals before the sell does. That reads the
+-- market's earlier trades for each such sell. Where they do not tell, because some are yet to come or there are more than a few
+-- thousand, the larger amount is taken: provisional. Where b is not known, or neither amount is of its cost function: estimated.
+settled as (
+    select
+        stepped.*,
+        case
+            when stepped.told_by = 'event' then stepped.gross_high
+            when stepped.told_by = 'balance'
+                then case when stepped.protocol_seen = stepped.protocol_low then stepped.gross_low else stepped.gross_high end
+            when stepped.low_fits and not stepped.high_fits then stepped.gross_low
+            when totals.gross between stepped.gross_low and stepped.gross_high then totals.gross
+            else stepped.gross_high
+        end as gross,
+        case
+            when stepped.told_by is not null then stepped.told_by
+            when stepped.low_fits <> stepped.high_fits then 'step'
+            when totals.gross between stepped.gross_low and stepped.gross_high then 'totals'
+            when stepped.low_fits and stepped.high_fits then 'provisional'
+            else 'estimated'
+        end as gross_from
+    from stepped
+    left join lateral (
+        select
+            -- Said again here: where nothing is asked, no trades are a row as well, and this function is dear.
+            case
+                when stepped.low_fits and stepped.high_fits
+                    then lmsr.proceeds(
+                        div(stepped.b, 1000) + before.traded_yes, div(stepped.b, 1000) + before.traded_no,
+                        stepped.b, stepped.outcome, stepped.shares
+                    )
+            end as gross
+        from (
+            select
+                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                count(*) as trades_count
+            from (
+                select
+                    (history.payload ->> 'outcome')::boolean as outcome,
+                    case history.name when 'SharesSold' then -1 else 1 end
+                    * (history.payload ->> 'shares')::numeric as moved
+                from "raw"."events" as history
+                where
+                    stepped.low_fits and stepped.high_fits
+                    and history.market_no = stepped.market_no and history.order_key < stepped.order_key
+                    and history.retracted_at is null and history.name in ('SharesBought', 'SharesSold')
+                limit 5000 + 1
+            ) as earlier
+        ) as before
+        where before.trades_count <= 5000
+    ) as totals on true
+    offset 0
+),
+
+split as (
+    select
+        *,
+        abs(cost - gross) as fee,
+        coalesce(div(abs(cost - gross) * protocol_bps, nullif(bps, 0)), 0) as protocol_fee,
+        coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
+    from settled
+    offset 0
+)
+
+select
+    seq,
+    order_key,
+    ordinal,
+    market_no,
+    wallet_no,
+    clock,
+    signature,
+    is_buy,
+    outcome,
+    shares,
+    cost,
+    gross,
+    protocol_fee,
+    resolver_fee,
+    fee - protocol_fee - resolver_fee as lp_fee,
+    gross_from not in ('estimated', 'provisional') as fees_exact,
+    gross_from,
+    new_price_yes,
+    market_lamports,
+    protocol_bps,
+    resolver_bps,
+    lp_bps
+from split
+), trades as (
+    select
+        market_no,
+        to_timestamp(case when clock - clock % 60 is not null then least(greatest(clock - clock % 60, 0), 253402300799) end) as bucket_at,
+        order_key,
+        least(new_price_yes, 9223372036854775807)::bigint as price,
+        is_buy,
+        case when is_buy then cost else gross end as lamports,
+        shares,
+        seq
+    from __dbt__cte__stg_trades
+),
+
+folded as (
+    select
+        market_no,
+        bucket_at,
+        min(order_key) as open_key,
+        (min(array[order_key, price]) filter (where true))[2] as open,
+        max(price) as high,
+        min(price) as low,
+        max(order_key) as close_key,
+        (max(array[order_key, price]) filter (where true))[2] as close,
+        sum(lamports) as volume,
+        coalesce(sum(lamports) filter (where is_buy), 0) as buy_volume,
+        sum(shares) as shares_volume,
+        count(*) as trades_count,
+        max(seq) as last_seq
+    from trades
+    group by market_no, bucket_at
+)
+
+select
+    folded.market_no,
+    folded.bucket_at,
+    markets.market_id,
+    folded.open_key,
+    folded.open,
+    folded.high,
+    folded.low,
+    folded.close_key,
+    folded.close,
+    folded.volume::numeric(39, 0) as volume,
+    folded.buy_volume::numeric(39, 0) as buy_volume,
+    folded.shares_volume::numeric(39, 0) as shares_volume,
+    folded.trades_count,
+    folded.last_seq
+from folded
+inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
+) as refolded;
+end
+$function$

@@ -1,0 +1,398 @@
+CREATE OR REPLACE FUNCTION folds.refold_markets(p_affected bigint[], p_upto bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_hashjoin TO 'on'
+ SET enable_mergejoin TO 'on'
+ SET enable_seqscan TO 'on'
+ SET plan_cache_mode TO 'auto'
+AS $function$
+-- Written by folds.create_functions from sql_models/folds/markets.sql; changes belong there.
+--
+-- Tells the rows of marts.markets that these events touched again from their whole history up to p_upto: after a retraction, a settled
+-- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no).
+begin
+delete from marts.markets as t using (select distinct k.market_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no;
+insert into marts.markets (market_no, id, on_chain_address, is_known, created_key, creator_wallet, b_parameter, initial_liquidity, ipfs_question_hash, state_key, state_code, shares_yes, shares_no, total_volume, trades_count, price_key, last_price_yes, protocol_fees_paid, resolver_fees_earned, lp_fees_earned, liquidity_change, resolver_paid, claims_count, claims_paid, withdrawn_amount, resolution_key, resolver_wallet, proposed_outcome, ipfs_evidence_hash, resolution_proposed_at, finalization_key, final_outcome, proposal_key, last_proposal_likes, last_proposal_dislikes, dispute_key, last_dispute_agree, last_dispute_disagree, initiation_key, dispute_initiator, dispute_initiated_at, was_disputed, created_at, approved_at, activated_at, resolved_at, finalized_at, cancelled_at, liquidity_withdrawn_at, last_trade_at, lamports_key, market_lamports, last_order_key, last_seq)
+select market_no, id, on_chain_address, is_known, created_key, creator_wallet, b_parameter, initial_liquidity, ipfs_question_hash, state_key, state_code, shares_yes, shares_no, total_volume, trades_count, price_key, last_price_yes, protocol_fees_paid, resolver_fees_earned, lp_fees_earned, liquidity_change, resolver_paid, claims_count, claims_paid, withdrawn_amount, resolution_key, resolver_wallet, proposed_outcome, ipfs_evidence_hash, resolution_proposed_at, finalization_key, final_outcome, proposal_key, last_proposal_likes, last_proposal_dislikes, dispute_key, last_dispute_agree, last_dispute_disagree, initiation_key, dispute_initiator, dispute_initiated_at, was_disputed, created_at, approved_at, activated_at, resolved_at, finalized_at, cancelled_at, liquidity_withdrawn_at, last_trade_at, lamports_key, market_lamports, last_order_key, last_seq from (
+
+
+with  __dbt__cte__stg_trades as (
+-- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
+with trades as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        name = 'SharesBought' as is_buy,
+        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'shares')::numeric as shares,
+        coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
+        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
+        (context ->> 'market_lamports')::numeric as market_lamports
+    from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and ((market_no) in (select k.market_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
+        and name in ('SharesBought', 'SharesSold')
+    ) as events
+),
+
+priced as (
+    select
+        trades.*,
+        fees.protocol_bps,
+        fees.resolver_bps,
+        fees.lp_bps,
+        fees.protocol_bps + fees.resolver_bps + fees.lp_bps as bps
+    from trades
+    cross join lateral folds.fees_in_force(trades.order_key) as fees
+),
+
+bounded as (
+    select
+        *,
+        case
+            when is_buy then div(cost * 10000 + (10000 + bps) - 1, 10000 + bps)
+            else coalesce(case when cost > 0 then div((cost - 1) * 10000, nullif(10000 - bps, 0)) + 1 else cost end, cost)
+        end as gross_low,
+        case
+            when is_buy then div(cost * 10000 + (10000 + bps) - 1, 10000 + bps)
+            else coalesce(div(cost * 10000, nullif(10000 - bps, 0)), cost)
+        end as gross_high
+    from priced
+    offset 0
+),
+
+-- Two gross amounts can leave a seller the same. The market's balance tells which: it fell by net and the protocol's part.
+weighed as (
+    select
+        *,
+        -market_lamports_delta - cost as protocol_seen,
+        coalesce(div(div(gross_low * bps, 10000) * protocol_bps, nullif(bps, 0)), 0) as protocol_low,
+        coalesce(div(div(gross_high * bps, 10000) * protocol_bps, nullif(bps, 0)), 0) as protocol_high
+    from bounded
+),
+
+told as (
+    select
+        *,
+        case
+            when gross_low = gross_high then 'event'
+            when gross_high - gross_low = 1 and protocol_low <> protocol_high and protocol_seen in (protocol_low, protocol_high) then 'balance'
+        end as told_by
+    from weighed
+    offset 0
+),
+
+-- Where it does not, b does: C moves in steps of b / 1e9, and a difference of two such is a multiple of it, each rounded down.
+stepped as (
+    select
+        told.*,
+        market.b,
+        case
+        when mod(market.b, 1000000000) = 0 then mod(told.gross_low * 1000000000, market.b) = 0
+        else
+            told.gross_low - div(market.b * div(told.gross_low * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
+            or told.gross_low - div(market.b * div(told.gross_low * 1000000000, market.b), 1000000000) in (0, 1)
+    end or told.gross_high - told.gross_low > 1 as low_fits,
+        case
+        when mod(market.b, 1000000000) = 0 then mod(told.gross_high * 1000000000, market.b) = 0
+        else
+            told.gross_high - div(market.b * div(told.gross_high * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
+            or told.gross_high - div(market.b * div(told.gross_high * 1000000000, market.b), 1000000000) in (0, 1)
+    end or told.gross_high - told.gross_low > 1 as high_fits
+    from told
+    left join lateral (
+        select nullif((created.payload ->> 'b_parameter')::numeric, 0) as b
+        from "raw"."events" as created
+        where
+            told.told_by is null
+            and created.market_no = told.market_no and created.name = 'MarketCreated' and created.retracted_at is null
+        order by created.order_key desc
+        limit 1
+    ) as market on true
+    offset 0
+),
+
+-- Where b does not either, which takes a crooked one, C(q) - C(q - shares) of the totals before the sell does. That reads the
+-- market's earlier trades for each such sell. Where they do not tell, because some are yet to come or there are more than a few
+-- thousand, the larger amount is taken: provisional. Where b is not known, or neither amount is of its cost function: estimated.
+settled as (
+    select
+        stepped.*,
+        case
+            when stepped.told_by = 'event' then stepped.gross_high
+            when stepped.told_by = 'balance'
+                then case when stepped.protocol_seen = stepped.protocol_low then stepped.gross_low else stepped.gross_high end
+            when stepped.low_fits and not stepped.high_fits then stepped.gross_low
+            when totals.gross between stepped.gross_low and stepped.gross_high then totals.gross
+            else stepped.gross_high
+        end as gross,
+        case
+            when stepped.told_by is not null then stepped.told_by
+            when stepped.low_fits <> stepped.high_fits then 'step'
+            when totals.gross between stepped.gross_low and stepped.gross_high then 'totals'
+            when stepped.low_fits and stepped.high_fits then 'provisional'
+            else 'estimated'
+        end as gross_from
+    from stepped
+    left join lateral (
+        select
+            -- Said again here: where nothing is asked, no trades are a row as well, and this function is dear.
+            case
+                when stepped.low_fits and stepped.high_fits
+                    then lmsr.proceeds(
+                        div(stepped.b, 1000) + before.traded_yes, div(stepped.b, 1000) + before.traded_no,
+                        stepped.b, stepped.outcome, stepped.shares
+                    )
+            end as gross
+        from (
+            select
+                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                count(*) as trades_count
+            from (
+                select
+                    (history.payload ->> 'outcome')::boolean as outcome,
+                    case history.name when 'SharesSold' then -1 else 1 end
+                    * (history.payload ->> 'shares')::numeric as moved
+                from "raw"."events" as history
+                where
+                    stepped.low_fits and stepped.high_fits
+                    and history.market_no = stepped.market_no and history.order_key < stepped.order_key
+                    and history.retracted_at is null and history.name in ('SharesBought', 'SharesSold')
+                limit 5000 + 1
+            ) as earlier
+        ) as before
+        where before.trades_count <= 5000
+    ) as totals on true
+    offset 0
+),
+
+split as (
+    select
+        *,
+        abs(cost - gross) as fee,
+        coalesce(div(abs(cost - gross) * protocol_bps, nullif(bps, 0)), 0) as protocol_fee,
+        coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
+    from settled
+    offset 0
+)
+
+select
+    seq,
+    order_key,
+    ordinal,
+    market_no,
+    wallet_no,
+    clock,
+    signature,
+    is_buy,
+    outcome,
+    shares,
+    cost,
+    gross,
+    protocol_fee,
+    resolver_fee,
+    fee - protocol_fee - resolver_fee as lp_fee,
+    gross_from not in ('estimated', 'provisional') as fees_exact,
+    gross_from,
+    new_price_yes,
+    market_lamports,
+    protocol_bps,
+    resolver_bps,
+    lp_bps
+from split
+), log as (
+    select
+        *,
+        case name
+        when 'MarketCreated' then 0
+        when 'ProposalApproved' then 1
+        when 'MarketActivated' then 2
+        when 'MarketResolved' then 3
+        when 'DisputeInitiated' then 4
+        when 'DisputeAggregated' then case when (payload ->> 'dispute_succeeded')::boolean then 3 else 5 end
+        when 'MarketFinalized' then 5
+        when 'MarketCancelled' then 6
+    end::bigint as state_code
+    from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and ((market_no) in (select k.market_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
+        and name in ('MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated', 'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn', 'MarketCancelled', 'ProposalVoteSubmitted', 'DisputeVoteSubmitted')
+    ) as events
+),
+
+-- What its life says, trades aside.
+history as (
+    select
+        market_no,
+        max(order_key) filter (where name = 'MarketCreated') as created_key,
+        (max(array[order_key, wallet_no]) filter (where name = 'MarketCreated'))[2] as creator_no,
+        (max(array[order_key, (payload ->> 'b_parameter')::numeric]) filter (where name = 'MarketCreated'))[2] as b_parameter,
+        max(coalesce(context ->> 'initial_liquidity', payload ->> 'initial_liquidity')::numeric) as initial_liquidity,
+        (array_agg(context ->> 'ipfs_question_hash' order by order_key desc, context ->> 'ipfs_question_hash' desc) filter (where name = 'MarketCreated'))[1] as ipfs_question_hash,
+        max(order_key) filter (where state_code is not null) as state_key,
+        (max(array[order_key, state_code]) filter (where state_code is not null))[2] as state_code,
+        count(*) filter (where name = 'WinningsClaimed') as claims_count,
+        coalesce(sum((payload ->> 'amount')::numeric) filter (where name = 'WinningsClaimed'), 0) as claims_paid,
+        coalesce(bool_or(name = 'WinningsClaimed' and payload ->> 'outcome' is not null), false) as resolver_paid,
+        max(order_key) filter (where name = 'MarketResolved') as resolution_key,
+        (max(array[order_key, wallet_no]) filter (where name = 'MarketResolved'))[2] as resolver_no,
+        (max(array[order_key, (payload ->> 'outcome')::boolean::int]) filter (where name = 'MarketResolved'))[2] as proposed_outcome,
+        (array_agg(payload ->> 'evidence_hash' order by order_key desc, payload ->> 'evidence_hash' desc) filter (where name = 'MarketResolved'))[1] as ipfs_evidence_hash,
+        max(order_key) filter (where name = 'MarketFinalized') as finalization_key,
+        (max(array[order_key, (payload ->> 'final_outcome')::boolean::int]) filter (where name = 'MarketFinalized'))[2] as final_outcome,
+        max(order_key) filter (where name = 'ProposalAggregated') as proposal_key,
+        (max(array[order_key, (payload ->> 'likes')::bigint]) filter (where name = 'ProposalAggregated'))[2] as last_proposal_likes,
+        (max(array[order_key, (payload ->> 'dislikes')::bigint]) filter (where name = 'ProposalAggregated'))[2] as last_proposal_dislikes,
+        max(order_key) filter (where (name in ('DisputeInitiated', 'DisputeAggregated')
+    or name = 'MarketFinalized' and (payload ->> 'was_disputed')::boolean and context ->> 'dispute_agree' is not null)) as dispute_key,
+        (max(array[order_key, coalesce(payload ->> 'agrees', context ->> 'dispute_agree', '0')::bigint]) filter (where (name in ('DisputeInitiated', 'DisputeAggregated')
+    or name = 'MarketFinalized' and (payload ->> 'was_disputed')::boolean and context ->> 'dispute_agree' is not null)))[2] as last_dispute_agree,
+        (max(array[order_key, coalesce(payload ->> 'disagrees', context ->> 'dispute_disagree', '0')::bigint]) filter (where (name in ('DisputeInitiated', 'DisputeAggregated')
+    or name = 'MarketFinalized' and (payload ->> 'was_disputed')::boolean and context ->> 'dispute_agree' is not null)))[2] as last_dispute_disagree,
+        max(order_key) filter (where name = 'DisputeInitiated') as initiation_key,
+        (max(array[order_key, wallet_no]) filter (where name = 'DisputeInitiated'))[2] as initiator_no,
+        (max(array[order_key, clock]) filter (where name = 'DisputeInitiated'))[2] as initiated_clock,
+        coalesce(bool_or(
+            name = 'DisputeAggregated' or name = 'MarketFinalized' and (payload ->> 'was_disputed')::boolean
+        ), false) as was_disputed,
+        coalesce(sum((payload ->> 'amount')::numeric) filter (where name = 'LiquidityWithdrawn'), 0) as withdrawn_amount,
+        min(clock) filter (where name = 'MarketCreated') as created_clock,
+        min(clock) filter (where name = 'ProposalApproved') as approved_clock,
+        min(clock) filter (where name = 'MarketActivated') as activated_clock,
+        (max(array[order_key, clock]) filter (where name = 'MarketResolved'))[2] as resolution_proposed_clock,
+        min(clock) filter (where name = 'DisputeAggregated' and not (payload ->> 'dispute_succeeded')::boolean) as resolved_clock,
+        min(clock) filter (where name = 'MarketFinalized') as finalized_clock,
+        min(clock) filter (where name = 'MarketCancelled') as cancelled_clock,
+        min(clock) filter (where name = 'LiquidityWithdrawn') as withdrawn_clock,
+        max(order_key) filter (where context ->> 'market_lamports' is not null) as lamports_key,
+        (max(array[order_key, greatest(least((context ->> 'market_lamports')::numeric, 9223372036854775807), 0)::bigint]) filter (where context ->> 'market_lamports' is not null))[2] as market_lamports,
+        max(order_key) as last_order_key,
+        max(seq) as last_seq
+    from log
+    group by market_no
+),
+
+-- What its trades add up to, the fees they left behind included.
+traded as (
+    select
+        market_no,
+        sum(case when is_buy then shares else -shares end) filter (where outcome) as traded_yes,
+        sum(case when is_buy then shares else -shares end) filter (where not outcome) as traded_no,
+        sum(case when is_buy then cost else gross end) as total_volume,
+        count(*) as trades_count,
+        max(order_key) as price_key,
+        (max(array[order_key, least(new_price_yes, 999999999999999999)::bigint]) filter (where true))[2] as last_price_yes,
+        sum(protocol_fee) as protocol_fees_paid,
+        sum(resolver_fee) as resolver_fees_earned,
+        sum(lp_fee) as lp_fees_earned,
+        -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
+        sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
+        max(clock) as last_trade_clock,
+        max(order_key) filter (where market_lamports is not null) as lamports_key,
+        (max(array[order_key, greatest(least(market_lamports, 9223372036854775807), 0)::bigint]) filter (where market_lamports is not null))[2] as market_lamports,
+        max(seq) as last_seq
+    from __dbt__cte__stg_trades
+    group by market_no
+),
+
+both_parts as (
+    select
+        history.*,
+        traded.traded_yes,
+        traded.traded_no,
+        traded.total_volume,
+        traded.trades_count,
+        traded.price_key,
+        traded.last_price_yes,
+        traded.protocol_fees_paid,
+        traded.resolver_fees_earned,
+        traded.lp_fees_earned,
+        traded.liquidity_change,
+        traded.last_trade_clock,
+        coalesce(history.market_no, traded.market_no) as number,
+        case
+            when coalesce(traded.lamports_key, 0) > coalesce(history.lamports_key, 0)
+                then traded.market_lamports
+            else history.market_lamports
+        end as newest_lamports,
+        greatest(history.lamports_key, traded.lamports_key) as newest_lamports_key,
+        greatest(history.last_order_key, traded.price_key) as newest_order_key,
+        greatest(history.last_seq, traded.last_seq) as newest_seq
+    from history
+    full join traded on history.market_no = traded.market_no
+)
+
+select
+    parts.number as market_no,
+    seen.market_id as id,
+    seen.account as on_chain_address,
+    parts.created_key is not null as is_known,
+    parts.created_key,
+    creators.wallet as creator_wallet,
+    parts.b_parameter::numeric(39, 0) as b_parameter,
+    parts.initial_liquidity::numeric(39, 0) as initial_liquidity,
+    parts.ipfs_question_hash,
+    parts.state_key,
+    parts.state_code::int as state_code,
+    -- Both sides start with b / 1000 phantom shares (protocol.md 1.4.2).
+    (coalesce(div(parts.b_parameter, 1000), 0) + coalesce(parts.traded_yes, 0))::numeric(39, 0) as shares_yes,
+    (coalesce(div(parts.b_parameter, 1000), 0) + coalesce(parts.traded_no, 0))::numeric(39, 0) as shares_no,
+    coalesce(parts.total_volume, 0)::numeric(39, 0) as total_volume,
+    coalesce(parts.trades_count, 0) as trades_count,
+    parts.price_key,
+    parts.last_price_yes,
+    coalesce(parts.protocol_fees_paid, 0)::numeric(39, 0) as protocol_fees_paid,
+    coalesce(parts.resolver_fees_earned, 0)::numeric(39, 0) as resolver_fees_earned,
+    coalesce(parts.lp_fees_earned, 0)::numeric(39, 0) as lp_fees_earned,
+    coalesce(parts.liquidity_change, 0)::numeric(39, 0) as liquidity_change,
+    coalesce(parts.resolver_paid, false) as resolver_paid,
+    coalesce(parts.claims_count, 0) as claims_count,
+    coalesce(parts.claims_paid, 0)::numeric(39, 0) as claims_paid,
+    coalesce(parts.withdrawn_amount, 0)::numeric(39, 0) as withdrawn_amount,
+    parts.resolution_key,
+    resolvers.wallet as resolver_wallet,
+    parts.proposed_outcome = 1 as proposed_outcome,
+    parts.ipfs_evidence_hash,
+    to_timestamp(case when parts.resolution_proposed_clock is not null then least(greatest(parts.resolution_proposed_clock, 0), 253402300799) end) as resolution_proposed_at,
+    parts.finalization_key,
+    parts.final_outcome = 1 as final_outcome,
+    parts.proposal_key,
+    parts.last_proposal_likes,
+    parts.last_proposal_dislikes,
+    parts.dispute_key,
+    parts.last_dispute_agree,
+    parts.last_dispute_disagree,
+    parts.initiation_key,
+    initiators.wallet as dispute_initiator,
+    to_timestamp(case when parts.initiated_clock is not null then least(greatest(parts.initiated_clock, 0), 253402300799) end) as dispute_initiated_at,
+    coalesce(parts.was_disputed, false) as was_disputed,
+    to_timestamp(case when parts.created_clock is not null then least(greatest(parts.created_clock, 0), 253402300799) end) as created_at,
+    to_timestamp(case when parts.approved_clock is not null then least(greatest(parts.approved_clock, 0), 253402300799) end) as approved_at,
+    to_timestamp(case when parts.activated_clock is not null then least(greatest(parts.activated_clock, 0), 253402300799) end) as activated_at,
+    to_timestamp(case when parts.resolved_clock is not null then least(greatest(parts.resolved_clock, 0), 253402300799) end) as resolved_at,
+    to_timestamp(case when parts.finalized_clock is not null then least(greatest(parts.finalized_clock, 0), 253402300799) end) as finalized_at,
+    to_timestamp(case when parts.cancelled_clock is not null then least(greatest(parts.cancelled_clock, 0), 253402300799) end) as cancelled_at,
+    to_timestamp(case when parts.withdrawn_clock is not null then least(greatest(parts.withdrawn_clock, 0), 253402300799) end) as liquidity_withdrawn_at,
+    to_timestamp(case when parts.last_trade_clock is not null then least(greatest(parts.last_trade_clock, 0), 253402300799) end) as last_trade_at,
+    parts.newest_lamports_key as lamports_key,
+    parts.newest_lamports as market_lamports,
+    parts.newest_order_key as last_order_key,
+    parts.newest_seq as last_seq
+from both_parts as parts
+inner join "raw"."markets_seen" as seen on parts.number = seen.market_no
+left join "raw"."wallets_seen" as creators on parts.creator_no = creators.wallet_no
+left join "raw"."wallets_seen" as resolvers on parts.resolver_no = resolvers.wallet_no
+left join "raw"."wallets_seen" as initiators on parts.initiator_no = initiators.wallet_no
+) as refolded;
+end
+$function$

@@ -1,0 +1,44 @@
+create or replace function app.cast_ballot(
+    p_market text, p_kind text, p_vote boolean, p_message text, p_signature text
+) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+    v_state text;
+    v_seq bigint;
+begin
+    perform raw.take_writer();
+    if exists (select from ops.models where name = 'markets' and applied_seq is not null) then
+        raise exception 'the markets are being mended; no ballot can be judged until they follow the log'
+            using errcode = 'ZM409';
+    end if;
+    v_market_no := raw.market_number(p_market);
+    select state into v_state from marts.markets where market_no = v_market_no and is_known;
+    if v_state is null then
+        raise exception 'there is no market %', p_market using errcode = 'ZM404';
+    end if;
+    if v_state is distinct from (case p_kind when 'proposal' then 'PROPOSED' when 'dispute' then 'DISPUTED' end) then
+        raise exception 'a % ballot cannot be cast while the market is %', p_kind, v_state using errcode = 'ZM409';
+    end if;
+    v_wallet_no := raw.wallet_number(v_wallet);
+    v_seq := raw.next_seq();
+    begin
+        insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature)
+        values (v_seq, v_market_no, p_kind, v_wallet_no, p_vote, p_message, p_signature);
+    exception when unique_violation then
+        raise exception 'this wallet has already cast its % ballot on this market', p_kind using errcode = 'ZM409';
+    end;
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, 'ballot', v_seq, v_market_no, v_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_seq;
+end
+$$;
+comment on function app.cast_ballot is
+'Cast the signed-in wallet''s ballot, once per market and kind. Returns its seq. ZM404 unknown market, ZM409 wrong state or second ballot.';
+
+grant execute on function app.cast_ballot to zmart_api;

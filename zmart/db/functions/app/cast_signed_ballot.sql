@@ -1,0 +1,44 @@
+-- A ballot whose signed text names market, choice and nonce. The nonce is null for the older texts, which name nothing.
+create or replace function app.cast_signed_ballot(
+    p_market text, p_kind text, p_vote boolean, p_message text, p_signature text,
+    p_nonce text, p_nonce_expires_at timestamptz, p_eligibility text
+) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+begin
+    -- First, so that a chain vote of this wallet is either folded already or comes after.
+    perform raw.take_writer();
+    v_market_no := raw.market_number(p_market);
+    select wallet_no into v_wallet_no from raw.wallets_seen where wallet = v_wallet;
+    if p_eligibility = 'known' and not exists (
+        select from raw.events where wallet_no = v_wallet_no and retracted_at is null
+    ) then
+        raise exception 'only wallets that appear on chain may vote here; this one has done nothing yet'
+            using errcode = 'ZM403';
+    end if;
+    if exists (
+        select from marts.ballots where market_no = v_market_no and kind = p_kind and wallet_no = v_wallet_no
+    ) then
+        raise exception 'this wallet has already cast its % ballot on this market', p_kind using errcode = 'ZM409';
+    end if;
+    if p_kind = 'dispute' and exists (
+        select from marts.markets as m, ops.settings as s
+        where m.market_no = v_market_no and s.name = 'dispute_voting_window_seconds'
+            and clock_timestamp() >= m.dispute_initiated_at + make_interval(secs => s.value)
+    ) then
+        raise exception 'voting on this dispute is over' using errcode = 'ZM409';
+    end if;
+    if p_nonce is not null then
+        perform app.redeem_nonce(p_nonce, p_nonce_expires_at);
+    end if;
+    return app.cast_ballot(p_market, p_kind, p_vote, p_message, p_signature);
+end
+$$;
+comment on function app.cast_signed_ballot is
+'app.cast_ballot, once per nonce, for eligible wallets, never beside a vote on chain. ZM403 not eligible, ZM404, ZM409.';
+
+grant execute on function app.cast_signed_ballot to zmart_api;

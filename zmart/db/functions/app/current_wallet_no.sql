@@ -1,0 +1,8 @@
+create or replace function app.current_wallet_no() returns int
+language sql stable
+begin atomic
+    select w.wallet_no from raw.wallets_seen as w where w.wallet = app.current_wallet();
+end;
+comment on function app.current_wallet_no is 'Number of the wallet this request acts as, or null when the log has not met it.';
+
+grant execute on function app.current_wallet_no to zmart_api;

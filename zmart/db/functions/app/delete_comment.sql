@@ -1,0 +1,19 @@
+create or replace function app.delete_comment(p_comment_no bigint) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_wallet text := app.require_wallet();
+    v_comment app.comments;
+begin
+    v_comment := app.lock_comment(p_comment_no);
+    if v_comment.wallet_no is distinct from app.current_wallet_no() then
+        raise exception 'You can only delete your own discussions' using errcode = 'ZM403';
+    end if;
+    update app.comments set deleted_at = clock_timestamp() where comment_no = p_comment_no;
+    return app.append_comment_entry('comment', v_comment, v_comment.wallet_no);
+end
+$$;
+comment on function app.delete_comment is
+'Hide one''s own comment; replies stay. Returns the seq. ZM403 another''s, ZM404 none or deleted already.';
+
+grant execute on function app.delete_comment to zmart_api;

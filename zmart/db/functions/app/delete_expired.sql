@@ -1,0 +1,15 @@
+create or replace function app.delete_expired() returns void
+language plpgsql set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- One at a time; whoever finds another at it leaves it to them.
+    if not pg_try_advisory_xact_lock(hashtextextended('zmart forget expired', 0)) then
+        return;
+    end if;
+    delete from app.redeemed_nonces where nonce in (
+        select nonce from app.redeemed_nonces where expires_at < clock_timestamp() - interval '1 hour' limit 100);
+    delete from app.sessions where session_id in (
+        select session_id from app.sessions where expires_at < clock_timestamp() - interval '1 hour' limit 100);
+end
+$$;
+comment on function app.delete_expired is 'Delete some of the nonces and sessions that are of no use any more.';

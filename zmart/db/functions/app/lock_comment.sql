@@ -1,0 +1,16 @@
+-- What edits, deletions, opinions and reports begin with: the writer's lock, and the comment if it still stands.
+create or replace function app.lock_comment(p_comment_no bigint) returns app.comments
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_comment app.comments;
+begin
+    perform raw.take_writer();
+    select * into v_comment from app.comments where comment_no = p_comment_no and deleted_at is null;
+    if v_comment.comment_no is null then
+        raise exception 'Discussion not found' using errcode = 'ZM404';
+    end if;
+    return v_comment;
+end
+$$;
+comment on function app.lock_comment is 'A comment that is not deleted, holding raw.writer. ZM404.';

@@ -1,0 +1,49 @@
+create or replace function app.set_market_metadata(
+    p_market_id text, p_question text, p_description text, p_category text, p_tags text [], p_ends_at timestamptz,
+    p_question_cid text
+) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_wallet text := app.require_wallet();
+    v_wallet_no int;
+    v_market_no int;
+    v_creator text;
+    v_anchored text;
+    v_seq bigint;
+begin
+    perform raw.take_writer();
+    v_wallet_no := raw.wallet_number(v_wallet);
+    v_market_no := raw.market_number(p_market_id);
+    select creator_wallet, ipfs_question_hash into v_creator, v_anchored
+    from marts.markets where market_no = v_market_no and is_known;
+    if v_creator <> v_wallet then
+        raise exception 'only its creator can describe a market' using errcode = 'ZM403';
+    end if;
+    -- Older clients put the first 46 characters of some JSON where a content id belongs (protocol.md 5.3).
+    if v_anchored !~ '^Qm[1-9A-HJ-NP-Za-km-z]{44}$' then
+        p_question_cid := null;
+    elsif v_anchored <> p_question_cid then
+        raise exception 'this is not what the market was created with: % is anchored', v_anchored using errcode = 'ZM409';
+    end if;
+    insert into app.market_metadata
+        (market_id, wallet_no, question, description, category, tags, ends_at, question_cid)
+    values (p_market_id, v_wallet_no, p_question, p_description, p_category, p_tags, p_ends_at, p_question_cid)
+    on conflict (market_id, wallet_no) do update set
+        question = excluded.question, description = excluded.description, category = excluded.category,
+        tags = excluded.tags, ends_at = excluded.ends_at, question_cid = excluded.question_cid;
+    if v_market_no is null then
+        return null;
+    end if;
+    v_seq := raw.next_seq();
+    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+    values (v_seq, 'metadata', v_seq, v_market_no, v_wallet_no);
+    perform folds.fold(v_seq - 1, v_seq);
+    notify zmart_feed;
+    return v_seq;
+end
+$$;
+comment on function app.set_market_metadata is
+'Tell a market''s question as the current wallet; its seq, or null before the market exists. ZM403 not its creator, ZM409 not what it anchored.';
+
+grant execute on function app.set_market_metadata to zmart_api;

@@ -1,0 +1,29 @@
+create or replace function ops.reopen_retracted() returns setof bigint
+language sql volatile set search_path = pg_catalog, pg_temp
+begin atomic
+    with gone as (
+        select i.intent_no, s.signature
+        from ops.intents as i
+        inner join ops.submissions as s on i.intent_no = s.intent_no and s.ending = 'landed'
+        inner join raw.transactions as t on s.signature = t.signature
+        where
+            i.state in ('done', 'landed') and t.retracted_at is not null
+            and not exists (
+                select from ops.intents as o
+                where
+                    o.market_no = i.market_no and o.action = i.action and o.intent_no <> i.intent_no
+                    and o.state in ('planned', 'sent', 'landed', 'reopened', 'quarantined')
+            )
+    ),
+    undone as (
+        update ops.submissions as s set ending = null, ended_at = null
+        from gone where s.signature = gone.signature
+    )
+    update ops.intents as i set state = 'reopened', closed_at = null
+    from gone where i.intent_no = gone.intent_no
+    returning i.intent_no;
+end;
+comment on function ops.reopen_retracted is
+'Open again what was done by a transaction that the chain has since been proven not to hold. Its bytes count as able to land until they are proven dead once more.';
+
+grant execute on function ops.reopen_retracted to zmart_keeper;

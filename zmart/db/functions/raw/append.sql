@@ -1,0 +1,161 @@
+create or replace function raw.append(
+    p_source text,
+    -- One element per transaction, each signature once.
+    p_signatures text [], p_slots bigint [], p_indexes int [], p_block_times bigint [], p_errs text [], p_fees text [],
+    p_digests bytea [], p_sightings int [],
+    -- Their bodies: compressed bundles, and for each transaction which one it is in (from 1), from where, how long.
+    p_bundles bytea [], p_bundled int [], p_starts int [], p_lengths int [],
+    -- As in raw.append_events.
+    p_owners int [], p_event_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [],
+    p_clocks bigint [], p_payloads jsonb [], p_contexts jsonb [],
+    p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
+    -- Signatures named without logs.
+    p_wanted text [],
+    -- The seqs before and after; equal where nothing was new.
+    out o_head bigint, out o_last bigint,
+    out o_events int,
+    -- Positions of transactions that are new or back again, and of those that differ from what is stored; how many are
+    -- not believed but wanted from the chain.
+    out o_fresh int [], out o_differing int [], out o_aside int,
+    out o_accounts text [], out o_market_nos int [], out o_identified boolean [],
+    out o_wallets text [], out o_wallet_nos int [],
+    out o_lock_wait_seconds double precision, out o_folds_seconds double precision,
+    -- From getting the lock to here; the commit comes on top.
+    out o_lock_held_seconds double precision
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set max_parallel_workers_per_gather = 0
+as $$
+declare
+    v_began timestamptz := clock_timestamp();
+    v_taken timestamptz;
+    v_folding timestamptz;
+    v_known int [];
+    v_aside int [];
+    v_numbers bigint [];
+    v_final bigint;
+    v_bundle bigint;
+    v_back record;
+    v_left bigint [] := '{}';
+begin
+    lock table raw.writer in exclusive mode;
+    v_taken := clock_timestamp();
+    select coalesce(max(f.seq), 0) into o_head from raw.feed as f;
+
+    select array_agg(g.position::int) into v_known
+    from unnest(p_signatures) with ordinality as g (signature, position)
+    inner join raw.transactions as t on t.signature = g.signature;
+
+    -- A delivery for slots that are final already must come from the chain: what is new there is fetched instead.
+    if p_source = 'webhook' then
+        v_final := raw.finalized_through();
+        select array_agg(g.position::int) into v_aside
+        from unnest(p_slots) with ordinality as g (slot, position)
+        where g.slot <= v_final and not g.position = any(coalesce(v_known, '{}'));
+    end if;
+    o_aside := coalesce(cardinality(v_aside), 0);
+
+    select coalesce(array_agg(g.number order by g.position), '{}') into v_numbers
+    from (
+        select
+            n as position,
+            case
+                when not is_left_out then (select coalesce(max(t.transaction_no), 0) from raw.transactions as t)
+                    + row_number() over (partition by is_left_out order by n)
+                else 0
+            end as number
+        from generate_series(1, cardinality(p_signatures)) as n
+        cross join lateral (select coalesce(n = any(v_known || v_aside), false) as is_left_out) as left_out
+    ) as g;
+
+    select coalesce(max(b.bundle_no), 0) into v_bundle from raw.bundles as b;
+    insert into raw.bundles (bundle_no, content)
+    select v_bundle + g.position, g.content
+    from unnest(p_bundles) with ordinality as g (content, position)
+    where g.position = any(array(
+        select distinct b.bundled
+        from unnest(p_bundled) with ordinality as b (bundled, position)
+        where v_numbers[b.position] > 0
+    ));
+
+    insert into raw.transactions (
+        transaction_no, signature, slot, index_in_block, order_settled, block_time, err, fee_lamports, digest, sightings,
+        bundle_no, bundle_start, bundle_length
+    )
+    select
+        v_numbers[g.position], g.signature, g.slot, g.index_in_block, g.index_in_block is not null,
+        to_timestamp(g.block_time), g.err, g.fee::numeric, g.digest, jsonb_build_object(p_source, g.sightings),
+        v_bundle + g.bundled, g.start, g.length
+    from unnest(
+        p_signatures, p_slots, p_indexes, p_block_times, p_errs, p_fees, p_digests, p_sightings,
+        p_bundled, p_starts, p_lengths
+    ) with ordinality as g (
+        signature, slot, index_in_block, block_time, err, fee, digest, sightings, bundled, start, length, position
+    )
+    where v_numbers[g.position] > 0
+    order by g.position;
+
+    -- Known ones are counted; what was retracted and landed again is opened again, what differs is told to the writer.
+    if v_known is not null then
+        for v_back in
+            select g.position::int as position, t.transaction_no, t.digest = g.digest as is_same, t.retracted_at is not null as is_retracted
+            from unnest(p_signatures, p_digests) with ordinality as g (signature, digest, position)
+            inner join raw.transactions as t on t.signature = g.signature
+            where g.position = any(v_known)
+        loop
+            update raw.transactions as t
+            set
+                sightings = jsonb_set(
+                    t.sightings, array[p_source],
+                    to_jsonb(coalesce((t.sightings ->> p_source)::int, 0) + p_sightings[v_back.position])
+                ),
+                retracted_at = case when v_back.is_same then null else t.retracted_at end
+            where t.transaction_no = v_back.transaction_no;
+            if not v_back.is_same then
+                o_differing := o_differing || v_back.position;
+            elsif v_back.is_retracted then
+                v_numbers[v_back.position] := v_back.transaction_no;
+                -- It keeps the place that is known of it, which this delivery may not know.
+                v_left := v_left || p_slots[v_back.position];
+            end if;
+        end loop;
+    end if;
+    select array_agg(g.position::int order by g.position) into o_fresh
+    from unnest(v_numbers) with ordinality as g (number, position)
+    where g.number > 0;
+
+    delete from raw.pending_signatures as w
+    using unnest(p_signatures) with ordinality as g (signature, position)
+    where w.signature = g.signature and w.reason <> 'differs' and not g.position = any(coalesce(v_aside, '{}'));
+    insert into raw.pending_signatures (signature, reason)
+    select given.signature, format('named by %s without logs', p_source)
+    from (
+        select w.signature from unnest(p_wanted) as w (signature)
+        union
+        select p_signatures[a.position] from unnest(v_aside) as a (position)
+    ) as given
+    where not exists (select from raw.transactions as t where t.signature = given.signature)
+    on conflict (signature) do nothing;
+
+    select * into o_events, o_accounts, o_market_nos, o_identified, o_wallets, o_wallet_nos
+    from raw.append_events(
+        v_numbers, v_left, p_owners, p_event_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
+        p_market_nos, p_accounts, p_market_ids, p_wallet_nos, p_wallets
+    );
+
+    select coalesce(max(f.seq), 0) into o_last from raw.feed as f;
+    v_folding := clock_timestamp();
+    if o_last > o_head then
+        perform folds.fold(o_head, o_last);
+        notify zmart_feed;
+    end if;
+    o_lock_wait_seconds := extract(epoch from v_taken - v_began);
+    o_folds_seconds := extract(epoch from clock_timestamp() - v_folding);
+    o_lock_held_seconds := extract(epoch from clock_timestamp() - v_taken);
+end
+$$;
+comment on function raw.append is
+'Take the writer''s lock, store what is new, fold it and ring; the caller commits. Known transactions are counted, retracted ones that landed again reopened; a webhook for slots that are final is wanted from the chain instead of believed.';
+
+grant execute on function raw.append to zmart_ingest;

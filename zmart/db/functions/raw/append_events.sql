@@ -1,0 +1,119 @@
+create or replace function raw.append_events(
+    -- By position in the batch: the transaction's number, or 0 where its events are left out.
+    p_numbers bigint [],
+    -- Slots that lost a transaction in the same commit: others may stand where it stood.
+    p_left bigint [],
+    -- One element per event; p_owners is the position of its transaction, from 1.
+    p_owners int [], p_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [], p_clocks bigint [],
+    p_payloads jsonb [], p_contexts jsonb [],
+    -- Numbers where the writer knows them, else null; accounts and wallets only where it does not know all about them.
+    p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
+    out o_events int,
+    -- What the writer may remember once this is committed.
+    out o_accounts text [], out o_market_nos int [], out o_identified boolean [],
+    out o_wallets text [], out o_wallet_nos int []
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set max_parallel_workers_per_gather = 0
+as $$
+declare
+    v_head bigint;
+    v_slots bigint [];
+begin
+    if cardinality(array_remove(p_accounts, null)) > 0 then
+        insert into raw.markets_seen (market_no, account, market_id)
+        select
+            (select coalesce(max(m.market_no), 0) from raw.markets_seen as m) + row_number() over (order by named.first_at),
+            named.account, named.market_id
+        from (
+            select g.account, max(g.market_id) as market_id, min(g.position) as first_at
+            from unnest(p_accounts, p_market_ids, p_owners) with ordinality as g (account, market_id, owner, position)
+            where g.account is not null and p_numbers[g.owner] > 0
+            group by g.account
+        ) as named
+        where not exists (select from raw.markets_seen as m where m.account = named.account);
+
+        -- An account that so far only claims had named (protocol.md 1.7): its earlier events now say more than they did.
+        with identified as (
+            update raw.markets_seen as m set market_id = named.market_id
+            from (
+                select distinct g.account, g.market_id
+                from unnest(p_accounts, p_market_ids, p_owners) as g (account, market_id, owner)
+                where g.account is not null and g.market_id is not null and p_numbers[g.owner] > 0
+            ) as named
+            where m.account = named.account and m.market_id is null
+            returning m.market_no
+        )
+        insert into raw.feed (seq, kind, ref, market_no, wallet_no)
+        select
+            (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by e.seq),
+            'moved', e.seq, e.market_no, e.wallet_no
+        from identified
+        inner join raw.events as e on e.market_no = identified.market_no
+        where e.retracted_at is null;
+
+        select array_agg(m.account), array_agg(m.market_no), array_agg(m.market_id is not null)
+        into o_accounts, o_market_nos, o_identified
+        from raw.markets_seen as m
+        where m.account = any(p_accounts);
+    end if;
+
+    if cardinality(array_remove(p_wallets, null)) > 0 then
+        insert into raw.wallets_seen (wallet_no, wallet)
+        select
+            (select coalesce(max(w.wallet_no), 0) from raw.wallets_seen as w) + row_number() over (order by named.first_at),
+            named.wallet
+        from (
+            select g.wallet, min(g.position) as first_at
+            from unnest(p_wallets, p_owners) with ordinality as g (wallet, owner, position)
+            where g.wallet is not null and p_numbers[g.owner] > 0
+            group by g.wallet
+        ) as named
+        where not exists (select from raw.wallets_seen as w where w.wallet = named.wallet);
+
+        select array_agg(w.wallet), array_agg(w.wallet_no) into o_wallets, o_wallet_nos
+        from raw.wallets_seen as w
+        where w.wallet = any(p_wallets);
+    end if;
+
+    select coalesce(max(f.seq), 0) into v_head from raw.feed as f;
+    with appended as (
+        insert into raw.events (
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        )
+        select
+            v_head + row_number() over (order by g.position),
+            g.order_key, p_numbers[g.owner], g.ordinal, g.name,
+            coalesce(g.market_no, (select m.market_no from raw.markets_seen as m where m.account = g.account)),
+            coalesce(g.wallet_no, (select w.wallet_no from raw.wallets_seen as w where w.wallet = g.wallet)),
+            g.clock, g.signature, g.payload, g.context
+        from unnest(
+            p_owners, p_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
+            p_market_nos, p_accounts, p_wallet_nos, p_wallets
+        ) with ordinality as g (
+            owner, signature, order_key, ordinal, name, clock, payload, context,
+            market_no, account, wallet_no, wallet, position
+        )
+        where p_numbers[g.owner] > 0
+        order by g.position
+        returning seq, market_no, wallet_no
+    )
+    insert into raw.feed (seq, kind, market_no, wallet_no)
+    select appended.seq, 'event', appended.market_no, appended.wallet_no
+    from appended;
+    get diagnostics o_events = row_count;
+
+    if o_events > 0 then
+        v_slots := raw.conflicting_slots(v_head);
+    end if;
+    v_slots := p_left || v_slots;
+    if cardinality(v_slots) > 0 then
+        perform raw.resolve_order_conflicts(v_slots);
+    end if;
+end
+$$;
+comment on function raw.append_events is
+'Number the newcomers among markets and wallets, append events with their feed rows, give colliding ones places of their own. For raw.append and for the writer that replaces a transaction; call it holding raw.writer, fold afterwards.';
+
+grant execute on function raw.append_events to zmart_ingest;

@@ -1,0 +1,70 @@
+-- Row level security of schema app. Applied again whenever this file changes, after the functions that it calls.
+--
+-- Services write only through functions that run as zmart_owner and act as one wallet (app.current_wallet). Row level
+-- security is forced on the owner, so that a function that forgets a check still cannot write another wallet's row.
+
+do $$
+declare
+    p pg_policies;
+begin
+    for p in select * from pg_policies where schemaname = 'app' loop
+        execute format('drop policy %I on app.%I', p.policyname, p.tablename);
+    end loop;
+end
+$$;
+
+-- Profiles, metadata, ballots, comments with their edits, and reactions are public.
+create policy read_all on app.wallets for select using (true);
+create policy read_all on app.market_metadata for select using (true);
+create policy read_all on app.ballots for select using (true);
+create policy read_all on app.comments for select using (true);
+create policy read_all on app.comment_edits for select using (true);
+create policy read_all on app.reactions for select using (true);
+
+-- A wallet inserts rows of its own only. An edit belongs to the wallet that wrote the comment.
+create policy insert_own on app.wallets for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.market_metadata for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.ballots for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.comments for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.comment_edits for insert to zmart_owner with check (exists (
+    select from app.comments as c
+    where c.comment_no = comment_edits.comment_no and c.wallet_no = app.current_wallet_no()
+));
+create policy insert_own on app.reactions for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.flags for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.sessions for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.redeemed_nonces for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+
+-- A wallet changes rows of its own only. Ballots, edits, flags and nonces never change.
+create policy update_own on app.wallets for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+create policy update_own on app.market_metadata for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+create policy update_own on app.comments for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+create policy update_own on app.reactions for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+create policy update_own on app.sessions for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+
+-- A reaction is the only row that a wallet can delete.
+create policy delete_own on app.reactions for delete to zmart_owner using (wallet_no = app.current_wallet_no());
+
+-- Sessions, nonces and flags are private: a wallet reads its own rows only.
+create policy read_own on app.sessions for select to zmart_owner, zmart_api using (wallet_no = app.current_wallet_no());
+create policy read_own on app.redeemed_nonces for select to zmart_owner, zmart_api
+using (wallet_no = app.current_wallet_no());
+create policy read_own on app.flags for select to zmart_owner, zmart_api using (wallet_no = app.current_wallet_no());
+
+-- The owner's view marts.discussions counts the flags of a comment. Services still read their own wallet's flags alone.
+create policy count_all on app.flags for select to zmart_owner using (true);
+
+-- app.delete_expired deletes rows an hour after they expired; until then a second use must find the first.
+create policy read_expired on app.sessions for select to zmart_owner
+using (expires_at < clock_timestamp() - interval '1 hour');
+create policy read_expired on app.redeemed_nonces for select to zmart_owner
+using (expires_at < clock_timestamp() - interval '1 hour');
+create policy delete_expired on app.sessions for delete to zmart_owner
+using (expires_at < clock_timestamp() - interval '1 hour');
+create policy delete_expired on app.redeemed_nonces for delete to zmart_owner
+using (expires_at < clock_timestamp() - interval '1 hour');
