@@ -7,8 +7,8 @@ agree:
     confirmed   nothing listed is missing here    raw.coverage, source walk         raw.verified_through()
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
-Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares again. A
-transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false data, or
+Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares
+again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false data, or
 have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we ever
 considered final:
 

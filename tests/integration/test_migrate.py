@@ -145,7 +145,7 @@ def test_a_failing_function_undoes_the_migrations(
     """A half-applied upgrade does not exist: tables and functions change together or not at all."""
     (functions / "ops" / "answer.sql").write_text(ANSWER.format("nonsense"))
 
-    with pytest.raises(errors.ConfigurationError, match=r"ops\.answer failed and left nothing behind: .*nonsense"):
+    with pytest.raises(errors.ConfigurationError, match=r"ops\.answer failed and was rolled back: .*nonsense"):
         _apply(ready, folder)
     with ready.connect() as connection:
         assert connection.execute("select to_regclass('public.one')").fetchone() == (None,)

@@ -246,7 +246,7 @@ def test_a_newer_database_is_refused(database: testing.PostgresDatabase) -> None
             "insert into zmart_migrations.applied (version, name, checksum) values (9999, '9999_new.sql', '')"
         )
 
-    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which these sources do not"):
+    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which this release does not contain"):
         migrate.migrate(database.dsn())
 
 
@@ -258,7 +258,7 @@ def test_a_failing_upgrade_changes_nothing(upgradable: testing.PostgresDatabase,
     path = broken / "functions" / (last.replace(".", "/") + ".sql")
     path.write_text(path.read_text() + "\nselect nonsense;")
 
-    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and left nothing behind"):
+    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and was rolled back"):
         migrate.migrate(upgradable.dsn(), directory=broken)
 
     assert dump(upgradable) == before

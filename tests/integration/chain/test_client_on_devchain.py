@@ -328,7 +328,7 @@ async def test_where_we_are(stage: ClientHarness) -> None:
     """The development chain is a localnet and nothing else, and its clock is the one programs see."""
     assert await client.verify_cluster(stage.chain, Cluster.LOCALNET) == stage.node.ledger.genesis.hash
     for cluster in (Cluster.DEVNET, Cluster.MAINNET):
-        with pytest.raises(errors.ConfigurationError, match=f"SOLANA_CLUSTER is {cluster.value}, but the node is on localnet"):
+        with pytest.raises(errors.ConfigurationError, match=f"is {cluster.value}, but the node is on localnet"):
             await client.verify_cluster(stage.chain, cluster)
     clock = await stage.chain.clock(commitment="confirmed")
     await stage.pass_blocks(40, seconds=10)

@@ -482,7 +482,7 @@ async def test_the_guard(
     if cluster == wanted.value:
         assert await client.verify_cluster(chain, wanted) == genesis_hash
         return
-    with pytest.raises(errors.ConfigurationError, match=f"SOLANA_CLUSTER is {wanted.value}, but the node is on {cluster} "):
+    with pytest.raises(errors.ConfigurationError, match=f"is {wanted.value}, but the node is on {cluster} "):
         await client.verify_cluster(chain, wanted)
 
 

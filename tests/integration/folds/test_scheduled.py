@@ -142,7 +142,7 @@ def test_broken_refresh_raises_one_sentence_and_keeps_the_rows(marts_database: t
             " where name = 'wallets'"
         )
         with pytest.raises(
-            errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Mend its SQL"
+            errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Correct its SQL"
         ) as caught:
             refresh(marts_database, "wallets")
         assert "\n" not in str(caught.value)
