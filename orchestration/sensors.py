@@ -14,7 +14,7 @@ import dagster as dg
 from zmart import settings
 from zmart.db import alerts, queries
 
-from .alerts import deliver
+from .alert_webhook import deliver
 from .resources import DatabaseResource
 
 sql = queries.load("orchestration")

@@ -8,9 +8,9 @@ agree:
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
 Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares
-again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false data, or
-have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we ever
-considered final:
+again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false
+data, or have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we
+ever considered final:
 
     - transactions before and after its slot are listed, twice, more than 150 blocks apart, and it is not;
     - so its blockhash has expired, and it cannot land any more;

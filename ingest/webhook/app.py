@@ -37,7 +37,7 @@ from ..decode import delivery_body
 from ..decode.decoder import DecodedDelivery, Decoder
 from ..log_stats import LogStats
 from ..metrics import Metrics
-from ..store.behind_marts import BehindMarts
+from ..store.mart_retries import MartRetrier
 from ..store.group_commit import ByteBudget, Pipeline, Reservation
 from ..sync.database import SyncDatabase
 from ..sync.sources import Intake, Source, run_sources
@@ -91,7 +91,7 @@ class Parts:
     #: Statistics of the log from the database, for metrics; without it they are not reported.
     log_stats: LogStats | None = None
     #: The task that retries marts which are behind.
-    behind: BehindMarts | None = None
+    mart_retrier: MartRetrier | None = None
     #: Memory budget for bodies until their signature is verified.
     unverified_budget: ByteBudget = field(default_factory=lambda: ByteBudget(UNVERIFIED_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -116,16 +116,16 @@ def create_app(parts: Parts) -> Litestar:
         parts.pipeline.start()
         if parts.sync_task is not None:
             parts.sync_task.start()
-        if parts.behind is not None:
-            parts.behind.start()
+        if parts.mart_retrier is not None:
+            parts.mart_retrier.start()
         try:
             async with run_sources(parts.sources, parts.intake, parts.database):
                 yield
         finally:
             if parts.sync_task is not None:
                 await parts.sync_task.stop()
-            if parts.behind is not None:
-                await parts.behind.stop()
+            if parts.mart_retrier is not None:
+                await parts.mart_retrier.stop()
             await parts.pipeline.close(parts.grace_seconds)
             if parts.log_stats is not None:
                 await parts.log_stats.close()

@@ -1,4 +1,4 @@
-"""The schema's files are readable and complete: sentences, one definition a function, generated functions as golden files."""
+"""The schema files are readable and complete: sentences, one definition per function, golden files of generated functions."""
 
 from __future__ import annotations
 

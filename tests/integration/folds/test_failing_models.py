@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from ingest.records import TransactionRow
-from ingest.store.behind_marts import BehindMarts
+from ingest.store.mart_retries import MartRetrier
 from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run.deploy import rebuild
@@ -66,7 +66,7 @@ def catch_up(database: testing.PostgresDatabase) -> None:
     """Make every mart that is behind due, and retry as ingest does."""
 
     async def run() -> None:
-        marts = BehindMarts(database.dsn("zmart_ingest"))
+        marts = MartRetrier(database.dsn("zmart_ingest"))
         await marts.retry()
         await marts.stop()
 

@@ -16,7 +16,7 @@ import pytest
 from devchain import history
 from ingest.decode.decoder import Decoder
 from ingest.store.writer import Writer
-from orchestration import alerts, checks, sensors
+from orchestration import alert_webhook, checks, sensors
 from orchestration.definitions import define
 from orchestration.resources import DatabaseResource
 from zmart import errors, settings, testing
@@ -391,7 +391,7 @@ def test_refused_alerts_keep_nothing_back(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later alerts are posted though more are refused than fit a tick; those are counted, reported and tried again."""
-    monkeypatch.setattr(alerts, "SLOW_AFTER_REFUSALS", 4)
+    monkeypatch.setattr(alert_webhook, "SLOW_AFTER_REFUSALS", 4)
     chat.refuses, chat.refuses_after = "Unfit.", 99
     refused = "select ops.raise_alert('unfit', 'n' || n, 'critical', 'Unfit.') from generate_series(1, 25) as n"
     execute(story, refused)
@@ -431,7 +431,7 @@ def test_a_slow_chat_does_not_hold_up_the_tick(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster ends a tick after a minute: the rest waits for the next one."""
-    monkeypatch.setattr(alerts, "DELIVERY_SECONDS", -1.0)
+    monkeypatch.setattr(alert_webhook, "DELIVERY_SECONDS", -1.0)
     execute(story, "select ops.raise_alert('fire', '', 'critical', 'Fire.')")
 
     deliver(database)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from orchestration import alerts
+from orchestration import alert_webhook
 from zmart import errors
 from zmart.db.alerts import AlertRow
 from zmart.settings import Secret
@@ -70,9 +70,9 @@ def chat() -> Iterator[Chat]:
 
 def test_a_chat_message_has_text_and_link(chat: Chat) -> None:
     """Slack and its likes take one JSON object with a text: the trouble and where to read on, or that it is over."""
-    alerts.post(chat.url, ALERT)
+    alert_webhook.post(chat.url, ALERT)
 
-    alerts.post(chat.url, ALERT._replace(resolved_at=AT))
+    alert_webhook.post(chat.url, ALERT._replace(resolved_at=AT))
 
     assert [json.loads(taken) for taken in chat.taken] == [
         {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"\ndocs/runbook.md#mart_stale'},
@@ -86,7 +86,7 @@ def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -
     chat.status = status
 
     with pytest.raises(errors.Unavailable, match=str(status)) as caught:
-        alerts.post(chat.url, ALERT)
+        alert_webhook.post(chat.url, ALERT)
 
     assert "very-secret" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -110,7 +110,7 @@ def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -
 def test_any_other_answer_is_a_refusal(answer: bytes) -> None:
     """Statuses without a name, redirects, and what is no HTTP are Unavailable and nothing else."""
     with answering(answer) as url, pytest.raises(errors.Unavailable, match="rejected alert 7"):
-        alerts.post(url, ALERT)
+        alert_webhook.post(url, ALERT)
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def test_texts_are_bounded() -> None:
     long = ALERT._replace(subject="s" * 10_000, message="é" * 100_000)
 
     for alert in (long, long._replace(resolved_at=AT)):
-        text = json.loads(alerts.render_body(alert))["text"]
+        text = json.loads(alert_webhook.render_body(alert))["text"]
         assert len(text) < 2_000
         assert "…" in text
 
@@ -148,4 +148,4 @@ def test_an_unreachable_webhook_is_unavailable(chat: Chat) -> None:
     chat.server_close()
 
     with pytest.raises(errors.Unavailable, match="rejected alert 7"):
-        alerts.post(chat.url, ALERT)
+        alert_webhook.post(chat.url, ALERT)

@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar
 from litestar.datastructures import State
 
-from api import pages
+from api import static_files
 from api.middleware import security_headers
 from api.routes import pages as routes
 
@@ -72,7 +72,7 @@ async def test_encodings_are_two_representations(client: httpx.AsyncClient) -> N
 
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.headers["etag"] != plain.headers["etag"]
-    assert packed.content == plain.content == (pages.FOLDER / "style.css").read_bytes()
+    assert packed.content == plain.content == (static_files.FOLDER / "style.css").read_bytes()
 
 
 async def test_vendored_files_are_immutable(client: httpx.AsyncClient) -> None:
@@ -94,7 +94,7 @@ def test_a_changed_file_has_another_etag(tmp_path: Path) -> None:
     """Whoever edits the console sees it at the next request."""
     script = tmp_path / "a.js"
     script.write_text("1")
-    files = pages.StaticFiles(tmp_path)
+    files = static_files.StaticFiles(tmp_path)
     before = files.find("a.js")
     script.write_text("2")
     os.utime(script, ns=(1, 1))

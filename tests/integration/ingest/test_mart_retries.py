@@ -11,7 +11,7 @@ import event_histories
 import psycopg
 import pytest
 
-from ingest.store.behind_marts import BehindMarts
+from ingest.store.mart_retries import MartRetrier
 from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run.deploy import rebuild
@@ -21,9 +21,9 @@ HALF = len(STORY) // 2
 
 
 @contextlib.asynccontextmanager
-async def retrying(database: testing.PostgresDatabase) -> AsyncIterator[BehindMarts]:
+async def retrying(database: testing.PostgresDatabase) -> AsyncIterator[MartRetrier]:
     """The task that a server runs."""
-    marts = BehindMarts(database.dsn("zmart_ingest"))
+    marts = MartRetrier(database.dsn("zmart_ingest"))
     marts.start()
     try:
         yield marts
