@@ -32,7 +32,7 @@ from zmart.http.server import GracefulServer, bind_listener
 from . import log_stats
 from .commands import backfill, dead_letters, replay
 from .decode.decoder import Decoder
-from .store import mart_retries, group_commit, writer
+from .store import group_commit, mart_retries, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
 from .webhook.app import Parts, create_app

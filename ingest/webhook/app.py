@@ -37,8 +37,8 @@ from ..decode import delivery_body
 from ..decode.decoder import DecodedDelivery, Decoder
 from ..log_stats import LogStats
 from ..metrics import Metrics
-from ..store.mart_retries import MartRetrier
 from ..store.group_commit import ByteBudget, Pipeline, Reservation
+from ..store.mart_retries import MartRetrier
 from ..sync.database import SyncDatabase
 from ..sync.sources import Intake, Source, run_sources
 from ..sync.task import SyncTask

@@ -56,12 +56,12 @@ async def test_a_right_webhook_is_right(account: helius_account.HeliusAccount) -
 
     assert (await verdict_of(configured)).faults == ()
     async with helius.HeliusClient.of(configured) as api:
-        assert "nothing was done" in await api.create_or_repair(helius.DesiredWebhook.of(configured))
+        assert "nothing was changed" in await api.create_or_repair(helius.DesiredWebhook.of(configured))
     assert {method for method, *_ in account.requests} == {"GET"}
 
 
 WRONG = [
-    ({"active": False}, "switched off"),
+    ({"active": False}, "is disabled"),
     (
         {"webhookURL": "https://elsewhere.example.org/helius?token=hush"},
         "delivers to https://elsewhere.example.org/...",
@@ -170,7 +170,7 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
     def alerts() -> list[tuple[Any, ...]]:
         with database.connect() as connection:
             return connection.execute(
-                "select severity, message like '%%switched off%%zmart webhook create%%', resolved_at is null"
+                "select severity, message like '%%is disabled%%zmart webhook create%%', resolved_at is null"
                 " from ops.alerts where kind = %s",
                 (ALERT,),
             ).fetchall()

@@ -154,7 +154,7 @@ async def test_the_command_line_does_the_same(
     assert "a dispute without a ballot" in output
     code, _, output = await ask("plan", "market_finalisations")
     assert code == 2
-    assert "There are: proposal_tallies" in output
+    assert "Use one of: proposal_tallies" in output
     code, _, output = await ask("run", ADMIN_KEYPAIR_PATH=str(stack.folder / "backend.json"))
     assert code == 2
     assert "The admin on chain is" in output

@@ -332,7 +332,7 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(stack: Keepe
     report = await stack.run_keepers("proposal_tallies")
 
     assert reasons(report) == {market: Reason.RECORDS_DIFFER}
-    assert "The chain has 9:2, the log 9:1." in row_of(report, market).detail
+    assert "The chain counts 9:2, the log 9:1." in row_of(report, market).detail
     assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in stack.alerts()
     assert sent(stack) == 0
 

@@ -348,7 +348,7 @@ def test_the_second_service_is_asked_until_it_keeps_it(discussions: testing.Post
 
 
 @pytest.mark.parametrize(
-    ("fate", "message"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
+    ("fate", "message"), [(["queued", "failed"], "stopped pinning"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
 )
 def test_pin_that_fails_or_never_ends_raises_an_alert(
     discussions: testing.PostgresDatabase, world: FakeIpfs, fate: list[str], message: str
