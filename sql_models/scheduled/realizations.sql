@@ -3,7 +3,7 @@
     indexes=['wallet_no, realized_at'],
 ) }}
 
--- What each sell brought beyond the average cost of what it sold: the positions that ever sold, told trade by trade.
+-- The result of each sell beyond the average cost of the sold shares: user positions that ever sold, trade by trade.
 with sellers as (
     select distinct
         market_no,
@@ -32,7 +32,7 @@ running_totals as (
     from with_average_cost
 ),
 
--- How each position ended: the losing side is gone at finalization, the winning side is claimed or comes to nothing.
+-- The end of each user position: the losing side is lost at finalization, the winning side is claimed or worth nothing.
 ended as (
     select
         *,
