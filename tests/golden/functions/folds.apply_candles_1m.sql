@@ -24,7 +24,7 @@ if v_affected is not null then
     perform folds.refold_candles_1m(v_affected, p_from);
 end if;
 
--- One row per market_no, bucket_at. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per market_no, bucket_at. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.candles_1m as t
 using (
 with  __dbt__cte__stg_trades as (

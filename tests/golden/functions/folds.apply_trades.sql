@@ -24,7 +24,7 @@ if v_affected is not null then
     perform folds.refold_trades(v_affected, p_from);
 end if;
 
--- A row for each row of the log: nothing to combine.
+-- A row for each row of the log: nothing is combined.
 insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq)
 select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq from (
 with  __dbt__cte__stg_trades as (
