@@ -30,7 +30,7 @@ WalletToName = Annotated[
 @get(
     "/api/auth/nonce",
     tags=["auth"],
-    summary="What to sign",
+    summary="Get a text to sign for sign-in",
     responses=response_docs.problems(),
 )
 async def show_nonce(

@@ -100,7 +100,7 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
 @post(
     "/api/markets/{market:str}/discussions",
     tags=["discussions"],
-    summary="Post under a market",
+    summary="Create a post under a market",
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,
@@ -115,7 +115,7 @@ async def post_under_market(
 @post(
     "/api/discussions",
     tags=["discussions"],
-    summary="Post",
+    summary="Create a post",
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,

@@ -16,7 +16,7 @@ RankedBy = Annotated[schemas.RankedBy, QueryParameter(name="by", description="Th
 Days = Annotated[int, QueryParameter(ge=1, le=1000, description="Number of newest days with events.")]
 
 
-@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=response_docs.read_responses())
+@get("/api/leaderboard", tags=["wallets"], summary="List the best wallets", responses=response_docs.read_responses())
 async def show_leaderboard(
     database: FromDatabase,
     period: PeriodName = "all",

@@ -54,7 +54,7 @@ async def list_markets(
 @get(
     ["/api/markets/{market:str}", "/markets/{market:str}"],
     tags=["markets"],
-    summary="One market",
+    summary="Get a market",
     responses=response_docs.read_responses(404),
 )
 async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:

@@ -42,7 +42,7 @@ async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
 @post(
     "/api/sql",
     tags=["status"],
-    summary="Ask in SQL",
+    summary="Run an SQL query",
     status_code=200,
     security=SECURITY,
     responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **response_docs.problems(401, 404, 413)},

@@ -113,7 +113,7 @@ class Requests:
         return cast("SignOutResult", await self._transport.request("POST", "/api/auth/logout", body=body))
 
     async def show_nonce(self, *, wallet: str | None = None) -> NonceToSign:
-        """What to sign.
+        """Get a text to sign for sign-in.
 
         Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here.
         """
@@ -142,7 +142,7 @@ class Requests:
         return cast("Session", await self._transport.request("POST", "/api/auth/verify", body=body))
 
     async def post_discussion(self, **body: Unpack[NewMarketPost]) -> PostResult:
-        """Post.
+        """Create a post.
 
         Create a post or a reply, with the market in the body.
         """
@@ -230,7 +230,7 @@ class Requests:
         limit: int | None = None,
         offset: int | None = None,
     ) -> Leaderboard:
-        """Who did best.
+        """List the best wallets.
 
         List wallets by realized profit, volume, trades, or share of decided positions won.
         """
@@ -323,7 +323,7 @@ class Requests:
         )
 
     async def show_market(self, market: str) -> Market:
-        """One market.
+        """Get a market.
 
         Return the whole row, without a wrapper.
         """
@@ -397,7 +397,7 @@ class Requests:
         )
 
     async def post_under_market(self, market: str, **body: Unpack[NewPost]) -> PostResult:
-        """Post under a market.
+        """Create a post under a market.
 
         Create a post under the market, or a reply to another post of it (`parent_id`).
         """
@@ -602,7 +602,7 @@ class Requests:
         return cast("SqlConsole", await self._transport.request("GET", "/api/sql"))
 
     async def run_sql(self, **body: Unpack[SqlQuery]) -> SqlAnswer:
-        """Ask in SQL.
+        """Run an SQL query.
 
         Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV. Disabled unless
         the server was started with ANALYST_SQL.

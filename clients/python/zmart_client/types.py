@@ -73,7 +73,7 @@ class Authenticate(TypedDict):
 
 
 class Authenticated(TypedDict):
-    """Who you are."""
+    """The wallet of the connection."""
 
     type: Literal["authenticated"]
     timestamp: str

@@ -22,7 +22,7 @@ export class Requests {
   }
 
   /**
-   * What to sign.
+   * Get a text to sign for sign-in.
    *
    * Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here.
    */
@@ -60,7 +60,7 @@ export class Requests {
   }
 
   /**
-   * Post.
+   * Create a post.
    *
    * Create a post or a reply, with the market in the body.
    */
@@ -144,7 +144,7 @@ export class Requests {
   }
 
   /**
-   * Who did best.
+   * List the best wallets.
    *
    * List wallets by realized profit, volume, trades, or share of decided positions won.
    */
@@ -198,7 +198,7 @@ export class Requests {
   }
 
   /**
-   * One market.
+   * Get a market.
    *
    * Return the whole row, without a wrapper.
    */
@@ -243,7 +243,7 @@ export class Requests {
   }
 
   /**
-   * Post under a market.
+   * Create a post under a market.
    *
    * Create a post under the market, or a reply to another post of it (`parent_id`).
    */
@@ -402,7 +402,7 @@ export class Requests {
   }
 
   /**
-   * Ask in SQL.
+   * Run an SQL query.
    *
    * Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV. Disabled
    * unless the server was started with ANALYST_SQL.

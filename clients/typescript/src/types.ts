@@ -59,7 +59,7 @@ export interface Authenticate {
   wallet?: string;
 }
 
-/** Who you are. */
+/** The wallet of the connection. */
 export interface Authenticated {
   type: "authenticated";
   timestamp: string;
