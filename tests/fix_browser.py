@@ -1,6 +1,6 @@
-"""A real browser for tests of what people see.
+"""A real browser for tests of the console.
 
-chromium     the path of Debian's chromium; installed by apt-get where we may, else the test skips
+chromium     the path of Debian's chromium; installed by apt-get if possible, else the test is skipped
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-#: Headless, and nobody is called: what the browser itself would ask of the network is switched off.
+#: Headless, and without the browser's own network requests.
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -27,7 +27,7 @@ _INSTALL_TIMEOUT_SECONDS = 240
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where Debian's chromium is."""
+    """The path of Debian's chromium."""
     found = shutil.which("chromium")
     if found is None:
         _install()

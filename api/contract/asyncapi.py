@@ -264,7 +264,9 @@ def _protocol_schemas() -> Document:
         "Unsubscribed": _server_message(
             "unsubscribed", "The topics that remain subscribed.", _object("", {"topics": names})
         ),
-        "Authenticated": _server_message("authenticated", "The wallet of the connection.", _object("", {"wallet": text})),
+        "Authenticated": _server_message(
+            "authenticated", "The wallet of the connection.", _object("", {"wallet": text})
+        ),
         "Pong": _server_message(
             "pong", "The reply to a ping.", _object("", {}, optional=dict(_POSITION_FIELDS)), has_position=True
         ),

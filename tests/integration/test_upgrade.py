@@ -22,9 +22,9 @@ from zmart.run.deploy import rebuild
 from zmart.run.postgres import binaries
 
 UPGRADE = Path(__file__).parents[1] / "data" / "upgrade"
-#: What 0027 became before the earlier migrations were replaced: each step alone, in order.
+#: The steps from 0027 to the state before the earlier migrations were replaced: each alone, in order.
 STEPS = ["0028_unfetched.sql", "0029_behind.sql", "0030_wanted.sql", "0033_alert_delivery.sql"]
-#: Data that no chain can give back, and what reads the same before and after. The second name is today's.
+#: Data that no chain can restore, and the expressions that must be equal before and after. The second name is today's.
 PRESERVED = [
     ("app.ballots", "app.ballots"),
     ("app.comments", "app.comments"),

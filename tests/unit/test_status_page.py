@@ -1,4 +1,4 @@
-"""`zmart status` as a page: what a person reads off it."""
+"""The page of `zmart status`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ STATUS: dict[str, Any] = {
 
 
 def test_the_page_shows_progress_and_open_problems() -> None:
-    """What to do first, then a line each for log, lag, proofs, what is open, every model and every alert."""
+    """The problems first, then a line each for log, lag, proofs, open items, every model and every alert."""
     page = list(status.format_page(STATUS))
 
     assert page == [
@@ -101,7 +101,7 @@ def test_a_page_without_problems_starts_with_all_is_well() -> None:
     ],
 )
 def test_each_problem_is_reported_with_the_next_step(changes: dict[str, Any], need: str) -> None:
-    """One thing is one line, and never hidden by another being well."""
+    """One problem is one line, and never hidden by the state of others."""
     well = {**STATUS, "models": [], "dead_letters": 0, "alerts": [], **changes}
 
     first, second, *_ = status.format_page(well)
@@ -111,7 +111,7 @@ def test_each_problem_is_reported_with_the_next_step(changes: dict[str, Any], ne
 
 
 def test_a_small_log_shows_no_size_per_million_events() -> None:
-    """What an empty database takes would be counted as theirs."""
+    """The size of an empty database would be counted as theirs."""
     small = {**STATUS, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
 
     assert "size      21 MB, too few events to estimate the growth" in list(status.format_page(small))

@@ -1,4 +1,4 @@
-"""The documents keep their promises: commands, files, settings and columns they name exist, and none is left out."""
+"""The documents are correct: commands, files, settings and columns in them exist, and none is missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def module(path: Path) -> ModuleType:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    """A relative link names a file that is there."""
+    """A relative link leads to an existing file."""
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
@@ -37,7 +37,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_exist(page: Path) -> None:
-    """Every `zmart ...` and `make ...` in a code block or in backticks is one that works."""
+    """Every `zmart ...` and `make ...` in a code block or in backticks is a valid command."""
     text = page.read_text()
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`|^    \S.*$", text, flags=re.DOTALL | re.MULTILINE))
     commands = set(re.findall(r"(?:^|[\s`(/])zmart ([a-z][a-z-]+)", code))
@@ -49,7 +49,7 @@ def test_commands_exist(page: Path) -> None:
 
 
 def test_every_setting_is_in_the_example() -> None:
-    """A variable that the settings read stands in .env.example, and none stands there that nothing reads."""
+    """.env.example has every variable that the settings read, and no other."""
     source = "".join(path.read_text() for path in Path(settings.__file__).parent.glob("[a-z]*.py"))
     read = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', source)) - set(settings.REPLACED_VARIABLES)
     named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
@@ -59,14 +59,14 @@ def test_every_setting_is_in_the_example() -> None:
 
 
 def test_the_marts_page_equals_the_generated_one() -> None:
-    """docs/marts.md is generated; whoever changes a model writes it again."""
+    """docs/marts.md equals the generator's output for the current models."""
     reference = module(ROOT / "docs" / "reference.py")
 
     assert reference.PAGE.read_text() == reference.page(), "run: python docs/reference.py"
 
 
 def test_every_model_and_column_is_described() -> None:
-    """Each model has a yml beside it, and each of its columns a sentence."""
+    """Each model has a yml file, and each of its columns a sentence."""
     described = {}
     for path in ROOT.glob("sql_models/**/*.yml"):
         for model in yaml.safe_load(path.read_text()).get("models", []):
@@ -78,7 +78,7 @@ def test_every_model_and_column_is_described() -> None:
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
-    """The pages in docs/adr count from 0001."""
+    """The pages in docs/adr are numbered from 0001."""
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
 
     assert numbers == list(range(1, len(numbers) + 1))
