@@ -19,7 +19,7 @@ ever considered final:
       block: the next served block's parent is an older block, which the node serves too.
 
 "Slot skipped", "block not available" and null mean only that this node does not serve the block; nothing follows from
-them. A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
+them (solana.md 3). A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
 
 An error during a walk ends it without any conclusion.
 """
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
-#: Blocks for which a blockhash is valid.
+#: Blocks for which a blockhash is valid (solana.md 4).
 BLOCKHASH_AGE: Final = 150
 #: How far above a slot the next served block is searched for. One absent leader leaves 4 slots empty, two leave 8.
 MOST_SKIPPED: Final = 16
