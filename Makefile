@@ -9,7 +9,7 @@ PYTEST = $(if $(COVERAGE),$(BIN)/python .ci/measure.py run,$(BIN)/pytest) -n aut
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## Build .venv from the locks (the other targets do it by themselves)
+setup: .venv/.ready ## Build .venv from the locks (other targets do it if needed)
 
 .venv/.ready: requirements-dev.lock requirements-setup.lock pyproject.toml $(if $(PYTHON),force)
 	@sh deploy/setup.sh "$(PYTHON)"
@@ -37,7 +37,7 @@ check: setup ## Format, lint, types, layers, SQL, dbt parse, docs
 bench: setup ## Measure the figures of bench/README.md; ONLY=name for one
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-fuzz: setup ## Fuzz what reads strangers' bytes, led by coverage, and every request; FUZZ_SECONDS=60
+fuzz: setup ## Fuzz ingest (guided by coverage) and every API request; FUZZ_SECONDS=60
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python tests/fuzz/ingest_fuzz.py
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/pytest -q tests/integration/api/test_fuzzed_requests.py
 

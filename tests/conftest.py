@@ -1,4 +1,4 @@
-"""What every test can ask for; the fixtures themselves are in small `fix_*` plugins."""
+"""Loads the fixtures of all tests, which are in small `fix_*` plugins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from zmart import testing
 
-# How long an example takes is the machine's affair: speed is measured in bench/, never here.
+# Hypothesis checks no deadline, because examples take longer on a busy machine; speed is measured in bench/.
 hypothesis.settings.register_profile("zmart", deadline=None)
 hypothesis.settings.load_profile("zmart")
 
@@ -18,7 +18,7 @@ pytest_plugins = ["tests.fix_browser", "tests.fix_node", "tests.fix_postgres", "
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say which Postgres the tests run on."""
+    """Report which Postgres the tests run on."""
     return f"postgres: {testing.describe_server()}"
 
 

@@ -1,6 +1,6 @@
-"""A real browser for tests of what people see.
+"""A real browser for tests of the console.
 
-chromium     the path of Debian's chromium; installed by apt-get where we may, else the test skips
+chromium     the path of Debian's chromium; installed by apt-get if possible, else the test is skipped
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from tests import debian_packages
 
-#: Headless, and nobody is called: what the browser itself would ask of the network is switched off.
+#: Headless, and without the browser's own network requests.
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -26,7 +26,7 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where Debian's chromium is."""
+    """The path of Debian's chromium."""
     if shutil.which("chromium") is None:
         try:
             debian_packages.install("chromium")

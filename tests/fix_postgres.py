@@ -1,8 +1,8 @@
-"""Postgres fixtures: one server a run, one database a test.
+"""Postgres fixtures: one server per run, one database per test.
 
 database         a clone with the whole schema, roles and rights; `.dsn(role)`, `.connect(role)`
 marts_database   the same with the folds deployed
-empty_database   a database with nothing in it, owned by nobody of ours
+empty_database   an empty database that none of our roles owns
 opened_connections  the connections that `zmart.db.connection` opens during the test
 """
 
@@ -26,7 +26,7 @@ def postgres_server() -> Iterator[testing.PostgresServer]:
 
 @pytest.fixture(scope="session")
 def template(postgres_server: testing.PostgresServer) -> Iterator[testing.PostgresDatabase]:
-    """The migrated log, to clone from; never connect to it."""
+    """The migrated log as a template; never connect to it."""
     with postgres_server.template(testing.apply_migrations) as database:
         yield database
 
@@ -48,7 +48,7 @@ def marts_template(
 def database(
     postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """A database of this test's own, migrated."""
+    """A migrated database for this test alone."""
     with postgres_server.clone(template) as database:
         yield database
 
@@ -57,7 +57,7 @@ def database(
 def marts_database(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """A database of this test's own, migrated, with every model deployed."""
+    """A migrated database for this test alone, with every model deployed."""
     with postgres_server.clone(marts_template) as database:
         yield database
 

@@ -1,6 +1,6 @@
-"""A Redis for tests: Debian's server, the one that is installed or its package unpacked into a folder.
+"""A Redis for tests: Debian's server, installed or unpacked into a folder.
 
-redis     one server a run, `.url`, `.stop()` and `.start()` for staging its absence
+redis     one server per run, `.url`, `.stop()` and `.start()` to simulate its absence
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STOP_TIMEOUT_SECONDS = 10.0
 
 
 class Redis:
-    """A Redis server without files, on a port of its own."""
+    """A Redis server without files, on a separate port."""
 
     def __init__(self, command: str, libraries: Path | None) -> None:
         with socket.socket() as probe:
@@ -34,11 +34,11 @@ class Redis:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Return its address."""
         return f"redis://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Serve; returns when it answers."""
+        """Start; return when it answers."""
         options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", str(self._port)]
         self._process = subprocess.Popen(
             [self._command, *options], env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -50,7 +50,7 @@ class Redis:
         pytest.fail("redis-server ended before it was ready")
 
     def stop(self) -> None:
-        """End at once, connections and all."""
+        """Stop at once, with all connections."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(STOP_TIMEOUT_SECONDS)
@@ -61,7 +61,7 @@ class Redis:
 
 @pytest.fixture(scope="session")
 def redis_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path | None]:
-    """How to run redis-server here; skips with the reason where there is none to be had."""
+    """Return the command of redis-server; skip with the reason if there is none."""
     if (installed := shutil.which("redis-server")) is not None:
         return installed, None
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
@@ -79,7 +79,7 @@ def redis_command(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path |
 
 @pytest.fixture
 def redis(redis_command: tuple[str, Path | None]) -> Iterator[Redis]:
-    """A server of this test's own."""
+    """A server for this test alone."""
     server = Redis(*redis_command)
     server.start()
     try:

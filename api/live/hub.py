@@ -112,9 +112,9 @@ class Hub:
     def admit(self, address: str) -> None:
         """Raise TooManyStreams above the limits, Unavailable when the process is shutting down."""
         if self._is_closed:
-            raise zmart_errors.Unavailable("This process is shutting down; connect again.")
+            raise zmart_errors.Unavailable("This process is shutting down; reconnect.")
         if self.streams >= self._most_clients:
-            raise errors.TooManyStreams(f"All {self._most_clients} streams of this process are taken.")
+            raise errors.TooManyStreams(f"All {self._most_clients} streams of this process are in use.")
         if self._per_address[address] >= self._most_per_address:
             raise errors.TooManyStreams(f"{self._most_per_address} streams are open from this address already.")
 
@@ -209,7 +209,7 @@ class Hub:
             return False
         except Exception:
             # A bug in this code, or marts that are not built yet: report the stall, but keep the task running.
-            self.stall_reason = "a statement failed; the log of this process has the reason."
+            self.stall_reason = "a statement failed; the log of this process contains the reason."
             log.exception("streams_stalled")
             return False
         self.stall_reason = None

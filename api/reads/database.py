@@ -144,7 +144,7 @@ class ReadDatabase:
             return await self._rows(statement, parameters)
         except errors.Overloaded as error:
             if isinstance(error.__cause__, psycopg_pool.PoolTimeout):
-                raise errors.Unavailable("No connection to Postgres became free in time.") from error
+                raise errors.Unavailable("No database connection became free in time.") from error
             raise
 
     async def answer(

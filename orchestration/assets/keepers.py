@@ -56,9 +56,10 @@ def _asset(task: actions.Task) -> dg.AssetsDefinition:
         pool=POOL,
         required_resource_keys={"database"},
         tags={"signs_as": task.key},
-        description=f"{task.description}\n\n**Materialize** makes the plan, proves and simulates what is due, and "
-        f"unless it is a dry run signs it as the {task.key}, stores it, sends it and waits until it has landed. A row "
-        "that is not sent says why. Pressing it twice does nothing twice. Dry run: `dry_run: true` in the launchpad.",
+        description=f"{task.description}\n\n**Materialize** plans, verifies and simulates the due transactions. "
+        f"Unless it is a dry run, it signs them as the {task.key}, stores and sends them and waits "
+        "until they have landed. A row that is not sent names the reason. A second run does not repeat "
+        "the work of the first. Dry run: `dry_run: true` in the launchpad.",
     )
     def keeper(context: dg.AssetExecutionContext, config: KeeperRunConfig) -> dg.MaterializeResult[Any]:
         database: DatabaseResource = context.resources.database

@@ -15,7 +15,7 @@ def _service(name: str, *, foundation: bool = False) -> Service:
 
 
 def test_delays_double_up_to_a_bound() -> None:
-    """Each stop in the recent past doubles the wait."""
+    """Each recent stop doubles the wait."""
     decisions = [restarts.decide(POLICY, [10.0] * count, now=10.0) for count in (1, 2, 3)]
 
     assert decisions == [
@@ -26,7 +26,7 @@ def test_delays_double_up_to_a_bound() -> None:
 
 
 def test_too_many_stops_are_given_up() -> None:
-    """A service that keeps stopping is left alone, and the number is known."""
+    """A service that keeps stopping is not restarted any more, after a fixed number of stops."""
     assert restarts.decide(POLICY, [1, 2, 3, 4], now=5) == restarts.GiveUp(stops=4)
 
 
@@ -36,7 +36,7 @@ def test_old_stops_are_forgotten() -> None:
 
 
 def test_foundations_stop_last_and_latest_first() -> None:
-    """Postgres outlives everything that writes to it."""
+    """Postgres ends after everything that writes to it."""
     postgres, redis = _service("postgres", foundation=True), _service("redis", foundation=True)
     api, ingest = _service("api"), _service("ingest")
 

@@ -1,4 +1,4 @@
-"""The models' own tests: unit tests, contracts, keys, relationships and invariants, by dbt, over a played chain."""
+"""The models' own tests: unit tests, contracts, keys, relationships and invariants, by dbt, over a generated chain."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Supervisor:
                 if not port.is_free():
                     raise errors.ConfigurationError(
                         f"Port {port.number} on {port.host} ({child.service.name}) is in use.",
-                        help=f"Stop what listens there, or set {port.variable} to another port.",
+                        help=f"Stop the process that listens there, or set {port.variable} to another port.",
                     )
 
     async def _start(self) -> bool:
@@ -236,7 +236,7 @@ class _Child:
             self._fail_launch(error)
             return
         except OSError as error:
-            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}."))
+            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be started: {error.strerror}."))
             return
         self._failed_launches = 0
         loop = asyncio.get_running_loop()
@@ -339,8 +339,8 @@ class _Child:
         if not self.first_ready.done() and not self._is_stopping:
             self._fail_startup(
                 errors.Unavailable(
-                    f"{self.service.name} did not get ready: {reason}.{self._log.tail()}\n",
-                    help=f"See all of it with: zmart logs {self.service.name}",
+                    f"{self.service.name} did not become ready: {reason}.{self._log.tail()}\n",
+                    help=f"See the complete log: zmart logs {self.service.name}",
                 )
             )
 
@@ -382,7 +382,7 @@ class _Child:
     def _mark_restarting(self, why: str) -> None:
         self._status.restarts += 1
         self._set_state("restarting", message=why)
-        self._report(f"{why}; starting it again", "warning")
+        self._report(f"{why}; restarting", "warning")
 
     def _terminate(self) -> None:
         running = self._process

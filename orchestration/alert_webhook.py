@@ -97,8 +97,8 @@ def _report_refused(connection: Connection, *, is_news: bool) -> None:
             REFUSED,
             "",
             "warning",
-            f"ALERT_WEBHOOK_URL does not accept {len(rows)} alerts, among them alert {alert_no} ({kind}), "
-            f"{refusals} times in a row: {refusal} Read them with: zmart alerts list",
+            f"ALERT_WEBHOOK_URL has rejected {len(rows)} alerts, among them alert {alert_no} ({kind}), {refusals} "
+            f"times in a row: {refusal} List them with: zmart alerts list",
         )
 
 
@@ -130,8 +130,8 @@ def post(url: Secret, alert: AlertRow) -> None:
         answer = type(error).__name__
     # From None: the cause contains the address, which is a secret.
     raise errors.Unavailable(
-        f"The alert webhook did not take alert {alert.alert_no}: {answer}.",
-        help="Correct ALERT_WEBHOOK_URL; delivery is tried again.",
+        f"The alert webhook rejected alert {alert.alert_no}: {answer}.",
+        help="Correct ALERT_WEBHOOK_URL; delivery is retried.",
     ) from None
 
 
@@ -139,7 +139,7 @@ def render_body(alert: AlertRow) -> bytes:
     """Return the alert as `{"text": ...}`; an open one has a link to its section of the runbook."""
     about = f" ({_bounded(alert.subject, MOST_SUBJECT_CHARACTERS)})" if alert.subject else ""
     if alert.is_over:
-        text = f"{_RESOLVED_SIGN} *ZMART {alert.kind}*{about} is over."
+        text = f"{_RESOLVED_SIGN} *ZMART {alert.kind}*{about} is resolved."
     else:
         message = _bounded(alert.message, MOST_MESSAGE_CHARACTERS)
         text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {message}\n{RUNBOOK}#{alert.kind}"
