@@ -1484,7 +1484,7 @@ export interface Resync {
   timestamp: string;
   data: {
   reason: "foreign_epoch" | "future_position" | "mark_mismatch";
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
   /** Seq of the log entry. */
   seq: number;
@@ -1496,7 +1496,7 @@ export interface Resync {
 /** Your position is not in this log. */
 export interface ResyncEvent {
   reason: "foreign_epoch" | "future_position" | "mark_mismatch";
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
   /** Seq of the log entry. */
   seq: number;

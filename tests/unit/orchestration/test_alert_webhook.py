@@ -104,7 +104,7 @@ def test_a_redirect_is_a_refusal(chat: Chat, status: int) -> None:
     chat.status = status
 
     with pytest.raises(errors.Unavailable, match=str(status)):
-        alerts.post(chat.url, ALERT)
+        alert_webhook.post(chat.url, ALERT)
 
 
 @pytest.mark.parametrize(
