@@ -51,7 +51,11 @@ def test_a_subscription_receives_only_its_topics() -> None:
     """Messages are chosen by topic; an entry without any for this client gives no frame."""
     trade = StreamMessage(("trades", "market:a"), None, '{"type":"trade"}')
     price = StreamMessage(("markets", "market:a"), "p:a", '{"type":"price_update"}')
-    window = LogWindow(head=START.with_seq(3), position=START.with_seq(3), messages=[(1, [trade, price]), (3, [price])])
+    window = LogWindow(
+        head=START.with_seq(3),
+        position=START.with_seq(3),
+        messages=[(START.with_seq(1), [trade, price]), (START.with_seq(3), [price])],
+    )
     everything = frames_for_topics(window, frozenset({"market:a"}))
     assert [(f.position.seq, f.messages) for f in everything] == [(1, (trade, price)), (3, (price,))]
     assert [f.position.seq for f in frames_for_topics(window, frozenset({"trades"}))] == [1]
