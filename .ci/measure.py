@@ -103,7 +103,8 @@ def render_report(totals: Totals, floor: float) -> str:
 def measured_children(data: Path, site_packages: Path) -> Iterator[None]:
     """Let every Python that reads `site_packages` measure itself."""
     values = {"COVERAGE_PROCESS_START": str(CONFIGURATION), "COVERAGE_FILE": str(data / "data")}
-    line = "; ".join(["import os", *(f"os.environ.setdefault({name!r}, {value!r})" for name, value in values.items())])
+    # Without effect once the folder is gone: a run that was killed leaves the file behind.
+    line = f"import os; os.path.isdir({str(data)!r}) and [os.environ.setdefault(*pair) for pair in {values!r}.items()]"
     start_file = site_packages / START_FILE
     data.mkdir(parents=True, exist_ok=True)
     start_file.write_text(f"{line}\n")
