@@ -2,7 +2,7 @@
 # Empty: the newest supported Python; `make setup PYTHON=python3.12` rebuilds .venv on another.
 PYTHON ?=
 BIN := .venv/bin
-PYTEST = $(if $(COVERAGE),$(BIN)/python .ci/measure.py run,$(BIN)/pytest) -n auto --maxprocesses 4 --dist loadfile
+PYTEST = $(if $(COVERAGE),$(BIN)/python .ci/measure.py run $(COVERAGE),$(BIN)/pytest) -n auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup up test drills coverage coverage-report check bench fuzz audit clean force
 
@@ -25,7 +25,7 @@ drills: setup ## Run the tests that need Debian packages or more than 30 s; TEST
 
 coverage: setup ## Measure statements and branches in all tests; renew .ci/uncovered
 	@$(BIN)/python .ci/measure.py erase
-	@$(MAKE) --no-print-directory test drills COVERAGE=1
+	@$(MAKE) --no-print-directory test drills COVERAGE=branches
 	@$(BIN)/python .ci/measure.py report --write
 
 coverage-report: setup

@@ -26,8 +26,8 @@ LONG_SECONDS = 30.0
 #: Name, command, and the minutes that the step may take on two cores.
 STEPS = (
     ("check", ("make", "check"), 10),
-    ("test", ("make", "test", "COVERAGE=1"), 15),
-    ("drills", ("make", "drills", "COVERAGE=1"), 45),
+    ("test", ("make", "test", "COVERAGE=statements"), 15),
+    ("drills", ("make", "drills", "COVERAGE=statements"), 45),
     ("coverage", ("make", "coverage-report"), 5),
 )
 

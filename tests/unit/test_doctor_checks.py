@@ -69,11 +69,14 @@ def test_a_lock_is_read() -> None:
         ((3, 11), {"one": "1.0", "three": "3.0", "two-b": "2.1"}, "no", "Two_b 2.1 (locked 2.0)"),
         ((3, 11), {"one": "1.1", "three": "3.0"}, "no", "one 1.1 (locked 1.0)"),
         ((3, 11), {"three": "3.0"}, "no", "one missing (locked 1.0)"),
-        ((3, 12), {"one": "1.0", "three": "3.0"}, "no", "Python 3.12"),
+        ((3, 12), {"one": "1.0", "three": "3.0"}, "yes", "Python 3.12"),
+        ((3, 13), {"one": "1.0", "three": "3.0"}, "yes", "Python 3.13"),
+        ((3, 10), {"one": "1.0", "three": "3.0"}, "no", "Python 3.10"),
+        ((3, 14), {"one": "1.0", "three": "3.0"}, "no", "Python 3.14"),
     ],
 )
 def test_python(version: tuple[int, int], installed: dict[str, str], answer: str, words: str) -> None:
-    """The interpreter is 3.11 and every package is the locked one; one for another machine may be missing."""
+    """The interpreter is supported and every package is the locked one; one for another machine may be missing."""
     found = doctor_checks.check_python(version, doctor_checks.parse_pins(LOCK), installed)
     assert answers(found) == [answer]
     assert words in messages(found)

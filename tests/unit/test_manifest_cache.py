@@ -81,6 +81,9 @@ def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monke
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         one, other = (pool.apply_async(names) for _ in range(2))
         assert one.get() == other.get()
+        # The end of the block sends SIGTERM, on which a measured worker writes its data and may wait for ever.
+        pool.close()
+        pool.join()
     assert "model.zmart.markets" in names()
 
 

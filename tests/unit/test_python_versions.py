@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from zmart.run.doctor import doctor_checks
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("zmart", "ingest", "api", "orchestration", "devchain", "bench", "clients", "analytics", "tests", ".ci")
 VERSIONS = ("3.11", "3.12", "3.13")
@@ -24,6 +26,7 @@ def test_every_file_names_the_same_versions() -> None:
 
     assert project["requires-python"] == ">=3.11,<3.14"
     assert 'supported="3.13 3.12 3.11"' in setup
+    assert tuple(f"{major}.{minor}" for major, minor in doctor_checks.PYTHONS) == VERSIONS
     assert "3.11, 3.12 or 3.13" in setup
     for page in ("README.md", "CONTRIBUTING.md"):
         assert re.search(r"3\.11, 3\.12 or 3\.13", (ROOT / page).read_text()), page

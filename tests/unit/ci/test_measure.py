@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import subprocess
 import sys
@@ -78,3 +79,19 @@ def test_nothing_is_measured_afterwards(tmp_path: Path) -> None:
 
     assert found == [True]
     assert not (tmp_path / measure.START_FILE).exists()
+
+
+@pytest.mark.parametrize("has_branches", [True, False])
+def test_the_gate_measures_statements_alone(has_branches: bool) -> None:
+    """Branches would lengthen its tests by almost half; the rest of the configuration is that of pyproject.toml."""
+    parser = configparser.ConfigParser()
+    parser.read_string(measure.render_configuration(measure.CONFIGURATION.read_text(), has_branches=has_branches))
+
+    assert parser["run"]["branch"] == str(has_branches)
+    assert parser["run"]["source_pkgs"] == "zmart, ingest, api, orchestration, devchain"
+    assert ("core" in parser["run"]) == (not has_branches and sys.version_info >= (3, 12))
+
+
+def test_a_measurement_without_branches_shows_none() -> None:
+    """Where nothing was measured, no share is shown."""
+    assert "branches" not in measure.render_report(measure.Totals(100, 99, 0, 0), 95)

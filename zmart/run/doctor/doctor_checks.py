@@ -70,7 +70,7 @@ def has_no_failure(findings: Iterable[Finding]) -> bool:
 
 # --- Python -----------------------------------------------------------------------------------
 
-PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;?)")
 
 
@@ -93,8 +93,8 @@ def parse_pins(lock: str) -> list[Pin]:
 def check_python(version: tuple[int, int], lock: Sequence[Pin] | None, installed: Mapping[str, str]) -> list[Finding]:
     """Check the interpreter and the installed packages against the lock; `installed` is by canonical name."""
     check = Check("python")
-    if version != PYTHON:
-        check.fail(f"This is Python {version[0]}.{version[1]}.", "make setup PYTHON=/path/to/python3.11")
+    if version not in PYTHONS:
+        check.fail(f"This is Python {version[0]}.{version[1]}.", "make setup PYTHON=/path/to/python3.13")
     if lock is None:
         check.warn("There is no requirements.lock to compare with.", "Run from a checkout, with its .venv.")
     differing = [difference for pin in lock or () if (difference := _difference(pin, installed))]
