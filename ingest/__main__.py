@@ -25,7 +25,7 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import redis_notify
+from zmart.db import locks, redis_notify
 from zmart.db.connection import connect
 from zmart.http.server import GracefulServer, bind_listener
 
@@ -74,8 +74,11 @@ def build_parts(configured: settings.Settings) -> Parts:
         return await writer.Writer.connect(dsn)
 
     async def check_database() -> None:
-        connection = await connect(dsn, application_name="zmart ingest readiness")
-        await connection.close()
+        connection = await connect(dsn, application_name="zmart ingest readiness", statement_timeout_seconds=2.0)
+        try:
+            await locks.require_free_writer(connection)
+        finally:
+            await connection.close()
 
     committing = group_commit.Pipeline(open_writer)
     redis_url = configured.api.broadcast_url

@@ -64,7 +64,8 @@ select
         where to_regclass('marts.' || n) is null
     ) as missing,
     array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale,
-    array(select m.name from ops.model_status as m where m.is_behind order by m.name) as behind
+    array(select m.name from ops.model_status as m where m.is_behind order by m.name) as behind,
+    (select array[w.waited_seconds::text, w.holder_pid::text, w.holder_login, w.holder_name] from raw.writer_wait() as w) as waits
 
 -- name: protocol
 -- The program's configuration as of now, and which event said each part of it.

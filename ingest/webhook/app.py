@@ -21,7 +21,7 @@ import datetime
 import hmac
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -32,6 +32,7 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 from litestar.types import ControllerRouterHandler
 
 from zmart import errors
+from zmart.tasks import run_within
 
 from ..decode import delivery_body
 from ..decode.decoder import DecodedDelivery, Decoder
@@ -59,11 +60,13 @@ DECODE_CHUNK = 25
 #: Larger bodies are split in a thread, because it takes a millisecond or more.
 LARGE_BODY_BYTES = 1 << 20
 CHECK_SECONDS = 2.0
+#: A commit takes milliseconds. One that takes this long makes the server not ready, within ten seconds of its begin.
+STUCK_COMMIT_SECONDS = 5.0
 #: How long the server reports not ready after a failed commit.
 UNREADY_AFTER_FAILURE_SECONDS = 10.0
 
 #: Raises a ZmartError that describes the fault that it finds.
-Check: TypeAlias = Callable[[], Awaitable[object]]
+Check: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 AnyRequest: TypeAlias = Request[Any, Any, State]
 Answer: TypeAlias = Response[Any]
 
@@ -332,8 +335,7 @@ async def readiness_problems(parts: Parts) -> list[str]:
         reasons.append(f"chain: {parts.sync_task.completeness.reason}")
     for name, check in parts.checks.items():
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await check()
+            await run_within(CHECK_SECONDS, check())
         except TimeoutError:
             reasons.append(f"{name}: no answer within {CHECK_SECONDS:g} seconds.")
         except errors.ZmartError as exc:
@@ -347,6 +349,8 @@ async def readiness_problems(parts: Parts) -> list[str]:
 def _writer_reasons(pipeline: Pipeline) -> list[str]:
     if not pipeline.is_open:
         return ["it has stopped."]
+    if pipeline.busy_seconds > STUCK_COMMIT_SECONDS:
+        return [f"the current commit has not ended for {pipeline.busy_seconds:.0f} seconds. See: zmart logs postgres"]
     seconds = pipeline.seconds_since_failure
     if seconds is not None and seconds < UNREADY_AFTER_FAILURE_SECONDS:
         return ["the last commit failed."]

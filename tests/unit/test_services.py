@@ -223,7 +223,10 @@ def test_dagsters_storage_is_a_schema_of_its_own(local: dict[str, str]) -> None:
     url = _environment(_plan(local), "dagster")["DAGSTER_STORAGE_URL"]
 
     assert "zmart_keeper:pw-zmart_keeper@" in url
-    assert url.endswith("options=-c%20search_path%3Ddagster%20-c%20jit%3Doff")
+    assert (
+        "options=-c%20search_path%3Ddagster%20-c%20jit%3Doff%20-c%20idle_in_transaction_session_timeout%3D30000" in url
+    )
+    assert url.endswith("lock_timeout%3D90s")
 
 
 def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
