@@ -32,6 +32,7 @@ from zmart.http.server import GracefulServer, bind_listener
 from . import log_stats
 from .commands import backfill, dead_letters, replay
 from .decode.decoder import Decoder
+from .keeper_watch import KeeperWatch
 from .store import behind_marts, group_commit, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
@@ -94,6 +95,7 @@ def build_parts(configured: settings.Settings) -> Parts:
         checks={"database": check_database},
         log_stats=log_stats.LogStats(dsn),
         behind=behind_marts.BehindMarts(dsn),
+        keeper_watch=KeeperWatch(dsn, configured),
         metrics_token=token.reveal() if token else None,
     )
 

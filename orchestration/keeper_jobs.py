@@ -121,7 +121,7 @@ async def _run_sweep(database: DatabaseResource) -> str:
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A market that should have been final a day ago raises `market_overdue`; one whose creator withdrew "
+    description="A market that a keeper could have moved a day ago raises `market_overdue`; one whose creator withdrew "
     "the pool before its winners claimed raises `liquidity_pulled`.",
 )
 def overdue_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
@@ -141,8 +141,14 @@ def _overdue_messages(connection: Connection) -> dict[str, str]:
     row = connection.execute(sql.dispute_period).fetchone()
     if row is None:
         return {}
-    window = settings.load().voting.dispute_voting_window_seconds
-    rows = connection.execute(sql.overdue_markets, {"dispute_period": row[0], "window": window})
+    voting = settings.load().voting
+    parameters = {
+        "dispute_period": row[0],
+        "window": voting.dispute_voting_window_seconds,
+        "min_votes": voting.min_proposal_votes,
+        "threshold_bps": voting.proposal_approval_threshold_bps,
+    }
+    rows = connection.execute(sql.overdue_markets, parameters)
     return {market: f"Market {market} is {message}" for market, _, message in rows}
 
 

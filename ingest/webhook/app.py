@@ -36,6 +36,7 @@ from zmart.tasks import run_within
 
 from ..decode import delivery_body
 from ..decode.decoder import DecodedDelivery, Decoder
+from ..keeper_watch import KeeperWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
 from ..store.behind_marts import BehindMarts
@@ -95,6 +96,8 @@ class Parts:
     log_stats: LogStats | None = None
     #: The task that retries marts which are behind.
     behind: BehindMarts | None = None
+    #: The task that finds keepers which do not run.
+    keeper_watch: KeeperWatch | None = None
     #: Memory budget for bodies until their signature is verified.
     unverified_budget: ByteBudget = field(default_factory=lambda: ByteBudget(UNVERIFIED_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -121,6 +124,8 @@ def create_app(parts: Parts) -> Litestar:
             parts.sync_task.start()
         if parts.behind is not None:
             parts.behind.start()
+        if parts.keeper_watch is not None:
+            parts.keeper_watch.start()
         try:
             async with run_sources(parts.sources, parts.intake, parts.database):
                 yield
@@ -129,6 +134,8 @@ def create_app(parts: Parts) -> Litestar:
                 await parts.sync_task.stop()
             if parts.behind is not None:
                 await parts.behind.stop()
+            if parts.keeper_watch is not None:
+                await parts.keeper_watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
             if parts.log_stats is not None:
                 await parts.log_stats.close()
@@ -203,6 +210,8 @@ class Receiver:
         unverified_budget, log_stats = parts.unverified_budget, parts.log_stats
         about = "Bytes of signed deliveries whose signature is not proven yet."
         parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
+        if (watch := parts.keeper_watch) is not None:
+            parts.metrics.register_keepers(lambda: watch.states)
         if log_stats is not None:
             parts.metrics.register_log_stats(lambda: log_stats.latest)
         #: Only one delivery is decoded at a time. If a hundred deliveries took a turn each between two checks of the

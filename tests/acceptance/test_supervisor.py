@@ -26,6 +26,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
+LINE_WITHIN_SECONDS = 30.0
+
 DRIVER = """
 import asyncio, json, sys
 from pathlib import Path
@@ -183,12 +185,17 @@ class Run:
         return pytest.fail("it never got ready")
 
     def line(self, *parts: str) -> str:
-        """The next line of output that contains all of these."""
+        """The next line of output that contains all of these; the supervisor is ended when it does not come."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if all(part in line for part in parts):
-                return line
+        deadline = threading.Timer(LINE_WITHIN_SECONDS, self.process.terminate)
+        deadline.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line)
+                if all(part in line for part in parts):
+                    return line
+        finally:
+            deadline.cancel()
         return pytest.fail(f"it ended without printing {parts}")
 
     def status(self, name: str) -> state_file.ServiceStatus:
@@ -415,7 +422,9 @@ def test_a_requested_restart_uses_the_configuration_of_now(start: Callable[..., 
     with pytest.raises(errors.ConfigurationError, match="not part of the configuration"):
         state_file.restart(run.state, "a", within_seconds=20)
     assert run.status("a").pid == before
-    configuration.write_text(json.dumps([{"name": "a", "code": f"import sys, pathlib\nprint('new', flush=True)\n{STAYS}"}]))
+    configuration.write_text(
+        json.dumps([{"name": "a", "code": f"import sys, pathlib\nprint('new', flush=True)\n{STAYS}"}])
+    )
 
     assert state_file.restart(run.state, "a", within_seconds=20).pid not in {before, None}
 

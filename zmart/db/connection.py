@@ -28,7 +28,7 @@ import psycopg
 import psycopg_pool
 from psycopg import conninfo, sql
 from psycopg import errors as pg
-from psycopg.abc import PQGen, RV
+from psycopg.abc import RV, PQGen
 
 from zmart import errors
 
@@ -78,7 +78,12 @@ class DeadlineConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
     #: Seconds that one answer may take; None where a statement has no timeout.
     deadline_seconds: float | None = STATEMENT_TIMEOUT_SECONDS + DEADLINE_MARGIN_SECONDS
 
-    async def wait(self, gen: PQGen[RV], interval: float = POLL_SECONDS, timeout: float | None = None) -> RV:
+    async def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = POLL_SECONDS,
+        timeout: float | None = None,  # noqa: ASYNC109 - the driver's
+    ) -> RV:
         """Wait as the driver does; raise OperationalError and close the connection after the deadline."""
         if timeout is not None or self.deadline_seconds is None:
             return await super().wait(gen, interval, timeout)

@@ -41,9 +41,11 @@ class ReaperProcess:
         self._process.wait()
 
     def remember(self, group: int, stop_signal: signal.Signals, grace_seconds: float) -> None:
+        """Name a process group that runs, its stop signal and the time it may take."""
         self._write(f"+{group} {int(stop_signal)} {grace_seconds}\n")
 
     def forget(self, group: int) -> None:
+        """Name a process group that has ended."""
         self._write(f"-{group}\n")
 
     def _write(self, line: str) -> None:
