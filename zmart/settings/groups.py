@@ -10,6 +10,7 @@ from pathlib import Path
 from zmart import errors
 from zmart.domain.ids import Address
 
+from .addresses import is_loopback
 from .postgres_urls import dsn_with_role, postgres_uri
 from .values import Cluster, Eligibility, LogLevel, Network, Role, Secret
 
@@ -226,6 +227,16 @@ class IpfsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DagsterSettings:
+    """Who may use Dagster's web interface."""
+
+    #: Required to serve it elsewhere than on loopback.
+    password: Secret | None
+    #: Names besides localhost and DAGSTER_HOST under which it is reached, for example a proxy's.
+    allowed_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured."""
 
@@ -241,6 +252,7 @@ class Settings:
     monitor: MonitorSettings
     keepers: KeeperSettings
     ipfs: IpfsSettings
+    dagster: DagsterSettings
     #: The address to which alerts are posted; they are always written to ops.alerts.
     alert_webhook_url: Secret | None
 
@@ -255,6 +267,14 @@ class Settings:
                 "ANALYST_SQL is set, but DATABASE_URL_ANALYST, the login that it needs for itself, is not.",
                 help="Set DATABASE_URL_ANALYST to the login of the role analyst (alter role analyst password '...'), "
                 "or remove ANALYST_SQL.",
+            )
+
+    def require_dagster_password(self) -> None:
+        """Raise ConfigurationError where other machines could reach Dagster without a password."""
+        if not is_loopback(self.hosts.dagster) and self.dagster.password is None:
+            raise errors.ConfigurationError(
+                f"DAGSTER_HOST is {self.hosts.dagster}, so other machines reach Dagster, and it has no password.",
+                help="Set DAGSTER_PASSWORD_FILE to a file with a password, or remove DAGSTER_HOST.",
             )
 
     def secrets(self) -> tuple[Secret, ...]:

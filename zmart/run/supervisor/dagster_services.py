@@ -1,7 +1,7 @@
 """Configures Dagster's three processes for the supervisor.
 
     dagster-code     holds the definitions on a Unix socket, evaluates sensors, and starts runs as its children
-    dagster          the web interface, on loopback unless DAGSTER_HOST is set: it has no users or logins
+    dagster          the web interface behind orchestration.web_guard, on loopback unless DAGSTER_HOST is set
     dagster-daemon   starts runs that are due, and takes runs from the queue
 
 One code server serves the other two, so the definitions are loaded once. Dagster's instance is configured by
@@ -92,9 +92,9 @@ def code_server_arguments(state_dir: Path) -> list[str]:
     return ["dagster", "api", "grpc", *location, "--location-name", "zmart", "--log-level", "warning"]
 
 
-def webserver_arguments(host: str, port: int) -> list[str]:
+def webserver_arguments() -> list[str]:
     """Return the arguments of the web interface."""
-    return ["dagster_webserver", "-h", host, "-p", str(port), "-w", str(WORKSPACE), "--dagster-log-level", "warning"]
+    return ["orchestration.webserver"]
 
 
 def daemon_arguments() -> list[str]:

@@ -51,6 +51,7 @@ _SECRET_PREFIXES = (
     "ALERT_WEBHOOK_URL",
     "METRICS_TOKEN",
     "DAGSTER_STORAGE_URL",
+    "DAGSTER_PASSWORD",
     "ZMART_TEST_DSN",
 )
 _LOGIN_VARIABLES: Mapping[Role, str] = {
@@ -83,6 +84,8 @@ def plan(
     selected = _selected_names(settings, only, traders=traders)
     if selected & {"api", "ws"}:
         settings.require_analyst_login()
+    if "dagster" in selected:
+        settings.require_dagster_password()
     service_plan = _ServicePlan(
         settings, {**_development_defaults(settings), **environ, **_generated_secrets(settings, selected)}
     )
@@ -256,7 +259,7 @@ class _ServicePlan:
         host, port = self._settings.hosts.dagster, self._settings.ports.dagster
         return Service(
             name="dagster",
-            launch=lambda: self._dagster_launch(dagster_services.webserver_arguments(host, port)),
+            launch=lambda: self._dagster_launch(dagster_services.webserver_arguments(), passing=("DAGSTER_PASSWORD",)),
             after=("dagster-code",),
             probe=probes.http_probe(connect_host(host), port, "/server_info"),
             liveness=probes.http_liveness(connect_host(host), port, "/server_info"),
