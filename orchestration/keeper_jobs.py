@@ -39,8 +39,9 @@ def jobs() -> Sequence[Job]:
             JOB,
             selection=dg.AssetSelection.assets(*(shown.key(name) for name in actions.NAMES)),
             description="A round of every keeper, in the order in which a market meets them: tallies, approvals, "
-            "activations, finalizations, settlements. Each plans, proves, simulates and, unless it is a dry run, signs "
-            "and sends; select some in the launchpad for a round of only those. Pressing it twice does nothing twice.",
+            "activations, finalizations, settlements. Each plans, proves and simulates; with `confirm: true` in its "
+            "configuration, as in the schedule, it also signs and sends. Select some in the launchpad for a round of "
+            "only those. Pressing it twice does nothing twice.",
         )
     ]
 
@@ -60,7 +61,10 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         configured = settings.load()
         if not has_key(configured):
             return dg.SkipReason("No key is configured: set BACKEND_KEYPAIR_PATH.")
-        return dg.RunRequest(asset_selection=[shown.key(name) for name in scheduled_tasks(configured)])
+        names = scheduled_tasks(configured)
+        return dg.RunRequest(
+            asset_selection=[shown.key(name) for name in names], run_config=shown.confirmed_config(names)
+        )
 
     return [keepers_every_5m]
 

@@ -25,6 +25,7 @@ from zmart.http.server import GracefulServer, bind_listener
 from zmart.run.supervisor import dagster_services
 from zmart.settings import Settings, is_loopback
 
+from . import documents
 from .web_guard import Policy, WebGuard
 
 #: As `dagster-webserver` has them.
@@ -58,6 +59,7 @@ def main() -> int:
             app = create_app_from_workspace_process_context(
                 workspace, live_data_poll_rate=LIVE_DATA_POLL_MILLISECONDS, lifespan=_lifespan
             )
+            app.router.routes.insert(0, documents.route())
             _serve(WebGuard(app, policy_of(configured)), listener)
     return 0
 

@@ -142,7 +142,9 @@ def test_a_foreign_page_is_refused(dagster: Dagster) -> None:
         415: urllib.request.Request(f"{base}/graphql?query={operation}"),
         421: urllib.request.Request(f"{base}/graphql", headers={"Host": "evil.example"}),
         403: urllib.request.Request(
-            f"{base}/graphql", data=b"{}", headers={"Content-Type": "application/json", "Origin": "https://evil.example"}
+            f"{base}/graphql",
+            data=b"{}",
+            headers={"Content-Type": "application/json", "Origin": "https://evil.example"},
         ),
     }
     assert {expected: _status(request) for expected, request in requests.items()} == {each: each for each in requests}

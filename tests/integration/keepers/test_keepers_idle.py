@@ -72,6 +72,9 @@ async def test_ingest_reports_keepers_that_do_not_run(stack: KeeperStack, monkey
     await watch.check()
     assert ("keepers_idle", "") not in stack.alerts()
     assert stack.fetch_all("select outcome, due, sent from ops.keeper_rounds where not is_dry") == [("worked", 1, 1)]
+    worked = stack.fetch_all("select worked_at from ops.keeper_rounds where not is_dry")
+    await _fail_a_round(stack, monkeypatch)
+    assert stack.fetch_all("select worked_at from ops.keeper_rounds where not is_dry") == worked
     assert stack.fetch_all("select value ->> 'proposal_tallies' from ops.cursors where name = 'keeper_backlog'")
     await watch.stop()
 

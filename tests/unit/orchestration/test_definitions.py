@@ -41,6 +41,7 @@ CRONS = {
 SENSORS = {
     "alert_delivery",
     "dead_letter_growth",
+    "deployed_marts",
     "keeper_sweep",
     "orphaned_runs",
     "run_failed",
@@ -115,6 +116,15 @@ def test_every_folded_mart_is_checked_against_its_replay(graph: dg.AssetGraph) -
     for name in (checks.REPLAY, checks.FOLLOWS):
         about = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.name == name}
         assert about == FOLDED
+
+
+def test_each_check_says_what_it_guards() -> None:
+    """An operator who sees a failed check knows what is at stake."""
+    for check in definitions.asset_checks or ():
+        assert isinstance(check, dg.AssetChecksDefinition)
+        for spec in check.check_specs:
+            assert (spec.description or "").startswith("Guards"), spec.name
+            assert "(" not in (spec.description or "").partition(":")[0]
 
 
 def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: dbt_manifest.Manifest) -> None:
