@@ -25,7 +25,7 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import locks, redis_notify
+from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
 from zmart.http.server import GracefulServer, bind_listener
 
@@ -51,6 +51,7 @@ def main() -> int:
         configured = settings.load()
         logs.configure(configured, service="ingest")
         parts = build_parts(configured)
+        poolers.require_session_mode(configured.postgres.foreign_dsns())
         listener = bind_listener(
             configured.hosts.ingest,
             configured.ports.ingest,

@@ -20,6 +20,7 @@ import psycopg
 
 from zmart import errors
 from zmart import settings as configuration
+from zmart.db import poolers
 from zmart.db.connection import connect_sync
 from zmart.run.postgres import binaries
 from zmart.run.supervisor import services, state_file
@@ -59,7 +60,7 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
         return services.plan(configuration.load(now), now, only=chosen, traders=not no_traders, keepers=keepers)
 
     plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
-    _require_database(settings, {service.name for service in plan})
+    require_database(settings, {service.name for service in plan})
     asyncio.run(_up(settings, plan, make_plan))
 
 
@@ -69,8 +70,9 @@ def _read_environment(*, keepers: bool) -> dict[str, str]:
     return {**services.KEEPER_DEMO_ENVIRONMENT, **environ} if keepers else environ
 
 
-def _require_database(settings: Settings, names: set[str]) -> None:
-    """Raise Unavailable at once if services need a Postgres that is not started with them and does not answer."""
+def require_database(settings: Settings, names: set[str]) -> None:
+    """Raise at once: Unavailable for a needed Postgres that does not answer, ConfigurationError for a wrong pooler."""
+    poolers.require_session_mode(settings.postgres.foreign_dsns())
     if "migrate" in names or not names & _ON_POSTGRES:
         return
     try:

@@ -33,6 +33,11 @@ class PostgresSettings:
         """Return whether `zmart up` runs the server."""
         return self.url is None
 
+    def foreign_dsns(self) -> list[str]:
+        """Return every configured address of another server than the embedded one."""
+        urls = [*([] if self.url is None else [self.url]), *self.role_urls.values()]
+        return [url.reveal() for url in urls]
+
     def has_own_login(self, role: Role) -> bool:
         """Return whether `role` has its own login; without one, the login of DATABASE_URL changes to that role."""
         return role in self.role_urls or self.url is None

@@ -35,6 +35,7 @@ CRONS = {
     "discussion_snapshots_daily": ("anchor_discussions", "0 0 * * *"),
     "keepers_every_5m": ("keepers", "4-59/5 * * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
+    "purge_runs_daily": ("purge_runs", "20 3 * * *"),
     "reconciliation_hourly": ("reconciliation", "10 * * * *"),
     "refresh_marts_every_5m": ("refresh_marts", "2-59/5 * * * *"),
 }
@@ -145,6 +146,7 @@ def test_jobs() -> None:
         "dbt_build",
         "keepers",
         "observe_log",
+        "purge_runs",
         "rebuild_marts",
         "reconcile_accounts",
         "reconciliation",
