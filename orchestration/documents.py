@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 from markdown_it import MarkdownIt
@@ -44,7 +45,7 @@ def render(name: str) -> str:
     text = (rebuild.PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     parser = MarkdownIt("commonmark").enable("table")
     tokens = parser.parse(text)
-    for token, inside in zip(tokens, tokens[1:], strict=False):
+    for token, inside in itertools.pairwise(tokens):
         if token.type == "heading_open":
             token.attrSet("id", inside.content)
     return _PAGE.format(name=name, body=parser.renderer.render(tokens, parser.options, {}))

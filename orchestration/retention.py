@@ -55,7 +55,8 @@ def delete_old_runs(context: dg.OpExecutionContext) -> None:
 
 @dg.job(
     name=JOB,
-    description="Deletes runs with their events and output: successful and cancelled ones after 14 days, failed ones after "
+    description="Deletes runs with their events and output: successful and cancelled ones after 14 days, failed ones "
+    "after "
     "90. Changes nothing of the log or the marts.",
 )
 def purge_runs() -> None:

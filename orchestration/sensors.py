@@ -48,7 +48,8 @@ def sensors() -> Sequence[dg.SensorDefinition]:
 @dg.run_failure_sensor(
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A run that fails raises the alert `run_failed`: for its job, or, where assets were chosen, for each of "
+    description="A run that fails raises the alert `run_failed`: for its job, or, where assets were chosen, for each "
+    "of "
     "them that it did not materialize.",
 )
 def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
@@ -73,7 +74,8 @@ def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[D
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A run that succeeds closes the alerts `run_failed` of its assets, and that of its job if the whole job "
+    description="A run that succeeds closes the alerts `run_failed` of its assets, and that of its job if the whole "
+    "job "
     "ran.",
 )
 def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can stop forwarding while its connections stay open, as a network that drops packets looks from above."""
+"""A TCP proxy that can stop forwarding while its connections stay open, like a network that drops packets."""
 
 from __future__ import annotations
 

@@ -69,5 +69,5 @@ class BehindMarts:
 
 
 def pause_seconds(failures: int) -> float:
-    """Return the pause after some failures in a row: a server that is away is asked, and logged, less and less often."""
+    """Return the pause after some failures in a row, which grows: a server that is away must not fill the log."""
     return min(RETRY_SECONDS * 2.0 ** min(max(failures - 1, 0), 30), LONGEST_PAUSE_SECONDS)

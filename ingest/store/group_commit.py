@@ -253,7 +253,7 @@ class Pipeline:
 
     @property
     def busy_seconds(self) -> float:
-        """Seconds since the current use of the writer was requested, the wait for the writer included; 0 without one."""
+        """Seconds since the current use of the writer was requested, with the wait for it; 0 without one."""
         return 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
 
     @property

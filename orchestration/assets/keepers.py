@@ -96,7 +96,8 @@ def _asset(task: actions.Task) -> dg.AssetsDefinition:
         required_resource_keys={"database"},
         tags={"signs_as": task.key},
         metadata={"documents": _links(task)},
-        description=f"{task.description}\n\n**Materialize** only plans, proves and simulates what is due. With `confirm: "
+        description=f"{task.description}\n\n**Materialize** only plans, proves and simulates what is due. With "
+        f"`confirm: "
         f"true` in the launchpad, as in the schedule, it also signs as the {task.key}, stores, sends, and waits until "
         "it has landed, if the run contains keepers only. A row that is not sent names the reason. Pressing it twice "
         "does nothing twice.",

@@ -139,7 +139,7 @@ def _parts(database: testing.PostgresDatabase, dsn: str) -> Parts:
 
 async def _wait_until_reported(parts: Parts, text: str) -> None:
     async with asyncio.timeout(REPORTED_WITHIN_SECONDS):
-        while not any(text in reason for reason in await readiness_problems(parts)):
+        while not any(text in reason for reason in await readiness_problems(parts)):  # noqa: ASYNC110 - asks a server
             await asyncio.sleep(0.1)
 
 
@@ -177,7 +177,7 @@ async def test_ingest_reports_a_frozen_network(
 async def test_both_servers_name_who_holds_the_lock_of_the_log(
     marts_database: testing.PostgresDatabase,
 ) -> None:
-    """A session that is idle in a transaction holds it: ingest and the API are not ready, and say which session it is."""
+    """A session that is idle in a transaction holds it: ingest and the API are not ready, and name the session."""
     parts = _parts(marts_database, marts_database.dsn("zmart_ingest"))
     application = app.create(
         settings.load({"DATABASE_URL": marts_database.dsn(), "DATABASE_URL_API": marts_database.dsn("zmart_api")})
@@ -214,7 +214,7 @@ async def test_the_api_reports_a_frozen_network(
         httpx.AsyncClient(transport=transport, base_url="http://api") as client,
     ):
         async with asyncio.timeout(REPORTED_WITHIN_SECONDS):
-            while (await client.get("/ready")).status_code != 200:
+            while (await client.get("/ready")).status_code != 200:  # noqa: ASYNC110 - asks a server
                 await asyncio.sleep(0.1)
         proxy.freeze()
         async with asyncio.timeout(REPORTED_WITHIN_SECONDS):

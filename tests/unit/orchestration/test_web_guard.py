@@ -31,14 +31,14 @@ async def _answer(request: Request) -> PlainTextResponse:
     return PlainTextResponse("done")
 
 
-async def _talk(socket: WebSocket) -> None:
+async def _accept(socket: WebSocket) -> None:
     await socket.accept()
     await socket.close()
 
 
 def _client(policy: Policy = LOCAL) -> TestClient:
     methods = ["GET", "POST", "PUT", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", _answer, methods=methods), WebSocketRoute("/graphql", _talk)])
+    app = Starlette(routes=[Route("/{path:path}", _answer, methods=methods), WebSocketRoute("/graphql", _accept)])
     return TestClient(WebGuard(app, policy), base_url=f"http://{HOST}")
 
 
