@@ -55,7 +55,8 @@ def service(name, code, *, within=20, ceiling=None, alert_after=5, port=None, si
         name=name, launch=launch, probe=probe, ready_within_seconds=within, grace_seconds=1,
         memory_ceiling_bytes=ceiling,
         ports=(Port(variable="ITS_PORT", host="127.0.0.1", number=port),) if port else (),
-        liveness=is_answering if silent else None, unresponsive_seconds=silent or 30,
+        liveness=is_answering if silent else None,
+        **({"unresponsive_seconds": silent} if silent else {}),
         policy=restarts.RestartPolicy(first_delay_seconds=0.01, alert_after=alert_after, longest_delay_seconds=0.3),
         **more)
 
@@ -367,6 +368,19 @@ def test_a_process_that_stops_answering_is_restarted(start: Callable[..., Run]) 
 
     run.line("no answer for", "starting it again", "warning")
     (run.state / "a.silent").unlink()
+
+    run.line("a is ready again")
+    assert run.status("a").pid not in {before, None}
+
+
+def test_a_stopped_process_is_restarted_without_a_probe(start: Callable[..., Run]) -> None:
+    """Where nothing can be asked, the state of the process shows that a signal stopped it."""
+    run = start({"name": "a", "code": STAYS, "unresponsive_seconds": 0.5}).wait_until_ready()
+    before = run.status("a").pid
+    assert before is not None
+    os.kill(before, signal.SIGSTOP)
+
+    run.line("no answer for", "starting it again", "warning")
 
     run.line("a is ready again")
     assert run.status("a").pid not in {before, None}

@@ -221,8 +221,7 @@ class ManagedService:
         else:
             self._report("ready", "detail")
             self.first_ready.set_result(None)
-        if self.service.liveness is not None:
-            await self._watch_liveness(self.service.liveness)
+        await self._watch_liveness()
 
     async def _wait_until_ready(self) -> bool:
         """Return True when the probe succeeds, False after ending a process whose start takes far too long."""
@@ -244,13 +243,13 @@ class ManagedService:
         reason = probes.reason_of(self.service.probe) or self._log.last_line()
         return f" ({reason.rstrip('.')})" if reason else ""
 
-    async def _watch_liveness(self, liveness: probes.Probe) -> None:
+    async def _watch_liveness(self) -> None:
         """End the process when it has not answered for `unresponsive_seconds`, in several attempts."""
         silent_since: float | None = None
         while True:
             await asyncio.sleep(min(LIVENESS_EVERY_SECONDS, self.service.unresponsive_seconds / 3))
             began = time.monotonic()
-            if await liveness():
+            if await self._is_answering():
                 silent_since = None
                 continue
             silent_since = began if silent_since is None else silent_since
@@ -259,6 +258,12 @@ class ManagedService:
             if silent_seconds >= self.service.unresponsive_seconds and began > silent_since:
                 self._end(f"no answer for {silent_seconds:.0f} s")
                 return
+
+    async def _is_answering(self) -> bool:
+        """Return whether the process is not stopped by a signal, and answers where that can be asked."""
+        if self._process is not None and process.is_stopped(self._process.pid):
+            return False
+        return self.service.liveness is None or await self.service.liveness()
 
     def _on_exit(self, status: int) -> None:
         if self.service.is_task and status == 0:
