@@ -55,9 +55,9 @@ def _replay_equals_live(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefiniti
         dg.AssetCheckSpec(
             name=REPLAY,
             asset=key,
-            description="Folds the whole log beside the live mart and compares all rows and columns in both "
-            "directions, on one snapshot. Changes nothing. When rows differ it shows some of them and "
-            "raises an alert; **Materialize** on the mart corrects them.",
+            description="Guards that readers see what the log says: folds the whole log beside the live mart and "
+            "compares all rows and columns in both directions, on one snapshot. Changes nothing. When rows differ it "
+            "shows some of them and raises an alert; **Materialize** on the mart corrects them.",
         )
         for key in folded
     ]
@@ -142,9 +142,9 @@ def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             name=FOLLOWS,
             asset=key,
-            description="The mart takes part in every ingest transaction. A mart whose SQL failed on an event is "
-            "excluded from them, returns the state before that event, and waits until its model is "
-            "corrected and rebuilt.",
+            description="Guards that readers see the present: the mart takes part in every ingest transaction. A mart "
+            "whose SQL failed on an event is excluded from them, returns the state before that event, and waits until "
+            "its model is corrected and rebuilt.",
         )
         for key in folded
     ]
@@ -217,8 +217,9 @@ def _selected_marts(context: dg.AssetCheckExecutionContext) -> dict[str, dg.Asse
 @dg.asset_check(
     asset=RAW_EVENTS,
     required_resource_keys={"database"},
-    description=f"An event arrived in the last {SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved "
-    "within that time that there was none. Warns otherwise: silence alone proves nothing.",
+    description="Guards against a silent webhook: an event arrived in the last "
+    f"{SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved within that time that there was none. Warns "
+    "otherwise: silence alone proves nothing.",
 )
 def is_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Check that entries arrive, or that their absence is proven."""
@@ -254,8 +255,8 @@ def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[
 @dg.asset_check(
     asset=RAW_TRANSACTIONS,
     required_resource_keys={"database"},
-    description="Each source's proven slot ranges, without a gap between them. Fails while nothing is proven: the "
-    "deliveries may be complete, but no walk has verified it.",
+    description="Guards against missing transactions: each source's proven slot ranges, without a gap between them. "
+    "Fails while nothing is proven: the deliveries may be complete, but no walk has verified it.",
 )
 def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Check that the log is proven complete, and report from which slot to which."""
@@ -276,8 +277,8 @@ def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
 @dg.asset_check(
     asset=RAW_DEAD_LETTERS,
     required_resource_keys={"database"},
-    description="No dead letter is open. Warns with the reasons otherwise; list and retry them with `zmart "
-    "dead-letters`.",
+    description="Guards against lost deliveries: no dead letter is open. Warns with the reasons otherwise; list and "
+    "retry them with `zmart dead-letters`.",
 )
 def none_is_open(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Check that everything that was delivered could be used."""

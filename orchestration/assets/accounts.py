@@ -147,10 +147,10 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
         asset=KEY,
         name=CHECK,
         required_resource_keys={"database"},
-        description="Markets, positions, votes and the configuration: compares the marts with the program's "
-        "accounts, field by field. Compares only once the log contains everything final up to the slot "
-        "of the read, and warns until then. Accounts with later events are compared with the marts as "
-        "of that slot. Accounts of unknown types are counted and listed. Changes nothing.",
+        description="Guards against a log that differs from the chain: compares markets, positions, votes and the "
+        "configuration in the marts with the program's accounts, field by field. Compares only once the log contains "
+        "everything final up to the slot of the read, and warns until then. Accounts with later events are compared "
+        "with the marts as of that slot. Accounts of unknown types are counted and listed. Changes nothing.",
     )
     def accounts_equal_folds(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         database: DatabaseResource = context.resources.database
