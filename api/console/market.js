@@ -301,7 +301,8 @@ function tabList(entries) {
     });
     body.setAttribute("aria-labelledby", `tab-${key}`);
     show(body, open[2].node);
-    return open[2].refresh();
+    // A page that is left aborts the read; after another failure the next event of the market reads again.
+    open[2].refresh().catch(() => {});
   }
 
   function move(event) {
@@ -328,8 +329,8 @@ function tradesTable(id, store, signal) {
 
   const refresh = async () => {
     if (isRead) return;
-    isRead = true;
     const { trades } = await read(`markets/${id}/trades`, { limit: MOST_TRADES }, { signal });
+    isRead = true;
     for (const trade of trades) if (!rows.has(trade.id)) body.append(put(trade));
     empty.hidden = rows.size > 0;
   };

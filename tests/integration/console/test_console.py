@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -83,6 +84,18 @@ async def test_the_keyboard_is_enough(page: Page) -> None:
     await expect(page.locator("dialog")).to_be_hidden()
     await page.keyboard.press("Escape")
     await expect(page).to_have_url(re.compile("#/markets$"))
+
+
+async def test_a_market_that_is_left_while_it_is_read_reports_no_error(page: Page) -> None:
+    """The read that the page aborts is no error."""
+    asked = asyncio.Event()
+    await page.route("**/api/markets/*/trades?*", lambda _: asked.set())
+    await page.locator("[data-market] a").nth(1).click()
+    await asyncio.wait_for(asked.wait(), 30)
+    async with page.expect_event("requestfailed"):
+        await page.keyboard.press("Escape")
+    await expect(page).to_have_url(re.compile("#/markets$"))
+    await page.evaluate("() => new Promise((done) => setTimeout(done))")
 
 
 async def test_search_and_filters_ask_the_api(stage: ConsoleStack, page: Page) -> None:
