@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION folds.stg_trades_2e2fe90a(p_from bigint, p_to bigint)
- RETURNS folds.stg_trades_2e2fe90a[]
+CREATE OR REPLACE FUNCTION folds.stg_trades_49b20af3(p_from bigint, p_to bigint)
+ RETURNS folds.stg_trades_49b20af3[]
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -13,11 +13,20 @@ AS $function$
 -- A step that several folded models begin with, for the window (p_from, p_to] of the log; null where it has no row.
 begin
 return (
-    select array_agg(row(staged.*)::folds.stg_trades_2e2fe90a)
+    select array_agg(row(staged.*)::folds.stg_trades_49b20af3)
     from (
 
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
-with trades as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (seq > p_from and seq <= p_to)
+        and name in ('SharesBought', 'SharesSold')
+    ) as events
+),
+
+trades as (
     select
         seq,
         order_key,
@@ -33,12 +42,7 @@ with trades as (
         (payload ->> 'new_price_yes')::numeric as new_price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (seq > p_from and seq <= p_to)
-        and name in ('SharesBought', 'SharesSold')
-    ) as events
+    from log
 ),
 
 priced as (
@@ -181,32 +185,36 @@ split as (
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
     from settled
     offset 0
+),
+
+final as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        is_buy,
+        outcome,
+        shares,
+        cost,
+        gross,
+        protocol_fee,
+        resolver_fee,
+        fee - protocol_fee - resolver_fee as lp_fee,
+        gross_from not in ('estimated', 'provisional') as fees_exact,
+        gross_from,
+        new_price_yes,
+        market_lamports,
+        protocol_bps,
+        resolver_bps,
+        lp_bps
+    from split
 )
 
-select
-    seq,
-    order_key,
-    ordinal,
-    market_no,
-    wallet_no,
-    clock,
-    signature,
-    is_buy,
-    outcome,
-    shares,
-    cost,
-    gross,
-    protocol_fee,
-    resolver_fee,
-    fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from not in ('estimated', 'provisional') as fees_exact,
-    gross_from,
-    new_price_yes,
-    market_lamports,
-    protocol_bps,
-    resolver_bps,
-    lp_bps
-from split
+select * from final
 
     ) as staged
 );
