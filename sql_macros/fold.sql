@@ -124,7 +124,7 @@ when not matched then insert (
     {#- Every text of ours names its columns, so the select may have another order than the .yml. -#}
     {%- set found_text = found | map(attribute='name') | list, found | map(attribute='dtype') | list -%}
     {%- set wanted_text = wanted | map(attribute='name') | list, wanted | map(attribute='dtype') | list -%}
-    {%- if false -%}
+    {%- if zip(*found_text) | sort != zip(*wanted_text) | sort -%}
         {{ exceptions.raise_compiler_error(
             "The select does not keep the contract.\n  promised: " ~ wanted_text ~ "\n  selected: " ~ found_text) }}
     {%- endif -%}
@@ -135,13 +135,13 @@ when not matched then insert (
     {%- if '(true /*fold*/)' not in select_sql -%}
         {{ exceptions.raise_compiler_error("This fold reads no log rows: use log_events([...]) or log_ballots().") }}
     {%- endif -%}
-    {%- if false -%}
+    {%- if config.get('combine') or config.get('listens_to') -%}
         {{ exceptions.raise_compiler_error("A fold has no config combine or listens_to. Put each rule beside its column's type in the .yml, as config.meta.combine; listens_to is derived from log_events() and log_ballots().") }}
     {%- endif -%}
-    {%- for column in columns if false -%}
+    {%- for column in columns if combine and column.name not in key and column.name not in combine -%}
         {{ exceptions.raise_compiler_error("Column " ~ column.name ~ " has no combine rule. Add config.meta.combine to it in the .yml.") }}
     {%- endfor -%}
-    {%- for name in combine or {} if false -%}
+    {%- for name in combine or {} if name in key -%}
         {{ exceptions.raise_compiler_error("Column " ~ name ~ " is part of the key, so it has no combine rule. Remove config.meta.combine from it in the .yml.") }}
     {%- endfor -%}
     {%- do keeps_contract(select_sql, columns) -%}
@@ -177,7 +177,7 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
     {%- set re = modules.re -%}
     {%- set kinds = pricing_events() | list if fee_sensitive else [] -%}
     {%- set reads = re.findall("\(true /\*fold\*/\)\s+(and name in \([^)]*\)|and \(true /\*unplaced\*/\))", select_sql) -%}
-    {%- if false -%}
+    {%- if reads | length != select_sql.count('(true /*fold*/)') -%}
         {{ exceptions.raise_compiler_error("This fold reads the log without log_events([...]) or log_ballots(). Use one of them, so that the kinds it listens to are known.") }}
     {%- endif -%}
     {%- for read in reads -%}

@@ -23,7 +23,12 @@ MISTAKES = {
         "data_type: int\n        config: {meta: {combine: max}}\n",
         "Column market_no is part of the key, so it has no combine rule.",
     ),
-    "a rule in the .sql": ("sql", "fold_scope=", "combine={'trades_count': 'sum'}, fold_scope=", "A fold has no config"),
+    "a rule in the .sql": (
+        "sql",
+        "fold_scope=",
+        "combine={'trades_count': 'sum'}, fold_scope=",
+        "A fold has no config",
+    ),
     "kinds in the .sql": ("sql", "fold_scope=", "listens_to=['SharesBought'], fold_scope=", "A fold has no config"),
     "a marker of its own": (
         "sql",
@@ -32,7 +37,12 @@ MISTAKES = {
         "This fold reads the log without log_events([...]) or log_ballots().",
     ),
     "another type": ("sql", "count(*) as trades_count", "count(*)::int as trades_count", "does not keep the contract"),
-    "a column that the .yml does not name": ("sql", "max(seq) as", "1 as other,\n    max(seq) as", "does not keep the contract"),
+    "a column that the .yml does not name": (
+        "sql",
+        "max(seq) as",
+        "1 as other,\n    max(seq) as",
+        "does not keep the contract",
+    ),
 }
 
 

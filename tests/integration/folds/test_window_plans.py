@@ -1,4 +1,4 @@
-"""A window of the log is read by index, in every folded model: a CTE that is used twice would read its table as a whole."""
+"""Every folded model reads a window of the log by index; a CTE that is used twice would read its whole table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ STATEMENTS = """
     from ops.models
     where kind = 'fold' and staged_as is not null
     union all
-    select name, folds.with_window(replace(merge_sql, '/*target*/', format('marts.%I', name)), '(seq > 7000 and seq <= 7100)')
+    select
+        name,
+        folds.with_window(
+            replace(merge_sql, '/*target*/', format('marts.%I', name)), '(seq > 7000 and seq <= 7100)'
+        )
     from ops.models
     where kind = 'fold' and staged_as is null
     union
@@ -51,8 +55,7 @@ def test_a_window_is_read_by_index(marts_database: testing.PostgresDatabase) -> 
             for name, statement in statements
             for row in owner.execute(f"explain (verbose, format json) {statement}".encode())
             for node in nodes(row[0][0]["Plan"])  # type: ignore[index]
-            if node.get("Schema") in ("raw", "app")
-            and not node.keys() & {"Index Cond", "Recheck Cond"}
+            if node.get("Schema") in ("raw", "app") and not node.keys() & {"Index Cond", "Recheck Cond"}
         ]
     assert len(statements) == 8
     assert read_whole == []
