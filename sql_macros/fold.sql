@@ -211,6 +211,9 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
     {%- for index in config.get('indexes', []) -%}
         {%- do after.append(create_index(index)) -%}
     {%- endfor -%}
+    {%- if is_trial() -%}
+        {{ return(create_trial(create, after, folded, fold_sql)) }}
+    {%- endif -%}
     {# JSON with sorted keys: the parser returns dicts in another order in each process. #}
     {%- set definition = local_md5(tojson([create | string, after, fold_sql | string, merge_sql | string, scope, listens_to, fees, step.name if step else none], sort_keys=true)) -%}
     {%- set install -%}

@@ -23,7 +23,7 @@ from . import alerts, database, doctor, keepers, log, openapi, services, snapsho
 _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.dead_letters, log.webhook),
-    *(database.dsn, database.migrate, database.rebuild),
+    *(database.dsn, database.migrate, database.rebuild, database.dbt),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
     *(wallets.key, wallets.demo_wallets, openapi.openapi),
 )

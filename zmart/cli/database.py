@@ -11,6 +11,8 @@ from zmart import settings as configuration
 from zmart.db import migrate as migrations
 from zmart.settings import ROLES, Role, Settings
 
+from .subprocesses import run_module
+
 
 @click.command()
 @click.argument("role", type=click.Choice(ROLES), default="zmart_owner")
@@ -63,6 +65,19 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
         click.echo(_format_check(verdict))
     if remedies := [verdict.remedy for verdict in verdicts if not verdict.is_consistent]:
         raise errors.Conflict("Not all marts say what the log says.", help=" ".join(remedies))
+
+
+@click.command("dbt", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+def dbt(arguments: tuple[str, ...]) -> None:
+    """Try models with dbt in the schema dbt.
+
+    ARGUMENTS are dbt's: `zmart dbt build --select portfolio`. Other models are read from the live marts, which the role
+    cannot change.
+    """
+    from zmart.run.deploy import trial
+
+    run_module("zmart.run.deploy.rebuild", *arguments, env=trial.trial_environment(configuration.load()))
 
 
 def _format_check(verdict: Any) -> str:

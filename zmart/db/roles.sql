@@ -40,6 +40,22 @@ begin
         end;
     end loop;
 
+    -- `zmart dbt` acts as this role: it reads what an analyst reads, and writes to its own schema only. No service needs it.
+    begin
+        if not exists (select from pg_roles where rolname = 'zmart_dbt') then
+            create role zmart_dbt;
+        end if;
+        if not pg_has_role('zmart_dbt', 'analyst', 'member') then
+            grant analyst to zmart_dbt;
+        end if;
+        if not pg_has_role('zmart_owner', 'zmart_dbt', 'member') then
+            grant zmart_dbt to zmart_owner;
+        end if;
+        execute format('grant connect, temporary on database %I to zmart_dbt', target);
+    exception when insufficient_privilege or undefined_object then
+        raise warning 'zmart dbt does not work: create role zmart_dbt; grant analyst to zmart_dbt; grant zmart_dbt to zmart_owner';
+    end;
+
     begin
         if as_superuser then
             execute format('alter database %I owner to zmart_owner', target);
