@@ -37,7 +37,10 @@ def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatc
     """Return dbt's documentation of the marts and their lineage."""
     found = pages.models_page(state.settings.state_dir)
     if found is None:
-        raise NotFoundException("Nobody has written this page yet: press Materialize on docs/models in Dagster.")
+        raise NotFoundException(
+            "This page is not written yet. zmart up writes it in its first minute (zmart logs model-docs). Elsewhere, "
+            "press Materialize on docs/models in Dagster."
+        )
     return found.response(accepted=accepted, if_none_match=if_none_match)
 
 
