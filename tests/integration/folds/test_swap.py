@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import event_histories
 import psycopg
 import pytest
-from test_refreshed import deliver, one, polling
+from test_scheduled import deliver, one, polling
 
 from zmart import testing
 from zmart.run.deploy import rebuild
@@ -106,7 +106,7 @@ def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: tes
     with marts_database.connect() as owner:
         owner.execute("create materialized view public.mine as select count(*) as n from marts.markets")
         put_beside(owner, "markets")
-        with pytest.raises(psycopg.Error, match=r"mine stands on marts\.markets .* drop it, deploy"):
+        with pytest.raises(psycopg.Error, match=r"mine depends on marts\.markets .* Drop it, deploy"):
             swap(owner, "markets")
         assert one(owner, "select n from public.mine") == (0,)
 

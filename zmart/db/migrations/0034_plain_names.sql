@@ -1,6 +1,6 @@
 -- Renames tables, columns, policies and stored values to standard terms, in place and in one transaction.
 --
--- It upgrades a database at 0027, 0028, 0029, 0030 or 0033: steps of 0028 to 0033 that a database lacks are taken here.
+-- It upgrades a database at 0027, 0028, 0029, 0030 or 0033, and takes the steps of 0028 to 0033 that a database lacks.
 -- Functions are not defined here: the files of zmart/db/functions are applied after it, in the same transaction, and the
 -- functions of the folded models are generated again. zmart/db/schema.sql is the result; a test compares the two.
 
@@ -120,165 +120,161 @@ begin
 end
 $$;
 
--- Sentences of tables and columns, in plain words.
-comment on schema raw is 'The append-only log. Everything else can be made again from it.';
-comment on schema ops is 'How the system itself is doing.';
-comment on schema app is 'What people wrote here rather than on chain.';
-comment on schema folds is 'Generated functions that merge a window of the log into the folded marts.';
-comment on schema marts is 'What readers read: markets, trades, positions, ballots and what follows from them.';
+-- Comments of tables and columns, in plain words. They are those of zmart/db/schema.sql.
+comment on schema raw is 'The append-only log. The marts can be rebuilt from it.';
+comment on schema ops is 'State of the system itself: models, intents, alerts, leases, settings.';
+comment on schema app is
+'Data that users store through the API and not on chain: profiles, metadata, ballots, comments, sessions.';
+comment on schema folds is
+'Functions that merge a window of the log into the folded marts, and the functions that generate them.';
+comment on schema marts is
+'The tables and views that clients read: markets, trades, positions, ballots and the marts computed from them.';
 comment on schema lmsr is
-'The program''s market maker, bit for bit: exp, ln, cost, price_yes, proceeds (protocol.md 2).';
-comment on schema dagster is 'Dagster''s own storage; its tables belong to Dagster.';
-comment on table raw.writer is
-'Always empty; its lock is the right to append to the log.';
+'The program''s market maker with bit-identical results: exp, ln, cost, price_yes, proceeds (protocol.md 2).';
+comment on schema dagster is 'Dagster''s own storage. Its tables belong to Dagster.';
+comment on table raw.writer is 'Is always empty. Its lock is the right to append to the log.';
 comment on table raw.identity is
-'Which log this is. A restored or reset database is another epoch, and positions of the old one mean nothing in it.';
-comment on column raw.identity.feed_oid is 'The table raw.feed itself: a restored one has another oid.';
-comment on table raw.feed is
-'One row per fact a reader can learn, gap-free, in commit order.';
+'Identifies this log. A restored or reset database gets another epoch, in which positions of the old one are invalid.';
+comment on column raw.identity.feed_oid is 'The oid of the table raw.feed. A restored table has another oid.';
+comment on table raw.feed is 'Holds one row per fact that a reader can learn, without gaps, in commit order.';
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. Others: key of the app row.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata: the row''s own seq. mart_stale: null.';
 comment on table raw.markets_seen is
-'One row per market account ever named. market_id is null while only WinningsClaimed, which carries the account alone, has named it (protocol.md 1.7).';
-comment on table raw.wallets_seen is
-'One row per wallet ever named by an event or by a person.';
+'Holds one row per market account that an event has named. market_id is null while only WinningsClaimed, which carries only the account, has named it (protocol.md 1.7).';
+comment on table raw.wallets_seen is 'Holds one row per wallet that an event has named or that has used the API.';
 comment on table raw.transactions is
-'One row per signature: what was delivered, byte for byte.';
-comment on column raw.transactions.index_in_block is 'Null while unknown; the order of its events is then provisional.';
+'Holds one row per signature, with the transaction as it was delivered, byte for byte.';
+comment on column raw.transactions.index_in_block is
+'Null while unknown. The order of the transaction''s events is then provisional.';
 comment on column raw.transactions.body is
-'The delivered JSON by itself, zlib-compressed, where it is in no bundle. bytea, because a log line may hold U+0000, which jsonb cannot. May age out.';
+'The delivered JSON, zlib-compressed, if it is in no bundle. The type is bytea, because a log line may contain U+0000, which jsonb cannot store. Old bodies may be deleted.';
 comment on column raw.transactions.digest is
-'SHA-256 of (slot, err, log lines): two deliveries are duplicates when these agree.';
-comment on column raw.transactions.sightings is 'How often each source has delivered it, for example {"webhook": 2}.';
+'SHA-256 of (slot, err, log lines). Two deliveries are duplicates if these are equal.';
+comment on column raw.transactions.sightings is
+'How often each source has delivered the transaction, for example {"webhook": 2}.';
 comment on column raw.transactions.bundle_no is
-'The row of raw.bundles that holds the delivered JSON; null where body does. No foreign key, because bundles may age out.';
-comment on column raw.transactions.bundle_start is 'Where it begins, in bytes of the decompressed bundle.';
-comment on column raw.transactions.bundle_length is 'How many bytes it has.';
+'The row of raw.bundles that contains the delivered JSON. Null if body contains it. It is no foreign key, because old bundles may be deleted.';
+comment on column raw.transactions.bundle_start is 'Offset of the JSON in the decompressed bundle, in bytes.';
+comment on column raw.transactions.bundle_length is 'Length of the JSON in bytes.';
 comment on table raw.events is
-'One row per event of the program, keyed by (transaction, ordinal); seq is its place in the feed.';
+'Holds one row per event of the program, keyed by (transaction, ordinal). seq is its position in the feed.';
 comment on column raw.events.order_key is 'Place on chain: slot << 24 | index in block << 9 | ordinal.';
 comment on column raw.events.clock is 'The event''s own timestamp: Unix seconds of the chain''s Clock.';
 comment on column raw.events.payload is
-'The event''s other fields as the program wrote them; 64-bit integers as strings.';
+'The event''s other fields as the program wrote them. 64-bit integers are strings.';
 comment on column raw.events.context is
-'What the event omits, read from the same transaction: instruction arguments and the market account''s lamports. Null where absent.';
+'Data that the event omits, read from the same transaction: instruction arguments and the lamports of the market account. Null if absent.';
 comment on table raw.dead_letters is
-'What could not be used, kept with its bytes and the reason until someone retries it.';
+'Holds items that could not be used, with their bytes and the reason, until an operator retries them.';
 comment on table raw.accounts is
-'Accounts as an RPC showed them at a slot. For reconciliation alone; folds never read it.';
+'Holds accounts as an RPC node returned them at a slot. Only the reconciliation reads them, the folds never do.';
 comment on table raw.coverage is
-'Slot ranges proven complete, per source, with the count and digest of their successful signatures.';
+'Holds slot ranges that are proven complete, per source, with the count and digest of their successful signatures.';
 comment on table raw.pending_signatures is
-'Signatures we were told of without their logs; they are still to be fetched.';
+'Holds signatures that were reported without logs. Their transactions are still to be fetched.';
 comment on column raw.pending_signatures.reason is
-'walk, backfill: listed by the chain. differs: two deliveries disagree and the finalized chain decides. retry: a person asked. Anything else: who named it.';
+'walk, backfill: the chain lists it. differs: two deliveries disagree, and the finalized chain decides. retry: an operator requested it. Any other text names the source that reported it.';
 comment on column raw.pending_signatures.slot is
-'Where the chain lists it, so that the oldest is fetched first; null where only a delivery named it.';
-comment on column raw.pending_signatures.last_error is 'Why the last attempt did not bring it.';
+'The slot in which the chain lists it. The oldest is fetched first. Null if only a delivery named it.';
+comment on column raw.pending_signatures.last_error is 'Why the last attempt did not fetch it.';
 comment on column raw.pending_signatures.failing_since is
-'When the first attempt brought nothing; null before an attempt.';
+'When the first attempt failed to fetch it. Null before that.';
 comment on column raw.pending_signatures.last_error_kind is
-'The kind of the last error (a class of zmart.chain.rpc_errors); Unknown where no node knows the signature.';
+'The kind of the last error (a class of zmart.chain.rpc_errors). Unknown if no node knows the signature.';
 comment on table raw.retraction_candidates is
-'Transactions of ours that the finalized history does not list. They are retracted only when that is proven, and end here when it lists them after all.';
+'Holds transactions of the log that the finalized history does not list. One is retracted only when that is proven. Its row is deleted if the history lists it after all.';
 comment on column raw.retraction_candidates.missed_at_height is
-'Finalized block height when it was first missed; 150 blocks later its blockhash is dead for certain.';
+'Finalized block height at which it was first missing. 150 blocks later its blockhash has expired for certain.';
 comment on table raw.bundles is
-'What was delivered, byte for byte: transactions of one batch behind each other, zlib-compressed. The only rows of the log that may age out.';
+'Holds delivered JSON byte for byte: the transactions of one batch, concatenated and zlib-compressed. No other rows of the log may be deleted by age.';
 comment on table ops.models is
-'One row per folded model. One that follows the log has no applied_seq. One that is behind stopped at applied_seq, for reason, and is retried. A stale one (stale_since) waits for a rebuild.';
-comment on column ops.models.listens_to is 'Event names and feed kinds that change it; a window without any skips it.';
+'Holds one row per folded model. A model that follows the log has no applied_seq. A model that is behind stopped at applied_seq, for reason, and is retried. A stale model (stale_since) waits for a rebuild.';
+comment on column ops.models.listens_to is
+'Event names and feed kinds that change the model. A window without any of them skips it.';
 comment on column ops.models.fold_sql is
-'The model''s compiled select; the marker in it stands for the window of the log.';
-comment on column ops.models.merge_sql is 'How a window''s partial result is merged into /*target*/.';
-comment on column ops.models.scope_columns is 'Columns, in log and mart alike, that say which rows an event touches.';
+'The model''s compiled select. A marker in it is replaced by the window of the log.';
+comment on column ops.models.merge_sql is 'The statement that merges the partial result of a window into /*target*/.';
+comment on column ops.models.scope_columns is
+'Columns of both log and mart that identify the rows which an event affects.';
 comment on column ops.models.indexes is
-'The indexes that the model asks for, as Postgres writes them after USING; null before it was installed with them.';
+'The indexes that the model requires, as Postgres writes them after USING. Null until the model is installed with them.';
 comment on column ops.models.staged_as is
-'The step it shares with other models: a type in folds for its rows and a function of that name for those of a window; null where it shares none.';
-comment on column ops.models.staged_sql is
-'The select of that step, word for word as it stands in fold_sql and merge_sql.';
-comment on column ops.models.behind_since is 'When it stopped following the log; null while it follows.';
+'The step that the model shares with others: a type in folds for its rows, and a function of the same name that returns the rows of a window. Null if it shares none.';
+comment on column ops.models.staged_sql is 'The select of that step, exactly as fold_sql and merge_sql contain it.';
+comment on column ops.models.behind_since is 'When the model stopped following the log. Null while it follows.';
 comment on column ops.models.attempts is
-'Attempts that failed, less those that made progress: the pause grows with it, and the window of an attempt shrinks.';
+'Attempts that failed, less those that made progress. A greater number makes the pause longer and the window of an attempt smaller.';
 comment on column ops.models.data_failures is
-'Attempts that failed for another reason than the environment; the third makes the model stale.';
-comment on column ops.models.next_attempt_at is 'When it is tried again.';
-comment on view ops.model_status is
-'Each folded model and the seq it answers for.';
+'Attempts that failed for a reason other than the environment. The third makes the model stale.';
+comment on column ops.models.next_attempt_at is 'When the model is tried again.';
+comment on view ops.model_status is 'Lists each folded model and the seq up to which it reflects the log.';
 comment on table ops.intents is
-'One row per action a keeper decided on; open until our own log shows its event, finalized.';
-comment on column ops.intents.plan is 'What was known and proven when it was decided.';
+'Holds one row per action that a keeper decided on. It is open until the log holds its event, finalized.';
+comment on column ops.intents.plan is 'The facts that were known and proven when the keeper decided.';
 comment on column ops.intents.state is
-'planned: decided, nothing signed that could land. sent: signed bytes are stored and may land. landed: a node says so; our log does not yet, or not finally. done: our log holds the event, finalized. refused: given up for a reason. quarantined: three attempts failed, a person looks. reopened: it was done and the chain took it back.';
+'planned: decided, and nothing is signed that could land. sent: signed bytes are stored and may land. landed: a node reports it, but the log does not hold it yet, or not as final. done: the log holds the event, finalized. refused: given up for a reason. quarantined: three attempts failed, and an operator must look. reopened: it was done, and the chain retracted it.';
 comment on column ops.intents.attempts is 'Submissions that ended without success.';
-comment on column ops.intents.outcome is 'How it ended, or what last kept it from ending: kind, words, signature.';
-comment on table ops.submissions is
-'Signed bytes, stored before they are sent.';
+comment on column ops.intents.outcome is
+'How it ended, or the last reason why it has not ended: kind, words, signature.';
+comment on table ops.submissions is 'Holds signed bytes, which are stored before they are sent.';
 comment on column ops.submissions.ending is
-'landed: succeeded on chain. failed: on chain, finalized, and refused there. expired: can never land. Null: may still land.';
-comment on column ops.submissions.fee_lamports is 'What landing costs its payer, priority included.';
-comment on column ops.submissions.slot is 'Where a node said that it landed.';
-comment on table ops.snapshots is
-'One row per market and UTC day whose discussion was anchored.';
+'landed: succeeded on chain. failed: on chain and finalized, with an error. expired: can never land. Null: may still land.';
+comment on column ops.submissions.fee_lamports is 'The fee that landing costs the payer, including the priority fee.';
+comment on column ops.submissions.slot is 'The slot in which it landed, as a node reported it.';
+comment on table ops.snapshots is 'Holds one row per market and UTC day whose discussion was anchored.';
 comment on column ops.snapshots.previous_cid is
-'The CIDv0 of the market''s anchored day before, as the document names it.';
-comment on column ops.snapshots.comments_count is 'Comments in the document: written, edited or deleted that day.';
-comment on column ops.snapshots.published_at is 'When a node held it under this name and it was read back.';
-comment on column ops.snapshots.pinned_at is 'When the second service said it keeps it; null without one, or not yet.';
+'The CIDv0 of the market''s previous anchored day, as the document contains it.';
+comment on column ops.snapshots.comments_count is
+'Number of comments in the document: written, edited or deleted on that day.';
+comment on column ops.snapshots.published_at is 'When a node stored the document under this CID and it was read back.';
+comment on column ops.snapshots.pinned_at is
+'When the second service reported that it pinned the document. Null without such a service, or before that.';
 comment on table ops.alerts is
-'What a person should look at, deduplicated by (kind, subject) while open.';
-comment on column ops.alerts.acknowledged_at is 'When a person said that they look after it; it stays open, and quiet.';
-comment on column ops.alerts.acknowledged_by is 'Who, as they call themselves.';
-comment on column ops.alerts.posted_at is 'When it was last posted to ALERT_WEBHOOK_URL; null while it was not.';
-comment on column ops.alerts.resolution_posted_at is 'When it was posted that it is over.';
-comment on column ops.alerts.refusals is 'How often in a row ALERT_WEBHOOK_URL did not accept it; 0 once it does.';
-comment on column ops.alerts.refused_at is 'When that happened last.';
-comment on column ops.alerts.refusal is 'The last answer, or the error where there was none.';
-comment on table ops.cursors is
-'Where a walker or sensor stood.';
+'Holds conditions that an operator should look at. While open, there is one row per (kind, subject).';
+comment on column ops.alerts.acknowledged_at is
+'When an operator acknowledged it. It stays open, and is not posted again.';
+comment on column ops.alerts.acknowledged_by is 'The name that the operator gave.';
+comment on column ops.alerts.posted_at is 'When it was last posted to ALERT_WEBHOOK_URL. Null if it never was.';
+comment on column ops.alerts.resolution_posted_at is 'When its resolution was posted.';
+comment on column ops.alerts.refusals is
+'Number of consecutive posts that ALERT_WEBHOOK_URL did not accept. 0 after one is accepted.';
+comment on column ops.alerts.refused_at is 'When the last of these posts failed.';
+comment on column ops.alerts.refusal is 'The last response, or the error if there was none.';
+comment on table ops.cursors is 'Holds the place where a walker or sensor continues.';
 comment on table ops.leases is
-'Who may act alone, and the epoch stamped into what they do.';
-comment on table ops.settings is
-'Settings that views need; written from the environment at deploy.';
+'Holds the process that has the exclusive right to act, and the epoch that is stored with each of its actions.';
+comment on table ops.settings is 'Holds settings that views need. Each deployment writes them from the environment.';
 comment on table ops.scheduled_models is
-'One row per scheduled mart: what it computes, and the seq that its rows answer for.';
+'Holds one row per scheduled mart: the select that computes it, and the seq up to which its rows reflect the log.';
 comment on column ops.scheduled_models.select_sql is 'The model''s compiled select, with all columns of the mart.';
 comment on column ops.scheduled_models.reads is
-'Marts it is computed from, through views and staging models; one that is behind holds it back.';
-comment on column ops.scheduled_models.applied_seq is 'The rows say what the log said up to this seq.';
-comment on column ops.scheduled_models.seconds is 'How long the last refresh took.';
+'Marts from which it is computed, through views and staging models. If one of them is behind, so is this mart.';
+comment on column ops.scheduled_models.applied_seq is 'The rows reflect the log up to this seq.';
+comment on column ops.scheduled_models.seconds is 'Duration of the last refresh.';
 comment on column ops.scheduled_models.changed_rows is 'Rows that the last refresh wrote.';
 comment on column ops.scheduled_models.indexes is
-'The indexes that the model asks for, as Postgres writes them after USING.';
+'The indexes that the model requires, as Postgres writes them after USING.';
 comment on view ops.model_position is
-'Marts that may be behind the log, and the seq they answer for: stale folds, and every scheduled mart.';
+'Lists marts that may be behind the log, with the seq that they reflect: folds that are behind or stale, and every scheduled mart.';
 comment on table ops.uncompared_accounts is
-'Markets that the newest check of the program''s accounts did not compare; kept by the check accounts_equal_folds.';
+'Holds markets that the newest check of the program''s accounts did not compare. The check accounts_equal_folds writes it.';
 comment on column ops.uncompared_accounts.account is
 'Address of the market''s account, or config for the configuration.';
 comment on column ops.uncompared_accounts.since is
-'When the first of the checks ran that missed it one after the other.';
-comment on column ops.uncompared_accounts.reason is 'Why the newest did.';
-comment on table app.wallets is
-'One row per wallet that said something about itself.';
+'Time of the first of the consecutive checks that did not compare it.';
+comment on column ops.uncompared_accounts.reason is 'Why the newest check did not compare it.';
+comment on table app.wallets is 'Holds one row per wallet that has a profile.';
 comment on table app.market_metadata is
-'One row per market and wallet that told its question; that of its creator counts. Events carry none (protocol.md 1.4.2).';
+'Holds one row per market and wallet that set its question. Only the row of the market''s creator counts. Events carry no question (protocol.md 1.4.2).';
 comment on table app.ballots is
-'One row per ballot cast through the API. vote: proposal like, dispute agree.';
-comment on table app.comments is
-'One row per post under a market; a reply names its parent.';
-comment on column app.comments.root_no is 'The post that began the thread; null for that post itself.';
-comment on table app.comment_edits is
-'What a comment said before each edit.';
-comment on table app.reactions is
-'One row per wallet and comment it has an opinion on.';
-comment on table app.flags is
-'One row per wallet and comment it reported.';
-comment on table app.sessions is
-'One row per refresh token, hashed; used once, then replaced.';
-comment on column app.sessions.family_id is 'The signing in that this token descends from.';
-comment on table app.redeemed_nonces is
-'Nonces that were used. The primary key makes the second use fail.';
+'Holds one row per ballot cast through the API. vote is true for like on a proposal, and for agree on a dispute.';
+comment on table app.comments is 'Holds one row per comment on a market. A reply names its parent.';
+comment on column app.comments.root_no is 'The comment that began the thread. Null for that comment itself.';
+comment on table app.comment_edits is 'Holds the text of a comment before each edit.';
+comment on table app.reactions is 'Holds one row per wallet and comment on which it voted.';
+comment on table app.flags is 'Holds one row per wallet and comment that it reported.';
+comment on table app.sessions is 'Holds one row per refresh token, as a hash. A token is used once and then replaced.';
+comment on column app.sessions.family_id is 'The sign-in from which this token descends.';
+comment on table app.redeemed_nonces is 'Holds nonces that were used. The primary key makes a second use fail.';
 comment on table app.allowances is
-'One row per address or wallet that asked lately: what it used since its window began.';
+'Holds one row per address or wallet with recent requests: the allowance that it has used since its window began.';

@@ -8,6 +8,6 @@ begin atomic
     )
     select exists (select from acknowledged);
 end;
-comment on function ops.acknowledge_alert is 'Say that one looks after an open alert; false where it is not open, or acknowledged already.';
+comment on function ops.acknowledge_alert is 'Acknowledges an open alert. Returns false if it is not open or already acknowledged.';
 
 grant execute on function ops.acknowledge_alert to zmart_keeper;
