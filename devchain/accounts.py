@@ -25,7 +25,7 @@ UPGRADEABLE_LOADER = Address("BPFLoaderUpgradeab1e11111111111111111111111")
 #: The value of an unset pubkey field: 32 zero bytes, which no wallet owns.
 ZERO_ADDRESS = SYSTEM_PROGRAM
 
-#: Lamports per byte that make an account exempt from rent, with the default parameters.
+#: Lamports per byte that make an account exempt from rent, with the default parameters (solana.md 5).
 RENT_LAMPORTS_PER_BYTE: Final = 6_960
 #: Bytes that rent charges for every account in addition to its data.
 ACCOUNT_OVERHEAD_BYTES: Final = 128

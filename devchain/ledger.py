@@ -36,7 +36,7 @@ from .wire import SigningKey
 
 #: The fee that the payer pays for each signature, in lamports.
 FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
-#: Number of blocks for which a blockhash stays valid.
+#: Number of blocks for which a blockhash stays valid (solana.md 4).
 BLOCKHASH_AGE: Final = 150
 #: Slots by which the confirmed and the finalized slot are behind the newest.
 CONFIRMED_DEPTH: Final = 1
