@@ -4,7 +4,7 @@
 with a_week_ago as (
     select max(slot) as slot
     from trades
-    where block_time <= (select max(block_time) from trades) - interval '7 days'
+    where block_time <= (select max(newest.block_time) from trades as newest) - interval '7 days'
 )
 
 select
@@ -19,5 +19,5 @@ from a_week_ago
 cross join lateral markets_as_of(a_week_ago.slot) as past
 inner join markets on past.market_no = markets.market_no
 where markets.last_trade_at > past.last_trade_at
-order by markets.total_volume desc, markets.id
+order by markets.total_volume desc, markets.id asc
 limit 10;

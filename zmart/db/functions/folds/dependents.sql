@@ -1,4 +1,4 @@
-create or replace function folds.dependents(p_table regclass) returns table (depth int, name text, kind "char", statements text [])
+create or replace function folds.dependents(p_table regclass) returns table (depth int, name text, kind "char", statements text []) -- noqa: RF06
 language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
     with recursive above as (

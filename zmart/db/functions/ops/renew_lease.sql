@@ -6,7 +6,7 @@ begin atomic
         where name = p_name and epoch = p_epoch and expires_at > clock_timestamp()
         returning true
     )
-    select exists (select from renewed);
+    select exists(select from renewed);
 end;
 comment on function ops.renew_lease is 'Extends a lease. Returns false if it has expired or another process holds it.';
 
