@@ -31,7 +31,7 @@ select {stated}, case when {market_exists} then json_build_object(
     {named_market}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: threads
 -- A page of a market's threads, the newest first, each with its first replies in the order in which they were made.
@@ -84,7 +84,7 @@ select {stated}, case when {market_exists} then json_build_object(
     {named_market}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: replies
 -- The replies of a thread after a number, the first first.
@@ -117,7 +117,7 @@ select {stated}, (
     )
     from app.comments as t where t.comment_no = %(number)s::bigint and t.root_no is null
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: edits
 -- What a post said before each of its edits, the latest first; nothing of one that was deleted.
@@ -139,7 +139,7 @@ select {stated}, (
     from app.comments as c
     where c.comment_no = %(number)s::bigint and c.deleted_at is null
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: discussion
 -- One post that is not deleted.
@@ -149,24 +149,24 @@ select {stated}, (
         where c.comment_no = %(number)s::bigint and not c.is_deleted
     ) as r
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: post_comment
 -- Post as the signed-in wallet; the number of the post.
-select app.post_comment(%(market)s, %(content)s, %(parent_no)s::bigint)
+select app.post_comment(%(market)s, %(content)s, %(parent_no)s::bigint);
 
 -- name: edit_comment
 -- Change one's own post.
-select app.edit_comment(%(number)s::bigint, %(content)s)
+select app.edit_comment(%(number)s::bigint, %(content)s);
 
 -- name: delete_comment
 -- Hide one's own post.
-select app.delete_comment(%(number)s::bigint)
+select app.delete_comment(%(number)s::bigint);
 
 -- name: react
 -- Say up, down, or nothing of a post.
-select app.react(%(number)s::bigint, %(vote)s::text)
+select app.react(%(number)s::bigint, %(vote)s::text);
 
 -- name: flag_comment
 -- Report a post.
-select app.flag_comment(%(number)s::bigint, %(reason)s)
+select app.flag_comment(%(number)s::bigint, %(reason)s);

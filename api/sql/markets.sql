@@ -9,7 +9,7 @@ select {stated}, (
         where m.is_known and m.market_no = {the_market}
     ) as r
 ) as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: markets
 -- A page of markets in one of the sort orders, by number and version, with how many there are in all.
@@ -36,13 +36,13 @@ select {stated}, {server}, (
     ),
     'as_of', {as_of}
 ) as rest
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: market_rows
 -- What a list shows of each of these markets, by version.
 select {market_version} as version, (select row_to_json(r)::text from (select {market_brief}) as r) as text
 from {from_markets}
-where m.market_no = any(%(numbers)s::text[]::int[])
+where m.market_no = any(%(numbers)s::text[]::int[]);
 
 -- name: market_stats
 -- What a market's trades add up to.
@@ -73,7 +73,7 @@ select {stated}, (
     ) as s
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['positions', 'markets']) as a
+from ops.as_of(array['positions', 'markets']) as a;
 
 -- name: holders
 -- A page of a market's holders, the largest first.
@@ -119,7 +119,7 @@ select {stated}, case when {market_exists} then json_build_object(
     {named_market}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['positions', 'markets']) as a
+from ops.as_of(array['positions', 'markets']) as a;
 
 -- name: lifecycle
 -- How a market came to where it stands, the newest of it in the order of the chain, and which deadline is next.
@@ -169,4 +169,4 @@ select {stated}, (
     ) as w
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['market_lifecycle', 'markets', 'protocol_config']) as a
+from ops.as_of(array['market_lifecycle', 'markets', 'protocol_config']) as a;

@@ -1,14 +1,14 @@
--- Reading the log's feed. Statements of zmart/db/feed.py.
+-- These statements of zmart/db/feed.py read the feed of the log.
 
 -- name: head
--- Which log this is and the seq of its newest entry, in one snapshot.
+-- Return the epoch of the log and the seq of its newest entry, in one snapshot.
 select
     i.epoch::text,
     coalesce((select max(f.seq) from raw.feed as f), 0)
 from raw.identity as i;
 
 -- name: read
--- Which log this is, where it ends, and its first entries after a seq; one row without entry when there is none.
+-- Return the epoch, the seq of the newest entry, and the first entries after a seq; one row without an entry if none.
 select
     i.epoch::text,
     coalesce((select max(h.seq) from raw.feed as h), 0),
@@ -28,5 +28,5 @@ left join lateral (
 order by f.seq;
 
 -- name: listen
--- Hear the doorbell that every appending transaction rings.
+-- Listen for the notification that every appending transaction sends.
 listen zmart_feed;

@@ -5,8 +5,8 @@ CREATE OR REPLACE FUNCTION folds.apply(p_from bigint, p_to bigint)
 AS $function$
 -- Written by folds.create_dispatcher from ops.models.
 --
--- Takes the window (p_from, p_to] of the log into every healthy mart that listens to something in it. What several models ask of the
--- window is found out once.
+-- Merges the window (p_from, p_to] of the log into every mart that follows the log and listens to something in it. Results that
+-- several models need are computed once.
 declare
     v_news text [];
     v_stale text [];

@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_ballots(p_affected bigint[], p_upto bigi
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/ballots.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/ballots.sql; edit that file.
 --
--- Tells the rows of marts.ballots that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no, wallet_no).
+-- Folds the rows of marts.ballots that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no, wallet_no).
 begin
 delete from marts.ballots as t using (select distinct k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no and t.wallet_no = k.wallet_no;
 insert into marts.ballots (market_no, kind, wallet_no, market_id, user_wallet, precedence, vote, source, cast_at, tx_signature, last_seq)

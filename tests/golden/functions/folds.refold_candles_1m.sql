@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_candles_1m(p_affected bigint[], p_upto b
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/candles_1m.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/candles_1m.sql; edit that file.
 --
--- Tells the rows of marts.candles_1m that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no).
+-- Folds the rows of marts.candles_1m that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no).
 begin
 delete from marts.candles_1m as t using (select distinct k.market_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no;
 insert into marts.candles_1m (market_no, bucket_at, market_id, open_key, open, high, low, close_key, close, volume, buy_volume, shares_volume, trades_count, last_seq)

@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_markets(p_affected bigint[], p_upto bigi
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/markets.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/markets.sql; edit that file.
 --
--- Tells the rows of marts.markets that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no).
+-- Folds the rows of marts.markets that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no).
 begin
 delete from marts.markets as t using (select distinct k.market_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no;
 insert into marts.markets (market_no, id, on_chain_address, is_known, created_key, creator_wallet, b_parameter, initial_liquidity, ipfs_question_hash, state_key, state_code, shares_yes, shares_no, total_volume, trades_count, price_key, last_price_yes, protocol_fees_paid, resolver_fees_earned, lp_fees_earned, liquidity_change, resolver_paid, claims_count, claims_paid, withdrawn_amount, resolution_key, resolver_wallet, proposed_outcome, ipfs_evidence_hash, resolution_proposed_at, finalization_key, final_outcome, proposal_key, last_proposal_likes, last_proposal_dislikes, dispute_key, last_dispute_agree, last_dispute_disagree, initiation_key, dispute_initiator, dispute_initiated_at, was_disputed, created_at, approved_at, activated_at, resolved_at, finalized_at, cancelled_at, liquidity_withdrawn_at, last_trade_at, lamports_key, market_lamports, last_order_key, last_seq)

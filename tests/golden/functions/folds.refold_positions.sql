@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_positions(p_affected bigint[], p_upto bi
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/positions.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/positions.sql; edit that file.
 --
--- Tells the rows of marts.positions that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no, wallet_no).
+-- Folds the rows of marts.positions that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no, wallet_no).
 begin
 delete from marts.positions as t using (select distinct k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no and t.wallet_no = k.wallet_no;
 insert into marts.positions (market_no, wallet_no, market_id, on_chain_address, user_wallet, shares_yes, shares_no, total_invested, total_proceeds, trades_count, has_claimed, claimed_amount, first_trade_at, last_trade_at, claimed_at, last_seq)

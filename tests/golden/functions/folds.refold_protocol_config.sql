@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_protocol_config(p_affected bigint[], p_u
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/protocol_config.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/protocol_config.sql; edit that file.
 --
--- Tells the rows of marts.protocol_config that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (seq).
+-- Folds the rows of marts.protocol_config that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (seq).
 begin
 delete from marts.protocol_config as t using (select distinct k.seq from raw.events as k where k.seq = any(p_affected)) as k where t.seq = k.seq;
 insert into marts.protocol_config (seq, order_key, event, protocol_fee_bps, resolver_reward_bps, liquidity_provider_fee_bps, proposal_approval_threshold, dispute_success_threshold, min_resolution_delay, dispute_period, is_paused, admin, backend_authority, tx_signature, block_time, last_seq)

@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_trades(p_affected bigint[], p_upto bigin
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/trades.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/trades.sql; edit that file.
 --
--- Tells the rows of marts.trades that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (seq).
+-- Folds the rows of marts.trades that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (seq).
 begin
 delete from marts.trades as t using (select distinct k.seq from raw.events as k where k.seq = any(p_affected)) as k where t.seq = k.seq;
 insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq)

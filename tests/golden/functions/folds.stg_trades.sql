@@ -8,9 +8,9 @@ CREATE OR REPLACE FUNCTION folds.stg_trades_49b20af3(p_from bigint, p_to bigint)
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_stage from sql_models/staging; changes belong there.
+-- Written by folds.create_stage from sql_models/staging; edit the model there.
 --
--- A step that several folded models begin with, for the window (p_from, p_to] of the log; null where it has no row.
+-- Returns the rows of a step with which several folded models begin, for the window (p_from, p_to] of the log; null if there are none.
 begin
 return (
     select array_agg(row(staged.*)::folds.stg_trades_49b20af3)

@@ -20,4 +20,4 @@ begin
 end
 $$;
 comment on function raw.renew_identity is
-'The epoch of this log; a new one in another database, on another server, or after a restore. Called at each deploy.';
+'Returns the epoch of this log, a new one in another database, on another server, or after a restore. Each deployment calls it.';

@@ -22,7 +22,7 @@ begin
         from ranked
         where turn > 1
     ),
-    -- As many places as there are transactions hold at least as many free ones as there are losers.
+    -- Among as many places as there are transactions, at least as many are free as there are losers.
     ends as (
         select live.slot, count(*)::int as transactions
         from live
@@ -51,8 +51,8 @@ begin
             and e.order_key <> (places.slot << 24) | (places.place::bigint << 9) | e.ordinal
         returning e.seq, e.market_no, e.wallet_no, places.slot
     ),
-    -- A configuration that moves can change the fees of everything in its slot.
-    touched as (
+    -- A configuration that moves can change the fees of every trade in its slot.
+    affected as (
         select moved.seq, moved.market_no, moved.wallet_no from moved
         union
         select e.seq, e.market_no, e.wallet_no
@@ -62,14 +62,14 @@ begin
     )
     insert into raw.feed (seq, kind, ref, market_no, wallet_no)
     select
-        (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by touched.seq),
-        'moved', touched.seq, touched.market_no, touched.wallet_no
-    from touched;
+        (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by affected.seq),
+        'moved', affected.seq, affected.market_no, affected.wallet_no
+    from affected;
     get diagnostics v_rows = row_count;
     return v_rows;
 end
 $$;
 comment on function raw.resolve_order_conflicts is
-'Give every transaction of these slots that counts a place of its own, and say in the feed what moved; how many rows. For the writer, under its lock, before folds.';
+'Gives every live transaction of these slots its own place, appends an entry for each event that moved, and returns their number. The writer calls it under its lock, before the folds.';
 
 grant execute on function raw.resolve_order_conflicts to zmart_ingest;
