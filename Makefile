@@ -29,4 +29,4 @@ fuzz: setup ## Fuzz what reads strangers' bytes, led by coverage, and every requ
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/pytest -q tests/integration/api/test_fuzzed_requests.py
 
 clean: ## Remove .venv and caches, never .state
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache target
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .sqlfluff_cache target

@@ -24,27 +24,6 @@ no_addresses() {
         requirements*.lock pyproject.toml Makefile deploy/*.sh
 }
 
-lint_sql() {
-    # sqlfluff has one dialect and one templater in each run. The runs share the cores.
-    $bin/sqlfluff lint sql_models tests/data >"$scratch/models" 2>&1 &
-    models=$!
-    $bin/sqlfluff lint --config deploy/statements.sqlfluff api >"$scratch/api" 2>&1 &
-    api=$!
-    $bin/sqlfluff lint --config deploy/statements.sqlfluff zmart/db/functions zmart/db/*.sql zmart/run ingest \
-        orchestration analytics bench >"$scratch/statements" 2>&1 &
-    statements=$!
-    $bin/sqlfluff lint --config deploy/statements.sqlfluff --dialect sqlite devchain >"$scratch/sqlite" 2>&1 &
-    sqlite=$!
-    # Migrations are never edited, so newer rules of layout must not fail them.
-    $bin/sqlfluff lint --templater raw --rules CP01,CP03,CP04,CP05 zmart/db/migrations >"$scratch/migrations" 2>&1 &
-    migrations=$!
-    result=0
-    for run in models api statements sqlite migrations; do
-        eval "wait \$$run" || { result=1; cat "$scratch/$run"; }
-    done
-    return $result
-}
-
 parse_models() {
     DBT_TARGET_PATH="$scratch/target" DBT_LOG_PATH="$scratch" $bin/dbt parse --project-dir . --profiles-dir . --warn-error
 }
@@ -54,7 +33,7 @@ step "lint" $bin/ruff check .
 step "types" $bin/mypy
 step "types of the client" $bin/mypy --strict clients/python/zmart_client
 step "layers" $bin/lint-imports
-step "SQL" lint_sql
+step "SQL" $bin/python deploy/lint_sql.py
 step "models: parse" parse_models
 step "no addresses in the locks" no_addresses
 step "documents" $bin/pytest -q -p no:cacheprovider tests/unit/docs
