@@ -103,7 +103,8 @@ def test_models_are_built_beside_the_marts(configured: testing.PostgresDatabase)
     with configured.connect("analyst") as analyst:
         assert analyst.execute("select count(*) > 0 from dbt.portfolio").fetchone() == (True,)
     # A trial is repeated in place, and a model that was built there is preferred to the mart.
-    assert zmart("dbt", "build", "--select", "holders").exit_code == 0
+    built = zmart("dbt", "build", "--select", "holders")
+    assert built.exit_code == 0, built.output
     assert "dbt.positions" not in str(value(configured, "select pg_get_viewdef('dbt.holders'::regclass)"))
     assert zmart("dbt", "run", "--select", "portfolio").exit_code == 0
     assert "dbt.markets" in str(value(configured, "select pg_get_viewdef('dbt.portfolio'::regclass)"))

@@ -44,7 +44,7 @@ def trial_environment(settings: Settings) -> dict[str, str]:
         "DBT_TARGET_PATH": str(folder),
         "DBT_LOG_PATH": str(folder),
         "DBT_DEFER": "true",
-        "DBT_STATE": str(_write_live_manifest(folder / "live")),
+        "DBT_STATE": str(_write_live_manifest(folder / "live", database=_database_name(owner))),
     }
 
 
@@ -73,13 +73,20 @@ def _require_role(owner: str) -> None:
         raise errors.ConfigurationError(f"{missing[0].upper()}{missing[1:]}.", help=f"Run: zmart migrate{statement}")
 
 
-def _write_live_manifest(folder: Path) -> Path:
+def _write_live_manifest(folder: Path, *, database: str) -> Path:
     """Write the manifest of the live marts where dbt can compare with it; the last deployed one is close enough.
 
-    dbt takes from it only the schema in which each model is.
+    dbt takes from it only the database and the schema in which each model is. A manifest that was parsed without a
+    database names another one.
     """
     manifest = ManifestCache(folder=rebuild.dbt_folder()).read_any() or rebuild.load_manifest()
+    nodes = {name: {**node, "database": database} for name, node in manifest["nodes"].items()}
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "nodes": nodes}), encoding="utf-8")
     return folder
+
+
+def _database_name(owner: str) -> str:
+    with translate_errors(), connect_sync(owner, application_name="zmart dbt", autocommit=True) as connection:
+        return connection.info.dbname
