@@ -7,7 +7,7 @@
     ],
 ) }}
 
-{#- Trades come through stg_trades alone: most events are trades, and most of what follows says nothing of them. #}
+{#- Trades come through stg_trades alone: most events are trades, and most of the following columns ignore them. #}
 {%- set life_events = [
     'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated',
     'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn', 'MarketCancelled',
@@ -46,7 +46,7 @@ events as (
     left join {{ source('raw', 'wallets_seen') }} as wallets on log.wallet_no = wallets.wallet_no
 ),
 
--- What its life says, trades aside.
+-- The state from the market's life, without trades.
 history as (
     select
         market_no,
@@ -94,7 +94,7 @@ history as (
     group by market_no
 ),
 
--- What its trades add up to, the fees they left behind included.
+-- The totals of its trades, with the fees that stay in the market.
 traded as (
     select
         market_no,
@@ -105,7 +105,8 @@ traded as (
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
-        -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
+        -- A buy adds only the part of its fees that stays in the market; a sell takes out net and protocol part (protocol.md
+        -- 1.4.5, 1.4.6).
         sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
         {{ instant('max(clock)') }} as last_trade_at
     from trades

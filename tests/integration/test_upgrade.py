@@ -18,13 +18,14 @@ from ingest.records import TransactionRow
 from ingest.store.writer import Writer
 from zmart import errors, testing
 from zmart.db import migrate, schema_files
+from zmart.run.audit import audit
 from zmart.run.deploy import rebuild
 from zmart.run.postgres import binaries
 
 UPGRADE = Path(__file__).parents[1] / "data" / "upgrade"
-#: What 0027 became before the earlier migrations were replaced: each step alone, in order.
+#: The steps from 0027 to the state before the earlier migrations were replaced: each alone, in order.
 STEPS = ["0028_unfetched.sql", "0029_behind.sql", "0030_wanted.sql", "0033_alert_delivery.sql"]
-#: Data that no chain can give back, and what reads the same before and after. The second name is today's.
+#: Data that no chain can restore, and the expressions that must be equal before and after. The second name is today's.
 PRESERVED = [
     ("app.ballots", "app.ballots"),
     ("app.comments", "app.comments"),
@@ -41,7 +42,6 @@ PRESERVED = [
     ("ops.leases", "ops.leases"),
     ("ops.settings", "ops.settings"),
     ("ops.uncompared", "ops.uncompared_accounts"),
-    ("raw.feed", "raw.feed"),
     ("raw.events", "raw.events"),
     ("raw.transactions", "raw.transactions"),
     ("raw.bundles", "raw.bundles"),
@@ -53,6 +53,7 @@ PRESERVED = [
 ]
 #: The lead columns of tables that gain columns.
 WIDENED = {
+    "raw.feed": ("raw.feed", "seq, kind, ref, market_no, wallet_no, at"),
     "raw.wanted": ("raw.pending_signatures", "signature, reason, attempts, next_attempt_at, slot, last_error"),
     "ops.alerts": ("ops.alerts", "alert_no, kind, subject, severity, message, occurrences, raised_at, resolved_at"),
 }
@@ -149,6 +150,8 @@ def test_an_upgrade_loses_nothing(upgradable: testing.PostgresDatabase) -> None:
     after |= {today: digest(upgradable, today, columns) for today, columns in WIDENED.values()}
     assert after == before
     rebuild.deploy(upgradable.dsn())
+    assert audit.seal_history(upgradable.dsn()) == int(str(before["raw.feed"][0]))
+    assert audit.verify(upgradable.dsn()).unsealed == 0
     assert [verdict.name for verdict in rebuild.verify(upgradable.dsn()) if not verdict.is_consistent] == []
 
 
@@ -243,11 +246,11 @@ def test_a_database_before_0027_is_refused(upgradable: testing.PostgresDatabase)
 MISTAKES = {
     "a newer database": (
         "insert into zmart_migrations.applied (version, name, checksum) values (9999, '9999_new.sql', '')",
-        r"This database has 9999_new\.sql, which these sources do not\.",
+        r"This database has 9999_new\.sql, which this release does not contain\.",
     ),
     "an edited file": (
         "update zmart_migrations.applied set checksum = 'edited' where version = 34",
-        r"0034_plain_names\.sql was edited after it had been applied here\.",
+        r"0034_plain_names\.sql was edited after it had been applied to this database\.",
     ),
     "an unknown function": (
         "create function raw.stray(int) returns int language sql return 1",
@@ -255,15 +258,15 @@ MISTAKES = {
     ),
     "a history without its last migrations": (
         "delete from zmart_migrations.applied where version > 34",
-        r"0035_keeper_rounds\.sql failed and left nothing behind: relation \"keeper_rounds\" already exists\.",
+        r"0035_keeper_rounds\.sql failed and was rolled back: relation \"keeper_rounds\" already exists\.",
     ),
     "a history without any migration": (
         "delete from zmart_migrations.applied",
-        r"schema\.sql failed and left nothing behind: schema \"raw\" already exists\.",
+        r"schema\.sql failed and was rolled back: schema \"raw\" already exists\.",
     ),
     "a table that was dropped": (
         "drop table app.flags cascade",
-        r"\S+ failed and left nothing behind: relation \"app\.flags\" does not exist( \(line \d+\))?\.",
+        r"\S+ failed and was rolled back: relation \"app\.flags\" does not exist( \(line \d+\))?\.",
     ),
 }
 
@@ -303,7 +306,7 @@ def test_a_half_applied_upgrade_changes_nothing(upgradable: testing.PostgresData
         migrate.migrate(upgradable.dsn())
 
     assert re.fullmatch(
-        r"0034_plain_names\.sql failed and left nothing behind: [^\n]*\"raw\.wanted\" does not exist[^\n]*\. [^\n]+\.",
+        r"0034_plain_names\.sql failed and was rolled back: [^\n]*\"raw\.wanted\" does not exist[^\n]*\. [^\n]+\.",
         str(caught.value),
     ), str(caught.value)
     assert (dump(upgradable), digest(upgradable, "zmart_migrations.applied")) == before
@@ -322,8 +325,8 @@ def test_a_failing_upgrade_changes_nothing(upgradable: testing.PostgresDatabase,
         migrate.migrate(upgradable.dsn(), directory=broken)
 
     assert str(caught.value) == (
-        f'{last} failed and left nothing behind: column "nonsense" does not exist (line {line}). '
-        "Correct the file or the database, and run `zmart migrate` again."
+        f'{last} failed and was rolled back: column "nonsense" does not exist (line {line}). '
+        "Correct the file, or the data that it failed on, and run `zmart migrate` again."
     )
 
     assert dump(upgradable) == before

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_markets(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_49b20af3[] DEFAULT NULL::folds.stg_trades_49b20af3[])
+CREATE OR REPLACE FUNCTION folds.apply_markets(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_793245a5[] DEFAULT NULL::folds.stg_trades_793245a5[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,17 +14,17 @@ AS $function$
 -- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_49b20af3 [] := p_staged;
+    v_staged folds.stg_trades_793245a5 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_49b20af3(p_from, p_to);
+    v_staged := folds.stg_trades_793245a5(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_markets(v_affected, p_from);
 end if;
 
--- One row per market_no. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per market_no. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.markets as t
 using (
 select
@@ -128,7 +128,7 @@ events as (
     left join "raw"."wallets_seen" as wallets on log.wallet_no = wallets.wallet_no
 ),
 
--- What its life says, trades aside.
+-- The state from the market's life, without trades.
 history as (
     select
         market_no,
@@ -177,7 +177,7 @@ history as (
     group by market_no
 ),
 
--- What its trades add up to, the fees they left behind included.
+-- The totals of its trades, with the fees that stay in the market.
 traded as (
     select
         market_no,
@@ -188,7 +188,8 @@ traded as (
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
-        -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
+        -- A buy adds only the part of its fees that stays in the market; a sell takes out net and protocol part (protocol.md
+        -- 1.4.5, 1.4.6).
         sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
         to_timestamp(case when max(clock) is not null then least(greatest(max(clock), 0), 253402300799) end) as last_trade_at
     from trades

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_49b20af3[] DEFAULT NULL::folds.stg_trades_49b20af3[])
+CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_793245a5[] DEFAULT NULL::folds.stg_trades_793245a5[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,17 +14,17 @@ AS $function$
 -- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_49b20af3 [] := p_staged;
+    v_staged folds.stg_trades_793245a5 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_49b20af3(p_from, p_to);
+    v_staged := folds.stg_trades_793245a5(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_trades(v_affected, p_from);
 end if;
 
--- A row for each row of the log: nothing to combine.
+-- A row for each row of the log: nothing is combined.
 insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq)
 select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq from (
 with  __dbt__cte__stg_trades as (

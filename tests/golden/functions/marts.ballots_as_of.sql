@@ -77,7 +77,7 @@ cast_ballots as (
     from api
 ),
 
--- The first counts: by instant, the chain before the API at the same instant.
+-- The first ballot counts: by instant, the chain before the API at the same instant.
 ranked as (
     select
         *,

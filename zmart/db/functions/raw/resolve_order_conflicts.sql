@@ -60,12 +60,11 @@ begin
         inner join raw.events as e on e.order_key >= config.slot << 24 and e.order_key < (config.slot + 1) << 24
         where e.retracted_at is null
     )
-    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-    select
-        (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by affected.seq),
-        'moved', affected.seq, affected.market_no, affected.wallet_no
+    select count(*), raw.append_moved(
+        array_agg(affected.seq order by affected.seq), array_agg(affected.market_no order by affected.seq),
+        array_agg(affected.wallet_no order by affected.seq)
+    ) into v_rows
     from affected;
-    get diagnostics v_rows = row_count;
     return v_rows;
 end
 $$;
