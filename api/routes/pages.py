@@ -39,7 +39,7 @@ def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatc
     if found is None:
         raise NotFoundException(
             "This page does not exist yet. `zmart up` writes it in its first minute (see `zmart logs model-docs`). "
-            "Elsewhere, materialize docs/models in Dagster to create it."
+            "Elsewhere, create it with Materialize on docs/models in Dagster."
         )
     return found.response(accepted=accepted, if_none_match=if_none_match)
 
