@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import functools
+import itertools
 import re
 import sys
 import typing
@@ -120,8 +121,9 @@ def render(name: str) -> str:
 
 def summarize(name: str) -> str:
     """Return the first sentence about a statement."""
-    first = next(line for line in texts()[name].splitlines() if line.startswith("--"))
-    return first.removeprefix("--").strip()
+    lines = itertools.takewhile(lambda line: line.startswith("--"), texts()[name].splitlines())
+    sentences = " ".join(line.removeprefix("--").strip() for line in lines)
+    return re.split(r"(?<=\.) (?=[A-Z])", sentences)[0]
 
 
 def _variants() -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,34 @@ def test_models_are_built_beside_the_marts(configured: testing.PostgresDatabase)
     assert "dbt.positions" not in str(value(configured, "select pg_get_viewdef('dbt.holders'::regclass)"))
     assert zmart("dbt", "run", "--select", "portfolio").exit_code == 0
     assert "dbt.markets" in str(value(configured, "select pg_get_viewdef('dbt.portfolio'::regclass)"))
+
+
+def test_a_run_reads_the_log_up_to_one_seq(configured: testing.PostgresDatabase) -> None:
+    """Entries that are appended while it runs are in no model of it, so that its models agree."""
+    environment = trial.trial_environment(settings.load())
+    trades = value(configured, "select count(*) from marts.trades")
+    deliver(configured, event_histories.generate(4))
+    assert value(configured, "select count(*) from marts.trades") != trades
+
+    command = [sys.executable, "-m", "zmart.run.deploy.rebuild", "run", "--select", "trades", "positions"]
+    subprocess.run(command, env=environment, check=True)
+
+    assert value(configured, "select count(*) from dbt.trades") == trades
+    assert value(configured, "select sum(trades_count) from dbt.positions") == trades
+
+
+def test_models_that_an_analyst_cannot_read_are_left_out(tmp_path: Path) -> None:
+    """Without a selection, `zmart dbt` leaves out the models that read the schema app; a deployment leaves out none."""
+    command = [sys.executable, "-m", "zmart.run.deploy.rebuild", "ls", "--quiet", "--resource-type", "model"]
+    folder = {"DBT_TARGET_PATH": str(tmp_path), "DBT_LOG_PATH": str(tmp_path)}
+    tried, deployed = (
+        subprocess.run(
+            command, env={**os.environ, **folder, "DBT_TARGET": target}, check=True, capture_output=True, text=True
+        ).stdout.split()
+        for target in (trial.TARGET, "live")
+    )
+
+    assert {name.rpartition(".")[2] for name in {*deployed} - {*tried}} == {"ballots", "discussions"}
 
 
 @pytest.mark.parametrize(

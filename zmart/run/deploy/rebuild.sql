@@ -112,6 +112,12 @@ from (
 where found.is_missing
 limit 1;
 
+-- name: trial_source
+-- The database that `zmart dbt` reads, and the newest seq of its log.
+select
+    current_database()::text,
+    coalesce((select max(f.seq) from raw.feed as f), 0);
+
 -- name: deployed_digest
 -- The digest of the models last deployed in this database.
 select value ->> 'digest' from ops.cursors where name = 'models_deployed';

@@ -1,7 +1,8 @@
 """Prepares `zmart dbt`, which tries models in a schema of their own, as a role that may only read everything else.
 
 dbt runs with the target `trial` of profiles.yml: models become plain tables and views of the schema `dbt`. dbt's own
-`--defer` reads a model that was not built there from the live marts, so that a trial of one model needs no other.
+`--defer` reads a model that was not built there from the live marts, so that a trial of one model needs no other. All
+folded models of one run read the log up to the same seq, so that they agree while the log grows.
 
 The connection starts with the owner's login and changes to the role `zmart_dbt`. This protects from mistakes, not from
 a model that changes the role back. The password is in the environment of the child process, never among its arguments.
@@ -36,7 +37,7 @@ def trial_environment(settings: Settings) -> dict[str, str]:
     """
     _require_dbt()
     owner = settings.postgres.dsn()
-    _require_role(owner)
+    database, seq = _check_database(owner)
     folder = settings.state_dir / "dbt" / TARGET
     return {
         **rebuild.dbt_environment(trial_dsn(owner)),
@@ -44,7 +45,8 @@ def trial_environment(settings: Settings) -> dict[str, str]:
         "DBT_TARGET_PATH": str(folder),
         "DBT_LOG_PATH": str(folder),
         "DBT_DEFER": "true",
-        "DBT_STATE": str(_write_live_manifest(folder / "live", database=_database_name(owner))),
+        "DBT_STATE": str(_write_live_manifest(folder / "live", database=database)),
+        "ZMART_TRIAL_SEQ": str(seq),
     }
 
 
@@ -64,13 +66,17 @@ def _require_dbt() -> None:
         )
 
 
-def _require_role(owner: str) -> None:
+def _check_database(owner: str) -> tuple[str, int]:
+    """Return the name of the database and the newest seq of its log; raise ConfigurationError without the role."""
     with translate_errors(), connect_sync(owner, application_name="zmart dbt", autocommit=True) as connection:
-        found = connection.execute(rebuild.sql.missing_for_trials).fetchone()
-    if found is not None:
-        missing, remedy = found
-        statement = f" (as an administrator of the server: {remedy})" if remedy else ""
-        raise errors.ConfigurationError(f"{missing[0].upper()}{missing[1:]}.", help=f"Run: zmart migrate{statement}")
+        if found := connection.execute(rebuild.sql.missing_for_trials).fetchone():
+            missing, remedy = found
+            statement = f" (as an administrator of the server: {remedy})" if remedy else ""
+            raise errors.ConfigurationError(
+                f"{missing[0].upper()}{missing[1:]}.", help=f"Run: zmart migrate{statement}"
+            )
+        [(database, seq)] = connection.execute(rebuild.sql.trial_source)
+    return database, seq
 
 
 def _write_live_manifest(folder: Path, *, database: str) -> Path:
@@ -85,8 +91,3 @@ def _write_live_manifest(folder: Path, *, database: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps({**manifest, "nodes": nodes}), encoding="utf-8")
     return folder
-
-
-def _database_name(owner: str) -> str:
-    with translate_errors(), connect_sync(owner, application_name="zmart dbt", autocommit=True) as connection:
-        return connection.info.dbname
